@@ -1,0 +1,1 @@
+"""What runs inside the pipeline's nodes. Never imports `pipeline`."""

@@ -1,0 +1,67 @@
+"""The model: a sparse autoencoder in Keras. No input or output, no TFX."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Autoencoder:
+    """The two halves of the model; they share no layer.
+
+    Attributes:
+      encoder: float32 images, shape (n, pixels), values in [0, 1] -> float32 codes, shape (n, code_units), >= 0.
+        Its `losses` hold the L1 penalty: `l1 * sum |code|`, mean over the n images.
+      decoder: codes -> float32 logits, shape (n, pixels); `sigmoid(logits)` is the reconstruction.
+    """
+
+    encoder: keras.Model
+    decoder: keras.Model
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The trainable variables, encoder first."""
+        return [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
+
+
+def build_autoencoder(pixels: int, hidden_units: int, code_units: int, l1: float, seed: int) -> Autoencoder:
+    """Builds the untrained model: pixels - hidden (ReLU) - code (ReLU, L1) - hidden (ReLU) - pixels (sigmoid).
+
+    The last layer returns logits: the sigmoid is part of the loss while training (exact where the sigmoid saturates)
+    and is added when reconstructing. Each layer has a seed of its own drawn from `seed`, so that the weights do not
+    depend on what was made before in this process.
+
+    Args:
+      pixels: size of a flattened image.
+      hidden_units: units of the layers before and after the code.
+      code_units: units of the code.
+      l1: weight of the penalty, >= 0.
+      seed: >= 0; the same seed gives the same weights.
+    """
+    seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(4)]
+
+    def dense(units: int, layer: int, name: str, activation: str | None = "relu", penalty: float = 0.0) -> keras.Layer:
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            activity_regularizer=keras.regularizers.L1(penalty) if penalty else None,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[layer]),
+            name=name,
+        )
+
+    image = keras.Input((pixels,), name="image")
+    code = dense(code_units, 1, "code", penalty=l1)(dense(hidden_units, 0, "encoder_hidden")(image))
+    code_input = keras.Input((code_units,), name="code_input")
+    logits = dense(pixels, 3, "logits", activation=None)(dense(hidden_units, 2, "decoder_hidden")(code_input))
+    return Autoencoder(
+        encoder=keras.Model(image, code, name="encoder"), decoder=keras.Model(code_input, logits, name="decoder")
+    )
+
+
+def reconstruction_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy per image, nats per pixel: float32, shape (n,), for inputs of shape (n, pixels)."""
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits), axis=-1)

@@ -1,0 +1,105 @@
+"""The gate behind ExampleValidator: stops the run when the data does not fit.
+
+Stock ExampleValidator records anomalies and succeeds. This node fails when there are any, so what depends on it does
+not run. It publishes nothing: a failed node is not cached, so it fails again for as long as the anomalies are there,
+also when ExampleValidator's own result comes from the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+
+from components import errors
+
+_ANOMALIES_FILE = "SchemaDiff.pb"
+_STATISTICS_FILE = "FeatureStats.pb"
+
+
+class DataGateExecutor(base_executor.BaseExecutor):
+    """Reads anomalies and statistics of every split."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Raises `errors.AnomalyError` with every anomaly in words."""
+        anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
+        statistics = artifact_utils.get_single_instance(input_dict["statistics"])
+        expected: dict[str, int] = json.loads(exec_properties["expected_examples"])
+        found = []
+        for split in artifact_utils.decode_split_names(anomalies.split_names):
+            path = os.path.join(artifact_utils.get_split_uri([anomalies], split), _ANOMALIES_FILE)
+            with open(path, "rb") as file:
+                found += in_words(split, anomalies_pb2.Anomalies.FromString(file.read()))
+            path = os.path.join(artifact_utils.get_split_uri([statistics], split), _STATISTICS_FILE)
+            size = sum(part.num_examples for part in tfdv.load_stats_binary(path).datasets)
+            found += wrong_size(split, size, expected.get(split, 0))
+        if found:
+            raise errors.AnomalyError("the data does not fit its schema: " + "; ".join(found))
+
+
+def in_words(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
+    """Each anomaly of a split: `label in train: Out-of-range values: Unexpectedly high values: 11.`"""
+    words = [
+        f"{name} in {split}: {info.short_description}: {info.description}"
+        for name, info in sorted(anomalies.anomaly_info.items())
+    ]
+    if anomalies.HasField("dataset_anomaly_info"):
+        info = anomalies.dataset_anomaly_info
+        words.append(f"{split}: {info.short_description or 'the whole split'}: {info.description}")
+    return words
+
+
+def wrong_size(split: str, size: int, expected: int) -> list[str]:
+    """Says so when a split is empty, or not of the expected size (0: any size)."""
+    if not size:
+        return [f"{split}: the split is empty"]
+    if expected and size != expected:
+        return [f"{split}: it holds {size:,} examples, {expected:,} are expected"]
+    return []
+
+
+class _DataGateSpec(component_spec.ComponentSpec):
+    PARAMETERS = {"expected_examples": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
+    }
+    OUTPUTS: dict[str, Any] = {}
+
+
+class DataGate(base_component.BaseComponent):
+    """Fails when `anomalies` holds one, or a split has the wrong number of examples."""
+
+    SPEC_CLASS = _DataGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DataGateExecutor)
+
+    def __init__(
+        self,
+        anomalies: types.BaseChannel,
+        statistics: types.BaseChannel,
+        expected_examples: Mapping[str, int],
+    ) -> None:
+        """Describes the node.
+
+        Args:
+          anomalies: ExampleValidator's.
+          statistics: StatisticsGen's, for the sizes of the splits.
+          expected_examples: examples per split; 0 or absent: any number but none.
+        """
+        super().__init__(
+            spec=_DataGateSpec(
+                anomalies=anomalies, statistics=statistics, expected_examples=json.dumps(dict(expected_examples))
+            )
+        )

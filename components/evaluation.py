@@ -1,0 +1,138 @@
+"""What the Evaluator measures, what blesses a model, and reading its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import tensorflow_model_analysis as tfma
+from google.protobuf.wrappers_pb2 import BoolValue
+from tensorflow_model_analysis.proto import config_pb2
+
+from components import features, metrics
+
+OVERALL = "overall"
+EXAMPLE_COUNT = "example_count"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gates:
+    """What a model must reach. Losses in nats per pixel, without the penalty; inf is no gate.
+
+    Attributes:
+      max_bce: largest mean loss over the test split.
+      max_bce_worst_label: largest mean loss over the test images of any one label.
+      max_bce_to_mean_image: largest ratio of the loss to that of the mean training image, overall and for any label.
+    """
+
+    max_bce: float
+    max_bce_worst_label: float
+    max_bce_to_mean_image: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """One threshold and how the model stood to it.
+
+    Attributes:
+      name: of the metric.
+      slice: `overall` or `label 3`.
+      value, limit: passed when value <= limit.
+    """
+
+    name: str
+    slice: str
+    value: float
+    limit: float
+    passed: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The Evaluator's answer.
+
+    Attributes:
+      overall: value by metric name (`metrics.NAMES` and `example_count`).
+      per_label: the same by the label's number.
+      gates: overall, then the worst label of each gated metric.
+    """
+
+    overall: dict[str, float]
+    per_label: dict[int, dict[str, float]]
+    gates: tuple[Gate, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """A sentence for each gate that was not passed."""
+        return tuple(
+            f"{gate.name} {gate.slice} is {gate.value:.4f}, allowed is at most {gate.limit:g}"
+            for gate in self.gates
+            if not gate.passed
+        )
+
+
+def eval_config(gates: Gates) -> tfma.EvalConfig:
+    """All metrics, overall and per label, with `gates` as value thresholds."""
+    overall = {"bce": gates.max_bce, metrics.BCE_TO_MEAN_IMAGE: gates.max_bce_to_mean_image}
+    per_label = {"bce": gates.max_bce_worst_label, metrics.BCE_TO_MEAN_IMAGE: gates.max_bce_to_mean_image}
+    labels = tfma.SlicingSpec(feature_keys=[features.LABEL])
+    return tfma.EvalConfig(
+        # TFMA feeds the dict of predictions to Keras' compiled metrics otherwise, and fails.
+        options=config_pb2.Options(include_default_metrics=BoolValue(value=False)),
+        model_specs=[tfma.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
+        slicing_specs=[tfma.SlicingSpec(), labels],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                    tfma.MetricConfig(
+                        class_name=metrics.SparseAutoencoderMetrics.__name__,
+                        module=metrics.__name__,
+                    ),
+                ],
+                thresholds={name: _at_most(limit) for name, limit in overall.items() if math.isfinite(limit)},
+                per_slice_thresholds={
+                    name: tfma.PerSliceMetricThresholds(
+                        thresholds=[tfma.PerSliceMetricThreshold(slicing_specs=[labels], threshold=_at_most(limit))]
+                    )
+                    for name, limit in per_label.items()
+                    if math.isfinite(limit)
+                },
+            )
+        ],
+    )
+
+
+def _at_most(limit: float) -> tfma.MetricThreshold:
+    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(upper_bound={"value": limit}))
+
+
+def read_evaluation(uri: str, gates: Gates) -> Evaluation:
+    """The metrics in a ModelEvaluation artifact, judged by `gates` for display; the blessing is TFMA's own.
+
+    Raises:
+      FileNotFoundError: nothing was written at `uri`.
+    """
+    result = tfma.load_eval_result(uri)
+    overall: dict[str, float] = {}
+    per_label: dict[int, dict[str, float]] = {}
+    for slice_key, values in result.slicing_metrics:
+        numbers = {name: float(value["doubleValue"]) for name, value in values[""][""].items()}
+        if not slice_key:
+            overall = numbers
+        else:
+            per_label[int(slice_key[0][1])] = numbers
+    return Evaluation(overall, dict(sorted(per_label.items())), tuple(_judge(overall, per_label, gates)))
+
+
+def _judge(overall: Mapping[str, float], per_label: Mapping[int, Mapping[str, float]], gates: Gates) -> list[Gate]:
+    judged = []
+    for name, limit in (("bce", gates.max_bce), (metrics.BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
+        judged.append(Gate(name, OVERALL, overall[name], limit, overall[name] <= limit))
+    for name, limit in (("bce", gates.max_bce_worst_label), (metrics.BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
+        if per_label:
+            worst = max(per_label, key=lambda label: per_label[label][name])
+            value = per_label[worst][name]
+            judged.append(Gate(name, f"label {worst}", value, limit, value <= limit))
+    return judged

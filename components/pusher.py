@@ -1,0 +1,105 @@
+"""Pusher: copies a blessed model to the serving folder, whole or not at all.
+
+TFX's own names versions by the second, copies file by file into the folder that a server watches, and does nothing
+when its result is cached. Here a version appears by one rename and is one higher than the highest there is; a model
+that is served already is not copied again.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import pathlib
+import shutil
+from typing import Any
+
+from tfx import types
+from tfx.components.util import model_utils
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.utils import path_utils
+
+# The custom properties that TFX's own Pusher sets.
+PUSHED = "pushed"
+PUSHED_DESTINATION = "pushed_destination"
+PUSHED_VERSION = "pushed_version"
+
+
+class PusherExecutor(base_executor.BaseExecutor):
+    """Pushes when blessed, and records whether it did."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `pushed_model`; its folder stays empty, the bytes are in the serving folder."""
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"])):
+            pushed.set_int_custom_property(PUSHED, 0)
+            return
+        model = pathlib.Path(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
+        destination = push(model, pathlib.Path(exec_properties["serving_dir"]))
+        pushed.set_int_custom_property(PUSHED, 1)
+        pushed.set_string_custom_property(PUSHED_DESTINATION, str(destination))
+        pushed.set_string_custom_property(PUSHED_VERSION, destination.name)
+
+
+def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
+    """Makes `model` the highest version in `serving_dir` and returns that version's folder.
+
+    A model that is the highest version already stays what it is. `model` is a SavedModel's folder.
+    """
+    serving_dir.mkdir(parents=True, exist_ok=True)
+    newest = newest_version(serving_dir)
+    if newest is not None and same_files(model, newest):
+        return newest
+    # A name that no server takes for a version; what a killed push left behind is thrown away.
+    unfinished = serving_dir / ".unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(model, unfinished)
+    destination = serving_dir / str(int(newest.name) + 1 if newest else 1)
+    os.rename(unfinished, destination)
+    return destination
+
+
+def newest_version(serving_dir: pathlib.Path) -> pathlib.Path | None:
+    """The folder with the highest version number, the one that TensorFlow Serving takes."""
+    versions = [path for path in serving_dir.glob("*") if path.name.isdecimal() and path.is_dir()]
+    return max(versions, key=lambda path: int(path.name), default=None)
+
+
+def same_files(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Whether two folders hold the same files with the same bytes."""
+    names = [sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()) for root in (one, other)]
+    return names[0] == names[1] and not any(
+        filecmp.cmpfiles(one, other, names[0], shallow=False)[1:][number] for number in (0, 1)
+    )
+
+
+class _PusherSpec(component_spec.ComponentSpec):
+    PARAMETERS = {"serving_dir": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+    OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
+
+
+class Pusher(base_component.BaseComponent):
+    """Pushes `model` to `serving_dir` when `model_blessing` is a blessing."""
+
+    SPEC_CLASS = _PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PusherExecutor)
+
+    def __init__(self, model: types.BaseChannel, model_blessing: types.BaseChannel, serving_dir: str) -> None:
+        """Describes the node; `serving_dir` is the folder that a model server watches."""
+        super().__init__(
+            spec=_PusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                serving_dir=serving_dir,
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            )
+        )
