@@ -1,0 +1,1 @@
+"""What runs outside the nodes: the definition, the local orchestrator, the command line."""

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `sae`."""
+
+from pipeline.cli import main
+
+main()

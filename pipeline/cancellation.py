@@ -1,0 +1,75 @@
+"""Ends a run on Ctrl-C or SIGTERM, within a time limit even when TensorFlow does not return to Python."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import psutil
+
+from pipeline.errors import ExitCode
+
+# Seconds that the main thread has to end the run by itself after a signal. With the clean-up that follows, a run ends
+# within 10 s.
+GRACE = 6.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
+    """Raises KeyboardInterrupt in the main thread at the first SIGINT or SIGTERM.
+
+    A Python signal handler waits for the main thread, which may be deep in TensorFlow for minutes. So a thread is told
+    by the C part of the handler; when the block has not been left after `GRACE` seconds, that thread calls `clean_up`,
+    kills the worker processes and ends this process with exit code 130.
+
+    Args:
+      clean_up: records the end of the run; called from another thread.
+    """
+    reader, writer = socket.socketpair()
+    reader.setblocking(True)
+    writer.setblocking(False)
+    ended = threading.Event()
+    raised = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        if not raised.is_set():  # a second one must not break the clean-up
+            raised.set()
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def watch() -> None:
+        reader.recv(1)
+        if ended.wait(GRACE):
+            return
+        try:
+            clean_up()
+        finally:
+            kill_children()
+            os._exit(ExitCode.INTERRUPTED)
+
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, name="cancellation", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(before_fd)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        writer.send(b"\0")
+        watcher.join()
+        reader.close()
+        writer.close()
+
+
+def kill_children() -> None:
+    """Kills every process that this one started, and theirs."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()

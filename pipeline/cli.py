@@ -1,0 +1,196 @@
+"""The command `sae`. Heavy imports sit inside the commands that need them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+import pipeline_config
+from pipeline import settings
+from pipeline.errors import ExitCode, SaeError
+
+
+def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which configuration to use; `_request` reads them."""
+    options = [
+        click.option(
+            "--profile",
+            default=settings.DEFAULT_PROFILE,
+            show_default=True,
+            metavar="NAME",
+            help=f"Named set of settings: {', '.join(pipeline_config.PROFILES)}.",
+        ),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=pathlib.Path),
+            metavar="FILE",
+            help="TOML file with settings, such as [training] epochs = 5.",
+        ),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="One setting, such as training.epochs=5; may be repeated. `sae config show` lists them.",
+        ),
+        click.option("--seed", type=int, metavar="N", help="Seed of the weights and of each epoch's order."),
+        click.option(
+            "--root", metavar="DIR", help=f"The pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]"
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _request(
+    profile: str, config_file: pathlib.Path | None, assignments: tuple[str, ...], seed: int | None, root: str | None
+) -> settings.Request:
+    return settings.Request(profile, config_file, assignments, seed, root)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="sae-pipeline", prog_name="sae")
+def sae(verbose: bool) -> None:
+    """Trains a sparse autoencoder in a TFX pipeline on this machine.
+
+    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, or anomalies in the data),
+    5 the root is locked, 6 environment or data unavailable, 130 interrupted.
+    """
+    del verbose  # read by `main`, which also handles errors before this runs
+
+
+@sae.command()
+@_setting_options
+@click.option("--from-node", default="", metavar="NODE", help="Run this node and those after it.")
+@click.option("--to-node", default="", metavar="NODE", help="Run this node and those before it.")
+@click.option(
+    "--base",
+    "base_run",
+    default="",
+    metavar="RUN",
+    help="Run to take the other nodes' outputs from.  [default: newest]",
+)
+@click.option("--no-cache", is_flag=True, help="Execute every node.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
+def run(from_node: str, to_node: str, base_run: str, no_cache: bool, as_json: bool, **options: Any) -> None:
+    """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
+    from pipeline import run as run_module
+
+    request = run_module.RunRequest(_request(**options), from_node, to_node, base_run, not no_cache)
+    summary = run_module.run(request)
+    if as_json:
+        click.echo(summary.as_json())
+    else:
+        click.echo(run_module.summary_text(summary))
+    sys.stdout.flush()
+    raise SystemExit(int(summary.exit_code))
+
+
+@sae.group()
+def config() -> None:
+    """Show or check a configuration without running it."""
+
+
+@config.command()
+@_setting_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(as_json: bool, **options: Any) -> None:
+    """Print every setting, its value, where the value came from and what it means."""
+    resolved = settings.resolve(_request(**options))
+    values = pipeline_config.flatten(resolved.config)
+    if as_json:
+        fields = {
+            name: {"value": value if value != float("inf") else None, "origin": resolved.origins[name]}
+            for name, value in values.items()
+        }
+        click.echo(json.dumps({"schema_version": 1, "profile": resolved.profile, "settings": fields}, indent=2))
+        return
+    widths = [max(map(len, values)), max(len(str(value)) for value in values.values())]
+    origin_width = max(map(len, resolved.origins.values()))
+    for name, value in values.items():
+        meaning = pipeline_config.setting_field(name).metadata["meaning"]
+        click.echo(
+            f"{name:<{widths[0]}}  {value!s:<{widths[1]}}  {resolved.origins[name]:<{origin_width}}  {meaning}".rstrip()
+        )
+
+
+@config.command()
+@_setting_options
+def check(**options: Any) -> None:
+    """Exit with 0 when the configuration is valid, else name what is wrong and exit with 2."""
+    resolved = settings.resolve(_request(**options))
+    given = sum(origin != "default" for origin in resolved.origins.values())
+    click.echo(f"valid: profile {resolved.profile}, {given} of {len(resolved.origins)} settings given")
+
+
+@sae.command()
+@_setting_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(as_json: bool, **options: Any) -> None:
+    """Check interpreter, packages, engine, disk and data; say what is wrong and what to do."""
+    from pipeline import doctor as doctor_module
+
+    checks = doctor_module.examine(settings.resolve(_request(**options)).config)
+    click.echo(doctor_module.as_json(checks) if as_json else doctor_module.as_text(checks))
+    if not all(check.good for check in checks):
+        raise SystemExit(int(ExitCode.ENVIRONMENT))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. One line per error; the traceback with --verbose."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    verbose = bool({"-v", "--verbose"} & set(arguments))
+    # As the option of the group it stands before the command's name; people write it behind.
+    arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]
+    logging.captureWarnings(True)
+    try:
+        sae.main(args=arguments, prog_name="sae", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        raise SystemExit(error.exit_code) from None
+    except click.exceptions.Abort:
+        raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(int(ExitCode.USAGE)) from None
+    except KeyboardInterrupt:
+        click.echo("interrupted: what had ended is kept; run the same command to go on", err=True)
+        _leave(ExitCode.INTERRUPTED)
+    except SaeError as error:
+        if verbose:
+            traceback.print_exc()
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(int(error.exit_code)) from None
+    except OSError as error:
+        if verbose:
+            traceback.print_exc()
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"error: {error.strerror or error}{where}", err=True)
+        raise SystemExit(int(ExitCode.ENVIRONMENT)) from None
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        reason = (str(error).splitlines() or [""])[0]
+        click.echo(f"error: unexpected {type(error).__name__}: {reason} (--verbose shows where)", err=True)
+        raise SystemExit(int(ExitCode.NODE_FAILED)) from None
+
+
+def _leave(code: ExitCode) -> None:
+    """Ends the process at once: threads and worker processes of the libraries may still be busy."""
+    import os
+
+    from pipeline import cancellation
+
+    cancellation.kill_children()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,198 @@
+"""Finds the data set that a run reads: a prepared folder, a download, or the embedded sample.
+
+Importing this module imports TensorFlow Datasets.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import difflib
+import logging
+import pathlib
+from collections.abc import Callable
+
+import requests
+import tensorflow_datasets as tfds
+
+import pipeline_config
+from components import errors, features, sample_digits, schema, tfds_reader
+from pipeline import provenance, settings
+from pipeline.definition import Source
+from pipeline.errors import UnavailableError, UsageError
+from pipeline.root import Root
+
+logger = logging.getLogger(__name__)
+
+# The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
+SAMPLED = "mnist"
+SAMPLE_PROFILE = "sample"
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a run will read.
+
+    Attributes:
+      settings: those asked for, or the sample's where the sample stands in.
+      source: the data set.
+    """
+
+    settings: settings.Settings
+    source: Source
+
+
+def find(request: settings.Request, root: Root, download: Callable[[tfds.core.DatasetBuilder], None]) -> Found:
+    """Finds the data set of `request`.
+
+    Args:
+      request: what the user asked for.
+      root: where the embedded sample is prepared.
+      download: downloads and prepares a builder's data set; shows its progress.
+
+    Raises:
+      UsageError: no such data set, split or schema; or the root holds runs on another data set.
+      UnavailableError: it is not there and cannot be had, or cannot be used; says why and what to do.
+    """
+    resolved = settings.resolve(request)
+    data = resolved.config.data
+    if data.source == "sample":
+        if data.dataset not in (SAMPLED, sample_digits.NAME):
+            raise UsageError(
+                f"data.source = sample holds digits of {SAMPLED}, not {data.dataset}: choose data.source = tfds, or "
+                f"--profile {SAMPLE_PROFILE}"
+            )
+        return _sample(request, root, "")
+    builder, missing = _prepared_or_downloaded(data, download)
+    if builder is not None:
+        return Found(resolved, describe(builder, resolved, root, ""))
+    if data.source == "auto" and data.dataset == SAMPLED:
+        held = root.dataset()
+        if held in (None, sample_digits.NAME):
+            return _sample(
+                request,
+                root,
+                f"This is the embedded sample, 5,000 digits of MNIST's training set, not {SAMPLED}: {missing}",
+            )
+        missing += f"; the embedded sample cannot stand in, as {root.path} holds runs on {held}"
+    raise UnavailableError(
+        f"data set {data.dataset} is not available: {missing}. Point TFDS_DATA_DIR or data.data_dir to a folder of "
+        f"prepared data sets, or run `sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
+    )
+
+
+def _sample(request: settings.Request, root: Root, notice: str) -> Found:
+    """The embedded sample, prepared under the root, with the profile that fits it."""
+    resolved = settings.resolve(request)
+    if resolved.config.data.dataset != sample_digits.NAME:
+        resolved = settings.resolve(dataclasses.replace(request, profile=SAMPLE_PROFILE))
+    builder = sample_digits.MnistSample(data_dir=root.data)
+    builder.download_and_prepare()
+    prepared = tfds.builder_from_directory(builder.data_dir)
+    return Found(resolved, describe(prepared, resolved, root, notice))
+
+
+def _prepared_or_downloaded(
+    data: pipeline_config.DataConfig, download: Callable[[tfds.core.DatasetBuilder], None]
+) -> tuple[tfds.core.DatasetBuilder | None, str]:
+    """A prepared data set's builder; or None and why there is none."""
+    where = {"data_dir": data.data_dir} if data.data_dir else {}
+    try:
+        return tfds.core.read_only_builder.builder_from_files(data.dataset, **where), ""
+    except tfds.core.registered.DatasetNotFoundError:
+        pass
+    except (OSError, ValueError, AssertionError) as error:
+        raise UnavailableError(f"the prepared data set {data.dataset} cannot be read: {_first_line(error)}") from error
+    folder = data.data_dir or str(tfds.core.constants.DATA_DIR)
+    try:
+        builder = tfds.builder(data.dataset, **where)
+    except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
+        near = difflib.get_close_matches(data.dataset, tfds.list_builders(with_community_datasets=False), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"TensorFlow Datasets knows no data set {data.dataset!r}{hint} and {folder} holds none of that name"
+        ) from error
+    reason = unreachable(list(builder.url_infos or ()), data.download_timeout)
+    if reason:
+        return None, f"{folder} holds no prepared copy, and {reason}"
+    try:
+        download(builder)
+    except Exception as error:
+        # Whatever fails in TFDS's own code of this data set; what was half prepared lies under a name of its own.
+        raise UnavailableError(
+            f"the download of {data.dataset} failed: {_first_line(error)}. Nothing of it is used; try again, or run "
+            f"`sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
+        ) from error
+    return builder, ""
+
+
+def unreachable(urls: list[str], timeout: float) -> str:
+    """Why the first of `urls` cannot be fetched, found out within twice `timeout` seconds; empty when it can be."""
+    if not urls:
+        return ""
+    host = urls[0].split("/")[2] if "//" in urls[0] else urls[0]
+
+    def ask() -> str:
+        response = requests.head(urls[0], timeout=timeout, allow_redirects=True)
+        return f"{host} refuses it ({response.status_code})" if response.status_code >= 400 else ""
+
+    # In a thread: looking up the host's name has no time limit of its own.
+    executor = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="reach")
+    try:
+        return executor.submit(ask).result(timeout=min(2 * timeout, 9.0))
+    except (requests.RequestException, concurrent.futures.TimeoutError, OSError):
+        return f"its download host {host} cannot be reached"
+    finally:
+        executor.shutdown(wait=False)
+
+
+def describe(builder: tfds.core.DatasetBuilder, resolved: settings.Settings, root: Root, notice: str) -> Source:
+    """Describes a prepared data set, and writes its schema under the root where none is curated.
+
+    Raises:
+      UsageError: no such split or schema.
+      UnavailableError: the data set is of a kind that the pipeline cannot use; says why.
+    """
+    data = resolved.config.data
+    try:
+        description = tfds_reader.describe(builder)
+    except errors.DataError as error:
+        raise UnavailableError(str(error)) from error
+    wanted = dict(zip(features.SPLITS, (data.train_split, data.validation_split, data.test_split), strict=True))
+    try:
+        sizes = {
+            name: sum(part.stop - part.start for part in tfds_reader.slices(builder, split, data.shard_examples))
+            for name, split in wanted.items()
+        }
+    except errors.DataError as error:
+        raise UsageError(f"{error}; set data.train_split, data.validation_split or data.test_split") from error
+    folder = pathlib.Path(builder.data_dir)
+    return Source(
+        builder_dir=str(folder.resolve()),
+        fingerprint=provenance.fingerprint(folder),
+        name=description.name,
+        version=description.version,
+        height=description.height,
+        width=description.width,
+        label_names=description.label_names,
+        split_sizes=sizes,
+        schema_file=str(_schema_file(data.schema, description, root)),
+        notice=notice,
+    )
+
+
+def _schema_file(name: str, description: tfds_reader.Description, root: Root) -> pathlib.Path:
+    if name:
+        try:
+            return schema.curated_path(name)
+        except KeyError as error:
+            raise UsageError(f"data.schema: {error.args[0]}; leave it empty to make one from the data set") from error
+    path = root.data / f"{description.name.replace('/', '_')}-{description.version}.pbtxt"
+    path.write_text(
+        schema.schema_text(description.height, description.width, len(description.label_names)), encoding="utf-8"
+    )
+    return path
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,122 @@
+"""Shows a run: a live table on a terminal, elsewhere one plain line per event."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.events import EpochEnded, Event, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+
+_REFRESH = 4  # times a second
+_STYLES = {
+    NodeState.EXECUTED: ("green", "✓"),
+    NodeState.CACHED: ("cyan", "="),
+    NodeState.SKIPPED: ("dim", "-"),
+    NodeState.FAILED: ("bold red", "✗"),
+    NodeState.CANCELLED: ("yellow", "■"),
+}
+
+
+@contextlib.contextmanager
+def display(stream: TextIO) -> Iterator[Listener]:
+    """A listener that shows events on `stream`, as long as the context lasts."""
+    console = Console(file=stream, highlight=False)
+    if console.is_terminal and not console.is_dumb_terminal:
+        view = _LiveView(console)
+        with view.live:
+            yield view
+    else:
+        yield _PlainView(stream)
+
+
+class _PlainView:
+    """One line per event, without colour or wrapping."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        if text := plain_line(event):
+            self._stream.write(text + "\n")
+            self._stream.flush()
+
+
+def plain_line(event: Event) -> str:
+    """The line for an event: `Trainer executed in 31.2 s`."""
+    if isinstance(event, Note):
+        return f"warning: {event.text}" if event.warning else event.text
+    if isinstance(event, RunStarted):
+        return f"run {event.run_id}"
+    if isinstance(event, NodeStarted):
+        return f"{event.node} started"
+    if isinstance(event, EpochEnded):
+        return f"Trainer {epoch_text(event)}"
+    time_text = f" in {event.seconds:.1f} s" if event.state in (NodeState.EXECUTED, NodeState.FAILED) else ""
+    return f"{event.node} {event.state.value}{time_text}" + (f": {event.reason}" if event.reason else "")
+
+
+def epoch_text(event: EpochEnded) -> str:
+    """`epoch 3/50  loss 0.1550  validation 0.1510`."""
+    return f"epoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  validation {event.val_loss:.4f}"
+
+
+class _LiveView:
+    """A row per node, redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._nodes: tuple[str, ...] = ()
+        self._started: dict[str, float] = {}
+        self._ended: dict[str, NodeEnded] = {}
+        self._epoch: EpochEnded | None = None
+        self._run_id = ""
+        self._console = console
+        self.live = Live(console=console, get_renderable=self._render, refresh_per_second=_REFRESH)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Note):
+            style = "yellow" if event.warning else ""
+            self._console.print(escape(event.text), style=style, soft_wrap=True)
+        elif isinstance(event, RunStarted):
+            self._run_id, self._nodes = event.run_id, event.nodes
+        elif isinstance(event, NodeStarted):
+            self._started[event.node] = time.monotonic()
+        elif isinstance(event, EpochEnded):
+            self._epoch = event
+        else:
+            self._ended[event.node] = event
+        self.live.refresh()
+
+    def _render(self) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(width=1)
+        table.add_column(min_width=18)
+        table.add_column(min_width=9)
+        table.add_column(min_width=8, justify="right")
+        table.add_column(overflow="fold")
+        for node in self._nodes:
+            table.add_row(*self._row(node))
+        return table
+
+    def _row(self, node: str) -> tuple[str, str, str, str, str]:
+        detail = epoch_text(self._epoch) if node == "Trainer" and self._epoch else ""
+        if ended := self._ended.get(node):
+            style, mark = _STYLES[ended.state]
+            seconds = f"{ended.seconds:.1f} s" if ended.seconds else ""
+            reason = escape(ended.reason) or detail
+            return f"[{style}]{mark}[/]", node, f"[{style}]{ended.state.value}[/]", seconds, reason
+        if node in self._started:
+            return (
+                "[bold]▸[/]",
+                f"[bold]{node}[/]",
+                "running",
+                f"{time.monotonic() - self._started[node]:.0f} s",
+                detail,
+            )
+        return "[dim]·[/]", f"[dim]{node}[/]", "[dim]waiting[/]", "", ""

@@ -1,0 +1,204 @@
+"""`sae doctor`: what a run needs of this machine, checked without TensorFlow, TFX or Beam."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import sys
+
+import pipeline_config
+from pipeline import settings
+from pipeline.root import FORMAT, Root
+
+# The wheels of TFX 1.21's ML Metadata and Data Validation need this glibc.
+_GLIBC_OF_NEW_LINE = (2, 39)
+# A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
+_FREE_BYTES = 1 << 30
+_LOCK = pathlib.Path(__file__).parent.parent / "requirements.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+      name: what.
+      good: whether a run can do with it.
+      found: what is there.
+      advice: what to do; empty when it is good.
+    """
+
+    name: str
+    good: bool
+    found: str
+    advice: str = ""
+
+
+def examine(config: pipeline_config.PipelineConfig) -> list[Check]:
+    """Every check, for a run with `config`."""
+    return [
+        interpreter(),
+        glibc(),
+        packages(),
+        keras(),
+        beam_engine(config.engine),
+        processor(),
+        disk(pathlib.Path(config.paths.root)),
+        root(Root(pathlib.Path(config.paths.root).resolve())),
+        data(config.data),
+    ]
+
+
+def as_text(checks: list[Check]) -> str:
+    """A line per check, and below it what to do where it is not good."""
+    lines = []
+    for check in checks:
+        lines.append(f"{'ok ' if check.good else 'BAD'}  {check.name:<12} {check.found}")
+        if check.advice:
+            lines.append(f"     {'':<12} {check.advice}")
+    return "\n".join(lines)
+
+
+def as_json(checks: list[Check]) -> str:
+    """One object with all checks."""
+    fields = [dataclasses.asdict(check) for check in checks]
+    return json.dumps({"schema_version": 1, "good": all(check.good for check in checks), "checks": fields}, indent=2)
+
+
+def interpreter() -> Check:
+    """Python's version: it picks the TFX line."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        return Check("python", False, version, "TFX runs on Python 3.10 to 3.13: `make setup` finds or gets one")
+    line = "1.16" if sys.version_info[:2] == (3, 10) else "1.21"
+    return Check("python", True, f"{version}, TFX line {line}")
+
+
+def glibc() -> Check:
+    """The C library, which the wheels of TFX 1.21 ask for."""
+    library, version = platform.libc_ver()
+    if library != "glibc":
+        good = sys.platform == "darwin" and platform.machine() == "arm64"
+        advice = "" if good else "supported are Linux with glibc on x86_64, and macOS on arm64"
+        return Check("C library", good, f"{platform.system()} {platform.machine()}", advice)
+    numbers = tuple(int(part) for part in version.split(".")[:2])
+    if sys.version_info[:2] > (3, 10) and numbers < _GLIBC_OF_NEW_LINE:
+        return Check("C library", False, f"glibc {version}", "use Python 3.10: TFX for newer ones needs glibc 2.39")
+    return Check("C library", True, f"glibc {version}")
+
+
+def packages() -> Check:
+    """Installed versions against the lock."""
+    if not _LOCK.is_file():
+        return Check("packages", True, "no lock beside the package: versions not compared")
+    locked = locked_versions(_LOCK.read_text(encoding="utf-8"))
+    wrong = []
+    for name, versions in locked.items():
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = ""
+        if installed not in versions:
+            wrong.append(f"{name} {installed or 'missing'} (locked: {', '.join(sorted(versions)) or 'none'})")
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        return Check("packages", False, "; ".join(wrong[:3]) + more, "`make setup` installs what is locked")
+    return Check("packages", True, f"{len(locked)} packages as locked")
+
+
+def locked_versions(lock: str) -> dict[str, set[str]]:
+    """Versions by package of the lock's lines whose marker holds for this interpreter."""
+    from packaging.requirements import Requirement
+
+    found: dict[str, set[str]] = {}
+    for line in re.findall(r"^([A-Za-z0-9][^\\\n]*==[^\\\n]*)", lock, re.MULTILINE):
+        requirement = Requirement(line.strip())
+        if requirement.marker is None or requirement.marker.evaluate():
+            versions = {specifier.version for specifier in requirement.specifier}
+            found.setdefault(requirement.name, set()).update(versions)
+    return found
+
+
+def keras() -> Check:
+    """Keras 2 as the package tf-keras, which TFT and TFMA need."""
+    try:
+        version = importlib.metadata.version("tf-keras")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("keras", False, "tf-keras is missing", "`make setup` installs it")
+    flag = os.environ.get("TF_USE_LEGACY_KERAS", "1")
+    if flag.lower() not in ("1", "true"):
+        return Check("keras", False, f"TF_USE_LEGACY_KERAS={flag}", "unset it: the pipeline sets it to 1")
+    return Check("keras", True, f"tf-keras {version} (Keras 2)")
+
+
+def beam_engine(engine: pipeline_config.EngineConfig) -> Check:
+    """The Beam engine that a run with this configuration uses."""
+    try:
+        version = importlib.metadata.version("apache-beam")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("beam", False, "apache-beam is missing", "`make setup` installs it")
+    workers = engine.beam_workers
+    place = "in this process" if workers == 1 else f"in {workers} worker processes"
+    return Check("beam", True, f"apache-beam {version}, FnApiRunner {place}")
+
+
+def processor() -> Check:
+    """Features that choose between TensorFlow's code paths, and so the last bits of results."""
+    wanted = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return Check("processor", True, platform.machine())
+    flags = set(re.search(r"^flags\s*:(.*)$", text, re.MULTILINE).group(1).split()) if "flags" in text else set()  # type: ignore[union-attr]
+    found = [flag for flag in wanted if flag in flags]
+    if platform.machine() == "x86_64" and "avx" not in flags:
+        return Check("processor", False, "no AVX", "TensorFlow's packages need a processor with AVX")
+    return Check("processor", True, f"{os.cpu_count()} cores, {' '.join(found) or platform.machine()}")
+
+
+def disk(path: pathlib.Path) -> Check:
+    """Free space where the root is or will be."""
+    existing = next(parent for parent in (path.resolve(), *path.resolve().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / (1 << 30):.1f} GiB free at {existing}"
+    if free < _FREE_BYTES:
+        return Check("disk", False, found, "free at least 1 GiB, or choose another root with --root")
+    return Check("disk", True, found)
+
+
+def root(place: Root) -> Check:
+    """Whether the root can be used: its format and whether it can be written."""
+    if not place.path.exists():
+        return Check("root", True, f"{place.path} does not exist yet; the first run makes it")
+    from pipeline.errors import UnavailableError
+
+    try:
+        dataset = place.dataset()
+    except UnavailableError as error:
+        return Check("root", False, str(place.path), str(error))
+    if not os.access(place.path, os.W_OK):
+        return Check("root", False, f"{place.path} cannot be written", "choose another root with --root")
+    return Check("root", True, f"{place.path}, format {FORMAT}, data set {dataset or 'none yet'}")
+
+
+def data(config: pipeline_config.DataConfig) -> Check:
+    """Whether the data set lies prepared in TFDS's folder."""
+    if config.source == "sample":
+        return Check("data", True, "the embedded sample (5,000 digits)")
+    given = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    folder = pathlib.Path(given).expanduser()
+    prepared = sorted((folder / config.dataset).glob("**/dataset_info.json"))
+    if prepared:
+        return Check("data", True, f"{config.dataset} prepared in {prepared[-1].parent}")
+    hint = f"a run will try to download {config.dataset}"
+    if config.source == "auto" and config.dataset == pipeline_config.PROFILES[settings.DEFAULT_PROFILE]["data.dataset"]:
+        return Check("data", True, f"{config.dataset} is not in {folder}; {hint}, else use the embedded sample")
+    return Check(
+        "data", False, f"{config.dataset} is not in {folder}", f"{hint}; or point TFDS_DATA_DIR to a prepared copy"
+    )

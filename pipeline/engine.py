@@ -1,0 +1,83 @@
+"""How nodes are executed: the process's environment, Beam's engine, and TFX's executor operators.
+
+Importing this module imports TFX; `prepare_process` must have run before.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from tfx.orchestration.portable import (
+    base_executor_operator,
+    beam_executor_operator,
+    data_types,
+    python_executor_operator,
+)
+from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
+
+logger = logging.getLogger(__name__)
+
+# Any code but 0 marks an execution as failed; this is gRPC's UNKNOWN.
+_FAILED = 2
+
+
+def make_beam_pipeline(workers: int) -> beam.Pipeline:
+    """A Beam pipeline on the FnApiRunner: in this process, or in `workers` processes.
+
+    The engine is named: what Beam calls DirectRunner first looks for a Go binary that it would download.
+    """
+    options = {"direct_num_workers": workers}
+    if workers > 1:
+        options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
+    # flags=[]: Beam parses this process's own command line otherwise.
+    return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(flags=[], **options))
+
+
+class Failures:
+    """The exceptions of failed nodes, kept because TFX's launcher hands on their text alone."""
+
+    def __init__(self) -> None:
+        self.last: Exception | None = None
+
+    def record(self, error: Exception) -> execution_result_pb2.ExecutorOutput:
+        """Logs `error` and says in an ExecutorOutput that, and why, the node failed."""
+        self.last = error
+        logger.error("%s", "".join(traceback.format_exception(error)))
+        result = execution_result_pb2.ExecutionResult(code=_FAILED, result_message=f"{type(error).__name__}: {error}")
+        return execution_result_pb2.ExecutorOutput(execution_result=result)
+
+
+def executor_operators(
+    beam_workers: int, failures: Failures
+) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
+    """TFX's own operators, with our Beam engine, and with failures recorded with their reason in ML Metadata.
+
+    Beam's arguments do not go through `beam_pipeline_args`: with any of those, every node builds a source
+    distribution of TFX first.
+    """
+
+    class BeamOperator(beam_executor_operator.BeamExecutorOperator):
+        def run_executor(
+            self, execution_info: data_types.ExecutionInfo, make_beam_pipeline_fn: Any = None
+        ) -> execution_result_pb2.ExecutorOutput:
+            try:
+                return super().run_executor(execution_info, lambda: make_beam_pipeline(beam_workers))
+            except Exception as error:
+                return failures.record(error)
+
+    class PythonOperator(python_executor_operator.PythonExecutorOperator):
+        def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
+            try:
+                return super().run_executor(execution_info)
+            except Exception as error:
+                return failures.record(error)
+
+    return {
+        executable_spec_pb2.BeamExecutableSpec: BeamOperator,
+        executable_spec_pb2.PythonClassExecutableSpec: PythonOperator,
+    }

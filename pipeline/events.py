@@ -1,0 +1,69 @@
+"""What happens in a run, as the display sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable
+
+
+class NodeState(str, enum.Enum):
+    """How a node ended, read back from ML Metadata."""
+
+    EXECUTED = "executed"
+    CACHED = "cached"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """A line for the reader. `warning` ones are shown as such."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStarted:
+    """The run's id, and every node in the order in which they run."""
+
+    run_id: str
+    nodes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeStarted:
+    """A node was handed to TFX."""
+
+    node: str
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeEnded:
+    """A node ended, or is not going to run.
+
+    Attributes:
+      seconds: how long it took; 0 where it did not run.
+      reason: why it failed or was skipped; may be empty.
+    """
+
+    node: str
+    state: NodeState
+    seconds: float
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochEnded:
+    """The Trainer ended an epoch. Losses in nats per pixel, with the penalty."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    val_loss: float
+
+
+Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded
+Listener = Callable[[Event], None]

@@ -1,0 +1,150 @@
+"""The pipeline root: what lies where, its format, its data set, and the lock that one run holds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+from pipeline.errors import LockedError, UnavailableError, UsageError
+
+# Raised when the layout changes so that an older version would misread it.
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Root:
+    """Paths in a pipeline root, all absolute.
+
+    Attributes:
+      path: the folder.
+    """
+
+    path: pathlib.Path
+
+    @property
+    def artifacts(self) -> pathlib.Path:
+        """Outputs of the nodes: `<node>/<output>/<execution>`."""
+        return self.path / "artifacts"
+
+    @property
+    def metadata(self) -> pathlib.Path:
+        """ML Metadata's SQLite file."""
+        return self.path / "metadata.sqlite"
+
+    @property
+    def serving(self) -> pathlib.Path:
+        """Pushed models, one folder a version."""
+        return self.path / "serving"
+
+    @property
+    def logs(self) -> pathlib.Path:
+        """One file a run."""
+        return self.path / "logs"
+
+    @property
+    def data(self) -> pathlib.Path:
+        """The embedded sample, once prepared, and schemas made from a data set's description."""
+        return self.path / "data"
+
+    @property
+    def temporary(self) -> pathlib.Path:
+        """Emptied at the start and at the end of a run."""
+        return self.path / "tmp"
+
+    @property
+    def _about(self) -> pathlib.Path:
+        return self.path / "root.json"
+
+    def create(self) -> None:
+        """Makes the folders that are not there yet, and checks the format.
+
+        Raises:
+          UnavailableError: the folder cannot be made or written, or a newer version made it.
+        """
+        try:
+            for folder in (self.path, self.artifacts, self.logs, self.data, self.temporary):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.temporary / "probe"
+            probe.write_bytes(b"probe")
+            probe.unlink()
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot write to the pipeline root {self.path}: {error.strerror}; choose another with --root"
+            ) from error
+        about = self._read()
+        if not about:
+            self._write({"format": FORMAT})
+
+    def claim_dataset(self, name: str) -> None:
+        """Notes that this root holds runs on data set `name`.
+
+        Raises:
+          UsageError: it holds runs on another one.
+        """
+        about = self._read()
+        if about.get("dataset", name) != name:
+            raise UsageError(
+                f"the pipeline root {self.path} holds runs on data set {about['dataset']}, this run is on {name}: "
+                "choose another root with --root"
+            )
+        if "dataset" not in about:
+            self._write({**about, "dataset": name})
+
+    def dataset(self) -> str | None:
+        """Name of the data set that the runs in this root are on; None before the first run."""
+        name = self._read().get("dataset")
+        return None if name is None else str(name)
+
+    def _read(self) -> dict[str, object]:
+        try:
+            about = json.loads(self._about.read_text(encoding="utf-8"))
+            found = int(about["format"])
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UnavailableError(
+                f"{self._about} is damaged: {error}; restore it, or choose another --root"
+            ) from error
+        if found > FORMAT:
+            raise UnavailableError(
+                f"the pipeline root {self.path} has format {found}, this version knows up to {FORMAT}: "
+                "update sae, or choose another root with --root"
+            )
+        return dict(about)
+
+    def _write(self, about: dict[str, object]) -> None:
+        unfinished = self._about.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        os.replace(unfinished, self._about)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the root for one run. The kernel frees it when the process ends, however it ends.
+
+        Raises:
+          LockedError: another process holds it; says which, and since when.
+        """
+        path = self.path / "lock"
+        with open(path, "a+", encoding="utf-8") as file:
+            try:
+                # flock itself: it needs no clean-up after a kill, and the file says who holds it. The lock libraries
+                # looked at add polling and timeouts, which are of no use here.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise LockedError(
+                    f"another run holds {self.path}: {file.read().strip() or 'its holder is just starting'}; wait for "
+                    "it to end, or choose another root with --root"
+                ) from error
+            since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
+            file.truncate(0)
+            file.write(f"process {os.getpid()} since {since}\n")
+            file.flush()
+            yield
+            file.truncate(0)

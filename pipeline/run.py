@@ -1,0 +1,356 @@
+"""`sae run`: from a request to a finished run and its summary."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import logging
+import pathlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from pipeline import cancellation, metadata, process, settings
+from pipeline.display import display
+from pipeline.errors import ExitCode, NotFoundError, UsageError
+from pipeline.events import Listener, NodeState, Note
+from pipeline.root import Root
+
+SCHEMA_VERSION = 1
+
+# The order of the nodes; a test holds it against the definition. Known here so that a misspelt node is refused before
+# TFX is imported.
+NODES = (
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "DataGate",
+    "Transform",
+    "Trainer",
+    "Evaluator",
+    "Report",
+    "Pusher",
+)
+
+# Metrics of the summary, by their name in the Evaluator.
+_METRICS = {
+    "test_bce": "bce",
+    "test_mse": "mse",
+    "active_units": "active_units",
+    "dead_units": "dead_units",
+    "hoyer": "hoyer",
+    "gini": "gini",
+    "mean_image_bce": "mean_image_bce",
+    "mean_image_mse": "mean_image_mse",
+    "entropy_floor": "entropy_floor",
+    "bce_to_mean_image": "bce_to_mean_image",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRequest:
+    """What `sae run` was asked for.
+
+    Attributes:
+      settings: profile, file, assignments.
+      from_node, to_node: the part to run; empty for the whole.
+      base_run: the run that stands in for the rest; empty for the newest that fits.
+      use_cache: False runs every node.
+      as_json: the summary as one JSON object on standard output.
+    """
+
+    settings: settings.Request
+    from_node: str = ""
+    to_node: str = ""
+    base_run: str = ""
+    use_cache: bool = True
+    as_json: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """How a run ended, for people and as JSON."""
+
+    run_id: str
+    state: str
+    dataset: str
+    notice: str
+    profile: str
+    nodes: tuple[dict[str, Any], ...]
+    metrics: dict[str, float]
+    blessed: bool | None
+    reasons: tuple[str, ...]
+    pushed_version: str | None
+    report: str | None
+    root: str
+    log: str
+    seconds: float
+    error: str
+    exit_code: ExitCode
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        fields = dataclasses.asdict(self)
+        fields["exit_code"] = int(self.exit_code)
+        fields["error"] = self.error or None
+        fields["notice"] = self.notice or None
+        return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, indent=2)
+
+
+def run(request: RunRequest) -> Summary:
+    """Runs the pipeline and returns its summary; shows progress on standard error.
+
+    Raises:
+      SaeError: it could not start: usage, a locked root, no data. Nothing was recorded then.
+      KeyboardInterrupt: it was interrupted; what had ended is kept.
+    """
+    resolved = settings.resolve(request.settings)
+    for option, node in (("--from-node", request.from_node), ("--to-node", request.to_node)):
+        if node and node not in NODES:
+            raise NotFoundError(
+                f"{option} {node}: no such node{settings.closest(node, NODES)} (there are: {', '.join(NODES)})"
+            )
+    if request.base_run and not (request.from_node or request.to_node):
+        raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
+    root = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    root.create()
+    with root.lock():
+        run_id = _new_run_id(root)
+        process.set_environment(root, resolved.config.engine)
+        log = root.logs / f"{run_id}.log"
+        with process.output_to(log) as (_, terminal), _logging(), display(terminal) as listener:
+            return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
+
+
+def _new_run_id(root: Root) -> str:
+    """UTC time to the second, with a number where that is taken: `20261123-143005`, `20261123-143005-2`."""
+    base = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    taken = {path.stem for path in root.logs.glob(f"{base}*.log")}
+    return base if base not in taken else next(name for n in range(2, 1000) if (name := f"{base}-{n}") not in taken)
+
+
+@contextlib.contextmanager
+def _logging() -> Iterator[None]:
+    """All logging goes to the run's log, with times and names."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _Run:
+    """One run, in its steps."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        resolved: settings.Settings,
+        root: Root,
+        run_id: str,
+        log: pathlib.Path,
+        listener: Listener,
+        terminal: TextIO,
+    ) -> None:
+        self._request = request
+        self._resolved = resolved
+        self._root = root
+        self._run_id = run_id
+        self._log = log
+        self._tell = listener
+        self._terminal = terminal
+        self._begun = time.monotonic()
+
+    def execute(self) -> Summary:
+        """Runs to the end; a signal is answered from the first import on."""
+        try:
+            with cancellation.cancellable(self._record_cancelled):
+                return self._run()
+        except KeyboardInterrupt:
+            self._record_cancelled()
+            raise
+
+    def _record_cancelled(self) -> None:
+        """Closes what was running. May be called from another thread, so it opens the store anew."""
+        if self._root.metadata.exists():
+            store = metadata.Store(self._root.metadata)
+            closed = store.close_unfinished(self._run_id, self._root, "the run was interrupted")
+            for node in closed:
+                self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
+
+    def _run(self) -> Summary:
+        metadata.Store(self._root.metadata)  # it opens, so it is not damaged: found out before the slow imports
+        self._tell(Note("loading TensorFlow and TFX"))
+        from pipeline import data_source, definition, runner
+
+        found = data_source.find(self._request.settings, self._root, self._download)
+        config, source = found.settings.config, found.source
+        self._root.claim_dataset(source.name)
+        if source.notice:
+            self._tell(Note(source.notice, warning=True))
+        pipeline = definition.create_pipeline(
+            config, source, self._root.artifacts, self._root.metadata, self._root.serving
+        )
+        handler = runner.EpochHandler(self._tell)
+        logging.getLogger("components").addHandler(handler)
+        local = runner.LocalRunner(
+            self._root, self._run_id, config.engine.beam_workers, self._tell, self._request.use_cache
+        )
+        try:
+            result = local.run(pipeline, run_options=self._part(pipeline))
+        finally:
+            logging.getLogger("components").removeHandler(handler)
+        return self._summary(result, found)
+
+    def _download(self, builder: Any) -> None:
+        """TFDS's own progress bars, on the terminal."""
+        self._tell(Note(f"downloading {builder.info.full_name} to {builder.data_dir}"))
+        with contextlib.redirect_stderr(self._terminal):
+            builder.download_and_prepare()
+
+    def _part(self, pipeline: Any) -> Any:
+        """TFX's options for the part that was asked for; None for the whole pipeline."""
+        from tfx.orchestration.pipeline import RunOptions
+
+        from pipeline import runner
+
+        request = self._request
+        if not (request.from_node or request.to_node):
+            return None
+        from_nodes = [request.from_node] if request.from_node else []
+        to_nodes = [request.to_node] if request.to_node else []
+        reused = runner.reused_nodes(pipeline, from_nodes, to_nodes)
+        if request.from_node and request.to_node and set(NODES) == reused:
+            raise UsageError(f"no node lies between --from-node {request.from_node} and --to-node {request.to_node}")
+        base_run = self._base_run(reused) if reused else None
+        if base_run:
+            self._tell(Note(f"reusing {', '.join(node for node in NODES if node in reused)} of run {base_run}"))
+        return RunOptions(from_nodes=from_nodes, to_nodes=to_nodes, base_pipeline_run_id=base_run)
+
+    def _base_run(self, reused: set[str]) -> str:
+        """The run to take `reused` nodes from: the one asked for, else the newest in which all of them succeeded."""
+        store = metadata.Store(self._root.metadata)
+        run_ids = store.run_ids()
+        wanted = self._request.base_run
+        if wanted and wanted not in run_ids:
+            raise NotFoundError(f"--base {wanted}: no such run in {self._root.path}{settings.closest(wanted, run_ids)}")
+        for run_id in [wanted] if wanted else run_ids:
+            executions = store.executions(run_id)
+            lacking = [
+                node
+                for node in NODES
+                if node in reused
+                and (node not in executions or executions[node].state not in (NodeState.EXECUTED, NodeState.CACHED))
+            ]
+            if not lacking:
+                return run_id
+            if wanted:
+                raise NotFoundError(f"--base {wanted}: {', '.join(lacking)} did not succeed in that run")
+        raise NotFoundError(
+            f"no run in {self._root.path} in which {', '.join(node for node in NODES if node in reused)} succeeded: "
+            "run the whole pipeline first"
+        )
+
+    def _summary(self, result: Any, found: Any) -> Summary:
+        from components import evaluation
+
+        store = metadata.Store(self._root.metadata)
+        executions = store.executions(self._run_id)
+
+        def output(node: str, key: str) -> metadata.Output | None:
+            execution = executions.get(node)
+            good = execution is not None and execution.state in (NodeState.EXECUTED, NodeState.CACHED)
+            return store.outputs(execution.id).get(key) if execution is not None and good else None
+
+        limits = found.settings.config.evaluation
+        gates = evaluation.Gates(limits.max_bce, limits.max_bce_worst_label, limits.max_bce_to_mean_image)
+        metrics: dict[str, float] = {}
+        reasons: tuple[str, ...] = ()
+        if evaluated := output("Evaluator", "evaluation"):
+            judged = evaluation.read_evaluation(evaluated.uri, gates)
+            metrics = {name: judged.overall[key] for name, key in _METRICS.items()}
+            reasons = judged.reasons
+        blessing = output("Evaluator", "blessing")
+        blessed = None if blessing is None else blessing.properties.get("blessed") == 1
+        pushed = output("Pusher", "pushed_model")
+        report = output("Report", "report")
+        exit_code = result.exit_code
+        if exit_code == ExitCode.DONE and blessed is False:
+            exit_code = ExitCode.GATE_FAILED
+        return Summary(
+            run_id=self._run_id,
+            state="succeeded" if result.exit_code == ExitCode.DONE else "failed",
+            dataset=f"{found.source.name} {found.source.version}",
+            notice=found.source.notice,
+            profile=found.settings.profile,
+            nodes=tuple(
+                {
+                    "id": node.id,
+                    "state": node.state.value,
+                    "seconds": round(node.seconds, 3),
+                    "reason": node.reason or None,
+                }
+                for node in result.nodes
+            ),
+            metrics=metrics,
+            blessed=blessed,
+            reasons=reasons,
+            pushed_version=str(pushed.properties["pushed_version"]) if pushed and blessed else None,
+            report=str(pathlib.Path(report.uri) / "report.html") if report else None,
+            root=str(self._root.path),
+            log=str(self._log),
+            seconds=round(time.monotonic() - self._begun, 3),
+            error=result.error,
+            exit_code=exit_code,
+        )
+
+
+def summary_text(summary: Summary) -> str:
+    """The end of a run, for people."""
+    lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
+    if summary.notice:
+        lines.append(f"note: {summary.notice}")
+    if summary.error:
+        lines.append(f"error: {summary.error}")
+    if metrics := summary.metrics:
+        lines += [
+            "",
+            "on the test split            model   mean image   floor",
+            f"  BCE, nats per pixel     {metrics['test_bce']:8.4f}     {metrics['mean_image_bce']:8.4f}"
+            f"{metrics['entropy_floor']:8.4f}",
+            f"  MSE                     {metrics['test_mse']:8.5f}     {metrics['mean_image_mse']:8.5f}       0",
+            f"  active units per image  {metrics['active_units']:8.1f}",
+            f"  dead units              {metrics['dead_units']:8.0f}",
+            "",
+        ]
+    if summary.blessed:
+        served = f", served as version {summary.pushed_version}" if summary.pushed_version else ""
+        lines.append(f"blessed{served}")
+    elif summary.blessed is False:
+        lines.append("not blessed, not served: " + "; ".join(summary.reasons))
+    if summary.report:
+        lines.append(f"report: {summary.report}")
+    if summary.exit_code == ExitCode.NODE_FAILED:
+        lines.append(f"log:    {summary.log}")
+    return "\n".join([*lines, f"next:   {next_command(summary)}"])
+
+
+def next_command(summary: Summary) -> str:
+    """The command that is most useful after this run."""
+    if summary.exit_code == ExitCode.NODE_FAILED:
+        return f"less {summary.log}"
+    if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
+        return "sae config show --profile NAME   (the splits and the schema that the data is held against)"
+    if summary.blessed is False:
+        return "sae run --set training.epochs=100   (train longer), or see the report for where the model falls short"
+    return "sae run --set model.l1=1e-4   (only what depends on the changed setting runs again)"

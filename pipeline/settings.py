@@ -1,0 +1,172 @@
+"""Puts a configuration together: profile, then file, then --set and the other options; each value knows its origin."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pipeline_config
+from pipeline.errors import UsageError
+from pipeline_config import PROFILES, PipelineConfig, Value
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_PROFILE = "mnist"
+ROOT_VARIABLE = "SAE_ROOT"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the user asked for, before it is put together.
+
+    Attributes:
+      profile: name of a profile.
+      config_file: a TOML file with tables like `[training]`, or None.
+      assignments: texts like `training.epochs=5`.
+      seed, root: of `--seed` and `--root`; None where not given.
+    """
+
+    profile: str = DEFAULT_PROFILE
+    config_file: pathlib.Path | None = None
+    assignments: Sequence[str] = ()
+    seed: int | None = None
+    root: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A configuration and where each of its values came from.
+
+    Attributes:
+      config: every setting.
+      origins: by dotted name: `default`, `profile mnist`, `file FILE`, `--set`, `--seed`, `--root` or `SAE_ROOT`.
+      profile: the profile that was used.
+      has_profile: False when the data set is not the profile's: then the profile's schema, splits and gates are not
+        used.
+    """
+
+    config: PipelineConfig
+    origins: dict[str, str]
+    profile: str
+    has_profile: bool
+
+
+def resolve(request: Request, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The configuration that `request` describes.
+
+    Raises:
+      UsageError: an unknown profile or key (with the closest one), a wrong type, or a value out of range.
+    """
+    profile = _profile(request.profile)
+    given: dict[str, tuple[object, str]] = {}
+    if root := environ.get(ROOT_VARIABLE):
+        given["paths.root"] = (root, ROOT_VARIABLE)
+    if request.config_file is not None:
+        given.update(_read_file(request.config_file))
+    for assignment in request.assignments:
+        name, value = _parse_assignment(assignment)
+        given[name] = (value, "--set")
+    if request.seed is not None:
+        given["training.seed"] = (request.seed, "--seed")
+    if request.root is not None:
+        given["paths.root"] = (request.root, "--root")
+
+    # A data set other than the profile's has other splits, another schema and other gates.
+    dataset = given.get("data.dataset", (profile.get("data.dataset"), ""))[0]
+    has_profile = dataset == profile.get("data.dataset")
+    layer = {
+        name: value
+        for name, value in profile.items()
+        if has_profile or name.partition(".")[0] not in ("data", "evaluation")
+    }
+    values: dict[str, Value] = dict(layer)
+    origins = dict.fromkeys(pipeline_config.setting_names(), "default")
+    origins.update(dict.fromkeys(layer, f"profile {request.profile}"))
+    for name, (raw, origin) in given.items():
+        values[name] = _checked(name, raw, origin)
+        origins[name] = origin
+    return Settings(pipeline_config.build(values), origins, request.profile, has_profile)
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """`; did you mean X?` for the known word nearest to `word`, or nothing."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _profile(name: str) -> dict[str, Value]:
+    if name not in PROFILES:
+        raise UsageError(f"no profile {name!r}{closest(name, list(PROFILES))} (there are: {', '.join(PROFILES)})")
+    return PROFILES[name]
+
+
+def _known(name: str, origin: str) -> str:
+    names = pipeline_config.setting_names()
+    if name in names:
+        return name
+    # `epoch` or `training.epoch`: compare with whole names and with what follows the dot.
+    tails = {known.partition(".")[2]: known for known in names}
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = near or [tails[tail] for tail in difflib.get_close_matches(name.split(".")[-1], list(tails), n=1)]
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"no setting {name!r} ({origin}){hint} `sae config show` lists them all")
+
+
+def _checked(name: str, raw: object, origin: str) -> Value:
+    try:
+        return pipeline_config.check(name, raw)
+    except ValueError as error:
+        raise UsageError(f"{error} ({origin})") from error
+
+
+def _parse_assignment(text: str) -> tuple[str, object]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UsageError(f"--set {text!r} has no value: write --set NAME=VALUE, as in --set training.epochs=5")
+    name = _known(name.strip(), "--set")
+    kind = str(pipeline_config.setting_field(name).type)
+    return name, _from_text(value.strip(), kind)
+
+
+def _from_text(text: str, kind: str) -> object:
+    """The value that `text` stands for, or the text itself where it stands for none; the check names that."""
+    try:
+        if kind == "bool":
+            return {"true": True, "false": False}.get(text.lower(), text)
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+    except ValueError:
+        pass
+    return text
+
+
+def _read_file(path: pathlib.Path) -> dict[str, tuple[object, str]]:
+    origin = f"file {path}"
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"cannot read --config {path}: {reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"--config {path} is not valid TOML: {error}") from error
+    values: dict[str, tuple[object, str]] = {}
+    for section, table in tables.items():
+        if section not in pipeline_config.SECTIONS or not isinstance(table, dict):
+            known = list(pipeline_config.SECTIONS)
+            raise UsageError(
+                f"no section {section!r} ({origin}){closest(section, known)} (there are: {', '.join(known)}, "
+                "each a table such as [training])"
+            )
+        for key, value in table.items():
+            values[_known(f"{section}.{key}", origin)] = (value, origin)
+    return values
