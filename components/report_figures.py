@@ -1,0 +1,522 @@
+"""The report's figures: arrays in, matplotlib figures and PNG bytes out. No TensorFlow, no state, no clock.
+
+Every `draw_*` function takes a theme and plain arrays and returns a figure; `render` turns that into a PNG file. Sizes
+are in CSS pixels (px): a figure 480 px wide is meant to be shown 480 px wide and stays readable down to 330 px. All
+numbers must be finite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+Floats = npt.NDArray[np.float64]
+
+# One inch is 72 px, so that a font size of 1 point is 1 px.
+PX_PER_INCH = 72
+# Pixels of the PNG file for each px, for screens of high density.
+DENSITY = 2
+
+FONT = 13.0  # px
+SMALL_FONT = 11.5  # px
+# Width of a character of DejaVu Sans, the font that comes with matplotlib, as a share of the font size: a safe mean.
+CHARACTER_WIDTH = 0.65
+
+CHART_WIDTH = 480  # px
+CHART_TOP = 34  # px above a panel, for its heading
+CHART_BOTTOM = 42  # px below a panel, for its scale
+
+CURVE_HEIGHT = 210  # px
+# Fewer epochs than this need no enlarged second half, and are drawn with a dot for each.
+MANY_EPOCHS = 12
+# Two curves that are less than this share of the panel's height apart look like one.
+VISIBLE_SHARE = 0.02
+# A range this many times wider than its lower end reads better on a logarithmic scale.
+LOG_SCALE_RATIO = 2.0
+
+ROW_HEIGHT = 19  # px
+# Up to this many units, each has a row with its number; beyond, a row is a line of UNITS_HEIGHT / units.
+NUMBERED_UNITS = 64
+DEAD_MARK = "\N{MULTIPLICATION SIGN}"
+UNIT_ROW_HEIGHT = 15  # px
+UNITS_HEIGHT = 720  # px
+
+IMAGES_WIDTH = 760  # px
+LARGEST_TILE = 112  # px
+LARGEST_FONT = 20.0  # px; larger than elsewhere, because ten columns are shown 330 px wide on a phone
+# The columns to choose from. More than MANY_IMAGES take the first, if their labels fit.
+IMAGE_COLUMNS = (20, 10, 5)
+MANY_IMAGES = 100
+IMAGES_MARGIN = 8  # px
+IMAGES_HEADING = 26  # px above the images
+IMAGES_HEADING_WIDTH = 380  # px
+
+
+@dataclasses.dataclass(frozen=True)
+class Theme:
+    """Colours as `#rrggbb`. Those that meet in one figure differ for colour-blind eyes too (after Okabe and Ito)."""
+
+    name: str
+    background: str
+    text: str
+    muted: str
+    line: str
+    model: str
+    training: str
+    baseline: str
+    alert: str
+
+
+LIGHT = Theme(
+    name="light",
+    background="#ffffff",
+    text="#1c2127",
+    muted="#59636e",
+    line="#d8dde3",
+    model="#0067a8",
+    training="#b35000",
+    baseline="#a3acb6",
+    alert="#b3261e",
+)
+DARK = Theme(
+    name="dark",
+    background="#14171b",
+    text="#e6e9ec",
+    muted="#9da7b1",
+    line="#343b43",
+    model="#5db4ee",
+    training="#f0a040",
+    baseline="#6a747e",
+    alert="#ff8a80",
+)
+THEMES = (LIGHT, DARK)
+
+
+def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
+    """Draws a figure and returns its PNG file: the same bytes for the same figure, whatever matplotlibrc says."""
+    style: dict[str, Any] = {
+        **matplotlib.rcParamsDefault,
+        "axes.axisbelow": True,
+        "axes.edgecolor": theme.line,
+        "axes.facecolor": "none",
+        "axes.labelcolor": theme.muted,
+        "axes.spines.left": False,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlecolor": theme.text,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 10.0,
+        "axes.titlesize": FONT,
+        "figure.facecolor": theme.background,
+        "font.size": SMALL_FONT,
+        "grid.color": theme.line,
+        "grid.linewidth": 0.8,
+        "hatch.color": theme.line,
+        "hatch.linewidth": 1.0,
+        "lines.solid_capstyle": "round",
+        "text.color": theme.text,
+        "text.parse_math": False,  # a label may hold a dollar sign
+        "xtick.color": theme.line,
+        "xtick.labelcolor": theme.muted,
+        "ytick.color": theme.line,
+        "ytick.labelcolor": theme.muted,
+        "ytick.major.size": 0,
+    }
+    file = io.BytesIO()
+    with matplotlib.rc_context(style):
+        draw(theme).savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def draw_curves(
+    theme: Theme,
+    epochs: Sequence[int],
+    *,
+    training: Floats,
+    validation: Floats,
+    training_with_penalty: Floats,
+    validation_with_penalty: Floats,
+    floor: float,
+) -> Figure:
+    """Losses by epoch, in nats per pixel; many epochs get a second panel that enlarges their second half.
+
+    Args:
+      theme: the colours.
+      epochs: n numbers, rising, n >= 1.
+      training, validation: float64, shape (n,): the reconstruction loss.
+      training_with_penalty, validation_with_penalty: the same with the L1 penalty; drawn only if that can be seen.
+      floor: the entropy floor of the test images.
+    """
+    enlarge = len(epochs) >= MANY_EPOCHS
+    panel = CHART_TOP + CURVE_HEIGHT + CHART_BOTTOM
+    figure = _figure(CHART_WIDTH, panel * (1 + enlarge))
+    left, right = 54, 98
+    width = CHART_WIDTH - left - right
+
+    axes = _axes(figure, left, CHART_TOP, width, CURVE_HEIGHT)
+    everything = np.concatenate([training, validation, training_with_penalty, validation_with_penalty, [floor]])
+    logarithmic = _scale_losses(axes, everything)
+    axes.set_title(f"nats per pixel{', log scale' if logarithmic else ''}")
+    axes.axhline(floor, color=theme.muted, linewidth=1, linestyle=(0, (1, 2)))
+    labels = [(floor, "entropy floor", theme.muted)]
+    pairs = ((training, training_with_penalty), (validation, validation_with_penalty))
+    if max(_visible_gap(axes, *pair) for pair in pairs) > VISIBLE_SHARE:
+        for values, color in ((training_with_penalty, theme.training), (validation_with_penalty, theme.model)):
+            _draw_curve(axes, epochs, values, color, linestyle=(0, (3, 2)), linewidth=1.2)
+        labels.append((float(training_with_penalty[-1] + validation_with_penalty[-1]) / 2, "with penalty", theme.text))
+    labels += _draw_losses(axes, theme, epochs, training, validation)
+    _scale_epochs(axes, epochs)
+    _label_ends(axes, labels)
+
+    if enlarge:
+        half = len(epochs) // 2
+        axes = _axes(figure, left, panel + CHART_TOP, width, CURVE_HEIGHT)
+        _scale_losses(axes, np.concatenate([training[half:], validation[half:]]), linear=True)
+        axes.set_title(f"epochs {epochs[half]} to {epochs[-1]} enlarged, without penalty")
+        labels = _draw_losses(axes, theme, epochs[half:], training[half:], validation[half:])
+        _scale_epochs(axes, epochs[half:])
+        _label_ends(axes, labels)
+    return figure
+
+
+def draw_reconstructions(
+    theme: Theme, images: npt.NDArray[np.float32], reconstructions: npt.NDArray[np.float32], labels: Sequence[str]
+) -> Figure:
+    """Pairs of rows: originals with their labels, and under each its reconstruction; 0 is black and 1 is white.
+
+    Args:
+      theme: the colours.
+      images: float32, shape (n, height, width), values in [0, 1], n >= 1.
+      reconstructions: the same.
+      labels: n texts.
+    """
+    count, height, width = images.shape
+    longest = max(len(label) for label in labels) * CHARACTER_WIDTH  # times the font size
+    fitting = [number for number in IMAGE_COLUMNS if longest * FONT <= IMAGES_WIDTH / number]
+    wanted = [number for number in fitting if number <= 10 or count > MANY_IMAGES]
+    columns = min(count, (wanted or IMAGE_COLUMNS[-1:])[0])
+    bands = -(-count // columns)
+
+    gap = max(1, width // 14)  # image pixels
+    tiled_width = columns * (width + gap) - gap
+    # Pixels of the file for one of an image; enlarging by a whole number keeps them all the same size.
+    enlargement = DENSITY * min(IMAGES_WIDTH / tiled_width, LARGEST_TILE / max(height, width))
+    scale = (enlargement if enlargement < 1 else int(enlargement)) / DENSITY  # px
+    step = (width + gap) * scale  # px
+    font = max(SMALL_FONT, min(LARGEST_FONT, step / longest, 0.45 * step))
+    label_height = 1.4 * font
+    pair_height = (2 * height + gap) * scale
+    shown_width = max(tiled_width * scale, IMAGES_HEADING_WIDTH)
+    figure = _figure(
+        shown_width + 2 * IMAGES_MARGIN, IMAGES_HEADING + bands * (label_height + pair_height + IMAGES_MARGIN)
+    )
+    _text(
+        figure,
+        IMAGES_MARGIN,
+        IMAGES_HEADING / 2,
+        "Originals above, reconstructions below",
+        max(FONT, 0.8 * font),
+        color=theme.muted,
+    )
+
+    background = np.round(np.array(matplotlib.colors.to_rgb(theme.background)) * 255).astype(np.uint8)
+    for band in range(bands):
+        top = IMAGES_HEADING + band * (label_height + pair_height + IMAGES_MARGIN)
+        tiled = np.tile(background, (2 * height + gap, tiled_width, 1))
+        for column, index in enumerate(range(band * columns, min((band + 1) * columns, count))):
+            x = column * (width + gap)
+            tiled[:height, x : x + width] = _grey(images[index])
+            tiled[height + gap :, x : x + width] = _grey(reconstructions[index])
+            middle = IMAGES_MARGIN + (x + width / 2) * scale
+            label = _shorten(labels[index], step / font)
+            _text(figure, middle, top + label_height / 2, label, font, horizontalalignment="center")
+        axes = _axes(figure, IMAGES_MARGIN, top + label_height, tiled_width * scale, pair_height)
+        axes.set_axis_off()
+        axes.imshow(tiled, aspect="auto", interpolation="nearest" if enlargement >= 1 else "antialiased")
+    return figure
+
+
+def draw_units(theme: Theme, frequency: Floats, mean: Floats) -> Figure:
+    """The units of the code, the most active first: how often each is active, and how strongly when it is.
+
+    Args:
+      theme: the colours.
+      frequency: float64, shape (units,), in [0, 1]: share of test images on which a unit is active; 0: dead.
+      mean: float64, shape (units,), >= 0: mean activation over those images; 0 where dead.
+    """
+    units = len(frequency)
+    order = np.argsort(-frequency, kind="stable")
+    dead = int(np.sum(frequency == 0))
+    numbered = units <= NUMBERED_UNITS
+    height = units * UNIT_ROW_HEIGHT if numbered else UNITS_HEIGHT
+    figure = _figure(CHART_WIDTH, CHART_TOP + height + CHART_BOTTOM)
+    left, right, between = 46, 14, 36
+    width = (CHART_WIDTH - left - right - between) / 2
+    rows = np.arange(units)
+
+    often = _axes(figure, left, CHART_TOP, width, height)
+    often.set_title("active on % of images")
+    often.set_xlim(0, 100)
+    often.set_ylabel("unit" if numbered else f"{units:,} units, the most active first")
+    strong = _axes(figure, left + width + between, CHART_TOP, width, height)
+    strong.set_title("mean activation when active")
+    strong.set_xlim(0, float(mean.max()) * 1.05 or 1.0)
+    for axes in (often, strong):
+        axes.set_ylim(units - 0.5, -0.5)
+        axes.yaxis.set_major_locator(NullLocator())
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(axis="x")
+        if dead:
+            axes.axhspan(units - dead - 0.5, units - 0.5, facecolor="none", edgecolor=theme.line, hatch="////")
+
+    active = rows[: units - dead]
+    edges = np.arange(len(active) + 1) - 0.5
+    if numbered:
+        often.yaxis.set_major_locator(FixedLocator(rows.tolist()))
+        often.set_yticklabels([str(unit) for unit in order], fontsize=10)
+        often.barh(active, frequency[order][active] * 100, height=0.7, color=theme.model)
+        strong.plot(mean[order][active], active, "o", color=theme.model, markersize=5)
+        often.plot(np.full(dead, 4), rows[units - dead :], "x", color=theme.alert, markersize=6)
+    else:
+        for axes, values in ((often, frequency * 100), (strong, mean)):
+            axes.stairs(values[order][active], edges, orientation="horizontal", fill=True, color=theme.model)
+    if dead:
+        often.text(
+            50,
+            min(units - dead / 2 - 0.5, units - 0.5 - 8 * units / height),
+            f"{DEAD_MARK} {dead:,} dead",
+            color=theme.alert,
+            fontsize=FONT,
+            horizontalalignment="center",
+            verticalalignment="center_baseline",
+            bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 2},
+        )
+    return figure
+
+
+def draw_labels(
+    theme: Theme, labels: Sequence[str], *, model: Floats, mean_image: Floats, floor: Floats, overall: float
+) -> Figure:
+    """The model's loss for each label between its entropy floor and the mean image's loss, the largest first.
+
+    Args:
+      theme: the colours.
+      labels: n texts, n >= 1.
+      model, mean_image, floor: float64, shape (n,), nats per pixel.
+      overall: the model's loss over all test images, nats per pixel.
+    """
+    order = np.argsort(-model, kind="stable")
+    rows = np.arange(len(labels))
+    names = [_shorten(labels[index], 10) for index in order]
+    left = 22 + max(len(name) for name in names) * CHARACTER_WIDTH * SMALL_FONT
+    right, key = 62, 26
+    height = len(labels) * ROW_HEIGHT
+    figure = _figure(CHART_WIDTH, key + CHART_TOP + height + CHART_BOTTOM)
+    axes = _axes(figure, left, key + CHART_TOP, CHART_WIDTH - left - right, height)
+    axes.set_xlim(0, float(max(mean_image.max(), model.max())) * 1.05 or 1.0)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_yticks(rows, names, color=theme.text)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.grid(axis="x")
+    axes.set_xlabel("nats per pixel")
+
+    axes.axvline(overall, color=theme.model, linewidth=1, linestyle=(0, (1, 2)))
+    axes.text(
+        overall, -0.5 - 6 / ROW_HEIGHT, f"all labels {overall:.4f}", color=theme.model, horizontalalignment="center"
+    )
+    ends = np.stack([floor, mean_image, model])[:, order]
+    axes.hlines(rows, ends.min(axis=0), ends.max(axis=0), color=theme.baseline, linewidth=1.5)
+    hollow: dict[str, Any] = {
+        "markerfacecolor": theme.background,
+        "markeredgecolor": theme.muted,
+        "markeredgewidth": 1.5,
+    }
+    axes.plot(mean_image[order], rows, "o", markersize=6, **hollow)
+    axes.plot(floor[order], rows, "|", markersize=11, **hollow)
+    axes.plot(model[order], rows, "o", color=theme.model, markersize=8)
+    for row, index in enumerate(order):
+        axes.text(
+            1.04,
+            row,
+            f"{model[index]:.4f}",
+            color=theme.model,
+            transform=axes.get_yaxis_transform(),
+            verticalalignment="center_baseline",
+        )
+
+    keys = _axes(figure, 0, 0, CHART_WIDTH, key)
+    keys.set_axis_off()
+    keys.set_xlim(0, CHART_WIDTH)
+    keys.set_ylim(-1, 1)
+    for x, name, marker, style in (
+        (left, "entropy floor", "|", {**hollow, "markersize": 11}),
+        (left + 122, "model", "o", {"color": theme.model, "markersize": 8}),
+        (left + 198, "mean image", "o", {**hollow, "markersize": 6}),
+    ):
+        keys.plot([x], [0], marker, **style)
+        keys.text(x + 9, 0, name, color=theme.muted, fontsize=SMALL_FONT, verticalalignment="center_baseline")
+    return figure
+
+
+def draw_baselines(
+    theme: Theme, names: Sequence[str], *, bce: Sequence[float | None], mse: Sequence[float | None], model: str
+) -> Figure:
+    """Two panels of bars, the cross-entropy and the squared error of the model and of what it is compared with.
+
+    Args:
+      theme: the colours.
+      names: n texts, n >= 1.
+      bce: n numbers, nats per pixel; None where there is none.
+      mse: n numbers; None where there is none.
+      model: the name that stands for the model and is drawn in its colour.
+    """
+    row_height = 34  # px
+    height = len(names) * row_height
+    figure = _figure(CHART_WIDTH, CHART_TOP + height + CHART_BOTTOM)
+    left = 14 + max(len(name) for name in names) * CHARACTER_WIDTH * SMALL_FONT
+    between, right = 18, 8
+    width = (CHART_WIDTH - left - right - between) / 2
+    panels = ((bce, 4, "cross-entropy", "nats per pixel"), (mse, 5, "squared error", "mean over pixels"))
+    for panel, (values, decimals, title, unit) in enumerate(panels):
+        axes = _axes(figure, left + panel * (width + between), CHART_TOP, width, height)
+        axes.set_title(title)
+        axes.set_xlabel(unit)
+        largest = max((value for value in values if value is not None), default=0.0) or 1.0
+        axes.set_xlim(0, largest * 1.5)  # leaves room for the number behind the longest bar
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.xaxis.set_major_locator(NullLocator())
+        axes.yaxis.set_major_locator(NullLocator())
+        axes.spines["bottom"].set_visible(False)
+        axes.axvline(0, color=theme.line, linewidth=1.5)
+        if not panel:
+            axes.set_yticks(range(len(names)), names, color=theme.text)
+        for row, (name, value) in enumerate(zip(names, values, strict=True)):
+            color = theme.model if name == model else theme.baseline
+            if value is not None:
+                axes.barh(row, value, height=0.5, color=color)
+            axes.text(
+                (value or 0.0) + largest * 0.05,
+                row,
+                "none" if value is None else f"{value:.{decimals}f}" if value else "0",
+                color=theme.model if name == model else theme.muted,
+                verticalalignment="center_baseline",
+            )
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width / PX_PER_INCH, height / PX_PER_INCH), dpi=PX_PER_INCH * DENSITY)
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place in px, measured from the figure's left and upper edge."""
+    total_width, total_height = figure.get_size_inches() * PX_PER_INCH
+    bottom = total_height - top - height
+    return figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
+
+
+def _text(figure: Figure, x: float, y: float, text: str, font: float, **style: Any) -> None:
+    """Text whose middle line is y px below the figure's upper edge."""
+    width, height = figure.get_size_inches() * PX_PER_INCH
+    figure.text(x / width, 1 - y / height, text, fontsize=font, verticalalignment="center_baseline", **style)
+
+
+def _shorten(text: str, width: float) -> str:
+    """Cuts a text that is longer than `width`, in units of the font size, and marks the cut."""
+    characters = max(1, int(width / CHARACTER_WIDTH))
+    return text if len(text) <= characters else text[: max(1, characters - 1)] + "…"
+
+
+def _grey(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    levels: npt.NDArray[np.uint8] = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return levels[:, :, np.newaxis]
+
+
+def _scale_losses(axes: Axes, values: Floats, linear: bool = False) -> bool:
+    """Sets the y axis to show all values, logarithmic if their range is wide; tells if it is."""
+    low, high = float(values.min()), float(values.max())
+    logarithmic = not linear and low > 0 and high / low > LOG_SCALE_RATIO
+    if logarithmic:
+        axes.set_yscale("log")
+        margin = (high / low) ** 0.05
+        axes.set_ylim(low / margin, high * margin)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7), numticks=20))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        margin = 0.08 * (high - low) or 0.05 * abs(high) or 0.05
+        axes.set_ylim(low - margin, high + margin)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.grid(axis="y")
+    return logarithmic
+
+
+def _scale_epochs(axes: Axes, epochs: Sequence[int]) -> None:
+    margin = 0.5 if len(epochs) == 1 else 0.02 * (epochs[-1] - epochs[0])
+    axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
+    locator = MaxNLocator(6, integer=True)
+    ticks = [tick for tick in locator.tick_values(epochs[0], epochs[-1]) if epochs[0] <= tick <= epochs[-1]]
+    axes.xaxis.set_major_locator(FixedLocator(ticks if len(epochs) > 1 else list(epochs)))
+    axes.set_xlabel("epoch")
+
+
+def _visible_gap(axes: Axes, one: Floats, other: Floats) -> float:
+    """The largest distance between two curves, as a share of the panel's height."""
+    to_panel = axes.transData + axes.transAxes.inverted()
+    heights = [to_panel.transform(np.stack([np.zeros_like(values), values], axis=1))[:, 1] for values in (one, other)]
+    return float(np.max(np.abs(heights[0] - heights[1])))
+
+
+def _draw_losses(
+    axes: Axes, theme: Theme, epochs: Sequence[int], training: Floats, validation: Floats
+) -> list[tuple[float, str, str]]:
+    """Draws both reconstruction losses; returns height, text and colour of their labels."""
+    _draw_curve(axes, epochs, training, theme.training)
+    _draw_curve(axes, epochs, validation, theme.model)
+    return [
+        (float(training[-1]), "training", theme.training),
+        (float(validation[-1]), "validation", theme.model),
+    ]
+
+
+def _draw_curve(axes: Axes, epochs: Sequence[int], values: Floats, color: str, **style: Any) -> None:
+    marker = "o" if len(epochs) < MANY_EPOCHS else ""
+    axes.plot(epochs, values, color=color, **{"linewidth": 2, "marker": marker, "markersize": 5, **style})
+
+
+def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Writes each label to the right of the panel at its height, moved up or down where two would overlap."""
+    to_panel = axes.transData + axes.transAxes.inverted()
+    places = sorted((float(to_panel.transform((0, value))[1]), text, color) for value, text, color in labels)
+    panel_height = axes.get_window_extent().height / DENSITY  # px
+    heights = _spread([place[0] for place in places], 1.25 * SMALL_FONT / panel_height)
+    for y, (_, text, color) in zip(heights, places, strict=True):
+        axes.text(1.03, y, text, color=color, transform=axes.transAxes, verticalalignment="center_baseline")
+
+
+def _spread(heights: Sequence[float], distance: float) -> list[float]:
+    """Moves heights, which rise, at least `distance` apart: those too close are spread evenly around their mean."""
+    groups: list[list[float]] = []
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and _lowest(groups[-1], distance) - _highest(groups[-2], distance) < distance:
+            last = groups.pop()
+            groups[-1] += last
+    return [_lowest(group, distance) + index * distance for group in groups for index in range(len(group))]
+
+
+def _lowest(group: Sequence[float], distance: float) -> float:
+    return sum(group) / len(group) - distance * (len(group) - 1) / 2
+
+
+def _highest(group: Sequence[float], distance: float) -> float:
+    return sum(group) / len(group) + distance * (len(group) - 1) / 2
