@@ -74,14 +74,19 @@ class Evaluation:
 
 def eval_config(gates: Gates) -> tfma.EvalConfig:
     """All metrics, overall and per label, with `gates` as value thresholds."""
-    overall = {"bce": gates.max_bce, metrics.BCE_TO_MEAN_IMAGE: gates.max_bce_to_mean_image}
-    per_label = {"bce": gates.max_bce_worst_label, metrics.BCE_TO_MEAN_IMAGE: gates.max_bce_to_mean_image}
-    labels = tfma.SlicingSpec(feature_keys=[features.LABEL])
+    everything, labels = tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[features.LABEL])
+    limits = {
+        "bce": ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
+        metrics.BCE_TO_MEAN_IMAGE: (
+            (everything, gates.max_bce_to_mean_image),
+            (labels, gates.max_bce_to_mean_image),
+        ),
+    }
     return tfma.EvalConfig(
         # TFMA feeds the dict of predictions to Keras' compiled metrics otherwise, and fails.
         options=config_pb2.Options(include_default_metrics=BoolValue(value=False)),
         model_specs=[tfma.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
-        slicing_specs=[tfma.SlicingSpec(), labels],
+        slicing_specs=[everything, labels],
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
@@ -91,13 +96,16 @@ def eval_config(gates: Gates) -> tfma.EvalConfig:
                         module=metrics.__name__,
                     ),
                 ],
-                thresholds={name: _at_most(limit) for name, limit in overall.items() if math.isfinite(limit)},
+                # Per slice throughout: a plain threshold holds for every slice, not for all of them together.
                 per_slice_thresholds={
                     name: tfma.PerSliceMetricThresholds(
-                        thresholds=[tfma.PerSliceMetricThreshold(slicing_specs=[labels], threshold=_at_most(limit))]
+                        thresholds=[
+                            tfma.PerSliceMetricThreshold(slicing_specs=[spec], threshold=_at_most(limit))
+                            for spec, limit in of_metric
+                            if math.isfinite(limit)
+                        ]
                     )
-                    for name, limit in per_label.items()
-                    if math.isfinite(limit)
+                    for name, of_metric in limits.items()
                 },
             )
         ],

@@ -34,7 +34,7 @@ def _computations(
 ) -> list[metric_types.MetricComputation]:
     return [
         metric_types.MetricComputation(
-            keys=[metric_types.MetricKey(name=key, model_name=model) for key in NAMES],
+            keys=[_key(key, model) for key in NAMES],
             preprocessors=None,
             combiner=SliceCombiner(model),
         )
@@ -79,4 +79,9 @@ class SliceCombiner(beam.CombineFn):
             DEAD_UNITS: float(ever_active.size - ever_active.sum()),
             BCE_TO_MEAN_IMAGE: means["bce"] / means["mean_image_bce"] if means["mean_image_bce"] else 0.0,
         }
-        return {metric_types.MetricKey(name=key, model_name=self._model_name): value for key, value in values.items()}
+        return {_key(key, self._model_name): value for key, value in values.items()}
+
+
+def _key(name: str, model_name: str) -> metric_types.MetricKey:
+    # example_weighted=None is what TFMA gives the keys of thresholds; with its default, False, it finds no metric.
+    return metric_types.MetricKey(name=name, model_name=model_name, example_weighted=None)

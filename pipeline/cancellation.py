@@ -39,6 +39,7 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
     def on_signal(number: int, frame: object) -> None:
         if not raised.is_set():  # a second one must not break the clean-up
             raised.set()
+            kill_children()  # the main thread may be waiting for them
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def watch() -> None:

@@ -157,13 +157,11 @@ def main(arguments: list[str] | None = None) -> None:
         sae.main(args=arguments, prog_name="sae", standalone_mode=False)
     except click.exceptions.Exit as error:
         raise SystemExit(error.exit_code) from None
-    except click.exceptions.Abort:
-        raise SystemExit(int(ExitCode.INTERRUPTED)) from None
     except click.ClickException as error:
         error.show()
         raise SystemExit(int(ExitCode.USAGE)) from None
-    except KeyboardInterrupt:
-        click.echo("interrupted: what had ended is kept; run the same command to go on", err=True)
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the one into the other
+        click.echo("interrupted", err=True)
         _leave(ExitCode.INTERRUPTED)
     except SaeError as error:
         if verbose:

@@ -77,7 +77,13 @@ class _LiveView:
         self._epoch: EpochEnded | None = None
         self._run_id = ""
         self._console = console
-        self.live = Live(console=console, get_renderable=self._render, refresh_per_second=_REFRESH)
+        self.live = Live(
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=_REFRESH,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note):

@@ -32,6 +32,7 @@ def set_environment(root: Root, engine: EngineConfig) -> None:
             "OPENBLAS_NUM_THREADS": threads,
             "CUDA_VISIBLE_DEVICES": "-1",  # the same arithmetic on every machine
             "TMPDIR": str(root.temporary),
+            "KERAS_HOME": str(root.path / "cache" / "keras"),
             "MPLCONFIGDIR": str(root.path / "cache" / "matplotlib"),
         }
     )

@@ -8,7 +8,6 @@ import datetime
 import json
 import logging
 import pathlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -25,15 +24,15 @@ SCHEMA_VERSION = 1
 # TFX is imported.
 NODES = (
     "ExampleGen",
-    "StatisticsGen",
     "SchemaGen",
+    "StatisticsGen",
     "ExampleValidator",
     "DataGate",
     "Transform",
     "Trainer",
     "Evaluator",
-    "Report",
     "Pusher",
+    "Report",
 )
 
 # Metrics of the summary, by their name in the Evaluator.
@@ -122,7 +121,7 @@ def run(request: RunRequest) -> Summary:
         run_id = _new_run_id(root)
         process.set_environment(root, resolved.config.engine)
         log = root.logs / f"{run_id}.log"
-        with process.output_to(log) as (_, terminal), _logging(), display(terminal) as listener:
+        with process.output_to(log) as (_, terminal), _logging(log), display(terminal) as listener:
             return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
 
 
@@ -134,9 +133,9 @@ def _new_run_id(root: Root) -> str:
 
 
 @contextlib.contextmanager
-def _logging() -> Iterator[None]:
+def _logging(log: pathlib.Path) -> Iterator[None]:
     """All logging goes to the run's log, with times and names."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.FileHandler(log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger()
     level = logger.level
@@ -147,6 +146,7 @@ def _logging() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        handler.close()
 
 
 class _Run:
@@ -187,6 +187,7 @@ class _Run:
             closed = store.close_unfinished(self._run_id, self._root, "the run was interrupted")
             for node in closed:
                 self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
+        self._tell(Note(f"run {self._run_id} was interrupted; the same command goes on with what had ended"))
 
     def _run(self) -> Summary:
         metadata.Store(self._root.metadata)  # it opens, so it is not damaged: found out before the slow imports
@@ -229,8 +230,8 @@ class _Run:
             return None
         from_nodes = [request.from_node] if request.from_node else []
         to_nodes = [request.to_node] if request.to_node else []
-        reused = runner.reused_nodes(pipeline, from_nodes, to_nodes)
-        if request.from_node and request.to_node and set(NODES) == reused:
+        to_run, reused = runner.part_of(pipeline, from_nodes, to_nodes)
+        if not to_run:
             raise UsageError(f"no node lies between --from-node {request.from_node} and --to-node {request.to_node}")
         base_run = self._base_run(reused) if reused else None
         if base_run:

@@ -102,6 +102,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 to_nodes=run_options.partial_run.to_nodes or None,
                 snapshot_settings=run_options.partial_run.snapshot_settings,
             )
+            for node in pipeline.nodes:
+                options = node.pipeline_node.execution_options
+                if options.HasField("skip") and not _is_reused(node.pipeline_node):
+                    # TFX would also take over what no node of this part needs, from whatever run is the latest.
+                    options.skip.Clear()
+                    options.skip.reuse_artifacts_mode = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
         nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = engine.Failures()
@@ -115,8 +121,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 continue
             options = node.execution_options
             if options.HasField("skip"):
-                reused = partial_run_utils.should_attempt_to_reuse_artifact(options)
-                state = NodeState.CACHED if reused else NodeState.SKIPPED
+                state = NodeState.CACHED if _is_reused(node) else NodeState.SKIPPED
                 results.append(self._end(NodeResult(name, state, 0.0, "not in the part that was asked for")))
                 continue
             self._tell(NodeStarted(name))
@@ -200,16 +205,24 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         return RunResult(self._run_id, tuple(results), code, f"{failed.id}: {failed.reason}")
 
 
-def reused_nodes(pipeline: tfx_pipeline.Pipeline, from_nodes: Collection[str], to_nodes: Collection[str]) -> set[str]:
-    """The nodes whose earlier outputs a run of this part of `pipeline` needs."""
+def part_of(
+    pipeline: tfx_pipeline.Pipeline, from_nodes: Collection[str], to_nodes: Collection[str]
+) -> tuple[set[str], set[str]]:
+    """The nodes that a run of this part of `pipeline` runs, and those whose earlier outputs it needs."""
     marked = partial_run_utils.mark_pipeline(
         compiler.Compiler().compile(pipeline), from_nodes=from_nodes or None, to_nodes=to_nodes or None
     )
-    return {
-        node.pipeline_node.node_info.id
-        for node in marked.nodes
-        if partial_run_utils.should_attempt_to_reuse_artifact(node.pipeline_node.execution_options)
-    }
+    nodes = [node.pipeline_node for node in marked.nodes]
+    return (
+        {node.node_info.id for node in nodes if node.execution_options.HasField("run")},
+        {node.node_info.id for node in nodes if _is_reused(node)},
+    )
+
+
+def _is_reused(node: pipeline_pb2.PipelineNode) -> bool:
+    options = node.execution_options
+    required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
+    return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
 # Beam reports an error of a worker as the text of its traceback.
