@@ -7,6 +7,7 @@ module needs the standard library only, so that every command may import it at o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -23,9 +24,17 @@ def _setting(
     above: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    may_be_empty: bool = True,
 ) -> Any:
     """A field with its meaning and what is allowed: `low` and `high` may be taken, `above` may not."""
-    limits = {"meaning": meaning, "low": low, "above": above, "high": high, "choices": choices}
+    limits = {
+        "meaning": meaning,
+        "low": low,
+        "above": above,
+        "high": high,
+        "choices": choices,
+        "may_be_empty": may_be_empty,
+    }
     return dataclasses.field(default=default, metadata=limits)
 
 
@@ -73,6 +82,9 @@ class ModelConfig(_Section):
     hidden_units: int = _setting(256, "units of the layer before and of the layer after the code", low=1, high=65_536)
     code_units: int = _setting(32, "units of the code", low=1, high=65_536)
     l1: float = _setting(1e-3, "weight of the L1 penalty: l1 * sum |code|, mean over examples", low=0, high=1)
+    code_bias: float = _setting(
+        1.0, "where the biases of the code start; above 0, fewer units start dead", low=0, high=10
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +138,7 @@ class PathsConfig(_Section):
 
     section = "paths"
 
-    root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models")
+    root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +218,8 @@ def setting_field(name: str) -> dataclasses.Field[Any]:
 def allowed(field: dataclasses.Field[Any]) -> str:
     """What a setting may be, in words: `a whole number, at least 1`."""
     limits = field.metadata
+    if not limits["may_be_empty"]:
+        return "text that is not empty"
     words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}[str(field.type)]
     if limits["choices"]:
         return "one of " + ", ".join(limits["choices"])
@@ -228,7 +242,8 @@ def check(name: str, value: object) -> Value:
     limits = field.metadata
     kind = str(field.type)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        with contextlib.suppress(OverflowError):  # larger than any float: refused below
+            value = float(value)
     good = isinstance(value, {"int": int, "float": float, "bool": bool, "str": str}[kind])
     good = good and (kind == "bool" or not isinstance(value, bool))
     if good and isinstance(value, (int, float)):
@@ -240,6 +255,7 @@ def check(name: str, value: object) -> Value:
         )
     if good and limits["choices"]:
         good = value in limits["choices"]
+    good = good and (value != "" or limits["may_be_empty"])
     if not good:
         raise ValueError(f"{name} = {value!r} is not allowed: it must be {allowed(field)}")
     assert isinstance(value, (str, int, float, bool))

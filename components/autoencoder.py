@@ -28,7 +28,9 @@ class Autoencoder:
         return [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
 
 
-def build_autoencoder(pixels: int, hidden_units: int, code_units: int, l1: float, seed: int) -> Autoencoder:
+def build_autoencoder(
+    pixels: int, hidden_units: int, code_units: int, l1: float, seed: int, code_bias: float = 0.0
+) -> Autoencoder:
     """Builds the untrained model: pixels - hidden (ReLU) - code (ReLU, L1) - hidden (ReLU) - pixels (sigmoid).
 
     The last layer returns logits: the sigmoid is part of the loss while training (exact where the sigmoid saturates)
@@ -41,20 +43,25 @@ def build_autoencoder(pixels: int, hidden_units: int, code_units: int, l1: float
       code_units: units of the code.
       l1: weight of the penalty, >= 0.
       seed: >= 0; the same seed gives the same weights.
+      code_bias: where the biases of the code start. Above 0, fewer units start out active on no image; a ReLU's
+        gradient is 0 there, so such units stay dead.
     """
     seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(4)]
 
-    def dense(units: int, layer: int, name: str, activation: str | None = "relu", penalty: float = 0.0) -> keras.Layer:
+    def dense(
+        units: int, layer: int, name: str, activation: str | None = "relu", penalty: float = 0.0, bias: float = 0.0
+    ) -> keras.Layer:
         return keras.layers.Dense(
             units,
             activation=activation,
             activity_regularizer=keras.regularizers.L1(penalty) if penalty else None,
             kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[layer]),
+            bias_initializer=keras.initializers.Constant(bias),
             name=name,
         )
 
     image = keras.Input((pixels,), name="image")
-    code = dense(code_units, 1, "code", penalty=l1)(dense(hidden_units, 0, "encoder_hidden")(image))
+    code = dense(code_units, 1, "code", penalty=l1, bias=code_bias)(dense(hidden_units, 0, "encoder_hidden")(image))
     code_input = keras.Input((code_units,), name="code_input")
     logits = dense(pixels, 3, "logits", activation=None)(dense(hidden_units, 2, "decoder_hidden")(code_input))
     return Autoencoder(

@@ -30,9 +30,9 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains the model on the transformed train split and writes it, with its history.
 
     `fn_args.custom_config` holds the settings of `training.Settings`, and `hidden_units`, `code_units`, `l1`,
-    `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into `serving_model_dir`, and into
-    `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and `pca.npz` (the baseline, fitted
-    on the train split).
+    `code_bias`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
+    `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and
+    `pca.npz` (the baseline, fitted on the train split).
     """
     config = fn_args.custom_config
     settings = Settings(**{field.name: config[field.name] for field in dataclasses.fields(Settings)})
@@ -48,7 +48,9 @@ def run_fn(fn_args: FnArgs) -> None:
     files = (fn_args.train_files, fn_args.eval_files)
     splits = [_open(split, count, transform, resident) for split, count in zip(files, counts, strict=True)]
 
-    model = build_autoencoder(pixels, config["hidden_units"], config["code_units"], config["l1"], settings.seed)
+    model = build_autoencoder(
+        pixels, config["hidden_units"], config["code_units"], config["l1"], settings.seed, config["code_bias"]
+    )
     logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
     run_dir = pathlib.Path(fn_args.model_run_dir)
     history = _train_with_logs(model, splits, settings, run_dir)

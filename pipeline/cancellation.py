@@ -27,8 +27,10 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
     by the C part of the handler; when the block has not been left after `GRACE` seconds, that thread calls `clean_up`,
     kills the worker processes and ends this process with exit code 130.
 
+    In the other case it is called here, before the handlers are put back, so that a second Ctrl-C does not break it.
+
     Args:
-      clean_up: records the end of the run; called from another thread.
+      clean_up: records the end of the run; may be called from another thread.
     """
     reader, writer = socket.socketpair()
     reader.setblocking(True)
@@ -43,9 +45,15 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def watch() -> None:
-        reader.recv(1)
+        # Each signal that Python handles sends its number; other ones than ours are not for us.
+        while reader.recv(1)[0] not in (0, *_SIGNALS):
+            pass
         if ended.wait(GRACE):
             return
+        # Even the clean-up may hang, on a store that the main thread has locked, say.
+        last_resort = threading.Timer(GRACE / 2, os._exit, [int(ExitCode.INTERRUPTED)])
+        last_resort.daemon = True
+        last_resort.start()
         try:
             clean_up()
         finally:
@@ -58,6 +66,9 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
     watcher.start()
     try:
         yield
+    except KeyboardInterrupt:
+        clean_up()
+        raise
     finally:
         ended.set()
         signal.set_wakeup_fd(before_fd)

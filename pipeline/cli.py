@@ -129,8 +129,10 @@ def show(as_json: bool, **options: Any) -> None:
 def check(**options: Any) -> None:
     """Exit with 0 when the configuration is valid, else name what is wrong and exit with 2."""
     resolved = settings.resolve(_request(**options))
-    given = sum(origin != "default" for origin in resolved.origins.values())
-    click.echo(f"valid: profile {resolved.profile}, {given} of {len(resolved.origins)} settings given")
+    origins = list(resolved.origins.values())
+    profile = sum(origin.startswith("profile ") for origin in origins)
+    given = len(origins) - profile - origins.count("default")
+    click.echo(f"valid: {profile} settings from profile {resolved.profile}, {given} from you, the rest by default")
 
 
 @sae.command()
@@ -154,11 +156,14 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]
     logging.captureWarnings(True)
     try:
-        sae.main(args=arguments, prog_name="sae", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        raise SystemExit(error.exit_code) from None
+        code = sae.main(args=arguments, prog_name="sae", standalone_mode=False)
+        raise SystemExit(code or 0)
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
+            click.echo(f"error: {error.format_message().rstrip('.')}; `{command} --help` shows what there is", err=True)
         raise SystemExit(int(ExitCode.USAGE)) from None
     except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the one into the other
         click.echo("interrupted", err=True)

@@ -56,7 +56,7 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
     """
     resolved = settings.resolve(request)
     data = resolved.config.data
-    if data.source == "sample":
+    if data.source == "sample" or data.dataset == sample_digits.NAME:
         if data.dataset not in (SAMPLED, sample_digits.NAME):
             raise UsageError(
                 f"data.source = sample holds digits of {SAMPLED}, not {data.dataset}: choose data.source = tfds, or "

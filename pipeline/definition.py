@@ -201,6 +201,7 @@ def _training_config(config: pipeline_config.PipelineConfig, source: Source) -> 
         "hidden_units": config.model.hidden_units,
         "code_units": config.model.code_units,
         "l1": config.model.l1,
+        "code_bias": config.model.code_bias,
         "train_examples": source.split_sizes[features.TRAIN],
         "validation_examples": source.split_sizes[features.VALIDATION],
     }

@@ -88,7 +88,7 @@ class _LiveView:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Note):
             style = "yellow" if event.warning else ""
-            self._console.print(escape(event.text), style=style, soft_wrap=True)
+            self._console.print(escape(plain_line(event)), style=style, soft_wrap=True)
         elif isinstance(event, RunStarted):
             self._run_id, self._nodes = event.run_id, event.nodes
         elif isinstance(event, NodeStarted):

@@ -131,9 +131,6 @@ def keras() -> Check:
         version = importlib.metadata.version("tf-keras")
     except importlib.metadata.PackageNotFoundError:
         return Check("keras", False, "tf-keras is missing", "`make setup` installs it")
-    flag = os.environ.get("TF_USE_LEGACY_KERAS", "1")
-    if flag.lower() not in ("1", "true"):
-        return Check("keras", False, f"TF_USE_LEGACY_KERAS={flag}", "unset it: the pipeline sets it to 1")
     return Check("keras", True, f"tf-keras {version} (Keras 2)")
 
 
@@ -175,6 +172,9 @@ def disk(path: pathlib.Path) -> Check:
 def root(place: Root) -> Check:
     """Whether the root can be used: its format and whether it can be written."""
     if not place.path.exists():
+        existing = next(parent for parent in place.path.parents if parent.exists())
+        if not (existing.is_dir() and os.access(existing, os.W_OK)):
+            return Check("root", False, f"{existing} is not a folder that can be written", "choose another with --root")
         return Check("root", True, f"{place.path} does not exist yet; the first run makes it")
     from pipeline.errors import UnavailableError
 
@@ -187,13 +187,17 @@ def root(place: Root) -> Check:
     return Check("root", True, f"{place.path}, format {FORMAT}, data set {dataset or 'none yet'}")
 
 
+def _version(info: pathlib.Path) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", info.parent.name)]
+
+
 def data(config: pipeline_config.DataConfig) -> Check:
     """Whether the data set lies prepared in TFDS's folder."""
     if config.source == "sample":
         return Check("data", True, "the embedded sample (5,000 digits)")
     given = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     folder = pathlib.Path(given).expanduser()
-    prepared = sorted((folder / config.dataset).glob("**/dataset_info.json"))
+    prepared = sorted((folder / config.dataset).glob("**/dataset_info.json"), key=_version)
     if prepared:
         return Check("data", True, f"{config.dataset} prepared in {prepared[-1].parent}")
     hint = f"a run will try to download {config.dataset}"

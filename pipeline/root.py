@@ -107,7 +107,11 @@ class Root:
             found = int(about["format"])
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except KeyError as error:
+            raise UnavailableError(
+                f"{self._about} is damaged: it names no format; restore it, or choose another --root"
+            ) from error
+        except (OSError, ValueError, TypeError) as error:
             raise UnavailableError(
                 f"{self._about} is damaged: {error}; restore it, or choose another --root"
             ) from error
@@ -146,5 +150,7 @@ class Root:
             file.truncate(0)
             file.write(f"process {os.getpid()} since {since}\n")
             file.flush()
-            yield
-            file.truncate(0)
+            try:
+                yield
+            finally:
+                file.truncate(0)

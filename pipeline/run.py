@@ -59,7 +59,6 @@ class RunRequest:
       from_node, to_node: the part to run; empty for the whole.
       base_run: the run that stands in for the rest; empty for the newest that fits.
       use_cache: False runs every node.
-      as_json: the summary as one JSON object on standard output.
     """
 
     settings: settings.Request
@@ -67,7 +66,6 @@ class RunRequest:
     to_node: str = ""
     base_run: str = ""
     use_cache: bool = True
-    as_json: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,12 +171,8 @@ class _Run:
 
     def execute(self) -> Summary:
         """Runs to the end; a signal is answered from the first import on."""
-        try:
-            with cancellation.cancellable(self._record_cancelled):
-                return self._run()
-        except KeyboardInterrupt:
-            self._record_cancelled()
-            raise
+        with cancellation.cancellable(self._record_cancelled):
+            return self._run()
 
     def _record_cancelled(self) -> None:
         """Closes what was running. May be called from another thread, so it opens the store anew."""
@@ -348,10 +342,11 @@ def summary_text(summary: Summary) -> str:
 
 def next_command(summary: Summary) -> str:
     """The command that is most useful after this run."""
+    profile = "" if summary.profile == settings.DEFAULT_PROFILE else f"--profile {summary.profile} "
     if summary.exit_code == ExitCode.NODE_FAILED:
         return f"less {summary.log}"
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
         return "sae config show --profile NAME   (the splits and the schema that the data is held against)"
     if summary.blessed is False:
-        return "sae run --set training.epochs=100   (train longer), or see the report for where the model falls short"
-    return "sae run --set model.l1=1e-4   (only what depends on the changed setting runs again)"
+        return f"sae run {profile}--set training.epochs=100   (train longer; the report shows where it falls short)"
+    return f"sae run {profile}--set model.l1=1e-4   (only what depends on the changed setting runs again)"

@@ -186,7 +186,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if execution is None or execution.state is None:
             return NodeResult(name, NodeState.FAILED, seconds, "TFX recorded no end of it; the log has more")
         if execution.state == NodeState.FAILED:
-            return NodeResult(name, NodeState.FAILED, seconds, execution.reason.strip().splitlines()[-1])
+            return NodeResult(
+                name, NodeState.FAILED, seconds, (execution.reason.strip().splitlines() or ["the log has more"])[-1]
+            )
         if name == "Pusher":
             pushed = store.outputs(execution.id)["pushed_model"].properties
             if not pushed.get(pusher.PUSHED):

@@ -112,12 +112,20 @@ def _known(name: str, origin: str) -> str:
     names = pipeline_config.setting_names()
     if name in names:
         return name
-    # `epoch` or `training.epoch`: compare with whole names and with what follows the dot.
-    tails = {known.partition(".")[2]: known for known in names}
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    near = near or [tails[tail] for tail in difflib.get_close_matches(name.split(".")[-1], list(tails), n=1)]
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"no setting {name!r} ({origin}){hint} `sae config show` lists them all")
+    raise UsageError(f"no setting {name!r} ({origin}){closest_setting(name)}; `sae config show` lists them all")
+
+
+def closest_setting(name: str) -> str:
+    """`; did you mean training.epochs?` for `training.epoch`, `model.epochs` or `epochs`, or nothing."""
+    names = pipeline_config.setting_names()
+    word = name.lower()
+    # The right key in the wrong section, or in none, goes before a name that merely looks alike.
+    near = [known for known in names if known.partition(".")[2] == word.rpartition(".")[2]]
+    near = difflib.get_close_matches(word, near, n=1, cutoff=0) or difflib.get_close_matches(word, names, n=1)
+    if not near:
+        keys = {known.partition(".")[2]: known for known in names}
+        near = [keys[key] for key in difflib.get_close_matches(word.rpartition(".")[2], list(keys), n=1)]
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _checked(name: str, raw: object, origin: str) -> Value:
@@ -161,6 +169,11 @@ def _read_file(path: pathlib.Path) -> dict[str, tuple[object, str]]:
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error
     values: dict[str, tuple[object, str]] = {}
     for section, table in tables.items():
+        if section not in pipeline_config.SECTIONS and not isinstance(table, dict):
+            raise UsageError(
+                f"{section!r} stands in no section ({origin}){closest_setting(section)}; write it below its table, "
+                "such as [training]"
+            )
         if section not in pipeline_config.SECTIONS or not isinstance(table, dict):
             known = list(pipeline_config.SECTIONS)
             raise UsageError(

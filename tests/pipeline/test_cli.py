@@ -1,0 +1,315 @@
+"""The command `sae`: output, errors of one line, exit codes, and what it imports."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import pipeline_config
+from pipeline import cli
+from pipeline.errors import ExitCode
+from pipeline.root import Root
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+HEAVY = {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"}
+BAD_FILES = {
+    "not-toml.toml": b"[training\nepochs = 3\n",
+    "not-text.toml": b"\xff\xfe",
+    "section.toml": b"[trainin]\nepochs = 3\n",
+    "key.toml": b"[training]\nepoch = 3\n",
+    "type.toml": b'[training]\nepochs = "many"\n',
+    "range.toml": b"[training]\nepochs = 0\n",
+    "table.toml": b"[training.epochs]\nfirst = 1\n",
+    "date.toml": b"[training]\nseed = 1979-05-27\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, tmp_path):
+    """The current folder: empty but for configuration files that are wrong."""
+    for name in ("SAE_ROOT", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name, content in BAD_FILES.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+@pytest.fixture
+def sae(capsys):
+    """Runs the command in this process; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        try:
+            code = cli.main(list(arguments)) or 0
+        except SystemExit as end:
+            code = end.code
+        output, errors = capsys.readouterr()
+        return code, output, errors
+
+    yield run
+    logging.captureWarnings(False)
+
+
+def sae_process(*arguments, code="from pipeline.cli import main; main()"):
+    """The same in a process of its own: for `run`, and for what would change this process."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_help_names_every_command_and_every_exit_code(sae):
+    code, output, errors = sae("--help")
+    assert (code, errors) == (0, "")
+    text = " ".join(output.split())
+    for command in cli.sae.commands:
+        assert f" {command} " in text
+    for number in ExitCode:
+        assert re.search(rf"[ :]{number.value} \w", text)
+
+
+@pytest.mark.parametrize("command", [("run",), ("config",), ("config", "show"), ("config", "check"), ("doctor",)])
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_every_command_has_help(sae, command, option):
+    code, output, errors = sae(*command, option)
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"Usage: sae {' '.join(command)} [OPTIONS]")
+
+
+def test_help_names_every_profile(sae):
+    _, output, _ = sae("run", "--help")
+    text = " ".join(output.split())
+    assert ", ".join(pipeline_config.PROFILES) in text
+
+
+def test_version_is_that_of_the_project(sae):
+    [version] = re.findall(r'^version = "(.+)"$', (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert sae("--version") == (0, f"sae, version {version}\n", "")
+
+
+@pytest.mark.parametrize("command", [(), ("config",)])
+def test_without_a_command_it_shows_the_help_as_a_usage_error(sae, command):
+    code, output, errors = sae(*command)
+    assert (code, output) == (2, "")
+    assert errors.startswith("Usage: sae ")
+    assert "Commands:" in errors
+
+
+def test_config_show_has_a_line_per_setting_with_value_origin_and_meaning(sae):
+    code, output, errors = sae("config", "show", "--set", "training.epochs=7")
+    assert (code, errors) == (0, "")
+    rows = [re.split(r"  +", line) for line in output.splitlines()]
+    assert [row[0] for row in rows] == pipeline_config.setting_names()
+    assert ["training.epochs", "7", "--set", "passes over the train split"] in rows
+    assert ["data.schema", "mnist", "profile mnist"] in [row[:3] for row in rows]
+    for row in rows:
+        assert row[-1] == pipeline_config.setting_field(row[0]).metadata["meaning"]
+
+
+def test_config_show_as_json_has_every_setting(sae):
+    code, output, errors = sae("config", "show", "--json", "--profile", "sample", "--set", "evaluation.max_bce=inf")
+    assert (code, errors) == (0, "")
+    found = json.loads(output)
+    assert (found["schema_version"], found["profile"]) == (1, "sample")
+    assert list(found["settings"]) == pipeline_config.setting_names()
+    assert found["settings"]["data.test_examples"] == {"value": 714, "origin": "profile sample"}
+    assert found["settings"]["training.jit_compile"] == {"value": True, "origin": "default"}
+    assert found["settings"]["evaluation.max_bce"] == {"value": None, "origin": "--set"}  # JSON knows no infinity
+
+
+def test_config_check_accepts_what_is_valid(sae, folder):
+    (folder / "good.toml").write_text("[training]\nepochs = 3\n")
+    code, output, errors = sae("config", "check", "--config", "good.toml", "--seed", "7")
+    assert (code, errors) == (0, "")
+    assert output == "valid: 10 settings from profile mnist, 2 from you, the rest by default\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--profile", "mnst"], "no profile 'mnst'; did you mean mnist? (there are: mnist, sample, fashion_mnist)"),
+        (["--set", "training.epoch=3"], "no setting 'training.epoch' (--set); did you mean training.epochs?"),
+        (["--set", "training.epochs"], "write --set NAME=VALUE, as in --set training.epochs=5"),
+        (["--set", "=3"], "no setting ''"),
+        (["--set", "training.epochs=many"], "training.epochs = 'many' is not allowed: it must be a whole number"),
+        (["--set", "training.epochs=1.5"], "training.epochs = '1.5' is not allowed: it must be a whole number"),
+        (["--set", "training.epochs=0"], "training.epochs = 0 is not allowed: it must be a whole number, at least 1"),
+        (["--set", "model.l1=nan"], "model.l1 = nan is not allowed: it must be a number, at least 0, at most 1"),
+        (["--set", "training.jit_compile=maybe"], "training.jit_compile = 'maybe' is not allowed: it must be true or"),
+        (["--set", "data.source=web"], "data.source = 'web' is not allowed: it must be one of auto, tfds, sample"),
+        (["--seed", "-1"], "training.seed = -1 is not allowed: it must be a whole number, at least 0"),
+        (["--root", ""], "paths.root = '' is not allowed"),
+        (["--config", "none.toml"], "cannot read --config none.toml: No such file or directory"),
+        (["--config", "."], "cannot read --config .: Is a directory"),
+        (["--config", "not-text.toml"], "cannot read --config not-text.toml: not UTF-8 text"),
+        (["--config", "not-toml.toml"], "--config not-toml.toml is not valid TOML: "),
+        (["--config", "section.toml"], "no section 'trainin' (file section.toml); did you mean training?"),
+        (["--config", "key.toml"], "no setting 'training.epoch' (file key.toml); did you mean training.epochs?"),
+        (["--config", "type.toml"], "training.epochs = 'many' is not allowed: it must be a whole number"),
+        (["--config", "range.toml"], "training.epochs = 0 is not allowed: it must be a whole number, at least 1"),
+        (["--config", "table.toml"], "training.epochs = {'first': 1} is not allowed: it must be a whole number"),
+        (["--config", "date.toml"], "training.seed = datetime.date(1979, 5, 27) is not allowed"),
+    ],
+)
+def test_a_wrong_setting_is_a_usage_error_of_one_line(sae, arguments, said):
+    code, output, errors = sae("config", "check", *arguments)
+    assert (code, output) == (2, "")
+    assert errors.startswith("error: ")
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("config", "show"), ("doctor",), ("run",)], ids=" ".join)
+def test_every_command_refuses_a_wrong_setting_and_leaves_nothing_behind(folder, command):
+    before = sorted(folder.iterdir())
+    code, output, errors = sae_process(*command, "--set", "training.epoch=3")
+    assert (code, output) == (2, "")
+    assert errors.startswith("error: no setting 'training.epoch' (--set); did you mean training.epochs?")
+    assert errors.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "'frobnicate'"),
+        (["confg"], "config"),
+        (["config", "shw"], "show"),
+        (["--bogus"], "--bogus"),
+        (["run", "--bogus"], "--bogus"),
+        (["run", "--seed"], "--seed"),
+        (["run", "--seed", "x"], "--seed"),
+        (["config", "check", "extra"], "extra"),
+    ],
+    ids=str,
+)
+def test_a_wrong_command_line_is_a_usage_error_of_one_line(sae, arguments, said):
+    code, output, errors = sae(*arguments)
+    assert (code, output) == (2, "")
+    assert said in errors
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+
+
+def test_a_base_without_a_part_is_a_usage_error(folder):
+    code, output, errors = sae_process("run", "--base", "20261123-143005")
+    assert (code, output) == (2, "")
+    assert errors.startswith("error: --base goes with --from-node or --to-node")
+    assert errors.count("\n") == 1
+    assert not (folder / "pipeline_root").exists()
+
+
+@pytest.mark.parametrize("option", ["--from-node", "--to-node"])
+def test_a_misspelt_node_is_not_found(folder, option):
+    code, output, errors = sae_process("run", option, "Trainr")
+    assert (code, output) == (3, "")
+    assert errors.startswith(f"error: {option} Trainr: no such node; did you mean Trainer? (there are: ExampleGen, ")
+    assert errors.count("\n") == 1
+    assert not (folder / "pipeline_root").exists()
+
+
+@pytest.mark.parametrize("arguments", [["-v", "config", "check"], ["config", "check", "--verbose"]])
+def test_verbose_shows_the_traceback_before_the_error(sae, arguments):
+    code, _, errors = sae(*arguments, "--set", "x")
+    lines = errors.splitlines()
+    assert code == 2
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1].startswith("error: --set 'x' has no value")
+
+
+def test_a_root_that_cannot_be_made_is_unavailable():
+    code, output, errors = sae_process("run", "--root", "key.toml/root")
+    assert (code, output) == (6, "")
+    assert errors.startswith("error: cannot write to the pipeline root ")
+    assert errors.count("\n") == 1
+
+
+def test_a_held_root_is_locked_and_nothing_is_recorded(folder):
+    root = Root(folder / "root")
+    root.create()
+    with root.lock():
+        code, output, errors = sae_process("run", "--root", "root")
+    assert (code, output) == (5, "")
+    assert errors.startswith(f"error: another run holds {root.path}: process {os.getpid()} since ")
+    assert errors.count("\n") == 1
+    assert list(root.logs.iterdir()) == []
+    assert not root.metadata.exists()
+
+
+def test_a_damaged_store_is_found_before_tensorflow_is_imported(folder):
+    root = Root(folder / "root")
+    root.create()
+    root.metadata.write_bytes(b"not a database")
+    code, output, errors = sae_process("run", "--root", "root")
+    assert (code, output) == (6, "")
+    assert errors.startswith(f"error: {root.metadata} cannot be opened as an ML Metadata store")
+    assert errors.count("\n") == 1
+
+
+def test_the_root_of_the_environment_is_used(monkeypatch, sae):
+    monkeypatch.setenv("SAE_ROOT", "elsewhere")
+    _, output, _ = sae("config", "show")
+    assert re.search(r"^paths\.root +elsewhere +SAE_ROOT ", output, re.MULTILINE)
+
+
+def test_doctor_ends_with_6_where_something_is_bad(sae):
+    arguments = ("doctor", "--set", "data.dataset=kmnist", "--set", "data.source=tfds")
+    code, output, errors = sae(*arguments)
+    assert (code, errors) == (6, "")
+    assert re.search(r"^BAD +data +kmnist is not in ", output, re.MULTILINE)
+    code, output, _ = sae(*arguments, "--json")
+    assert (code, json.loads(output)["good"]) == (6, False)
+
+
+def test_an_interrupt_ends_with_130_and_is_reported(folder):
+    """The command waits for a configuration that comes through a pipe; then comes Ctrl-C."""
+    pipe = folder / "pipe.toml"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "pipeline", "config", "check", "--config", pipe]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        open(pipe, "w"),  # waits until the command has opened it too
+    ):
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors.strip()) == (130, "", "interrupted")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["config", "show"],
+        ["config", "show", "--json"],
+        ["config", "check"],
+        ["doctor"],
+        ["run", "--from-node", "Trainr"],
+        ["run", "--base", "1"],
+    ],
+    ids=" ".join,
+)
+def test_what_only_reads_or_is_refused_imports_nothing_heavy(arguments):
+    code = """
+import sys
+from pipeline import cli
+try:
+    cli.main()
+except SystemExit:
+    pass
+print("imported", *{name.partition(".")[0] for name in sys.modules})
+"""
+    _, output, _ = sae_process(*arguments, code=code)
+    *_, last = output.splitlines()
+    assert last.startswith("imported ")
+    assert HEAVY & set(last.split()) == set()

@@ -1,0 +1,142 @@
+"""What a run shows: plain lines in a file, a table on a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import threading
+
+import pytest
+
+from pipeline.display import display, epoch_text, plain_line
+from pipeline.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+
+EPOCH = EpochEnded(epoch=3, epochs=50, loss=0.15496, val_loss=0.151)
+EVENTS = (
+    RunStarted("20261123-143005", ("ExampleGen", "Trainer", "Pusher")),
+    NodeStarted("ExampleGen"),
+    NodeEnded("ExampleGen", NodeState.CACHED, 0.4),
+    NodeStarted("Trainer"),
+    EPOCH,
+    Note("disk is [nearly] full", warning=True),
+    NodeEnded("Trainer", NodeState.FAILED, 31.24, "no [blue] memory"),
+    NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "Trainer did not succeed"),
+)
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    """Nothing that tells Rich to colour or not to colour."""
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def terminal_output(events):
+    """Every character that a terminal gets for `events`."""
+    leader, follower = os.openpty()
+    received = []
+
+    def read():
+        try:
+            while block := os.read(leader, 4096):
+                received.append(block)
+        except OSError:  # Linux says so when the other end is closed
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(follower, "w", encoding="utf-8") as stream, display(stream) as tell:
+        for event in events:
+            tell(event)
+    reader.join()
+    os.close(leader)
+    return b"".join(received).decode()
+
+
+def frames(events):
+    """What a terminal shows after each change, as text."""
+    # Each frame begins by erasing the lines of the one before it.
+    drawn = re.split(r"\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*", terminal_output(events))
+    assert len(drawn) > len(events)
+    return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frame).replace("\r", "") for frame in drawn]
+
+
+def last_rows(events):
+    return [line.split() for line in frames(events)[-1].splitlines()]
+
+
+def test_a_file_gets_one_plain_line_per_event():
+    stream = io.StringIO()
+    with display(stream) as tell:
+        for event in EVENTS:
+            tell(event)
+    assert stream.getvalue().splitlines() == [
+        "run 20261123-143005",
+        "ExampleGen started",
+        "ExampleGen cached",
+        "Trainer started",
+        "Trainer epoch 3/50  loss 0.1550  validation 0.1510",
+        "warning: disk is [nearly] full",
+        "Trainer failed in 31.2 s: no [blue] memory",
+        "Pusher skipped: Trainer did not succeed",
+    ]
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    assert terminal_output(EVENTS[:2]) == "run 20261123-143005\r\nExampleGen started\r\n"
+
+
+def test_a_long_line_is_not_wrapped_in_a_file():
+    stream = io.StringIO()
+    with display(stream) as tell:
+        tell(Note("word " * 100))
+    assert stream.getvalue() == "word " * 100 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Note("loading"), "loading"),
+        (NodeEnded("Trainer", NodeState.EXECUTED, 0.04), "Trainer executed in 0.0 s"),
+        (NodeEnded("Trainer", NodeState.CANCELLED, 2.0), "Trainer cancelled"),
+        (NodeEnded("Pusher", NodeState.SKIPPED, 1.0, "not blessed"), "Pusher skipped: not blessed"),
+    ],
+)
+def test_a_plain_line_has_the_time_of_what_ran_and_the_reason_of_what_did_not(event, line):
+    assert plain_line(event) == line
+
+
+def test_losses_are_shown_to_four_places():
+    assert epoch_text(EPOCH) == "epoch 3/50  loss 0.1550  validation 0.1510"
+
+
+def test_a_terminal_ends_with_a_row_per_node():
+    assert last_rows(EVENTS) == [
+        ["=", "ExampleGen", "cached", "0.4", "s"],
+        ["✗", "Trainer", "failed", "31.2", "s", "no", "[blue]", "memory"],
+        ["-", "Pusher", "skipped", "Trainer", "did", "not", "succeed"],
+    ]
+
+
+def test_a_terminal_shows_what_waits_what_runs_and_the_last_epoch():
+    rows = last_rows(EVENTS[:5])
+    assert rows[0] == ["=", "ExampleGen", "cached", "0.4", "s"]
+    assert rows[1][:3] == ["▸", "Trainer", "running"]
+    assert rows[1][-6:] == ["epoch", "3/50", "loss", "0.1550", "validation", "0.1510"]
+    assert rows[2] == ["·", "Pusher", "waiting"]
+
+
+def test_an_ended_trainer_keeps_its_last_epoch_in_view():
+    events = (RunStarted("1", ("Trainer",)), EPOCH, NodeEnded("Trainer", NodeState.EXECUTED, 31.24))
+    assert last_rows(events)[-1][-7:] == [
+        "s", "epoch", "3/50", "loss", "0.1550", "validation", "0.1510",
+    ]  # fmt: skip
+
+
+def test_a_warning_is_shown_as_such_on_a_terminal_without_colour(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "warning: disk is [nearly] full" in "".join(frames(EVENTS))

@@ -1,0 +1,256 @@
+"""What `sae doctor` looks at, what it finds good and what it advises."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import pathlib
+
+import pytest
+
+import pipeline_config
+from pipeline import doctor
+from pipeline.doctor import Check
+from pipeline.root import Root
+from pipeline_config import DataConfig, EngineConfig
+
+INSTALLED = importlib.metadata.version("click")
+
+
+@pytest.fixture(autouse=True)
+def empty_home(monkeypatch, tmp_path):
+    """No prepared data sets but those that a test makes."""
+    for name in ("TFDS_DATA_DIR", "TF_USE_LEGACY_KERAS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def lock(monkeypatch, tmp_path):
+    def write(*lines):
+        path = tmp_path / "requirements.txt"
+        path.write_text("".join(f"{line} \\\n    --hash=sha256:00\n    # via sae\n" for line in lines))
+        monkeypatch.setattr(doctor, "_LOCK", path)
+
+    return write
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = Root(tmp_path / "root")
+    root.create()
+    return root
+
+
+def prepare(folder, dataset, version="3.0.1"):
+    (folder / dataset / version).mkdir(parents=True)
+    (folder / dataset / version / "dataset_info.json").touch()
+    return folder / dataset / version
+
+
+def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path):
+    config = pipeline_config.build({"paths.root": str(tmp_path / "root"), "data.source": "sample"})
+    checks = doctor.examine(config)
+    assert [check.name for check in checks] == [
+        "python", "C library", "packages", "keras", "beam", "processor", "disk", "root", "data",
+    ]  # fmt: skip
+    assert all(check.found for check in checks)
+    assert [bool(check.advice) for check in checks] == [not check.good for check in checks]
+
+
+def test_it_changes_nothing(tmp_path):
+    doctor.examine(pipeline_config.build({"paths.root": str(tmp_path / "root")}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_as_text_it_has_a_line_per_check_and_the_advice_below():
+    checks = [Check("python", True, "3.10.13"), Check("disk", False, "0.1 GiB free", "free at least 1 GiB")]
+    assert doctor.as_text(checks).splitlines() == [
+        "ok   python       3.10.13",
+        "BAD  disk         0.1 GiB free",
+        "                  free at least 1 GiB",
+    ]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_as_json_it_is_one_object(good):
+    checks = [Check("python", True, "3.10.13"), Check("disk", good, "x", "" if good else "free some")]
+    assert json.loads(doctor.as_json(checks)) == {
+        "schema_version": 1,
+        "good": good,
+        "checks": [
+            {"name": "python", "good": True, "found": "3.10.13", "advice": ""},
+            {"name": "disk", "good": good, "found": "x", "advice": "" if good else "free some"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "good", "found"),
+    [
+        ((3, 9, 19), False, "3.9.19"),
+        ((3, 10, 13), True, "3.10.13, TFX line 1.16"),
+        ((3, 11, 0), True, "3.11.0, TFX line 1.21"),
+        ((3, 13, 2), True, "3.13.2, TFX line 1.21"),
+        ((3, 14, 0), False, "3.14.0"),
+    ],
+)
+def test_the_interpreters_version_picks_the_tfx_line(monkeypatch, version, good, found):
+    monkeypatch.setattr(doctor.sys, "version_info", version)
+    check = doctor.interpreter()
+    assert (check.good, check.found) == (good, found)
+
+
+@pytest.mark.parametrize(
+    ("python", "library", "good"),
+    [
+        ((3, 10, 13), ("glibc", "2.36"), True),
+        ((3, 12, 1), ("glibc", "2.36"), False),
+        ((3, 12, 1), ("glibc", "2.39"), True),
+        ((3, 12, 1), ("glibc", "3.0"), True),
+    ],
+)
+def test_newer_pythons_need_a_newer_glibc(monkeypatch, python, library, good):
+    monkeypatch.setattr(doctor.sys, "version_info", python)
+    monkeypatch.setattr(doctor.platform, "libc_ver", lambda: library)
+    check = doctor.glibc()
+    assert (check.good, check.found) == (good, f"glibc {library[1]}")
+    assert ("use Python 3.10" in check.advice) == (not good)
+
+
+def test_packages_as_locked_are_good(lock):
+    lock(f"click=={INSTALLED}", "missing==1 ; python_version < '3.0'")
+    assert doctor.packages() == Check("packages", True, "1 packages as locked")
+
+
+def test_packages_other_than_locked_are_named_with_what_is_locked(lock):
+    lock("click==0.0.1", "not-there==1.0")
+    check = doctor.packages()
+    assert not check.good
+    assert check.found == f"click {INSTALLED} (locked: 0.0.1); not-there missing (locked: 1.0)"
+    assert check.advice == "`make setup` installs what is locked"
+
+
+def test_of_many_wrong_packages_three_are_named_and_the_others_counted(lock):
+    lock(*(f"not-there-{number}==1" for number in range(5)))
+    found = doctor.packages().found
+    assert found.count("missing") == 3
+    assert found.endswith("not-there-2 missing (locked: 1) and 2 more")
+
+
+def test_without_a_lock_versions_are_not_compared(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_LOCK", tmp_path / "none.txt")
+    assert doctor.packages() == Check("packages", True, "no lock beside the package: versions not compared")
+
+
+def test_of_a_lock_the_lines_for_this_interpreter_are_read():
+    lock = (
+        "# made by uv\n"
+        "one==1.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n    # via two==9\n"
+        "two[extra]==2.0 ; python_version < '3.0' \\\n    --hash=sha256:00\n"
+        "two[extra]==3.0 ; python_version >= '3.0' \\\n    --hash=sha256:00\n"
+        "Three.x==4.0.post1\n"
+    )
+    assert doctor.locked_versions(lock) == {"one": {"1.0"}, "two": {"3.0"}, "Three.x": {"4.0.post1"}}
+
+
+def test_the_lock_of_this_project_can_be_read():
+    text = (pathlib.Path(__file__).resolve().parents[2] / "requirements.txt").read_text(encoding="utf-8")
+    found = doctor.locked_versions(text)
+    assert {"tfx", "tensorflow", "tf-keras", "apache-beam"} <= set(found)
+    assert {len(versions) for versions in found.values()} == {1}
+
+
+@pytest.mark.parametrize(("workers", "place"), [(1, "in this process"), (4, "in 4 worker processes")])
+def test_the_beam_engine_is_named(workers, place):
+    version = importlib.metadata.version("apache-beam")
+    found = doctor.beam_engine(EngineConfig(beam_workers=workers)).found
+    assert found == f"apache-beam {version}, FnApiRunner {place}"
+
+
+def test_free_space_is_that_of_the_nearest_folder_that_exists(tmp_path):
+    assert doctor.disk(tmp_path / "a" / "b").found.endswith(f" GiB free at {tmp_path}")
+
+
+def test_too_little_free_space_is_bad(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_FREE_BYTES", 1 << 62)
+    check = doctor.disk(tmp_path)
+    assert (check.good, check.advice) == (False, "free at least 1 GiB, or choose another root with --root")
+
+
+def test_a_root_that_is_not_there_yet_is_good(tmp_path):
+    place = tmp_path / "root"
+    assert doctor.root(Root(place)) == Check("root", True, f"{place} does not exist yet; the first run makes it")
+
+
+def test_a_roots_data_set_is_shown(root):
+    assert doctor.root(root).found == f"{root.path}, format 1, data set none yet"
+    root.claim_dataset("kmnist")
+    assert doctor.root(root).found == f"{root.path}, format 1, data set kmnist"
+
+
+@pytest.mark.parametrize(("text", "advice"), [('{"format": 9}', "update sae"), ("{", "is damaged")])
+def test_a_root_that_a_run_would_refuse_is_bad(root, text, advice):
+    (root.path / "root.json").write_text(text)
+    check = doctor.root(root)
+    assert (check.good, check.found) == (False, str(root.path))
+    assert advice in check.advice
+
+
+def test_a_file_in_place_of_the_root_is_bad(tmp_path):
+    (tmp_path / "file").touch()
+    check = doctor.root(Root(tmp_path / "file"))
+    assert not check.good
+    assert "choose another" in check.advice
+
+
+def test_a_root_that_cannot_be_made_is_bad(tmp_path):
+    (tmp_path / "file").touch()
+    assert not doctor.root(Root(tmp_path / "file" / "root")).good
+
+
+def test_the_sample_is_always_there():
+    assert doctor.data(DataConfig(source="sample")) == Check("data", True, "the embedded sample (5,000 digits)")
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "emnist/letters"])
+def test_prepared_data_is_found_where_the_configuration_says(tmp_path, dataset):
+    place = prepare(tmp_path / "sets", dataset)
+    check = doctor.data(DataConfig(dataset=dataset, data_dir=str(tmp_path / "sets")))
+    assert check == Check("data", True, f"{dataset} prepared in {place}")
+
+
+def test_prepared_data_is_found_where_the_environment_says(monkeypatch, tmp_path):
+    place = prepare(tmp_path / "sets", "kmnist")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    assert doctor.data(DataConfig(dataset="kmnist")).found == f"kmnist prepared in {place}"
+
+
+def test_prepared_data_is_found_in_the_default_folder(empty_home):
+    place = prepare(empty_home / "tensorflow_datasets", "kmnist")
+    assert doctor.data(DataConfig(dataset="kmnist")).found == f"kmnist prepared in {place}"
+
+
+def test_the_configuration_goes_before_the_environment(monkeypatch, tmp_path):
+    prepare(tmp_path / "environment", "kmnist")
+    (tmp_path / "configuration").mkdir()
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "environment"))
+    assert not doctor.data(DataConfig(dataset="kmnist", data_dir=str(tmp_path / "configuration"))).good
+
+
+def test_of_several_prepared_versions_the_newest_is_named(tmp_path):
+    prepare(tmp_path, "mnist", "3.0.1")
+    newest = prepare(tmp_path, "mnist", "10.0.0")
+    assert doctor.data(DataConfig(data_dir=str(tmp_path))).found == f"mnist prepared in {newest}"
+
+
+def test_missing_data_is_good_only_where_the_sample_may_stand_in(empty_home):
+    folder = empty_home / "tensorflow_datasets"
+    check = doctor.data(DataConfig(dataset="mnist", source="auto"))
+    assert (check.good, check.advice) == (True, "")
+    assert check.found.startswith(f"mnist is not in {folder}; a run will try to download mnist, else use the embedded")
+    for config in (DataConfig(dataset="mnist", source="tfds"), DataConfig(dataset="kmnist", source="auto")):
+        check = doctor.data(config)
+        assert (check.good, check.found) == (False, f"{config.dataset} is not in {folder}")
+        assert check.advice.startswith(f"a run will try to download {config.dataset}; or point TFDS_DATA_DIR")

@@ -1,0 +1,138 @@
+"""The pipeline root: its folders, its format, its one data set and its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.errors import LockedError, UnavailableError, UsageError
+from pipeline.root import Root
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+HOLDER = """
+import pathlib, sys
+from pipeline.root import Root
+with Root(pathlib.Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = Root(tmp_path / "some" / "root")
+    root.create()
+    return root
+
+
+@contextlib.contextmanager
+def holder(root):
+    """A process that holds the lock until its standard input is closed."""
+    command = [sys.executable, "-c", HOLDER, str(root.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def about(root):
+    return json.loads((root.path / "root.json").read_text(encoding="utf-8"))
+
+
+def test_creating_makes_the_folders_and_notes_the_format(root):
+    assert sorted(path.name for path in root.path.iterdir()) == ["artifacts", "data", "logs", "root.json", "tmp"]
+    assert list(root.temporary.iterdir()) == []
+    assert about(root) == {"format": 1}
+
+
+def test_creating_again_keeps_what_is_there(root):
+    root.claim_dataset("mnist")
+    (root.logs / "a.log").write_text("line")
+    root.create()
+    assert root.dataset() == "mnist"
+    assert (root.logs / "a.log").read_text() == "line"
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    root = Root(tmp_path / "file" / "root")
+    with pytest.raises(UnavailableError) as error:
+        root.create()
+    assert str(error.value) == (
+        f"cannot write to the pipeline root {root.path}: Not a directory; choose another with --root"
+    )
+
+
+def test_a_root_of_a_newer_version_is_refused_and_left_as_it_is(root):
+    text = '{"format": 2, "dataset": "mnist"}'
+    (root.path / "root.json").write_text(text)
+    with pytest.raises(UnavailableError, match="has format 2, this version knows up to 1: update sae"):
+        root.create()
+    with pytest.raises(UnavailableError, match="has format 2"):
+        root.claim_dataset("mnist")
+    assert (root.path / "root.json").read_text() == text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "new"}', "\0\1"])
+def test_a_damaged_root_file_is_named_and_left_as_it_is(root, text):
+    (root.path / "root.json").write_text(text)
+    with pytest.raises(UnavailableError, match=r"root\.json is damaged: .+; restore it, or choose another --root"):
+        root.create()
+    assert (root.path / "root.json").read_text() == text
+
+
+def test_a_root_holds_one_data_set(root):
+    assert root.dataset() is None
+    root.claim_dataset("mnist")
+    root.claim_dataset("mnist")
+    assert root.dataset() == "mnist"
+    with pytest.raises(UsageError, match="holds runs on data set mnist, this run is on fashion_mnist: choose another"):
+        root.claim_dataset("fashion_mnist")
+    assert about(root) == {"format": 1, "dataset": "mnist"}
+
+
+def test_a_held_root_is_refused_with_its_holder(root):
+    with holder(root) as process:
+        with pytest.raises(LockedError) as error, root.lock():
+            pass
+        text = str(error.value)
+        assert f"another run holds {root.path}: process {process.pid} since " in text
+        assert text.endswith("; wait for it to end, or choose another root with --root")
+
+
+def test_being_refused_does_not_free_the_root(root):
+    with holder(root):
+        for _ in range(2):
+            with pytest.raises(LockedError), root.lock():
+                pass
+
+
+def test_a_killed_holder_frees_the_root_and_is_not_named_any_more(root):
+    with holder(root) as process:
+        process.kill()
+        process.wait()
+        with root.lock():
+            [line] = (root.path / "lock").read_text().splitlines()
+            assert line.startswith(f"process {os.getpid()} since ")
+
+
+def test_an_error_frees_the_root(root):
+    with pytest.raises(RuntimeError), root.lock():
+        raise RuntimeError
+    with root.lock():
+        pass
+
+
+def test_two_roots_can_be_held_at_once(root, tmp_path):
+    other = Root(tmp_path / "other")
+    other.create()
+    with root.lock(), other.lock():
+        assert (root.path / "lock").read_text().startswith("process ")

@@ -1,0 +1,177 @@
+"""Where a value comes from: profile, environment, file, --set and the other options."""
+
+from __future__ import annotations
+
+import pytest
+
+import pipeline_config
+from pipeline.errors import UsageError
+from pipeline.settings import Request, closest, resolve
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    def write(text):
+        path = tmp_path / "settings.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def resolved(name, environ=None, **request):
+    """The value and the origin of one setting."""
+    settings = resolve(Request(**request), environ or {})
+    section, _, key = name.partition(".")
+    return getattr(getattr(settings.config, section), key), settings.origins[name]
+
+
+def message(**request):
+    with pytest.raises(UsageError) as error:
+        resolve(Request(**request), {})
+    return str(error.value)
+
+
+def test_without_options_it_is_the_mnist_profile():
+    settings = resolve(Request(), {})
+    assert (settings.profile, settings.has_profile) == ("mnist", True)
+    assert settings.config.data.train_split == "train[:50000]"
+    assert settings.origins["data.train_split"] == "profile mnist"
+    assert settings.config.training.epochs == 50
+    assert settings.origins["training.epochs"] == "default"
+
+
+def test_every_setting_has_an_origin():
+    assert list(resolve(Request(), {}).origins) == pipeline_config.setting_names()
+
+
+def test_a_profile_is_found_by_its_name():
+    assert resolved("data.test_examples", profile="sample") == (714, "profile sample")
+
+
+def test_each_layer_goes_before_the_one_below_it(config_file):
+    path = config_file('[paths]\nroot = "of-file"\n[training]\nseed = 2\n')
+    environ = {"SAE_ROOT": "of-environment"}
+    given = {}
+    assert resolved("paths.root", **given) == ("pipeline_root", "default")
+    assert resolved("paths.root", environ, **given) == ("of-environment", "SAE_ROOT")
+    given["config_file"] = path
+    assert resolved("paths.root", environ, **given) == ("of-file", f"file {path}")
+    assert resolved("training.seed", environ, **given) == (2, f"file {path}")
+    given["assignments"] = ("paths.root=of-set", "training.seed=3")
+    assert resolved("paths.root", environ, **given) == ("of-set", "--set")
+    assert resolved("training.seed", environ, **given) == (3, "--set")
+    given |= {"root": "of-option", "seed": 4}
+    assert resolved("paths.root", environ, **given) == ("of-option", "--root")
+    assert resolved("training.seed", environ, **given) == (4, "--seed")
+
+
+def test_a_file_goes_before_the_profile(config_file):
+    path = config_file("[evaluation]\nmax_bce = 0.5\n")
+    assert resolved("evaluation.max_bce", config_file=path) == (0.5, f"file {path}")
+
+
+def test_an_empty_environment_variable_is_as_good_as_none():
+    assert resolved("paths.root", {"SAE_ROOT": ""}) == ("pipeline_root", "default")
+
+
+def test_of_two_assignments_the_later_one_counts():
+    assert resolved("training.epochs", assignments=["training.epochs=3", "training.epochs=4"]) == (4, "--set")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("training.jit_compile=false", False),
+        ("training.jit_compile=TRUE", True),
+        ("training.batch_size= 64 ", 64),
+        (" training.epochs =3", 3),
+        ("model.l1=1e-4", 0.0001),
+        ("model.l1=0", 0.0),
+        ("evaluation.max_bce=inf", float("inf")),
+        ("data.train_split=train[:10]", "train[:10]"),
+        ("data.data_dir=/a=b", "/a=b"),
+        ("data.schema=", ""),
+        ("data.schema = emnist ", "emnist"),
+    ],
+)
+def test_an_assignment_is_read_as_the_type_of_its_setting(assignment, value):
+    found, _ = resolved(assignment.partition("=")[0].strip(), assignments=[assignment])
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_whole_number_in_a_file_may_stand_for_a_float(config_file):
+    value, _ = resolved("model.l1", config_file=config_file("[model]\nl1 = 1\n"))
+    assert (value, type(value)) == (1.0, float)
+
+
+def test_a_file_may_be_empty(config_file):
+    assert resolved("training.epochs", config_file=config_file("")) == (50, "default")
+
+
+def test_text_in_a_file_is_not_taken_for_a_number(config_file):
+    assert message(config_file=config_file('[training]\nepochs = "3"\n')).startswith("training.epochs = '3' is not")
+
+
+def test_a_huge_whole_number_in_a_file_is_a_usage_error(config_file):
+    text = f"[training]\nlearning_rate = 1{'0' * 400}\n"
+    assert message(config_file=config_file(text)).startswith("training.learning_rate = 1000")
+
+
+def test_another_data_set_than_the_profiles_gets_neither_its_splits_nor_its_gates():
+    settings = resolve(Request(assignments=["data.dataset=kmnist", "data.test_split=test[:5]"]), {})
+    assert not settings.has_profile
+    assert settings.config.data.schema == ""
+    assert settings.config.data.train_examples == 0
+    assert settings.config.data.train_split == "train[:83%]"
+    assert settings.config.data.test_split == "test[:5]"
+    assert settings.config.evaluation.max_bce == float("inf")
+    assert settings.origins["data.schema"] == "default"
+    assert settings.origins["data.dataset"] == "--set"
+
+
+def test_naming_the_profiles_own_data_set_changes_nothing():
+    settings = resolve(Request(assignments=["data.dataset=mnist"]), {})
+    assert settings.has_profile
+    assert settings.config == resolve(Request(), {}).config
+
+
+@pytest.mark.parametrize(
+    ("given", "suggested"),
+    [
+        ("training.epoch", "training.epochs"),
+        ("trainig.epochs", "training.epochs"),
+        ("epochs", "training.epochs"),
+        ("epoch", "training.epochs"),
+        ("l1", "model.l1"),
+        ("learning-rate", "training.learning_rate"),
+        ("paths.roots", "paths.root"),
+        # The right key in the wrong section.
+        ("model.epochs", "training.epochs"),
+        ("training.l1", "model.l1"),
+        ("training.hidden_units", "model.hidden_units"),
+        ("data.seed", "training.seed"),
+        ("EPOCHS", "training.epochs"),
+    ],
+)
+def test_an_unknown_setting_is_answered_with_the_closest_one(given, suggested):
+    assert f"no setting '{given}' (--set); did you mean {suggested}?" in message(assignments=[f"{given}=1"])
+
+
+def test_an_unknown_setting_that_is_like_no_other_gets_no_suggestion():
+    text = message(assignments=["zzz.qqq=1"])
+    assert "did you mean" not in text
+    assert "`sae config show` lists them all" in text
+
+
+def test_a_key_outside_of_any_section_is_answered_with_its_section(config_file):
+    # `epochs = 3` where `[training]` is missing above it.
+    assert "training.epochs" in message(config_file=config_file("epochs = 3\n"))
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("Trainr", "; did you mean Trainer?"), ("trainer", "; did you mean Trainer?"), ("xyz", "")],
+)
+def test_the_closest_word_is_offered_where_there_is_one(word, hint):
+    assert closest(word, ["Transform", "Trainer", "Evaluator"]) == hint
