@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import json
 import logging
+import math
 import pathlib
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pipeline.display import display
 from pipeline.errors import ExitCode, NotFoundError, UsageError
 from pipeline.events import Listener, NodeState, Note
 from pipeline.root import Root
+from pipeline_config import PathsConfig
 
 SCHEMA_VERSION = 1
 
@@ -279,6 +281,8 @@ class _Run:
         blessed = None if blessing is None else blessing.properties.get("blessed") == 1
         pushed = output("Pusher", "pushed_model")
         report = output("Report", "report")
+        if report:
+            metrics["pca_mse"] = _pca_mse(pathlib.Path(report.uri))
         exit_code = result.exit_code
         if exit_code == ExitCode.DONE and blessed is False:
             exit_code = ExitCode.GATE_FAILED
@@ -310,6 +314,11 @@ class _Run:
         )
 
 
+def _pca_mse(report: pathlib.Path) -> float:
+    content = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+    return float(content["metrics"]["pca_mse"])
+
+
 def summary_text(summary: Summary) -> str:
     """The end of a run, for people."""
     lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
@@ -320,12 +329,13 @@ def summary_text(summary: Summary) -> str:
     if metrics := summary.metrics:
         lines += [
             "",
-            "on the test split            model   mean image   floor",
-            f"  BCE, nats per pixel     {metrics['test_bce']:8.4f}     {metrics['mean_image_bce']:8.4f}"
-            f"{metrics['entropy_floor']:8.4f}",
-            f"  MSE                     {metrics['test_mse']:8.5f}     {metrics['mean_image_mse']:8.5f}       0",
-            f"  active units per image  {metrics['active_units']:8.1f}",
-            f"  dead units              {metrics['dead_units']:8.0f}",
+            f"{'on the test split':<24}{'model':>9}{'mean image':>12}{'PCA':>9}{'floor':>9}",
+            f"{'  BCE, nats per pixel':<24}{metrics['test_bce']:9.4f}{metrics['mean_image_bce']:12.4f}"
+            f"{'':>9}{metrics['entropy_floor']:9.4f}",
+            f"{'  MSE':<24}{metrics['test_mse']:9.5f}{metrics['mean_image_mse']:12.5f}"
+            f"{metrics.get('pca_mse', math.nan):9.5f}{0:9}",
+            f"{'  active units per image':<24}{metrics['active_units']:9.1f}",
+            f"{'  dead units':<24}{metrics['dead_units']:9.0f}",
             "",
         ]
     if summary.blessed:
@@ -342,11 +352,15 @@ def summary_text(summary: Summary) -> str:
 
 def next_command(summary: Summary) -> str:
     """The command that is most useful after this run."""
-    profile = "" if summary.profile == settings.DEFAULT_PROFILE else f"--profile {summary.profile} "
+    options = ""
+    if summary.profile != settings.DEFAULT_PROFILE:
+        options += f" --profile {summary.profile}"
+    if pathlib.Path(summary.root) != pathlib.Path(PathsConfig().root).resolve():
+        options += f" --root {summary.root}"
     if summary.exit_code == ExitCode.NODE_FAILED:
         return f"less {summary.log}"
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
-        return "sae config show --profile NAME   (the splits and the schema that the data is held against)"
+        return f"sae config show{options}   (the splits and the schema that the data is held against)"
     if summary.blessed is False:
-        return f"sae run {profile}--set training.epochs=100   (train longer; the report shows where it falls short)"
-    return f"sae run {profile}--set model.l1=1e-4   (only what depends on the changed setting runs again)"
+        return f"sae run{options} --set training.epochs=100   (train longer; the report shows where it falls short)"
+    return f"sae run{options} --set model.l1=1e-4   (only what depends on the changed setting runs again)"

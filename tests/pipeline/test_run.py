@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import pathlib
 import re
 import time
 
@@ -14,6 +15,7 @@ from pipeline.errors import ExitCode
 from pipeline.root import Root
 
 METRICS = {
+    "pca_mse": 0.01683,
     "test_bce": 0.09431,
     "test_mse": 0.010772,
     "active_units": 17.24,
@@ -63,7 +65,7 @@ def summary(**changes):
         "reasons": (),
         "pushed_version": "1795447856",
         "report": "/root/report.html",
-        "root": "/root",
+        "root": str(pathlib.Path("pipeline_root").resolve()),
         "log": "/root/logs/20261123-143005.log",
         "seconds": 61.25,
         "error": "",
@@ -122,16 +124,20 @@ def test_a_good_run_ends_with_its_measures_and_what_to_do_next():
         "",
         "mnist 3.0.1, run 20261123-143005: succeeded in 61.2 s",
         "",
-        "on the test split            model   mean image   floor",
-        "  BCE, nats per pixel       0.0943       0.2625  0.0581",
-        "  MSE                      0.01077      0.06750       0",
-        "  active units per image      17.2",
-        "  dead units                    12",
+        "on the test split           model  mean image      PCA    floor",
+        "  BCE, nats per pixel      0.0943      0.2625            0.0581",
+        "  MSE                     0.01077     0.06750  0.01683        0",
+        "  active units per image     17.2",
+        "  dead units                   12",
         "",
         "blessed, served as version 1795447856",
         "report: /root/report.html",
         f"next:   {run.next_command(summary())}",
     ]
+
+
+def test_the_next_command_names_a_root_that_is_not_the_default():
+    assert run.next_command(summary(root="/other")).startswith("sae run --root /other --set model.l1=1e-4")
 
 
 def test_a_notice_is_repeated_with_the_result():

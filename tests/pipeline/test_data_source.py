@@ -1,0 +1,151 @@
+"""Where the data comes from: downloads that work, fail and never answer, with TFDS's own machinery."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import pathlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline import settings
+from pipeline.errors import UnavailableError, UsageError
+from pipeline.root import Root
+from tests import lazy
+
+pytestmark = pytest.mark.component
+
+data_source = lazy.module("pipeline.data_source")
+np = lazy.module("numpy")
+tfds = lazy.module("tensorflow_datasets")
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> Root:
+    place = Root(tmp_path / "root")
+    place.create()
+    return place
+
+
+@pytest.fixture(scope="module")
+def made_here() -> Iterator[dict[str, bool]]:
+    """Registers a data set, `made_here`, that TFDS prepares without a download; `breaks` breaks it half way."""
+    state = {"breaks": False}
+
+    class MadeHere(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(
+                    {
+                        "image": tfds.features.Image(shape=(28, 28, 1)),
+                        "label": tfds.features.ClassLabel(num_classes=10),
+                    }
+                )
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(60), "test": self._generate_examples(20)}
+
+        def _generate_examples(self, count):
+            for number in range(count):
+                if state["breaks"] and number == 10:
+                    raise OSError("the connection was cut")
+                yield number, {"image": np.zeros((28, 28, 1), np.uint8), "label": number % 10}
+
+    yield state
+    tfds.core.registered._DATASET_REGISTRY.pop("made_here")
+
+
+def request(tmp_path: pathlib.Path, dataset: str, *assignments: str) -> settings.Request:
+    return settings.Request(assignments=(f"data.dataset={dataset}", f"data.data_dir={tmp_path / 'data'}", *assignments))
+
+
+def prepare(builder) -> None:
+    builder.download_and_prepare()
+
+
+def test_what_is_not_prepared_is_prepared_by_tfds(made_here, tmp_path: pathlib.Path, root: Root) -> None:
+    source = data_source.find(request(tmp_path, "made_here"), root, prepare).source
+    assert (source.name, source.version) == ("made_here", "1.0.0")
+    # 83 % of 60, and what is left.
+    assert source.split_sizes == {"train": 50, "validation": 10, "test": 20}
+
+    def never(builder) -> None:
+        raise AssertionError("it is prepared already")
+
+    assert data_source.find(request(tmp_path, "made_here"), root, never).source == source
+
+
+def test_half_a_download_is_never_data(made_here, tmp_path: pathlib.Path, root: Root) -> None:
+    made_here["breaks"] = True
+    try:
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match=r"download of made_here failed.*try again"):
+                data_source.find(request(tmp_path, "made_here"), root, prepare)
+    finally:
+        made_here["breaks"] = False
+    assert data_source.find(request(tmp_path, "made_here"), root, prepare).source.split_sizes["test"] == 20
+
+
+def test_an_unknown_split_is_refused_with_those_there_are(made_here, tmp_path: pathlib.Path, root: Root) -> None:
+    with pytest.raises(UsageError, match=r"'exam' is no split of made_here.*train, test.*data.test_split"):
+        data_source.find(request(tmp_path, "made_here", "data.test_split=exam"), root, prepare)
+
+
+def test_an_unknown_schema_is_refused_with_those_there_are(made_here, tmp_path: pathlib.Path, root: Root) -> None:
+    with pytest.raises(UsageError, match="no curated schema 'letters'; there are: fashion_mnist, mnist"):
+        data_source.find(request(tmp_path, "made_here", "data.schema=letters"), root, prepare)
+
+
+def test_the_sample_is_digits_and_nothing_else(tmp_path: pathlib.Path, root: Root) -> None:
+    with pytest.raises(UsageError, match="holds digits of mnist, not fashion_mnist"):
+        data_source.find(request(tmp_path, "fashion_mnist", "data.source=sample"), root, prepare)
+
+
+@contextlib.contextmanager
+def web_server(status: int) -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/file"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "words"), [(200, ""), (403, "refuses it (403)"), (404, "refuses it (404)")])
+def test_a_host_that_answers_says_itself_whether_the_file_is_there(status: int, words: str) -> None:
+    with web_server(status) as url:
+        assert words in data_source.unreachable([url], 5.0)
+        assert bool(data_source.unreachable([url], 5.0)) == bool(words)
+
+
+def test_a_host_that_never_answers_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/file"
+        assert "cannot be reached" in data_source.unreachable([url], 0.2)
+
+
+def test_a_closed_port_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert "cannot be reached" in data_source.unreachable([f"http://127.0.0.1:{port}/file"], 1.0)
+
+
+def test_a_data_set_without_addresses_needs_no_host() -> None:
+    assert data_source.unreachable([], 1.0) == ""
