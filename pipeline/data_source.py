@@ -65,7 +65,8 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
         return _sample(request, root, "")
     builder, missing = _prepared_or_downloaded(data, download)
     if builder is not None:
-        return Found(resolved, describe(builder, resolved, root, ""))
+        digest = provenance.fingerprint(pathlib.Path(builder.data_dir))
+        return Found(resolved, describe(builder, digest, resolved, root, ""))
     if data.source == "auto" and data.dataset == SAMPLED:
         held = root.dataset()
         if held in (None, sample_digits.NAME):
@@ -89,7 +90,8 @@ def _sample(request: settings.Request, root: Root, notice: str) -> Found:
     builder = sample_digits.MnistSample(data_dir=root.data)
     builder.download_and_prepare()
     prepared = tfds.builder_from_directory(builder.data_dir)
-    return Found(resolved, describe(prepared, resolved, root, notice))
+    digest = provenance.file_digest(sample_digits.SOURCE)
+    return Found(resolved, describe(prepared, digest, resolved, root, notice))
 
 
 def _prepared_or_downloaded(
@@ -146,8 +148,10 @@ def unreachable(urls: list[str], timeout: float) -> str:
         executor.shutdown(wait=False)
 
 
-def describe(builder: tfds.core.DatasetBuilder, resolved: settings.Settings, root: Root, notice: str) -> Source:
-    """Describes a prepared data set, and writes its schema under the root where none is curated.
+def describe(
+    builder: tfds.core.DatasetBuilder, fingerprint: str, resolved: settings.Settings, root: Root, notice: str
+) -> Source:
+    """Describes a prepared data set with this fingerprint, and writes its schema under the root where none is curated.
 
     Raises:
       UsageError: no such split or schema.
@@ -166,10 +170,9 @@ def describe(builder: tfds.core.DatasetBuilder, resolved: settings.Settings, roo
         }
     except errors.DataError as error:
         raise UsageError(f"{error}; set data.train_split, data.validation_split or data.test_split") from error
-    folder = pathlib.Path(builder.data_dir)
     return Source(
-        builder_dir=str(folder.resolve()),
-        fingerprint=provenance.fingerprint(folder),
+        builder_dir=str(pathlib.Path(builder.data_dir).resolve()),
+        fingerprint=fingerprint,
         name=description.name,
         version=description.version,
         height=description.height,

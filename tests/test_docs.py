@@ -1,0 +1,97 @@
+"""The documents say what the program does. `python -m tests.test_docs` writes the generated tables anew."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import click
+import pytest
+
+import pipeline_config
+from pipeline import cli
+from pipeline.errors import ExitCode
+from pipeline.run import NODES
+
+PROJECT = pathlib.Path(__file__).parents[1]
+USAGE = PROJECT / "docs" / "usage.md"
+
+
+def settings_table() -> str:
+    """Every setting with its default, what it may be, and its meaning."""
+    lines = ["| setting | default | allowed | meaning |", "|---|---|---|---|"]
+    for name, value in pipeline_config.flatten(pipeline_config.PipelineConfig()).items():
+        field = pipeline_config.setting_field(name)
+        default = f"`{value}`" if value != "" else "empty"
+        lines.append(f"| `{name}` | {default} | {pipeline_config.allowed(field)} | {field.metadata['meaning']} |")
+    return "\n".join(lines)
+
+
+def profiles_table() -> str:
+    """What each profile sets."""
+    names = sorted({name for profile in pipeline_config.PROFILES.values() for name in profile})
+    order = [name for name in pipeline_config.setting_names() if name in names]
+    lines = ["| setting | " + " | ".join(f"`{name}`" for name in pipeline_config.PROFILES) + " |"]
+    lines.append("|---" * (len(pipeline_config.PROFILES) + 1) + "|")
+    for name in order:
+        values = [profile.get(name) for profile in pipeline_config.PROFILES.values()]
+        lines.append(f"| `{name}` | " + " | ".join("" if value is None else f"`{value}`" for value in values) + " |")
+    return "\n".join(lines)
+
+
+TABLES = {"settings": settings_table, "profiles": profiles_table}
+
+
+def block(text: str, name: str) -> re.Match[str]:
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, re.DOTALL)
+    assert found, f"no block {name!r}"
+    return found
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_generated_tables_are_up_to_date(name: str) -> None:
+    assert block(USAGE.read_text(encoding="utf-8"), name).group(1) == TABLES[name](), "python -m tests.test_docs"
+
+
+def commands(command: click.Command, path: str = "sae") -> dict[str, click.Command]:
+    found = {path: command}
+    if isinstance(command, click.Group):
+        for name, sub in command.commands.items():
+            found.update(commands(sub, f"{path} {name}"))
+    return found
+
+
+def test_every_command_and_option_is_documented() -> None:
+    text = USAGE.read_text(encoding="utf-8")
+    for path, command in commands(cli.sae).items():
+        if not isinstance(command, click.Group):
+            assert f"`{path}`" in text, path
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert re.search(rf"`{re.escape(option)}[` ]", text), f"{path} {option}"
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = USAGE.read_text(encoding="utf-8")
+    rows = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert rows == {int(code) for code in ExitCode}
+
+
+def test_every_node_is_documented() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for node in NODES:
+        assert f"**{node}**" in text, node
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+if __name__ == "__main__":
+    text = USAGE.read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        found = block(text, name)
+        text = text[: found.start(1)] + table() + text[found.end(1) :]
+    USAGE.write_text(text, encoding="utf-8")
