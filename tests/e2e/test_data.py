@@ -1,0 +1,186 @@
+"""Data sets: others than MNIST, changed, damaged, of the wrong kind, and not there."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable
+
+import pytest
+
+from pipeline import metadata
+from pipeline.errors import ExitCode, UnavailableError, UsageError
+from pipeline.run import NODES
+from tests.e2e.conftest import QUICK, run_here, states
+
+# Splits of the data sets made here, and gates that let a hardly trained model pass.
+SMALL = ("data.train_split=train[:300]", "data.validation_split=train[300:]", "data.train_examples=300",
+         "data.validation_examples=100", "data.test_examples=100", *QUICK)  # fmt: skip
+SIZES = {"train": 400, "test": 100}
+
+MakeDataset = Callable[..., pathlib.Path]
+
+
+def test_fashion_mnist_runs_end_to_end(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
+    folder = make_dataset("fashion_mnist", SIZES)
+    summary = run_here(
+        tmp_path / "root", *SMALL, "training.epochs=20", f"data.data_dir={folder}", profile="fashion_mnist"
+    )
+    assert states(summary) == dict.fromkeys(NODES, "executed")
+    assert summary.dataset == "fashion_mnist 1.0.0"
+    assert summary.metrics["test_bce"] < summary.metrics["mean_image_bce"]
+
+
+def test_a_data_set_without_a_profile_gets_schema_splits_and_gates_of_its_own(
+    tmp_path: pathlib.Path, make_dataset: MakeDataset
+) -> None:
+    folder = make_dataset("tiny_letters", SIZES, side=16, labels=26)
+    root = tmp_path / "root"
+    summary = run_here(
+        root,
+        "data.dataset=tiny_letters",
+        f"data.data_dir={folder}",
+        "training.epochs=60",
+        "training.batch_size=32",
+        profile="mnist",
+    )
+    assert states(summary)["DataGate"] == "executed"
+    assert "max: 25" in (root / "data" / "tiny_letters-1.0.0.pbtxt").read_text()
+    # Better than 0.9 of the mean image's loss: the one gate that needs no number of its own.
+    assert summary.metrics["bce_to_mean_image"] < 0.9
+    assert summary.blessed is True
+
+
+def test_a_model_that_learned_nothing_is_not_blessed(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
+    folder = make_dataset("tiny_digits", SIZES)
+    summary = run_here(
+        tmp_path / "root", "data.dataset=tiny_digits", f"data.data_dir={folder}", "training.epochs=1",
+        "training.learning_rate=1e-6", profile="mnist",
+    )  # fmt: skip
+    assert summary.blessed is False
+    assert summary.exit_code == ExitCode.GATE_FAILED
+    assert any("bce_to_mean_image" in reason for reason in summary.reasons)
+    assert states(summary)["Pusher"] == "skipped"
+    assert not (tmp_path / "root" / "serving").exists()
+
+
+def test_changed_data_runs_again_and_touched_data_does_not(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
+    folder = tmp_path / "data"
+    make_dataset("fashion_mnist", SIZES, folder=folder)
+    root = tmp_path / "root"
+    arguments = (*SMALL, f"data.data_dir={folder}")
+    run_here(root, *arguments, profile="fashion_mnist", to_node="Transform")
+
+    for path in folder.rglob("*.tfrecord*"):
+        os.utime(path, (1, 1))
+    touched = run_here(root, *arguments, profile="fashion_mnist", to_node="Transform")
+    assert states(touched)["ExampleGen"] == "cached"
+
+    import shutil
+
+    shutil.rmtree(folder)
+    make_dataset("fashion_mnist", SIZES, folder=folder, seed=1)
+    changed = run_here(root, *arguments, profile="fashion_mnist", to_node="Transform")
+    assert states(changed)["ExampleGen"] == "executed"
+
+
+def test_a_label_outside_the_schema_stops_the_run_after_the_anomalies_are_published(
+    tmp_path: pathlib.Path, make_dataset: MakeDataset
+) -> None:
+    folder = make_dataset("fashion_mnist", SIZES, labels=12)
+    root = tmp_path / "root"
+    for validator in ("executed", "cached"):
+        summary = run_here(root, *SMALL, f"data.data_dir={folder}", profile="fashion_mnist")
+        assert summary.exit_code == ExitCode.GATE_FAILED
+        assert states(summary)["ExampleValidator"] == validator
+        assert states(summary)["DataGate"] == "failed"
+        assert states(summary)["Trainer"] == "skipped"
+        assert "label in train: Out-of-range values" in summary.error
+    store = metadata.Store(root / "metadata.sqlite")
+    executions = store.executions(summary.run_id)
+    anomalies = store.outputs(executions["ExampleValidator"].id)["anomalies"]
+    assert (pathlib.Path(anomalies.uri) / "Split-train" / "SchemaDiff.pb").is_file()
+    assert "Out-of-range values" in executions["DataGate"].reason
+
+
+def test_images_of_another_shape_than_the_schema_s_stop_the_run(
+    tmp_path: pathlib.Path, make_dataset: MakeDataset
+) -> None:
+    folder = make_dataset("fashion_mnist", SIZES, side=32)
+    summary = run_here(tmp_path / "root", *SMALL, f"data.data_dir={folder}", profile="fashion_mnist")
+    assert summary.exit_code == ExitCode.GATE_FAILED
+    assert "height in train" in summary.error
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("data.test_split=test[:0]", "test: the split is empty"),
+        ("data.train_examples=299", "train: it holds 300 examples, 299 are expected"),
+    ],
+)
+def test_a_split_of_the_wrong_size_stops_the_run(
+    tmp_path: pathlib.Path, make_dataset: MakeDataset, assignment: str, words: str
+) -> None:
+    folder = make_dataset("fashion_mnist", SIZES)
+    summary = run_here(tmp_path / "root", *SMALL, f"data.data_dir={folder}", assignment, profile="fashion_mnist")
+    assert summary.exit_code == ExitCode.GATE_FAILED
+    assert words in summary.error
+
+
+def test_a_damaged_record_fails_example_gen_and_is_named(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
+    folder = tmp_path / "data"
+    make_dataset("fashion_mnist", SIZES, folder=folder)
+    [path] = folder.rglob("*train.tfrecord*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    summary = run_here(tmp_path / "root", *SMALL, f"data.data_dir={folder}", profile="fashion_mnist")
+    assert summary.exit_code == ExitCode.NODE_FAILED
+    assert states(summary)["ExampleGen"] == "failed"
+    assert "fashion_mnist" in summary.error
+    assert "damaged at record" in summary.error
+    assert "\n" not in summary.error
+    assert not list((tmp_path / "root" / "artifacts" / "ExampleGen" / "examples").iterdir())
+
+
+def test_more_data_than_may_stay_in_memory_is_streamed(tmp_path: pathlib.Path) -> None:
+    summary = run_here(tmp_path / "root", *QUICK, "training.resident_mib=0")
+    assert states(summary)["Trainer"] == "executed"
+    assert "streamed" in pathlib.Path(summary.log).read_text()
+    assert summary.metrics["test_bce"] < 0.6
+
+
+def test_a_root_never_changes_its_data_set(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
+    root = tmp_path / "root"
+    run_here(root, *QUICK, to_node="ExampleGen")
+    folder = make_dataset("fashion_mnist", SIZES)
+    with pytest.raises(UsageError, match="holds runs on data set mnist_sample, this run is on fashion_mnist"):
+        run_here(root, *SMALL, f"data.data_dir={folder}", profile="fashion_mnist")
+
+
+def test_without_data_and_network_mnist_becomes_the_sample_and_says_so(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing listens on the discard port
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    summary = run_here(
+        tmp_path / "root", *QUICK, f"data.data_dir={tmp_path / 'none'}", profile="mnist", to_node="ExampleGen"
+    )
+    assert summary.dataset == "mnist_sample 1.0.0"
+    assert "embedded sample" in summary.notice
+    assert "cannot be reached" in summary.notice
+
+
+def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match="fashion_mnist is not available"):
+        run_here(tmp_path / "root", f"data.data_dir={tmp_path / 'none'}", profile="fashion_mnist")
+
+
+def test_an_unknown_data_set_is_refused_with_the_closest(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UsageError, match="no data set 'fashion_mnits'; did you mean fashion_mnist"):
+        run_here(tmp_path / "root", "data.dataset=fashion_mnits", f"data.data_dir={tmp_path}", profile="mnist")

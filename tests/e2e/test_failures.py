@@ -1,0 +1,169 @@
+"""What breaks a run: locks, signals, full disks, damaged stores. The command in a process of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline import metadata
+from pipeline.events import NodeState
+from tests.e2e.conftest import PROJECT, QUICK, run_here, sae, states
+
+SETTINGS = [argument for assignment in QUICK for argument in ("--set", assignment)]
+
+
+def start(root: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", "--profile", "sample", "--root", str(root), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> str:
+    """Reads standard error up to the line that holds `words`."""
+    assert process.stderr is not None
+    read = ""
+    for line in process.stderr:
+        read += line
+        if words in line:
+            return read
+    raise AssertionError(f"{words!r} never came:\n{read}")
+
+
+def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_error(tmp_path: pathlib.Path) -> None:
+    done = sae("run", "--profile", "sample", "--root", tmp_path / "root", *SETTINGS, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["schema_version"] == 1
+    assert summary["state"] == "succeeded"
+    assert {"run_id", "dataset", "nodes", "metrics", "blessed", "report"} <= set(summary)
+    assert {"test_bce", "test_mse", "active_units", "dead_units"} <= set(summary["metrics"])
+    assert {"id", "state", "seconds"} <= set(summary["nodes"][0])
+    lines = done.stderr.splitlines()
+    assert sum("Trainer epoch" in line for line in lines) == 2
+    assert "Trainer started" in lines
+    # TensorFlow's, Beam's and absl's own words are in the log, and only there.
+    assert not [line for line in lines if "tensorflow" in line.lower() and "loading" not in line]
+    assert "absl" in pathlib.Path(summary["log"]).read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib.Path, number: signal.Signals) -> None:
+    root = tmp_path / "root"
+    process = start(root, "--set", "training.epochs=100000")
+    wait_for(process, "epoch 2/")
+    sent = time.monotonic()
+    process.send_signal(number)
+    output, messages = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - sent < 30  # the promise is 10 s; a test only keeps it from hanging
+    assert "Trainer cancelled" in messages
+    assert output == ""
+
+    store = metadata.Store(root / "metadata.sqlite")
+    executions = store.executions(store.run_ids()[0])
+    assert executions["Trainer"].state == NodeState.CANCELLED
+    assert executions["Transform"].state == NodeState.EXECUTED
+    assert store.outputs(executions["Trainer"].id) == {}
+    assert not list((root / "artifacts" / "Trainer" / "model").iterdir())
+
+    again = run_here(root, *QUICK)
+    assert states(again)["Transform"] == "cached"
+    assert states(again)["Trainer"] == "executed"
+
+
+def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> None:
+    import psutil
+
+    process = start(tmp_path / "root", "--set", "engine.beam_workers=2")
+    wait_for(process, "ExampleGen started")
+    workers: list[psutil.Process] = []
+    while not workers and process.poll() is None:
+        workers = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert workers
+    assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_second_run_on_a_root_says_who_holds_it(tmp_path: pathlib.Path) -> None:
+    with open(tmp_path / "lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("process 4711 since 2026-01-01 00:00:00+00:00\n")
+        file.flush()
+        done = sae("run", "--root", tmp_path, "--profile", "sample")
+    assert done.returncode == 5
+    assert "process 4711 since 2026-01-01 00:00:00+00:00" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_store_is_named_and_left_as_it_is(tmp_path: pathlib.Path) -> None:
+    damaged = b"SQLite format 3\0" + b"nothing of the kind" * 100
+    (tmp_path / "metadata.sqlite").write_bytes(damaged)
+    done = sae("run", "--root", tmp_path, "--profile", "sample")
+    assert done.returncode == 6
+    assert "metadata.sqlite cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "metadata.sqlite").read_bytes() == damaged
+
+
+def test_a_root_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = sae("run", "--root", tmp_path / "file" / "root", "--profile", "sample")
+    assert done.returncode == 6
+    assert "cannot write to the pipeline root" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_root_of_a_newer_version_is_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "root.json").write_text('{"format": 99}')
+    done = sae("run", "--root", tmp_path, "--profile", "sample")
+    assert done.returncode == 6
+    assert "format 99, this version knows up to 1" in done.stderr
+
+
+def test_a_full_disk_is_one_line_and_leaves_earlier_artifacts(tmp_path: pathlib.Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        root = disk / "root"
+        first = run_here(root, *QUICK, to_node="Transform")
+        assert first.exit_code == 0
+        before = set((root / "artifacts").rglob("*.tfrecord"))
+        with open(disk / "ballast", "wb") as file:
+            while True:
+                try:
+                    file.write(b"\0" * 65536)
+                    file.flush()
+                except OSError:
+                    break
+        os.truncate(disk / "ballast", (disk / "ballast").stat().st_size - 400_000)
+        done = sae("run", "--root", root, "--profile", "sample", *SETTINGS)
+        assert done.returncode in (1, 6)
+        assert "No space left on device" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        (disk / "ballast").unlink()
+        assert set((root / "artifacts").rglob("*.tfrecord")) == before
+        again = run_here(root, *QUICK)
+        assert again.exit_code == 0
+        assert states(again)["ExampleGen"] == "cached"
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

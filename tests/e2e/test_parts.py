@@ -1,0 +1,97 @@
+"""Runs of a part of the pipeline, without the cache, and under TFX's own runner."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from pipeline.errors import NotFoundError, UsageError
+from pipeline.run import NODES, Summary
+from tests.e2e.conftest import QUICK, run_here, states
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("parts") / "root"
+
+
+@pytest.fixture(scope="module")
+def up_to_transform(root: pathlib.Path) -> Summary:
+    return run_here(root, *QUICK, to_node="Transform")
+
+
+@pytest.fixture(scope="module")
+def whole(root: pathlib.Path, up_to_transform: Summary) -> Summary:
+    return run_here(root, *QUICK)
+
+
+def test_to_node_runs_what_comes_before_it_and_no_more(up_to_transform: Summary) -> None:
+    found = states(up_to_transform)
+    assert {node for node, state in found.items() if state == "skipped"} == {"Trainer", "Evaluator", "Pusher", "Report"}
+    assert set(found.values()) == {"executed", "skipped"}
+    assert up_to_transform.metrics == {}
+    assert up_to_transform.blessed is None
+
+
+def test_from_node_takes_the_rest_from_the_newest_run_in_which_it_succeeded(
+    root: pathlib.Path, whole: Summary, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_here(root, *QUICK, to_node="ExampleGen")  # newer, but without a model
+    summary = run_here(root, *QUICK, from_node="Evaluator", use_cache=False)
+    executed = {node for node, state in states(summary).items() if state == "executed"}
+    assert executed == {"Evaluator", "Report", "Pusher"}
+    assert summary.metrics == whole.metrics
+    assert f"of run {whole.run_id}" in capfd.readouterr().err
+
+
+def test_base_chooses_the_run(root: pathlib.Path, whole: Summary, capfd: pytest.CaptureFixture[str]) -> None:
+    other = run_here(root, *QUICK, seed=7)
+    summary = run_here(root, *QUICK, from_node="Report", base_run=whole.run_id, use_cache=False)
+    assert summary.metrics == whole.metrics != other.metrics
+    assert f"of run {whole.run_id}" in capfd.readouterr().err
+
+
+def test_an_unknown_base_run_is_refused_with_the_closest(root: pathlib.Path, whole: Summary) -> None:
+    with pytest.raises(NotFoundError, match=f"no such run .* did you mean {whole.run_id}"):
+        run_here(root, from_node="Report", base_run=f"{whole.run_id}x")
+
+
+def test_a_base_run_that_lacks_a_node_is_refused(root: pathlib.Path, up_to_transform: Summary, whole: Summary) -> None:
+    with pytest.raises(NotFoundError, match=r"Trainer.* did not succeed in that run"):
+        run_here(root, *QUICK, from_node="Evaluator", base_run=up_to_transform.run_id)
+
+
+def test_a_part_without_any_earlier_run_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(NotFoundError, match="run the whole pipeline first"):
+        run_here(tmp_path / "root", *QUICK, from_node="Trainer")
+
+
+def test_an_empty_part_is_refused(root: pathlib.Path, whole: Summary) -> None:
+    with pytest.raises(UsageError, match="no node lies between"):
+        run_here(root, *QUICK, from_node="Report", to_node="ExampleGen")
+
+
+def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: Summary) -> None:
+    summary = run_here(root, *QUICK, use_cache=False)
+    assert states(summary) == dict.fromkeys(NODES, "executed")
+    assert summary.metrics == whole.metrics
+
+
+def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+    from pipeline import data_source, definition, metadata, settings
+    from pipeline.root import Root
+
+    place = Root(tmp_path / "root")
+    place.create()
+    request = settings.Request(profile="sample", assignments=QUICK)
+    found = data_source.find(request, place, lambda builder: None)
+    LocalDagRunner().run(
+        definition.create_pipeline(found.settings.config, found.source, place.artifacts, place.metadata, place.serving)
+    )
+    store = metadata.Store(place.metadata)
+    [run_id] = store.run_ids()
+    assert set(store.executions(run_id)) == set(NODES)
+    assert (place.serving / "1" / "saved_model.pb").is_file()

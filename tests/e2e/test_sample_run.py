@@ -1,0 +1,209 @@
+"""The whole pipeline on the embedded sample, three times: executed, all cached, one setting changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import ml_metadata as mlmd
+import numpy as np
+import numpy.typing as npt
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline.errors import ExitCode
+from pipeline.run import NODES, Summary
+from tests.e2e.conftest import PROJECT, run_here, states
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    root: pathlib.Path
+    first: Summary
+    again: Summary
+    changed: Summary
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    root = tmp_path_factory.mktemp("sample") / "root"
+    epochs = "training.epochs=30"
+    return Runs(
+        root,
+        run_here(root, epochs),
+        run_here(root, epochs),
+        run_here(root, epochs, "model.l1=1e-4"),
+    )
+
+
+@pytest.fixture(scope="module")
+def store(runs: Runs) -> mlmd.MetadataStore:
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(runs.root / "metadata.sqlite")
+    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
+    return mlmd.MetadataStore(config)
+
+
+@pytest.fixture(scope="module")
+def test_images(runs: Runs) -> npt.NDArray[np.float32]:
+    """The sample's test split, read by TFDS alone."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(runs.root / "data" / "mnist_sample" / "1.0.0"))
+    rows = tfds.as_numpy(builder.as_dataset(split="train[4286:]", batch_size=-1, shuffle_files=False))
+    return rows["image"].reshape(-1, 784).astype(np.float32) / 255
+
+
+def test_the_first_run_executes_every_node(runs: Runs) -> None:
+    assert states(runs.first) == dict.fromkeys(NODES, "executed")
+    assert runs.first.exit_code == ExitCode.DONE
+    assert runs.first.blessed is True
+
+
+def test_the_same_run_again_takes_every_node_from_the_cache(runs: Runs) -> None:
+    assert states(runs.again) == dict.fromkeys(NODES, "cached")
+    assert runs.again.metrics == runs.first.metrics
+    assert runs.again.blessed is True
+
+
+def test_a_changed_setting_runs_only_what_depends_on_it(runs: Runs) -> None:
+    executed = {node for node, state in states(runs.changed).items() if state == "executed"}
+    assert executed == {"Trainer", "Evaluator", "Report", "Pusher"}
+    assert {state for node, state in states(runs.changed).items() if node not in executed} == {"cached"}
+
+
+def test_ml_metadata_holds_an_execution_per_node_and_run(runs: Runs, store: mlmd.MetadataStore) -> None:
+    for summary, state in ((runs.first, pb.Execution.COMPLETE), (runs.again, pb.Execution.CACHED)):
+        context = store.get_context_by_type_and_name("pipeline_run", summary.run_id)
+        executions = store.get_executions_by_context(context.id)
+        assert len(executions) == len(NODES)
+        assert {execution.last_known_state for execution in executions} == {state}
+
+
+def test_ml_metadata_holds_the_outputs_with_their_types(store: mlmd.MetadataStore) -> None:
+    types = {kind.id: kind.name for kind in store.get_artifact_types()}
+    found: dict[str, int] = {}
+    for artifact in store.get_artifacts():
+        assert artifact.state == pb.Artifact.LIVE
+        assert pathlib.Path(artifact.uri).exists()
+        found[types[artifact.type_id]] = found.get(types[artifact.type_id], 0) + 1
+    # Two of what the changed setting made again, one of the rest.
+    assert found == {
+        "Examples": 1,
+        "ExampleStatistics": 1,
+        "Schema": 1,
+        "ExampleAnomalies": 1,
+        "TransformGraph": 1,
+        "Model": 2,
+        "ModelRun": 2,
+        "ModelEvaluation": 2,
+        "ModelBlessing": 2,
+        "PushedModel": 2,
+        "Report": 2,
+    }
+
+
+def test_events_link_the_model_to_what_it_was_made_from(store: mlmd.MetadataStore) -> None:
+    model = store.get_artifacts_by_type("Model")[0]
+    [made] = [e for e in store.get_events_by_artifact_ids([model.id]) if e.type == pb.Event.OUTPUT][:1]
+    types = {kind.id: kind.name for kind in store.get_artifact_types()}
+    events = store.get_events_by_execution_ids([made.execution_id])
+    inputs = store.get_artifacts_by_id([event.artifact_id for event in events if event.type == pb.Event.INPUT])
+    assert {types[artifact.type_id] for artifact in inputs} == {"Examples", "TransformGraph"}
+
+
+def test_examples_say_what_they_are(store: mlmd.MetadataStore) -> None:
+    [examples] = store.get_artifacts_by_type("Examples")
+    assert examples.custom_properties["dataset"].string_value == "mnist_sample"
+    assert examples.custom_properties["dataset_version"].string_value == "1.0.0"
+    assert examples.custom_properties["image_shape"].string_value == "28x28x1"
+    sizes = [examples.custom_properties[f"{split}_examples"].int_value for split in ("train", "validation", "test")]
+    assert sizes == [3572, 714, 714]
+    assert re.fullmatch("[0-9a-f]{64}", examples.custom_properties["dataset_fingerprint"].string_value)
+
+
+def test_losses_agree_with_numpy_on_the_saved_weights(runs: Runs, test_images: npt.NDArray[np.float32]) -> None:
+    import tensorflow as tf
+
+    [folder] = (runs.root / "serving").glob("1")
+    weights = {variable.name: variable.numpy() for variable in tf.saved_model.load(str(folder)).model_variables}
+
+    def dense(inputs: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.float64]:
+        return inputs @ weights[f"{name}/kernel:0"].astype(np.float64) + weights[f"{name}/bias:0"]
+
+    images = test_images.astype(np.float64)
+    code = np.maximum(dense(np.maximum(dense(images, "encoder_hidden"), 0), "code"), 0)
+    logits = dense(np.maximum(dense(code, "decoder_hidden"), 0), "logits")
+    reconstruction = 1 / (1 + np.exp(-logits))
+    bce = -(images * np.log(reconstruction) + (1 - images) * np.log1p(-reconstruction)).mean()
+    assert runs.first.metrics["test_bce"] == pytest.approx(bce, abs=1e-5)
+    assert runs.first.metrics["test_mse"] == pytest.approx(np.square(images - reconstruction).mean(), abs=1e-5)
+    assert runs.first.metrics["active_units"] == pytest.approx((code > 0).sum(axis=1).mean(), abs=1e-2)
+    assert runs.first.metrics["dead_units"] == (~(code > 0).any(axis=0)).sum()
+
+
+def test_baselines_agree_with_numpy(runs: Runs, test_images: npt.NDArray[np.float32]) -> None:
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(runs.root / "data" / "mnist_sample" / "1.0.0"))
+    train = tfds.as_numpy(builder.as_dataset(split="train[:3572]", batch_size=-1, shuffle_files=False))["image"]
+    train = train.reshape(-1, 784) / 255
+    mean = np.clip(train.mean(axis=0), 1e-7, 1 - 1e-7)
+    images = test_images.astype(np.float64)
+    bce = -(images * np.log(mean) + (1 - images) * np.log(1 - mean)).mean()
+    assert runs.first.metrics["mean_image_bce"] == pytest.approx(bce, abs=1e-5)
+
+    # PCA by singular values, where the pipeline takes eigenvectors of the covariance.
+    centred = train - train.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:32]
+    rest = images - train.mean(axis=0)
+    assert runs.first.report is not None
+    summary = json.loads((pathlib.Path(runs.first.report).parent / "summary.json").read_text())
+    assert summary["metrics"]["pca_mse"] == pytest.approx(np.square(rest - rest @ axes.T @ axes).mean(), rel=1e-3)
+
+
+def test_each_blessed_model_is_served_under_a_version_of_its_own(runs: Runs) -> None:
+    assert (runs.first.pushed_version, runs.again.pushed_version, runs.changed.pushed_version) == ("1", "1", "2")
+    assert sorted(path.name for path in (runs.root / "serving").iterdir()) == ["1", "2"]
+
+
+def test_a_cached_run_serves_its_model_again_when_another_one_was_served_since(runs: Runs) -> None:
+    back = run_here(runs.root, "training.epochs=30")
+    assert states(back)["Trainer"] == "cached"
+    assert (states(back)["Pusher"], back.pushed_version) == ("executed", "3")
+    assert filecmp_bytes(runs.root / "serving" / "1") == filecmp_bytes(runs.root / "serving" / "3")
+
+
+def filecmp_bytes(folder: pathlib.Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_history_holds_every_epoch(runs: Runs, store: mlmd.MetadataStore) -> None:
+    model_run = store.get_artifacts_by_type("ModelRun")[0]
+    history = json.loads((pathlib.Path(model_run.uri) / "history.json").read_text())
+    assert [losses["epoch"] for losses in history] == list(range(1, 31))
+    assert history[-1]["val_reconstruction"] < history[0]["val_reconstruction"]
+    assert all(losses["loss"] > losses["reconstruction"] for losses in history)
+    assert list(pathlib.Path(model_run.uri).glob("events.out.tfevents.*"))
+
+
+def test_the_readme_s_snippet_encodes_images_with_the_served_model(runs: Runs, tmp_path: pathlib.Path) -> None:
+    """In a fresh process that cannot import this package."""
+    [snippet] = re.findall(r"```python\n(.*?saved_model\.load.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert "pipeline_root" in snippet
+    script = tmp_path / "snippet.py"
+    script.write_text(
+        "import sys\nsys.path = [path for path in sys.path if path]\nsys.modules['components'] = None\n"
+        + snippet.replace("pipeline_root", str(runs.root))
+        + "\nprint(codes.shape, float(codes.min()) >= 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert re.fullmatch(r"\(\d+, 32\) True", done.stdout.strip().splitlines()[-1])
+
+
+def test_nothing_is_left_in_the_temporary_folder(runs: Runs) -> None:
+    assert not list((runs.root / "tmp").iterdir())
