@@ -105,7 +105,7 @@ def config() -> None:
 @_setting_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(as_json: bool, **options: Any) -> None:
-    """Print every setting, its value, where the value came from and what it means."""
+    """Print every setting, where its value came from and what it means, as a file for --config."""
     resolved = settings.resolve(_request(**options))
     values = pipeline_config.flatten(resolved.config)
     if as_json:
@@ -115,13 +115,29 @@ def show(as_json: bool, **options: Any) -> None:
         }
         click.echo(json.dumps({"schema_version": 1, "profile": resolved.profile, "settings": fields}, indent=2))
         return
-    widths = [max(map(len, values)), max(len(str(value)) for value in values.values())]
-    origin_width = max(map(len, resolved.origins.values()))
-    for name, value in values.items():
-        meaning = pipeline_config.setting_field(name).metadata["meaning"]
-        click.echo(
-            f"{name:<{widths[0]}}  {value!s:<{widths[1]}}  {resolved.origins[name]:<{origin_width}}  {meaning}".rstrip()
-        )
+    click.echo(_as_toml(values, resolved.origins))
+
+
+def _as_toml(values: dict[str, pipeline_config.Value], origins: dict[str, str]) -> str:
+    """A file for --config, with each value's origin and meaning behind it."""
+    lines = []
+    for section in pipeline_config.SECTIONS:
+        lines.append(f"[{section}]")
+        names = [name for name in values if name.startswith(f"{section}.")]
+        settings_of_section = [f"{name.partition('.')[2]} = {_toml_value(values[name])}" for name in names]
+        width = max(map(len, settings_of_section))
+        for name, text in zip(names, settings_of_section, strict=True):
+            meaning = pipeline_config.setting_field(name).metadata["meaning"]
+            lines.append(f"{text:<{width}}  # ({origins[name]}) {meaning}")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _toml_value(value: pipeline_config.Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    # JSON's text is TOML's basic string; Python writes floats, and inf, as TOML does.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 @config.command()
