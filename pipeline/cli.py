@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pathlib
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -91,9 +92,15 @@ def run(from_node: str, to_node: str, base_run: str, no_cache: bool, as_json: bo
     if as_json:
         click.echo(summary.as_json())
     else:
-        click.echo(run_module.summary_text(summary))
+        click.echo(run_module.summary_text(summary, _program()))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
+
+
+def _program() -> str:
+    """What to type for this command: `sae` where that is on PATH, else `.venv/bin/sae` as it was called."""
+    called = pathlib.Path(sys.argv[0])
+    return "sae" if shutil.which("sae") or called.name != "sae" else str(called)
 
 
 @sae.group()

@@ -319,8 +319,8 @@ def _pca_mse(report: pathlib.Path) -> float:
     return float(content["metrics"]["pca_mse"])
 
 
-def summary_text(summary: Summary) -> str:
-    """The end of a run, for people."""
+def summary_text(summary: Summary, program: str = "sae") -> str:
+    """The end of a run, for people. `program` is what they type to run `sae`."""
     lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
     if summary.notice:
         lines.append(f"note: {summary.notice}")
@@ -347,10 +347,10 @@ def summary_text(summary: Summary) -> str:
         lines.append(f"report: {summary.report}")
     if summary.exit_code == ExitCode.NODE_FAILED:
         lines.append(f"log:    {summary.log}")
-    return "\n".join([*lines, f"next:   {next_command(summary)}"])
+    return "\n".join([*lines, f"next:   {next_command(summary, program)}"])
 
 
-def next_command(summary: Summary) -> str:
+def next_command(summary: Summary, program: str = "sae") -> str:
     """The command that is most useful after this run."""
     options = ""
     if summary.profile != settings.DEFAULT_PROFILE:
@@ -360,7 +360,9 @@ def next_command(summary: Summary) -> str:
     if summary.exit_code == ExitCode.NODE_FAILED:
         return f"less {summary.log}"
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
-        return f"sae config show{options}   (the splits and the schema that the data is held against)"
+        return f"{program} config show{options}   (the splits and the schema that the data is held against)"
     if summary.blessed is False:
-        return f"sae run{options} --set training.epochs=100   (train longer; the report shows where it falls short)"
-    return f"sae run{options} --set model.l1=1e-4   (only what depends on the changed setting runs again)"
+        return (
+            f"{program} run{options} --set training.epochs=100   (train longer; the report shows where it falls short)"
+        )
+    return f"{program} run{options} --set model.l1=1e-4   (only what depends on the changed setting runs again)"
