@@ -92,62 +92,54 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
         )
-        deployment = runner_utils.extract_local_deployment_config(pipeline)
-        config = deployment.metadata_connection_config
-        connection = getattr(config, config.WhichOneof("connection_config"))
         if run_options:
-            partial_run_utils.mark_pipeline(
-                pipeline,
-                from_nodes=run_options.partial_run.from_nodes or None,
-                to_nodes=run_options.partial_run.to_nodes or None,
-                snapshot_settings=run_options.partial_run.snapshot_settings,
-            )
-            for node in pipeline.nodes:
-                options = node.pipeline_node.execution_options
-                if options.HasField("skip") and not _is_reused(node.pipeline_node):
-                    # TFX would also take over what no node of this part needs, from whatever run is the latest.
-                    options.skip.Clear()
-                    options.skip.reuse_artifacts_mode = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
+            _mark_part(pipeline, run_options)
         nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = engine.Failures()
-        operators = engine.executor_operators(self._beam_workers, failures)
         results: list[NodeResult] = []
         failed: NodeResult | None = None
         for node in nodes:
-            name = node.node_info.id
+            name, options = node.node_info.id, node.execution_options
             if failed:
-                results.append(self._end(NodeResult(name, NodeState.SKIPPED, 0.0, f"{failed.id} did not succeed")))
-                continue
-            options = node.execution_options
-            if options.HasField("skip"):
+                result = NodeResult(name, NodeState.SKIPPED, 0.0, f"{failed.id} did not succeed")
+            elif options.HasField("skip"):
                 state = NodeState.CACHED if _is_reused(node) else NodeState.SKIPPED
-                results.append(self._end(NodeResult(name, state, 0.0, "not in the part that was asked for")))
-                continue
-            self._tell(NodeStarted(name))
-            begun = time.monotonic()
-            if options.run.perform_snapshot:
-                with tfx_metadata.Metadata(connection) as handle:
-                    partial_run_utils.snapshot(handle, pipeline)
-            self._set_cache_key(node)
-            try:
-                launcher.Launcher(
-                    pipeline_node=node,
-                    mlmd_connection=tfx_metadata.Metadata(connection),
-                    pipeline_info=pipeline.pipeline_info,
-                    pipeline_runtime_spec=pipeline.runtime_spec,
-                    executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                    custom_executor_operators=operators,
-                ).launch()
-            except Exception as error:
-                failures.last = failures.last or error
-                logger.exception("%s failed", name)
-            result = self._read_back(name, time.monotonic() - begun, failures)
-            results.append(self._end(result))
-            if result.state == NodeState.FAILED:
-                failed = result
+                result = NodeResult(name, state, 0.0, "not in the part that was asked for")
+            else:
+                result = self._run_node(pipeline, node, failures)
+                failed = result if result.state == NodeState.FAILED else None
+            self._tell(NodeEnded(result.id, result.state, result.seconds, result.reason))
+            results.append(result)
         return self._result(results, failed, failures)
+
+    def _run_node(
+        self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, failures: engine.Failures
+    ) -> NodeResult:
+        name = node.node_info.id
+        self._tell(NodeStarted(name))
+        begun = time.monotonic()
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        config = deployment.metadata_connection_config
+        connection = getattr(config, config.WhichOneof("connection_config"))
+        if node.execution_options.run.perform_snapshot:
+            with tfx_metadata.Metadata(connection) as handle:
+                partial_run_utils.snapshot(handle, pipeline)
+        self._set_cache_key(node)
+        try:
+            launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=tfx_metadata.Metadata(connection),
+                pipeline_info=pipeline.pipeline_info,
+                pipeline_runtime_spec=pipeline.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+                custom_executor_operators=engine.executor_operators(self._beam_workers, failures),
+            ).launch()
+        except Exception as error:
+            failures.last = failures.last or error
+            logger.exception("%s failed", name)
+        return self._read_back(name, time.monotonic() - begun, failures)
 
     def _set_cache_key(self, node: pipeline_pb2.PipelineNode) -> None:
         """TFX's key knows a dotted path to our code, not the code: its digest becomes a parameter of the node."""
@@ -195,16 +187,27 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 return NodeResult(name, NodeState.SKIPPED, seconds, "the model is not blessed")
         return NodeResult(name, execution.state, seconds)
 
-    def _end(self, result: NodeResult) -> NodeResult:
-        self._tell(NodeEnded(result.id, result.state, result.seconds, result.reason))
-        return result
-
     def _result(self, results: list[NodeResult], failed: NodeResult | None, failures: engine.Failures) -> RunResult:
         if failed is None:
             return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
         gate = isinstance(failures.last, component_errors.AnomalyError)
         code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
         return RunResult(self._run_id, tuple(results), code, f"{failed.id}: {failed.reason}")
+
+
+def _mark_part(pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions) -> None:
+    partial_run_utils.mark_pipeline(
+        pipeline,
+        from_nodes=run_options.partial_run.from_nodes or None,
+        to_nodes=run_options.partial_run.to_nodes or None,
+        snapshot_settings=run_options.partial_run.snapshot_settings,
+    )
+    for node in pipeline.nodes:
+        options = node.pipeline_node.execution_options
+        if options.HasField("skip") and not _is_reused(node.pipeline_node):
+            # TFX would also take over what no node of this part needs, from whatever run is the latest.
+            options.skip.Clear()
+            options.skip.reuse_artifacts_mode = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
 
 
 def part_of(
