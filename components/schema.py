@@ -14,10 +14,9 @@ CURATED = pathlib.Path(__file__).parent / "schemas"
 
 def curated_path(name: str) -> pathlib.Path:
     """The file of a curated schema. Raises `KeyError` with what there is where `name` is none."""
-    path = CURATED / f"{name}.pbtxt"
-    if not path.is_file():
+    if name not in curated_names():
         raise KeyError(f"no curated schema {name!r}; there are: {', '.join(curated_names())}")
-    return path
+    return CURATED / f"{name}.pbtxt"
 
 
 def curated_names() -> list[str]:
