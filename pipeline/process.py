@@ -17,8 +17,7 @@ from pipeline_config import EngineConfig
 
 def set_environment(root: Root, engine: EngineConfig) -> None:
     """Sets what the libraries read from the environment, here and for the worker processes of Beam."""
-    shutil.rmtree(root.temporary, ignore_errors=True)
-    root.temporary.mkdir(parents=True, exist_ok=True)
+    clear_temporary(root)
     threads = str(engine.intra_op_threads)
     os.environ.update(
         {
@@ -39,6 +38,12 @@ def set_environment(root: Root, engine: EngineConfig) -> None:
     if not os.environ["TFDS_DATA_DIR"]:
         del os.environ["TFDS_DATA_DIR"]
     tempfile.tempdir = None  # forget what was chosen before
+
+
+def clear_temporary(root: Root) -> None:
+    """Empties the folder of temporary files: TFDS and TensorFlow leave some, and so does a killed run."""
+    shutil.rmtree(root.temporary, ignore_errors=True)
+    root.temporary.mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager

@@ -121,8 +121,11 @@ def run(request: RunRequest) -> Summary:
         run_id = _new_run_id(root)
         process.set_environment(root, resolved.config.engine)
         log = root.logs / f"{run_id}.log"
-        with process.output_to(log) as (_, terminal), _logging(log), display(terminal) as listener:
-            return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
+        try:
+            with process.output_to(log) as (_, terminal), _logging(log), display(terminal) as listener:
+                return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
+        finally:
+            process.clear_temporary(root)
 
 
 def _new_run_id(root: Root) -> str:

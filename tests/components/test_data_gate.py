@@ -19,6 +19,7 @@ data_gate = lazy.module("components.data_gate")
 example_gen_pb2 = lazy.module("tfx.proto.example_gen_pb2")
 examples_utils = lazy.module("tfx.components.util.examples_utils")
 tf = lazy.module("tensorflow")
+tfdv = lazy.module("tensorflow_data_validation")
 
 pytestmark = pytest.mark.component
 
@@ -151,6 +152,14 @@ def test_everything_that_is_wrong_is_said_at_once(checked: Checked, tmp_path: pa
         gate(checked, tmp_path, "label_and_width", "good", "label_too_high", good=7)
     found = [part.partition(":")[0] for part in str(caught.value).partition(": ")[2].split("; ")]
     assert found == ["label in label_and_width", "width in label_and_width", "good", "label in label_too_high"]
+
+
+def test_anomaly_of_a_whole_split_is_said_with_the_split(checked: Checked) -> None:
+    statistics = tfdv.load_stats_binary(f"{checked.statistics.uri}/Split-good/FeatureStats.pb")
+    schema = tfdv.infer_schema(statistics)
+    schema.dataset_constraints.min_examples_count = 7
+    [words] = data_gate.in_words("good", tfdv.validate_statistics(statistics, schema))
+    assert words.startswith("good: Low num examples in dataset.: ")
 
 
 def test_pipeline_expects_the_sizes_of_its_configuration(tmp_path: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from tests import lazy, nodes
 from tests.components.conftest import Trained
+from tests.tfds_builders import HEIGHT, WIDTH
 
 report = lazy.module("components.report")
 
@@ -37,63 +39,98 @@ def test_pca_mse_is_the_mean_square_of_what_the_components_leave_out(tmp_path: p
     assert report.pca_mse(tmp_path / "pca.npz", images) == pytest.approx((0 + 9 + 1) / 9)
 
 
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """The node's artifact, and the data that it gave to the page."""
+
+    artifact: Any
+    data: Any
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads(pathlib.Path(self.artifact.uri, report.SUMMARY_FILE).read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="module")
-def make_report(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
-    """Evaluates the trained model; returns what runs the Report node on it and returns its artifact."""
+def make_report(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Written]:
+    """Evaluates the trained model; returns what runs the Report node on it."""
     model = {"examples": trained.examples, "model": trained.model}
     evaluator = trained.components["Evaluator"]
     evaluated = nodes.run(evaluator, tmp_path_factory.mktemp("evaluator"), schema=trained.schema, **model)
+    write = report.report_page.write_report
 
-    def make() -> Any:
-        rest = {"transform_graph": trained.transform_graph, "model_run": trained.model_run}
-        outputs = nodes.run(
-            trained.components["Report"], tmp_path_factory.mktemp("report"), **model, **rest, **evaluated
-        )
-        return outputs["report"]
+    def make() -> Written:
+        given: list[Any] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(report.report_page, "write_report", lambda *data: given.append(data[0]) or write(*data))
+            outputs = nodes.run(
+                trained.components["Report"],
+                tmp_path_factory.mktemp("report"),
+                transform_graph=trained.transform_graph,
+                model_run=trained.model_run,
+                **model,
+                **evaluated,
+            )
+        return Written(outputs["report"], given[0])
 
     return make
 
 
 @pytest.fixture(scope="module")
-def written(make_report: Callable[[], Any]) -> Any:
+def written(make_report: Callable[[], Written]) -> Written:
     return make_report()
 
 
-def summary_of(written: Any) -> dict[str, Any]:
-    return json.loads(pathlib.Path(written.uri, report.SUMMARY_FILE).read_text(encoding="utf-8"))
-
-
-def test_summary_holds_the_verdict_and_the_metrics(written: Any) -> None:
-    found = summary_of(written)
+def test_summary_holds_the_verdict_and_the_metrics(written: Written) -> None:
+    found = written.summary
     assert found["dataset"] == "bands 1.2.3"
     assert found["blessed"] is True
     assert found["reasons"] == []
-    assert set(found["per_label"]) == {"top", "middle", "bottom"}
-    assert [values["example_count"] for values in found["per_label"].values()] == [10, 11, 10]
+    assert {label: values["example_count"] for label, values in found["per_label"].items()} == {
+        "top": 10,
+        "middle": 11,
+        "bottom": 10,
+    }
     assert found["metrics"]["example_count"] == 31
 
 
-def test_pca_with_as_many_components_as_labels_beats_the_mean_image(written: Any) -> None:
-    metrics = summary_of(written)["metrics"]
+def test_pca_with_more_components_than_labels_beats_the_mean_image(written: Written) -> None:
+    metrics = written.summary["metrics"]
     assert 0 < metrics["pca_mse"] < metrics["mean_image_mse"]
 
 
-def test_properties_of_the_artifact_are_the_metrics(written: Any) -> None:
-    metrics = summary_of(written)["metrics"]
-    assert written.get_int_custom_property("blessed") == 1
+def test_properties_of_the_artifact_are_the_metrics(written: Written) -> None:
+    metrics = written.summary["metrics"]
+    assert written.artifact.get_int_custom_property("blessed") == 1
     for name in ("bce", "dead_units", "bce_to_mean_image", "example_count"):
-        assert written.get_float_custom_property(f"test_{name}") == metrics[name]
+        assert written.artifact.get_float_custom_property(f"test_{name}") == metrics[name]
 
 
-def test_page_shows_one_image_of_each_label(written: Any) -> None:
-    page = pathlib.Path(written.uri, "report.html").read_text(encoding="utf-8")
-    for label in ("top", "middle", "bottom"):
-        assert label in page
+def test_an_image_is_shown_with_its_label_and_its_own_reconstruction(written: Written) -> None:
+    data = written.data
+    assert data.image_labels == ("top", "middle", "bottom")
+    assert data.images.shape == data.reconstructions.shape == (3, HEIGHT, WIDTH)
+    # The bright band of a label lies in rows of its own.
+    assert [int(image.mean(axis=1).argmax()) // 2 for image in data.images] == [0, 1, 2]
+    assert [int(image.mean(axis=1).argmax()) // 2 for image in data.reconstructions] == [0, 1, 2]
 
 
-def test_report_is_the_same_when_it_is_made_again(written: Any, make_report: Callable[[], Any]) -> None:
+def test_activity_of_the_units_agrees_with_the_metrics(written: Written) -> None:
+    metrics = written.summary["metrics"]
+    assert written.data.unit_frequency.shape == (4,)
+    assert written.data.unit_frequency.sum() == pytest.approx(metrics["active_units"])
+    assert (written.data.unit_frequency == 0).sum() == metrics["dead_units"]
+
+
+def test_page_shows_the_losses_of_every_epoch(written: Written, trained: Trained) -> None:
+    history = json.loads(pathlib.Path(trained.model_run.uri, "history.json").read_text(encoding="utf-8"))
+    assert [dataclasses.asdict(losses) for losses in written.data.history] == history
+
+
+def test_report_is_the_same_when_it_is_made_again(written: Written, make_report: Callable[[], Written]) -> None:
     one, other = (
-        {path.name: path.read_bytes() for path in pathlib.Path(made.uri).iterdir()} for made in (written, make_report())
+        {path.name: path.read_bytes() for path in pathlib.Path(made.artifact.uri).iterdir()}
+        for made in (written, make_report())
     )
     assert {"report.html", "summary.json"} <= one.keys()
     assert one == other

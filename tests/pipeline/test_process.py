@@ -1,0 +1,84 @@
+"""What a run does to its own process: environment, temporary files, output."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import pipeline_config
+from pipeline import process
+from pipeline.root import Root
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> Root:
+    place = Root(tmp_path / "root")
+    place.create()
+    return place
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A copy of the environment that `set_environment` may change."""
+    copy = dict(os.environ)
+    monkeypatch.setattr(os, "environ", copy)
+    monkeypatch.setattr(process.tempfile, "tempdir", process.tempfile.tempdir)
+    return copy
+
+
+def test_threads_are_those_of_the_configuration(root: Root, environment: dict[str, str]) -> None:
+    process.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3, inter_op_threads=5))
+    assert environment["TF_NUM_INTRAOP_THREADS"] == "3"
+    assert environment["TF_NUM_INTEROP_THREADS"] == "5"
+    assert environment["OMP_NUM_THREADS"] == "3"
+
+
+def test_caches_and_temporary_files_go_below_the_root(root: Root, environment: dict[str, str]) -> None:
+    process.set_environment(root, pipeline_config.EngineConfig())
+    for name in ("TMPDIR", "MPLCONFIGDIR", "KERAS_HOME"):
+        assert pathlib.Path(environment[name]).is_relative_to(root.path), name
+
+
+def test_an_empty_data_folder_is_none(root: Root, environment: dict[str, str]) -> None:
+    environment["TFDS_DATA_DIR"] = ""
+    process.set_environment(root, pipeline_config.EngineConfig())
+    assert "TFDS_DATA_DIR" not in environment
+
+
+def test_temporary_files_are_removed_and_the_folder_stays(root: Root) -> None:
+    (root.temporary / "folder").mkdir()
+    (root.temporary / "folder" / "file").touch()
+    process.clear_temporary(root)
+    assert list(root.temporary.iterdir()) == []
+
+
+def test_what_python_and_c_write_goes_to_the_log_and_comes_back(tmp_path: pathlib.Path) -> None:
+    script = f"""
+import os, pathlib, sys
+from pipeline import process
+print("before")
+with process.output_to(pathlib.Path({str(tmp_path / "log")!r})) as (out, err):
+    print("from Python")
+    os.system("echo from another process; echo and its errors >&2")
+    print("to the reader", file=out)
+    print("to the reader's errors", file=err)
+print("after")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=pathlib.Path(__file__).parents[2],
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["before", "to the reader", "after"]
+    assert done.stderr.splitlines() == ["to the reader's errors"]
+    assert sorted((tmp_path / "log").read_text().splitlines()) == [
+        "and its errors",
+        "from Python",
+        "from another process",
+    ]
