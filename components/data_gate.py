@@ -50,14 +50,14 @@ class DataGateExecutor(base_executor.BaseExecutor):
 
 
 def in_words(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
-    """Each anomaly of a split: `label in train: Out-of-range values: Unexpectedly high values: 11.`"""
+    """Each anomaly of a split: `label in train: Out-of-range values: Unexpectedly large value: 11`"""
     words = [
-        f"{name} in {split}: {info.short_description}: {info.description}"
+        f"{name} in {split}: {info.short_description}: {info.description.rstrip('.')}"
         for name, info in sorted(anomalies.anomaly_info.items())
     ]
     if anomalies.HasField("dataset_anomaly_info"):
         info = anomalies.dataset_anomaly_info
-        words.append(f"{split}: {info.short_description or 'the whole split'}: {info.description}")
+        words.append(f"{split}: {info.short_description or 'the whole split'}: {info.description.rstrip('.')}")
     return words
 
 

@@ -176,6 +176,6 @@ def check_png(png: bytes, description: Description, where: str) -> None:
     width, height, depth, colour = struct.unpack(">IIBB", png[16:26])
     if (height, width, depth, colour) != (description.height, description.width, 8, _PNG_GREY):
         raise errors.DataError(
-            f"{where} of {description.name} is a {height}x{width} PNG of {depth} bits and colour type {colour}; "
+            f"{where} of {description.name} has a PNG of {height}x{width} pixels, {depth}-bit, colour type {colour}; "
             f"the data set says {description.height}x{description.width}, grey, 8 bits"
         )

@@ -232,7 +232,10 @@ def _is_reused(node: pipeline_pb2.PipelineNode) -> bool:
 
 # Beam reports an error of a worker as the text of its traceback.
 _OWN_ERROR = re.compile(r"components\.errors\.\w+: (.*)")
-_BEAM_SUFFIX = re.compile(r" \[while running .*$")
+# What Beam and TensorFlow put around a message, which helps nobody who did not write them.
+_WRAPPING = re.compile(r" \[while running .*$|\{\{.*?\}\} | \[Op:.*$")
+_DAMAGED_RECORD = re.compile(r"corrupted record|truncated record|Not a valid TFRecord")
+_LONGEST_REASON = 200  # characters; some errors quote a whole record
 
 
 def explain(error: BaseException) -> str:
@@ -240,14 +243,17 @@ def explain(error: BaseException) -> str:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, tuple(_own_errors())):
-            return str(seen)
+            return _WRAPPING.sub("", str(seen))
         if isinstance(seen, OSError) and seen.strerror:
             return f"{seen.strerror}" + (f": {seen.filename}" if seen.filename else "")
         seen = seen.__cause__ or seen.__context__
     if match := _OWN_ERROR.search(str(error)):
-        return _BEAM_SUFFIX.sub("", match.group(1))
+        return _WRAPPING.sub("", match.group(1))
+    if match := _DAMAGED_RECORD.search(str(error)):
+        return f"an artifact that it reads is damaged ({match.group(0)}): run with --no-cache to make it again"
     lines = [line for line in str(error).splitlines() if line.strip()] or [""]
-    return _BEAM_SUFFIX.sub("", f"{type(error).__name__}: {lines[-1].strip()}")
+    text = _WRAPPING.sub("", f"{type(error).__name__}: {lines[-1].strip()}")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}... (cut; the log has all of it)"
 
 
 def _own_errors() -> list[type[Exception]]:

@@ -110,10 +110,10 @@ def test_good_data_passes(checked: Checked, tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("split", "words"),
     [
-        ("label_too_high", "label in label_too_high: Out-of-range values: Unexpectedly large value: 3."),
-        ("label_too_low", "label in label_too_low: Out-of-range values: Unexpectedly small value: -1."),
-        ("too_high", "height in too_high: Out-of-range values: Unexpectedly large value: 7."),
-        ("too_narrow", "width in too_narrow: Out-of-range values: Unexpectedly small value: 7."),
+        ("label_too_high", "label in label_too_high: Out-of-range values: Unexpectedly large value: 3"),
+        ("label_too_low", "label in label_too_low: Out-of-range values: Unexpectedly small value: -1"),
+        ("too_high", "height in too_high: Out-of-range values: Unexpectedly large value: 7"),
+        ("too_narrow", "width in too_narrow: Out-of-range values: Unexpectedly small value: 7"),
         ("two_labels", "label in two_labels: Feature shape dropped: "),
         ("one_without_image", "image in one_without_image: "),
         ("all_without_label", "label in all_without_label: Column dropped: "),

@@ -231,12 +231,12 @@ def picture(mode: str = "L", size: tuple[int, int] = (WIDTH, HEIGHT), kind: str 
     [
         (
             picture(size=(HEIGHT, WIDTH)),
-            "is a 8x6 PNG of 8 bits and colour type 0; the data set says 6x8, grey, 8 bits",
+            "has a PNG of 8x6 pixels, 8-bit, colour type 0; the data set says 6x8, grey, 8 bits",
         ),
-        (picture("I;16"), "is a 6x8 PNG of 16 bits and colour type 0; the data set says"),
-        (picture("1"), "is a 6x8 PNG of 1 bits and colour type 0; the data set says"),
-        (picture("RGB"), "is a 6x8 PNG of 8 bits and colour type 2; the data set says"),
-        (picture("LA"), "is a 6x8 PNG of 8 bits and colour type 4; the data set says"),
+        (picture("I;16"), "has a PNG of 6x8 pixels, 16-bit, colour type 0; the data set says"),
+        (picture("1"), "has a PNG of 6x8 pixels, 1-bit, colour type 0; the data set says"),
+        (picture("RGB"), "has a PNG of 6x8 pixels, 8-bit, colour type 2; the data set says"),
+        (picture("LA"), "has a PNG of 6x8 pixels, 8-bit, colour type 4; the data set says"),
         (picture(kind="JPEG"), "is no PNG file; only PNG images are supported"),
         (picture()[:20], "is no PNG file; only PNG images are supported"),
     ],

@@ -144,6 +144,21 @@ def test_a_damaged_record_fails_example_gen_and_is_named(tmp_path: pathlib.Path,
     assert not list((tmp_path / "root" / "artifacts" / "ExampleGen" / "examples").iterdir())
 
 
+def test_a_damaged_artifact_is_named_and_made_again_without_the_cache(tmp_path: pathlib.Path) -> None:
+    root = tmp_path / "root"
+    run_here(root, *QUICK, to_node="Transform")
+    [path] = (root / "artifacts").rglob("train-*.tfrecord")
+    content = bytearray(path.read_bytes())
+    content[20_000] ^= 0xFF
+    path.write_bytes(content)
+    for options in ({}, {"from_node": "StatisticsGen", "use_cache": False}):
+        broken = run_here(root, *QUICK, **options)
+        assert broken.exit_code == ExitCode.NODE_FAILED
+        assert "an artifact that it reads is damaged" in broken.error
+        assert "run with --no-cache" in broken.error
+    assert run_here(root, *QUICK, use_cache=False).exit_code == ExitCode.DONE
+
+
 def test_more_data_than_may_stay_in_memory_is_streamed(tmp_path: pathlib.Path) -> None:
     summary = run_here(tmp_path / "root", *QUICK, "training.resident_mib=0")
     assert states(summary)["Trainer"] == "executed"

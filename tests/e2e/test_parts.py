@@ -78,6 +78,19 @@ def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: Summar
     assert summary.metrics == whole.metrics
 
 
+def test_changed_code_of_a_node_runs_it_again_and_what_depends_on_it(
+    root: pathlib.Path, whole: Summary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline import provenance
+
+    digest = provenance.code_digest
+    monkeypatch.setattr(
+        provenance, "code_digest", lambda module: digest(module) + ("'" if module == "components.metrics" else "")
+    )
+    summary = run_here(root, *QUICK)
+    assert {node for node, state in states(summary).items() if state == "executed"} == {"Evaluator", "Report", "Pusher"}
+
+
 def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 

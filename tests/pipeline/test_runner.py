@@ -1,0 +1,64 @@
+"""The orchestrator's parts that need no run: reasons of failures, and which code a node's cache key holds."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from pipeline.run import NODES
+from tests import lazy
+
+pytestmark = pytest.mark.component
+
+errors = lazy.module("components.errors")
+runner = lazy.module("pipeline.runner")
+tf = lazy.module("tensorflow")
+
+
+def test_our_own_error_is_its_message_wherever_it_is_in_the_chain() -> None:
+    error = RuntimeError("a bundle failed")
+    error.__cause__ = errors.DataError("record 7 is damaged [while running 'Write']")
+    assert runner.explain(error) == "record 7 is damaged"
+
+
+def test_our_own_error_is_found_in_the_traceback_that_a_beam_worker_sends() -> None:
+    text = (
+        "Traceback (most recent call last):\n  File x\ncomponents.errors.DataError: record 7 is damaged. Delete it "
+        "[while running 'Write']\n\nDuring handling of the above exception"
+    )
+    assert runner.explain(RuntimeError(text)) == "record 7 is damaged. Delete it"
+
+
+def test_an_error_of_the_system_names_the_file() -> None:
+    assert runner.explain(OSError(28, "No space left on device", "/x/y")) == "No space left on device: /x/y"
+
+
+@pytest.mark.parametrize(
+    "text", ["corrupted record at 19978", "truncated record at 5", "Not a valid TFRecord. Mismatch of data mask: b''"]
+)
+def test_a_damaged_record_says_what_to_do(text: str) -> None:
+    assert "run with --no-cache to make it again" in runner.explain(ValueError(f"{{{{node x}}}} {text} [Op:Y] name: "))
+
+
+def test_the_wrapping_of_tensorflow_is_taken_off() -> None:
+    error = tf.errors.InvalidArgumentError(None, None, "{{function_node f}} shapes differ [Op:MatMul]")
+    assert runner.explain(error) == "InvalidArgumentError: shapes differ"
+
+
+def test_a_long_reason_is_cut_and_says_so() -> None:
+    reason = runner.explain(ValueError("x" * 5_000))
+    assert reason.startswith("ValueError: xxx")
+    assert reason.endswith("(cut; the log has all of it)")
+    assert len(reason) < 250
+
+
+def test_the_last_line_of_an_unknown_error_is_its_reason() -> None:
+    assert runner.explain(KeyError()) == "KeyError: "
+    assert runner.explain(ValueError("first\nlast\n\n")) == "ValueError: last"
+
+
+def test_every_module_whose_code_is_in_a_key_exists_and_its_node_too() -> None:
+    for node, module in runner.CODE_OF_NODE.items():
+        assert node in NODES
+        assert importlib.util.find_spec(module), module
