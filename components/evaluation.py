@@ -11,6 +11,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features, metrics
+from components.results import Gate
 
 OVERALL = "overall"
 EXAMPLE_COUNT = "example_count"
@@ -29,23 +30,6 @@ class Gates:
     max_bce: float
     max_bce_worst_label: float
     max_bce_to_mean_image: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Gate:
-    """One threshold and how the model stood to it.
-
-    Attributes:
-      name: of the metric.
-      slice: `overall` or `label 3`.
-      value, limit: passed when value <= limit.
-    """
-
-    name: str
-    slice: str
-    value: float
-    limit: float
-    passed: bool
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components import baselines, evaluation, examples_input, features, measures, report_page, serving, trainer
+from components import baselines, evaluation, examples_input, features, measures, report_page, results, serving, trainer
 
 SUMMARY_FILE = "summary.json"
 
@@ -60,14 +60,12 @@ class ReportExecutor(base_executor.BaseExecutor):
             notice=texts["notice"],
             blessed=blessed,
             reasons=evaluated.reasons,
-            gates=tuple(
-                report_page.Gate(gate.name, gate.slice, gate.value, gate.limit, gate.passed) for gate in evaluated.gates
-            ),
+            gates=evaluated.gates,
             metrics=evaluated.overall,
             per_label={names[label]: values for label, values in evaluated.per_label.items()},
             pca_mse=pca_mse(run_dir / trainer.PCA_FILE, images),
             history=tuple(
-                report_page.EpochLosses(**losses)
+                results.EpochLosses(**losses)
                 for losses in json.loads((run_dir / trainer.HISTORY_FILE).read_text(encoding="utf-8"))
             ),
             images=images[chosen].reshape(shape),

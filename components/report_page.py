@@ -20,6 +20,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from components import report_figures as figures
+from components.results import EpochLosses, Gate
 
 TEMPLATE = pathlib.Path(__file__).with_name("report.html")
 
@@ -34,44 +35,6 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 MODEL = "Model"
 MEAN_IMAGE = "Mean image"
 ENTROPY_FLOOR = "Entropy floor"
-
-
-@dataclasses.dataclass(frozen=True)
-class Gate:
-    """One thing that a model must reach to be blessed.
-
-    Attributes:
-      name: what is measured.
-      slice: the label it is measured on; empty: all test images.
-      value: what the model reached.
-      limit: what was asked for; infinite: no such gate.
-      passed: whether the value is within the limit.
-    """
-
-    name: str
-    slice: str
-    value: float
-    limit: float
-    passed: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class EpochLosses:
-    """Losses of one epoch, nats per pixel, finite.
-
-    Attributes:
-      epoch: from 1.
-      loss: training loss, with the L1 penalty.
-      reconstruction: training loss without it.
-      val_loss: validation loss, with the L1 penalty.
-      val_reconstruction: validation loss without it.
-    """
-
-    epoch: int
-    loss: float
-    reconstruction: float
-    val_loss: float
-    val_reconstruction: float
 
 
 @dataclasses.dataclass(frozen=True)

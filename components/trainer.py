@@ -16,7 +16,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import baselines, examples_input, features, serving
 from components.autoencoder import Autoencoder, build_autoencoder
-from components.training import EpochLosses, Images, Settings, train
+from components.results import EpochLosses
+from components.training import Images, Settings, train
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ import tf_keras as keras
 
 from components import errors
 from components.autoencoder import Autoencoder, reconstruction_loss
+from components.results import EpochLosses
 
 logger = logging.getLogger(__name__)
 
@@ -41,24 +42,6 @@ class Settings:
     learning_rate: float
     seed: int
     jit_compile: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class EpochLosses:
-    """Mean losses of one epoch, nats per pixel; the training losses are those seen while the weights moved.
-
-    Attributes:
-      epoch: from 1.
-      loss: reconstruction and penalty, train split.
-      reconstruction: binary cross-entropy alone, train split.
-      val_loss, val_reconstruction: the same on the validation split, after the epoch.
-    """
-
-    epoch: int
-    loss: float
-    reconstruction: float
-    val_loss: float
-    val_reconstruction: float
 
 
 class Images:

@@ -86,13 +86,14 @@ def sae(verbose: bool) -> None:
 def run(from_node: str, to_node: str, base_run: str, no_cache: bool, as_json: bool, **options: Any) -> None:
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
     from pipeline import run as run_module
+    from pipeline.summary import summary_text
 
     request = run_module.RunRequest(_request(**options), from_node, to_node, base_run, not no_cache)
     summary = run_module.run(request)
     if as_json:
         click.echo(summary.as_json())
     else:
-        click.echo(run_module.summary_text(summary, _program()))
+        click.echo(summary_text(summary, _program()))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
 

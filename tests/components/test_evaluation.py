@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from components import results
 from pipeline_config import Value
 from tests import lazy, nodes
 from tests.components.conftest import SETTINGS, Trained
@@ -155,8 +156,8 @@ def test_gate_blocks_what_it_names_and_nothing_else(
 
 def test_reason_names_the_metric_the_label_the_value_and_the_limit() -> None:
     gates = (
-        evaluation.Gate("bce", "overall", 0.09426, 0.12, True),
-        evaluation.Gate("bce", "label 8", 0.17004, 0.16, False),
+        results.Gate("bce", "overall", 0.09426, 0.12, True),
+        results.Gate("bce", "label 8", 0.17004, 0.16, False),
     )
     found = evaluation.Evaluation({}, {}, gates)
     assert found.reasons == ("bce label 8 is 0.1700, allowed is at most 0.16",)

@@ -18,7 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from components import report_figures, report_page
+from components import report_figures, report_page, results
 
 FIGURES = ("curves", "reconstructions", "units", "labels", "baselines")
 DIGITS = tuple(string.digits)
@@ -42,11 +42,11 @@ def make_metrics(**changes: float) -> dict[str, float]:
     return metrics | changes
 
 
-def make_history(epochs: int, penalty: float = 0.016) -> tuple[report_page.EpochLosses, ...]:
+def make_history(epochs: int, penalty: float = 0.016) -> tuple[results.EpochLosses, ...]:
     """Losses that fall from 0.26 towards 0.09."""
     losses = [0.09 + 0.17 / (epoch + 1) for epoch in range(epochs)]
     return tuple(
-        report_page.EpochLosses(epoch + 1, loss + penalty, loss, loss + 0.001 + penalty, loss + 0.001)
+        results.EpochLosses(epoch + 1, loss + penalty, loss, loss + 0.001 + penalty, loss + 0.001)
         for epoch, loss in enumerate(losses)
     )
 
@@ -68,7 +68,7 @@ def make_data(
         notice="",
         blessed=True,
         reasons=(),
-        gates=(report_page.Gate("bce", "", 0.0943, 0.12, True),),
+        gates=(results.Gate("bce", "", 0.0943, 0.12, True),),
         metrics=make_metrics(dead_units=float(dead)),
         per_label={
             label: make_metrics(bce=0.07 + index / 1000, example_count=1000.0 + index)
@@ -222,7 +222,7 @@ def test_text_of_the_data_stays_text(tmp_path: pathlib.Path) -> None:
             notice=bad + "notice",
             blessed=False,
             reasons=(bad + "reason",),
-            gates=(report_page.Gate(bad + "gate", bad + "slice", 1.0, 0.5, False),),
+            gates=(results.Gate(bad + "gate", bad + "slice", 1.0, 0.5, False),),
             settings={bad + "setting": bad + "value"},
             facts={bad + "fact": bad + "known"},
         ),
@@ -261,9 +261,9 @@ def test_verdict_comes_first(tmp_path: pathlib.Path, page: Page) -> None:
 @pytest.mark.usefixtures("no_pictures")
 def test_gates_and_no_gate(tmp_path: pathlib.Path) -> None:
     gates = (
-        report_page.Gate("bce", "", 0.09431, 0.12, True),
-        report_page.Gate("bce", "8", 0.17, 0.16, False),
-        report_page.Gate("mse", "", 0.0108, math.inf, True),
+        results.Gate("bce", "", 0.09431, 0.12, True),
+        results.Gate("bce", "8", 0.17, 0.16, False),
+        results.Gate("mse", "", 0.0108, math.inf, True),
     )
     page = write(make_data(gates=gates), tmp_path)
     assert ["bce", "✓ passed", "0.09431", "0.12", "all test images"] in page.rows
@@ -325,7 +325,7 @@ UNUSUAL: dict[str, dict[str, Any]] = {
     "oblong images": {"height": 14, "width": 20},
     "one pixel": {"height": 1, "width": 1},
     "losses of 0": {
-        "history": (report_page.EpochLosses(1, 0.0, 0.0, 0.0, 0.0),),
+        "history": (results.EpochLosses(1, 0.0, 0.0, 0.0, 0.0),),
         "metrics": dict.fromkeys(make_metrics(), 0.0),
         "per_label": {"0": dict.fromkeys(make_metrics(), 0.0)},
         "pca_mse": 0.0,

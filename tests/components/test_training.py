@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components import errors
+from components import errors, results
 from pipeline_config import Value
 from tests import lazy, nodes
 from tests.components.conftest import SETTINGS, Trained
@@ -70,7 +70,7 @@ both_paths = pytest.mark.parametrize("path", [resident, streamed])
 
 def train(
     model: autoencoder.Autoencoder, path: Any = resident, images: int = 7, l1: float = 0.0, **changes: Any
-) -> list[training.EpochLosses]:
+) -> list[results.EpochLosses]:
     return training.train(
         model, path(some_images(images)), path(some_images(5)), settings(**changes), on_epoch=lambda _: None
     )
@@ -211,7 +211,7 @@ def test_compiled_and_uncompiled_steps_agree() -> None:
 
 
 def test_on_epoch_hears_of_every_epoch_when_it_ends() -> None:
-    heard: list[training.EpochLosses] = []
+    heard: list[results.EpochLosses] = []
     history = training.train(
         build(), resident(some_images(4)), resident(some_images(2)), settings(epochs=3), heard.append
     )
@@ -236,7 +236,7 @@ def test_the_epoch_in_which_the_loss_is_lost_is_named_and_not_reported_as_done()
         worth = math.nan if len(opened) == 3 else 1.0
         return tf.data.Dataset.from_tensor_slices(some_images(6) * np.float32(worth))
 
-    heard: list[training.EpochLosses] = []
+    heard: list[results.EpochLosses] = []
     images = training.Images.streamed(6, stream)
     with pytest.raises(errors.TrainingError, match=r"the loss became nan in epoch 3 of 5"):
         training.train(build(), images, resident(some_images(2)), settings(epochs=5), heard.append)

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline import run as run_module
 from pipeline import settings
-from pipeline.run import RunRequest, Summary
+from pipeline.run import RunRequest
+from pipeline.summary import Summary
 
 PROJECT = pathlib.Path(__file__).parents[2]
 SHARED_DATA = PROJECT.parent / "shared" / "data" / "tensorflow_datasets"

@@ -7,7 +7,8 @@ import pathlib
 import pytest
 
 from pipeline.errors import NotFoundError, UsageError
-from pipeline.run import NODES, Summary
+from pipeline.run import NODES
+from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, run_here, states
 
 

@@ -1,0 +1,94 @@
+"""How a run ended: as JSON, and in words with the next command to try."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+from pipeline import settings
+from pipeline.errors import ExitCode
+from pipeline_config import PathsConfig
+
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """How a run ended, for people and as JSON."""
+
+    run_id: str
+    state: str
+    dataset: str
+    notice: str
+    profile: str
+    nodes: tuple[dict[str, Any], ...]
+    metrics: dict[str, float]
+    blessed: bool | None
+    reasons: tuple[str, ...]
+    pushed_version: str | None
+    report: str | None
+    root: str
+    log: str
+    seconds: float
+    error: str
+    exit_code: ExitCode
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        fields = dataclasses.asdict(self)
+        fields["exit_code"] = int(self.exit_code)
+        fields["error"] = self.error or None
+        fields["notice"] = self.notice or None
+        return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, indent=2)
+
+
+def summary_text(summary: Summary, program: str = "sae") -> str:
+    """The end of a run, for people. `program` is what they type to run `sae`."""
+    lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
+    if summary.notice:
+        lines.append(f"note: {summary.notice}")
+    if summary.error:
+        lines.append(f"error: {summary.error}")
+    if metrics := summary.metrics:
+        lines += [
+            "",
+            f"{'on the test split':<24}{'model':>9}{'mean image':>12}{'PCA':>9}{'floor':>9}",
+            f"{'  BCE, nats per pixel':<24}{metrics['test_bce']:9.4f}{metrics['mean_image_bce']:12.4f}"
+            f"{'':>9}{metrics['entropy_floor']:9.4f}",
+            f"{'  MSE':<24}{metrics['test_mse']:9.5f}{metrics['mean_image_mse']:12.5f}"
+            f"{metrics.get('pca_mse', math.nan):9.5f}{0:9}",
+            f"{'  active units per image':<24}{metrics['active_units']:9.1f}",
+            f"{'  dead units':<24}{metrics['dead_units']:9.0f}",
+            "",
+        ]
+    if summary.blessed:
+        served = f", served as version {summary.pushed_version}" if summary.pushed_version else ""
+        lines.append(f"blessed{served}")
+    elif summary.blessed is False:
+        lines.append("not blessed, not served: " + "; ".join(summary.reasons))
+    if summary.report:
+        lines.append(f"report: {summary.report}")
+    if summary.exit_code == ExitCode.NODE_FAILED:
+        lines.append(f"log:    {summary.log}")
+    return "\n".join([*lines, f"next:   {next_command(summary, program)}"])
+
+
+def next_command(summary: Summary, program: str = "sae") -> str:
+    """The command that is most useful after this run."""
+    options = ""
+    if summary.profile != settings.DEFAULT_PROFILE:
+        options += f" --profile {summary.profile}"
+    if pathlib.Path(summary.root) != pathlib.Path(PathsConfig().root).resolve():
+        options += f" --root {summary.root}"
+    if summary.exit_code == ExitCode.NODE_FAILED:
+        return f"less {summary.log}"
+    if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
+        return f"{program} config show{options}   (the splits and the schema that the data is held against)"
+    if summary.blessed is False:
+        return (
+            f"{program} run{options} --set training.epochs=100   (train longer; the report shows where it falls short)"
+        )
+    return f"{program} run{options} --set model.l1=1e-4   (only what depends on the changed setting runs again)"
