@@ -158,7 +158,8 @@ class _Run:
     def _run(self) -> Summary:
         metadata.Store(self._root.metadata)  # it opens, so it is not damaged: found out before the slow imports
         self._tell(Note("loading TensorFlow and TFX"))
-        from pipeline import data_source, definition, runner
+        with process.heavy_imports():
+            from pipeline import data_source, definition, runner
 
         found = data_source.find(self._request.settings, self._root, self._download)
         config, source = found.settings.config, found.source
