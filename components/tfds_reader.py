@@ -131,7 +131,8 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
     dataset = _open(builder_dir, description, part)
     position = part.start
     try:
-        for batch in tfds.as_numpy(dataset.batch(_BATCH)):
+        # Two batches ahead: TensorFlow reads while Python handles the last one.
+        for batch in tfds.as_numpy(dataset.batch(_BATCH).prefetch(2)):
             for png, label in zip(batch[description.image_key], batch[description.label_key], strict=True):
                 check_png(png, description, f"record {position} of {part.split}")
                 yield png, int(label)
