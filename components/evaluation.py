@@ -56,9 +56,9 @@ class Evaluation:
         )
 
 
-def eval_config(gates: Gates) -> tfma.EvalConfig:
+def eval_config(gates: Gates) -> config_pb2.EvalConfig:
     """All metrics, overall and per label, with `gates` as value thresholds."""
-    everything, labels = tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[features.LABEL])
+    everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
     limits = {
         "bce": ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
         metrics.BCE_TO_MEAN_IMAGE: (
@@ -66,25 +66,25 @@ def eval_config(gates: Gates) -> tfma.EvalConfig:
             (labels, gates.max_bce_to_mean_image),
         ),
     }
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         # TFMA feeds the dict of predictions to Keras' compiled metrics otherwise, and fails.
         options=config_pb2.Options(include_default_metrics=BoolValue(value=False)),
-        model_specs=[tfma.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
+        model_specs=[config_pb2.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
         slicing_specs=[everything, labels],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                    tfma.MetricConfig(
+                    config_pb2.MetricConfig(class_name="ExampleCount"),
+                    config_pb2.MetricConfig(
                         class_name=metrics.SparseAutoencoderMetrics.__name__,
                         module=metrics.__name__,
                     ),
                 ],
                 # Per slice throughout: a plain threshold holds for every slice, not for all of them together.
                 per_slice_thresholds={
-                    name: tfma.PerSliceMetricThresholds(
+                    name: config_pb2.PerSliceMetricThresholds(
                         thresholds=[
-                            tfma.PerSliceMetricThreshold(slicing_specs=[spec], threshold=_at_most(limit))
+                            config_pb2.PerSliceMetricThreshold(slicing_specs=[spec], threshold=_at_most(limit))
                             for spec, limit in of_metric
                             if math.isfinite(limit)
                         ]
@@ -96,8 +96,8 @@ def eval_config(gates: Gates) -> tfma.EvalConfig:
     )
 
 
-def _at_most(limit: float) -> tfma.MetricThreshold:
-    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(upper_bound={"value": limit}))
+def _at_most(limit: float) -> config_pb2.MetricThreshold:
+    return config_pb2.MetricThreshold(value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": limit}))
 
 
 def read_evaluation(uri: str, gates: Gates) -> Evaluation:

@@ -22,7 +22,7 @@ from pipeline import cancellation
 cancellation.GRACE = 0.3
 
 def say(text):
-    print(text, flush=True)
+    os.write(1, f"{text}\\n".encode())  # not print: a signal's handler may interrupt it and print too
 
 def stuck():
     "Stays in C for hours; no Python code of the main thread runs meanwhile."
