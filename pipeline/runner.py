@@ -253,7 +253,11 @@ def explain(error: BaseException) -> str:
         return f"an artifact that it reads is damaged ({match.group(0)}): run with --no-cache to make it again"
     lines = [line for line in str(error).splitlines() if line.strip()] or [""]
     text = _WRAPPING.sub("", f"{type(error).__name__}: {lines[-1].strip()}")
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}... (cut; the log has all of it)"
+    if len(text) <= _LONGEST_REASON:
+        return text
+    # The middle goes: some say what happened first, others end with it behind a long path.
+    half = _LONGEST_REASON // 2
+    return f"{text[:half]} ... {text[-half:]} (cut; the log has all of it)"
 
 
 def _own_errors() -> list[type[Exception]]:

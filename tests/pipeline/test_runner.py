@@ -47,9 +47,9 @@ def test_the_wrapping_of_tensorflow_is_taken_off() -> None:
 
 
 def test_a_long_reason_is_cut_and_says_so() -> None:
-    reason = runner.explain(ValueError("x" * 5_000))
-    assert reason.startswith("ValueError: xxx")
-    assert reason.endswith("(cut; the log has all of it)")
+    reason = runner.explain(ValueError("first " + "x" * 5_000 + "; No space left on device"))
+    assert reason.startswith("ValueError: first xxx")
+    assert reason.endswith("xxx; No space left on device (cut; the log has all of it)")
     assert len(reason) < 250
 
 
