@@ -10,10 +10,10 @@ import tensorflow_transform as tft
 from components import features
 
 # Images transformed at once: large enough that the graph's overhead does not show, small enough for any memory.
-_BATCH = 1_000
+BATCH = 1_000
 
 
-def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_size: int = _BATCH) -> tf.data.Dataset:
+def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_size: int = BATCH) -> tf.data.Dataset:
     """The transformed examples of `files` in batches.
 
     Args:

@@ -104,7 +104,7 @@ def _test_images(
 
 
 def _in_batches(signature: Any, output: str, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    batches = tf.data.Dataset.from_tensor_slices(images).batch(1_000)
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(examples_input.BATCH)
     return np.concatenate([signature(images=batch)[output] for batch in batches])
 
 

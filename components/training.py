@@ -7,7 +7,6 @@ which is what makes it fast. Images that do not fit are streamed by tf.data into
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,8 +18,6 @@ import tf_keras as keras
 from components import errors
 from components.autoencoder import Autoencoder, reconstruction_loss
 from components.results import EpochLosses
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)

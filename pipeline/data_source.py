@@ -8,7 +8,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import difflib
-import logging
 import pathlib
 from collections.abc import Callable
 
@@ -21,8 +20,6 @@ from pipeline import provenance, settings
 from pipeline.definition import Source
 from pipeline.errors import UnavailableError, UsageError
 from pipeline.root import Root
-
-logger = logging.getLogger(__name__)
 
 # The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
 SAMPLED = "mnist"

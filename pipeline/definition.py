@@ -131,17 +131,12 @@ def create_pipeline(
     )
     model_trainer.add_upstream_node(data_gate)
 
-    gates = evaluation.Gates(
-        max_bce=config.evaluation.max_bce,
-        max_bce_worst_label=config.evaluation.max_bce_worst_label,
-        max_bce_to_mean_image=config.evaluation.max_bce_to_mean_image,
-    )
     # Judges this model alone, by thresholds: no baseline model, so the answer does not depend on earlier runs.
     evaluator = Evaluator(
         examples=example_gen.outputs["examples"],
         model=model_trainer.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        eval_config=evaluation.eval_config(gates),
+        eval_config=evaluation.eval_config(gates(config)),
         example_splits=[features.TEST],
     )
 
@@ -153,7 +148,7 @@ def create_pipeline(
         model_run=model_trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
-        texts=_report_texts(config, source, gates),
+        texts=_report_texts(config, source),
         images_per_label=config.evaluation.images_per_label,
     ).with_id("Report")
 
@@ -184,6 +179,15 @@ def create_pipeline(
     )
 
 
+def gates(config: pipeline_config.PipelineConfig) -> evaluation.Gates:
+    """What a model must reach to be blessed."""
+    return evaluation.Gates(
+        max_bce=config.evaluation.max_bce,
+        max_bce_worst_label=config.evaluation.max_bce_worst_label,
+        max_bce_to_mean_image=config.evaluation.max_bce_to_mean_image,
+    )
+
+
 def _path_of(function: Any) -> str:
     """Dotted path: TFX then imports the function, and does not build and install a wheel of its module."""
     return f"{function.__module__}.{function.__qualname__}"
@@ -207,7 +211,7 @@ def _training_config(config: pipeline_config.PipelineConfig, source: Source) -> 
     }
 
 
-def _report_texts(config: pipeline_config.PipelineConfig, source: Source, gates: evaluation.Gates) -> dict[str, Any]:
+def _report_texts(config: pipeline_config.PipelineConfig, source: Source) -> dict[str, Any]:
     # Only what shapes the result: where it was made and with how many workers does not.
     shown = {
         name: str(value)
@@ -220,7 +224,7 @@ def _report_texts(config: pipeline_config.PipelineConfig, source: Source, gates:
         "label_names": list(source.label_names),
         "height": source.height,
         "width": source.width,
-        "gates": dataclasses.asdict(gates),
+        "gates": dataclasses.asdict(gates(config)),
         "settings": shown,
         "facts": {f"{split} images": f"{size:,}" for split, size in source.split_sizes.items()},
     }

@@ -231,6 +231,7 @@ class _Run:
 
     def _summary(self, result: Any, found: Any) -> Summary:
         from components import evaluation
+        from pipeline import definition
 
         store = metadata.Store(self._root.metadata)
         executions = store.executions(self._run_id)
@@ -240,12 +241,10 @@ class _Run:
             good = execution is not None and execution.state in (NodeState.EXECUTED, NodeState.CACHED)
             return store.outputs(execution.id).get(key) if execution is not None and good else None
 
-        limits = found.settings.config.evaluation
-        gates = evaluation.Gates(limits.max_bce, limits.max_bce_worst_label, limits.max_bce_to_mean_image)
         metrics: dict[str, float] = {}
         reasons: tuple[str, ...] = ()
         if evaluated := output("Evaluator", "evaluation"):
-            judged = evaluation.read_evaluation(evaluated.uri, gates)
+            judged = evaluation.read_evaluation(evaluated.uri, definition.gates(found.settings.config))
             metrics = {name: judged.overall[key] for name, key in _METRICS.items()}
             reasons = judged.reasons
         blessing = output("Evaluator", "blessing")
@@ -265,7 +264,7 @@ class _Run:
             profile=found.settings.profile,
             nodes=tuple(
                 {
-                    "id": node.id,
+                    "id": node.node,
                     "state": node.state.value,
                     "seconds": round(node.seconds, 3),
                     "reason": node.reason or None,
@@ -285,6 +284,8 @@ class _Run:
         )
 
 
-def _pca_mse(report: pathlib.Path) -> float:
-    content = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+def _pca_mse(folder: pathlib.Path) -> float:
+    from components import report
+
+    content = json.loads((folder / report.SUMMARY_FILE).read_text(encoding="utf-8"))
     return float(content["metrics"]["pca_mse"])

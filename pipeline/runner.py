@@ -45,16 +45,6 @@ _CODE_DIGEST = "code_digest"
 
 
 @dataclasses.dataclass(frozen=True)
-class NodeResult:
-    """How a node ended. `seconds` is 0 where it did not run."""
-
-    id: str
-    state: NodeState
-    seconds: float
-    reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class RunResult:
     """How a run ended.
 
@@ -65,7 +55,7 @@ class RunResult:
     """
 
     run_id: str
-    nodes: tuple[NodeResult, ...]
+    nodes: tuple[NodeEnded, ...]
     exit_code: ExitCode
     error: str
 
@@ -97,25 +87,25 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = engine.Failures()
-        results: list[NodeResult] = []
-        failed: NodeResult | None = None
+        results: list[NodeEnded] = []
+        failed: NodeEnded | None = None
         for node in nodes:
             name, options = node.node_info.id, node.execution_options
             if failed:
-                result = NodeResult(name, NodeState.SKIPPED, 0.0, f"{failed.id} did not succeed")
+                result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
             elif options.HasField("skip"):
                 state = NodeState.CACHED if _is_reused(node) else NodeState.SKIPPED
-                result = NodeResult(name, state, 0.0, "not in the part that was asked for")
+                result = NodeEnded(name, state, 0.0, "not in the part that was asked for")
             else:
                 result = self._run_node(pipeline, node, failures)
                 failed = result if result.state == NodeState.FAILED else None
-            self._tell(NodeEnded(result.id, result.state, result.seconds, result.reason))
+            self._tell(result)
             results.append(result)
         return self._result(results, failed, failures)
 
     def _run_node(
         self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, failures: engine.Failures
-    ) -> NodeResult:
+    ) -> NodeEnded:
         name = node.node_info.id
         self._tell(NodeStarted(name))
         begun = time.monotonic()
@@ -169,30 +159,30 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         execution = store.executions(self._run_id).get(node)
         return store.outputs(execution.id) if execution else {}
 
-    def _read_back(self, name: str, seconds: float, failures: engine.Failures) -> NodeResult:
+    def _read_back(self, name: str, seconds: float, failures: engine.Failures) -> NodeEnded:
         """The node's state as ML Metadata holds it: `launch()` returns normally from some failures."""
         store = metadata.Store(self._root.metadata)
         execution = store.executions(self._run_id).get(name)
         if failures.last is not None:
-            return NodeResult(name, NodeState.FAILED, seconds, explain(failures.last))
+            return NodeEnded(name, NodeState.FAILED, seconds, explain(failures.last))
         if execution is None or execution.state is None:
-            return NodeResult(name, NodeState.FAILED, seconds, "TFX recorded no end of it; the log has more")
+            return NodeEnded(name, NodeState.FAILED, seconds, "TFX recorded no end of it; the log has more")
         if execution.state == NodeState.FAILED:
-            return NodeResult(
+            return NodeEnded(
                 name, NodeState.FAILED, seconds, (execution.reason.strip().splitlines() or ["the log has more"])[-1]
             )
         if name == "Pusher":
             pushed = store.outputs(execution.id)["pushed_model"].properties
             if not pushed.get(pusher.PUSHED):
-                return NodeResult(name, NodeState.SKIPPED, seconds, "the model is not blessed")
-        return NodeResult(name, execution.state, seconds)
+                return NodeEnded(name, NodeState.SKIPPED, seconds, "the model is not blessed")
+        return NodeEnded(name, execution.state, seconds)
 
-    def _result(self, results: list[NodeResult], failed: NodeResult | None, failures: engine.Failures) -> RunResult:
+    def _result(self, results: list[NodeEnded], failed: NodeEnded | None, failures: engine.Failures) -> RunResult:
         if failed is None:
             return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
         gate = isinstance(failures.last, component_errors.AnomalyError)
         code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
-        return RunResult(self._run_id, tuple(results), code, f"{failed.id}: {failed.reason}")
+        return RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
 
 
 def _mark_part(pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions) -> None:
@@ -230,6 +220,7 @@ def _is_reused(node: pipeline_pb2.PipelineNode) -> bool:
     return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
+_OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError)
 # Beam reports an error of a worker as the text of its traceback.
 _OWN_ERROR = re.compile(r"components\.errors\.\w+: (.*)")
 # What Beam and TensorFlow put around a message, which helps nobody who did not write them.
@@ -242,7 +233,7 @@ def explain(error: BaseException) -> str:
     """One line on an exception: our own errors' message, wherever in the chain or the text it is."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, tuple(_own_errors())):
+        if isinstance(seen, _OWN_ERRORS):
             return _WRAPPING.sub("", str(seen))
         if isinstance(seen, OSError) and seen.strerror:
             return f"{seen.strerror}" + (f": {seen.filename}" if seen.filename else "")
@@ -258,10 +249,6 @@ def explain(error: BaseException) -> str:
     # The middle goes: some say what happened first, others end with it behind a long path.
     half = _LONGEST_REASON // 2
     return f"{text[:half]} ... {text[-half:]} (cut; the log has all of it)"
-
-
-def _own_errors() -> list[type[Exception]]:
-    return [component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError]
 
 
 class EpochHandler(logging.Handler):
