@@ -13,11 +13,9 @@ import shutil
 import sys
 
 import pipeline_config
-from pipeline import settings
+from pipeline import lines, settings
 from pipeline.root import FORMAT, Root
 
-# The wheels of TFX 1.21's ML Metadata and Data Validation need this glibc.
-_GLIBC_OF_NEW_LINE = (2, 39)
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
 _FREE_BYTES = 1 << 30
 _LOCK = pathlib.Path(__file__).parent.parent / "requirements.txt"
@@ -44,7 +42,7 @@ def examine(config: pipeline_config.PipelineConfig) -> list[Check]:
     """Every check, for a run with `config`."""
     return [
         interpreter(),
-        glibc(),
+        c_library(),
         packages(),
         keras(),
         beam_engine(config.engine),
@@ -74,23 +72,26 @@ def as_json(checks: list[Check]) -> str:
 def interpreter() -> Check:
     """Python's version: it picks the TFX line."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    line = lines.of_python(sys.version_info[:2])
+    if line is None:
         return Check("python", False, version, "TFX runs on Python 3.10 to 3.13: `make setup` finds or gets one")
-    line = "1.16" if sys.version_info[:2] == (3, 10) else "1.21"
-    return Check("python", True, f"{version}, TFX line {line}")
+    return Check("python", True, f"{version}, TFX line {line.name}")
 
 
-def glibc() -> Check:
-    """The C library, which the wheels of TFX 1.21 ask for."""
-    library, version = platform.libc_ver()
-    if library != "glibc":
-        good = sys.platform == "darwin" and platform.machine() == "arm64"
+def c_library() -> Check:
+    """The C library, which TFX's packages ask for."""
+    line = lines.of_python(sys.version_info[:2])
+    glibc = lines.glibc_version()
+    if glibc is None:
+        machine = (sys.platform, platform.machine())
+        good = lines.for_machine(*machine, None) is not None
         advice = "" if good else "supported are Linux with glibc on x86_64, and macOS on arm64"
-        return Check("C library", good, f"{platform.system()} {platform.machine()}", advice)
-    numbers = tuple(int(part) for part in version.split(".")[:2])
-    if sys.version_info[:2] > (3, 10) and numbers < _GLIBC_OF_NEW_LINE:
-        return Check("C library", False, f"glibc {version}", "use Python 3.10: TFX for newer ones needs glibc 2.39")
-    return Check("C library", True, f"glibc {version}")
+        return Check("C library", good, " ".join(machine), advice)
+    found = f"glibc {glibc[0]}.{glibc[1]}"
+    if line is not None and glibc < line.glibc:
+        needed = f"TFX {line.name} needs glibc {line.glibc[0]}.{line.glibc[1]}"
+        return Check("C library", False, found, f"{needed}: `make setup` finds or gets a Python that fits this machine")
+    return Check("C library", True, found)
 
 
 def packages() -> Check:

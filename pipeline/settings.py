@@ -6,18 +6,13 @@ import dataclasses
 import difflib
 import os
 import pathlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pipeline_config
 from pipeline.errors import UsageError
+from pipeline.lines import tomllib
 from pipeline_config import PROFILES, PipelineConfig, Value
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DEFAULT_PROFILE = "mnist"
 ROOT_VARIABLE = "SAE_ROOT"

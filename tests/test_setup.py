@@ -19,10 +19,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pipeline.lines import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.txt", "requirements-dev.txt")
@@ -216,8 +213,8 @@ def load_setup(checkout: Path) -> ModuleType:
 
 
 def copy_checkout(folder: Path) -> None:
-    (folder / "tools").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "tools/setup.py", *LOCKS):
+    for name in ("Makefile", "pyproject.toml", "pipeline/__init__.py", "pipeline/lines.py", "tools/setup.py", *LOCKS):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
 
 
@@ -291,33 +288,6 @@ def machine(tmp_path: Path) -> Machine:
 
 
 NEW_LINE = ["3.13", "3.12", "3.11"]
-
-
-@pytest.mark.parametrize(
-    ("system", "machine_type", "glibc", "versions"),
-    [
-        ("linux", "x86_64", (2, 36), ["3.10"]),
-        ("linux", "x86_64", (2, 38), ["3.10"]),
-        ("linux", "x86_64", (2, 39), NEW_LINE),
-        ("linux", "x86_64", (3, 0), NEW_LINE),
-        ("darwin", "arm64", None, NEW_LINE),
-        ("linux", "x86_64", None, []),  # another C library
-        ("linux", "aarch64", (2, 39), []),
-        ("darwin", "x86_64", None, []),
-    ],
-)
-def test_the_machine_decides_the_versions_of_python(
-    system: str, machine_type: str, glibc: tuple[int, int] | None, versions: list[str]
-) -> None:
-    assert load_setup(ROOT).wanted_pythons(system, machine_type, glibc) == versions
-
-
-@pytest.mark.parametrize(("answer", "version"), [("glibc 2.36", (2, 36)), ("glibc 2.4.1", (2, 4)), (None, None)])
-def test_the_version_of_glibc(
-    monkeypatch: pytest.MonkeyPatch, answer: str | None, version: tuple[int, int] | None
-) -> None:
-    monkeypatch.setattr(os, "confstr", lambda name: answer)
-    assert load_setup(ROOT).glibc_version() == version
 
 
 def test_a_failing_shim_is_passed_over_for_the_newest_python_of_pyenv(

@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from pipeline import lines  # noqa: E402
+
 VENV = ROOT / ".venv"
 OWN = ROOT / ".uv"  # a uv of our own, and the Python that uv downloads
 EXIT_MISSING = 6
@@ -59,24 +62,9 @@ class Python(NamedTuple):
 # --- which interpreter -------------------------------------------------------------------------
 
 
-def wanted_pythons(system: str, machine: str, glibc: "tuple[int, int] | None") -> "list[str]":
-    """The versions that have packages for this machine, the best one first.
-
-    The wheels of TFX 1.21 need glibc 2.39; TFX 1.16 runs on older ones, and on Python 3.10 only.
-    """
-    if (system, machine) == ("darwin", "arm64"):
-        return ["3.13", "3.12", "3.11"]
-    if (system, machine) == ("linux", "x86_64") and glibc is not None:
-        return ["3.13", "3.12", "3.11"] if glibc >= (2, 39) else ["3.10"]
-    return []
-
-
-def glibc_version() -> "tuple[int, int] | None":
-    try:
-        found = re.match(r"glibc (\d+)\.(\d+)", os.confstr("CS_GNU_LIBC_VERSION") or "")
-    except (AttributeError, OSError, ValueError):  # not Linux, or another C library
-        return None
-    return (int(found.group(1)), int(found.group(2))) if found else None
+def wanted_pythons(line: "lines.Line") -> "list[str]":
+    """The versions that a line has packages for, the best one first."""
+    return ["%d.%d" % version for version in line.pythons]
 
 
 def path_folders() -> "list[str]":
@@ -208,7 +196,7 @@ def stamp_file(kind: str) -> Path:
 
 def stamp(kind: str, version: str) -> "dict[str, str]":
     """What .venv is made from. Its scripts hold its path, so a moved checkout counts as new."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + Path(lines.__file__).read_bytes())
     for name in LOCKS[kind]:
         digest.update((ROOT / name).read_bytes())
     # Of pyproject.toml only what the install of the project reads, not the linters' settings.
@@ -238,9 +226,10 @@ def has_compiler() -> bool:
 
 def set_up(kind: str) -> None:
     """Make .venv complete; return at once when it is."""
-    versions = wanted_pythons(sys.platform, os.uname().machine, glibc_version())
-    if not versions:
+    line = lines.for_machine(sys.platform, os.uname().machine, lines.glibc_version())
+    if line is None:
         raise Missing("TFX has packages for Linux x86_64 (glibc) and macOS arm64 only")
+    versions = wanted_pythons(line)
     old = read_stamp(kind)
     if old.get("python") in versions and old == stamp(kind, old["python"]):
         return

@@ -103,20 +103,33 @@ def test_the_interpreters_version_picks_the_tfx_line(monkeypatch, version, good,
 
 
 @pytest.mark.parametrize(
-    ("python", "library", "good"),
+    ("python", "glibc", "needed"),
     [
-        ((3, 10, 13), ("glibc", "2.36"), True),
-        ((3, 12, 1), ("glibc", "2.36"), False),
-        ((3, 12, 1), ("glibc", "2.39"), True),
-        ((3, 12, 1), ("glibc", "3.0"), True),
+        ((3, 10, 13), (2, 36), ""),
+        ((3, 10, 13), (2, 12), "2.17"),
+        ((3, 12, 1), (2, 36), "2.39"),
+        ((3, 12, 1), (2, 39), ""),
+        ((3, 12, 1), (3, 0), ""),
     ],
 )
-def test_newer_pythons_need_a_newer_glibc(monkeypatch, python, library, good):
+def test_each_line_needs_its_glibc(monkeypatch, python, glibc, needed):
     monkeypatch.setattr(doctor.sys, "version_info", python)
-    monkeypatch.setattr(doctor.platform, "libc_ver", lambda: library)
-    check = doctor.glibc()
-    assert (check.good, check.found) == (good, f"glibc {library[1]}")
-    assert ("use Python 3.10" in check.advice) == (not good)
+    monkeypatch.setattr(doctor.lines, "glibc_version", lambda: glibc)
+    check = doctor.c_library()
+    assert (check.good, check.found) == (not needed, f"glibc {glibc[0]}.{glibc[1]}")
+    assert (f"needs glibc {needed}:" in check.advice) == bool(needed)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "good"), [("darwin", "arm64", True), ("darwin", "x86_64", False), ("linux", "x86_64", False)]
+)
+def test_without_glibc_only_macos_on_arm64_will_do(monkeypatch, system, machine, good):
+    monkeypatch.setattr(doctor.lines, "glibc_version", lambda: None)
+    monkeypatch.setattr(doctor.sys, "platform", system)
+    monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
+    check = doctor.c_library()
+    assert (check.good, check.found) == (good, f"{system} {machine}")
+    assert ("supported are" in check.advice) == (not good)
 
 
 def test_packages_as_locked_are_good(lock):
