@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 
 import ml_metadata as mlmd
@@ -26,6 +27,8 @@ _STATES = {
     pb.Execution.FAILED: NodeState.FAILED,
     pb.Execution.CANCELED: NodeState.CANCELLED,
 }
+# ML Metadata's refusal to open a store, in which it names both versions.
+_OTHER_SCHEMA = re.compile(r"database version (\d+) is (older|greater) than library version (\d+)")
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
 
 
@@ -60,17 +63,14 @@ class Store:
         """Opens the SQLite file, making it if need be.
 
         Raises:
-          UnavailableError: the file is damaged or of another schema.
+          UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left as it is.
         """
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(path)
         try:
             self._store = mlmd.MetadataStore(config)
         except (mlmd_errors.StatusError, RuntimeError) as error:
-            raise UnavailableError(
-                f"{path} cannot be opened as an ML Metadata store ({str(error).splitlines()[0]}): it was left as it "
-                "is; restore a copy of it, or choose another root with --root"
-            ) from error
+            raise UnavailableError(_why_not_opened(path, str(error))) from error
 
     def run_ids(self) -> list[str]:
         """Every run, the newest first."""
@@ -128,6 +128,24 @@ class Store:
                 # TFX names it `<pipeline>.<node>`.
                 return str(context.name.rpartition(".")[2])
         return ""
+
+
+def _why_not_opened(path: pathlib.Path, error: str) -> str:
+    # Not upgraded here: a migration that breaks off leaves a store that nothing opens.
+    if match := _OTHER_SCHEMA.search(error):
+        found, relation, known = match.groups()
+        if relation == "older":
+            advice = "upgrade a copy of it with ML Metadata's own migration (enable_upgrade_migration)"
+        else:
+            advice = "use it with the version that wrote it"
+        return (
+            f"{path} has schema {found} of ML Metadata, this version reads and writes schema {known}: it was left as "
+            f"it is; {advice}, or choose another root with --root"
+        )
+    return (
+        f"{path} cannot be opened as an ML Metadata store ({error.splitlines()[0]}): it was left as it is; restore a "
+        "copy of it, or choose another root with --root"
+    )
 
 
 def remove_outputs(artifacts: pathlib.Path, node: str, execution_id: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 
 import ml_metadata as mlmd
 import pytest
+from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.errors import UnavailableError
@@ -235,3 +238,33 @@ def test_a_folder_in_place_of_the_store_is_named(root):
     root.metadata.mkdir()
     with pytest.raises(UnavailableError, match="cannot be opened as an ML Metadata store"):
         Store(root.metadata)
+
+
+def test_a_store_of_a_newer_schema_is_refused_with_both_versions_and_left_as_it_is(root):
+    Writer(root.metadata).execution("run-1", "Trainer", STATE.COMPLETE)
+    forge_schema_version(root.metadata, 11)
+    before = root.metadata.read_bytes()
+    with pytest.raises(UnavailableError, match=r"has schema 11 of ML Metadata, .* schema 10: .*version that wrote it"):
+        Store(root.metadata)
+    assert root.metadata.read_bytes() == before
+
+
+@pytest.mark.parametrize("forged", [True, False])
+def test_a_store_of_an_older_schema_is_refused_with_both_versions_and_left_as_it_is(root, forged):
+    Writer(root.metadata).execution("run-1", "Trainer", STATE.COMPLETE)
+    if forged:  # tables of schema 10 that say 9: a migration would break off half way
+        forge_schema_version(root.metadata, 9)
+    else:
+        config = pb.ConnectionConfig()
+        config.sqlite.filename_uri = str(root.metadata)
+        metadata_store.downgrade_schema(config, 9)
+    before = root.metadata.read_bytes()
+    with pytest.raises(UnavailableError, match=r"has schema 9 of ML Metadata, .* schema 10: .*own migration"):
+        Store(root.metadata)
+    assert root.metadata.read_bytes() == before
+
+
+def forge_schema_version(path, version):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("UPDATE MLMDEnv SET schema_version = ?", (version,)).rowcount == 1
+        database.commit()
