@@ -24,7 +24,7 @@ else:
     with contextlib.suppress(ImportError):  # during set-up, before there are packages
         import tomli as tomllib
 
-__all__ = ["CURRENT", "LINES", "Line", "for_machine", "glibc_version", "of_python", "tomllib"]
+__all__ = ["CURRENT", "LINES", "Line", "for_machine", "glibc_version", "here", "of_python", "tomllib"]
 
 Version = Tuple[int, int]
 
@@ -55,6 +55,18 @@ LINES = (CURRENT, OLDER)
 def of_python(version: Version) -> Optional[Line]:
     """The line that a Python of this version gets from the lock; None when there is none."""
     return next((line for line in LINES if version in line.pythons), None)
+
+
+def here() -> Line:
+    """The line that runs this.
+
+    Raises:
+      LookupError: this Python has none.
+    """
+    line = of_python(sys.version_info[:2])
+    if line is None:
+        raise LookupError("no TFX line is for Python %d.%d" % sys.version_info[:2])
+    return line
 
 
 def for_machine(system: str, machine: str, glibc: Optional[Version]) -> Optional[Line]:

@@ -190,44 +190,25 @@ class _Run:
         """TFX's options for the part that was asked for; None for the whole pipeline."""
         from tfx.orchestration.pipeline import RunOptions
 
-        from pipeline import runner
+        from pipeline import parts
 
         request = self._request
         if not (request.from_node or request.to_node):
             return None
         from_nodes = [request.from_node] if request.from_node else []
         to_nodes = [request.to_node] if request.to_node else []
-        to_run, reused = runner.part_of(pipeline, from_nodes, to_nodes)
+        to_run, reused = parts.nodes_of(pipeline, from_nodes, to_nodes)
         if not to_run:
             raise UsageError(f"no node lies between --from-node {request.from_node} and --to-node {request.to_node}")
-        base_run = self._base_run(reused) if reused else None
-        if base_run:
-            self._tell(Note(f"reusing {', '.join(node for node in NODES if node in reused)} of run {base_run}"))
+        base_run = None
+        if reused:
+            needed = [node for node in NODES if node in reused]
+            store = metadata.Store(self._root.metadata)
+            base_run = parts.base_run(store, self._root, request.base_run, needed)
+            self._tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
+            if notice := parts.check_models(store, base_run, needed):
+                self._tell(Note(notice, warning=True))
         return RunOptions(from_nodes=from_nodes, to_nodes=to_nodes, base_pipeline_run_id=base_run)
-
-    def _base_run(self, reused: set[str]) -> str:
-        """The run to take `reused` nodes from: the one asked for, else the newest in which all of them succeeded."""
-        store = metadata.Store(self._root.metadata)
-        run_ids = store.run_ids()
-        wanted = self._request.base_run
-        if wanted and wanted not in run_ids:
-            raise NotFoundError(f"--base {wanted}: no such run in {self._root.path}{settings.closest(wanted, run_ids)}")
-        for run_id in [wanted] if wanted else run_ids:
-            executions = store.executions(run_id)
-            lacking = [
-                node
-                for node in NODES
-                if node in reused
-                and (node not in executions or executions[node].state not in (NodeState.EXECUTED, NodeState.CACHED))
-            ]
-            if not lacking:
-                return run_id
-            if wanted:
-                raise NotFoundError(f"--base {wanted}: {', '.join(lacking)} did not succeed in that run")
-        raise NotFoundError(
-            f"no run in {self._root.path} in which {', '.join(node for node in NODES if node in reused)} succeeded: "
-            "run the whole pipeline first"
-        )
 
     def _summary(self, result: Any, found: Any) -> Summary:
         from components import evaluation

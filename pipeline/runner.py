@@ -12,11 +12,10 @@ import logging
 import pathlib
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-from tfx.dsl.compiler import compiler, constants
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata as tfx_metadata
-from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
@@ -24,7 +23,7 @@ from tfx.utils import path_utils
 
 from components import errors as component_errors
 from components import pusher
-from pipeline import engine, metadata, provenance
+from pipeline import engine, lines, metadata, parts, provenance
 from pipeline.errors import ExitCode
 from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.root import Root
@@ -42,6 +41,7 @@ CODE_OF_NODE = {
     "Pusher": "components.pusher",
 }
 _CODE_DIGEST = "code_digest"
+_LINE = "tfx_line"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
         )
         if run_options:
-            _mark_part(pipeline, run_options)
+            parts.mark(pipeline, run_options)
         nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = engine.Failures()
@@ -94,7 +94,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             if failed:
                 result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
             elif options.HasField("skip"):
-                state = NodeState.CACHED if _is_reused(node) else NodeState.SKIPPED
+                state = NodeState.CACHED if parts.is_reused(node) else NodeState.SKIPPED
                 result = NodeEnded(name, state, 0.0, "not in the part that was asked for")
             else:
                 result = self._run_node(pipeline, node, failures)
@@ -132,9 +132,13 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         return self._read_back(name, time.monotonic() - begun, failures)
 
     def _set_cache_key(self, node: pipeline_pb2.PipelineNode) -> None:
-        """TFX's key knows a dotted path to our code, not the code: its digest becomes a parameter of the node."""
+        """TFX's key knows a dotted path to our code, not the code: its digest becomes a parameter of the node.
+
+        So does the TFX line: what one line wrote is no cache hit on the other.
+        """
         name = node.node_info.id
         parameters = node.parameters.parameters
+        parameters[_LINE].field_value.string_value = lines.here().name
         digest = provenance.code_digest(CODE_OF_NODE[name]) if name in CODE_OF_NODE else ""
         if schema_file := parameters["schema_file"].field_value.string_value if "schema_file" in parameters else "":
             digest += provenance.file_digest(pathlib.Path(schema_file))
@@ -183,41 +187,6 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         gate = isinstance(failures.last, component_errors.AnomalyError)
         code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
         return RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
-
-
-def _mark_part(pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions) -> None:
-    partial_run_utils.mark_pipeline(
-        pipeline,
-        from_nodes=run_options.partial_run.from_nodes or None,
-        to_nodes=run_options.partial_run.to_nodes or None,
-        snapshot_settings=run_options.partial_run.snapshot_settings,
-    )
-    for node in pipeline.nodes:
-        options = node.pipeline_node.execution_options
-        if options.HasField("skip") and not _is_reused(node.pipeline_node):
-            # TFX would also take over what no node of this part needs, from whatever run is the latest.
-            options.skip.Clear()
-            options.skip.reuse_artifacts_mode = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
-
-
-def part_of(
-    pipeline: tfx_pipeline.Pipeline, from_nodes: Collection[str], to_nodes: Collection[str]
-) -> tuple[set[str], set[str]]:
-    """The nodes that a run of this part of `pipeline` runs, and those whose earlier outputs it needs."""
-    marked = partial_run_utils.mark_pipeline(
-        compiler.Compiler().compile(pipeline), from_nodes=from_nodes or None, to_nodes=to_nodes or None
-    )
-    nodes = [node.pipeline_node for node in marked.nodes]
-    return (
-        {node.node_info.id for node in nodes if node.execution_options.HasField("run")},
-        {node.node_info.id for node in nodes if _is_reused(node)},
-    )
-
-
-def _is_reused(node: pipeline_pb2.PipelineNode) -> bool:
-    options = node.execution_options
-    required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
-    return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
 _OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import pathlib
 
 import pytest
 
-from pipeline.errors import NotFoundError, UsageError
+from pipeline import metadata
+from pipeline.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.run import NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, run_here, states
+
+TFX = importlib.metadata.version("tfx")
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,24 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
     [run_id] = store.run_ids()
     assert set(store.executions(run_id)) == set(NODES)
     assert (place.serving / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize(
+    ("node", "output", "user"), [("Transform", "transform_graph", "Trainer"), ("Trainer", "model", "Evaluator")]
+)
+def test_a_model_that_does_not_load_is_not_used(
+    root: pathlib.Path, whole: Summary, node: str, output: str, user: str
+) -> None:
+    """As one of the other TFX line may not: nothing runs, and the line says which node makes it again."""
+    store = metadata.Store(root / "metadata.sqlite")
+    runs = store.run_ids()
+    [path] = pathlib.Path(store.outputs(store.executions(whole.run_id)[node].id)[output].uri).rglob("saved_model.pb")
+    content = path.read_bytes()
+    reason = rf"{node} made in run {whole.run_id}, with TFX {TFX}, does not load with .*--from-node {node}"
+    try:
+        path.write_bytes(content[:1000])
+        with pytest.raises(UnavailableError, match=reason):
+            run_here(root, *QUICK, from_node=user, base_run=whole.run_id)
+    finally:
+        path.write_bytes(content)
+    assert store.run_ids() == runs
