@@ -1,0 +1,195 @@
+"""tools/current.py: the Debian 13 root is made once, again when it must be, and in no folder that holds other things.
+
+What runs in the root is proven by `make test-current` and `make test-lines`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pipeline import lines
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def current(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    return importlib.import_module("current")
+
+
+@pytest.fixture
+def checkout(current: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A git checkout that stands for the project's: a tracked, an untracked and an ignored file."""
+    folder = tmp_path / "checkout"
+    (folder / "package").mkdir(parents=True)
+    for name, text in {"package/tracked": "1", "untracked": "2", "ignored": "3", ".gitignore": "ignored\n"}.items():
+        (folder / name).write_text(text)
+    for command in (["init", "--quiet"], ["add", "package", ".gitignore"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    monkeypatch.setattr(current.setup, "ROOT", folder)
+    return folder
+
+
+@pytest.fixture
+def machine(current: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A PATH with tools that note what they are asked to do; returns the file with their calls."""
+    calls = tmp_path / "calls"
+    scripts = {
+        "debootstrap": 'mkdir -p "$3/etc" "$3/opt"; [ ! -e "$FAIL_DEBOOTSTRAP" ]',
+        "unshare": 'for word; do last=$word; done; [ "$last" != "$FAIL_STEP" ]',
+    }
+    for name, text in scripts.items():
+        script = tmp_path / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\nfor word; do last=$word; done\necho "{name} $last" >> {calls}\n{text}\n')
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(current, "environment", lambda index: dict(os.environ))
+    monkeypatch.setattr(current, "RECIPE", tmp_path / "recipe")
+    (tmp_path / "recipe").write_text("first")
+    return calls
+
+
+def called(calls: Path) -> list[str]:
+    """First and last word of the calls since the last time."""
+    found = calls.read_text().splitlines() if calls.exists() else []
+    calls.unlink(missing_ok=True)
+    return found
+
+
+def made(root: Path) -> list[str]:
+    return [f"debootstrap {root}", "unshare build", "unshare run"]
+
+
+def test_the_root_is_made_once_and_again_when_its_recipe_changes(
+    current: ModuleType, machine: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "cache/root"
+    current.Debian(tmp_path / "cache").prepare()
+    assert called(machine) == made(root)
+    (root / "left by the first").write_text("")
+    current.Debian(tmp_path / "cache").prepare()
+    assert called(machine) == []
+    (tmp_path / "recipe").write_text("second")
+    current.Debian(tmp_path / "cache").prepare()
+    assert called(machine) == made(root)
+    assert not (root / "left by the first").exists()
+
+
+@pytest.mark.parametrize("step", ["debootstrap", "build", "run"])
+def test_a_root_that_was_not_finished_is_made_again(
+    current: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
+) -> None:
+    monkeypatch.setenv("FAIL_STEP", step)
+    monkeypatch.setenv("FAIL_DEBOOTSTRAP", str(tmp_path if step == "debootstrap" else ""))
+    with pytest.raises(current.setup.Missing, match=rf"{step} failed, see .*; try again"):
+        current.Debian(tmp_path / "cache").prepare()
+    called(machine)
+    monkeypatch.setenv("FAIL_STEP", "")
+    monkeypatch.setenv("FAIL_DEBOOTSTRAP", "")
+    current.Debian(tmp_path / "cache").prepare()
+    assert called(machine) == made(tmp_path / "cache/root")
+
+
+def test_a_mirror_can_be_named(
+    current: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAE_DEBIAN_MIRROR", "http://127.0.0.1/debian")
+    current.Debian(tmp_path / "cache").prepare()
+    assert called(machine)[0] == "debootstrap http://127.0.0.1/debian"
+
+
+def test_the_copy_follows_the_checkout(current: ModuleType, machine: Path, checkout: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "cache/root/opt/sae"
+
+    def files() -> dict[str, str]:
+        current.Debian(tmp_path / "cache").prepare()
+        return {path.relative_to(copy).as_posix(): path.read_text() for path in copy.rglob("*") if path.is_file()}
+
+    expected = {"package/tracked": "1", "untracked": "2", ".gitignore": "ignored\n"}
+    assert files() == expected
+    # What was made in the copy stays; what went away here goes away there.
+    (copy / "ignored").write_text("the copy's own")
+    (checkout / "package/tracked").write_text("changed")
+    (checkout / "untracked").unlink()
+    (checkout / "new").write_text("new")
+    assert files() == {
+        "package/tracked": "changed",
+        "new": "new",
+        ".gitignore": "ignored\n",
+        "ignored": "the copy's own",
+    }
+
+
+def test_a_folder_of_somebody_else_is_left_alone(current: ModuleType, machine: Path, tmp_path: Path) -> None:
+    (tmp_path / "home/root").mkdir(parents=True)
+    (tmp_path / "home/root/thesis").write_text("")
+    with pytest.raises(current.setup.Missing, match="which holds other things: name a new folder"):
+        current.Debian(tmp_path / "home").prepare()
+    assert [path.name for path in (tmp_path / "home").rglob("*")] == ["root", "thesis"]
+    assert called(machine) == []
+
+
+def test_the_root_is_not_made_inside_the_checkout(current: ModuleType, machine: Path, checkout: Path) -> None:
+    for folder in (checkout, checkout / "cache"):
+        with pytest.raises(current.setup.Missing, match="inside the checkout: name a folder outside it"):
+            current.Debian(folder).prepare()
+    assert not (checkout / "cache").exists()
+    assert called(machine) == []
+
+
+def test_what_a_root_needs_is_named_in_one_line(
+    current: ModuleType,
+    machine: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bin/debootstrap").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(current.os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("SAE_DEBIAN_ROOT", str(tmp_path / "cache"))
+    monkeypatch.setattr(lines, "glibc_version", lambda: (2, 36))
+    monkeypatch.setattr(current.sys, "platform", "linux")
+    assert current.main(["make", "test"]) == 6
+    missing = "debootstrap, chroot, mount, the rights of root"
+    assert capsys.readouterr().err == f"error: TFX 1.21 needs glibc 2.39 or a Debian 13 root, and for that: {missing}\n"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_with_a_new_c_library_the_command_just_runs(current: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    monkeypatch.setattr(lines, "glibc_version", lambda: (2, 39))
+    monkeypatch.setattr(current.sys, "platform", "linux")
+    monkeypatch.setattr(current.os, "chdir", lambda folder: ran.append(folder))
+    monkeypatch.setattr(current.os, "execvp", lambda file, words: ran.append((file, words)))
+    monkeypatch.setattr(current, "enter", lambda words, share: None)
+    current.main(["make", "test"])
+    assert ran == [str(ROOT), ("make", ["make", "test"])]
+
+
+def test_the_index_and_the_certificates_of_this_machine_hold_in_the_root(
+    current: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in {*current.PASSED, *current.PROXIES}:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setenv("HOME", "/home/user")
+    env = current.environment({"UV_DEFAULT_INDEX": "http://127.0.0.1/simple", "SSL_CERT_FILE": "/etc/own.crt"})
+    assert env.pop("PATH").endswith("/bin")
+    assert env == {
+        "CI": "true",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "UV_DEFAULT_INDEX": "http://127.0.0.1/simple",
+        "PIP_INDEX_URL": "http://127.0.0.1/simple",
+        "SSL_CERT_FILE": "/etc/ssl/host.crt",
+        "PIP_CERT": "/etc/ssl/host.crt",
+    }

@@ -1,0 +1,196 @@
+"""Runs a command in a checkout of this project with the current line of TFX.
+
+    tools/current.py [--share FOLDER] COMMAND ...
+
+Where this machine's C library is new enough, the command just runs. Where it is too old, it runs in a Debian 13 root:
+made with debootstrap in a cache folder, kept between calls, made again when its recipe changes. The recipe is
+tools/debian.sh, which the Dockerfile runs too. In the root the checkout is a copy in /opt/sae with a .venv of its own;
+`shared` beside the checkout, which tests and benchmarks look for, is there as well, read-only; so is FOLDER, under its
+own name, to be read and written.
+
+SAE_DEBIAN_ROOT moves the cache folder; SAE_DEBIAN_MIRROR names a mirror other than debootstrap's own. Exit code 6: what
+is missing is named in one line. Otherwise the command's own.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Sequence
+
+import setup  # beside this file
+
+from pipeline import lines
+
+SUITE = "trixie"  # Debian 13: glibc 2.41, Python 3.13
+CHECKOUT = Path("/opt/sae")  # as in the Dockerfile
+RECIPE = setup.ROOT / "tools" / "debian.sh"
+CERTIFICATES = Path("/etc/ssl/host.crt")
+TOOLS = ("debootstrap", "chroot", "mount", "unshare")
+
+# What of the caller's environment the command sees.
+PASSED = ["ARGS", "CI", "COLUMNS", "NO_COLOR", "PIP_DEFAULT_TIMEOUT", "PYTEST_ADDOPTS", "TERM", "UV_HTTP_TIMEOUT"]
+PROXIES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
+
+# Runs as process 1 of its own namespaces: whatever ends it, its mounts and processes are gone with it. It stays the
+# parent of the command, because process 1 has to collect orphans.
+ENTER = """
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys"
+while [ "$1" != -- ]; do
+    mkdir -p "$root$2"
+    mount --bind "$1" "$root$2"
+    mount -o "remount,bind,$3" "$root$2"
+    shift 3
+done
+shift
+chroot "$root" sh -c 'cd "$0" && exec "$@"' "$@"
+"""
+
+
+class Debian:
+    """A Debian 13 root in a folder: `root/`, `about.json` once it is complete, and `lock`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.about = folder / "about.json"
+
+    def prepare(self) -> None:
+        """Make the root, unless it is there and was made by this recipe; bring the checkout's copy up to date."""
+        self._claim()
+        recipe = {"suite": SUITE, "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()}
+        if self._made_by() != recipe:
+            setup.say("making a Debian 13 root in %s" % self.folder)
+            if self.about.exists():
+                self.about.unlink()
+            setup.remove(self.root)
+            mirror = os.environ.get("SAE_DEBIAN_MIRROR")
+            debootstrap = ["debootstrap", "--variant=minbase", SUITE, str(self.root), *([mirror] if mirror else [])]
+            with open(str(self.folder / "debootstrap.log"), "wb") as log:
+                if subprocess.call(debootstrap, stdout=log, stderr=log) != 0:
+                    raise setup.Missing("debootstrap failed, see %s; try again" % log.name)
+            self._copy_checkout()
+            for step in ("build", "run"):
+                if subprocess.call(self.command(["sh", "tools/debian.sh", step], []), env=environment({})) != 0:
+                    raise setup.Missing("tools/debian.sh %s failed, see above; try again" % step)
+            self.about.write_text(json.dumps(recipe, indent=1) + "\n", "utf-8")
+        self._copy_checkout()
+
+    def _claim(self) -> None:
+        """Take the folder for this process."""
+        if self.folder == setup.ROOT or setup.ROOT in self.folder.parents:
+            raise setup.Missing("SAE_DEBIAN_ROOT is %s, inside the checkout: name a folder outside it" % self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = self.folder / "lock"
+        if not lock.exists() and any(self.folder.iterdir()):
+            raise setup.Missing("SAE_DEBIAN_ROOT is %s, which holds other things: name a new folder" % self.folder)
+        self.lock = open(str(lock), "a")  # noqa: SIM115 - held as long as this object, and by the command
+        os.set_inheritable(self.lock.fileno(), True)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            setup.say("waiting for another command to leave %s" % self.folder)
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+
+    def _made_by(self) -> "object":
+        try:
+            return json.loads(self.about.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _copy_checkout(self) -> None:
+        """The files that git knows or does not ignore, with no others but those that git ignores."""
+        target = self.root / CHECKOUT.relative_to("/")
+        target.mkdir(parents=True, exist_ok=True)
+        known = self.folder / "files.json"
+        before = json.loads(known.read_text("utf-8")) if known.exists() else []
+        list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.check_output(list_files, cwd=str(setup.ROOT)).decode("utf-8").split("\0")
+        files = sorted({name for name in names if name and (setup.ROOT / name).is_file()})
+        known.write_text(json.dumps(sorted({*before, *files})), "utf-8")
+        for name in sorted(set(before) - set(files)):
+            if (target / name).exists():
+                (target / name).unlink()
+        for name in files:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(str(setup.ROOT / name), str(target / name))
+        known.write_text(json.dumps(files), "utf-8")
+
+    def command(self, words: "Sequence[str]", shares: "Sequence[tuple[Path, Path, str]]") -> "list[str]":
+        """The command line that runs `words` in the root; `shares` are folders here, there, and "ro" or "rw"."""
+        for name in ("hosts", "resolv.conf"):
+            if Path("/etc", name).exists():
+                shutil.copyfile("/etc/" + name, str(self.root / "etc" / name))
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        mounts = [str(word) for share in shares for word in share]
+        return [*namespaces, "sh", "-euc", ENTER, "sh", str(self.root), *mounts, "--", str(CHECKOUT), *words]
+
+
+def environment(index: "dict[str, str]") -> "dict[str, str]":
+    """The environment in the root: little of the caller's, and where packages come from."""
+    env = {name: os.environ[name] for name in PASSED + PROXIES if name in os.environ}
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX"):
+        if name in index:
+            env[name] = index[name]
+    if "UV_DEFAULT_INDEX" in index:
+        env["PIP_INDEX_URL"] = index["UV_DEFAULT_INDEX"]
+    if "SSL_CERT_FILE" in index:
+        env.update(SSL_CERT_FILE=str(CERTIFICATES), PIP_CERT=str(CERTIFICATES))
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return dict(env, PATH=path, HOME="/root", LANG="C.UTF-8")
+
+
+def enter(words: "Sequence[str]", share: "Path | None") -> None:
+    """Become the command, in the root."""
+    missing = [name for name in TOOLS if not shutil.which(name)]
+    if os.geteuid() != 0:
+        missing.append("the rights of root")
+    if missing:
+        need = "TFX %s needs glibc %d.%d or a Debian 13 root, and for that: %s"
+        raise setup.Missing(need % (lines.CURRENT.name, *lines.CURRENT.glibc, ", ".join(missing)))
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(os.environ.get("SAE_DEBIAN_ROOT") or os.path.join(cache, "sae", "debian-13")).resolve()
+    debian = Debian(folder)
+    debian.prepare()
+    index = setup.uv_environment()
+    if "SSL_CERT_FILE" in index:
+        shutil.copyfile(index["SSL_CERT_FILE"], str(debian.root / CERTIFICATES.relative_to("/")))
+    shares = [(share.resolve(), share.resolve(), "rw")] if share else []
+    beside = setup.ROOT.parent / "shared"
+    if beside.is_dir():
+        shares.append((beside.resolve(), CHECKOUT.parent / "shared", "ro"))
+    command = debian.command(words, shares)
+    os.execvpe(command[0], command, environment(index))
+
+
+def main(arguments: "Sequence[str]") -> int:
+    parser = argparse.ArgumentParser(prog="tools/current.py", usage="%(prog)s [--share FOLDER] COMMAND ...")
+    parser.add_argument("--share", type=Path)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    if not options.command:
+        parser.error("no command")
+    try:
+        line = lines.for_machine(sys.platform, os.uname().machine, lines.glibc_version())
+        if line == lines.CURRENT:
+            os.chdir(str(setup.ROOT))
+            os.execvp(options.command[0], options.command)
+        enter(options.command, options.share)
+    except (setup.Missing, OSError, subprocess.SubprocessError) as error:
+        sys.stderr.write("error: %s\n" % error)
+        return setup.EXIT_MISSING
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
