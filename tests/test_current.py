@@ -87,6 +87,8 @@ def test_the_root_is_made_once_and_again_when_its_recipe_changes(
 def test_a_root_that_was_not_finished_is_made_again(
     current: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
 ) -> None:
+    current.Debian(tmp_path / "cache").prepare()
+    (tmp_path / "recipe").write_text("second")
     monkeypatch.setenv("FAIL_STEP", step)
     monkeypatch.setenv("FAIL_DEBOOTSTRAP", str(tmp_path if step == "debootstrap" else ""))
     with pytest.raises(current.setup.Missing, match=rf"{step} failed, see .*; try again"):
@@ -94,6 +96,7 @@ def test_a_root_that_was_not_finished_is_made_again(
     called(machine)
     monkeypatch.setenv("FAIL_STEP", "")
     monkeypatch.setenv("FAIL_DEBOOTSTRAP", "")
+    (tmp_path / "recipe").write_text("first")  # that of the root which the failure left half removed
     current.Debian(tmp_path / "cache").prepare()
     assert called(machine) == made(tmp_path / "cache/root")
 
