@@ -90,17 +90,17 @@ def base_run(store: metadata.Store, root: Root, wanted: str, needed: Sequence[st
     raise NotFoundError(f"no run in {root.path} in which {', '.join(needed)} succeeded: run the whole pipeline first")
 
 
-def check_models(store: metadata.Store, run_id: str, needed: Sequence[str]) -> str:
+def check_models(store: metadata.Store, run_id: str, needed: Sequence[str]) -> list[str]:
     """Loads the models of a run that are to be used again: those of the other line may not load with this one.
 
     Returns:
-      A notice when the other line made them, else nothing.
+      A notice for each that the other line made.
 
     Raises:
       UnavailableError: one does not load.
     """
     executions = store.executions(run_id)
-    notice = ""
+    notices = []
     for node in [node for node in needed if node in _MODELS]:
         key, folder_of = _MODELS[node]
         output = store.outputs(executions[node].id)[key]
@@ -108,10 +108,11 @@ def check_models(store: metadata.Store, run_id: str, needed: Sequence[str]) -> s
         try:
             tf.saved_model.load(folder_of(output.uri))
         except Exception as error:  # whatever it is: damaged files, unknown operations, another format
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some say nothing but their type
             raise UnavailableError(
                 f"the model that {node} made in run {run_id}, with TFX {version}, does not load with TFX "
-                f"{lines.here().name} ({str(error).splitlines()[0]}): make it again with --from-node {node}"
+                f"{lines.here().name} ({reason}): make it again with --from-node {node}"
             ) from error
         if not version.startswith(lines.here().name + "."):
-            notice = f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one"
-    return notice
+            notices.append(f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one")
+    return notices

@@ -206,7 +206,7 @@ class _Run:
             store = metadata.Store(self._root.metadata)
             base_run = parts.base_run(store, self._root, request.base_run, needed)
             self._tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
-            if notice := parts.check_models(store, base_run, needed):
+            for notice in parts.check_models(store, base_run, needed):
                 self._tell(Note(notice, warning=True))
         return RunOptions(from_nodes=from_nodes, to_nodes=to_nodes, base_pipeline_run_id=base_run)
 

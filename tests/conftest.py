@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pathlib
 import signal
+from types import ModuleType
+
+import pytest
 
 # Read by TensorFlow when it is imported: TFT and TFMA know Keras 2 only.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -11,3 +16,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 # A shell starts background commands with Ctrl-C ignored, and children inherit that; the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def current(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/current.py, which imports what lies beside it."""
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[1] / "tools"))
+    return importlib.import_module("current")

@@ -5,7 +5,6 @@ What runs in the root is proven by `make test-current` and `make test-lines`.
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 from pathlib import Path
@@ -16,12 +15,6 @@ import pytest
 from pipeline import lines
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def current(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    return importlib.import_module("current")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ None of it builds the image, which takes minutes and a network.
 from __future__ import annotations
 
 import fnmatch
-import importlib
 import json
 import re
 import shlex
@@ -93,12 +92,6 @@ def copied_before_setup() -> list[str]:
 
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-
-
-@pytest.fixture
-def current(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    return importlib.import_module("current")
 
 
 # --- the same root as in the tests -------------------------------------------------------------
