@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 
 import tensorflow_model_analysis as tfma
 from google.protobuf.wrappers_pb2 import BoolValue
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import features, metrics
-from components.results import Gate
-
-OVERALL = "overall"
-EXAMPLE_COUNT = "example_count"
-
-
-@dataclasses.dataclass(frozen=True)
-class Gates:
-    """What a model must reach. Losses in nats per pixel, without the penalty; inf is no gate.
-
-    Attributes:
-      max_bce: largest mean loss over the test split.
-      max_bce_worst_label: largest mean loss over the test images of any one label.
-      max_bce_to_mean_image: largest ratio of the loss to that of the mean training image, overall and for any label.
-    """
-
-    max_bce: float
-    max_bce_worst_label: float
-    max_bce_to_mean_image: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The Evaluator's answer.
-
-    Attributes:
-      overall: value by metric name (`metrics.NAMES` and `example_count`).
-      per_label: the same by the label's number.
-      gates: overall, then the worst label of each gated metric.
-    """
-
-    overall: dict[str, float]
-    per_label: dict[int, dict[str, float]]
-    gates: tuple[Gate, ...]
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """A sentence for each gate that was not passed."""
-        return tuple(
-            f"{gate.name} {gate.slice} is {gate.value:.4f}, allowed is at most {gate.limit:g}"
-            for gate in self.gates
-            if not gate.passed
-        )
+from components.results import BCE, BCE_TO_MEAN_IMAGE, Evaluation, Gates
 
 
 def eval_config(gates: Gates) -> config_pb2.EvalConfig:
     """All metrics, overall and per label, with `gates` as value thresholds."""
     everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
     limits = {
-        "bce": ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
-        metrics.BCE_TO_MEAN_IMAGE: (
+        BCE: ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
+        BCE_TO_MEAN_IMAGE: (
             (everything, gates.max_bce_to_mean_image),
             (labels, gates.max_bce_to_mean_image),
         ),
@@ -100,8 +56,8 @@ def _at_most(limit: float) -> config_pb2.MetricThreshold:
     return config_pb2.MetricThreshold(value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": limit}))
 
 
-def read_evaluation(uri: str, gates: Gates) -> Evaluation:
-    """The metrics in a ModelEvaluation artifact, judged by `gates` for display; the blessing is TFMA's own.
+def read_evaluation(uri: str) -> Evaluation:
+    """The metrics in a ModelEvaluation artifact.
 
     Raises:
       FileNotFoundError: nothing was written at `uri`.
@@ -117,16 +73,4 @@ def read_evaluation(uri: str, gates: Gates) -> Evaluation:
             per_label[int(slice_key[0][1])] = numbers
     if not overall:
         raise FileNotFoundError(f"no evaluation in {uri}")
-    return Evaluation(overall, dict(sorted(per_label.items())), tuple(_judge(overall, per_label, gates)))
-
-
-def _judge(overall: Mapping[str, float], per_label: Mapping[int, Mapping[str, float]], gates: Gates) -> list[Gate]:
-    judged = []
-    for name, limit in (("bce", gates.max_bce), (metrics.BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
-        judged.append(Gate(name, OVERALL, overall[name], limit, overall[name] <= limit))
-    for name, limit in (("bce", gates.max_bce_worst_label), (metrics.BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
-        if per_label:
-            worst = max(per_label, key=lambda label: per_label[label][name])
-            value = per_label[worst][name]
-            judged.append(Gate(name, f"label {worst}", value, limit, value <= limit))
-    return judged
+    return Evaluation(overall, dict(sorted(per_label.items())))

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from tensorflow_model_analysis.metrics import metric_types
 
 from components import measures, serving
+from components.results import BCE_TO_MEAN_IMAGE
 
 DEAD_UNITS = "dead_units"
-BCE_TO_MEAN_IMAGE = "bce_to_mean_image"
 NAMES = (*measures.SCALARS, DEAD_UNITS, BCE_TO_MEAN_IMAGE)
 
 

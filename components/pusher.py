@@ -7,7 +7,6 @@ that is served already is not copied again.
 
 from __future__ import annotations
 
-import filecmp
 import os
 import pathlib
 import shutil
@@ -19,10 +18,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
-# The custom properties that TFX's own Pusher sets.
-PUSHED = "pushed"
-PUSHED_DESTINATION = "pushed_destination"
-PUSHED_VERSION = "pushed_version"
+from components.serving_folder import PUSHED, PUSHED_DESTINATION, PUSHED_VERSION, newest_version, same_files
 
 
 class PusherExecutor(base_executor.BaseExecutor):
@@ -62,20 +58,6 @@ def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     destination = serving_dir / str(int(newest.name) + 1 if newest else 1)
     os.rename(unfinished, destination)
     return destination
-
-
-def newest_version(serving_dir: pathlib.Path) -> pathlib.Path | None:
-    """The folder with the highest version number, the one that TensorFlow Serving takes."""
-    versions = [path for path in serving_dir.glob("*") if path.name.isdecimal() and path.is_dir()]
-    return max(versions, key=lambda path: int(path.name), default=None)
-
-
-def same_files(one: pathlib.Path, other: pathlib.Path) -> bool:
-    """Whether two folders hold the same files with the same bytes."""
-    names = [sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()) for root in (one, other)]
-    return names[0] == names[1] and not any(
-        filecmp.cmpfiles(one, other, names[0], shallow=False)[1:][number] for number in (0, 1)
-    )
 
 
 class _PusherSpec(component_spec.ComponentSpec):

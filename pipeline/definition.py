@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from typing import Any
 
@@ -18,40 +17,13 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
 
 import pipeline_config
-from components import evaluation, features, preprocessing, trainer
+from components import evaluation, features, preprocessing, results, trainer
 from components.data_gate import DataGate
 from components.example_gen import TfdsExampleGen
 from components.pusher import Pusher
 from components.report import ReportGen
-
-PIPELINE_NAME = "sparse_autoencoder"
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """The data set that a run reads, found and described before the pipeline is made.
-
-    Attributes:
-      builder_dir: folder of the prepared data set: `.../mnist/3.0.1`.
-      fingerprint: digest of its files' content.
-      name, version: `emnist/letters`, `3.0.1`.
-      height, width: of every image, pixels.
-      label_names: one per label.
-      split_sizes: examples in the splits `train`, `validation` and `test` of this run.
-      schema_file: what the data is checked against.
-      notice: one sentence to show with every result, or empty.
-    """
-
-    builder_dir: str
-    fingerprint: str
-    name: str
-    version: str
-    height: int
-    width: int
-    label_names: tuple[str, ...]
-    split_sizes: dict[str, int]
-    schema_file: str
-    notice: str = ""
+from pipeline import nodes
+from pipeline.source import Source
 
 
 def create_pipeline(
@@ -70,23 +42,16 @@ def create_pipeline(
       metadata_file: the SQLite file of ML Metadata; absolute.
       serving_dir: where blessed models go; absolute.
     """
+    told = nodes.parameters(config, source)
+
     # Reads a prepared TFDS data set: a fixed order, whatever the number of workers.
     example_gen = TfdsExampleGen(
-        builder_dir=source.builder_dir,
-        fingerprint=source.fingerprint,
-        splits=dict(
-            zip(
-                features.SPLITS,
-                (config.data.train_split, config.data.validation_split, config.data.test_split),
-                strict=True,
-            )
-        ),
-        shard_examples=config.data.shard_examples,
+        builder_dir=source.builder_dir, fingerprint=source.fingerprint, **told["ExampleGen"]
     ).with_id("ExampleGen")
 
     # Counts and ranges of every feature, for the check against the schema.
     statistics_gen = StatisticsGen(
-        examples=example_gen.outputs["examples"], stats_options=tfdv.StatsOptions(num_top_values=0)
+        examples=example_gen.outputs["examples"], stats_options=tfdv.StatsOptions(**told["StatisticsGen"])
     )
 
     # The schema is kept in the repository, not inferred from the data that it shall check.
@@ -101,23 +66,15 @@ def create_pipeline(
     data_gate = DataGate(
         anomalies=example_validator.outputs["anomalies"],
         statistics=statistics_gen.outputs["statistics"],
-        expected_examples={
-            features.TRAIN: config.data.train_examples,
-            features.VALIDATION: config.data.validation_examples,
-            features.TEST: config.data.test_examples,
-        },
+        **told["DataGate"],
     ).with_id("DataGate")
 
-    # The graph that flattens and scales. The same graph reads the images for training, evaluation, report and serving,
-    # so a second copy of the data, 28 times as large, is not written.
+    # The graph that flattens and scales.
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn=_path_of(preprocessing.preprocessing_fn),
-        custom_config={"height": source.height, "width": source.width},
-        materialize=False,
-        disable_analyzer_cache=True,  # there is no analyzer to cache
-        disable_statistics=True,  # StatisticsGen made them already
+        **told["Transform"],
     )
     transform.add_upstream_node(data_gate)
 
@@ -127,7 +84,7 @@ def create_pipeline(
         transform_graph=transform.outputs["transform_graph"],
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.VALIDATION]),
-        custom_config=_training_config(config, source),
+        custom_config=told["Trainer"],
     )
     model_trainer.add_upstream_node(data_gate)
 
@@ -136,8 +93,8 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         model=model_trainer.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        eval_config=evaluation.eval_config(gates(config)),
-        example_splits=[features.TEST],
+        eval_config=evaluation.eval_config(results.Gates(**told["Evaluator"]["gates"])),
+        example_splits=told["Evaluator"]["example_splits"],
     )
 
     # What people look at.
@@ -148,8 +105,7 @@ def create_pipeline(
         model_run=model_trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
-        texts=_report_texts(config, source),
-        images_per_label=config.evaluation.images_per_label,
+        **told["Report"],
     ).with_id("Report")
 
     # Serves the model if it was blessed.
@@ -160,7 +116,7 @@ def create_pipeline(
     ).with_id("Pusher")
 
     return tfx_pipeline.Pipeline(
-        pipeline_name=PIPELINE_NAME,
+        pipeline_name=nodes.PIPELINE_NAME,
         pipeline_root=str(artifacts_dir),
         components=[
             example_gen,
@@ -179,55 +135,6 @@ def create_pipeline(
     )
 
 
-def gates(config: pipeline_config.PipelineConfig) -> evaluation.Gates:
-    """What a model must reach to be blessed."""
-    return evaluation.Gates(
-        max_bce=config.evaluation.max_bce,
-        max_bce_worst_label=config.evaluation.max_bce_worst_label,
-        max_bce_to_mean_image=config.evaluation.max_bce_to_mean_image,
-    )
-
-
 def _path_of(function: Any) -> str:
     """Dotted path: TFX then imports the function, and does not build and install a wheel of its module."""
     return f"{function.__module__}.{function.__qualname__}"
-
-
-def _training_config(config: pipeline_config.PipelineConfig, source: Source) -> dict[str, Any]:
-    return {
-        "epochs": config.training.epochs,
-        "batch_size": config.training.batch_size,
-        "validation_batch_size": config.evaluation.batch_size,
-        "learning_rate": config.training.learning_rate,
-        "seed": config.training.seed,
-        "jit_compile": config.training.jit_compile,
-        "resident_mib": config.training.resident_mib,
-        "hidden_units": config.model.hidden_units,
-        "code_units": config.model.code_units,
-        "l1": config.model.l1,
-        "code_bias": config.model.code_bias,
-        "train_examples": source.split_sizes[features.TRAIN],
-        "validation_examples": source.split_sizes[features.VALIDATION],
-    }
-
-
-def _report_texts(config: pipeline_config.PipelineConfig, source: Source) -> dict[str, Any]:
-    # Only what shapes the result: where it was made and with how many workers does not.
-    shown = {
-        name: str(value)
-        for name, value in pipeline_config.flatten(config).items()
-        if name.partition(".")[0] in ("data", "model", "training", "evaluation") and name not in _NOT_IN_REPORT
-    }
-    return {
-        "title": f"{source.name} {source.version}",
-        "notice": source.notice,
-        "label_names": list(source.label_names),
-        "height": source.height,
-        "width": source.width,
-        "gates": dataclasses.asdict(gates(config)),
-        "settings": shown,
-        "facts": {f"{split} images": f"{size:,}" for split, size in source.split_sizes.items()},
-    }
-
-
-_NOT_IN_REPORT = {"data.data_dir", "data.source", "data.download_timeout"}

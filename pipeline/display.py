@@ -55,11 +55,17 @@ def plain_line(event: Event) -> str:
     if isinstance(event, RunStarted):
         return f"run {event.run_id}"
     if isinstance(event, NodeStarted):
-        return f"{event.node} started"
+        return f"{event.node} started" + (f" ({reasons_text(event)})" if event.reasons else "")
     if isinstance(event, EpochEnded):
         return f"Trainer {epoch_text(event)}"
     time_text = f" in {event.seconds:.1f} s" if event.state in (NodeState.EXECUTED, NodeState.FAILED) else ""
     return f"{event.node} {event.state.value}{time_text}" + (f": {event.reason}" if event.reason else "")
+
+
+def reasons_text(event: NodeStarted) -> str:
+    """The first reason why a node runs, and how many more there are."""
+    more = len(event.reasons) - 1
+    return event.reasons[0] + (f", and {more} more" if more else "")
 
 
 def epoch_text(event: EpochEnded) -> str:
@@ -73,6 +79,7 @@ class _LiveView:
     def __init__(self, console: Console) -> None:
         self._nodes: tuple[str, ...] = ()
         self._started: dict[str, float] = {}
+        self._reasons: dict[str, str] = {}
         self._ended: dict[str, NodeEnded] = {}
         self._epoch: EpochEnded | None = None
         self._run_id = ""
@@ -93,6 +100,7 @@ class _LiveView:
             self._run_id, self._nodes = event.run_id, event.nodes
         elif isinstance(event, NodeStarted):
             self._started[event.node] = time.monotonic()
+            self._reasons[event.node] = reasons_text(event) if event.reasons else ""
         elif isinstance(event, EpochEnded):
             self._epoch = event
         else:
@@ -111,7 +119,7 @@ class _LiveView:
         return table
 
     def _row(self, node: str) -> tuple[str, str, str, str, str]:
-        detail = epoch_text(self._epoch) if node == "Trainer" and self._epoch else ""
+        detail = epoch_text(self._epoch) if node == "Trainer" and self._epoch else escape(self._reasons.get(node, ""))
         if ended := self._ended.get(node):
             style, mark = _STYLES[ended.state]
             seconds = f"{ended.seconds:.1f} s" if ended.seconds else ""

@@ -20,10 +20,17 @@ from tfx.orchestration.portable import (
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
+from pipeline import publishing
+
 logger = logging.getLogger(__name__)
 
 # Any code but 0 marks an execution as failed; this is gRPC's UNKNOWN.
 _FAILED = 2
+
+
+# Nodes whose result is the same for any number of workers. TFDV and TFMA merge floats in the order of Beam's bundles,
+# and a batch of another size may give a model's last bits another value, so the other nodes run on one worker.
+ANY_WORKERS = {"ExampleGen"}
 
 
 def make_beam_pipeline(workers: int) -> beam.Pipeline:
@@ -55,7 +62,7 @@ class Failures:
 def executor_operators(
     beam_workers: int, failures: Failures
 ) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
-    """TFX's own operators, with our Beam engine, and with failures recorded with their reason in ML Metadata.
+    """TFX's own operators, with our Beam engine, with digests of what they made, and with the reasons of failures.
 
     Beam's arguments do not go through `beam_pipeline_args`: with any of those, every node builds a source
     distribution of TFX first.
@@ -65,15 +72,17 @@ def executor_operators(
         def run_executor(
             self, execution_info: data_types.ExecutionInfo, make_beam_pipeline_fn: Any = None
         ) -> execution_result_pb2.ExecutorOutput:
+            workers = beam_workers if execution_info.pipeline_node.node_info.id in ANY_WORKERS else 1
             try:
-                return super().run_executor(execution_info, lambda: make_beam_pipeline(beam_workers))
+                output = super().run_executor(execution_info, lambda: make_beam_pipeline(workers))
+                return publishing.describe_outputs(execution_info, output)
             except Exception as error:
                 return failures.record(error)
 
     class PythonOperator(python_executor_operator.PythonExecutorOperator):
         def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
             try:
-                return super().run_executor(execution_info)
+                return publishing.describe_outputs(execution_info, super().run_executor(execution_info))
             except Exception as error:
                 return failures.record(error)
 

@@ -35,9 +35,14 @@ class RunStarted:
 
 @dataclasses.dataclass(frozen=True)
 class NodeStarted:
-    """A node was handed to TFX."""
+    """A node begins.
+
+    Attributes:
+      reasons: why it runs; empty when it does not need to.
+    """
 
     node: str
+    reasons: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

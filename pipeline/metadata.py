@@ -7,17 +7,21 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Collection
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.errors import UnavailableError
+from pipeline import digests, keys, settings
+from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
 
 # Names that TFX gives to its context types.
-_PIPELINE_RUN, _NODE = "pipeline_run", "node"
+PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execution_cache"
+REASONS = "reasons"  # of an Execution: why it ran, as JSON
+METRICS = "metrics"  # of a ModelEvaluation: its numbers as JSON
 _CANCEL_REASON = "sae_cancelled"
 _RESULT = "__execution_result__"
 
@@ -29,6 +33,8 @@ _STATES = {
 }
 # ML Metadata's refusal to open a store, in which it names both versions.
 _OTHER_SCHEMA = re.compile(r"database version (\d+) is (older|greater) than library version (\d+)")
+# Of many executions of a node, or with one key, the newest are looked at.
+_CANDIDATES = 20
 _UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
 
 
@@ -50,23 +56,74 @@ class NodeExecution:
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """An output artifact: where it lies and its custom properties."""
+    """An artifact that an execution wrote or read.
+
+    Attributes:
+      uri: where it lies now, also where the root was moved since it was written.
+      properties: custom properties, and those of its type.
+      id: in ML Metadata.
+      type_name: TFX's name of its type.
+      live: False once it was taken out of use, or deleted.
+    """
 
     uri: str
     properties: dict[str, str | int | float]
+    id: int = 0
+    type_name: str = ""
+    live: bool = True
+
+    @property
+    def content(self) -> str:
+        """Digest of its canonical form; empty where it was published without one."""
+        return str(self.properties.get(digests.CONTENT, ""))
+
+    @property
+    def files(self) -> digests.Files | None:
+        """Its files as they were published; None where that was not noted."""
+        try:
+            return digests.from_text(str(self.properties[digests.FILES]))
+        except (KeyError, ValueError):
+            return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """An execution that may stand in for another one of the same node.
+
+    Attributes:
+      id: in ML Metadata.
+      run_id: the run that it belongs to.
+      state: None while it has not ended.
+      key: what it depended on; None where that was not noted.
+      reasons: why it ran, as noted then; empty when it was cached.
+    """
+
+    id: int
+    run_id: str
+    state: NodeState | None
+    key: keys.Key | None
+    reasons: tuple[str, ...] = ()
 
 
 class Store:
     """An open store. Its client is not thread-safe: use one per thread."""
 
-    def __init__(self, path: pathlib.Path) -> None:
-        """Opens the SQLite file, making it if need be.
+    def __init__(self, path: pathlib.Path, moved: tuple[str, str] | None = None, read_only: bool = False) -> None:
+        """Opens the SQLite file, making it if need be and not `read_only`.
+
+        Args:
+          path: the file.
+          moved: where the root lay when URIs were written, and where it lies now; None where it was not moved.
+          read_only: nothing is written, whatever is called.
 
         Raises:
           UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left as it is.
         """
+        self._moved = moved
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(path)
+        if read_only:
+            config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
         try:
             self._store = mlmd.MetadataStore(config)
         except (mlmd_errors.StatusError, RuntimeError) as error:
@@ -74,8 +131,31 @@ class Store:
 
     def run_ids(self) -> list[str]:
         """Every run, the newest first."""
-        contexts = self._store.get_contexts_by_type(_PIPELINE_RUN)
+        contexts = self._store.get_contexts_by_type(PIPELINE_RUN)
         return [context.name for context in sorted(contexts, key=lambda context: context.id, reverse=True)]
+
+    def find_run(self, wanted: str) -> str:
+        """The id of the run that `wanted` names: an id, the beginning of only one, or `latest`.
+
+        Raises:
+          NotFoundError: there is none, or more than one.
+        """
+        run_ids = self.run_ids()
+        if wanted == "latest" and run_ids:
+            return run_ids[0]
+        found = [run_id for run_id in run_ids if run_id == wanted] or [
+            run_id for run_id in run_ids if wanted and run_id.startswith(wanted)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFoundError(f"run {wanted}: {len(found)} runs begin so: {', '.join(sorted(found)[:5])}")
+        raise NotFoundError(f"no run {wanted}{settings.closest(wanted, run_ids)} (the newest is called latest)")
+
+    def candidate(self, execution_id: int) -> Candidate:
+        """An execution with its run and its key."""
+        [execution] = self._store.get_executions_by_id([execution_id])
+        return self._candidate(execution)
 
     def executions(self, run_id: str) -> dict[str, NodeExecution]:
         """The executions of a run by node; of several of one node the newest."""
@@ -87,20 +167,65 @@ class Store:
 
     def outputs(self, execution_id: int) -> dict[str, Output]:
         """The first artifact under each output key of an execution."""
+        return self._artifacts(execution_id, (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT))
+
+    def inputs(self, execution_id: int) -> dict[str, Output]:
+        """The first artifact under each input key of an execution."""
+        return self._artifacts(execution_id, (pb.Event.INPUT, pb.Event.DECLARED_INPUT))
+
+    def _artifacts(self, execution_id: int, event_types: Collection[int]) -> dict[str, Output]:
         events = [
             event
             for event in self._store.get_events_by_execution_ids([execution_id])
-            if event.type in (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
+            if event.type in event_types and event.path.steps
         ]
-        artifacts = {artifact.id: artifact for artifact in self._store.get_artifacts_by_id(
-            [event.artifact_id for event in events]
-        )}  # fmt: skip
+        artifacts = {
+            artifact.id: artifact
+            for artifact in self._store.get_artifacts_by_id([event.artifact_id for event in events])
+        }
         found: dict[str, Output] = {}
         for event in events:
-            artifact = artifacts[event.artifact_id]
-            properties = {key: _value(value) for key, value in artifact.custom_properties.items()}
-            found.setdefault(event.path.steps[0].key, Output(artifact.uri, properties))
+            found.setdefault(event.path.steps[0].key, self._output(artifacts[event.artifact_id]))
         return found
+
+    def _output(self, artifact: pb.Artifact) -> Output:
+        properties = {
+            key: value_of(value)
+            for values in (artifact.properties, artifact.custom_properties)
+            for key, value in values.items()
+        }
+        return Output(
+            self._here(artifact.uri), properties, artifact.id, artifact.type, artifact.state == pb.Artifact.LIVE
+        )
+
+    def _here(self, uri: str) -> str:
+        """Where an artifact lies now."""
+        return moved_path(uri, *self._moved) if self._moved else uri
+
+    def with_key(self, digest: str) -> list[Candidate]:
+        """The newest executions that ran with a key of this digest, newest first; not those that were cached."""
+        return self._newest(CACHE, digest)
+
+    def of_node(self, pipeline: str, node: str) -> list[Candidate]:
+        """The newest executions of a node, newest first."""
+        return self._newest(NODE, f"{pipeline}.{node}")
+
+    def _newest(self, context_type: str, name: str) -> list[Candidate]:
+        context = self._store.get_context_by_type_and_name(context_type, name)
+        if context is None:
+            return []
+        newest = mlmd.ListOptions(limit=_CANDIDATES, order_by=mlmd.OrderByField.ID, is_asc=False)
+        return [self._candidate(execution) for execution in self._store.get_executions_by_context(context.id, newest)]
+
+    def _candidate(self, execution: pb.Execution) -> Candidate:
+        notes = {key: value_of(value) for key, value in execution.custom_properties.items()}
+        return Candidate(
+            execution.id,
+            self._run_of(execution.id),
+            _STATES.get(execution.last_known_state),
+            keys.of_properties(notes),
+            tuple(json.loads(str(notes.get(REASONS, "[]")))),
+        )
 
     def close_unfinished(self, run_id: str, root: Root, reason: str) -> list[str]:
         """Records a run's executions that have not ended as cancelled, and removes what they had written.
@@ -118,16 +243,36 @@ class Store:
         return closed
 
     def _executions(self, run_id: str) -> list[pb.Execution]:
-        context = self._store.get_context_by_type_and_name(_PIPELINE_RUN, run_id)
+        context = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
         return list(self._store.get_executions_by_context(context.id)) if context else []
 
     def _node_of(self, execution_id: int) -> str:
-        node_type = self._store.get_context_type(_NODE).id
-        for context in self._store.get_contexts_by_execution(execution_id):
-            if context.type_id == node_type:
-                # TFX names it `<pipeline>.<node>`.
-                return str(context.name.rpartition(".")[2])
-        return ""
+        # TFX names it `<pipeline>.<node>`.
+        return self._context_of(execution_id, NODE).rpartition(".")[2]
+
+    def _run_of(self, execution_id: int) -> str:
+        return self._context_of(execution_id, PIPELINE_RUN)
+
+    def _context_of(self, execution_id: int, kind: str) -> str:
+        """Name of the context of this type; empty where there is none."""
+        contexts = self._store.get_contexts_by_execution(execution_id)
+        return next((str(context.name) for context in contexts if context.type == kind), "")
+
+
+def open_store(root: Root, read_only: bool = False) -> Store:
+    """The store of a root, wherever that was moved to.
+
+    Raises:
+      NotFoundError: it shall only be read, and there is none.
+    """
+    if read_only and not root.metadata.is_file():
+        raise NotFoundError(f"no run in {root.path}: `sae run` makes the first one, --root names another folder")
+    return Store(root.metadata, root.moved(), read_only)
+
+
+def moved_path(path: str, old: str, new: str) -> str:
+    """The path that `path` has since the folder `old` is `new`."""
+    return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
 
 
 def _why_not_opened(path: pathlib.Path, error: str) -> str:
@@ -169,7 +314,8 @@ def _reason(execution: pb.Execution) -> str:
     return ""
 
 
-def _value(value: pb.Value) -> str | int | float:
+def value_of(value: pb.Value) -> str | int | float:
+    """A property's value; empty for what is no text and no number."""
     kind = value.WhichOneof("value")
     found: str | int | float = getattr(value, kind) if kind in ("int_value", "double_value", "string_value") else ""
     return found

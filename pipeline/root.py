@@ -58,6 +58,11 @@ class Root:
         return self.path / "tmp"
 
     @property
+    def manifests(self) -> pathlib.Path:
+        """What each run was made from, one file a run."""
+        return self.path / "manifests"
+
+    @property
     def _about(self) -> pathlib.Path:
         return self.path / "root.json"
 
@@ -79,7 +84,9 @@ class Root:
             ) from error
         about = self._read()
         if not about:
-            self._write({"format": FORMAT})
+            self._write({"format": FORMAT, "path": str(self.path)})
+        elif "path" not in about:  # made by a version that did not note it
+            self.note_place()
 
     def claim_dataset(self, name: str) -> None:
         """Notes that this root holds runs on data set `name`.
@@ -95,6 +102,17 @@ class Root:
             )
         if "dataset" not in about:
             self._write({**about, "dataset": name})
+
+    def moved(self) -> tuple[str, str] | None:
+        """Where this root lay when its metadata was written, and where it lies now; None where that is the same."""
+        noted = self._read().get("path", str(self.path))
+        return None if noted == str(self.path) else (str(noted), str(self.path))
+
+    def note_place(self) -> None:
+        """Notes that the metadata says where the root lies now."""
+        about = self._read()
+        if about.get("path") != str(self.path):
+            self._write({**about, "path": str(self.path)})
 
     def dataset(self) -> str | None:
         """Name of the data set that the runs in this root are on; None before the first run."""

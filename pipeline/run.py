@@ -5,48 +5,37 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import logging
 import pathlib
 import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from pipeline import cancellation, metadata, process, settings
-from pipeline.display import display
-from pipeline.errors import ExitCode, NotFoundError, UsageError
-from pipeline.events import Listener, NodeState, Note
-from pipeline.root import Root
-from pipeline.summary import Summary
-
-# The order of the nodes; a test holds it against the definition. Known here so that a misspelt node is refused before
-# TFX is imported.
-NODES = (
-    "ExampleGen",
-    "SchemaGen",
-    "StatisticsGen",
-    "ExampleValidator",
-    "DataGate",
-    "Transform",
-    "Trainer",
-    "Evaluator",
-    "Pusher",
-    "Report",
+import pipeline_config
+from pipeline import (
+    cancellation,
+    code,
+    digests,
+    manifest,
+    metadata,
+    nodes,
+    parts,
+    process,
+    records,
+    replay,
+    settings,
+    sources,
+    summary,
 )
-
-# Metrics of the summary, by their name in the Evaluator.
-_METRICS = {
-    "test_bce": "bce",
-    "test_mse": "mse",
-    "active_units": "active_units",
-    "dead_units": "dead_units",
-    "hoyer": "hoyer",
-    "gini": "gini",
-    "mean_image_bce": "mean_image_bce",
-    "mean_image_mse": "mean_image_mse",
-    "entropy_floor": "entropy_floor",
-    "bce_to_mean_image": "bce_to_mean_image",
-}
+from pipeline.decisions import Decider, Verdict
+from pipeline.display import display
+from pipeline.errors import UsageError
+from pipeline.events import Listener, Note
+from pipeline.outcome import RunResult
+from pipeline.root import Root
+from pipeline.source import Source
+from pipeline.summary import Summary
+from pipeline_config import PipelineConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +47,10 @@ class RunRequest:
       from_node, to_node: the part to run; empty for the whole.
       base_run: the run that stands in for the rest; empty for the newest that fits.
       use_cache: False runs every node.
+      all_bytes: True reads all files of what is reused, False those whose time changed.
+      command: the command line, as typed.
+      trigger: what started the run.
+      like: the manifest of a run to make again: its configuration and data, with the settings that were given here.
     """
 
     settings: settings.Request
@@ -65,6 +58,10 @@ class RunRequest:
     to_node: str = ""
     base_run: str = ""
     use_cache: bool = True
+    all_bytes: bool = False
+    command: tuple[str, ...] = ()
+    trigger: str = "manual"
+    like: manifest.Manifest | None = None
 
 
 def run(request: RunRequest) -> Summary:
@@ -74,12 +71,8 @@ def run(request: RunRequest) -> Summary:
       SaeError: it could not start: usage, a locked root, no data. Nothing was recorded then.
       KeyboardInterrupt: it was interrupted; what had ended is kept.
     """
-    resolved = settings.resolve(request.settings)
-    for option, node in (("--from-node", request.from_node), ("--to-node", request.to_node)):
-        if node and node not in NODES:
-            raise NotFoundError(
-                f"{option} {node}: no such node{settings.closest(node, NODES)} (there are: {', '.join(NODES)})"
-            )
+    resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
+    parts.check_names(request.from_node, request.to_node)
     if request.base_run and not (request.from_node or request.to_node):
         raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
@@ -156,29 +149,80 @@ class _Run:
         self._tell(Note(f"run {self._run_id} was interrupted; the same command goes on with what had ended"))
 
     def _run(self) -> Summary:
-        metadata.Store(self._root.metadata)  # it opens, so it is not damaged: found out before the slow imports
+        if copy := records.mend_moved_root(self._root):
+            self._tell(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
+        self._store = metadata.open_store(self._root)  # it opens, so it is not damaged: found out before slow imports
+        return self._replay() or self._execute()
+
+    def _replay(self) -> Summary | None:
+        """The quick way, without TensorFlow and TFX; None when a node must run, or that cannot be told without them."""
+        request = self._request
+        if request.from_node or request.to_node or request.like or not request.use_cache:
+            return None
+        recalled = sources.recall(self._root, self._resolved)
+        if recalled is None or not recalled.exact:
+            return None
+        resolved = sources.with_profile(request.settings, self._resolved, recalled.profile)
+        decider = self._decider(resolved.config, recalled.source)
+        decisions = decider.decide_all()
+        if any(decision.verdict != Verdict.CACHED for decision in decisions):
+            return None
+        recorder = self._begin(resolved, recalled.source)
+        result = replay.replay(decisions, recorder, self._run_id, self._tell)
+        return self._summary(result, resolved, recalled.source)
+
+    def _execute(self) -> Summary:
         self._tell(Note("loading TensorFlow and TFX"))
         with process.heavy_imports():
             from pipeline import data_source, definition, runner
 
-        found = data_source.find(self._request.settings, self._root, self._download)
+        if self._request.like:
+            found = data_source.again(self._resolved, self._request.like.data, self._root)
+        else:
+            found = data_source.find(self._request.settings, self._root, self._download)
         config, source = found.settings.config, found.source
         self._root.claim_dataset(source.name)
-        if source.notice:
-            self._tell(Note(source.notice, warning=True))
+        if not self._request.like:
+            sources.remember(self._root, self._resolved, found.settings.profile, source)
         pipeline = definition.create_pipeline(
             config, source, self._root.artifacts, self._root.metadata, self._root.serving
         )
+        part = self._part()
+        self._begin(found.settings, source)
         handler = runner.EpochHandler(self._tell)
         logging.getLogger("components").addHandler(handler)
         local = runner.LocalRunner(
-            self._root, self._run_id, config.engine.beam_workers, self._tell, self._request.use_cache
+            self._root, self._run_id, self._decider(config, source), config.engine.beam_workers, self._tell
         )
         try:
-            result = local.run(pipeline, run_options=self._part(pipeline))
+            result = local.run(pipeline, run_options=part)
         finally:
             logging.getLogger("components").removeHandler(handler)
-        return self._summary(result, found)
+        return self._summary(result, found.settings, source)
+
+    def _decider(self, config: PipelineConfig, source: Source) -> Decider:
+        request = self._request
+        return Decider(
+            self._root, self._store, config, source, use_cache=request.use_cache, all_bytes=request.all_bytes
+        )
+
+    def _begin(self, resolved: settings.Settings, source: Source) -> records.Recorder:
+        """Notes what the run is made from, beside it and on its context; shows the notice."""
+        if source.notice:
+            self._tell(Note(source.notice, warning=True))
+        noted = manifest.collect(
+            run_id=self._run_id,
+            command=self._request.command,
+            profile=resolved.profile,
+            configuration=pipeline_config.flatten(resolved.config),
+            data=source,
+            code={node.name: code.files(node.code) for node in nodes.ALL if node.code},
+            trigger=self._request.trigger,
+        )
+        path = manifest.write(self._root.path, noted)
+        recorder = records.Recorder(self._root)
+        recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, {manifest.PROPERTY: digests.of_file(path)})
+        return recorder
 
     def _download(self, builder: Any) -> None:
         """TFDS's own progress bars, on the terminal."""
@@ -186,87 +230,29 @@ class _Run:
         with contextlib.redirect_stderr(self._terminal):
             builder.download_and_prepare()
 
-    def _part(self, pipeline: Any) -> Any:
+    def _part(self) -> Any:
         """TFX's options for the part that was asked for; None for the whole pipeline."""
         from tfx.orchestration.pipeline import RunOptions
 
-        from pipeline import parts
+        from pipeline import partial_run
 
         request = self._request
         if not (request.from_node or request.to_node):
             return None
-        from_nodes = [request.from_node] if request.from_node else []
-        to_nodes = [request.to_node] if request.to_node else []
-        to_run, reused = parts.nodes_of(pipeline, from_nodes, to_nodes)
-        if not to_run:
-            raise UsageError(f"no node lies between --from-node {request.from_node} and --to-node {request.to_node}")
+        _, needed = parts.nodes_of(request.from_node, request.to_node)
         base_run = None
-        if reused:
-            needed = [node for node in NODES if node in reused]
-            store = metadata.Store(self._root.metadata)
-            base_run = parts.base_run(store, self._root, request.base_run, needed)
+        if needed:
+            base_run = parts.base_run(self._store, self._root, request.base_run, needed)
             self._tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
-            for notice in parts.check_models(store, base_run, needed):
+            for notice in partial_run.check_models(self._store, base_run, needed):
                 self._tell(Note(notice, warning=True))
-        return RunOptions(from_nodes=from_nodes, to_nodes=to_nodes, base_pipeline_run_id=base_run)
-
-    def _summary(self, result: Any, found: Any) -> Summary:
-        from components import evaluation
-        from pipeline import definition
-
-        store = metadata.Store(self._root.metadata)
-        executions = store.executions(self._run_id)
-
-        def output(node: str, key: str) -> metadata.Output | None:
-            execution = executions.get(node)
-            good = execution is not None and execution.state in (NodeState.EXECUTED, NodeState.CACHED)
-            return store.outputs(execution.id).get(key) if execution is not None and good else None
-
-        metrics: dict[str, float] = {}
-        reasons: tuple[str, ...] = ()
-        if evaluated := output("Evaluator", "evaluation"):
-            judged = evaluation.read_evaluation(evaluated.uri, definition.gates(found.settings.config))
-            metrics = {name: judged.overall[key] for name, key in _METRICS.items()}
-            reasons = judged.reasons
-        blessing = output("Evaluator", "blessing")
-        blessed = None if blessing is None else blessing.properties.get("blessed") == 1
-        pushed = output("Pusher", "pushed_model")
-        report = output("Report", "report")
-        if report:
-            metrics["pca_mse"] = _pca_mse(pathlib.Path(report.uri))
-        exit_code = result.exit_code
-        if exit_code == ExitCode.DONE and blessed is False:
-            exit_code = ExitCode.GATE_FAILED
-        return Summary(
-            run_id=self._run_id,
-            state="succeeded" if result.exit_code == ExitCode.DONE else "failed",
-            dataset=f"{found.source.name} {found.source.version}",
-            notice=found.source.notice,
-            profile=found.settings.profile,
-            nodes=tuple(
-                {
-                    "id": node.node,
-                    "state": node.state.value,
-                    "seconds": round(node.seconds, 3),
-                    "reason": node.reason or None,
-                }
-                for node in result.nodes
-            ),
-            metrics=metrics,
-            blessed=blessed,
-            reasons=reasons,
-            pushed_version=str(pushed.properties["pushed_version"]) if pushed and blessed else None,
-            report=str(pathlib.Path(report.uri) / "report.html") if report else None,
-            root=str(self._root.path),
-            log=str(self._log),
-            seconds=round(time.monotonic() - self._begun, 3),
-            error=result.error,
-            exit_code=exit_code,
+        return RunOptions(
+            from_nodes=[request.from_node] if request.from_node else [],
+            to_nodes=[request.to_node] if request.to_node else [],
+            base_pipeline_run_id=base_run,
         )
 
-
-def _pca_mse(folder: pathlib.Path) -> float:
-    from components import report
-
-    content = json.loads((folder / report.SUMMARY_FILE).read_text(encoding="utf-8"))
-    return float(content["metrics"]["pca_mse"])
+    def _summary(self, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+        return summary.of_run(
+            self._store, result, resolved, source, self._root, self._log, time.monotonic() - self._begun
+        )

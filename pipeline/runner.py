@@ -1,80 +1,51 @@
 """The local orchestrator: runs the nodes one after the other through TFX's launcher.
 
-`LocalRunner` is TFX's `IrBasedRunner`, so it takes the same pipeline as any TFX runner. What it adds to the stock
-`LocalDagRunner`: a run id, events to show, our Beam engine, the code of each node in its cache key, and the state of
-each node as ML Metadata holds it.
+`LocalRunner` is TFX's `IrBasedRunner`. What it adds to the stock `LocalDagRunner`: a run id, events to show, our Beam
+engine, our own decision on what runs (pipeline/decisions.py; TFX's cache is off), digests of what was made, and the
+state of each node as ML Metadata holds it.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import logging
-import pathlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata as tfx_metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
-from tfx.utils import path_utils
 
 from components import errors as component_errors
-from components import pusher
-from pipeline import engine, lines, metadata, parts, provenance
+from pipeline import engine, metadata, nodes, outcome, partial_run, records, run_view
+from pipeline.decisions import Damage, Decider, Decision, Verdict
 from pipeline.errors import ExitCode
-from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, RunStarted
+from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.root import Root
 
 logger = logging.getLogger(__name__)
 
-# The module whose code, with what it imports, decides what a node does; nodes that are TFX's alone have none.
-CODE_OF_NODE = {
-    "ExampleGen": "components.example_gen",
-    "DataGate": "components.data_gate",
-    "Transform": "components.preprocessing",
-    "Trainer": "components.trainer",
-    "Evaluator": "components.metrics",
-    "Report": "components.report",
-    "Pusher": "components.pusher",
-}
-_CODE_DIGEST = "code_digest"
-_LINE = "tfx_line"
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-      nodes: every node of the pipeline, in order.
-      exit_code: DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics).
-      error: the reason for the person who reads it; empty when all went well.
-    """
-
-    run_id: str
-    nodes: tuple[NodeEnded, ...]
-    exit_code: ExitCode
-    error: str
-
 
 class LocalRunner(tfx_runner.IrBasedRunner):
-    """Runs a pipeline in this process."""
+    """Runs the pipeline in this process."""
 
-    def __init__(self, root: Root, run_id: str, beam_workers: int, listener: Listener, use_cache: bool = True) -> None:
+    def __init__(self, root: Root, run_id: str, decider: Decider, beam_workers: int, listener: Listener) -> None:
         self._root = root
         self._run_id = run_id
+        self._decider = decider
         self._beam_workers = beam_workers
         self._tell = listener
-        self._use_cache = use_cache
+        self._store = metadata.open_store(root)
+        self._recorder = records.Recorder(root)
 
     def run_with_ir(
         self,
         pipeline: pipeline_pb2.Pipeline,
         run_options: pipeline_pb2.RunOptions | None = None,
-    ) -> RunResult:
+    ) -> outcome.RunResult:
         """Runs a compiled pipeline, or the part of it that `run_options` names.
 
         A failed node ends the run; it is not an exception but part of the result.
@@ -83,7 +54,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
         )
         if run_options:
-            parts.mark(pipeline, run_options)
+            partial_run.mark(pipeline, run_options)
         nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = engine.Failures()
@@ -94,7 +65,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             if failed:
                 result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
             elif options.HasField("skip"):
-                state = NodeState.CACHED if parts.is_reused(node) else NodeState.SKIPPED
+                state = NodeState.CACHED if partial_run.is_reused(node) else NodeState.SKIPPED
                 result = NodeEnded(name, state, 0.0, "not in the part that was asked for")
             else:
                 result = self._run_node(pipeline, node, failures)
@@ -107,7 +78,6 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, failures: engine.Failures
     ) -> NodeEnded:
         name = node.node_info.id
-        self._tell(NodeStarted(name))
         begun = time.monotonic()
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         config = deployment.metadata_connection_config
@@ -115,58 +85,69 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if node.execution_options.run.perform_snapshot:
             with tfx_metadata.Metadata(connection) as handle:
                 partial_run_utils.snapshot(handle, pipeline)
-        self._set_cache_key(node)
-        try:
-            launcher.Launcher(
-                pipeline_node=node,
-                mlmd_connection=tfx_metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                custom_executor_operators=engine.executor_operators(self._beam_workers, failures),
-            ).launch()
-        except Exception as error:
-            failures.last = failures.last or error
-            logger.exception("%s failed", name)
+        inputs = self._inputs(name)
+        decision = self._decider.decide(nodes.BY_NAME[name], inputs)
+        self._use_no_more(decision.damage)
+        if decision.verdict == Verdict.CACHED:
+            self._recorder.hit(
+                pipeline.pipeline_info.id, self._run_id, name, decision.key, decision.execution_id, inputs,
+                decision.outputs,
+            )  # fmt: skip
+        else:
+            self._tell(NodeStarted(name, decision.reasons))
+            if damage := self._damaged(name, inputs):
+                self._use_no_more([damage])
+                return NodeEnded(name, NodeState.FAILED, 0.0, f"{damage.output} is damaged: {damage.reason}; make it "
+                                 f"again with --from-node {damage.output.partition(chr(39))[0]}")  # fmt: skip
+            self._set_key(node, decision)
+            try:
+                launcher.Launcher(
+                    pipeline_node=node,
+                    mlmd_connection=run_view.RunMetadata(connection, self._run_id),
+                    pipeline_info=pipeline.pipeline_info,
+                    pipeline_runtime_spec=pipeline.runtime_spec,
+                    executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+                    custom_executor_operators=engine.executor_operators(self._beam_workers, failures),
+                ).launch()
+            except Exception as error:
+                failures.last = failures.last or error
+                logger.exception("%s failed", name)
         return self._read_back(name, time.monotonic() - begun, failures)
 
-    def _set_cache_key(self, node: pipeline_pb2.PipelineNode) -> None:
-        """TFX's key knows a dotted path to our code, not the code: its digest becomes a parameter of the node.
+    def _inputs(self, name: str) -> dict[str, metadata.Output]:
+        """What a node reads in this run, by key."""
+        executions = self._store.executions(self._run_id)
+        return {
+            key: self._store.outputs(executions[upstream].id)[output]
+            for key, (upstream, output) in nodes.BY_NAME[name].inputs.items()
+        }
 
-        So does the TFX line: what one line wrote is no cache hit on the other.
-        """
-        name = node.node_info.id
-        parameters = node.parameters.parameters
-        parameters[_LINE].field_value.string_value = lines.here().name
-        digest = provenance.code_digest(CODE_OF_NODE[name]) if name in CODE_OF_NODE else ""
-        if schema_file := parameters["schema_file"].field_value.string_value if "schema_file" in parameters else "":
-            digest += provenance.file_digest(pathlib.Path(schema_file))
-        if digest:
-            parameters[_CODE_DIGEST].field_value.string_value = digest
-        caching = node.execution_options.caching_options
-        if not self._use_cache:
-            caching.enable_cache = False
-        if name == "Pusher" and not self._model_is_served():
-            # What was pushed before may not be what is served now: a blessed run ends with its model served.
-            caching.enable_cache = False
+    def _damaged(self, name: str, inputs: Mapping[str, metadata.Output]) -> Damage | None:
+        """The first input that is no longer what was published."""
+        for key, (upstream, output) in nodes.BY_NAME[name].inputs.items():
+            if reason := self._decider.damage(inputs[key]):
+                return Damage(inputs[key].id, f"{upstream}'s {output}", reason)
+        return None
 
-    def _model_is_served(self) -> bool:
-        model = self._outputs("Trainer").get("model")
-        served = pusher.newest_version(self._root.serving) if self._root.serving.is_dir() else None
-        return bool(
-            model and served and pusher.same_files(pathlib.Path(path_utils.serving_model_path(model.uri)), served)
-        )
+    def _use_no_more(self, damage: Iterable[Damage]) -> None:
+        for one in damage:
+            self._recorder.take_out_of_use(one.artifact_id, one.reason)
+            self._tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
 
-    def _outputs(self, node: str) -> Mapping[str, metadata.Output]:
-        store = metadata.Store(self._root.metadata)
-        execution = store.executions(self._run_id).get(node)
-        return store.outputs(execution.id) if execution else {}
+    def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
+        """Has TFX store the key on the Execution, and decide nothing by itself."""
+        notes = {**decision.key.properties(), metadata.REASONS: json.dumps(decision.reasons)}
+        for name, text in notes.items():
+            node.parameters.parameters[name].field_value.string_value = text
+        context = node.contexts.contexts.add()
+        context.type.name = metadata.CACHE
+        context.name.field_value.string_value = decision.key.digest
+        node.execution_options.caching_options.enable_cache = False
 
     def _read_back(self, name: str, seconds: float, failures: engine.Failures) -> NodeEnded:
         """The node's state as ML Metadata holds it: `launch()` returns normally from some failures."""
-        store = metadata.Store(self._root.metadata)
-        execution = store.executions(self._run_id).get(name)
+        execution = self._store.executions(self._run_id).get(name)
         if failures.last is not None:
             return NodeEnded(name, NodeState.FAILED, seconds, explain(failures.last))
         if execution is None or execution.state is None:
@@ -175,18 +156,16 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             return NodeEnded(
                 name, NodeState.FAILED, seconds, (execution.reason.strip().splitlines() or ["the log has more"])[-1]
             )
-        if name == "Pusher":
-            pushed = store.outputs(execution.id)["pushed_model"].properties
-            if not pushed.get(pusher.PUSHED):
-                return NodeEnded(name, NodeState.SKIPPED, seconds, "the model is not blessed")
-        return NodeEnded(name, execution.state, seconds)
+        return outcome.ended(name, execution.state, self._store.outputs(execution.id), seconds)
 
-    def _result(self, results: list[NodeEnded], failed: NodeEnded | None, failures: engine.Failures) -> RunResult:
+    def _result(
+        self, results: list[NodeEnded], failed: NodeEnded | None, failures: engine.Failures
+    ) -> outcome.RunResult:
         if failed is None:
-            return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
+            return outcome.RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
         gate = isinstance(failures.last, component_errors.AnomalyError)
         code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
-        return RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
+        return outcome.RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
 
 
 _OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError)

@@ -54,13 +54,20 @@ class Settings:
     has_profile: bool
 
 
-def resolve(request: Request, environ: Mapping[str, str] = os.environ) -> Settings:
+def resolve(
+    request: Request, environ: Mapping[str, str] = os.environ, like: Mapping[str, Value] | None = None
+) -> Settings:
     """The configuration that `request` describes.
+
+    Args:
+      request: what the user asked for.
+      environ: the environment.
+      like: every setting of an earlier run, which then stand in for the profile's.
 
     Raises:
       UsageError: an unknown profile or key (with the closest one), a wrong type, or a value out of range.
     """
-    profile = _profile(request.profile)
+    profile = _profile(request.profile) if like is None else dict(like)
     given: dict[str, tuple[object, str]] = {}
     if root := environ.get(ROOT_VARIABLE):
         given["paths.root"] = (root, ROOT_VARIABLE)
@@ -84,7 +91,7 @@ def resolve(request: Request, environ: Mapping[str, str] = os.environ) -> Settin
     }
     values: dict[str, Value] = dict(layer)
     origins = dict.fromkeys(pipeline_config.setting_names(), "default")
-    origins.update(dict.fromkeys(layer, f"profile {request.profile}"))
+    origins.update(dict.fromkeys(layer, f"profile {request.profile}" if like is None else "an earlier run"))
     for name, (raw, origin) in given.items():
         values[name] = _checked(name, raw, origin)
         origins[name] = origin

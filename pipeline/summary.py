@@ -8,11 +8,17 @@ import math
 import pathlib
 from typing import Any
 
-from pipeline import settings
+from components import results
+from pipeline import metadata, nodes, settings
 from pipeline.errors import ExitCode
+from pipeline.events import NodeState
+from pipeline.outcome import RunResult
+from pipeline.root import Root
+from pipeline.source import Source
 from pipeline_config import PathsConfig
 
 SCHEMA_VERSION = 1
+PCA_MSE = "pca_mse"  # custom property of a Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +49,92 @@ class Summary:
         fields["error"] = self.error or None
         fields["notice"] = self.notice or None
         return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, indent=2)
+
+
+# Metrics of the summary, by their name in the Evaluator.
+_METRICS = {
+    "test_bce": "bce",
+    "test_mse": "mse",
+    "active_units": "active_units",
+    "dead_units": "dead_units",
+    "hoyer": "hoyer",
+    "gini": "gini",
+    "mean_image_bce": "mean_image_bce",
+    "mean_image_mse": "mean_image_mse",
+    "entropy_floor": "entropy_floor",
+    "bce_to_mean_image": "bce_to_mean_image",
+}
+
+
+def of_run(
+    store: metadata.Store,
+    result: RunResult,
+    resolved: settings.Settings,
+    source: Source,
+    root: Root,
+    log: pathlib.Path,
+    seconds: float,
+) -> Summary:
+    """The summary of a run that ended, from ML Metadata; whatever a failed or partial run did not make is absent."""
+    executions = store.executions(result.run_id)
+
+    def output(node: str, key: str) -> metadata.Output | None:
+        execution = executions.get(node)
+        good = execution is not None and execution.state in (NodeState.EXECUTED, NodeState.CACHED)
+        return store.outputs(execution.id).get(key) if execution is not None and good else None
+
+    metrics: dict[str, float] = {}
+    reasons: tuple[str, ...] = ()
+    evaluated = output("Evaluator", "evaluation")
+    if evaluated and (evaluation := evaluation_of(evaluated)):
+        metrics = {name: evaluation.overall[key] for name, key in _METRICS.items()}
+        gates = nodes.parameters(resolved.config, source)["Evaluator"]["gates"]
+        reasons = results.reasons(results.judge(evaluation, results.Gates(**gates)))
+    blessing = output("Evaluator", "blessing")
+    blessed = None if blessing is None else blessing.properties.get("blessed") == 1
+    pushed = output("Pusher", "pushed_model")
+    report = output("Report", "report")
+    if report and PCA_MSE in report.properties:
+        metrics["pca_mse"] = float(report.properties[PCA_MSE])
+    exit_code = result.exit_code
+    if exit_code == ExitCode.DONE and blessed is False:
+        exit_code = ExitCode.GATE_FAILED
+    return Summary(
+        run_id=result.run_id,
+        state="succeeded" if result.exit_code == ExitCode.DONE else "failed",
+        dataset=f"{source.name} {source.version}",
+        notice=source.notice,
+        profile=resolved.profile,
+        nodes=tuple(
+            {
+                "id": node.node,
+                "state": node.state.value,
+                "seconds": round(node.seconds, 3),
+                "reason": node.reason or None,
+            }
+            for node in result.nodes
+        ),
+        metrics=metrics,
+        blessed=blessed,
+        reasons=reasons,
+        pushed_version=str(pushed.properties["pushed_version"]) if pushed and blessed else None,
+        report=str(pathlib.Path(report.uri) / "report.html") if report else None,
+        root=str(root.path),
+        log=str(log),
+        seconds=round(seconds, 3),
+        error=result.error,
+        exit_code=exit_code,
+    )
+
+
+def evaluation_of(evaluated: metadata.Output) -> results.Evaluation | None:
+    """The numbers that were noted of a ModelEvaluation; None where that was not done."""
+    text = evaluated.properties.get(metadata.METRICS)
+    if text is None:
+        return None
+    values = json.loads(str(text))
+    per_label = {int(label): numbers for label, numbers in values["per_label"].items()}
+    return results.Evaluation(values["overall"], per_label)
 
 
 def summary_text(summary: Summary, program: str = "sae") -> str:

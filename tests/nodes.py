@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pipeline_config
+from pipeline import source
 from tests import lazy
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
@@ -27,9 +28,9 @@ def make(
     schema_file = folder / "schema" / "schema.pbtxt"
     schema_file.parent.mkdir(parents=True, exist_ok=True)
     schema_file.write_text(schema.schema_text(HEIGHT, WIDTH, LABELS), encoding="utf-8")
-    source = definition.Source(
+    described = source.Source(
         builder_dir=builder_dir,
-        fingerprint="a-fingerprint",
+        files={"bands.tfrecord": "a-digest"},
         name="bands",
         version="1.2.3",
         height=HEIGHT,
@@ -39,7 +40,7 @@ def make(
         schema_file=str(schema_file),
     )
     pipeline = definition.create_pipeline(
-        pipeline_config.build(settings), source, folder / "artifacts", folder / "metadata.sqlite", folder / "serving"
+        pipeline_config.build(settings), described, folder / "artifacts", folder / "metadata.sqlite", folder / "serving"
     )
     return {component.id: component for component in pipeline.components}
 

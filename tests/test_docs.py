@@ -11,7 +11,7 @@ import pytest
 import pipeline_config
 from pipeline import cli
 from pipeline.errors import ExitCode
-from pipeline.run import NODES
+from pipeline.nodes import NAMES as NODES
 
 PROJECT = pathlib.Path(__file__).parents[1]
 USAGE = PROJECT / "docs" / "usage.md"

@@ -41,7 +41,8 @@ class Judged:
 
     blessed: bool
     failures: set[str]
-    found: evaluation.Evaluation
+    found: results.Evaluation
+    gates: tuple[results.Gate, ...]
 
 
 def evaluate(trained: Trained, folder: pathlib.Path, model: Any = None, **gates: float) -> Judged:
@@ -64,7 +65,8 @@ def evaluate(trained: Trained, folder: pathlib.Path, model: Any = None, **gates:
     }
     assert validation.validation_ok == (not failures)
     blessed = pathlib.Path(outputs["blessing"].uri, "BLESSED").exists()
-    return Judged(blessed, failures, evaluation.read_evaluation(uri, evaluation.Gates(**limits)))
+    found = evaluation.read_evaluation(uri)
+    return Judged(blessed, failures, found, results.judge(found, results.Gates(**limits)))
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +151,9 @@ def test_gate_blocks_what_it_names_and_nothing_else(
     judged = evaluate(trained, tmp_path, **choose(loosest))
     assert judged.failures == failures
     assert judged.blessed == (not failures)
-    shown = {f"{gate.name} {gate.slice.split()[0]}" for gate in judged.found.gates if not gate.passed}
+    shown = {f"{gate.name} {gate.slice.split()[0]}" for gate in judged.gates if not gate.passed}
     assert shown == failures
-    assert len(judged.found.reasons) == len(failures)
+    assert len(results.reasons(judged.gates)) == len(failures)
 
 
 def test_reason_names_the_metric_the_label_the_value_and_the_limit() -> None:
@@ -159,12 +161,11 @@ def test_reason_names_the_metric_the_label_the_value_and_the_limit() -> None:
         results.Gate("bce", "overall", 0.09426, 0.12, True),
         results.Gate("bce", "label 8", 0.17004, 0.16, False),
     )
-    found = evaluation.Evaluation({}, {}, gates)
-    assert found.reasons == ("bce label 8 is 0.1700, allowed is at most 0.16",)
+    assert results.reasons(gates) == ("bce label 8 is 0.1700, allowed is at most 0.16",)
 
 
 def test_shown_gates_are_the_overall_ones_and_the_worst_label_of_each(loosest: Judged) -> None:
-    shown = [(gate.name, gate.slice.split()[0], gate.value, gate.limit) for gate in loosest.found.gates]
+    shown = [(gate.name, gate.slice.split()[0], gate.value, gate.limit) for gate in loosest.gates]
     overall = loosest.found.overall
     assert shown == [
         ("bce", "overall", overall["bce"], math.inf),
@@ -172,7 +173,7 @@ def test_shown_gates_are_the_overall_ones_and_the_worst_label_of_each(loosest: J
         ("bce", "label", worst(loosest, "bce"), math.inf),
         ("bce_to_mean_image", "label", worst(loosest, "bce_to_mean_image"), 0.99),
     ]
-    for gate in loosest.found.gates[2:]:
+    for gate in loosest.gates[2:]:
         assert loosest.found.per_label[int(gate.slice.split()[1])][gate.name] == gate.value
 
 
@@ -196,4 +197,4 @@ def test_model_that_always_says_the_mean_image_is_not_blessed_by_the_loosest_gat
 
 def test_there_is_nothing_to_read_where_nothing_was_evaluated(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError):
-        evaluation.read_evaluation(str(tmp_path), evaluation.Gates(**LOOSEST))
+        evaluation.read_evaluation(str(tmp_path))

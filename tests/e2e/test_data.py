@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import metadata
 from pipeline.errors import ExitCode, UnavailableError, UsageError
-from pipeline.run import NODES
+from pipeline.nodes import NAMES as NODES
 from tests.e2e.conftest import QUICK, run_here, states
 
 # Splits of the data sets made here, and gates that let a hardly trained model pass.

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import metadata
 from pipeline.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.run import NODES
+from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, run_here, states
 

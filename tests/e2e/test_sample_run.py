@@ -16,7 +16,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.errors import ExitCode
-from pipeline.run import NODES
+from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import PROJECT, run_here, states
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import metadata
-from pipeline.run import NODES
+from pipeline.nodes import NAMES as NODES
 from tests.e2e.conftest import QUICK
 from tests.lines.conftest import DATA, PROJECT, Command, sae_run, states
 

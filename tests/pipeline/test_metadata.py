@@ -141,8 +141,8 @@ def test_outputs_are_found_by_their_key_with_their_properties(writer, store):
     writer.artifact(execution, "model", "/root/model/1", digest="abc", epochs=50, loss=0.5)
     writer.artifact(execution, "model_run", "/root/model_run/1")
     assert store.outputs(execution) == {
-        "model": Output("/root/model/1", {"digest": "abc", "epochs": 50, "loss": 0.5}),
-        "model_run": Output("/root/model_run/1", {}),
+        "model": Output("/root/model/1", {"digest": "abc", "epochs": 50, "loss": 0.5}, 1, "Anything"),
+        "model_run": Output("/root/model_run/1", {}, 2, "Anything"),
     }
 
 

@@ -50,7 +50,7 @@ def about(root):
 def test_creating_makes_the_folders_and_notes_the_format(root):
     assert sorted(path.name for path in root.path.iterdir()) == ["artifacts", "data", "logs", "root.json", "tmp"]
     assert list(root.temporary.iterdir()) == []
-    assert about(root) == {"format": 1}
+    assert about(root) == {"format": 1, "path": str(root.path)}
 
 
 def test_creating_again_keeps_what_is_there(root):
@@ -96,7 +96,7 @@ def test_a_root_holds_one_data_set(root):
     assert root.dataset() == "mnist"
     with pytest.raises(UsageError, match="holds runs on data set mnist, this run is on fashion_mnist: choose another"):
         root.claim_dataset("fashion_mnist")
-    assert about(root) == {"format": 1, "dataset": "mnist"}
+    assert about(root) == {"format": 1, "path": str(root.path), "dataset": "mnist"}
 
 
 def test_a_held_root_is_refused_with_its_holder(root):

@@ -1,12 +1,9 @@
-"""The orchestrator's parts that need no run: reasons of failures, and which code a node's cache key holds."""
+"""The orchestrator's reasons of failures."""
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
-from pipeline.run import NODES
 from tests import lazy
 
 pytestmark = pytest.mark.component
@@ -56,9 +53,3 @@ def test_a_long_reason_is_cut_and_says_so() -> None:
 def test_the_last_line_of_an_unknown_error_is_its_reason() -> None:
     assert runner.explain(KeyError()) == "KeyError: "
     assert runner.explain(ValueError("first\nlast\n\n")) == "ValueError: last"
-
-
-def test_every_module_whose_code_is_in_a_key_exists_and_its_node_too() -> None:
-    for node, module in runner.CODE_OF_NODE.items():
-        assert node in NODES
-        assert importlib.util.find_spec(module), module

@@ -1,0 +1,137 @@
+"""What code a node runs: files of `components` and the distributions they import, read from the source alone."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import pathlib
+from collections.abc import Iterator
+
+from pipeline import digests, packages
+
+_PACKAGE = "components"
+_HERE = pathlib.Path(__file__).resolve().parent
+_PROJECT = _HERE.parent
+
+
+def files(module: str) -> dict[str, str]:
+    """The files that a module of `components` consists of, with all modules of that package that it imports.
+
+    Imports count at any depth, those inside functions and those for type checkers too; so does the `__init__.py` of
+    every package on the way. Files that lie beside a module under its name, such as a template, are part of it. An
+    import whose name is put together while the code runs is not seen.
+
+    Args:
+      module: `components.trainer`.
+
+    Returns:
+      SHA-256 of the bytes, in hex, by path from the project's folder: `components/trainer.py`.
+
+    Raises:
+      ModuleNotFoundError: `components` has no such module.
+    """
+    project = _package_folder().parent
+    return {
+        path.relative_to(project).as_posix(): digests.of_file(path)
+        for name in _reachable(module)
+        for path in _parts(_source(name))
+    }
+
+
+def distributions(module: str) -> frozenset[str]:
+    """Names of the installed distributions that the same modules import themselves; not what those need in turn.
+
+    Raises:
+      ModuleNotFoundError: `components` has no such module.
+    """
+    imported = {name for known in _reachable(module) for name in _imports(known)}
+    return packages.providing(name for name in imported if not _is_own(name))
+
+
+def project_digest() -> str:
+    """Digest of all of the project's code: both packages with what lies in them, and the configuration's module."""
+    found = {}
+    for path in (_PROJECT / "pipeline_config.py", *(_PROJECT / "components").rglob("*"), *_HERE.rglob("*")):
+        inner = path.relative_to(_PROJECT)
+        if path.is_file() and not _is_left_over(path) and not any(part.startswith(".") for part in inner.parts):
+            found[inner.as_posix()] = digests.of_file(path)
+    return digests.of_mapping(found)
+
+
+def _reachable(module: str) -> list[str]:
+    """The module, the packages that it is in, and whatever of `components` they import; in the order of their names."""
+    if not (_is_own(module) and _exists(module)):
+        raise ModuleNotFoundError(f"{_PACKAGE} has no module {module!r}")
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not _is_own(name):
+            continue
+        if parent := name.rpartition(".")[0]:
+            waiting.append(parent)  # importing a module runs the packages around it
+        if _exists(name):
+            seen.add(name)
+            waiting.extend(_imports(name))
+    return sorted(seen)
+
+
+def _is_own(name: str) -> bool:
+    return name.partition(".")[0] == _PACKAGE
+
+
+def _imports(module: str) -> frozenset[str]:
+    """Full names of whatever a module imports, be they modules or what is in them."""
+    source = _source(module)
+    package = module if source.name == "__init__.py" else module.rpartition(".")[0]
+    return _imports_in(source.read_bytes(), package)
+
+
+@functools.cache
+def _imports_in(source: bytes, package: str) -> frozenset[str]:
+    return frozenset(_names(ast.parse(source), package))
+
+
+def _names(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            for alias in node.names:
+                yield base if alias.name == "*" else f"{base}.{alias.name}"
+
+
+def _parts(source: pathlib.Path) -> list[pathlib.Path]:
+    """A module's file and those beside it under its name."""
+    return [
+        path
+        for path in sorted(source.parent.glob(f"{source.stem}.*"))
+        if path.stem == source.stem and path.is_file() and not _is_left_over(path)
+    ]
+
+
+def _is_left_over(path: pathlib.Path) -> bool:
+    """Whether Python or an editor left it there."""
+    return path.suffix == ".pyc" or path.name.endswith("~")
+
+
+def _exists(module: str) -> bool:
+    return _source(module).is_file()
+
+
+def _source(module: str) -> pathlib.Path:
+    """The file of a module or package, whether or not it exists."""
+    place = _package_folder().joinpath(*module.split(".")[1:])
+    package = place / "__init__.py"
+    return package if package.is_file() else place.with_name(f"{place.name}.py")
+
+
+@functools.cache
+def _package_folder() -> pathlib.Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return pathlib.Path(next(iter(spec.submodule_search_locations)))

@@ -1,0 +1,240 @@
+"""Whether a node runs, and why: the one place where that is decided, for `plan`, `why`, `run` and the fast rerun.
+
+A node does not run when an earlier execution had the same key (pipeline/keys.py) and its outputs are still there, as
+they were published. Nothing here is written, and TFX is not needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import pathlib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pipeline_config
+from components import serving_folder
+from pipeline import digests, keys, nodes
+from pipeline.errors import UnavailableError
+from pipeline.events import NodeState
+from pipeline.metadata import Candidate, Output, Store
+from pipeline.nodes import Node
+from pipeline.root import Root
+from pipeline.source import Source
+
+
+class Verdict(str, enum.Enum):
+    """What becomes of a node."""
+
+    RUN = "run"
+    CACHED = "cached"
+    DEPENDS = "depends"  # on what a node before it makes
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """An artifact that is no longer what was published.
+
+    Attributes:
+      artifact_id: in ML Metadata.
+      output: `ExampleGen's examples`.
+      reason: which file, and what is wrong with it.
+    """
+
+    artifact_id: int
+    output: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What becomes of a node, and why.
+
+    Attributes:
+      key: what its result depends on; of `inputs` only those that are known.
+      reasons: why it runs, one sentence each; empty when cached.
+      execution_id, run_id: whose outputs are used when cached; 0 and empty otherwise.
+      outputs: these outputs, by key.
+      damage: what is to be taken out of use.
+    """
+
+    node: str
+    verdict: Verdict
+    key: keys.Key
+    reasons: tuple[str, ...] = ()
+    execution_id: int = 0
+    run_id: str = ""
+    outputs: Mapping[str, Output] = dataclasses.field(default_factory=dict)
+    damage: tuple[Damage, ...] = ()
+
+
+class Decider:
+    """Decides on the nodes of one run."""
+
+    def __init__(
+        self,
+        root: Root,
+        store: Store,
+        config: pipeline_config.PipelineConfig,
+        source: Source,
+        *,
+        use_cache: bool = True,
+        all_bytes: bool = False,
+    ) -> None:
+        """Sets up.
+
+        Args:
+          root: where models are served.
+          store: what was run before.
+          config, source: what the run is asked for.
+          use_cache: False runs every node.
+          all_bytes: True reads all files of what is reused, False those whose time changed.
+        """
+        self._root = root
+        self._store = store
+        self._config = config
+        self._parameters = nodes.parameters(config, source)
+        self._contents = nodes.contents(source)
+        self._use_cache = use_cache
+        self._all_bytes = all_bytes
+
+    def decide(self, node: Node, inputs: Mapping[str, Output | None]) -> Decision:
+        """Decides on one node.
+
+        Args:
+          node: which.
+          inputs: its input artifacts by key; None for one that a node before it has yet to make.
+
+        Raises:
+          UnavailableError: the blessing that it would read is of another model.
+        """
+        known = {name: artifact for name, artifact in inputs.items() if artifact is not None}
+        check_blessing(known)
+        key = self._key(node, known)
+        if not self._use_cache:
+            return Decision(node.name, Verdict.RUN, key, ("the cache is not used",))
+        waits_for = sorted({node.inputs[name][0] for name in inputs if name not in known})
+        if waits_for:
+            return self._without_inputs(node, key, waits_for)
+        damage: list[Damage] = []
+        reasons: list[str] = []
+        for candidate in self._store.with_key(key.digest):
+            if candidate.state != NodeState.EXECUTED:
+                continue
+            outputs = self._store.outputs(candidate.id)
+            found, unusable = self._examine(node, outputs)
+            damage += [one for one in found if one not in damage]
+            reasons += [f"{one.output} is damaged: {one.reason}" for one in found]
+            reasons += [unusable] if unusable else []
+            if found or unusable:
+                continue
+            if reason := self._not_served(node, known, outputs):
+                reasons.append(reason)
+                break
+            return Decision(node.name, Verdict.CACHED, key, (), candidate.id, candidate.run_id, outputs, tuple(damage))
+        reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
+        return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage))
+
+    def decide_all(
+        self, names: Collection[str] = nodes.NAMES, given: Mapping[str, Mapping[str, Output]] | None = None
+    ) -> list[Decision]:
+        """Decides on nodes in their order, without running any.
+
+        Args:
+          names: which.
+          given: the outputs of nodes that are not among them, by node and key.
+        """
+        outputs = dict(given or {})
+        decided = []
+        for node in (nodes.BY_NAME[name] for name in nodes.NAMES if name in names):
+            inputs = {name: outputs[upstream].get(output) for name, (upstream, output) in node.inputs.items()}
+            decided.append(self.decide(node, inputs))
+            outputs[node.name] = decided[-1].outputs
+        return decided
+
+    def _key(self, node: Node, inputs: Mapping[str, Output]) -> keys.Key:
+        return keys.of_node(
+            node,
+            self._parameters[node.name],
+            self._contents.get(node.name, {}),
+            {name: artifact.content or f"unverified artifact {artifact.id}" for name, artifact in inputs.items()},
+            self._config.engine,
+        )
+
+    def _examine(self, node: Node, outputs: Mapping[str, Output]) -> tuple[list[Damage], str]:
+        """What is damaged among outputs, and why they cannot be used otherwise."""
+        lacking = [name for name in node.outputs if name not in outputs]
+        if lacking:
+            return [], f"its {', '.join(lacking)} was not published"
+        dead = [name for name in node.outputs if not outputs[name].live]
+        if dead:
+            return [], f"its {', '.join(dead)} is out of use"
+        return [
+            Damage(output.id, f"{node.name}'s {name}", reason)
+            for name, output in outputs.items()
+            if (reason := self.damage(output))
+        ], ""
+
+    def damage(self, output: Output) -> str:
+        """What is wrong with an artifact's files; empty when nothing is, or nothing was noted of them."""
+        return "" if output.files is None else digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
+
+    def _not_served(self, node: Node, inputs: Mapping[str, Output], outputs: Mapping[str, Output]) -> str:
+        """Why what was pushed must be pushed again: a blessed run ends with its model served."""
+        if node.name != "Pusher" or not outputs["pushed_model"].properties.get(serving_folder.PUSHED):
+            return ""
+        served = serving_folder.newest_version(self._root.serving)
+        model = pathlib.Path(inputs["model"].uri) / serving_folder.MODEL
+        return "" if served and serving_folder.same_files(model, served) else "another model, or none, is served now"
+
+    def _without_inputs(self, node: Node, key: keys.Key, waits_for: list[str]) -> Decision:
+        """A node that reads what is not made yet: it runs when anything else of its key is new."""
+        changes = [change for change in self._nearest_changes(node, key) or () if change.new is not None]
+        if changes:
+            return Decision(node.name, Verdict.RUN, key, tuple(f"{change.part}: {change}" for change in changes))
+        if not self._earlier(node):
+            return Decision(node.name, Verdict.RUN, key, ("it never ran in this root",))
+        makes = "makes" if len(waits_for) == 1 else "make"
+        reason = f"unless {' and '.join(waits_for)} {makes} the same again"
+        return Decision(node.name, Verdict.DEPENDS, key, (reason,))
+
+    def _changes(self, node: Node, key: keys.Key) -> list[str]:
+        changes = self._nearest_changes(node, key)
+        if changes is None:
+            return ["it never ran in this root"]
+        return [f"{change.part}: {change}" for change in changes] or ["no earlier execution of it succeeded"]
+
+    def _nearest_changes(self, node: Node, key: keys.Key) -> tuple[keys.Change, ...] | None:
+        found = nearest(self._earlier(node), key)
+        return None if found is None or found.key is None else key.changes_since(found.key)
+
+    def _earlier(self, node: Node) -> list[Candidate]:
+        return self._store.of_node(nodes.PIPELINE_NAME, node.name)
+
+
+def nearest(earlier: Collection[Candidate], key: keys.Key) -> Candidate | None:
+    """The execution whose key has the fewest fields unlike `key`; of several the first, the newest."""
+    with_key = [candidate for candidate in earlier if candidate.key is not None and candidate.state is not None]
+    return min(with_key, key=lambda candidate: len(key.changes_since(candidate.key)), default=None)  # type: ignore[arg-type]
+
+
+def check_blessing(inputs: Mapping[str, Output]) -> None:
+    """A blessing goes with the model that it judged, and with no other.
+
+    Raises:
+      UnavailableError: among these inputs are a model and a blessing of another one.
+    """
+    model = inputs.get("model")
+    blessing = inputs.get("model_blessing", inputs.get("blessing"))
+    if model is None or blessing is None:
+        return
+    judged: Any = blessing.properties.get(digests.MODEL)
+    if judged is not None:
+        same = judged == model.content
+    else:  # written by plain TFX, which notes the artifact's number
+        same = blessing.properties.get("current_model_id") in (None, model.id)
+    if not same:
+        raise UnavailableError(
+            f"the blessing in {blessing.uri} is of another model than the one in {model.uri}: run the Evaluator on it, "
+            "with --from-node Evaluator"
+        )

@@ -1,0 +1,34 @@
+"""How a run and its nodes ended, as ML Metadata holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from components import serving_folder
+from pipeline.errors import ExitCode
+from pipeline.events import NodeEnded, NodeState
+from pipeline.metadata import Output
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+      nodes: every node of the pipeline, in order.
+      exit_code: DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics).
+      error: the reason for the person who reads it; empty when all went well.
+    """
+
+    run_id: str
+    nodes: tuple[NodeEnded, ...]
+    exit_code: ExitCode
+    error: str
+
+
+def ended(node: str, state: NodeState, outputs: Mapping[str, Output], seconds: float) -> NodeEnded:
+    """How a node that did not fail ended; a Pusher that had nothing to push was skipped."""
+    if node == "Pusher" and not outputs["pushed_model"].properties.get(serving_folder.PUSHED):
+        return NodeEnded(node, NodeState.SKIPPED, seconds, "the model is not blessed")
+    return NodeEnded(node, state, seconds)

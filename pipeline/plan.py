@@ -1,0 +1,121 @@
+"""`sae plan`: which nodes a run would run, and why; nothing is run or written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+
+from pipeline import metadata, nodes, parts, settings, sources
+from pipeline.decisions import Decider, Decision, Verdict
+from pipeline.errors import UsageError
+from pipeline.root import Root
+
+SCHEMA_VERSION = 1
+
+_REUSED, _LEFT_OUT = "reused", "left out"
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """What would become of a node.
+
+    Attributes:
+      verdict: `run`, `cached`, `depends` (run unless the nodes before it make the same again), `reused` from the
+        earlier run that a partial run begins with, or `left out`.
+      reasons: why it would run; of a cached or reused one, nothing.
+      of_run: the run whose outputs would be used.
+    """
+
+    node: str
+    verdict: str
+    reasons: tuple[str, ...] = ()
+    of_run: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run would do. `dataset` is empty where that cannot be told before it is looked for."""
+
+    root: str
+    dataset: str
+    profile: str
+    nodes: tuple[Line, ...]
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}, indent=2)
+
+    def as_text(self) -> str:
+        """For people: a line for each node and each reason."""
+        lines = [f"{self.dataset or 'data set not known yet'}, profile {self.profile}, {self.root}", ""]
+        for line in self.nodes:
+            word = "run" if line.verdict == Verdict.DEPENDS.value else line.verdict
+            reasons = line.reasons or ((f"outputs of run {line.of_run}",) if line.of_run else ("",))
+            lines.append(f"{line.node:<18}{word:<10}{reasons[0]}".rstrip())
+            lines += [f"{'':<28}{reason}" for reason in reasons[1:]]
+        counts = {word: sum(line.verdict == word for line in self.nodes) for word in (v.value for v in Verdict)}
+        said = [f"{counts['run']} would run", f"{counts['cached']} cached"]
+        if counts["depends"]:
+            said.insert(1, f"{counts['depends']} would unless what they read stays the same")
+        return "\n".join([*lines, "", ", ".join(said)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What `sae plan` was asked for: the options of `sae run`."""
+
+    settings: settings.Request
+    from_node: str = ""
+    to_node: str = ""
+    base_run: str = ""
+    use_cache: bool = True
+    all_bytes: bool = False
+
+
+def make(request: Request) -> Plan:
+    """Decides on every node as a run would, as far as that can be told before anything runs.
+
+    Raises:
+      SaeError: what `sae run` would refuse as well.
+    """
+    resolved = settings.resolve(request.settings)
+    parts.check_names(request.from_node, request.to_node)
+    if request.base_run and not (request.from_node or request.to_node):
+        raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
+    to_run, needed = parts.nodes_of(request.from_node, request.to_node)
+    root = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    recalled = sources.recall(root, resolved) if root.metadata.is_file() else None
+    if recalled is None:
+        reason = "nothing ran in this root yet"
+        if root.metadata.is_file():
+            reason = "the data set is not known in this root, or may be another one now"
+        lines = [Line(name, "run", (reason,)) if name in to_run else Line(name, _LEFT_OUT) for name in nodes.NAMES]
+        return Plan(str(root.path), "", resolved.profile, tuple(lines))
+    resolved = sources.with_profile(request.settings, resolved, recalled.profile)
+    store = metadata.open_store(root, read_only=True)
+    decider = Decider(
+        root,
+        store,
+        resolved.config,
+        recalled.source,
+        use_cache=request.use_cache,
+        all_bytes=request.all_bytes,
+    )
+    base = parts.base_run(store, root, request.base_run, needed) if needed else ""
+    given = {name: store.outputs(execution.id) for name, execution in store.executions(base).items()} if base else {}
+    made = {decision.node: decision for decision in decider.decide_all(to_run, given)}
+    lines = []
+    for name in nodes.NAMES:
+        if name in made:
+            lines.append(_line(made[name]))
+        elif name in needed:
+            lines.append(Line(name, _REUSED, of_run=base))
+        else:
+            lines.append(Line(name, _LEFT_OUT))
+    dataset = f"{recalled.source.name} {recalled.source.version}"
+    return Plan(str(root.path), dataset, resolved.profile, tuple(lines))
+
+
+def _line(decision: Decision) -> Line:
+    return Line(decision.node, decision.verdict.value, decision.reasons, decision.run_id)

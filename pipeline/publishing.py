@@ -1,0 +1,58 @@
+"""What is noted of an output before TFX publishes it: its digests, its files and its headline numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.orchestration.portable import data_types
+from tfx.proto.orchestration import execution_result_pb2
+
+from components import evaluation
+from pipeline import canonical, digests, metadata
+
+# Types that say something of a model: they carry the digest of the model that their node read.
+_ABOUT_A_MODEL = {"ModelBlessing", "PushedModel"}
+
+
+def describe_outputs(
+    execution: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput
+) -> execution_result_pb2.ExecutorOutput:
+    """Adds to each output artifact what is known of its content; also to those that the executor left out."""
+    model = "".join(
+        artifact.get_string_custom_property(digests.CONTENT) for artifact in execution.input_dict.get("model", [])
+    )
+    for key, planned in execution.output_dict.items():
+        found = output.output_artifacts[key].artifacts
+        if not found:
+            found.extend(artifact.mlmd_artifact for artifact in planned)
+        for artifact, described in zip(found, planned, strict=True):
+            _describe(artifact, described.type_name, model)
+    return output
+
+
+def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
+    folder = pathlib.Path(artifact.uri)
+    notes = artifact.custom_properties
+    if type_name in _ABOUT_A_MODEL:
+        notes[digests.MODEL].string_value = model
+    if type_name == "ModelEvaluation":
+        notes[metadata.METRICS].string_value = json.dumps(dataclasses.asdict(evaluation.read_evaluation(artifact.uri)))
+    files = digests.scan(folder)
+    notes[digests.FILES].string_value = digests.to_text(files)
+    notes[digests.RAW].string_value = digests.of_files(files)
+    notes[digests.CONTENT].string_value = canonical.content_digest(
+        canonical.Artifact(type_name, folder, _values(artifact))
+    )
+
+
+def _values(artifact: pb.Artifact) -> Mapping[str, Any]:
+    return {
+        name: metadata.value_of(value)
+        for values in (artifact.properties, artifact.custom_properties)
+        for name, value in values.items()
+    }

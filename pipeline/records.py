@@ -1,0 +1,140 @@
+"""Writes to ML Metadata without TFX, in TFX's own shapes: a hit as a cached execution, a run's context, what is out of
+use, and the URIs of a root that was moved.
+"""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import shutil
+import uuid
+from collections.abc import Mapping
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline import keys, metadata
+from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
+from pipeline.root import Root
+
+OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
+_RESULT = "__execution_result__"  # what TFX notes of an executor, not of a cached execution
+
+
+class Recorder:
+    """Writes into one store. Its client is not thread-safe: use one per thread."""
+
+    def __init__(self, root: Root) -> None:
+        config = pb.ConnectionConfig()
+        config.sqlite.filename_uri = str(root.metadata)
+        self._store = mlmd.MetadataStore(config)
+
+    def begin_run(self, pipeline: str, run_id: str, properties: Mapping[str, str]) -> None:
+        """Makes the run's context, with custom properties, below the pipeline's, as TFX does at a run's first node."""
+        parent = self._context(PIPELINE, pipeline)
+        self._context(PIPELINE_RUN, run_id, properties)
+        child = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
+        if not self._store.get_parent_contexts_by_context(child.id):
+            self._store.put_parent_contexts([pb.ParentContext(parent_id=parent.id, child_id=child.id)])
+
+    def hit(
+        self,
+        pipeline: str,
+        run_id: str,
+        node: str,
+        key: keys.Key,
+        execution_id: int,
+        inputs: Mapping[str, Output],
+        outputs: Mapping[str, Output],
+    ) -> None:
+        """Records in a run that a node's outputs are those of an earlier execution.
+
+        Args:
+          pipeline, run_id, node: which.
+          key: the node's, now.
+          execution_id: the execution whose outputs they are.
+          inputs: the artifacts that the node would have read in this run, by key.
+          outputs: the artifacts of the earlier execution, by key.
+        """
+        contexts = [
+            self._context(PIPELINE, pipeline),
+            self._context(PIPELINE_RUN, run_id),
+            self._context(NODE, f"{pipeline}.{node}"),
+        ]
+        [source] = self._store.get_executions_by_id([execution_id])
+        execution = pb.Execution(type_id=source.type_id, name=str(uuid.uuid4()), last_known_state=pb.Execution.CACHED)
+        for name, value in source.properties.items():
+            execution.properties[name].CopyFrom(value)
+        for name, value in source.custom_properties.items():
+            # When it publishes, TFX writes the declared properties a second time, as custom ones.
+            if name not in source.properties and name not in (_RESULT, metadata.REASONS):
+                execution.custom_properties[name].CopyFrom(value)
+        for name, text in key.properties().items():
+            execution.custom_properties[name].string_value = text
+        used = [(key, output, pb.Event.INPUT) for key, output in inputs.items()]
+        used += [(key, output, pb.Event.OUTPUT) for key, output in outputs.items()]
+        artifacts = {artifact.id: artifact for artifact in self._store.get_artifacts_by_id([o.id for _, o, _ in used])}
+        self._store.put_execution(
+            execution,
+            [(artifacts[output.id], _event(key, event_type)) for key, output, event_type in used],
+            contexts,
+            reuse_context_if_already_exist=True,
+            force_reuse_context=True,
+        )
+
+    def take_out_of_use(self, artifact_id: int, reason: str) -> None:
+        """Marks an artifact so that neither we nor TFX use it again; its lineage stays."""
+        [artifact] = self._store.get_artifacts_by_id([artifact_id])
+        artifact.state = pb.Artifact.MARKED_FOR_DELETION
+        artifact.custom_properties[OUT_OF_USE].string_value = reason
+        self._store.put_artifacts([artifact])
+
+    def _context(self, kind: str, name: str, properties: Mapping[str, str] | None = None) -> pb.Context:
+        found = self._store.get_context_by_type_and_name(kind, name)
+        if found is None:
+            context = pb.Context(type_id=self._store.put_context_type(pb.ContextType(name=kind)), name=name)
+            for key, text in (properties or {}).items():
+                context.custom_properties[key].string_value = text
+            [context.id] = self._store.put_contexts([context])
+            return context
+        return found
+
+
+def _event(key: str, event_type: int) -> pb.Event:
+    steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=0)]
+    return pb.Event(type=event_type, path=pb.Event.Path(steps=steps))
+
+
+def mend_moved_root(root: Root) -> pathlib.Path | None:
+    """Writes where a moved root's artifacts lie now into ML Metadata, after a copy of it.
+
+    Breaking off does no harm: the next call goes on where this one stopped.
+
+    Returns:
+      The copy; None where the root was not moved, or holds no metadata yet.
+    """
+    moved = root.moved()
+    if moved is None or not root.metadata.exists():
+        root.note_place()
+        return None
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
+    shutil.copy2(root.metadata, copy)
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(root.metadata)
+    store = mlmd.MetadataStore(config)
+    for artifact in store.get_artifacts():
+        if _rewrite(artifact, *moved):
+            store.put_artifacts([artifact])
+    root.note_place()
+    return copy
+
+
+def _rewrite(artifact: pb.Artifact, old: str, new: str) -> bool:
+    """Whether anything in it named a place below the old root."""
+    before = artifact.SerializeToString(deterministic=True)
+    artifact.uri = metadata.moved_path(artifact.uri, old, new)
+    for value in artifact.custom_properties.values():
+        if value.WhichOneof("value") == "string_value":
+            value.string_value = metadata.moved_path(value.string_value, old, new)
+    return bool(artifact.SerializeToString(deterministic=True) != before)

@@ -1,0 +1,61 @@
+"""ML Metadata as TFX's launcher shall see it: the run that it is in, without the history before.
+
+To resolve one input, TFX reads all executions of the pipeline and of the node, and takes those that are also of this
+run. With 10,000 executions in the store that is 2.4 seconds an input. What it would find is the same without the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.orchestration import metadata as tfx_metadata
+
+from pipeline.metadata import PIPELINE_RUN
+
+# How TFX asks for the executions that are in several contexts.
+_IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
+
+
+class RunMetadata(tfx_metadata.Metadata):
+    """TFX's handle, on one run."""
+
+    def __init__(self, connection_config: pb.ConnectionConfig, run_id: str) -> None:
+        super().__init__(connection_config)
+        self._run_id = run_id
+
+    def __enter__(self) -> RunMetadata:
+        super().__enter__()
+        self._store = _RunStore(self._connection_config, self._run_id)
+        return self
+
+
+class _RunStore(mlmd.MetadataStore):
+    """A store whose contexts hold the executions of one run only."""
+
+    def __init__(self, config: pb.ConnectionConfig, run_id: str) -> None:
+        super().__init__(config)
+        self._run_id = run_id
+
+    def get_executions_by_context(
+        self, context_id: int, list_options: Any = None, extra_options: Any = None
+    ) -> list[pb.Execution]:
+        return self._in_contexts({context_id})
+
+    def get_executions(self, list_options: Any = None, extra_options: Any = None) -> list[pb.Execution]:
+        wanted = _IN_CONTEXTS.findall(list_options.filter_query or "") if list_options else []
+        if not wanted:
+            return list(super().get_executions(list_options, extra_options))
+        return self._in_contexts(set(map(int, wanted)))
+
+    def _in_contexts(self, wanted: set[int]) -> list[pb.Execution]:
+        run = self.get_context_by_type_and_name(PIPELINE_RUN, self._run_id)
+        if run is None:
+            return []
+        return [
+            execution
+            for execution in super().get_executions_by_context(run.id)
+            if wanted <= {context.id for context in self.get_contexts_by_execution(execution.id)}
+        ]

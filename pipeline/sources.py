@@ -1,0 +1,131 @@
+"""What earlier runs in a root found out about their data sets, so that a rerun need not ask TensorFlow Datasets again.
+
+A description is used again only for the same data settings, and only while what identifies the data set still lies
+where it lay. Its files are read anew each time: only where they are is remembered, not what they hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import pipeline_config
+from components import sample_file
+from pipeline import digests, settings, source
+from pipeline.root import Root
+from pipeline.settings import Request, Settings
+from pipeline.source import Source
+
+_MOST = 50  # descriptions kept
+_IN_ROOT = "<root>"  # stands for the root's path, so that a root may be moved
+_NOT_ASKED = {"data.download_timeout"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recalled:
+    """A data set as an earlier run described it, with its files as they are now.
+
+    Attributes:
+      profile: the profile that the run used: `sample` where the sample stood in.
+      exact: False where other data settings were asked for than now: its sizes may then be other ones.
+    """
+
+    source: Source
+    profile: str
+    exact: bool
+
+
+def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
+    """Notes what was found for the settings `asked`."""
+    entry = {
+        "asked": _asked(asked),
+        "profile": profile,
+        "source": {**found.as_dict(), "files": {}},
+        "beside": _beside(pathlib.Path(found.builder_dir)),
+    }
+    entry = json.loads(json.dumps(entry).replace(json.dumps(str(root.path))[1:-1], _IN_ROOT))
+    others = [other for other in _entries(root, resolved=False) if other["asked"] != entry["asked"]]
+    unfinished = _file(root).with_suffix(".unfinished")
+    unfinished.write_text(json.dumps([*others, entry][-_MOST:], indent=1) + "\n", encoding="utf-8")
+    os.replace(unfinished, _file(root))
+
+
+def recall(root: Root, asked: Settings) -> Recalled | None:
+    """The data set for the settings `asked`; None where none is known, or it may be another one by now."""
+    for entry in reversed(_entries(root)):
+        if entry["asked"] == _asked(asked):
+            return _recalled(root, entry, exact=True)
+    for entry in reversed(_entries(root)):
+        if entry["asked"].get("data.dataset") == asked.config.data.dataset:
+            return _recalled(root, entry, exact=False)
+    return None
+
+
+def with_profile(request: Request, resolved: Settings, profile: str) -> Settings:
+    """`resolved` with the profile that was used in its place: the sample's, where the sample stands in."""
+    if profile == resolved.profile:
+        return resolved
+    return settings.resolve(dataclasses.replace(request, profile=profile))
+
+
+def sample_files() -> dict[str, str]:
+    """What identifies the embedded sample."""
+    path = sample_file.path()
+    return {path.name: digests.of_file(path)}
+
+
+def _recalled(root: Root, entry: Mapping[str, Any], exact: bool) -> Recalled | None:
+    found = source.from_dict(entry["source"])
+    folder = pathlib.Path(found.builder_dir)
+    if found.name == sample_file.NAME:
+        # It stands in for as long as there is no prepared copy of what was asked for.
+        dataset = entry["asked"]["data.dataset"]
+        if dataset != sample_file.NAME and (_data_dir(entry["asked"]) / dataset).exists():
+            return None
+        files = sample_files()
+    else:
+        if not folder.is_dir() or _beside(folder) != entry["beside"]:
+            return None
+        files = digests.of_folder(folder)
+    if not pathlib.Path(found.schema_file).is_file():
+        return None
+    return Recalled(dataclasses.replace(found, files=files), entry["profile"], exact)
+
+
+def _asked(asked: Settings) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        name: value
+        for name, value in pipeline_config.flatten(asked.config).items()
+        if name.startswith("data.") and name not in _NOT_ASKED
+    }
+    return {**values, "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", "")}
+
+
+def _data_dir(asked: Mapping[str, Any]) -> pathlib.Path:
+    """Where TensorFlow Datasets looks for prepared data sets."""
+    return pathlib.Path(asked["data.data_dir"] or asked["TFDS_DATA_DIR"] or "~/tensorflow_datasets").expanduser()
+
+
+def _beside(folder: pathlib.Path) -> list[str]:
+    """The versions of a data set: another one may be the newest now."""
+    return sorted(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else []
+
+
+def _file(root: Root) -> pathlib.Path:
+    return root.data / "sources.json"
+
+
+def _entries(root: Root, resolved: bool = True) -> list[dict[str, Any]]:
+    try:
+        text = _file(root).read_text(encoding="utf-8")
+        # It only saves time: what cannot be read is asked for again.
+        entries = json.loads(text.replace(_IN_ROOT, json.dumps(str(root.path))[1:-1]) if resolved else text)
+    except (OSError, ValueError):
+        return []
+    return [
+        entry for entry in entries if isinstance(entry, dict) and {"asked", "profile", "source", "beside"} <= set(entry)
+    ]

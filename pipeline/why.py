@@ -1,0 +1,100 @@
+"""`sae why RUN NODE`: what a node's result depended on, part by part, against the nearest earlier execution."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from pipeline import decisions, keys, manifest, metadata, nodes, settings
+from pipeline.errors import NotFoundError, SaeError
+from pipeline.events import NodeState
+from pipeline.root import Root
+
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Why a node ran, or did not.
+
+    Attributes:
+      run_id, node, state: which, and how it ended.
+      reasons: what was said when it was decided; empty when it was cached.
+      against: the run of the nearest earlier execution; empty where there is none.
+      key: the parts of the key of the node.
+      changes: what differs from that execution, field by field.
+    """
+
+    run_id: str
+    node: str
+    state: str
+    reasons: tuple[str, ...]
+    against: str
+    key: dict[str, dict[str, str]]
+    changes: tuple[keys.Change, ...]
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}, indent=2)
+
+    def as_text(self) -> str:
+        """For people."""
+        lines = [f"{self.node} of run {self.run_id}: {self.state}"]
+        lines += [f"  {reason}" for reason in self.reasons]
+        if not self.against:
+            return "\n".join([*lines, "", "no earlier execution of it succeeded in this root: nothing to compare with"])
+        verb = "used the outputs of" if self.state == NodeState.CACHED.value else "nearest earlier execution:"
+        lines += ["", f"{verb} run {self.against}", ""]
+        for part in keys.PARTS:
+            changed = [change for change in self.changes if change.part == part]
+            size = len(self.key[part])
+            if not changed:
+                lines.append(f"{part:<12}" + (f"the same ({size})" if size else "none"))
+            for number, change in enumerate(changed):
+                lines.append(f"{'' if number else part:<12}{change}")
+        return "\n".join(lines)
+
+
+def explain(root: Root, wanted: str, node: str) -> Answer:
+    """Answers for a node of the run that `wanted` names.
+
+    Raises:
+      NotFoundError: no such run, or the node has no execution in it.
+    """
+    store = metadata.open_store(root, read_only=True)
+    run_id = store.find_run(wanted)
+    executions = store.executions(run_id)
+    if node not in executions:
+        there = list(executions)
+        raise NotFoundError(
+            f"{node} has no execution in run {run_id}{settings.closest(node, there)} (there are: {', '.join(there)})"
+        )
+    execution = executions[node]
+    asked = store.candidate(execution.id)
+    state = execution.state.value if execution.state else "not ended"
+    if asked.key is None:
+        raise NotFoundError(f"{node} of run {run_id} has no key: it was not recorded by this version of sae")
+    cached = execution.state == NodeState.CACHED
+    known = store.with_key(asked.key.digest) if cached else store.of_node(nodes.PIPELINE_NAME, node)
+    found = decisions.nearest([candidate for candidate in known if candidate.id < execution.id], asked.key)
+    against = found.run_id if found else ""
+    changes = asked.key.changes_since(found.key) if found and found.key else ()
+    parts = {part: dict(asked.key.parts[part]) for part in keys.PARTS}
+    return Answer(run_id, node, state, asked.reasons, against, parts, _named(root, changes, against, run_id))
+
+
+def _named(root: Root, changes: tuple[keys.Change, ...], old: str, new: str) -> tuple[keys.Change, ...]:
+    """With the packages that were required and changed, by name, where the manifests of both runs are still there."""
+    if not any(change.field == keys.REQUIRED for change in changes):
+        return changes
+    try:
+        before, after = (manifest.read(root.path, run_id).packages for run_id in (old, new))
+    except SaeError:
+        return changes
+    known = {change.field for change in changes}
+    more = [
+        keys.Change("packages", name, before.get(name), after.get(name))
+        for name in sorted({**before, **after})
+        if before.get(name) != after.get(name) and name not in known
+    ]
+    return (*changes, *more)

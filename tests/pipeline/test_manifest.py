@@ -1,0 +1,413 @@
+"""What a run was made from: noted, stored, read again, compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import os
+
+import pytest
+
+import pipeline_config
+from pipeline import manifest, surroundings
+from pipeline.errors import NotFoundError, UnavailableError
+from pipeline.manifest import Group
+from pipeline.source import Source
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+RECORDED = manifest.Manifest(
+    run_id="20240102-030405-abcd",
+    created="2024-01-02T03:04:05+00:00",
+    trigger="manual",
+    command=("sae", "run", "--set", "training.epochs=2"),
+    profile="mnist",
+    configuration={
+        "data.dataset": "mnist",
+        "training.epochs": 2,
+        "training.jit_compile": True,
+        "evaluation.max_bce": math.inf,
+        "engine.beam_workers": 1,
+        "paths.root": "pipeline_root",
+    },
+    seed=7,
+    data=Source(
+        builder_dir="/data/mnist/3.0.1",
+        files={"mnist-train.tfrecord": "f" * 64},
+        name="mnist",
+        version="3.0.1",
+        height=28,
+        width=28,
+        label_names=("0", "1"),
+        split_sizes={"train": 50_000, "test": 10_000},
+        schema_file="/project/components/schemas/mnist.pbtxt",
+        notice="a notice",
+    ),
+    code={
+        "Trainer": {"components/trainer.py": "a" * 64, "components/features.py": "b" * 64},
+        "Pusher": {"components/pusher.py": "c" * 64},
+        "Report": {"components/report.py": "d" * 64, "components/features.py": "b" * 64},
+    },
+    code_digest="e" * 64,
+    git=surroundings.Git(COMMIT, dirty=False),
+    packages={"numpy": "1.26.4", "tfx": "1.16.0"},
+    lock=surroundings.Lock("requirements.txt", "1" * 64),
+    tfx_line="1.16",
+    python=surroundings.Python("3.10.12", "CPython"),
+    tensorflow=surroundings.TensorFlow("tensorflow", "2.16.2", "cp310-cp310-any", "2" * 64),
+    machine=surroundings.Machine("x86_64", "Processor A", ("avx", "avx2", "ibrs"), "Debian 12", "glibc 2.36"),
+    engine=manifest.Engine("FnApiRunner", 1, 2, 2),
+)
+
+
+def changed(part=None, /, **fields):
+    """The manifest with other fields, or with other fields in one of its parts."""
+    if part:
+        fields = {part: dataclasses.replace(getattr(RECORDED, part), **fields)}
+    return dataclasses.replace(RECORDED, **fields)
+
+
+# --- noted -------------------------------------------------------------------------------------
+
+
+def collect(**fields):
+    given = {
+        "run_id": "r1",
+        "command": ["sae", "run"],
+        "profile": "mnist",
+        "configuration": pipeline_config.flatten(
+            pipeline_config.build({"training.seed": 7, "engine.beam_workers": 3, "engine.intra_op_threads": 4})
+        ),
+        "data": RECORDED.data,
+        "code": RECORDED.code,
+    }
+    return manifest.collect(**{**given, **fields})
+
+
+def test_what_the_caller_says_is_noted():
+    plus_two = datetime.timezone(datetime.timedelta(hours=2))
+    found = collect(trigger="schedule", created=datetime.datetime(2024, 1, 2, 3, 4, 5, 6, plus_two))
+    assert (found.run_id, found.command, found.profile) == ("r1", ("sae", "run"), "mnist")
+    assert (found.trigger, found.created) == ("schedule", "2024-01-02T01:04:05+00:00")
+    assert found.seed == 7
+    assert found.engine == manifest.Engine("FnApiRunner", 3, 4, 2)
+    assert set(found.configuration) == set(pipeline_config.setting_names())
+    assert (found.data, found.code) == (RECORDED.data, RECORDED.code)
+
+
+def test_a_run_that_nothing_else_started_is_manual_and_of_now():
+    before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    found = collect()
+    assert found.trigger == "manual"
+    assert before <= datetime.datetime.fromisoformat(found.created) <= datetime.datetime.now(datetime.timezone.utc)
+
+
+def test_the_surroundings_are_noted():
+    found = collect()
+    assert found.packages["tfx"].startswith(found.tfx_line)
+    assert found.tensorflow.version == found.packages["tensorflow"]
+    assert found.machine == surroundings.machine()
+    assert len(found.code_digest) == 64
+
+
+def test_here_and_now_twice_is_the_same():
+    assert manifest.differences(collect(), collect(run_id="r2", command=["other"], trigger="schedule")) == []
+
+
+# --- stored ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        RECORDED,
+        changed(git=None, lock=None, tensorflow=None),
+        changed(command=("sae", "bad \udcff byte", "ümläut"), code={}, packages={}),
+        changed("machine", features=()),
+    ],
+    ids=["full", "nothing known", "text that is not valid", "no features"],
+)
+def test_what_is_written_is_read_again(tmp_path, one):
+    path = manifest.write(tmp_path, one)
+    assert path == tmp_path / "manifests" / "20240102-030405-abcd.json"
+    found = manifest.read(tmp_path, one.run_id)
+    assert found == one
+    assert type(found.configuration["training.jit_compile"]) is bool
+
+
+def test_a_collected_manifest_is_read_again():
+    one = collect()
+    assert manifest.from_json(manifest.to_json(one)) == one
+
+
+def test_the_file_says_its_version_and_plain_values(tmp_path):
+    values = json.loads(manifest.write(tmp_path, RECORDED).read_text())
+    assert values["schema_version"] == 1
+    assert values["git"] == {"commit": COMMIT, "dirty": False}
+    assert values["data"]["split_sizes"] == {"train": 50_000, "test": 10_000}
+
+
+def test_a_second_write_replaces_the_first_and_leaves_nothing_else(tmp_path):
+    manifest.write(tmp_path, RECORDED)
+    manifest.write(tmp_path, changed(seed=8))
+    assert manifest.read(tmp_path, RECORDED.run_id).seed == 8
+    assert [path.name for path in (tmp_path / "manifests").iterdir()] == ["20240102-030405-abcd.json"]
+
+
+def test_a_write_that_fails_keeps_what_was_there(tmp_path, monkeypatch):
+    manifest.write(tmp_path, RECORDED)
+
+    def full(number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnavailableError, match=r"cannot write .*abcd.json: No space left on device; free space"):
+        manifest.write(tmp_path, changed(seed=8))
+    assert manifest.read(tmp_path, RECORDED.run_id) == RECORDED
+    assert [path.name for path in (tmp_path / "manifests").iterdir()] == ["20240102-030405-abcd.json"]
+
+
+def test_a_root_that_cannot_be_written(tmp_path):
+    (tmp_path / "manifests").write_text("a file")
+    with pytest.raises(UnavailableError, match="choose another root"):
+        manifest.write(tmp_path, RECORDED)
+
+
+def test_a_run_without_one(tmp_path):
+    with pytest.raises(NotFoundError, match=r"no manifest of run r9 .* another --root; .* must be run again"):
+        manifest.read(tmp_path, "r9")
+
+
+@pytest.mark.parametrize("run_id", ["../secret", "/etc/secret", "", ".hidden", "a/b", "a\0b", "a\n"])
+def test_an_id_that_names_another_file(tmp_path, run_id):
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "secret.json").write_text(manifest.to_json(RECORDED))
+    with pytest.raises(NotFoundError, match="no run"):
+        manifest.read(tmp_path, run_id)
+
+
+@pytest.mark.parametrize("version", [2, 0, "1", None])
+def test_another_schema_version_is_refused(version):
+    values = {**json.loads(manifest.to_json(RECORDED)), "schema_version": version}
+    with pytest.raises(UnavailableError, match=f"schema_version {version!r}, this version of sae knows 1: use"):
+        manifest.from_json(json.dumps(values))
+
+
+def test_fields_that_a_later_version_added_are_left_out():
+    values = json.loads(manifest.to_json(RECORDED))
+    values["later"] = 1
+    values["machine"]["later"] = [1]
+    assert manifest.from_json(json.dumps(values)) == RECORDED
+
+
+def test_no_notice_is_an_empty_one():
+    values = json.loads(manifest.to_json(RECORDED))
+    del values["data"]["notice"]
+    assert manifest.from_json(json.dumps(values)).data.notice == ""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", "null", '"text"'])
+def test_a_file_that_is_no_manifest(tmp_path, text):
+    path = manifest.write(tmp_path, RECORDED)
+    path.write_text(text)
+    with pytest.raises(UnavailableError, match=r"abcd\.json is damaged: .*; restore it"):
+        manifest.read(tmp_path, RECORDED.run_id)
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    manifest.write(tmp_path, RECORDED).write_bytes(b"\xff\xfe")
+    with pytest.raises(UnavailableError, match="is damaged"):
+        manifest.read(tmp_path, RECORDED.run_id)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda values: values.pop("seed"), "seed is missing"),
+        (lambda values: values["machine"].pop("libc"), "machine.libc is missing"),
+        (lambda values: values["git"].pop("commit"), "git.commit is missing"),
+        (lambda values: values["git"].update(dirty=1), "git.dirty is not"),
+        (lambda values: values.update(seed="7"), "seed is not"),
+        (lambda values: values.update(seed=True), "seed is not"),
+        (lambda values: values.update(packages=["tfx"]), "packages is not"),
+        (lambda values: values["packages"].update(tfx=1), "packages.tfx is not"),
+        (lambda values: values["code"].update(Trainer="x"), "code.Trainer is not"),
+        (lambda values: values.update(command="sae run"), "command is not"),
+        (lambda values: values.update(data=None), "data is not"),
+        (lambda values: values.update(lock="requirements.txt"), "lock is not"),
+        (lambda values: values["configuration"].update(x=None), "configuration.x is not"),
+    ],
+)
+def test_a_damaged_field_is_named(spoil, named):
+    values = json.loads(manifest.to_json(RECORDED))
+    spoil(values)
+    with pytest.raises(UnavailableError, match=f"^file is damaged: {named}"):
+        manifest.from_json(json.dumps(values), "file")
+
+
+def test_the_manifest_of_another_run_under_this_name(tmp_path):
+    path = manifest.write(tmp_path, RECORDED)
+    path.rename(path.with_name("r2.json"))
+    with pytest.raises(UnavailableError, match="it is of run 20240102-030405-abcd"):
+        manifest.read(tmp_path, "r2")
+
+
+# --- compared ----------------------------------------------------------------------------------
+
+
+def test_what_belongs_to_one_run_is_no_difference():
+    other = changed(run_id="r2", created="2025-01-01T00:00:00+00:00", trigger="schedule", command=(), profile="sample")
+    assert manifest.differences(RECORDED, other) == []
+
+
+def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
+    other = dataclasses.replace(changed("data", builder_dir="/elsewhere"), git=surroundings.Git("f" * 40, True))
+    assert manifest.differences(RECORDED, other) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        (changed("data", name="fashion_mnist"), (Group.DATA, "data set", "mnist 3.0.1", "fashion_mnist 3.0.1", True)),
+        (
+            changed("data", files={"mnist-train.tfrecord": "0" * 64}),
+            # sha256sum of {"mnist-train.tfrecord":"ffff..."} and of the other one
+            (Group.DATA, "content of the data set", "4a310db2445f", "2cc389df90fc", True),
+        ),
+        (
+            changed("data", split_sizes={"train": 50_000, "test": 9_999}),
+            (Group.DATA, "examples in test", "10000", "9999", True),
+        ),
+        (changed("data", notice=""), (Group.DATA, "notice on the data", "a notice", "empty", True)),
+        (
+            changed(code_digest="0" * 64),
+            (Group.CODE, "code outside the nodes", "eeeeeeeeeeee", "000000000000", True),
+        ),
+        (
+            changed(configuration={**RECORDED.configuration, "training.epochs": 3}),
+            (Group.CONFIGURATION, "training.epochs", "2", "3", True),
+        ),
+        (
+            changed(configuration={**RECORDED.configuration, "training.jit_compile": False}),
+            (Group.CONFIGURATION, "training.jit_compile", "true", "false", True),
+        ),
+        (
+            changed(configuration={**RECORDED.configuration, "paths.root": "elsewhere"}),
+            (Group.CONFIGURATION, "paths.root", "pipeline_root", "elsewhere", False),
+        ),
+        (
+            changed(configuration={**RECORDED.configuration, "engine.beam_workers": 2}),
+            (Group.CONFIGURATION, "engine.beam_workers", "1", "2", False),
+        ),
+        (
+            changed(configuration={**RECORDED.configuration, "training.new": 0.5}),
+            (Group.CONFIGURATION, "training.new", "not there", "0.5", True),
+        ),
+        (changed("engine", name="Other"), (Group.CONFIGURATION, "Beam's engine", "FnApiRunner", "Other", True)),
+        (changed(tfx_line="1.21"), (Group.PACKAGES, "line of TFX", "1.16", "1.21", True)),
+        (changed("python", version="3.10.13"), (Group.PACKAGES, "Python", "CPython 3.10.12", "CPython 3.10.13", True)),
+        (
+            changed("tensorflow", files="0" * 64),
+            (
+                Group.PACKAGES,
+                "TensorFlow's build",
+                "tensorflow 2.16.2 (cp310-cp310-any, files 222222222222)",
+                "tensorflow 2.16.2 (cp310-cp310-any, files 000000000000)",
+                True,
+            ),
+        ),
+        (
+            changed(packages={"numpy": "1.26.5", "tfx": "1.16.0"}),
+            (Group.PACKAGES, "numpy", "1.26.4", "1.26.5", True),
+        ),
+        (changed(packages={"numpy": "1.26.4"}), (Group.PACKAGES, "tfx", "1.16.0", "not there", True)),
+        (
+            changed("lock", digest="0" * 64),
+            (Group.PACKAGES, "lock (requirements.txt)", "111111111111", "000000000000", False),
+        ),
+        (
+            changed("machine", architecture="arm64"),
+            (Group.MACHINE, "processor's architecture", "x86_64", "arm64", True),
+        ),
+        (changed("machine", processor="Processor B"), (Group.MACHINE, "processor", "Processor A", "Processor B", True)),
+        (
+            changed("machine", features=("avx", "avx512f", "fma", "ibrs")),
+            (Group.MACHINE, "processor's features for arithmetic", "avx2", "avx512f fma", True),
+        ),
+        (
+            changed("machine", features=("avx", "avx2", "ibrs", "md_clear")),
+            (Group.MACHINE, "processor's other features", "none of its own", "md_clear", False),
+        ),
+        (changed("machine", libc="glibc 2.41"), (Group.MACHINE, "C library", "glibc 2.36", "glibc 2.41", True)),
+        (changed("machine", system="Debian 13"), (Group.MACHINE, "operating system", "Debian 12", "Debian 13", False)),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+def test_each_difference_is_named_in_plain_words(here, expected):
+    (found,) = manifest.differences(RECORDED, here)
+    assert (found.group, found.field, found.old, found.new, found.matters) == expected
+    assert found.effect
+
+
+def test_a_helper_names_the_nodes_that_use_it_and_how_to_get_it_back():
+    code = {node: dict(files) for node, files in RECORDED.code.items()}
+    for node in ("Trainer", "Report"):
+        code[node]["components/features.py"] = "0" * 64
+    (found,) = manifest.differences(RECORDED, changed(code=code, code_digest="0" * 64))
+    assert (found.field, found.old, found.new) == ("components/features.py", "bbbbbbbbbbbb", "000000000000")
+    assert found.effect == "other code in Report, Trainer: check out commit 0123456789ab"
+
+
+def test_a_file_that_came_or_went():
+    code = {**RECORDED.code, "Pusher": {"components/new.py": "0" * 64}}
+    found = manifest.differences(RECORDED, changed(code=code))
+    assert [(one.field, one.old, one.new) for one in found] == [
+        ("components/new.py", "not there", "000000000000"),
+        ("components/pusher.py", "cccccccccccc", "not there"),
+    ]
+
+
+def test_another_set_of_nodes():
+    code = {node: RECORDED.code[node] for node in ("Trainer", "Report")}
+    found = manifest.differences(RECORDED, changed(code=code))[0]
+    assert (found.field, found.old, found.new) == ("nodes", "Pusher, Report, Trainer", "Report, Trainer")
+
+
+@pytest.mark.parametrize(
+    ("git", "remedy"),
+    [
+        (None, "no commit was recorded"),
+        (surroundings.Git(COMMIT, True), "commit 0123456789ab, though the run had changes that were not committed"),
+    ],
+)
+def test_code_that_no_commit_holds(git, remedy):
+    (found,) = manifest.differences(changed(git=git), changed(code_digest="0" * 64))
+    assert remedy in found.effect
+
+
+def test_another_setting_says_how_to_set_it():
+    here = changed(configuration={**RECORDED.configuration, "training.epochs": 3})
+    assert "--set training.epochs=2 " in manifest.differences(RECORDED, here)[0].effect
+
+
+def test_a_lock_that_is_not_there_is_no_difference():
+    assert manifest.differences(RECORDED, changed(lock=None)) == []
+
+
+def test_no_tensorflow_any_more():
+    (found,) = manifest.differences(RECORDED, changed(tensorflow=None))
+    assert found.new == "not there"
+
+
+def test_groups_come_in_order():
+    here = dataclasses.replace(
+        changed("machine", libc="", architecture="arm64", features=()),
+        data=dataclasses.replace(RECORDED.data, files={"a": "0"}),
+        code_digest="0",
+        configuration={},
+        packages={},
+    )
+    groups = [found.group for found in manifest.differences(RECORDED, here)]
+    assert list(dict.fromkeys(groups)) == list(Group)
+    assert groups == sorted(groups, key=list(Group).index)
