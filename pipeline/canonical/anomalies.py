@@ -1,0 +1,35 @@
+"""The form `anomalies-1`, of ExampleAnomalies: what in each split does not fit the schema.
+
+Of each file `SchemaDiff.pb`, sorted by name (a split has one, in its folder), there is an entry for each feature with
+an anomaly, sorted by name, and one for all else (the schema that was compared with, drift). All other files count by
+name and bytes. Nothing is left out but the properties, which repeat whether there are anomalies.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+from pipeline.canonical import messages
+from pipeline.canonical.entries import Entry
+from pipeline.canonical.files import Artifact, Files
+
+FORM = "anomalies-1"
+_FILE = "SchemaDiff.pb"
+
+
+def entries(artifact: Artifact) -> Iterator[Entry]:
+    """Anomalies of each split, then other files."""
+    files = Files(artifact.folder)
+    for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
+        yield from files.parsed(name, _parse)
+    yield from files.rest()
+
+
+def _parse(path: pathlib.Path, name: str) -> Iterator[Entry]:
+    anomalies = messages.from_file(anomalies_pb2.Anomalies, path)
+    for feature, info in sorted(anomalies.anomaly_info.items()):
+        yield messages.message_entry(f"anomaly of {feature} in {name}", info)
+    yield messages.message_entry(f"rest of {name}", messages.without(anomalies, "anomaly_info"))

@@ -1,0 +1,40 @@
+"""The form `schema-1`, of Schema: the features that data must have.
+
+Of each file `schema.pbtxt` there is an entry for each feature, sorted by name, and one for all else that the schema
+says. Comments, spacing and the order of features are left out: the schema means the same. All other files count by
+name and bytes. Properties do not count.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from pipeline.canonical import messages
+from pipeline.canonical.entries import Entry
+from pipeline.canonical.files import Artifact, Files
+
+FORM = "schema-1"
+_FILE = "schema.pbtxt"
+
+
+def entries(artifact: Artifact) -> Iterator[Entry]:
+    """Schemas, then other files."""
+    files = Files(artifact.folder)
+    yield from schema_entries(files)
+    yield from files.rest()
+
+
+def schema_entries(files: Files) -> Iterator[Entry]:
+    """All schemas among the files; takes these."""
+    for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
+        yield from files.parsed(name, _parse)
+
+
+def _parse(path: pathlib.Path, name: str) -> Iterator[Entry]:
+    schema = messages.from_file(schema_pb2.Schema, path)
+    for feature in sorted(schema.feature, key=lambda feature: (feature.name, messages.serialized(feature))):
+        yield messages.message_entry(f"feature {feature.name} of {name}", feature)
+    yield messages.message_entry(f"rest of {name}", messages.without(schema, "feature"))
