@@ -128,6 +128,9 @@ class EngineConfig(_Section):
     section = "engine"
 
     beam_workers: int = _setting(1, "worker processes of a Beam job; 1: this process does the work", low=1, high=256)
+    beam_batch_size: int = _setting(
+        1_000, "examples that a Beam job handles at once; never tuned by the clock", low=1, high=1_048_576
+    )
     intra_op_threads: int = _setting(2, "TensorFlow's threads within one operation", low=1, high=256)
     inter_op_threads: int = _setting(2, "TensorFlow's threads across operations", low=1, high=256)
 

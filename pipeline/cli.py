@@ -96,7 +96,9 @@ def _part_options(command: Callable[..., None]) -> Callable[..., None]:
 @sae.command()
 @_setting_options
 @_part_options
-@click.option("--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to make again.")
+@click.option(
+    "--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to make again."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
 def run(
     from_node: str,
@@ -195,6 +197,40 @@ def show_run(run_id: str, whole: bool, root: str | None) -> None:
         click.echo(manifest.to_json(manifest.read(place.path, show.find(place, run_id))).rstrip())
     else:
         click.echo(show.as_text(place, run_id))
+
+
+@sae.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--node", default="", metavar="NODE", help="Make this node alone again, on the inputs that it had.")
+@_root_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(run_id: str, node: str, root: str | None, as_json: bool) -> None:
+    """Make a run again elsewhere, in other surroundings, and compare it artifact by artifact.
+
+    RUN is an id, the beginning of one, or `latest`. Exits with 4 where content differs.
+    """
+    from pipeline import verify as verify_module
+
+    found = verify_module.verify(_root(root), run_id, node, lambda line: click.echo(line, err=True))
+    click.echo(found.as_json() if as_json else verify_module.as_text(found))
+    if not found.good:
+        raise SystemExit(int(ExitCode.GATE_FAILED))
+
+
+@sae.command()
+@_root_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fsck(root: str | None, as_json: bool) -> None:
+    """Check a root: its artifacts against their digests, and ML Metadata against the disk. Reads all, writes nothing.
+
+    Exits with 4 on damage.
+    """
+    from pipeline import fsck as fsck_module
+
+    found = fsck_module.check(_root(root))
+    click.echo(found.as_json() if as_json else found.as_text())
+    if found.exit_code:
+        raise SystemExit(int(found.exit_code))
 
 
 def _program() -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import pathlib
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 import pipeline_config
 from components import serving_folder
@@ -66,6 +65,9 @@ class Decision:
     run_id: str = ""
     outputs: Mapping[str, Output] = dataclasses.field(default_factory=dict)
     damage: tuple[Damage, ...] = ()
+
+
+_ChangesSince = Callable[[keys.Key, keys.Key], tuple[keys.Change, ...]]
 
 
 class Decider:
@@ -128,9 +130,9 @@ class Decider:
             reasons += [unusable] if unusable else []
             if found or unusable:
                 continue
-            if reason := self._not_served(node, known, outputs):
+            if reason := self._not_served(candidate, outputs):
                 reasons.append(reason)
-                break
+                continue
             return Decision(node.name, Verdict.CACHED, key, (), candidate.id, candidate.run_id, outputs, tuple(damage))
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
         return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage))
@@ -179,37 +181,50 @@ class Decider:
         """What is wrong with an artifact's files; empty when nothing is, or nothing was noted of them."""
         return "" if output.files is None else digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
 
-    def _not_served(self, node: Node, inputs: Mapping[str, Output], outputs: Mapping[str, Output]) -> str:
-        """Why what was pushed must be pushed again: a blessed run ends with its model served."""
-        if node.name != "Pusher" or not outputs["pushed_model"].properties.get(serving_folder.PUSHED):
+    def _not_served(self, candidate: Candidate, outputs: Mapping[str, Output]) -> str:
+        """Why what a candidate pushed must be pushed again: a blessed run ends with its model served."""
+        pushed = outputs.get("pushed_model")
+        if pushed is None or not pushed.properties.get(serving_folder.PUSHED):
             return ""
         served = serving_folder.newest_version(self._root.serving)
-        model = pathlib.Path(inputs["model"].uri) / serving_folder.MODEL
-        return "" if served and serving_folder.same_files(model, served) else "another model, or none, is served now"
+        model = self._store.inputs(candidate.id)["model"]
+        return "" if served and _is_model(served, model) else "another model, or none, is served now"
 
     def _without_inputs(self, node: Node, key: keys.Key, waits_for: list[str]) -> Decision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
-        changes = [change for change in self._nearest_changes(node, key) or () if change.new is not None]
-        if changes:
-            return Decision(node.name, Verdict.RUN, key, tuple(f"{change.part}: {change}" for change in changes))
-        if not self._earlier(node):
-            return Decision(node.name, Verdict.RUN, key, ("it never ran in this root",))
+        succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
+        if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
+            return Decision(node.name, Verdict.RUN, key, tuple(self._changes(node, key, _own_changes)))
         makes = "makes" if len(waits_for) == 1 else "make"
         reason = f"unless {' and '.join(waits_for)} {makes} the same again"
         return Decision(node.name, Verdict.DEPENDS, key, (reason,))
 
-    def _changes(self, node: Node, key: keys.Key) -> list[str]:
-        changes = self._nearest_changes(node, key)
-        if changes is None:
+    def _changes(self, node: Node, key: keys.Key, changes_since: _ChangesSince = keys.Key.changes_since) -> list[str]:
+        earlier = self._earlier(node)
+        if not earlier:
             return ["it never ran in this root"]
-        return [f"{change.part}: {change}" for change in changes] or ["no earlier execution of it succeeded"]
-
-    def _nearest_changes(self, node: Node, key: keys.Key) -> tuple[keys.Change, ...] | None:
-        found = nearest(self._earlier(node), key)
-        return None if found is None or found.key is None else key.changes_since(found.key)
+        found = nearest(earlier, key)
+        if found is None or found.key is None:
+            return ["no earlier execution of it ended and noted what it depended on"]
+        changes = changes_since(key, found.key)
+        return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
     def _earlier(self, node: Node) -> list[Candidate]:
         return self._store.of_node(nodes.PIPELINE_NAME, node.name)
+
+
+def _is_model(served: pathlib.Path, model: Output) -> bool:
+    """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
+    if model.files is None:
+        return serving_folder.same_files(pathlib.Path(model.uri) / serving_folder.MODEL, served)
+    place = f"{serving_folder.MODEL}/"
+    noted = {name[len(place) :]: one.digest for name, one in model.files.items() if name.startswith(place)}
+    return digests.of_folder(served) == noted
+
+
+def _own_changes(key: keys.Key, old: keys.Key) -> tuple[keys.Change, ...]:
+    """What is another than before, but for inputs that are not known yet."""
+    return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)
 
 
 def nearest(earlier: Collection[Candidate], key: keys.Key) -> Candidate | None:
@@ -228,11 +243,10 @@ def check_blessing(inputs: Mapping[str, Output]) -> None:
     blessing = inputs.get("model_blessing", inputs.get("blessing"))
     if model is None or blessing is None:
         return
-    judged: Any = blessing.properties.get(digests.MODEL)
-    if judged is not None:
-        same = judged == model.content
-    else:  # written by plain TFX, which notes the artifact's number
-        same = blessing.properties.get("current_model_id") in (None, model.id)
+    judged = blessing.properties.get(digests.MODEL)
+    # What plain TFX wrote, and what is about a model of it, has the artifact's number alone.
+    number = blessing.properties.get("current_model_id")
+    same = judged == model.content if judged else number in (None, model.id)
     if not same:
         raise UnavailableError(
             f"the blessing in {blessing.uri} is of another model than the one in {model.uri}: run the Evaluator on it, "

@@ -83,10 +83,9 @@ def damage(folder: pathlib.Path, files: Files, all_bytes: bool = False) -> str:
     """
     for name, noted in sorted(files.items()):
         path = folder / name
-        try:
-            found = path.stat()
-        except OSError:
+        if not path.is_file():
             return f"{path} is missing"
+        found = path.stat()
         if found.st_size != noted.size:
             return f"{path} has {found.st_size:,} bytes, it was published with {noted.size:,}"
         if (all_bytes or found.st_mtime_ns != noted.mtime) and of_file(path) != noted.digest:

@@ -11,6 +11,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import PTransformOverride
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tfx.orchestration.portable import (
     base_executor_operator,
@@ -21,6 +22,7 @@ from tfx.orchestration.portable import (
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
 from pipeline import publishing
+from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +35,53 @@ _FAILED = 2
 ANY_WORKERS = {"ExampleGen"}
 
 
-def make_beam_pipeline(workers: int) -> beam.Pipeline:
+class _BatchesOf(beam.BatchElements):
+    """Batches of one size. A class of its own, so that they are not replaced once more."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(min_batch_size=size, max_batch_size=size)
+
+
+class _FixedBatches(PTransformOverride):
+    """Puts batches of one size in the place of those whose size Beam would tune by the clock."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def matches(self, applied_ptransform: Any) -> bool:
+        transform = applied_ptransform.transform
+        return isinstance(transform, beam.BatchElements) and not isinstance(transform, _BatchesOf)
+
+    def get_replacement_transform_for_applied_ptransform(self, applied_ptransform: Any) -> beam.PTransform:
+        return _BatchesOf(self._size)
+
+
+class _Runner(FnApiRunner):
+    """The FnApiRunner, with batches of one size."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self._batch_size = batch_size
+
+    def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
+        pipeline.replace_all([_FixedBatches(self._batch_size)])
+        return super().run_pipeline(pipeline, options)
+
+
+def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
     """A Beam pipeline on the FnApiRunner: in this process, or in `workers` processes.
 
     The engine is named: what Beam calls DirectRunner first looks for a Go binary that it would download.
+
+    Args:
+      workers: processes.
+      batch_size: elements in whatever the job handles in batches.
     """
     options = {"direct_num_workers": workers}
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
     # flags=[]: Beam parses this process's own command line otherwise.
-    return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(flags=[], **options))
+    return beam.Pipeline(runner=_Runner(batch_size), options=PipelineOptions(flags=[], **options))
 
 
 class Failures:
@@ -60,7 +99,7 @@ class Failures:
 
 
 def executor_operators(
-    beam_workers: int, failures: Failures
+    config: EngineConfig, failures: Failures
 ) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
     """TFX's own operators, with our Beam engine, with digests of what they made, and with the reasons of failures.
 
@@ -72,9 +111,11 @@ def executor_operators(
         def run_executor(
             self, execution_info: data_types.ExecutionInfo, make_beam_pipeline_fn: Any = None
         ) -> execution_result_pb2.ExecutorOutput:
-            workers = beam_workers if execution_info.pipeline_node.node_info.id in ANY_WORKERS else 1
+            workers = config.beam_workers if execution_info.pipeline_node.node_info.id in ANY_WORKERS else 1
             try:
-                output = super().run_executor(execution_info, lambda: make_beam_pipeline(workers))
+                output = super().run_executor(
+                    execution_info, lambda: make_beam_pipeline(workers, config.beam_batch_size)
+                )
                 return publishing.describe_outputs(execution_info, output)
             except Exception as error:
                 return failures.record(error)

@@ -97,11 +97,13 @@ def of_node(
       parameters: what it is told.
       contents: digests of the files that it reads beside its inputs.
       inputs: content digests of its input artifacts by key.
-      engine: the number of threads counts where TensorFlow computes with them.
+      engine: of this, what a node says that it depends on.
     """
     told = dict(parameters)
     if node.threads:
         told |= {"intra_op_threads": engine.intra_op_threads, "inter_op_threads": engine.inter_op_threads}
+    if node.batches:
+        told |= {"beam_batch_size": engine.beam_batch_size}
     if len(contents) > _MOST_FILES:
         contents = {f"all {len(contents):,} files": digests.of_mapping(contents)}
     return Key(
@@ -115,9 +117,17 @@ def of_node(
     )
 
 
+def packages_of(node: Node) -> dict[str, str]:
+    """Version by name of each distribution that a node imports, and of all that these require."""
+    return packages.closure(_imported(node))
+
+
+def _imported(node: Node) -> set[str]:
+    return set(node.packages) | (code.distributions(node.code) if node.code else set())
+
+
 def _packages(node: Node) -> dict[str, str]:
-    names = set(node.packages) | (code.distributions(node.code) if node.code else set())
-    everything = packages.closure(names)
+    names, everything = _imported(node), packages_of(node)
     direct = {name: everything[name] for name in sorted(names & everything.keys())}
     rest = {name: version for name, version in everything.items() if name not in direct}
     return {**direct, REQUIRED: packages.digest(rest), "python": "{}.{}".format(*sys.version_info[:2])}

@@ -152,6 +152,13 @@ class Store:
             raise NotFoundError(f"run {wanted}: {len(found)} runs begin so: {', '.join(sorted(found)[:5])}")
         raise NotFoundError(f"no run {wanted}{settings.closest(wanted, run_ids)} (the newest is called latest)")
 
+    def run_property(self, run_id: str, name: str) -> str:
+        """A custom property, a text, of a run's context; empty where it was not noted."""
+        context = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
+        return (
+            str(context.custom_properties[name].string_value) if context and name in context.custom_properties else ""
+        )
+
     def candidate(self, execution_id: int) -> Candidate:
         """An execution with its run and its key."""
         [execution] = self._store.get_executions_by_id([execution_id])
@@ -162,6 +169,8 @@ class Store:
         found: dict[str, NodeExecution] = {}
         for execution in sorted(self._executions(run_id), key=lambda execution: execution.id):
             node = self._node_of(execution.id)
+            if not node:  # a verification is in the run's context, but no node of it
+                continue
             found[node] = NodeExecution(execution.id, node, _STATES.get(execution.last_known_state), _reason(execution))
         return found
 
@@ -202,20 +211,29 @@ class Store:
         """Where an artifact lies now."""
         return moved_path(uri, *self._moved) if self._moved else uri
 
-    def with_key(self, digest: str) -> list[Candidate]:
-        """The newest executions that ran with a key of this digest, newest first; not those that were cached."""
-        return self._newest(CACHE, digest)
+    def with_key(self, digest: str, before: int = 0) -> list[Candidate]:
+        """The newest executions that ran with a key of this digest, newest first; not those that were cached.
 
-    def of_node(self, pipeline: str, node: str) -> list[Candidate]:
-        """The newest executions of a node, newest first."""
-        return self._newest(NODE, f"{pipeline}.{node}")
+        Args:
+          digest: of the key.
+          before: the id of an execution: only those older than it; 0 for all.
+        """
+        return self._newest(CACHE, digest, before)
 
-    def _newest(self, context_type: str, name: str) -> list[Candidate]:
+    def of_node(self, pipeline: str, node: str, before: int = 0) -> list[Candidate]:
+        """The newest executions of a node, newest first; with `before` only those older than that execution."""
+        return self._newest(NODE, f"{pipeline}.{node}", before)
+
+    def _newest(self, context_type: str, name: str, before: int) -> list[Candidate]:
         context = self._store.get_context_by_type_and_name(context_type, name)
         if context is None:
             return []
-        newest = mlmd.ListOptions(limit=_CANDIDATES, order_by=mlmd.OrderByField.ID, is_asc=False)
-        return [self._candidate(execution) for execution in self._store.get_executions_by_context(context.id, newest)]
+        # Not by filter_query: ML Metadata 1.18 and later has none.
+        newest = mlmd.ListOptions(limit=None if before else _CANDIDATES, order_by=mlmd.OrderByField.ID, is_asc=False)
+        found = self._store.get_executions_by_context(context.id, newest)
+        if before:
+            found = [execution for execution in found if execution.id < before][:_CANDIDATES]
+        return [self._candidate(execution) for execution in found]
 
     def _candidate(self, execution: pb.Execution) -> Candidate:
         notes = {key: value_of(value) for key, value in execution.custom_properties.items()}
@@ -272,6 +290,8 @@ def open_store(root: Root, read_only: bool = False) -> Store:
 
 def moved_path(path: str, old: str, new: str) -> str:
     """The path that `path` has since the folder `old` is `new`."""
+    if new.startswith(f"{old}/") and path.startswith(f"{new}/"):
+        return path  # it was mapped before
     return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
 
 

@@ -30,6 +30,7 @@ class Node:
       code: the module of `components` whose code, with what it imports, decides what it does; empty: TFX's alone.
       packages: distributions that it runs besides those that this code imports.
       threads: whether TensorFlow computes in it with as many threads as configured.
+      batches: whether Beam hands it examples in batches of the configured size.
       after: nodes that it waits for without reading from them.
     """
 
@@ -39,6 +40,7 @@ class Node:
     code: str = ""
     packages: tuple[str, ...] = ("tfx",)
     threads: bool = False
+    batches: bool = False
     after: tuple[str, ...] = ()
 
     @property
@@ -58,7 +60,13 @@ _BLESSING = ("Evaluator", "blessing")
 ALL = (
     Node("ExampleGen", {}, ("examples",), "components.example_gen"),
     Node("SchemaGen", {}, ("schema",)),
-    Node("StatisticsGen", {"examples": _EXAMPLES}, ("statistics",), packages=("tfx", "tensorflow-data-validation")),
+    Node(
+        "StatisticsGen",
+        {"examples": _EXAMPLES},
+        ("statistics",),
+        packages=("tfx", "tensorflow-data-validation"),
+        batches=True,
+    ),
     Node(
         "ExampleValidator",
         {"statistics": _STATISTICS, "schema": _SCHEMA},
@@ -94,6 +102,7 @@ ALL = (
         "components.evaluation",
         packages=("tfx", "tensorflow-model-analysis"),
         threads=True,
+        batches=True,
     ),
     Node("Pusher", {"model": _MODEL, "model_blessing": _BLESSING}, ("pushed_model",), "components.pusher"),
     Node(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 
 from pipeline import metadata, nodes, parts, settings, sources
 from pipeline.decisions import Decider, Decision, Verdict
@@ -85,15 +86,16 @@ def make(request: Request) -> Plan:
         raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
     to_run, needed = parts.nodes_of(request.from_node, request.to_node)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
-    recalled = sources.recall(root, resolved) if root.metadata.is_file() else None
-    if recalled is None:
-        reason = "nothing ran in this root yet"
-        if root.metadata.is_file():
-            reason = "the data set is not known in this root, or may be another one now"
-        lines = [Line(name, "run", (reason,)) if name in to_run else Line(name, _LEFT_OUT) for name in nodes.NAMES]
-        return Plan(str(root.path), "", resolved.profile, tuple(lines))
-    resolved = sources.with_profile(request.settings, resolved, recalled.profile)
+    if not needed and not root.metadata.is_file():
+        lines = _without_decision(to_run, needed, "", "nothing ran in this root yet")
+        return Plan(str(root.path), "", resolved.profile, lines)
     store = metadata.open_store(root, read_only=True)
+    base = parts.base_run(store, root, request.base_run, needed) if needed else ""
+    recalled = sources.recall(root, resolved)
+    if recalled is None:
+        reason = "the data set is not known in this root, or may be another one now"
+        return Plan(str(root.path), "", resolved.profile, _without_decision(to_run, needed, base, reason))
+    resolved = sources.with_profile(request.settings, resolved, recalled.profile)
     decider = Decider(
         root,
         store,
@@ -102,19 +104,23 @@ def make(request: Request) -> Plan:
         use_cache=request.use_cache,
         all_bytes=request.all_bytes,
     )
-    base = parts.base_run(store, root, request.base_run, needed) if needed else ""
     given = {name: store.outputs(execution.id) for name, execution in store.executions(base).items()} if base else {}
     made = {decision.node: decision for decision in decider.decide_all(to_run, given)}
-    lines = []
-    for name in nodes.NAMES:
-        if name in made:
-            lines.append(_line(made[name]))
-        elif name in needed:
-            lines.append(Line(name, _REUSED, of_run=base))
-        else:
-            lines.append(Line(name, _LEFT_OUT))
+    lines = tuple(_line(made[name]) if name in made else _not_run(name, needed, base) for name in nodes.NAMES)
     dataset = f"{recalled.source.name} {recalled.source.version}"
-    return Plan(str(root.path), dataset, resolved.profile, tuple(lines))
+    return Plan(str(root.path), dataset, resolved.profile, lines)
+
+
+def _without_decision(to_run: Sequence[str], needed: Sequence[str], base: str, reason: str) -> tuple[Line, ...]:
+    """Lines where all that could run would, for one reason."""
+    return tuple(
+        Line(name, Verdict.RUN.value, (reason,)) if name in to_run else _not_run(name, needed, base)
+        for name in nodes.NAMES
+    )
+
+
+def _not_run(name: str, needed: Sequence[str], base: str) -> Line:
+    return Line(name, _REUSED, of_run=base) if name in needed else Line(name, _LEFT_OUT)
 
 
 def _line(decision: Decision) -> Line:

@@ -19,17 +19,17 @@ from pipeline_config import EngineConfig
 def set_environment(root: Root, engine: EngineConfig) -> None:
     """Sets what the libraries read from the environment, here and for the worker processes of Beam."""
     clear_temporary(root)
-    threads = str(engine.intra_op_threads)
     os.environ.update(
         {
             "TF_USE_LEGACY_KERAS": "1",  # TFT and TFMA know Keras 2 only
             "TF_CPP_MIN_LOG_LEVEL": "1",
             "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", ""),
             # The number of threads changes the order of additions, so it is configuration.
-            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTRAOP_THREADS": str(engine.intra_op_threads),
             "TF_NUM_INTEROP_THREADS": str(engine.inter_op_threads),
-            "OMP_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
+            # NumPy's takes as many as it is told, but no more than there are cores; one there is everywhere.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "-1",  # the same arithmetic on every machine
             "TMPDIR": str(root.temporary),
             "KERAS_HOME": str(root.path / "cache" / "keras"),

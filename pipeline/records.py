@@ -8,16 +8,18 @@ import datetime
 import pathlib
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import keys, metadata
+from pipeline import digests, keys, metadata
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
 from pipeline.root import Root
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
+# Types of our own, of a verification and of its verdict.
+VERIFY, VERIFICATION = "sae.Verify", "Verification"
 _RESULT = "__execution_result__"  # what TFX notes of an executor, not of a cached execution
 
 
@@ -89,6 +91,44 @@ class Recorder:
         artifact.custom_properties[OUT_OF_USE].string_value = reason
         self._store.put_artifacts([artifact])
 
+    def verification(
+        self, run_id: str, folder: pathlib.Path, compared: Sequence[int], properties: Mapping[str, str | int]
+    ) -> None:
+        """Records that a run was verified.
+
+        Args:
+          run_id: the run.
+          folder: where the verdict lies.
+          compared: ids of the artifacts that were compared.
+          properties: custom properties of the verdict.
+        """
+        digest = digests.of_files(digests.scan(folder))
+        verdict = pb.Artifact(
+            type_id=self._store.put_artifact_type(pb.ArtifactType(name=VERIFICATION)),
+            uri=str(folder),
+            state=pb.Artifact.LIVE,
+        )
+        notes = {**properties, digests.RAW: digest, digests.FILES: digests.to_text(digests.scan(folder))}
+        for name, value in notes.items():
+            if isinstance(value, int):
+                verdict.custom_properties[name].int_value = value
+            else:
+                verdict.custom_properties[name].string_value = value
+        execution = pb.Execution(
+            type_id=self._store.put_execution_type(pb.ExecutionType(name=VERIFY)),
+            name=str(uuid.uuid4()),
+            last_known_state=pb.Execution.COMPLETE,
+        )
+        artifacts = self._store.get_artifacts_by_id(list(dict.fromkeys(compared)))
+        pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
+        self._store.put_execution(
+            execution,
+            [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))],
+            [self._context(PIPELINE_RUN, run_id)],
+            reuse_context_if_already_exist=True,
+            force_reuse_context=True,
+        )
+
     def _context(self, kind: str, name: str, properties: Mapping[str, str] | None = None) -> pb.Context:
         found = self._store.get_context_by_type_and_name(kind, name)
         if found is None:
@@ -100,8 +140,8 @@ class Recorder:
         return found
 
 
-def _event(key: str, event_type: int) -> pb.Event:
-    steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=0)]
+def _event(key: str, event_type: int, index: int = 0) -> pb.Event:
+    steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=index)]
     return pb.Event(type=event_type, path=pb.Event.Path(steps=steps))
 
 
@@ -123,9 +163,9 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(root.metadata)
     store = mlmd.MetadataStore(config)
-    for artifact in store.get_artifacts():
-        if _rewrite(artifact, *moved):
-            store.put_artifacts([artifact])
+    changed = [artifact for artifact in store.get_artifacts() if _rewrite(artifact, *moved)]
+    if changed:
+        store.put_artifacts(changed)  # all or none
     root.note_place()
     return copy
 

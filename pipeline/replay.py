@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline import nodes, outcome, records
 from pipeline.decisions import Decision
 from pipeline.errors import ExitCode
-from pipeline.events import Listener, NodeState, RunStarted
+from pipeline.events import Listener, NodeState, Note, RunStarted
 
 
 def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: str, tell: Listener) -> outcome.RunResult:
@@ -16,6 +16,9 @@ def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: st
     ended = []
     made = {decision.node: decision for decision in decisions}
     for decision in decisions:
+        for one in decision.damage:  # an older copy of the same stands in for it
+            recorder.take_out_of_use(one.artifact_id, one.reason)
+            tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
         inputs = {
             key: made[upstream].outputs[output]
             for key, (upstream, output) in nodes.BY_NAME[decision.node].inputs.items()

@@ -191,9 +191,7 @@ class _Run:
         self._begin(found.settings, source)
         handler = runner.EpochHandler(self._tell)
         logging.getLogger("components").addHandler(handler)
-        local = runner.LocalRunner(
-            self._root, self._run_id, self._decider(config, source), config.engine.beam_workers, self._tell
-        )
+        local = runner.LocalRunner(self._root, self._run_id, self._decider(config, source), config.engine, self._tell)
         try:
             result = local.run(pipeline, run_options=part)
         finally:

@@ -25,6 +25,7 @@ from pipeline.decisions import Damage, Decider, Decision, Verdict
 from pipeline.errors import ExitCode
 from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.root import Root
+from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,11 @@ logger = logging.getLogger(__name__)
 class LocalRunner(tfx_runner.IrBasedRunner):
     """Runs the pipeline in this process."""
 
-    def __init__(self, root: Root, run_id: str, decider: Decider, beam_workers: int, listener: Listener) -> None:
+    def __init__(self, root: Root, run_id: str, decider: Decider, config: EngineConfig, listener: Listener) -> None:
         self._root = root
         self._run_id = run_id
         self._decider = decider
-        self._beam_workers = beam_workers
+        self._config = config
         self._tell = listener
         self._store = metadata.open_store(root)
         self._recorder = records.Recorder(root)
@@ -108,7 +109,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, name),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                    custom_executor_operators=engine.executor_operators(self._beam_workers, failures),
+                    custom_executor_operators=engine.executor_operators(self._config, failures),
                 ).launch()
             except Exception as error:
                 failures.last = failures.last or error

@@ -98,6 +98,11 @@ def resolve(
     return Settings(pipeline_config.build(values), origins, request.profile, has_profile)
 
 
+def of_values(values: Mapping[str, Value]) -> PipelineConfig:
+    """The configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
+    return pipeline_config.build({name: _checked(name, value, "an earlier run") for name, value in values.items()})
+
+
 def closest(word: str, known: Sequence[str]) -> str:
     """`; did you mean X?` for the known word nearest to `word`, or nothing."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

@@ -15,13 +15,14 @@ from typing import Any
 
 import pipeline_config
 from components import sample_file
-from pipeline import digests, settings, source
+from pipeline import digests, metadata, settings, source
 from pipeline.root import Root
 from pipeline.settings import Request, Settings
 from pipeline.source import Source
 
 _MOST = 50  # descriptions kept
-_IN_ROOT = "<root>"  # stands for the root's path, so that a root may be moved
+# Stand for the root's path and for that of the curated schemas' package, so that either may be moved.
+_IN_ROOT, _IN_PACKAGE = "<root>", "<components>"
 _NOT_ASKED = {"data.download_timeout"}
 
 
@@ -47,7 +48,8 @@ def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
         "source": {**found.as_dict(), "files": {}},
         "beside": _beside(pathlib.Path(found.builder_dir)),
     }
-    entry = json.loads(json.dumps(entry).replace(json.dumps(str(root.path))[1:-1], _IN_ROOT))
+    for place, name in _places(root):
+        entry = _mapped(entry, place, name)
     others = [other for other in _entries(root, resolved=False) if other["asked"] != entry["asked"]]
     unfinished = _file(root).with_suffix(".unfinished")
     unfinished.write_text(json.dumps([*others, entry][-_MOST:], indent=1) + "\n", encoding="utf-8")
@@ -56,12 +58,16 @@ def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
 
 def recall(root: Root, asked: Settings) -> Recalled | None:
     """The data set for the settings `asked`; None where none is known, or it may be another one by now."""
-    for entry in reversed(_entries(root)):
-        if entry["asked"] == _asked(asked):
-            return _recalled(root, entry, exact=True)
-    for entry in reversed(_entries(root)):
-        if entry["asked"].get("data.dataset") == asked.config.data.dataset:
-            return _recalled(root, entry, exact=False)
+    entries, now = _entries(root), _asked(asked)
+    try:
+        for entry in reversed(entries):
+            if entry["asked"] == now:
+                return _recalled(entry, exact=True)
+        for entry in reversed(entries):
+            if entry["asked"]["data.dataset"] == now["data.dataset"]:
+                return _recalled(entry, exact=False)
+    except (AttributeError, KeyError, TypeError):  # damaged: as if it were not known
+        pass
     return None
 
 
@@ -72,13 +78,18 @@ def with_profile(request: Request, resolved: Settings, profile: str) -> Settings
     return settings.resolve(dataclasses.replace(request, profile=profile))
 
 
+def is_sample(described: Source) -> bool:
+    """Whether it is the embedded sample."""
+    return described.name == sample_file.NAME
+
+
 def sample_files() -> dict[str, str]:
     """What identifies the embedded sample."""
     path = sample_file.path()
     return {path.name: digests.of_file(path)}
 
 
-def _recalled(root: Root, entry: Mapping[str, Any], exact: bool) -> Recalled | None:
+def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
     found = source.from_dict(entry["source"])
     folder = pathlib.Path(found.builder_dir)
     if found.name == sample_file.NAME:
@@ -102,12 +113,26 @@ def _asked(asked: Settings) -> dict[str, Any]:
         for name, value in pipeline_config.flatten(asked.config).items()
         if name.startswith("data.") and name not in _NOT_ASKED
     }
-    return {**values, "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", "")}
+    values["TFDS_DATA_DIR"] = os.environ.get("TFDS_DATA_DIR", "")
+    for name in ("data.data_dir", "TFDS_DATA_DIR"):  # the same text names another folder elsewhere
+        values[name] = values[name] and os.path.abspath(os.path.expanduser(values[name]))
+    return values
 
 
 def _data_dir(asked: Mapping[str, Any]) -> pathlib.Path:
     """Where TensorFlow Datasets looks for prepared data sets."""
     return pathlib.Path(asked["data.data_dir"] or asked["TFDS_DATA_DIR"] or "~/tensorflow_datasets").expanduser()
+
+
+def _places(root: Root) -> tuple[tuple[str, str], ...]:
+    return (str(pathlib.Path(sample_file.__file__).parent), _IN_PACKAGE), (str(root.path), _IN_ROOT)
+
+
+def _mapped(value: Any, old: str, new: str) -> Any:
+    """A tree of values in which each path in the folder `old` lies in `new`."""
+    if isinstance(value, dict):
+        return {name: _mapped(inner, old, new) for name, inner in value.items()}
+    return metadata.moved_path(value, old, new) if isinstance(value, str) else value
 
 
 def _beside(folder: pathlib.Path) -> list[str]:
@@ -121,11 +146,13 @@ def _file(root: Root) -> pathlib.Path:
 
 def _entries(root: Root, resolved: bool = True) -> list[dict[str, Any]]:
     try:
-        text = _file(root).read_text(encoding="utf-8")
-        # It only saves time: what cannot be read is asked for again.
-        entries = json.loads(text.replace(_IN_ROOT, json.dumps(str(root.path))[1:-1]) if resolved else text)
-    except (OSError, ValueError):
+        entries = json.loads(_file(root).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # it only saves time: what cannot be read is asked for again
         return []
+    if not isinstance(entries, list):
+        return []
+    for place, name in _places(root) if resolved else ():
+        entries = [_mapped(entry, name, place) for entry in entries]
     return [
         entry for entry in entries if isinstance(entry, dict) and {"asked", "profile", "source", "beside"} <= set(entry)
     ]

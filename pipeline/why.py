@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline import decisions, keys, manifest, metadata, nodes, settings
+from pipeline import decisions, keys, manifest, metadata, nodes, packages, settings
 from pipeline.errors import NotFoundError, SaeError
 from pipeline.events import NodeState
 from pipeline.root import Root
@@ -75,15 +75,28 @@ def explain(root: Root, wanted: str, node: str) -> Answer:
     if asked.key is None:
         raise NotFoundError(f"{node} of run {run_id} has no key: it was not recorded by this version of sae")
     cached = execution.state == NodeState.CACHED
-    known = store.with_key(asked.key.digest) if cached else store.of_node(nodes.PIPELINE_NAME, node)
-    found = decisions.nearest([candidate for candidate in known if candidate.id < execution.id], asked.key)
+    if cached:
+        used = _ids(store, execution.id)
+        known = [
+            candidate
+            for candidate in store.with_key(asked.key.digest, execution.id)
+            if candidate.state == NodeState.EXECUTED and _ids(store, candidate.id) == used
+        ]
+    else:
+        known = store.of_node(nodes.PIPELINE_NAME, node, execution.id)
+    found = decisions.nearest(known, asked.key)
     against = found.run_id if found else ""
     changes = asked.key.changes_since(found.key) if found and found.key else ()
     parts = {part: dict(asked.key.parts[part]) for part in keys.PARTS}
-    return Answer(run_id, node, state, asked.reasons, against, parts, _named(root, changes, against, run_id))
+    return Answer(run_id, node, state, asked.reasons, against, parts, _named(root, node, changes, against, run_id))
 
 
-def _named(root: Root, changes: tuple[keys.Change, ...], old: str, new: str) -> tuple[keys.Change, ...]:
+def _ids(store: metadata.Store, execution_id: int) -> set[int]:
+    """The artifacts that an execution wrote or, cached, stands for."""
+    return {output.id for output in store.outputs(execution_id).values()}
+
+
+def _named(root: Root, node: str, changes: tuple[keys.Change, ...], old: str, new: str) -> tuple[keys.Change, ...]:
     """With the packages that were required and changed, by name, where the manifests of both runs are still there."""
     if not any(change.field == keys.REQUIRED for change in changes):
         return changes
@@ -92,6 +105,8 @@ def _named(root: Root, changes: tuple[keys.Change, ...], old: str, new: str) -> 
     except SaeError:
         return changes
     known = {change.field for change in changes}
+    if node in nodes.BY_NAME:  # the manifests have the packages of all nodes
+        known |= packages.installed_runtime().keys() - keys.packages_of(nodes.BY_NAME[node]).keys()
     more = [
         keys.Change("packages", name, before.get(name), after.get(name))
         for name in sorted({**before, **after})

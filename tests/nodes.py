@@ -55,7 +55,7 @@ def run(component: Any, folder: pathlib.Path, workers: int = 1, **inputs: Any) -
     executor = component.executor_spec.executor_class
     context = {"tmp_dir": str(folder / "temporary"), "unique_id": "1"}
     if issubclass(executor, base_beam_executor.BaseBeamExecutor):
-        context["make_beam_pipeline_fn"] = lambda: engine.make_beam_pipeline(workers)
+        context["make_beam_pipeline_fn"] = lambda: engine.make_beam_pipeline(workers, 1_000)
     executor(executor.Context(**context)).Do(
         {key: [artifact] for key, artifact in inputs.items()},
         {key: [artifact] for key, artifact in outputs.items()},

@@ -11,7 +11,8 @@ they are met when walking back from the results, depth first, data inputs in the
 
 A function's results come first, then the operations that it must run for their effects (its control outputs), then
 all that nothing waits for, so no node of a function is overlooked. Operations without an order of their own (control
-inputs and those last ones) are sorted by the digest of what they compute.
+inputs and those last ones) are sorted by the digest of what they compute, and by their place in the file where that
+is the same.
 
 Left out, as none of it says what is computed: names of nodes, functions and devices; `shared_name`, except that of a
 `VarHandleOp`, which names the variable; `debug_name` and `container`; how a call is run (`config`, `config_proto`,

@@ -75,7 +75,12 @@ class _Walk:
         self._number([_node(result) for result in results])
         self._number(self._sorted(effects))
         if dead:
-            self._number(self._sorted(set(self._nodes) - set(self._numbers)))
+            # First those that nothing else reads: the order of their inputs then numbers the others. Nodes that
+            # compute the same stay in the order of the file, never in that of a set, which differs by process.
+            rest = [name for name in self._nodes if name not in self._numbers]
+            read = {_node(reference) for name in rest for reference in self._nodes[name].input}
+            self._number(self._sorted([name for name in rest if name not in read]))
+            self._number(self._sorted([name for name in rest if name not in self._numbers]))
         return Body(
             tuple(self._operation(name) for name in self._numbers),
             tuple(self._reference(result) for result in results),

@@ -17,6 +17,7 @@ import pipeline_config
 from pipeline import cli
 from pipeline.errors import ExitCode
 from pipeline.root import Root
+from tests.pipeline.recorded import Recorded, change_bytes
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 HEAVY = {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"}
@@ -78,7 +79,10 @@ def test_help_names_every_command_and_every_exit_code(sae):
         assert re.search(rf"[ :]{number.value} \w", text)
 
 
-@pytest.mark.parametrize("command", [("run",), ("config",), ("config", "show"), ("config", "check"), ("doctor",)])
+@pytest.mark.parametrize(
+    "command",
+    [("run",), ("plan",), ("why",), ("show",), ("config",), ("config", "show"), ("config", "check"), ("doctor",)],
+)
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_every_command_has_help(sae, command, option):
     code, output, errors = sae(*command, option)
@@ -307,6 +311,9 @@ def test_an_interrupt_ends_with_130_and_is_reported(folder):
         ["doctor"],
         ["run", "--from-node", "Trainr"],
         ["run", "--base", "1"],
+        ["plan"],
+        ["why", "latest", "Trainer"],
+        ["show", "latest"],
     ],
     ids=" ".join,
 )
@@ -324,3 +331,87 @@ print("imported", *{name.partition(".")[0] for name in sys.modules})
     *_, last = output.splitlines()
     assert last.startswith("imported ")
     assert HEAVY & set(last.split()) == set()
+
+
+# --- what tells of runs ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(folder):
+    recorded = Recorded(folder)
+    recorded.run("20261123-143005")
+    recorded.remember()
+    return recorded
+
+
+def test_plan_takes_the_settings_and_the_part_that_run_takes(sae, recorded):
+    code, output, errors = sae("plan", "--root", "root", "--set", "training.epochs=60")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[0] == f"mnist 3.0.1, profile mnist, {recorded.root.path}"
+    assert "Trainer           run       parameters: epochs: 50 -> 60" in output.splitlines()
+    code, output, errors = sae("plan", "--root", "root", "--seed", "3", "--from-node", "Trainer", "--json")
+    assert (code, errors) == (0, "")
+    found = {line["node"]: line for line in json.loads(output)["nodes"]}
+    assert (found["Transform"]["verdict"], found["Transform"]["of_run"]) == ("reused", "20261123-143005")
+    assert found["Trainer"]["reasons"] == ["parameters: seed: 0 -> 3"]
+    _, output, _ = sae("plan", "--root", "root", "--no-cache")
+    assert output.endswith("\n10 would run, 0 cached\n")
+    path = recorded.folder_of("20261123-143005", "SchemaGen", "schema") / "part-0"
+    change_bytes(path, keep_time=True)
+    assert sae("plan", "--root", "root")[1].endswith("\n0 would run, 10 cached\n")
+    assert f"{path} holds other bytes" in sae("plan", "--root", "root", "--verify-cache")[1]
+
+
+def test_plan_makes_no_root(sae, folder):
+    before = sorted(folder.iterdir())
+    code, output, _ = sae("plan")
+    assert code == 0
+    assert output.endswith("10 would run, 0 cached\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_why_tells_of_a_node_of_a_run(sae, recorded):
+    code, output, errors = sae("why", "latest", "Trainer", "--root", "root")
+    assert (code, errors) == (0, "")
+    assert output.startswith("Trainer of run 20261123-143005: executed\n")
+    assert json.loads(sae("why", "2026", "Trainer", "--root", "root", "--json")[1])["run_id"] == "20261123-143005"
+
+
+def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
+    monkeypatch.setenv("SAE_ROOT", "root")
+    code, output, errors = sae("show", "2026")
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"run 20261123-143005, {recorded.root.path}\n\nExampleGen        executed\n  examples ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["why", "r9", "Trainer"], 3, "error: no run r9 (the newest is called latest)"),
+        (
+            ["why", "latest", "Trainr"],
+            3,
+            "error: Trainr has no execution in run 20261123-143005; did you mean Trainer?",
+        ),
+        (["show", "r9"], 3, "error: no run r9"),
+        (["show", "latest", "--manifest"], 3, "error: "),
+        (["plan", "--from-node", "Trainr"], 3, "error: --from-node Trainr: no such node; did you mean Trainer?"),
+        (["plan", "--base", "x"], 2, "error: --base goes with --from-node or --to-node"),
+        (["plan", "--set", "training.epoch=3"], 2, "error: no setting 'training.epoch'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_told_is_an_error_of_one_line(sae, recorded, monkeypatch, arguments, code, said):
+    monkeypatch.setenv("SAE_ROOT", "root")
+    found, output, errors = sae(*arguments)
+    assert (found, output) == (code, "")
+    assert errors.startswith(said)
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["why", "latest", "Trainer"], ["show", "latest"], ["show", "x", "--manifest"]])
+def test_without_a_root_there_is_no_run_to_tell_of(sae, folder, arguments):
+    code, output, errors = sae(*arguments)
+    assert (code, output) == (3, "")
+    assert errors.startswith(f"error: no run in {folder / 'pipeline_root'}: `sae run` makes the first one")
+    assert not (folder / "pipeline_root").exists()

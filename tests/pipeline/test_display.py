@@ -110,6 +110,46 @@ def test_a_plain_line_has_the_time_of_what_ran_and_the_reason_of_what_did_not(ev
     assert plain_line(event) == line
 
 
+@pytest.mark.parametrize(
+    ("reasons", "line"),
+    [
+        ((), "Trainer started"),
+        (("parameters: l1: 0.1 -> [0.2]",), "Trainer started (parameters: l1: 0.1 -> [0.2])"),
+        (("one", "two", "three"), "Trainer started (one, and 2 more)"),
+    ],
+)
+def test_a_started_node_tells_the_first_reason_and_how_many_more_there_are(reasons, line):
+    assert plain_line(NodeStarted("Trainer", reasons)) == line
+
+
+def test_a_terminal_shows_the_reason_while_a_node_runs_and_after_it_ended():
+    events = (
+        RunStarted("1", ("ExampleGen", "Transform", "Trainer")),
+        NodeStarted("ExampleGen", ("data: [a] changed", "code: b.py changed")),
+        NodeEnded("ExampleGen", NodeState.EXECUTED, 1.0),
+        NodeStarted("Transform", ("it never ran in this root",)),
+    )
+    ended, running, waiting = last_rows(events)
+    assert ended[5:] == ["data:", "[a]", "changed,", "and", "1", "more"]
+    assert running[-6:] == ["it", "never", "ran", "in", "this", "root"]
+    assert waiting == ["·", "Trainer", "waiting"]
+
+
+def test_what_a_node_said_when_it_failed_goes_before_the_reason_why_it_ran():
+    events = (
+        RunStarted("1", ("Transform",)),
+        NodeStarted("Transform", ("code: a.py changed",)),
+        NodeEnded("Transform", NodeState.FAILED, 1.0, "no memory"),
+    )
+    assert last_rows(events)[0][-2:] == ["no", "memory"]
+
+
+def test_the_trainers_epoch_goes_before_the_reason_why_it_runs():
+    events = (RunStarted("1", ("Trainer",)), NodeStarted("Trainer", ("code: a.py changed",)))
+    assert last_rows(events)[0][-3:] == ["code:", "a.py", "changed"]
+    assert last_rows((*events, EPOCH))[0][-6:] == ["epoch", "3/50", "loss", "0.1550", "validation", "0.1510"]
+
+
 def test_losses_are_shown_to_four_places():
     assert epoch_text(EPOCH) == "epoch 3/50  loss 0.1550  validation 0.1510"
 

@@ -13,12 +13,13 @@ import socket
 import subprocess
 import sys
 
+import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import cli, digests, fsck, manifest, records
 from pipeline.errors import ExitCode, NotFoundError, UnavailableError
-from pipeline.fsck import Kind
+from pipeline.fsck import Kind, findings
 from pipeline.root import Root
 from tests.pipeline.test_metadata import Writer
 
@@ -187,7 +188,7 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
     ids = writer.store.put_artifacts(artifacts)
     (folder / "1200").rmdir()
     pages = []
-    real = fsck.mlmd.MetadataStore
+    real = mlmd.MetadataStore
 
     class Watched(real):
         def get_artifacts_by_id(self, ids):
@@ -206,7 +207,7 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
             assert options.limit == 1
             return super().get_contexts(options)
 
-    monkeypatch.setattr(fsck.mlmd, "MetadataStore", Watched)
+    monkeypatch.setattr(mlmd, "MetadataStore", Watched)
     result = fsck.check(root)
     assert result.checked["artifacts"] == 1200
     assert pages == [100] * 12
@@ -547,7 +548,7 @@ def test_an_execution_that_has_not_ended_is_a_notice_that_looks_at_the_lock(root
 
 
 def test_of_many_findings_of_a_kind_some_are_listed_and_all_counted(root, examples, monkeypatch):
-    monkeypatch.setattr(fsck, "_LISTED", 2)
+    monkeypatch.setattr(findings, "_LISTED", 2)
     for number in range(8, 13):
         (examples[1].parent / str(number)).mkdir()
     result = fsck.check(root)
@@ -766,13 +767,13 @@ def test_a_store_that_is_damaged_further_on_is_unavailable(root, writer):
 
 def test_the_store_is_opened_for_reading_only(root, writer, monkeypatch):
     modes = []
-    real = fsck.mlmd.MetadataStore
+    real = mlmd.MetadataStore
 
     def watched(config):
         modes.append(config.sqlite.connection_mode)
         return real(config)
 
-    monkeypatch.setattr(fsck.mlmd, "MetadataStore", watched)
+    monkeypatch.setattr(mlmd, "MetadataStore", watched)
     fsck.check(root)
     assert set(modes) == {pb.SqliteMetadataSourceConfig.READONLY}
 

@@ -6,60 +6,17 @@ import contextlib
 import json
 import sqlite3
 
-import ml_metadata as mlmd
 import pytest
+from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.errors import UnavailableError
+from pipeline import digests
+from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
-from pipeline.metadata import NodeExecution, Output, Store, remove_outputs
+from pipeline.metadata import NodeExecution, Output, Store, moved_path, open_store, remove_outputs
 from pipeline.root import Root
-
-STATE = pb.Execution.State
-
-
-class Writer:
-    """Writes executions as TFX's launcher does: in the contexts of the pipeline, of the run and of the node."""
-
-    def __init__(self, path):
-        config = pb.ConnectionConfig()
-        config.sqlite.filename_uri = str(path)
-        self.store = mlmd.MetadataStore(config)
-
-    def context(self, kind, name):
-        context_type = self.store.put_context_type(pb.ContextType(name=kind))
-        known = self.store.get_context_by_type_and_name(kind, name)
-        return known.id if known else self.store.put_contexts([pb.Context(type_id=context_type, name=name)])[0]
-
-    def execution(self, run, node, state, result=None):
-        """Puts an execution and returns its id; `result` is what TFX stores of a failure."""
-        contexts = [
-            self.context("pipeline", "sparse_autoencoder"),
-            self.context("pipeline_run", run),
-            self.context("node", f"sparse_autoencoder.{node}"),
-        ]
-        kind = self.store.put_execution_type(pb.ExecutionType(name=f"type_of_{node}"))
-        execution = pb.Execution(type_id=kind, last_known_state=state)
-        if result is not None:
-            execution.custom_properties["__execution_result__"].string_value = result
-        [made] = self.store.put_executions([execution])
-        self.store.put_attributions_and_associations(
-            [], [pb.Association(execution_id=made, context_id=context) for context in contexts]
-        )
-        return made
-
-    def artifact(self, execution, key, uri, index=0, event=pb.Event.OUTPUT, **properties):
-        kind = self.store.put_artifact_type(pb.ArtifactType(name="Anything"))
-        artifact = pb.Artifact(type_id=kind, uri=uri, state=pb.Artifact.LIVE)
-        for name, value in properties.items():
-            field = {int: "int_value", float: "double_value", str: "string_value"}[type(value)]
-            setattr(artifact.custom_properties[name], field, value)
-        [made] = self.store.put_artifacts([artifact])
-        steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=index)]
-        self.store.put_events(
-            [pb.Event(artifact_id=made, execution_id=execution, type=event, path=pb.Event.Path(steps=steps))]
-        )
+from tests.pipeline.recorded import STATE, Recorded, Writer, tree
 
 
 @pytest.fixture
@@ -268,3 +225,192 @@ def forge_schema_version(path, version):
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("UPDATE MLMDEnv SET schema_version = ?", (version,)).rowcount == 1
         database.commit()
+
+
+# --- runs, keys and candidates -----------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path / "recorded")
+
+
+def test_a_run_is_found_by_its_id_its_beginning_or_as_the_latest(writer, store):
+    for run in ("20261123-143005", "20261123-143005-2", "20261124-000000"):
+        writer.execution(run, "ExampleGen", STATE.COMPLETE)
+    assert store.find_run("20261123-143005") == "20261123-143005"  # though another one begins so
+    assert store.find_run("20261124") == "20261124-000000"
+    assert store.find_run("20261123-143005-") == "20261123-143005-2"
+    assert store.find_run("latest") == "20261124-000000"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("20261123", "run 20261123: 2 runs begin so: 20261123-143005, 20261123-143006"),
+        ("20261123-1430055", "no run 20261123-1430055; did you mean 20261123-143005? (the newest is called latest)"),
+        ("zzz", "no run zzz (the newest is called latest)"),
+        ("", "no run  (the newest is called latest)"),
+    ],
+)
+def test_a_run_that_is_not_there_or_not_the_only_one_is_not_found(writer, store, wanted, said):
+    for run in ("20261123-143006", "20261123-143005"):
+        writer.execution(run, "ExampleGen", STATE.COMPLETE)
+    with pytest.raises(NotFoundError) as error:
+        store.find_run(wanted)
+    assert str(error.value) == said
+
+
+def test_of_many_runs_that_begin_so_five_are_named(writer, store):
+    for number in range(7):
+        writer.execution(f"r{number}", "ExampleGen", STATE.COMPLETE)
+    with pytest.raises(NotFoundError, match=r"^run r: 7 runs begin so: r0, r1, r2, r3, r4$"):
+        store.find_run("r")
+
+
+def test_without_runs_there_is_no_latest(store):
+    with pytest.raises(NotFoundError, match="no run latest"):
+        store.find_run("latest")
+
+
+def test_what_ran_with_a_key_is_found_by_its_digest_the_newest_first(recorded):
+    for run in ("r1", "r2"):
+        recorded.run(run, names=["SchemaGen"])
+    recorded.replay("r3", names=["SchemaGen"])
+    store = recorded.store()
+    [one, other] = store.with_key(recorded.decisions()["SchemaGen"].key.digest)
+    assert (one.run_id, other.run_id) == ("r2", "r1")
+    assert (one.state, one.reasons) == (NodeState.EXECUTED, ("as asked",))
+    assert one.key == other.key == recorded.decisions()["SchemaGen"].key
+    assert store.with_key(one.key.digest, before=one.id) == [other]
+    assert store.with_key("0" * 64) == []
+
+
+def test_the_executions_of_a_node_are_found_in_all_states_the_newest_first(recorded):
+    recorded.run("r1", names=["ExampleGen", "SchemaGen"])
+    recorded.replay("r2", names=["SchemaGen"])
+    recorded.run("r3", names=["SchemaGen"], failed="SchemaGen")
+    recorded.run("r4", names=["SchemaGen"], noted=False)
+    store = recorded.store()
+    found = store.of_node("sparse_autoencoder", "SchemaGen")
+    assert [candidate.run_id for candidate in found] == ["r4", "r3", "r2", "r1"]
+    executed, failed, cached = NodeState.EXECUTED, NodeState.FAILED, NodeState.CACHED
+    assert [candidate.state for candidate in found] == [executed, failed, cached, executed]
+    assert [candidate.key is None for candidate in found] == [True, False, False, False]
+    assert [candidate.reasons for candidate in found] == [(), ("as asked",), (), ("as asked",)]
+    assert store.of_node("sparse_autoencoder", "SchemaGen", before=found[1].id) == found[2:]
+    assert store.of_node("sparse_autoencoder", "Trainer") == []
+    assert store.of_node("another_pipeline", "SchemaGen") == []
+    assert store.candidate(found[2].id) == found[2]
+
+
+def test_of_many_executions_the_newest_twenty_are_looked_at(writer, store):
+    made = [writer.execution(f"r{number}", "SchemaGen", STATE.COMPLETE) for number in range(23)]
+    found = store.of_node("sparse_autoencoder", "SchemaGen")
+    assert [candidate.id for candidate in found] == made[:2:-1]
+    assert [candidate.id for candidate in store.of_node("sparse_autoencoder", "SchemaGen", before=made[3])] == [
+        made[2], made[1], made[0],
+    ]  # fmt: skip
+
+
+def test_inputs_are_found_by_their_key(recorded):
+    made = recorded.run("r1", names=["ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"])
+    store = recorded.store()
+    inputs = store.inputs(made["ExampleValidator"])
+    assert inputs == {
+        "statistics": store.outputs(made["StatisticsGen"])["statistics"],
+        "schema": store.outputs(made["SchemaGen"])["schema"],
+    }
+    assert store.inputs(made["ExampleGen"]) == {}
+
+
+def test_declared_events_count_as_well(writer, store):
+    execution = writer.execution("1", "Trainer", STATE.COMPLETE)
+    writer.artifact(execution, "examples", "/in", event=pb.Event.DECLARED_INPUT)
+    writer.artifact(execution, "model", "/out", event=pb.Event.DECLARED_OUTPUT)
+    assert [list(store.inputs(execution)), list(store.outputs(execution))] == [["examples"], ["model"]]
+
+
+def test_an_artifact_tells_its_digest_and_its_files():
+    files = {"a": digests.FileState(1, 2, "ab")}
+    output = Output("/a", {"content_digest": "model-1:ab", "files": digests.to_text(files)})
+    assert (output.content, output.files) == ("model-1:ab", files)
+    assert (Output("/a", {}).content, Output("/a", {}).files) == ("", None)
+    assert Output("/a", {"files": "damaged"}).files is None
+
+
+def test_what_was_deleted_or_marked_is_not_live(writer, store):
+    execution = writer.execution("1", "Trainer", STATE.COMPLETE)
+    made = writer.artifact(execution, "model", "/a")
+    for state, live in (
+        (pb.Artifact.LIVE, True),
+        (pb.Artifact.MARKED_FOR_DELETION, False),
+        (pb.Artifact.DELETED, False),
+        (pb.Artifact.PENDING, False),
+    ):
+        [artifact] = writer.store.get_artifacts_by_id([made])
+        artifact.state = state
+        writer.store.put_artifacts([artifact])
+        assert store.outputs(execution)["model"].live == live
+
+
+# --- a moved root, and reading alone -----------------------------------------------------------
+
+
+def test_places_in_a_moved_root_are_mapped_on_reading(root, writer):
+    execution = writer.execution("1", "Trainer", STATE.COMPLETE)
+    old = str(root.path)
+    for key, uri in (("model", f"{old}/artifacts/a"), ("beside", f"{old}2/artifacts/a"), ("foreign", "/data/a")):
+        writer.artifact(execution, key, uri)
+        writer.artifact(execution, key, uri, event=pb.Event.INPUT)
+    moved = Root(root.path.rename(root.path.with_name("moved")))
+    store = open_store(moved, read_only=True)
+    for found in (store.outputs(execution), store.inputs(execution)):
+        assert {key: output.uri for key, output in found.items()} == {
+            "model": f"{moved.path}/artifacts/a",
+            "beside": f"{old}2/artifacts/a",
+            "foreign": "/data/a",
+        }
+    assert Writer(moved.metadata).store.get_artifacts()[0].uri == f"{old}/artifacts/a"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        ("/a/root", "/a/root", "/b", "/b"),
+        ("/a/root/x", "/a/root", "/b", "/b/x"),
+        ("/a/root2/x", "/a/root", "/b", "/a/root2/x"),
+        ("/c/a/root/x", "/a/root", "/b", "/c/a/root/x"),
+        ("", "/a/root", "/b", ""),
+        ("/a/root/x", "/a/root", "/a", "/a/x"),
+        ("/a/x", "/a", "/a/old", "/a/old/x"),
+        ("/a/old/x", "/a", "/a/old", "/a/old/x"),
+    ],
+)
+def test_a_path_moves_with_the_folder_that_it_is_in(path, old, new, expected):
+    assert moved_path(path, old, new) == expected
+
+
+def test_reading_alone_writes_nothing(recorded):
+    recorded.run("r1")
+    before = tree(recorded.root.path)
+    store = recorded.store()
+    for execution in store.executions(store.find_run("latest")).values():
+        store.candidate(execution.id)
+        store.inputs(execution.id)
+        store.outputs(execution.id)
+    with pytest.raises(mlmd_errors.StatusError):
+        store._store.put_artifact_type(pb.ArtifactType(name="New"))
+    assert tree(recorded.root.path) == before
+
+
+def test_for_reading_alone_a_missing_store_is_not_made(tmp_path):
+    root = Root(tmp_path / "none")
+    with pytest.raises(NotFoundError, match=f"no run in {root.path}: `sae run` makes the first one, --root names"):
+        open_store(root, read_only=True)
+    assert not root.path.exists()
+
+
+def test_a_store_to_write_is_made(root):
+    open_store(root).run_ids()
+    assert root.metadata.is_file()

@@ -35,7 +35,13 @@ def test_threads_are_those_of_the_configuration(root: Root, environment: dict[st
     process.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3, inter_op_threads=5))
     assert environment["TF_NUM_INTRAOP_THREADS"] == "3"
     assert environment["TF_NUM_INTEROP_THREADS"] == "5"
-    assert environment["OMP_NUM_THREADS"] == "3"
+
+
+def test_numpy_computes_with_one_thread_as_it_would_take_fewer_than_told_where_cores_are_few(
+    root: Root, environment: dict[str, str]
+) -> None:
+    process.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3))
+    assert environment["OPENBLAS_NUM_THREADS"] == environment["OMP_NUM_THREADS"] == "1"
 
 
 def test_caches_and_temporary_files_go_below_the_root(root: Root, environment: dict[str, str]) -> None:

@@ -136,3 +136,46 @@ def test_two_roots_can_be_held_at_once(root, tmp_path):
     other.create()
     with root.lock(), other.lock():
         assert (root.path / "lock").read_text().startswith("process ")
+
+
+# --- where it lies -----------------------------------------------------------------------------
+
+
+def move(root, name):
+    return Root(root.path.rename(root.path.with_name(name)))
+
+
+def test_a_root_that_stays_where_it_was_made_was_not_moved(root):
+    assert root.moved() is None
+    root.create()
+    assert root.moved() is None
+
+
+def test_a_moved_root_knows_where_it_lay_until_its_place_is_noted(root):
+    old = str(root.path)
+    root.claim_dataset("mnist")
+    root = move(root, "elsewhere")
+    root.create()
+    root.claim_dataset("mnist")
+    assert root.moved() == (old, str(root.path))
+    root.note_place()
+    assert root.moved() is None
+    assert about(root) == {"format": 1, "path": str(root.path), "dataset": "mnist"}
+
+
+def test_noting_the_same_place_again_writes_nothing(root):
+    before = (root.path / "root.json").stat().st_mtime_ns, (root.path / "root.json").stat().st_ino
+    root.note_place()
+    assert ((root.path / "root.json").stat().st_mtime_ns, (root.path / "root.json").stat().st_ino) == before
+
+
+def test_a_root_of_a_version_that_did_not_note_its_place_is_where_it_is(root):
+    (root.path / "root.json").write_text('{"format": 1, "dataset": "mnist"}')
+    assert root.moved() is None
+    root.create()
+    assert about(root) == {"format": 1, "dataset": "mnist", "path": str(root.path)}
+
+
+def test_a_folder_that_is_no_root_was_not_moved(tmp_path):
+    assert Root(tmp_path / "none").moved() is None
+    assert not (tmp_path / "none").exists()

@@ -175,3 +175,46 @@ def test_a_key_outside_of_any_section_is_answered_with_its_section(config_file):
 )
 def test_the_closest_word_is_offered_where_there_is_one(word, hint):
     assert closest(word, ["Transform", "Trainer", "Evaluator"]) == hint
+
+
+# --- like an earlier run -----------------------------------------------------------------------
+
+
+def earlier(*assignments, **request):
+    """Every setting of an earlier run."""
+    return pipeline_config.flatten(resolve(Request(assignments=assignments, **request), {}).config)
+
+
+def test_the_settings_of_an_earlier_run_stand_in_for_the_profiles_and_the_defaults():
+    like = earlier("training.epochs=3", profile="sample", root="/earlier")
+    settings = resolve(Request(), {}, like)
+    assert pipeline_config.flatten(settings.config) == like
+    assert set(settings.origins.values()) == {"an earlier run"}
+    assert settings.has_profile
+
+
+def test_what_is_given_now_goes_before_what_an_earlier_run_used(config_file):
+    like = earlier("training.epochs=3", "training.seed=4", root="/earlier")
+    path = config_file("[training]\nepochs = 5\n")
+    settings = resolve(Request(config_file=path, seed=6, root="/now"), {"SAE_ROOT": "/environment"}, like)
+    assert (settings.config.training.epochs, settings.config.training.seed) == (5, 6)
+    assert settings.config.paths.root == "/now"
+    assert settings.origins["training.epochs"] == f"file {path}"
+    assert settings.origins["training.seed"] == "--seed"
+    assert settings.origins["training.batch_size"] == "an earlier run"
+    assert resolve(Request(), {"SAE_ROOT": "/environment"}, like).config.paths.root == "/environment"
+
+
+def test_another_data_set_than_an_earlier_runs_gets_neither_its_splits_nor_its_gates():
+    like = earlier("data.train_split=train[:7]", "training.epochs=3")
+    settings = resolve(Request(assignments=["data.dataset=kmnist"]), {}, like)
+    assert settings.config.data.train_split == "train[:83%]"
+    assert settings.config.evaluation.max_bce == float("inf")
+    assert settings.config.training.epochs == 3
+
+
+def test_the_settings_of_an_earlier_run_are_left_as_they_are():
+    like = earlier()
+    before = dict(like)
+    resolve(Request(assignments=["training.epochs=9"]), {}, like)
+    assert like == before

@@ -7,8 +7,11 @@ import pathlib
 
 import pytest
 
+from pipeline import nodes, outcome
 from pipeline import summary as summaries
 from pipeline.errors import ExitCode
+from pipeline.events import NodeEnded, NodeState
+from tests.pipeline import recorded as roots
 
 METRICS = {
     "pca_mse": 0.01683,
@@ -155,3 +158,126 @@ def test_as_json_it_has_the_measures_unrounded_and_every_node():
     found = json.loads(summary().as_json())
     assert found["metrics"] == METRICS
     assert found["nodes"] == [{"id": "Trainer", "state": "executed", "seconds": 31.2, "reason": None}]
+
+
+# --- from ML Metadata --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return roots.Recorded(tmp_path)
+
+
+def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error=""):
+    ended = (
+        NodeEnded("ExampleGen", NodeState.CACHED, 0.0),
+        NodeEnded("Trainer", NodeState.EXECUTED, 31.23456),
+        NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "the model is not blessed"),
+    )
+    return summaries.of_run(
+        recorded.store(),
+        outcome.RunResult(run_id, ended, exit_code, error),
+        recorded.settings(*assignments),
+        recorded.source(notice="a notice"),
+        recorded.root,
+        recorded.root.logs / f"{run_id}.log",
+        61.23456,
+    )
+
+
+def test_a_run_is_summed_up_from_what_was_recorded(recorded):
+    recorded.run("r1")
+    found = of_run(recorded, "r1")
+    # Each number under its name in the summary, and the one that the Report noted.
+    assert found.metrics == {
+        "test_bce": 0.0943,
+        "test_mse": 0.0108,
+        "active_units": 17.2,
+        "dead_units": 12.0,
+        "hoyer": 0.41,
+        "gini": 0.64,
+        "mean_image_bce": 0.2625,
+        "mean_image_mse": 0.0675,
+        "entropy_floor": 0.0581,
+        "bce_to_mean_image": 0.36,
+        "pca_mse": 0.0168,
+    }
+    assert (found.run_id, found.state, found.exit_code, found.error) == ("r1", "succeeded", ExitCode.DONE, "")
+    assert (found.dataset, found.notice, found.profile) == ("mnist 3.0.1", "a notice", "mnist")
+    assert (found.blessed, found.reasons, found.pushed_version) == (True, (), "1")
+    assert found.report == str(recorded.root.artifacts / "Report" / "report" / "r1" / "report.html")
+    assert pathlib.Path(found.report).is_file()
+    assert (found.root, found.log) == (str(recorded.root.path), str(recorded.root.logs / "r1.log"))
+    assert found.seconds == 61.235
+    assert found.nodes == (
+        {"id": "ExampleGen", "state": "cached", "seconds": 0.0, "reason": None},
+        {"id": "Trainer", "state": "executed", "seconds": 31.235, "reason": None},
+        {"id": "Pusher", "state": "skipped", "seconds": 0.0, "reason": "the model is not blessed"},
+    )
+
+
+def test_a_rerun_that_changed_nothing_is_summed_up_alike(recorded):
+    recorded.run("r1")
+    recorded.replay("r2")
+    one, other = (json.loads(of_run(recorded, run).as_json()) for run in ("r1", "r2"))
+    for name in ("metrics", "blessed", "reasons", "pushed_version", "report", "exit_code"):
+        assert one[name] == other[name]
+
+
+def test_a_model_that_is_not_blessed_fails_its_gate_and_is_told_why(recorded):
+    recorded.run("r1", "evaluation.max_bce=0.09", blessed=False)
+    found = of_run(recorded, "r1", "evaluation.max_bce=0.09")
+    assert (found.state, found.exit_code, found.blessed) == ("succeeded", ExitCode.GATE_FAILED, False)
+    assert found.reasons == ("bce overall is 0.0943, allowed is at most 0.09",)
+    assert found.pushed_version is None
+
+
+def test_a_failed_run_has_only_what_was_made_before(recorded):
+    recorded.run("r1", failed="Report")
+    found = of_run(recorded, "r1", exit_code=ExitCode.NODE_FAILED, error="Report: no memory")
+    assert (found.state, found.exit_code, found.error) == ("failed", ExitCode.NODE_FAILED, "Report: no memory")
+    assert (found.blessed, found.report) == (True, None)
+    assert "pca_mse" not in found.metrics
+    recorded.run("r2", failed="Evaluator")
+    found = of_run(recorded, "r2", exit_code=ExitCode.NODE_FAILED)
+    assert (found.metrics, found.blessed, found.reasons, found.pushed_version) == ({}, None, (), None)
+
+
+def test_a_failed_node_goes_before_a_gate_that_was_not_passed(recorded):
+    recorded.run("r1", failed="Report", blessed=False)
+    found = of_run(recorded, "r1", exit_code=ExitCode.NODE_FAILED)
+    assert (found.exit_code, found.blessed) == (ExitCode.NODE_FAILED, False)
+
+
+def test_a_blessed_model_whose_push_failed_has_no_version(recorded):
+    recorded.run("r1", failed="Pusher")
+    found = of_run(recorded, "r1", exit_code=ExitCode.NODE_FAILED)
+    assert (found.blessed, found.pushed_version) == (True, None)
+
+
+def test_data_that_was_refused_stays_a_failed_gate(recorded):
+    recorded.run("r1", failed="DataGate")
+    found = of_run(recorded, "r1", exit_code=ExitCode.GATE_FAILED)
+    assert (found.state, found.exit_code, found.blessed) == ("failed", ExitCode.GATE_FAILED, None)
+
+
+def test_without_numbers_noted_there_are_none(recorded):
+    recorded.run("r1", noted=False)
+    found = of_run(recorded, "r1")
+    assert found.metrics == {"pca_mse": 0.0168}
+    assert (found.blessed, found.reasons) == (True, ())
+    assert summaries.evaluation_of(recorded.outputs("r1", "Evaluator")["evaluation"]) is None
+
+
+def test_the_numbers_of_an_evaluation_are_by_label():
+    text = json.dumps({"overall": {"bce": 0.1}, "per_label": {"0": {"bce": 0.2}, "10": {"bce": 0.3}}})
+    found = summaries.evaluation_of(summaries.metadata.Output("/evaluation", {"metrics": text}))
+    assert found.overall == {"bce": 0.1}
+    assert found.per_label == {0: {"bce": 0.2}, 10: {"bce": 0.3}}
+
+
+def test_a_run_in_a_moved_root_is_summed_up_where_it_lies(recorded):
+    recorded.run("r1")
+    recorded.root = type(recorded.root)(recorded.root.path.rename(recorded.folder / "moved"))
+    assert pathlib.Path(of_run(recorded, "r1").report).is_file()
+    assert set(nodes.NAMES) == set(recorded.store().executions("r1"))

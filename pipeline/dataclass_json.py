@@ -1,0 +1,61 @@
+"""Dataclasses from what JSON gives for them: the way back from `dataclasses.asdict`."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+_PLAIN = (str, int, float, bool, type(None))
+
+_Kind = TypeVar("_Kind")
+
+
+def build(kind: type[_Kind], values: Any) -> _Kind:
+    """A dataclass from its values. Those that it does not know are left out, those with a default may be missing.
+
+    Args:
+      kind: the dataclass; its fields are dataclasses, mappings, tuples, plain types, or one of these or None.
+      values: what `json.loads` gave.
+
+    Raises:
+      KeyError, TypeError: a value is missing or of another type; says which.
+    """
+    built = _read(kind, values, "")
+    assert isinstance(built, kind)
+    return built
+
+
+def _read(kind: Any, value: Any, place: str) -> Any:
+    """`value`, as JSON gives it, as `kind`: a dataclass, mapping, tuple, union or plain type.
+
+    Raises:
+      KeyError, TypeError: it is not; says where.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if type(value) in arguments:
+            return value
+        for inner in arguments:
+            if inner not in _PLAIN:  # there is never more than one
+                return _read(inner, value, place)
+    elif dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+        hints = typing.get_type_hints(kind)
+        missing = [
+            field.name
+            for field in dataclasses.fields(kind)
+            if field.name not in value and field.default is dataclasses.MISSING
+        ]
+        if missing:
+            raise KeyError(f"{place}{missing[0]} is missing")
+        known = {name: inner for name, inner in value.items() if name in hints}
+        return kind(**{name: _read(hints[name], inner, f"{place}{name}.") for name, inner in known.items()})
+    elif origin is Mapping and isinstance(value, dict):
+        return {key: _read(arguments[1], inner, f"{place}{key}.") for key, inner in value.items()}
+    elif origin is tuple and isinstance(value, list):
+        return tuple(_read(arguments[0], inner, place) for inner in value)
+    elif kind in _PLAIN and type(value) is kind:
+        return value
+    raise TypeError(f"{place.rstrip('.')} is not what it should be")

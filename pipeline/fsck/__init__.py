@@ -1,0 +1,56 @@
+"""`sae fsck`: a root's artifacts against their digests, and ML Metadata against the disk. Nothing is written.
+
+Memory does not grow with the root: ML Metadata is read page by page, files block by block, folders one at a time.
+Each module of this package looks at one thing and yields what it finds; `check` strings them together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from ml_metadata import errors as mlmd_errors
+
+from pipeline import metadata
+from pipeline.errors import UnavailableError
+from pipeline.fsck import artifacts, orphans, runs, served
+from pipeline.fsck.findings import Checked, Finding, Findings, Kind, Result
+from pipeline.fsck.store import Store
+from pipeline.root import Root
+
+__all__ = ["Finding", "Kind", "Result", "check"]
+
+
+def check(root: Root) -> Result:
+    """Looks at everything in a root.
+
+    Raises:
+      NotFoundError: there is no store in it.
+      UnavailableError: the store cannot be opened or read.
+    """
+    metadata.open_store(root, read_only=True)  # says why, where it does not open
+    store = Store(root)
+    checked = Checked()
+    found = Findings(store.origin)
+    try:
+        for finding in _look(root, store, checked):
+            found.keep(finding)
+    except (mlmd_errors.StatusError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UnavailableError(
+            f"{root.metadata} cannot be read to its end ({reason}): restore a copy of it; nothing was changed"
+        ) from error
+    return Result(str(root.path), dict(vars(checked)), found.counts, found.listed())
+
+
+def _look(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
+    last_push = None
+    for artifact, state in store.all_artifacts():
+        checked.artifacts += 1
+        yield from artifacts.findings(artifact, state, checked)
+        last_push = served.push_of(artifact, root, store) or last_push
+    # A run pushes first and publishes then: looked at in this order, a push in between is no damage.
+    yield from served.findings(root, store, last_push, checked)
+    yield from runs.manifests(root, store, checked)
+    yield from runs.unended(root, store, checked)
+    yield from orphans.findings(root, store)

@@ -1,0 +1,57 @@
+"""Artifacts: whether each is still what was published, and which ones are out of use."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+from pipeline import digests, records
+from pipeline.fsck import files
+from pipeline.fsck.findings import Checked, Finding, Kind
+from pipeline.fsck.store import UNPUBLISHED
+from pipeline.metadata import Output
+
+_WORDS = files.Words("holds other bytes than when it was published", "was not there when the artifact was published")
+
+
+def findings(artifact: Output, state: str, checked: Checked) -> Iterator[Finding]:
+    """What there is to say of an artifact; of one that was announced only, nothing."""
+    if artifact.live:
+        for fault in _faults(artifact, checked):
+            yield dataclasses.replace(fault, artifact=artifact.id)
+    elif state not in UNPUBLISHED:
+        reason = artifact.properties.get(records.OUT_OF_USE) or f"no reason was noted, its state is {state}"
+        yield Finding(Kind.OUT_OF_USE, f"{artifact.uri} is out of use: {reason}", artifact.uri, artifact.id)
+
+
+def _faults(artifact: Output, checked: Checked) -> Iterator[Finding]:
+    """What is wrong with a live artifact."""
+    uri, folder = artifact.uri, pathlib.Path(artifact.uri)
+    if not uri:
+        yield Finding(Kind.MISSING, "ML Metadata does not say where it lies")
+    elif "://" in uri:
+        yield Finding(Kind.UNVERIFIED, f"{uri} is no path on a disk here, and not looked at", uri)
+    elif not artifact.properties.keys() & {digests.FILES, digests.RAW}:
+        sentence = f"{uri} has no digests: it was written by plain TFX, or by an older version of sae"
+        yield _absence(folder) or Finding(Kind.UNVERIFIED, sentence, uri)
+    else:
+        try:
+            noted = files.noted(artifact.properties)
+        except ValueError as error:
+            sentence = f"{uri} cannot be checked, its digests in ML Metadata are damaged: {error}"
+            yield Finding(Kind.ALTERED, sentence, uri)
+            yield from filter(None, [_absence(folder)])
+            return
+        if digests.of_files(noted) != artifact.properties.get(digests.RAW):
+            sentence = f"{uri} has a {digests.RAW} in ML Metadata that does not agree with its list of files there"
+            yield Finding(Kind.ALTERED, sentence, uri)
+        yield from files.compare(folder, noted, _WORDS, checked)
+
+
+def _absence(path: pathlib.Path) -> Finding | None:
+    """That nothing is at a place, or that nobody can tell; None where something is."""
+    try:
+        return None if files.stat_of(path) else files.missing(path)
+    except OSError as error:
+        return files.unreadable(path, error)

@@ -1,0 +1,166 @@
+"""What `sae fsck` finds: its kinds, how it is kept, and how it is told to people and as JSON."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import json
+from collections.abc import Callable, Mapping
+
+from pipeline.errors import ExitCode
+
+SCHEMA_VERSION = 1
+
+_LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million helps nobody
+
+
+class Kind(str, enum.Enum):
+    """What was found; those that are damage come first."""
+
+    MISSING = "missing"
+    ALTERED = "altered"
+    UNREADABLE = "unreadable"
+    SERVED = "served"  # the served model is not the one that was pushed
+    MANIFESTS = "manifests"
+    ORPHANED = "orphaned"
+    UNVERIFIED = "unverified"
+    OUT_OF_USE = "out_of_use"
+    UNENDED = "unended"
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether the root is not sound because of it."""
+        return self in (Kind.MISSING, Kind.ALTERED, Kind.UNREADABLE, Kind.SERVED, Kind.MANIFESTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be, or worth knowing.
+
+    Attributes:
+      kind: what.
+      sentence: what and where, for people.
+      path: the file or folder; empty for an execution.
+      artifact, execution: ids in ML Metadata; None where there is none.
+      node, output: who made it, and under which key; empty where that is not known.
+    """
+
+    kind: Kind
+    sentence: str
+    path: str = ""
+    artifact: int | None = None
+    execution: int | None = None
+    node: str = ""
+    output: str = ""
+
+    @property
+    def label(self) -> str:
+        """Which artifact, for people; empty when it is about none."""
+        if self.artifact is None:
+            return ""
+        return f"{self.node}'s {self.output}, artifact {self.artifact}" if self.node else f"artifact {self.artifact}"
+
+
+class Checked:
+    """How much was looked at so far: how many artifacts, executions, manifests and files, and bytes that were read."""
+
+    def __init__(self) -> None:
+        self.artifacts = self.executions = self.manifests = self.files = self.bytes = 0
+
+
+class Findings:
+    """Counts all findings, and keeps the first ones of each kind."""
+
+    def __init__(self, origin: Callable[[int], tuple[str, str]]) -> None:
+        """Takes what tells the node and the key that made an artifact, by its id."""
+        self.counts = dict.fromkeys((kind.value for kind in Kind), 0)
+        self._origin = origin
+        self._kept: dict[Kind, list[Finding]] = collections.defaultdict(list)
+
+    def keep(self, finding: Finding) -> None:
+        """Counts a finding; keeps it, with the origin of its artifact, unless there are many of its kind."""
+        self.counts[finding.kind.value] += 1
+        # No origin is asked for what is only counted: an artifact that was used again often has many events.
+        if len(self._kept[finding.kind]) < _LISTED:
+            if finding.artifact is not None:
+                node, output = self._origin(finding.artifact)
+                finding = dataclasses.replace(finding, node=node, output=output)
+            self._kept[finding.kind].append(finding)
+
+    def listed(self) -> tuple[Finding, ...]:
+        """What was kept, in the order of the kinds."""
+        return tuple(finding for kind in Kind for finding in self._kept[kind])
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What was looked at and found.
+
+    Attributes:
+      root: its folder.
+      checked: how many artifacts, executions, manifests and files were looked at, and how many bytes were read.
+      counts: findings by kind.
+      findings: in the order of the kinds; of each kind no more than `_LISTED`.
+    """
+
+    root: str
+    checked: Mapping[str, int]
+    counts: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def damaged(self) -> int:
+        """How many findings are damage."""
+        return sum(self.counts[kind.value] for kind in Kind if kind.is_damage)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DONE, or GATE_FAILED on damage."""
+        return ExitCode.GATE_FAILED if self.damaged else ExitCode.DONE
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more findings than are listed."""
+        return sum(self.counts.values()) > len(self.findings)
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        values = {
+            "schema_version": SCHEMA_VERSION,
+            "root": self.root,
+            "sound": not self.damaged,
+            "checked": self.checked,
+            "counts": self.counts,
+            "cut": self.is_cut,
+            "findings": [{"damage": one.kind.is_damage, **dataclasses.asdict(one)} for one in self.findings],
+        }
+        return json.dumps(values, indent=2)
+
+    def as_text(self) -> str:
+        """For people: a line for each finding, by kind, and the sum."""
+        lines = []
+        for kind in Kind:
+            listed = [finding for finding in self.findings if finding.kind == kind]
+            if listed:
+                count = self.counts[kind.value]
+                lines.append(f"{kind.value.replace('_', ' ')} ({count:,}{'' if kind.is_damage else ', no damage'})")
+                lines += [f"  {': '.join(filter(None, (one.label, one.sentence)))}" for one in listed]
+                lines += [f"  and {count - len(listed):,} more"] if count > len(listed) else []
+                lines.append("")
+        notices = sum(self.counts.values()) - self.damaged
+        verdict = f"{self.damaged:,} damaged" if self.damaged else "sound"
+        if notices:
+            verdict += f", {_counted(notices, 'notice')}"
+        looked_at = f"{_counted(self.checked['artifacts'], 'artifact')}, {_counted(self.checked['files'], 'file')}"
+        lines.append(f"{looked_at}, {self.checked['bytes'] / 1e6:,.1f} MB read: {verdict}")
+        return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """A name may hold line ends, colours for the terminal, or what is no text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

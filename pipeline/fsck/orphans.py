@@ -1,0 +1,74 @@
+"""Orphans: whatever lies among the artifacts that ML Metadata does not know."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Generator, Iterator
+
+from pipeline.fsck import files
+from pipeline.fsck.findings import Finding, Kind
+from pipeline.fsck.store import Store
+from pipeline.root import Root
+
+_Entry = os.DirEntry[str]
+
+# What TFX keeps beside a node's outputs (tfx/orchestration/portable/outputs_utils.py).
+_SYSTEM = ".system"
+_IN_SYSTEM = {"executor_execution", "driver_execution", "stateful_working_dir", "orchestrator_generated_bcl"}
+
+
+def findings(root: Root, store: Store) -> Iterator[Finding]:
+    """Files and folders that no artifact names; they lie in `NODE/OUTPUT/EXECUTION`."""
+    for node in (yield from _entries(root.artifacts)):
+        if not _is_folder(node):
+            yield _stray(node)
+            continue
+        for output in (yield from _entries(node.path)):
+            if not _is_folder(output):
+                yield _stray(output)
+                continue
+            for entry in (yield from _entries(output.path)):
+                if output.name != _SYSTEM:
+                    yield from _made(entry, node.name, output.name, store)
+                elif entry.name not in _IN_SYSTEM:
+                    yield _stray(entry)
+
+
+def _made(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Finding]:
+    """What an execution of a node made under an output key."""
+    if store.names(entry.path):
+        return
+    # TFX's values, and artifacts of which there are several under a key, lie one folder deeper.
+    inside = (yield from _entries(entry.path)) if _is_folder(entry) else []
+    if any(store.names(inner.path) for inner in inside):
+        return
+    sentence = f"no artifact in ML Metadata names {entry.path}"
+    execution = store.unended_execution(entry.name, node)
+    if execution is not None:
+        sentence += f": execution {execution}, which has not ended, was writing it"
+    yield Finding(Kind.ORPHANED, sentence, entry.path, execution=execution, node=node, output=output)
+
+
+def _stray(entry: _Entry) -> Finding:
+    sentence = f"{entry.path} lies among the artifacts, but is no output of a node"
+    return Finding(Kind.ORPHANED, sentence, entry.path)
+
+
+def _entries(folder: os.PathLike[str] | str) -> Generator[Finding, None, list[_Entry]]:
+    """Returns what lies in a folder, in the order of names and numbers; yields why it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: (len(entry.name) * entry.name.isdecimal(), entry.name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        yield files.unreadable(pathlib.Path(folder), error)
+        return []
+
+
+def _is_folder(entry: _Entry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,67 @@
+"""Runs: whether their manifests are still what was noted, and executions that have not ended."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+
+from pipeline import digests, manifest
+from pipeline.fsck import files
+from pipeline.fsck.findings import Checked, Finding, Kind
+from pipeline.fsck.store import Store
+from pipeline.root import Root
+
+
+def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
+    """Manifests that are not what their runs noted."""
+    for run_id, noted in store.all_manifests():
+        checked.manifests += 1
+        path = manifest.path_of(root.path, run_id)
+        try:
+            found = files.stat_of(path)
+            if found is None or not stat.S_ISREG(found.st_mode):
+                fault = "is no file" if found else "is missing"
+            else:
+                checked.files += 1
+                checked.bytes += found.st_size
+                is_same = digests.of_file(path) == noted
+                fault = "" if is_same else "holds other bytes than when the run began"
+        except OSError as error:
+            yield files.unreadable(path, error)
+            continue
+        if fault:
+            yield Finding(Kind.MANIFESTS, f"{path}, the manifest of run {run_id}, {fault}", str(path))
+
+
+def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
+    """Executions that have not ended, and whether a run may be at work on them."""
+    is_held = None
+    for execution in store.all_executions():
+        checked.executions += 1
+        if execution.ended:
+            continue
+        if is_held is None:  # the lock is not touched where nobody asks
+            is_held = _is_held(root)
+        node, run_id = store.node_of(execution.id), store.run_of(execution.id)
+        who = f"execution {execution.id}" + (f" of {node}" if node else "") + (f" in run {run_id}" if run_id else "")
+        why = "a run may be in progress, the root is locked" if is_held else "no run holds the root"
+        sentence = f"{who} has not ended, its state is {execution.state}: {why}"
+        yield Finding(Kind.UNENDED, sentence, execution=execution.id, node=node)
+
+
+def _is_held(root: Root) -> bool:
+    """Whether a run holds the root now."""
+    try:
+        file = os.open(root.path / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # Shared, so that two who ask at once do not take each other for a run.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)  # releases it
+    return False

@@ -1,0 +1,101 @@
+"""The model that is served: whether it is the last one that was pushed, byte by byte."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+from components import serving_folder
+from pipeline import digests
+from pipeline.fsck import files
+from pipeline.fsck.findings import Checked, Finding, Kind
+from pipeline.fsck.store import Store, is_number
+from pipeline.metadata import Output
+from pipeline.root import Root
+
+_PUSHED_MODEL = "PushedModel"
+_MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes
+_WORDS = files.Words("holds other bytes than in the model that was pushed", "is not in the model that was pushed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Push:
+    """A push to the root's serving folder.
+
+    Attributes:
+      version: under which the model is served.
+      artifact: id of the pushed model in ML Metadata.
+    """
+
+    version: int
+    artifact: int
+
+
+def push_of(artifact: Output, root: Root, store: Store) -> Push | None:
+    """The push that an artifact tells of; None where it tells of none, or of one to another folder."""
+    notes = artifact.properties
+    if not artifact.live or artifact.type_name != _PUSHED_MODEL or not notes.get(serving_folder.PUSHED):
+        return None
+    destination = pathlib.Path(store.here(str(notes.get(serving_folder.PUSHED_DESTINATION, ""))))
+    version = str(notes.get(serving_folder.PUSHED_VERSION, destination.name))
+    is_here = is_number(version) and destination == root.serving / version
+    return Push(int(version), artifact.id) if is_here else None
+
+
+def findings(root: Root, store: Store, push: Push | None, checked: Checked) -> Iterator[Finding]:
+    """The newest model in the serving folder against the model that it is a copy of.
+
+    Args:
+      root, store: where to look.
+      push: the last one. It made the highest version, so that its model is what must be served.
+      checked: is told what was read.
+    """
+    try:
+        newest = serving_folder.newest_version(root.serving)
+    except OSError as error:
+        yield files.unreadable(root.serving, error)
+        return
+    served = -1 if newest is None else int(newest.name)
+    if push is not None and served < push.version:
+        lost = root.serving / str(push.version)
+        instead = f"version {newest.name} is served instead" if newest else "nothing is served"
+        yield Finding(Kind.SERVED, f"{lost}, the last model that was pushed, is missing: {instead}", str(lost))
+    elif newest is not None and push is not None and served == push.version:
+        yield from _compare(newest, push, store, checked)
+    elif newest is not None:
+        sentence = f"{newest} is the newest model in the serving folder, but ML Metadata knows of no push to it"
+        yield Finding(Kind.ORPHANED, sentence, str(newest))
+
+
+def _compare(newest: pathlib.Path, push: Push, store: Store, checked: Checked) -> Iterator[Finding]:
+    try:
+        pushed = _pushed_files(push.artifact, store)
+    except (ValueError, OSError) as error:
+        sentence = f"{newest} cannot be compared with the model that was pushed: {error}"
+        yield Finding(Kind.UNVERIFIED, sentence, str(newest), push.artifact)
+        return
+    for fault in files.compare(newest, pushed, _WORDS, checked):
+        kind = Kind.UNREADABLE if fault.kind == Kind.UNREADABLE else Kind.SERVED
+        yield dataclasses.replace(fault, kind=kind, artifact=push.artifact)
+
+
+def _pushed_files(artifact_id: int, store: Store) -> digests.Files:
+    """Files of the model that a push copied, by their names in the copy.
+
+    Raises:
+      ValueError, OSError: they are not known.
+    """
+    # All that a cached execution reads is the same by content, so that the first one speaks for all.
+    model = next((store.inputs(execution).get(_MODEL_INPUT) for execution in store.makers(artifact_id)), None)
+    if model is None:
+        raise ValueError("ML Metadata does not say which one that was")
+    folder = f"{serving_folder.MODEL}/"
+    if digests.FILES in model.properties:
+        noted = files.noted(model.properties)
+        found = {name[len(folder) :]: state for name, state in noted.items() if name.startswith(folder)}
+    else:
+        found = digests.scan(pathlib.Path(model.uri) / serving_folder.MODEL)
+    if not found:
+        raise ValueError(f"artifact {model.id} has no files in {serving_folder.MODEL}")
+    return found

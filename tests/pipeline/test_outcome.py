@@ -1,0 +1,26 @@
+"""How a node that did not fail ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import outcome
+from pipeline.events import NodeEnded, NodeState
+from pipeline.metadata import Output
+
+PUSHED = {"pushed_model": Output("/pushed", {"pushed": 1})}
+NOT_PUSHED = {"pushed_model": Output("/pushed", {"pushed": 0})}
+
+
+@pytest.mark.parametrize("state", [NodeState.EXECUTED, NodeState.CACHED])
+def test_a_node_ended_as_recorded(state):
+    assert outcome.ended("Trainer", state, {}, 2.5) == NodeEnded("Trainer", state, 2.5, "")
+    assert outcome.ended("Pusher", state, PUSHED, 2.5) == NodeEnded("Pusher", state, 2.5, "")
+
+
+@pytest.mark.parametrize("outputs", [NOT_PUSHED, {"pushed_model": Output("/pushed", {})}])
+def test_a_pusher_that_had_nothing_to_push_was_skipped(outputs):
+    for state in (NodeState.EXECUTED, NodeState.CACHED):
+        assert outcome.ended("Pusher", state, outputs, 2.5) == NodeEnded(
+            "Pusher", NodeState.SKIPPED, 2.5, "the model is not blessed"
+        )

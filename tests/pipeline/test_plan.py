@@ -1,0 +1,267 @@
+"""What a run would do, told without doing it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import nodes, plan, settings, sources
+from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.root import Root
+from tests.pipeline.recorded import Recorded, change_bytes, tree
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+HEAVY = ("tensorflow", "tfx", "apache_beam", "tensorflow_datasets")
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path, monkeypatch):
+    for name in ("SAE_ROOT", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+@pytest.fixture
+def after_a_run(recorded):
+    recorded.run("r1")
+    recorded.remember()
+    return recorded
+
+
+def make(recorded, *assignments, **options):
+    request = settings.Request(assignments=assignments, root=str(recorded.root.path))
+    return plan.make(plan.Request(request, **options))
+
+
+def verdicts(made):
+    return {line.node: line.verdict for line in made.nodes}
+
+
+def test_after_a_run_nothing_would_run(after_a_run):
+    made = make(after_a_run)
+    assert verdicts(made) == dict.fromkeys(nodes.NAMES, "cached")
+    assert (made.dataset, made.profile, made.root) == ("mnist 3.0.1", "mnist", str(after_a_run.root.path))
+    assert {(line.reasons, line.of_run) for line in made.nodes} == {((), "r1")}
+
+
+def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
+    text = make(after_a_run, "training.epochs=60", "model.l1=0.5").as_text()
+    assert text.splitlines() == [
+        f"mnist 3.0.1, profile mnist, {after_a_run.root.path}",
+        "",
+        "ExampleGen        cached    outputs of run r1",
+        "SchemaGen         cached    outputs of run r1",
+        "StatisticsGen     cached    outputs of run r1",
+        "ExampleValidator  cached    outputs of run r1",
+        "DataGate          cached    outputs of run r1",
+        "Transform         cached    outputs of run r1",
+        "Trainer           run       parameters: epochs: 50 -> 60",
+        "                            parameters: l1: 0.001 -> 0.5",
+        "Evaluator         run       unless Trainer makes the same again",
+        "Pusher            run       unless Evaluator and Trainer make the same again",
+        'Report            run       parameters: texts.settings.model.l1: "0.001" -> "0.5"',
+        '                            parameters: texts.settings.training.epochs: "50" -> "60"',
+        "",
+        "2 would run, 2 would unless what they read stays the same, 6 cached",
+    ]
+    assert make(after_a_run).as_text().splitlines()[-1] == "0 would run, 10 cached"
+
+
+def test_as_json_it_is_one_object(after_a_run):
+    found = json.loads(make(after_a_run, "training.epochs=60").as_json())
+    assert (found["schema_version"], found["dataset"], found["profile"]) == (1, "mnist 3.0.1", "mnist")
+    assert found["root"] == str(after_a_run.root.path)
+    assert [line["node"] for line in found["nodes"]] == list(nodes.NAMES)
+    by_name = {line.pop("node"): line for line in found["nodes"]}
+    assert by_name["ExampleGen"] == {"verdict": "cached", "reasons": [], "of_run": "r1"}
+    assert by_name["Trainer"] == {"verdict": "run", "reasons": ["parameters: epochs: 50 -> 60"], "of_run": ""}
+    assert by_name["Evaluator"] == {
+        "verdict": "depends",
+        "reasons": ["unless Trainer makes the same again"],
+        "of_run": "",
+    }
+
+
+def test_planning_writes_nothing(after_a_run):
+    before = tree(after_a_run.folder)
+    for options in ({}, {"use_cache": False}, {"all_bytes": True}, {"from_node": "Trainer"}):
+        make(after_a_run, "training.epochs=60", **options)
+    assert tree(after_a_run.folder) == before
+
+
+def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
+    made = plan.make(plan.Request(settings.Request(root=str(tmp_path / "none"))))
+    assert verdicts(made) == dict.fromkeys(nodes.NAMES, "run")
+    assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
+    assert made.as_text().startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_data_set_is_not_known_all_would_run(recorded):
+    recorded.run("r1")
+    made = make(recorded)
+    assert verdicts(made) == dict.fromkeys(nodes.NAMES, "run")
+    reason = "the data set is not known in this root, or may be another one now"
+    assert {line.reasons for line in made.nodes} == {(reason,)}
+    assert made.dataset == ""
+
+
+def test_where_the_sample_stands_in_its_profile_is_planned_with(recorded):
+    prepared = recorded.source(name="mnist_sample", version="1.0.0")
+    sources.remember(recorded.root, recorded.settings(), "sample", prepared)
+    recorded.run("r1")
+    made = make(recorded)
+    assert (made.profile, made.dataset) == ("sample", "mnist_sample 1.0.0")
+    evaluator = next(line for line in made.nodes if line.node == "DataGate")
+    assert "parameters: expected_examples.train: 50000 -> 3572" in evaluator.reasons
+
+
+def test_in_a_moved_root_nothing_would_run_and_nothing_is_written(after_a_run):
+    after_a_run.root = Root(after_a_run.root.path.rename(after_a_run.folder / "moved"))
+    before = tree(after_a_run.root.path)
+    assert verdicts(make(after_a_run)) == dict.fromkeys(nodes.NAMES, "cached")
+    assert tree(after_a_run.root.path) == before
+
+
+def test_without_the_cache_all_would_run(after_a_run):
+    made = make(after_a_run, use_cache=False)
+    assert {(line.verdict, line.reasons) for line in made.nodes} == {("run", ("the cache is not used",))}
+
+
+def test_bytes_under_an_unchanged_time_are_seen_where_all_are_read(after_a_run):
+    change_bytes(after_a_run.folder_of("r1", "SchemaGen", "schema") / "part-0", keep_time=True)
+    assert verdicts(make(after_a_run))["SchemaGen"] == "cached"
+    [line] = [line for line in make(after_a_run, all_bytes=True).nodes if line.node == "SchemaGen"]
+    assert line.verdict == "run"
+    assert line.reasons[0].endswith("part-0 holds other bytes than it was published with")
+
+
+# --- parts -------------------------------------------------------------------------------------
+
+
+def test_a_part_reuses_what_it_needs_of_the_newest_run_that_has_it(after_a_run):
+    after_a_run.run("r2", failed="Transform")
+    made = make(after_a_run, "training.epochs=60", from_node="Trainer")
+    assert {line.node: (line.verdict, line.of_run) for line in made.nodes} == {
+        "ExampleGen": ("reused", "r1"),
+        "SchemaGen": ("reused", "r1"),
+        "StatisticsGen": ("reused", "r1"),
+        "ExampleValidator": ("reused", "r1"),
+        "DataGate": ("reused", "r1"),
+        "Transform": ("reused", "r1"),
+        "Trainer": ("run", ""),
+        "Evaluator": ("depends", ""),
+        "Pusher": ("depends", ""),
+        "Report": ("run", ""),
+    }
+    assert "ExampleGen        reused    outputs of run r1" in made.as_text().splitlines()
+
+
+def test_what_a_part_does_not_need_is_left_out(after_a_run):
+    made = make(after_a_run, to_node="StatisticsGen")
+    assert [node for node, verdict in verdicts(made).items() if verdict == "cached"] == ["ExampleGen", "StatisticsGen"]
+    assert set(verdicts(made).values()) == {"cached", "left out"}
+    assert "Trainer           left out" in made.as_text().splitlines()
+
+
+def test_the_run_to_start_from_may_be_named(after_a_run):
+    after_a_run.run("r2")
+    made = make(after_a_run, from_node="Report", base_run="r1")
+    assert {line.of_run for line in made.nodes if line.verdict == "reused"} == {"r1"}
+    made = make(after_a_run, from_node="Report")
+    assert {line.of_run for line in made.nodes if line.verdict == "reused"} == {"r2"}
+
+
+def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
+    """The base's own artifacts are read, not those of the newest run."""
+    after_a_run.run("r2", "training.epochs=60")
+    assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r1"))["Evaluator"] == "cached"
+    after_a_run.run("r3", "training.epochs=70", names=nodes.NAMES[:7])
+    assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r3"))["Evaluator"] == "run"
+
+
+def test_a_part_is_planned_also_where_the_data_set_is_not_known(recorded):
+    recorded.run("r1")
+    made = verdicts(make(recorded, from_node="Evaluator"))
+    assert [made[name] for name in ("Trainer", "Evaluator", "Pusher", "Report")] == ["reused", "run", "run", "run"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"base_run": "r1"}, UsageError, "--base goes with --from-node or --to-node"),
+        ({"from_node": "Trainr"}, NotFoundError, r"--from-node Trainr: no such node; did you mean Trainer\?"),
+        ({"to_node": "Trainr"}, NotFoundError, "--to-node Trainr"),
+        ({"from_node": "Report", "to_node": "ExampleGen"}, UsageError, "no node lies between"),
+        ({"from_node": "Trainer", "base_run": "r9"}, NotFoundError, "--base r9: no such run"),
+    ],
+    ids=str,
+)
+def test_what_a_run_would_refuse_is_refused(after_a_run, options, error, said):
+    with pytest.raises(error, match=said):
+        make(after_a_run, **options)
+
+
+def test_a_part_is_refused_where_no_run_has_what_it_needs(tmp_path, recorded):
+    with pytest.raises(NotFoundError, match=f"no run in {tmp_path / 'none'}"):
+        plan.make(plan.Request(settings.Request(root=str(tmp_path / "none")), from_node="Trainer"))
+    assert not (tmp_path / "none").exists()
+    recorded.run("r1", failed="Transform")
+    with pytest.raises(NotFoundError, match=r"no run in .* in which .* succeeded"):
+        make(recorded, from_node="Trainer")
+
+
+def test_a_blessing_of_another_model_is_refused(after_a_run):
+    blessing = after_a_run.outputs("r1", "Evaluator")["blessing"]
+    after_a_run.change(blessing.id, model_digest="model-1:" + "f" * 64)
+    with pytest.raises(UnavailableError, match="is of another model"):
+        make(after_a_run, from_node="Pusher")
+
+
+def test_wrong_settings_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"did you mean training\.epochs"):
+        plan.make(plan.Request(settings.Request(assignments=["training.epoch=3"], root=str(tmp_path / "none"))))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what is imported --------------------------------------------------------------------------
+
+CODE = f"""
+import pathlib, sys
+from pipeline import nodes, plan, records, replay, settings, show, why
+from pipeline.root import Root
+root = sys.argv[1]
+print(plan.make(plan.Request(settings.Request(root=root))).as_text().splitlines()[-1])
+print(why.explain(Root(pathlib.Path(root)), "latest", "Trainer").state)
+print(show.as_text(Root(pathlib.Path(root)), "latest").splitlines()[2])
+print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
+"""
+
+
+def test_what_only_reads_imports_neither_tensorflow_nor_tfx_nor_beam(after_a_run):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(after_a_run.root.path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=PROJECT,
+    )
+    assert done.stdout.splitlines() == ["0 would run, 10 cached", "executed", "ExampleGen        executed", ""]
+
+
+def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):
+    shutil.rmtree(after_a_run.root.artifacts)
+    made = make(after_a_run)
+    assert verdicts(made)["SchemaGen"] == "run"
+    assert "is damaged" in made.as_text()

@@ -1,0 +1,312 @@
+"""Writes to ML Metadata: cached executions, a run's context, what is out of use, and the places of a moved root."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import uuid
+
+import ml_metadata as mlmd
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline import metadata, nodes, records
+from pipeline.events import NodeState
+from pipeline.metadata import Store
+from pipeline.root import Root
+from tests.pipeline.recorded import RESULT, STATE, Recorded, Writer
+
+PIPELINE = nodes.PIPELINE_NAME
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.run("r1")
+    return recorded
+
+
+@pytest.fixture
+def recorder(recorded):
+    return records.Recorder(recorded.root)
+
+
+@pytest.fixture
+def store(recorded):
+    return recorded.writer.store
+
+
+def steps(event):
+    return [getattr(step, step.WhichOneof("value")) for step in event.path.steps]
+
+
+def contexts_of(store, execution_id):
+    return {(context.type, context.name) for context in store.get_contexts_by_execution(execution_id)}
+
+
+# --- a hit -------------------------------------------------------------------------------------
+
+
+def test_a_hit_is_a_cached_execution_of_the_same_type_in_the_runs_contexts(recorded, recorder, store):
+    recorded.replay("r2", names=["Evaluator"])
+    old, new = (store.get_executions_by_context(context.id) for context in map(run_context(store), ("r1", "r2")))
+    [new] = new
+    [old] = [execution for execution in old if execution.type == "tfx.Evaluator"]
+    assert (new.type_id, new.last_known_state) == (old.type_id, STATE.CACHED)
+    assert str(uuid.UUID(new.name)) == new.name
+    assert new.name != old.name
+    assert contexts_of(store, new.id) == {
+        ("pipeline", PIPELINE),
+        ("pipeline_run", "r2"),
+        ("node", f"{PIPELINE}.Evaluator"),
+    }
+
+
+def run_context(store):
+    return lambda run_id: store.get_context_by_type_and_name("pipeline_run", run_id)
+
+
+def test_a_hit_has_the_properties_of_the_execution_that_ran_and_the_key_of_now(recorded, store):
+    recorded.replay("r2", names=["Evaluator"])
+    [new] = store.get_executions_by_context(run_context(store)("r2").id)
+    assert {name: value.string_value for name, value in new.properties.items()} == {"declared": "of Evaluator"}
+    notes = {name: metadata.value_of(value) for name, value in new.custom_properties.items()}
+    key = recorded.decisions()["Evaluator"].key
+    # Neither why the other one ran, nor what its executor said, nor what stands among the declared ones.
+    assert notes == {"own": 7, **key.properties()}
+    [old] = [e for e in store.get_executions_by_context(run_context(store)("r1").id) if e.type == "tfx.Evaluator"]
+    assert {"reasons", RESULT, "declared"} <= set(old.custom_properties)
+
+
+def test_the_key_of_a_hit_is_the_one_of_now(recorded, recorder, store):
+    key = recorded.decisions("training.epochs=60")["Trainer"].key
+    executed = recorded.store().executions("r1")["Trainer"].id
+    recorder.hit(PIPELINE, "r2", "Trainer", key, executed, {}, {})
+    [new] = store.get_executions_by_context(run_context(store)("r2").id)
+    assert recorded.store().candidate(new.id).key == key
+
+
+def test_a_hit_has_an_event_for_each_input_and_each_output(recorded, store):
+    recorded.replay("r2", names=["Evaluator"])
+    [new] = store.get_executions_by_context(run_context(store)("r2").id)
+    found = {(event.type, *steps(event)): event.artifact_id for event in store.get_events_by_execution_ids([new.id])}
+    id_of = {(node, key): output.id for node in nodes.NAMES for key, output in recorded.outputs("r1", node).items()}
+    assert found == {
+        (pb.Event.INPUT, "examples", 0): id_of["ExampleGen", "examples"],
+        (pb.Event.INPUT, "model", 0): id_of["Trainer", "model"],
+        (pb.Event.INPUT, "schema", 0): id_of["SchemaGen", "schema"],
+        (pb.Event.OUTPUT, "evaluation", 0): id_of["Evaluator", "evaluation"],
+        (pb.Event.OUTPUT, "blessing", 0): id_of["Evaluator", "blessing"],
+    }
+
+
+def test_a_run_of_hits_alone_leaves_the_artifacts_as_they_are(recorded, store):
+    def artifacts():
+        return [
+            (artifact.id, artifact.uri, artifact.state, sorted(artifact.custom_properties))
+            for artifact in store.get_artifacts()
+        ]
+
+    before = artifacts()
+    recorded.replay("r2")
+    assert artifacts() == before
+    executions = recorded.store().executions("r2")
+    assert list(executions) == list(nodes.NAMES)
+    assert {execution.state for execution in executions.values()} == {NodeState.CACHED}
+    for node in nodes.NAMES:
+        assert recorded.outputs("r2", node) == recorded.outputs("r1", node)
+        one, other = (recorded.store().executions(run)[node].id for run in ("r1", "r2"))
+        assert recorded.store().inputs(one) == recorded.store().inputs(other)
+
+
+def test_a_hit_in_a_new_run_makes_its_context_and_another_one_uses_it(recorded, store):
+    for run in ("r2", "r2", "r3"):
+        recorded.replay(run, names=["ExampleGen"])
+    assert [context.name for context in store.get_contexts_by_type("pipeline_run")] == ["r1", "r2", "r3"]
+    assert len(store.get_contexts_by_type("node")) == len(nodes.NAMES)
+    names = [execution.name for execution in store.get_executions() if execution.type == "tfx.ExampleGen"]
+    assert len(set(names)) == len(names) == 4
+
+
+def test_a_hit_is_no_source_of_later_hits(recorded):
+    recorded.replay("r2")
+    one = recorded.decisions()["Trainer"]
+    assert one.run_id == "r1"
+    assert [candidate.run_id for candidate in recorded.store().with_key(one.key.digest)] == ["r1"]
+
+
+# --- a run, and what is out of use -------------------------------------------------------------
+
+
+def test_a_run_begins_with_its_context_below_the_pipelines(tmp_path):
+    root = Root(tmp_path / "new")
+    root.create()
+    recorder = records.Recorder(root)
+    recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "other": "x"})
+    recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "other": "x"})  # once more changes nothing
+    recorder.begin_run(PIPELINE, "r2", {})
+    store = Writer(root.metadata).store
+    [pipeline] = store.get_contexts_by_type("pipeline")
+    one, other = store.get_contexts_by_type("pipeline_run")
+    assert (pipeline.name, one.name, other.name) == (PIPELINE, "r1", "r2")
+    assert {name: value.string_value for name, value in one.custom_properties.items()} == {
+        "manifest_digest": "abc",
+        "other": "x",
+    }
+    for run in (one, other):
+        assert [parent.id for parent in store.get_parent_contexts_by_context(run.id)] == [pipeline.id]
+    assert Store(root.metadata).run_ids() == ["r2", "r1"]
+
+
+def test_a_run_whose_context_is_there_without_a_parent_gets_it(recorded, recorder, store):
+    assert store.get_parent_contexts_by_context(run_context(store)("r1").id) == []
+    recorder.begin_run(PIPELINE, "r1", {})
+    [parent] = store.get_parent_contexts_by_context(run_context(store)("r1").id)
+    assert parent.name == PIPELINE
+
+
+def test_what_is_taken_out_of_use_is_not_live_and_says_why(recorded, recorder, store):
+    before = recorded.outputs("r1", "Trainer")
+    recorder.take_out_of_use(before["model"].id, "part-0 is missing")
+    after = recorded.outputs("r1", "Trainer")
+    assert not after["model"].live
+    assert after["model"].properties == {**before["model"].properties, "out_of_use": "part-0 is missing"}
+    assert after["model_run"] == before["model_run"]
+    [artifact] = store.get_artifacts_by_id([before["model"].id])
+    assert artifact.state == pb.Artifact.MARKED_FOR_DELETION
+    assert len(store.get_events_by_artifact_ids([artifact.id])) == 4  # the lineage stays: Trainer and three readers
+
+
+# --- a moved root ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(recorded):
+    """The root of a run, somewhere else."""
+    old = recorded.root.path
+    for path in (old.with_name("root2"), old.parent / "foreign"):
+        path.mkdir()
+    recorded.writer.artifact(
+        recorded.store().executions("r1")["Trainer"].id, "foreign", str(old.parent / "foreign" / "a"),
+        beside=str(old.with_name("root2") / "x"), text=f"it lay in {old}/artifacts", number=5, itself=str(old),
+    )  # fmt: skip
+    recorded.writer.artifact(recorded.store().executions("r1")["Trainer"].id, "sibling", f"{old}2/artifacts/b")
+    recorded.root = Root(old.rename(recorded.folder / "moved"))
+    return recorded
+
+
+def artifacts(root):
+    return {artifact.id: artifact for artifact in Writer(root.metadata).store.get_artifacts()}
+
+
+def test_a_root_that_was_not_moved_is_not_mended(recorded):
+    before = recorded.root.metadata.read_bytes()
+    assert records.mend_moved_root(recorded.root) is None
+    assert recorded.root.metadata.read_bytes() == before
+    assert list(recorded.root.path.glob("metadata.sqlite?*")) == []
+
+
+def test_a_moved_root_without_metadata_only_notes_its_place(tmp_path):
+    Root(tmp_path / "old").create()
+    root = Root((tmp_path / "old").rename(tmp_path / "new"))
+    assert root.moved() == (str(tmp_path / "old"), str(tmp_path / "new"))
+    assert records.mend_moved_root(root) is None
+    assert root.moved() is None
+    assert not root.metadata.exists()
+
+
+def test_mending_writes_where_artifacts_and_pushed_models_lie_now(moved):
+    old, new = str(moved.folder / "root"), str(moved.folder / "moved")
+    before = artifacts(moved.root)
+    records.mend_moved_root(moved.root)
+    after = artifacts(moved.root)
+    changed = 0
+    for number, artifact in after.items():
+        if artifact.uri != before[number].uri:
+            changed += 1
+            assert artifact.uri == before[number].uri.replace(old, new, 1)
+            assert pathlib.Path(artifact.uri).is_dir()
+    assert changed == sum(len(node.outputs) for node in nodes.ALL)
+    pushed = moved.outputs("r1", "Pusher")["pushed_model"]
+    assert pushed.properties["pushed_destination"] == f"{new}/serving/1"
+    assert moved.root.moved() is None
+    assert {one.verdict.value for one in moved.decisions(all_bytes=True).values()} == {"cached"}
+
+
+def test_mending_leaves_alone_what_lay_elsewhere(moved):
+    old, new = str(moved.folder / "root"), str(moved.folder / "moved")
+    records.mend_moved_root(moved.root)
+    outputs = moved.outputs("r1", "Trainer")
+    assert outputs["foreign"].uri == f"{moved.folder}/foreign/a"
+    assert outputs["foreign"].properties == {
+        "beside": f"{old}2/x",
+        "text": f"it lay in {old}/artifacts",
+        "number": 5,
+        "itself": new,
+    }
+    assert outputs["sibling"].uri == f"{old}2/artifacts/b"
+
+
+def test_the_copy_from_before_is_exact(moved):
+    before = moved.root.metadata.read_bytes()
+    copy = records.mend_moved_root(moved.root)
+    assert copy.parent == moved.root.path
+    assert copy.name.startswith("metadata.sqlite.before-move-")
+    assert copy.read_bytes() == before
+    assert moved.root.metadata.read_bytes() != before
+
+
+@pytest.mark.parametrize("moment", ["while writing", "after writing"])
+def test_a_mending_that_broke_off_is_gone_on_with(moved, monkeypatch, moment):
+    def break_off(self, *_):
+        raise KeyboardInterrupt
+
+    place = (mlmd.MetadataStore, "put_artifacts") if moment == "while writing" else (Root, "note_place")
+    before = artifacts(moved.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, break_off)
+        with pytest.raises(KeyboardInterrupt):
+            records.mend_moved_root(moved.root)
+    if moment == "while writing":
+        assert artifacts(moved.root) == before
+    # What only reads finds everything meanwhile.
+    assert moved.root.moved() is not None
+    assert {one.verdict.value for one in moved.decisions().values()} == {"cached"}
+    assert records.mend_moved_root(moved.root) is not None
+    assert moved.root.moved() is None
+    for node in nodes.ALL:
+        for output in node.outputs:
+            assert moved.outputs("r1", node.name)[output].uri == f"{moved.root.path}/artifacts/{node.name}/{output}/r1"
+
+
+def test_all_places_are_written_at_once(moved, monkeypatch):
+    calls = []
+    real = mlmd.MetadataStore.put_artifacts
+    monkeypatch.setattr(
+        mlmd.MetadataStore, "put_artifacts", lambda self, found: calls.append(len(found)) or real(self, found)
+    )
+    records.mend_moved_root(moved.root)
+    assert calls == [sum(len(node.outputs) for node in nodes.ALL) + 1]  # and one whose property names the root
+
+
+def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypatch):
+    """The root moves into a folder that bears its old name."""
+    old = recorded.root.path
+    old.rename(recorded.folder / "between")
+    old.mkdir()
+    recorded.root = Root((recorded.folder / "between").rename(old / "within"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Root, "note_place", lambda self: None)
+        records.mend_moved_root(recorded.root)
+    records.mend_moved_root(recorded.root)
+    assert recorded.outputs("r1", "Trainer")["model"].uri == f"{old}/within/artifacts/Trainer/model/r1"
+    assert {one.verdict.value for one in recorded.decisions().values()} == {"cached"}
+
+
+def test_in_a_store_without_artifacts_only_the_place_is_noted(tmp_path):
+    old = Root(tmp_path / "old")
+    old.create()
+    records.Recorder(old).begin_run(PIPELINE, "r1", {})
+    root = Root(old.path.rename(tmp_path / "new"))
+    assert records.mend_moved_root(root) is not None
+    assert json.loads((root.path / "root.json").read_text())["path"] == str(root.path)

@@ -1,0 +1,71 @@
+"""A rerun that changes nothing, recorded without TFX."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import nodes, records, replay
+from pipeline.errors import ExitCode
+from pipeline.events import NodeEnded, NodeState, Note, RunStarted
+from tests.pipeline.recorded import Recorded, change_bytes
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+def replayed(recorded, run_id):
+    told = []
+    recorder = records.Recorder(recorded.root)
+    recorder.begin_run(nodes.PIPELINE_NAME, run_id, {})
+    result = replay.replay(recorded.decider().decide_all(), recorder, run_id, told.append)
+    return result, told
+
+
+def test_every_node_is_recorded_and_told_as_cached(recorded):
+    recorded.run("r1")
+    result, told = replayed(recorded, "r2")
+    ended = tuple(NodeEnded(name, NodeState.CACHED, 0.0) for name in nodes.NAMES)
+    assert (result.run_id, result.nodes, result.exit_code, result.error) == ("r2", ended, ExitCode.DONE, "")
+    assert told == [RunStarted("r2", nodes.NAMES), *ended]
+    executions = recorded.store().executions("r2")
+    assert {name: execution.state for name, execution in executions.items()} == dict.fromkeys(
+        nodes.NAMES, NodeState.CACHED
+    )
+    for node in nodes.ALL:
+        inputs = recorded.store().inputs(executions[node.name].id)
+        assert inputs == {key: recorded.outputs("r1", name)[output] for key, (name, output) in node.inputs.items()}
+        assert recorded.outputs("r2", node.name) == recorded.outputs("r1", node.name)
+
+
+def test_a_pusher_that_had_nothing_to_push_is_skipped_again(recorded):
+    recorded.run("r1", blessed=False)
+    result, _ = replayed(recorded, "r2")
+    [pusher] = [node for node in result.nodes if node.node == "Pusher"]
+    assert pusher == NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "the model is not blessed")
+
+
+def test_a_rerun_can_be_rerun(recorded):
+    recorded.run("r1")
+    replayed(recorded, "r2")
+    result, _ = replayed(recorded, "r3")
+    assert {node.state for node in result.nodes} == {NodeState.CACHED}
+    assert recorded.store().run_ids() == ["r3", "r2", "r1"]
+
+
+def test_a_damaged_copy_for_which_another_stands_in_is_out_of_use_and_named(recorded):
+    recorded.run("r1")
+    recorded.run("r2")
+    folder = recorded.folder_of("r2", "ExampleGen", "examples")
+    change_bytes(folder / "part-0")
+    _, told = replayed(recorded, "r3")
+    reason = f"{folder}/part-0 holds other bytes than it was published with"
+    assert [event for event in told if isinstance(event, Note)] == [
+        Note(f"ExampleGen's examples is damaged and out of use: {reason}", warning=True)
+    ]
+    harmed = recorded.outputs("r2", "ExampleGen")["examples"]
+    assert (harmed.live, harmed.properties["out_of_use"]) == (False, reason)
+    assert recorded.outputs("r3", "ExampleGen") == recorded.outputs("r1", "ExampleGen")
+    _, told = replayed(recorded, "r4")
+    assert not any(isinstance(event, Note) for event in told)

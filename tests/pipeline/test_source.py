@@ -1,0 +1,36 @@
+"""A data set's description: its fingerprint, and as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+from pipeline import source
+
+DESCRIBED = source.Source(
+    builder_dir="/data/mnist/3.0.1",
+    files={"b": "2", "a": "1"},
+    name="mnist",
+    version="3.0.1",
+    height=28,
+    width=28,
+    label_names=("0", "1"),
+    split_sizes={"train": 2, "validation": 1, "test": 1},
+    schema_file="/schemas/mnist.pbtxt",
+    notice="a notice",
+)
+
+
+def test_the_fingerprint_is_of_the_files_alone():
+    expected = hashlib.sha256(b'{"a":"1","b":"2"}').hexdigest()
+    assert DESCRIBED.fingerprint == expected
+    elsewhere = dataclasses.replace(DESCRIBED, builder_dir="/x", schema_file="/y", name="z", files={"a": "1", "b": "2"})
+    assert elsewhere.fingerprint == expected
+    assert dataclasses.replace(DESCRIBED, files={"a": "1", "c": "2"}).fingerprint != expected
+
+
+def test_as_plain_values_it_is_read_again():
+    values = json.loads(json.dumps(DESCRIBED.as_dict()))
+    assert values["label_names"] == ["0", "1"]
+    assert source.from_dict(values) == DESCRIBED
