@@ -55,6 +55,7 @@ class Decision:
       execution_id, run_id: whose outputs are used when cached; 0 and empty otherwise.
       outputs: these outputs, by key.
       damage: what is to be taken out of use.
+      paths: places that the node is told, by property.
     """
 
     node: str
@@ -65,6 +66,7 @@ class Decision:
     run_id: str = ""
     outputs: Mapping[str, Output] = dataclasses.field(default_factory=dict)
     damage: tuple[Damage, ...] = ()
+    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 _ChangesSince = Callable[[keys.Key, keys.Key], tuple[keys.Change, ...]]
@@ -97,6 +99,7 @@ class Decider:
         self._config = config
         self._parameters = nodes.parameters(config, source)
         self._contents = nodes.contents(source)
+        self._paths = nodes.paths(source, root.serving)
         self._use_cache = use_cache
         self._all_bytes = all_bytes
 
@@ -133,7 +136,16 @@ class Decider:
             if reason := self._not_served(candidate, outputs):
                 reasons.append(reason)
                 continue
-            return Decision(node.name, Verdict.CACHED, key, (), candidate.id, candidate.run_id, outputs, tuple(damage))
+            return Decision(
+                node.name,
+                Verdict.CACHED,
+                key,
+                execution_id=candidate.id,
+                run_id=candidate.run_id,
+                outputs=outputs,
+                damage=tuple(damage),
+                paths=self._paths.get(node.name, {}),
+            )
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
         return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage))
 

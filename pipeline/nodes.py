@@ -192,6 +192,15 @@ def parameters(config: pipeline_config.PipelineConfig, source: Source) -> Parame
     }
 
 
+def paths(source: Source, serving_dir: pathlib.Path) -> dict[str, dict[str, str]]:
+    """The places that a node is told, by its name and the property's: they change no result."""
+    return {
+        "ExampleGen": {"builder_dir": source.builder_dir},
+        "SchemaGen": {"schema_file": source.schema_file},
+        "Pusher": {"serving_dir": str(serving_dir)},
+    }
+
+
 def contents(source: Source) -> dict[str, dict[str, str]]:
     """Digests of the files that a node reads beside its inputs, by node and by the file's name."""
     schema_file = pathlib.Path(source.schema_file)

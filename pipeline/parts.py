@@ -64,10 +64,12 @@ def base_run(store: metadata.Store, root: Root, wanted: str, needed: Sequence[st
         lacking = [
             node
             for node in needed
-            if node not in executions or executions[node].state not in (NodeState.EXECUTED, NodeState.CACHED)
+            if node not in executions
+            or executions[node].state not in (NodeState.EXECUTED, NodeState.CACHED)
+            or not all(output.live for output in store.outputs(executions[node].id).values())
         ]
         if not lacking:
             return run_id
         if wanted:
-            raise NotFoundError(f"--base {wanted}: {', '.join(lacking)} did not succeed in that run")
+            raise NotFoundError(f"--base {wanted}: {', '.join(lacking)} did not succeed in that run, or is out of use")
     raise NotFoundError(f"no run in {root.path} in which {', '.join(needed)} succeeded: run the whole pipeline first")

@@ -24,8 +24,9 @@ def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: st
             for key, (upstream, output) in nodes.BY_NAME[decision.node].inputs.items()
         }
         recorder.hit(
-            nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs
-        )
+            nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
+            decision.paths,
+        )  # fmt: skip
         ended.append(outcome.ended(decision.node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
     return outcome.RunResult(run_id, tuple(ended), ExitCode.DONE, "")

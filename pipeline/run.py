@@ -8,7 +8,7 @@ import datetime
 import logging
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 import pipeline_config
@@ -29,7 +29,7 @@ from pipeline import (
 )
 from pipeline.decisions import Decider, Verdict
 from pipeline.display import display
-from pipeline.errors import UsageError
+from pipeline.errors import UnavailableError, UsageError
 from pipeline.events import Listener, Note
 from pipeline.outcome import RunResult
 from pipeline.root import Root
@@ -187,7 +187,7 @@ class _Run:
         pipeline = definition.create_pipeline(
             config, source, self._root.artifacts, self._root.metadata, self._root.serving
         )
-        part = self._part()
+        part = self._part(config, source)
         self._begin(found.settings, source)
         handler = runner.EpochHandler(self._tell)
         logging.getLogger("components").addHandler(handler)
@@ -228,7 +228,7 @@ class _Run:
         with contextlib.redirect_stderr(self._terminal):
             builder.download_and_prepare()
 
-    def _part(self) -> Any:
+    def _part(self, config: PipelineConfig, source: Source) -> Any:
         """TFX's options for the part that was asked for; None for the whole pipeline."""
         from tfx.orchestration.pipeline import RunOptions
 
@@ -241,6 +241,7 @@ class _Run:
         base_run = None
         if needed:
             base_run = parts.base_run(self._store, self._root, request.base_run, needed)
+            self._check_bytes(self._decider(config, source), base_run, needed)
             self._tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
             for notice in partial_run.check_models(self._store, base_run, needed):
                 self._tell(Note(notice, warning=True))
@@ -249,6 +250,18 @@ class _Run:
             to_nodes=[request.to_node] if request.to_node else [],
             base_pipeline_run_id=base_run,
         )
+
+    def _check_bytes(self, decider: Decider, run_id: str, needed: Sequence[str]) -> None:
+        """Raises `UnavailableError` where what is to be reused is damaged, and takes that out of use."""
+        executions = self._store.executions(run_id)
+        for name in needed:
+            for key, output in self._store.outputs(executions[name].id).items():
+                if reason := decider.damage(output):
+                    records.Recorder(self._root).take_out_of_use(output.id, reason)
+                    raise UnavailableError(
+                        f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; make it again with "
+                        f"--from-node {name}"
+                    )
 
     def _summary(self, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
         return summary.of_run(

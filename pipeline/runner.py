@@ -92,7 +92,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if decision.verdict == Verdict.CACHED:
             self._recorder.hit(
                 pipeline.pipeline_info.id, self._run_id, name, decision.key, decision.execution_id, inputs,
-                decision.outputs,
+                decision.outputs, decision.paths,
             )  # fmt: skip
         else:
             self._tell(NodeStarted(name, decision.reasons))

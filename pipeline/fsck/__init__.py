@@ -6,7 +6,6 @@ Each module of this package looks at one thing and yields what it finds; `check`
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from ml_metadata import errors as mlmd_errors

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import pathlib
+import re
 
 import pytest
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
-from pipeline.errors import ExitCode, NotFoundError, UnavailableError, UsageError
+from pipeline import digests, metadata
+from pipeline.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, run_here, states
@@ -114,13 +117,30 @@ def test_a_model_that_does_not_load_is_not_used(
     [path] = pathlib.Path(store.outputs(store.executions(whole.run_id)[node].id)[output].uri).rglob("saved_model.pb")
     content = path.read_bytes()
     reason = rf"{node} made in run {whole.run_id}, with TFX {TFX}, does not load with .*--from-node {node}"
+    noted = note_files(root, whole.run_id, node, output)
     try:
         path.write_bytes(content[:1000])
+        note_files(root, whole.run_id, node, output)  # as if it had been published so
         with pytest.raises(UnavailableError, match=reason):
             run_here(root, *QUICK, from_node=user, base_run=whole.run_id)
     finally:
         path.write_bytes(content)
+        note_files(root, whole.run_id, node, output, noted)
     assert store.run_ids() == runs
+
+
+def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: str = "") -> str:
+    """Notes the files of an output as they are now, or as `text` says; returns what was noted before."""
+    found = metadata.Store(root / "metadata.sqlite")
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(root / "metadata.sqlite")
+    store = metadata_store.MetadataStore(config)
+    [artifact] = store.get_artifacts_by_id([found.outputs(found.executions(run_id)[node].id)[output].id])
+    before = str(artifact.custom_properties[digests.FILES].string_value)
+    now = text or digests.to_text(digests.scan(pathlib.Path(artifact.uri)))
+    artifact.custom_properties[digests.FILES].string_value = now
+    store.put_artifacts([artifact])
+    return before
 
 
 def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pathlib.Path, whole: Summary) -> None:
@@ -130,12 +150,17 @@ def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pa
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    summary = run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id, use_cache=False)
-    assert summary.exit_code == ExitCode.NODE_FAILED
-    assert states(summary)["Evaluator"] == "failed"
-    assert f"Trainer's model is damaged: {path} holds other bytes than it was published with" in summary.error
-    assert "make it again with --from-node Trainer" in summary.error
+    runs = store.run_ids()
+    reason = (
+        f"Trainer's model of run {whole.run_id} is damaged and out of use: {path} holds other bytes than it was "
+        "published with; make it again with --from-node Trainer"
+    )
+    with pytest.raises(UnavailableError, match=re.escape(reason)):
+        run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id, use_cache=False)
+    assert store.run_ids() == runs
     assert not store.outputs(store.executions(whole.run_id)["Trainer"].id)["model"].live
+    with pytest.raises(NotFoundError, match="Trainer did not succeed in that run, or is out of use"):
+        run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id)
     again = run_here(root, *QUICK, from_node="Trainer")
     used = store.outputs(store.executions(again.run_id)["Trainer"].id)["model"]
     assert used.id != model.id

@@ -392,6 +392,12 @@ def test_of_models_with_the_same_content_the_one_that_is_served_counts(after_a_r
     assert (one.verdict, one.run_id) == (CACHED, "r1")
 
 
+def test_a_reason_is_told_once(after_a_run):
+    after_a_run.run("r2")
+    shutil.rmtree(after_a_run.root.serving)
+    assert after_a_run.decisions()["Pusher"].reasons == ("another model, or none, is served now",)
+
+
 def test_a_model_that_was_not_pushed_need_not_be_served(recorded):
     recorded.run("r1", blessed=False)
     assert not recorded.root.serving.exists()

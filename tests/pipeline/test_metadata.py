@@ -324,6 +324,26 @@ def test_inputs_are_found_by_their_key(recorded):
     assert store.inputs(made["ExampleGen"]) == {}
 
 
+def test_an_execution_of_a_run_that_is_of_no_node_is_left_out(writer, store):
+    """A verification is recorded in the run's context alone."""
+    writer.execution("1", "Trainer", STATE.COMPLETE)
+    kind = writer.store.put_execution_type(pb.ExecutionType(name="sae.Verify"))
+    [made] = writer.store.put_executions([pb.Execution(type_id=kind, last_known_state=STATE.COMPLETE)])
+    association = pb.Association(execution_id=made, context_id=writer.context("pipeline_run", "1"))
+    writer.store.put_attributions_and_associations([], [association])
+    assert list(store.executions("1")) == ["Trainer"]
+
+
+def test_an_artifact_has_the_properties_of_its_type_and_those_of_its_own(writer, store):
+    execution = writer.execution("1", "ExampleGen", STATE.COMPLETE)
+    made = writer.artifact(execution, "examples", "/a", own="x")
+    writer.store.put_artifact_type(pb.ArtifactType(name="Anything", properties={"span": pb.INT}), can_add_fields=True)
+    [artifact] = writer.store.get_artifacts_by_id([made])
+    artifact.properties["span"].int_value = 3
+    writer.store.put_artifacts([artifact])
+    assert store.outputs(execution)["examples"].properties == {"span": 3, "own": "x"}
+
+
 def test_declared_events_count_as_well(writer, store):
     execution = writer.execution("1", "Trainer", STATE.COMPLETE)
     writer.artifact(execution, "examples", "/in", event=pb.Event.DECLARED_INPUT)

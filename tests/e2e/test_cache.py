@@ -1,0 +1,636 @@
+"""What runs again and what does not, and what ML Metadata then says: reruns, changes and damage, on the sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+import ml_metadata as mlmd
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline import decisions, metadata, nodes, plan, records, settings, sources, why
+from pipeline.errors import UnavailableError
+from pipeline.nodes import NAMES as NODES
+from pipeline.root import Root
+from pipeline.summary import Summary
+from tests.e2e.conftest import PROJECT, QUICK, run_here, states
+
+CACHED = dict.fromkeys(NODES, "cached")
+ARGUMENTS = ["--profile", "sample", *(word for setting in QUICK for word in ("--set", setting))]
+OUTPUTS = [(node.name, key) for node in nodes.ALL for key in node.outputs]
+
+
+def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
+    """A copy, with the files' times, at another place: to the pipeline a root that was moved."""
+    shutil.copytree(root, place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A root with one run, in which every node was executed; not to be changed."""
+    root = tmp_path_factory.mktemp("made") / "root"
+    assert states(run_here(root, *QUICK)) == dict.fromkeys(NODES, "executed")
+    return root
+
+
+@pytest.fixture
+def root(made: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    return copy_of(made, tmp_path / "root")
+
+
+def store_of(root: pathlib.Path) -> metadata.Store:
+    return metadata.open_store(Root(root))
+
+
+def connected(root: pathlib.Path) -> mlmd.MetadataStore:
+    """ML Metadata itself."""
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(root / "metadata.sqlite")
+    return mlmd.MetadataStore(config)
+
+
+def executed(summary: Summary) -> set[str]:
+    return {node for node, state in states(summary).items() if state == "executed"}
+
+
+def planned(root: pathlib.Path, *assignments: str, **options: Any) -> plan.Plan:
+    request = settings.Request(profile="sample", assignments=(*QUICK, *assignments), root=str(root))
+    return plan.make(plan.Request(request, **options))
+
+
+def to_run(root: pathlib.Path, *assignments: str, **options: Any) -> set[str]:
+    """The nodes that a plan says would run; not those that depend on what these make."""
+    lines = planned(root, *assignments, **options).nodes
+    ran = {line.node for line in lines if line.verdict == "run"}
+    assert ran or {line.verdict for line in lines} == {"cached"}
+    return ran
+
+
+def typed(
+    root: pathlib.Path, *arguments: str, project: pathlib.Path = PROJECT, command: str = "run"
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """A command as it is typed, and the top-level modules that it imported."""
+    script = (
+        "import sys\nfrom pipeline import cli\ntry:\n    cli.main(sys.argv[1:])\nfinally:\n"
+        "    print('imported', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, command, *ARGUMENTS, *arguments, "--json", "--root", str(root)],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done, done.stderr.splitlines()[-1].split()
+
+
+def states_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    return {node["id"]: node["state"] for node in json.loads(done.stdout)["nodes"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed:
+    """A root with three runs: all executed; all cached; another L1.
+
+    Attributes:
+      plan: what was planned for the last.
+    """
+
+    root: pathlib.Path
+    first: Summary
+    again: Summary
+    last: Summary
+    plan: plan.Plan
+
+
+L1 = "model.l1=1e-4"
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Changed:
+    root = tmp_path_factory.mktemp("changed") / "root"
+    first, again = run_here(root, *QUICK), run_here(root, *QUICK)
+    assert states(again) == CACHED
+    made = planned(root, L1)
+    return Changed(root, first, again, run_here(root, *QUICK, L1), made)
+
+
+# --- a rerun that changes nothing ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_what_changes_nothing_is_told_in_three_seconds_without_tensorflow_tfx_and_beam(
+    root: pathlib.Path, command: str
+) -> None:
+    seconds = []
+    for _ in range(2):
+        begun = time.monotonic()
+        done, imported = typed(root, command=command)
+        seconds.append(time.monotonic() - begun)
+    assert not {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"} & set(imported)
+    assert "ml_metadata" in imported
+    if command == "run":
+        assert states_of(done) == CACHED
+    else:
+        assert {line["verdict"] for line in json.loads(done.stdout)["nodes"]} == {"cached"}
+    assert min(seconds) < 3
+
+
+def test_a_plan_writes_nothing(root: pathlib.Path) -> None:
+    def everything() -> dict[str, tuple[int, bytes]]:
+        files = [path for path in root.rglob("*") if path.is_file()]
+        return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+    before = everything()
+    assert to_run(root, "model.l1=1e-4") >= {"Trainer"}
+    assert everything() == before
+
+
+def test_touched_files_and_another_number_of_workers_run_nothing_again(root: pathlib.Path) -> None:
+    for path in root.rglob("*"):
+        if path.is_file() and path.name != "metadata.sqlite":
+            os.utime(path, (1, 1))
+    assert states(run_here(root, *QUICK, "engine.beam_workers=2")) == CACHED
+
+
+def test_a_moved_root_is_mended_and_runs_nothing_again(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    records.mend_moved_root(Root(root))
+    [copy] = root.glob("metadata.sqlite.before-move-*")
+    copy.unlink()
+    place = tmp_path / "elsewhere" / "root"
+    place.parent.mkdir()
+    root.rename(place)
+    assert to_run(place) == set()  # read before it is mended
+
+    done, _ = typed(place)
+    assert states_of(done) == CACHED
+    [copy] = place.glob("metadata.sqlite.before-move-*")
+    assert f"the root was moved: its metadata now says where it lies; a copy from before is {copy}" in done.stderr
+    artifacts = connected(place).get_artifacts()
+    assert {artifact.uri.startswith(f"{place}/") for artifact in artifacts} == {True}
+    pushed = next(artifact for artifact in artifacts if artifact.type == "PushedModel")
+    assert pushed.custom_properties["pushed_destination"].string_value == str(place / "serving" / "1")
+
+    done, _ = typed(place)
+    assert "was moved" not in done.stderr
+    assert states_of(done) == CACHED
+
+
+# --- recorded as TFX records it ------------------------------------------------------------------
+
+
+def described(root: pathlib.Path) -> dict[str, Any]:
+    """All that ML Metadata holds, but for ids, times and random names; runs are named by their number.
+
+    Left out are the contexts in which results are found again: TFX's hold a digest that it alone can compute, ours one
+    of our own, and an execution of either kind is in those of whoever recorded it.
+    """
+    store = connected(root)
+    runs = sorted(store.get_contexts_by_type(metadata.PIPELINE_RUN), key=lambda context: context.id)
+    numbers = {context.name: f"run {number}" for number, context in enumerate(runs)}
+
+    def values(properties: Any) -> dict[str, str]:
+        return {key: numbers.get(value.string_value, str(value)) for key, value in properties.items()}
+
+    def names(contexts: Any) -> tuple[str, ...]:
+        of_use = [context for context in contexts if context.type != metadata.CACHE]
+        return tuple(sorted(f"{context.type} {numbers.get(context.name, context.name)}" for context in of_use))
+
+    kinds = [*store.get_artifact_types(), *store.get_execution_types(), *store.get_context_types()]
+    types = {
+        f"{type(kind).__name__} {kind.name}": (kind.version, kind.base_type, dict(kind.properties))
+        for kind in kinds
+        if kind.name != metadata.CACHE
+    }
+    contexts = {
+        names([context]): (
+            names(store.get_parent_contexts_by_context(context.id)),
+            context.external_id,
+            {**values(context.properties), **values(context.custom_properties)},
+        )
+        for context in store.get_contexts()
+        if context.type != metadata.CACHE
+    }
+    artifacts = {
+        artifact.id: (
+            artifact.type,
+            artifact.uri,
+            artifact.state,
+            artifact.external_id,
+            bool(artifact.name),
+            values(artifact.properties),
+            values(artifact.custom_properties),
+            names(store.get_contexts_by_artifact(artifact.id)),
+        )
+        for artifact in store.get_artifacts()
+    }
+    executions = {}
+    for execution in store.get_executions():
+        events = [
+            (event.type, str(event.path), artifacts[event.artifact_id][:2])
+            for event in store.get_events_by_execution_ids([execution.id])
+        ]
+        place = names(store.get_contexts_by_execution(execution.id))
+        assert place not in executions
+        executions[place] = {
+            "type": execution.type,
+            "state": execution.last_known_state,
+            "external id": execution.external_id,
+            "has a name": bool(execution.name),
+            "properties": values(execution.properties),
+            "custom properties": values(execution.custom_properties),
+            "events": sorted(events),
+        }
+    return {"types": types, "contexts": contexts, "artifacts": artifacts, "executions": executions}
+
+
+def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
+    """The same run again through TFX's launcher, with its cache on, told the same parameters as the first run."""
+    from tfx.dsl.compiler import compiler, constants
+    from tfx.orchestration import metadata as tfx_metadata
+    from tfx.orchestration.local import runner_utils
+    from tfx.orchestration.portable import launcher, runtime_parameter_utils
+
+    from pipeline import definition, engine
+
+    place = Root(root)
+    resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
+    recalled = sources.recall(place, resolved)
+    assert recalled is not None
+    pipeline = compiler.Compiler().compile(
+        definition.create_pipeline(resolved.config, recalled.source, place.artifacts, place.metadata, place.serving)
+    )
+    runtime_parameter_utils.substitute_runtime_parameter(pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    deployment = runner_utils.extract_local_deployment_config(pipeline)
+    store = store_of(root)
+    first = store.executions(store.run_ids()[-1])
+    for node in (node.pipeline_node for node in pipeline.nodes):
+        name = node.node_info.id
+        [execution] = connected(root).get_executions_by_id([first[name].id])
+        for key, value in execution.custom_properties.items():
+            if key == metadata.REASONS or key.startswith("key"):
+                node.parameters.parameters[key].field_value.CopyFrom(value)
+        node.execution_options.caching_options.enable_cache = True
+        launcher.Launcher(
+            pipeline_node=node,
+            mlmd_connection=tfx_metadata.Metadata(tfx_metadata.sqlite_metadata_connection_config(str(place.metadata))),
+            pipeline_info=pipeline.pipeline_info,
+            pipeline_runtime_spec=pipeline.runtime_spec,
+            executor_spec=runner_utils.extract_executor_spec(deployment, name),
+            custom_executor_operators=engine.executor_operators(resolved.config.engine, engine.Failures()),
+        ).launch()
+    assert {name: execution.state for name, execution in store.executions(run_id).items()} == CACHED
+
+
+def test_a_rerun_is_recorded_as_tfx_records_it(made: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The same root, at the same place (TFX's key holds URIs), is run again once by us and once by TFX."""
+    kept = copy_of(made, tmp_path / "kept")
+
+    def put_back() -> None:
+        shutil.rmtree(made)
+        copy_of(kept, made)
+
+    try:
+        assert states(run_here(made, *QUICK)) == CACHED
+        ours = described(made)
+        put_back()
+        rerun_by_tfx(made, "by-tfx")
+        theirs = described(made)
+    finally:
+        put_back()
+
+    # The digest of the manifest is on a run's context: TFX knows of no manifest.
+    for held, count in ((ours, 2), (theirs, 1)):
+        found = [properties for _, _, properties in held["contexts"].values() if "manifest_digest" in properties]
+        assert len(found) == count
+        for properties in found:
+            del properties["manifest_digest"]
+    # A cached execution of ours gives no reasons to run. TFX was told those of the first run, for else its key would
+    # be another one.
+    for held, count in ((ours, len(NODES)), (theirs, 2 * len(NODES))):
+        found = [one["custom properties"] for one in held["executions"].values()]
+        assert len(found) == 2 * len(NODES)
+        assert sum(properties.pop(metadata.REASONS, None) is not None for properties in found) == count
+    assert ours == theirs
+
+
+def test_what_follows_a_recorded_rerun_under_tfx_s_launcher_reads_the_same_artifacts(changed: Changed) -> None:
+    """In the last run the first nodes were recorded by us, and the Trainer was run by TFX's launcher."""
+    store = store_of(changed.root)
+    first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
+    assert states(changed.last) == {
+        **CACHED,
+        **dict.fromkeys(("Trainer", "Evaluator", "Pusher", "Report"), "executed"),
+    }
+    for node in ("ExampleGen", "Transform"):
+        assert last[node].id != first[node].id
+        assert store.outputs(last[node].id) == store.outputs(first[node].id)
+    inputs = store.inputs(last["Trainer"].id)
+    assert set(inputs) == {"examples", "transform_graph"}
+    assert inputs == store.inputs(first["Trainer"].id)
+
+
+def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Changed, tmp_path: pathlib.Path) -> None:
+    from tfx.orchestration import pipeline as tfx_pipeline
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+    from pipeline import definition
+
+    root = copy_of(changed.root, tmp_path / "root")
+    records.mend_moved_root(Root(root))
+    place = Root(root)
+    resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
+    recalled = sources.recall(place, resolved)
+    assert recalled is not None
+    pipeline = definition.create_pipeline(
+        resolved.config, recalled.source, place.artifacts, place.metadata, place.serving
+    )
+    pipeline.enable_cache = False
+    options = tfx_pipeline.RunOptions(from_nodes=["Evaluator"], base_pipeline_run_id=changed.again.run_id)
+    LocalDagRunner().run(pipeline, run_options=options)
+
+    store = store_of(root)
+    run_id = store.run_ids()[0]
+    executions = store.executions(run_id)
+    ran = {name for name, execution in executions.items() if execution.state and execution.state.value == "executed"}
+    assert ran == {"Evaluator", "Pusher", "Report"}
+    recorded = store.executions(changed.again.run_id)
+    for name in ("Transform", "Trainer"):
+        assert store.outputs(executions[name].id) == store.outputs(recorded[name].id)
+    assert store.inputs(executions["Evaluator"].id)["model"] == store.outputs(recorded["Trainer"].id)["model"]
+
+
+# --- plans and reasons ---------------------------------------------------------------------------
+
+
+def agrees(made: plan.Plan, summary: Summary) -> None:
+    """A run did what was planned; a node that depends on others may have run or not."""
+    found = states(summary)
+    for line in made.nodes:
+        allowed = {"run": {"executed"}, "cached": {"cached"}, "depends": {"executed", "cached"}}[line.verdict]
+        assert found[line.node] in allowed, line
+
+
+def test_a_plan_says_what_a_changed_setting_of_the_model_runs_again(changed: Changed) -> None:
+    agrees(changed.plan, changed.last)
+    lines = {line.node: line for line in changed.plan.nodes}
+    assert lines["Transform"].verdict == "cached"
+    assert lines["Transform"].of_run == changed.first.run_id
+    assert lines["Trainer"].reasons == ("parameters: l1: 0.001 -> 0.0001",)
+    assert lines["Evaluator"].reasons == ("unless Trainer makes the same again",)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "ran"),
+    [
+        (("evaluation.images_per_label=2",), {"Report"}),
+        # The same images in other files are the same content. The report lists the setting.
+        (("data.shard_examples=1000",), {"ExampleGen", "Report"}),
+        # The verdict on the model is the same, so the Pusher has nothing to do.
+        (("evaluation.max_bce=0.61",), {"Evaluator", "Report"}),
+    ],
+    ids=["pictures", "files", "a gate"],
+)
+def test_a_plan_and_a_run_agree(root: pathlib.Path, assignments: tuple[str, ...], ran: set[str]) -> None:
+    made = planned(root, *assignments)
+    summary = run_here(root, *QUICK, *assignments)
+    agrees(made, summary)
+    assert executed(summary) == ran
+    assert set(states(summary).values()) == {"executed", "cached"}
+
+
+def test_a_plan_of_a_part_names_the_run_that_the_rest_is_taken_from(changed: Changed) -> None:
+    lines = {line.node: line for line in planned(changed.root, from_node="Evaluator", use_cache=False).nodes}
+    assert (lines["Trainer"].verdict, lines["Trainer"].of_run) == ("reused", changed.last.run_id)
+    assert {node for node, line in lines.items() if line.verdict == "run"} == {"Evaluator", "Pusher", "Report"}
+
+
+def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) -> None:
+    text = why.explain(Root(changed.root), "latest", "Trainer").as_text()
+    assert re.search(r"^parameters +l1: 0.001 -> 0.0001$", text, re.MULTILINE)
+    assert text.startswith(f"Trainer of run {changed.last.run_id}: executed\n  parameters: l1: 0.001 -> 0.0001\n")
+    for part in ("code", "inputs", "packages"):
+        assert re.search(rf"^{part} +the same", text, re.MULTILINE)
+
+
+def test_why_says_whose_outputs_a_cached_node_used(changed: Changed) -> None:
+    answer = why.explain(Root(changed.root), changed.again.run_id, "Trainer")
+    assert (answer.state, answer.against, answer.changes) == ("cached", changed.first.run_id, ())
+    assert f"used the outputs of run {changed.first.run_id}" in answer.as_text()
+
+
+@pytest.mark.parametrize("state", [pb.Execution.FAILED, pb.Execution.CANCELED, pb.Execution.RUNNING])
+def test_an_execution_that_did_not_succeed_is_never_used(root: pathlib.Path, state: int) -> None:
+    assert to_run(root) == set()
+    store = connected(root)
+    [execution] = store.get_executions_by_type("components.report.ReportGen")
+    execution.last_known_state = state
+    store.put_executions([execution])
+    assert to_run(root) == {"Report"}
+
+
+# --- changed code and data -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of the code, to be edited."""
+    folder = tmp_path / "project"
+    left_out = shutil.ignore_patterns("__pycache__")
+    for name in ("components", "pipeline"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=left_out)
+    for name in ("pipeline_config.py", "README.md", "requirements.txt"):
+        shutil.copy(PROJECT / name, folder / name)
+    return folder
+
+
+def append(path: pathlib.Path, text: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_again(
+    root: pathlib.Path, project: pathlib.Path
+) -> None:
+    append(project / "README.md", "\n<!-- a comment -->\n")
+    append(project / "pipeline" / "display.py", "\n# A comment.\n")
+    for path in (*project.rglob("*.py"), *project.rglob("*.html")):
+        os.utime(path, (1, 1))
+    done, imported = typed(root, project=project)
+    assert states_of(done) == CACHED
+    assert "tfx" not in imported
+
+    append(project / "components" / "tfds_reader.py", "\n# A comment.\n")  # ExampleGen's
+    append(project / "components" / "measures.py", "\n# A comment.\n")  # of the other three
+    done, _ = typed(root, project=project)
+    assert {node for node, state in states_of(done).items() if state == "executed"} == {
+        "ExampleGen", "Trainer", "Evaluator", "Report"
+    }  # fmt: skip
+    assert "ExampleGen started (code: components/tfds_reader.py changed)" in done.stderr
+    assert "Evaluator started (code: components/measures.py changed)" in done.stderr
+    found = why.explain(Root(root), "latest", "Trainer").changes
+    assert [(change.part, change.field) for change in found] == [("code", "components/measures.py")]
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+# Of each output a file to damage; the Pusher's lies in the serving folder.
+FILES = {
+    ("ExampleGen", "examples"): "Split-train/train-00000-of-00001.tfrecord",
+    ("SchemaGen", "schema"): "schema.pbtxt",
+    ("StatisticsGen", "statistics"): "Split-test/FeatureStats.pb",
+    ("ExampleValidator", "anomalies"): "Split-train/SchemaDiff.pb",
+    ("Transform", "transform_graph"): "transform_fn/saved_model.pb",
+    ("Trainer", "model"): "Format-Serving/variables/variables.data-00000-of-00001",
+    ("Trainer", "model_run"): "history.json",
+    ("Evaluator", "evaluation"): "metrics-00000-of-00001.tfrecord",
+    ("Report", "report"): "report.html",
+}
+
+
+@pytest.fixture(scope="module")
+def damaged(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A root that the tests damage and make whole again, each another artifact."""
+    root = copy_of(made, tmp_path_factory.mktemp("damaged") / "root")
+    records.mend_moved_root(Root(root))
+    return root
+
+
+def output_of(root: pathlib.Path, node: str, key: str) -> metadata.Output:
+    """What stands for a node's output now: that of the newest run in which it was made or used."""
+    store = store_of(root)
+    run_id = next(run_id for run_id in store.run_ids() if node in store.executions(run_id))
+    return store.outputs(store.executions(run_id)[node].id)[key]
+
+
+def flip_a_byte(path: pathlib.Path) -> None:
+    """Changes one byte and keeps size and time."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def tfx_would_use(root: pathlib.Path, artifact_id: int) -> bool:
+    """Whether TFX's own cache would hand out an artifact."""
+    from tfx.orchestration import metadata as tfx_metadata
+    from tfx.orchestration.portable import cache_utils
+
+    connection = tfx_metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
+    with tfx_metadata.Metadata(connection) as handle:
+        contexts = handle.store.get_contexts_by_type(metadata.CACHE)
+        found = [cache_utils.get_cached_outputs(handle, cache_context=context) for context in contexts]
+    ids = {artifact.id for outputs in found for artifacts in (outputs or {}).values() for artifact in artifacts}
+    assert ids
+    return artifact_id in ids
+
+
+def is_made_again(
+    root: pathlib.Path, node: str, key: str, wrong: str, capfd: pytest.CaptureFixture[str], all_bytes: bool = False
+) -> None:
+    """The damage is told, the artifact is out of use, its node ran again, all else was cached."""
+    before = output_of(root, node, key)
+    assert to_run(root, all_bytes=all_bytes) == {node}
+    capfd.readouterr()
+    summary = run_here(root, *QUICK, all_bytes=all_bytes)
+    assert f"warning: {node}'s {key} is damaged and out of use: {wrong}" in capfd.readouterr().err
+    assert states(summary) == {**CACHED, node: "executed"}
+
+    [artifact] = connected(root).get_artifacts_by_id([before.id])
+    assert artifact.state != pb.Artifact.LIVE
+    assert artifact.custom_properties[records.OUT_OF_USE].string_value == wrong
+    assert not tfx_would_use(root, before.id)
+    after = output_of(root, node, key)
+    assert after.live
+    assert after.id != before.id
+    assert after.content == before.content
+    assert states(run_here(root, *QUICK)) == CACHED
+
+
+def test_files_to_damage_are_named_for_every_output() -> None:
+    assert {*FILES, ("Evaluator", "blessing"), ("Pusher", "pushed_model")} == set(OUTPUTS)
+
+
+@pytest.mark.parametrize(("node", "key"), FILES)
+def test_a_flipped_byte_is_found_and_the_artifact_made_again(
+    damaged: pathlib.Path, capfd: pytest.CaptureFixture[str], node: str, key: str
+) -> None:
+    path = pathlib.Path(output_of(damaged, node, key).uri) / FILES[node, key]
+    flip_a_byte(path)
+    assert to_run(damaged) == set()  # as large and as old as it was: only its bytes tell
+    assert to_run(damaged, all_bytes=True) == {node}
+    assert tfx_would_use(damaged, output_of(damaged, node, key).id)
+    wrong = f"{path} holds other bytes than it was published with"
+    if key != "model":
+        os.utime(path)
+    is_made_again(damaged, node, key, wrong, capfd, all_bytes=key == "model")
+
+
+def test_a_verdict_that_was_turned_round_is_made_again(
+    damaged: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = pathlib.Path(output_of(damaged, "Evaluator", "blessing").uri) / "BLESSED"
+    path.rename(path.with_name("NOT_BLESSED"))
+    is_made_again(damaged, "Evaluator", "blessing", f"{path} is missing", capfd)
+
+
+def test_a_deleted_folder_is_made_again(damaged: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = pathlib.Path(output_of(damaged, "SchemaGen", "schema").uri)
+    shutil.rmtree(folder)
+    is_made_again(damaged, "SchemaGen", "schema", f"{folder / 'schema.pbtxt'} is missing", capfd)
+
+
+def test_a_served_model_with_a_flipped_byte_is_pushed_again(damaged: pathlib.Path) -> None:
+    versions = [int(path.name) for path in (damaged / "serving").iterdir()]
+    flip_a_byte(damaged / "serving" / str(max(versions)) / "saved_model.pb")
+    assert to_run(damaged) == {"Pusher"}
+    summary = run_here(damaged, *QUICK)
+    assert executed(summary) == {"Pusher"}
+    assert summary.pushed_version == str(max(versions) + 1)
+
+
+# --- blessings -----------------------------------------------------------------------------------
+
+
+def test_a_blessing_of_another_model_is_refused(changed: Changed) -> None:
+    store = store_of(changed.root)
+    first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
+    blessing = store.outputs(first["Evaluator"].id)["blessing"]
+    decisions.check_blessing({"model": store.outputs(first["Trainer"].id)["model"], "model_blessing": blessing})
+    with pytest.raises(UnavailableError, match=r"is of another model than the one in .* --from-node Evaluator"):
+        decisions.check_blessing({"model": store.outputs(last["Trainer"].id)["model"], "model_blessing": blessing})
+
+
+def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
+    changed: Changed, tmp_path: pathlib.Path
+) -> None:
+    """A store in which the Evaluator's newest execution in the last run stands for that of the first."""
+    root = copy_of(changed.root, tmp_path / "root")
+    records.mend_moved_root(Root(root))
+    store = store_of(root)
+    first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
+    own = store.candidate(first["Evaluator"].id).key
+    assert own is not None
+    records.Recorder(root=Root(root)).hit(
+        nodes.PIPELINE_NAME, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
+        store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
+    )  # fmt: skip
+    connected_store = connected(root)
+    [real] = connected_store.get_executions_by_id([last["Evaluator"].id])
+    real.last_known_state = pb.Execution.FAILED
+    connected_store.put_executions([real])
+    with pytest.raises(UnavailableError, match=r"the blessing in .* is of another model"):
+        run_here(root, *QUICK, L1, from_node="Pusher", base_run=changed.last.run_id, use_cache=False)
+    assert sorted(path.name for path in (root / "serving").iterdir()) == ["1", "2"]
