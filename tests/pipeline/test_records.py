@@ -78,6 +78,15 @@ def test_a_hit_has_the_properties_of_the_execution_that_ran_and_the_key_of_now(r
     assert {"reasons", RESULT, "declared"} <= set(old.custom_properties)
 
 
+def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told(recorded, recorder, store):
+    key = recorded.decisions()["Evaluator"].key
+    executed = recorded.store().executions("r1")["Evaluator"].id
+    recorder.hit(PIPELINE, "r2", "Evaluator", key, executed, {}, {}, {"declared": "/now", "serving_dir": "/elsewhere"})
+    [new] = store.get_executions_by_context(run_context(store)("r2").id)
+    assert new.properties["declared"].string_value == "/now"
+    assert "serving_dir" not in new.custom_properties
+
+
 def test_the_key_of_a_hit_is_the_one_of_now(recorded, recorder, store):
     key = recorded.decisions("training.epochs=60")["Trainer"].key
     executed = recorded.store().executions("r1")["Trainer"].id
