@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
 import re
@@ -14,12 +15,13 @@ from pipeline import code as code_of
 from pipeline import dataclass_json, lines, packages, surroundings
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.source import Source
-from pipeline_config import Value
+from pipeline_config import Value, setting_field, setting_names
 
 SCHEMA_VERSION = 1
 PROPERTY = "manifest_digest"  # custom property of the context of a run: SHA-256 of its manifest
 
 _ENGINE = "FnApiRunner"
+_INFINITE = "inf"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +143,11 @@ def to_json(manifest: Manifest) -> str:
     """One object; arguments of a command line that are not valid text are escaped, so that it can always be written."""
     values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(manifest)}
     values["data"]["fingerprint"] = manifest.data.fingerprint
-    return json.dumps(values, indent=2) + "\n"
+    # JSON has no infinity; `--set` reads it from the same text.
+    values["configuration"] = {
+        name: _INFINITE if value == math.inf else value for name, value in manifest.configuration.items()
+    }
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
 def from_json(text: str, name: str = "the manifest") -> Manifest:
@@ -165,9 +171,16 @@ def from_json(text: str, name: str = "the manifest") -> Manifest:
             "wrote it"
         )
     try:
-        return dataclass_json.build(Manifest, values)
+        manifest = dataclass_json.build(Manifest, values)
     except (KeyError, TypeError) as error:
         raise _damaged(name, str(error.args[0])) from error
+    configuration = {name: _finite_or_not(name, value) for name, value in manifest.configuration.items()}
+    return dataclasses.replace(manifest, configuration=configuration)
+
+
+def _finite_or_not(name: str, value: Value) -> Value:
+    numbers = {known for known in setting_names() if setting_field(known).type == "float"}
+    return math.inf if value == _INFINITE and name in numbers else value
 
 
 def path_of(root_folder: pathlib.Path, run_id: str) -> pathlib.Path:

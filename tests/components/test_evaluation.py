@@ -97,7 +97,7 @@ def test_model_within_every_gate_is_blessed(loosest: Judged) -> None:
     assert loosest.blessed
     assert loosest.failures == set()
     assert results.reasons(loosest.gates) == ()
-    assert all(gate.passed for gate in loosest.found.gates)
+    assert all(gate.passed for gate in loosest.gates)
 
 
 def worst(judged: Judged, metric: str, rank: int = 0) -> float:

@@ -413,3 +413,19 @@ def test_groups_come_in_order():
     groups = [found.group for found in manifest_differences.differences(RECORDED, here)]
     assert list(dict.fromkeys(groups)) == list(Group)
     assert groups == sorted(groups, key=list(Group).index)
+
+
+def test_what_is_stored_is_json_to_every_reader():
+    """JSON has no infinity, which a gate that is none has as its limit."""
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = manifest.to_json(RECORDED)
+    assert json.loads(text, parse_constant=refuse)["configuration"]["evaluation.max_bce"] == "inf"
+    assert manifest.from_json(text).configuration["evaluation.max_bce"] == math.inf
+
+
+def test_a_text_that_reads_like_infinity_stays_a_text():
+    named = dataclasses.replace(RECORDED, configuration={**RECORDED.configuration, "data.dataset": "inf"})
+    assert manifest.from_json(manifest.to_json(named)).configuration["data.dataset"] == "inf"
