@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -156,17 +157,44 @@ def test_a_damaged_record_fails_example_gen_and_is_named(tmp_path: pathlib.Path,
 def test_a_damaged_artifact_is_handed_to_no_node(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "root"
     run_here(root, *QUICK, to_node="Transform")
+    path = flip_a_byte_of_the_training_examples(root)
+    with pytest.raises(UnavailableError, match="ExampleGen's examples of run .* is damaged and out of use") as refused:
+        run_here(root, *QUICK, from_node="StatisticsGen", use_cache=False)
+    assert f"{path} holds other bytes than it was published with; make it again with --from-node ExampleGen" in str(
+        refused.value
+    )
+    again = run_here(root, *QUICK, to_node="Transform")
+    assert states(again)["ExampleGen"] == "executed"
+    assert {states(again)[node] for node in ("StatisticsGen", "Transform")} == {"cached"}
+
+
+def flip_a_byte_of_the_training_examples(root: pathlib.Path) -> pathlib.Path:
     [path] = (root / "artifacts").rglob("train-*.tfrecord")
     content = bytearray(path.read_bytes())
     content[20_000] ^= 0xFF
     path.write_bytes(content)
-    broken = run_here(root, *QUICK, from_node="StatisticsGen", use_cache=False)
+    return path
+
+
+def test_what_is_damaged_while_the_run_goes_on_fails_the_node_that_would_read_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline import publishing
+
+    describe = publishing.describe_outputs
+
+    def and_damage(execution: Any, output: Any) -> Any:
+        described = describe(execution, output)
+        if execution.pipeline_node.node_info.id == "ExampleGen":
+            flip_a_byte_of_the_training_examples(tmp_path / "root")
+        return described
+
+    monkeypatch.setattr(publishing, "describe_outputs", and_damage)
+    broken = run_here(tmp_path / "root", *QUICK)
     assert broken.exit_code == ExitCode.NODE_FAILED
-    assert f"ExampleGen's examples is damaged: {path} holds other bytes" in broken.error
+    assert states(broken)["StatisticsGen"] == "failed"
+    assert "StatisticsGen: ExampleGen's examples is damaged: " in broken.error
     assert "make it again with --from-node ExampleGen" in broken.error
-    again = run_here(root, *QUICK, to_node="Transform")
-    assert states(again)["ExampleGen"] == "executed"
-    assert {states(again)[node] for node in ("StatisticsGen", "Transform")} == {"cached"}
 
 
 def test_more_data_than_may_stay_in_memory_is_streamed(tmp_path: pathlib.Path) -> None:
