@@ -158,7 +158,7 @@ def test_a_damaged_artifact_is_handed_to_no_node(tmp_path: pathlib.Path) -> None
     root = tmp_path / "root"
     run_here(root, *QUICK, to_node="Transform")
     path = flip_a_byte_of_the_training_examples(root)
-    with pytest.raises(UnavailableError, match="ExampleGen's examples of run .* is damaged and out of use") as refused:
+    with pytest.raises(UnavailableError, match=r"ExampleGen's examples of run .* is damaged and out of use") as refused:
         run_here(root, *QUICK, from_node="StatisticsGen", use_cache=False)
     assert f"{path} holds other bytes than it was published with; make it again with --from-node ExampleGen" in str(
         refused.value
