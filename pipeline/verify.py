@@ -186,16 +186,15 @@ def _data_now(recorded: Source) -> Source:
 
 @contextlib.contextmanager
 def _scratch(root: Root, run_id: str) -> Iterator[Root]:
-    """A root to make the run again in; removed afterwards."""
-    folder = root.path / "scratch" / f"{run_id}-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
+    """A root to make the run again in, removed afterwards. Under the lock: what a killed verification left goes too."""
+    place = root.path / "scratch"
+    shutil.rmtree(place, ignore_errors=True)
+    folder = place / f"{run_id}-{os.getpid()}"
     folder.mkdir(parents=True)
     try:
         yield Root(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another verification is in it
-            folder.parent.rmdir()
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _make_again(root: Root, store: Store, recorded: Manifest, scratch: Root, node: str, workers: int) -> str:

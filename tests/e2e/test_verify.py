@@ -41,6 +41,7 @@ def tree(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
 
 @pytest.fixture(scope="module")
 def verified(root: pathlib.Path, run: Summary) -> subprocess.CompletedProcess[str]:
+    (root / "scratch" / "left by one that was killed").mkdir(parents=True)
     before = tree(root / "artifacts")
     done = sae("verify", "latest", "--root", root)
     assert tree(root / "artifacts") == before
