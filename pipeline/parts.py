@@ -12,12 +12,16 @@ from pipeline.root import Root
 
 def check_names(from_node: str, to_node: str) -> None:
     """Raises `NotFoundError` where one of them is no node; empty is none asked for."""
-    for option, node in (("--from-node", from_node), ("--to-node", to_node)):
-        if node and node not in nodes.NAMES:
-            raise NotFoundError(
-                f"{option} {node}: no such node{settings.closest(node, nodes.NAMES)} "
-                f"(there are: {', '.join(nodes.NAMES)})"
-            )
+    check_node("--from-node", from_node)
+    check_node("--to-node", to_node)
+
+
+def check_node(option: str, node: str) -> None:
+    """Raises `NotFoundError` where the node that `option` names is none; empty is none asked for."""
+    if node and node not in nodes.NAMES:
+        raise NotFoundError(
+            f"{option} {node}: no such node{settings.closest(node, nodes.NAMES)} (there are: {', '.join(nodes.NAMES)})"
+        )
 
 
 def nodes_of(from_node: str, to_node: str) -> tuple[list[str], list[str]]:

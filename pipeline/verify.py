@@ -103,8 +103,7 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
       UnavailableError: the data is no longer there.
       SaeError: the run could not be made again.
     """
-    if node:
-        parts.check_names("", node)
+    parts.check_node("--node", node)
     store = metadata.open_store(root, read_only=True)
     run_id = store.find_run(wanted)
     recorded = manifest.read(root.path, run_id)

@@ -149,7 +149,7 @@ def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, ru
     assert f"did you mean {run.run_id}?" in done.stderr
     done = sae("verify", run.run_id, "--node", "Trainr", "--root", root)
     assert done.returncode == ExitCode.NOT_FOUND
-    assert "did you mean Trainer?" in done.stderr
+    assert "--node Trainr: no such node; did you mean Trainer?" in done.stderr
 
 
 def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run: Summary) -> None:
