@@ -36,13 +36,19 @@ class Damage:
 
     Attributes:
       artifact_id: in ML Metadata.
-      output: `ExampleGen's examples`.
+      node, key: what made it, and under which output key.
       reason: which file, and what is wrong with it.
     """
 
     artifact_id: int
-    output: str
+    node: str
+    key: str
     reason: str
+
+    @property
+    def output(self) -> str:
+        """`ExampleGen's examples`."""
+        return f"{self.node}'s {self.key}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +190,7 @@ class Decider:
         if dead:
             return [], f"its {', '.join(dead)} is out of use"
         return [
-            Damage(output.id, f"{node.name}'s {name}", reason)
+            Damage(output.id, node.name, name, reason)
             for name, output in outputs.items()
             if (reason := self.damage(output))
         ], ""

@@ -98,8 +98,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             self._tell(NodeStarted(name, decision.reasons))
             if damage := self._damaged(name, inputs):
                 self._use_no_more([damage])
-                return NodeEnded(name, NodeState.FAILED, 0.0, f"{damage.output} is damaged: {damage.reason}; make it "
-                                 f"again with --from-node {damage.output.partition(chr(39))[0]}")  # fmt: skip
+                reason = f"{damage.output} is damaged: {damage.reason}; make it again with --from-node {damage.node}"
+                return NodeEnded(name, NodeState.FAILED, 0.0, reason)
             self._set_key(node, decision)
             try:
                 launcher.Launcher(
@@ -128,7 +128,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         """The first input that is no longer what was published."""
         for key, (upstream, output) in nodes.BY_NAME[name].inputs.items():
             if reason := self._decider.damage(inputs[key]):
-                return Damage(inputs[key].id, f"{upstream}'s {output}", reason)
+                return Damage(inputs[key].id, upstream, output, reason)
         return None
 
     def _use_no_more(self, damage: Iterable[Damage]) -> None:
