@@ -87,9 +87,7 @@ def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
     """
     folder = pathlib.Path(source.builder_dir)
     if source.name == sample_file.NAME:
-        builder = sample_digits.MnistSample(data_dir=root.data)
-        builder.download_and_prepare()
-        folder, files = pathlib.Path(builder.data_dir), sources.sample_files()
+        folder, files = _prepare_sample(root), sources.sample_files()
     elif folder.is_dir():
         files = digests.of_folder(folder)
     else:
@@ -108,10 +106,15 @@ def _sample(request: settings.Request, root: Root, notice: str) -> Found:
     resolved = settings.resolve(request)
     if resolved.config.data.dataset != sample_file.NAME:
         resolved = settings.resolve(dataclasses.replace(request, profile=SAMPLE_PROFILE))
+    prepared = tfds.builder_from_directory(str(_prepare_sample(root)))
+    return Found(resolved, describe(prepared, sources.sample_files(), resolved, root, notice))
+
+
+def _prepare_sample(root: Root) -> pathlib.Path:
+    """The folder of the embedded sample under the root, prepared if it is not yet."""
     builder = sample_digits.MnistSample(data_dir=root.data)
     builder.download_and_prepare()
-    prepared = tfds.builder_from_directory(builder.data_dir)
-    return Found(resolved, describe(prepared, sources.sample_files(), resolved, root, notice))
+    return pathlib.Path(builder.data_dir)
 
 
 def _prepared_or_downloaded(

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import code, digests, packages
-from pipeline.nodes import Node
+from pipeline.nodes import ALL, Node
 from pipeline_config import EngineConfig
 
 PARTS = ("code", "parameters", "data", "inputs", "packages")
@@ -124,6 +124,11 @@ def packages_of(node: Node) -> dict[str, str]:
 
 def _imported(node: Node) -> set[str]:
     return set(node.packages) | (code.distributions(node.code) if node.code else set())
+
+
+def code_of_nodes() -> dict[str, dict[str, str]]:
+    """Digest of each file of ours that a node runs, by node; those that are TFX's alone have none."""
+    return {node.name: code.files(node.code) for node in ALL if node.code}
 
 
 def _packages(node: Node) -> dict[str, str]:

@@ -35,7 +35,8 @@ _STATES = {
 _OTHER_SCHEMA = re.compile(r"database version (\d+) is (older|greater) than library version (\d+)")
 # Of many executions of a node, or with one key, the newest are looked at.
 _CANDIDATES = 20
-_UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
+OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
+UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,14 +121,7 @@ class Store:
           UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left as it is.
         """
         self._moved = moved
-        config = pb.ConnectionConfig()
-        config.sqlite.filename_uri = str(path)
-        if read_only:
-            config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
-        try:
-            self._store = mlmd.MetadataStore(config)
-        except (mlmd_errors.StatusError, RuntimeError) as error:
-            raise UnavailableError(_why_not_opened(path, str(error))) from error
+        self._store = connect(path, read_only)
 
     def run_ids(self) -> list[str]:
         """Every run, the newest first."""
@@ -176,7 +170,7 @@ class Store:
 
     def outputs(self, execution_id: int) -> dict[str, Output]:
         """The first artifact under each output key of an execution."""
-        return self._artifacts(execution_id, (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT))
+        return self._artifacts(execution_id, OUTPUT_EVENTS)
 
     def inputs(self, execution_id: int) -> dict[str, Output]:
         """The first artifact under each input key of an execution."""
@@ -198,14 +192,8 @@ class Store:
         return found
 
     def _output(self, artifact: pb.Artifact) -> Output:
-        properties = {
-            key: value_of(value)
-            for values in (artifact.properties, artifact.custom_properties)
-            for key, value in values.items()
-        }
-        return Output(
-            self._here(artifact.uri), properties, artifact.id, artifact.type, artifact.state == pb.Artifact.LIVE
-        )
+        live = artifact.state == pb.Artifact.LIVE
+        return Output(self._here(artifact.uri), properties_of(artifact), artifact.id, artifact.type, live)
 
     def _here(self, uri: str) -> str:
         """Where an artifact lies now."""
@@ -252,7 +240,7 @@ class Store:
         """
         closed = []
         for execution in self._executions(run_id):
-            if execution.last_known_state in _UNFINISHED:
+            if execution.last_known_state in UNFINISHED:
                 execution.last_known_state = pb.Execution.CANCELED
                 execution.custom_properties[_CANCEL_REASON].string_value = reason
                 self._store.put_executions([execution])
@@ -275,6 +263,22 @@ class Store:
         """Name of the context of this type; empty where there is none."""
         contexts = self._store.get_contexts_by_execution(execution_id)
         return next((str(context.name) for context in contexts if context.type == kind), "")
+
+
+def connect(path: pathlib.Path, read_only: bool = False) -> mlmd.MetadataStore:
+    """ML Metadata's client on an SQLite file, which is made if need be and not `read_only`.
+
+    Raises:
+      UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left as it is.
+    """
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    if read_only:
+        config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
+    try:
+        return mlmd.MetadataStore(config)
+    except (mlmd_errors.StatusError, RuntimeError) as error:
+        raise UnavailableError(_why_not_opened(path, str(error))) from error
 
 
 def open_store(root: Root, read_only: bool = False) -> Store:
@@ -332,6 +336,15 @@ def _reason(execution: pb.Execution) -> str:
         except ValueError:
             return str(text)
     return ""
+
+
+def properties_of(artifact: pb.Artifact) -> dict[str, str | int | float]:
+    """The properties of its type and the custom ones."""
+    return {
+        name: value_of(value)
+        for values in (artifact.properties, artifact.custom_properties)
+        for name, value in values.items()
+    }
 
 
 def value_of(value: pb.Value) -> str | int | float:

@@ -10,10 +10,17 @@ from pipeline.events import NodeState
 from pipeline.root import Root
 
 
-def check_names(from_node: str, to_node: str) -> None:
-    """Raises `NotFoundError` where one of them is no node; empty is none asked for."""
+def check(from_node: str, to_node: str, base_run: str) -> None:
+    """Checks what was asked for; empty is none asked for.
+
+    Raises:
+      NotFoundError: one of the nodes is none.
+      UsageError: a run to take the rest from, but no part.
+    """
     check_node("--from-node", from_node)
     check_node("--to-node", to_node)
+    if base_run and not (from_node or to_node):
+        raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
 
 
 def check_node(option: str, node: str) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from pipeline import metadata, nodes, parts, settings, sources
 from pipeline.decisions import Decider, Decision, Verdict
-from pipeline.errors import UsageError
 from pipeline.root import Root
 
 SCHEMA_VERSION = 1
@@ -81,9 +80,7 @@ def make(request: Request) -> Plan:
       SaeError: what `sae run` would refuse as well.
     """
     resolved = settings.resolve(request.settings)
-    parts.check_names(request.from_node, request.to_node)
-    if request.base_run and not (request.from_node or request.to_node):
-        raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
+    parts.check(request.from_node, request.to_node, request.base_run)
     to_run, needed = parts.nodes_of(request.from_node, request.to_node)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     if not needed and not root.metadata.is_file():

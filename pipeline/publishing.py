@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
-from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration.portable import data_types
@@ -46,13 +44,5 @@ def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
     notes[digests.FILES].string_value = digests.to_text(files)
     notes[digests.RAW].string_value = digests.of_files(files)
     notes[digests.CONTENT].string_value = canonical.content_digest(
-        canonical.Artifact(type_name, folder, _values(artifact))
+        canonical.Artifact(type_name, folder, metadata.properties_of(artifact))
     )
-
-
-def _values(artifact: pb.Artifact) -> Mapping[str, Any]:
-    return {
-        name: metadata.value_of(value)
-        for values in (artifact.properties, artifact.custom_properties)
-        for name, value in values.items()
-    }

@@ -10,7 +10,6 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 
-import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import digests, keys, metadata
@@ -27,15 +26,12 @@ class Recorder:
     """Writes into one store. Its client is not thread-safe: use one per thread."""
 
     def __init__(self, root: Root) -> None:
-        config = pb.ConnectionConfig()
-        config.sqlite.filename_uri = str(root.metadata)
-        self._store = mlmd.MetadataStore(config)
+        self._store = metadata.connect(root.metadata)
 
     def begin_run(self, pipeline: str, run_id: str, properties: Mapping[str, str]) -> None:
         """Makes the run's context, with custom properties, below the pipeline's, as TFX does at a run's first node."""
         parent = self._context(PIPELINE, pipeline)
-        self._context(PIPELINE_RUN, run_id, properties)
-        child = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
+        child = self._context(PIPELINE_RUN, run_id, properties)
         if not self._store.get_parent_contexts_by_context(child.id):
             self._store.put_parent_contexts([pb.ParentContext(parent_id=parent.id, child_id=child.id)])
 
@@ -108,13 +104,13 @@ class Recorder:
           compared: ids of the artifacts that were compared.
           properties: custom properties of the verdict.
         """
-        digest = digests.of_files(digests.scan(folder))
+        files = digests.scan(folder)
         verdict = pb.Artifact(
             type_id=self._store.put_artifact_type(pb.ArtifactType(name=VERIFICATION)),
             uri=str(folder),
             state=pb.Artifact.LIVE,
         )
-        notes = {**properties, digests.RAW: digest, digests.FILES: digests.to_text(digests.scan(folder))}
+        notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
         for name, value in notes.items():
             if isinstance(value, int):
                 verdict.custom_properties[name].int_value = value
@@ -166,9 +162,7 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
     shutil.copy2(root.metadata, copy)
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(root.metadata)
-    store = mlmd.MetadataStore(config)
+    store = metadata.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite(artifact, *moved)]
     if changed:
         store.put_artifacts(changed)  # all or none

@@ -1,13 +1,14 @@
-"""A rerun that changes nothing: every node is recorded as cached, without TensorFlow and TFX."""
+"""Nodes that do not run, recorded as cached without TensorFlow and TFX; and a rerun in which that is all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline import nodes, outcome, records
-from pipeline.decisions import Decision
+from pipeline.decisions import Damage, Decision
 from pipeline.errors import ExitCode
 from pipeline.events import Listener, NodeState, Note, RunStarted
+from pipeline.metadata import Output
 
 
 def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: str, tell: Listener) -> outcome.RunResult:
@@ -16,17 +17,27 @@ def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: st
     ended = []
     made = {decision.node: decision for decision in decisions}
     for decision in decisions:
-        for one in decision.damage:  # an older copy of the same stands in for it
-            recorder.take_out_of_use(one.artifact_id, one.reason)
-            tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
         inputs = {
             key: made[upstream].outputs[output]
             for key, (upstream, output) in nodes.BY_NAME[decision.node].inputs.items()
         }
-        recorder.hit(
-            nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
-            decision.paths,
-        )  # fmt: skip
+        use_no_more(decision.damage, recorder, tell)  # an older copy of the same stands in for it
+        record(decision, inputs, recorder, run_id)
         ended.append(outcome.ended(decision.node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
     return outcome.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
+
+
+def record(decision: Decision, inputs: Mapping[str, Output], recorder: records.Recorder, run_id: str) -> None:
+    """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
+    recorder.hit(
+        nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
+        decision.paths,
+    )  # fmt: skip
+
+
+def use_no_more(damage: Iterable[Damage], recorder: records.Recorder, tell: Listener) -> None:
+    """Takes what is damaged out of use, and says so."""
+    for one in damage:
+        recorder.take_out_of_use(one.artifact_id, one.reason)
+        tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))

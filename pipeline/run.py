@@ -14,8 +14,8 @@ from typing import Any, TextIO
 import pipeline_config
 from pipeline import (
     cancellation,
-    code,
     digests,
+    keys,
     manifest,
     metadata,
     nodes,
@@ -29,7 +29,7 @@ from pipeline import (
 )
 from pipeline.decisions import Decider, Verdict
 from pipeline.display import display
-from pipeline.errors import UnavailableError, UsageError
+from pipeline.errors import UnavailableError
 from pipeline.events import Listener, Note
 from pipeline.outcome import RunResult
 from pipeline.root import Root
@@ -72,9 +72,7 @@ def run(request: RunRequest) -> Summary:
       KeyboardInterrupt: it was interrupted; what had ended is kept.
     """
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
-    parts.check_names(request.from_node, request.to_node)
-    if request.base_run and not (request.from_node or request.to_node):
-        raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
+    parts.check(request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
     with root.lock():
@@ -187,11 +185,12 @@ class _Run:
         pipeline = definition.create_pipeline(
             config, source, self._root.artifacts, self._root.metadata, self._root.serving
         )
-        part = self._part(config, source)
+        decider = self._decider(config, source)
+        part = self._part(decider)
         self._begin(found.settings, source)
         handler = runner.EpochHandler(self._tell)
         logging.getLogger("components").addHandler(handler)
-        local = runner.LocalRunner(self._root, self._run_id, self._decider(config, source), config.engine, self._tell)
+        local = runner.LocalRunner(self._root, self._run_id, decider, config.engine, self._tell)
         try:
             result = local.run(pipeline, run_options=part)
         finally:
@@ -214,7 +213,7 @@ class _Run:
             profile=resolved.profile,
             configuration=pipeline_config.flatten(resolved.config),
             data=source,
-            code={node.name: code.files(node.code) for node in nodes.ALL if node.code},
+            code=keys.code_of_nodes(),
             trigger=self._request.trigger,
         )
         path = manifest.write(self._root.path, noted)
@@ -228,7 +227,7 @@ class _Run:
         with contextlib.redirect_stderr(self._terminal):
             builder.download_and_prepare()
 
-    def _part(self, config: PipelineConfig, source: Source) -> Any:
+    def _part(self, decider: Decider) -> Any:
         """TFX's options for the part that was asked for; None for the whole pipeline."""
         from tfx.orchestration.pipeline import RunOptions
 
@@ -241,7 +240,7 @@ class _Run:
         base_run = None
         if needed:
             base_run = parts.base_run(self._store, self._root, request.base_run, needed)
-            self._check_bytes(self._decider(config, source), base_run, needed)
+            self._check_bytes(decider, base_run, needed)
             self._tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
             for notice in partial_run.check_models(self._store, base_run, needed):
                 self._tell(Note(notice, warning=True))

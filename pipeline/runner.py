@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata as tfx_metadata
@@ -20,10 +20,10 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from pipeline import engine, metadata, nodes, outcome, partial_run, records, run_view
+from pipeline import engine, metadata, nodes, outcome, partial_run, records, replay, run_view
 from pipeline.decisions import Damage, Decider, Decision, Verdict
 from pipeline.errors import ExitCode
-from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.root import Root
 from pipeline_config import EngineConfig
 
@@ -88,16 +88,13 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 partial_run_utils.snapshot(handle, pipeline)
         inputs = self._inputs(name)
         decision = self._decider.decide(nodes.BY_NAME[name], inputs)
-        self._use_no_more(decision.damage)
+        replay.use_no_more(decision.damage, self._recorder, self._tell)
         if decision.verdict == Verdict.CACHED:
-            self._recorder.hit(
-                pipeline.pipeline_info.id, self._run_id, name, decision.key, decision.execution_id, inputs,
-                decision.outputs, decision.paths,
-            )  # fmt: skip
+            replay.record(decision, inputs, self._recorder, self._run_id)
         else:
             self._tell(NodeStarted(name, decision.reasons))
             if damage := self._damaged(name, inputs):
-                self._use_no_more([damage])
+                replay.use_no_more([damage], self._recorder, self._tell)
                 reason = f"{damage.output} is damaged: {damage.reason}; make it again with --from-node {damage.node}"
                 return NodeEnded(name, NodeState.FAILED, 0.0, reason)
             self._set_key(node, decision)
@@ -130,11 +127,6 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             if reason := self._decider.damage(inputs[key]):
                 return Damage(inputs[key].id, upstream, output, reason)
         return None
-
-    def _use_no_more(self, damage: Iterable[Damage]) -> None:
-        for one in damage:
-            self._recorder.take_out_of_use(one.artifact_id, one.reason)
-            self._tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
 
     def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
         """Has TFX store the key on the Execution, and decide nothing by itself."""

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pipeline import code, digests, manifest, manifest_differences, metadata, nodes, parts, records, settings, sources
+from pipeline import digests, keys, manifest, manifest_differences, metadata, nodes, parts, records, settings, sources
 from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
@@ -168,7 +168,7 @@ def _here(recorded: Manifest, root: Root) -> Manifest:
         profile=recorded.profile,
         configuration=recorded.configuration,
         data=_data_now(recorded.data),
-        code={node.name: code.files(node.code) for node in nodes.ALL if node.code},
+        code=keys.code_of_nodes(),
     )
 
 

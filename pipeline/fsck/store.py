@@ -17,8 +17,6 @@ from pipeline.root import Root
 UNPUBLISHED = ("PENDING", "ABANDONED")
 
 _PAGE = 100  # rows read at once; larger pages are not faster
-_UNENDED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
-_OUTPUT = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
 _MOST_DIGITS = 18  # of an id, which has 63 bits
 
 
@@ -58,13 +56,13 @@ class Store(metadata.Store):
         """Every execution."""
         for execution in _rows(self._store.get_executions, self._store.get_executions_by_id):
             state = execution.last_known_state
-            yield Execution(execution.id, pb.Execution.State.Name(state), state not in _UNENDED)
+            yield Execution(execution.id, pb.Execution.State.Name(state), state not in metadata.UNFINISHED)
 
     def unended_execution(self, name: str, node: str) -> int | None:
         """The execution of which this is the number, if it is one of this node that has not ended."""
         if is_number(name):
             for execution in self._store.get_executions_by_id([int(name)]):
-                if execution.last_known_state in _UNENDED and self.node_of(execution.id) == node:
+                if execution.last_known_state in metadata.UNFINISHED and self.node_of(execution.id) == node:
                     return int(execution.id)
         return None
 
@@ -89,7 +87,7 @@ class Store(metadata.Store):
 
     def _made_in(self, artifact_id: int) -> list[pb.Event]:
         events = self._store.get_events_by_artifact_ids([artifact_id])
-        return [event for event in events if event.type in _OUTPUT]
+        return [event for event in events if event.type in metadata.OUTPUT_EVENTS]
 
     def names(self, path: str) -> bool:
         """Whether a published artifact lies at a path."""

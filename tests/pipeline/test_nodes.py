@@ -76,7 +76,7 @@ def test_the_whole_needs_nothing_of_another_run() -> None:
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
     with pytest.raises(NotFoundError, match=r"--to-node Trainr: no such node; did you mean Trainer\?"):
-        parts.check_names("", "Trainr")
+        parts.check("", "Trainr", "")
 
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:
