@@ -23,8 +23,7 @@ _FILE = "SchemaDiff.pb"
 def entries(artifact: Artifact) -> Iterator[Entry]:
     """Anomalies of each split, then other files."""
     files = Files(artifact.folder)
-    for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
-        yield from files.parsed(name, _parse)
+    yield from files.all_parsed(_FILE, _parse)
     yield from files.rest()
 
 

@@ -68,6 +68,11 @@ class Files:
         gone = set(names)
         self._names = [name for name in self._names if name not in gone]
 
+    def all_parsed(self, file_name: str, parse: Callable[[pathlib.Path, str], Iterable[Entry]]) -> Iterator[Entry]:
+        """The entries of every file of this name, the one in the folder itself first, then those below, sorted."""
+        for name in [*self.take(file_name), *self.take(f"*/{file_name}")]:
+            yield from self.parsed(name, parse)
+
     def rest(self) -> Iterator[Entry]:
         """The files that nobody took, by name and bytes."""
         for name in self._names:

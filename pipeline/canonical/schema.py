@@ -29,8 +29,7 @@ def entries(artifact: Artifact) -> Iterator[Entry]:
 
 def schema_entries(files: Files) -> Iterator[Entry]:
     """All schemas among the files; takes these."""
-    for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
-        yield from files.parsed(name, _parse)
+    yield from files.all_parsed(_FILE, _parse)
 
 
 def _parse(path: pathlib.Path, name: str) -> Iterator[Entry]:

@@ -25,8 +25,7 @@ _FILE = "FeatureStats.pb"
 def entries(artifact: Artifact) -> Iterator[Entry]:
     """Statistics of each split, then other files."""
     files = Files(artifact.folder)
-    for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
-        yield from files.parsed(name, _parse)
+    yield from files.all_parsed(_FILE, _parse)
     yield from files.rest()
 
 
