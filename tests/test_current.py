@@ -58,7 +58,7 @@ def called(calls: Path) -> list[str]:
 
 
 def made(root: Path) -> list[str]:
-    return [f"debootstrap {root}", "unshare build", "unshare run"]
+    return [f"debootstrap {root}", "unshare build", "unshare run", "unshare test"]
 
 
 def test_the_root_is_made_once_and_again_when_its_recipe_changes(
@@ -76,7 +76,7 @@ def test_the_root_is_made_once_and_again_when_its_recipe_changes(
     assert not (root / "left by the first").exists()
 
 
-@pytest.mark.parametrize("step", ["debootstrap", "build", "run"])
+@pytest.mark.parametrize("step", ["debootstrap", "build", "run", "test"])
 def test_a_root_that_was_not_finished_is_made_again(
     current: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
 ) -> None:

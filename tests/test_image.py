@@ -22,6 +22,7 @@ from pipeline.lines import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "tools" / "debian.sh"
+TESTS = "test"  # the step with what only tests ask for
 
 Stage = list[tuple[str, list[str]]]  # instructions and their words
 
@@ -113,13 +114,15 @@ def test_the_tested_root_is_made_by_the_steps_of_the_image(
     current.Debian(tmp_path).prepare()
     debootstrap, *steps = commands
     assert debootstrap[:3] == ["debootstrap", "--variant=minbase", current.SUITE]
+    expected = [*recipe_steps(BUILD), *recipe_steps(FINAL), TESTS]
     assert [command[-3:] for command in steps] == [
-        ["sh", RECIPE.relative_to(ROOT).as_posix(), step] for step in recipe_steps(BUILD) + recipe_steps(FINAL)
+        ["sh", RECIPE.relative_to(ROOT).as_posix(), step] for step in expected
     ]
 
 
 def test_every_step_is_one_that_the_recipe_knows() -> None:
-    assert {*recipe_steps(BUILD), *recipe_steps(FINAL)} == set(known_steps())
+    assert {*recipe_steps(BUILD), *recipe_steps(FINAL), TESTS} == set(known_steps())
+    assert TESTS not in {*recipe_steps(BUILD), *recipe_steps(FINAL)}
 
 
 def test_the_compiler_is_in_the_build_stage_only() -> None:

@@ -4,9 +4,9 @@
 
 Where this machine's C library is new enough, the command just runs. Where it is too old, it runs in a Debian 13 root:
 made with debootstrap in a cache folder, kept between calls, made again when its recipe changes. The recipe is
-tools/debian.sh, which the Dockerfile runs too. In the root the checkout is a copy in /opt/sae with a .venv of its own;
-`shared` beside the checkout, which tests and benchmarks look for, is there as well, read-only; so is FOLDER, under its
-own name, to be read and written.
+tools/debian.sh, which the Dockerfile runs too, but for what only tests ask for. In the root the checkout is a copy in
+/opt/sae with a .venv of its own; `shared` beside the checkout, which tests and benchmarks look for, is there as well,
+read-only; so is FOLDER, under its own name, to be read and written.
 
 SAE_DEBIAN_ROOT moves the cache folder; SAE_DEBIAN_MIRROR names a mirror other than debootstrap's own. Exit code 6: what
 is missing is named in one line. Otherwise the command's own.
@@ -78,7 +78,7 @@ class Debian:
                 if subprocess.call(debootstrap, stdout=log, stderr=log) != 0:
                     raise setup.Missing("debootstrap failed, see %s; try again" % log.name)
             self._copy_checkout()
-            for step in ("build", "run"):
+            for step in ("build", "run", "test"):
                 if subprocess.call(self.command(["sh", "tools/debian.sh", step], []), env=environment({})) != 0:
                     raise setup.Missing("tools/debian.sh %s failed, see above; try again" % step)
             self.about.write_text(json.dumps(recipe, indent=1) + "\n", "utf-8")

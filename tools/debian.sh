@@ -5,6 +5,7 @@
 #     tools/debian.sh build    what `make setup` asks for: Python with its headers, a compiler, git, make
 #     tools/debian.sh run      what a finished .venv asks for: Python; and a user who is not root, with a pipeline root
 #                              and a folder for data sets
+#     tools/debian.sh test     what some tests ask for beside: a browser, and a server of ML Metadata; in no image
 set -eu
 
 packages() {
@@ -25,8 +26,11 @@ run)
     mkdir /pipeline_root /data
     chown sae: /pipeline_root /data
     ;;
+test)
+    packages chromium fonts-dejavu-core postgresql
+    ;;
 *)
-    echo "usage: tools/debian.sh build | run" >&2
+    echo "usage: tools/debian.sh build | run | test" >&2
     exit 2
     ;;
 esac
