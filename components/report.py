@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,28 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components import baselines, evaluation, examples_input, features, measures, report_page, results, serving, trainer
+from components import (
+    baselines,
+    evaluation,
+    examples_input,
+    features,
+    measures,
+    pictures,
+    report_page,
+    results,
+    serving,
+    trainer,
+)
 
 SUMMARY_FILE = "summary.json"
+IMAGES_FOLDER = "images"
 
 
 class Report(artifact.Artifact):
-    """What a run found, for people: `report.html`, the same figures as PNG files, and `summary.json`."""
+    """What a run found, for people: `report.html`, the same figures as PNG files, and `summary.json`.
+
+    The test images and their reconstructions also lie in `images/`, a small PNG file each, named by the summary.
+    """
 
     TYPE_NAME = "Report"
 
@@ -85,6 +101,11 @@ class ReportExecutor(base_executor.BaseExecutor):
             "reasons": data.reasons,
             "metrics": {**data.metrics, "pca_mse": data.pca_mse},
             "per_label": data.per_label,
+            "images": write_images(data.images, data.reconstructions, data.image_labels, folder),
+            "units": [
+                {"frequency": float(often), "mean": float(strength)}
+                for often, strength in zip(frequency, mean, strict=True)
+            ],
         }
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
         for name, value in data.metrics.items():
@@ -112,6 +133,32 @@ def _in_batches(signature: Any, output: str, images: npt.NDArray[np.float32]) ->
 def first_of_each_label(labels: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     """Positions of the first `count` images of every label, sorted by label. The same for every run on a data set."""
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
+
+
+def write_images(
+    images: npt.NDArray[np.float32],
+    reconstructions: npt.NDArray[np.float32],
+    labels: Sequence[str],
+    folder: pathlib.Path,
+) -> list[dict[str, str]]:
+    """Writes each image and its reconstruction as PNG files of their own into `images/`.
+
+    Args:
+      images, reconstructions: float32, shape (n, height, width), values in [0, 1].
+      labels: n labels.
+      folder: of the artifact.
+
+    Returns:
+      For each image its `label`, and the names of its two files, `original` and `reconstruction`, from `folder`.
+    """
+    (folder / IMAGES_FOLDER).mkdir()
+    named = []
+    for number, (label, *pair) in enumerate(zip(labels, images, reconstructions, strict=True)):
+        names = {kind: f"{IMAGES_FOLDER}/{number:03}-{kind}.png" for kind in ("original", "reconstruction")}
+        for name, image in zip(names.values(), pair, strict=True):
+            (folder / name).write_bytes(pictures.grey_png(image))
+        named.append({"label": label, **names})
+    return named
 
 
 def unit_activity(

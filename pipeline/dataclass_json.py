@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import types
 import typing
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ def build(kind: type[_Kind], values: Any) -> _Kind:
     """A dataclass from its values. Those that it does not know are left out, those with a default may be missing.
 
     Args:
-      kind: the dataclass; its fields are dataclasses, mappings, tuples, plain types, or one of these or None.
+      kind: the dataclass; its fields are dataclasses, mappings, tuples, plain types, enumerations, or one of these or
+        None.
       values: what `json.loads` gave.
 
     Raises:
@@ -29,7 +31,7 @@ def build(kind: type[_Kind], values: Any) -> _Kind:
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:
-    """`value`, as JSON gives it, as `kind`: a dataclass, mapping, tuple, union or plain type.
+    """`value`, as JSON gives it, as `kind`: a dataclass, mapping, tuple, union, plain type or enumeration.
 
     Raises:
       KeyError, TypeError: it is not; says where.
@@ -58,4 +60,6 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         return tuple(_read(arguments[0], inner, place) for inner in value)
     elif kind in _PLAIN and type(value) is kind:
         return value
+    elif isinstance(kind, type) and issubclass(kind, enum.Enum) and value in [member.value for member in kind]:
+        return kind(value)
     raise TypeError(f"{place.rstrip('.')} is not what it should be")

@@ -22,8 +22,8 @@ from pipeline.root import Root
 PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execution_cache"
 REASONS = "reasons"  # of an Execution: why it ran, as JSON
 METRICS = "metrics"  # of a ModelEvaluation: its numbers as JSON
-_CANCEL_REASON = "sae_cancelled"
-_RESULT = "__execution_result__"
+CANCEL_REASON = "sae_cancelled"
+RESULT = "__execution_result__"  # what TFX notes of an executor, not of a cached execution
 
 _STATES = {
     pb.Execution.COMPLETE: NodeState.EXECUTED,
@@ -32,7 +32,7 @@ _STATES = {
     pb.Execution.CANCELED: NodeState.CANCELLED,
 }
 # ML Metadata's refusal to open a store, in which it names both versions.
-_OTHER_SCHEMA = re.compile(r"database version (\d+) is (older|greater) than library version (\d+)")
+_OTHER_SCHEMA = re.compile(r"database version (\d+) is (?:older|greater) than library version (\d+)")
 # Of many executions of a node, or with one key, the newest are looked at.
 _CANDIDATES = 20
 OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
@@ -165,7 +165,9 @@ class Store:
             node = self._node_of(execution.id)
             if not node:  # a verification is in the run's context, but no node of it
                 continue
-            found[node] = NodeExecution(execution.id, node, _STATES.get(execution.last_known_state), _reason(execution))
+            found[node] = NodeExecution(
+                execution.id, node, _STATES.get(execution.last_known_state), reason_of(execution)
+            )
         return found
 
     def outputs(self, execution_id: int) -> dict[str, Output]:
@@ -242,10 +244,10 @@ class Store:
         for execution in self._executions(run_id):
             if execution.last_known_state in UNFINISHED:
                 execution.last_known_state = pb.Execution.CANCELED
-                execution.custom_properties[_CANCEL_REASON].string_value = reason
+                execution.custom_properties[CANCEL_REASON].string_value = reason
                 self._store.put_executions([execution])
                 closed.append(self._node_of(execution.id))
-                remove_outputs(root.artifacts, closed[-1], execution.id)
+                remove_outputs(root, closed[-1], execution.id)
         return closed
 
     def _executions(self, run_id: str) -> list[pb.Execution]:
@@ -299,11 +301,23 @@ def moved_path(path: str, old: str, new: str) -> str:
     return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
 
 
+def other_schema(error: str) -> tuple[int, int] | None:
+    """The schema of a store that ML Metadata refused to open with `error`, and the one that it knows."""
+    match = _OTHER_SCHEMA.search(error)
+    return (int(match.group(1)), int(match.group(2))) if match else None
+
+
+def said(error: str) -> str:
+    """The first line of what ML Metadata says, without the statement that failed."""
+    line = error.strip().partition("\n")[0]
+    return line.removeprefix("Error when executing query: ").partition(" query: ")[0].strip()
+
+
 def _why_not_opened(path: pathlib.Path, error: str) -> str:
     # Not upgraded here: a migration that breaks off leaves a store that nothing opens.
-    if match := _OTHER_SCHEMA.search(error):
-        found, relation, known = match.groups()
-        if relation == "older":
+    if schemas := other_schema(error):
+        found, known = schemas
+        if found < known:
             advice = "upgrade a copy of it with ML Metadata's own migration (enable_upgrade_migration)"
         else:
             advice = "use it with the version that wrote it"
@@ -312,25 +326,27 @@ def _why_not_opened(path: pathlib.Path, error: str) -> str:
             f"it is; {advice}, or choose another root with --root"
         )
     return (
-        f"{path} cannot be opened as an ML Metadata store ({error.splitlines()[0]}): it was left as it is; restore a "
+        f"{path} cannot be opened as an ML Metadata store ({said(error)}): it was left as it is; restore a "
         "copy of it, or choose another root with --root"
     )
 
 
-def remove_outputs(artifacts: pathlib.Path, node: str, execution_id: int) -> None:
-    """Removes an execution's output folders and temporary files; artifacts of other executions stay."""
-    for folder in (artifacts / node).glob(f"*/{execution_id}"):
-        shutil.rmtree(folder, ignore_errors=True)
-    system = artifacts / node / ".system"
+def remove_outputs(root: Root, node: str, execution_id: int) -> None:
+    """Removes an execution's output folders, their previews and temporary files; those of other executions stay."""
+    for outputs in (root.artifacts, root.previews):
+        for folder in (outputs / node).glob(f"*/{execution_id}"):
+            shutil.rmtree(folder, ignore_errors=True)
+    system = root.artifacts / node / ".system"
     shutil.rmtree(system / "executor_execution" / str(execution_id), ignore_errors=True)
     shutil.rmtree(system / "stateful_working_dir", ignore_errors=True)
 
 
-def _reason(execution: pb.Execution) -> str:
-    if _CANCEL_REASON in execution.custom_properties:
-        return str(execution.custom_properties[_CANCEL_REASON].string_value)
-    if _RESULT in execution.custom_properties:
-        text = execution.custom_properties[_RESULT].string_value
+def reason_of(execution: pb.Execution) -> str:
+    """Why an execution failed or was cancelled; empty when neither, or nothing was noted."""
+    if CANCEL_REASON in execution.custom_properties:
+        return str(execution.custom_properties[CANCEL_REASON].string_value)
+    if RESULT in execution.custom_properties:
+        text = execution.custom_properties[RESULT].string_value
         try:
             return str(json.loads(text).get("resultMessage", text))
         except ValueError:

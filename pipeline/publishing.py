@@ -1,17 +1,21 @@
-"""What is noted of an output before TFX publishes it: its digests, its files and its headline numbers."""
+"""What is noted of an output before TFX publishes it: digests, files and headline numbers; and its preview."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import pathlib
+import time
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
 from components import evaluation
-from pipeline import canonical, digests, metadata
+from pipeline import canonical, digests, metadata, previewing, previews
+
+logger = logging.getLogger(__name__)
 
 # Types that say something of a model: they carry the digest of the model that their node read.
 _ABOUT_A_MODEL = {"ModelBlessing", "PushedModel"}
@@ -30,6 +34,7 @@ def describe_outputs(
             found.extend(artifact.mlmd_artifact for artifact in planned)
         for artifact, described in zip(found, planned, strict=True):
             _describe(artifact, described.type_name, model)
+    _show(execution, output)
     return output
 
 
@@ -46,3 +51,25 @@ def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
     notes[digests.CONTENT].string_value = canonical.content_digest(
         canonical.Artifact(type_name, folder, metadata.properties_of(artifact))
     )
+
+
+def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput) -> None:
+    """Writes what pages show of each output; nothing of it is in a digest, and no fault in it ends the run."""
+    inputs = {key: pathlib.Path(read[0].uri) for key, read in execution.input_dict.items() if read}
+    written = {key: found.artifacts for key, found in output.output_artifacts.items() if found.artifacts}
+    siblings = {key: pathlib.Path(artifacts[0].uri) for key, artifacts in written.items()}
+    for key, planned in execution.output_dict.items():
+        for artifact, described in zip(written.get(key, ()), planned, strict=True):
+            begun = time.monotonic()
+            shown = previewing.Artifact(
+                described.type_name, pathlib.Path(artifact.uri), metadata.properties_of(artifact), inputs, siblings
+            )
+            try:
+                made = previewing.make(shown)
+                # TFX's place for an output: `<node>/<output>/<execution>` in the root's `artifacts`.
+                place = previews.folder_of(shown.folder.parents[3], artifact.uri)
+                if made is not None and place is not None:
+                    previews.write(place, *made)
+                    logger.info("preview of %s written in %.3f s", key, time.monotonic() - begun)
+            except Exception as error:
+                logger.warning("no preview of %s: %s", artifact.uri, error, exc_info=True)

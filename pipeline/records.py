@@ -8,7 +8,7 @@ import datetime
 import pathlib
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
@@ -19,7 +19,8 @@ from pipeline.root import Root
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
 # Types of our own, of a verification and of its verdict.
 VERIFY, VERIFICATION = "sae.Verify", "Verification"
-_RESULT = "__execution_result__"  # what TFX notes of an executor, not of a cached execution
+
+Property = str | int | float
 
 
 class Recorder:
@@ -28,12 +29,18 @@ class Recorder:
     def __init__(self, root: Root) -> None:
         self._store = metadata.connect(root.metadata)
 
-    def begin_run(self, pipeline: str, run_id: str, properties: Mapping[str, str]) -> None:
+    def begin_run(self, pipeline: str, run_id: str, properties: Mapping[str, Property]) -> None:
         """Makes the run's context, with custom properties, below the pipeline's, as TFX does at a run's first node."""
         parent = self._context(PIPELINE, pipeline)
         child = self._context(PIPELINE_RUN, run_id, properties)
         if not self._store.get_parent_contexts_by_context(child.id):
             self._store.put_parent_contexts([pb.ParentContext(parent_id=parent.id, child_id=child.id)])
+
+    def end_run(self, run_id: str, properties: Mapping[str, Property]) -> None:
+        """Adds custom properties to a run's context; those that are there stay, or get a new value."""
+        context = self._context(PIPELINE_RUN, run_id)
+        _set(context.custom_properties, properties)
+        self._store.put_contexts([context])
 
     def hit(
         self,
@@ -67,7 +74,7 @@ class Recorder:
             execution.properties[name].CopyFrom(value)
         for name, value in source.custom_properties.items():
             # When it publishes, TFX writes the declared properties a second time, as custom ones.
-            if name not in source.properties and name not in (_RESULT, metadata.REASONS):
+            if name not in source.properties and name not in (metadata.RESULT, metadata.REASONS):
                 execution.custom_properties[name].CopyFrom(value)
         for name, path in (paths or {}).items():
             of_type = execution.properties if name in execution.properties else execution.custom_properties
@@ -111,11 +118,7 @@ class Recorder:
             state=pb.Artifact.LIVE,
         )
         notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
-        for name, value in notes.items():
-            if isinstance(value, int):
-                verdict.custom_properties[name].int_value = value
-            else:
-                verdict.custom_properties[name].string_value = value
+        _set(verdict.custom_properties, notes)
         execution = pb.Execution(
             type_id=self._store.put_execution_type(pb.ExecutionType(name=VERIFY)),
             name=str(uuid.uuid4()),
@@ -131,15 +134,24 @@ class Recorder:
             force_reuse_context=True,
         )
 
-    def _context(self, kind: str, name: str, properties: Mapping[str, str] | None = None) -> pb.Context:
+    def _context(self, kind: str, name: str, properties: Mapping[str, Property] | None = None) -> pb.Context:
         found = self._store.get_context_by_type_and_name(kind, name)
         if found is None:
             context = pb.Context(type_id=self._store.put_context_type(pb.ContextType(name=kind)), name=name)
-            for key, text in (properties or {}).items():
-                context.custom_properties[key].string_value = text
+            _set(context.custom_properties, properties or {})
             [context.id] = self._store.put_contexts([context])
             return context
         return found
+
+
+def _set(held: MutableMapping[str, pb.Value], properties: Mapping[str, Property]) -> None:
+    for name, value in properties.items():
+        if isinstance(value, str):
+            held[name].string_value = value
+        elif isinstance(value, int):
+            held[name].int_value = value
+        else:
+            held[name].double_value = value
 
 
 def _event(key: str, event_type: int, index: int = 0) -> pb.Event:

@@ -63,7 +63,18 @@ class Root:
         return self.path / "manifests"
 
     @property
-    def _about(self) -> pathlib.Path:
+    def previews(self) -> pathlib.Path:
+        """What is shown of artifacts, in folders like theirs."""
+        return self.path / "previews"
+
+    @property
+    def progress(self) -> pathlib.Path:
+        """Events of each run, one file a run."""
+        return self.path / "progress"
+
+    @property
+    def about(self) -> pathlib.Path:
+        """What makes a folder a root: format, place, data set."""
         return self.path / "root.json"
 
     def create(self) -> None:
@@ -121,18 +132,16 @@ class Root:
 
     def _read(self) -> dict[str, object]:
         try:
-            about = json.loads(self._about.read_text(encoding="utf-8"))
+            about = json.loads(self.about.read_text(encoding="utf-8"))
             found = int(about["format"])
         except FileNotFoundError:
             return {}
         except KeyError as error:
             raise UnavailableError(
-                f"{self._about} is damaged: it names no format; restore it, or choose another --root"
+                f"{self.about} is damaged: it names no format; restore it, or choose another --root"
             ) from error
         except (OSError, ValueError, TypeError) as error:
-            raise UnavailableError(
-                f"{self._about} is damaged: {error}; restore it, or choose another --root"
-            ) from error
+            raise UnavailableError(f"{self.about} is damaged: {error}; restore it, or choose another --root") from error
         if found > FORMAT:
             raise UnavailableError(
                 f"the pipeline root {self.path} has format {found}, this version knows up to {FORMAT}: "
@@ -141,9 +150,9 @@ class Root:
         return dict(about)
 
     def _write(self, about: dict[str, object]) -> None:
-        unfinished = self._about.with_suffix(".unfinished")
+        unfinished = self.about.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        os.replace(unfinished, self._about)
+        os.replace(unfinished, self.about)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -15,12 +15,14 @@ import pipeline_config
 from pipeline import (
     cancellation,
     digests,
+    headline,
     keys,
     manifest,
     metadata,
     nodes,
     parts,
     process,
+    progress,
     records,
     replay,
     settings,
@@ -29,13 +31,16 @@ from pipeline import (
 )
 from pipeline.decisions import Decider, Verdict
 from pipeline.display import display
-from pipeline.errors import UnavailableError
-from pipeline.events import Listener, Note
+from pipeline.errors import ExitCode, UnavailableError
+from pipeline.events import Event, Listener, NodeEnded, Note
+from pipeline.headline import Headline
 from pipeline.outcome import RunResult
 from pipeline.root import Root
 from pipeline.source import Source
 from pipeline.summary import Summary
 from pipeline_config import PipelineConfig
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +85,13 @@ def run(request: RunRequest) -> Summary:
         process.set_environment(root, resolved.config.engine)
         log = root.logs / f"{run_id}.log"
         try:
-            with process.output_to(log) as (_, terminal), _logging(log), display(terminal) as listener:
+            with (
+                process.output_to(log) as (_, terminal),
+                _logging(log),
+                contextlib.closing(progress.Journal(root.path, run_id)) as journal,
+                display(terminal) as shown,
+            ):
+                listener = _both(shown, journal)
                 return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
         finally:
             process.clear_temporary(root)
@@ -110,6 +121,14 @@ def _logging(log: pathlib.Path) -> Iterator[None]:
         handler.close()
 
 
+def _both(one: Listener, other: Listener) -> Listener:
+    def tell(event: Event) -> None:
+        one(event)
+        other(event)
+
+    return tell
+
+
 class _Run:
     """One run, in its steps."""
 
@@ -131,6 +150,8 @@ class _Run:
         self._tell = listener
         self._terminal = terminal
         self._begun = time.monotonic()
+        # What the run is made from, from when ML Metadata knows of it until its end is noted there.
+        self._unended: tuple[settings.Settings, Source] | None = None
 
     def execute(self) -> Summary:
         """Runs to the end; a signal is answered from the first import on."""
@@ -144,13 +165,18 @@ class _Run:
             closed = store.close_unfinished(self._run_id, self._root, "the run was interrupted")
             for node in closed:
                 self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
+            self._note_broken_off(store, "cancelled")
         self._tell(Note(f"run {self._run_id} was interrupted; the same command goes on with what had ended"))
 
     def _run(self) -> Summary:
         if copy := records.mend_moved_root(self._root):
             self._tell(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
         self._store = metadata.open_store(self._root)  # it opens, so it is not damaged: found out before slow imports
-        return self._replay() or self._execute()
+        try:
+            return self._replay() or self._execute()
+        except Exception as error:  # around the nodes: what fails in one of them is part of the result
+            self._note_broken_off(self._store, "failed", str(error).partition("\n")[0] or type(error).__name__)
+            raise
 
     def _replay(self) -> Summary | None:
         """The quick way, without TensorFlow and TFX; None when a node must run, or that cannot be told without them."""
@@ -205,6 +231,9 @@ class _Run:
 
     def _begin(self, resolved: settings.Settings, source: Source) -> records.Recorder:
         """Notes what the run is made from, beside it and on its context; shows the notice."""
+        started = Headline(
+            dataset=f"{source.name} {source.version}", profile=resolved.profile, trigger=self._request.trigger
+        )
         if source.notice:
             self._tell(Note(source.notice, warning=True))
         noted = manifest.collect(
@@ -218,7 +247,9 @@ class _Run:
         )
         path = manifest.write(self._root.path, noted)
         recorder = records.Recorder(self._root)
-        recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, {manifest.PROPERTY: digests.of_file(path)})
+        properties = {manifest.PROPERTY: digests.of_file(path), **headline.to_properties(started)}
+        recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, properties)
+        self._unended = resolved, source
         return recorder
 
     def _download(self, builder: Any) -> None:
@@ -263,6 +294,27 @@ class _Run:
                     )
 
     def _summary(self, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
-        return summary.of_run(
-            self._store, result, resolved, source, self._root, self._log, time.monotonic() - self._begun
-        )
+        summed_up = self._sum_up(self._store, result, resolved, source)
+        self._note_end(summary.headline_of(summed_up, self._request.trigger))
+        return summed_up
+
+    def _sum_up(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+        seconds = time.monotonic() - self._begun
+        return summary.of_run(store, result, resolved, source, self._root, self._log, seconds)
+
+    def _note_broken_off(self, store: metadata.Store, state: str, error: str = "") -> None:
+        """Notes how far a run came that did not get to its end."""
+        if self._unended is None:
+            return
+        executions = store.executions(self._run_id).values()
+        ended = tuple(NodeEnded(one.node, one.state, 0.0) for one in executions if one.state is not None)
+        result = RunResult(self._run_id, ended, ExitCode.INTERRUPTED, error)
+        self._note_end(summary.headline_of(self._sum_up(store, result, *self._unended), self._request.trigger, state))
+
+    def _note_end(self, ended: Headline) -> None:
+        """Notes the end on the run's context. It is there to look at: a run does not fail for want of it."""
+        try:
+            records.Recorder(self._root).end_run(self._run_id, headline.to_properties(ended))
+        except Exception as error:  # a full disk, a damaged store: ML Metadata has several kinds
+            logger.warning("the end of the run is not noted on its context: %s", error)
+        self._unended = None

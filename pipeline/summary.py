@@ -12,6 +12,7 @@ from components import results
 from pipeline import metadata, nodes, settings
 from pipeline.errors import ExitCode
 from pipeline.events import NodeState
+from pipeline.headline import Headline
 from pipeline.outcome import RunResult
 from pipeline.root import Root
 from pipeline.source import Source
@@ -124,6 +125,27 @@ def of_run(
         seconds=round(seconds, 3),
         error=result.error,
         exit_code=exit_code,
+    )
+
+
+def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
+    """What of a summary is noted on the run's context. `state`: where it is not the summary's."""
+    of_nodes = [node["state"] for node in summary.nodes]
+    return Headline(
+        state=state or summary.state,
+        seconds=summary.seconds,
+        dataset=summary.dataset,
+        profile=summary.profile,
+        trigger=trigger,
+        test_bce=summary.metrics.get("test_bce"),
+        test_mse=summary.metrics.get("test_mse"),
+        active_units=summary.metrics.get("active_units"),
+        dead_units=summary.metrics.get("dead_units"),
+        blessed=None if summary.blessed is None else int(summary.blessed),
+        executed=of_nodes.count(NodeState.EXECUTED.value),
+        cached=of_nodes.count(NodeState.CACHED.value),
+        pushed_version=summary.pushed_version,
+        error=summary.error or None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import lazy, nodes
 from tests.components.conftest import Trained
@@ -127,10 +128,31 @@ def test_page_shows_the_losses_of_every_epoch(written: Written, trained: Trained
     assert [dataclasses.asdict(losses) for losses in written.data.history] == history
 
 
+def test_each_test_image_and_its_reconstruction_is_a_grey_picture_of_its_own(written: Written) -> None:
+    data, folder = written.data, pathlib.Path(written.artifact.uri)
+    listed = written.summary["images"]
+    assert [one["label"] for one in listed] == ["top", "middle", "bottom"]
+    for number, one in enumerate(listed):
+        assert one["original"] == f"images/00{number}-original.png"
+        for name, image in (("original", data.images[number]), ("reconstruction", data.reconstructions[number])):
+            with Image.open(folder / one[name]) as picture:
+                assert picture.mode == "L"
+                np.testing.assert_array_equal(np.asarray(picture), np.rint(image * 255))
+    assert len(list((folder / "images").iterdir())) == 6
+
+
+def test_summary_holds_the_activity_of_each_unit(written: Written) -> None:
+    data = written.data
+    assert written.summary["units"] == [
+        {"frequency": often, "mean": strength}
+        for often, strength in zip(data.unit_frequency.tolist(), data.unit_mean.tolist(), strict=True)
+    ]
+
+
 def test_report_is_the_same_when_it_is_made_again(written: Written, make_report: Callable[[], Written]) -> None:
     one, other = (
-        {path.name: path.read_bytes() for path in pathlib.Path(made.artifact.uri).iterdir()}
+        {path.name: path.read_bytes() for path in pathlib.Path(made.artifact.uri).rglob("*") if path.is_file()}
         for made in (written, make_report())
     )
-    assert {"report.html", "summary.json"} <= one.keys()
+    assert {"report.html", "summary.json", "000-reconstruction.png"} <= one.keys()
     assert one == other

@@ -37,6 +37,20 @@ METRICS = {
     "entropy_floor": 0.0581,
     "bce_to_mean_image": 0.36,
 }
+# TFX's names of the types of artifact, by output key.
+TYPES = {
+    "examples": "Examples",
+    "schema": "Schema",
+    "statistics": "ExampleStatistics",
+    "anomalies": "ExampleAnomalies",
+    "transform_graph": "TransformGraph",
+    "model": "Model",
+    "model_run": "ModelRun",
+    "evaluation": "ModelEvaluation",
+    "blessing": "ModelBlessing",
+    "pushed_model": "PushedModel",
+    "report": "Report",
+}
 LABEL_METRICS = {"0": {"bce": 0.1, "bce_to_mean_image": 0.4}, "1": {"bce": 0.05, "bce_to_mean_image": 0.3}}
 
 
@@ -256,7 +270,7 @@ class Recorded:
                 digests.RAW: digests.of_files(files),
                 digests.CONTENT: f"{output}-1:{hashlib.sha256(own.encode()).hexdigest()}",
             }
-        kind = self.writer.store.put_artifact_type(pb.ArtifactType(name=f"TypeOf_{output}"))
+        kind = self.writer.store.put_artifact_type(pb.ArtifactType(name=TYPES[output]))
         artifact = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
         set_properties(artifact.custom_properties, properties)
         return artifact

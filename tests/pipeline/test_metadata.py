@@ -159,23 +159,25 @@ def test_closing_removes_what_the_execution_had_written_and_nothing_else(root, w
         trainer / "model" / str(complete),
         trainer / ".system" / "executor_execution" / str(complete),
         root.artifacts / "Evaluator" / "evaluation" / str(running),
+        root.previews / "Trainer" / "model" / str(complete),
     ]
     removed = [
         trainer / "model" / str(running),
         trainer / "model_run" / str(running),
         trainer / ".system" / "executor_execution" / str(running),
         trainer / ".system" / "stateful_working_dir" / "2",
+        root.previews / "Trainer" / "model" / str(running),
     ]
     for folder in kept + removed:
         folder.mkdir(parents=True)
         (folder / "file").touch()
     store.close_unfinished("2", root, "why")
-    assert [(folder / "file").exists() for folder in kept] == [True] * 3
-    assert [folder.exists() for folder in removed] == [False] * 4
+    assert [(folder / "file").exists() for folder in kept] == [True] * 4
+    assert [folder.exists() for folder in removed] == [False] * 5
 
 
 def test_removing_outputs_that_were_never_written_does_nothing(root):
-    remove_outputs(root.artifacts, "Trainer", 7)
+    remove_outputs(root, "Trainer", 7)
     assert list(root.artifacts.iterdir()) == []
 
 

@@ -174,6 +174,24 @@ def test_a_run_whose_context_is_there_without_a_parent_gets_it(recorded, recorde
     assert parent.name == PIPELINE
 
 
+def test_what_is_noted_at_the_end_of_a_run_joins_what_was_noted_before(tmp_path):
+    root = Root(tmp_path / "new")
+    root.create()
+    recorder = records.Recorder(root)
+    recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "seconds": 0.5})
+    recorder.end_run("r1", {"seconds": 61.25, "cached": 10, "state": "succeeded"})
+    store = Writer(root.metadata).store
+    [run] = store.get_contexts_by_type("pipeline_run")
+    assert {name: metadata.value_of(value) for name, value in run.custom_properties.items()} == {
+        "manifest_digest": "abc",
+        "seconds": 61.25,
+        "cached": 10,
+        "state": "succeeded",
+    }
+    assert run.custom_properties["cached"].WhichOneof("value") == "int_value"
+    assert [parent.name for parent in store.get_parent_contexts_by_context(run.id)] == [PIPELINE]
+
+
 def test_what_is_taken_out_of_use_is_not_live_and_says_why(recorded, recorder, store):
     before = recorded.outputs("r1", "Trainer")
     recorder.take_out_of_use(before["model"].id, "part-0 is missing")

@@ -11,6 +11,7 @@ from pipeline import nodes, outcome
 from pipeline import summary as summaries
 from pipeline.errors import ExitCode
 from pipeline.events import NodeEnded, NodeState
+from pipeline.headline import Headline
 from tests.pipeline import recorded as roots
 
 METRICS = {
@@ -158,6 +159,45 @@ def test_as_json_it_has_the_measures_unrounded_and_every_node():
     found = json.loads(summary().as_json())
     assert found["metrics"] == METRICS
     assert found["nodes"] == [{"id": "Trainer", "state": "executed", "seconds": 31.2, "reason": None}]
+
+
+NODES = tuple(
+    {"id": name, "state": state, "seconds": 0.0, "reason": None}
+    for name, state in [("A", "executed"), ("B", "cached"), ("C", "cached"), ("D", "skipped"), ("E", "failed")]
+)
+
+
+def test_the_headline_is_the_summary_in_short():
+    assert summaries.headline_of(summary(nodes=NODES), "manual") == Headline(
+        state="succeeded",
+        seconds=61.25,
+        dataset="mnist 3.0.1",
+        profile="mnist",
+        trigger="manual",
+        test_bce=0.09431,
+        test_mse=0.010772,
+        active_units=17.24,
+        dead_units=12.0,
+        blessed=1,
+        executed=1,
+        cached=2,
+        pushed_version="1795447856",
+    )
+
+
+def test_the_headline_of_a_failed_run_says_why_and_has_no_measures():
+    found = summaries.headline_of(FAILED, "manual")
+    assert (found.state, found.error) == ("failed", "Trainer: the loss is not a number")
+    assert (found.test_bce, found.blessed, found.pushed_version) == (None, None, None)
+
+
+def test_a_model_that_is_not_blessed_is_so_in_the_headline_of_a_run_that_succeeded():
+    found = summaries.headline_of(NOT_BLESSED, "manual")
+    assert (found.state, found.blessed, found.error) == ("succeeded", 0, None)
+
+
+def test_a_run_that_was_broken_off_is_so_in_the_headline():
+    assert summaries.headline_of(FAILED, "manual", "cancelled").state == "cancelled"
 
 
 # --- from ML Metadata --------------------------------------------------------------------------

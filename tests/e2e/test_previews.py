@@ -1,0 +1,312 @@
+"""What a run leaves to be looked at: previews of its artifacts, its headline, its events. Real runs on the sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pipeline import headline, metadata, nodes, previews, progress, records
+from pipeline.errors import NotFoundError
+from pipeline.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.headline import Headline
+from pipeline.root import Root
+from pipeline.summary import Summary
+from tests.e2e.conftest import PROJECT, QUICK, run_here, states
+from tests.e2e.test_cache import connected, store_of
+
+SHOWN = [(node.name, key) for node in nodes.ALL for key in node.outputs if key != "pushed_model"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Summary]:
+    """A root with one run, in which every node was executed; not to be changed."""
+    root = tmp_path_factory.mktemp("made") / "root"
+    return root, run_here(root, *QUICK)
+
+
+@pytest.fixture
+def root(made: tuple[pathlib.Path, Summary], tmp_path: pathlib.Path) -> pathlib.Path:
+    place: pathlib.Path = shutil.copytree(made[0], tmp_path / "root")
+    records.mend_moved_root(Root(place))
+    return place
+
+
+def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], metadata.Output]:
+    """What stands for each output in a run, by node and key."""
+    store = store_of(root)
+    executions = store.executions(run_id)
+    return {
+        (node, key): output
+        for node, execution in executions.items()
+        for key, output in store.outputs(execution.id).items()
+    }
+
+
+def headline_in(root: pathlib.Path, run_id: str) -> Headline:
+    """The headline on a run's context."""
+    context = connected(root).get_context_by_type_and_name(metadata.PIPELINE_RUN, run_id)
+    return headline.from_properties(
+        {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
+    )
+
+
+def preview_in(root: pathlib.Path, output: metadata.Output) -> Any:
+    folder = previews.folder_of(root, output.uri)
+    assert folder is not None
+    return previews.read(folder, output.type_name)
+
+
+# --- previews
+
+
+@pytest.mark.parametrize(("node", "key"), SHOWN)
+def test_every_artifact_has_a_preview_with_the_pictures_that_it_names(
+    made: tuple[pathlib.Path, Summary], node: str, key: str
+) -> None:
+    root, summary = made
+    output = outputs_of(root, summary.run_id)[node, key]
+    shown = preview_in(root, output)
+    assert isinstance(shown, previews.KINDS[output.type_name])
+    folder = previews.folder_of(root, output.uri)
+    assert folder is not None
+    named = {one["file"] for one in _objects(dataclasses.asdict(shown)) if "file" in one}
+    assert {path.name for path in folder.iterdir()} == {previews.FILE, *named}
+    for name in named:
+        path = previews.picture_path(folder, name)
+        assert path is not None
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """All mappings in a value, at any depth."""
+    if isinstance(value, Mapping):
+        return [dict(value), *(inner for one in value.values() for inner in _objects(one))]
+    if isinstance(value, (list, tuple)):
+        return [inner for one in value for inner in _objects(one)]
+    return []
+
+
+def test_a_preview_tells_what_the_artifact_holds(made: tuple[pathlib.Path, Summary]) -> None:
+    root, summary = made
+    shown = {key: preview_in(root, output) for (_, key), output in outputs_of(root, summary.run_id).items()}
+    assert {split.name: split.count for split in shown["examples"].splits} == {
+        "train": 3572,
+        "validation": 714,
+        "test": 714,
+    }
+    for split in shown["examples"].splits:
+        assert [picture.label for picture in split.pictures] == [f"label {label // 2}" for label in range(20)]
+    # 784 - 256 - 32 - 256 - 784, each layer with its biases.
+    assert [layer.parameters for layer in shown["model"].layers] == [200_960, 8_224, 8_448, 201_488]
+    assert shown["model"].parameters == 419_120
+    assert len(shown["model"].units) == 32
+    assert [losses.epoch for losses in shown["model_run"].history] == [1, 2]
+    assert shown["evaluation"].metrics["bce"] == summary.metrics["test_bce"]
+    assert [(one.metric, one.limit, one.passed) for one in shown["evaluation"].thresholds] == [
+        ("bce", 0.6, True),
+        ("bce_to_mean_image", 0.99, True),
+        ("bce", 0.7, True),
+        ("bce_to_mean_image", 0.99, True),
+    ]
+    assert shown["blessing"] == previews.Blessing(True, ())
+    assert [image.label for image in shown["report"].images] == [str(label) for label in range(10)]
+    assert len(shown["report"].units) == 32
+    dead = [unit.unit for unit in shown["report"].units if unit.frequency == 0]
+    assert len(dead) == summary.metrics["dead_units"]
+
+
+def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
+    made: tuple[pathlib.Path, Summary],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pipeline import previewing
+
+    def fail(artifact: previewing.Artifact) -> None:
+        raise RuntimeError(f"cannot show a {artifact.type_name}")
+
+    monkeypatch.setattr(previewing, "make", fail)
+    other = tmp_path / "root"
+    summary = run_here(other, *QUICK)
+    assert states(summary) == dict.fromkeys(nodes.NAMES, "executed")
+    assert not (other / "previews").exists()
+    log = pathlib.Path(summary.log).read_text()
+    assert log.count(": cannot show a ") >= len(SHOWN)
+    assert "WARNING pipeline.publishing: no preview of " in log
+    contents = [
+        {key: output.content for key, output in outputs_of(*place).items()}
+        for place in ((made[0], made[1].run_id), (other, summary.run_id))
+    ]
+    assert contents[0] == contents[1]
+    assert all(contents[0].values())
+
+
+def test_previews_move_with_their_root_and_a_rerun_uses_them(root: pathlib.Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (root / "previews").rglob("*")}
+    again = run_here(root, *QUICK)
+    assert set(states(again).values()) == {"cached"}
+    for (node, key), output in outputs_of(root, again.run_id).items():
+        assert output.uri.startswith(f"{root}/artifacts/") or key == "pushed_model"
+        if key != "pushed_model":
+            assert preview_in(root, output) is not None, node
+    assert {path: path.stat().st_mtime_ns for path in (root / "previews").rglob("*")} == before
+
+
+# --- headline
+
+
+def test_the_headline_of_a_run_is_its_summary_in_short(made: tuple[pathlib.Path, Summary]) -> None:
+    root, summary = made
+    found = headline_in(root, summary.run_id)
+    measures = {name: getattr(found, name) for name in ("test_bce", "test_mse", "active_units", "dead_units")}
+    # ML Metadata keeps six decimals.
+    assert measures == pytest.approx({name: summary.metrics[name] for name in measures}, abs=5.1e-7)
+    assert found.seconds == pytest.approx(summary.seconds, abs=5.1e-7)
+    rest = {name: value for name, value in vars(found).items() if name not in {*measures, "seconds"}}
+    assert rest == {
+        "state": "succeeded",
+        "dataset": "mnist_sample 1.0.0",
+        "profile": "sample",
+        "trigger": "manual",
+        "blessed": 1,
+        "executed": 10,
+        "cached": 0,
+        "pushed_version": "1",
+        "error": None,
+    }
+
+
+def test_the_headline_of_a_rerun_counts_what_was_cached(root: pathlib.Path) -> None:
+    first, again = store_of(root).run_ids()[0], run_here(root, *QUICK)
+    one, other = headline_in(root, first), headline_in(root, again.run_id)
+    assert (other.executed, other.cached) == (0, 10)
+    assert other.seconds is not None
+    assert dataclasses.replace(other, executed=10, cached=0, seconds=one.seconds) == one
+
+
+def test_the_headline_of_a_failed_run_says_why(root: pathlib.Path) -> None:
+    failed = run_here(root, *QUICK, "data.train_examples=1")
+    found = headline_in(root, failed.run_id)
+    assert (found.state, found.error) == ("failed", failed.error)
+    assert failed.error.startswith("DataGate: the data does not fit its schema")
+    assert (found.executed, found.cached, found.test_bce, found.blessed) == (0, 4, None, None)
+
+
+def test_a_run_that_breaks_off_around_its_nodes_says_why(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import runner
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr(runner.LocalRunner, "run", fail)
+    with pytest.raises(RuntimeError):
+        run_here(root, *QUICK, use_cache=False)
+    found = headline_in(root, store_of(root).run_ids()[0])
+    assert (found.state, found.error, found.executed) == ("failed", "first line", 0)
+
+
+def test_a_run_is_not_ended_by_a_headline_that_cannot_be_noted(
+    root: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(records.Recorder, "end_run", fail)
+    again = run_here(root, *QUICK)
+    assert again.exit_code == 0
+    assert headline_in(root, again.run_id).state is None
+    assert "the end of the run is not noted on its context: the disk is full" in pathlib.Path(again.log).read_text()
+
+
+def test_a_run_that_does_not_begin_leaves_no_headline(root: pathlib.Path) -> None:
+    before = store_of(root).run_ids()
+    with pytest.raises(NotFoundError, match="no such run"):
+        run_here(root, *QUICK, from_node="Report", base_run="1999")
+    assert store_of(root).run_ids() == before
+
+
+def test_an_interrupted_run_is_cancelled_in_its_headline_and_leaves_no_preview(root: pathlib.Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "run", "--profile", "sample", "--root", str(root)]
+    settings = [word for setting in (*QUICK, "training.epochs=100000") for word in ("--set", setting)]
+    process = subprocess.Popen([*command, *settings], stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 2/" in line:
+            # As if the Trainer had written it before it was interrupted.
+            execution = store_of(root).executions(store_of(root).run_ids()[0])["Trainer"].id
+            previews.write(root / "previews" / "Trainer" / "model" / str(execution), previews.Blessing(True, ()), {})
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    run_id = store_of(root).run_ids()[0]
+    found = headline_in(root, run_id)
+    assert (found.state, found.error, found.executed, found.cached) == ("cancelled", None, 0, 6)
+    assert found.seconds is not None
+    assert found.seconds > 0
+    assert not (root / "previews" / "Trainer" / "model" / str(execution)).exists()
+    told = [one.event for one in progress.read(root, run_id)]
+    assert Note("Trainer cancelled; its unfinished output was removed", warning=True) in told
+
+
+# --- progress
+
+
+def test_the_events_of_a_run_are_kept_in_order(made: tuple[pathlib.Path, Summary]) -> None:
+    root, summary = made
+    told = progress.read(root, summary.run_id)
+    events = [one.event for one in told]
+    assert events[0] == Note("loading TensorFlow and TFX")
+    [started] = [event for event in events if isinstance(event, RunStarted)]
+    assert started.run_id == summary.run_id
+    ended = [event.node for event in events if isinstance(event, NodeEnded)]
+    assert list(started.nodes) == ended == [event.node for event in events if isinstance(event, NodeStarted)]
+    assert {event.state for event in events if isinstance(event, NodeEnded)} == {NodeState.EXECUTED}
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == [1, 2]
+    assert [one.when for one in told] == sorted(one.when for one in told)
+
+
+def test_a_run_can_be_followed_while_it_goes_on(root: pathlib.Path) -> None:
+    done = threading.Event()
+    seen: list[int] = []
+
+    def follow() -> None:
+        while not done.is_set():
+            for path in (root / "progress").glob("*.jsonl"):
+                if path.stem not in before:
+                    seen.append(len(progress.read(root, path.stem)))
+            time.sleep(0.05)
+
+    before = {path.stem for path in (root / "progress").glob("*.jsonl")}
+    reader = threading.Thread(target=follow)
+    reader.start()
+    try:
+        summary = run_here(root, *QUICK, "evaluation.images_per_label=2")
+    finally:
+        done.set()
+        reader.join()
+    assert states(summary)["Report"] == "executed"
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 3
+
+
+def test_a_run_without_a_place_for_its_events_succeeds(root: pathlib.Path) -> None:
+    shutil.rmtree(root / "progress")
+    (root / "progress").write_text("no folder")
+    again = run_here(root, *QUICK)
+    assert again.exit_code == 0
+    assert progress.read(root, again.run_id) == []
+    assert "events are not written to" in pathlib.Path(again.log).read_text()
+
+
+# --- what they cost

@@ -1,0 +1,145 @@
+"""The events of a run in a file."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+
+import pytest
+
+from pipeline import progress
+from pipeline.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+
+EVENTS = [
+    Note("loading TensorFlow and TFX"),
+    Note("the sample \N{EN DASH} <b>\N{LINE SEPARATOR}of 5,000", warning=True),
+    RunStarted("r1", ("ExampleGen", "Trainer")),
+    NodeStarted("ExampleGen"),
+    NodeEnded("ExampleGen", NodeState.CACHED, 0.0),
+    NodeStarted("Trainer", ("l1 changed", "and its code")),
+    EpochEnded(1, 2, 0.5, 0.25),
+    NodeEnded("Trainer", NodeState.FAILED, 1.5, "the loss is not a number"),
+]
+GOOD = '{"when": "2026-11-23T14:30:05.250+00:00", "event": "Note", "text": "good"}'
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = progress.Journal(tmp_path, "r1")
+    yield journal
+    journal.close()
+
+
+def written(tmp_path, text):
+    path = progress.path_of(tmp_path, "r1")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return [one.event for one in progress.read(tmp_path, "r1")]
+
+
+def test_events_are_read_in_order_with_their_time(tmp_path, journal):
+    before = datetime.datetime.now(datetime.timezone.utc)
+    for event in EVENTS:
+        journal(event)
+    after = datetime.datetime.now(datetime.timezone.utc)
+    found = progress.read(tmp_path, "r1")
+    assert [one.event for one in found] == EVENTS
+    times = [one.when for one in found]
+    millisecond = datetime.timedelta(milliseconds=1)
+    assert times == sorted(times)
+    assert before - millisecond <= times[0] <= times[-1] <= after
+
+
+def test_an_event_can_be_read_at_once(tmp_path, journal):
+    journal(EVENTS[0])
+    assert [one.event for one in progress.read(tmp_path, "r1")] == EVENTS[:1]
+
+
+def test_a_journal_goes_on_where_an_earlier_one_ended(tmp_path, journal):
+    journal(EVENTS[0])
+    journal.close()
+    other = progress.Journal(tmp_path, "r1")
+    other(EVENTS[2])
+    other.close()
+    assert [one.event for one in progress.read(tmp_path, "r1")] == [EVENTS[0], EVENTS[2]]
+
+
+def test_runs_do_not_share_a_file(tmp_path, journal):
+    journal(EVENTS[0])
+    assert progress.read(tmp_path, "r2") == []
+
+
+def test_what_is_told_after_the_end_is_passed_over(tmp_path, journal):
+    journal.close()
+    journal(EVENTS[0])
+    assert progress.read(tmp_path, "r1") == []
+
+
+def test_a_time_is_in_utc_whatever_zone_it_was_written_in(tmp_path):
+    line = GOOD.replace("14:30:05.250+00:00", "23:30:05.250+09:00")
+    path = progress.path_of(tmp_path, "r1")
+    path.parent.mkdir(parents=True)
+    path.write_text(line)
+    [one] = progress.read(tmp_path, "r1")
+    assert one.when == datetime.datetime(2026, 11, 23, 14, 30, 5, 250_000, tzinfo=datetime.timezone.utc)
+    assert one.when.tzinfo == datetime.timezone.utc
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        GOOD[:-9],
+        "",
+        "no json",
+        "[]",
+        "7",
+        "null",
+        "{}",
+        "[" * 100_000,
+        GOOD.replace("Note", "Later"),
+        GOOD.replace("Note", "NodeEnded"),
+        GOOD.replace("2026-11-23T", ""),
+        GOOD.replace('"2026-11-23T14:30:05.250+00:00"', "7"),
+        GOOD.replace('"good"', "7"),
+        GOOD.replace("text", "words"),
+        json.dumps({"when": "2026-11-23", "event": "NodeEnded", "node": "x", "state": "odd", "seconds": 1.0}),
+        json.dumps({"when": "2026-11-23", "event": "NodeStarted", "node": "x", "reasons": "one"}),
+        json.dumps({"when": "2026-11-23", "event": ["Note"], "text": "x"}),
+    ],
+)
+def test_a_line_that_is_half_written_unknown_or_odd_is_passed_over(tmp_path, line):
+    assert written(tmp_path, f"{GOOD}\n{line}\n{GOOD}\n") == [Note("good"), Note("good")]
+
+
+def test_a_half_written_line_at_the_end_is_passed_over(tmp_path):
+    assert written(tmp_path, f"{GOOD}\n{GOOD[:40]}") == [Note("good")]
+
+
+def test_bytes_that_are_no_text_spoil_their_line_only(tmp_path):
+    path = progress.path_of(tmp_path, "r1")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\xff\xfe\n" + GOOD.encode())
+    assert [one.event for one in progress.read(tmp_path, "r1")] == [Note("good")]
+
+
+def test_where_it_cannot_be_written_the_log_says_so_and_the_run_goes_on(tmp_path, caplog):
+    (tmp_path / "progress").write_text("no folder")
+    with caplog.at_level(logging.WARNING):
+        journal = progress.Journal(tmp_path, "r1")
+        journal(EVENTS[0])
+    journal.close()
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"events are not written to {tmp_path / 'progress' / 'r1.jsonl'} any more: ")
+
+
+def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path, caplog):
+    (tmp_path / "progress").mkdir()
+    progress.path_of(tmp_path, "r1").symlink_to("/dev/full")
+    journal = progress.Journal(tmp_path, "r1")
+    with caplog.at_level(logging.WARNING):
+        for event in EVENTS:
+            journal(event)
+    journal.close()
+    [record] = caplog.records
+    assert "No space left on device" in record.getMessage()
