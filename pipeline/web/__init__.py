@@ -1,0 +1,1 @@
+"""`sae serve` and `sae export`: the pages of the explorer, made on the server."""

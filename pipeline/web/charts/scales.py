@@ -1,0 +1,161 @@
+"""From values to pixels, ticks at round numbers, and numbers in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+LARGEST = 1e100  # by amount; beyond, spans between values would overflow, and nothing that we measure is there
+
+_DURATION_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """A linear scale.
+
+    Attributes:
+      low, high: values at its ends; low < high.
+      start, end: pixels at its ends; a y axis has start > end.
+      ticks: values at round numbers within its ends.
+      step: between ticks.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[float, ...]
+    step: float
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def label(self, tick: float) -> str:
+        """A tick with as many decimals as its step has."""
+        if abs(tick) >= 1e9 or self.step < 1e-6:
+            return number(tick)
+        decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
+        return f"{tick:,.{decimals}f}"
+
+
+def usable(value: float | None) -> bool:
+    """Whether a value can be drawn."""
+    return value is not None and math.isfinite(value) and abs(value) <= LARGEST
+
+
+def round_step(span: float, count: int) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that divides a span into at most `count` steps."""
+    raw = span / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
+
+
+def linear(
+    values: Iterable[float], start: float, end: float, *, count: int = 5, zero: bool = False, whole: bool = False
+) -> Scale:
+    """A scale over values whose ends are ticks.
+
+    Args:
+      values: all of them usable; none: a scale from 0 to 1.
+      start, end: pixels at its ends.
+      count: steps between ticks, at most, but for one or two that reaching round ends may add.
+      zero: whether 0 is on it whatever the values are.
+      whole: whether all values are integers, so that ticks between them would mislead.
+    """
+    seen = list(values)
+    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: nothing to stretch
+        margin = 1.0 if whole or low == 0 else abs(low) / 10
+        low, high = (low - margin, high + margin) if not (zero and low == 0) else (0.0, 1.0)
+    step = round_step(high - low, count)
+    step = max(step, 1.0) if whole else step
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(index * step for index in range(first, last + 1))
+    return Scale(ticks[0], ticks[-1], start, end, ticks, step)
+
+
+def tight(low: float, high: float, start: float, end: float, *, count: int = 8) -> Scale:
+    """A scale whose ends are the values themselves, with whole ticks inside: for epochs and runs."""
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    step = max(round_step(high - low, count), 1.0)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Scale(low, high, start, end, tuple(index * step for index in range(first, last + 1)), step)
+
+
+def durations(longest: float, start: float, end: float, *, count: int = 8) -> Scale:
+    """A scale from 0 to at least `longest` seconds, with ticks at round times."""
+    longest = max(longest, 1e-3)
+    if longest <= count / 2:
+        step = round_step(longest, count)
+    else:
+        days = max(1, math.ceil(longest / count / 86400)) * 86400
+        step = next((float(step) for step in _DURATION_STEPS if longest / step <= count), float(days))
+    ticks = tuple(index * step for index in range(math.floor(longest / step + 1e-9) + 1))
+    return Scale(0.0, longest, start, end, ticks, step)
+
+
+def number(value: float) -> str:
+    """A number for people: four significant digits, or all of an integer's."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    if abs(value) < 1e-4 or abs(value) >= 1e9:
+        return f"{value:.3e}"
+    decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percentage(value: float) -> str:
+    """A fraction in percent, to a tenth."""
+    return f"{100 * value:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `0.42 s`, `30.1 s`, `1 m 30 s`, `2 h 05 m`, `3 d 04 h`."""
+    if seconds < 0:
+        return "-" + duration(-seconds)
+    if seconds < 1:
+        return f"{seconds:.2f} s" if seconds else "0 s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} m"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24:02d} h"
+
+
+def tick_duration(seconds: float, step: float) -> str:
+    """A time at a tick, without the parts that are zero at every tick."""
+    if step < 1:
+        return f"{seconds:.{max(0, -math.floor(math.log10(step) + 1e-9))}f} s" if seconds else "0 s"
+    if seconds == 0:
+        return "0 s"
+    if step < 60:
+        whole = round(seconds)
+        return f"{whole} s" if whole < 60 else f"{whole // 60} m" + (f" {whole % 60:02d} s" if whole % 60 else "")
+    if step < 3600:
+        minutes = round(seconds / 60)
+        return (
+            f"{minutes} m"
+            if minutes < 60
+            else f"{minutes // 60} h" + (f" {minutes % 60:02d} m" if minutes % 60 else "")
+        )
+    hours = round(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{hours // 24} d" + (f" {hours % 24:02d} h" if hours % 24 else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
