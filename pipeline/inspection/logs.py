@@ -1,0 +1,115 @@
+"""The log of a run, and which of its lines are of one node.
+
+A log is written by many libraries. Most lines begin with a time, in the local time of the machine that ran it; those
+that do not belong to the line before. Nodes run one after the other, so the lines of a node are those from its start to
+its end: by the run's events where they were kept, else by what ML Metadata notes of the execution.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+import re
+from collections.abc import Iterator
+
+from pipeline import progress
+from pipeline.errors import NotFoundError, UnavailableError
+from pipeline.events import NodeEnded, NodeStarted, NodeState
+from pipeline.inspection import names
+from pipeline.inspection.snapshots import Run
+from pipeline.root import Root
+
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
+_LONGEST = 100_000  # characters of one line; a library once printed a whole model
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """From when to when a node ran, in UTC; `end` is None where it has not ended."""
+
+    start: datetime.datetime
+    end: datetime.datetime | None
+
+    def holds(self, when: datetime.datetime) -> bool:
+        """Whether a time is in it."""
+        return self.start <= when and (self.end is None or when <= self.end)
+
+
+def path_of(root: Root | None, run_id: str) -> pathlib.Path:
+    """The log of a run.
+
+    Raises:
+      NotFoundError: there is none.
+    """
+    if root is None:
+        raise NotFoundError("a store alone has no logs: they are in the root that it came from")
+    path = root.logs / f"{run_id}.log"
+    if path.parent != root.logs or not path.is_file():
+        raise NotFoundError(f"no log of run {run_id} in {root.logs}: it was removed, or the run is from elsewhere")
+    return path
+
+
+def lines(path: pathlib.Path, span: Span | None = None) -> Iterator[str]:
+    """The lines of a log, without their ends; those of a node where its span is given.
+
+    Raises:
+      UnavailableError: it cannot be read.
+    """
+    inside = span is None
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+            while line := file.readline(_LONGEST):
+                if span is not None and (when := _when(line)) is not None:
+                    inside = span.holds(when)
+                if inside:
+                    yield line.rstrip("\r\n")
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _when(line: str) -> datetime.datetime | None:
+    match = _STAMP.match(line)
+    if match is None:
+        return None
+    try:
+        local = datetime.datetime.fromisoformat(match.group(1))
+    except ValueError:
+        return None
+    return local.replace(microsecond=int(match.group(2).ljust(6, "0"))).astimezone(datetime.timezone.utc)
+
+
+def span_of(root: Root, run: Run, wanted: str) -> Span:
+    """When a node ran.
+
+    Raises:
+      NotFoundError: no such node in the run, or it did not run.
+    """
+    node = names.find_node(wanted, [one.node for one in run.nodes])
+    span = _span_of_events(root, run.row.id, node)
+    if span is not None:
+        return span
+    [found] = [one for one in run.nodes if one.node == node]
+    if found.started is None:
+        raise NotFoundError(
+            f"{node} did not run in run {run.row.id} ({found.state.value}), so the log has no line of it"
+        )
+    # ML Metadata keeps milliseconds, a log microseconds.
+    end = found.ended + datetime.timedelta(milliseconds=1) if found.ended else None
+    return Span(found.started, end)
+
+
+def _span_of_events(root: Root, run_id: str, node: str) -> Span | None:
+    start = end = None
+    for stamped in progress.read(root.path, run_id):
+        event = stamped.event
+        # An event is written after what it tells of, and its time is cut to milliseconds.
+        after = stamped.when + datetime.timedelta(milliseconds=1)
+        if isinstance(event, NodeStarted) and event.node == node:
+            start, end = stamped.when, None
+        elif isinstance(event, NodeStarted) and start is not None and end is None:
+            end = stamped.when
+        elif isinstance(event, NodeEnded) and event.node == node and event.state != NodeState.SKIPPED:
+            start = start or stamped.when - datetime.timedelta(seconds=event.seconds)
+            end = after
+    return Span(start, end) if start is not None else None

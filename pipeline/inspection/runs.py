@@ -1,0 +1,274 @@
+"""Runs as ML Metadata holds them: rows for a list, and one run whole."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components import serving_folder
+from pipeline import headline, keys, metadata, nodes, progress, records
+from pipeline.events import NodeEnded, NodeState
+from pipeline.inspection import holder, values
+from pipeline.inspection.access import Access
+from pipeline.inspection.snapshots import (
+    ArtifactRow,
+    ArtifactUse,
+    NodeRun,
+    NodeRunState,
+    Property,
+    Run,
+    RunRow,
+    RunState,
+    Verification,
+)
+from pipeline.root import Root
+
+# Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
+_NOT_SHOWN = frozenset(
+    {metadata.REASONS, metadata.RESULT, metadata.CANCEL_REASON, keys.PROPERTY}
+    | {f"{keys.PROPERTY}_{part}" for part in keys.PARTS}
+)
+_EVALUATION = "ModelEvaluation"
+_READ = (_EVALUATION, "PushedModel", records.VERIFICATION)  # types whose properties say something of the run
+
+
+class Runs:
+    """Reads runs."""
+
+    def __init__(self, access: Access, root: Root | None) -> None:
+        self._access = access
+        self._root = root
+
+    def row(self, context: pb.Context) -> RunRow:
+        """A run in a list: from its context alone where its end was noted there, else from its executions."""
+        noted = headline.from_properties(values.properties_of(context))
+        if noted.state in {state.value for state in RunState}:
+            return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)
+        return self._row_of_executions(context, noted, self._executions(context))
+
+    def _executions(self, context: pb.Context) -> list[pb.Execution]:
+        found = self._access.store.get_executions_by_context(context.id)
+        return sorted(found, key=lambda execution: execution.id)
+
+    def _row_of_headline(
+        self, context: pb.Context, noted: headline.Headline, state: RunState, seconds: float | None, error: str = ""
+    ) -> RunRow:
+        return RunRow(
+            id=context.name,
+            pipeline=self._access.pipeline_of_run(context),
+            state=state,
+            started=values.when(context.create_time_since_epoch),
+            seconds=seconds,
+            dataset=noted.dataset or "",
+            trigger=noted.trigger or "",
+            test_bce=noted.test_bce,
+            active_units=noted.active_units,
+            blessed=None if noted.blessed is None else noted.blessed == 1,
+            executed=noted.executed,
+            cached=noted.cached,
+            error=noted.error or error,
+        )
+
+    def _row_of_executions(
+        self, context: pb.Context, noted: headline.Headline, executions: Sequence[pb.Execution]
+    ) -> RunRow:
+        of_nodes = [execution for execution in executions if execution.type != records.VERIFY]
+        state = self._state(context, of_nodes)
+        begun = context.create_time_since_epoch
+        last = max((execution.last_update_time_since_epoch for execution in of_nodes), default=begun)
+        end = _now() if state == RunState.RUNNING and self._root else last
+        failed = [one for one in of_nodes if one.last_known_state == pb.Execution.FAILED]
+        row = self._row_of_headline(
+            context,
+            noted,
+            state,
+            (end - begun) / 1000 if begun else None,
+            metadata.reason_of(failed[0]) if failed else "",
+        )
+        counts = {
+            name: sum(execution.last_known_state == kind for execution in of_nodes)
+            for name, kind in (("executed", pb.Execution.COMPLETE), ("cached", pb.Execution.CACHED))
+        }
+        return RunRow(**{**vars(row), **counts})
+
+    def _state(self, context: pb.Context, executions: Sequence[pb.Execution]) -> RunState:
+        states = {execution.last_known_state for execution in executions}
+        if self._root is not None and self._is_held(context):
+            return RunState.RUNNING
+        if pb.Execution.FAILED in states:
+            return RunState.FAILED
+        if pb.Execution.CANCELED in states:
+            return RunState.CANCELLED
+        if not states or states & set(metadata.UNFINISHED):
+            # In a store of others nothing tells a run in progress from one that was killed.
+            return RunState.UNFINISHED if self._root is not None or not states else RunState.RUNNING
+        return RunState.UNFINISHED if self._ended_early(executions) else RunState.SUCCEEDED
+
+    def _ended_early(self, executions: Sequence[pb.Execution]) -> bool:
+        """Whether one of our runs noted no end: of a version that notes it, or with nodes missing."""
+        return self._root is not None and not {self._node(one) for one in executions} >= set(nodes.NAMES)
+
+    def _is_held(self, context: pb.Context) -> bool:
+        """Whether the process that holds the root's lock took it for this run."""
+        assert self._root is not None
+        since, begun = holder.held_since(self._root), values.when(context.create_time_since_epoch)
+        if since is None or begun is None or begun < since:
+            return False
+        newest = max((one.id for one in self._access.run_contexts()), default=0)
+        return bool(newest == context.id)
+
+    def _node(self, execution: pb.Execution) -> str:
+        return self._access.owner(execution.id).node or execution.name or execution.type.rpartition(".")[2]
+
+    def run(self, context: pb.Context) -> Run:
+        """A run, whole."""
+        properties = values.properties_of(context)
+        executions = self._executions(context)
+        of_nodes = [execution for execution in executions if execution.type != records.VERIFY]
+        noted = headline.from_properties(properties)
+        row = self.row(context) if noted.state else self._row_of_executions(context, noted, executions)
+        events = self._access.events_of_executions([execution.id for execution in executions])
+        artifacts = self._access.artifacts({event.artifact_id for event in events})
+        uses = _uses(events, {one.id: one for one in self._access.rows(artifacts)})
+        notes = {one.id: values.properties_of(one) for one in artifacts if one.type in _READ}
+        newest = {self._node(execution): execution for execution in of_nodes}
+        told = self._told(row.id)
+        made = [self._node_run(node, one, uses, row, told, notes) for node, one in newest.items()]
+        metrics, slices = _metrics(made, notes)
+        return Run(
+            row,
+            tuple(_in_order(made, self._not_run(row, newest, told))),
+            properties,
+            metrics,
+            slices,
+            tuple(_verifications(executions, uses, notes)),
+        )
+
+    def _told(self, run_id: str) -> dict[str, NodeEnded]:
+        """What the orchestrator said of each node's end."""
+        if self._root is None:
+            return {}
+        events = (stamped.event for stamped in progress.read(self._root.path, run_id))
+        return {event.node: event for event in events if isinstance(event, NodeEnded)}
+
+    def _node_run(
+        self,
+        node: str,
+        execution: pb.Execution,
+        uses: Mapping[tuple[int, bool], Sequence[ArtifactUse]],
+        row: RunRow,
+        told: Mapping[str, NodeEnded],
+        notes: Mapping[int, Mapping[str, Property]],
+    ) -> NodeRun:
+        properties = values.properties_of(execution)
+        inputs, outputs = uses.get((execution.id, False), ()), uses.get((execution.id, True), ())
+        state = values.NODE_STATES.get(execution.last_known_state, NodeRunState.RUNNING)
+        if state == NodeRunState.RUNNING and row.state != RunState.RUNNING:
+            state = NodeRunState.UNFINISHED
+        error = metadata.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
+        if any(notes.get(use.artifact.id, {}).get(serving_folder.PUSHED) == 0 for use in outputs):
+            state, error = NodeRunState.SKIPPED, "the model is not blessed"
+        elif state == NodeRunState.FAILED and node in told:
+            error = told[node].reason or error  # the same without the libraries' wrapping
+        started = values.when(execution.create_time_since_epoch)
+        ended = None if state == NodeRunState.RUNNING else values.when(execution.last_update_time_since_epoch)
+        end = ended or datetime.datetime.now(datetime.timezone.utc)
+        return NodeRun(
+            execution=execution.id,
+            node=node,
+            type=execution.type,
+            state=state,
+            started=started,
+            ended=ended,
+            seconds=(end - started).total_seconds() if started else None,
+            reasons=values.texts_of(properties.get(metadata.REASONS, "[]")),
+            error=error,
+            cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            properties={name: value for name, value in properties.items() if name not in _NOT_SHOWN},
+            after=self._after(node, row, inputs),
+        )
+
+    def _after(self, node: str, row: RunRow, inputs: Sequence[ArtifactUse]) -> tuple[str, ...]:
+        if row.pipeline == nodes.PIPELINE_NAME and node in nodes.BY_NAME:
+            return tuple(name for name in nodes.NAMES if name in nodes.BY_NAME[node].upstream)
+        return tuple(dict.fromkeys(use.artifact.node for use in inputs if use.artifact.node))
+
+    def _not_run(
+        self, row: RunRow, executions: Mapping[str, pb.Execution], told: Mapping[str, NodeEnded]
+    ) -> list[NodeRun]:
+        """The nodes of our pipeline that have no execution in a run."""
+        if row.pipeline != nodes.PIPELINE_NAME or not set(executions) <= set(nodes.NAMES):
+            return []
+        waiting = NodeRunState.WAITING if row.state == RunState.RUNNING else NodeRunState.NOT_RUN
+        return [
+            NodeRun(
+                execution=0,
+                node=name,
+                type="",
+                state=NodeRunState.SKIPPED if name in told and told[name].state == NodeState.SKIPPED else waiting,
+                started=None,
+                ended=None,
+                seconds=None,
+                error=told[name].reason if name in told else "",
+                after=self._after(name, row, ()),
+            )
+            for name in nodes.NAMES
+            if name not in executions
+        ]
+
+
+def _now() -> int:
+    return int(datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000)
+
+
+def _uses(events: Sequence[pb.Event], rows: Mapping[int, ArtifactRow]) -> dict[tuple[int, bool], list[ArtifactUse]]:
+    """By execution, and whether it wrote them: artifacts, sorted by key and index."""
+    found: dict[tuple[int, bool], list[ArtifactUse]] = {}
+    for event in events:
+        if event.artifact_id in rows:  # a store may have lost one
+            use = ArtifactUse(*values.key_of(event), rows[event.artifact_id])
+            found.setdefault((event.execution_id, event.type in values.OUTPUTS), []).append(use)
+    return {key: sorted(uses, key=lambda use: (use.key, use.index)) for key, uses in found.items()}
+
+
+def _metrics(
+    made: Sequence[NodeRun], notes: Mapping[int, Mapping[str, Property]]
+) -> tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]:
+    """Of the run's evaluation: overall, and by slice."""
+    outputs = (use.artifact for one in made for use in one.outputs)
+    evaluation = next((artifact.id for artifact in outputs if artifact.type == _EVALUATION), 0)
+    noted = values.object_of(notes.get(evaluation, {}).get(metadata.METRICS, ""))
+    per_label = noted.get("per_label")
+    slices = per_label if isinstance(per_label, dict) else {}
+    return values.numbers_of(noted.get("overall")), {
+        f"label {label}": values.numbers_of(found) for label, found in slices.items()
+    }
+
+
+def _verifications(
+    executions: Sequence[pb.Execution],
+    uses: Mapping[tuple[int, bool], Sequence[ArtifactUse]],
+    notes: Mapping[int, Mapping[str, Property]],
+) -> Iterator[Verification]:
+    """The newest first."""
+    for execution in values.newest_first(one for one in executions if one.type == records.VERIFY):
+        for use in uses.get((execution.id, True), ()):
+            noted = notes.get(use.artifact.id, {})
+            yield Verification(
+                artifact=use.artifact.id,
+                when=use.artifact.created,
+                verified=noted.get("verified") == 1,
+                node=str(noted.get("node", "")),
+                compared=len(uses.get((execution.id, False), ())),
+                uri=use.artifact.uri,
+            )
+
+
+def _in_order(ran: Sequence[NodeRun], not_run: Sequence[NodeRun]) -> list[NodeRun]:
+    """As they ran; those of our pipeline in its order."""
+    place = {name: number for number, name in enumerate(nodes.NAMES)} if not_run else {}
+    return sorted([*ran, *not_run], key=lambda one: (place.get(one.node, len(place)), one.execution))

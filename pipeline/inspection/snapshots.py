@@ -1,0 +1,252 @@
+"""What ML Metadata holds, in words that users would say: frozen dataclasses, free of protocol buffers.
+
+Times are aware and in UTC; None where the store has none. Texts come from the store as they are: whoever shows them
+escapes them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+from collections.abc import Mapping
+
+Property = str | int | float | bool | Mapping[str, object] | None
+
+
+class RunState(str, enum.Enum):
+    """How a run stands."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNFINISHED = "unfinished"  # its process is gone, and noted no end
+
+
+class NodeRunState(str, enum.Enum):
+    """How a node stands in a run."""
+
+    RUNNING = "running"
+    EXECUTED = "executed"
+    CACHED = "cached"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNFINISHED = "unfinished"  # ML Metadata says that it runs, but its process is gone
+    WAITING = "waiting"  # of a run in progress
+    NOT_RUN = "not run"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRow:
+    """A run in a list of them.
+
+    Attributes:
+      id: its name in ML Metadata.
+      pipeline: name of the pipeline; empty where the store does not say.
+      seconds: from start to end, or until now while it runs; None where that is not known.
+      dataset: name and version; empty where not noted.
+      trigger: what started it: `manual`.
+      test_bce: reconstruction loss on the test split, nats per pixel; None where nothing was evaluated.
+      active_units: units of the code active per image, mean over the test split; None likewise.
+      blessed: None where nothing was judged.
+      executed, cached: numbers of nodes; None where not noted (and not counted).
+      error: why it failed; empty when it did not.
+    """
+
+    id: str
+    pipeline: str
+    state: RunState
+    started: datetime.datetime | None
+    seconds: float | None
+    dataset: str = ""
+    trigger: str = ""
+    test_bce: float | None = None
+    active_units: float | None = None
+    blessed: bool | None = None
+    executed: int | None = None
+    cached: int | None = None
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ArtifactRow:
+    """An artifact in a list of them.
+
+    Attributes:
+      id: in ML Metadata.
+      type: TFX's name of its type: `Examples`.
+      name: its name in ML Metadata; mostly empty.
+      uri: where it lies now, also where the root was moved since.
+      state: `live`, `deleted`, `out of use` ...; as ML Metadata says, in lower case.
+      created: when it was published.
+      content: digest of its content, `<form>-<version>:<hex>`; empty where there is none.
+      run, node, key: what made it, and under which output key; empty where no execution did.
+    """
+
+    id: int
+    type: str
+    name: str
+    uri: str
+    state: str
+    created: datetime.datetime | None
+    content: str = ""
+    run: str = ""
+    node: str = ""
+    key: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ArtifactUse:
+    """An artifact that an execution read or wrote.
+
+    Attributes:
+      key, index: of the input or output: a list under each key.
+    """
+
+    key: str
+    index: int
+    artifact: ArtifactRow
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeRun:
+    """One node in one run.
+
+    Attributes:
+      execution: id in ML Metadata; 0 where there is no execution of it.
+      node: its id in TFX.
+      type: TFX's name of the execution's type, mostly the component's class.
+      seconds: how long it took, or has taken until now; None where not known.
+      reasons: why it ran; empty when it was cached or nothing was noted.
+      error: why it failed; empty when it did not.
+      cached_from: the run that made its outputs, when cached.
+      inputs, outputs: sorted by key and index.
+      properties: what the execution was told, by name.
+      after: nodes of this run that came before it: those it read from, and those it waits for.
+    """
+
+    execution: int
+    node: str
+    type: str
+    state: NodeRunState
+    started: datetime.datetime | None
+    ended: datetime.datetime | None
+    seconds: float | None
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+    cached_from: str = ""
+    inputs: tuple[ArtifactUse, ...] = ()
+    outputs: tuple[ArtifactUse, ...] = ()
+    properties: Mapping[str, Property] = dataclasses.field(default_factory=dict)
+    after: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """A verdict of `sae verify` on a run.
+
+    Attributes:
+      artifact: id of the verdict in ML Metadata.
+      node: the node that alone was made again; empty: all of the run.
+      compared: number of artifacts.
+    """
+
+    artifact: int
+    when: datetime.datetime | None
+    verified: bool
+    node: str
+    compared: int
+    uri: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run, whole.
+
+    Attributes:
+      nodes: in the order in which they ran; those of our pipeline that did not are among them.
+      properties: of the run's context.
+      metrics: what the Evaluator found on the whole test split, by name; empty where there is no evaluation.
+      slices: the same by slice: `label 3`.
+      verifications: the newest first.
+    """
+
+    row: RunRow
+    nodes: tuple[NodeRun, ...]
+    properties: Mapping[str, Property] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    verifications: tuple[Verification, ...] = ()
+
+    def output(self, type_name: str) -> ArtifactRow | None:
+        """The first artifact of a type among its outputs, in the order of nodes and keys; None: there is none."""
+        found = (use.artifact for node in self.nodes for use in node.outputs if use.artifact.type == type_name)
+        return next(found, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file of an artifact. `digest`: SHA-256 in hex as it was published; empty where that was not noted."""
+
+    name: str
+    size: int
+    digest: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """An execution that made an artifact, took it over, or read it.
+
+    Attributes:
+      execution: id in ML Metadata.
+      key: under which it knew the artifact.
+      cached: whether the execution was cached: it took over what an earlier one had made.
+    """
+
+    execution: int
+    run: str
+    node: str
+    key: str
+    cached: bool
+    when: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """An artifact, whole.
+
+    Attributes:
+      properties: of its type and custom ones.
+      made_by: the execution that made it; None where none did, as with imported ones.
+      taken_by: executions that were cached and took it over, the newest first.
+      used_by: executions that read it, the newest first.
+      cut: how many more of `taken_by` and `used_by` there are than are listed.
+      files: as published, else as they lie there now; sorted by name.
+      files_cut: how many more files there are than are listed.
+      gone: whether nothing is at its `uri` on this machine any more.
+    """
+
+    row: ArtifactRow
+    properties: Mapping[str, Property]
+    made_by: Use | None
+    taken_by: tuple[Use, ...]
+    used_by: tuple[Use, ...]
+    cut: int
+    files: tuple[File, ...]
+    files_cut: int
+    gone: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """Where a list was cut.
+
+    Attributes:
+      total: how many there are in all; None where they were not counted.
+      next: what to pass to get the next ones; empty at the end.
+    """
+
+    total: int | None
+    next: str = ""

@@ -1,0 +1,96 @@
+"""Reading while a pipeline writes: whole runs, looked at all the time, with no error on either side."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline import nodes
+from pipeline.errors import NotFoundError
+from pipeline.inspection.places import open_place
+from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.root import Root
+from tests.e2e.conftest import PROJECT, QUICK
+
+
+def begin(root: pathlib.Path, *options: str) -> subprocess.Popen[str]:
+    """A run on the sample in a process of its own."""
+    settings = [part for assignment in QUICK for part in ("--set", assignment)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", "--profile", "sample", "--json", "--root", str(root), *settings,
+         *options],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT, env={**os.environ},
+    )  # fmt: skip
+
+
+def look(reader):
+    """Reads what the pages read, all of it. Returns the newest run."""
+    rows, _ = reader.runs(limit=20)
+    reader.runs(limit=20, sort="test_bce")
+    artifacts, _ = reader.artifacts(limit=50)
+    for row in artifacts[:3]:
+        reader.artifact(row.id)
+        reader.lineage(row.id)
+        reader.preview(row)
+    return reader.run(rows[0].id) if rows else None
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory):
+    """Three runs, one of which executes all, one nothing and one fails; what was seen of each while it ran."""
+    root = tmp_path_factory.mktemp("reading") / "root"
+    seen, summaries = [], []
+    with open_place(None, Root(root)) as place:
+        for options in ((), (), ("--set", "data.train_examples=1")):
+            looks = []
+            process = begin(root, *options)
+            while process.poll() is None:
+                try:
+                    looks.append(look(place.reader()))  # a new client each time, as pages and commands have
+                except NotFoundError:
+                    pass  # there is no store yet
+                time.sleep(0.02)  # leaves the run a core, as a person who looks would
+            output, errors = process.communicate()
+            assert output, errors
+            assert "locked" not in errors
+            summaries.append(json.loads(output))
+            looks.append(look(place.reader()))
+            seen.append([run for run in looks if run is not None and run.row.id == summaries[-1]["run_id"]])
+    return root, seen, summaries
+
+
+def test_no_run_was_disturbed_and_each_was_seen_to_its_end(looked_at):
+    root, seen, summaries = looked_at
+    assert [summary["exit_code"] for summary in summaries] == [0, 0, 4]
+    assert [runs[-1].row.state for runs in seen] == [RunState.SUCCEEDED, RunState.SUCCEEDED, RunState.FAILED]
+    assert "locked" not in "".join(log.read_text() for log in (root / "logs").iterdir())
+
+
+def test_a_run_in_progress_was_seen_at_many_stages(looked_at):
+    _, seen, _ = looked_at
+    states = [tuple(node.state for node in run.nodes) for run in seen[0]]
+    running = [one for one, run in zip(states, seen[0], strict=True) if run.row.state is RunState.RUNNING]
+    assert len(running) > 20
+    assert len(set(running)) >= 5
+    # a node that has ended stays so
+    for node in range(len(nodes.NAMES)):
+        ended = [one[node] is NodeRunState.EXECUTED for one in states]
+        assert ended == sorted(ended)
+    assert set(states[-1]) == {NodeRunState.EXECUTED}
+
+
+def test_a_failed_run_says_why_and_what_did_not_run(looked_at):
+    _, seen, summaries = looked_at
+    run = seen[2][-1]
+    by_name = {node.node: node for node in run.nodes}
+    assert by_name["DataGate"].state is NodeRunState.FAILED
+    assert by_name["DataGate"].error in summaries[2]["error"]
+    assert by_name["ExampleGen"].state is NodeRunState.CACHED
+    assert by_name["Trainer"].state is NodeRunState.SKIPPED
+    assert run.row.error == summaries[2]["error"]

@@ -1,0 +1,87 @@
+"""What somebody means by a name."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import NotFoundError
+from pipeline.inspection import names
+
+RUNS = ["20261124-2", "20261124-1", "20261123-9"]  # the newest first
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("latest", "20261124-2"),
+        ("latest~0", "20261124-2"),
+        ("latest~2", "20261123-9"),
+        ("20261123", "20261123-9"),
+        ("20261124-1", "20261124-1"),
+    ],
+)
+def test_a_run_is_found(wanted, found):
+    assert names.find_run(wanted, RUNS) == found
+
+
+def test_a_whole_id_goes_before_the_beginning_of_others_and_before_the_word_latest():
+    assert names.find_run("r1", ["r11", "r1"]) == "r1"
+    assert names.find_run("latest", ["r1", "latest"]) == "latest"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("20261124", "run 20261124: 2 runs begin so: 20261124-1, 20261124-2; give more of the id"),
+        ("20261125-2", "no run 20261125-2; did you mean 20261124-2?"),
+        ("latest~3", "no run latest~3: there are 3, the oldest is latest~2"),
+        ("latest~x", "no run latest~x"),
+        ("", "no run "),
+    ],
+)
+def test_a_run_that_is_none_or_several_is_said_to_be(wanted, said):
+    with pytest.raises(NotFoundError) as error:
+        names.find_run(wanted, RUNS)
+    assert str(error.value).startswith(said)
+
+
+def test_of_many_runs_that_begin_so_five_are_named():
+    with pytest.raises(NotFoundError, match="9 runs begin so: r1, r2, r3, r4, r5 and 4 more; give"):
+        names.find_run("r", [f"r{number}" for number in range(1, 10)])
+
+
+def test_there_is_no_latest_of_no_runs():
+    with pytest.raises(NotFoundError, match="no run latest"):
+        names.find_run("latest", [])
+
+
+CONTENTS = {1: "model-1:abcd1111", 2: "model-1:abcd1111", 3: "model-1:abce2222", 4: "schema-1:abcd1111"}
+
+
+def contents():
+    return CONTENTS
+
+
+def test_a_digest_is_found_by_its_beginning_and_of_equal_content_the_newest():
+    assert names.find_digest("abce", contents) == 3
+    assert names.find_digest("model-1:abcd", contents) == 2
+    assert names.find_digest("ffff", contents) is None
+
+
+def test_digests_that_begin_alike_are_refused():
+    with pytest.raises(NotFoundError, match="artifact abcd: 2 digests begin so"):
+        names.find_digest("abcd", contents)
+
+
+@pytest.mark.parametrize("wanted", ["abc", "latest", "latest:Trainer", "ABCD1111", ""])
+def test_what_is_no_digest_reads_no_artifact(wanted):
+    def not_called():
+        raise AssertionError("read")
+
+    assert names.find_digest(wanted, not_called) is None
+
+
+def test_a_node_is_found_whatever_its_capitals():
+    assert names.find_node("trainer", ["Trainer", "Report"]) == "Trainer"
+    with pytest.raises(NotFoundError, match=r"no node traner; did you mean Trainer\? \(there are: Trainer, Report\)"):
+        names.find_node("traner", ["Trainer", "Report"])

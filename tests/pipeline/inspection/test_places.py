@@ -1,0 +1,48 @@
+"""What a reading command is pointed at."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import NotFoundError, SaeError
+from pipeline.inspection.places import open_place, open_reader
+from pipeline.root import Root
+from tests.pipeline.recorded import STATE, Recorded, Writer
+
+
+def test_a_root_without_a_store_says_what_fills_it_and_is_read_once_there_is_one(tmp_path):
+    root = Root(tmp_path / "root")
+    with open_place(None, root) as place:
+        with pytest.raises(NotFoundError, match=f"no run in {root.path}: `sae run` makes the first one"):
+            place.reader()
+        root.create()
+        root.metadata.touch()  # so it is for a moment while the first run makes it
+        with pytest.raises(NotFoundError, match="no run in"):
+            place.reader()
+        Writer(root.metadata).execution("r1", "Trainer", STATE.COMPLETE)
+        assert place.reader().run_ids() == ["r1"]
+        assert place.name == str(root.path)
+
+
+def test_nothing_is_made_where_nothing_is(tmp_path):
+    with pytest.raises(NotFoundError), open_reader(None, Root(tmp_path / "root")):
+        pass
+    with pytest.raises(SaeError), open_reader(str(tmp_path / "none.sqlite"), Root(tmp_path / "root")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_lies_in_a_root_brings_the_root_with_it(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.run("r1", names=["SchemaGen"])
+    with open_place(str(recorded.root.metadata), Root(tmp_path / "another")) as place:
+        assert place.root == recorded.root
+        assert place.reader().root == recorded.root
+
+
+def test_a_store_elsewhere_has_no_root(tmp_path):
+    Writer(tmp_path / "metadata.sqlite").execution("r1", "Trainer", STATE.COMPLETE)
+    with open_place(str(tmp_path / "metadata.sqlite"), Root(tmp_path)) as place:
+        assert place.root is None
+        assert place.name == str(tmp_path / "metadata.sqlite")
+        assert place.reader().run_ids() == ["r1"]
