@@ -78,8 +78,11 @@ class Journal:
 
 def read(root: pathlib.Path, run_id: str) -> list[Stamped]:
     """The events of a run, in order; empty where none were written."""
+    path = path_of(root, run_id)
+    if path.parent != root / "progress":  # a run of another store may be called `../x`
+        return []
     try:
-        with open(path_of(root, run_id), encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return list(_events(file.read(_LARGEST)))
     except OSError:
         return []

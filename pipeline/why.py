@@ -8,6 +8,7 @@ import json
 from pipeline import decisions, keys, manifest, metadata, nodes, packages, settings
 from pipeline.errors import NotFoundError, SaeError
 from pipeline.events import NodeState
+from pipeline.inspection import names
 from pipeline.root import Root
 
 SCHEMA_VERSION = 1
@@ -62,7 +63,7 @@ def explain(root: Root, wanted: str, node: str) -> Answer:
       NotFoundError: no such run, or the node has no execution in it.
     """
     store = metadata.open_store(root, read_only=True)
-    run_id = store.find_run(wanted)
+    run_id = names.find_run(wanted, store.run_ids())
     executions = store.executions(run_id)
     if node not in executions:
         there = list(executions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 
@@ -39,7 +40,32 @@ def profiles_table() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"settings": settings_table, "profiles": profiles_table}
+SHARED = {"root", "metadata", "as_json"}  # of all commands that read
+
+
+def reading_commands() -> dict[str, click.Command]:
+    """The commands that read a store of ML Metadata, by name."""
+    return {
+        name: command
+        for name, command in cli.sae.commands.items()
+        if any(parameter.name == "metadata" for parameter in command.params)
+    }
+
+
+def reading_table() -> str:
+    """The options of each of these, but for those that all have."""
+    lines = ["| command | option | meaning |", "|---|---|---|"]
+    for name, command in reading_commands().items():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in SHARED:
+                [written] = option.opts
+                value = f" {option.metavar}" if option.metavar else ""
+                default = f" Default: {option.default}." if option.show_default and not option.is_flag else ""
+                lines.append(f"| `sae {name}` | `{written}{value}` | {option.help}{default} |")
+    return "\n".join(lines)
+
+
+TABLES = {"settings": settings_table, "profiles": profiles_table, "reading": reading_table}
 
 
 def block(text: str, name: str) -> re.Match[str]:
@@ -69,6 +95,22 @@ def test_every_command_and_option_is_documented() -> None:
         for parameter in (parameter for parameter in command.params if isinstance(parameter, click.Option)):
             for option in parameter.opts:
                 assert re.search(rf"`{re.escape(option)}[` ]", text), f"{path} {option}"
+
+
+def test_every_command_that_reads_has_its_place_in_the_guide() -> None:
+    text = (PROJECT / "docs" / "inspect.md").read_text(encoding="utf-8")
+    for name, command in reading_commands().items():
+        assert re.search(rf"^\$ sae {name}\b", text, re.MULTILINE), name
+        own = {parameter.name for parameter in command.params}
+        assert {"root", "metadata"} <= own, name
+        assert name in ("serve", "export") or "as_json" in own, name
+
+
+def test_every_field_of_the_json_is_documented() -> None:
+    text = (PROJECT / "docs" / "inspect.md").read_text(encoding="utf-8")
+    for path in (PROJECT / "tests" / "golden").glob("*.json"):
+        for field in json.loads(path.read_text(encoding="utf-8")):
+            assert f"`{field}`" in text, f"{path.name}: {field}"
 
 
 def test_every_exit_code_is_documented() -> None:

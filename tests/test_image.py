@@ -172,7 +172,7 @@ def test_what_setup_reads_is_copied_before_it(tmp_path: Path) -> None:
 
 
 def test_the_code_is_sent() -> None:
-    for path in ("components/schemas/any.pbtxt", "pipeline/cli.py", "pipeline_config.py", "requirements.txt"):
+    for path in ("components/schemas/any.pbtxt", "pipeline/cli/entry.py", "pipeline_config.py", "requirements.txt"):
         assert is_sent(path), path
 
 

@@ -57,6 +57,7 @@ class Access:
         self._moved = moved
         self._owners: dict[int, Owner] = {}
         self._pipelines: list[str] | None = None
+        self._runs: list[pb.Context] | None = None
 
     def pipelines(self) -> list[str]:
         """Names of the pipelines in the store."""
@@ -66,7 +67,10 @@ class Access:
 
     def run_contexts(self) -> list[pb.Context]:
         """The contexts of all runs, the newest first."""
-        return values.newest_first(one for kind in RUN_TYPES for one in self.store.get_contexts_by_type(kind))
+        if self._runs is None:  # with a thousand runs this takes as long as all else on a page
+            found = (one for kind in RUN_TYPES for one in self.store.get_contexts_by_type(kind))
+            self._runs = values.newest_first(found)
+        return self._runs
 
     def run_context(self, run_id: str) -> pb.Context | None:
         """The context of a run; None where there is none of this id."""

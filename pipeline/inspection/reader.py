@@ -28,6 +28,8 @@ _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
 class Reader:
     """Reads one store. Its client is not thread-safe: a reader belongs to the thread that made it; making one is cheap.
 
+    It keeps what it has read: whoever wants to see what has changed since makes another one.
+
     Attributes:
       root: the pipeline root that the store belongs to; None for a store without one: then there are no previews, no
         manifests and no logs.
@@ -40,6 +42,7 @@ class Reader:
         self._access = Access(source.connect(), root.moved() if root else None)
         self._runs = Runs(self._access, root)
         self._artifacts = Artifacts(self._access)
+        self._read: dict[str, Run] = {}
 
     def runs(
         self,
@@ -104,7 +107,9 @@ class Reader:
         context = self._access.run_context(run_id)
         if context is None:
             return self.run(self.find_run(run_id))
-        return self._runs.run(context)
+        if run_id not in self._read:
+            self._read[run_id] = self._runs.run(context)
+        return self._read[run_id]
 
     def previous(self, run_id: str) -> str:
         """The id of the run before this one of the same pipeline; empty for the first."""

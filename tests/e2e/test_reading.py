@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -51,10 +52,8 @@ def looked_at(tmp_path_factory):
             looks = []
             process = begin(root, *options)
             while process.poll() is None:
-                try:
+                with contextlib.suppress(NotFoundError):  # there is no store yet
                     looks.append(look(place.reader()))  # a new client each time, as pages and commands have
-                except NotFoundError:
-                    pass  # there is no store yet
                 time.sleep(0.02)  # leaves the run a core, as a person who looks would
             output, errors = process.communicate()
             assert output, errors

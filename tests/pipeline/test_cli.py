@@ -15,6 +15,7 @@ import pytest
 
 import pipeline_config
 from pipeline import cli
+from pipeline.cli.group import SECTIONS
 from pipeline.errors import ExitCode
 from pipeline.root import Root
 from tests.pipeline.recorded import Recorded, change_bytes
@@ -79,9 +80,17 @@ def test_help_names_every_command_and_every_exit_code(sae):
         assert re.search(rf"[ :]{number.value} \w", text)
 
 
+def test_help_lists_every_command_once_in_its_section(sae):
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(cli.sae.commands)
+    _, output, _ = sae("--help")
+    assert re.findall(r"^(\w.*):$", output, re.MULTILINE) == ["Options", *SECTIONS]
+
+
 @pytest.mark.parametrize(
     "command",
-    [("run",), ("plan",), ("why",), ("show",), ("config",), ("config", "show"), ("config", "check"), ("doctor",)],
+    [(name,) for name in cli.sae.commands] + [("config", "show"), ("config", "check")],
+    ids=" ".join,
 )
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_every_command_has_help(sae, command, option):
@@ -106,7 +115,7 @@ def test_without_a_command_it_shows_the_help_as_a_usage_error(sae, command):
     code, output, errors = sae(*command)
     assert (code, output) == (2, "")
     assert errors.startswith("Usage: sae ")
-    assert "Commands:" in errors
+    assert re.search("^  doctor |^  check ", errors, re.MULTILINE)
 
 
 def test_config_show_has_a_line_per_setting_with_value_origin_and_meaning(sae):
@@ -313,6 +322,7 @@ def test_an_interrupt_ends_with_130_and_is_reported(folder):
         ["run", "--base", "1"],
         ["plan"],
         ["why", "latest", "Trainer"],
+        ["verify", "r9"],
         ["show", "latest"],
     ],
     ids=" ".join,
@@ -381,13 +391,14 @@ def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
     monkeypatch.setenv("SAE_ROOT", "root")
     code, output, errors = sae("show", "2026")
     assert (code, errors) == (0, "")
-    assert output.startswith(f"run 20261123-143005, {recorded.root.path}\n\nExampleGen        executed\n  examples ")
+    assert output.startswith("run 20261123-143005  succeeded\n\nstarted ")
+    assert re.search(r"^ExampleGen +executed +\d+\.\d s  as asked\n    writes  examples ", output, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["why", "r9", "Trainer"], 3, "error: no run r9 (the newest is called latest)"),
+        (["why", "r9", "Trainer"], 3, "error: no run r9 (the newest is called latest; `sae runs` lists all)"),
         (
             ["why", "latest", "Trainr"],
             3,
@@ -409,7 +420,23 @@ def test_what_cannot_be_told_is_an_error_of_one_line(sae, recorded, monkeypatch,
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["why", "latest", "Trainer"], ["show", "latest"], ["show", "x", "--manifest"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["why", "latest", "Trainer"],
+        ["show", "latest"],
+        ["show", "x", "--manifest"],
+        ["runs"],
+        ["runs", "--json"],
+        ["artifacts"],
+        ["artifact", "1"],
+        ["lineage", "1"],
+        ["diff", "latest", "latest~1"],
+        ["logs", "latest"],
+        ["open", "latest"],
+    ],
+    ids=" ".join,
+)
 def test_without_a_root_there_is_no_run_to_tell_of(sae, folder, arguments):
     code, output, errors = sae(*arguments)
     assert (code, output) == (3, "")

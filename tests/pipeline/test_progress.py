@@ -143,3 +143,13 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path, caplog):
     journal.close()
     [record] = caplog.records
     assert "No space left on device" in record.getMessage()
+
+
+def test_a_run_that_is_called_like_another_folder_has_no_events(tmp_path):
+    journal = progress.Journal(tmp_path, "r1")
+    journal(Note("here"))
+    journal.close()
+    (tmp_path / "progress" / "inner").mkdir()
+    assert len(progress.read(tmp_path, "r1")) == 1
+    assert progress.read(tmp_path, "inner/../r1") == []
+    assert progress.read(tmp_path, "../progress/r1") == []

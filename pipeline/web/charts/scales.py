@@ -119,7 +119,7 @@ def percentage(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people: `0.42 s`, `30.1 s`, `1 m 30 s`, `2 h 05 m`, `3 d 04 h`."""
+    """A time for people: `0.42 s`, `30.1 s`, `1 min 30 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds < 0:
         return "-" + duration(-seconds)
     if seconds < 1:
@@ -128,12 +128,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} m {whole % 60:02d} s"
+        return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} m"
+        return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / 3600)
-    return f"{hours // 24} d {hours % 24:02d} h"
+    return f"{hours // 24} d {hours % 24} h"
 
 
 def tick_duration(seconds: float, step: float) -> str:
@@ -144,16 +144,16 @@ def tick_duration(seconds: float, step: float) -> str:
         return "0 s"
     if step < 60:
         whole = round(seconds)
-        return f"{whole} s" if whole < 60 else f"{whole // 60} m" + (f" {whole % 60:02d} s" if whole % 60 else "")
+        return f"{whole} s" if whole < 60 else f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     if step < 3600:
         minutes = round(seconds / 60)
         return (
-            f"{minutes} m"
+            f"{minutes} min"
             if minutes < 60
-            else f"{minutes // 60} h" + (f" {minutes % 60:02d} m" if minutes % 60 else "")
+            else f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
         )
     hours = round(seconds / 3600)
-    return f"{hours} h" if hours < 48 else f"{hours // 24} d" + (f" {hours % 24:02d} h" if hours % 24 else "")
+    return f"{hours} h" if hours < 48 else f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
 
 
 def counted(count: int, noun: str) -> str:

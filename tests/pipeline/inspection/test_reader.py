@@ -15,7 +15,7 @@ from pipeline import headline, nodes, previews, progress, records
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.events import NodeEnded, NodeState
 from pipeline.inspection import artifacts
-from pipeline.inspection.places import open_reader
+from pipeline.inspection.places import open_place, open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
 from pipeline.root import Root
 from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties
@@ -27,9 +27,15 @@ def recorded(tmp_path):
 
 
 @pytest.fixture
-def reader(recorded):
-    with open_reader(None, recorded.root) as opened:
-        yield opened
+def look(recorded):
+    """Opens another reader: one keeps what it has read."""
+    with open_place(None, recorded.root) as place:
+        yield place.reader
+
+
+@pytest.fixture
+def reader(look):
+    return look()
 
 
 def note(recorded, run_id, **fields):
@@ -87,24 +93,24 @@ class TestRuns:
         assert rows["failed"].error == "StatisticsGen ended"
         assert rows["whole"].test_bce is None
 
-    def test_the_run_that_holds_the_lock_is_running(self, recorded, reader):
+    def test_the_run_that_holds_the_lock_is_running(self, recorded, look):
         recorded.writer.execution("before", "ExampleGen", STATE.RUNNING)
         with recorded.root.lock():
             lock = recorded.root.path / "lock"
             held = lock.read_text()
             lock.write_text(held.replace("since 2", "since 3"))  # the run is older than the lock
-            assert [row.state for row in reader.runs(limit=9)[0]] == [RunState.UNFINISHED]
+            assert [row.state for row in look().runs(limit=9)[0]] == [RunState.UNFINISHED]
             lock.write_text(held)
             recorded.writer.execution("now", "ExampleGen", STATE.COMPLETE)
             recorded.writer.execution("now", "Trainer", STATE.RUNNING)
-            rows = reader.runs(limit=9)[0]
+            rows = look().runs(limit=9)[0]
             assert [(row.id, row.state) for row in rows] == [("now", RunState.RUNNING), ("before", RunState.UNFINISHED)]
-            run = reader.run("now")
+            run = look().run("now")
             states = {node.node: node.state for node in run.nodes}
             assert states["ExampleGen"] is NodeRunState.EXECUTED
             assert states["Trainer"] is NodeRunState.RUNNING
             assert states["Report"] is NodeRunState.WAITING
-        states = {node.node: node.state for node in reader.run("now").nodes}
+        states = {node.node: node.state for node in look().run("now").nodes}
         assert states["Trainer"] is NodeRunState.UNFINISHED
         assert states["Report"] is NodeRunState.NOT_RUN
 
@@ -158,9 +164,9 @@ class TestRun:
         assert {node.cached_from for node in run.nodes if node.outputs} == {"r1"}
         assert run.metrics == METRICS
 
-    def test_a_failed_run_says_why_in_the_words_of_the_orchestrator_and_what_did_not_run(self, recorded, reader):
+    def test_a_failed_run_says_why_in_the_words_of_the_orchestrator_and_what_did_not_run(self, recorded, look):
         recorded.run("r1", failed="StatisticsGen")
-        run = reader.run("r1")
+        run = look().run("r1")
         assert [node.node for node in run.nodes] == list(nodes.NAMES)
         by_name = {node.node: node for node in run.nodes}
         assert by_name["StatisticsGen"].state is NodeRunState.FAILED
@@ -170,7 +176,7 @@ class TestRun:
         journal(NodeEnded("StatisticsGen", NodeState.FAILED, 1.0, "the disk is full"))
         journal(NodeEnded("Trainer", NodeState.SKIPPED, 0.0, "StatisticsGen did not succeed"))
         journal.close()
-        by_name = {node.node: node for node in reader.run("r1").nodes}
+        by_name = {node.node: node for node in look().run("r1").nodes}
         assert by_name["StatisticsGen"].error == "the disk is full"
         assert by_name["Trainer"].state is NodeRunState.SKIPPED
         assert by_name["Trainer"].error == "StatisticsGen did not succeed"

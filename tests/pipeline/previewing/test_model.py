@@ -159,15 +159,11 @@ def test_without_the_images_there_are_layers_and_no_answers(trained: Trained, sh
     assert pictures == {}
 
 
-@pytest.mark.parametrize(
-    "record",
-    [example(image=grey(0.5), label=1), example(image=grey(0.5), label=1, height=2, width=3)],
-    ids=["without a size", "of another size"],
-)
+@pytest.mark.parametrize("size", [{}, {"height": 2, "width": 3}], ids=["without a size", "of another size"])
 def test_with_other_images_there_are_no_answers(
-    trained: Trained, inputs: dict[str, pathlib.Path], tmp_path: pathlib.Path, record: bytes
+    trained: Trained, inputs: dict[str, pathlib.Path], tmp_path: pathlib.Path, size: dict[str, int]
 ) -> None:
-    tfrecord(tmp_path / "Split-validation" / "data", [record])
+    tfrecord(tmp_path / "Split-validation" / "data", [example(image=grey(0.5), label=1, **size)])
     other = {**inputs, "examples": tmp_path}
     made, pictures = model.make(artifact("Model", folder_of(trained.model), inputs=other))
     assert len(made.layers) == 4

@@ -35,7 +35,7 @@ def test_a_node_that_took_no_time_can_be_seen():
 def test_a_running_node_is_open_at_its_end():
     shape = read(waterfall([Span("A", 0, 71, "running")]))
     assert shape.one("path", "span")["d"].endswith("l5 -7Z")
-    assert shape.texts("tick")[-1] == "1 m 11 s so far"
+    assert shape.texts("tick")[-1] == "1 min 11 s so far"
 
 
 @pytest.mark.parametrize("state", ["waiting", "skipped", "not run"])

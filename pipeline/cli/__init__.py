@@ -1,0 +1,9 @@
+"""The command `sae`. Heavy imports sit inside the commands that need them."""
+
+from __future__ import annotations
+
+from pipeline.cli import configuration, reading, running, serving
+from pipeline.cli.entry import main
+from pipeline.cli.group import sae
+
+__all__ = ["configuration", "main", "reading", "running", "sae", "serving"]

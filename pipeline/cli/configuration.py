@@ -1,0 +1,68 @@
+"""`sae config`: which settings there are and what they are now."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+import pipeline_config
+from pipeline import settings
+from pipeline.cli.group import sae
+from pipeline.cli.options import json_option, request, setting_options
+
+
+@sae.group()
+def config() -> None:
+    """Show or check a configuration without running it."""
+
+
+@config.command()
+@setting_options
+@json_option
+def show(as_json: bool, **options: Any) -> None:
+    """Print every setting, where its value came from and what it means, as a file for --config."""
+    resolved = settings.resolve(request(**options))
+    values = pipeline_config.flatten(resolved.config)
+    if as_json:
+        fields = {
+            name: {"value": value if value != float("inf") else None, "origin": resolved.origins[name]}
+            for name, value in values.items()
+        }
+        click.echo(json.dumps({"schema_version": 1, "profile": resolved.profile, "settings": fields}, indent=2))
+        return
+    click.echo(_as_toml(values, resolved.origins))
+
+
+def _as_toml(values: dict[str, pipeline_config.Value], origins: dict[str, str]) -> str:
+    """A file for --config, with each value's origin and meaning behind it."""
+    lines = []
+    for section in pipeline_config.SECTIONS:
+        lines.append(f"[{section}]")
+        names = [name for name in values if name.startswith(f"{section}.")]
+        settings_of_section = [f"{name.partition('.')[2]} = {_toml_value(values[name])}" for name in names]
+        width = max(map(len, settings_of_section))
+        for name, text in zip(names, settings_of_section, strict=True):
+            meaning = pipeline_config.setting_field(name).metadata["meaning"]
+            lines.append(f"{text:<{width}}  # ({origins[name]}) {meaning}")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _toml_value(value: pipeline_config.Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    # JSON's text is TOML's basic string; Python writes floats, and inf, as TOML does.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+@config.command()
+@setting_options
+def check(**options: Any) -> None:
+    """Exit with 0 when the configuration is valid, else name what is wrong and exit with 2."""
+    resolved = settings.resolve(request(**options))
+    origins = list(resolved.origins.values())
+    profile = sum(origin.startswith("profile ") for origin in origins)
+    given = len(origins) - profile - origins.count("default")
+    click.echo(f"valid: {profile} settings from profile {resolved.profile}, {given} from you, the rest by default")

@@ -1,0 +1,83 @@
+"""The entry point: runs a command, and ends with one line where it fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+
+import click
+
+from pipeline.cli import output
+from pipeline.cli.group import sae
+from pipeline.errors import ExitCode, SaeError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. One line per error; the traceback with --verbose."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    verbose = bool({"-v", "--verbose"} & set(arguments))
+    # As the option of the group it stands before the command's name; people write it behind.
+    arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]
+    logging.captureWarnings(True)
+    try:
+        code = _run(arguments)
+        raise SystemExit(code or 0)
+    except click.ClickException as error:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
+            click.echo(f"error: {error.format_message().rstrip('.')}; `{command} --help` shows what there is", err=True)
+        raise SystemExit(int(ExitCode.USAGE)) from None
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the one into the other
+        click.echo("interrupted", err=True)
+        _leave(ExitCode.INTERRUPTED)
+    except SaeError as error:
+        if verbose:
+            traceback.print_exc()
+        _say(str(error))
+        raise SystemExit(int(error.exit_code)) from None
+    except OSError as error:
+        if verbose:
+            traceback.print_exc()
+        where = f": {error.filename}" if error.filename else ""
+        _say(f"{error.strerror or error}{where}")
+        raise SystemExit(int(ExitCode.ENVIRONMENT)) from None
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        reason = (str(error).splitlines() or [""])[0]
+        _say(f"unexpected {type(error).__name__}: {reason} (--verbose shows where)")
+        raise SystemExit(int(ExitCode.NODE_FAILED)) from None
+
+
+def _say(error: str) -> None:
+    """One line, whatever names from a store are in it."""
+    from pipeline.render import escaped
+
+    click.echo(f"error: {escaped(error)}", err=True)
+
+
+def _run(arguments: list[str]) -> int | None:
+    """Runs the command; a reader of its output who goes away early ends it quietly."""
+    stream = sys.stdout
+    try:
+        code: int | None = sae.main(args=arguments, prog_name="sae", standalone_mode=False)
+    except SystemExit:
+        # click ends with 1 after any broken pipe, also one between processes of a run.
+        if sys.stdout is not stream and output.nobody_reads(stream):
+            raise SystemExit(int(ExitCode.DONE)) from None
+        raise
+    return code
+
+
+def _leave(code: ExitCode) -> None:
+    """Ends the process at once: threads and worker processes of the libraries may still be busy."""
+    from pipeline import cancellation
+
+    cancellation.kill_children()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

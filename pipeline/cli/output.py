@@ -1,0 +1,42 @@
+"""What commands print: data on standard output, notes beside it on standard error."""
+
+from __future__ import annotations
+
+import select
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.render import Screen
+
+
+def screen() -> Screen:
+    """What is known of standard output."""
+    from pipeline.render import Screen
+
+    return Screen.of(sys.stdout)
+
+
+def write(text: str) -> None:
+    """Prints text that is safe for a terminal, whatever characters this can show."""
+    from pipeline.render import printable
+
+    click.echo(printable(sys.stdout, text), color=True)  # a `Screen` knows whether colours are wanted
+
+
+def note(text: str) -> None:
+    """Says something beside the data; nothing where there is nothing to say."""
+    from pipeline.render import escaped, printable
+
+    if text:
+        sys.stdout.flush()  # on a terminal it comes after what it is about
+        click.echo(printable(sys.stderr, escaped(text)), err=True)
+
+
+def nobody_reads(stream: TextIO) -> bool:
+    """Whether whoever read a stream went away, as in `sae logs latest | head -1`."""
+    asked = select.poll()
+    asked.register(stream.fileno(), 0)
+    return any(found & (select.POLLERR | select.POLLHUP) for _, found in asked.poll(0))

@@ -1,0 +1,134 @@
+"""The commands that run the pipeline, and those that check what it made or would do."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Any
+
+import click
+
+from pipeline import settings
+from pipeline.cli.group import sae
+from pipeline.cli.options import (
+    json_option,
+    node_option,
+    part_options,
+    program,
+    request,
+    root_of,
+    root_option,
+    run_argument,
+    setting_options,
+)
+from pipeline.errors import ExitCode
+
+
+@sae.command(short_help="Run the pipeline or a part of it.")
+@setting_options
+@part_options
+@click.option(
+    "--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to make again."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
+def run(
+    from_node: str,
+    to_node: str,
+    base_run: str,
+    no_cache: bool,
+    verify_cache: bool,
+    like: pathlib.Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
+    from pipeline import manifest
+    from pipeline import run as run_module
+    from pipeline.summary import summary_text
+
+    wanted = run_module.RunRequest(
+        request(**options),
+        from_node,
+        to_node,
+        base_run,
+        use_cache=not no_cache,
+        all_bytes=verify_cache,
+        command=tuple(sys.argv),
+        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
+    )
+    summary = run_module.run(wanted)
+    if as_json:
+        click.echo(summary.as_json())
+    else:
+        click.echo(summary_text(summary, program()))
+    sys.stdout.flush()
+    raise SystemExit(int(summary.exit_code))
+
+
+@sae.command(short_help="Say which nodes would run, and why; run nothing.")
+@setting_options
+@part_options
+@json_option
+def plan(
+    from_node: str,
+    to_node: str,
+    base_run: str,
+    no_cache: bool,
+    verify_cache: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say which nodes `sae run` with the same options would run, and why. Runs and writes nothing."""
+    from pipeline import plan as plan_module
+
+    made = plan_module.make(
+        plan_module.Request(request(**options), from_node, to_node, base_run, not no_cache, verify_cache)
+    )
+    click.echo(made.as_json() if as_json else made.as_text())
+
+
+@sae.command(short_help="Make a run again elsewhere and compare what it makes.")
+@run_argument
+@node_option("--node", help="Make this node alone again, on the inputs that it had.")
+@root_option
+@json_option
+def verify(run_id: str, node: str, root: str | None, as_json: bool) -> None:
+    """Make a run again elsewhere, in other surroundings, and compare it artifact by artifact.
+
+    RUN is an id, the beginning of one, `latest` or `latest~1`. Exits with 4 where content differs.
+    """
+    from pipeline import verify as verify_module
+
+    found = verify_module.verify(root_of(root), run_id, node, lambda line: click.echo(line, err=True))
+    click.echo(found.as_json() if as_json else verify_module.as_text(found))
+    if not found.good:
+        raise SystemExit(int(ExitCode.GATE_FAILED))
+
+
+@sae.command(short_help="Check the files of a root against their digests.")
+@root_option
+@json_option
+def fsck(root: str | None, as_json: bool) -> None:
+    """Check a root: its artifacts against their digests, and ML Metadata against the disk. Reads all, writes nothing.
+
+    Exits with 4 on damage.
+    """
+    from pipeline import fsck as fsck_module
+
+    found = fsck_module.check(root_of(root))
+    click.echo(found.as_json() if as_json else found.as_text())
+    if found.exit_code:
+        raise SystemExit(int(found.exit_code))
+
+
+@sae.command(short_help="Check interpreter, packages, engine, disk and data.")
+@setting_options
+@json_option
+def doctor(as_json: bool, **options: Any) -> None:
+    """Check interpreter, packages, engine, disk and data; say what is wrong and what to do."""
+    from pipeline import doctor as doctor_module
+
+    checks = doctor_module.examine(settings.resolve(request(**options)).config)
+    click.echo(doctor_module.as_json(checks) if as_json else doctor_module.as_text(checks))
+    if not all(check.good for check in checks):
+        raise SystemExit(int(ExitCode.ENVIRONMENT))

@@ -1,0 +1,301 @@
+"""Text for terminals and pipes: aligned tables, colours for states, and nothing that text from a store could start.
+
+On a terminal a table fits the width: it drops its least important columns and cuts long texts, which then end in an
+ellipsis. In a pipe it is as wide as it must be, without colours; `NO_COLOR` takes these away on a terminal too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+import os
+import re
+import shutil
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
+
+GAP = "  "
+_NARROWEST = 20  # columns; a terminal that says less does not know
+# What moves the cursor, rings, reverses or hides text: C0, C1, marks of direction, line ends, lone surrogates.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")  # twelve digits are enough to find it by
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+STATES: Mapping[str, str] = {
+    "succeeded": "green",
+    "executed": "green",
+    "cached": "cyan",
+    "running": "bold",
+    "failed": "red",
+    "cancelled": "yellow",
+    "unfinished": "yellow",
+    "skipped": "dim",
+    "waiting": "dim",
+    "not run": "dim",
+    "yes": "green",
+    "no": "yellow",
+}  # styles by state; also of what is blessed or not
+_BARS = " ▁▂▃▄▅▆▇█"
+_PLAIN_BARS = " .:-=+*#@"
+
+
+def escaped(text: object) -> str:
+    r"""Text that stays on its line and does nothing to a terminal: ESC becomes `\x1b`, a line end `\n`."""
+
+    def code(match: re.Match[str]) -> str:
+        character = match.group()
+        number = ord(character)
+        return _NAMED.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
+
+    return _UNSAFE.sub(code, str(text))
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+      title: above it.
+      right: whether it is aligned to the right, as numbers are.
+      least: columns that it may be cut down to; 0: never cut.
+      drop: those with the highest number go first where the terminal is too narrow; 0: never.
+    """
+
+    title: str
+    right: bool = False
+    least: int = 0
+    drop: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A text in a table, and how to show it: one of the styles, such as `red`; empty: plainly."""
+
+    text: str
+    style: str = ""
+
+
+def state_cell(state: str) -> Cell:
+    """A state in its colour."""
+    return Cell(state, STATES.get(state, ""))
+
+
+@dataclasses.dataclass(frozen=True)
+class Screen:
+    """Where text is shown.
+
+    Attributes:
+      width: columns; None in a pipe: any number.
+      color: whether colours are wanted.
+      unicode: whether lines and bars of Unicode can be shown.
+    """
+
+    width: int | None = None
+    color: bool = False
+    unicode: bool = True
+
+    @staticmethod
+    def of(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Screen:
+        """What is known of a stream."""
+        terminal = stream.isatty()
+        color = terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+        width = max(shutil.get_terminal_size().columns, _NARROWEST) if terminal else None
+        return Screen(width, color, _encodes(stream, "…├└│─" + _BARS))
+
+    @property
+    def ellipsis(self) -> str:
+        """Stands for what was cut."""
+        return "…" if self.unicode else "..."
+
+    def styled(self, text: str, style: str) -> str:
+        """A text that is escaped already, in this style, where colours are wanted."""
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.color and style and text else text
+
+    def heading(self, text: str) -> str:
+        """Above a part."""
+        return self.styled(escaped(text), "bold")
+
+    def cut(self, text: str, width: int) -> str:
+        """A text of at most this many columns."""
+        if width_of(text) <= width:
+            return text
+        end = self.ellipsis[:width]
+        while text and width_of(text) + len(end) > width:
+            text = text[:-1]
+        return text.rstrip() + end
+
+    def paragraph(self, text: str, first: str = "", indent: str | None = None, style: str = "") -> list[str]:
+        """A text of any length, broken at spaces where a terminal is too narrow for it; words are never broken.
+
+        Args:
+          text: from wherever.
+          first: what stands before it on its first line.
+          indent: what stands before the other lines; None: as many spaces as `first` takes.
+          style: of the text.
+        """
+        indent = " " * width_of(first) if indent is None else indent
+        text = escaped(text)
+        room = self.width - width_of(first) if self.width else 0
+        lines = [text]
+        if self.width and width_of(text) > room:
+            text = _LONG_DIGEST.sub(rf"\1{self.ellipsis}", text)
+            lines = textwrap.wrap(text, max(room, _NARROWEST), break_long_words=False, break_on_hyphens=False) or [""]
+        return [
+            ((first if number == 0 else indent) + self.styled(line, style)).rstrip()
+            for number, line in enumerate(lines)
+        ]
+
+    def pairs(self, pairs: Iterable[tuple[str, str | Cell]], indent: str = "") -> list[str]:
+        """Names and values, the values below each other; empty ones are left out."""
+        found = [(name, value if isinstance(value, Cell) else Cell(value)) for name, value in pairs]
+        found = [(escaped(name), value) for name, value in found if value.text]
+        width = max((width_of(name) for name, _ in found), default=0)
+        lines = []
+        for name, value in found:
+            space = " " * (width - width_of(name))
+            first = f"{indent}{self.styled(name, 'dim')}{space}{GAP}"
+            rest = " " * (len(indent) + width + len(GAP))
+            lines += [
+                first + line[len(rest) :] if number == 0 else line
+                for number, line in enumerate(self.paragraph(value.text, rest, rest, value.style))
+            ]
+        return lines
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], indent: str = "") -> list[str]:
+        """Rows below their titles; columns in which nothing stands are left out, titles too where there are none."""
+        columns = [dataclasses.replace(column, title=escaped(column.title)) for column in columns]
+        cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+        cells = [[Cell(escaped(cell.text), cell.style) for cell in row] for row in cells]
+        shown = [number for number in range(len(columns)) if any(row[number].text for row in cells)]
+        natural = {
+            number: max(width_of(text) for text in (columns[number].title, *(row[number].text for row in cells)))
+            for number in shown
+        }
+        widths = self._fit(columns, natural, len(indent))
+        titles = [Cell(column.title, "dim") for column in columns]
+        head = [titles] if any(columns[number].title for number in widths) else []
+        return [indent + self._row(columns, row, widths) for row in (*head, *cells)]
+
+    def _fit(self, columns: Sequence[Column], natural: Mapping[int, int], indent: int) -> dict[int, int]:
+        """Widths of the columns that are shown."""
+        widths = dict(natural)
+        while self.width:
+            over = indent + sum(widths.values()) + len(GAP) * (len(widths) - 1) - self.width
+            if over <= 0:
+                break
+            # Cutting may do, if each is left wide enough; else a column goes, and the others are as wide as before.
+            room = {number: widths[number] - columns[number].least for number in widths if columns[number].least}
+            room = {number: spare for number, spare in room.items() if spare > 0}
+            droppable = [number for number in widths if columns[number].drop]
+            if sum(room.values()) >= over or not droppable:
+                return self._shrunk(widths, room, over)
+            del widths[max(droppable, key=lambda number: columns[number].drop)]
+        return widths
+
+    def _shrunk(self, widths: Mapping[int, int], room: Mapping[int, int], over: int) -> dict[int, int]:
+        """The widest columns lose first."""
+        widths, room = dict(widths), dict(room)
+        while over > 0 and any(room.values()):
+            widest = max((number for number in room if room[number]), key=lambda number: widths[number])
+            widths[widest] -= 1
+            room[widest] -= 1
+            over -= 1
+        return widths
+
+    def _row(self, columns: Sequence[Column], cells: Sequence[Cell], widths: Mapping[int, int]) -> str:
+        parts = []
+        for number, width in widths.items():
+            text = self.cut(cells[number].text, width)
+            space = " " * (width - width_of(text))
+            styled = self.styled(text, cells[number].style)
+            parts.append(space + styled if columns[number].right else styled + space)
+        return GAP.join(parts).rstrip()
+
+    def sparkline(self, values: Sequence[float]) -> str:
+        """A bar for each value, from 0 or the least to the greatest of them."""
+        bars = _BARS if self.unicode else _PLAIN_BARS
+        low, high = min([0.0, *values]), max(values, default=0.0)
+        if high <= low:
+            return bars[0 if high == 0 else 1] * len(values)
+        steps = len(bars) - 1
+        # Whatever is there shows.
+        return "".join(
+            bars[max(round((value - low) / (high - low) * steps), 1 if value > low else 0)] for value in values
+        )
+
+
+def _encodes(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def printable(stream: TextIO, text: str) -> str:
+    r"""What of a text a stream can show: other characters become `\xe9`."""
+    encoding = stream.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def when_text(when: datetime.datetime | None) -> str:
+    """`2026-11-23 14:30:05`, in UTC as the ids of runs are; empty where not known."""
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if when else ""
+
+
+def seconds_text(seconds: float | None) -> str:
+    """`12.3 s`, `2 min 05 s`, `3 h 07 min`; empty where not known."""
+    if seconds is None:
+        return ""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def bytes_text(size: int) -> str:
+    """`512 B`, `1.4 kB`, `3.2 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.95 or unit == "TB":
+            break
+    return f"{amount:.1f} {unit}"
+
+
+def number_text(value: float | None) -> str:
+    """A metric: as many digits as tell two results apart; `-` where there is none."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:.5f}" if 0.0001 <= abs(value) < 1000 else f"{value:.5g}"
+
+
+def delta_text(value: float | None) -> str:
+    """A difference, with its sign."""
+    if value is None:
+        return ""
+    return ("+" if value >= 0 else "-") + number_text(abs(value))
+
+
+def yes_no(value: bool | None) -> str:
+    """`yes` or `no`; empty where nothing was judged."""
+    return "" if value is None else "yes" if value else "no"

@@ -1,0 +1,93 @@
+"""`sae artifact ID`: an artifact by its type, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from pipeline import digests, metadata, previews
+from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Property, Use
+from pipeline.render import Cell, Column, Screen, bytes_text, escaped, when_text
+from pipeline.show import preview as preview_text
+
+_USES = (Column("node"), Column("as"), Column("in runs, the newest first", least=15))
+_FILES = (Column("file", least=20), Column("size", right=True), Column("SHA-256", least=12, drop=1))
+_LONGEST = 300  # characters of a property that are shown; all of it is in the JSON
+_MOST_RUNS = 4  # named on one line
+# Shown in a better place already.
+_SHOWN = frozenset({digests.CONTENT})
+_SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, metadata.METRICS})
+
+
+def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None) -> str:
+    """All of an artifact; `preview`: what is shown of its content, None where nothing was written."""
+    row = artifact.row
+    state = "" if row.state == "live" else f"  {screen.styled(escaped(row.state), 'yellow')}"
+    lines = [screen.heading(f"artifact {row.id}  {row.type}") + state, ""]
+    lines += screen.pairs(
+        [
+            ("made by", _maker(artifact.made_by)),
+            ("created", f"{when_text(row.created)} UTC" if row.created else ""),
+            ("name", row.name),
+            ("content", row.content or "without a digest"),
+            ("place", row.uri + ("  (nothing is there any more)" if artifact.gone else "")),
+        ]
+    )
+    if preview is not None:
+        lines += ["", *preview_text.lines(screen, preview, row.uri)]
+    else:
+        lines += ["", *screen.paragraph(_no_preview(row), "", style="dim")]
+    hidden = _SHOWN_WITH_PREVIEW if preview else _SHOWN
+    if pairs := [pair for pair in _properties(artifact.properties) if pair[0] not in hidden]:
+        lines += ["", screen.heading("properties"), *screen.pairs(pairs, "  ")]
+    if artifact.files:
+        lines += ["", screen.heading("files"), *screen.table(_FILES, [_file(one) for one in artifact.files], "  ")]
+        if artifact.files_cut:
+            lines.append(f"  and {artifact.files_cut} more")
+    for title, uses in (("taken over by", artifact.taken_by), ("used by", artifact.used_by)):
+        if uses:
+            lines += ["", screen.heading(title), *screen.table(_USES, _by_node(uses), "  ")]
+    if artifact.cut:
+        lines.append(f"  and {artifact.cut} more uses that are not listed")
+    return "\n".join(lines)
+
+
+def _no_preview(row: ArtifactRow) -> str:
+    if row.type not in previews.KINDS:
+        return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
+    return (
+        "no preview of it: runs of this version write one when a node ends, in previews/ of the root; here are its "
+        "properties and files"
+    )
+
+
+def _maker(made_by: Use | None) -> str:
+    if made_by is None:
+        return "no execution: it was imported, or what made it is not in this store"
+    return f"{made_by.node or 'a node without a name'} as {made_by.key or 'output'}, run {made_by.run}"
+
+
+def _properties(properties: Mapping[str, Property]) -> list[tuple[str, str]]:
+    """Names and values; long texts are cut, and say so."""
+    found = []
+    for name, value in sorted(properties.items()):
+        text = json.dumps(value) if isinstance(value, Mapping) else str(value)
+        more = len(text) - _LONGEST
+        found.append((name, f"{text[:_LONGEST]} ... and {more} more characters" if more > 0 else text))
+    return found
+
+
+def _file(file: File) -> list[Cell | str]:
+    return [file.name, bytes_text(file.size), Cell(file.digest[:12], "dim")]
+
+
+def _by_node(uses: Sequence[Use]) -> list[list[Cell | str]]:
+    """A row for each node and key: each night takes over what was made once."""
+    runs: dict[tuple[str, str], list[str]] = {}
+    for use in uses:
+        runs.setdefault((use.node or "a node without a name", use.key), []).append(use.run)
+    rows: list[list[Cell | str]] = []
+    for (node, key), found in runs.items():
+        more = len(found) - _MOST_RUNS
+        rows.append([node, key, ", ".join(found[:_MOST_RUNS]) + (f" and {more} more" if more > 0 else "")])
+    return rows

@@ -1,0 +1,62 @@
+"""`sae artifacts`: a line for each artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.inspection.snapshots import ArtifactRow, Page
+from pipeline.render import Cell, Column, Screen, when_text
+from pipeline.show.digest import short
+
+_COLUMNS = (
+    Column("id", right=True),
+    Column("type"),
+    Column("node", drop=1),
+    Column("output", drop=3),
+    Column("run", least=15, drop=2),
+    Column("created", drop=6),
+    Column("state", drop=4),
+    Column("name", least=8, drop=7),
+    Column("content", least=16, drop=5),
+    Column("place", least=20, drop=8),
+)
+
+
+def as_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:
+    """The artifacts as a table; empty where there are none."""
+    return "\n".join(screen.table(_COLUMNS, [_cells(row) for row in rows])) if rows else ""
+
+
+def _cells(row: ArtifactRow) -> list[Cell | str]:
+    state = "" if row.state == "live" else row.state
+    created = when_text(row.created)[:-3]
+    return [
+        str(row.id),
+        row.type,
+        row.node,
+        row.key,
+        row.run,
+        created,
+        Cell(state, "yellow"),
+        row.name,
+        short(row.content),
+        row.uri,
+    ]
+
+
+def note(shown: int, page: Page, asked: str, place: str) -> str:
+    """What to say beside the table: that there are more, or why there is none.
+
+    Args:
+      shown: how many are listed.
+      page: where the list was cut.
+      asked: the options that choose among artifacts, as typed; empty where there are none.
+      place: where was looked.
+    """
+    if shown == 0:
+        return f"no artifact with {asked}" if asked else f"no artifact in {place}: `sae run` makes the first ones"
+    if not page.next:
+        return ""
+    if page.total is None:
+        return f"the newest {shown}; there are more: --limit {shown * 10} shows up to {shown * 10}"
+    return f"{shown} of {page.total:,} artifacts; --limit {page.total} shows all"

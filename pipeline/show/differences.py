@@ -1,0 +1,86 @@
+"""`sae diff RUN RUN`: what two runs were made from and what came out, as far as it differs."""
+
+from __future__ import annotations
+
+from pipeline.inspection.differences import OVERALL, Comparison, Metric
+from pipeline.render import Cell, Column, Screen, delta_text, number_text, state_cell
+from pipeline.show.digest import short
+
+_LOSS = "bce"  # the one metric whose slices are listed; the others are in the JSON
+_ABSENT = "-"
+
+
+def as_text(screen: Screen, found: Comparison) -> str:
+    """The differences of two runs, in parts; or that there are none."""
+    old, new = (row.id for row in found.runs)
+    lines = [screen.heading(f"{old} -> {new}"), ""]
+    parting = found.partings[0]
+    if found.same:
+        compared = "settings, data, code, packages, machine, metrics and the content of all outputs are the same"
+        lines += screen.paragraph(
+            "nothing that could be compared differs" if found.unknown else f"nothing differs: {compared}"
+        )
+    elif parting.node:
+        reasons = f": {'; '.join(parting.reasons)}" if parting.reasons else ""
+        lines += screen.paragraph(f"{parting.node}{reasons}", "they part at ")
+    else:
+        lines += ["all outputs have the same content"]
+    for text in found.unknown:
+        lines += screen.paragraph(text, "not compared: ", style="yellow")
+    lines += _settings(screen, found, old, new)
+    lines += _states(screen, found, old, new)
+    lines += _metrics(screen, found, old, new)
+    lines += _outputs(screen, found, old, new)
+    return "\n".join(lines)
+
+
+def _settings(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
+    lines = []
+    columns = (Column("", least=12), Column(old, least=12), Column(new, least=12), Column("", drop=1))
+    for group in dict.fromkeys(one.group for one in found.settings):
+        rows: list[list[Cell | str]] = [
+            [one.field, *one.values, Cell("" if one.matters else "without effect on results", "dim")]
+            for one in found.settings
+            if one.group == group
+        ]
+        lines += ["", screen.heading(group), *screen.table(columns, rows, "  ")]
+    return lines
+
+
+def _states(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
+    if not found.states:
+        return []
+    columns = (Column(""), Column(old), Column(new))
+    rows: list[list[Cell | str]] = [
+        [one.node, *(state_cell(state or _ABSENT) for state in one.states)] for one in found.states
+    ]
+    return ["", screen.heading("nodes"), *screen.table(columns, rows, "  ")]
+
+
+def _metrics(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
+    if not found.metrics:
+        return []
+    columns = (Column("", least=12), Column(old, right=True), Column(new, right=True), Column("change", right=True))
+    shown = [one for one in found.metrics if one.slice == OVERALL or one.name == _LOSS]
+    rows = [
+        [_metric_name(one), *(number_text(value) for value in one.values), delta_text(one.deltas[1])] for one in shown
+    ]
+    lines = ["", screen.heading("metrics on the test split"), *screen.table(columns, rows, "  ")]
+    more = len(found.metrics) - len(shown)
+    return [*lines, f"  and {more} more of single slices, with --json"] if more else lines
+
+
+def _metric_name(metric: Metric) -> str:
+    return metric.name if metric.slice == OVERALL else f"{metric.name}, {metric.slice}"
+
+
+def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
+    if not found.outputs:
+        return []
+    columns = (Column("", least=12), Column("", drop=1), Column(old, least=12), Column(new, least=12))
+    rows: list[list[Cell | str]] = []
+    for one in found.outputs:
+        pairs = zip(one.contents, one.artifacts, strict=True)
+        contents = [short(content) or ("without a digest" if number else _ABSENT) for content, number in pairs]
+        rows.append([one.node, one.key, *contents])
+    return ["", screen.heading("content of outputs"), *screen.table(columns, rows, "  ")]

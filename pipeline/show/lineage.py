@@ -1,0 +1,98 @@
+"""`sae lineage ID`: what an artifact was made from and what was made from it, as two trees.
+
+The graph is no tree: Examples are read by many nodes. Each artifact is followed once, where it first appears; later it
+says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from pipeline.inspection.lineage import Lineage, Step
+from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.render import Screen, escaped
+
+
+@dataclasses.dataclass(frozen=True)
+class _Twig:
+    """An artifact, or a step that made none; `of`: the artifact's id."""
+
+    text: str
+    of: int = 0
+
+
+def as_text(screen: Screen, lineage: Lineage) -> str:
+    """Both trees."""
+    center = lineage.artifacts[lineage.center]
+    lines = [screen.heading(_name(center)), ""]
+    made_from, made = _Tree(screen, lineage, up=True), _Tree(screen, lineage, up=False)
+    lines += ["made from", *(made_from.lines() or ["  nothing: it was imported, or made from nothing in this store"])]
+    lines += ["", "used by", *(made.lines() or ["  nothing in this store"])]
+    if lineage.cut:
+        lines += ["", "there is more than is shown here"]
+    return "\n".join(lines)
+
+
+class _Tree:
+    """One direction from the center."""
+
+    def __init__(self, screen: Screen, lineage: Lineage, up: bool) -> None:
+        self._screen = screen
+        self._lineage = lineage
+        self._up = up
+        self._followed: set[int] = set()
+
+    def lines(self) -> list[str]:
+        self._followed = {self._lineage.center}
+        return list(self._below(self._lineage.center, ""))
+
+    def _below(self, artifact: int, indent: str) -> Iterator[str]:
+        # A stack of its own: a lineage may be deeper than Python lets functions call each other.
+        waiting = [self._twigs(artifact, indent)]
+        while waiting:
+            found = next(waiting[-1], None)
+            if found is None:
+                waiting.pop()
+                continue
+            line, twig, inner = found
+            again = twig.of in self._followed
+            more = twig.of and any(True for _ in self._next(twig.of))
+            yield line + (self._screen.styled("  (see above)", "dim") if again and more else "")
+            if twig.of and not again:
+                self._followed.add(twig.of)
+                waiting.append(self._twigs(twig.of, inner))
+
+    def _twigs(self, artifact: int, indent: str) -> Iterator[tuple[str, _Twig, str]]:
+        """The line of each twig, the twig, and what its own twigs are indented by."""
+        found = list(self._next(artifact))
+        fork, last, bar = ("├─ ", "└─ ", "│  ") if self._screen.unicode else ("|- ", "`- ", "|  ")
+        for number, twig in enumerate(found):
+            ends = number == len(found) - 1
+            text = twig.text
+            if self._screen.width:
+                text = self._screen.cut(text, max(self._screen.width - len(indent) - len(fork), 1))
+            yield indent + (last if ends else fork) + text, twig, indent + ("   " if ends else bar)
+
+    def _next(self, artifact: int) -> Iterator[_Twig]:
+        rows = self._lineage.artifacts
+        if self._up:
+            for step in self._lineage.up:
+                if artifact in step.outputs:
+                    yield from (_Twig(_name(rows[number]), number) for number in step.inputs if number in rows)
+            return
+        for step in self._lineage.down:
+            if artifact in step.inputs:
+                yield from (_Twig(_name(rows[number]), number) for number in step.outputs if number in rows)
+                if not step.outputs:
+                    yield _Twig(_step_name(step))
+
+
+def _name(row: ArtifactRow) -> str:
+    """`Model 7, model of Trainer, run 20261123-143005`."""
+    origin = f", {row.key or 'output'} of {row.node}, run {row.run}" if row.node or row.run else ""
+    return escaped(f"{row.type} {row.id}{f' {row.name!r}' if row.name else ''}{origin}")
+
+
+def _step_name(step: Step) -> str:
+    return escaped(f"{step.node or step.type}, run {step.run} (made nothing)")

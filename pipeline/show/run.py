@@ -1,0 +1,133 @@
+"""`sae show RUN`: a run's nodes with what they read and wrote, its metrics, thresholds and configuration."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from pipeline import previews
+from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
+from pipeline.manifest import Manifest
+from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
+from pipeline.show.digest import short
+from pipeline.show.evaluation import thresholds
+
+_NODES = (Column("node"), Column("state"), Column("time", right=True), Column("why", least=20))
+_USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", least=12, drop=1))
+_INDENT = "    "
+
+
+def as_text(
+    screen: Screen,
+    run: Run,
+    place: str,
+    evaluation: previews.Preview | None,
+    made_from: Manifest | None,
+    missing: str = "",
+) -> str:
+    """All of a run.
+
+    Args:
+      screen: where it is shown.
+      run: which.
+      place: the root or store that it is in.
+      evaluation: what is shown of its evaluation; None where there is nothing.
+      made_from: its manifest; None where there is none.
+      missing: why there is none.
+    """
+    row = run.row
+    state = screen.styled(row.state.value, state_cell(row.state.value).style)
+    lines = [f"{screen.heading(f'run {row.id}')}  {state}"]
+    lines += [line for error in _errors(run) for line in screen.paragraph(error, "error: ", style="red")]
+    lines += [
+        "",
+        *screen.pairs(
+            [
+                ("started", f"{when_text(row.started)} UTC" if row.started else ""),
+                ("took" if row.state.value != "running" else "runs for", seconds_text(row.seconds)),
+                ("data set", row.dataset or _dataset(made_from)),
+                ("pipeline", row.pipeline),
+                ("trigger", row.trigger or (made_from.trigger if made_from else "")),
+                ("command", shlex.join(made_from.command) if made_from else ""),
+                ("blessed", state_cell(yes_no(row.blessed))),
+                ("in", place),
+                *(("verified", _verdict(one.verified, when_text(one.when), one.node)) for one in run.verifications),
+            ]
+        ),
+        "",
+        *_nodes(screen, run),
+    ]
+    if run.metrics:
+        lines += ["", screen.heading("metrics on the test split")]
+        lines += screen.pairs([(name, number_text(value)) for name, value in run.metrics.items()], "  ")
+    if isinstance(evaluation, previews.Evaluation) and evaluation.thresholds:
+        lines += ["", screen.heading("thresholds"), *thresholds(screen, evaluation.thresholds, "  ")]
+    lines += ["", screen.heading("configuration")]
+    if made_from is None:
+        return "\n".join([*lines, *screen.paragraph(missing, "  ")])
+    return "\n".join([*lines, *screen.pairs(_settings(made_from.configuration), "  ")])
+
+
+def _errors(run: Run) -> Iterator[str]:
+    """What went wrong, the first of it first; of a run that a node ended, with the node's name."""
+    if run.row.error:
+        yield run.row.error
+    for node in run.nodes:
+        if node.state == NodeRunState.FAILED and node.error and node.error not in run.row.error:
+            yield f"{node.node}: {node.error}"
+
+
+def _dataset(made_from: Manifest | None) -> str:
+    return f"{made_from.data.name} {made_from.data.version}" if made_from else ""
+
+
+def _verdict(verified: bool, when: str, node: str) -> Cell:
+    what = f"{node} alone" if node else "all of it"
+    return Cell(f"{'yes' if verified else 'no, it differs'}, {what}, {when} UTC", "green" if verified else "red")
+
+
+def _nodes(screen: Screen, run: Run) -> list[str]:
+    """A line for each node, and below it one for each artifact that it read and wrote."""
+    table = screen.table(_NODES, [_node_cells(node) for node in run.nodes])
+    uses = [(node.node, cells) for node in run.nodes for cells in _use_cells(node)]
+    used = screen.table(_USES, [cells for _, cells in uses], _INDENT)
+    lines = table[: len(table) - len(run.nodes)]
+    for node, line in zip(run.nodes, table[len(lines) :], strict=True):
+        lines.append(line)
+        lines += [text for (name, _), text in zip(uses, used, strict=True) if name == node.node]
+    return lines
+
+
+def _node_cells(node: NodeRun) -> list[Cell | str]:
+    if node.error:
+        why = Cell(node.error, state_cell(node.state.value).style)
+    elif node.cached_from:
+        why = Cell(f"as in run {node.cached_from}", "dim")
+    else:
+        why = Cell("; ".join(node.reasons))
+    time = "" if node.state == NodeRunState.CACHED else seconds_text(node.seconds)
+    return [node.node, state_cell(node.state.value), time, why]
+
+
+def _use_cells(node: NodeRun) -> Iterator[list[Cell | str]]:
+    for verb, uses in (("reads", node.inputs), ("writes", node.outputs)):
+        for use in uses:
+            yield [Cell(verb, "dim"), _key(use), str(use.artifact.id), use.artifact.type, _content(use)]
+
+
+def _key(use: ArtifactUse) -> str:
+    return f"{use.key} {use.index}" if use.index else use.key
+
+
+def _content(use: ArtifactUse) -> Cell:
+    content = short(use.artifact.content) or "without a digest"
+    return (
+        Cell(content, "dim") if use.artifact.state == "live" else Cell(f"{content}  ({use.artifact.state})", "yellow")
+    )
+
+
+def _settings(configuration: Mapping[str, object]) -> list[tuple[str, str]]:
+    def text(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    return [(name, text(value)) for name, value in configuration.items()]

@@ -1,0 +1,62 @@
+"""`sae runs`: a line for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.inspection.snapshots import Page, RunRow, RunState
+from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
+
+_COLUMNS = (
+    Column("run", least=15),
+    Column("pipeline", least=8, drop=5),
+    Column("state"),
+    Column("started", drop=6),
+    Column("time", right=True, drop=4),
+    Column("data set", drop=7),
+    Column("trigger", drop=8),
+    Column("test BCE", right=True),
+    Column("active", right=True, drop=1),
+    Column("blessed", drop=2),
+    Column("ran", right=True, drop=3),
+    Column("cached", right=True, drop=3),
+    Column("error", least=16, drop=9),
+)
+
+
+def as_text(screen: Screen, rows: Sequence[RunRow]) -> str:
+    """The runs as a table; empty where there are none."""
+    if not rows:
+        return ""
+    several = len({row.pipeline for row in rows}) > 1
+    return "\n".join(screen.table(_COLUMNS, [_cells(row, several) for row in rows]))
+
+
+def _cells(row: RunRow, several: bool) -> list[Cell | str]:
+    judged = yes_no(row.blessed)
+    return [
+        row.id,
+        row.pipeline if several else "",
+        state_cell(row.state.value),
+        when_text(row.started)[:-3],
+        seconds_text(row.seconds),
+        row.dataset,
+        row.trigger,
+        "" if row.test_bce is None else number_text(row.test_bce),
+        "" if row.active_units is None else f"{row.active_units:.1f}",
+        state_cell(judged),
+        "" if row.executed is None else str(row.executed),
+        "" if row.cached is None else str(row.cached),
+        row.error,
+    ]
+
+
+def note(shown: int, page: Page, state: RunState | None, place: str) -> str:
+    """What to say beside the table: how many more there are, or why there is none."""
+    if shown == 0:
+        if state is not None:
+            return f"no run is {state.value}; `sae runs` lists all"
+        return f"no run in {place}: `sae run` makes the first one"
+    if page.next and page.total is not None:
+        return f"{shown} of {page.total:,} runs; --limit {page.total} shows all"
+    return ""

@@ -1,0 +1,348 @@
+"""The commands that read, on the store of the golden files: text, options, errors, pipes and terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import pathlib
+import pty
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import cli
+from pipeline.cli import reading
+from pipeline.inspection.reader import RUN_COLUMNS
+from pipeline.inspection.snapshots import RunState
+from pipeline.root import Root
+from tests.golden import store
+from tests.golden.store import FAILED, FIRST, SECOND
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def root(recorded, monkeypatch):
+    monkeypatch.setenv("SAE_ROOT", str(recorded.root.path))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return recorded.root
+
+
+@pytest.fixture
+def sae(capsys):
+    """Runs the command in this process; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        try:
+            code = cli.main(list(arguments)) or 0
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    yield run
+    logging.captureWarnings(False)
+
+
+def first_words(text):
+    return [line.split()[0] for line in text.splitlines()[1:]]
+
+
+class TestRuns:
+    def test_the_newest_come_first(self, sae):
+        code, output, errors = sae("runs")
+        assert (code, errors) == (0, "")
+        assert first_words(output) == [FAILED, SECOND, FIRST]
+        assert output.splitlines()[1].endswith(store.GATE_SAYS)
+
+    def test_they_can_be_chosen_and_sorted(self, sae):
+        assert first_words(sae("runs", "--state", "succeeded")[1]) == [SECOND, FIRST]
+        assert first_words(sae("runs", "--sort", "test_bce")[1]) == [SECOND, FIRST, FAILED]
+        assert first_words(sae("runs", "--sort", "test_bce", "--ascending")[1]) == [FIRST, SECOND, FAILED]
+
+    def test_what_is_left_out_is_said_beside_the_data(self, sae):
+        code, output, errors = sae("runs", "--limit", "1")
+        assert (code, first_words(output), errors) == (0, [FAILED], "1 of 3 runs; --limit 3 shows all\n")
+        assert sae("runs", "--state", "running") == (0, "", "no run is running; `sae runs` lists all\n")
+
+    def test_the_help_names_the_columns_and_states(self, sae):
+        assert tuple(state.value for state in RunState) == reading._STATES
+        text = " ".join(sae("runs", "--help")[1].split())
+        assert "By started, seconds, test_bce, active_units or id;" in text
+        assert set(RUN_COLUMNS) == {"started", "seconds", "test_bce", "active_units", "id"}
+
+    def test_another_store_is_read_where_it_is_named(self, sae, recorded, tmp_path, monkeypatch):
+        alone = tmp_path / "alone.sqlite"
+        shutil.copy(recorded.root.metadata, alone)
+        monkeypatch.setenv("SAE_ROOT", str(tmp_path / "nowhere"))
+        assert first_words(sae("runs", "--metadata", str(alone))[1]) == [FAILED, SECOND, FIRST]
+        code, output, _ = sae("show", "latest", "--metadata", str(alone))
+        assert code == 0
+        assert output.endswith("  a store alone holds no manifests: what the run was made from is not known\n")
+
+
+class TestArtifacts:
+    def test_they_can_be_chosen(self, sae):
+        code, output, errors = sae("artifacts", "--type", "Model")
+        assert (code, errors) == (0, "")
+        assert [line.split()[1:5] for line in output.splitlines()[1:]] == [
+            ["Model", "Trainer", "model", SECOND],
+            ["Model", "Trainer", "model", FIRST],
+        ]
+        output = sae("artifacts", "--node", "Trainer", "--run", FIRST)[1]
+        assert [line.split()[3] for line in output.splitlines()[1:]] == ["model_run", "model"]
+
+    def test_none_and_too_many_are_said(self, sae):
+        assert sae("artifacts", "--type", "Model", "--run", FAILED) == (
+            0, "", f"no artifact with --type Model --run {FAILED}\n")  # fmt: skip
+        assert sae("artifacts", "--limit", "2")[2].startswith("the newest 2; there are more")
+
+    def test_one_is_shown_by_its_type(self, sae):
+        output = sae("artifact", f"{FIRST}:Trainer")[1]
+        assert "12 parameters" in output.splitlines()
+        assert "no preview of it" in sae("artifact", "latest~1:Trainer")[1]
+
+    def test_lineage_goes_both_ways(self, sae):
+        output = sae("lineage", f"{FIRST}:Trainer")[1]
+        assert "├─ Examples 1, examples of ExampleGen, run 20261123-143005" in output.splitlines()
+        assert "│  └─ Report 11, report of Report, run 20261123-143005" in output.splitlines()
+
+
+def test_two_runs_are_compared(sae):
+    output = sae("diff", "latest~2", "latest~1")[1]
+    assert output.splitlines()[2] == "they part at Trainer: epochs: 50 -> 60"
+    assert sae("diff", FIRST, FIRST)[1].splitlines()[2].startswith("nothing differs: ")
+
+
+def test_a_log_is_printed_as_it_is_but_for_what_moves_the_cursor(sae, root):
+    path = root.logs / f"{SECOND}.log"
+    path.write_text("a\tb\n\n\x1b[2Jc\rd\n")
+    assert sae("logs", SECOND) == (0, "a\tb\n\n\\x1b[2Jc\\rd\n", "")
+    assert sae("logs", SECOND, "--tail", "2")[1] == "\n\\x1b[2Jc\\rd\n"
+    path.unlink()
+
+
+def test_the_lines_of_one_node_are_those_of_its_time(sae, root):
+    path = root.logs / f"{FAILED}.log"
+    path.write_text("2000-01-01 00:00:00,000 INFO absl: long before\n")
+    assert sae("logs", FAILED, "DataGate") == (0, "", "")
+    code, _, errors = sae("logs", FAILED, "Trainer")
+    assert (code, errors.startswith("error: Trainer did not run in run 20261123-160000 (skipped)")) == (3, True)
+    path.unlink()
+
+
+class TestOpen:
+    def test_without_a_display_the_report_is_named(self, sae, recorded, monkeypatch):
+        monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
+        monkeypatch.setattr(sys, "platform", "linux")
+        page = recorded.folder_of(FIRST, "Report", "report") / "report.html"
+        assert sae("open", FIRST) == (0, f"{page}\n", "")
+
+    def test_with_one_it_is_opened(self, sae, recorded, monkeypatch):
+        opened = []
+        monkeypatch.setattr("webbrowser.open", opened.append)
+        monkeypatch.setenv("DISPLAY", ":0")
+        page = recorded.folder_of(FIRST, "Report", "report") / "report.html"
+        assert sae("open", FIRST) == (0, f"{page}\n", "")
+        assert opened == [page.as_uri()]
+        sae("open", FIRST, "--print")
+        sae("open", FIRST, "--json")
+        assert len(opened) == 1
+
+    def test_a_run_without_a_report_has_none_to_open(self, sae):
+        code, output, errors = sae("open", FAILED)
+        assert (code, output, errors) == (3, "", f"error: run {FAILED} has no report: it is failed\n")
+
+    def test_a_report_that_is_gone_is_said_to_be(self, sae, recorded):
+        page = recorded.folder_of(SECOND, "Report", "report") / "report.html"
+        page.rename(page.with_name("moved"))
+        code, output, errors = sae("open", SECOND)
+        page.with_name("moved").rename(page)
+        assert (code, output) == (3, "")
+        assert errors == f"error: the report of run {SECOND} is not at {page} any more\n"
+
+
+def test_the_manifest_is_printed_as_it_was_stored(sae, root):
+    assert sae("show", FIRST, "--manifest")[1] == (root.manifests / f"{FIRST}.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["show", "20261123-14300"], 0, ""),
+        (["show", "20261123-143006"], 3, "no run 20261123-143006; did you mean 20261123-143005?"),
+        (["show", "20261123"], 3, "run 20261123: 3 runs begin so: "),
+        (["show", "latest~9"], 3, "no run latest~9: there are 3, the oldest is latest~2"),
+        (["diff", FIRST, "r9"], 3, "no run r9"),
+        (["artifact", "999"], 3, "no artifact 999"),
+        (["artifact", "latest~1:Trainr"], 3, "no node Trainr; did you mean Trainer?"),
+        (["lineage", "latest~1:Trainer:modell"], 3, "no output modell of Trainer"),
+        (["artifacts", "--type", "Modell"], 3, "no type Modell; did you mean Model?"),
+        (["artifacts", "--node", "Trainr"], 3, "no node Trainr; did you mean Trainer?"),
+        (["artifacts", "--run", "r9"], 3, "no run r9"),
+        (["logs", FIRST, "Trainr"], 3, "no node Trainr; did you mean Trainer?"),
+        (["runs", "--sort", "bce"], 2, "no column 'bce'; did you mean test_bce?"),
+        (["runs", "--limit", "0"], 2, "Invalid value for '--limit'"),
+        (["runs", "--state", "good"], 2, "Invalid value for '--state'"),
+        (["runs", "--metadata", "none.sqlite"], 3, "no file none.sqlite"),
+        (["runs", "--metadata", "ftp://host/x"], 2, ""),
+        (["runs", "--metadata", __file__], 6, ""),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_shown_is_an_error_of_one_line(sae, arguments, code, said):
+    found, output, errors = sae(*arguments)
+    assert found == code
+    if code:
+        assert (output, errors.count("\n")) == ("", 1)
+        assert errors.startswith(f"error: {said}")
+
+
+def test_names_of_a_store_in_an_error_stay_text(sae, tmp_path):
+    writer = store.Recorded(tmp_path).writer
+    writer.execution("r\x1b[2J1", "Trainer", 3)
+    code, _, errors = sae("show", "r\x1b[2J2", "--root", str(tmp_path / "root"))
+    assert code == 3
+    assert "\\x1b[2J1" in errors
+    assert "\x1b" not in errors
+
+
+def test_a_root_without_runs_says_what_makes_one(sae, tmp_path):
+    empty = Root(tmp_path / "root")
+    empty.create()
+    code, output, errors = sae("runs", "--root", str(empty.path))
+    assert (code, output) == (3, "")
+    assert errors.startswith(f"error: no run in {empty.path}: `sae run` makes the first one")
+
+
+# --- pipes and terminals -----------------------------------------------------------------------
+
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+
+
+def environment(**more):
+    return {**os.environ, "PYTHONPATH": str(PROJECT), "TERM": "xterm", **more}
+
+
+def on_a_terminal(*arguments, columns=80, **more):
+    """What the command writes to a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(COLUMNS=str(columns), **more),
+    ) as process:
+        os.close(theirs)
+        found = b""
+        with contextlib.suppress(OSError):  # what Linux says at the end
+            while part := os.read(ours, 10_000):
+                found += part
+    os.close(ours)
+    assert process.returncode == 0
+    return found.decode().replace("\r\n", "\n")
+
+
+def plain(text):
+    return re.sub(r"\x1b\[\d+m", "", text)
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["show", FIRST], ["artifacts"], ["diff", FIRST, SECOND]], ids=" ".join)
+def test_on_a_terminal_it_fits_and_states_have_colors(arguments):
+    text = on_a_terminal(*arguments)
+    assert "\x1b[" in text
+    assert set(re.findall(r"\x1b[^m]*m", text)) <= {f"\x1b[{code}m" for code in (0, 1, 2, 31, 32, 33, 36)}
+    paths = [word for word in plain(text).split() if word.startswith("/")]  # never broken, to be copied
+    assert all(len(line) <= 80 or any(path in line for path in paths) for line in plain(text).splitlines())
+
+
+def test_no_color_and_dumb_terminals_get_none():
+    assert "\x1b" not in on_a_terminal("runs", NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal("runs", TERM="dumb")
+
+
+def test_in_a_pipe_nothing_is_cut_and_nothing_is_colored():
+    done = subprocess.run(
+        [*COMMAND, "runs"], capture_output=True, check=True, env=environment(COLUMNS="20", FORCE_COLOR="1")
+    )
+    assert b"\x1b" not in done.stdout
+    assert store.GATE_SAYS.encode() in done.stdout
+
+
+def test_a_stream_that_shows_ascii_alone_gets_that():
+    done = subprocess.run(
+        [*COMMAND, "lineage", f"{FIRST}:Trainer"], capture_output=True, check=True,
+        env=environment(PYTHONIOENCODING="ascii"),
+    )  # fmt: skip
+    assert b"|- Examples 1" in done.stdout
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs"], ["runs", "--json"], ["logs", SECOND], ["serve", "--get", "/"], ["config", "show"]],
+    ids=" ".join,
+)
+def test_a_reader_who_goes_away_ends_it_quietly(root, arguments):
+    path = root.logs / f"{SECOND}.log"
+    path.write_text("a line of the log\n" * 100_000)
+    ours, theirs = os.pipe()
+    with subprocess.Popen([*COMMAND, *arguments], stdout=theirs, stderr=subprocess.PIPE, env=environment()) as process:
+        os.close(theirs)
+        os.close(ours)
+        _, errors = process.communicate(timeout=30)
+    path.unlink()
+    assert (process.returncode, errors) == (0, b"")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_quiet_end():
+    """Processes of a run have pipes between them."""
+    code = """
+from pipeline import cli
+from pipeline.cli import options
+def broken(*_):
+    raise BrokenPipeError(32, "Broken pipe")
+options.Asked.reader = broken
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "runs"], capture_output=True, check=False, env=environment())
+    assert done.returncode == 1
+
+
+def test_json_is_the_same_on_a_terminal():
+    text = on_a_terminal("runs", "--json", columns=20)
+    assert [one["id"] for one in json.loads(text)["runs"]] == [FAILED, SECOND, FIRST]
+
+
+def test_nothing_that_reads_imports_anything_heavy():
+    """All in one process: what one imports, the next could not be blamed for, so the heavy ones are looked for."""
+    commands = [*store.COMMANDS.values(), ["why", FIRST, "Trainer"], ["serve", "--get", "/runs.json"]]
+    code = f"""
+import sys
+from pipeline import cli
+for arguments in {commands!r}:
+    try:
+        cli.main(arguments)
+    except SystemExit as end:
+        assert not end.code, arguments
+print("imported", *{{name.partition(".")[0] for name in sys.modules}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert {"imported", "ml_metadata"} <= imported
+    assert not {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"} & imported
+
+
+def test_the_list_of_runs_needs_neither_manifests_nor_packages():
+    """Each of these takes longer to import than the runs take to read."""
+    code = "import sys; from pipeline.cli import reading, group; group.sae(['runs'], standalone_mode=False); " \
+           "print('imported', *sys.modules)"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert not {"pipeline.manifest", "pipeline.surroundings", "rich", "starlette", "jinja2", "numpy"} & imported

@@ -1,0 +1,44 @@
+"""A line for each artifact."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from pipeline.inspection.snapshots import ArtifactRow, Page
+from pipeline.render import Screen
+from pipeline.show import artifacts
+
+CREATED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
+MODEL = ArtifactRow(7, "Model", "", "/r/artifacts/Trainer/model/7", "live", CREATED, f"model-1:{'0a' * 32}", "r1",
+                    "Trainer", "model")  # fmt: skip
+FOREIGN = ArtifactRow(12, "Dataset", "mine\x1b[2J", "gs://bucket/x", "deleted", None)
+
+
+def test_an_artifact_has_all_its_columns_in_a_pipe():
+    assert artifacts.as_text(Screen(), [MODEL]).splitlines() == [
+        "id  type   node     output  run  created           content               place",
+        " 7  Model  Trainer  model   r1   2026-11-23 14:30  model-1:0a0a0a0a0a0a  /r/artifacts/Trainer/model/7",
+    ]
+
+
+def test_names_and_states_are_shown_where_there_are_any():
+    text = artifacts.as_text(Screen(), [MODEL, FOREIGN])
+    assert "deleted" in text
+    assert "mine\\x1b[2J" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((20, Page(None, "20"), ""), "the newest 20; there are more: --limit 200 shows up to 200"),
+        ((20, Page(34, "20"), "--type Model"), "20 of 34 artifacts; --limit 34 shows all"),
+        ((3, Page(None), ""), ""),
+        ((0, Page(0), "--type Model --run r1"), "no artifact with --type Model --run r1"),
+        ((0, Page(None), ""), "no artifact in /root: `sae run` makes the first ones"),
+    ],
+)
+def test_what_is_left_out_or_missing_is_said(arguments, said):
+    assert artifacts.note(*arguments, "/root") == said

@@ -1,0 +1,87 @@
+"""Differences of two runs, as text."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.inspection.differences import Comparison, Metric, NodeStates, Output, Parting, Setting
+from pipeline.inspection.snapshots import RunRow, RunState
+from pipeline.render import Screen
+from pipeline.show import differences
+
+ROWS = tuple(RunRow(name, "p", RunState.SUCCEEDED, None, None) for name in ("r1", "r2"))
+SAME = Comparison(ROWS, (), (), (), (), (Parting("r2", ""),), ())
+FOUND = Comparison(
+    ROWS,
+    (
+        Setting("configuration", "training.epochs", ("50", "60")),
+        Setting("machine", "operating system", ("Debian 12", "Debian 13"), matters=False),
+    ),
+    (
+        Metric("bce", "overall", (0.5, 0.25), (0.0, -0.25)),
+        Metric("bce", "label 0", (0.5, None), (0.0, None)),
+        Metric("mse", "label 0", (0.5, 0.25), (0.0, -0.25)),
+    ),
+    (
+        Output("Trainer", "model", (f"model-1:{'0a' * 32}", f"model-1:{'0b' * 32}"), (1, 2)),
+        Output("Report", "report", ("", ""), (3, 0)),
+    ),
+    (NodeStates("Report", ("executed", "")),),
+    (Parting("r2", "Trainer", ("epochs: 50 -> 60", "model.py changed")),),
+    ("of that nothing is known",),
+)
+
+
+def test_all_that_differs_is_shown_group_by_group():
+    assert differences.as_text(Screen(), FOUND).splitlines() == [
+        "r1 -> r2",
+        "",
+        "they part at Trainer: epochs: 50 -> 60; model.py changed",
+        "not compared: of that nothing is known",
+        "",
+        "configuration",
+        "                   r1  r2",
+        "  training.epochs  50  60",
+        "",
+        "machine",
+        "                    r1         r2",
+        "  operating system  Debian 12  Debian 13  without effect on results",
+        "",
+        "nodes",
+        "          r1        r2",
+        "  Report  executed  -",
+        "",
+        "metrics on the test split",
+        "                     r1       r2    change",
+        "  bce           0.50000  0.25000  -0.25000",
+        "  bce, label 0  0.50000        -",
+        "  and 1 more of single slices, with --json",
+        "",
+        "content of outputs",
+        "                   r1                    r2",
+        "  Trainer  model   model-1:0a0a0a0a0a0a  model-1:0b0b0b0b0b0b",
+        "  Report   report  without a digest      -",
+    ]
+
+
+def test_where_nothing_differs_that_is_said():
+    assert differences.as_text(Screen(), SAME).splitlines()[2:] == [
+        "nothing differs: settings, data, code, packages, machine, metrics and the content of all outputs are the same"
+    ]
+    unknown = dataclasses.replace(SAME, unknown=("no manifest",))
+    assert differences.as_text(Screen(), unknown).splitlines()[2:] == [
+        "nothing that could be compared differs",
+        "not compared: no manifest",
+    ]
+
+
+def test_other_settings_may_give_the_same():
+    found = dataclasses.replace(SAME, settings=FOUND.settings)
+    assert differences.as_text(Screen(), found).splitlines()[2] == "all outputs have the same content"
+
+
+def test_names_from_a_store_stay_text():
+    rows = (dataclasses.replace(ROWS[0], id="\x1b[2J"), ROWS[1])
+    setting = Setting("configuration", "\x1b", ("\x07", "\n"))
+    found = dataclasses.replace(FOUND, runs=rows, settings=(setting,), partings=(Parting("r2", "\x1b", ("\x1b",)),))
+    assert not {"\x1b", "\x07"} & set(differences.as_text(Screen(), found))

@@ -1,0 +1,140 @@
+"""A run as it is shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+from pipeline.inspection.snapshots import (
+    ArtifactRow,
+    ArtifactUse,
+    NodeRun,
+    NodeRunState,
+    Run,
+    RunRow,
+    RunState,
+    Verification,
+)
+from pipeline.render import Screen
+from pipeline.show import run
+from tests.pipeline.test_manifest import RECORDED
+from tests.pipeline.test_previews import ONE_OF_EACH
+
+STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
+
+
+def use(key, number, kind, state="live", content="", index=0):
+    return ArtifactUse(key, index, ArtifactRow(number, kind, "", f"/r/{number}", state, STARTED, content))
+
+
+def node(name, state, seconds=None, **fields):
+    return NodeRun(1, name, f"tfx.{name}", state, STARTED, STARTED, seconds, **fields)
+
+
+EXAMPLES = use("examples", 1, "Examples", content=f"examples-1:{'0a' * 32}")
+ROW = RunRow("r2", "ours", RunState.FAILED, STARTED, 30.5, "mnist 3.0.1", "manual", error="Trainer: it broke")
+RUN = Run(
+    ROW,
+    (
+        node("ExampleGen", NodeRunState.CACHED, 0.2, cached_from="r1", outputs=(EXAMPLES,)),
+        node("SchemaGen", NodeRunState.EXECUTED, 2.5, reasons=("it never ran", "other code"),
+             outputs=(use("schema", 2, "Schema", "out of use"), use("schema", 12, "Schema", index=1))),
+        node("Trainer", NodeRunState.FAILED, 1.0, error="it broke", inputs=(EXAMPLES,)),
+        node("Report", NodeRunState.NOT_RUN),
+    ),
+    metrics={"bce": 0.0943, "dead_units": 12.0},
+    verifications=(
+        Verification(9, STARTED, True, "", 13, "/r/9"), Verification(8, STARTED, False, "Trainer", 1, "/r/8"),
+    ),
+)  # fmt: skip
+
+
+def shown(found=RUN, evaluation=None, made_from=RECORDED, screen=None):
+    return run.as_text(screen or Screen(), found, "/root", evaluation, made_from, "there is no manifest").splitlines()
+
+
+def test_the_error_stands_on_top():
+    assert shown()[:4] == ["run r2  failed", "error: Trainer: it broke", "", "started   2026-11-23 14:30:05 UTC"]
+
+
+def test_the_error_of_a_node_stands_on_top_where_the_run_notes_none():
+    found = dataclasses.replace(RUN, row=dataclasses.replace(ROW, error=""))
+    assert shown(found)[:2] == ["run r2  failed", "error: Trainer: it broke"]
+
+
+def test_what_is_known_of_the_run_comes_next():
+    assert shown()[3:12] == [
+        "started   2026-11-23 14:30:05 UTC",
+        "took      30.5 s",
+        "data set  mnist 3.0.1",
+        "pipeline  ours",
+        "trigger   manual",
+        "command   sae run --set training.epochs=2",
+        "in        /root",
+        "verified  yes, all of it, 2026-11-23 14:30:05 UTC",
+        "verified  no, it differs, Trainer alone, 2026-11-23 14:30:05 UTC",
+    ]
+
+
+def test_what_a_run_did_not_note_is_taken_from_its_manifest():
+    found = dataclasses.replace(RUN, row=dataclasses.replace(ROW, dataset="", trigger=""))
+    assert {"data set  mnist 3.0.1", "trigger   manual"} <= set(shown(found))
+    assert not any(line.startswith(("data set", "trigger")) for line in shown(found, made_from=None))
+
+
+def test_each_node_has_its_state_time_reason_and_what_it_read_and_wrote():
+    lines = shown()
+    start = lines.index("node        state      time  why")
+    assert lines[start : start + 9] == [
+        "node        state      time  why",
+        "ExampleGen  cached           as in run r1",
+        "    writes  examples   1  Examples  examples-1:0a0a0a0a0a0a",
+        "SchemaGen   executed  2.5 s  it never ran; other code",
+        "    writes  schema     2  Schema    without a digest  (out of use)",
+        "    writes  schema 1  12  Schema    without a digest",
+        "Trainer     failed    1.0 s  it broke",
+        "    reads   examples   1  Examples  examples-1:0a0a0a0a0a0a",
+        "Report      not run",
+    ]
+
+
+def test_metrics_thresholds_and_configuration_follow():
+    lines = shown(evaluation=ONE_OF_EACH["ModelEvaluation"])
+    assert lines[lines.index("metrics on the test split") :][:9] == [
+        "metrics on the test split",
+        "  bce         0.09430",
+        "  dead_units  12",
+        "",
+        "thresholds",
+        "  metric  of         value    limit",
+        "  bce     overall  0.10000  0.12000  kept",
+        "  bce     label 3  0.20000           nothing asked",
+        "",
+    ]
+    assert lines[lines.index("configuration") :] == [
+        "configuration",
+        "  data.dataset          mnist",
+        "  training.epochs       2",
+        "  training.jit_compile  true",
+        "  evaluation.max_bce    inf",
+        "  engine.beam_workers   1",
+        "  paths.root            pipeline_root",
+    ]
+
+
+def test_without_a_manifest_that_is_said():
+    assert shown(made_from=None)[-2:] == ["configuration", "  there is no manifest"]
+
+
+def test_a_terminal_shows_states_in_color():
+    lines = shown(screen=Screen(width=80, color=True))
+    assert lines[0] == "\x1b[1mrun r2\x1b[0m  \x1b[31mfailed\x1b[0m"
+    assert lines[1] == "error: \x1b[31mTrainer: it broke\x1b[0m"
+
+
+def test_names_from_a_store_stay_text():
+    row = dataclasses.replace(ROW, id="r\x1b[2J", error="\x07", dataset="\n")
+    text = "\n".join(shown(dataclasses.replace(RUN, row=row)))
+    assert "run r\\x1b[2J  failed" in text
+    assert "error: \\x07" in text
+    assert not {"\x1b", "\x07"} & set(text)

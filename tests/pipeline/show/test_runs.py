@@ -1,0 +1,63 @@
+"""A line for each run."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+import pytest
+
+from pipeline.inspection.snapshots import Page, RunRow, RunState
+from pipeline.render import Screen
+from pipeline.show import runs
+
+STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
+GOOD = RunRow("20261123-143005", "ours", RunState.SUCCEEDED, STARTED, 68.94, "mnist 3.0.1", "manual", 0.0943, 17.21,
+              True, 10, 0)  # fmt: skip
+BAD = RunRow("20261123-150000", "ours", RunState.FAILED, None, None, error="DataGate: the data does not fit its schema")
+
+
+def test_a_run_has_all_its_columns_in_a_pipe():
+    titles, good, bad = runs.as_text(Screen(), [GOOD, BAD]).splitlines()
+    assert titles == (
+        "run              state      started             time  data set     trigger  test BCE  active  blessed  ran  "
+        "cached  error"
+    )
+    assert good == (
+        "20261123-143005  succeeded  2026-11-23 14:30  68.9 s  mnist 3.0.1  manual    0.09430    17.2  yes       10  "
+        "     0"
+    )
+    assert bad.split("  ")[:2] == ["20261123-150000", "failed"]
+    assert bad.index("DataGate: the data does not fit its schema") == titles.index("error")
+
+
+def test_on_80_columns_the_less_important_ones_go():
+    lines = runs.as_text(Screen(width=80), [GOOD, BAD]).splitlines()
+    assert lines[0].split() == ["run", "state", "time", "test", "BCE", "active", "blessed", "ran", "cached"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_states_and_verdicts_have_colors():
+    text = runs.as_text(Screen(color=True), [GOOD, dataclasses.replace(BAD, blessed=False)])
+    assert "\x1b[32msucceeded\x1b[0m" in text
+    assert "\x1b[31mfailed\x1b[0m" in text
+    assert "\x1b[33mno\x1b[0m" in text
+
+
+def test_the_pipeline_is_named_where_there_are_several():
+    assert "ours" not in runs.as_text(Screen(), [GOOD, BAD])
+    assert "theirs" in runs.as_text(Screen(), [GOOD, dataclasses.replace(BAD, pipeline="theirs")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((20, Page(1234, "20"), None), "20 of 1,234 runs; --limit 1234 shows all"),
+        ((3, Page(3), None), ""),
+        ((0, Page(0), None), "no run in /root: `sae run` makes the first one"),
+        ((0, Page(0), RunState.FAILED), "no run is failed; `sae runs` lists all"),
+    ],
+)
+def test_what_is_left_out_or_missing_is_said(arguments, said):
+    assert runs.note(*arguments, "/root") == said
+    assert runs.as_text(Screen(), []) == ""
