@@ -13,7 +13,7 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, keys, settings
+from pipeline import digests, keys, names
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
@@ -129,22 +129,8 @@ class Store:
         return [context.name for context in sorted(contexts, key=lambda context: context.id, reverse=True)]
 
     def find_run(self, wanted: str) -> str:
-        """The id of the run that `wanted` names: an id, the beginning of only one, or `latest`.
-
-        Raises:
-          NotFoundError: there is none, or more than one.
-        """
-        run_ids = self.run_ids()
-        if wanted == "latest" and run_ids:
-            return run_ids[0]
-        found = [run_id for run_id in run_ids if run_id == wanted] or [
-            run_id for run_id in run_ids if wanted and run_id.startswith(wanted)
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise NotFoundError(f"run {wanted}: {len(found)} runs begin so: {', '.join(sorted(found)[:5])}")
-        raise NotFoundError(f"no run {wanted}{settings.closest(wanted, run_ids)} (the newest is called latest)")
+        """The id of the run that `wanted` names, as `names.find_run` finds it. Raises `NotFoundError`."""
+        return names.find_run(wanted, self.run_ids())
 
     def run_property(self, run_id: str, name: str) -> str:
         """A custom property, a text, of a run's context; empty where it was not noted."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline import decisions, keys, manifest, metadata, nodes, packages, settings
+from pipeline import decisions, keys, manifest, metadata, names, nodes, packages, settings
 from pipeline.errors import NotFoundError, SaeError
 from pipeline.events import NodeState
-from pipeline.inspection import names
 from pipeline.root import Root
 
 SCHEMA_VERSION = 1

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests
+from pipeline import digests, names
 from pipeline.errors import NotFoundError
-from pipeline.inspection import names, values
+from pipeline.inspection import values
 from pipeline.inspection.access import NODE_TYPES, Access, Maker
 from pipeline.inspection.lineage import Step
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Page, Use

@@ -13,10 +13,9 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline import progress
+from pipeline import names, progress
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeEnded, NodeStarted, NodeState
-from pipeline.inspection import names
 from pipeline.inspection.snapshots import Run
 from pipeline.root import Root
 

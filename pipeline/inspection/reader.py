@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import nodes, previews
+from pipeline import names, nodes, previews
 from pipeline.errors import NotFoundError, UsageError
-from pipeline.inspection import lineage, names
+from pipeline.inspection import lineage
 from pipeline.inspection.access import Access
 from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline import names
 from pipeline.errors import NotFoundError
-from pipeline.inspection import names
 
 RUNS = ["20261124-2", "20261124-1", "20261123-9"]  # the newest first
 

@@ -1,0 +1,93 @@
+"""What stands before every page: who may ask, how, and what browsers are told to refuse."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_METHODS = ("GET", "HEAD")
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+# The report is one file with pictures and style in it. It has no scripts, and could not run any.
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Another store may be served at the same address tomorrow, and a run in progress changes by the second.
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """Refuses foreign Host headers and all that is not reading; adds the headers; hands on the path as it was sent.
+
+    A page of another site can give its own name the address of this machine, and so make a browser ask here for it:
+    the Host header then still has that name.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        """Keeps the application.
+
+        Args:
+          app: what is guarded.
+          host: the address that the server is bound to.
+        """
+        self._app = app
+        self._allowed = {*_LOCAL, host.lower(), f"[{host.lower()}]"}
+        self._any_address = host in ("0.0.0.0", "::", "")  # an address cannot be given to another machine by a name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if not self._is_allowed(Headers(scope=scope).getlist("host")):
+            text = "This server answers to localhost and to its own address only.\n"
+            return await PlainTextResponse(text, status_code=421)(scope, receive, send_with_headers)
+        if scope["method"] not in _METHODS:
+            answer = PlainTextResponse(
+                "Nothing can be changed here: only GET and HEAD are answered.\n",
+                status_code=405,
+                headers={"Allow": ", ".join(_METHODS)},
+            )
+            return await answer(scope, receive, send_with_headers)
+        # Ids may hold slashes: a path is taken apart first and decoded then (`routing.NameConvertor`).
+        raw = scope.get("raw_path") or scope["path"].encode()
+        path = raw.partition(b"?")[0].decode("latin-1")
+        return await self._app({**scope, "path": path, "root_path": ""}, receive, send_with_headers)
+
+    def _is_allowed(self, given: list[str]) -> bool:
+        match = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        if match is None:
+            return False
+        name = match.group(1).lower()
+        return name in self._allowed or (self._any_address and _is_address(name))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""One artifact, shown by its type."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline import digests, previews
+from pipeline.inspection.snapshots import Artifact
+from pipeline.web import charts
+from pipeline.web.links import Links
+from pipeline.web.pages import drawn
+from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact
+
+_DIGESTS = (digests.CONTENT, digests.RAW, digests.MODEL)
+
+
+@dataclasses.dataclass(frozen=True)
+class ArtifactView:
+    """The page.
+
+    Attributes:
+      artifact: as the store has it.
+      kind: which kind of preview it is; empty where there is none.
+      preview: what is shown of it.
+      missing: what cannot be shown and why; empty where all is shown.
+      served: whether its files can be opened: they are inside the root.
+      digests: by name.
+    """
+
+    artifact: Artifact
+    kind: str
+    preview: previews.Preview | None
+    missing: str
+    served: bool
+    digests: tuple[tuple[str, str], ...]
+
+
+def build(asked: Asked, artifact: str) -> ArtifactView:
+    """Reads the artifact with its preview."""
+    reader = asked.open_reader
+    found = reader.artifact(find_artifact(reader, artifact))
+    preview = reader.preview(found.row)
+    served = asked.root is not None and not found.gone and reader.preview_folder(found.row) is not None
+    return ArtifactView(
+        artifact=dataclasses.replace(
+            found, properties={name: value for name, value in found.properties.items() if name not in _DIGESTS}
+        ),
+        kind=type(preview).__name__ if preview is not None else "",
+        preview=preview,
+        missing=_missing(asked, found, preview),
+        served=served,
+        digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
+    )
+
+
+def _missing(asked: Asked, found: Artifact, preview: previews.Preview | None) -> str:
+    if preview is not None:
+        return ""
+    if found.row.type not in previews.KINDS:
+        return f"There is no picture for artifacts of type {found.row.type}: properties and files are shown."
+    if asked.root is None:
+        return "This store has no pipeline root beside it, so there is no preview: properties and files are shown."
+    return (
+        "No preview was written of this artifact: an older version or another pipeline made it. Properties and files "
+        "are shown."
+    )
+
+
+def draw(view: ArtifactView, to: Links) -> Drawings:
+    """What belongs to its type."""
+    del to
+    shown = view.preview
+    if isinstance(shown, previews.Statistics):
+        return {"histograms": drawn.histograms(shown)}
+    if isinstance(shown, previews.ModelRun):
+        return {"curves": drawn.curves(shown.history)}
+    if isinstance(shown, previews.Evaluation):
+        return {"slices": drawn.slices(shown)}
+    if isinstance(shown, previews.Report):
+        return {"units": drawn.units(shown)}
+    if isinstance(shown, previews.Model):
+        return {"layers": drawn.layers(shown)}
+    if isinstance(shown, previews.TransformGraph):
+        inputs = [charts.GraphNode(f"i{one.name}", one.name, _feature(one), kind="artifact") for one in shown.inputs]
+        outputs = [charts.GraphNode(f"o{one.name}", one.name, _feature(one), kind="artifact") for one in shown.outputs]
+        middle = charts.GraphNode("transform", "Transform", "preprocessing", current=True)
+        edges = [charts.GraphEdge(one.id, "transform") for one in inputs]
+        edges += [charts.GraphEdge("transform", one.id) for one in outputs]
+        title = "What goes into the transform and what comes out"
+        return {"transform": charts.graph([middle, *inputs, *outputs], edges, title=title, direction="right")}
+    return {}
+
+
+def _feature(feature: previews.Feature) -> str:
+    return f"{feature.type} {feature.shape}".strip()
+
+
+PAGE = Page("artifact", "/artifacts/{artifact:name}", build, draw)

@@ -1,0 +1,181 @@
+"""Two to eight runs beside each other: only what differs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from components.results import EpochLosses
+from pipeline import previews
+from pipeline.errors import UsageError
+from pipeline.inspection import differences
+from pipeline.inspection.reader import Reader
+from pipeline.inspection.snapshots import ArtifactRow, Run
+from pipeline.previews import Picture
+from pipeline.web import charts
+from pipeline.web.links import Links
+from pipeline.web.pages.base import Asked, Drawings, Page, run_named
+
+FEWEST, MOST = 2, 8  # runs; there are eight colours that can be told apart
+_HALF = 580  # pixels: half a wide page
+_MOST_IMAGES = 20  # rows of test images
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """What is drawn of one run.
+
+    Attributes:
+      history: of its training; empty where there is no preview.
+      report: the artifact whose pictures are shown; None where there are none.
+    """
+
+    id: str
+    test_bce: float | None
+    active_units: float | None
+    history: tuple[EpochLosses, ...]
+    report: ArtifactRow | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A test image, and what the models of the runs make of it.
+
+    Attributes:
+      report: the artifact that `original` is of.
+      reconstructions: by run; None where a run does not have it.
+    """
+
+    label: str
+    report: int
+    original: Picture
+    reconstructions: tuple[Picture | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareView:
+    """The page.
+
+    Attributes:
+      comparison: only what differs.
+      compared: by run, in the same order.
+      images: the same test images for all; empty where the runs are on different data.
+      missing: what cannot be shown and why.
+    """
+
+    comparison: differences.Comparison
+    compared: tuple[Compared, ...]
+    images: tuple[Image, ...]
+    missing: tuple[str, ...]
+
+
+def build(asked: Asked) -> CompareView:
+    """Reads the runs that `run=` names.
+
+    Raises:
+      UsageError: too few or too many of them.
+    """
+    wanted = asked.query.many("run")
+    reader = asked.open_reader
+    if len(wanted) > MOST:
+        raise UsageError(f"{len(wanted)} runs were chosen to compare: choose {FEWEST} to {MOST}")
+    by_id = {run.row.id: run for run in (run_named(reader, one) for one in wanted)}
+    ids, runs = list(by_id), list(by_id.values())
+    if len(ids) < FEWEST:
+        chosen = "no run was chosen" if not ids else "only one run was chosen"
+        raise UsageError(f"{chosen} to compare: choose {FEWEST} to {MOST} in the list of runs")
+    reports = [_report(reader, run) for run in runs]
+    compared = tuple(
+        Compared(
+            run.row.id,
+            run.metrics.get("bce", run.row.test_bce),
+            run.metrics.get("active_units", run.row.active_units),
+            _history(reader, run),
+            run.output("Report") if report else None,
+        )
+        for run, report in zip(runs, reports, strict=True)
+    )
+    return CompareView(
+        comparison=differences.compare(reader, ids),
+        compared=compared,
+        images=tuple(_images(compared, reports))[:_MOST_IMAGES],
+        missing=tuple(_missing(compared)),
+    )
+
+
+def _report(reader: Reader, run: Run) -> previews.Report | None:
+    row = run.output("Report")
+    found = reader.preview(row) if row else None
+    return found if isinstance(found, previews.Report) else None
+
+
+def _history(reader: Reader, run: Run) -> tuple[EpochLosses, ...]:
+    row = run.output("ModelRun")
+    found = reader.preview(row) if row else None
+    return found.history if isinstance(found, previews.ModelRun) else ()
+
+
+def _images(compared: Sequence[Compared], reports: Sequence[previews.Report | None]) -> list[Image]:
+    """The same test images side by side: the report of every run on a data set shows the same, in the same order."""
+    first = next((number for number, report in enumerate(reports) if report and report.images), None)
+    if first is None:
+        return []
+    shown, row = reports[first], compared[first].report
+    assert shown is not None
+    assert row is not None
+    labels = [one.label for one in shown.images]
+    by_run: list[Mapping[int, Picture]] = [
+        {place: one.reconstruction for place, one in enumerate(report.images)}
+        if report and [one.label for one in report.images] == labels
+        else {}
+        for report in reports
+    ]
+    return [
+        Image(one.label, row.id, one.original, tuple(pictures.get(place) for pictures in by_run))
+        for place, one in enumerate(shown.images)
+    ]
+
+
+def _missing(compared: Sequence[Compared]) -> list[str]:
+    lacking = []
+    for what, names in (
+        ("curves", [one.id for one in compared if not one.history]),
+        ("pictures", [one.id for one in compared if one.report is None]),
+    ):
+        if names:
+            lacking.append(f"There are no {what} of {', '.join(names)}: no preview of them was written.")
+    return lacking
+
+
+def draw(view: CompareView, to: Links) -> Drawings:
+    """Curves over each other, and active units against BCE."""
+    series = []
+    for number, one in enumerate(view.compared, 1):
+        validation = [(epoch.epoch, epoch.val_reconstruction) for epoch in one.history]
+        training = [(epoch.epoch, epoch.reconstruction) for epoch in one.history]
+        if one.history:
+            series.append(charts.Series(f"{one.id}, validation", validation, number, label=one.id))
+            series.append(charts.Series(f"{one.id}, training", training, number, dashed=True))
+    points = [
+        charts.ScatterPoint(one.id, one.test_bce, one.active_units, to.run(one.id), number)
+        for number, one in enumerate(view.compared, 1)
+    ]
+    return {
+        "curves": charts.line_chart(
+            series, title="Reconstruction loss by epoch", x_label="epoch", y_label="BCE, nats per pixel", width=_HALF
+        )
+        if series
+        else None,
+        "scatter": charts.scatter(
+            points,
+            title="Active units against test BCE",
+            x_label="test BCE, nats per pixel",
+            y_label="active units",
+            width=_HALF,
+        )
+        if any(one.test_bce is not None for one in view.compared)
+        else None,
+    }
+
+
+PAGE = Page("compare", "/compare", build, draw)

@@ -1,0 +1,58 @@
+"""What an artifact was made from, and what was made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.inspection.lineage import Lineage
+from pipeline.web import charts, texts
+from pipeline.web.charts import GraphEdge, GraphNode
+from pipeline.web.links import Links
+from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact
+
+_LABEL = 40  # characters of a run's id in a box
+
+
+@dataclasses.dataclass(frozen=True)
+class LineageView:
+    """The page: the lineage as the store has it."""
+
+    lineage: Lineage
+
+
+def build(asked: Asked, artifact: str) -> LineageView:
+    """Walks both ways."""
+    reader = asked.open_reader
+    return LineageView(reader.lineage(find_artifact(reader, artifact, "lineage")))
+
+
+def draw(view: LineageView, to: Links) -> Drawings:
+    """One graph of executions and artifacts; the nearest first, should it be cut."""
+    lineage = view.lineage
+    boxes = {f"a{lineage.center}": _artifact(view, lineage.center, to)}
+    edges = []
+    for step in (*lineage.up, *lineage.down):
+        execution = f"e{step.execution}"
+        boxes[execution] = GraphNode(
+            execution, step.node or step.type, texts.cut(step.run, _LABEL), href=to.node(step.run, step.node)
+        )
+        for number in (*step.inputs, *step.outputs):
+            boxes.setdefault(f"a{number}", _artifact(view, number, to))
+        edges += [GraphEdge(f"a{number}", execution) for number in step.inputs]
+        edges += [GraphEdge(execution, f"a{number}") for number in step.outputs]
+    return {"graph": charts.graph(list(boxes.values()), edges, title="Lineage")}
+
+
+def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:
+    row = view.lineage.artifacts.get(number)
+    return GraphNode(
+        f"a{number}",
+        (row.type or "artifact") if row else "artifact",
+        f"#{number} {row.key}" if row and row.key else f"#{number}",
+        href=to.artifact(number) if row else "",
+        kind="artifact",
+        current=number == view.lineage.center,
+    )
+
+
+PAGE = Page("lineage", "/artifacts/{artifact:name}/lineage", build, draw)

@@ -1,0 +1,16 @@
+"""The twin of a page: its view as one JSON object."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.inspection import documents
+
+SCHEMA_VERSION = documents.SCHEMA_VERSION
+
+
+def to_json(page: str, view: Any) -> str:
+    """One object with the fields of the view, and the name of the page."""
+    values = {"schema_version": SCHEMA_VERSION, "page": page, **documents.plain(view)}
+    return json.dumps(values, indent=1, allow_nan=False) + "\n"

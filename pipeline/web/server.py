@@ -1,0 +1,158 @@
+"""Serves the pages on this machine, or gives one answer without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+import threading
+import urllib.parse
+import webbrowser
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp, Message
+
+from pipeline.errors import UnavailableError
+from pipeline.inspection.places import Place
+from pipeline.web import app
+
+logger = logging.getLogger(__name__)
+
+HOST, PORT = "127.0.0.1", 8765
+_OK = 200
+_SHUTDOWN = 3  # seconds for answers that are on their way; none takes as long
+
+
+def serve(
+    place: Place, host: str = HOST, port: int = PORT, tell: Callable[[str], None] = print, open_browser: bool = False
+) -> None:
+    """Serves until it is interrupted or terminated.
+
+    Args:
+      place: what is read.
+      host: the address to bind to.
+      port: 0: any that is free.
+      tell: is told the address, once it answers.
+      open_browser: whether to show it in the user's browser.
+
+    Raises:
+      UnavailableError: the port is taken, or the address is not one of this machine.
+    """
+    listener = _bind(host, port)
+    with listener:
+        number = listener.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{number}/"
+        config = uvicorn.Config(
+            app.build(place, host),
+            http="h11",  # others have shorter limits for an address
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=_SHUTDOWN,
+        )
+        tell(f"{place.name} is served at {address} (Ctrl-C ends it)")
+        if not _is_local(host):
+            tell("warning: everybody who can reach this machine over the network can read it; there is no password")
+        if open_browser:
+            webbrowser.open(address)
+        _Server(config).run(sockets=[listener])
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Server(uvicorn.Server):
+    """Ends when it is told to, and returns; uvicorn's own would send itself the signal again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are the main thread's
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()  # a browser that is quicker than the server waits
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UnavailableError(
+            f"cannot serve at {host}, port {port} ({why}): choose another with --port, or 0 for any that is free"
+        ) from error
+    return listener
+
+
+def get(place: Place, path: str) -> bytes:
+    """What the server would answer, without a server.
+
+    Args:
+      place: what is read.
+      path: of a page, encoded, with its query: `/runs/latest.json`. Redirections are followed.
+
+    Raises:
+      NotFoundError: there is no such page.
+      UsageError: it cannot be asked so.
+      UnavailableError: the store cannot be read.
+    """
+    application = app.build(place, explain=False)
+    for _ in range(3):
+        status, headers, body = asyncio.run(_ask(application, path))
+        location = dict(headers).get(b"location")
+        if location is None:
+            break
+        path = location.decode()
+    if status != _OK:
+        raise UnavailableError(f"{path} is answered with status {status}; the output above says why")
+    return body
+
+
+async def _ask(application: ASGIApp, path: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    given, _, query = path.partition("?")
+    raw = urllib.parse.quote(given if given.startswith("/") else f"/{given}", safe="/%~:@!$&'()*+,;=")
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": urllib.parse.unquote(raw),
+        "raw_path": raw.encode("ascii"),
+        "query_string": urllib.parse.quote(query, safe="=&%+~:@!$'()*,;/?").encode("ascii"),
+        "root_path": "",
+        "headers": [(b"host", b"localhost")],
+        "client": None,
+        "server": ("localhost", 80),
+    }
+    await application(scope, receive, send)
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    return messages[0]["status"], list(messages[0]["headers"]), body

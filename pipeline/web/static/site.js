@@ -1,0 +1,184 @@
+// What pages can do more with JavaScript: sort a table in place, copy a command, count chosen runs, follow a run.
+"use strict";
+
+(function () {
+  const announce = (text) => { document.getElementById("announce").textContent = text; };
+
+  // Tables -------------------------------------------------------------------------------------------------------
+  function valueOf(row, column) {
+    const cell = row.cells[column];
+    const given = cell.dataset.value;
+    if (given !== undefined) return given === "" ? null : Number(given);
+    const text = cell.textContent.trim();
+    const number = Number(text.replace(/,/g, ""));
+    if (text === "" || text === "–") return null;
+    return Number.isNaN(number) ? text.toLowerCase() : number;
+  }
+
+  function sort(table, column, ascending) {
+    const body = table.tBodies[0];
+    const rows = Array.from(body.rows).map((row) => [valueOf(row, column), row]);
+    const compare = (a, b) =>
+      typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+    rows.sort(([a], [b]) => {
+      if (a === null || b === null) return (a === null) - (b === null); // those without a value come last
+      return ascending ? compare(a, b) : compare(b, a);
+    });
+    body.append(...rows.map(([, row]) => row));
+  }
+
+  function makeSortable(table) {
+    const heads = Array.from(table.tHead.rows[0].cells);
+    heads.forEach((head, column) => {
+      const text = head.textContent.trim();
+      if (head.tagName !== "TH" || !text || head.querySelector("a, button")) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort-button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const ascending = head.getAttribute("aria-sort") === "descending" || (!head.hasAttribute("aria-sort") && column === 0);
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+        sort(table, column, ascending);
+        announce("Sorted by " + text + ", " + (ascending ? "ascending" : "descending"));
+      });
+    });
+  }
+
+  // Commands -----------------------------------------------------------------------------------------------------
+  function makeCopyable(button) {
+    if (!navigator.clipboard) return;
+    button.hidden = false;
+    const label = button.firstChild;
+    button.addEventListener("click", () => navigator.clipboard.writeText(button.dataset.copy).then(
+      () => { label.data = "Copied"; announce("Copied"); setTimeout(() => { label.data = "Copy"; }, 1500); },
+      () => { label.data = "Not allowed"; },
+    ));
+  }
+
+  // Runs to compare ----------------------------------------------------------------------------------------------
+  function countChosen(form) {
+    const button = form.querySelector("button[type=submit]");
+    const hint = form.querySelector("[data-hint]");
+    const said = hint.textContent;
+    const update = () => {
+      const count = form.querySelectorAll("input[name=run]:checked").length;
+      button.disabled = count > 8;
+      button.textContent = count > 1 ? "Compare " + count + " runs" : "Compare";
+      hint.textContent = count > 8 ? "Choose 8 at most." : count === 1 ? "Choose one more." : count ? "" : said;
+    };
+    form.addEventListener("change", update);
+    update();
+  }
+
+  // A frame is a stop of the Tab key only while there is something to scroll to.
+  function fitFrames(part) {
+    part.querySelectorAll(".scroll").forEach((frame) => {
+      if (frame.scrollWidth > frame.clientWidth) frame.tabIndex = 0;
+      else frame.removeAttribute("tabindex");
+    });
+  }
+
+  function dress(part) {
+    const all = (selector) => [...(part.matches(selector) ? [part] : []), ...part.querySelectorAll(selector)];
+    all("table[data-sortable]").forEach(makeSortable);
+    all("button[data-copy]").forEach(makeCopyable);
+    all("form[data-compare]").forEach(countChosen);
+    fitFrames(part);
+    all("[data-live=history] .drawing-frame").forEach((frame) => { frame.scrollLeft = frame.scrollWidth; }); // the newest
+  }
+
+  // A run in progress --------------------------------------------------------------------------------------------
+  const EVERY = 1000; // milliseconds
+  const LATE = 5000; // when the server does not answer
+
+  function states(part) {
+    const found = new Map();
+    part.querySelectorAll("[data-live=nodes] tbody tr").forEach((row) => {
+      found.set(row.cells[0].textContent.trim(), row.cells[1].textContent.trim());
+    });
+    return found;
+  }
+
+  function focusAgain(held, part) {
+    const same = held.id
+      ? document.getElementById(held.id)
+      : Array.from(part.querySelectorAll(held.tag)).filter((one) => one.getAttribute("href") === held.href && one.textContent === held.text)[0];
+    if (same) same.focus({ preventScroll: true });
+  }
+
+  function replace(old, fresh) {
+    const active = document.activeElement;
+    const held = old.contains(active) && { id: active.id, tag: active.tagName, href: active.getAttribute("href"), text: active.textContent };
+    const open = Array.from(old.querySelectorAll("details")).map((one) => one.open);
+    const across = Array.from(old.querySelectorAll(".drawing-frame, .scroll")).map((one) => one.scrollLeft);
+    const chosen = new Set(Array.from(old.querySelectorAll("input:checked")).map((one) => one.value));
+    old.replaceWith(fresh);
+    dress(fresh);
+    fresh.querySelectorAll("details").forEach((one, number) => { one.open = open[number] || false; });
+    fresh.querySelectorAll(".drawing-frame, .scroll").forEach((one, number) => { one.scrollLeft = across[number] || 0; });
+    fresh.querySelectorAll("input[type=checkbox]").forEach((one) => { one.checked = chosen.has(one.value); });
+    if (held) focusAgain(held, fresh);
+  }
+
+  function follow(main) {
+    const seen = new Map(); // what each part said when it was last loaded: scripts have changed it since
+    main.querySelectorAll("[data-live]").forEach((part) => seen.set(part.dataset.live, part.outerHTML));
+    let before = states(main);
+
+    function show(page) {
+      const fresh = page.getElementById("main");
+      const parts = new Map(Array.from(fresh.querySelectorAll("[data-live]")).map((part) => [part.dataset.live, part]));
+      const now = states(fresh);
+      const news = [];
+      now.forEach((state, node) => {
+        if (before.get(node) !== state && state !== "waiting") news.push(node + ": " + state);
+      });
+      before = now;
+      const here = Array.from(main.querySelectorAll("[data-live]"));
+      if (here.length === parts.size && here.every((part) => parts.has(part.dataset.live))) {
+        here.forEach((part) => {
+          const name = part.dataset.live;
+          const text = parts.get(name).outerHTML;
+          if (seen.get(name) !== text) {
+            seen.set(name, text);
+            replace(part, document.importNode(parts.get(name), true));
+          }
+        });
+      } else { // there is a part more than there was
+        const copy = document.importNode(fresh, true);
+        replace(main, copy);
+        main = copy;
+        main.querySelectorAll("[data-live]").forEach((part) => seen.set(part.dataset.live, parts.get(part.dataset.live).outerHTML));
+      }
+      const going = fresh.hasAttribute("data-follow");
+      if (!going) {
+        main.removeAttribute("data-follow");
+        const state = fresh.querySelector("[data-state]");
+        news.push(state ? "The run ended: " + state.textContent.trim() : "No run is in progress any more");
+      }
+      if (news.length) announce(news.join(", "));
+      return going;
+    }
+
+    async function load() {
+      try {
+        const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin" });
+        if (!answer.ok) throw new Error(String(answer.status));
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (show(page)) setTimeout(load, document.hidden ? LATE : EVERY);
+      } catch (error) {
+        announce("The server does not answer. It is asked again.");
+        setTimeout(load, LATE);
+      }
+    }
+    setTimeout(load, EVERY);
+  }
+
+  dress(document.body);
+  window.addEventListener("resize", () => fitFrames(document.body));
+  const main = document.getElementById("main");
+  if (main.hasAttribute("data-follow") && location.protocol.startsWith("http")) follow(main);
+})();

@@ -1,0 +1,42 @@
+"""A root with runs and previews in it, and a client that asks for pages without a server."""
+
+import contextlib
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.inspection.places import open_place
+from pipeline.web import app
+from tests.pipeline.recorded import Recorded
+from tests.pipeline.web import content
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory):
+    """A root that no test changes: `good` and `better` succeeded, `bad` failed, `again` is all cached."""
+    recorded = Recorded(tmp_path_factory.mktemp("filled"))
+    content.fill(recorded)
+    return recorded
+
+
+@pytest.fixture
+def ask():
+    """Makes a client for a root, or for a store alone."""
+    with contextlib.ExitStack() as opened:
+
+        def client(root, metadata=None, host="127.0.0.1"):
+            place = opened.enter_context(open_place(metadata, root))
+            return TestClient(app.build(place, host), base_url="http://localhost:8000", follow_redirects=False)
+
+        yield client
+
+
+@pytest.fixture
+def site(filled, ask):
+    """A client for the filled root."""
+    return ask(filled.root)

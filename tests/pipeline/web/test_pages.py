@@ -1,0 +1,337 @@
+"""Every page and its twin, on a root with all that a run leaves behind."""
+
+import datetime
+import json
+import os
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline import records
+from pipeline.web.pages import runs
+from tests.pipeline.recorded import STATE, set_properties
+from tests.pipeline.web.content import PREVIEWS, Seen, artifact_of, make_manifest, note
+
+PAGES = {
+    "/": "runs",
+    "/runs/good": "run",
+    "/runs/bad": "run",
+    "/runs/again": "run",
+    "/runs/good/nodes/Trainer": "node",
+    "/compare?run=good&run=better&run=again": "compare",
+    "/artifacts": "artifacts",
+    "/artifacts/1": "artifact",
+    "/artifacts/1/lineage": "lineage",
+    "/schedules": "schedules",
+}
+
+
+def twin_of(path):
+    place, mark, query = path.partition("?")
+    return ("/runs" if place == "/" else place) + ".json" + mark + query
+
+
+def seen(site, path):
+    answer = site.get(path)
+    assert answer.status_code == 200, answer.text
+    return Seen(answer.text)
+
+
+class TestEveryPage:
+    @pytest.mark.parametrize("path", PAGES)
+    def test_it_is_html_that_needs_nothing_inline_and_nothing_from_elsewhere(self, site, path):
+        answer = site.get(path)
+        page = Seen(answer.text)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert page.inline == []
+        assert all(link.startswith(("/", "#")) and not link.startswith("//") for link in page.links)
+        assert page.tags.count("h1") == 1
+        assert "main" in page.ids
+        assert len(page.ids) == len(set(page.ids))
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_its_twin_says_which_page_it_is(self, site, path):
+        answer = site.get(twin_of(path))
+        values = answer.json()
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+        assert (values["schema_version"], values["page"]) == (1, PAGES[path])
+
+    def test_every_link_leads_somewhere(self, site):
+        found = {path: [link for link in seen(site, path).links if not link.startswith("#")] for path in PAGES}
+        for path, links in found.items():
+            assert twin_of(path) in links
+        for link in {link for links in found.values() for link in links} - {
+            "/compare"
+        }:  # a form's, which adds the runs
+            assert site.get(link).status_code == 200, link
+
+
+class TestRuns:
+    def test_a_row_has_all_of_a_run(self, site):
+        text = seen(site, "/").text
+        assert "mnist 3.0.1 manual 0.0806 28.4 ✓ blessed 10 / –" in text
+        assert "1 min 30 s" in text
+        assert "4 runs" in text
+
+    def test_the_chart_has_the_oldest_first(self, site):
+        assert [one["id"] for one in site.get("/runs.json").json()["charted"]] == ["good", "again", "better"]
+
+    def test_of_many_only_the_newest_are_in_the_chart(self, site, monkeypatch):
+        assert "Only the newest runs are drawn." not in seen(site, "/").text
+        monkeypatch.setattr(runs, "CHARTED", 3)
+        assert [one["id"] for one in site.get("/runs.json").json()["charted"]] == ["again", "better"]
+        assert "Only the newest runs are drawn." in seen(site, "/").text
+
+    def test_runs_can_be_chosen_to_compare(self, site):
+        page = seen(site, "/")
+        assert page.tags.count("input") == 4
+        assert "/compare" in page.links
+
+
+class TestRun:
+    def test_the_error_comes_before_everything_else(self, site):
+        text = seen(site, "/runs/bad").text
+        assert text.index("It failed") < text.index("the schema <b>broke</b>") < text.index("Nodes")
+
+    def test_metrics_slices_and_thresholds(self, site):
+        text = seen(site, "/runs/good").text
+        assert "BCE overall 0.0943 ≤ 0.2 ✓ passed" in text
+        assert "BCE label 0 0.1000 ≤ 0.09 ✗ failed" in text
+        assert "MSE overall 0.0108 none ✓ passed" in text
+        assert "Metric All label 0 label 1" in text
+        assert "BCE 0.0943 0.1000 0.0500" in text
+        assert "BCE of label 0 is 0.1, at most 0.09 is allowed" in text
+
+    def test_curves_pictures_and_units(self, site, filled):
+        page = seen(site, "/runs/good")
+        report = artifact_of(filled, "good", "Report", "report")
+        assert f"/artifacts/{report}/pictures/original.png" in page.links
+        assert f"/artifacts/{report}/pictures/rebuilt.png" in page.links
+        assert f"/artifacts/{report}/files/report.html" in page.links
+        assert "unit 1" in page.text
+        assert "Epoch Training Validation" in page.text
+
+    def test_what_changed_against_the_run_before_of_the_same_kind(self, recorded, ask):
+        for number, l1 in ((1, 0.001), (2, 0.0001)):
+            recorded.run(f"r{number}", f"model.l1={l1}", content=str(number))
+            note(recorded, f"r{number}", state="succeeded", executed=10)
+            make_manifest(recorded, f"r{number}", l1)
+        text = seen(ask(recorded.root), "/runs/r2").text
+        assert "model.l1 0.001 0.0001 configuration" in text
+        assert "It is the first run" in seen(ask(recorded.root), "/runs/r1").text
+
+    def test_commands_that_can_be_copied(self, site, filled):
+        root = filled.root.path
+        text = seen(site, "/runs/good").text
+        assert "sae run --set model.l1=0.001" in text
+        assert f"sae run --like {root}/manifests/good.json --root {root}" in text
+        assert f"sae verify good --root {root}" in text
+
+    def test_notes_and_log(self, site):
+        page = seen(site, "/runs/good")
+        assert "Warning: the memory is <i>short</i>" in page.text
+        assert site.get("/runs/good/log").text == "first line\nlast line\n"
+        assert site.get("/runs/good/manifest").json()["run_id"] == "good"
+
+    def test_a_node_has_its_lines_of_the_log(self, recorded, ask):
+        recorded.run("r1", names=["ExampleGen", "SchemaGen"])
+        recorded.root.progress.mkdir()
+        stamp = datetime.datetime(2026, 11, 24, 16, 0, tzinfo=datetime.timezone.utc)
+        events = [
+            {"event": "NodeStarted", "node": "SchemaGen", "reasons": []},
+            {"event": "NodeEnded", "node": "SchemaGen", "state": "executed", "seconds": 60.0, "reason": ""},
+        ]
+        lines = [json.dumps({"when": (stamp + datetime.timedelta(minutes=n)).isoformat(), **event})
+                 for n, event in enumerate(events)]  # fmt: skip
+        (recorded.root.progress / "r1.jsonl").write_text("\n".join(lines) + "\n")
+
+        def line(minutes, text):
+            local = (stamp + datetime.timedelta(minutes=minutes)).astimezone().replace(tzinfo=None)
+            return f"{local.strftime('%Y-%m-%d %H:%M:%S')},000 {text}\n"
+
+        inside = [line(0.5, f"line {number}") for number in range(41)]
+        (recorded.root.logs / "r1.log").write_text(line(-1, "before") + "".join(inside) + line(2, "after"))
+        client = ask(recorded.root)
+        values = client.get("/runs/r1/nodes/SchemaGen.json").json()
+        assert [text.partition(" line ")[2] for text in values["log"]] == [str(number) for number in range(1, 41)]
+        assert values["log_cut"] == 1
+        assert "The last 40 lines; 1 line comes before." in seen(client, "/runs/r1/nodes/SchemaGen").text
+        assert "The log has no line of this node." in seen(client, "/runs/r1/nodes/ExampleGen").text
+
+    def test_a_verdict_is_shown(self, recorded, ask):
+        recorded.run("r1", names=["SchemaGen"])
+        note(recorded, "r1", state="succeeded")
+        client = ask(recorded.root)
+        assert "It was not verified" in seen(client, "/runs/r1").text
+        writer = recorded.writer
+        schema = writer.store.get_artifacts()[0]
+        kind = writer.store.put_execution_type(pb.ExecutionType(name=records.VERIFY))
+        [execution] = writer.store.put_executions([pb.Execution(type_id=kind, last_known_state=STATE.COMPLETE)])
+        run = writer.store.get_context_by_type_and_name("pipeline_run", "r1")
+        writer.store.put_attributions_and_associations([], [pb.Association(execution_id=execution, context_id=run.id)])
+        writer.store.put_events([pb.Event(artifact_id=schema.id, execution_id=execution, type=pb.Event.INPUT)])
+        writer.store.put_artifact_type(pb.ArtifactType(name=records.VERIFICATION))
+        kind = writer.store.get_artifact_type(records.VERIFICATION).id
+        verdict = pb.Artifact(type_id=kind, uri="/nowhere/verdict.json")
+        set_properties(verdict.custom_properties, {"verified": 0, "node": "SchemaGen"})
+        [number] = writer.store.put_artifacts([verdict])
+        writer.store.put_events([pb.Event(artifact_id=number, execution_id=execution, type=pb.Event.OUTPUT)])
+        text = seen(client, "/runs/r1").text
+        assert f"✗ something else came out SchemaGen 1 #{number}" in text
+
+    def test_a_name_for_what_changes_leads_to_the_permalink(self, site):
+        answer = site.get("/runs/latest.json")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/runs/better.json")
+        answer = site.get("/runs/latest~1/nodes/Trainer?x=1")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/runs/again/nodes/Trainer?x=1")
+        assert site.get("/artifacts/good:Trainer/lineage").headers["location"].endswith("/lineage")
+
+    def test_a_run_in_progress_is_followed(self, recorded, ask):
+        now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)
+        since = now.isoformat(sep=" ", timespec="seconds")
+        (recorded.root.path / "lock").write_text(f"process {os.getpid()} since {since}\n")
+        recorded.writer.execution("now", "ExampleGen", STATE.COMPLETE)
+        recorded.writer.execution("now", "Trainer", STATE.RUNNING)
+        (recorded.root.progress).mkdir()
+        (recorded.root.progress / "now.jsonl").write_text(
+            json.dumps({"when": now.isoformat(), "event": "EpochEnded", "epoch": 3, "epochs": 50, "loss": 0.25,
+                        "val_loss": 0.24}) + "\n"
+        )  # fmt: skip
+        answer = ask(recorded.root).get("/runs/now")
+        assert "Epoch 3 of 50: loss 0.2500, validation 0.2400" in Seen(answer.text).text
+        assert "data-follow" in answer.text
+        assert '<noscript><meta http-equiv="refresh"' in answer.text
+        assert "data-follow" in ask(recorded.root).get("/").text
+        assert "data-follow" not in ask(recorded.root).get("/artifacts").text
+
+
+class TestCompare:
+    def test_only_what_differs_with_deltas_against_the_first(self, site):
+        text = seen(site, "/compare?run=good&run=better").text
+        assert "model.l1 0.001 0.0001" in text
+        assert "model.code_units" not in text
+        assert "Parts from the first at the first" in text
+
+    def test_the_same_images_side_by_side(self, site, filled):
+        links = seen(site, "/compare?run=good&run=better").links
+        for run_id in ("good", "better"):
+            report = artifact_of(filled, run_id, "Report", "report")
+            assert f"/artifacts/{report}/pictures/rebuilt.png" in links
+
+    def test_what_of_a_run_is_missing_is_said(self, site):
+        assert "There are no curves of bad" in seen(site, "/compare?run=good&run=bad").text
+
+    @pytest.mark.parametrize(
+        ("query", "said"),
+        [
+            ("", "no run was chosen"),
+            ("?run=good", "only one run was chosen"),
+            ("?run=good&run=good", "only one run was chosen"),
+            ("?run=good&run=latest~3", "only one run was chosen"),
+            ("?" + "&".join(f"run=r{number}" for number in range(9)), "9 runs were chosen"),
+        ],
+    )
+    def test_too_few_and_too_many_are_refused_in_words(self, site, query, said):
+        answer = site.get(f"/compare{query}")
+        assert answer.status_code == 400
+        assert said in answer.text.lower()
+        assert said in site.get(f"/compare.json{query}").json()["error"]
+
+
+class TestArtifact:
+    @pytest.mark.parametrize(
+        ("node", "output", "said"),
+        [
+            ("ExampleGen", "examples", "train 50,000 examples image: bytes (1,)"),
+            ("StatisticsGen", "statistics", "label int 50,000 0 0 9 4.5 2.9 4,932 10 –"),
+            ("SchemaGen", "schema", "label int in every example (1,) 0 to 9"),
+            ("ExampleValidator", "anomalies", "label out of range value 11"),
+            ("ExampleValidator", "anomalies", "test ✓ none"),
+            ("Transform", "transform_graph", "image_xf float32 (784,)"),
+            ("Trainer", "model", "code 256 32 relu 8,224"),
+            ("Trainer", "model", "unit 1 dead"),
+            ("Trainer", "model", "encode image: bytes (1,) code: float32 (None, 32)"),
+            ("Trainer", "model_run", "Losses by epoch"),
+            ("Evaluator", "evaluation", "BCE label 0 0.1000 ≤ 0.09 ✗ failed"),
+            ("Evaluator", "blessing", "Not blessed , because: BCE of label 0"),
+            ("Report", "report", "Open the report"),
+        ],
+    )
+    def test_it_is_shown_by_its_type(self, site, filled, node, output, said):
+        assert said in seen(site, f"/artifacts/{artifact_of(filled, 'good', node, output)}").text
+
+    def test_the_twin_has_the_preview(self, site, filled):
+        for node, output in PREVIEWS:
+            values = site.get(f"/artifacts/{artifact_of(filled, 'good', node, output)}.json").json()
+            assert values["kind"] == type(PREVIEWS[node, output]).__name__
+            assert values["preview"]
+
+    def test_who_made_it_who_took_it_over_and_who_read_it(self, site, filled):
+        text = seen(site, f"/artifacts/{artifact_of(filled, 'good', 'Trainer', 'model')}").text
+        assert "made it Trainer good model" in text
+        assert "took it over Trainer again model" in text
+        assert "read it Evaluator good model" in text
+        assert "read it (cached) Evaluator again model" in text
+
+    def test_files_and_digests(self, site, filled):
+        number = artifact_of(filled, "good", "Trainer", "model")
+        page = seen(site, f"/artifacts/{number}")
+        assert f"/artifacts/{number}/files/Format-Serving/saved_model.pb" in page.links
+        assert page.text.count("content_digest") == 1  # among the digests, and not among the properties too
+
+    def test_files_that_are_gone(self, recorded, ask):
+        recorded.run("r1", names=["SchemaGen"])
+        number = artifact_of(recorded, "r1", "SchemaGen", "schema")
+        recorded.change(number, uri=str(recorded.root.artifacts / "SchemaGen" / "schema" / "nowhere"))
+        page = seen(ask(recorded.root), f"/artifacts/{number}")
+        assert "Its files are gone" in page.text
+        assert not [link for link in page.links if "/files/" in link]
+
+
+class TestLineage:
+    def test_both_ways_as_a_drawing_and_as_tables(self, site, filled):
+        number = artifact_of(filled, "good", "Trainer", "model")
+        page = seen(site, f"/artifacts/{number}/lineage")
+        up, down = page.text.partition("Made from")[2].split("What was made from it", 1)
+        assert "svg" in page.tags
+        assert "ExampleGen" in up
+        assert "Report" in down
+        values = site.get(f"/artifacts/{number}/lineage.json").json()["lineage"]
+        assert {step["node"] for step in values["up"]} == {"Trainer", "Transform", "ExampleGen", "SchemaGen"}
+        assert {step["node"] for step in values["down"]} == {"Evaluator", "Pusher", "Report"}
+
+
+class TestTheRest:
+    def test_the_list_of_runs_has_one_address(self, site):
+        assert (site.get("/runs").status_code, site.get("/runs").headers["location"]) == (307, "/")
+
+    def test_health(self, site, filled):
+        assert site.get("/health.json").json() == {
+            "schema_version": 1,
+            "page": "health",
+            "status": "ok",
+            "store": str(filled.root.path),
+            "runs": 4,
+        }
+
+    def test_no_schedules_yet(self, site):
+        assert "There are no schedules yet." in seen(site, "/schedules").text
+
+    @pytest.mark.parametrize(
+        "path", ["/nowhere", "/runs/x", "/runs/good/nodes/x", "/artifacts/999", "/artifacts/999/lineage", "/runs/",
+                 "/static/x.css", "/static/..%2Fapp.py", "/runs/bad/log", "/artifacts/99999999999999999999"]
+    )  # fmt: skip
+    def test_what_is_not_there_is_a_page_like_the_others(self, site, path):
+        answer = site.get(path)
+        assert answer.status_code == 404
+        assert "To the list of runs" in answer.text
+
+    def test_a_twin_that_is_not_there_is_json(self, site):
+        for path in ("/nowhere.json", "/runs/goof.json", "/artifacts/999.json"):
+            answer = site.get(path)
+            assert answer.status_code == 404
+            assert answer.json()["schema_version"] == 1
+        assert "good" in site.get("/runs/goof.json").json()["error"]
+
+    def test_a_missing_name_suggests_the_nearest(self, site):
+        assert "Trainer?" in Seen(site.get("/runs/good/nodes/Trainr").text).text
