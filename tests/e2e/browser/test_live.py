@@ -1,0 +1,32 @@
+"""A run followed in the browser from its first node to its end, without a reload; and the empty store before it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.e2e.browser.conftest import served, visiting
+from tests.e2e.test_reading import begin
+
+
+def test_a_run_is_followed_to_its_end(chromium, tmp_path):
+    root = tmp_path / "root"
+    with served("--root", root) as address, visiting(chromium, address) as visitor:
+        page = visitor.visit("/")
+        assert "sae run" in page.inner_text("main")  # an empty store says what fills it
+        process = begin(root, "--set", "training.epochs=40")
+        while not list((root / "manifests").glob("*.json")):
+            assert process.poll() is None, process.communicate()
+            page.wait_for_timeout(100)
+        [manifest] = (root / "manifests").glob("*.json")
+        page.wait_for_timeout(1_000)  # the context follows the manifest
+        visitor.visit(f"/runs/{manifest.stem}")
+        page.evaluate("window.first = true")
+        page.get_by_text("running").first.wait_for()
+        page.get_by_text(re.compile(r"epoch \d+ of 40|\d+/40|epoch \d+", re.IGNORECASE)).first.wait_for(timeout=90_000)
+        page.locator("main", has_text="succeeded").wait_for(timeout=120_000)
+        assert page.evaluate("window.first") is True  # the same page all the time
+        output, errors = process.communicate(timeout=60)
+        assert json.loads(output)["exit_code"] == 0, errors
+        assert page.locator("img[src*='/pictures/']").count() >= 20  # what a finished run shows is there too
+        assert page.evaluate("document.querySelectorAll('[aria-live]').length") >= 1

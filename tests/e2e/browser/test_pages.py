@@ -1,0 +1,207 @@
+"""Each page, in a browser: it opens without complaint, fits a phone and a desktop, and can be used by everybody."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+import pytest
+
+from pipeline import nodes, previews
+from pipeline.inspection.places import open_reader
+from pipeline.root import Root
+from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
+
+
+def artifacts(site):
+    """An artifact of each type, by type."""
+    with open_reader(None, Root(site.root)) as reader:
+        run = reader.run(site.first)
+    return {use.artifact.type: use.artifact.id for node in run.nodes for use in node.outputs}
+
+
+def paths(site):
+    """A page of each kind; of artifacts one of each type."""
+    found = {
+        "runs": "/",
+        "run": f"/runs/{site.first}",
+        "failed run": f"/runs/{site.failed}",
+        "node": f"/runs/{site.first}/nodes/Trainer",
+        "compare": f"/compare?run={site.first}&run={site.second}",
+        "artifacts": "/artifacts",
+        "lineage": f"/artifacts/{artifacts(site)['Model']}/lineage",
+        "schedules": "/schedules",
+        "odd artifact": f"/artifacts/{site.odd}",
+        "odd run": f"/runs/{urllib.parse.quote(SCRIPT, safe='')}",
+    }
+    return found | {name: f"/artifacts/{number}" for name, number in artifacts(site).items()}
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone, dark", "desktop, light"]
+)
+def test_every_page_is_accessible_and_fits(chromium, site, size, scheme):
+    found = {}
+    with visiting(chromium, site.address, viewport=size, color_scheme=scheme) as visitor:
+        for name, path in paths(site).items():
+            visitor.visit(path)
+            found[name] = visitor.violations()
+            if wider := visitor.too_wide():
+                found[name].append(f"{wider} px wider than the window")
+        visitor.visit("/")
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_colours_have_enough_contrast_also_the_other_way_round(chromium, site):
+    with visiting(chromium, site.address, color_scheme="dark") as visitor:
+        for path in ("/", f"/runs/{site.first}", f"/compare?run={site.first}&run={site.second}"):
+            visitor.visit(path)
+            assert visitor.violations() == []
+
+
+def test_the_pages_hold_in_both_schemes_what_they_are_about(visitor, site):
+    titles = {name: visitor.visit(path).title() for name, path in paths(site).items()}
+    assert len(set(titles.values())) == len(titles), "a title of its own each"
+    assert site.first in titles["run"]
+
+
+def test_runs_are_listed_filtered_sorted_and_chosen_to_compare(visitor, site):
+    page = visitor.visit("/")
+    table = page.get_by_role("table").first
+    for run in (site.first, site.second, site.failed):
+        assert table.get_by_role("link", name=run, exact=True).is_visible()
+    page.get_by_label("State").select_option("failed")
+    if page.get_by_role("button", name=re.compile("Show|Filter|Apply")).count():
+        page.get_by_role("button", name=re.compile("Show|Filter|Apply")).first.click()
+    page.wait_for_url(re.compile("state=failed"))
+    assert page.get_by_role("table").first.get_by_role("link", name=site.failed, exact=True).is_visible()
+    assert page.get_by_role("table").first.get_by_role("link", name=site.first, exact=True).count() == 0
+    page = visitor.visit("/")
+    for run in (site.first, site.second):
+        page.get_by_role("checkbox", name=re.compile(re.escape(run))).check()
+    page.get_by_role("button", name=re.compile("Compare")).first.click()
+    page.wait_for_url(re.compile("/compare"))
+    assert "model.l1" in page.inner_text("main")
+
+
+def test_a_run_shows_its_graph_times_metrics_pictures_and_how_to_make_it_again(visitor, site):
+    page = visitor.visit(f"/runs/{site.first}")
+    text = page.inner_text("main")
+    for node in nodes.NAMES:
+        assert page.locator("svg a", has_text=node).count() or page.get_by_role("link", name=node).count(), node
+    assert "bce" in text.lower()
+    assert f"manifests/{site.first}.json" in text  # the command that makes it again
+    pictures = page.locator("img[src*='/pictures/']")
+    assert pictures.count() >= 20  # ten digits and their reconstructions
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+
+def test_a_failed_run_says_why_before_all_else(visitor, site):
+    page = visitor.visit(f"/runs/{site.failed}")
+    text = page.inner_text("main")
+    assert "the data does not fit its schema" in text
+    assert text.index("the data does not fit its schema") < text.index("StatisticsGen")
+
+
+def test_runs_side_by_side_show_only_what_differs(visitor, site):
+    page = visitor.visit(f"/compare?run={site.first}&run={site.second}")
+    text = page.inner_text("main")
+    assert "model.l1" in text
+    assert "training.batch_size" not in text  # the same in both
+    assert page.locator("img[src*='/pictures/']").count() >= 30  # ten digits, and two reconstructions of each
+    assert page.locator("svg").count() >= 2  # curves, and active units against BCE
+
+
+@pytest.mark.parametrize("wanted", ["/compare", "/compare?run=latest", "/compare?" + "run=latest&" * 9])
+def test_runs_that_cannot_be_compared_get_a_sentence(chromium, site, wanted):
+    context = chromium.new_context()
+    page = context.new_page()
+    answer = page.goto(site.address + wanted)
+    assert answer.status in (200, 400)
+    assert "2" in page.inner_text("main")
+    assert "8" in page.inner_text("main")
+    context.close()
+
+
+def test_artifacts_are_rendered_by_type(visitor, site):
+    number = artifacts(site)
+    page = visitor.visit(f"/artifacts/{number['Examples']}")
+    assert page.locator("img[src*='/pictures/']").count() >= 10
+    assert "3,572" in page.inner_text("main")
+    page = visitor.visit(f"/artifacts/{number['ExampleStatistics']}")
+    assert page.locator("svg").count() >= 3
+    page = visitor.visit(f"/artifacts/{number['Schema']}")
+    assert "label" in page.inner_text("main")
+    page = visitor.visit(f"/artifacts/{number['Model']}")
+    text = page.inner_text("main")
+    assert "419,120" in text
+    assert "serving_default" in text
+    assert page.locator("img[src*='/pictures/']").count() >= 10  # the decoder's answer to each unit
+    page = visitor.visit(f"/artifacts/{number['ModelBlessing']}")
+    assert "blessed" in page.inner_text("main").lower()
+    page = visitor.visit(f"/artifacts/{number['ModelEvaluation']}")
+    assert "label 3" in page.inner_text("main")
+
+
+def test_every_preview_has_pages_that_show_no_lack(visitor, site):
+    for type_name, number in artifacts(site).items():
+        if type_name in previews.KINDS:
+            text = visitor.visit(f"/artifacts/{number}").inner_text("main")
+            assert "no preview" not in text.lower(), type_name
+
+
+def test_lineage_leads_from_the_data_to_the_report(visitor, site):
+    page = visitor.visit(f"/artifacts/{artifacts(site)['Examples']}/lineage")
+    page.locator("svg a", has_text="Report").first.click()
+    page.wait_for_url(re.compile(r"/(artifacts|runs)/"))
+    assert "Report" in page.inner_text("h1") or "Report" in page.title()
+
+
+def test_what_is_called_like_a_script_stays_text(visitor, site):
+    for path in (f"/artifacts/{site.odd}", f"/artifacts/{site.odd}/lineage", "/", "/artifacts",
+                 f"/runs/{urllib.parse.quote(SCRIPT, safe='')}"):  # fmt: skip
+        page = visitor.visit(path)
+        assert page.evaluate("window.hacked") is None
+        assert SCRIPT in page.inner_text("body"), path
+
+
+def test_the_report_opens_and_can_run_no_script(visitor, site):
+    page = visitor.visit(f"/artifacts/{artifacts(site)['Report']}/files/report.html")
+    assert "Sparse autoencoder" in page.inner_text("body")
+    assert page.evaluate("window.origin") == "null"  # a sandbox
+
+
+def test_the_keyboard_reaches_the_content_first(visitor, site):
+    page = visitor.visit(f"/runs/{site.first}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.trim()").lower().startswith("skip")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_without_javascript_the_pages_say_and_do_the_same(chromium, site):
+    with visiting(chromium, site.address, java_script_enabled=False) as visitor:
+        page = visitor.visit("/")
+        assert page.get_by_role("link", name=site.first, exact=True).first.is_visible()
+        for run in (site.first, site.second):
+            page.get_by_role("checkbox", name=re.compile(re.escape(run))).check()
+        page.get_by_role("button", name=re.compile("Compare")).first.click()
+        assert "model.l1" in page.inner_text("main")
+        assert "Trainer" in visitor.visit(f"/runs/{site.first}").inner_text("main")
+
+
+def test_a_table_is_sorted_in_the_page(visitor, site):
+    page = visitor.visit("/")
+    header = page.get_by_role("columnheader", name=re.compile("BCE"))
+    header.get_by_role("link").or_(header.get_by_role("button")).first.click()
+    page.wait_for_function("document.querySelector('th[aria-sort=ascending], th[aria-sort=descending]') !== null")
+
+
+def test_a_page_that_is_not_there_leads_back(chromium, site):
+    context = chromium.new_context()
+    page = context.new_page()
+    assert page.goto(site.address + "/runs/nothing").status == 404
+    page.get_by_role("link", name=re.compile("Runs")).first.click()
+    assert page.get_by_role("link", name=site.first, exact=True).first.is_visible()
+    context.close()
