@@ -40,9 +40,15 @@ class Runs:
     def __init__(self, access: Access, root: Root | None) -> None:
         self._access = access
         self._root = root
+        self._rows: dict[int, RunRow] = {}
 
     def row(self, context: pb.Context) -> RunRow:
         """A run in a list: from its context alone where its end was noted there, else from its executions."""
+        if context.id not in self._rows:
+            self._rows[context.id] = self._read_row(context)
+        return self._rows[context.id]
+
+    def _read_row(self, context: pb.Context) -> RunRow:
         noted = headline.from_properties(values.properties_of(context))
         if noted.state in {state.value for state in RunState}:
             return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)

@@ -7,7 +7,7 @@ import dataclasses
 from pipeline.inspection.snapshots import ArtifactRow
 from pipeline.web.pages.base import Asked, Page, run_named
 
-ROWS = 100  # artifacts on a page
+ROWS = 50  # artifacts on a page; to find who made one takes a look-up of its own
 
 
 @dataclasses.dataclass(frozen=True)
