@@ -123,6 +123,13 @@ class Store:
         self._moved = moved
         self._store = connect(path, read_only)
 
+    @classmethod
+    def of_client(cls, client: mlmd.MetadataStore, moved: tuple[str, str] | None) -> Store:
+        """The store that a client has open."""
+        store = cls.__new__(cls)
+        store._store, store._moved = client, moved
+        return store
+
     def run_ids(self) -> list[str]:
         """Every run, the newest first."""
         contexts = self._store.get_contexts_by_type(PIPELINE_RUN)

@@ -55,13 +55,18 @@ class Answer:
         return "\n".join(lines)
 
 
-def explain(root: Root, wanted: str, node: str) -> Answer:
+def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) -> Answer:
     """Answers for a node of the run that `wanted` names.
+
+    Args:
+      store: what was run.
+      root: that the store belongs to; None: there are no manifests to look things up in.
+      wanted: names a run.
+      node: its name.
 
     Raises:
       NotFoundError: no such run, or the node has no execution in it.
     """
-    store = metadata.open_store(root, read_only=True)
     run_id = names.find_run(wanted, store.run_ids())
     executions = store.executions(run_id)
     if node not in executions:
@@ -96,9 +101,11 @@ def _ids(store: metadata.Store, execution_id: int) -> set[int]:
     return {output.id for output in store.outputs(execution_id).values()}
 
 
-def _named(root: Root, node: str, changes: tuple[keys.Change, ...], old: str, new: str) -> tuple[keys.Change, ...]:
+def _named(
+    root: Root | None, node: str, changes: tuple[keys.Change, ...], old: str, new: str
+) -> tuple[keys.Change, ...]:
     """With the packages that were required and changed, by name, where the manifests of both runs are still there."""
-    if not any(change.field == keys.REQUIRED for change in changes):
+    if root is None or not any(change.field == keys.REQUIRED for change in changes):
         return changes
     try:
         before, after = (manifest.read(root.path, run_id).packages for run_id in (old, new))

@@ -15,12 +15,9 @@ from pipeline.cli.group import sae
 from pipeline.cli.options import (
     Asked,
     artifact_argument,
-    json_option,
     node_argument,
     node_option,
     reading_options,
-    root_of,
-    root_option,
     run_argument,
 )
 from pipeline.errors import NotFoundError, SaeError
@@ -105,9 +102,8 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
 @sae.command(short_help="Say why a node ran in a run, or did not.")
 @run_argument
 @node_argument
-@root_option
-@json_option
-def why(run_id: str, node: str, root: str | None, as_json: bool) -> None:
+@reading_options
+def why(asked: Asked, run_id: str, node: str) -> None:
     """Say why a node ran in a run, or did not: what its result depends on, part by part, against before.
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
@@ -115,8 +111,9 @@ def why(run_id: str, node: str, root: str | None, as_json: bool) -> None:
     from pipeline import why as why_module
     from pipeline.render import escaped
 
-    answer = why_module.explain(root_of(root), run_id, node)
-    output.write(answer.as_json() if as_json else "\n".join(map(escaped, answer.as_text().split("\n"))))
+    with asked.reader() as reader:
+        answer = why_module.explain(reader.store, reader.root, run_id, node)
+    output.write(answer.as_json() if asked.as_json else "\n".join(map(escaped, answer.as_text().split("\n"))))
 
 
 @sae.command(short_help="List artifacts, the newest first.")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import names, nodes, previews
+from pipeline import metadata, names, nodes, previews
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.inspection import lineage
 from pipeline.inspection.access import Access
@@ -34,12 +34,15 @@ class Reader:
       root: the pipeline root that the store belongs to; None for a store without one: then there are no previews, no
         manifests and no logs.
       name: the store's file or URL, for people.
+      store: the same store as decisions read it, for `sae why`.
     """
 
     def __init__(self, source: Source, root: Root | None) -> None:
         self.root = root
         self.name = source.name
-        self._access = Access(source.connect(), root.moved() if root else None)
+        client, moved = source.connect(), root.moved() if root else None
+        self.store = metadata.Store.of_client(client, moved)
+        self._access = Access(client, moved)
         self._runs = Runs(self._access, root)
         self._artifacts = Artifacts(self._access)
         self._read: dict[str, Run] = {}

@@ -29,6 +29,11 @@ ARGUMENTS = ["--profile", "sample", *(word for setting in QUICK for word in ("--
 OUTPUTS = [(node.name, key) for node in nodes.ALL for key in node.outputs]
 
 
+def explain(root, *arguments):
+    """`sae why` on a root."""
+    return why.explain(metadata.open_store(root, read_only=True), root, *arguments)
+
+
 def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     """A copy, with the files' times, at another place: to the pipeline a root that was moved."""
     shutil.copytree(root, place)
@@ -422,7 +427,7 @@ def test_a_plan_of_a_part_names_the_run_that_the_rest_is_taken_from(changed: Cha
 
 
 def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) -> None:
-    text = why.explain(Root(changed.root), "latest", "Trainer").as_text()
+    text = explain(Root(changed.root), "latest", "Trainer").as_text()
     assert re.search(r"^parameters +l1: 0.001 -> 0.0001$", text, re.MULTILINE)
     assert text.startswith(f"Trainer of run {changed.last.run_id}: executed\n  parameters: l1: 0.001 -> 0.0001\n")
     for part in ("code", "inputs", "packages"):
@@ -430,7 +435,7 @@ def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) ->
 
 
 def test_why_says_whose_outputs_a_cached_node_used(changed: Changed) -> None:
-    answer = why.explain(Root(changed.root), changed.again.run_id, "Trainer")
+    answer = explain(Root(changed.root), changed.again.run_id, "Trainer")
     assert (answer.state, answer.against, answer.changes) == ("cached", changed.first.run_id, ())
     assert f"used the outputs of run {changed.first.run_id}" in answer.as_text()
 
@@ -484,7 +489,7 @@ def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_ag
     }  # fmt: skip
     assert "ExampleGen started (code: components/tfds_reader.py changed)" in done.stderr
     assert "Evaluator started (code: components/measures.py changed)" in done.stderr
-    found = why.explain(Root(root), "latest", "Trainer").changes
+    found = explain(Root(root), "latest", "Trainer").changes
     assert [(change.part, change.field) for change in found] == [("code", "components/measures.py")]
 
 

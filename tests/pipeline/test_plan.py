@@ -238,11 +238,12 @@ def test_wrong_settings_are_refused(tmp_path):
 
 CODE = f"""
 import pathlib, sys
-from pipeline import nodes, plan, records, replay, settings, why
+from pipeline import metadata, nodes, plan, records, replay, settings, why
 from pipeline.root import Root
 root = sys.argv[1]
 print(plan.make(plan.Request(settings.Request(root=root))).as_text().splitlines()[-1])
-print(why.explain(Root(pathlib.Path(root)), "latest", "Trainer").state)
+place = Root(pathlib.Path(root))
+print(why.explain(metadata.open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
 """
 
