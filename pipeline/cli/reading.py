@@ -234,9 +234,13 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
     if asked.as_json:
         output.write(documents.text(documents.log(found, node, path, list(lines))))
         return
+    empty = True
     for line in lines:
+        empty = False
         # Tabs are harmless, and logs are full of them.
         output.write("\t".join(map(escaped, line.split("\t"))))
+    if empty:
+        output.note(f"{path} has no line{f' of {node}: a node that is cached leaves none' if node else ''}")
 
 
 @sae.command("open", short_help="Open the report of a run in the browser.")

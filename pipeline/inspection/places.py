@@ -29,6 +29,10 @@ class Place:
         self._source: Source | None = None
         self._lock = threading.Lock()
 
+    def is_empty(self) -> bool:
+        """Whether it is a root in which nothing ran yet."""
+        return self.root is not None and not _holds_something(pathlib.Path(self._metadata))
+
     def reader(self) -> Reader:
         """A reader for the calling thread.
 
@@ -38,7 +42,7 @@ class Place:
         """
         with self._lock:
             if self._source is None:
-                if self.root is not None and not _holds_something(pathlib.Path(self._metadata)):
+                if self.root is not None and self.is_empty():
                     raise NotFoundError(
                         f"no run in {self.root.path}: `sae run` makes the first one, --root names another folder"
                     )

@@ -157,7 +157,7 @@ class _Site:
 
     def _asked(self, request: Request) -> Asked:
         place = self._place
-        reader = None if is_empty(place) else place.reader()
+        reader = None if place.is_empty() else place.reader()
         return Asked(reader, place.root, place.name, Query(request.query_params.multi_items()))
 
     def health(self, request: Request) -> Response:
@@ -225,11 +225,6 @@ class _Site:
         text = text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")
         html = render.problem(_TITLES[status], text, self._place.name, self._links)
         return Response(html, status, media_type="text/html")
-
-
-def is_empty(place: Place) -> bool:
-    """Whether a root has no store yet: nothing ever ran in it."""
-    return place.root is not None and place.name == str(place.root.path) and not place.root.metadata.is_file()
 
 
 def picture_path(asked: Asked, artifact: str, name: str) -> pathlib.Path:

@@ -130,7 +130,8 @@ def test_a_log_is_printed_as_it_is_but_for_what_moves_the_cursor(sae, root):
 def test_the_lines_of_one_node_are_those_of_its_time(sae, root):
     path = root.logs / f"{FAILED}.log"
     path.write_text("2000-01-01 00:00:00,000 INFO absl: long before\n")
-    assert sae("logs", FAILED, "DataGate") == (0, "", "")
+    said = f"{path} has no line of DataGate: a node that is cached leaves none\n"
+    assert sae("logs", FAILED, "DataGate") == (0, "", said)
     code, _, errors = sae("logs", FAILED, "Trainer")
     assert (code, errors.startswith("error: Trainer did not run in run 20261123-160000 (skipped)")) == (3, True)
     path.unlink()
