@@ -12,6 +12,7 @@ MOST_ROWS = 200  # ours has ten nodes; other people's pipelines have seldom more
 
 _ROW, _BAR = 28, 14  # pixels
 _TOP, _BOTTOM = 8, 26  # pixels
+_TICK = 75  # pixels for one tick: `2 min 30 s`, and air
 _LONGEST_LABEL = 190  # pixels
 _SHORTEST = 4.0  # pixels, of the bar of a node that took no time
 
@@ -53,7 +54,7 @@ def waterfall(spans: Sequence[Span], *, title: str = "Durations of nodes", width
     longest = max(ends, default=0.0)
     left = math.ceil(min(max(svg.width_of(span.label, svg.TEXT) for span in drawn), _LONGEST_LABEL)) + 44
     right = width - 118  # room for the time beside the last bar
-    scale = scales.durations(longest, left, right)
+    scale = scales.durations(longest, left, right, count=max(2, min(8, int(right - left) // _TICK)))
     bottom = _TOP + len(drawn) * _ROW
     parts = [axes.vertical_grid(scale, _TOP, bottom)]
     parts.append(axes.bottom_axis(scale, left, right, bottom, lambda tick: scales.tick_duration(tick, scale.step)))

@@ -25,7 +25,8 @@ SCRIPT = "<script>window.hacked = true</script>"
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: as long as Playwright is there, an event loop runs in the main thread.
+@pytest.fixture(scope="package")
 def chromium():
     if CHROMIUM is None:
         pytest.skip("no Chromium on PATH: on Debian, apt-get install chromium")
@@ -154,7 +155,7 @@ def put_odd_things(metadata: pathlib.Path) -> int:
     return int(made)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(chromium, tmp_path_factory):
     found = Site(tmp_path_factory.mktemp("site") / "root")
     with served("--root", found.root) as found.address:

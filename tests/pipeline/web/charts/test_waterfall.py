@@ -38,6 +38,12 @@ def test_a_running_node_is_open_at_its_end():
     assert shape.texts("tick")[-1] == "1 min 11 s so far"
 
 
+def test_a_narrow_drawing_has_fewer_ticks_so_that_their_labels_stay_apart():
+    shape = read(waterfall([Span("A", 0, 71, "executed")], width=480))
+    # 53 to 362 pixels: room for four steps of 75, so one must be 71 s / 4 or more
+    assert shape.texts("tick")[:3] == ["0 s", "30 s", "1 min"]
+
+
 @pytest.mark.parametrize("state", ["waiting", "skipped", "not run"])
 def test_a_node_that_did_not_start_says_so(state):
     shape = read(waterfall([Span("A", 0, 5, "executed"), Span("B", None, None, state)]))

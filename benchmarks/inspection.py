@@ -1,0 +1,154 @@
+"""Measures the reading commands and the pages with a long history.
+
+    .venv/bin/python -m benchmarks.inspection
+
+Two stores: a root with 1,000 runs of the sample, of which the first executed every node and the others were cached
+(10,000 executions, with previews and all), and a store alone with 1,000 runs that executed every node. Commands are
+timed from the prompt; pages from the request to the last byte, of a server that runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from benchmarks.__main__ import PROJECT, measure
+from benchmarks.reproducibility import HISTORY
+from pipeline import headline, nodes, root
+
+SAE = [sys.executable, "-m", "pipeline"]
+# About as long as what a run notes of itself on an execution.
+NOTE = "x" * 1_500
+
+
+def executed_runs(path: pathlib.Path, runs: int) -> None:
+    """Writes a store with runs that executed every node, as a run writes it."""
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    store = mlmd.MetadataStore(config)
+    kinds = {name: store.put_context_type(pb.ContextType(name=name)) for name in ("pipeline", "pipeline_run", "node")}
+    types = {node.name: store.put_execution_type(pb.ExecutionType(name=node.name)) for node in nodes.ALL}
+    keys = {key: store.put_artifact_type(pb.ArtifactType(name=key)) for node in nodes.ALL for key in node.outputs}
+    [parent] = store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=nodes.PIPELINE_NAME)])
+    for number in range(runs):
+        run = pb.Context(type_id=kinds["pipeline_run"], name=f"run-{number:05d}")
+        noted = headline.Headline(
+            "succeeded", 40.0 + number % 7, "mnist 3.0.1", "mnist", "manual", 0.08 + number % 50 / 10_000, 0.01,
+            17.0, 12.0, 1, 10, 0,
+        )  # fmt: skip
+        for name, value in headline.to_properties(noted).items():
+            held = run.custom_properties[name]
+            setattr(held, {str: "string_value", float: "double_value", int: "int_value"}[type(value)], value)
+        [run_id] = store.put_contexts([run])
+        store.put_parent_contexts([pb.ParentContext(child_id=run_id, parent_id=parent)])
+        made: dict[tuple[str, str], pb.Artifact] = {}
+        for node in nodes.ALL:
+            execution = pb.Execution(type_id=types[node.name], name=str(uuid.uuid4()), last_known_state=3)
+            execution.custom_properties["key_code"].string_value = NOTE
+            pairs = [(made[source], event(key, pb.Event.INPUT)) for key, source in node.inputs.items()]
+            for key in node.outputs:
+                artifact = pb.Artifact(type_id=keys[key], uri=f"/nowhere/{node.name}/{key}/{number}", state=2)
+                artifact.custom_properties["content_digest"].string_value = f"{key}-1:{uuid.uuid4().hex}"
+                artifact.custom_properties["files"].string_value = NOTE
+                pairs.append((artifact, event(key, pb.Event.OUTPUT)))
+            contexts = [
+                pb.Context(type_id=kinds["pipeline"], name=nodes.PIPELINE_NAME),
+                pb.Context(type_id=kinds["pipeline_run"], name=run.name),
+                pb.Context(type_id=kinds["node"], name=f"{nodes.PIPELINE_NAME}.{node.name}"),
+            ]
+            _, ids, _ = store.put_execution(
+                execution, pairs, contexts, reuse_context_if_already_exist=True, force_reuse_context=True
+            )
+            if node.outputs:
+                written = store.get_artifacts_by_id(ids[-len(node.outputs) :])
+                made.update({(node.name, key): one for key, one in zip(node.outputs, written, strict=True)})
+
+
+def event(key: str, event_type: int) -> pb.Event:
+    steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=0)]
+    return pb.Event(type=event_type, path=pb.Event.Path(steps=steps))
+
+
+def commands(label: str, place: list[str], rounds: int) -> None:
+    """Times of commands from the prompt, and the memory of the largest."""
+    for arguments in (
+        ["runs"], ["runs", "--sort", "test_bce"], ["runs", "--json"], ["show", "latest"], ["artifacts"],
+        ["artifact", "1"], ["lineage", "1"], ["diff", "latest~1", "latest"],
+    ):  # fmt: skip
+        measured = [measure([*SAE, *arguments, *place], {}) for _ in range(rounds)]
+        seconds, peak = statistics.median(one.seconds for one in measured), max(one.peak_mib for one in measured)
+        print(f"{label}: {'sae ' + ' '.join(arguments):<32} {seconds:6.2f} s  {peak:5.0f} MiB", flush=True)
+
+
+@contextlib.contextmanager
+def served(place: list[str]) -> Iterator[str]:
+    """The address of a server on a place."""
+    process = subprocess.Popen([*SAE, "serve", "--port", "0", *place], stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if match := re.search(r"http://[\w.:\[\]]+", line):
+                yield match.group(0)
+                break
+        else:
+            sys.exit("the server did not start")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def pages(label: str, place: list[str], rounds: int, run: str) -> None:
+    """Times of pages, from the request to the last byte."""
+    with served(place) as address:
+        for path in ("/", "/?sort=test_bce", f"/runs/{run}", "/artifacts", "/artifacts/1", "/artifacts/1/lineage"):
+            times = []
+            for _ in range(rounds + 1):
+                begun = time.monotonic()
+                with urllib.request.urlopen(address + path) as answer:
+                    answer.read()
+                times.append(time.monotonic() - begun)
+            print(f"{label}: {path:<32} {statistics.median(times[1:]) * 1000:6.0f} ms", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="times that each is measured (default 5)")
+    parser.add_argument("--runs", type=int, default=1_000, help="runs in each store (default 1000)")
+    arguments = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-bench-"))
+    try:
+        cached, executed = folder / "cached", folder / "executed.sqlite"
+        environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1"}
+        subprocess.run(
+            [sys.executable, "-c", HISTORY, str(cached), str(arguments.runs)], check=True, cwd=PROJECT, env=environment,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        executed_runs(executed, arguments.runs)
+        newest = max(path.stem for path in root.Root(cached).manifests.iterdir())
+        for label, place, run in (
+            ("cached", ["--root", str(cached)], newest),
+            ("executed", ["--metadata", str(executed)], f"run-{arguments.runs - 1:05d}"),
+        ):
+            commands(label, place, arguments.rounds)
+            pages(label, place, arguments.rounds, run)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
