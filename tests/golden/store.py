@@ -41,6 +41,7 @@ COMMANDS = {
         ("Pusher", "pushed_model"),
     )},
     "lineage": ["lineage", f"{FIRST}:Trainer:model"],
+    "why": ["why", SECOND, "Trainer"],
     "diff": ["diff", FIRST, SECOND],
     "diff-same": ["diff", FIRST, FIRST],
     "diff-failed": ["diff", FIRST, FAILED],
@@ -138,6 +139,8 @@ def normal(text: str, recorded: Recorded) -> str:
     for node in values.get("nodes", []):
         if node["seconds"] is not None:
             node["seconds"] = "SECONDS"
+    if "key" in values:  # of `sae why`: each line of TFX has its own versions
+        values["key"]["packages"] = dict.fromkeys(values["key"]["packages"], "VERSION")
     text = _TIME.sub('"TIME"', json.dumps(values, indent=2))
     numbers: dict[str, str] = {}
     return _DIGEST.sub(lambda match: numbers.setdefault(match.group(), f"digest {len(numbers) + 1}"), text) + "\n"
