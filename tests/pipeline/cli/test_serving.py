@@ -14,6 +14,8 @@ import pytest
 
 from tests.golden.store import FAILED
 
+pytestmark = pytest.mark.component  # seconds
+
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 

@@ -14,6 +14,8 @@ from pipeline.web import export
 from tests.pipeline.recorded import STATE, Recorded
 from tests.pipeline.web.content import Seen, artifact_of, png
 
+pytestmark = pytest.mark.component  # seconds
+
 
 def write(root, folder, limit=None, metadata=None):
     with open_place(metadata, root) as place:

@@ -61,6 +61,7 @@ class TestGet:
             server.get(place, path)
 
 
+@pytest.mark.component
 class TestServe:
     @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", 0), ("localhost", 0), ("0.0.0.0", 1)])
     def test_what_others_can_read_is_warned_of(self, place, host, warned, monkeypatch):
