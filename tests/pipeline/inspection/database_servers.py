@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import pwd
@@ -66,9 +67,10 @@ def free_port():
 
 
 def _run(*command, **options):
-    return subprocess.run(
-        [str(part) for part in command], check=True, text=True, capture_output=True, timeout=60, **options
-    ).stdout
+    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=60, **options)
+    if done.returncode:
+        raise subprocess.CalledProcessError(done.returncode, done.args, done.stdout + done.stderr)
+    return done.stdout
 
 
 @contextlib.contextmanager
@@ -126,9 +128,11 @@ def mariadb():
     user = _user("mysql")
     with _folder(user) as folder:
         port, data, place = free_port(), folder / "data", folder / "socket"
+        # The server writes to TMPDIR, which may be a folder that is closed to its user.
+        place_of_server = {"cwd": folder, "env": {**os.environ, "TMPDIR": str(folder)}, **user}
         _run(
             "mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve",
-            "--auth-root-authentication-method=normal", cwd=folder, **user,
+            "--auth-root-authentication-method=normal", **place_of_server,
         )  # fmt: skip
 
         def sql(*statements, database="mysql"):
@@ -139,7 +143,8 @@ def mariadb():
             shutil.which("mariadbd"), "--no-defaults", f"--datadir={data}", "--bind-address=127.0.0.1",
             f"--port={port}", f"--socket={place}", f"--pid-file={folder / 'pid'}", "--skip-name-resolve",
         ]  # fmt: skip
-        with _started(command, signal.SIGTERM, lambda: sql("SELECT 1"), cwd=folder, stdout=subprocess.DEVNULL, **user):
+        ready = functools.partial(sql, "SELECT 1")
+        with _started(command, signal.SIGTERM, ready, stdout=subprocess.DEVNULL, **place_of_server):
             sql(
                 f"CREATE USER {OWNER}@'127.0.0.1' IDENTIFIED BY '{_doubled(OWNERS_PASSWORD)}'",
                 f"GRANT ALL ON *.* TO {OWNER}@'127.0.0.1'",
