@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from typing import Any
 
 import ml_metadata as mlmd
@@ -136,21 +135,14 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Changed:
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_what_changes_nothing_is_told_in_three_seconds_without_tensorflow_tfx_and_beam(
-    root: pathlib.Path, command: str
-) -> None:
-    seconds = []
-    for _ in range(2):
-        begun = time.monotonic()
-        done, imported = typed(root, command=command)
-        seconds.append(time.monotonic() - begun)
+def test_what_changes_nothing_is_told_without_tensorflow_tfx_and_beam(root: pathlib.Path, command: str) -> None:
+    done, imported = typed(root, command=command)
     assert not {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"} & set(imported)
     assert "ml_metadata" in imported
     if command == "run":
         assert states_of(done) == CACHED
     else:
         assert {line["verdict"] for line in json.loads(done.stdout)["nodes"]} == {"cached"}
-    assert min(seconds) < 3
 
 
 def test_a_plan_writes_nothing(root: pathlib.Path) -> None:

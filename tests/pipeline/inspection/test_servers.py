@@ -148,9 +148,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_end(scheme, monkey
     monkeypatch.setattr(servers, "_CONNECT_SECONDS", 2)  # libpq's least
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        began = time.monotonic()
         text = str(refusal(f"{scheme}://u:wrong@127.0.0.1:{port}/d"))
-        assert 1 < time.monotonic() - began < 5
     assert text.startswith(f"{scheme}://u@127.0.0.1:{port}/d does not answer (time")
     assert capfd.readouterr() == ("", "")
 
