@@ -46,7 +46,8 @@ class _Section:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, check(f"{self.section}.{field.name}", getattr(self, field.name)))
+            value = _checked(f"{self.section}.{field.name}", field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,39 @@ class PathsConfig(_Section):
     section = "paths"
 
     root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class SchedulingConfig(_Section):
+    """How schedules behave that do not say otherwise, and how the daemon that follows them does.
+
+    It is no part of a `PipelineConfig`: when and how often a run is started changes nothing of what it makes.
+    """
+
+    section = "scheduling"
+
+    overlap: str = _setting(
+        "skip", "a tick whose time comes while a run holds the root: skip or queue", choices=("skip", "queue")
+    )
+    catch_up: str = _setting(
+        "one",
+        "missed ticks that are made up for: none, the newest one, or all up to the limit",
+        choices=("none", "one", "all"),
+    )
+    catch_up_limit: int = _setting(10, "missed ticks that `all` makes up for, the newest ones", low=1, high=1_000)
+    max_late: float = _setting(86_400.0, "seconds after its time at which a tick may still start", low=1)
+    jitter: float = _setting(0.0, "a tick starts up to so many seconds late", low=0, high=86_400)
+    retries: int = _setting(2, "times that a failure that may pass is tried again", low=0, high=100)
+    retry_wait: float = _setting(60.0, "seconds before the first retry, doubled before each next", low=1, high=86_400)
+    timeout: float = _setting(0.0, "seconds after which a run is interrupted; 0: never", low=0)
+    data_every: float = _setting(600.0, "seconds between two looks at the data of a schedule that waits for it", low=1)
+    follow: float = _setting(1.0, "seconds between the daemon's looks at what has been added or asked for", above=0)
+    heartbeat: float = _setting(10.0, "seconds between two signs of life of the daemon", above=0)
+    silent: float = _setting(60.0, "seconds without a sign of life after which the daemon counts as silent", above=0)
+    stop_wait: float = _setting(
+        60.0, "seconds that a stopping daemon lets a run finish before it is interrupted", low=0
+    )
+    ticks_kept: int = _setting(10_000, "decided ticks of a schedule that are kept, the newest ones", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +275,10 @@ def check(name: str, value: object) -> Value:
     Raises:
       ValueError: wrong type or out of range; names the setting, the value and what is allowed.
     """
-    field = setting_field(name)
+    return _checked(name, setting_field(name), value)
+
+
+def _checked(name: str, field: dataclasses.Field[Any], value: object) -> Value:
     limits = field.metadata
     kind = str(field.type)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
