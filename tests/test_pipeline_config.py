@@ -165,3 +165,11 @@ def test_a_section_checks_its_values_however_it_is_made():
 def test_there_is_no_field_behind_an_unknown_name(name):
     with pytest.raises(KeyError):
         pipeline_config.setting_field(name)
+
+
+def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
+    scheduling = pipeline_config.SchedulingConfig(max_late=5)
+    assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
+    with pytest.raises(ValueError, match=r"scheduling\.overlap = 'run' is not allowed: it must be one of skip, queue"):
+        pipeline_config.SchedulingConfig(overlap="run")
+    assert not [name for name in pipeline_config.setting_names() if name.startswith("scheduling")]
