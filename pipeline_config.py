@@ -147,35 +147,30 @@ class PathsConfig(_Section):
 
 @dataclasses.dataclass(frozen=True)
 class SchedulingConfig(_Section):
-    """How schedules behave that do not say otherwise, and how the daemon that follows them does.
-
-    It is no part of a `PipelineConfig`: when and how often a run is started changes nothing of what it makes.
-    """
+    """How reruns on a schedule behave where nothing else is said; no part of what a run is made from. In seconds."""
 
     section = "scheduling"
 
-    overlap: str = _setting(
-        "skip", "a tick whose time comes while a run holds the root: skip or queue", choices=("skip", "queue")
+    overlap: str = _setting("skip", "a tick whose time comes while a run holds the root", choices=("skip", "queue"))
+    catch_up: str = _setting("one", "which missed ticks are made up for", choices=("none", "one", "all"))
+    catch_up_limit: int = _setting(10, "how many of them at most, the newest ones", low=1, high=1_000)
+    max_late: float = _setting(3_600.0, "how late a tick may still start", low=0)
+    jitter: float = _setting(0.0, "a tick starts up to so much late", low=0, high=86_400)
+    retries: int = _setting(2, "how often a failure that may pass is tried again", low=0, high=100)
+    retry_wait: float = _setting(
+        60.0, "wait before the first retry; doubled for each further one", above=0, high=86_400
     )
-    catch_up: str = _setting(
-        "one",
-        "missed ticks that are made up for: none, the newest one, or all up to the limit",
-        choices=("none", "one", "all"),
-    )
-    catch_up_limit: int = _setting(10, "missed ticks that `all` makes up for, the newest ones", low=1, high=1_000)
-    max_late: float = _setting(86_400.0, "seconds after its time at which a tick may still start", low=1)
-    jitter: float = _setting(0.0, "a tick starts up to so many seconds late", low=0, high=86_400)
-    retries: int = _setting(2, "times that a failure that may pass is tried again", low=0, high=100)
-    retry_wait: float = _setting(60.0, "seconds before the first retry, doubled before each next", low=1, high=86_400)
-    timeout: float = _setting(0.0, "seconds after which a run is interrupted; 0: never", low=0)
-    data_every: float = _setting(600.0, "seconds between two looks at the data of a schedule that waits for it", low=1)
-    follow: float = _setting(1.0, "seconds between the daemon's looks at what has been added or asked for", above=0)
-    heartbeat: float = _setting(10.0, "seconds between two signs of life of the daemon", above=0)
-    silent: float = _setting(60.0, "seconds without a sign of life after which the daemon counts as silent", above=0)
-    stop_wait: float = _setting(
-        60.0, "seconds that a stopping daemon lets a run finish before it is interrupted", low=0
-    )
-    ticks_kept: int = _setting(10_000, "decided ticks of a schedule that are kept, the newest ones", low=1)
+    timeout: float = _setting(0.0, "a run that takes longer is interrupted; 0: none", low=0)
+    data_every: float = _setting(600.0, "how often the data is looked at by a schedule that waits for it", low=1)
+
+    shortest_interval: float = _setting(1.0, "the least between two ticks of an interval", low=1)
+    longest_wait: float = _setting(86_400.0, "the longest wait before a retry, however often it was doubled", above=0)
+    look: float = _setting(2.0, "how often the daemon looks at its book", above=0, high=5)
+    heartbeat: float = _setting(10.0, "how often the daemon notes that it lives", above=0)
+    silence: float = _setting(60.0, "not heard of for so long, a daemon counts as silent", above=0)
+    drain: float = _setting(3_600.0, "how long a daemon that is told to stop lets its run go on", low=0)
+    interrupt_grace: float = _setting(20.0, "how long an interrupted run may take to end before it is killed", above=0)
+    command_timeout: float = _setting(60.0, "how long a command after a run may take before it is killed", above=0)
 
 
 @dataclasses.dataclass(frozen=True)

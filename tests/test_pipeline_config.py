@@ -167,12 +167,15 @@ def test_there_is_no_field_behind_an_unknown_name(name):
         pipeline_config.setting_field(name)
 
 
+def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
+    scheduling = pipeline_config.SchedulingConfig(max_late=5)
+    assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
+    with pytest.raises(ValueError, match=r"scheduling\.overlap = 'run' is not allowed: it must be one of skip, queue"):
+        pipeline_config.SchedulingConfig(overlap="run")
+    assert not [name for name in pipeline_config.setting_names() if name.startswith("scheduling")]
+
+
 SCHEDULING = dataclasses.fields(pipeline_config.SchedulingConfig)
-
-
-def test_when_runs_are_started_is_no_setting_of_a_run():
-    assert "scheduling" not in SECTIONS
-    assert not [name for name in NAMES if name.startswith("scheduling.")]
 
 
 @pytest.mark.parametrize("field", SCHEDULING, ids=lambda field: field.name)
@@ -191,12 +194,7 @@ def test_scheduling_holds_to_its_limits(limit):
             pipeline_config.SchedulingConfig(**{field.name: value})
 
 
-def test_what_a_policy_of_scheduling_may_be_is_named():
-    with pytest.raises(ValueError, match=r"^scheduling\.overlap = 'wait' is not allowed: .* one of skip, queue$"):
-        pipeline_config.SchedulingConfig(overlap="wait")
-
-
 def test_a_daemon_is_heard_of_several_times_before_it_counts_as_silent():
     defaults = pipeline_config.SchedulingConfig()
-    assert defaults.silent >= 3 * defaults.heartbeat
-    assert defaults.heartbeat >= defaults.follow
+    assert defaults.silence >= 3 * defaults.heartbeat
+    assert defaults.heartbeat >= defaults.look
