@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from pipeline.scheduling import times, words
+
 _FIRST = "schedule"
 
 
@@ -22,5 +24,23 @@ def as_text(schedule: str, planned: str) -> str:
 
 def parse(text: str) -> Trigger | None:
     """The tick that a trigger names; None for a run that was started otherwise."""
-    words = text.split(" ")
-    return Trigger(words[1], words[2]) if len(words) == 3 and words[0] == _FIRST and words[1] and words[2] else None
+    parts = text.split(" ")
+    if len(parts) != 3 or parts[0] != _FIRST or not parts[1]:
+        return None
+    try:
+        times.from_text(parts[2])
+    except ValueError:
+        return None
+    return Trigger(parts[1], parts[2])
+
+
+def in_words(text: str) -> str:
+    """`schedule nightly, for 2026-11-24 03:00 UTC`; another trigger as it is."""
+    found = parse(text)
+    return f"{_FIRST} {found.schedule}, for {words.stamp(found.planned)} UTC" if found else text
+
+
+def short(text: str) -> str:
+    """`schedule nightly`; another trigger as it is."""
+    found = parse(text)
+    return f"{_FIRST} {found.schedule}" if found else text

@@ -70,7 +70,7 @@ def policies(given: Policies) -> dict[str, str]:
     return {
         "Ticks while a run holds the root": held[given.overlap],
         "Ticks while no daemon runs": missed[given.catch_up],
-        "Latest start": f"{times.in_words(given.max_late)} after the planned time",
+        "In time": f"up to {times.in_words(given.max_late)} after the planned time",
         "Jitter": f"up to {times.in_words(given.jitter)}" if given.jitter else "none",
         "Failures that may pass": retried,
         "Longest run": f"{times.in_words(given.timeout)}, then it is interrupted" if given.timeout else "no limit",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from pipeline.scheduling import living
+from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import (
     Attempt,
     CatchUp,
@@ -85,3 +87,35 @@ RUNNING = Daemon("running", 4711, "2026-11-20T12:00:00Z", "2026-11-24T20:29:55Z"
 SILENT = Daemon("silent", 4711, "2026-11-20T12:00:00Z", "2026-11-24T18:30:00Z")
 STOPPED = Daemon("stopped", None, "", "2026-11-23T20:30:00Z")
 NEVER = Daemon("stopped", None, "", "")
+
+
+def write(book: Book, found: Tick) -> None:
+    """Puts a tick into a book as if the daemon had."""
+    decision = found.decision.value if found.decision else None
+    row = book.connection.execute(
+        "INSERT INTO ticks (schedule, planned, due, manual, decision, decided, reason, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            found.schedule,
+            found.planned,
+            found.planned,
+            found.manual,
+            decision,
+            found.decided,
+            found.reason,
+            found.state,
+        ),
+    ).lastrowid
+    for one in found.attempts:
+        book.connection.execute(
+            "INSERT INTO attempts (tick, run_id, started, ended, exit_code, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            (row, one.run_id, one.started, one.ended, one.exit_code, one.reason),
+        )
+
+
+def live(book: Book, heard: str, process: int) -> None:
+    """Puts a daemon into a book: a process of this machine, last heard of at some time."""
+    book.connection.execute(
+        "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
+        (process, living.identity(process), CREATED, heard),
+    )

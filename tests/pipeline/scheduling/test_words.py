@@ -51,7 +51,7 @@ def test_every_policy_is_said():
     assert words.policies(examples.policies()) == {
         "Ticks while a run holds the root": "skipped",
         "Ticks while no daemon runs": "made up for by the newest of them",
-        "Latest start": "1 d after the planned time",
+        "In time": "up to 1 d after the planned time",
         "Jitter": "none",
         "Failures that may pass": "tried 2 times more, after 1 min, twice as long before each next one",
         "Longest run": "no limit",
@@ -65,7 +65,7 @@ def test_every_policy_is_said():
     assert list(words.policies(other).values()) == [
         "started when that run ends",
         "made up for, the newest 1,000 at most",
-        "1 min 30 s after the planned time",
+        "up to 1 min 30 s after the planned time",
         "up to 30 s",
         "tried once more, after 1 min",
         "2 h, then it is interrupted",
