@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 import pathlib
 import re
@@ -28,6 +29,7 @@ class Book:
     """An opened book; closes itself as a context manager. Not for several threads."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        """Keeps the connection, which the daemon's side of the book (`deciding`, `attempts`) shares."""
         self.connection = connection
         self.clock = clock
 
@@ -166,12 +168,16 @@ class Book:
         """Decides each tick of a schedule up to now; what else happens in the block happens with it or not at all."""
         schedule = self.schedule(name)
         with database.transaction(self.connection):
-            while not schedule.paused and not planning.plan(self.connection, schedule, self.clock.now()):
+            while not (schedule.paused or planning.plan(self.connection, schedule, self.clock.now())):
                 pass
             self.connection.execute(
                 "UPDATE ticks SET decision = ?, state = 'skipped', decided = ?, reason = ? "
                 "WHERE schedule = ? AND decision IS NULL",
                 (Decision.SKIPPED.value, self.now(), why, name),
+            )
+            self.connection.execute(  # those that wait for a retry
+                "UPDATE ticks SET state = 'failed', retry = '', told = 0 WHERE schedule = ? AND state = 'waiting'",
+                (name,),
             )
             yield
 
@@ -180,8 +186,12 @@ _NEVER_TRIED = ("skipped", "missed")
 
 
 def _schedule(row: sqlite3.Row) -> Schedule:
-    schedule = dataclass_json.build(Schedule, json.loads(row["document"]))
-    return dataclasses.replace(schedule, paused=row["paused"])
+    return _from_document(row["document"], row["paused"])
+
+
+@functools.lru_cache(maxsize=256)  # the daemon asks every other second
+def _from_document(document: str, paused: str) -> Schedule:
+    return dataclasses.replace(dataclass_json.build(Schedule, json.loads(document)), paused=paused)
 
 
 def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:

@@ -52,10 +52,13 @@ CREATE TABLE IF NOT EXISTS attempts (
   ended TEXT NOT NULL DEFAULT '',
   exit_code INTEGER,
   reason TEXT NOT NULL DEFAULT '',
+  closed INTEGER NOT NULL DEFAULT 0, -- 1: it is known what became of it
+  begun INTEGER NOT NULL DEFAULT 1,  -- 0: the daemon ended before the run could begin
   process INTEGER,                   -- NULL: it was not begun
   process_identity TEXT NOT NULL DEFAULT ''  -- tells it from a later process of the same number
 );
 CREATE INDEX IF NOT EXISTS attempts_of_tick ON attempts (tick);
+CREATE INDEX IF NOT EXISTS attempts_open ON attempts (id) WHERE closed = 0;
 CREATE TABLE IF NOT EXISTS daemon (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   process INTEGER NOT NULL,
@@ -75,6 +78,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
     """
     path = root / NAME
     try:
+        root.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
@@ -83,7 +87,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise UnavailableError(
             f"cannot write {path}: {error}; check the disk, or choose another root with --root"
         ) from error

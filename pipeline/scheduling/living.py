@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 
 import psutil
@@ -25,6 +26,12 @@ def identity(process: int) -> str:
         return str(psutil.Process(process).create_time())
     except psutil.Error:
         return ""
+
+
+def same_boot(known: str) -> bool:
+    """Whether a process of this identity was one of this boot, as far as can be told."""
+    boot, separator, _ = known.partition("/")
+    return bool(separator) and identity(os.getpid()).startswith(f"{boot}/")
 
 
 def lives(process: int, known: str) -> bool:

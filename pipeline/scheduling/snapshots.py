@@ -148,12 +148,13 @@ class Tick:
     Attributes:
       schedule: name.
       planned: the time; with `manual`, when it was asked for.
-      decision: what it ended as; None while it waits: its time is not over, or a run is in its way.
+      decision: what it ended as; None while it waits to be decided: its time is not over, or a run is in its way.
       decided: when that was recorded; empty while it waits.
       reason: why, in words for people: `a run held the root: ...`; empty for one that started in time.
       manual: whether `sae schedule trigger` asked for it.
       attempts: the runs, oldest first; empty unless it started.
-      state: `waiting`, `running`, `succeeded`, `failed`, `interrupted`, `skipped` or `missed`.
+      state: `waiting` (also for its next attempt), `running`, `succeeded`, `failed`, `interrupted`, `skipped` or
+        `missed`.
     """
 
     schedule: str

@@ -15,7 +15,7 @@ import datetime
 import functools
 import heapq
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apscheduler.triggers.combining import OrTrigger
@@ -120,23 +120,25 @@ def _zone(name: str) -> datetime.tzinfo:
 def _trigger(text: str) -> Any:
     """APScheduler's trigger for cron's fields, on a clock that is never put forward or back."""
     fields = cron_fields.parse(text)
-    days = {"day": _joined(fields.day), "day_of_week": _joined_weekdays(fields.weekday)}
+    weekdays = [_APSCHEDULER_WEEKDAYS[value] for value in fields.weekday.values]
+    days = {"day": _joined(fields.day.values, 31), "day_of_week": _joined(weekdays, 7)}
     parts = [{name: value} for name, value in days.items()] if fields.either_day else [days]
     triggers = [
         CronTrigger(
-            minute=_joined(fields.minute), hour=_joined(fields.hour), month=_joined(fields.month), timezone=_UTC, **part
+            minute=_joined(fields.minute.values, 60),
+            hour=_joined(fields.hour.values, 24),
+            month=_joined(fields.month.values, 12),
+            timezone=_UTC,
+            **part,
         )
         for part in parts
     ]
     return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
 
 
-def _joined(field: cron_fields.Field) -> str:
-    return ",".join(str(value) for value in field.values)
-
-
-def _joined_weekdays(field: cron_fields.Field) -> str:
-    return ",".join(_APSCHEDULER_WEEKDAYS[value] for value in field.values)
+def _joined(values: Sequence[int | str], all_of_them: int) -> str:
+    """As APScheduler reads it. It goes through a list one by one, and a `*` at once."""
+    return "*" if len(values) == all_of_them else ",".join(str(value) for value in values)
 
 
 def _fire_times(trigger: Any, after: datetime.datetime) -> Iterator[datetime.datetime]:
