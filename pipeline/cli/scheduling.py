@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import logging
 import pathlib
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +177,30 @@ def trigger(name: str, root: str | None) -> None:
     _warn(folder)
 
 
+@schedule.command(short_help="The daemon: start what is planned, until it is stopped.")
+@root_option
+def run(root: str | None) -> None:
+    """Start what is planned: the daemon. It stays in the foreground until it is stopped, and logs to standard error.
+
+    Ctrl-C or SIGTERM plans nothing more and lets a run finish, for an hour at most; a second one interrupts the run.
+    SIGHUP looks at the schedules at once, which it does every few seconds anyway. One daemon is enough for a root, and
+    another one is refused, with 5.
+    """
+    from pipeline.scheduling import daemon
+
+    _log_to_standard_error()
+    raise SystemExit(int(daemon.run(root_of(root).path)))
+
+
+def _log_to_standard_error() -> None:
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("pipeline").setLevel(logging.INFO)  # libraries say little that matters here
+
+
 @schedule.command(short_help="Write schedules as units of systemd or lines of a crontab.")
 @click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
 @click.option("--all", "every", is_flag=True, help="All schedules that are not paused.")
@@ -200,7 +226,7 @@ def export(name: str, every: bool, systemd: bool, cron: bool, folder: pathlib.Pa
 
     with _book(root, name, write=False) as (book, place):
         chosen = [one for one in book.schedules() if not one.paused] if every else [book.schedule(name)]
-    calls = [(one, exporting.call(one, place, pathlib.Path.cwd())) for one in chosen]
+    calls = [(one, exporting.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
     if cron:
         output.write("\n".join(crontab.lines(*pair) for pair in calls).rstrip())
         return
@@ -238,9 +264,9 @@ def _tell(made: Schedule, folder: pathlib.Path, done: str) -> None:
     count = 0 if made.paused else _SAID
     zone = made.timing.zone
     for when in timing.next_times(made.timing, times.from_text(made.created), now, count):
-        time = times.as_text(when)
-        utc = "" if zone == "UTC" else f"{words.stamp(time)} UTC, "
-        click.echo(f"next: {words.moment(time, zone)} ({utc}{words.distance(time, now)})")
+        text = times.as_text(when)
+        utc = "" if zone == "UTC" else f"{words.stamp(text)} UTC, "
+        click.echo(f"next: {words.moment(text, zone)} ({utc}{words.distance(text, now)})")
     if not made.paused:
         _warn(folder)
 

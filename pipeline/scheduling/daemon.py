@@ -1,4 +1,4 @@
-"""`sae schedule daemon`: follows the book of a root, in the foreground, until it is told to stop.
+"""`sae schedule run`: follows the book of a root, in the foreground, until it is told to stop.
 
 Signals: SIGTERM or SIGINT plans nothing more and lets the run finish, up to a limit; the second one interrupts the run.
 SIGHUP looks at the book at once. A daemon that is killed leaves its run running; the next one looks after it.

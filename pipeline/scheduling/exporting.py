@@ -31,13 +31,16 @@ class Call:
     environment: tuple[tuple[str, str], ...] = ()
 
 
-def call(schedule: Schedule, root: pathlib.Path, folder: pathlib.Path, environ: Mapping[str, str] = os.environ) -> Call:
+def call(
+    schedule: Schedule, root: pathlib.Path, folder: pathlib.Path, by: str, environ: Mapping[str, str] = os.environ
+) -> Call:
     """How a schedule's runs are started.
 
     Args:
       schedule: which.
       root: the pipeline root, absolute.
       folder: what they run in, absolute.
+      by: who starts them, which is noted of each run: `systemd`, `cron`.
       environ: where variables are taken from that a run needs and that a service does not inherit.
 
     Raises:
@@ -50,7 +53,7 @@ def call(schedule: Schedule, root: pathlib.Path, folder: pathlib.Path, environ: 
             "looks at that: `sae schedule run`"
         )
     made = Call(
-        (*program(), "run", *words.options(schedule.work), "--root", str(root)),
+        (*program(), "run", *words.options(schedule.work), "--root", str(root), "--trigger", f"{by} {schedule.name}"),
         str(folder),
         tuple((name, environ[name]) for name in _VARIABLES if environ.get(name)),
     )

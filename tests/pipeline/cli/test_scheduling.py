@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import pathlib
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -15,6 +19,7 @@ from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import CatchUp, Kind, Overlap, Work
 from pipeline_config import SchedulingConfig
 
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
 DEFAULTS = SchedulingConfig()
 NIGHTLY = ("add", "nightly", "--cron", "0 3 * * *", "--profile", "sample")
 
@@ -323,9 +328,46 @@ def test_the_shell_offers_names_of_schedules(sae):
 
 
 @pytest.mark.parametrize(
-    "command", ["add", "list", "show", "next", "pause", "resume", "remove", "trigger", "history", "status", "export"]
+    "command",
+    ["add", "list", "show", "next", "pause", "resume", "remove", "trigger", "history", "status", "export", "run"],
 )
 def test_every_command_has_help(sae, command):
     code, output, _ = sae(command, "--help")
     assert code == 0
     assert output.startswith(f"Usage: sae schedule {command} [OPTIONS]")
+
+
+class TestRun:
+    def test_a_second_daemon_is_refused(self, sae, root):
+        sae(*NIGHTLY)
+        with (root / "daemon.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write("process 4711 since 2026-11-24 03:00:00+00:00\n")
+            file.flush()
+            code, output, errors = sae("run")
+        assert (code, output) == (5, "")
+        assert "another daemon follows the schedules of" in errors
+        assert "process 4711 since 2026-11-24" in errors
+
+    @pytest.mark.component
+    def test_the_daemon_is_there_while_it_runs_and_ends_when_it_is_told_to(self, sae, root):
+        sae(*NIGHTLY)
+        command = [sys.executable, "-m", "pipeline", "schedule", "run", "--root", str(root)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as daemon:
+            said = daemon.stderr.readline()
+            try:
+                assert re.fullmatch(
+                    rf"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO following the schedules of {root}, process {daemon.pid}\n",
+                    said,
+                )
+                values = json.loads(sae("status", "--json")[1])
+                assert (values["daemon"]["state"], values["daemon"]["process"]) == ("running", daemon.pid)
+                assert values["unattended"] is False
+                assert sae("list")[2] == ""
+                assert sae("pause", "nightly")[2] == ""
+            finally:
+                daemon.send_signal(signal.SIGTERM)
+                rest = daemon.stderr.read()
+                assert daemon.wait(timeout=60) == 0
+        assert "SIGTERM: planning nothing more" in rest
+        assert json.loads(sae("status", "--json")[1])["daemon"]["state"] == "stopped"

@@ -169,7 +169,7 @@ def test_two_days_are_two_lines():
 def test_systemd_accepts_the_units(schedule, tmp_path):
     root = tmp_path / "with space" / "root"
     root.mkdir(parents=True)
-    call = exporting.call(schedule, root, root.parent, {"TFDS_DATA_DIR": "/data sets"})
+    call = exporting.call(schedule, root, root.parent, "systemd", {"TFDS_DATA_DIR": "/data sets"})
     paths = []
     for unit in systemd.units(schedule, call):
         paths.append(tmp_path / unit.name)
@@ -181,12 +181,12 @@ def test_systemd_accepts_the_units(schedule, tmp_path):
 def test_a_call_names_programs_and_files_by_their_absolute_paths():
     schedule = examples.schedule(work=Work("sample", "/etc/sae.toml", ("training.epochs=5",), 3))
     call = exporting.call(
-        schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), {"TFDS_DATA_DIR": "/sets", "HOME": "/"}
+        schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd", {"TFDS_DATA_DIR": "/sets", "HOME": "/"}
     )
     assert pathlib.Path(call.command[0]).is_absolute()
     assert call.command[call.command.index("run") :] == (
         *("run", "--profile", "sample", "--config", "/etc/sae.toml", "--set", "training.epochs=5", "--seed", "3"),
-        *("--root", "/data/root"),
+        *("--root", "/data/root", "--trigger", "systemd nightly"),
     )
     assert (call.folder, call.environment) == ("/data", (("TFDS_DATA_DIR", "/sets"),))
 
@@ -194,10 +194,10 @@ def test_a_call_names_programs_and_files_by_their_absolute_paths():
 def test_a_schedule_that_looks_at_the_data_is_refused():
     schedule = examples.schedule(timing=Timing(Kind.DATA_CHANGE, every=600.0))
     with pytest.raises(UsageError, match=r"^schedule nightly cannot be exported: it waits for the data"):
-        exporting.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"))
+        exporting.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
 
 
 def test_a_line_end_is_refused():
     schedule = examples.schedule(work=Work("sample", assignments=("data.schema=a\nUser=root",)))
     with pytest.raises(UsageError, match=r"'data.schema=a\\nUser=root' holds a line end"):
-        exporting.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"))
+        exporting.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
