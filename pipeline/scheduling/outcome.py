@@ -11,6 +11,7 @@ from pipeline.errors import ExitCode
 # Those that may pass by themselves. A gate gives the same answer again, and so do wrong usage and what is not there.
 _MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
 _MOST = 500  # characters of a reason
+_NOT_BLESSED = "not blessed"  # as the summary of `sae run` begins to say it: no node failed, so the store has no error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def of_exit(exit_code: int, run: Mapping[str, str], output: str, interrupted: st
         return Outcome("interrupted", exit_code, "the run was interrupted", may_pass=False)
     if exit_code < 0:
         return Outcome("failed", exit_code, f"the run was killed by {_name(-exit_code)}", may_pass=True)
-    reason = run.get("error") or _last_error(output) or f"sae run ended with {exit_code}"
+    reason = run.get("error") or _said(output) or f"sae run ended with {exit_code}"
     return Outcome("failed", exit_code, _line(reason), may_pass=exit_code in _MAY_PASS)
 
 
@@ -76,9 +77,10 @@ def of_store(run: Mapping[str, str], interrupted: str) -> Outcome:
     return Outcome("failed", None, f"{unseen}, and it did not finish", may_pass=True, seen=False)
 
 
-def _last_error(output: str) -> str:
-    errors = [line.removeprefix("error: ") for line in output.splitlines() if line.startswith("error: ")]
-    return errors[-1] if errors else ""
+def _said(output: str) -> str:
+    """The last line of the output that says why: an error, or which gate a model did not pass."""
+    lines = [line for line in output.splitlines() if line.startswith(("error: ", _NOT_BLESSED))]
+    return lines[-1].removeprefix("error: ") if lines else ""
 
 
 def _line(text: str) -> str:

@@ -44,6 +44,9 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     said = "loading\nerror: one\nerror: another run holds it\nbye\n"
     assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
     assert outcome.of_exit(5, {}, said, "").reason == "another run holds it"
+    gate = "run r1  0.5 s\nnot blessed, not served: bce is 0.3, at most 0.2 is allowed\nlog: /root/logs/r1.log\n"
+    unblessed = outcome.of_exit(4, {"state": "succeeded", "error": ""}, gate, "")
+    assert unblessed.reason == "not blessed, not served: bce is 0.3, at most 0.2 is allowed"
     assert outcome.of_exit(5, {}, "", "").reason == "sae run ended with 5"
     assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
     assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503

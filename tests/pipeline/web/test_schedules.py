@@ -99,7 +99,7 @@ class TestPage:
         client = ask(planned)
         for path in ("/", "/runs/better"):
             assert "/schedules#schedule-nightly" in Seen(client.get(path).text).links
-        assert "nightly for 2026-11-24 03:00" in Seen(client.get("/runs/better").text).text
+        assert "schedule nightly for 2026-11-24 03:00" in Seen(client.get("/runs/better").text).text
 
     def test_a_long_history_is_cut_and_says_so(self, recorded, ask):
         with Book.open(recorded.root.path) as book:
