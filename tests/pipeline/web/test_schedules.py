@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import shutil
 
 import pytest
 
+from pipeline import cli
 from pipeline.inspection.places import open_place
 from pipeline.root import Root
 from pipeline.scheduling import times, timing
@@ -173,6 +175,15 @@ class TestHealth:
             assert health()[2]["state"] == "silent"
             book.pause("nightly")
             assert health()[:2] == (200, "ok")
+
+    def test_without_a_server_it_is_printed_and_the_exit_code_says_the_same(self, recorded, capfdbinary):
+        with Book.open(recorded.root.path) as book:
+            book.add(examples.schedule())
+        with pytest.raises(SystemExit) as end:
+            cli.main(["serve", "--get", "/health.json", "--root", str(recorded.root.path)])
+        output, errors = capfdbinary.readouterr()
+        assert (end.value.code, json.loads(output)["status"]) == (6, "unattended")
+        assert errors == b"error: /health.json is answered with status 503: the output says why\n"
 
     def test_a_schedule_that_fails_is_named_and_no_outage(self, recorded, health):
         with Book.open(recorded.root.path) as book:
