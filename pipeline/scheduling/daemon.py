@@ -105,7 +105,7 @@ class _Daemon:
         self._book = book
         self._alarm = alarm
         self._config = config
-        self._service = Service(root, book, commands)
+        self._service = Service(root, book, commands, alarm.ring)
         self._wakeups = Wakeups(alarm.ring)
         self._signals = 0  # how often it was told to stop
         self._stop_at: float | None = None
@@ -120,6 +120,8 @@ class _Daemon:
         while True:
             more = self._look()
             if self._signals and self._service.idle:
+                return
+            if self._signals > 1 and not self._service.runs:  # the next daemon sees what could not be recorded
                 return
             pause = min(self._config.look, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.look
             for number in self._alarm.wait(0.0 if more else pause):

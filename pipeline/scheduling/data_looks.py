@@ -6,6 +6,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+from collections.abc import Callable
 
 from components import sample_file
 from pipeline import digests, manifest, settings
@@ -19,8 +20,15 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 class DataLooks:
     """Looks in a thread of its own: a large data set takes minutes to read."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, wake: Callable[[], object]) -> None:
+        """Begins with none.
+
+        Args:
+          root: the pipeline root.
+          wake: called, in another thread, when a look is done.
+        """
         self._root = root
+        self._wake = wake
         self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="data")
         self._looks: dict[int, concurrent.futures.Future[str]] = {}
 
@@ -35,6 +43,7 @@ class DataLooks:
             # Those that nobody asked for again: their ticks were skipped meanwhile.
             self._looks = {other: look for other, look in self._looks.items() if not look.done()}
             look = self._looks[tick] = self._thread.submit(fingerprint, self._root, work)
+            look.add_done_callback(lambda _: self._wake())
         if not look.done():
             return None
         del self._looks[tick]

@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS ticks (
   UNIQUE (schedule, planned, manual)
 );
 CREATE INDEX IF NOT EXISTS ticks_undone ON ticks (schedule, due) WHERE decision IS NULL;
-CREATE INDEX IF NOT EXISTS ticks_going_on ON ticks (id) WHERE state IN ('waiting', 'running') OR told = 0;
+CREATE INDEX IF NOT EXISTS ticks_to_retry ON ticks (retry) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS ticks_untold ON ticks (id) WHERE told = 0;
 CREATE INDEX IF NOT EXISTS ticks_by_time ON ticks (planned);
 CREATE TABLE IF NOT EXISTS attempts (
   id INTEGER PRIMARY KEY,

@@ -79,10 +79,9 @@ class Child:
     def ended(self) -> bool:
         """As of `Process`."""
         if self._process.returncode is None:
-            found = os.waitid(os.P_PID, self.id, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None:
+            if not self._over():
                 return False
-            _kill_group(self.id)  # while its number cannot be given to another
+            _kill_group(self.id)
             self._process.wait()
             if self._process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -92,6 +91,12 @@ class Child:
     def exit_code(self) -> int | None:
         """As of `Process`."""
         return self._process.returncode
+
+    def _over(self) -> bool:
+        """Whether it ended, without waiting for it where that can be: its number is given to no other until then."""
+        if not hasattr(os, "waitid"):  # macOS
+            return self._process.poll() is not None
+        return os.waitid(os.P_PID, self.id, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 class Adopted:
@@ -105,8 +110,9 @@ class Adopted:
         """As of `Process`."""
         if living.lives(self.id, self.identity):
             return False
-        if living.same_boot(self.identity) and not living.identity(self.id):
-            _kill_group(self.id)  # a number is not given away while a session of it is left
+        # A number is not given away while a session of it is left. It may be there, ended and not waited for.
+        if living.same_boot(self.identity) and living.identity(self.id) in ("", self.identity):
+            _kill_group(self.id)
         return True
 
     def exit_code(self) -> int | None:

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 import pathlib
+from collections.abc import Callable
 
 from pipeline.errors import SaeError
 from pipeline.inspection import holder
@@ -48,8 +49,15 @@ class _Run:
 class Service:
     """The work of a daemon on one root."""
 
-    def __init__(self, root: pathlib.Path, book: Book, commands: Commands) -> None:
-        """Takes over what an earlier daemon left: its runs that still go on, and those that ended unseen."""
+    def __init__(self, root: pathlib.Path, book: Book, commands: Commands, wake: Callable[[], object]) -> None:
+        """Takes over what an earlier daemon left: its runs that still go on, and those that ended unseen.
+
+        Args:
+          root: the pipeline root.
+          book: of that root.
+          commands: on that root.
+          wake: called, in another thread, when it is time to look again.
+        """
         self._root = Root(root)
         self._book = book
         self._commands = commands
@@ -57,7 +65,7 @@ class Service:
         self._places.folder.mkdir(exist_ok=True)
         self._deciding = Deciding(book)
         self._attempts = Attempts(book)
-        self._looks = DataLooks(self._root)
+        self._looks = DataLooks(self._root, wake)
         self._afterwards = Afterwards(commands, self._places, self._attempts.note_told)
         self._runs: list[_Run] = []  # never more than one, but for those of a daemon before this one
         self._ended: dict[int, tuple[str, Outcome]] = {}  # by attempt: the schedule, and what the book is still to know
@@ -95,6 +103,11 @@ class Service:
     def idle(self) -> bool:
         """Whether nothing runs, and all is recorded."""
         return not (self._runs or self._ended or self._afterwards.busy)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a run goes on."""
+        return bool(self._runs)
 
     @property
     def expects_run_id(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -19,9 +21,9 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.root import Root
-from pipeline.scheduling import living, status, timing
+from pipeline.scheduling import living, status, times, timing
 from pipeline.scheduling.book import Book
-from pipeline.scheduling.snapshots import CatchUp, Decision, Overlap, Tick, Work
+from pipeline.scheduling.snapshots import CatchUp, Decision, Overlap, Tick, Timing, Work
 from tests.pipeline.scheduling.helpers import schedule
 
 pytestmark = pytest.mark.component
@@ -84,7 +86,7 @@ class Place:
             time.sleep(0.02)
         return found
 
-    def add(self, name: str, do: str = "", found: timing.Timing | None = None, **policies: Any) -> None:
+    def add(self, name: str, do: str = "", found: Timing | None = None, **policies: Any) -> None:
         """A schedule without ticks of its own in the time of a test, unless a timing is given."""
         work = Work("sample", assignments=(f"do={do}",))
         policies = {"retry_wait": 1.0, **policies}
@@ -324,10 +326,8 @@ def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None
     ticks = place.book.ticks("often")
     assert all(tick.decision is not None for tick in ticks)
     added = place.book.schedule("often")
-    seconds = [timing.times.from_text(tick.planned) for tick in reversed(ticks)]
-    wanted = timing.between(
-        added.timing, timing.times.from_text(added.created), timing.times.from_text(added.created), seconds[-1]
-    )
+    seconds = [times.from_text(tick.planned) for tick in reversed(ticks)]
+    wanted = timing.between(added.timing, times.from_text(added.created), times.from_text(added.created), seconds[-1])
     assert seconds == list(wanted)
     began = [line["id"] for line in place.ran() if "arguments" in line]
     noted = [one.run_id for tick in ticks for one in tick.attempts if one.run_id]
@@ -350,3 +350,50 @@ def test_schedules_keep_all_options_of_a_run(place: Place) -> None:
     arguments = line["arguments"]
     assert arguments[:7] == ["run", "--profile", "mnist", "--root", str(place.root), "--trigger", line["trigger"]]
     assert arguments[9:] == ["--config", "/etc/sae.toml", "--set", "a=b c", "--set", "do=", "--seed", "7"]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: limits are set from outside")
+def test_a_full_disk_loses_nothing(place: Place) -> None:
+    """No file may grow any more, which is what a full disk comes to."""
+    daemon = place.start()
+    place.add("often", "", timing.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
+    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    time.sleep(0.5)  # what it was doing
+    before = place.book.ticks()
+    time.sleep(3)
+    assert place.book.ticks() == before
+    assert daemon.poll() is None
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    place.until(lambda: len(place.book.ticks()) >= len(before) + 3)
+    place.book.pause("often")
+    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.book.ticks()))
+    assert "going on again" in place.log
+    moments = [times.from_text(tick.planned) for tick in reversed(place.book.ticks())]
+    assert {(later - sooner).total_seconds() for sooner, later in itertools.pairwise(moments)} == {1.0}
+    began = [line["trigger"] for line in place.ran() if "arguments" in line]
+    assert len(began) == len(set(began))
+
+
+def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "mnist" / "3.0.1" / "train.tfrecord"
+    file.parent.mkdir(parents=True)
+    file.write_text("one")
+    work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
+    added = schedule("data", timing.on_data_change("1s"), place.book.now(), overlap=Overlap.QUEUE)
+    place.book.add(dataclasses.replace(added, work=work))
+    place.start()
+
+    def looks(reason: str, state: str) -> int:
+        return [(tick.reason, tick.state) for tick in place.book.ticks()].count((reason, state))
+
+    place.until(lambda: looks("", "succeeded") == 1)  # no run on it yet
+    place.until(lambda: looks("the data did not change", "skipped") > 1)
+    file.write_text("two")
+    place.until(lambda: looks("", "succeeded") == 2)
+    file.unlink()
+    file.parent.rmdir()
+    place.until(lambda: looks("", "succeeded") == 3)  # the sample stands in
+    seen = looks("the data did not change", "skipped")
+    place.until(lambda: looks("the data did not change", "skipped") > seen)
+    assert looks("", "succeeded") == 3

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pathlib
+import threading
 
 import pytest
 
@@ -52,10 +53,12 @@ def test_data_that_is_not_there(tmp_path: pathlib.Path, root: Root) -> None:
 
 
 def test_what_is_wrong_with_a_look_is_raised_when_asked_for(root: Root) -> None:
-    looks = data_looks.DataLooks(root)
+    woken = threading.Event()
+    looks = data_looks.DataLooks(root, woken.set)
     with pytest.raises(UsageError, match="no setting 'x'"):
         until_known(looks, Work("mnist", assignments=("x=1",)))
     assert until_known(looks, Work("sample")) == data_looks.fingerprint(root, Work("sample"))
+    assert woken.wait(30)
     looks.stop()
 
 
