@@ -40,6 +40,11 @@ def test_what_needs_no_other_attempt() -> None:
     assert outcome.of_exit(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
 
 
+def test_an_outcome_in_a_log_is_one_line() -> None:
+    assert str(outcome.of_exit(0, {}, "", "")) == "succeeded"
+    assert str(outcome.of_exit(1, FAILED, "", "")) == "failed: Trainer: it does not learn"
+
+
 def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     said = "loading\nerror: one\nerror: another run holds it\nbye\n"
     assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
