@@ -46,7 +46,8 @@ class _Section:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, check(f"{self.section}.{field.name}", getattr(self, field.name)))
+            value = _checked(f"{self.section}.{field.name}", field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,34 @@ class PathsConfig(_Section):
     section = "paths"
 
     root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class SchedulingConfig(_Section):
+    """How reruns on a schedule behave where nothing else is said; no part of what a run is made from. In seconds."""
+
+    section = "scheduling"
+
+    overlap: str = _setting("skip", "a tick whose time comes while a run holds the root", choices=("skip", "queue"))
+    catch_up: str = _setting("one", "which missed ticks are made up for", choices=("none", "one", "all"))
+    catch_up_limit: int = _setting(10, "how many of them at most, the newest ones", low=1, high=1_000)
+    max_late: float = _setting(3_600.0, "how late a tick may still start", low=0)
+    jitter: float = _setting(0.0, "a tick starts up to so much late", low=0, high=86_400)
+    retries: int = _setting(2, "how often a failure that may pass is tried again", low=0, high=100)
+    retry_wait: float = _setting(
+        60.0, "wait before the first retry; doubled for each further one", above=0, high=86_400
+    )
+    timeout: float = _setting(0.0, "a run that takes longer is interrupted; 0: none", low=0)
+    data_every: float = _setting(600.0, "how often the data is looked at by a schedule that waits for it", low=1)
+
+    shortest_interval: float = _setting(1.0, "the least between two ticks of an interval", low=1)
+    longest_wait: float = _setting(86_400.0, "the longest wait before a retry, however often it was doubled", above=0)
+    look: float = _setting(2.0, "how often the daemon looks at its book", above=0, high=5)
+    heartbeat: float = _setting(10.0, "how often the daemon notes that it lives", above=0)
+    silence: float = _setting(60.0, "not heard of for so long, a daemon counts as silent", above=0)
+    drain: float = _setting(3_600.0, "how long a daemon that is told to stop lets its run go on", low=0)
+    interrupt_grace: float = _setting(20.0, "how long an interrupted run may take to end before it is killed", above=0)
+    command_timeout: float = _setting(60.0, "how long a command after a run may take before it is killed", above=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +270,10 @@ def check(name: str, value: object) -> Value:
     Raises:
       ValueError: wrong type or out of range; names the setting, the value and what is allowed.
     """
-    field = setting_field(name)
+    return _checked(name, setting_field(name), value)
+
+
+def _checked(name: str, field: dataclasses.Field[Any], value: object) -> Value:
     limits = field.metadata
     kind = str(field.type)
     if kind == "float" and isinstance(value, int) and not isinstance(value, bool):

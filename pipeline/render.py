@@ -35,9 +35,16 @@ STATES: Mapping[str, str] = {
     "skipped": "dim",
     "waiting": "dim",
     "not run": "dim",
+    "active": "green",
+    "paused": "yellow",
+    "interrupted": "yellow",
+    "missed": "yellow",
+    "stopping": "yellow",
+    "stopped": "yellow",
+    "silent": "red",
     "yes": "green",
     "no": "yellow",
-}  # styles by state; also of what is blessed or not
+}  # styles by state; also of what is blessed or not, of schedules, their ticks and their daemon
 _BARS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BARS = " .:-=+*#@"
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import logging
+import os
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,7 @@ class RunRequest:
       all_bytes: True reads all files of what is reused, False those whose time changed.
       command: the command line, as typed.
       trigger: what started the run.
+      run_id_file: its id is written there, as soon as it has one; None: nowhere.
       like: the manifest of a run to make again: its configuration and data, with the settings that were given here.
     """
 
@@ -66,6 +68,7 @@ class RunRequest:
     all_bytes: bool = False
     command: tuple[str, ...] = ()
     trigger: str = "manual"
+    run_id_file: pathlib.Path | None = None
     like: manifest.Manifest | None = None
 
 
@@ -82,6 +85,8 @@ def run(request: RunRequest) -> Summary:
     root.create()
     with root.lock():
         run_id = _new_run_id(root)
+        if request.run_id_file is not None:
+            _write_run_id(request.run_id_file, run_id)
         process.set_environment(root, resolved.config.engine)
         log = root.logs / f"{run_id}.log"
         try:
@@ -102,6 +107,13 @@ def _new_run_id(root: Root) -> str:
     base = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     taken = {path.stem for path in root.logs.glob(f"{base}*.log")}
     return base if base not in taken else next(name for n in range(2, 1000) if (name := f"{base}-{n}") not in taken)
+
+
+def _write_run_id(path: pathlib.Path, run_id: str) -> None:
+    """Whole or not at all: who started the run reads it at any moment."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(f"{run_id}\n", encoding="utf-8")
+    os.replace(unfinished, path)
 
 
 @contextlib.contextmanager

@@ -78,6 +78,11 @@ def with_profile(request: Request, resolved: Settings, profile: str) -> Settings
     return settings.resolve(dataclasses.replace(request, profile=profile))
 
 
+def data_dir(asked: Settings) -> pathlib.Path:
+    """The folder in which TensorFlow Datasets looks for prepared data sets."""
+    return _data_dir(_asked(asked))
+
+
 def is_sample(described: Source) -> bool:
     """Whether it is the embedded sample."""
     return described.name == sample_file.NAME

@@ -13,6 +13,8 @@ import pipeline_config
 from pipeline import cli
 from pipeline.errors import ExitCode
 from pipeline.nodes import NAMES as NODES
+from pipeline.scheduling import documents
+from tests.pipeline.scheduling import examples
 
 PROJECT = pathlib.Path(__file__).parents[1]
 USAGE = PROJECT / "docs" / "usage.md"
@@ -65,7 +67,31 @@ def reading_table() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"settings": settings_table, "profiles": profiles_table, "reading": reading_table}
+OF_A_RUN = {"profile", "config_file", "assignments", "seed"}  # in a table of their own
+
+
+def scheduling_table() -> str:
+    """The options of the commands of `sae schedule`, but for those that all have and those of a run."""
+    schedule = cli.sae.commands["schedule"]
+    assert isinstance(schedule, click.Group)
+    lines = ["| command | option | meaning |", "|---|---|---|"]
+    for name, command in schedule.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in SHARED | OF_A_RUN:
+                value = f" {option.metavar}" if option.metavar else ""
+                written = ", ".join(f"`{one}{value}`" for one in option.opts).replace("|", "\\|")
+                meaning = re.sub(r"\s+\[default: (.+)\]$", r" Default: \1.", option.help or "")
+                default = f" Default: {option.default}." if option.show_default and not option.is_flag else ""
+                lines.append(f"| `sae schedule {name}` | {written} | {meaning}{default} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "settings": settings_table,
+    "profiles": profiles_table,
+    "reading": reading_table,
+    "scheduling": scheduling_table,
+}
 
 
 def block(text: str, name: str) -> re.Match[str]:
@@ -111,6 +137,25 @@ def test_every_field_of_the_json_is_documented() -> None:
     for path in (PROJECT / "tests" / "golden").glob("*.json"):
         for field in json.loads(path.read_text(encoding="utf-8")):
             assert f"`{field}`" in text, f"{path.name}: {field}"
+
+
+def test_every_field_of_the_json_of_schedules_is_documented() -> None:
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    one = examples.planned()
+    made = {
+        "list": documents.listed([one], examples.RUNNING),
+        "show": documents.shown(one, []),
+        "next": {
+            **documents.next_times([(one, one.next[0])]),
+            **documents.next_times([(one, one.next[0])])["times"][0],
+        },
+        "history": documents.history([], False),
+        "status": documents.status(examples.RUNNING, [one]),
+    }
+    for command, fields in made.items():
+        [row] = re.findall(rf"^\| `sae schedule {command}(?: NAME)? --json` \|.*$", text, re.MULTILINE)
+        for field in fields:
+            assert f"`{field}`" in row, f"{command}: {field}"
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -165,3 +165,36 @@ def test_a_section_checks_its_values_however_it_is_made():
 def test_there_is_no_field_behind_an_unknown_name(name):
     with pytest.raises(KeyError):
         pipeline_config.setting_field(name)
+
+
+def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
+    scheduling = pipeline_config.SchedulingConfig(max_late=5)
+    assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
+    with pytest.raises(ValueError, match=r"scheduling\.overlap = 'run' is not allowed: it must be one of skip, queue"):
+        pipeline_config.SchedulingConfig(overlap="run")
+    assert not [name for name in pipeline_config.setting_names() if name.startswith("scheduling")]
+
+
+SCHEDULING = dataclasses.fields(pipeline_config.SchedulingConfig)
+
+
+@pytest.mark.parametrize("field", SCHEDULING, ids=lambda field: field.name)
+def test_every_default_of_scheduling_has_a_meaning_that_fits_a_line(field):
+    assert 10 < len(field.metadata["meaning"]) < 120
+
+
+@pytest.mark.parametrize("limit", ["low", "above", "high"])
+def test_scheduling_holds_to_its_limits(limit):
+    past = {"low": -1, "above": 0, "high": 1}[limit]
+    limited = [field for field in SCHEDULING if field.metadata[limit] is not None]
+    assert limited
+    for field in limited:
+        value = field.metadata[limit] + past
+        with pytest.raises(ValueError, match=rf"^scheduling\.{field.name} = "):
+            pipeline_config.SchedulingConfig(**{field.name: value})
+
+
+def test_a_daemon_is_heard_of_several_times_before_it_counts_as_silent():
+    defaults = pipeline_config.SchedulingConfig()
+    assert defaults.silence >= 3 * defaults.heartbeat
+    assert defaults.heartbeat >= defaults.look

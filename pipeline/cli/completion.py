@@ -117,6 +117,18 @@ def types(ctx: click.Context) -> Iterator[_Offer]:
 
 
 @_safe
+def schedules(ctx: click.Context) -> Iterator[_Offer]:
+    """Names of schedules, each with when it runs."""
+    from pipeline.scheduling import timing
+    from pipeline.scheduling.book import Book
+
+    book = Book.read(_root(ctx).path)
+    if book is not None:
+        with book:
+            yield from ((one.name, timing.in_words(one.timing)) for one in book.schedules())
+
+
+@_safe
 def columns(ctx: click.Context) -> Iterator[_Offer]:
     """What runs can be sorted by."""
     from pipeline.inspection.reader import RUN_COLUMNS

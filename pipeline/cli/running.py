@@ -30,6 +30,15 @@ from pipeline.errors import ExitCode
 @click.option(
     "--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to make again."
 )
+@click.option(
+    "--trigger", default="manual", show_default=True, metavar="TEXT", help="What starts the run: noted of it."
+)
+@click.option(
+    "--run-id-file",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FILE",
+    help="Write the run's id there, as soon as it has one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
 def run(
     from_node: str,
@@ -38,6 +47,8 @@ def run(
     no_cache: bool,
     verify_cache: bool,
     like: pathlib.Path | None,
+    trigger: str,
+    run_id_file: pathlib.Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -54,6 +65,8 @@ def run(
         use_cache=not no_cache,
         all_bytes=verify_cache,
         command=tuple(sys.argv),
+        trigger=trigger,
+        run_id_file=run_id_file,
         like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
     )
     summary = run_module.run(wanted)

@@ -30,8 +30,13 @@ def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | 
         if path is None:
             server.serve(place, host, port, output.note, in_browser)
         else:
-            sys.stdout.buffer.write(server.get(place, path))
-            sys.stdout.flush()
+            try:
+                sys.stdout.buffer.write(server.get(place, path))
+            except server.NotWellError as error:
+                sys.stdout.buffer.write(error.body)
+                raise
+            finally:
+                sys.stdout.flush()
 
 
 @sae.command(short_help="Write these pages as files that open from disk.")

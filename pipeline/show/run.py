@@ -9,6 +9,7 @@ from pipeline import previews
 from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.manifest import Manifest
 from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
+from pipeline.scheduling import triggers
 from pipeline.show.digest import short
 from pipeline.show.evaluation import thresholds
 
@@ -47,7 +48,7 @@ def as_text(
                 ("took" if row.state.value != "running" else "runs for", seconds_text(row.seconds)),
                 ("data set", row.dataset or _dataset(made_from)),
                 ("pipeline", row.pipeline),
-                ("trigger", row.trigger or (made_from.trigger if made_from else "")),
+                ("trigger", triggers.in_words(row.trigger or (made_from.trigger if made_from else ""))),
                 ("command", shlex.join(made_from.command) if made_from else ""),
                 ("blessed", state_cell(yes_no(row.blessed))),
                 ("in", place),

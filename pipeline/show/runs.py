@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.inspection.snapshots import Page, RunRow, RunState
 from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
+from pipeline.scheduling import triggers
 
 _COLUMNS = (
     Column("run", least=15),
@@ -41,7 +42,7 @@ def _cells(row: RunRow, several: bool) -> list[Cell | str]:
         when_text(row.started)[:-3],
         seconds_text(row.seconds),
         row.dataset,
-        row.trigger,
+        triggers.short(row.trigger),
         "" if row.test_bce is None else number_text(row.test_bce),
         "" if row.active_units is None else f"{row.active_units:.1f}",
         state_cell(judged),

@@ -7,7 +7,6 @@ import logging
 import pathlib
 import urllib.parse
 from collections.abc import Callable
-from typing import Any
 
 import ml_metadata.errors as mlmd_errors
 from starlette.applications import Starlette
@@ -22,7 +21,7 @@ from pipeline import previews
 from pipeline.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection import stores
 from pipeline.inspection.places import Place
-from pipeline.web import files, pages, plain, render
+from pipeline.web import files, health, pages, plain, render
 from pipeline.web.files import Content, TooLargeError
 from pipeline.web.guard import REPORT_POLICY, Guard
 from pipeline.web.links import Links
@@ -161,11 +160,10 @@ class _Site:
         return Asked(reader, place.root, place.name, Query(request.query_params.multi_items()))
 
     def health(self, request: Request) -> Response:
-        """Whether the store can be read."""
-        reader = self._asked(request).reader
-        values: dict[str, Any] = {"schema_version": plain.SCHEMA_VERSION, "page": "health", "status": "ok"}
-        values |= {"store": self._place.name, "runs": len(reader.run_ids()) if reader else 0}
-        return Response(json.dumps(values) + "\n", media_type=_JSON)
+        """Whether the store can be read, and what is planned is done: 503 where a daemon should run and does not."""
+        asked = self._asked(request)
+        found = health.look(asked)
+        return Response(plain.to_json("health", found), 200 if found.status == health.OK else 503, media_type=_JSON)
 
     def static(self, request: Request) -> Response:
         """A file of the site itself."""

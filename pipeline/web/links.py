@@ -39,6 +39,11 @@ def reference(name: str) -> str:
     return part if is_digest(part) else name
 
 
+def schedule_id(name: str) -> str:
+    """The id of a schedule's part of a page. What is recorded of a run may name anything as its schedule."""
+    return f"schedule-{urllib.parse.quote(name, safe='')}"
+
+
 def path_of(*names: str, query: Sequence[tuple[str, str]] = ()) -> str:
     """A path with its query, encoded; empty values are left out of the query."""
     given = [(name, value) for name, value in query if value]
@@ -113,6 +118,11 @@ class Links:
     def schedules(self) -> str:
         """What is planned."""
         return self._resolve("/schedules")
+
+    def schedule(self, name: str) -> str:
+        """Its part of the page of schedules."""
+        page = self.schedules()
+        return f"{page}#{schedule_id(name)}" if page else ""
 
     def static(self, name: str) -> str:
         """A file of the site itself."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import jinja2
 
+from pipeline.scheduling import triggers, words
 from pipeline.web import charts, texts
-from pipeline.web.links import Links, reference
+from pipeline.web.links import Links, reference, schedule_id
 from pipeline.web.pages.base import Asked, Page
 
 
@@ -31,6 +32,11 @@ def _environment() -> jinja2.Environment:
         shorten=texts.cut,
         words=texts.words,
         reference=reference,
+        schedule_id=schedule_id,
+        stamp=words.stamp,
+        trigger=triggers.parse,
+        tick_run=words.run_of,
+        tick_reason=words.reason,
         number=charts.number,
     )
     environment.globals.update(

@@ -27,6 +27,18 @@ _OK = 200
 _SHUTDOWN = 3  # seconds for answers that are on their way; none takes as long
 
 
+class NotWellError(UnavailableError):
+    """The answer has another status than 200.
+
+    Attributes:
+      body: of the answer: it says why.
+    """
+
+    def __init__(self, message: str, body: bytes) -> None:
+        super().__init__(message)
+        self.body = body
+
+
 def serve(
     place: Place, host: str = HOST, port: int = PORT, tell: Callable[[str], None] = print, open_browser: bool = False
 ) -> None:
@@ -114,7 +126,7 @@ def get(place: Place, path: str) -> bytes:
     Raises:
       NotFoundError: there is no such page.
       UsageError: it cannot be asked so.
-      UnavailableError: the store cannot be read.
+      UnavailableError: the store cannot be read; a `NotWellError` where the answer itself says what is not well.
     """
     application = app.build(place, explain=False)
     for _ in range(3):
@@ -124,7 +136,7 @@ def get(place: Place, path: str) -> bytes:
             break
         path = location.decode()
     if status != _OK:
-        raise UnavailableError(f"{path} is answered with status {status}; the output above says why")
+        raise NotWellError(f"{path} is answered with status {status}: the output says why", body)
     return body
 
 

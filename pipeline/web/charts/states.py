@@ -17,7 +17,17 @@ _MARKS = {
     "not-run": "M5 8H11",  # a dash
     "other": "M6.2 6.4C6.2 3.9 9.8 3.9 9.8 6.4C9.8 7.8 8 7.8 8 9.2M8 11.4V11.6",  # a question mark
 }
-_SAME = {"succeeded": "executed"}
+# What schedules and their daemon know beside these.
+_SAME = {
+    "succeeded": "executed",
+    "active": "executed",
+    "interrupted": "cancelled",
+    "paused": "cancelled",
+    "missed": "unfinished",
+    "silent": "failed",
+    "stopping": "waiting",
+    "stopped": "not-run",
+}
 
 
 def _name(state: str) -> str:

@@ -15,7 +15,10 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.root import Root
+from pipeline.scheduling import timing
+from pipeline.scheduling.book import Book
 from tests.e2e.conftest import PROJECT, QUICK, run_here
+from tests.pipeline.scheduling import examples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Without these a Chromium at rest asks its maker's hosts for updates.
@@ -130,6 +133,18 @@ class Site:
         self.second = run_here(root, *QUICK, "model.l1=0.01").run_id
         self.failed = run_here(root, *QUICK, "data.train_examples=1").run_id
         self.odd = put_odd_things(Root(root).metadata)
+        plan(Root(root), self.first, self.failed)
+
+
+def plan(root: Root, first: str, failed: str) -> None:
+    """Schedules with a history."""
+    with Book.open(root.path) as book:
+        book.add(examples.schedule(on_failure=SCRIPT))
+        book.add(examples.schedule("tokyo", timing.cron("30 8 * * mon-fri", "Asia/Tokyo")))
+        book.add(examples.schedule("off", timing.every("6h"), paused=examples.CREATED))
+        examples.write(book, examples.MISSED)
+        examples.write(book, examples.tick(planned="2026-11-23T03:00:00Z", attempts=(examples.attempt(first),)))
+        examples.write(book, examples.tick("failed", attempts=(examples.attempt(failed, 4, f"no {SCRIPT}"),)))
 
 
 def put_odd_things(metadata: pathlib.Path) -> int:

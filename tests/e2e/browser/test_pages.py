@@ -165,6 +165,21 @@ def test_what_is_called_like_a_script_stays_text(visitor, site):
         assert SCRIPT in page.inner_text("body"), path
 
 
+def test_schedules_say_what_is_planned_and_what_came_of_it(visitor, site):
+    page = visitor.visit("/schedules")
+    assert page.get_by_role("alert").is_visible()  # no daemon runs
+    nightly = page.get_by_role("region", name="nightly")
+    assert nightly.get_by_role("link", name=site.failed, exact=True).first.is_visible()
+    assert nightly.get_by_role("listitem").count() == 5 + 3  # next times, and ticks
+    assert not nightly.get_by_text("Ticks while no daemon runs").is_visible()
+    nightly.get_by_text("What it runs, and its policies").click()
+    assert nightly.get_by_text("Ticks while no daemon runs").is_visible()
+    assert SCRIPT in page.inner_text("main")
+    assert page.evaluate("window.hacked") is None
+    nightly.get_by_role("link", name=site.failed, exact=True).first.click()
+    page.wait_for_url(re.compile(f"/runs/{site.failed}"))
+
+
 def test_the_report_opens_and_can_run_no_script(visitor, site):
     page = visitor.visit(f"/artifacts/{artifacts(site)['Report']}/files/report.html")
     assert "Sparse autoencoder" in page.inner_text("body")

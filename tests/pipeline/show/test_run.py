@@ -82,6 +82,11 @@ def test_what_a_run_did_not_note_is_taken_from_its_manifest():
     assert not any(line.startswith(("data set", "trigger")) for line in shown(found, made_from=None))
 
 
+def test_a_schedule_is_named_with_the_time_of_its_tick():
+    found = dataclasses.replace(RUN, row=dataclasses.replace(ROW, trigger="schedule nightly 2026-11-24T03:00:00Z"))
+    assert "trigger   schedule nightly, for 2026-11-24 03:00 UTC" in shown(found)
+
+
 def test_each_node_has_its_state_time_reason_and_what_it_read_and_wrote():
     lines = shown()
     start = lines.index("node        state      time  why")

@@ -31,6 +31,11 @@ def test_a_run_has_all_its_columns_in_a_pipe():
     assert bad.index("DataGate: the data does not fit its schema") == titles.index("error")
 
 
+def test_a_schedule_is_named_without_the_time_of_its_tick():
+    scheduled = dataclasses.replace(GOOD, trigger="schedule nightly 2026-11-24T03:00:00Z")
+    assert "  schedule nightly   0.09430" in runs.as_text(Screen(), [scheduled])
+
+
 def test_on_80_columns_the_less_important_ones_go():
     lines = runs.as_text(Screen(width=80), [GOOD, BAD]).splitlines()
     assert lines[0].split() == ["run", "state", "time", "test", "BCE", "active", "blessed", "ran", "cached"]

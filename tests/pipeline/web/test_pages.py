@@ -312,10 +312,8 @@ class TestTheRest:
             "status": "ok",
             "store": str(filled.root.path),
             "runs": 4,
+            "scheduler": {"state": "stopped", "heard": "", "schedules": 0, "failing": []},
         }
-
-    def test_no_schedules_yet(self, site):
-        assert "There are no schedules yet." in seen(site, "/schedules").text
 
     @pytest.mark.parametrize(
         "path", ["/nowhere", "/runs/x", "/runs/good/nodes/x", "/artifacts/999", "/artifacts/999/lineage", "/runs/",

@@ -46,9 +46,16 @@ def test_marks_differ_in_their_shape():
     assert len(set(signs.values())) == len(NodeRunState) + 1
 
 
-@pytest.mark.parametrize("state", ["", "Paused", '"><script>'])
+@pytest.mark.parametrize("state", ["", "Mystified", '"><script>'])
 def test_a_state_that_is_not_known_is_other(state):
     assert charts.state_class(state) == "state-other"
+
+
+@pytest.mark.parametrize(
+    "state", ["active", "paused", "interrupted", "missed", "skipped", "waiting", "silent", "stopping", "stopped"]
+)
+def test_states_of_schedules_ticks_and_the_daemon_are_known(state):
+    assert charts.state_class(state) != "state-other"
 
 
 def test_white_on_black_has_the_contrast_that_the_standard_says():

@@ -1,0 +1,206 @@
+"""The daemon under fire: the sample every few seconds, while daemon and runs are killed at random.
+
+    .venv/bin/python -m benchmarks.soak --minutes 30
+
+The last third of the time the daemon is left alone, so that its memory can be compared. Exits with 1 where a tick has
+no decision or two, a process or a file is left over, memory grew, or `sae fsck` finds damage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import psutil
+
+from pipeline.scheduling import times, timing
+from pipeline.scheduling.book import Book
+from pipeline.scheduling.snapshots import CatchUp, Overlap, Policies, Schedule, Tick, Work
+
+PROJECT = pathlib.Path(__file__).parents[1]
+PROGRAM = (
+    "import logging, pathlib, sys; from pipeline.scheduling import daemon; "
+    "logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(message)s'); "
+    "sys.exit(daemon.run(pathlib.Path(sys.argv[1])))"
+)
+NAME = "soak"
+# A model that has hardly learned, so that a run that was killed does not take long to make again.
+WORK = Work(
+    "sample",
+    assignments=(
+        "training.epochs=2",
+        "training.batch_size=32",
+        "evaluation.max_bce=0.6",
+        "evaluation.max_bce_worst_label=0.7",
+        "evaluation.max_bce_to_mean_image=0.99",
+    ),
+)
+GROWTH = 8.0  # MiB that the memory of a daemon may vary by
+PATIENCE = 600.0  # seconds for what is left to do at the end
+
+
+class Soak:
+    """A root under fire."""
+
+    def __init__(self, root: pathlib.Path, chance: random.Random) -> None:
+        self.root = root
+        self.chance = chance
+        self.log = root.with_name("daemon.log")
+        self.killed: collections.Counter[str] = collections.Counter()
+        self.memory: list[float] = []  # MiB, of the daemon that is there, over time
+        self.daemon = self.start()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        self.memory = []
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(self.root)], cwd=PROJECT, stderr=log, start_new_session=True
+            )
+
+    def kill_daemon(self) -> None:
+        self.daemon.kill()
+        self.daemon.wait()
+        self.killed["daemon"] += 1
+        if self.chance.random() < 0.3:
+            time.sleep(self.chance.uniform(0, 15))  # ticks pass meanwhile
+        self.daemon = self.start()
+
+    def kill_run(self) -> None:
+        """Any process of a run: the leader, or one that waits at the gate."""
+        found = [one for one in self.processes() if one.pid != self.daemon.pid]
+        if found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.chance.choice(found).kill()
+                self.killed["run"] += 1
+
+    def processes(self) -> list[psutil.Process]:
+        """All that work on the root."""
+        found = []
+        for one in psutil.process_iter(["cmdline"]):
+            if one.pid != os.getpid() and any(str(self.root) in word for word in one.info["cmdline"] or ()):
+                found.append(one)
+        return found
+
+    def note_memory(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.memory.append(psutil.Process(self.daemon.pid).memory_info().rss / 2**20)
+
+    def fire(self, seconds: float, kills: bool) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(self.chance.uniform(0, 5 if kills else 2))
+            if self.daemon.poll() is not None:
+                raise SystemExit(f"the daemon ended by itself with {self.daemon.returncode}: see {self.log}")
+            self.note_memory()
+            if kills:
+                self.chance.choices([self.kill_daemon, self.kill_run, lambda: None], [1, 2, 3])[0]()
+
+    def finish(self, book: Book) -> bool:
+        """One run more, to tidy up after killed ones; then the daemon is stopped. Returns whether all ended."""
+        book.pause(NAME)
+        book.trigger(NAME)
+        end = time.monotonic() + PATIENCE
+        while any(tick.state in ("waiting", "running") for tick in book.ticks(NAME)):
+            if time.monotonic() > end:
+                return False
+            time.sleep(1)
+        self.daemon.send_signal(signal.SIGTERM)
+        return self.daemon.wait(PATIENCE) == 0
+
+
+def faults(soak: Soak, book: Book, ended: bool) -> Iterator[str]:
+    """What is wrong, in sentences."""
+    if not ended:
+        yield "what was left to do did not end, or the daemon ended badly"
+    ticks = [tick for tick in reversed(book.ticks(NAME)) if not tick.manual]
+    schedule = book.schedule(NAME)
+    created, last = times.from_text(schedule.created), times.from_text(ticks[-1].planned)
+    wanted = [times.as_text(when) for when in timing.between(schedule.timing, created, created, last)]
+    found = collections.Counter(tick.planned for tick in ticks)
+    yield from (f"{when} has no decision" for when in wanted if not found[when])
+    yield from (f"{when} is there {number} times" for when, number in found.items() if number > 1)
+    yield from (f"{tick.planned} waits" for tick in ticks if tick.decision is None)
+    runs = collections.Counter(one.run_id for tick in ticks for one in tick.attempts if one.run_id)
+    yield from (f"run {run} belongs to {number} attempts" for run, number in runs.items() if number > 1)
+    yield from (f"process {one.pid} is left over: {' '.join(one.cmdline())}" for one in soak.processes())
+    yield from (f"{path} is left over" for path in (soak.root / "scheduling").iterdir())
+    settled = soak.memory[len(soak.memory) // 3 :]
+    if settled and max(settled) - min(settled) > GROWTH:
+        yield f"memory went from {min(settled):.1f} to {max(settled):.1f} MiB"
+    checked = subprocess.run(
+        [sys.executable, "-m", "pipeline", "fsck", "--root", str(soak.root)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if checked.returncode:
+        yield f"sae fsck: {checked.stdout} {checked.stderr}"
+
+
+def report(soak: Soak, ticks: tuple[Tick, ...]) -> None:
+    started = [tick for tick in ticks if tick.attempts]
+    late = [
+        (times.from_text(tick.attempts[0].started) - times.from_text(tick.planned)).total_seconds()
+        for tick in started
+        if tick.decision is not None and tick.decision.value == "started" and not tick.manual
+    ]
+    codes = collections.Counter(
+        "unseen" if one.exit_code is None else str(one.exit_code) for tick in started for one in tick.attempts
+    )
+    decisions = collections.Counter(tick.decision.value if tick.decision else "none" for tick in ticks)
+    states = collections.Counter(tick.state for tick in ticks)
+    for name, counted in (("killed", soak.killed), ("decisions", decisions), ("states", states), ("exit codes", codes)):
+        print(f"{name:<12}", ", ".join(f"{key} {number}" for key, number in sorted(counted.items())) or "none")
+    if late:
+        print(f"{'seconds late':<12} median {statistics.median(late):g}, at most {max(late):g}")
+    if soak.memory:
+        first, last, most = soak.memory[0], soak.memory[-1], max(soak.memory)
+        print(f"{'memory':<12} {first:.1f} MiB at first, {last:.1f} at last, {most:.1f} at most")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
+    parser.add_argument("--every", default="5s", help="between two ticks (default: 5s)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is killed when (default: 0)")
+    asked = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-soak-"))
+    root = folder / "root"
+    with Book.open(root) as book:
+        policies = Policies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
+        book.add(Schedule(NAME, timing.every(asked.every), WORK, policies, book.now()))
+        soak = Soak(root, random.Random(asked.seed))
+        try:
+            soak.fire(asked.minutes * 40, kills=True)
+            soak.fire(asked.minutes * 20, kills=False)
+            ended = soak.finish(book)
+        finally:
+            soak.daemon.kill()
+            soak.daemon.wait()
+        report(soak, book.ticks(NAME))
+        found = list(faults(soak, book, ended))
+    for fault in found:
+        print(f"fault: {fault}")
+    if found:
+        print(f"all of it is in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    print("no fault")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The commands that say what is planned, and what came of it. They write nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli import completion, output
+from pipeline.cli.options import json_option, root_of, root_option
+from pipeline.cli.scheduling import schedule, schedule_argument
+from pipeline.errors import NotFoundError
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from pipeline.scheduling.book import Book
+
+_NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
+_TICKS = 10  # of its history
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the options of reading say, and the time: all that is printed is of one moment.
+
+    Attributes:
+      folder: the pipeline root, absolute.
+      as_json: whether JSON is wanted.
+      now: in UTC.
+    """
+
+    folder: pathlib.Path
+    as_json: bool
+    now: datetime.datetime
+
+    @contextlib.contextmanager
+    def book(self) -> Iterator[Book | None]:
+        """The book of the root; None where nothing was ever planned."""
+        from pipeline.scheduling.book import Book
+
+        book = Book.read(self.folder)
+        if book is None:
+            yield None
+            return
+        with book:
+            yield book
+
+    @contextlib.contextmanager
+    def book_with(self, name: str) -> Iterator[Book]:
+        """The book of the root. Raises `NotFoundError` where there is none, and so no schedule of this name."""
+        with self.book() as book:
+            if book is None:
+                raise NotFoundError(
+                    f"no schedule {name!r} in {self.folder}: `sae schedule add` adds one, --root names another folder"
+                )
+            yield book
+
+
+def _reading(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that all of these have, handed to the command as one `Asked`."""
+
+    def with_asked(root: str | None, as_json: bool, **others: Any) -> None:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        command(Asked(root_of(root).path, as_json, now), **others)
+
+    with_asked.__name__, with_asked.__doc__ = command.__name__, command.__doc__
+    with_asked.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    return root_option(json_option(with_asked))
+
+
+@schedule.command("list", short_help="List schedules, with their next time and last result.")
+@_reading
+def list_(asked: Asked) -> None:
+    """List schedules: when, the next time, the last result, what they run."""
+    from pipeline.scheduling import documents, planned, status
+    from pipeline.show import schedules as text
+
+    with asked.book() as book:
+        found = planned.planned(book, asked.now, 1) if book else ()
+    daemon = status.daemon(asked.folder)
+    if asked.as_json:
+        output.write(documents.text(documents.listed(found, daemon)))
+        return
+    if found:
+        output.write(text.as_text(output.screen(), found, asked.now))
+    output.note(text.note(found, daemon, str(asked.folder)))
+
+
+@schedule.command(short_help="Show a schedule: next times, policies, history.")
+@schedule_argument
+@_reading
+def show(asked: Asked, name: str) -> None:
+    """Show a schedule: when, what it runs, its next times, its policies, its newest ticks."""
+    from pipeline.scheduling import documents, planned
+    from pipeline.show import schedule as text
+
+    with asked.book_with(name) as book:
+        book.schedule(name)  # says which names there are
+        [found] = [one for one in planned.planned(book, asked.now, _NEXT) if one.schedule.name == name]
+        ticks = book.ticks(name, _TICKS)
+    if asked.as_json:
+        output.write(documents.text(documents.shown(found, ticks)))
+    else:
+        output.write(text.as_text(output.screen(), found, ticks, str(asked.folder), asked.now))
+
+
+@schedule.command("next", short_help="Say when the next runs are.")
+@click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
+@click.option(
+    "-n",
+    "--count",
+    type=click.IntRange(min=1, max=10_000),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How many times.",
+)
+@_reading
+def next_(asked: Asked, name: str, count: int) -> None:
+    """Say when the next runs are, of one schedule or of all: in UTC, and in words on the clocks of its zone."""
+    from pipeline.scheduling import documents, planned
+    from pipeline.show import schedules as text
+
+    with asked.book_with(name) if name else asked.book() as book:
+        if book and name:
+            book.schedule(name)
+        found = planned.planned(book, asked.now, count) if book else ()
+    times = text.times([one for one in found if name in ("", one.schedule.name)], count)
+    if asked.as_json:
+        output.write(documents.text(documents.next_times(times)))
+        return
+    if times:
+        output.write(text.next_text(output.screen(), times, asked.now))
+    else:
+        output.note(text.next_note(found, name, str(asked.folder)))
+
+
+@schedule.command(short_help="List what became of past ticks, and why.")
+@click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="How many at most."
+)
+@_reading
+def history(asked: Asked, name: str, limit: int) -> None:
+    """List what was planned and what became of it, the newest first: started, caught up, skipped or missed, and why.
+
+    Of one schedule, also one that was removed, or of all.
+    """
+    from pipeline.scheduling import documents
+    from pipeline.show import schedule as text
+
+    with asked.book_with(name) if name else asked.book() as book:
+        ticks = book.ticks(name, limit + 1) if book else ()
+        if book and name and not ticks:
+            book.schedule(name)  # an unknown name is a mistake, a schedule without ticks is not
+    shown, more = ticks[:limit], len(ticks) > limit
+    if asked.as_json:
+        output.write(documents.text(documents.history(shown, more)))
+        return
+    if shown:
+        output.write(text.history_text(output.screen(), shown))
+    output.note(text.history_note(len(shown), more, name))
+
+
+@schedule.command(short_help="Say whether the daemon runs, and what is wrong.")
+@_reading
+def status(asked: Asked) -> None:
+    """Say whether the daemon runs, when it was last heard of, and which schedules failed last."""
+    from pipeline.scheduling import documents, planned
+    from pipeline.scheduling import status as status_module
+    from pipeline.show import schedules as text
+
+    with asked.book() as book:
+        found = planned.planned(book, asked.now, 1) if book else ()
+    daemon = status_module.daemon(asked.folder)
+    if asked.as_json:
+        output.write(documents.text(documents.status(daemon, found)))
+        return
+    output.write(text.status_text(output.screen(), daemon, found, asked.now))
+    output.note(text.note(found, daemon, str(asked.folder)))

@@ -1,0 +1,137 @@
+"""What follows a run that ended: the command of its schedule, then retention. Runs do not wait for it."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from pipeline.scheduling import processes, retention
+from pipeline.scheduling.attempts import Untold
+from pipeline.scheduling.commands import CODE, Commands
+from pipeline.scheduling.places import Places
+from pipeline.scheduling.processes import Child
+from pipeline.scheduling.snapshots import Schedule
+from pipeline_config import SchedulingConfig
+
+logger = logging.getLogger(__name__)
+
+# The run's JSON goes to the command through a pipe; without a run there is nothing on it.
+_WITH_RUN = 'command=$1; shift; "$@" | /bin/sh -c "$command"'
+_WITHOUT = '/bin/sh -c "$1"'
+_END = 400  # characters of what a command printed that go to the log when it fails
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """A command to run.
+
+    Attributes:
+      tick: after whose run.
+      name: in the log.
+      command: its words.
+      environment: what it finds besides the daemon's own.
+      attempt: whose file its output goes to.
+    """
+
+    tick: int
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    attempt: int
+
+
+class Afterwards:
+    """A queue of commands, of which one runs at a time."""
+
+    def __init__(self, commands: Commands, places: Places, note_told: Callable[[int], None]) -> None:
+        """Begins with nothing in the queue.
+
+        Args:
+          commands: on the root.
+          places: for what they print.
+          note_told: called with a tick's id right before what follows it begins, or where nothing does.
+        """
+        self._commands = commands
+        self._places = places
+        self._note_told = note_told
+        self._steps: collections.deque[_Step] = collections.deque()
+        self._running: tuple[_Step, Child, float] | None = None
+
+    def add(self, done: Untold, schedule: Schedule | None) -> None:
+        """Queues what follows a tick, once; `schedule` is None where it was removed meanwhile."""
+        if any(step.tick == done.tick for step in self._steps):
+            return
+        told = ""
+        if schedule is not None and done.state == "succeeded":
+            told = schedule.policies.on_success
+        elif schedule is not None:
+            told = schedule.policies.on_failure
+        if told:
+            words = ("/bin/sh", "-c", _WITH_RUN, "sh", told, *self._commands.show(done.run_id))
+            command = words if done.run_id else ("/bin/sh", "-c", _WITHOUT, "sh", told)
+            environment = {
+                "SAE_SCHEDULE": done.schedule,
+                "SAE_TICK": done.planned,
+                "SAE_STATE": done.state,
+                "SAE_RUN": done.run_id,
+                "SAE_EXIT_CODE": "" if done.exit_code is None else str(done.exit_code),
+            }
+            self._steps.append(
+                _Step(
+                    done.tick, f"the command after {done.schedule} {done.planned}", command, environment, done.attempt
+                )
+            )
+        if tidy := retention.command(self._commands):
+            self._steps.append(_Step(done.tick, "retention", tidy, {}, done.attempt))
+
+        if not (told or tidy):
+            self._note_told(done.tick)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs or waits."""
+        return self._running is not None or bool(self._steps)
+
+    def go_on(self) -> None:
+        """Begins and ends what is due."""
+        if self._running is not None:
+            step, child, until = self._running
+            if not child.ended():
+                if time.monotonic() > until:
+                    logger.warning("%s took too long and is killed", step.name)
+                    processes.kill(child)
+                return
+            self._running = None
+            self._report(step, child.exit_code())
+        if self._steps:
+            step = self._steps[0]
+            self._note_told(step.tick)
+            self._steps.popleft()  # only now: what could not be noted is tried again
+            self._begin(step)
+
+    def stop(self) -> None:
+        """Kills what runs."""
+        if self._running is not None:
+            processes.kill(self._running[1])
+
+    def _begin(self, step: _Step) -> None:
+        try:
+            child = Child(step.command, self._places.told(step.attempt), CODE, {**os.environ, **step.environment})
+        except OSError as error:
+            logger.warning("%s cannot be started: %s", step.name, error)
+            return
+        child.go()
+        self._running = (step, child, time.monotonic() + SchedulingConfig().command_timeout)
+
+    def _report(self, step: _Step, exit_code: int | None) -> None:
+        path = self._places.told(step.attempt)
+        if exit_code:
+            end = path.read_text(encoding="utf-8", errors="replace")[-_END:] if path.exists() else ""
+            logger.warning("%s ended with %d: %s", step.name, exit_code, " ".join(end.split()))
+        else:
+            logger.info("%s ended well", step.name)
+        path.unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""The file of schedules and ticks, `schedules.sqlite` in the root: its tables, and how it is opened.
+
+It is our own, apart from ML Metadata's: that one's tables are not ours, and a schedule is no artifact.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import sqlite3
+from collections.abc import Iterator
+
+from pipeline.errors import UnavailableError
+
+NAME = "schedules.sqlite"
+# Raised when the tables change so that an older version would misread them.
+FORMAT = 1
+_BUSY = 10.0  # seconds to wait for another process that writes; each writes for milliseconds
+
+# Times are texts as `times.as_text` writes them: they sort as the times do.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS schedules (
+  name TEXT PRIMARY KEY,
+  document TEXT NOT NULL,            -- JSON of snapshots.Schedule, as it was added
+  paused TEXT NOT NULL DEFAULT '',
+  horizon TEXT NOT NULL,             -- all ticks up to here are in the table of ticks
+  data TEXT NOT NULL DEFAULT ''      -- fingerprint of the data that was last run on or looked at first
+);
+CREATE TABLE IF NOT EXISTS ticks (
+  id INTEGER PRIMARY KEY,
+  schedule TEXT NOT NULL,
+  planned TEXT NOT NULL,
+  manual INTEGER NOT NULL DEFAULT 0,
+  due TEXT NOT NULL,                 -- planned and jitter
+  place TEXT NOT NULL DEFAULT '',    -- of one that waits: '' nobody was there yet, 'in time', 'late'
+  decision TEXT,
+  decided TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '',
+  state TEXT NOT NULL DEFAULT 'waiting',
+  retry TEXT NOT NULL DEFAULT '',    -- when the next attempt is due
+  told INTEGER NOT NULL DEFAULT 1,   -- 0: the command after its run is still to be started
+  UNIQUE (schedule, planned, manual)
+);
+CREATE INDEX IF NOT EXISTS ticks_undone ON ticks (schedule, due) WHERE decision IS NULL;
+CREATE INDEX IF NOT EXISTS ticks_to_retry ON ticks (retry) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS ticks_untold ON ticks (id) WHERE told = 0;
+CREATE INDEX IF NOT EXISTS ticks_by_time ON ticks (planned);
+CREATE TABLE IF NOT EXISTS attempts (
+  id INTEGER PRIMARY KEY,
+  tick INTEGER NOT NULL REFERENCES ticks (id),
+  run_id TEXT NOT NULL DEFAULT '',
+  started TEXT NOT NULL,
+  ended TEXT NOT NULL DEFAULT '',
+  exit_code INTEGER,
+  reason TEXT NOT NULL DEFAULT '',
+  closed INTEGER NOT NULL DEFAULT 0, -- 1: it is known what became of it
+  begun INTEGER NOT NULL DEFAULT 1,  -- 0: the daemon ended before the run could begin
+  process INTEGER,                   -- NULL: it was not begun
+  process_identity TEXT NOT NULL DEFAULT ''  -- tells it from a later process of the same number
+);
+CREATE INDEX IF NOT EXISTS attempts_of_tick ON attempts (tick);
+CREATE INDEX IF NOT EXISTS attempts_open ON attempts (id) WHERE closed = 0;
+CREATE TABLE IF NOT EXISTS daemon (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  process INTEGER NOT NULL,
+  process_identity TEXT NOT NULL,
+  since TEXT NOT NULL,
+  heard TEXT NOT NULL,
+  stopping INTEGER NOT NULL DEFAULT 0
+);
+"""
+
+
+def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
+    """Opens the file, and makes it where there is none.
+
+    Raises:
+      UnavailableError: it cannot be written, is damaged, or a newer version made it.
+    """
+    path = root / NAME
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
+        _check_format(connection, path)
+        with transaction(connection):
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+    except (sqlite3.Error, OSError) as error:
+        raise UnavailableError(
+            f"cannot write {path}: {error}; check the disk, or choose another root with --root"
+        ) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
+    """Opens the file so that nothing is written, also not beside it; None where there is none.
+
+    Raises:
+      UnavailableError: it cannot be read, is damaged, or a newer version made it.
+    """
+    path = root / NAME
+    if not path.is_file():
+        return None
+    # Without a log of writes beside it nobody has it open. To read it SQLite would make one: told that the file does
+    # not change, it does not.
+    still = "" if path.with_name(f"{NAME}-wal").exists() else "&immutable=1"
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, timeout=_BUSY)
+        _check_format(connection, path)
+    except sqlite3.Error as error:
+        raise UnavailableError(f"cannot read {path}: {error}; restore it from a copy, or move it away") from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; no other process writes meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # a full disk rolls back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _check_format(connection: sqlite3.Connection, path: pathlib.Path) -> None:
+    [found] = connection.execute("PRAGMA user_version").fetchone()
+    if found > FORMAT:
+        connection.close()
+        raise UnavailableError(f"{path} has format {found}, this version knows up to {FORMAT}: update sae")

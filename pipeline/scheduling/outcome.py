@@ -1,0 +1,98 @@
+"""How a run ended, from its exit code and what it left: what the book says of it, and whether to try again."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import Mapping
+
+from pipeline.errors import ExitCode
+
+# Those that may pass by themselves. A gate gives the same answer again, and so do wrong usage and what is not there.
+_MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
+_MOST = 500  # characters of a reason
+_NOT_BLESSED = "not blessed"  # as the summary of `sae run` begins to say it: no node failed, so the store has no error
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of an attempt.
+
+    Attributes:
+      state: `succeeded`, `failed` or `interrupted`.
+      exit_code: of `sae run`; minus the signal's number where one ended it; None where nobody saw it.
+      reason: why it failed, in one line.
+      may_pass: whether it is worth another attempt.
+      begun: False where nothing of the run was done.
+      seen: whether the daemon saw it end.
+    """
+
+    state: str
+    exit_code: int | None
+    reason: str
+    may_pass: bool
+    begun: bool = True
+    seen: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.state}: {self.reason}" if self.reason else self.state
+
+
+def never_begun() -> Outcome:
+    """The daemon ended before the run could begin."""
+    return Outcome("failed", None, "the daemon ended before the run began", may_pass=True, begun=False, seen=False)
+
+
+def of_exit(exit_code: int, run: Mapping[str, str], output: str, interrupted: str) -> Outcome:
+    """Of a process that was seen to end.
+
+    Args:
+      exit_code: minus the signal's number where one ended it.
+      run: `state` and `error` of the run as the store has them; empty where there is none.
+      output: the end of what the process printed.
+      interrupted: why the daemon interrupted it; empty where it did not.
+    """
+    if exit_code == ExitCode.DONE:
+        return Outcome("succeeded", exit_code, "", may_pass=False)
+    if interrupted:
+        return Outcome("interrupted", exit_code, interrupted, may_pass=False)
+    if exit_code == ExitCode.INTERRUPTED:
+        return Outcome("interrupted", exit_code, "the run was interrupted", may_pass=False)
+    if exit_code < 0:
+        return Outcome("failed", exit_code, f"the run was killed by {_name(-exit_code)}", may_pass=True)
+    reason = run.get("error") or _said(output) or f"sae run ended with {exit_code}"
+    return Outcome("failed", exit_code, _line(reason), may_pass=exit_code in _MAY_PASS)
+
+
+def of_store(run: Mapping[str, str], interrupted: str) -> Outcome:
+    """Of a process of an earlier daemon, whose exit code cannot be known; the arguments as above."""
+    unseen = "no daemon saw the run end"
+    state = run.get("state", "")
+    if state == "succeeded":
+        return Outcome("succeeded", None, "", may_pass=False, seen=False)
+    if interrupted:
+        return Outcome("interrupted", None, interrupted, may_pass=False, seen=False)
+    if state == "failed":
+        # The store does not tell a gate from what may pass.
+        return Outcome("failed", None, _line(run.get("error") or unseen), may_pass=False, seen=False)
+    if state == "cancelled":
+        return Outcome("interrupted", None, "the run was interrupted", may_pass=False, seen=False)
+    return Outcome("failed", None, f"{unseen}, and it did not finish", may_pass=True, seen=False)
+
+
+def _said(output: str) -> str:
+    """The last line of the output that says why: an error, or which gate a model did not pass."""
+    lines = [line for line in output.splitlines() if line.startswith(("error: ", _NOT_BLESSED))]
+    return lines[-1].removeprefix("error: ") if lines else ""
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST else f"{line[:_MOST]}..."
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,201 @@
+"""What schedules, ticks and the daemon are, as commands, pages and JSON show them.
+
+A tick is one planned time of one schedule. Each ends as exactly one `Decision`. Times are UTC, as
+`2026-11-24T03:00:00Z`; durations are seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Kind(str, enum.Enum):
+    """What makes a schedule's ticks."""
+
+    CRON = "cron"
+    EVERY = "every"
+    DATA_CHANGE = "data-change"
+
+
+class Overlap(str, enum.Enum):
+    """What becomes of a tick whose time comes while a run holds the root."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+
+
+class CatchUp(str, enum.Enum):
+    """Which of the ticks that nobody was there for are made up for: none, the newest, or all up to a limit."""
+
+    NONE = "none"
+    ONE = "one"
+    ALL = "all"
+
+
+class Decision(str, enum.Enum):
+    """What a tick ended as."""
+
+    STARTED = "started"
+    CAUGHT_UP = "caught up"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """When a schedule's ticks are.
+
+    Attributes:
+      kind: cron, an interval, or an interval at which the data set is looked at.
+      cron: five fields, weekdays as cron counts them (0 and 7 are Sunday); empty for the others.
+      every: seconds between ticks, or between looks at the data; 0 for cron.
+      zone: name of the time zone that cron's fields are read in.
+    """
+
+    kind: Kind
+    cron: str = ""
+    every: float = 0.0
+    zone: str = "UTC"
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a tick runs: the options of `sae run`.
+
+    Attributes:
+      profile: name of a profile.
+      config_file: absolute path of a TOML file; empty without one.
+      assignments: texts like `training.epochs=5`.
+      seed: of `--seed`; None where not given.
+    """
+
+    profile: str
+    config_file: str = ""
+    assignments: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Policies:
+    """How a schedule behaves when things do not go as planned; the defaults are `pipeline_config.SchedulingConfig`'s.
+
+    Attributes:
+      overlap: what becomes of a tick whose time comes while a run holds the root.
+      catch_up: which missed ticks are made up for.
+      catch_up_limit: how many at most, the newest ones.
+      max_late: seconds after its time at which a tick may still start.
+      jitter: a tick starts up to so many seconds late; which second is drawn from schedule and tick.
+      retries: how often a failure that may pass is tried again.
+      retry_wait: seconds before the first of these; doubled for each further one.
+      timeout: seconds after which a run is interrupted; 0: never.
+      on_failure, on_success: commands that get the run's JSON on standard input; empty for none.
+    """
+
+    overlap: Overlap
+    catch_up: CatchUp
+    catch_up_limit: int
+    max_late: float
+    jitter: float
+    retries: int
+    retry_wait: float
+    timeout: float
+    on_failure: str = ""
+    on_success: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """One schedule, as it was added.
+
+    Attributes:
+      name: unique in a root: letters, digits, `-`, `_` and `.`.
+      timing, work, policies: see there.
+      created: when it was added.
+      paused: since when; empty while it is active.
+    """
+
+    name: str
+    timing: Timing
+    work: Work
+    policies: Policies
+    created: str
+    paused: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """One run of a tick.
+
+    Attributes:
+      run_id: empty where `sae run` ended before there was one.
+      started, ended: when; `ended` is empty while it runs, or when nobody saw it end.
+      exit_code: None while it runs, or when nobody saw it end.
+      reason: why it failed, in one line; empty when it did not.
+    """
+
+    run_id: str
+    started: str
+    ended: str
+    exit_code: int | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Tick:
+    """One planned time and what became of it.
+
+    Attributes:
+      schedule: name.
+      planned: the time; with `manual`, when it was asked for.
+      decision: what it ended as; None while it waits to be decided: its time is not over, or a run is in its way.
+      decided: when that was recorded; empty while it waits.
+      reason: why, in words for people: `a run held the root: ...`; empty for one that started in time.
+      manual: whether `sae schedule trigger` asked for it.
+      attempts: the runs, oldest first; empty unless it started.
+      state: `waiting` (also for its next attempt), `running`, `succeeded`, `failed`, `interrupted`, `skipped` or
+        `missed`.
+    """
+
+    schedule: str
+    planned: str
+    decision: Decision | None
+    decided: str
+    reason: str
+    manual: bool
+    attempts: tuple[Attempt, ...]
+    state: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Daemon:
+    """Who does the scheduling in a root.
+
+    Attributes:
+      state: `running`, `stopping`, `silent` (the process lives and has not been heard of for too long) or `stopped`.
+      process: its id; None when there is none.
+      since: when it started; empty when there is none.
+      heard: when it was last heard of; empty when never.
+    """
+
+    state: str
+    process: int | None
+    since: str
+    heard: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A schedule and where it stands.
+
+    Attributes:
+      schedule: what was added.
+      words: its timing in words: `every day at 03:00 UTC`.
+      next: the next times; empty while it is paused.
+      last: the newest decided tick; None before the first.
+    """
+
+    schedule: Schedule
+    words: str
+    next: tuple[str, ...]
+    last: Tick | None

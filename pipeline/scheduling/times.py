@@ -1,0 +1,58 @@
+"""Times and durations as text: `2026-11-24T03:00:00Z`, `1h30m`, `1 h 30 min`."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from pipeline.errors import UsageError
+
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_LONGEST = 10 * 365 * 86_400  # seconds: sums with it are still dates
+
+
+def as_text(when: datetime.datetime) -> str:
+    """A time in UTC, cut to the second; such texts sort as the times do."""
+    utc = when.astimezone(datetime.timezone.utc)
+    return f"{utc.year:04}{utc.strftime(_FORMAT)[-16:]}"
+
+
+def from_text(text: str) -> datetime.datetime:
+    """The time that `as_text` wrote. Raises `ValueError`."""
+    return datetime.datetime.strptime(text, _FORMAT).replace(tzinfo=datetime.timezone.utc)
+
+
+def duration(text: str, what: str, least: float = 0.0) -> float:
+    """Seconds that a text such as `30s`, `15m`, `6h`, `1d` or `1h30m` stands for.
+
+    Args:
+      text: as given.
+      what: names it in an error: `--every`.
+      least: what is allowed at least, seconds.
+
+    Raises:
+      UsageError: it is none, or too short or too long.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match or not text.strip() or not text.isascii():
+        raise UsageError(
+            f"{what} {text!r} is no duration: write days, hours, minutes, seconds, as in 1d, 6h, 1h30m, 45s"
+        )
+    seconds = sum(int(number or 0) * unit for number, (_, unit) in zip(match.groups(), _UNITS, strict=True))
+    if seconds < least:
+        raise UsageError(f"{what} {text!r} is too short: it must be at least {in_words(least)}")
+    if seconds > _LONGEST:
+        raise UsageError(f"{what} {text!r} is too long: it must be at most {in_words(_LONGEST)}")
+    return float(seconds)
+
+
+def in_words(seconds: float) -> str:
+    """`1 h 30 min`, `1 d`, `45 s`, `0 s`; parts of a second are left out."""
+    rest, words = int(seconds), []
+    for unit, size in _UNITS:
+        number, rest = divmod(rest, size)
+        if number:
+            words.append(f"{number} {unit}")
+    return " ".join(words) or "0 s"

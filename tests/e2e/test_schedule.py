@@ -1,0 +1,89 @@
+"""The daemon runs the real pipeline, is killed while it does, and the next one looks after the run."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.scheduling import status, timing
+from pipeline.scheduling.book import Book
+from pipeline.scheduling.snapshots import CatchUp, Decision, Overlap, Policies, Schedule, Work
+from tests.e2e.conftest import PROJECT, QUICK, sae
+
+PROGRAM = "import pathlib, sys; from pipeline.scheduling import daemon; sys.exit(daemon.run(pathlib.Path(sys.argv[1])))"
+POLICIES = Policies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0, retry_wait=1.0, timeout=0.0)
+LONGEST = 240.0  # seconds
+
+
+def until(true: Callable[[], Any], book: Book) -> Any:
+    end = time.monotonic() + LONGEST
+    while not (found := true()):
+        assert time.monotonic() < end, book.ticks()
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture
+def start(tmp_path: pathlib.Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts a daemon; each is gone when the test ends."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def begin() -> subprocess.Popen[bytes]:
+        one = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=PROJECT, start_new_session=True)
+        begun.append(one)
+        return one
+
+    yield begin
+    for one in begun:
+        one.kill()
+        one.wait()
+
+
+def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
+    tmp_path: pathlib.Path, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    with Book.open(tmp_path) as book:
+        work = Work("sample", assignments=QUICK, seed=3)
+        said = tmp_path / "said.json"
+        policies = Policies(**{**vars(POLICIES), "on_success": f"cat > {said}.part && mv {said}.part {said}"})
+        book.add(Schedule("nightly", timing.every("1d"), work, policies, book.now()))
+        data = timing.on_data_change("1s")
+        book.add(Schedule("data", data, Work("sample", assignments=QUICK, seed=3), POLICIES, book.now()))
+        book.pause("data")
+        planned = book.trigger("nightly").planned
+        first = start()
+        [attempt] = until(lambda: [one for one in book.ticks()[0].attempts if one.run_id], book)
+        first.kill()
+        first.wait()
+        assert status.daemon(tmp_path).state == "stopped"
+        daemon = start()
+        until(lambda: book.ticks("nightly")[0].state not in ("waiting", "running"), book)
+        [tick] = book.ticks("nightly")
+        assert (tick.state, tick.decision, tick.attempts[0].run_id) == ("succeeded", Decision.STARTED, attempt.run_id)
+
+        shown = json.loads(sae("show", "latest", "--root", tmp_path, "--json").stdout)
+        assert (shown["row"]["id"], shown["row"]["state"]) == (attempt.run_id, "succeeded")
+        assert shown["row"]["trigger"] == f"schedule nightly {planned}"
+        assert shown["configuration"]["training.seed"] == 3
+        noted = json.loads((tmp_path / "manifests" / f"{attempt.run_id}.json").read_text())
+        assert noted["trigger"] == f"schedule nightly {planned}"
+        until(said.exists, book)
+        assert json.loads(said.read_text())["row"]["id"] == attempt.run_id
+
+        # The data is what the run was on: the first look remembers that, the next ones find nothing new.
+        book.resume("data")
+        until(lambda: [one.reason for one in book.ticks("data")].count("the data did not change") > 1, book)
+        book.pause("data")
+        reasons = {one.reason for one in book.ticks("data")}
+        assert "the first look: there is a run on this data" in reasons
+        assert all(one.decision in (Decision.SKIPPED, Decision.MISSED) for one in book.ticks("data"))
+        daemon.terminate()
+        assert daemon.wait() == 0
+    assert sae("fsck", "--root", tmp_path).returncode == 0

@@ -1,0 +1,373 @@
+"""`sae schedule`: what is planned, changed, listed and exported; in a root without a run."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from pipeline import cli
+from pipeline.scheduling.book import Book
+from pipeline.scheduling.snapshots import CatchUp, Kind, Overlap, Work
+from pipeline_config import SchedulingConfig
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+DEFAULTS = SchedulingConfig()
+NIGHTLY = ("add", "nightly", "--cron", "0 3 * * *", "--profile", "sample")
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch, tmp_path):
+    """The root; the current folder is the one above it."""
+    monkeypatch.setenv("SAE_ROOT", "root")
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def sae(capsys):
+    """Runs `sae schedule` in this process; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        try:
+            code = cli.main(["schedule", *arguments]) or 0
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    yield run
+    logging.captureWarnings(False)
+
+
+def added(root, name="nightly"):
+    with Book.open(root) as book:
+        return book.schedule(name)
+
+
+class TestAdd:
+    def test_it_says_when_it_runs_next_and_that_no_daemon_does(self, sae, root):
+        code, output, errors = sae(*NIGHTLY)
+        assert code == 0
+        first, *following = output.splitlines()
+        assert first == "added nightly: every day at 03:00 UTC"
+        assert len(following) == 3
+        assert all(re.fullmatch(r"next: \w+day, \d+ \w+ 20\d\d, 03:00 UTC \(in .+\)", line) for line in following)
+        assert errors.startswith("the daemon is stopped: `")
+        made = added(root)
+        assert (made.timing.kind, made.timing.cron, made.timing.zone) == (Kind.CRON, "0 3 * * *", "UTC")
+        assert made.work == Work("sample")
+        assert (made.policies.overlap, made.policies.catch_up) == (Overlap.SKIP, CatchUp.ONE)
+        assert (made.policies.retries, made.policies.max_late) == (DEFAULTS.retries, DEFAULTS.max_late)
+
+    def test_a_zone_is_said_with_utc(self, sae):
+        output = sae(*NIGHTLY, "--zone", "Asia/Tokyo")[1]
+        assert re.search(r"^next: .+, 03:00 JST \(20\d\d-\d\d-\d\d 18:00 UTC, in ", output, re.MULTILINE)
+
+    def test_all_options_are_kept(self, sae, root):
+        pathlib.Path("mnist.toml").write_text("[training]\nepochs = 3\n")
+        code, _, errors = sae(
+            *("add", "often", "--every", "1h30m", "--config", "mnist.toml", "--set", "model.l1=0.1", "--seed", "7"),
+            *(
+                "--overlap",
+                "queue",
+                "--catch-up",
+                "all",
+                "--catch-up-limit",
+                "3",
+                "--max-late",
+                "5m",
+                "--jitter",
+                "30s",
+            ),
+            *("--retries", "4", "--retry-wait", "2m", "--timeout", "1d", "--on-failure", "a b", "--on-success", "c"),
+        )
+        assert code == 0, errors
+        made = added(root, "often")
+        assert (made.timing.kind, made.timing.every) == (Kind.EVERY, 5_400.0)
+        assert made.work == Work("mnist", str(pathlib.Path.cwd() / "mnist.toml"), ("model.l1=0.1",), 7)
+        assert list(vars(made.policies).values()) == [
+            *(Overlap.QUEUE, CatchUp.ALL, 3, 300.0, 30.0, 4, 120.0, 86_400.0, "a b", "c")
+        ]
+
+    def test_the_data_is_looked_at_as_often_as_is_said(self, sae, root):
+        sae("add", "a", "--on-data-change")
+        sae("add", "b", "--on-data-change", "--every", "45s")
+        assert (added(root, "a").timing.kind, added(root, "a").timing.every) == (Kind.DATA_CHANGE, DEFAULTS.data_every)
+        assert added(root, "b").timing.every == 45.0
+
+    def test_a_relative_folder_of_data_becomes_absolute(self, sae, root):
+        sae(*NIGHTLY, "--set", "data.data_dir=sets")
+        assert added(root).work.assignments[-1] == f"data.data_dir={pathlib.Path.cwd() / 'sets'}"
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("--cron", "0 3 * *"), "has 4 fields"),
+            (("--cron", "0 3 * * *", "--zone", "Berlin"), "no time zone 'Berlin'"),
+            (("--every", "6"), "--every '6' is no duration"),
+            (("--every", "6h", "--zone", "UTC"), "--zone UTC is for --cron alone"),
+            ((), "give one of --cron"),
+            (("--cron", "0 3 * * *", "--every", "6h"), "give one of --cron"),
+            (("--cron", "0 3 * * *", "--on-data-change"), "give one of --cron"),
+            (("--every", "6h", "--profile", "sampel"), "no profile 'sampel'; did you mean sample?"),
+            (("--every", "6h", "--set", "training.epoch=3"), "did you mean training.epochs?"),
+            (("--every", "6h", "--set", "training.epochs=0"), "training.epochs = 0 is not allowed"),
+            (("--every", "6h", "--config", "nowhere.toml"), "cannot read --config nowhere.toml"),
+            (("--every", "6h", "--overlap", "wait"), "'wait' is not one of"),
+            (("--every", "6h", "--retries", "-1"), "scheduling.retries = -1 is not allowed"),
+            (("--every", "6h", "--catch-up-limit", "0"), "scheduling.catch_up_limit = 0 is not allowed"),
+            (("--every", "6h", "--jitter", "2d"), "scheduling.jitter = 172800.0 is not allowed"),
+            (("--every", "6h", "--timeout", "soon"), "--timeout 'soon' is no duration"),
+        ],
+    )
+    def test_what_is_not_allowed_is_refused_now(self, sae, root, arguments, said):
+        code, output, errors = sae("add", "new", *arguments)
+        assert (code, output, errors.count("\n")) == (2, "", 1)
+        assert said in errors
+        assert not root.exists()
+
+    def test_a_name_is_taken_once_and_must_be_one(self, sae):
+        sae(*NIGHTLY)
+        code, _, errors = sae(*NIGHTLY)
+        assert (code, "there is a schedule 'nightly' already" in errors) == (2, True)
+        code, _, errors = sae("add", "a/b", "--every", "6h")
+        assert (code, "cannot be called 'a/b'" in errors) == (2, True)
+
+
+class TestChange:
+    def test_pause_resume_trigger_and_remove(self, sae, root):
+        sae(*NIGHTLY)
+        assert sae("pause", "nightly")[:2] == (0, "paused nightly: every day at 03:00 UTC\n")
+        assert added(root).paused
+        assert "next: " in sae("resume", "nightly")[1]
+        assert not added(root).paused
+        code, output, errors = sae("trigger", "nightly")
+        assert code == 0
+        assert output.startswith("asked for a run of nightly at 20")
+        assert "the daemon is stopped" in errors
+        [tick] = json.loads(sae("history", "--json")[1])["ticks"]
+        assert (tick["manual"], tick["state"]) == (True, "waiting")
+        assert "removed nightly" in sae("remove", "nightly")[1]
+        assert json.loads(sae("list", "--json")[1])["schedules"] == []
+        assert json.loads(sae("history", "nightly", "--json")[1])["ticks"][0]["reason"] == "the schedule was removed"
+
+    @pytest.mark.parametrize(
+        "command", [("pause",), ("resume",), ("remove",), ("trigger",), ("show",), ("next",), ("history",),
+                    ("export", "--cron")]
+    )  # fmt: skip
+    def test_a_schedule_that_is_not_there(self, sae, root, command):
+        code, output, errors = sae(*command, "nightly")
+        assert (code, output) == (3, "")
+        assert errors.startswith(f"error: no schedule 'nightly' in {root}: `sae schedule add` adds one")
+        assert not root.exists()
+        sae(*NIGHTLY)
+        code, output, errors = sae(*command, "nigtly")
+        assert (code, output) == (3, "")
+        assert errors == "error: no schedule 'nigtly'; did you mean nightly? (there are: nightly)\n"
+
+
+class TestRead:
+    @pytest.fixture
+    def plan(self, sae):
+        sae(*NIGHTLY)
+        sae("add", "often", "--every", "6h", "--profile", "sample")
+        sae("pause", "often")
+
+    @pytest.mark.parametrize("command", ["list", "next", "history", "status"])
+    def test_of_an_empty_root_nothing_is_shown_and_nothing_made(self, sae, root, command):
+        code, output, errors = sae(command)
+        assert code == 0
+        assert output == "" or command == "status"
+        assert errors == "" or errors.startswith(("no schedule in", "no tick was decided"))
+        assert json.loads(sae(command, "--json")[1])["schema_version"] == 1
+        assert not root.exists()
+
+    @pytest.mark.usefixtures("plan")
+    def test_the_list(self, sae):
+        code, output, errors = sae("list")
+        titles, nightly, often = output.splitlines()
+        assert code == 0
+        assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "runs", "with"]
+        assert re.match(
+            r"nightly +active +every day at 03:00 UTC +20\d\d-\d\d-\d\d 03:00 +in .+--profile sample$", nightly
+        )
+        assert re.match(r"often +paused +every 6 h +--profile sample$", often)
+        assert "nothing is started: `sae schedule run` starts it" in errors
+        values = json.loads(sae("list", "--json")[1])
+        assert [one["schedule"]["name"] for one in values["schedules"]] == ["nightly", "often"]
+        assert values["daemon"]["state"] == "stopped"
+
+    @pytest.mark.usefixtures("plan")
+    def test_one(self, sae, root):
+        output = sae("show", "nightly")[1]
+        assert output.startswith("schedule nightly\n  when   every day at 03:00 UTC\n")
+        assert f"sae run --profile sample --root {root}\n" in output
+        assert output.count(" 03:00 UTC  in ") == 5
+        assert "ticks while a run holds the root  skipped" in output
+        assert output.endswith("history\n  no tick was decided yet\n")
+        values = json.loads(sae("show", "nightly", "--json")[1])
+        assert (values["schedule"]["name"], len(values["next"]), values["ticks"]) == ("nightly", 5, [])
+        paused = sae("show", "often")[1]
+        assert "  paused  since 20" in paused
+        assert "\nnext\n" not in paused
+
+    @pytest.mark.usefixtures("plan")
+    def test_the_next_times(self, sae):
+        sae("resume", "often")
+        times = json.loads(sae("next", "-n", "7", "--json")[1])["times"]
+        assert len(times) == 7
+        assert [one["time"] for one in times] == sorted(one["time"] for one in times)
+        assert {one["schedule"] for one in times} == {"nightly", "often"}
+        assert len(sae("next", "nightly")[1].splitlines()) == 1 + 5
+        sae("pause", "nightly")
+        assert sae("next", "nightly") == (
+            0, "", "nothing is planned: nightly is paused; `sae schedule resume NAME` plans again\n")  # fmt: skip
+
+    @pytest.mark.usefixtures("plan")
+    def test_the_history_says_that_there_is_more(self, sae):
+        for _ in range(3):
+            sae("trigger", "nightly")
+        assert json.loads(sae("history", "--json", "--limit", "2")[1])["more"] is True
+        _, output, errors = sae("history", "nightly", "--limit", "2")
+        assert len(output.splitlines()) == 3
+        assert errors == "the newest 2 ticks of nightly; --limit shows more\n"
+        assert json.loads(sae("history", "--json", "--limit", "3")[1])["more"] is False
+        assert sae("history", "often") == (0, "", "no tick of often was decided yet\n")
+
+    @pytest.mark.usefixtures("plan")
+    def test_the_status(self, sae):
+        output = sae("status")[1]
+        assert output.startswith(
+            "daemon     stopped: never started here\nschedules  2, 1 of them paused\nnext       nightly"
+        )
+        values = json.loads(sae("status", "--json")[1])
+        assert (values["schedules"], values["paused"], values["failing"]) == (2, ["often"], {})
+        assert values["unattended"] is True
+        sae("pause", "nightly")
+        assert json.loads(sae("status", "--json")[1])["unattended"] is False
+
+    def test_what_reads_leaves_no_file_behind(self, sae, root):
+        sae(*NIGHTLY)
+        before = sorted(root.rglob("*"))
+        for command in (
+            ["list"],
+            ["show", "nightly"],
+            ["next"],
+            ["history"],
+            ["status"],
+            ["export", "--all", "--cron"],
+        ):
+            assert sae(*command)[0] == 0
+        assert sorted(root.rglob("*")) == before
+
+
+class TestExport:
+    def test_units_are_printed_or_written(self, sae, tmp_path):
+        sae(*NIGHTLY, "--retries", "0")
+        output = sae("export", "nightly", "--systemd")[1]
+        assert output.startswith("# sae-nightly.service\n# Written by")
+        assert "\n# sae-nightly.timer\n" in output
+        assert f"\nWorkingDirectory={tmp_path}\n" in output
+        folder = tmp_path / "units"
+        code, _, errors = sae("export", "--all", "--systemd", "--to", str(folder))
+        assert (code, errors.startswith(f"error: cannot write {folder}/sae-nightly.service: No such file")) == (6, True)
+        folder.mkdir()
+        assert sae("export", "--all", "--systemd", "--to", str(folder))[1].splitlines() == [
+            f"{folder}/sae-nightly.service",
+            f"{folder}/sae-nightly.timer",
+        ]
+        assert sorted(path.name for path in folder.iterdir()) == ["sae-nightly.service", "sae-nightly.timer"]
+        assert (folder / "sae-nightly.timer").read_text() in output + "\n"
+
+    def test_those_that_are_paused_are_left_out_of_all(self, sae):
+        sae(*NIGHTLY)
+        sae("add", "often", "--every", "6h", "--profile", "sample")
+        sae("pause", "nightly")
+        output = sae("export", "--all", "--cron")[1]
+        assert "\n0 */6 * * * cd " in output
+        assert "nightly" not in output
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ((), "name a schedule, or give --all"),
+            (("nightly", "--all", "--cron"), "name a schedule, or give --all"),
+            (("nightly",), "give --systemd or --cron"),
+            (("nightly", "--systemd", "--cron"), "give --systemd or --cron"),
+            (("nightly", "--cron", "--to", "."), "--to is for --systemd"),
+            (("fresh", "--systemd"), "schedule fresh cannot be exported: it waits for the data to change"),
+            (("odd", "--cron"), "schedule odd cannot be a line of cron: 7 h divides neither"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, sae, arguments, said):
+        sae(*NIGHTLY)
+        sae("add", "fresh", "--on-data-change")
+        sae("add", "odd", "--every", "7h")
+        code, output, errors = sae("export", *arguments)
+        assert (code, output) == (2, "")
+        assert errors.startswith(f"error: {said}")
+
+
+def test_the_shell_offers_names_of_schedules(sae):
+    complete = ShellComplete(cli.sae, {}, "sae", "_SAE_COMPLETE")
+    assert complete.get_completions(["schedule", "show"], "") == []
+    sae(*NIGHTLY)
+    sae("add", "often", "--every", "6h")
+    assert [item.value for item in complete.get_completions(["schedule", "show"], "")] == ["nightly", "often"]
+    [item] = complete.get_completions(["schedule", "pause"], "n")
+    assert (item.value, item.help) == ("nightly", "every day at 03:00 UTC")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["add", "list", "show", "next", "pause", "resume", "remove", "trigger", "history", "status", "export", "run"],
+)
+def test_every_command_has_help(sae, command):
+    code, output, _ = sae(command, "--help")
+    assert code == 0
+    assert output.startswith(f"Usage: sae schedule {command} [OPTIONS]")
+
+
+class TestRun:
+    def test_a_second_daemon_is_refused(self, sae, root):
+        sae(*NIGHTLY)
+        with (root / "daemon.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write("process 4711 since 2026-11-24 03:00:00+00:00\n")
+            file.flush()
+            code, output, errors = sae("run")
+        assert (code, output) == (5, "")
+        assert "another daemon follows the schedules of" in errors
+        assert "process 4711 since 2026-11-24" in errors
+
+    @pytest.mark.component
+    def test_the_daemon_is_there_while_it_runs_and_ends_when_it_is_told_to(self, sae, root):
+        sae(*NIGHTLY)
+        command = [sys.executable, "-m", "pipeline", "schedule", "run", "--root", str(root)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as daemon:
+            said = daemon.stderr.readline()
+            try:
+                assert re.fullmatch(
+                    rf"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO following the schedules of {root}, process {daemon.pid}\n",
+                    said,
+                )
+                values = json.loads(sae("status", "--json")[1])
+                assert (values["daemon"]["state"], values["daemon"]["process"]) == ("running", daemon.pid)
+                assert values["unattended"] is False
+                assert sae("list")[2] == ""
+                assert sae("pause", "nightly")[2] == ""
+            finally:
+                daemon.send_signal(signal.SIGTERM)
+                rest = daemon.stderr.read()
+                assert daemon.wait(timeout=60) == 0
+        assert "SIGTERM: planning nothing more" in rest
+        assert json.loads(sae("status", "--json")[1])["daemon"]["state"] == "stopped"

@@ -1,0 +1,111 @@
+"""Schedules, their times, their ticks and their daemon, as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.render import Screen
+from pipeline.scheduling.snapshots import Decision, Kind, Timing
+from pipeline.show import schedule, schedules
+from tests.pipeline.scheduling import examples
+from tests.pipeline.scheduling.examples import NOW, planned
+
+PAUSED = planned(examples.schedule("often", paused="2026-11-24T12:00:00Z"), words="every 6 h")
+
+
+def test_the_list_has_a_line_for_each():
+    titles, nightly, often = schedules.as_text(Screen(), [planned(last=examples.FAILED), PAUSED], NOW).splitlines()
+    assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "last", "run", "runs", "with"]
+    assert nightly == (
+        "nightly   active  every day at 03:00 UTC  2026-11-25 03:00  in 6 h 30 min  failed  20261124-030001-abcdef  "
+        "--profile sample"
+    )
+    assert often.split() == ["often", "paused", "every", "6", "h", "--profile", "sample"]
+    assert schedules.as_text(Screen(), [], NOW) == ""
+
+
+def test_on_80_columns_the_less_important_ones_go():
+    lines = schedules.as_text(Screen(width=80), [planned(last=examples.FAILED)], NOW).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["schedule", "state", "when", "next", "(UTC)", "last", "runs", "with"]
+
+
+@pytest.mark.parametrize(
+    ("found", "daemon", "said"),
+    [
+        ([], examples.NEVER, "no schedule in /root: `sae schedule add nightly"),
+        ([planned()], examples.STOPPED, "the daemon is stopped, so nothing is started: `sae schedule run` starts it"),
+        ([planned()], examples.SILENT, "the daemon is silent, so nothing is started"),
+        ([planned()], examples.RUNNING, ""),
+        ([PAUSED], examples.STOPPED, ""),
+    ],
+)
+def test_what_is_missing_is_said_beside_the_list(found, daemon, said):
+    note = schedules.note(found, daemon, "/root")
+    assert note.startswith(said)
+    assert bool(note) is bool(said)
+
+
+def test_the_next_times_of_all_come_in_order_and_no_more_than_are_asked_for():
+    tokyo = planned(examples.schedule("tokyo", Timing(Kind.CRON, cron="0 12 * * *", zone="Asia/Tokyo")))
+    times = schedules.times([tokyo, planned()], 3)
+    assert schedules.next_text(Screen(), times, NOW).splitlines()[1:] == [
+        "nightly   2026-11-25 03:00  in 6 h 30 min  Wednesday, 25 November 2026, 03:00 UTC",
+        "tokyo     2026-11-25 03:00  in 6 h 30 min  Wednesday, 25 November 2026, 12:00 JST",
+        "nightly   2026-11-26 03:00  in 1 d 6 h     Thursday, 26 November 2026, 03:00 UTC",
+    ]
+
+
+def test_the_status_names_what_failed_and_why():
+    found = [planned(last=examples.FAILED), PAUSED]
+    assert schedules.status_text(Screen(), examples.RUNNING, found, NOW).splitlines() == [
+        "daemon     running: process 4711, started 2026-11-20 12:00 UTC, last heard of 5 s ago",
+        "schedules  2, 1 of them paused",
+        "next       nightly, 2026-11-25 03:00 UTC, in 6 h 30 min",
+        "failed     nightly: Trainer failed: no space left (run 20261124-030001-abcdef)",
+    ]
+
+
+def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
+    lines = schedule.as_text(Screen(), planned(), [examples.FAILED, examples.SKIPPED], "/my root", NOW).splitlines()
+    assert lines[:6] == [
+        "schedule nightly",
+        "  when   every day at 03:00 UTC",
+        "  cron   0 3 * * *",
+        "  zone   UTC",
+        "  runs   sae run --profile sample --root '/my root'",
+        "  added  2026-11-20 12:00 UTC",
+    ]
+    assert "  2026-11-25 03:00 UTC  in 6 h 30 min  Wednesday, 25 November 2026, 03:00 UTC" in lines
+    assert "  in time                           up to 1 d after the planned time" in lines
+    assert lines[-3:] == [
+        "  planned (UTC)     result   run                     why",
+        "  2026-11-24 03:00  failed   20261124-030001-abcdef  Trainer failed: no space left",
+        "  2026-11-23 03:00  skipped                          a run held the root: process 12",
+    ]
+
+
+def test_a_history_says_how_a_tick_came_to_its_result():
+    late = examples.tick(decision=Decision.CAUGHT_UP, reason="nobody was there at its time")
+    text = schedule.history_text(Screen(), [late, examples.tick("running", manual=True)])
+    assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
+    assert "  running, by hand  " in text
+    assert schedule.history_text(Screen(), []) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((0, False, ""), "no tick was decided yet"),
+        ((0, False, "nightly"), "no tick of nightly was decided yet"),
+        ((20, True, "nightly"), "the newest 20 ticks of nightly; --limit shows more"),
+        ((20, False, ""), ""),
+    ],
+)
+def test_what_a_history_leaves_out_is_said(arguments, said):
+    assert schedule.history_note(*arguments) == said
+
+
+def test_a_name_from_elsewhere_does_nothing_to_a_terminal():
+    evil = examples.tick("failed", attempts=(examples.attempt(code=1, reason="\x1b[2Jgone"),))
+    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), [evil])
