@@ -172,6 +172,15 @@ class Decider:
             outputs[node.name] = decided[-1].outputs
         return decided
 
+    def holds(
+        self, node: Node, candidate: Candidate, inputs: Mapping[str, Output], outputs: Mapping[str, Output]
+    ) -> bool:
+        """Whether what an earlier attempt at the same run made is what the node would make now, and still there."""
+        if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
+            return False
+        damage, unusable = self._examine(node, outputs)
+        return not damage and not unusable
+
     def _key(self, node: Node, inputs: Mapping[str, Output]) -> keys.Key:
         return keys.of_node(
             node,

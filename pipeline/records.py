@@ -12,7 +12,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, keys, metadata
+from pipeline import digests, headline, keys, metadata
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
 from pipeline.root import Root
 
@@ -39,6 +39,14 @@ class Recorder:
     def end_run(self, run_id: str, properties: Mapping[str, Property]) -> None:
         """Adds custom properties to a run's context; those that are there stay, or get a new value."""
         context = self._context(PIPELINE_RUN, run_id)
+        _set(context.custom_properties, properties)
+        self._store.put_contexts([context])
+
+    def begin_attempt(self, run_id: str, properties: Mapping[str, Property]) -> None:
+        """Makes a run's context that of a run which has not ended, and adds custom properties to it."""
+        context = self._context(PIPELINE_RUN, run_id)
+        for name in headline.of_end() & set(context.custom_properties):
+            del context.custom_properties[name]
         _set(context.custom_properties, properties)
         self._store.put_contexts([context])
 

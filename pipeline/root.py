@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipeline.errors import LockedError, UnavailableError, UsageError
 
@@ -155,8 +155,10 @@ class Root:
         os.replace(unfinished, self.about)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[Callable[[str], None]]:
         """Holds the root for one run. The kernel frees it when the process ends, however it ends.
+
+        Yields a function that notes beside the lock for which run it is held.
 
         Raises:
           LockedError: another process holds it; says which, and since when.
@@ -174,10 +176,14 @@ class Root:
                     "it to end, or choose another root with --root"
                 ) from error
             since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
-            file.truncate(0)
-            file.write(f"process {os.getpid()} since {since}\n")
-            file.flush()
+
+            def note(run: str) -> None:
+                file.truncate(0)
+                file.write(f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n")
+                file.flush()
+
+            note("")
             try:
-                yield
+                yield note
             finally:
                 file.truncate(0)

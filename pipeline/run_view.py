@@ -13,7 +13,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration import metadata as tfx_metadata
 
-from pipeline.metadata import PIPELINE_RUN
+from pipeline.metadata import NODE, PIPELINE_RUN
 
 # How TFX asks for the executions that are in several contexts.
 _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
@@ -54,8 +54,10 @@ class _RunStore(mlmd.MetadataStore):
         run = self.get_context_by_type_and_name(PIPELINE_RUN, self._run_id)
         if run is None:
             return []
-        return [
-            execution
-            for execution in super().get_executions_by_context(run.id)
-            if wanted <= {context.id for context in self.get_contexts_by_execution(execution.id)}
-        ]
+        # Of a node that a resumed run tried several times, the last execution alone counts.
+        newest: dict[str, tuple[pb.Execution, set[int]]] = {}
+        for execution in sorted(super().get_executions_by_context(run.id), key=lambda execution: execution.id):
+            contexts = self.get_contexts_by_execution(execution.id)
+            node = next((context.name for context in contexts if context.type == NODE), f"execution {execution.id}")
+            newest[node] = execution, {context.id for context in contexts}
+        return [execution for execution, contexts in newest.values() if wanted <= contexts]

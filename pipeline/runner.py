@@ -7,6 +7,7 @@ state of each node as ML Metadata holds it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import re
@@ -87,6 +88,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             with tfx_metadata.Metadata(connection) as handle:
                 partial_run_utils.snapshot(handle, pipeline)
         inputs = self._inputs(name)
+        if (kept := self._kept(name, inputs)) is not None:
+            return kept
         decision = self._decider.decide(nodes.BY_NAME[name], inputs)
         replay.use_no_more(decision.damage, self._recorder, self._tell)
         if decision.verdict == Verdict.CACHED:
@@ -112,6 +115,17 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 failures.last = failures.last or error
                 logger.exception("%s failed", name)
         return self._read_back(name, time.monotonic() - begun, failures)
+
+    def _kept(self, name: str, inputs: Mapping[str, metadata.Output]) -> NodeEnded | None:
+        """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
+        found = self._store.executions(self._run_id).get(name)
+        if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
+            return None
+        outputs = self._store.outputs(found.id)
+        if not self._decider.holds(nodes.BY_NAME[name], self._store.candidate(found.id), inputs, outputs):
+            return None
+        ended = outcome.ended(name, found.state, outputs, 0.0)
+        return dataclasses.replace(ended, reason=ended.reason or outcome.KEPT)
 
     def _inputs(self, name: str) -> dict[str, metadata.Output]:
         """What a node reads in this run, by key."""

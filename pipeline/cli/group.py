@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 SECTIONS = {
-    "Run": ("run", "plan", "doctor", "config"),
+    "Run": ("run", "resume", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
     "Check": ("verify", "fsck"),
     "In the browser": ("serve", "export"),
