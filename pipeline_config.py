@@ -131,6 +131,9 @@ class EngineConfig(_Section):
     beam_batch_size: int = _setting(
         1_000, "examples that a Beam job handles at once; never tuned by the clock", low=1, high=1_048_576
     )
+    checkpoint_seconds: float = _setting(
+        10.0, "seconds of training from one checkpoint to the next; 0: after each epoch, inf: none", low=0
+    )
     intra_op_threads: int = _setting(2, "TensorFlow's threads within one operation", low=1, high=256)
     inter_op_threads: int = _setting(2, "TensorFlow's threads across operations", low=1, high=256)
 

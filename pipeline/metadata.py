@@ -165,6 +165,10 @@ class Store:
             )
         return found
 
+    def executions_of(self, run_id: str, node: str) -> list[int]:
+        """Ids of all executions of a node in a run, the oldest first; several where the run was resumed."""
+        return [id_ for id_ in sorted(one.id for one in self._executions(run_id)) if self._node_of(id_) == node]
+
     def outputs(self, execution_id: int) -> dict[str, Output]:
         """The first artifact under each output key of an execution."""
         return self._artifacts(execution_id, OUTPUT_EVENTS)

@@ -73,6 +73,11 @@ class Root:
         return self.path / "progress"
 
     @property
+    def checkpoints(self) -> pathlib.Path:
+        """Of trainings that have not ended, one folder a key."""
+        return self.path / "checkpoints"
+
+    @property
     def about(self) -> pathlib.Path:
         """What makes a folder a root: format, place, data set."""
         return self.path / "root.json"

@@ -15,6 +15,7 @@ import pipeline_config
 from pipeline import (
     attempts,
     cancellation,
+    checkpoints,
     digests,
     headline,
     keys,
@@ -86,7 +87,8 @@ def run(request: RunRequest) -> Summary:
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
     with root.lock() as note_holder:
-        notes = _put_in_order(root)
+        notes, broken_off = _put_in_order(root)
+        notes += [Note(str(one), warning=True) for one in broken_off]
         return _run_as(_new_run_id(root), request, resolved, root, note_holder, notes)
 
 
@@ -104,7 +106,7 @@ def resume(root: Root, wanted: str) -> Summary:
     metadata.open_store(root, read_only=True)  # there must be one
     root.create()
     with root.lock() as note_holder:
-        notes = _put_in_order(root)
+        notes, broken_off = _put_in_order(root)
         found = resuming.find(root, metadata.open_store(root), wanted)
         recorded = found.recorded
         request = RunRequest(
@@ -116,18 +118,22 @@ def resume(root: Root, wanted: str) -> Summary:
             resumed=found.run_id,
         )
         resolved = settings.resolve(request.settings, like=recorded.configuration)
+        # Of the run itself it is in its events by now.
+        notes += [Note(str(one), warning=True) for one in broken_off if one.run_id != found.run_id]
         return _run_as(found.run_id, request, resolved, root, note_holder, notes)
 
 
-def _put_in_order(root: Root) -> list[Note]:
-    """Mends what was moved or broke off since the last run, under the lock. Returns what there is to say of it."""
+def _put_in_order(root: Root) -> tuple[list[Note], list[recovery.BrokenOff]]:
+    """Mends, under the lock, what happened to the root since the last run. Returns what there is to say of it."""
     notes = []
     if copy := records.mend_moved_root(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
-    if root.metadata.exists():
-        store = metadata.open_store(root)
-        notes += [Note(str(one), warning=True) for one in recovery.close_broken_off(root, store)]
-    return notes
+    if not root.metadata.exists():
+        return notes, []
+    store = metadata.open_store(root)
+    broken_off = recovery.close_broken_off(root, store)
+    checkpoints.sweep(root, store)
+    return notes, broken_off
 
 
 def _run_as(

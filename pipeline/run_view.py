@@ -7,6 +7,7 @@ run. With 10,000 executions in the store that is 2.4 seconds an input. What it w
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import ml_metadata as mlmd
@@ -22,22 +23,31 @@ _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
 class RunMetadata(tfx_metadata.Metadata):
     """TFX's handle, on one run."""
 
-    def __init__(self, connection_config: pb.ConnectionConfig, run_id: str) -> None:
+    def __init__(self, connection_config: pb.ConnectionConfig, run_id: str, hidden: Collection[int] = ()) -> None:
+        """Sets up.
+
+        Args:
+          connection_config: of the store.
+          run_id: of the run.
+          hidden: executions that TFX shall not see: it would write over those of earlier attempts at the same node.
+        """
         super().__init__(connection_config)
         self._run_id = run_id
+        self._hidden = hidden
 
     def __enter__(self) -> RunMetadata:
         super().__enter__()
-        self._store = _RunStore(self._connection_config, self._run_id)
+        self._store = _RunStore(self._connection_config, self._run_id, self._hidden)
         return self
 
 
 class _RunStore(mlmd.MetadataStore):
     """A store whose contexts hold the executions of one run only."""
 
-    def __init__(self, config: pb.ConnectionConfig, run_id: str) -> None:
+    def __init__(self, config: pb.ConnectionConfig, run_id: str, hidden: Collection[int]) -> None:
         super().__init__(config)
         self._run_id = run_id
+        self._hidden = hidden
 
     def get_executions_by_context(
         self, context_id: int, list_options: Any = None, extra_options: Any = None
@@ -57,6 +67,8 @@ class _RunStore(mlmd.MetadataStore):
         # Of a node that a resumed run tried several times, the last execution alone counts.
         newest: dict[str, tuple[pb.Execution, set[int]]] = {}
         for execution in sorted(super().get_executions_by_context(run.id), key=lambda execution: execution.id):
+            if execution.id in self._hidden:
+                continue
             contexts = self.get_contexts_by_execution(execution.id)
             node = next((context.name for context in contexts if context.type == NODE), f"execution {execution.id}")
             newest[node] = execution, {context.id for context in contexts}

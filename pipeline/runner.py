@@ -21,10 +21,10 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from pipeline import engine, metadata, nodes, outcome, partial_run, records, replay, run_view
+from pipeline import checkpoints, engine, metadata, nodes, outcome, partial_run, records, replay, run_view
 from pipeline.decisions import Damage, Decider, Decision, Verdict
 from pipeline.errors import ExitCode
-from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, RunStarted
+from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.root import Root
 from pipeline_config import EngineConfig
 
@@ -101,20 +101,26 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 reason = f"{damage.output} is damaged: {damage.reason}; make it again with --from-node {damage.node}"
                 return NodeEnded(name, NodeState.FAILED, 0.0, reason)
             self._set_key(node, decision)
-            try:
-                launcher.Launcher(
-                    pipeline_node=node,
-                    mlmd_connection=run_view.RunMetadata(connection, self._run_id),
-                    pipeline_info=pipeline.pipeline_info,
-                    pipeline_runtime_spec=pipeline.runtime_spec,
-                    executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                    custom_executor_operators=engine.executor_operators(self._config, failures),
-                ).launch()
-            except Exception as error:
-                failures.last = failures.last or error
-                logger.exception("%s failed", name)
-        return self._read_back(name, time.monotonic() - begun, failures)
+            earlier = self._store.executions_of(self._run_id, name)
+            afresh = not self._decider.use_cache and not earlier
+            with checkpoints.offered(self._root, decision.key.digest, self._config.checkpoint_seconds, afresh):
+                try:
+                    launcher.Launcher(
+                        pipeline_node=node,
+                        mlmd_connection=run_view.RunMetadata(connection, self._run_id, earlier),
+                        pipeline_info=pipeline.pipeline_info,
+                        pipeline_runtime_spec=pipeline.runtime_spec,
+                        executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+                        custom_executor_operators=engine.executor_operators(self._config, failures),
+                    ).launch()
+                except Exception as error:
+                    failures.last = failures.last or error
+                    logger.exception("%s failed", name)
+        ended = self._read_back(name, time.monotonic() - begun, failures)
+        if ended.state == NodeState.EXECUTED:
+            checkpoints.remove(self._root, decision.key.digest)
+        return ended
 
     def _kept(self, name: str, inputs: Mapping[str, metadata.Output]) -> NodeEnded | None:
         """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
@@ -214,6 +220,8 @@ class EpochHandler(logging.Handler):
         self._tell = listener
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "note", False):
+            self._tell(Note(record.getMessage(), warning=record.levelno >= logging.WARNING))
         losses = getattr(record, "losses", None)
         if losses is not None:
             epochs: int = record.epochs  # type: ignore[attr-defined]
