@@ -145,6 +145,9 @@ class PathsConfig(_Section):
     section = "paths"
 
     root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False)
+    metadata_copies: int = _setting(
+        3, "copies of ML Metadata's store to keep; one is made after each run that succeeds; 0: none", low=0, high=1_000
+    )
 
 
 @dataclasses.dataclass(frozen=True)

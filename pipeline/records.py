@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-import shutil
 import uuid
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, headline, keys, metadata
+from pipeline import digests, headline, keys, metadata, sqlite_file
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
 from pipeline.root import Root
 
@@ -181,7 +180,7 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
         return None
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
-    shutil.copy2(root.metadata, copy)
+    sqlite_file.copy(root.metadata, copy)  # with what a killed run left in the log beside it
     store = metadata.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite(artifact, *moved)]
     if changed:

@@ -38,6 +38,11 @@ class Root:
         return self.path / "metadata.sqlite"
 
     @property
+    def metadata_copies(self) -> pathlib.Path:
+        """Copies of that file, one after each of the newest runs that succeeded."""
+        return self.path / "metadata.backup"
+
+    @property
     def serving(self) -> pathlib.Path:
         """Pushed models, one folder a version."""
         return self.path / "serving"
@@ -129,6 +134,10 @@ class Root:
         about = self._read()
         if about.get("path") != str(self.path):
             self._write({**about, "path": str(self.path)})
+
+    def note_old_place(self, path: str) -> None:
+        """Notes that the metadata says that the root lies in `path`: it is of before the root was moved."""
+        self._write({**self._read(), "path": path})
 
     def dataset(self) -> str | None:
         """Name of the data set that the runs in this root are on; None before the first run."""

@@ -21,6 +21,7 @@ from pipeline import (
     keys,
     manifest,
     metadata,
+    metadata_copies,
     nodes,
     parts,
     process,
@@ -31,11 +32,12 @@ from pipeline import (
     resuming,
     settings,
     sources,
+    sqlite_file,
     summary,
 )
 from pipeline.decisions import Decider, Verdict
 from pipeline.display import display
-from pipeline.errors import ExitCode, UnavailableError
+from pipeline.errors import ExitCode, SaeError, UnavailableError
 from pipeline.events import Event, Listener, NodeEnded, Note
 from pipeline.headline import Headline
 from pipeline.outcome import RunResult
@@ -86,7 +88,7 @@ def run(request: RunRequest) -> Summary:
     parts.check(request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
-    with root.lock() as note_holder:
+    with root.lock() as note_holder, _writing(root):
         notes, broken_off = _put_in_order(root)
         notes += [Note(str(one), warning=True) for one in broken_off]
         return _run_as(_new_run_id(root), request, resolved, root, note_holder, notes)
@@ -103,9 +105,10 @@ def resume(root: Root, wanted: str) -> Summary:
       SaeError: it cannot be gone on with, see `resuming.find`; or a locked root. Nothing of it changed then.
       KeyboardInterrupt: it was interrupted once more.
     """
-    metadata.open_store(root, read_only=True)  # there must be one
+    if not root.metadata.is_file() and not metadata_copies.copies(root):
+        metadata.open_store(root, read_only=True)  # says that there is none
     root.create()
-    with root.lock() as note_holder:
+    with root.lock() as note_holder, _writing(root):
         notes, broken_off = _put_in_order(root)
         found = resuming.find(root, metadata.open_store(root), wanted)
         recorded = found.recorded
@@ -123,13 +126,23 @@ def resume(root: Root, wanted: str) -> Summary:
         return _run_as(found.run_id, request, resolved, root, note_holder, notes)
 
 
+@contextlib.contextmanager
+def _writing(root: Root) -> Iterator[None]:
+    """Leaves the store at rest."""
+    try:
+        yield
+    finally:
+        if root.metadata.exists():
+            sqlite_file.end_writing(root.metadata)
+
+
 def _put_in_order(root: Root) -> tuple[list[Note], list[recovery.BrokenOff]]:
     """Mends, under the lock, what happened to the root since the last run. Returns what there is to say of it."""
     notes = []
+    metadata_copies.check(root)
     if copy := records.mend_moved_root(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
-    if not root.metadata.exists():
-        return notes, []
+    sqlite_file.begin_writing(root.metadata)
     store = metadata.open_store(root)
     broken_off = recovery.close_broken_off(root, store)
     checkpoints.sweep(root, store)
@@ -387,7 +400,19 @@ class _Run:
     def _summary(self, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
         summed_up = self._sum_up(self._store, result, resolved, source)
         self._note_end(summary.headline_of(summed_up, self._request.trigger))
+        if result.exit_code == ExitCode.DONE:
+            self._copy_metadata(resolved.config.paths.metadata_copies)
         return summed_up
+
+    def _copy_metadata(self, keep: int) -> None:
+        """A run does not fail for want of a copy: that is said, and the earlier copies stay."""
+        begun = time.monotonic()
+        try:
+            metadata_copies.make(self._root, self._run_id, keep)
+        except (SaeError, OSError) as error:
+            self._tell(Note(str(error), warning=True))
+        else:
+            logger.info("ML Metadata's store copied and checked in %.3f s", time.monotonic() - begun)
 
     def _sum_up(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
         seconds = self._seconds_before + time.monotonic() - self._begun

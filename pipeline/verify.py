@@ -30,6 +30,7 @@ from pipeline import (
     records,
     recovery,
     settings,
+    sqlite_file,
 )
 from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.manifest import Manifest
@@ -214,7 +215,8 @@ def _make_again(root: Root, store: Store, recorded: Manifest, scratch: Root, nod
 def _copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], scratch: Root) -> None:
     """Copies what a node read; the scratch root is then like one that was moved there."""
     scratch.path.mkdir(exist_ok=True)
-    shutil.copy2(root.metadata, scratch.metadata)
+    if reason := sqlite_file.copy_aside(root.metadata, scratch.metadata):  # this process has it open
+        raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
     shutil.copy2(root.path / "root.json", scratch.path / "root.json")
     executions = store.executions(run_id)
     missing = [name for name in needed if name not in executions]

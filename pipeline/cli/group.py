@@ -7,7 +7,7 @@ import click
 SECTIONS = {
     "Run": ("run", "resume", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
-    "Check": ("verify", "fsck"),
+    "Check": ("verify", "fsck", "restore"),
     "In the browser": ("serve", "export"),
 }
 
