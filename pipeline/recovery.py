@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline import attempts, headline, metadata, progress, records
+from pipeline import asked, attempts, headline, metadata, progress, records
 from pipeline.events import NodeState, Note
 from pipeline.headline import Headline
 from pipeline.root import Root
@@ -24,15 +24,17 @@ class BrokenOff:
       run_id: of the run.
       nodes: those that were at work; their executions are recorded as failed, and what they had written is removed.
       error: how far the run had come.
+      way_on: what to do about it.
     """
 
     run_id: str
     nodes: tuple[str, ...]
     error: str
+    way_on: str
 
     def __str__(self) -> str:
         removed = f"; the unfinished output of {' and '.join(self.nodes)} was removed" if self.nodes else ""
-        return f"run {self.run_id} {self.error}{removed}; `sae resume {self.run_id}` goes on with it"
+        return f"run {self.run_id} {self.error}{removed}; {self.way_on}"
 
 
 def close_broken_off(root: Root, store: metadata.Store) -> list[BrokenOff]:
@@ -49,7 +51,8 @@ def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
     closed = store.close_unfinished(run_id, root, REASON, killed=True)
     executions = store.executions(run_id).values()
     states = [one.state for one in executions]
-    found = BrokenOff(run_id, tuple(closed), _error(closed, [one.node for one in executions]))
+    way_on = asked.of_run(store.run_properties(run_id)).way_on(run_id)
+    found = BrokenOff(run_id, tuple(closed), _error(closed, [one.node for one in executions]), way_on)
     end = Headline(
         state="failed",
         seconds=_seconds(root, store, run_id),

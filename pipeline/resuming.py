@@ -5,36 +5,17 @@ the run began with does it end as it would have ended unbroken.
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pipeline_config
+from pipeline import asked as asked_for
 from pipeline import digests, headline, made_here, manifest, manifest_differences, metadata
+from pipeline.asked import Asked
 from pipeline.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.manifest import Manifest
 from pipeline.root import Root
 
-_ASKED = "sae_asked"  # custom property of a run's context: what was asked for beside the configuration, as JSON
 _OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
 _MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
-
-
-@dataclasses.dataclass(frozen=True)
-class Asked:
-    """What a run was asked for beside its configuration.
-
-    Attributes:
-      part: the nodes, as the options that named them; empty for all.
-      use_cache: False runs every node.
-      all_bytes: True reads all files of what is reused.
-    """
-
-    part: str = ""
-    use_cache: bool = True
-    all_bytes: bool = False
-
-    def properties(self) -> dict[str, str]:
-        """The custom property that holds it."""
-        return {_ASKED: json.dumps(vars(self))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +46,10 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
     again = f"`sae run --like {manifest.path_of(root.path, run_id)}`"
     if state == "succeeded":
         raise UsageError(f"run {run_id} succeeded, there is nothing left of it to do: {again} makes it again")
-    asked = _asked(properties)
+    asked = asked_for.of_run(properties)
     if asked.part:
         raise UsageError(
-            f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: give `sae run` the same "
-            "options again; it takes over what had ended"
+            f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.way_on(run_id)}"
         )
     recorded = manifest.read(root.path, run_id)
     path = manifest.path_of(root.path, run_id)
@@ -103,10 +83,3 @@ def _newest(root: Root, store: metadata.Store) -> str:
     raise NotFoundError(
         f"no run in {root.path} failed or broke off: there is nothing to go on with; `sae runs` lists all"
     )
-
-
-def _asked(properties: dict[str, str | int | float]) -> Asked:
-    try:
-        return Asked(**json.loads(str(properties[_ASKED])))
-    except (KeyError, ValueError, TypeError):  # of an earlier version
-        return Asked()

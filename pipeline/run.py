@@ -35,6 +35,7 @@ from pipeline import (
     sqlite_file,
     summary,
 )
+from pipeline.asked import Asked
 from pipeline.decisions import Decider, Verdict
 from pipeline.display import display
 from pipeline.errors import ExitCode, SaeError, UnavailableError
@@ -240,13 +241,17 @@ class _Run:
 
     def _record_cancelled(self) -> None:
         """Closes what was running. May be called from another thread, so it opens the store anew."""
+        begun = self._unended is not None
         if self._root.metadata.exists():
             store = metadata.Store(self._root.metadata)
             closed = store.close_unfinished(self._run_id, self._root, "the run was interrupted")
             for node in closed:
                 self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
             self._note_broken_off(store, "cancelled")
-        self._tell(Note(f"run {self._run_id} was interrupted; `sae resume` goes on with it"))
+        way_on = (
+            self._asked().way_on(self._run_id) if begun or self._request.resumed else "there is nothing to go on with"
+        )
+        self._tell(Note(f"run {self._run_id} was interrupted; {way_on}"))
 
     def _run(self) -> Summary:
         self._store = metadata.open_store(self._root)  # it opens, so it is not damaged: found out before slow imports
@@ -350,11 +355,11 @@ class _Run:
         why = made[-2].error or made[-2].state
         self._tell(Note(f"run {self._run_id} goes on, attempt {len(made)}; the one before ended: {why}"))
 
-    def _asked(self) -> resuming.Asked:
+    def _asked(self) -> Asked:
         request = self._request
         named = (("--from-node", request.from_node), ("--to-node", request.to_node), ("--base", request.base_run))
         part = " ".join(f"{option} {value}" for option, value in named if value)
-        return resuming.Asked(part, request.use_cache, request.all_bytes)
+        return Asked(part, request.use_cache, request.all_bytes)
 
     def _download(self, builder: Any) -> None:
         """TFDS's own progress bars, on the terminal."""

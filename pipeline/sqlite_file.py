@@ -32,6 +32,8 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
             contextlib.closing(_opened(source, "ro")) as original,
             contextlib.closing(sqlite3.connect(unfinished)) as made,
         ):
+            for pragma in ("synchronous", "journal_mode"):  # a copy that is cut off has not got its name yet
+                made.execute(f"PRAGMA {pragma} = OFF")
             original.backup(made)
             made.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
             _check(made)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import attempts, headline, keys, metadata, nodes, progress, records
+from pipeline import asked, attempts, headline, keys, metadata, nodes, progress, records
 from pipeline.events import NodeEnded, NodeState
 from pipeline.inspection import holder, values
 from pipeline.inspection.access import Access
@@ -90,7 +90,8 @@ class Runs:
         failed = [one for one in of_nodes if one.last_known_state == pb.Execution.FAILED]
         error = metadata.reason_of(failed[0]) if failed else ""
         if state == RunState.UNFINISHED and noted.trigger:  # ours, so we can go on with it
-            error = f"it broke off, no process works on it any more: `sae resume {context.name}` goes on with it"
+            way_on = asked.of_run(values.properties_of(context)).way_on(context.name)
+            error = f"it broke off, no process works on it any more: {way_on}"
         row = self._row_of_headline(
             context,
             noted,

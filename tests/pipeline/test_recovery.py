@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline import headline, metadata, nodes, progress, records, recovery
+from pipeline.asked import Asked
 from pipeline.events import NodeStarted, NodeState
 from pipeline.headline import Headline
 from tests.pipeline.recorded import STATE, Recorded, tree
@@ -53,6 +54,13 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
     [told] = progress.read(recorded.root.path, "r1")
     assert "the unfinished output of Trainer was removed; `sae resume r1` goes on with it" in told.event.text
     assert close(recorded) == []
+
+
+def test_of_a_part_the_way_on_is_to_run_it_again(recorded):
+    begin(recorded, "r1")
+    records.Recorder(recorded.root).end_run("r1", Asked(part="--from-node Trainer").properties())
+    [found] = close(recorded)
+    assert str(found).endswith("; `sae run --from-node Trainer` with the same settings takes over what had ended")
 
 
 def test_between_two_nodes_and_before_the_first_there_is_nothing_to_remove(recorded):

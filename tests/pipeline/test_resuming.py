@@ -8,9 +8,9 @@ import pytest
 
 import pipeline_config
 from pipeline import code, digests, headline, keys, manifest, metadata, nodes, packages, records, resuming
+from pipeline.asked import Asked
 from pipeline.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.headline import Headline
-from pipeline.resuming import Asked
 from tests.pipeline.recorded import Recorded
 
 
