@@ -132,6 +132,9 @@ class EngineConfig(_Section):
     beam_batch_size: int = _setting(
         1_000, "examples that a Beam job handles at once; never tuned by the clock", low=1, high=1_048_576
     )
+    checkpoint_seconds: float = _setting(
+        10.0, "seconds of training from one checkpoint to the next; 0: after each epoch, inf: none", low=0
+    )
     intra_op_threads: int = _setting(2, "TensorFlow's threads within one operation", low=1, high=256)
     inter_op_threads: int = _setting(2, "TensorFlow's threads across operations", low=1, high=256)
 
@@ -143,6 +146,9 @@ class PathsConfig(_Section):
     section = "paths"
 
     root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False)
+    metadata_copies: int = _setting(
+        3, "copies of ML Metadata's store to keep; one is made after each run that succeeds; 0: none", low=0, high=1_000
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import baselines, examples_input, features, serving
 from components.autoencoder import Autoencoder, build_autoencoder
+from components.checkpoints import Checkpoints
 from components.results import EpochLosses
 from components.training import Images, Settings, train
 
@@ -96,6 +97,6 @@ def _train_with_logs(
                 tf.summary.scalar(name, getattr(losses, name))
 
     try:
-        return train(model, splits[0], splits[1], settings, on_epoch)
+        return train(model, splits[0], splits[1], settings, on_epoch, Checkpoints.from_environment())
     finally:
         writer.close()

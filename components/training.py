@@ -17,6 +17,7 @@ import tf_keras as keras
 
 from components import errors
 from components.autoencoder import Autoencoder, reconstruction_loss
+from components.checkpoints import Checkpoints
 from components.results import EpochLosses
 
 
@@ -74,6 +75,7 @@ def train(
     validation_images: Images,
     settings: Settings,
     on_epoch: Callable[[EpochLosses], None],
+    checkpoints: Checkpoints | None = None,
 ) -> list[EpochLosses]:
     """Trains `model` in place.
 
@@ -84,7 +86,8 @@ def train(
       model: untrained or not; its variables change.
       train_images, validation_images: the splits; neither may be empty.
       settings: epochs, batch sizes, learning rate, seed.
-      on_epoch: called after each epoch with its losses.
+      on_epoch: called after each epoch with its losses; first of all with those of epochs before a checkpoint.
+      checkpoints: where to go on from, and to write; the bits of the result are the same. None: none.
 
     Returns:
       The losses of every epoch.
@@ -96,8 +99,11 @@ def train(
         if not images.count:
             raise errors.TrainingError(f"the {name} split is empty: there is nothing to learn from")
     steps = _Steps(model, settings)
-    history = []
-    for epoch in range(1, settings.epochs + 1):
+    checkpoints = checkpoints or Checkpoints(None)
+    history = checkpoints.restore(steps.variables)
+    for losses in history:
+        on_epoch(losses)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
         trained = steps.run_epoch(train_images, epoch)
         validated = steps.validate(validation_images)
         losses = EpochLosses(epoch, *_mean(trained, train_images.count), *_mean(validated, validation_images.count))
@@ -108,6 +114,7 @@ def train(
             )
         history.append(losses)
         on_epoch(losses)
+        checkpoints.save_when_due(steps.variables, history)
     return history
 
 
@@ -130,6 +137,11 @@ class _Steps:
         self._train_step = tf.function(self._train_batch, **compiled)
         self._validation_step = tf.function(self._measure, **compiled)
         self._resident_epoch = tf.function(self._loop_resident, autograph=False)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All that an epoch changes: of the model, and of the optimiser."""
+        return [*self._model.variables, *self._optimizer.variables]
 
     def run_epoch(self, images: Images, epoch: int) -> tf.Tensor:
         """Trains on every image once. Returns the sums of (reconstruction loss, penalty) over the images."""

@@ -106,7 +106,7 @@ class Decider:
         self._parameters = nodes.parameters(config, source)
         self._contents = nodes.contents(source)
         self._paths = nodes.paths(source, root.serving)
-        self._use_cache = use_cache
+        self.use_cache = use_cache
         self._all_bytes = all_bytes
 
     def decide(self, node: Node, inputs: Mapping[str, Output | None]) -> Decision:
@@ -122,7 +122,7 @@ class Decider:
         known = {name: artifact for name, artifact in inputs.items() if artifact is not None}
         check_blessing(known)
         key = self._key(node, known)
-        if not self._use_cache:
+        if not self.use_cache:
             return Decision(node.name, Verdict.RUN, key, ("the cache is not used",))
         waits_for = sorted({node.inputs[name][0] for name in inputs if name not in known})
         if waits_for:
@@ -171,6 +171,15 @@ class Decider:
             decided.append(self.decide(node, inputs))
             outputs[node.name] = decided[-1].outputs
         return decided
+
+    def holds(
+        self, node: Node, candidate: Candidate, inputs: Mapping[str, Output], outputs: Mapping[str, Output]
+    ) -> bool:
+        """Whether what an earlier attempt at the same run made is what the node would make now, and still there."""
+        if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
+            return False
+        damage, unusable = self._examine(node, outputs)
+        return not damage and not unusable
 
     def _key(self, node: Node, inputs: Mapping[str, Output]) -> keys.Key:
         return keys.of_node(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 # Prefix of the custom properties: a context may hold others.
 _PREFIX = "sae_"
+# Custom properties: the first is there from a run's start, the second from its end.
+BEGUN, ENDED = f"{_PREFIX}trigger", f"{_PREFIX}state"
 Property = str | int | float
 
 
@@ -63,3 +65,8 @@ def from_properties(properties: Mapping[str, object]) -> Headline:
     held = {name: (properties.get(key), kind) for name, (key, kind) in _FIELDS.items()}
     found = {name: value for name, (value, kind) in held.items() if type(value).__name__ == kind}
     return Headline(**found)  # type: ignore[arg-type]
+
+
+def of_end() -> frozenset[str]:
+    """The custom properties that tell of a run's end; an attempt that begins takes them away."""
+    return frozenset(f"{_PREFIX}{name}" for name in vars(Headline()) if name not in ("dataset", "profile", "trigger"))

@@ -15,7 +15,10 @@ from pipeline_config import Value
 
 _SHOWN_DIGITS = 12  # of a digest or commit; enough to tell two apart
 # Settings that say where something lies or how much of the machine is used, but not what comes out.
-_WITHOUT_EFFECT = ("paths.", "data.data_dir", "data.source", "data.download_timeout", "engine.beam_workers")
+_WITHOUT_EFFECT = (
+    "paths.", "data.data_dir", "data.source", "data.download_timeout", "engine.beam_workers",
+    "engine.checkpoint_seconds",
+)  # fmt: skip
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training lets that grow"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import pathlib
 import re
@@ -13,7 +14,7 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, keys, names
+from pipeline import digests, headline, keys, names
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
@@ -23,6 +24,7 @@ PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execu
 REASONS = "reasons"  # of an Execution: why it ran, as JSON
 METRICS = "metrics"  # of a ModelEvaluation: its numbers as JSON
 CANCEL_REASON = "sae_cancelled"
+BREAK_REASON = "sae_broken_off"  # of an Execution whose process was killed: how that was found
 RESULT = "__execution_result__"  # what TFX notes of an executor, not of a cached execution
 
 _STATES = {
@@ -163,6 +165,10 @@ class Store:
             )
         return found
 
+    def executions_of(self, run_id: str, node: str) -> list[int]:
+        """Ids of all executions of a node in a run, the oldest first; several where the run was resumed."""
+        return [id_ for id_ in sorted(one.id for one in self._executions(run_id)) if self._node_of(id_) == node]
+
     def outputs(self, execution_id: int) -> dict[str, Output]:
         """The first artifact under each output key of an execution."""
         return self._artifacts(execution_id, OUTPUT_EVENTS)
@@ -228,20 +234,56 @@ class Store:
             tuple(json.loads(str(notes.get(REASONS, "[]")))),
         )
 
-    def close_unfinished(self, run_id: str, root: Root, reason: str) -> list[str]:
-        """Records a run's executions that have not ended as cancelled, and removes what they had written.
+    def unended_runs(self) -> list[str]:
+        """Runs of this pipeline whose end is not noted, the newest first: one in progress, or broken off."""
+        contexts = self._store.get_contexts_by_type(PIPELINE_RUN)
+        found = [
+            context
+            for context in contexts
+            # Plain TFX notes neither: a run of its own is not ours to close.
+            if headline.BEGUN in context.custom_properties and headline.ENDED not in context.custom_properties
+        ]
+        return [context.name for context in sorted(found, key=lambda context: context.id, reverse=True)]
+
+    def run_properties(self, run_id: str) -> dict[str, str | int | float]:
+        """The custom properties of a run's context; empty where there is no such run."""
+        context = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
+        return {name: value_of(value) for name, value in context.custom_properties.items()} if context else {}
+
+    def run_began(self, run_id: str) -> datetime.datetime | None:
+        """When a run's context was made, in UTC; None where there is no such run."""
+        context = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
+        if context is None:
+            return None
+        return datetime.datetime.fromtimestamp(context.create_time_since_epoch / 1000, datetime.timezone.utc)
+
+    def close_unfinished(self, run_id: str, root: Root, reason: str, killed: bool = False) -> list[str]:
+        """Records a run's executions that have not ended as over, and removes what they had written.
+
+        Args:
+          run_id: of the run.
+          root: where it is.
+          reason: why they are over.
+          killed: True records them as failed, not as cancelled.
 
         Returns the nodes.
         """
         closed = []
         for execution in self._executions(run_id):
             if execution.last_known_state in UNFINISHED:
-                execution.last_known_state = pb.Execution.CANCELED
-                execution.custom_properties[CANCEL_REASON].string_value = reason
-                self._store.put_executions([execution])
+                execution.last_known_state = pb.Execution.FAILED if killed else pb.Execution.CANCELED
+                execution.custom_properties[BREAK_REASON if killed else CANCEL_REASON].string_value = reason
                 closed.append(self._node_of(execution.id))
+                # First the files: if this is cut off in between, the execution is still to be closed.
                 remove_outputs(root, closed[-1], execution.id)
+                self._store.put_executions([execution])
         return closed
+
+    def remove_unsuccessful_outputs(self, run_id: str, root: Root) -> None:
+        """Removes what a run's failed and cancelled executions wrote; none of it was published."""
+        for execution in self._executions(run_id):
+            if execution.last_known_state in (pb.Execution.FAILED, pb.Execution.CANCELED):
+                remove_outputs(root, self._node_of(execution.id), execution.id)
 
     def _executions(self, run_id: str) -> list[pb.Execution]:
         context = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
@@ -336,8 +378,9 @@ def remove_outputs(root: Root, node: str, execution_id: int) -> None:
 
 def reason_of(execution: pb.Execution) -> str:
     """Why an execution failed or was cancelled; empty when neither, or nothing was noted."""
-    if CANCEL_REASON in execution.custom_properties:
-        return str(execution.custom_properties[CANCEL_REASON].string_value)
+    for own in (CANCEL_REASON, BREAK_REASON):
+        if own in execution.custom_properties:
+            return str(execution.custom_properties[own].string_value)
     if RESULT in execution.custom_properties:
         text = execution.custom_properties[RESULT].string_value
         try:

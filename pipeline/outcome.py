@@ -10,6 +10,8 @@ from pipeline.errors import ExitCode
 from pipeline.events import NodeEnded, NodeState
 from pipeline.metadata import Output
 
+KEPT = "it ended in an earlier attempt"  # the reason of a node that a resumed run does not run again
+
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:

@@ -7,12 +7,14 @@ notes. A line that is half-written or unknown is passed over.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import logging
+import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from pipeline import dataclass_json
@@ -76,6 +78,17 @@ class Journal:
             file.close()
 
 
+def append(root: pathlib.Path, run_id: str, event: Event) -> None:
+    """Adds an event to those of a run that is not in progress. A line that a kill cut off is ended first."""
+    path = path_of(root, run_id)
+    with contextlib.suppress(OSError), open(path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+    with contextlib.closing(Journal(root, run_id)) as journal:
+        journal(event)
+
+
 def read(root: pathlib.Path, run_id: str) -> list[Stamped]:
     """The events of a run, in order; empty where none were written."""
     path = path_of(root, run_id)
@@ -86,6 +99,15 @@ def read(root: pathlib.Path, run_id: str) -> list[Stamped]:
             return list(_events(file.read(_LARGEST)))
     except OSError:
         return []
+
+
+def epochs(told: Iterable[Event]) -> tuple[EpochEnded, ...]:
+    """The epochs among the events of a run, in order; one that was trained again, after a resume, in its last form."""
+    found: list[EpochEnded] = []
+    for event in told:
+        if isinstance(event, EpochEnded):
+            found = [*(one for one in found if one.epoch < event.epoch), event]
+    return tuple(found)
 
 
 def _events(text: str) -> Iterator[Stamped]:

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-import shutil
 import uuid
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, keys, metadata
+from pipeline import digests, headline, keys, metadata, sqlite_file
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
 from pipeline.root import Root
 
@@ -39,6 +38,14 @@ class Recorder:
     def end_run(self, run_id: str, properties: Mapping[str, Property]) -> None:
         """Adds custom properties to a run's context; those that are there stay, or get a new value."""
         context = self._context(PIPELINE_RUN, run_id)
+        _set(context.custom_properties, properties)
+        self._store.put_contexts([context])
+
+    def begin_attempt(self, run_id: str, properties: Mapping[str, Property]) -> None:
+        """Makes a run's context that of a run which has not ended, and adds custom properties to it."""
+        context = self._context(PIPELINE_RUN, run_id)
+        for name in headline.of_end() & set(context.custom_properties):
+            del context.custom_properties[name]
         _set(context.custom_properties, properties)
         self._store.put_contexts([context])
 
@@ -173,7 +180,7 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
         return None
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
-    shutil.copy2(root.metadata, copy)
+    sqlite_file.copy(root.metadata, copy)  # with what a killed run left in the log beside it
     store = metadata.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite(artifact, *moved)]
     if changed:

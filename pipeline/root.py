@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipeline.errors import LockedError, UnavailableError, UsageError
 
@@ -36,6 +36,11 @@ class Root:
     def metadata(self) -> pathlib.Path:
         """ML Metadata's SQLite file."""
         return self.path / "metadata.sqlite"
+
+    @property
+    def metadata_copies(self) -> pathlib.Path:
+        """Copies of that file, one after each of the newest runs that succeeded."""
+        return self.path / "metadata.backup"
 
     @property
     def serving(self) -> pathlib.Path:
@@ -71,6 +76,11 @@ class Root:
     def progress(self) -> pathlib.Path:
         """Events of each run, one file a run."""
         return self.path / "progress"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Of trainings that have not ended, one folder a key."""
+        return self.path / "checkpoints"
 
     @property
     def about(self) -> pathlib.Path:
@@ -125,6 +135,10 @@ class Root:
         if about.get("path") != str(self.path):
             self._write({**about, "path": str(self.path)})
 
+    def note_old_place(self, path: str) -> None:
+        """Notes that the metadata says that the root lies in `path`: it is of before the root was moved."""
+        self._write({**self._read(), "path": path})
+
     def dataset(self) -> str | None:
         """Name of the data set that the runs in this root are on; None before the first run."""
         name = self._read().get("dataset")
@@ -155,8 +169,10 @@ class Root:
         os.replace(unfinished, self.about)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[Callable[[str], None]]:
         """Holds the root for one run. The kernel frees it when the process ends, however it ends.
+
+        Yields a function that notes beside the lock for which run it is held.
 
         Raises:
           LockedError: another process holds it; says which, and since when.
@@ -174,10 +190,14 @@ class Root:
                     "it to end, or choose another root with --root"
                 ) from error
             since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
-            file.truncate(0)
-            file.write(f"process {os.getpid()} since {since}\n")
-            file.flush()
+
+            def note(run: str) -> None:
+                file.truncate(0)
+                file.write(f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n")
+                file.flush()
+
+            note("")
             try:
-                yield
+                yield note
             finally:
                 file.truncate(0)

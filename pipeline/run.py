@@ -9,30 +9,37 @@ import logging
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 import pipeline_config
 from pipeline import (
+    attempts,
     cancellation,
+    checkpoints,
     digests,
     headline,
     keys,
     manifest,
     metadata,
+    metadata_copies,
     nodes,
     parts,
     process,
     progress,
     records,
+    recovery,
     replay,
+    resuming,
     settings,
     sources,
+    sqlite_file,
     summary,
 )
+from pipeline.asked import Asked
 from pipeline.decisions import Decider, Verdict
 from pipeline.display import display
-from pipeline.errors import ExitCode, UnavailableError
+from pipeline.errors import ExitCode, SaeError, UnavailableError
 from pipeline.events import Event, Listener, NodeEnded, Note
 from pipeline.headline import Headline
 from pipeline.outcome import RunResult
@@ -58,6 +65,7 @@ class RunRequest:
       trigger: what started the run.
       run_id_file: its id is written there, as soon as it has one; None: nowhere.
       like: the manifest of a run to make again: its configuration and data, with the settings that were given here.
+      resumed: the run to go on with, under its id; `like` is its manifest.
     """
 
     settings: settings.Request
@@ -70,6 +78,7 @@ class RunRequest:
     trigger: str = "manual"
     run_id_file: pathlib.Path | None = None
     like: manifest.Manifest | None = None
+    resumed: str = ""
 
 
 def run(request: RunRequest) -> Summary:
@@ -83,23 +92,95 @@ def run(request: RunRequest) -> Summary:
     parts.check(request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
-    with root.lock():
+    with root.lock() as note_holder, _writing(root):
+        notes, broken_off = _put_in_order(root)
+        notes += [Note(str(one), warning=True) for one in broken_off]
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
             _write_run_id(request.run_id_file, run_id)
-        process.set_environment(root, resolved.config.engine)
-        log = root.logs / f"{run_id}.log"
-        try:
-            with (
-                process.output_to(log) as (_, terminal),
-                _logging(log),
-                contextlib.closing(progress.Journal(root.path, run_id)) as journal,
-                display(terminal) as shown,
-            ):
-                listener = _both(shown, journal)
-                return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
-        finally:
-            process.clear_temporary(root)
+        return _run_as(run_id, request, resolved, root, note_holder, notes)
+
+
+def resume(root: Root, wanted: str) -> Summary:
+    """Goes on with a run that failed or broke off, under its id; shows progress on standard error.
+
+    Args:
+      root: where it is.
+      wanted: a run id, the beginning of one, or `latest`; empty for the newest that failed or broke off.
+
+    Raises:
+      SaeError: it cannot be gone on with, see `resuming.find`; or a locked root. Nothing of it changed then.
+      KeyboardInterrupt: it was interrupted once more.
+    """
+    if not root.metadata.is_file() and not metadata_copies.copies(root):
+        metadata.open_store(root, read_only=True)  # says that there is none
+    root.create()
+    with root.lock() as note_holder, _writing(root):
+        notes, broken_off = _put_in_order(root)
+        found = resuming.find(root, metadata.open_store(root), wanted)
+        recorded = found.recorded
+        request = RunRequest(
+            settings.Request(recorded.profile, root=str(root.path)),
+            use_cache=found.asked.use_cache,
+            all_bytes=found.asked.all_bytes,
+            trigger=recorded.trigger,
+            like=recorded,
+            resumed=found.run_id,
+        )
+        resolved = settings.resolve(request.settings, like=recorded.configuration)
+        # Of the run itself it is in its events by now.
+        notes += [Note(str(one), warning=True) for one in broken_off if one.run_id != found.run_id]
+        return _run_as(found.run_id, request, resolved, root, note_holder, notes)
+
+
+@contextlib.contextmanager
+def _writing(root: Root) -> Iterator[None]:
+    """Leaves the store at rest."""
+    try:
+        yield
+    finally:
+        if root.metadata.exists():
+            sqlite_file.end_writing(root.metadata)
+
+
+def _put_in_order(root: Root) -> tuple[list[Note], list[recovery.BrokenOff]]:
+    """Mends, under the lock, what happened to the root since the last run. Returns what there is to say of it."""
+    notes = []
+    metadata_copies.check(root)
+    if copy := records.mend_moved_root(root):
+        notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
+    sqlite_file.begin_writing(root.metadata)
+    store = metadata.open_store(root)
+    broken_off = recovery.close_broken_off(root, store)
+    checkpoints.sweep(root, store)
+    return notes, broken_off
+
+
+def _run_as(
+    run_id: str,
+    request: RunRequest,
+    resolved: settings.Settings,
+    root: Root,
+    note_holder: Callable[[str], None],
+    notes: Sequence[Note],
+) -> Summary:
+    """Runs under the root's lock, with a log and a display; first tells `notes`."""
+    note_holder(run_id)
+    process.set_environment(root, resolved.config.engine)
+    log = root.logs / f"{run_id}.log"
+    try:
+        with (
+            process.output_to(log) as (_, terminal),
+            _logging(log),
+            contextlib.closing(progress.Journal(root.path, run_id)) as journal,
+            display(terminal) as shown,
+        ):
+            listener = _both(shown, journal)
+            for note in notes:
+                listener(note)
+            return _Run(request, resolved, root, run_id, log, listener, terminal).execute()
+    finally:
+        process.clear_temporary(root)
 
 
 def _new_run_id(root: Root) -> str:
@@ -162,6 +243,7 @@ class _Run:
         self._tell = listener
         self._terminal = terminal
         self._begun = time.monotonic()
+        self._seconds_before = 0.0  # of earlier attempts
         # What the run is made from, from when ML Metadata knows of it until its end is noted there.
         self._unended: tuple[settings.Settings, Source] | None = None
 
@@ -172,17 +254,19 @@ class _Run:
 
     def _record_cancelled(self) -> None:
         """Closes what was running. May be called from another thread, so it opens the store anew."""
+        begun = self._unended is not None
         if self._root.metadata.exists():
             store = metadata.Store(self._root.metadata)
             closed = store.close_unfinished(self._run_id, self._root, "the run was interrupted")
             for node in closed:
                 self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
             self._note_broken_off(store, "cancelled")
-        self._tell(Note(f"run {self._run_id} was interrupted; the same command goes on with what had ended"))
+        way_on = (
+            self._asked().way_on(self._run_id) if begun or self._request.resumed else "there is nothing to go on with"
+        )
+        self._tell(Note(f"run {self._run_id} was interrupted; {way_on}"))
 
     def _run(self) -> Summary:
-        if copy := records.mend_moved_root(self._root):
-            self._tell(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
         self._store = metadata.open_store(self._root)  # it opens, so it is not damaged: found out before slow imports
         try:
             return self._replay() or self._execute()
@@ -212,7 +296,7 @@ class _Run:
         with process.heavy_imports():
             from pipeline import data_source, definition, runner
 
-        if self._request.like:
+        if self._request.like:  # also of a run that is gone on with
             found = data_source.again(self._resolved, self._request.like.data, self._root)
         else:
             found = data_source.find(self._request.settings, self._root, self._download)
@@ -248,6 +332,11 @@ class _Run:
         )
         if source.notice:
             self._tell(Note(source.notice, warning=True))
+        recorder = records.Recorder(self._root)
+        if self._request.resumed:
+            self._begin_attempt(recorder)
+            self._unended = resolved, source
+            return recorder
         noted = manifest.collect(
             run_id=self._run_id,
             command=self._request.command,
@@ -258,11 +347,32 @@ class _Run:
             trigger=self._request.trigger,
         )
         path = manifest.write(self._root.path, noted)
-        recorder = records.Recorder(self._root)
-        properties = {manifest.PROPERTY: digests.of_file(path), **headline.to_properties(started)}
+        properties = {
+            manifest.PROPERTY: digests.of_file(path),
+            **headline.to_properties(started),
+            **self._asked().properties(),
+        }
         recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, properties)
         self._unended = resolved, source
         return recorder
+
+    def _begin_attempt(self, recorder: records.Recorder) -> None:
+        """Notes on the run's context that it is gone on with; what its last attempt left unpublished is removed."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        properties = self._store.run_properties(self._run_id)
+        noted = attempts.with_next(properties, self._store.run_began(self._run_id) or now, now)
+        recorder.begin_attempt(self._run_id, noted)
+        self._store.remove_unsuccessful_outputs(self._run_id, self._root)
+        made = attempts.of_run(self._store.run_properties(self._run_id))
+        self._seconds_before = attempts.seconds_before(self._store.run_properties(self._run_id))
+        why = made[-2].error or made[-2].state
+        self._tell(Note(f"run {self._run_id} goes on, attempt {len(made)}; the one before ended: {why}"))
+
+    def _asked(self) -> Asked:
+        request = self._request
+        named = (("--from-node", request.from_node), ("--to-node", request.to_node), ("--base", request.base_run))
+        part = " ".join(f"{option} {value}" for option, value in named if value)
+        return Asked(part, request.use_cache, request.all_bytes)
 
     def _download(self, builder: Any) -> None:
         """TFDS's own progress bars, on the terminal."""
@@ -308,10 +418,22 @@ class _Run:
     def _summary(self, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
         summed_up = self._sum_up(self._store, result, resolved, source)
         self._note_end(summary.headline_of(summed_up, self._request.trigger))
+        if result.exit_code == ExitCode.DONE:
+            self._copy_metadata(resolved.config.paths.metadata_copies)
         return summed_up
 
+    def _copy_metadata(self, keep: int) -> None:
+        """A run does not fail for want of a copy: that is said, and the earlier copies stay."""
+        begun = time.monotonic()
+        try:
+            metadata_copies.make(self._root, self._run_id, keep)
+        except (SaeError, OSError) as error:
+            self._tell(Note(str(error), warning=True))
+        else:
+            logger.info("ML Metadata's store copied and checked in %.3f s", time.monotonic() - begun)
+
     def _sum_up(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
-        seconds = time.monotonic() - self._begun
+        seconds = self._seconds_before + time.monotonic() - self._begun
         return summary.of_run(store, result, resolved, source, self._root, self._log, seconds)
 
     def _note_broken_off(self, store: metadata.Store, state: str, error: str = "") -> None:

@@ -7,6 +7,7 @@ state of each node as ML Metadata holds it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import re
@@ -20,10 +21,10 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from pipeline import engine, metadata, nodes, outcome, partial_run, records, replay, run_view
+from pipeline import checkpoints, engine, metadata, nodes, outcome, partial_run, records, replay, run_view
 from pipeline.decisions import Damage, Decider, Decision, Verdict
 from pipeline.errors import ExitCode
-from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, RunStarted
+from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.root import Root
 from pipeline_config import EngineConfig
 
@@ -87,6 +88,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             with tfx_metadata.Metadata(connection) as handle:
                 partial_run_utils.snapshot(handle, pipeline)
         inputs = self._inputs(name)
+        if (kept := self._kept(name, inputs)) is not None:
+            return kept
         decision = self._decider.decide(nodes.BY_NAME[name], inputs)
         replay.use_no_more(decision.damage, self._recorder, self._tell)
         if decision.verdict == Verdict.CACHED:
@@ -98,20 +101,37 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 reason = f"{damage.output} is damaged: {damage.reason}; make it again with --from-node {damage.node}"
                 return NodeEnded(name, NodeState.FAILED, 0.0, reason)
             self._set_key(node, decision)
-            try:
-                launcher.Launcher(
-                    pipeline_node=node,
-                    mlmd_connection=run_view.RunMetadata(connection, self._run_id),
-                    pipeline_info=pipeline.pipeline_info,
-                    pipeline_runtime_spec=pipeline.runtime_spec,
-                    executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                    custom_executor_operators=engine.executor_operators(self._config, failures),
-                ).launch()
-            except Exception as error:
-                failures.last = failures.last or error
-                logger.exception("%s failed", name)
-        return self._read_back(name, time.monotonic() - begun, failures)
+            earlier = self._store.executions_of(self._run_id, name)
+            afresh = not self._decider.use_cache and not earlier
+            with checkpoints.offered(self._root, decision.key.digest, self._config.checkpoint_seconds, afresh):
+                try:
+                    launcher.Launcher(
+                        pipeline_node=node,
+                        mlmd_connection=run_view.RunMetadata(connection, self._run_id, earlier),
+                        pipeline_info=pipeline.pipeline_info,
+                        pipeline_runtime_spec=pipeline.runtime_spec,
+                        executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+                        custom_executor_operators=engine.executor_operators(self._config, failures),
+                    ).launch()
+                except Exception as error:
+                    failures.last = failures.last or error
+                    logger.exception("%s failed", name)
+        ended = self._read_back(name, time.monotonic() - begun, failures)
+        if ended.state == NodeState.EXECUTED:
+            checkpoints.remove(self._root, decision.key.digest)
+        return ended
+
+    def _kept(self, name: str, inputs: Mapping[str, metadata.Output]) -> NodeEnded | None:
+        """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
+        found = self._store.executions(self._run_id).get(name)
+        if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
+            return None
+        outputs = self._store.outputs(found.id)
+        if not self._decider.holds(nodes.BY_NAME[name], self._store.candidate(found.id), inputs, outputs):
+            return None
+        ended = outcome.ended(name, found.state, outputs, 0.0)
+        return dataclasses.replace(ended, reason=ended.reason or outcome.KEPT)
 
     def _inputs(self, name: str) -> dict[str, metadata.Output]:
         """What a node reads in this run, by key."""
@@ -200,6 +220,8 @@ class EpochHandler(logging.Handler):
         self._tell = listener
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "note", False):
+            self._tell(Note(record.getMessage(), warning=record.levelno >= logging.WARNING))
         losses = getattr(record, "losses", None)
         if losses is not None:
             epochs: int = record.epochs  # type: ignore[attr-defined]

@@ -19,12 +19,23 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pipeline import digests, keys, manifest, manifest_differences, metadata, nodes, parts, records, settings, sources
+from pipeline import (
+    digests,
+    made_here,
+    manifest,
+    manifest_differences,
+    metadata,
+    nodes,
+    parts,
+    records,
+    recovery,
+    settings,
+    sqlite_file,
+)
 from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
 from pipeline.root import Root
-from pipeline.source import Source
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
@@ -110,11 +121,12 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
     path = manifest.path_of(root.path, run_id)
     if digests.of_file(path) != store.run_property(run_id, manifest.PROPERTY):
         raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
-    here = _here(recorded, root)
-    differences = tuple(manifest_differences.differences(recorded, here))
+    differences = tuple(manifest_differences.differences(recorded, made_here.of(recorded)))
     for line in surroundings_text(run_id, differences):
         tell(line)
     with root.lock(), _scratch(root, run_id) as scratch:
+        for broken_off in recovery.close_broken_off(root, metadata.open_store(root)):
+            tell(str(broken_off))
         workers = 2 if recorded.engine.workers == 1 else 1
         changed = (
             f"in the folder {scratch.path}",
@@ -160,29 +172,6 @@ def as_text(found: Verification) -> str:
     return "\n".join([*lines, "", f"{what} {word}: {len(found.artifacts)} artifacts, {said or 'none'}"])
 
 
-def _here(recorded: Manifest, root: Root) -> Manifest:
-    """What the run would be made from here and now."""
-    return manifest.collect(
-        run_id=recorded.run_id,
-        command=(),
-        profile=recorded.profile,
-        configuration=recorded.configuration,
-        data=_data_now(recorded.data),
-        code=keys.code_of_nodes(),
-    )
-
-
-def _data_now(recorded: Source) -> Source:
-    if sources.is_sample(recorded):
-        return dataclasses.replace(recorded, files=sources.sample_files())
-    folder = pathlib.Path(recorded.builder_dir)
-    if not folder.is_dir():
-        raise UnavailableError(
-            f"data set {recorded.name} {recorded.version} is no longer in {folder}: bring it back to verify the run"
-        )
-    return dataclasses.replace(recorded, files=digests.of_folder(folder))
-
-
 @contextlib.contextmanager
 def _scratch(root: Root, run_id: str) -> Iterator[Root]:
     """A root to make the run again in, removed afterwards. Under the lock: what a killed verification left goes too."""
@@ -226,7 +215,8 @@ def _make_again(root: Root, store: Store, recorded: Manifest, scratch: Root, nod
 def _copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], scratch: Root) -> None:
     """Copies what a node read; the scratch root is then like one that was moved there."""
     scratch.path.mkdir(exist_ok=True)
-    shutil.copy2(root.metadata, scratch.metadata)
+    if reason := sqlite_file.copy_aside(root.metadata, scratch.metadata):  # this process has it open
+        raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
     shutil.copy2(root.path / "root.json", scratch.path / "root.json")
     executions = store.executions(run_id)
     missing = [name for name in needed if name not in executions]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.cli import configuration, reading, running, schedules, scheduling, serving
+from pipeline.cli import configuration, reading, restoring, running, schedules, scheduling, serving
 from pipeline.cli.entry import main
 from pipeline.cli.group import sae
 
-__all__ = ["configuration", "main", "reading", "running", "sae", "schedules", "scheduling", "serving"]
+__all__ = ["configuration", "main", "reading", "restoring", "running", "sae", "schedules", "scheduling", "serving"]

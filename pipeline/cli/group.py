@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 SECTIONS = {
-    "Run": ("run", "plan", "doctor", "config"),
+    "Run": ("run", "resume", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
-    "Check": ("verify", "fsck"),
+    "Check": ("verify", "fsck", "restore"),
     "Schedule": ("schedule",),
     "In the browser": ("serve", "export"),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pipeline import settings
+from pipeline.cli import completion
 from pipeline.cli.group import sae
 from pipeline.cli.options import (
     json_option,
@@ -22,6 +23,9 @@ from pipeline.cli.options import (
     setting_options,
 )
 from pipeline.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pipeline.summary import Summary
 
 
 @sae.command(short_help="Run the pipeline or a part of it.")
@@ -55,7 +59,6 @@ def run(
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
     from pipeline import manifest
     from pipeline import run as run_module
-    from pipeline.summary import summary_text
 
     wanted = run_module.RunRequest(
         request(**options),
@@ -69,11 +72,29 @@ def run(
         run_id_file=run_id_file,
         like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
     )
-    summary = run_module.run(wanted)
-    if as_json:
-        click.echo(summary.as_json())
-    else:
-        click.echo(summary_text(summary, program()))
+    _end_with(run_module.run(wanted), as_json)
+
+
+@sae.command(short_help="Go on with a run that failed or broke off.")
+@click.argument("run_id", metavar="[RUN]", default="", shell_complete=completion.runs)
+@root_option
+@json_option
+def resume(run_id: str, root: str | None, as_json: bool) -> None:
+    """Go on with a run that failed, was interrupted or broke off, under the same id; finished nodes are kept.
+
+    RUN is an id, the beginning of one, `latest` or `latest~1`; without it, the newest such run. It is refused when
+    code, settings, packages or data are not those that the run began with.
+    """
+    from pipeline import run as run_module
+
+    _end_with(run_module.resume(root_of(root), run_id), as_json)
+
+
+def _end_with(summary: Summary, as_json: bool) -> NoReturn:
+    """Prints how a run ended, and ends with its exit code."""
+    from pipeline.summary import summary_text
+
+    click.echo(summary.as_json() if as_json else summary_text(summary, program()))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
 

@@ -13,9 +13,9 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline import names, progress
+from pipeline import names, outcome, progress
 from pipeline.errors import NotFoundError, UnavailableError
-from pipeline.events import NodeEnded, NodeStarted, NodeState
+from pipeline.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.inspection.snapshots import Run
 from pipeline.root import Root
 
@@ -106,9 +106,11 @@ def _span_of_events(root: Root, run_id: str, node: str) -> Span | None:
         after = stamped.when + datetime.timedelta(milliseconds=1)
         if isinstance(event, NodeStarted) and event.node == node:
             start, end = stamped.when, None
-        elif isinstance(event, NodeStarted) and start is not None and end is None:
+        elif isinstance(event, (NodeStarted, RunStarted)) and start is not None and end is None:
             end = stamped.when
         elif isinstance(event, NodeEnded) and event.node == node and event.state != NodeState.SKIPPED:
+            if end is not None and event.reason == outcome.KEPT:  # the end of an earlier attempt holds
+                continue
             start = start or stamped.when - datetime.timedelta(seconds=event.seconds)
             end = after
     return Span(start, end) if start is not None else None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import headline, keys, metadata, nodes, progress, records
+from pipeline import asked, attempts, headline, keys, metadata, nodes, progress, records
 from pipeline.events import NodeEnded, NodeState
 from pipeline.inspection import holder, values
 from pipeline.inspection.access import Access
@@ -27,7 +27,7 @@ from pipeline.root import Root
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
 _NOT_SHOWN = frozenset(
-    {metadata.REASONS, metadata.RESULT, metadata.CANCEL_REASON, keys.PROPERTY}
+    {metadata.REASONS, metadata.RESULT, metadata.CANCEL_REASON, metadata.BREAK_REASON, keys.PROPERTY}
     | {f"{keys.PROPERTY}_{part}" for part in keys.PARTS}
 )
 _EVALUATION = "ModelEvaluation"
@@ -81,17 +81,23 @@ class Runs:
         self, context: pb.Context, noted: headline.Headline, executions: Sequence[pb.Execution]
     ) -> RunRow:
         of_nodes = [execution for execution in executions if execution.type != records.VERIFY]
+        if attempts.PROPERTY in context.custom_properties:  # of each node only its last execution counts
+            of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
         state = self._state(context, of_nodes)
         begun = context.create_time_since_epoch
         last = max((execution.last_update_time_since_epoch for execution in of_nodes), default=begun)
         end = _now() if state == RunState.RUNNING and self._root else last
         failed = [one for one in of_nodes if one.last_known_state == pb.Execution.FAILED]
+        error = metadata.reason_of(failed[0]) if failed else ""
+        if state == RunState.UNFINISHED and noted.trigger:  # ours, so we can go on with it
+            way_on = asked.of_run(values.properties_of(context)).way_on(context.name)
+            error = f"it broke off, no process works on it any more: {way_on}"
         row = self._row_of_headline(
             context,
             noted,
             state,
             (end - begun) / 1000 if begun else None,
-            metadata.reason_of(failed[0]) if failed else "",
+            error,
         )
         counts = {
             name: sum(execution.last_known_state == kind for execution in of_nodes)
@@ -103,6 +109,8 @@ class Runs:
         states = {execution.last_known_state for execution in executions}
         if self._root is not None and self._is_held(context):
             return RunState.RUNNING
+        if attempts.PROPERTY in context.custom_properties:  # what failed may be of an attempt that is over
+            return RunState.UNFINISHED
         if pb.Execution.FAILED in states:
             return RunState.FAILED
         if pb.Execution.CANCELED in states:
@@ -119,8 +127,10 @@ class Runs:
     def _is_held(self, context: pb.Context) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
         assert self._root is not None
-        since, begun = holder.held_since(self._root), values.when(context.create_time_since_epoch)
-        if since is None or begun is None or begun < since:
+        held, begun = holder.holder(self._root), values.when(context.create_time_since_epoch)
+        if held is not None and held.run:
+            return bool(held.run == context.name)
+        if held is None or begun is None or begun < held.since:
             return False
         newest = max((one.id for one in self._access.run_contexts()), default=0)
         return bool(newest == context.id)
@@ -150,6 +160,7 @@ class Runs:
             metrics,
             slices,
             tuple(_verifications(executions, uses, notes)),
+            attempts.of_run(properties),
         )
 
     def _told(self, run_id: str) -> dict[str, NodeEnded]:

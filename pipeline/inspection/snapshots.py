@@ -11,6 +11,8 @@ import datetime
 import enum
 from collections.abc import Mapping
 
+from pipeline.attempts import Attempt
+
 Property = str | int | float | bool | Mapping[str, object] | None
 
 
@@ -171,6 +173,7 @@ class Run:
       metrics: what the Evaluator found on the whole test split, by name; empty where there is no evaluation.
       slices: the same by slice: `label 3`.
       verifications: the newest first.
+      attempts: of a run that was resumed, the first one first; empty where it was not.
     """
 
     row: RunRow
@@ -179,6 +182,7 @@ class Run:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     verifications: tuple[Verification, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
     def output(self, type_name: str) -> ArtifactRow | None:
         """The first artifact of a type among its outputs, in the order of nodes and keys; None: there is none."""

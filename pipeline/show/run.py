@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline import previews
+from pipeline.attempts import Attempt
 from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.manifest import Manifest
 from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
@@ -50,6 +51,8 @@ def as_text(
                 ("pipeline", row.pipeline),
                 ("trigger", triggers.in_words(row.trigger or (made_from.trigger if made_from else ""))),
                 ("command", shlex.join(made_from.command) if made_from else ""),
+                ("resumed", _resumed(run.attempts)),
+                *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),
                 ("blessed", state_cell(yes_no(row.blessed))),
                 ("in", place),
                 *(("verified", _verdict(one.verified, when_text(one.when), one.node)) for one in run.verifications),
@@ -85,6 +88,17 @@ def _dataset(made_from: Manifest | None) -> str:
 def _verdict(verified: bool, when: str, node: str) -> Cell:
     what = f"{node} alone" if node else "all of it"
     return Cell(f"{'yes' if verified else 'no, it differs'}, {what}, {when} UTC", "green" if verified else "red")
+
+
+def _resumed(made: Sequence[Attempt]) -> str:
+    return f"{len(made) - 1} time{'s' * (len(made) > 2)}" if made else ""
+
+
+def _attempt(one: Attempt) -> Cell:
+    took = f", {seconds_text(one.seconds)}" if one.seconds is not None else ""
+    why = f": {one.error}" if one.error else ""
+    state = one.state or "not ended"
+    return Cell(f"{when_text(one.began)} UTC{took}, {state}{why}", state_cell(state).style)
 
 
 def _nodes(screen: Screen, run: Run) -> list[str]:

@@ -283,7 +283,7 @@ def test_a_damaged_store_is_found_before_tensorflow_is_imported(folder):
 def test_the_root_of_the_environment_is_used(monkeypatch, sae):
     monkeypatch.setenv("SAE_ROOT", "elsewhere")
     _, output, _ = sae("config", "show")
-    assert re.search(r'^root = "elsewhere"  # \(SAE_ROOT\) ', output, re.MULTILINE)
+    assert re.search(r'^root = "elsewhere" +# \(SAE_ROOT\) ', output, re.MULTILINE)
 
 
 def test_doctor_ends_with_6_where_something_is_bad(sae):

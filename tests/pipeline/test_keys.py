@@ -53,6 +53,8 @@ SETTINGS = {
     "evaluation.images_per_label": (2, {"Report"}),
     "engine.beam_workers": (4, set()),
     "engine.beam_batch_size": (7, {"StatisticsGen", "Evaluator"}),
+    "paths.metadata_copies": (0, set()),
+    "engine.checkpoint_seconds": (0, set()),
     "engine.intra_op_threads": (1, COMPUTING),
     "engine.inter_op_threads": (1, COMPUTING),
     "paths.root": ("/elsewhere", set()),

@@ -153,3 +153,19 @@ def test_a_run_that_is_called_like_another_folder_has_no_events(tmp_path):
     assert len(progress.read(tmp_path, "r1")) == 1
     assert progress.read(tmp_path, "inner/../r1") == []
     assert progress.read(tmp_path, "../progress/r1") == []
+
+
+def test_epochs_that_were_trained_again_after_a_resume_count_once():
+    first = [EpochEnded(number, 5, 0.5, 0.25) for number in (1, 2, 3)]
+    again = [EpochEnded(number, 5, 0.5, 0.25) for number in (2, 3, 4)]
+    assert progress.epochs([*first, Note("resumed"), *again]) == (first[0], *again)
+    assert progress.epochs([*first, again[0]]) == (first[0], again[0])
+
+
+def test_an_event_that_is_added_later_ends_a_line_that_was_cut_off(tmp_path):
+    progress.append(tmp_path, "r1", Note("first"))
+    with open(progress.path_of(tmp_path, "r1"), "a") as file:
+        file.write('{"when": ')
+    progress.append(tmp_path, "r1", Note("second"))
+    progress.append(tmp_path, "r1", Note("third"))
+    assert [one.event.text for one in progress.read(tmp_path, "r1")] == ["first", "second", "third"]

@@ -97,7 +97,7 @@ def build(asked: Asked, run: str) -> RunView:
     blessing, report = read["ModelBlessing"], read["Report"]
     running = found.row.state == RunState.RUNNING
     told = [one.event for one in _told(asked.root, run_id)]
-    live = tuple(event for event in told if isinstance(event, EpochEnded))
+    live = progress.epochs(told)
     epochs = history.history if isinstance(history, previews.ModelRun) else ()
     report_of = shown["Report"]
     return RunView(

@@ -50,3 +50,12 @@ def test_a_later_process_of_the_same_number_holds_nothing(root):
 def test_a_lock_file_that_says_something_else_holds_nothing(root, odd):
     (root.path / "lock").write_text(odd)
     assert holder.held_since(root) is None
+
+
+def test_the_lock_says_for_which_run_it_is_held(root):
+    with root.lock() as note_holder:
+        assert holder.holder(root).run == ""
+        note_holder("20261124-120000-2")
+        assert holder.holder(root).run == "20261124-120000-2"
+        assert holder.held_since(root) is not None
+    assert holder.holder(root) is None

@@ -11,14 +11,14 @@ import sqlite3
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import headline, nodes, previews, progress, records
+from pipeline import attempts, headline, nodes, previews, progress, records
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.events import NodeEnded, NodeState
 from pipeline.inspection import artifacts
 from pipeline.inspection.places import open_place, open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
 from pipeline.root import Root
-from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties
+from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 
 
 @pytest.fixture
@@ -113,6 +113,46 @@ class TestRuns:
         states = {node.node: node.state for node in look().run("now").nodes}
         assert states["Trainer"] is NodeRunState.UNFINISHED
         assert states["Report"] is NodeRunState.NOT_RUN
+
+    def test_an_older_run_that_is_resumed_is_the_one_that_runs(self, recorded, look):
+        recorded.run("older", failed="StatisticsGen")
+        recorded.run("newer")
+        with recorded.root.lock() as note_holder:
+            note_holder("older")
+            states = {row.id: row.state for row in look().runs(limit=9)[0]}
+        assert states == {"older": RunState.RUNNING, "newer": RunState.SUCCEEDED}
+
+    def test_one_that_broke_off_is_said_to_and_nothing_is_written(self, recorded, look):
+        recorded.writer.execution("killed", "ExampleGen", STATE.RUNNING)
+        note(recorded, "killed", trigger="manual")
+        before = tree(recorded.root.path)
+        [row] = look().runs(limit=9)[0]
+        assert (row.state, row.trigger) == (RunState.UNFINISHED, "manual")
+        assert row.error == "it broke off, no process works on it any more: `sae resume killed` goes on with it"
+        assert look().run("killed").nodes[0].state is NodeRunState.UNFINISHED
+        assert tree(recorded.root.path) == before
+
+    def test_the_attempts_of_a_resumed_run_are_told_and_the_last_execution_of_a_node_counts(self, recorded, look):
+        recorded.run("r1", failed="SchemaGen")
+        note(recorded, "r1", state="failed", seconds=3.0, error="SchemaGen: no schema", trigger="manual")
+        recorder = records.Recorder(recorded.root)
+        began = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
+        again = began + datetime.timedelta(minutes=1)
+        recorder.begin_attempt("r1", attempts.with_next(recorded.store().run_properties("r1"), began, again))
+        assert look().runs(limit=9)[0][0].state is RunState.UNFINISHED
+        recorded.writer.execution("r1", "SchemaGen", STATE.COMPLETE)
+        found = look().run("r1")
+        assert found.row.state is RunState.UNFINISHED  # not failed: that attempt is over
+        assert [(one.began, one.state, one.error) for one in found.attempts] == [
+            (began, "failed", "SchemaGen: no schema"),
+            (again, None, ""),
+        ]
+        note(recorded, "r1", state="succeeded", seconds=5.0)
+        found = look().run("r1")
+        assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
+        assert [(one.state, one.seconds) for one in found.attempts] == [("failed", 3.0), ("succeeded", 2.0)]
+        [schema_gen] = [node for node in found.nodes if node.node == "SchemaGen"]
+        assert schema_gen.state is NodeRunState.EXECUTED
 
     def test_sorted_and_by_state(self, recorded, reader):
         for run_id, bce in (("a", 0.2), ("b", None), ("c", 0.1)):

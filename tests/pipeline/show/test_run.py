@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
+from pipeline.attempts import Attempt
 from pipeline.inspection.snapshots import (
     ArtifactRow,
     ArtifactUse,
@@ -143,3 +144,16 @@ def test_names_from_a_store_stay_text():
     assert "run r\\x1b[2J  failed" in text
     assert "error: \\x07" in text
     assert not {"\x1b", "\x07"} & set(text)
+
+
+def test_the_attempts_of_a_resumed_run_are_listed_with_why_they_ended():
+    later = STARTED + datetime.timedelta(minutes=5)
+    made = (Attempt(STARTED, "failed", 60.0, "broke off in Trainer: killed"), Attempt(later, "succeeded", 30.5))
+    lines = shown(dataclasses.replace(RUN, attempts=made))
+    place = next(number for number, line in enumerate(lines) if line.startswith("resumed"))
+    assert [line.split(maxsplit=1) for line in lines[place : place + 3]] == [
+        ["resumed", "1 time"],
+        ["attempt", "1  2026-11-23 14:30:05 UTC, 60.0 s, failed: broke off in Trainer: killed"],
+        ["attempt", "2  2026-11-23 14:35:05 UTC, 30.5 s, succeeded"],
+    ]
+    assert not any(line.startswith(("resumed", "attempt")) for line in shown())

@@ -7,7 +7,7 @@ import os
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import records
+from pipeline import attempts, records
 from pipeline.web.pages import runs
 from tests.pipeline.recorded import STATE, set_properties
 from tests.pipeline.web.content import PREVIEWS, Seen, artifact_of, make_manifest, note
@@ -185,6 +185,22 @@ class TestRun:
         answer = site.get("/runs/latest~1/nodes/Trainer?x=1")
         assert (answer.status_code, answer.headers["location"]) == (307, "/runs/again/nodes/Trainer?x=1")
         assert site.get("/artifacts/good:Trainer/lineage").headers["location"].endswith("/lineage")
+
+    def test_the_attempts_of_a_resumed_run_are_listed(self, recorded, ask):
+        recorded.run("r1", names=["SchemaGen"])
+        began = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
+        note(recorded, "r1", state="failed", seconds=3.0, error="broke off in <Trainer>")
+        noted = attempts.with_next(recorded.store().run_properties("r1"), began, began + datetime.timedelta(minutes=1))
+        records.Recorder(recorded.root).begin_attempt("r1", noted)
+        note(recorded, "r1", state="succeeded", seconds=5.0)
+        site = ask(recorded.root)
+        assert "Resumed 1 time." in seen(site, "/runs/r1").text
+        assert "broke off in <Trainer>" in seen(site, "/runs/r1").text
+        told = site.get("/runs/r1.json").json()["run"]["attempts"]
+        assert [(one["state"], one["seconds"], one["error"]) for one in told] == [
+            ("failed", 3.0, "broke off in <Trainer>"),
+            ("succeeded", 2.0, ""),
+        ]
 
     def test_a_run_in_progress_is_followed(self, recorded, ask):
         now = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)

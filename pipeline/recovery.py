@@ -1,0 +1,86 @@
+"""Runs that broke off: their process was killed, or the machine stopped. The next command that writes closes them.
+
+It must hold the root's lock: then no run is in progress, and one that noted no end has none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+from pipeline import asked, attempts, headline, metadata, progress, records
+from pipeline.events import NodeState, Note
+from pipeline.headline import Headline
+from pipeline.root import Root
+
+REASON = "its process ended without a word: it was killed, or the machine stopped"
+
+
+@dataclasses.dataclass(frozen=True)
+class BrokenOff:
+    """A run that broke off, and is closed now.
+
+    Attributes:
+      run_id: of the run.
+      nodes: those that were at work; their executions are recorded as failed, and what they had written is removed.
+      error: how far the run had come.
+      way_on: what to do about it.
+    """
+
+    run_id: str
+    nodes: tuple[str, ...]
+    error: str
+    way_on: str
+
+    def __str__(self) -> str:
+        removed = f"; the unfinished output of {' and '.join(self.nodes)} was removed" if self.nodes else ""
+        return f"run {self.run_id} {self.error}{removed}; {self.way_on}"
+
+
+def close_broken_off(root: Root, store: metadata.Store) -> list[BrokenOff]:
+    """Closes every run of this pipeline that noted no end, the newest first. Finished nodes are kept.
+
+    Args:
+      root: whose lock is held.
+      store: its store, to be written.
+    """
+    return [_close(root, store, run_id) for run_id in store.unended_runs()]
+
+
+def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
+    closed = store.close_unfinished(run_id, root, REASON, killed=True)
+    executions = store.executions(run_id).values()
+    states = [one.state for one in executions]
+    way_on = asked.of_run(store.run_properties(run_id)).way_on(run_id)
+    found = BrokenOff(run_id, tuple(closed), _error(closed, [one.node for one in executions]), way_on)
+    end = Headline(
+        state="failed",
+        seconds=_seconds(root, store, run_id),
+        executed=states.count(NodeState.EXECUTED),
+        cached=states.count(NodeState.CACHED),
+        error=found.error,
+    )
+    progress.append(root.path, run_id, Note(str(found), warning=True))
+    records.Recorder(root).end_run(run_id, headline.to_properties(end))
+    return found
+
+
+def _error(closed: list[str], begun: list[str]) -> str:
+    if closed:
+        where = f"in {' and '.join(closed)}"
+    elif begun:
+        where = f"after {begun[-1]}"
+    else:
+        where = "before its first node"
+    return f"broke off {where}: {REASON}"
+
+
+def _seconds(root: Root, store: metadata.Store, run_id: str) -> float | None:
+    """From the run's start to the last sign of life in its events; with what earlier attempts took."""
+    properties = store.run_properties(run_id)
+    made = attempts.of_run(properties)
+    began: datetime.datetime | None = made[-1].began if made else store.run_began(run_id)
+    told = progress.read(root.path, run_id)
+    if began is None or not told:
+        return None
+    return attempts.seconds_before(properties) + max(0.0, (told[-1].when - began).total_seconds())

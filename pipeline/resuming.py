@@ -1,0 +1,85 @@
+"""Which run `sae resume` goes on with, and whether it may: only with the code, configuration, packages and data that
+the run began with does it end as it would have ended unbroken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pipeline_config
+from pipeline import asked as asked_for
+from pipeline import digests, headline, made_here, manifest, manifest_differences, metadata
+from pipeline.asked import Asked
+from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.manifest import Manifest
+from pipeline.root import Root
+
+_OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
+_MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
+
+
+@dataclasses.dataclass(frozen=True)
+class Resumable:
+    """A run that can be gone on with."""
+
+    run_id: str
+    recorded: Manifest
+    asked: Asked
+
+
+def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
+    """The run to go on with. Those that broke off must have been closed before.
+
+    Args:
+      root: where it is.
+      store: its store.
+      wanted: a run id, the beginning of one, or `latest`; empty for the newest that failed or was interrupted.
+
+    Raises:
+      NotFoundError: no such run, or its manifest is gone.
+      UsageError: it succeeded, or ran a part.
+      UnavailableError: code, configuration, packages, machine or data are not what they were; says what changed.
+    """
+    run_id = store.find_run(wanted) if wanted else _newest(root, store)
+    properties = store.run_properties(run_id)
+    state = headline.from_properties(properties).state
+    again = f"`sae run --like {manifest.path_of(root.path, run_id)}`"
+    if state == "succeeded":
+        raise UsageError(f"run {run_id} succeeded, there is nothing left of it to do: {again} makes it again")
+    asked = asked_for.of_run(properties)
+    if asked.part:
+        raise UsageError(
+            f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.way_on(run_id)}"
+        )
+    recorded = manifest.read(root.path, run_id)
+    path = manifest.path_of(root.path, run_id)
+    if digests.of_file(path) != properties.get(manifest.PROPERTY):
+        raise UnavailableError(
+            f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
+            "or start anew with `sae run`"
+        )
+    found = [one for one in manifest_differences.differences(recorded, _here(recorded)) if one.matters]
+    if found:
+        said = "; ".join(f"{one.group.value}: {one.field}: {one.old} -> {one.new}" for one in found[:_MOST_SHOWN])
+        more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+        raise UnavailableError(
+            f"run {run_id} cannot be gone on with, since it began there changed {said}{more}: {again} makes a new run "
+            "with its settings, which takes over what still holds"
+        )
+    return Resumable(run_id, recorded, asked)
+
+
+def _here(recorded: Manifest) -> Manifest:
+    """What it would be made from now, with the settings that this version has."""
+    defaults = pipeline_config.flatten(pipeline_config.PipelineConfig())
+    configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
+    return dataclasses.replace(made_here.of(recorded), configuration=configuration)
+
+
+def _newest(root: Root, store: metadata.Store) -> str:
+    for run_id in store.run_ids():
+        if headline.from_properties(store.run_properties(run_id)).state in _OPEN:
+            return run_id
+    raise NotFoundError(
+        f"no run in {root.path} failed or broke off: there is nothing to go on with; `sae runs` lists all"
+    )

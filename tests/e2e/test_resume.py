@@ -1,0 +1,125 @@
+"""A run that is killed twice, and gone on with, ends as an unbroken one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from benchmarks import kills
+from pipeline import fsck, metadata, metadata_copies
+from pipeline import run as run_module
+from pipeline import settings as settings_module
+from pipeline.events import NodeState
+from pipeline.inspection.places import open_reader
+from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.root import Root
+from tests.e2e.conftest import QUICK
+from tests.pipeline.recorded import tree
+
+ASSIGNMENTS = (*QUICK, "training.epochs=4", "engine.checkpoint_seconds=0")
+_KEPT = ("ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform")
+
+
+@dataclasses.dataclass(frozen=True)
+class Survived:
+    """What was seen on the way.
+
+    Attributes:
+      root: of the run.
+      run_id: of it.
+      unfinished: the run as a command that only reads has it after the first kill.
+      untouched: whether that changed no file.
+      summary: of the end.
+    """
+
+    root: Root
+    run_id: str
+    unfinished: Any
+    untouched: bool
+    summary: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
+    folder = tmp_path_factory.mktemp("survived") / "root"
+    options = ["--profile", "sample", *(word for one in ASSIGNMENTS for word in ("--set", one))]
+    assert kills.run_until(kills.command(folder, *options), folder, kills.after_epoch(2))
+    root = Root(folder)
+    before = held(folder)
+    with open_reader(None, root) as reader:
+        unfinished = reader.run("latest")
+    untouched = held(folder) == before
+    resume = kills.command(folder, name="resume")
+    assert kills.run_until(resume, folder, kills.after_node("Trainer", 0.2))
+    summary = json.loads(kills.run_to_the_end(resume))
+    return Survived(root, unfinished.row.id, unfinished, untouched, summary)
+
+
+def held(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
+    """Every file; but for SQLite's index of its own log, which whoever reads the log makes anew."""
+    return {name: file for name, file in tree(folder).items() if name != "metadata.sqlite-shm"}
+
+
+def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Survived) -> None:
+    assert survived.unfinished.row.state is RunState.UNFINISHED
+    assert f"`sae resume {survived.run_id}` goes on" in survived.unfinished.row.error
+    states = {node.node: node.state for node in survived.unfinished.nodes}
+    assert states["Trainer"] is NodeRunState.UNFINISHED
+    assert states["Transform"] is NodeRunState.EXECUTED
+    assert survived.untouched
+
+
+def test_it_ends_under_its_id_and_what_had_ended_is_not_run_again(survived: Survived) -> None:
+    assert (survived.summary["run_id"], survived.summary["state"]) == (survived.run_id, "succeeded")
+    told = {node["id"]: node["reason"] for node in survived.summary["nodes"]}
+    assert [name for name, reason in told.items() if reason == "it ended in an earlier attempt"] == [*_KEPT, "Trainer"]
+    store = metadata.open_store(survived.root, read_only=True)
+    assert store.run_ids() == [survived.run_id]
+    for name in _KEPT:
+        assert len(store.executions_of(survived.run_id, name)) == 1, name
+
+
+def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
+    with open_reader(None, survived.root) as reader:
+        found = reader.run(survived.run_id)
+    assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
+    assert [one.state for one in found.attempts] == ["failed", "failed", "succeeded"]
+    assert found.attempts[0].error.startswith("broke off in Trainer: its process ended without a word")
+    assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * 10
+    store = metadata.open_store(survived.root, read_only=True)
+    failed, ended = (store.candidate(one) for one in store.executions_of(survived.run_id, "Trainer"))
+    assert (failed.state, ended.state) == (NodeState.FAILED, NodeState.EXECUTED)
+    assert store.outputs(failed.id) == {}
+    log = (survived.root.logs / f"{survived.run_id}.log").read_text(encoding="utf-8", errors="replace")
+    assert "training goes on after epoch " in log
+
+
+def test_nothing_is_left_half_done(survived: Survived) -> None:
+    assert fsck.check(survived.root).exit_code == 0
+    assert not list(survived.root.checkpoints.iterdir())
+    assert not list(survived.root.path.rglob("*.unfinished"))
+    # The store is one file again, and the run that succeeded has left a copy of it.
+    assert not list(survived.root.path.glob("metadata.sqlite-*"))
+    assert [copy.stem for copy in metadata_copies.copies(survived.root)] == [survived.run_id]
+
+
+def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
+    broken = kills.contents(survived.root, survived.run_id)
+    request = settings_module.Request("sample", assignments=ASSIGNMENTS, root=str(survived.root.path))
+    whole = run_module.run(run_module.RunRequest(request, from_node="Trainer", to_node="Trainer", use_cache=False))
+    store = metadata.open_store(survived.root, read_only=True)
+    made = store.outputs(store.executions(whole.run_id)["Trainer"].id)
+    assert len({output.uri for output in made.values()} & {broken_uri(survived, key) for key in made}) == 0
+    assert {f"Trainer {key}": output.content for key, output in made.items()} == {
+        name: content for name, content in broken.items() if name.startswith("Trainer ")
+    }
+    assert pathlib.Path(made["model"].uri).is_dir()
+
+
+def broken_uri(survived: Survived, key: str) -> str:
+    store = metadata.open_store(survived.root, read_only=True)
+    return store.outputs(store.executions(survived.run_id)["Trainer"].id)[key].uri

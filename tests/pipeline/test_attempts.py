@@ -1,0 +1,50 @@
+"""The attempts of a run, as its context notes them."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from pipeline import attempts, headline
+from pipeline.attempts import Attempt
+from pipeline.headline import Headline
+
+BEGAN = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
+
+
+def later(minutes):
+    return BEGAN + datetime.timedelta(minutes=minutes)
+
+
+def ended(**values):
+    return headline.to_properties(Headline(**values))
+
+
+def test_a_run_that_was_not_resumed_has_no_attempts():
+    assert attempts.of_run({}) == ()
+    assert attempts.of_run(ended(state="failed", seconds=3.0)) == ()
+    assert attempts.seconds_before({}) == 0
+
+
+def test_each_attempt_keeps_its_end_and_the_last_one_has_that_of_the_run():
+    first = ended(state="failed", seconds=60.0, error="Trainer: the loss became nan")
+    noted = attempts.with_next(first, BEGAN, later(5))
+    assert attempts.of_run(noted) == (
+        Attempt(BEGAN, "failed", 60.0, "Trainer: the loss became nan"),
+        Attempt(later(5)),
+    )
+    assert attempts.seconds_before(noted) == 60
+    # The headline of the whole counts the seconds of all attempts.
+    second = {**noted, **ended(state="cancelled", seconds=90.0)}
+    noted = attempts.with_next(second, BEGAN, later(9))
+    assert attempts.of_run({**noted, **ended(state="succeeded", seconds=100.0)}) == (
+        Attempt(BEGAN, "failed", 60.0, "Trainer: the loss became nan"),
+        Attempt(later(5), "cancelled", 30.0),
+        Attempt(later(9), "succeeded", 10.0),
+    )
+
+
+@pytest.mark.parametrize("odd", ["", "no JSON", "1", "[1]", '[{"began": "yesterday"}]', '[{"state": "failed"}]'])
+def test_what_is_damaged_counts_as_not_noted(odd):
+    assert attempts.of_run({attempts.PROPERTY: odd}) == ()

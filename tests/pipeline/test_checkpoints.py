@@ -1,0 +1,62 @@
+"""Where checkpoints lie, and when they go."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import components.checkpoints
+from pipeline import checkpoints
+from tests.pipeline.recorded import Recorded
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+def put(root, key, when):
+    folder = root.checkpoints / key
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_text(key)
+    os.utime(folder, (when, when))
+
+
+def held(root):
+    return {path.name for path in root.checkpoints.iterdir()}
+
+
+def test_both_sides_read_the_same_names():
+    assert checkpoints.FOLDER == components.checkpoints.FOLDER
+    assert checkpoints.SECONDS == components.checkpoints.SECONDS
+
+
+def test_a_node_is_told_where_they_are_only_while_it_runs(recorded):
+    put(recorded.root, "abc", 1)
+    with checkpoints.offered(recorded.root, "abc", 2.5, afresh=False):
+        assert os.environ[checkpoints.FOLDER] == str(recorded.root.path / "checkpoints" / "abc")
+        assert os.environ[checkpoints.SECONDS] == "2.5"
+        assert held(recorded.root) == {"abc"}
+    assert checkpoints.FOLDER not in os.environ
+    assert checkpoints.SECONDS not in os.environ
+
+
+def test_who_begins_afresh_finds_none(recorded):
+    put(recorded.root, "abc", 1)
+    put(recorded.root, "other", 1)
+    with checkpoints.offered(recorded.root, "abc", 0, afresh=True):
+        assert held(recorded.root) == {"other"}
+
+
+def test_those_of_trainings_that_ended_go_and_the_newest_others_stay(recorded):
+    recorded.run("r1", names=["SchemaGen"])
+    ended = recorded.decisions()["SchemaGen"].key.digest
+    for when, key in enumerate(("a", "b", "c", "d", ended), 1):
+        put(recorded.root, key, when)
+    (recorded.root.checkpoints / "stray").touch()
+    checkpoints.sweep(recorded.root, recorded.store())
+    assert held(recorded.root) == {"b", "c", "d", "stray"}
+    checkpoints.remove(recorded.root, "c")
+    checkpoints.remove(recorded.root, "none")
+    assert held(recorded.root) == {"b", "d", "stray"}

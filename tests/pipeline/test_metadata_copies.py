@@ -1,0 +1,144 @@
+"""Copies of ML Metadata's store, and the way back to one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pipeline import fsck, metadata, metadata_copies, records
+from pipeline.errors import NotFoundError, UnavailableError
+from pipeline.root import Root
+from tests.pipeline.recorded import Recorded, tree
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+def names(root):
+    return [path.stem for path in metadata_copies.copies(root)]
+
+
+def make(recorded, run_id, keep=3):
+    metadata_copies.make(recorded.root, run_id, keep)
+    path = recorded.root.metadata_copies / f"{run_id}.sqlite"
+    if path.exists():  # times of files may be the same within a moment
+        number = int(run_id.removeprefix("r"))
+        os.utime(path, (number, number))
+
+
+def test_the_newest_copies_are_kept_and_hold_the_runs_so_far(recorded):
+    for number in range(1, 5):
+        recorded.run(f"r{number}", names=["SchemaGen"])
+        make(recorded, f"r{number}", keep=2)
+    assert names(recorded.root) == ["r4", "r3"]
+    assert sorted(os.listdir(recorded.root.metadata_copies)) == ["r3.json", "r3.sqlite", "r4.json", "r4.sqlite"]
+    copy = recorded.root.metadata_copies / "r3.sqlite"
+    assert metadata.Store(copy, read_only=True).run_ids() == ["r3", "r2", "r1"]
+
+
+def test_none_are_made_where_none_are_to_be_kept(recorded):
+    recorded.run("r1", names=["SchemaGen"])
+    make(recorded, "r1", keep=0)
+    assert not recorded.root.metadata_copies.exists()
+
+
+def test_a_copy_without_the_run_is_no_good_one(recorded):
+    recorded.run("r1", names=["SchemaGen"])
+    with pytest.raises(UnavailableError, match="does not hold run r2: it is no good copy"):
+        make(recorded, "r2")
+
+
+def test_going_back_keeps_the_store_that_was_there_and_says_what_is_lost(recorded):
+    recorded.run("r1")
+    make(recorded, "r1")
+    recorded.run("r2", content="other")
+    before = recorded.root.metadata.read_bytes()
+    found = metadata_copies.restore(recorded.root)
+    assert found.lost == ("r2",)
+    assert found.kept.read_bytes() == before
+    assert recorded.store().run_ids() == ["r1"]
+    text = found.as_text()
+    assert "as it was after run r1; it knows 1 run\n" in text
+    assert "1 run made since then not known any more: r2\n" in text
+    # As it says, what the lost run made is orphaned then; what is known is sound.
+    orphaned = {one.node for one in fsck.check(recorded.root).findings if one.kind.value == "orphaned"}
+    assert "Trainer" in orphaned
+
+
+def test_a_copy_is_named_by_its_run(recorded):
+    for number in (1, 2):
+        recorded.run(f"r{number}", names=["SchemaGen"])
+        make(recorded, f"r{number}")
+    with pytest.raises(NotFoundError, match=r"no copy 'x' \(there are: r2, r1\)"):
+        metadata_copies.restore(recorded.root, "x")
+    with pytest.raises(NotFoundError, match=r"more than one copy 'r' "):
+        metadata_copies.restore(recorded.root, "r")
+    assert metadata_copies.restore(recorded.root, "r1").copy.stem == "r1"
+
+
+def test_without_copies_there_is_no_way_back(recorded):
+    with pytest.raises(NotFoundError, match="no copy of the store in "):
+        metadata_copies.restore(recorded.root)
+
+
+def test_a_damaged_copy_is_refused_and_nothing_is_changed(recorded):
+    recorded.run("r1", names=["SchemaGen"])
+    make(recorded, "r1")
+    [copy] = metadata_copies.copies(recorded.root)
+    copy.write_bytes(b"not a database")
+    before = tree(recorded.root.path)
+    with pytest.raises(UnavailableError, match=r"r1\.sqlite is damaged .*name another one") as refused:
+        metadata_copies.restore(recorded.root)
+    assert "not a database" in str(refused.value)
+    assert tree(recorded.root.path) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"not a database",
+            r"cannot be opened as an ML Metadata store \(file is not a database\): it was left as it is",
+        ),
+        (b"", "metadata.sqlite is empty"),
+        (None, "metadata.sqlite is missing"),
+    ],
+)
+def test_a_store_that_is_lost_is_named_with_the_way_back_and_restored(recorded, content, said):
+    recorded.run("r1", names=["SchemaGen"])
+    make(recorded, "r1")
+    metadata_copies.check(recorded.root)
+    if content is None:
+        recorded.root.metadata.unlink()
+    else:
+        recorded.root.metadata.write_bytes(content)
+    with pytest.raises(UnavailableError, match=f"{said}.*`sae restore --metadata` goes back to the copy after run r1"):
+        metadata_copies.check(recorded.root)
+    found = metadata_copies.restore(recorded.root)
+    assert recorded.store().run_ids() == ["r1"]
+    assert (found.kept.read_bytes() if found.kept else None) == content
+    metadata_copies.check(recorded.root)
+
+
+def test_a_new_root_has_no_store_and_none_is_missed(tmp_path):
+    root = Root(tmp_path / "root")
+    root.create()
+    metadata_copies.check(root)
+    root.metadata.touch()
+    metadata_copies.check(root)
+
+
+def test_a_copy_from_before_the_root_was_moved_is_mended_by_the_next_run(recorded):
+    recorded.run("r1")
+    make(recorded, "r1")
+    moved = Root(recorded.root.path.rename(recorded.folder / "moved"))
+    records.mend_moved_root(moved)
+    metadata_copies.restore(moved)
+    assert moved.moved() == (str(recorded.folder / "root"), str(moved.path))
+    records.mend_moved_root(moved)
+    store = metadata.open_store(moved)
+    model = store.outputs(store.executions("r1")["Trainer"].id)["model"]
+    assert model.uri.startswith(f"{moved.path}/artifacts/Trainer/")

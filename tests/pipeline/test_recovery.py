@@ -1,0 +1,103 @@
+"""What the next command does about a run whose process was killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import headline, metadata, nodes, progress, records, recovery
+from pipeline.asked import Asked
+from pipeline.events import NodeStarted, NodeState
+from pipeline.headline import Headline
+from tests.pipeline.recorded import STATE, Recorded, tree
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+def begin(recorded, run_id):
+    properties = headline.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
+    records.Recorder(recorded.root).begin_run(nodes.PIPELINE_NAME, run_id, properties)
+
+
+def close(recorded):
+    return recovery.close_broken_off(recorded.root, metadata.open_store(recorded.root))
+
+
+def noted(recorded, run_id):
+    return headline.from_properties(recorded.store().run_properties(run_id))
+
+
+def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
+    begin(recorded, "r1")
+    kept = recorded.run("r1", names=["SchemaGen"])
+    execution = recorded.writer.execution("r1", "Trainer", STATE.RUNNING)
+    for folder in (recorded.root.artifacts, recorded.root.previews):
+        half = folder / "Trainer" / "model" / str(execution)
+        half.mkdir(parents=True)
+        (half / "half").touch()
+    before = tree(recorded.root.artifacts / "SchemaGen")
+
+    [found] = close(recorded)
+
+    assert found.nodes == ("Trainer",)
+    executions = recorded.store().executions("r1")
+    assert (executions["Trainer"].state, executions["Trainer"].reason) == (NodeState.FAILED, recovery.REASON)
+    assert executions["SchemaGen"].id == kept["SchemaGen"]
+    assert executions["SchemaGen"].state == NodeState.EXECUTED
+    assert tree(recorded.root.artifacts / "SchemaGen") == before
+    assert not list(recorded.root.path.glob("*/Trainer/model/*"))
+    end = noted(recorded, "r1")
+    assert (end.state, end.executed, end.cached) == ("failed", 1, 0)
+    assert end.error == f"broke off in Trainer: {recovery.REASON}"
+    [told] = progress.read(recorded.root.path, "r1")
+    assert "the unfinished output of Trainer was removed; `sae resume r1` goes on with it" in told.event.text
+    assert close(recorded) == []
+
+
+def test_of_a_part_the_way_on_is_to_run_it_again(recorded):
+    begin(recorded, "r1")
+    records.Recorder(recorded.root).end_run("r1", Asked(part="--from-node Trainer").properties())
+    [found] = close(recorded)
+    assert str(found).endswith("; `sae run --from-node Trainer` with the same settings takes over what had ended")
+
+
+def test_between_two_nodes_and_before_the_first_there_is_nothing_to_remove(recorded):
+    begin(recorded, "early")
+    begin(recorded, "between")
+    recorded.run("between", names=["SchemaGen"])
+    errors = {one.run_id: one.error for one in close(recorded)}
+    assert errors == {
+        "between": f"broke off after SchemaGen: {recovery.REASON}",
+        "early": f"broke off before its first node: {recovery.REASON}",
+    }
+    assert noted(recorded, "early").state == "failed"
+
+
+def test_the_time_until_the_last_sign_of_life_is_noted(recorded):
+    begin(recorded, "r1")
+    began = recorded.store().run_began("r1")
+    progress.append(recorded.root.path, "r1", NodeStarted("SchemaGen"))
+    last = progress.read(recorded.root.path, "r1")[-1].when
+    close(recorded)
+    assert noted(recorded, "r1").seconds == pytest.approx((last - began).total_seconds(), abs=1e-6)
+
+
+def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
+    begin(recorded, "r1")
+    path = progress.path_of(recorded.root.path, "r1")
+    path.parent.mkdir()
+    path.write_text('{"when": "2026-11-24T12:0')
+    close(recorded)
+    [told] = progress.read(recorded.root.path, "r1")
+    assert told.event.text.startswith("run r1 broke off")
+
+
+def test_runs_that_ended_and_those_of_others_are_left_alone(recorded):
+    begin(recorded, "ended")
+    records.Recorder(recorded.root).end_run("ended", headline.to_properties(Headline(state="cancelled")))
+    recorded.writer.execution("of plain TFX", "Trainer", STATE.RUNNING)
+    assert close(recorded) == []
+    assert recorded.store().executions("of plain TFX")["Trainer"].state is None
+    assert noted(recorded, "ended").state == "cancelled"

@@ -1,0 +1,112 @@
+"""Which run is gone on with, and what refuses it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+import pipeline_config
+from pipeline import code, digests, headline, keys, manifest, metadata, nodes, packages, records, resuming
+from pipeline.asked import Asked
+from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.headline import Headline
+from tests.pipeline.recorded import Recorded
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+def note(recorded, run_id, state="failed", asked=None, **changes):
+    """Notes a run as `sae run` does: its manifest, what it was asked for, and how it ended."""
+    made = manifest.collect(
+        run_id=run_id,
+        command=("sae", "run"),
+        profile="mnist",
+        configuration=pipeline_config.flatten(recorded.config()),
+        data=recorded.source(),
+        code=keys.code_of_nodes(),
+    )
+    path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
+    properties = {manifest.PROPERTY: digests.of_file(path), **(asked or Asked()).properties()}
+    recorder = records.Recorder(recorded.root)
+    recorder.begin_run(nodes.PIPELINE_NAME, run_id, properties)
+    recorder.end_run(run_id, headline.to_properties(Headline(state=state)))
+
+
+def find(recorded, wanted=""):
+    return resuming.find(recorded.root, metadata.open_store(recorded.root), wanted)
+
+
+def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):
+    for run_id, state in (("a", "failed"), ("b", "cancelled"), ("c", "succeeded")):
+        note(recorded, run_id, state)
+    assert find(recorded).run_id == "b"
+    assert find(recorded, "a").run_id == "a"
+    note(recorded, "d")
+    assert find(recorded).run_id == "d"
+    assert find(recorded, "latest~3").run_id == "a"
+
+
+def test_what_the_run_was_asked_for_is_told(recorded):
+    note(recorded, "a", asked=Asked(use_cache=False, all_bytes=True))
+    found = find(recorded)
+    assert found.asked == Asked(use_cache=False, all_bytes=True)
+    assert found.recorded.configuration["training.epochs"] == 50
+
+
+def test_where_nothing_failed_there_is_nothing_to_go_on_with(recorded):
+    note(recorded, "a", "succeeded")
+    with pytest.raises(NotFoundError, match=r"no run in .* failed or broke off"):
+        find(recorded)
+    with pytest.raises(UsageError, match=r"run a succeeded, there is nothing left .*: `sae run --like .*a.json`"):
+        find(recorded, "a")
+
+
+def test_a_part_is_refused(recorded):
+    note(recorded, "a", asked=Asked(part="--from-node Trainer"))
+    with pytest.raises(UsageError, match=r"run a ran a part \(--from-node Trainer\)"):
+        find(recorded)
+
+
+def test_changed_data_is_named(recorded):
+    note(recorded, "a")
+    (recorded.data / "mnist-train.tfrecord").write_bytes(b"other images")
+    with pytest.raises(UnavailableError, match=r"since it began there changed data: content of the data set: .* -> .*"):
+        find(recorded)
+
+
+def test_changed_code_is_named(recorded, monkeypatch):
+    note(recorded, "a")
+    monkeypatch.setattr(code, "project_digest", lambda: "0" * 64)
+    with pytest.raises(UnavailableError, match=r"there changed code: code outside the nodes: .* -> 000000000000: `sae"):
+        find(recorded)
+    changed = {node: dict.fromkeys(files, "1" * 64) for node, files in keys.code_of_nodes().items()}
+    monkeypatch.setattr(keys, "code_of_nodes", lambda: changed)
+    with pytest.raises(UnavailableError, match=r"code: components/\w+.py: \w+ -> 111111111111; code: .*; and \d+ more"):
+        find(recorded)
+
+
+def test_changed_packages_are_named(recorded, monkeypatch):
+    note(recorded, "a")
+    installed = packages.installed_runtime()
+    monkeypatch.setattr(packages, "installed_runtime", lambda: {**installed, "numpy": "0.1"})
+    with pytest.raises(UnavailableError, match=r"there changed packages: numpy: [\d.]+ -> 0.1: "):
+        find(recorded)
+
+
+def test_a_changed_configuration_is_a_manifest_that_the_run_did_not_note(recorded):
+    note(recorded, "a")
+    path = manifest.path_of(recorded.root.path, "a")
+    path.write_text(path.read_text().replace('"training.epochs": 50', '"training.epochs": 51'))
+    with pytest.raises(UnavailableError, match=r"a.json is not the manifest that run a noted"):
+        find(recorded)
+
+
+def test_a_setting_that_this_version_does_not_have_is_named(recorded):
+    configuration = {**pipeline_config.flatten(recorded.config()), "training.momentum": 0.9}
+    note(recorded, "a", configuration=configuration)
+    with pytest.raises(UnavailableError, match=r"configuration: training\.momentum"):
+        find(recorded)
