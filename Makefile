@@ -3,7 +3,7 @@
 
 ARGS ?=
 export ARGS
-# Processes that share the tests, a file at a time.
+# Processes that share the tests, a file at a time; the long files come first by their names.
 WORKERS ?= 2
 PYENV := "$${PYENV_ROOT:-$$HOME/.pyenv}"
 tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3; do \
@@ -27,7 +27,7 @@ run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
 
 test: setup-dev  ## every test
-	@.venv/bin/python -m pytest -m "not lines" --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest -m "not lines" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-current:  ## the same with the current TFX line, in a Debian 13 root where this machine is too old for it
 	$(call tool,current.py make test)

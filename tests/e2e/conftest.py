@@ -31,9 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _environment() -> Iterator[None]:
-    """A run sets the process's environment; what it changed is put back."""
+    """A run sets the process's environment, such as a temporary folder in its root; what it changed is put back."""
     before, temporary = dict(os.environ), tempfile.tempdir
     yield
     os.environ.clear()
