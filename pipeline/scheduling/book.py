@@ -147,8 +147,12 @@ class Book:
         return self._ticks(where, (name,) if name else (), limit)
 
     def last_decided(self, name: str) -> Tick | None:
-        """The newest tick of a schedule that has a decision."""
-        found = self._ticks("schedule = ? AND decision IS NOT NULL", (name,), 1)
+        """The newest tick of a schedule that has a decision and was not skipped; where all were, the newest of these.
+
+        A run that failed is not over because a later look at the data found nothing new.
+        """
+        decided = "schedule = ? AND decision IS NOT NULL"
+        found = self._ticks(f"{decided} AND state != 'skipped'", (name,), 1) or self._ticks(decided, (name,), 1)
         return found[0] if found else None
 
     def _ticks(self, where: str, values: Sequence[object], limit: int = 0) -> tuple[Tick, ...]:
