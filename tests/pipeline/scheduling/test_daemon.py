@@ -153,6 +153,9 @@ def test_what_becomes_of_runs(place: Place) -> None:
     good, bad, gate, early, slow = (place.tick(name) for name in names)
 
     assert (good.state, good.decision, good.manual) == ("succeeded", Decision.STARTED, True)
+    place.until(lambda: (place.root / "said.txt").exists() and (place.root / "said.txt").read_text())
+    assert json.loads((place.root / "said.json").read_text())["row"]["state"] == "succeeded"
+    assert (place.root / "said.txt").read_text() == "good succeeded\n"
     [attempt] = good.attempts
     assert (attempt.exit_code, attempt.reason) == (0, "")
     assert attempt.run_id
