@@ -167,6 +167,7 @@ def test_the_files_of_an_export_hold_the_page(planned, tmp_path):
     page = (tmp_path / "site" / "schedules.html").read_text()
     assert {"runs/good.html", "runs/bad.html", "#schedule-nightly"} <= set(Seen(page).links)
     assert "schedules.html#schedule-nightly" in Seen((tmp_path / "site" / "index.html").read_text()).links
+    assert "As it was at 20" in Seen(page).text
     assert not [word for word in (", in 1", " ago") if word in Seen(page).text]  # what would not be true tomorrow
 
 
