@@ -21,12 +21,11 @@ from tests.pipeline.scheduling import examples
 from tests.pipeline.web import content
 from tests.pipeline.web.content import Seen
 
-NOW = datetime.datetime.now(datetime.timezone.utc)
-
 
 def stamp(seconds: float = 0.0) -> str:
     """A time so many seconds from now."""
-    return times.as_text(NOW + datetime.timedelta(seconds=seconds))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return times.as_text(now + datetime.timedelta(seconds=seconds))
 
 
 def fill(root: Root) -> None:
@@ -187,8 +186,9 @@ class TestHealth:
         with Book.open(recorded.root.path) as book:
             book.add(examples.schedule())
             assert health()[:2] == (503, "unattended")
-            examples.live(book, stamp(), os.getpid())
-            assert health() == (200, "ok", {"state": "running", "heard": stamp(), "schedules": 1, "failing": []})
+            heard = stamp()
+            examples.live(book, heard, os.getpid())
+            assert health() == (200, "ok", {"state": "running", "heard": heard, "schedules": 1, "failing": []})
             examples.live(book, stamp(-3_600), os.getpid())
             assert health()[:2] == (503, "unattended")
             assert health()[2]["state"] == "silent"
