@@ -33,6 +33,10 @@ class Outcome:
     begun: bool = True
     seen: bool = True
 
+    def __str__(self) -> str:
+        """In words: `failed, another run holds the root`."""
+        return f"{self.state}, {self.reason}" if self.reason else self.state
+
 
 def never_begun() -> Outcome:
     """The daemon ended before the run could begin."""

@@ -45,6 +45,8 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
     assert outcome.of_exit(5, {}, said, "").reason == "another run holds it"
     assert outcome.of_exit(5, {}, "", "").reason == "sae run ended with 5"
+    assert str(outcome.of_exit(5, {}, said, "")) == "failed, another run holds it"
+    assert str(outcome.of_exit(0, {}, said, "")) == "succeeded"
     assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
     assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503
 
