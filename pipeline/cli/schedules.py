@@ -96,17 +96,18 @@ def list_(asked: Asked) -> None:
 @_reading
 def show(asked: Asked, name: str) -> None:
     """Show a schedule: when, what it runs, its next times, its policies, its newest ticks."""
-    from pipeline.scheduling import documents, planned
+    from pipeline.scheduling import documents, planned, stretches
     from pipeline.show import schedule as text
 
     with asked.book_with(name) as book:
         book.schedule(name)  # says which names there are
         [found] = [one for one in planned.planned(book, asked.now, _NEXT) if one.schedule.name == name]
-        ticks = book.ticks(name, _TICKS)
+        ticks = book.ticks(name, stretches.READ)
     if asked.as_json:
-        output.write(documents.text(documents.shown(found, ticks)))
+        output.write(documents.text(documents.shown(found, ticks[:_TICKS])))
     else:
-        output.write(text.as_text(output.screen(), found, ticks, str(asked.folder), asked.now))
+        history = stretches.of(ticks)[:_TICKS]
+        output.write(text.as_text(output.screen(), found, history, str(asked.folder), asked.now))
 
 
 @schedule.command("next", short_help="Say when the next runs are.")
@@ -149,22 +150,24 @@ def next_(asked: Asked, name: str, count: int) -> None:
 def history(asked: Asked, name: str, limit: int) -> None:
     """List what was planned and what became of it, the newest first: started, caught up, skipped or missed, and why.
 
-    Of one schedule, also one that was removed, or of all.
+    Of one schedule, also one that was removed, or of all. Ticks that say the same one after another are one line.
     """
-    from pipeline.scheduling import documents
+    from pipeline.scheduling import documents, stretches
     from pipeline.show import schedule as text
 
+    most = limit if asked.as_json else max(limit, stretches.READ)
     with asked.book_with(name) if name else asked.book() as book:
-        ticks = book.ticks(name, limit + 1) if book else ()
+        ticks = book.ticks(name, most + 1) if book else ()
         if book and name and not ticks:
             book.schedule(name)  # an unknown name is a mistake, a schedule without ticks is not
-    shown, more = ticks[:limit], len(ticks) > limit
     if asked.as_json:
-        output.write(documents.text(documents.history(shown, more)))
+        output.write(documents.text(documents.history(ticks[:limit], len(ticks) > limit)))
         return
-    if shown:
-        output.write(text.history_text(output.screen(), shown))
-    output.note(text.history_note(len(shown), more, name))
+    history = stretches.of(ticks[:most])
+    if history:
+        output.write(text.history_text(output.screen(), history[:limit]))
+    more = len(history) > limit or len(ticks) > most
+    output.note(text.history_note(min(limit, len(history)), more, name))
 
 
 @schedule.command(short_help="Say whether the daemon runs, and what is wrong.")

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import logging
 import os
+import pathlib
 import time
 from collections.abc import Callable
 
@@ -19,9 +20,10 @@ from pipeline_config import SchedulingConfig
 
 logger = logging.getLogger(__name__)
 
-# The run's JSON goes to the command through a pipe; without a run there is nothing on it.
-_WITH_RUN = 'command=$1; shift; "$@" | /bin/sh -c "$command"'
+# Commands work in the root. The run's JSON goes to the command through a pipe; without a run there is nothing on it.
+_WITH_RUN = 'code=$1; command=$2; shift 2; (cd "$code" && exec "$@") | /bin/sh -c "$command"'
 _WITHOUT = '/bin/sh -c "$1"'
+_TIMEOUT = SchedulingConfig().command_timeout
 _END = 400  # characters of what a command printed that go to the log when it fails
 
 
@@ -33,6 +35,7 @@ class _Step:
       tick: after whose run.
       name: in the log.
       command: its words.
+      folder: where it works.
       environment: what it finds besides the daemon's own.
       attempt: whose file its output goes to.
     """
@@ -40,6 +43,7 @@ class _Step:
     tick: int
     name: str
     command: tuple[str, ...]
+    folder: pathlib.Path
     environment: dict[str, str]
     attempt: int
 
@@ -65,31 +69,10 @@ class Afterwards:
         """Queues what follows a tick, once; `schedule` is None where it was removed meanwhile."""
         if any(step.tick == done.tick for step in self._steps):
             return
-        told = ""
-        if schedule is not None and done.state == "succeeded":
-            told = schedule.policies.on_success
-        elif schedule is not None:
-            told = schedule.policies.on_failure
-        if told:
-            words = ("/bin/sh", "-c", _WITH_RUN, "sh", told, *self._commands.show(done.run_id))
-            command = words if done.run_id else ("/bin/sh", "-c", _WITHOUT, "sh", told)
-            environment = {
-                "SAE_SCHEDULE": done.schedule,
-                "SAE_TICK": done.planned,
-                "SAE_STATE": done.state,
-                "SAE_RUN": done.run_id,
-                "SAE_EXIT_CODE": "" if done.exit_code is None else str(done.exit_code),
-            }
-            self._steps.append(
-                _Step(
-                    done.tick, f"the command after {done.schedule} {done.planned}", command, environment, done.attempt
-                )
-            )
-        if tidy := retention.command(self._commands):
-            self._steps.append(_Step(done.tick, "retention", tidy, {}, done.attempt))
-
-        if not (told or tidy):
+        steps = [step for step in (self._telling(done, schedule), self._tidying(done)) if step is not None]
+        if not steps:
             self._note_told(done.tick)
+        self._steps.extend(steps)
 
     @property
     def busy(self) -> bool:
@@ -118,14 +101,41 @@ class Afterwards:
         if self._running is not None:
             processes.kill(self._running[1])
 
+    def _telling(self, done: Untold, schedule: Schedule | None) -> _Step | None:
+        """The command of the schedule; None where it has none."""
+        if schedule is None:
+            return None
+        told = schedule.policies.on_success if done.state == "succeeded" else schedule.policies.on_failure
+        if not told:
+            return None
+        with_run = ("/bin/sh", "-c", _WITH_RUN, "sh", str(CODE), told, *self._commands.show(done.run_id))
+        without = ("/bin/sh", "-c", _WITHOUT, "sh", told)
+        environment = {
+            "SAE_SCHEDULE": done.schedule,
+            "SAE_TICK": done.planned,
+            "SAE_STATE": done.state,
+            "SAE_RUN": done.run_id,
+            "SAE_EXIT_CODE": "" if done.exit_code is None else str(done.exit_code),
+        }
+        name = f"the command after {done.schedule} {done.planned}"
+        command = with_run if done.run_id else without
+        return _Step(done.tick, name, command, self._places.root, environment, done.attempt)
+
+    def _tidying(self, done: Untold) -> _Step | None:
+        """Retention; None where there is none."""
+        tidy = retention.command(self._commands)
+        return _Step(done.tick, "retention", tidy, CODE, {}, done.attempt) if tidy else None
+
     def _begin(self, step: _Step) -> None:
         try:
-            child = Child(step.command, self._places.told(step.attempt), CODE, {**os.environ, **step.environment})
+            child = Child(
+                step.command, self._places.told(step.attempt), step.folder, {**os.environ, **step.environment}
+            )
         except OSError as error:
             logger.warning("%s cannot be started: %s", step.name, error)
             return
         child.go()
-        self._running = (step, child, time.monotonic() + SchedulingConfig().command_timeout)
+        self._running = (step, child, time.monotonic() + _TIMEOUT)
 
     def _report(self, step: _Step, exit_code: int | None) -> None:
         path = self._places.told(step.attempt)

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from pipeline import dataclass_json
-from pipeline.errors import NotFoundError, UsageError
+from pipeline.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduling import database, planning, times
 from pipeline.scheduling.clock import Clock, SystemClock
 from pipeline.scheduling.snapshots import Attempt, Decision, Schedule, Tick
@@ -71,7 +71,7 @@ class Book:
             )
         document = json.dumps(dataclasses.asdict(schedule))
         try:
-            with database.transaction(self.connection):
+            with self._writing():
                 self.connection.execute(
                     "INSERT INTO schedules (name, document, paused, horizon) VALUES (?, ?, ?, ?)",
                     (schedule.name, document, schedule.paused, schedule.created),
@@ -100,7 +100,7 @@ class Book:
         was put right, and all ticks until then count as decided.
         """
         self.schedule(name)
-        with database.transaction(self.connection):
+        with self._writing():
             self.connection.execute(
                 "UPDATE schedules SET paused = '', horizon = ? WHERE name = ? AND (paused != '' OR horizon > ?)",
                 (self.now(), name, self.now()),
@@ -113,7 +113,7 @@ class Book:
         planned = self.clock.now()
         while True:
             text = times.as_text(planned)
-            with contextlib.suppress(sqlite3.IntegrityError), database.transaction(self.connection):
+            with contextlib.suppress(sqlite3.IntegrityError), self._writing():
                 self.connection.execute(
                     "INSERT INTO ticks (schedule, planned, manual, due) VALUES (?, ?, 1, ?)", (name, text, text)
                 )
@@ -147,9 +147,22 @@ class Book:
         return self._ticks(where, (name,) if name else (), limit)
 
     def last_decided(self, name: str) -> Tick | None:
-        """The newest tick of a schedule that has a decision."""
-        found = self._ticks("schedule = ? AND decision IS NOT NULL", (name,), 1)
+        """The newest tick of a schedule that has a decision and was not skipped; where all were, the newest of these.
+
+        A run that failed is not over because a later look at the data found nothing new.
+        """
+        decided = "schedule = ? AND decision IS NOT NULL"
+        found = self._ticks(f"{decided} AND state != 'skipped'", (name,), 1) or self._ticks(decided, (name,), 1)
         return found[0] if found else None
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction. Raises `UnavailableError` where it cannot be written."""
+        try:
+            with database.transaction(self.connection):
+                yield
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(f"cannot write the schedules: {error}; nothing was changed, try again") from error
 
     def _ticks(self, where: str, values: Sequence[object], limit: int = 0) -> tuple[Tick, ...]:
         rows = self.connection.execute(
@@ -167,7 +180,7 @@ class Book:
     def _end_of_waiting(self, name: str, why: str) -> Iterator[None]:
         """Decides each tick of a schedule up to now; what else happens in the block happens with it or not at all."""
         schedule = self.schedule(name)
-        with database.transaction(self.connection):
+        with self._writing():
             while not (schedule.paused or planning.plan(self.connection, schedule, self.clock.now())):
                 pass
             self.connection.execute(

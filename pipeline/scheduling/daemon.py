@@ -21,7 +21,7 @@ from pipeline.errors import ExitCode, LockedError, UnavailableError
 from pipeline.scheduling import living, times
 from pipeline.scheduling.alarm import Alarm
 from pipeline.scheduling.book import Book
-from pipeline.scheduling.clock import Clock
+from pipeline.scheduling.clock import Clock, Jumps
 from pipeline.scheduling.commands import Commands
 from pipeline.scheduling.places import Places
 from pipeline.scheduling.service import Service
@@ -111,7 +111,7 @@ class _Daemon:
         self._stop_at: float | None = None
         self._heard = float("-inf")
         self._trouble = ""
-        self._last = book.clock.now()
+        self._jumps = Jumps(book.clock)
         self._introduce()
         logger.info("following the schedules of %s, process %d", root, os.getpid())
 
@@ -153,9 +153,7 @@ class _Daemon:
         return more
 
     def _see_clock(self) -> None:
-        now, before = self._book.clock.now(), self._last
-        self._last = now
-        if back := max(0.0, (before - now).total_seconds() - self._config.look):
+        if back := self._jumps.back():
             logger.warning(
                 "the clock went back by %s: what was planned until then stays decided, and is not planned again; "
                 "`sae schedule resume NAME` plans from now on",

@@ -81,13 +81,10 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
     try:
         root.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
-        _check_format(connection, path)
-        with transaction(connection):
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        with _closed_on_errors(connection):
+            if _format(connection, path) < FORMAT:
+                _make(connection)
+            connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
     except (sqlite3.Error, OSError) as error:
         raise UnavailableError(
             f"cannot write {path}: {error}; check the disk, or choose another root with --root"
@@ -97,7 +94,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
 
 
 def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
-    """Opens the file so that nothing is written, also not beside it; None where there is none.
+    """Opens the file so that nothing is written, also not beside it; None where there is none, or it is being made.
 
     Raises:
       UnavailableError: it cannot be read, is damaged, or a newer version made it.
@@ -110,9 +107,13 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
     still = "" if path.with_name(f"{NAME}-wal").exists() else "&immutable=1"
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, timeout=_BUSY)
-        _check_format(connection, path)
+        with _closed_on_errors(connection):
+            made = _format(connection, path) > 0
     except sqlite3.Error as error:
         raise UnavailableError(f"cannot read {path}: {error}; restore it from a copy, or move it away") from error
+    if not made:
+        connection.close()
+        return None
     connection.row_factory = sqlite3.Row
     return connection
 
@@ -130,8 +131,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _check_format(connection: sqlite3.Connection, path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def _closed_on_errors(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        for statement in _TABLES.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _format(connection: sqlite3.Connection, path: pathlib.Path) -> int:
+    """The format that it was made in; 0 where nobody did yet."""
     [found] = connection.execute("PRAGMA user_version").fetchone()
     if found > FORMAT:
-        connection.close()
         raise UnavailableError(f"{path} has format {found}, this version knows up to {FORMAT}: update sae")
+    return int(found)

@@ -35,7 +35,8 @@ class Outcome:
     seen: bool = True
 
     def __str__(self) -> str:
-        return f"{self.state}: {self.reason}" if self.reason else self.state
+        """In words: `failed, another run holds the root`."""
+        return f"{self.state}, {self.reason}" if self.reason else self.state
 
 
 def never_begun() -> Outcome:

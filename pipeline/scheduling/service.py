@@ -211,11 +211,10 @@ class Service:
                 self._attempts.note_run(run.attempt, run_id)
                 run.run_id = run_id
             if run.watch.ended():
-                self._ended[run.attempt] = (run.schedule, self._outcome(run))
+                ended = self._outcome(run)
+                self._ended[run.attempt] = (run.schedule, ended)
                 self._runs.remove(run)
-                logger.info(
-                    "%s: run %s ended: %s", run.name, run.run_id or "without an id", self._ended[run.attempt][1]
-                )
+                logger.info("%s: run %s: %s", run.name, run.run_id or "without an id", ended)
 
     def _run_id(self, attempt: int) -> str:
         path = self._places.run_id(attempt)

@@ -192,7 +192,7 @@ class Planned:
       schedule: what was added.
       words: its timing in words: `every day at 03:00 UTC`.
       next: the next times; empty while it is paused.
-      last: the newest decided tick; None before the first.
+      last: the newest decided tick that was not skipped; where all were, the newest; None before the first.
     """
 
     schedule: Schedule

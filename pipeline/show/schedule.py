@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.render import Cell, Column, Screen, state_cell
 from pipeline.scheduling import words
-from pipeline.scheduling.snapshots import Planned, Tick
+from pipeline.scheduling.snapshots import Planned
+from pipeline.scheduling.stretches import Stretch
 
 _TICKS = (
     Column("schedule", least=12),
@@ -19,12 +20,14 @@ _TICKS = (
 )
 
 
-def as_text(screen: Screen, found: Planned, ticks: Sequence[Tick], root: str, now: datetime.datetime) -> str:
+def as_text(screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime) -> str:
     """A schedule: when, what, its next times, its policies and its newest ticks."""
-    return "\n".join(_lines(screen, found, ticks, root, now))
+    return "\n".join(_lines(screen, found, history, root, now))
 
 
-def _lines(screen: Screen, found: Planned, ticks: Sequence[Tick], root: str, now: datetime.datetime) -> Iterator[str]:
+def _lines(
+    screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime
+) -> Iterator[str]:
     schedule = found.schedule
     command = shlex.join(["sae", "run", *words.options(schedule.work), "--root", root])
     timing = schedule.timing
@@ -50,8 +53,8 @@ def _lines(screen: Screen, found: Planned, ticks: Sequence[Tick], root: str, now
     yield from screen.pairs(((name[0].lower() + name[1:], text) for name, text in said.items()), "  ")
     yield ""
     yield screen.heading("history")
-    if ticks:
-        yield from screen.table(_TICKS[1:], [row[1:] for row in map(_row, ticks)], "  ")
+    if history:
+        yield from screen.table(_TICKS[1:], [row[1:] for row in map(_row, history)], "  ")
     else:
         yield "  no tick was decided yet"
 
@@ -64,16 +67,20 @@ def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[s
     return screen.table(columns, rows, "  ")
 
 
-def history_text(screen: Screen, ticks: Sequence[Tick]) -> str:
+def history_text(screen: Screen, history: Sequence[Stretch]) -> str:
     """Ticks as a table, the newest first; empty where there are none."""
-    return "\n".join(screen.table(_TICKS, list(map(_row, ticks)))) if ticks else ""
+    return "\n".join(screen.table(_TICKS, list(map(_row, history)))) if history else ""
 
 
-def _row(tick: Tick) -> list[Cell | str]:
+def _row(stretch: Stretch) -> list[Cell | str]:
+    tick = stretch.tick
+    result = words.result(tick)
+    if stretch.count > 1:
+        result += f", {stretch.count:,} times since {words.stamp(stretch.since)}"
     return [
         tick.schedule,
         words.stamp(tick.planned),
-        Cell(words.result(tick), state_cell(tick.state).style),
+        Cell(result, state_cell(tick.state).style),
         words.run_of(tick),
         words.reason(tick),
     ]
@@ -84,4 +91,4 @@ def history_note(shown: int, more: bool, name: str) -> str:
     whose = f" of {name}" if name else ""
     if not shown:
         return f"no tick{whose} was decided yet"
-    return f"the newest {shown} ticks{whose}; --limit shows more" if more else ""
+    return f"the newest {shown}{whose}; --limit shows more" if more else ""

@@ -8,13 +8,14 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.root import Root
-from pipeline.scheduling import health, planned, status, times, words
+from pipeline.scheduling import health, planned, status, stretches, times, words
 from pipeline.scheduling.book import Book
-from pipeline.scheduling.snapshots import Daemon, Planned, Tick
+from pipeline.scheduling.snapshots import Daemon, Planned
+from pipeline.scheduling.stretches import Stretch
 from pipeline.web.pages.base import Asked, Page
 
 NEXT = 5  # times shown of a schedule
-TICKS = 10  # shown of its history
+ROWS = 10  # shown of its history
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Shown:
       next: its next times.
       command: what a tick runs, as it is typed.
       policies: what it does when things do not go as planned, by what does not.
-      ticks: the newest.
+      history: the newest ticks, with those together that say the same.
       more: whether there are older ones.
     """
 
@@ -43,7 +44,7 @@ class Shown:
     next: tuple[NextTime, ...]
     command: str
     policies: Mapping[str, str]
-    ticks: tuple[Tick, ...]
+    history: tuple[Stretch, ...]
     more: bool
 
 
@@ -87,7 +88,7 @@ def build(asked: Asked) -> SchedulesView:
         alone=health.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
         begin=_begin(asked.root),
-        going=any(tick.state in ("running", "waiting") for one in schedules for tick in one.ticks),
+        going=any(stretch.tick.state in ("running", "waiting") for one in schedules for stretch in one.history),
     )
 
 
@@ -100,15 +101,15 @@ def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
 
 
 def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Shown:
-    ticks = book.ticks(one.schedule.name, TICKS + 1)
+    history = stretches.of(book.ticks(one.schedule.name, stretches.READ))
     zone = one.schedule.timing.zone
     return Shown(
         planned=one,
         next=tuple(NextTime(time, words.distance(time, now), words.moment(time, zone)) for time in one.next),
         command=shlex.join(["sae", "run", *words.options(one.schedule.work), "--root", str(root.path)]),
         policies=words.policies(one.schedule.policies),
-        ticks=ticks[:TICKS],
-        more=len(ticks) > TICKS,
+        history=history[:ROWS],
+        more=sum(stretch.count for stretch in history) == stretches.READ or len(history) > ROWS,
     )
 
 

@@ -239,7 +239,7 @@ class TestRead:
         assert json.loads(sae("history", "--json", "--limit", "2")[1])["more"] is True
         _, output, errors = sae("history", "nightly", "--limit", "2")
         assert len(output.splitlines()) == 3
-        assert errors == "the newest 2 ticks of nightly; --limit shows more\n"
+        assert errors == "the newest 2 of nightly; --limit shows more\n"
         assert json.loads(sae("history", "--json", "--limit", "3")[1])["more"] is False
         assert sae("history", "often") == (0, "", "no tick of often was decided yet\n")
 

@@ -82,13 +82,15 @@ def test_what_is_not_tried_again(tried: Tried, policies: Policies | None) -> Non
 
 
 def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None:
-    none_left = Policies(**{**vars(POLICIES), "retries": 0})
+    one = Policies(**{**vars(POLICIES), "retries": 1})
     for _ in range(3):
-        tried.try_it(outcome.never_begun(), none_left)
-    tried.try_it(FAILED, none_left)
+        tried.try_it(outcome.never_begun(), one)
+    tried.try_it(FAILED, one)
+    assert tried.wait(60) == 1
+    tried.try_it(FAILED, one)
     [tick] = tried.book.ticks()
-    assert (tick.state, len(tick.attempts)) == ("failed", 4)
-    assert [one.ended for one in tick.attempts] == ["", "", "", "2026-11-24T03:00:00Z"]
+    assert tick.state == "failed"
+    assert [one.ended for one in tick.attempts] == ["", "", "", "2026-11-24T03:00:00Z", "2026-11-24T03:01:00Z"]
 
 
 def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) -> None:
@@ -101,7 +103,10 @@ def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) 
 
 def test_pausing_and_removing_give_up_what_waits_for_a_retry(tried: Tried) -> None:
     tried.try_it(FAILED)
+    tried.clock.forward(60)
+    [candidate] = tried.deciding.candidates()
     tried.book.remove("nightly")
+    assert tried.attempts.begin(candidate) is None
     assert tried.book.ticks()[0].state == "failed"
     assert list(tried.deciding.candidates()) == []
 

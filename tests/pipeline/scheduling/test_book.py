@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 import sqlite3
@@ -155,6 +156,24 @@ def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:
             opening(tmp_path)
     with pytest.raises(UnavailableError, match="cannot write"):
         Book.open(path / "below a file")
+
+
+def test_one_that_is_just_being_made_is_not_there_yet(tmp_path: pathlib.Path) -> None:
+    sqlite3.connect(tmp_path / database.NAME).close()
+    (tmp_path / database.NAME).touch()
+    assert Book.read(tmp_path) is None
+
+
+def test_what_cannot_be_written_changes_nothing(tmp_path: pathlib.Path, book: Book) -> None:
+    book.add(schedule("a"))
+    with contextlib.closing(sqlite3.connect(tmp_path / database.NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        book.connection.execute("PRAGMA busy_timeout = 10")
+        for change in (lambda: book.add(schedule("b")), lambda: book.pause("a"), lambda: book.trigger("a")):
+            with pytest.raises(UnavailableError, match="cannot write the schedules: database is locked; nothing was"):
+                change()
+    assert book.schedules() == (schedule("a"),)
+    assert book.ticks() == ()
 
 
 def test_a_transaction_is_whole_or_not_there(book: Book) -> None:

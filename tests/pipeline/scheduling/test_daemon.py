@@ -140,8 +140,8 @@ def place(tmp_path: pathlib.Path) -> Iterator[Place]:
 
 def test_what_becomes_of_runs(place: Place) -> None:
     daemon = place.start()
+    place.add("good", "child:1", on_success="cat > said.json; echo $SAE_SCHEDULE $SAE_STATE > said.txt")
     told = place.root / "told"
-    place.add("good", "child:1", on_success=f"cat > /dev/null; echo $SAE_SCHEDULE $SAE_STATE > {told}.good")
     place.add("bad", "exit:1", retries=1, on_failure=f"cat >> {told}; echo $SAE_RUN $SAE_EXIT_CODE >> {told}")
     place.add("gate", "exit:4")
     place.add("early", "early:6", retries=0, on_failure=f"cat > {told}.early; echo +$SAE_RUN+ >> {told}.early")
@@ -153,6 +153,9 @@ def test_what_becomes_of_runs(place: Place) -> None:
     good, bad, gate, early, slow = (place.tick(name) for name in names)
 
     assert (good.state, good.decision, good.manual) == ("succeeded", Decision.STARTED, True)
+    place.until(lambda: (place.root / "said.txt").exists() and (place.root / "said.txt").read_text())
+    assert json.loads((place.root / "said.json").read_text())["row"]["state"] == "succeeded"
+    assert (place.root / "said.txt").read_text() == "good succeeded\n"
     [attempt] = good.attempts
     assert (attempt.exit_code, attempt.reason) == (0, "")
     assert attempt.run_id
@@ -161,9 +164,6 @@ def test_what_becomes_of_runs(place: Place) -> None:
     assert first["trigger"] == f"schedule good {good.planned}"
     [child] = [line["child"] for line in place.ran() if "child" in line]
     place.until(lambda: not living.identity(child))  # nothing that a run started outlives it
-
-    place.until(lambda: (place.root / "told.good").exists() and (place.root / "told.good").read_text() != "")
-    assert (place.root / "told.good").read_text() == "good succeeded\n"
 
     assert (bad.state, [one.exit_code for one in bad.attempts]) == ("failed", [1, 1])
     assert bad.attempts[0].reason == "Trainer: it does not learn"

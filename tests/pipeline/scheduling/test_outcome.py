@@ -40,11 +40,6 @@ def test_what_needs_no_other_attempt() -> None:
     assert outcome.of_exit(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
 
 
-def test_an_outcome_in_a_log_is_one_line() -> None:
-    assert str(outcome.of_exit(0, {}, "", "")) == "succeeded"
-    assert str(outcome.of_exit(1, FAILED, "", "")) == "failed: Trainer: it does not learn"
-
-
 def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     said = "loading\nerror: one\nerror: another run holds it\nbye\n"
     assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
@@ -53,6 +48,8 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     unblessed = outcome.of_exit(4, {"state": "succeeded", "error": ""}, gate, "")
     assert unblessed.reason == "not blessed, not served: bce is 0.3, at most 0.2 is allowed"
     assert outcome.of_exit(5, {}, "", "").reason == "sae run ended with 5"
+    assert str(outcome.of_exit(5, {}, said, "")) == "failed, another run holds it"
+    assert str(outcome.of_exit(0, {}, said, "")) == "succeeded"
     assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
     assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503
 

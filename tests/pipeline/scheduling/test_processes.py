@@ -78,6 +78,7 @@ def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path
     other = Adopted(found.id, "an earlier one")
     processes.kill(other)
     assert other.ended()
+    time.sleep(0.2)  # a kill takes a moment
     assert not found.ended()
     processes.kill(found)
     until(found.ended)

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -175,6 +176,18 @@ def test_systemd_accepts_the_units(schedule, tmp_path):
         paths.append(tmp_path / unit.name)
         paths[-1].write_text(unit.text)
     done = subprocess.run([ANALYZE, "verify", "--man=no", *paths], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit_of_the_daemon_in_the_documents(tmp_path):
+    text = (pathlib.Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    [unit] = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+    command = "ExecStart=/opt/sae/.venv/bin/sae schedule run"
+    assert command in unit
+    path = tmp_path / "sae-daemon.service"
+    path.write_text(unit.replace(command, f"ExecStart={sys.executable} schedule run"))
+    done = subprocess.run([ANALYZE, "verify", "--man=no", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

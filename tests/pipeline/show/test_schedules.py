@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pipeline.render import Screen
+from pipeline.scheduling import stretches
 from pipeline.scheduling.snapshots import Decision, Kind, Timing
 from pipeline.show import schedule, schedules
 from tests.pipeline.scheduling import examples
@@ -67,7 +70,9 @@ def test_the_status_names_what_failed_and_why():
 
 
 def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
-    lines = schedule.as_text(Screen(), planned(), [examples.FAILED, examples.SKIPPED], "/my root", NOW).splitlines()
+    lines = schedule.as_text(
+        Screen(), planned(), stretches.of([examples.FAILED, examples.SKIPPED]), "/my root", NOW
+    ).splitlines()
     assert lines[:6] == [
         "schedule nightly",
         "  when   every day at 03:00 UTC",
@@ -87,10 +92,13 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
 
 def test_a_history_says_how_a_tick_came_to_its_result():
     late = examples.tick(decision=Decision.CAUGHT_UP, reason="nobody was there at its time")
-    text = schedule.history_text(Screen(), [late, examples.tick("running", manual=True)])
+    text = schedule.history_text(Screen(), stretches.of([late, examples.tick("running", manual=True)]))
     assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
     assert "  running, by hand  " in text
     assert schedule.history_text(Screen(), []) == ""
+    older = dataclasses.replace(examples.SKIPPED, planned="2026-11-21T03:00:00Z")
+    text = schedule.history_text(Screen(), stretches.of([examples.SKIPPED, older]))
+    assert "2026-11-23 03:00  skipped, 2 times since 2026-11-21 03:00  a run held the root" in text
 
 
 @pytest.mark.parametrize(
@@ -98,7 +106,7 @@ def test_a_history_says_how_a_tick_came_to_its_result():
     [
         ((0, False, ""), "no tick was decided yet"),
         ((0, False, "nightly"), "no tick of nightly was decided yet"),
-        ((20, True, "nightly"), "the newest 20 ticks of nightly; --limit shows more"),
+        ((20, True, "nightly"), "the newest 20 of nightly; --limit shows more"),
         ((20, False, ""), ""),
     ],
 )
@@ -108,4 +116,4 @@ def test_what_a_history_leaves_out_is_said(arguments, said):
 
 def test_a_name_from_elsewhere_does_nothing_to_a_terminal():
     evil = examples.tick("failed", attempts=(examples.attempt(code=1, reason="\x1b[2Jgone"),))
-    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), [evil])
+    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), stretches.of([evil]))

@@ -21,12 +21,11 @@ from tests.pipeline.scheduling import examples
 from tests.pipeline.web import content
 from tests.pipeline.web.content import Seen
 
-NOW = datetime.datetime.now(datetime.timezone.utc)
-
 
 def stamp(seconds: float = 0.0) -> str:
     """A time so many seconds from now."""
-    return times.as_text(NOW + datetime.timedelta(seconds=seconds))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return times.as_text(now + datetime.timedelta(seconds=seconds))
 
 
 def fill(root: Root) -> None:
@@ -95,7 +94,7 @@ class TestPage:
         nightly, off, tokyo = values["schedules"]
         assert [one["planned"]["schedule"]["name"] for one in values["schedules"]] == ["nightly", "off", "tokyo"]
         assert (len(nightly["next"]), len(off["next"]), len(tokyo["next"])) == (5, 0, 5)
-        assert [tick["state"] for tick in nightly["ticks"]] == ["failed", "succeeded", "missed"]
+        assert [one["tick"]["state"] for one in nightly["history"]] == ["failed", "succeeded", "missed"]
 
     def test_a_run_leads_to_its_schedule(self, planned, ask):
         client = ask(planned)
@@ -107,12 +106,30 @@ class TestPage:
         with Book.open(recorded.root.path) as book:
             book.add(examples.schedule())
             for day in range(1, 13):
-                examples.write(
-                    book, examples.tick("missed", Decision.MISSED, (), planned=f"2026-10-{day:02}T03:00:00Z")
-                )
+                missed = examples.tick("missed", Decision.MISSED, (), f"{day}", planned=f"2026-10-{day:02}T03:00:00Z")
+                examples.write(book, missed)
         text = Seen(ask(recorded.root).get("/schedules").text).text
         assert "There is more: sae schedule history nightly shows it." in text
         assert ("2026-10-03 03:00" in text, "2026-10-02 03:00" in text) == (True, False)
+
+    def test_ticks_that_say_the_same_hide_no_others(self, recorded, ask):
+        with Book.open(recorded.root.path) as book:
+            book.add(examples.schedule())
+            examples.write(book, examples.tick("failed", planned="2026-10-01T03:00:00Z"))
+            for minute in range(10, 40):
+                same = examples.tick(
+                    "skipped", Decision.SKIPPED, (), "the data did not change", planned=f"2026-10-02T03:{minute}:00Z"
+                )
+                examples.write(book, same)
+        client = ask(recorded.root)
+        text = Seen(client.get("/schedules").text).text
+        assert "2026-10-02 03:39 skipped 30 times since 2026-10-02 03:10" in text
+        assert "2026-10-01 03:00 failed" in text
+        assert "There is more" not in text
+        # What failed is still the last result, and known to what watches.
+        [shown] = client.get("/schedules.json").json()["schedules"]
+        assert shown["planned"]["last"]["state"] == "failed"
+        assert client.get("/health.json").json()["scheduler"]["failing"] == ["nightly"]
 
     def test_a_page_is_followed_while_a_tick_runs(self, recorded, ask, page):
         assert "data-follow" not in page.text
@@ -149,6 +166,7 @@ def test_the_files_of_an_export_hold_the_page(planned, tmp_path):
     page = (tmp_path / "site" / "schedules.html").read_text()
     assert {"runs/good.html", "runs/bad.html", "#schedule-nightly"} <= set(Seen(page).links)
     assert "schedules.html#schedule-nightly" in Seen((tmp_path / "site" / "index.html").read_text()).links
+    assert "As it was at 20" in Seen(page).text
     assert not [word for word in (", in 1", " ago") if word in Seen(page).text]  # what would not be true tomorrow
 
 
@@ -168,8 +186,9 @@ class TestHealth:
         with Book.open(recorded.root.path) as book:
             book.add(examples.schedule())
             assert health()[:2] == (503, "unattended")
-            examples.live(book, stamp(), os.getpid())
-            assert health() == (200, "ok", {"state": "running", "heard": stamp(), "schedules": 1, "failing": []})
+            heard = stamp()
+            examples.live(book, heard, os.getpid())
+            assert health() == (200, "ok", {"state": "running", "heard": heard, "schedules": 1, "failing": []})
             examples.live(book, stamp(-3_600), os.getpid())
             assert health()[:2] == (503, "unattended")
             assert health()[2]["state"] == "silent"

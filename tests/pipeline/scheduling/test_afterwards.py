@@ -1,0 +1,79 @@
+"""What follows a run: real commands, and whatever retention names."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+import time
+
+import pytest
+
+from pipeline.scheduling import afterwards, retention
+from pipeline.scheduling.attempts import Untold
+from pipeline.scheduling.commands import Commands
+from pipeline.scheduling.places import Places
+from tests.pipeline.scheduling.helpers import schedule
+
+pytestmark = pytest.mark.component
+
+DONE = Untold(7, "nightly", "2026-11-24T03:00:00Z", "failed", 1, "", 6)
+
+
+class Following:
+    def __init__(self, root: pathlib.Path) -> None:
+        Places(root).folder.mkdir()
+        self.told: list[int] = []
+        commands = Commands(root, (sys.executable, "-c", "print('no run')"))
+        self.afterwards = afterwards.Afterwards(commands, Places(root), self.told.append)
+
+    def to_the_end(self) -> None:
+        end = time.monotonic() + 30
+        while self.afterwards.busy:
+            self.afterwards.go_on()
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def following(tmp_path: pathlib.Path) -> Following:
+    return Following(tmp_path)
+
+
+def test_retention_comes_after_the_command(
+    following: Following, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "command", lambda _: ("/bin/sh", "-c", f"echo tidy >> {tmp_path}/order"))
+    following.afterwards.add(DONE, schedule(on_failure="sleep 0.2; echo told >> order"))
+    following.afterwards.add(DONE, schedule(on_failure="echo twice >> order"))
+    assert following.told == []
+    following.to_the_end()
+    assert (tmp_path / "order").read_text() == "told\ntidy\n"
+    assert set(following.told) == {7}
+
+
+def test_a_schedule_that_is_gone_or_has_no_command_is_done_with(following: Following) -> None:
+    for gone in (None, schedule(), schedule(on_success="false")):
+        following.afterwards.add(DONE, gone)
+    assert following.told == [7, 7, 7]
+    assert not following.afterwards.busy
+
+
+def test_one_that_fails_or_takes_too_long_is_told_of_and_no_more(
+    following: Following, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(afterwards, "_TIMEOUT", 0.3)
+    following.afterwards.add(DONE, schedule(on_failure="echo no mail >&2; exit 3"))
+    following.afterwards.add(dataclasses.replace(DONE, tick=8), schedule(on_failure="sleep 600"))
+    following.to_the_end()
+    assert "the command after nightly 2026-11-24T03:00:00Z ended with 3: no mail" in caplog.text
+    assert "took too long and is killed" in caplog.text
+    assert following.told == [7, 8]
+
+
+def test_the_run_comes_on_standard_input(following: Following, tmp_path: pathlib.Path) -> None:
+    following.afterwards.add(
+        dataclasses.replace(DONE, run_id="x", state="succeeded"), schedule(on_success="cat > said")
+    )
+    following.to_the_end()
+    assert (tmp_path / "said").read_text() == "no run\n"  # what stands in for `sae show` says
