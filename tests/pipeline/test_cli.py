@@ -14,7 +14,7 @@ import sys
 import pytest
 
 import pipeline_config
-from pipeline import cli
+from pipeline import cli, metadata_copies
 from pipeline.cli.group import SECTIONS
 from pipeline.errors import ExitCode
 from pipeline.root import Root
@@ -442,3 +442,36 @@ def test_without_a_root_there_is_no_run_to_tell_of(sae, folder, arguments):
     assert (code, output) == (3, "")
     assert errors.startswith(f"error: no run in {folder / 'pipeline_root'}: `sae run` makes the first one")
     assert not (folder / "pipeline_root").exists()
+
+
+def test_restore_goes_back_to_a_copy_of_the_store_and_says_what_is_lost(sae, recorded):
+    recorded.run("r2", content="other")
+    metadata_copies.make(recorded.root, "r2", keep=3)
+    recorded.run("r3", content="third")
+    code, output, _ = sae("restore", "--metadata", "--root", "root")
+    assert code == 0
+    assert "as it was after run r2" in output
+    assert "1 run made since then not known any more: r3" in output
+    assert "r3" not in recorded.store().run_ids()
+    assert sae("restore", "--metadata", "r2", "--root", "root")[0] == 0
+    code, _, errors = sae("restore", "--metadata", "r9", "--root", "root")
+    assert code == 3
+    assert errors == "error: no copy 'r9' (there are: r2)\n"
+    with recorded.root.lock():
+        assert sae("restore", "--metadata", "--root", "root")[0] == 5
+
+
+def test_restore_must_be_told_what(sae, recorded):
+    code, _, errors = sae("restore", "--root", "root")
+    assert code == 2
+    assert errors.startswith("error: say what to restore: `sae restore --metadata`")
+
+
+def test_resume_without_a_run_to_go_on_with_is_not_found(sae, recorded, folder):
+    code, _, errors = sae("resume", "--root", "nowhere")
+    assert code == 3
+    assert errors.startswith("error: no run in ")
+    assert not (folder / "nowhere").exists()
+    code, _, errors = sae("resume", "--root", "root")
+    assert code == 3
+    assert "failed or broke off: there is nothing to go on with" in errors

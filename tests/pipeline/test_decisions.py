@@ -503,3 +503,16 @@ def test_damage_is_told_of_a_single_artifact(after_a_run):
     assert decider.damage(examples) == ""
     (after_a_run.folder_of("r1", "ExampleGen", "examples") / "part-0").unlink()
     assert decider.damage(examples) == f"{examples.uri}/part-0 is missing"
+
+
+def test_what_an_earlier_attempt_made_holds_only_with_the_same_key_and_undamaged(after_a_run):
+    store = after_a_run.store()
+    trainer = nodes.BY_NAME["Trainer"]
+    ended = store.candidate(store.executions("r1")["Trainer"].id)
+    inputs, outputs = store.inputs(ended.id), store.outputs(ended.id)
+    assert after_a_run.decider().holds(trainer, ended, inputs, outputs)
+    # Also where nothing else is reused: the run itself began without the cache.
+    assert after_a_run.decider(use_cache=False).holds(trainer, ended, inputs, outputs)
+    assert not after_a_run.decider("training.epochs=7").holds(trainer, ended, inputs, outputs)
+    change_bytes(after_a_run.folder_of("r1", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
+    assert not after_a_run.decider().holds(trainer, ended, inputs, outputs)
