@@ -188,7 +188,9 @@ class Decider:
             return [], f"its {', '.join(lacking)} was not published"
         dead = [name for name in node.outputs if not outputs[name].live]
         if dead:
-            return [], f"its {', '.join(dead)} is out of use"
+            verb = "is" if len(dead) == 1 else "are"
+            why = {outputs[name].deleted or "out of use" for name in dead}
+            return [], f"its {' and '.join(dead)} {verb} {' and '.join(sorted(why))}"
         return [
             Damage(output.id, node.name, name, reason)
             for name, output in outputs.items()

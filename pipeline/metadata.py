@@ -7,13 +7,14 @@ import json
 import pathlib
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, keys, names
+from pipeline import deletion, digests, keys, names
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
@@ -37,6 +38,7 @@ _OTHER_SCHEMA = re.compile(r"database version (\d+) is (?:older|greater) than li
 _CANDIDATES = 20
 OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
 UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
+Answer = TypeVar("Answer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Output:
       id: in ML Metadata.
       type_name: TFX's name of its type.
       live: False once it was taken out of use, or deleted.
+      deleted: that `sae gc` deleted its bytes, and when, in words; empty where it did not.
     """
 
     uri: str
@@ -72,6 +75,7 @@ class Output:
     id: int = 0
     type_name: str = ""
     live: bool = True
+    deleted: str = ""
 
     @property
     def content(self) -> str:
@@ -130,6 +134,10 @@ class Store:
         store._store, store._moved = client, moved
         return store
 
+    def ask(self, question: Callable[[mlmd.MetadataStore], Answer]) -> Answer:
+        """What a function that reads one kind of thing finds with this store's client."""
+        return question(self._store)
+
     def run_ids(self) -> list[str]:
         """Every run, the newest first."""
         contexts = self._store.get_contexts_by_type(PIPELINE_RUN)
@@ -187,8 +195,9 @@ class Store:
         return found
 
     def _output(self, artifact: pb.Artifact) -> Output:
-        live = artifact.state == pb.Artifact.LIVE
-        return Output(self._here(artifact.uri), properties_of(artifact), artifact.id, artifact.type, live)
+        state, properties = pb.Artifact.State.Name(artifact.state), properties_of(artifact)
+        deleted = deletion.words(state, properties)
+        return Output(self._here(artifact.uri), properties, artifact.id, artifact.type, state == "LIVE", deleted)
 
     def _here(self, uri: str) -> str:
         """Where an artifact lies now."""

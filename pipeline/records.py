@@ -119,16 +119,35 @@ class Recorder:
         )
         notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
         _set(verdict.custom_properties, notes)
+        artifacts = self._store.get_artifacts_by_id(list(dict.fromkeys(compared)))
+        pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
+        self._put(VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
+
+    def decision(self, kind: str, run_id: str, notes: Mapping[str, Property], inputs: Mapping[str, int]) -> None:
+        """Records what somebody decided about a run.
+
+        Args:
+          kind: name of the execution's type.
+          run_id: the run.
+          notes: custom properties of the execution.
+          inputs: ids of the artifacts that it is about, by key.
+        """
+        by_id = {artifact.id: artifact for artifact in self._store.get_artifacts_by_id(list(inputs.values()))}
+        self._put(kind, run_id, notes, [(by_id[one], _event(key, pb.Event.INPUT)) for key, one in inputs.items()])
+
+    def _put(
+        self, kind: str, run_id: str, notes: Mapping[str, Property], pairs: Sequence[tuple[pb.Artifact, pb.Event]]
+    ) -> None:
+        """An execution of a type of our own, which has ended, in a run's context."""
         execution = pb.Execution(
-            type_id=self._store.put_execution_type(pb.ExecutionType(name=VERIFY)),
+            type_id=self._store.put_execution_type(pb.ExecutionType(name=kind)),
             name=str(uuid.uuid4()),
             last_known_state=pb.Execution.COMPLETE,
         )
-        artifacts = self._store.get_artifacts_by_id(list(dict.fromkeys(compared)))
-        pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
+        _set(execution.custom_properties, notes)
         self._store.put_execution(
             execution,
-            [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))],
+            pairs,
             [self._context(PIPELINE_RUN, run_id)],
             reuse_context_if_already_exist=True,
             force_reuse_context=True,

@@ -233,7 +233,9 @@ def _copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], scrat
     if missing:
         raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: verify the whole run, or another one")
     for name in needed:
-        for output in store.outputs(executions[name].id).values():
+        for key, output in store.outputs(executions[name].id).items():
+            if output.deleted:
+                raise NotFoundError(f"{name}'s {key} of run {run_id} was {output.deleted}: verify the whole run")
             folder = pathlib.Path(output.uri)
             if folder.is_relative_to(root.path) and folder.is_dir():
                 target = scratch.path / folder.relative_to(root.path)

@@ -8,6 +8,7 @@ SECTIONS = {
     "Run": ("run", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
     "Check": ("verify", "fsck"),
+    "Keep": ("gc", "pin", "unpin"),
     "In the browser": ("serve", "export"),
 }
 

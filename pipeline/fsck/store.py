@@ -36,10 +36,10 @@ class Execution:
 
 
 class Store(metadata.Store):
-    """The store of a root, opened for reading only."""
+    """The store of a root, opened for reading only unless said otherwise."""
 
-    def __init__(self, root: Root) -> None:
-        super().__init__(root.metadata, root.moved(), read_only=True)
+    def __init__(self, root: Root, read_only: bool = True) -> None:
+        super().__init__(root.metadata, root.moved(), read_only)
 
     def all_artifacts(self) -> Iterator[tuple[Output, str]]:
         """Every artifact, and ML Metadata's name of its state."""
