@@ -179,6 +179,14 @@ class Store:
         """The first artifact under each input key of an execution."""
         return self._artifacts(execution_id, (pb.Event.INPUT, pb.Event.DECLARED_INPUT))
 
+    def makers(self, artifact_id: int) -> list[int]:
+        """The executions that made an artifact, or used it again in a node's place; the oldest first."""
+        return sorted({event.execution_id for event in self._made_in(artifact_id)})
+
+    def _made_in(self, artifact_id: int) -> list[pb.Event]:
+        events = self._store.get_events_by_artifact_ids([artifact_id])
+        return [event for event in events if event.type in OUTPUT_EVENTS]
+
     def _artifacts(self, execution_id: int, event_types: Collection[int]) -> dict[str, Output]:
         events = [
             event

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from components import serving_folder
 from pipeline import digests, keys, manifest, manifest_differences, metadata, nodes, parts, records, settings, sources
 from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.manifest import Manifest
@@ -251,7 +252,8 @@ def _compare(
         before = store.outputs(ours[name].id) if name in ours else {}
         after = other.outputs(theirs[name].id) if name in theirs else {}
         for key in nodes.BY_NAME[name].outputs:
-            if key in before:
+            # Whether somebody had replaced the model is recorded; in a root without a history it cannot come out again.
+            if key in before and not before[key].properties.get(serving_folder.HELD_BACK):
                 compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
                 if compared.verdict != Verdict.DIFFERENT:
                     same[compared.again] = compared.recorded

@@ -8,7 +8,7 @@ SECTIONS = {
     "Run": ("run", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
     "Check": ("verify", "fsck"),
-    "Keep": ("gc", "pin", "unpin"),
+    "Keep": ("models", "promote", "rollback", "pin", "unpin", "gc"),
     "In the browser": ("serve", "export"),
 }
 

@@ -1,8 +1,9 @@
-"""The commands that say what of a root is kept: `gc`, `pin`, `unpin`."""
+"""The commands on models and roots over time: what is served, what is kept, and who decided it."""
 
 from __future__ import annotations
 
 import pathlib
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +12,58 @@ from pipeline.cli import output
 from pipeline.cli.group import sae
 from pipeline.cli.options import config_option, json_option, root_of, root_option, run_argument, set_option
 
+if TYPE_CHECKING:
+    from pipeline.models.choosing import Chosen
+
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded with the decision.")
+
+
+@sae.command(short_help="List the versions that were pushed, and who decided what.")
+@root_option
+@json_option
+def models(root: str | None, as_json: bool) -> None:
+    """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
+    from pipeline.inspection import documents
+    from pipeline.models import listing
+    from pipeline.show import models as text
+
+    place = root_of(root)
+    found = listing.read(place)
+    if as_json:
+        output.write(documents.text({"root": str(place.path), **documents.plain(found)}))
+    elif not found.models and not found.decisions:
+        output.note(f"no model was pushed in {place.path}: a run pushes the one that passes its gates")
+    else:
+        output.write(text.as_text(output.screen(), found))
+
+
+@sae.command(short_help="Serve the model of a run.")
+@run_argument
+@reason_option
+@root_option
+def promote(run_id: str, reason: str, root: str | None) -> None:
+    """Serve the model of a run, also an older or a withdrawn one: it becomes the highest version.
+
+    RUN is an id, the beginning of only one, `latest` or `latest~1`. Exits with 4 where the model was not blessed.
+    """
+    from pipeline.models import choosing
+
+    _say(choosing.promote(root_of(root), run_id, reason, output.note))
+
+
+@sae.command(short_help="Withdraw the served model, and serve the one before it.")
+@reason_option
+@root_option
+def rollback(reason: str, root: str | None) -> None:
+    """Withdraw the model that is served, and serve the one before it: it becomes the highest version."""
+    from pipeline.models import choosing
+
+    _say(choosing.rollback(root_of(root), reason, output.note))
+
+
+def _say(chosen: Chosen) -> None:
+    instead = f" instead of version {chosen.replaced_version}" if chosen.replaced_version else ""
+    output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
 
 
 @sae.command(short_help="Delete the bytes of old artifacts; say first what goes.")

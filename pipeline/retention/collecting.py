@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline.fsck import orphans
 from pipeline.fsck.findings import Kind
+from pipeline.models import versions
 from pipeline.retention import keeping, sizes
 from pipeline.retention.keeping import Kept
 from pipeline.retention.store import Store, Stored
@@ -63,6 +64,7 @@ class Plan:
       kept: the runs and versions that stay.
       artifacts: whose bytes go, the oldest first.
       versions: numbers of the versions in the serving folder that go, the oldest first.
+      own: ids of the artifacts whose places these are.
       left_over: what else goes.
       before, after: bytes by directory, as they are and as they will be.
       limit: bytes that the policy allows; 0: any number.
@@ -71,6 +73,7 @@ class Plan:
     kept: Kept
     artifacts: tuple[Victim, ...]
     versions: tuple[int, ...]
+    own: tuple[int, ...]
     left_over: tuple[LeftOver, ...]
     before: dict[str, int]
     after: dict[str, int]
@@ -79,8 +82,8 @@ class Plan:
 
 def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
     """Looks at a root; nothing is written."""
-    stored, pushes = store.outputs_of_nodes()
-    stored = [one for one in stored if not one.deleted or _is_there(root, one)]
+    pushes = store.ask(lambda client: versions.pushes(client, root))
+    stored = [one for one in store.outputs_of_nodes() if not one.deleted or _is_there(root, one)]
     sized = {one.id: tuple(sizes.of_folder(parent / one.place) for parent in _places(root)) for one in stored}
     found = keeping.kept(root, store, policy, pushes)
     of_run = {run.id: store.artifacts_of_run(run.id) for run in found.runs}
@@ -90,9 +93,9 @@ def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
     while True:
         ids = set().union(*(of_run[run.id] for run in found.runs))
         going = [one for one in stored if one.deleted or one.id not in ids]
-        versions = tuple(one for one in _versions(root) if one in known and one not in found.versions)
+        numbers = tuple(one for one in _versions(root) if one in known and one not in found.versions)
         after = dict(before)
-        for name, size in _freed(root, going, sized, versions, left_over):
+        for name, size in _freed(root, going, sized, numbers, left_over):
             after[name] -= size
         fewer = keeping.without_oldest(found)
         if fewer is None or not policy.max_mib or sum(after.values()) <= policy.max_mib * _MIB:
@@ -105,7 +108,8 @@ def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
         )
         for one in sorted(going, key=lambda one: one.id)
     )  # fmt: skip
-    return Plan(found, victims, versions, left_over, before, after, policy.max_mib * _MIB)
+    own = tuple(push.artifact for push in pushes if push.own and push.version in numbers)
+    return Plan(found, victims, numbers, own, left_over, before, after, policy.max_mib * _MIB)
 
 
 def delete(root: Root, store: Store, planned: Plan) -> None:
@@ -114,7 +118,7 @@ def delete(root: Root, store: Store, planned: Plan) -> None:
     Raises:
       OSError: something cannot be deleted; what is marked is deleted by the next call.
     """
-    store.mark_deleted([one.id for one in planned.artifacts if not one.marked])
+    store.mark_deleted([*(one.id for one in planned.artifacts if not one.marked), *planned.own])
     for victim in planned.artifacts:
         place = pathlib.Path(victim.path).relative_to(root.artifacts)
         for parent in _places(root):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Collection, Iterator
+import itertools
+from collections.abc import Sequence
 
-from components import serving_folder
-from pipeline.models import history
-from pipeline.retention.store import Push, Store
+from pipeline.models import history, versions
+from pipeline.models.versions import Push
+from pipeline.retention.store import Store
 from pipeline.root import Root
 from pipeline_config import RetentionConfig
 
@@ -52,15 +53,16 @@ class Kept:
     versions: frozenset[int]
 
 
-def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Collection[Push]) -> Kept:
+def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> Kept:
     """What a policy keeps, apart from its limit on the size. `pushes`: the highest version first."""
     run_ids = store.run_ids()
     reasons: dict[str, list[Reason]] = {}
-    versions: dict[str, int] = {}
-    for push, reason in _wanted(root, policy, pushes):
+    wanted = _wanted(root, store, policy, pushes)
+    numbers: dict[str, int] = {}
+    for push, reason in wanted:
         if run_id := store.run_that_made(push.artifact):
             reasons.setdefault(run_id, []).append(reason)
-            versions.setdefault(run_id, push.version)
+            numbers.setdefault(run_id, push.version)
     for run_id in store.ask(history.pinned):
         reasons.setdefault(run_id, []).append(Reason.PINNED)
     for run_id in store.unfinished():
@@ -68,24 +70,21 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Collection[P
     for run_id in run_ids[: policy.runs]:
         reasons.setdefault(run_id, []).append(Reason.NEWEST)
     runs = [
-        KeptRun(run_id, tuple(dict.fromkeys(reasons[run_id])), versions.get(run_id, 0))
+        KeptRun(run_id, tuple(dict.fromkeys(reasons[run_id])), numbers.get(run_id, 0))
         for run_id in run_ids
         if run_id in reasons
     ]
-    return Kept(tuple(runs), frozenset(push.version for push, _ in _wanted(root, policy, pushes)))
+    return Kept(tuple(runs), frozenset(push.version for push, _ in wanted))
 
 
-def _wanted(root: Root, policy: RetentionConfig, pushes: Collection[Push]) -> Iterator[tuple[Push, Reason]]:
-    """The push that is served, and those before it that are kept for a rollback."""
-    newest = serving_folder.newest_version(root.serving)
-    served = -1 if newest is None else int(newest.name)
-    before: set[int] = set()
-    for push in pushes:
-        if push.version >= served:
-            yield push, Reason.SERVED
-        elif push.version in before or len(before) < policy.pushed:
-            before.add(push.version)
-            yield push, Reason.PUSHED
+def _wanted(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> list[tuple[Push, Reason]]:
+    """The push that is served, and those that are kept for a rollback."""
+    served = versions.served(root, pushes)
+    withdrawn = history.withdrawn(store.ask(history.chosen))
+    earlier = versions.before(pushes, served, withdrawn)
+    found = [(push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed)]
+    # Of one version there may be several pushes: it was served already when the later ones were made.
+    return [(push, Reason.SERVED) for push in pushes if served and push.version == served.version] + found
 
 
 def without_oldest(found: Kept) -> Kept | None:

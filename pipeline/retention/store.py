@@ -9,12 +9,10 @@ from collections.abc import Collection
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components import serving_folder
-from pipeline import deletion, headline, metadata, nodes
+from pipeline import deletion, headline, metadata, nodes, records
 from pipeline.fsck import store as fsck_store
 from pipeline.root import Root
 
-_PUSHED_MODEL = "PushedModel"
 _ENDED = ("succeeded", "failed")
 _PAGE = 100  # artifacts written at once
 
@@ -38,19 +36,6 @@ class Stored:
     deleted: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class Push:
-    """A version in the root's serving folder.
-
-    Attributes:
-      version: its number.
-      artifact: id of the pushed model.
-    """
-
-    version: int
-    artifact: int
-
-
 class Store(fsck_store.Store):
     """The store of a root."""
 
@@ -58,20 +43,14 @@ class Store(fsck_store.Store):
         super().__init__(root, read_only)
         self._root = root
 
-    def outputs_of_nodes(self) -> tuple[list[Stored], list[Push]]:
-        """Every published artifact in its own place below `artifacts`, and every version that was pushed to here."""
-        found, pushes = [], []
-        for artifact in self._store.get_artifacts():
-            uri = self._here(artifact.uri)
-            if artifact.state not in (pb.Artifact.PENDING, pb.Artifact.ABANDONED):
-                if stored := self._stored(artifact, uri):
-                    found.append(stored)
-                if artifact.type == _PUSHED_MODEL and (push := self._push(artifact)):
-                    pushes.append(push)
-        return found, sorted(pushes, key=lambda push: (push.version, push.artifact), reverse=True)
+    def outputs_of_nodes(self) -> list[Stored]:
+        """Every published artifact in its own place below `artifacts`."""
+        unpublished = (pb.Artifact.PENDING, pb.Artifact.ABANDONED)
+        found = (self._stored(one) for one in self._store.get_artifacts() if one.state not in unpublished)
+        return [one for one in found if one is not None]
 
-    def _stored(self, artifact: pb.Artifact, uri: str) -> Stored | None:
-        path = pathlib.PurePath(uri)
+    def _stored(self, artifact: pb.Artifact) -> Stored | None:
+        path = pathlib.PurePath(self._here(artifact.uri))
         if not path.is_relative_to(self._root.artifacts):
             return None
         place = path.relative_to(self._root.artifacts)
@@ -80,13 +59,6 @@ class Store(fsck_store.Store):
             return None
         deleted = artifact.state == pb.Artifact.DELETED
         return Stored(int(artifact.id), str(artifact.type), place, place.parts[0], deleted)
-
-    def _push(self, artifact: pb.Artifact) -> Push | None:
-        notes = {name: metadata.value_of(value) for name, value in artifact.custom_properties.items()}
-        destination = self._here(str(notes.get(serving_folder.PUSHED_DESTINATION, "")))
-        version = pathlib.PurePath(destination).name
-        is_here = fsck_store.is_number(version) and pathlib.PurePath(destination) == self._root.serving / version
-        return Push(int(version), int(artifact.id)) if notes.get(serving_folder.PUSHED) and is_here else None
 
     def unfinished(self) -> list[str]:
         """Runs that did not come to their end: killed, interrupted, or at work now; the newest first."""
@@ -99,7 +71,7 @@ class Store(fsck_store.Store):
         if noted.state is not None or noted.trigger is not None:  # a run of this pipeline notes its end as well
             return noted.state not in _ENDED
         executions = self._store.get_executions_by_context(context.id)
-        states = {execution.last_known_state for execution in executions}
+        states = {one.last_known_state for one in executions if records.is_of_node(one.type)}
         return not states or bool(states & {*metadata.UNFINISHED, pb.Execution.CANCELED})
 
     def run_that_made(self, artifact_id: int, place: pathlib.PurePath | None = None) -> str:

@@ -17,8 +17,8 @@ from pipeline.retention import collecting
 from pipeline.retention.keeping import Reason
 from pipeline.root import Root
 from pipeline_config import RetentionConfig
+from tests.pipeline.nightly import nightly, note
 from tests.pipeline.recorded import STATE, Recorded, tree, write
-from tests.pipeline.retention.conftest import nightly, note
 
 ONE = RetentionConfig(runs=1, pushed=0, max_mib=0)
 
@@ -290,3 +290,22 @@ def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypa
     retention.apply(four.root, ONE)
     found = [one for one in fsck.check(four.root).findings if one.kind == fsck.Kind.DELETED]
     assert all(one.sentence.endswith("files of it are left there, `sae gc --yes` deletes them") for one in found)
+
+
+# --- many nights -------------------------------------------------------------------------------
+
+
+def test_with_a_collection_after_each_night_the_root_stops_growing(recorded):
+    """benchmarks/retention.py does this for a year."""
+    recorded.bytes = 50_000
+    policy = RetentionConfig(runs=2, pushed=1, max_mib=0)
+    found = []
+    for night in range(1, 6):
+        (recorded.data / "mnist-train.tfrecord").write_text(f"images of night {night}")
+        recorded.run(f"night-{night}")
+        note(recorded, f"night-{night}", "succeeded")
+        retention.apply(recorded.root, policy)
+        files = [path for path in recorded.root.artifacts.rglob("*") if path.is_file()]
+        found.append((len(files), sum(path.stat().st_size for path in files), len(models(recorded))))
+    assert found[1:] == [found[1]] * 4
+    assert found[1][2] == 2
