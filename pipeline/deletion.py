@@ -8,6 +8,11 @@ from collections.abc import Mapping
 DELETED = "deleted_by_gc"
 
 
+def advice(artifact_id: int) -> str:
+    """How to get the bytes back."""
+    return f"`sae restore {artifact_id}` makes it again"
+
+
 def words(state: str, properties: Mapping[str, object]) -> str:
     """`deleted by gc on 2026-11-24 03:00 UTC, digest kept`; empty for an artifact that was not, or was restored.
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, keys, metadata
+from pipeline import deletion, digests, keys, metadata
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
 from pipeline.root import Root
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
+RESTORED = "restored"  # custom property: when its bytes were made again
 # Types of our own, of a verification and of its verdict. Executions of our own types begin so: they are no nodes.
 _OWN = "sae."
 VERIFY, VERIFICATION = "sae.Verify", "Verification"
@@ -105,6 +106,19 @@ class Recorder:
         [artifact] = self._store.get_artifacts_by_id([artifact_id])
         artifact.state = pb.Artifact.MARKED_FOR_DELETION
         artifact.custom_properties[OUT_OF_USE].string_value = reason
+        self._store.put_artifacts([artifact])
+
+    def restored(self, artifact_id: int, made: Output) -> None:
+        """Notes that an artifact is in its place again, with the files of `made`, which has the same content."""
+        [artifact] = self._store.get_artifacts_by_id([artifact_id])
+        artifact.state = pb.Artifact.LIVE
+        notes = artifact.custom_properties
+        for name in (deletion.DELETED, OUT_OF_USE):
+            if name in notes:
+                del notes[name]
+        _set(notes, {name: made.properties[name] for name in (digests.RAW, digests.FILES)})
+        when = datetime.datetime.now(datetime.timezone.utc)
+        notes[RESTORED].string_value = when.strftime("%Y-%m-%dT%H:%M:%SZ")
         self._store.put_artifacts([artifact])
 
     def verification(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.cli import configuration, keeping, reading, running, serving
+from pipeline.cli import configuration, keeping, reading, restoring, running, serving
 from pipeline.cli.entry import main
 from pipeline.cli.group import sae
 
-__all__ = ["configuration", "keeping", "main", "reading", "running", "sae", "serving"]
+__all__ = ["configuration", "keeping", "main", "reading", "restoring", "running", "sae", "serving"]

@@ -8,7 +8,7 @@ SECTIONS = {
     "Run": ("run", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
     "Check": ("verify", "fsck"),
-    "Keep": ("models", "promote", "rollback", "pin", "unpin", "gc"),
+    "Keep": ("models", "promote", "rollback", "pin", "unpin", "gc", "restore"),
     "In the browser": ("serve", "export"),
 }
 

@@ -264,7 +264,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
         deleted = deletion.words(report.state, reader.artifact(report.id).properties)
     path = pathlib.Path(report.uri) / "report.html"
     if deleted:
-        raise NotFoundError(f"the report of run {found.row.id} was {deleted}")
+        raise NotFoundError(f"the report of run {found.row.id} was {deleted}; {deletion.advice(report.id)}")
     if not path.is_file():
         raise NotFoundError(f"the report of run {found.row.id} is not at {escaped(path)} any more")
     if asked.as_json:

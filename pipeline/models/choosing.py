@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from components import serving_folder
-from pipeline import digests, metadata, names, records
+from pipeline import deletion, digests, metadata, names, records
 from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.metadata import Output, Store
 from pipeline.models import history, versions
@@ -198,4 +198,5 @@ def _bytes(root: Root, model: Output, pushes: Sequence[Push]) -> pathlib.Path:
         version = root.serving / str(push.version)
         if push.model == model.content and version.is_dir() and versions.holds(version, model):
             return version
-    raise NotFoundError(f"the bytes of model {model.id} are gone ({model.deleted or damage or 'it is out of use'})")
+    why = model.deleted or damage or "it is out of use"
+    raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {deletion.advice(model.id)}")

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
+from pipeline import again
 from pipeline.fsck import orphans
 from pipeline.fsck.findings import Kind
 from pipeline.models import versions
@@ -22,8 +23,6 @@ from pipeline.root import Root
 from pipeline_config import RetentionConfig
 
 _MIB = 1 << 20
-# Of a verification or a restoration that was killed.
-SCRATCH = "scratch"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +161,7 @@ def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
         # What is no output of a node may be somebody's.
         if finding.kind == Kind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
             yield LeftOver(finding.path, sizes.of_folder(pathlib.Path(finding.path)))
-    places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / SCRATCH]
+    places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / again.SCRATCH]
     for place in places:
         if place.exists():
             yield LeftOver(str(place), sizes.of_folder(place))

@@ -55,7 +55,7 @@ def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None
 
 def _no_preview(row: ArtifactRow, deleted: str) -> str:
     if deleted:
-        return f"{deleted}: here are its properties and the files that it had"
+        return f"{deleted}: {deletion.advice(row.id)}; here are its properties and the files that it had"
     if row.type not in previews.KINDS:
         return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
     return (

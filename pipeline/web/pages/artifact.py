@@ -61,7 +61,8 @@ def _missing(asked: Asked, found: Artifact, preview: previews.Preview | None, de
     if preview is not None:
         return ""
     if deleted:
-        return f"Its bytes were {deleted}. Properties are shown, and the files that it had."
+        advice = deletion.advice(found.row.id)
+        return f"Its bytes were {deleted}: {advice}. Properties are shown, and the files that it had."
     if found.row.type not in previews.KINDS:
         return f"There is no picture for artifacts of type {found.row.type}: properties and files are shown."
     if asked.root is None:

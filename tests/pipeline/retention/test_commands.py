@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from pipeline import cli, retention, verify
+from pipeline import again, cli, retention
 from pipeline.errors import NotFoundError
 from pipeline.inspection.places import open_place
 from pipeline.root import Root
@@ -119,8 +119,10 @@ def test_what_is_gone_does_not_keep_the_others_from_reading(sae, collected, argu
 
 
 def test_a_node_on_inputs_that_are_gone_is_not_verified(collected, tmp_path):
-    with pytest.raises(NotFoundError, match=rf"Trainer's model of run run-1 was {GONE}.*: verify the whole run"):
-        verify._copy_inputs(collected.root, collected.store(), "run-1", ["Trainer"], Root(tmp_path / "scratch"))
+    with pytest.raises(
+        NotFoundError, match=rf"Trainer's model of run run-1 was {GONE}.*: `sae restore \d+` makes it again"
+    ):
+        again.copy_inputs(collected.root, collected.store(), "run-1", ["Trainer"], Root(tmp_path / "scratch"))
 
 
 def test_pages_say_that_it_was_deleted_and_when(collected):
