@@ -180,8 +180,21 @@ class SchedulingConfig(_Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class RetentionConfig(_Section):
+    """What `sae gc` keeps. No result depends on it: it is in no cache key and in no run's manifest."""
+
+    section = "retention"
+
+    runs: int = _setting(10, "newest runs that are kept with all that they made or used", low=1)
+    pushed: int = _setting(5, "models pushed before the served one that are kept, for a rollback", low=0)
+    max_mib: int = _setting(
+        20_480, "MiB that the root may hold: above that older runs of these go as well; 0: no limit", low=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class PipelineConfig:
-    """Every setting of one run."""
+    """Every setting."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -189,10 +202,12 @@ class PipelineConfig:
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     paths: PathsConfig = dataclasses.field(default_factory=PathsConfig)
+    retention: RetentionConfig = dataclasses.field(default_factory=RetentionConfig)
 
 
 SECTIONS: dict[str, type[Any]] = {
-    cls.section: cls for cls in (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig, EngineConfig, PathsConfig)
+    cls.section: cls
+    for cls in (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig, EngineConfig, PathsConfig, RetentionConfig)
 }
 
 # The reference description: 50,000 / 10,000 / 10,000 images. The gates lie above what the reference setting reaches
@@ -315,3 +330,10 @@ def build(values: Mapping[str, Value]) -> PipelineConfig:
 def flatten(config: PipelineConfig) -> dict[str, Value]:
     """Every setting of `config` by its dotted name."""
     return {name: getattr(getattr(config, name.partition(".")[0]), name.partition(".")[2]) for name in setting_names()}
+
+
+def of_run(config: PipelineConfig) -> dict[str, Value]:
+    """The settings that a run is made from, by dotted name: all but those of what is kept afterwards."""
+    return {
+        name: value for name, value in flatten(config).items() if not name.startswith(f"{RetentionConfig.section}.")
+    }

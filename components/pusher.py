@@ -7,9 +7,7 @@ that is served already is not copied again.
 
 from __future__ import annotations
 
-import os
 import pathlib
-import shutil
 from typing import Any
 
 from tfx import types
@@ -18,7 +16,15 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
-from components.serving_folder import PUSHED, PUSHED_DESTINATION, PUSHED_VERSION, newest_version, same_files
+from components.serving_folder import (
+    CONTENT_DIGEST,
+    HELD_BACK,
+    PUSHED,
+    PUSHED_DESTINATION,
+    PUSHED_VERSION,
+    held_back,
+    push,
+)
 
 
 class PusherExecutor(base_executor.BaseExecutor):
@@ -30,34 +36,24 @@ class PusherExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills `pushed_model`; its folder stays empty, the bytes are in the serving folder."""
+        """Fills `pushed_model`; its folder stays empty, the bytes are in the serving folder.
+
+        A model that somebody replaced (`sae rollback`, `sae promote`) is not pushed again until somebody promotes it.
+        """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"])):
             pushed.set_int_custom_property(PUSHED, 0)
             return
-        model = pathlib.Path(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
-        destination = push(model, pathlib.Path(exec_properties["serving_dir"]))
+        artifact = artifact_utils.get_single_instance(input_dict["model"])
+        serving_dir = pathlib.Path(exec_properties["serving_dir"])
+        if artifact.get_string_custom_property(CONTENT_DIGEST) in held_back(serving_dir):
+            pushed.set_int_custom_property(PUSHED, 0)
+            pushed.set_int_custom_property(HELD_BACK, 1)
+            return
+        destination = push(pathlib.Path(path_utils.serving_model_path(artifact.uri)), serving_dir)
         pushed.set_int_custom_property(PUSHED, 1)
         pushed.set_string_custom_property(PUSHED_DESTINATION, str(destination))
         pushed.set_string_custom_property(PUSHED_VERSION, destination.name)
-
-
-def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
-    """Makes `model` the highest version in `serving_dir` and returns that version's folder.
-
-    A model that is the highest version already stays what it is. `model` is a SavedModel's folder.
-    """
-    serving_dir.mkdir(parents=True, exist_ok=True)
-    newest = newest_version(serving_dir)
-    if newest is not None and same_files(model, newest):
-        return newest
-    # A name that no server takes for a version; what a killed push left behind is thrown away.
-    unfinished = serving_dir / ".unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(model, unfinished)
-    destination = serving_dir / str(int(newest.name) + 1 if newest else 1)
-    os.rename(unfinished, destination)
-    return destination
 
 
 class _PusherSpec(component_spec.ComponentSpec):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import filecmp
+import json
+import os
 import pathlib
+import shutil
+from collections.abc import Iterable
 
 # The custom properties that TFX's own Pusher sets.
 PUSHED = "pushed"
 PUSHED_DESTINATION = "pushed_destination"
 PUSHED_VERSION = "pushed_version"
+
+# Custom property of a pushed model: 1 where it was not pushed because somebody had replaced it.
+HELD_BACK = "held_back"
+# Of a Model: the digest of its content, by which it is held back.
+CONTENT_DIGEST = "content_digest"
 
 MODEL = "Format-Serving"  # the folder of a Model artifact that holds the SavedModel to serve
 
@@ -17,6 +26,51 @@ def newest_version(serving_dir: pathlib.Path) -> pathlib.Path | None:
     """The folder with the highest version number, the one that TensorFlow Serving takes."""
     versions = [path for path in serving_dir.glob("*") if path.name.isdecimal() and path.is_dir()]
     return max(versions, key=lambda path: int(path.name), default=None)
+
+
+def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
+    """Makes `model` the highest version in `serving_dir` and returns that version's folder.
+
+    A model that is the highest version already stays what it is. `model` is a SavedModel's folder.
+    """
+    serving_dir.mkdir(parents=True, exist_ok=True)
+    newest = newest_version(serving_dir)
+    if newest is not None and same_files(model, newest):
+        return newest
+    # A name that no server takes for a version; what a killed push left behind is thrown away.
+    unfinished = serving_dir / ".unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(model, unfinished)
+    destination = serving_dir / str(int(newest.name) + 1 if newest else 1)
+    os.rename(unfinished, destination)
+    return destination
+
+
+def held_back(serving_dir: pathlib.Path) -> frozenset[str]:
+    """Content digests of models that no run pushes: somebody replaced them. Raises `ValueError` where damaged."""
+    path = _held_back(serving_dir)
+    try:
+        return frozenset(map(str, json.loads(path.read_text(encoding="utf-8"))["models"]))
+    except FileNotFoundError:
+        return frozenset()
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: it should list models that are held back") from error
+
+
+def hold_back(serving_dir: pathlib.Path, models: Iterable[str]) -> None:
+    """Makes `models` those that are held back."""
+    path = _held_back(serving_dir)
+    unfinished = path.with_suffix(".unfinished")
+    with open(unfinished, "w", encoding="utf-8") as file:
+        json.dump({"models": sorted(models)}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def _held_back(serving_dir: pathlib.Path) -> pathlib.Path:
+    # Beside the folder, not in it: whoever looks for versions finds versions only.
+    return serving_dir.with_name("held_back.json")
 
 
 def same_files(one: pathlib.Path, other: pathlib.Path) -> bool:

@@ -17,6 +17,7 @@ from pipeline import digests, keys, nodes
 from pipeline.errors import UnavailableError
 from pipeline.events import NodeState
 from pipeline.metadata import Candidate, Output, Store
+from pipeline.models import versions
 from pipeline.nodes import Node
 from pipeline.root import Root
 from pipeline.source import Source
@@ -197,7 +198,9 @@ class Decider:
             return [], f"its {', '.join(lacking)} was not published"
         dead = [name for name in node.outputs if not outputs[name].live]
         if dead:
-            return [], f"its {', '.join(dead)} is out of use"
+            verb = "is" if len(dead) == 1 else "are"
+            why = {outputs[name].deleted or "out of use" for name in dead}
+            return [], f"its {' and '.join(dead)} {verb} {' and '.join(sorted(why))}"
         return [
             Damage(output.id, node.name, name, reason)
             for name, output in outputs.items()
@@ -211,11 +214,16 @@ class Decider:
     def _not_served(self, candidate: Candidate, outputs: Mapping[str, Output]) -> str:
         """Why what a candidate pushed must be pushed again: a blessed run ends with its model served."""
         pushed = outputs.get("pushed_model")
-        if pushed is None or not pushed.properties.get(serving_folder.PUSHED):
+        if pushed is None:
             return ""
-        served = serving_folder.newest_version(self._root.serving)
         model = self._store.inputs(candidate.id)["model"]
-        return "" if served and _is_model(served, model) else "another model, or none, is served now"
+        if model.content in versions.held_back(self._root):
+            return ""  # somebody replaced it: it is not pushed again by itself
+        if not pushed.properties.get(serving_folder.PUSHED):
+            was = pushed.properties.get(serving_folder.HELD_BACK)
+            return "its model was held back then, and is not any more" if was else ""
+        served = serving_folder.newest_version(self._root.serving)
+        return "" if served and versions.holds(served, model) else "another model, or none, is served now"
 
     def _without_inputs(self, node: Node, key: keys.Key, waits_for: list[str]) -> Decision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
@@ -238,15 +246,6 @@ class Decider:
 
     def _earlier(self, node: Node) -> list[Candidate]:
         return self._store.of_node(nodes.PIPELINE_NAME, node.name)
-
-
-def _is_model(served: pathlib.Path, model: Output) -> bool:
-    """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
-    if model.files is None:
-        return serving_folder.same_files(pathlib.Path(model.uri) / serving_folder.MODEL, served)
-    place = f"{serving_folder.MODEL}/"
-    noted = {name[len(place) :]: one.digest for name, one in model.files.items() if name.startswith(place)}
-    return digests.of_folder(served) == noted
 
 
 def _own_changes(key: keys.Key, old: keys.Key) -> tuple[keys.Change, ...]:

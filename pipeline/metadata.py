@@ -8,13 +8,14 @@ import json
 import pathlib
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, headline, keys, names
+from pipeline import deletion, digests, headline, keys, names
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
@@ -39,6 +40,7 @@ _OTHER_SCHEMA = re.compile(r"database version (\d+) is (?:older|greater) than li
 _CANDIDATES = 20
 OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
 UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
+Answer = TypeVar("Answer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Output:
       id: in ML Metadata.
       type_name: TFX's name of its type.
       live: False once it was taken out of use, or deleted.
+      deleted: that `sae gc` deleted its bytes, and when, in words; empty where it did not.
     """
 
     uri: str
@@ -74,6 +77,7 @@ class Output:
     id: int = 0
     type_name: str = ""
     live: bool = True
+    deleted: str = ""
 
     @property
     def content(self) -> str:
@@ -132,6 +136,10 @@ class Store:
         store._store, store._moved = client, moved
         return store
 
+    def ask(self, question: Callable[[mlmd.MetadataStore], Answer]) -> Answer:
+        """What a function that reads one kind of thing finds with this store's client."""
+        return question(self._store)
+
     def run_ids(self) -> list[str]:
         """Every run, the newest first."""
         contexts = self._store.get_contexts_by_type(PIPELINE_RUN)
@@ -177,6 +185,14 @@ class Store:
         """The first artifact under each input key of an execution."""
         return self._artifacts(execution_id, (pb.Event.INPUT, pb.Event.DECLARED_INPUT))
 
+    def makers(self, artifact_id: int) -> list[int]:
+        """The executions that made an artifact, or used it again in a node's place; the oldest first."""
+        return sorted({event.execution_id for event in self._made_in(artifact_id)})
+
+    def _made_in(self, artifact_id: int) -> list[pb.Event]:
+        events = self._store.get_events_by_artifact_ids([artifact_id])
+        return [event for event in events if event.type in OUTPUT_EVENTS]
+
     def _artifacts(self, execution_id: int, event_types: Collection[int]) -> dict[str, Output]:
         events = [
             event
@@ -193,8 +209,9 @@ class Store:
         return found
 
     def _output(self, artifact: pb.Artifact) -> Output:
-        live = artifact.state == pb.Artifact.LIVE
-        return Output(self._here(artifact.uri), properties_of(artifact), artifact.id, artifact.type, live)
+        state, properties = pb.Artifact.State.Name(artifact.state), properties_of(artifact)
+        deleted = deletion.words(state, properties)
+        return Output(self._here(artifact.uri), properties, artifact.id, artifact.type, state == "LIVE", deleted)
 
     def _here(self, uri: str) -> str:
         """Where an artifact lies now."""

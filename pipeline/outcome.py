@@ -32,5 +32,12 @@ class RunResult:
 def ended(node: str, state: NodeState, outputs: Mapping[str, Output], seconds: float) -> NodeEnded:
     """How a node that did not fail ended; a Pusher that had nothing to push was skipped."""
     if node == "Pusher" and not outputs["pushed_model"].properties.get(serving_folder.PUSHED):
-        return NodeEnded(node, NodeState.SKIPPED, seconds, "the model is not blessed")
+        return NodeEnded(node, NodeState.SKIPPED, seconds, why_not_pushed(outputs["pushed_model"].properties))
     return NodeEnded(node, state, seconds)
+
+
+def why_not_pushed(properties: Mapping[str, object]) -> str:
+    """Why a Pusher pushed nothing, from the properties of its output."""
+    if properties.get(serving_folder.HELD_BACK):
+        return "the model is held back: somebody replaced it (`sae models`)"
+    return "the model is not blessed"

@@ -82,5 +82,7 @@ def base_run(store: metadata.Store, root: Root, wanted: str, needed: Sequence[st
         if not lacking:
             return run_id
         if wanted:
-            raise NotFoundError(f"--base {wanted}: {', '.join(lacking)} did not succeed in that run, or is out of use")
+            raise NotFoundError(
+                f"--base {wanted}: {', '.join(lacking)} did not succeed in that run, or is out of use or deleted"
+            )
     raise NotFoundError(f"no run in {root.path} in which {', '.join(needed)} succeeded: run the whole pipeline first")

@@ -11,15 +11,23 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, headline, keys, metadata, sqlite_file
+from pipeline import deletion, digests, headline, keys, metadata, sqlite_file
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
 from pipeline.root import Root
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
-# Types of our own, of a verification and of its verdict.
+RESTORED = "restored"  # custom property: when its bytes were made again
+# Types of our own, of a verification and of its verdict. Executions of our own types begin so: they are no nodes.
+_OWN = "sae."
 VERIFY, VERIFICATION = "sae.Verify", "Verification"
+PUSHED_MODEL = "PushedModel"  # TFX's name of the type
 
 Property = str | int | float
+
+
+def is_of_node(execution_type: str) -> bool:
+    """Whether an execution in a run's context is one of a node, and no verification or decision."""
+    return not execution_type.startswith(_OWN)
 
 
 class Recorder:
@@ -107,6 +115,19 @@ class Recorder:
         artifact.custom_properties[OUT_OF_USE].string_value = reason
         self._store.put_artifacts([artifact])
 
+    def restored(self, artifact_id: int, made: Output) -> None:
+        """Notes that an artifact is in its place again, with the files of `made`, which has the same content."""
+        [artifact] = self._store.get_artifacts_by_id([artifact_id])
+        artifact.state = pb.Artifact.LIVE
+        notes = artifact.custom_properties
+        for name in (deletion.DELETED, OUT_OF_USE):
+            if name in notes:
+                del notes[name]
+        _set(notes, {name: made.properties[name] for name in (digests.RAW, digests.FILES)})
+        when = datetime.datetime.now(datetime.timezone.utc)
+        notes[RESTORED].string_value = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._store.put_artifacts([artifact])
+
     def verification(
         self, run_id: str, folder: pathlib.Path, compared: Sequence[int], properties: Mapping[str, str | int]
     ) -> None:
@@ -126,20 +147,74 @@ class Recorder:
         )
         notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
         _set(verdict.custom_properties, notes)
-        execution = pb.Execution(
-            type_id=self._store.put_execution_type(pb.ExecutionType(name=VERIFY)),
-            name=str(uuid.uuid4()),
-            last_known_state=pb.Execution.COMPLETE,
-        )
         artifacts = self._store.get_artifacts_by_id(list(dict.fromkeys(compared)))
         pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
-        self._store.put_execution(
+        self._put(VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
+
+    def decision(
+        self, kind: str, run_id: str, notes: Mapping[str, Property], inputs: Mapping[str, int], ended: bool = True
+    ) -> int:
+        """Records what somebody decided about a run; returns the execution's id.
+
+        Args:
+          kind: name of the execution's type.
+          run_id: the run.
+          notes: custom properties of the execution.
+          inputs: ids of the artifacts that it is about, by key.
+          ended: False where it has yet to be carried out; `served` or `called_off` ends it.
+        """
+        by_id = {artifact.id: artifact for artifact in self._store.get_artifacts_by_id(list(inputs.values()))}
+        pairs = [(by_id[one], _event(key, pb.Event.INPUT)) for key, one in inputs.items()]
+        return self._put(kind, run_id, notes, pairs, pb.Execution.COMPLETE if ended else pb.Execution.RUNNING)
+
+    def served(self, execution_id: int, folder: pathlib.Path, properties: Mapping[str, Property]) -> None:
+        """Ends a decision that made a version in the serving folder, which is its output; all of it or nothing.
+
+        Args:
+          execution_id: of the decision.
+          folder: the version.
+          properties: custom properties of the pushed model, as a Pusher notes them.
+        """
+        [execution] = self._store.get_executions_by_id([execution_id])
+        execution.last_known_state = pb.Execution.COMPLETE
+        known = {one.name: one.id for one in self._store.get_artifact_types()}
+        kind = known.get(PUSHED_MODEL) or self._store.put_artifact_type(pb.ArtifactType(name=PUSHED_MODEL))
+        pushed = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
+        files = digests.scan(folder)
+        notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
+        _set(pushed.custom_properties, notes)
+        self._store.put_execution(execution, [(pushed, _event("pushed_model", pb.Event.OUTPUT))], [])
+
+    def called_off(self, execution_id: int, reason: str) -> None:
+        """Ends a decision that was not carried out."""
+        [execution] = self._store.get_executions_by_id([execution_id])
+        execution.last_known_state = pb.Execution.CANCELED
+        execution.custom_properties[metadata.CANCEL_REASON].string_value = reason
+        self._store.put_executions([execution])
+
+    def _put(
+        self,
+        kind: str,
+        run_id: str,
+        notes: Mapping[str, Property],
+        pairs: Sequence[tuple[pb.Artifact, pb.Event]],
+        state: int = pb.Execution.COMPLETE,
+    ) -> int:
+        """An execution of a type of our own in a run's context."""
+        execution = pb.Execution(
+            type_id=self._store.put_execution_type(pb.ExecutionType(name=kind)),
+            name=str(uuid.uuid4()),
+            last_known_state=state,
+        )
+        _set(execution.custom_properties, notes)
+        made, _, _ = self._store.put_execution(
             execution,
-            [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))],
+            pairs,
             [self._context(PIPELINE_RUN, run_id)],
             reuse_context_if_already_exist=True,
             force_reuse_context=True,
         )
+        return int(made)
 
     def _context(self, kind: str, name: str, properties: Mapping[str, Property] | None = None) -> pb.Context:
         found = self._store.get_context_by_type_and_name(kind, name)

@@ -341,7 +341,7 @@ class _Run:
             run_id=self._run_id,
             command=self._request.command,
             profile=resolved.profile,
-            configuration=pipeline_config.flatten(resolved.config),
+            configuration=pipeline_config.of_run(resolved.config),
             data=source,
             code=keys.code_of_nodes(),
             trigger=self._request.trigger,

@@ -8,11 +8,12 @@ import math
 import pathlib
 from typing import Any
 
-from components import results
-from pipeline import metadata, nodes, settings
+from components import results, serving_folder
+from pipeline import digests, metadata, nodes, settings
 from pipeline.errors import ExitCode
 from pipeline.events import NodeState
 from pipeline.headline import Headline
+from pipeline.models import versions
 from pipeline.outcome import RunResult
 from pipeline.root import Root
 from pipeline.source import Source
@@ -118,7 +119,7 @@ def of_run(
         metrics=metrics,
         blessed=blessed,
         reasons=reasons,
-        pushed_version=str(pushed.properties["pushed_version"]) if pushed and blessed else None,
+        pushed_version=_served_version(pushed, root) if pushed and blessed else None,
         report=str(pathlib.Path(report.uri) / "report.html") if report else None,
         root=str(root.path),
         log=str(log),
@@ -126,6 +127,13 @@ def of_run(
         error=result.error,
         exit_code=exit_code,
     )
+
+
+def _served_version(pushed: metadata.Output, root: Root) -> str | None:
+    """The version as which a run's model is served; None where somebody replaced it."""
+    held = pushed.properties.get(digests.MODEL) in versions.held_back(root)
+    version = pushed.properties.get(serving_folder.PUSHED_VERSION)
+    return None if held or version is None else str(version)
 
 
 def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
@@ -179,8 +187,7 @@ def summary_text(summary: Summary, program: str = "sae") -> str:
             "",
         ]
     if summary.blessed:
-        served = f", served as version {summary.pushed_version}" if summary.pushed_version else ""
-        lines.append(f"blessed{served}")
+        lines.append(f"blessed{_served_text(summary, program)}")
     elif summary.blessed is False:
         lines.append("not blessed, not served: " + "; ".join(summary.reasons))
     if summary.report:
@@ -188,6 +195,15 @@ def summary_text(summary: Summary, program: str = "sae") -> str:
     if summary.exit_code == ExitCode.NODE_FAILED:
         lines.append(f"log:    {summary.log}")
     return "\n".join([*lines, f"next:   {next_command(summary, program)}"])
+
+
+def _served_text(summary: Summary, program: str) -> str:
+    if summary.pushed_version:
+        return f", served as version {summary.pushed_version}"
+    pusher = next((node["state"] for node in summary.nodes if node["id"] == "Pusher"), "")
+    if pusher in (NodeState.CACHED.value, NodeState.SKIPPED.value):
+        return f", not served: somebody replaced this model (`{program} models` says who and why)"
+    return ""  # it was not to be pushed: a part of the pipeline ran
 
 
 def next_command(summary: Summary, program: str = "sae") -> str:

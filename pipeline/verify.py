@@ -6,41 +6,22 @@ none of that may change a result. With a node named, that node alone runs again,
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import enum
 import json
 import os
 import pathlib
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
-from pipeline import (
-    digests,
-    made_here,
-    manifest,
-    manifest_differences,
-    metadata,
-    nodes,
-    parts,
-    records,
-    recovery,
-    settings,
-    sqlite_file,
-)
-from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
+from components import serving_folder
+from pipeline import again, digests, manifest_differences, metadata, nodes, parts, records, recovery, settings
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
 from pipeline.root import Root
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
-_PROJECT = pathlib.Path(__file__).parents[1]
-_NO_NODE_FAILED = (ExitCode.DONE, ExitCode.GATE_FAILED)
 
 
 class Verdict(str, enum.Enum):
@@ -117,14 +98,11 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
     parts.check_node("--node", node)
     store = metadata.open_store(root, read_only=True)
     run_id = store.find_run(wanted)
-    recorded = manifest.read(root.path, run_id)
-    path = manifest.path_of(root.path, run_id)
-    if digests.of_file(path) != store.run_property(run_id, manifest.PROPERTY):
-        raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
-    differences = tuple(manifest_differences.differences(recorded, made_here.of(recorded)))
-    for line in surroundings_text(run_id, differences):
+    recorded = again.manifest_of(root, store, run_id)
+    differences = again.differences(recorded)
+    for line in again.surroundings_text(run_id, differences):
         tell(line)
-    with root.lock(), _scratch(root, run_id) as scratch:
+    with root.lock(), again.scratch(root, run_id) as scratch:
         for broken_off in recovery.close_broken_off(root, metadata.open_store(root)):
             tell(str(broken_off))
         workers = 2 if recorded.engine.workers == 1 else 1
@@ -134,28 +112,12 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
             "with another hash seed and time zone",
         )
         tell(f"making {node or 'all of it'} again {', '.join(changed)}")
-        again = _make_again(root, store, recorded, scratch, node, workers)
-        artifacts = tuple(_compare(root, store, run_id, metadata.open_store(scratch), again, node, recorded))
+        surroundings = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
+        made = again.make(root, store, recorded, scratch, node, node, workers, surroundings)
+        artifacts = tuple(_compare(root, store, run_id, metadata.open_store(scratch), made, node, recorded))
         found = Verification(run_id, node, differences, changed, artifacts)
         _record(root, found)
     return found
-
-
-def surroundings_text(run_id: str, differences: tuple[manifest_differences.Difference, ...]) -> list[str]:
-    """What is not here as it was recorded, and what follows from that."""
-    if not any(difference.matters for difference in differences):
-        return [f"run {run_id}: code, data, configuration, packages and processor are as recorded"]
-    lines = [f"run {run_id}: not all is here as it was recorded"]
-    for group in manifest_differences.Group:
-        of_group = [difference for difference in differences if difference.group == group and difference.matters]
-        shown = of_group[:_MOST_SHOWN]
-        lines += [f"  {group.value}: {one.field}: {one.old} -> {one.new} ({one.effect})" for one in shown]
-        if len(of_group) > len(shown):
-            lines.append(f"  {group.value}: and {len(of_group) - len(shown)} more")
-    return lines
-
-
-_MOST_SHOWN = 5  # differences of a group; another line of TFX has hundreds of other packages
 
 
 def as_text(found: Verification) -> str:
@@ -172,74 +134,17 @@ def as_text(found: Verification) -> str:
     return "\n".join([*lines, "", f"{what} {word}: {len(found.artifacts)} artifacts, {said or 'none'}"])
 
 
-@contextlib.contextmanager
-def _scratch(root: Root, run_id: str) -> Iterator[Root]:
-    """A root to make the run again in, removed afterwards. Under the lock: what a killed verification left goes too."""
-    place = root.path / "scratch"
-    shutil.rmtree(place, ignore_errors=True)
-    folder = place / f"{run_id}-{os.getpid()}"
-    folder.mkdir(parents=True)
-    try:
-        yield Root(folder)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _make_again(root: Root, store: Store, recorded: Manifest, scratch: Root, node: str, workers: int) -> str:
-    """Runs, in a process of its own; returns the id of the run."""
-    like = scratch.path / "manifest.json"
-    like.write_text(manifest.to_json(recorded), encoding="utf-8")
-    command = [sys.executable, "-m", "pipeline", "run", "--json", "--no-cache", "--like", str(like)]
-    command += ["--profile", recorded.profile, "--root", str(scratch.path), "--set", f"engine.beam_workers={workers}"]
-    if node:
-        _, needed = parts.nodes_of(node, node)
-        _copy_inputs(root, store, recorded.run_id, needed, scratch)
-        command += ["--from-node", node, "--to-node", node]
-        command += ["--base", recorded.run_id] if needed else []
-    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH", "")]))
-    surroundings = {"PYTHONPATH": path, "PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
-    environment = {name: value for name, value in os.environ.items() if name != settings.ROOT_VARIABLE}
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, cwd=scratch.path, env={**environment, **surroundings}, check=False
-    )
-    try:
-        summary: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        summary = {}
-    if done.returncode not in _NO_NODE_FAILED or not summary:
-        reason = summary.get("error") or f"`sae run` ended with {done.returncode}"
-        raise SaeError(f"run {recorded.run_id} could not be made again: {reason}")
-    return str(summary["run_id"])
-
-
-def _copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], scratch: Root) -> None:
-    """Copies what a node read; the scratch root is then like one that was moved there."""
-    scratch.path.mkdir(exist_ok=True)
-    if reason := sqlite_file.copy_aside(root.metadata, scratch.metadata):  # this process has it open
-        raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
-    shutil.copy2(root.path / "root.json", scratch.path / "root.json")
-    executions = store.executions(run_id)
-    missing = [name for name in needed if name not in executions]
-    if missing:
-        raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: verify the whole run, or another one")
-    for name in needed:
-        for output in store.outputs(executions[name].id).values():
-            folder = pathlib.Path(output.uri)
-            if folder.is_relative_to(root.path) and folder.is_dir():
-                target = scratch.path / folder.relative_to(root.path)
-                shutil.copytree(folder, target, dirs_exist_ok=True)
-
-
 def _compare(
-    root: Root, store: Store, run_id: str, other: Store, again: str, node: str, recorded: Manifest
+    root: Root, store: Store, run_id: str, other: Store, made: str, node: str, recorded: Manifest
 ) -> Iterator[Compared]:
-    ours, theirs = store.executions(run_id), other.executions(again)
+    ours, theirs = store.executions(run_id), other.executions(made)
     same: dict[str, str] = {}  # content digests, made again and recorded, of artifacts found to be the same
     for name in [node] if node else [name for name in nodes.NAMES if name in ours]:
         before = store.outputs(ours[name].id) if name in ours else {}
         after = other.outputs(theirs[name].id) if name in theirs else {}
         for key in nodes.BY_NAME[name].outputs:
-            if key in before:
+            # Whether somebody had replaced the model is recorded; in a root without a history it cannot come out again.
+            if key in before and not before[key].properties.get(serving_folder.HELD_BACK):
                 compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
                 if compared.verdict != Verdict.DIFFERENT:
                     same[compared.again] = compared.recorded
@@ -261,8 +166,7 @@ def _compare_artifacts(
     node: str, key: str, one: Output, other: Output | None, root: Root, recorded: Manifest
 ) -> Compared:
     def verdict(kind: Verdict, difference: str = "") -> Compared:
-        again = other.content if other else ""
-        return Compared(node, key, one.id, kind, one.content, again, difference)
+        return Compared(node, key, one.id, kind, one.content, other.content if other else "", difference)
 
     if other is None:
         return verdict(Verdict.DIFFERENT, "it was not made again")

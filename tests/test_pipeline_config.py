@@ -49,7 +49,7 @@ def test_every_setting_has_a_meaning_that_fits_a_line(name):
 
 def test_names_come_in_the_order_of_the_sections_without_repetition():
     assert NAMES[0] == "data.dataset"
-    assert NAMES[-1] == "paths.root"
+    assert NAMES[-1] == "retention.max_mib"
     assert len(set(NAMES)) == len(NAMES)
     assert list(dict.fromkeys(name.partition(".")[0] for name in NAMES)) == list(SECTIONS)
     assert list(SECTIONS) == [field.name for field in dataclasses.fields(PipelineConfig)]
@@ -76,6 +76,12 @@ def test_the_sample_profile_splits_the_5000_digits_without_a_rest():
 def test_the_gate_of_mnist_lies_between_a_good_model_and_a_collapsed_one():
     # 0.0943 is the loss that the reference reaches with the largest L1, 0.2625 that of the mean image.
     assert 0.0943 < PROFILES["mnist"]["evaluation.max_bce"] < 0.2625
+
+
+def test_what_is_kept_afterwards_is_no_setting_of_a_run():
+    one, other = (pipeline_config.of_run(pipeline_config.build({"retention.runs": number})) for number in (1, 2))
+    assert one == other
+    assert set(NAMES) - set(one) == {"retention.runs", "retention.pushed", "retention.max_mib"}
 
 
 def test_flatten_undoes_build():

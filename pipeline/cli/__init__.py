@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline.cli import configuration, reading, restoring, running, schedules, scheduling, serving
+from pipeline.cli import configuration, keeping, reading, restoring, running, schedules, scheduling, serving
 from pipeline.cli.entry import main
 from pipeline.cli.group import sae
 
-__all__ = ["configuration", "main", "reading", "restoring", "running", "sae", "schedules", "scheduling", "serving"]
+__all__ = [
+    "configuration",
+    "keeping",
+    "main",
+    "reading",
+    "restoring",
+    "running",
+    "sae",
+    "schedules",
+    "scheduling",
+    "serving",
+]

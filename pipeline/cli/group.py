@@ -7,8 +7,9 @@ import click
 SECTIONS = {
     "Run": ("run", "resume", "plan", "doctor", "config"),
     "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
-    "Check": ("verify", "fsck", "restore"),
+    "Check": ("verify", "fsck"),
     "Schedule": ("schedule",),
+    "Keep": ("models", "promote", "rollback", "pin", "unpin", "gc", "restore"),
     "In the browser": ("serve", "export"),
 }
 

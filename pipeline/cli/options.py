@@ -28,6 +28,20 @@ root_option = click.option(
     help=f"The pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]",
 )
 node_option = functools.partial(click.option, default="", metavar="NODE", shell_complete=completion.nodes)
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FILE",
+    help="TOML file with settings, such as [training] epochs = 5.",
+)
+set_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One setting, such as training.epochs=5; may be repeated. `sae config show` lists them.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -42,20 +56,8 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
             shell_complete=completion.profiles,
             help=f"Named set of settings: {', '.join(pipeline_config.PROFILES)}.",
         ),
-        click.option(
-            "--config",
-            "config_file",
-            type=click.Path(path_type=pathlib.Path),
-            metavar="FILE",
-            help="TOML file with settings, such as [training] epochs = 5.",
-        ),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="One setting, such as training.epochs=5; may be repeated. `sae config show` lists them.",
-        ),
+        config_option,
+        set_option,
         click.option("--seed", type=int, metavar="N", help="Seed of the weights and of each epoch's order."),
         root_option,
     ]

@@ -252,15 +252,19 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
+    from pipeline import deletion
     from pipeline.inspection import documents
     from pipeline.render import escaped
 
     with asked.reader() as reader:
         found = reader.run(reader.find_run(run_id))
-    report = found.output(_REPORT)
-    if report is None:
-        raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
+        report = found.output(_REPORT)
+        if report is None:
+            raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
+        deleted = deletion.words(report.state, reader.artifact(report.id).properties)
     path = pathlib.Path(report.uri) / "report.html"
+    if deleted:
+        raise NotFoundError(f"the report of run {found.row.id} was {deleted}; {deletion.advice(report.id)}")
     if not path.is_file():
         raise NotFoundError(f"the report of run {found.row.id} is not at {escaped(path)} any more")
     if asked.as_json:

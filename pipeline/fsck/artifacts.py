@@ -1,8 +1,9 @@
-"""Artifacts: whether each is still what was published, and which ones are out of use."""
+"""Artifacts: whether each is still what was published, and which ones are out of use or deleted."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -20,6 +21,9 @@ def findings(artifact: Output, state: str, checked: Checked) -> Iterator[Finding
     if artifact.live:
         for fault in _faults(artifact, checked):
             yield dataclasses.replace(fault, artifact=artifact.id)
+    elif artifact.deleted:
+        left = "; files of it are left there, `sae gc --yes` deletes them" if os.path.lexists(artifact.uri) else ""
+        yield Finding(Kind.DELETED, f"{artifact.uri}, {artifact.deleted}{left}", artifact.uri, artifact.id)
     elif state not in UNPUBLISHED:
         reason = artifact.properties.get(records.OUT_OF_USE) or f"no reason was noted, its state is {state}"
         yield Finding(Kind.OUT_OF_USE, f"{artifact.uri} is out of use: {reason}", artifact.uri, artifact.id)

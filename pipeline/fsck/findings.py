@@ -13,6 +13,7 @@ from pipeline.errors import ExitCode
 SCHEMA_VERSION = 1
 
 _LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million helps nobody
+_SHOWN_DELETED = 5  # of what was deleted on purpose, people need see no more
 
 
 class Kind(str, enum.Enum):
@@ -26,6 +27,7 @@ class Kind(str, enum.Enum):
     ORPHANED = "orphaned"
     UNVERIFIED = "unverified"
     OUT_OF_USE = "out_of_use"
+    DELETED = "deleted"  # by `sae gc`
     UNENDED = "unended"
 
     @property
@@ -144,6 +146,7 @@ class Result:
             listed = [finding for finding in self.findings if finding.kind == kind]
             if listed:
                 count = self.counts[kind.value]
+                listed = listed[-_SHOWN_DELETED:] if kind == Kind.DELETED else listed
                 lines.append(f"{kind.value.replace('_', ' ')} ({count:,}{'' if kind.is_damage else ', no damage'})")
                 lines += [f"  {': '.join(filter(None, (one.label, one.sentence)))}" for one in listed]
                 lines += [f"  and {count - len(listed):,} more"] if count > len(listed) else []

@@ -36,10 +36,10 @@ class Execution:
 
 
 class Store(metadata.Store):
-    """The store of a root, opened for reading only."""
+    """The store of a root, opened for reading only unless said otherwise."""
 
-    def __init__(self, root: Root) -> None:
-        super().__init__(root.metadata, root.moved(), read_only=True)
+    def __init__(self, root: Root, read_only: bool = True) -> None:
+        super().__init__(root.metadata, root.moved(), read_only)
 
     def all_artifacts(self) -> Iterator[tuple[Output, str]]:
         """Every artifact, and ML Metadata's name of its state."""
@@ -74,20 +74,12 @@ class Store(metadata.Store):
         """The run of an execution; empty where it is in none."""
         return self._run_of(execution_id)
 
-    def makers(self, artifact_id: int) -> list[int]:
-        """The executions that made an artifact, or used it again in a node's place; the oldest first."""
-        return sorted({event.execution_id for event in self._made_in(artifact_id)})
-
     def origin(self, artifact_id: int) -> tuple[str, str]:
         """The node that made an artifact, and the key; empty where ML Metadata does not say."""
         for event in self._made_in(artifact_id):
             if node := self.node_of(event.execution_id):
                 return node, str(event.path.steps[0].key) if event.path.steps else ""
         return "", ""
-
-    def _made_in(self, artifact_id: int) -> list[pb.Event]:
-        events = self._store.get_events_by_artifact_ids([artifact_id])
-        return [event for event in events if event.type in metadata.OUTPUT_EVENTS]
 
     def names(self, path: str) -> bool:
         """Whether a published artifact lies at a path."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import asked, attempts, headline, keys, metadata, nodes, progress, records
+from pipeline import asked, attempts, headline, keys, metadata, nodes, outcome, progress, records
 from pipeline.events import NodeEnded, NodeState
 from pipeline.inspection import holder, values
 from pipeline.inspection.access import Access
@@ -80,7 +80,7 @@ class Runs:
     def _row_of_executions(
         self, context: pb.Context, noted: headline.Headline, executions: Sequence[pb.Execution]
     ) -> RunRow:
-        of_nodes = [execution for execution in executions if execution.type != records.VERIFY]
+        of_nodes = [execution for execution in executions if records.is_of_node(execution.type)]
         if attempts.PROPERTY in context.custom_properties:  # of each node only its last execution counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
         state = self._state(context, of_nodes)
@@ -142,7 +142,7 @@ class Runs:
         """A run, whole."""
         properties = values.properties_of(context)
         executions = self._executions(context)
-        of_nodes = [execution for execution in executions if execution.type != records.VERIFY]
+        of_nodes = [execution for execution in executions if records.is_of_node(execution.type)]
         noted = headline.from_properties(properties)
         row = self.row(context) if noted.state else self._row_of_executions(context, noted, executions)
         events = self._access.events_of_executions([execution.id for execution in executions])
@@ -185,8 +185,9 @@ class Runs:
         if state == NodeRunState.RUNNING and row.state != RunState.RUNNING:
             state = NodeRunState.UNFINISHED
         error = metadata.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
-        if any(notes.get(use.artifact.id, {}).get(serving_folder.PUSHED) == 0 for use in outputs):
-            state, error = NodeRunState.SKIPPED, "the model is not blessed"
+        of_outputs = [notes.get(use.artifact.id, {}) for use in outputs]
+        if not_pushed := [found for found in of_outputs if found.get(serving_folder.PUSHED) == 0]:
+            state, error = NodeRunState.SKIPPED, outcome.why_not_pushed(not_pushed[0])
         elif state == NodeRunState.FAILED and node in told:
             error = told[node].reason or error  # the same without the libraries' wrapping
         started = values.when(execution.create_time_since_epoch)

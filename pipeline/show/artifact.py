@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pipeline import digests, metadata, previews
+from pipeline import deletion, digests, metadata, previews
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Property, Use
 from pipeline.render import Cell, Column, Screen, bytes_text, escaped, when_text
 from pipeline.show import preview as preview_text
@@ -22,6 +22,7 @@ _SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, metadata.METRICS})
 def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None) -> str:
     """All of an artifact; `preview`: what is shown of its content, None where nothing was written."""
     row = artifact.row
+    deleted = deletion.words(row.state, artifact.properties)
     state = "" if row.state == "live" else f"  {screen.styled(escaped(row.state), 'yellow')}"
     lines = [screen.heading(f"artifact {row.id}  {row.type}") + state, ""]
     lines += screen.pairs(
@@ -30,13 +31,13 @@ def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None
             ("created", f"{when_text(row.created)} UTC" if row.created else ""),
             ("name", row.name),
             ("content", row.content or "without a digest"),
-            ("place", row.uri + ("  (nothing is there any more)" if artifact.gone else "")),
+            ("place", row.uri + (f"  ({deleted or 'nothing is there any more'})" if artifact.gone else "")),
         ]
     )
     if preview is not None:
         lines += ["", *preview_text.lines(screen, preview, row.uri)]
     else:
-        lines += ["", *screen.paragraph(_no_preview(row), "", style="dim")]
+        lines += ["", *screen.paragraph(_no_preview(row, deleted), "", style="dim")]
     hidden = _SHOWN_WITH_PREVIEW if preview else _SHOWN
     if pairs := [pair for pair in _properties(artifact.properties) if pair[0] not in hidden]:
         lines += ["", screen.heading("properties"), *screen.pairs(pairs, "  ")]
@@ -52,7 +53,9 @@ def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None
     return "\n".join(lines)
 
 
-def _no_preview(row: ArtifactRow) -> str:
+def _no_preview(row: ArtifactRow, deleted: str) -> str:
+    if deleted:
+        return f"{deleted}: {deletion.advice(row.id)}; here are its properties and the files that it had"
     if row.type not in previews.KINDS:
         return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
     return (

@@ -159,7 +159,7 @@ def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pa
         run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id, use_cache=False)
     assert store.run_ids() == runs
     assert not store.outputs(store.executions(whole.run_id)["Trainer"].id)["model"].live
-    with pytest.raises(NotFoundError, match="Trainer did not succeed in that run, or is out of use"):
+    with pytest.raises(NotFoundError, match="Trainer did not succeed in that run, or is out of use or deleted"):
         run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id)
     again = run_here(root, *QUICK, from_node="Trainer")
     used = store.outputs(store.executions(again.run_id)["Trainer"].id)["model"]

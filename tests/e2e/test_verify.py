@@ -159,3 +159,21 @@ def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run_id: str
     with open(root / "lock", "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert sae("verify", run_id, "--root", root).returncode == ExitCode.LOCKED
+
+
+def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathlib.Path, run_id: str) -> None:
+    store = metadata.Store(root / "metadata.sqlite")
+    executions = store.executions(run_id)
+    gone = [
+        store.outputs(executions[node].id)[key]
+        for node, key in (("Transform", "transform_graph"), ("Trainer", "model"))
+    ]
+    for output in gone:
+        shutil.rmtree(output.uri)
+    done = sae("restore", str(gone[1].id), "--root", root, "--json")
+    assert done.returncode == 0, done.stderr
+    restored = {one["output"]: one["content"] for one in json.loads(done.stdout)["restored"]}
+    assert restored == {"transform_graph": gone[0].content, "model": gone[1].content}
+    settings = [word for setting in QUICK for word in ("--set", setting)]
+    planned = sae("plan", "--profile", "sample", "--json", "--root", root, "--verify-cache", *settings)
+    assert {node["verdict"] for node in json.loads(planned.stdout)["nodes"]} == {"cached"}

@@ -111,7 +111,10 @@ class Recorded:
       root, writer: of the runs.
       data: folder of the data set's version.
       schema: the schema's file.
+      bytes: that the largest file of an artifact has at least.
     """
+
+    bytes = 0
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -242,7 +245,7 @@ class Recorded:
     def _artifact(self, run_id, node, output, key, inputs, blessed, content, noted):
         folder = self.root.artifacts / node / output / run_id
         folder.mkdir(parents=True)
-        own = f"{node} {output} {key.digest} {content}"
+        own = f"{node} {output} {key.digest} {content}".ljust(self.bytes)
         properties: dict[str, Any] = {"of": run_id}
         if output == "model":
             write(folder / "Format-Serving" / "saved_model.pb", own)

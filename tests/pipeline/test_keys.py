@@ -58,6 +58,9 @@ SETTINGS = {
     "engine.intra_op_threads": (1, COMPUTING),
     "engine.inter_op_threads": (1, COMPUTING),
     "paths.root": ("/elsewhere", set()),
+    "retention.runs": (1, set()),
+    "retention.pushed": (0, set()),
+    "retention.max_mib": (1, set()),
 }
 
 

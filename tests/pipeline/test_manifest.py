@@ -76,7 +76,7 @@ def collect(**fields):
         "run_id": "r1",
         "command": ["sae", "run"],
         "profile": "mnist",
-        "configuration": pipeline_config.flatten(
+        "configuration": pipeline_config.of_run(
             pipeline_config.build({"training.seed": 7, "engine.beam_workers": 3, "engine.intra_op_threads": 4})
         ),
         "data": RECORDED.data,
@@ -92,7 +92,7 @@ def test_what_the_caller_says_is_noted():
     assert (found.trigger, found.created) == ("schedule", "2024-01-02T01:04:05+00:00")
     assert found.seed == 7
     assert found.engine == manifest.Engine("FnApiRunner", 3, 4, 2)
-    assert set(found.configuration) == set(pipeline_config.setting_names())
+    assert set(found.configuration) == set(pipeline_config.of_run(pipeline_config.PipelineConfig()))
     assert (found.data, found.code) == (RECORDED.data, RECORDED.code)
 
 

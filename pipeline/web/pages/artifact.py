@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline import digests, previews
+from pipeline import deletion, digests, previews
 from pipeline.inspection.snapshots import Artifact
 from pipeline.web import charts
 from pipeline.web.links import Links
@@ -22,6 +22,7 @@ class ArtifactView:
       artifact: as the store has it.
       kind: which kind of preview it is; empty where there is none.
       preview: what is shown of it.
+      deleted: that `sae gc` deleted its bytes, and when, in words; empty where it did not.
       missing: what cannot be shown and why; empty where all is shown.
       served: whether its files can be opened: they are inside the root.
       digests: by name.
@@ -30,6 +31,7 @@ class ArtifactView:
     artifact: Artifact
     kind: str
     preview: previews.Preview | None
+    deleted: str
     missing: str
     served: bool
     digests: tuple[tuple[str, str], ...]
@@ -40,6 +42,7 @@ def build(asked: Asked, artifact: str) -> ArtifactView:
     reader = asked.open_reader
     found = reader.artifact(find_artifact(reader, artifact))
     preview = reader.preview(found.row)
+    deleted = deletion.words(found.row.state, found.properties)
     served = asked.root is not None and not found.gone and reader.preview_folder(found.row) is not None
     return ArtifactView(
         artifact=dataclasses.replace(
@@ -47,15 +50,19 @@ def build(asked: Asked, artifact: str) -> ArtifactView:
         ),
         kind=type(preview).__name__ if preview is not None else "",
         preview=preview,
-        missing=_missing(asked, found, preview),
+        deleted=deleted,
+        missing=_missing(asked, found, preview, deleted),
         served=served,
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
     )
 
 
-def _missing(asked: Asked, found: Artifact, preview: previews.Preview | None) -> str:
+def _missing(asked: Asked, found: Artifact, preview: previews.Preview | None, deleted: str) -> str:
     if preview is not None:
         return ""
+    if deleted:
+        advice = deletion.advice(found.row.id)
+        return f"Its bytes were {deleted}: {advice}. Properties are shown, and the files that it had."
     if found.row.type not in previews.KINDS:
         return f"There is no picture for artifacts of type {found.row.type}: properties and files are shown."
     if asked.root is None:

@@ -133,7 +133,7 @@ def make_manifest(recorded, run_id, l1):
         run_id=run_id,
         command=["sae", "run", "--set", f"model.l1={l1}"],
         profile="mnist",
-        configuration=pipeline_config.flatten(recorded.config(f"model.l1={l1}")),
+        configuration=pipeline_config.of_run(recorded.config(f"model.l1={l1}")),
         data=recorded.source(),
         code={"Trainer": {"components/trainer.py": "ab" * 32}},
     )

@@ -1,0 +1,117 @@
+"""The commands on models and roots over time: what is served, what is kept, and who decided it."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline import settings
+from pipeline.cli import output
+from pipeline.cli.group import sae
+from pipeline.cli.options import config_option, json_option, root_of, root_option, run_argument, set_option
+
+if TYPE_CHECKING:
+    from pipeline.models.choosing import Chosen
+
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded with the decision.")
+
+
+@sae.command(short_help="List the versions that were pushed, and who decided what.")
+@root_option
+@json_option
+def models(root: str | None, as_json: bool) -> None:
+    """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
+    from pipeline.inspection import documents
+    from pipeline.models import listing
+    from pipeline.show import models as text
+
+    place = root_of(root)
+    found = listing.read(place)
+    if as_json:
+        output.write(documents.text({"root": str(place.path), **documents.plain(found)}))
+    elif not found.models and not found.decisions:
+        output.note(f"no model was pushed in {place.path}: a run pushes the one that passes its gates")
+    else:
+        output.write(text.as_text(output.screen(), found))
+
+
+@sae.command(short_help="Serve the model of a run.")
+@run_argument
+@reason_option
+@root_option
+def promote(run_id: str, reason: str, root: str | None) -> None:
+    """Serve the model of a run, also an older or a withdrawn one: it becomes the highest version.
+
+    RUN is an id, the beginning of only one, `latest` or `latest~1`. Exits with 4 where the model was not blessed.
+    """
+    from pipeline.models import choosing
+
+    _say(choosing.promote(root_of(root), run_id, reason, output.note))
+
+
+@sae.command(short_help="Withdraw the served model, and serve the one before it.")
+@reason_option
+@root_option
+def rollback(reason: str, root: str | None) -> None:
+    """Withdraw the model that is served, and serve the one before it: it becomes the highest version."""
+    from pipeline.models import choosing
+
+    _say(choosing.rollback(root_of(root), reason, output.note))
+
+
+def _say(chosen: Chosen) -> None:
+    instead = f" instead of version {chosen.replaced_version}" if chosen.replaced_version else ""
+    output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
+
+
+@sae.command(short_help="Delete the bytes of old artifacts; say first what goes.")
+@click.option("--yes", is_flag=True, help="Delete. Without it, it is only said what would be.")
+@config_option
+@set_option
+@root_option
+@json_option
+def gc(
+    yes: bool, config_file: pathlib.Path | None, assignments: tuple[str, ...], root: str | None, as_json: bool
+) -> None:
+    """Delete the bytes of artifacts that the settings under `retention` do not keep; say first what goes.
+
+    Their lineage, metrics and digests stay in ML Metadata.
+    """
+    from pipeline import retention
+    from pipeline.render import escaped
+    from pipeline.root import Root
+
+    resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
+    place = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    found = (retention.apply if yes else retention.look)(place, resolved.config.retention)
+    output.write(found.as_json() if as_json else "\n".join(map(escaped, found.as_text().split("\n"))))
+
+
+@sae.command(short_help="Keep a run, whatever `sae gc` deletes.")
+@run_argument
+@reason_option
+@root_option
+def pin(run_id: str, reason: str, root: str | None) -> None:
+    """Keep all artifacts of a run, whatever `sae gc` deletes.
+
+    RUN is an id, the beginning of only one, `latest` or `latest~1`.
+    """
+    from pipeline.models import pins
+
+    output.note(f"run {pins.pin(root_of(root), run_id, reason)} is pinned")
+
+
+@sae.command(short_help="Keep a run no longer than others.")
+@run_argument
+@reason_option
+@root_option
+def unpin(run_id: str, reason: str, root: str | None) -> None:
+    """Undo `sae pin`: the run is kept no longer than others.
+
+    RUN is an id, the beginning of only one, `latest` or `latest~1`.
+    """
+    from pipeline.models import pins
+
+    output.note(f"run {pins.unpin(root_of(root), run_id, reason)} is not pinned any more")

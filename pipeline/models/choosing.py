@@ -1,0 +1,202 @@
+"""`sae promote` and `sae rollback`: a model that somebody chose becomes the highest version.
+
+The decision is in ML Metadata before anything else happens, and ends there as the last thing. What a kill cut off is
+carried out by the next decision, or called off where another model was pushed in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+
+from components import serving_folder
+from pipeline import deletion, digests, metadata, names, records
+from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.metadata import Output, Store
+from pipeline.models import history, versions
+from pipeline.models.history import Entry, Kind
+from pipeline.models.pins import check_reason
+from pipeline.models.versions import Push
+from pipeline.root import Root
+
+
+class NotBlessedError(SaeError):
+    """The model did not pass its gate."""
+
+    exit_code = ExitCode.GATE_FAILED
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """What is served now.
+
+    Attributes:
+      run_id: the run whose model it is.
+      version: its number.
+      replaced_version: the one that was served until now; 0 where none was.
+    """
+
+    run_id: str
+    version: int
+    replaced_version: int
+
+
+def promote(root: Root, wanted: str, reason: str, tell: Callable[[str], None]) -> Chosen:
+    """Serves the model of a run, also one that was withdrawn.
+
+    Args:
+      root: of the run.
+      wanted: a run id, the beginning of one, or `latest`.
+      reason: recorded with the decision.
+      tell: is told what became of a decision that a kill had cut off.
+
+    Raises:
+      NotFoundError: no such run, it has no model, or its bytes are gone.
+      NotBlessedError: the model was not blessed.
+      UsageError: it is served already, or no reason is given.
+      LockedError: a run holds the root.
+      UnavailableError: the model has no digest: plain TFX made it.
+    """
+    check_reason(reason)
+    metadata.open_store(root, read_only=True)
+    with root.lock():
+        store = _open(root, tell)
+        run_id = names.find_run(wanted, store.run_ids())
+        model = _blessed_model(store, run_id)
+        present = versions.served(root, _pushes(store, root))
+        if model.content and present and present.model == model.content:
+            raise UsageError(f"the model of run {run_id} is served already, as version {present.version}")
+        return _decide(root, store, Kind.PROMOTE, run_id, model, present, reason)
+
+
+def rollback(root: Root, reason: str, tell: Callable[[str], None]) -> Chosen:
+    """Withdraws the model that is served, and serves the one before it.
+
+    Raises:
+      NotFoundError: nothing is served, nothing was before it, or its bytes are gone.
+      UsageError: no reason is given.
+      LockedError: a run holds the root.
+      UnavailableError: one of the models has no digest: plain TFX pushed it.
+    """
+    check_reason(reason)
+    metadata.open_store(root, read_only=True)
+    with root.lock():
+        store = _open(root, tell)
+        pushes = _pushes(store, root)
+        present = versions.served(root, pushes)
+        if present is None:
+            raise NotFoundError(f"no version in {root.serving} was pushed from here: there is nothing to roll back")
+        withdrawn = history.withdrawn(store.ask(history.chosen))
+        earlier = next(versions.before(pushes, present, withdrawn), None)
+        if earlier is None:
+            raise NotFoundError(
+                f"version {present.version} is served, and no model before it was not withdrawn: `sae promote RUN` "
+                "serves the one of a run"
+            )
+        run_id, model = _of_push(store, earlier)
+        return _decide(root, store, Kind.ROLLBACK, run_id, model, present, reason)
+
+
+def _open(root: Root, tell: Callable[[str], None]) -> Store:
+    """The store, in which no decision is half carried out any more."""
+    store = metadata.open_store(root)
+    for entry in store.ask(history.chosen):
+        if entry.open:
+            tell(_finish(root, store, entry))
+    return store
+
+
+def _pushes(store: Store, root: Root) -> list[Push]:
+    return store.ask(lambda client: versions.pushes(client, root))
+
+
+def _blessed_model(store: Store, run_id: str) -> Output:
+    executions = store.executions(run_id)
+    made = {name: store.outputs(executions[name].id) for name in ("Trainer", "Evaluator") if name in executions}
+    model, blessing = made.get("Trainer", {}).get("model"), made.get("Evaluator", {}).get("blessing")
+    if model is None:
+        raise NotFoundError(f"run {run_id} has no model: its Trainer did not succeed")
+    if blessing is None or blessing.properties.get("blessed") != 1:
+        why = "was not judged" if blessing is None else "was not blessed"
+        raise NotBlessedError(f"the model of run {run_id} {why}: only one that passed its gate is served")
+    return model
+
+
+def _of_push(store: Store, push: Push) -> tuple[str, Output]:
+    """The run and the model of a push."""
+    for execution in store.makers(push.artifact):
+        model = store.inputs(execution).get("model")
+        if model is not None:
+            return store.candidate(execution).run_id, model
+    raise UnavailableError(f"ML Metadata does not say which model version {push.version} is: `sae promote RUN` does")
+
+
+def _decide(
+    root: Root, store: Store, kind: Kind, run_id: str, model: Output, present: Push | None, reason: str
+) -> Chosen:
+    if not model.content or (present and not present.model):
+        raise UnavailableError(
+            f"the model of run {run_id}, or the one that is served, was published without a digest by plain TFX: "
+            "`sae run` makes one that can be chosen"
+        )
+    source = _bytes(root, model, _pushes(store, root))
+    newest = serving_folder.newest_version(root.serving)
+    notes: dict[str, records.Property] = {
+        history.RUN: run_id,
+        history.REASON: reason.strip(),
+        history.WHO: history.who(),
+        history.MODEL: model.content,
+        history.REPLACED: present.model if present else "",
+        history.REPLACED_VERSION: int(newest.name) if newest else 0,
+    }
+    inputs = {"model": model.id, **({"replaced": present.artifact} if present else {})}
+    execution = records.Recorder(root).decision(kind.value, run_id, notes, inputs, ended=False)
+    version = _carry_out(root, store, execution, model, source)
+    return Chosen(run_id, version, present.version if present else 0)
+
+
+def _carry_out(root: Root, store: Store, execution: int, model: Output, source: pathlib.Path) -> int:
+    """Serves a model and ends the decision to do so; doing it twice is doing it once. Returns the version."""
+    root.serving.mkdir(exist_ok=True)
+    serving_folder.hold_back(root.serving, history.held_back(store.ask(history.chosen)))
+    folder = serving_folder.push(source, root.serving)
+    notes: dict[str, records.Property] = {
+        serving_folder.PUSHED: 1, serving_folder.PUSHED_DESTINATION: str(folder),
+        serving_folder.PUSHED_VERSION: folder.name, digests.MODEL: model.content,
+    }  # fmt: skip
+    records.Recorder(root).served(execution, folder, notes)
+    return int(folder.name)
+
+
+def _finish(root: Root, store: Store, entry: Entry) -> str:
+    """Carries out, or calls off, what a kill cut off; says which."""
+    model = store.inputs(entry.execution)["model"]
+    what = f"run {entry.run_id}, {entry.kind.past} for {entry.reason!r}"
+    newest = serving_folder.newest_version(root.serving)
+    is_its_own = newest is not None and versions.holds(newest, model)
+    if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
+        records.Recorder(root).called_off(entry.execution, "another model was pushed since")
+        serving_folder.hold_back(root.serving, history.held_back(store.ask(history.chosen)))
+        return f"a decision that was cut off was called off, as another model was pushed since: {what}"
+    source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))
+    version = _carry_out(root, store, entry.execution, model, source)
+    return f"a decision that was cut off was carried out: {what} (version {version})"
+
+
+def _bytes(root: Root, model: Output, pushes: Sequence[Push]) -> pathlib.Path:
+    """Where the bytes of a model lie, as they were published: its artifact, or a version that was pushed.
+
+    Raises:
+      NotFoundError: nowhere.
+    """
+    folder = pathlib.Path(model.uri)
+    damage = digests.damage(folder, model.files or {}, all_bytes=True)
+    if model.live and not damage:
+        return folder / serving_folder.MODEL
+    for push in pushes:
+        version = root.serving / str(push.version)
+        if push.model == model.content and version.is_dir() and versions.holds(version, model):
+            return version
+    why = model.deleted or damage or "it is out of use"
+    raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {deletion.advice(model.id)}")

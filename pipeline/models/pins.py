@@ -1,0 +1,60 @@
+"""`sae pin` and `sae unpin`: a pinned run keeps its artifacts, whatever the policy says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from pipeline import metadata, records
+from pipeline.errors import UsageError
+from pipeline.models import history
+from pipeline.models.history import Kind
+from pipeline.root import Root
+
+
+def pin(root: Root, wanted: str, reason: str) -> str:
+    """Pins a run and records why; returns its id.
+
+    Raises:
+      NotFoundError: there is no such run.
+      UsageError: it is pinned already, or no reason is given.
+      LockedError: a run holds the root.
+    """
+    with _run(root, wanted, reason) as (run_id, pinned):
+        if run_id in pinned:
+            raise UsageError(f"run {run_id} is pinned already: {pinned[run_id].reason!r}; `sae unpin` undoes that")
+        _record(root, Kind.PIN, run_id, reason)
+    return run_id
+
+
+def unpin(root: Root, wanted: str, reason: str) -> str:
+    """Undoes a pin and records why; returns the run's id. Raises as `pin` does."""
+    with _run(root, wanted, reason) as (run_id, pinned):
+        if run_id not in pinned:
+            there = f"pinned are: {', '.join(sorted(pinned))}" if pinned else "no run is"
+            raise UsageError(f"run {run_id} is not pinned ({there})")
+        _record(root, Kind.UNPIN, run_id, reason)
+    return run_id
+
+
+@contextlib.contextmanager
+def _run(root: Root, wanted: str, reason: str) -> Iterator[tuple[str, dict[str, history.Entry]]]:
+    check_reason(reason)
+    store = metadata.open_store(root, read_only=True)
+    run_id = store.find_run(wanted)
+    with root.lock():
+        yield run_id, store.ask(history.pinned)
+
+
+def _record(root: Root, kind: Kind, run_id: str, reason: str) -> None:
+    store = metadata.open_store(root)
+    execution = store.executions(run_id).get("Trainer")
+    model = store.outputs(execution.id).get("model") if execution else None
+    notes = {history.RUN: run_id, history.REASON: reason.strip(), history.WHO: history.who()}
+    records.Recorder(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
+
+
+def check_reason(reason: str) -> None:
+    """Raises `UsageError` where there is none."""
+    if not reason.strip():
+        raise UsageError("--reason is empty: say why, it is recorded with the decision")

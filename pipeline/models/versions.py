@@ -1,0 +1,102 @@
+"""Versions in the serving folder, by the pushes and decisions that made them, as ML Metadata holds them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Collection, Iterator
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components import serving_folder
+from pipeline import digests, metadata, records
+from pipeline.errors import UnavailableError
+from pipeline.metadata import Output
+from pipeline.root import Root
+
+_MOST_DIGITS = 18  # of a version, which servers read into 64 bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Push:
+    """That a model became a version of the root's serving folder.
+
+    Attributes:
+      version: its number.
+      artifact: id of the pushed model in ML Metadata.
+      model: digest of the model's content; empty where plain TFX pushed it.
+      own: whether the version's folder is the artifact's own place: `sae promote` and `sae rollback` made it.
+      when: milliseconds since the epoch.
+    """
+
+    version: int
+    artifact: int
+    model: str
+    own: bool
+    when: int
+
+
+def pushes(client: mlmd.MetadataStore, root: Root) -> list[Push]:
+    """All of them, the highest version first; of several of a version, the newest first."""
+    # By their type's name, which need not exist yet.
+    if records.PUSHED_MODEL not in {one.name for one in client.get_artifact_types()}:
+        return []
+    found = (_push(one, root) for one in client.get_artifacts_by_type(records.PUSHED_MODEL))
+    return sorted(filter(None, found), key=lambda push: (push.version, push.artifact), reverse=True)
+
+
+def _push(artifact: pb.Artifact, root: Root) -> Push | None:
+    notes = metadata.properties_of(artifact)
+    moved = root.moved()
+
+    def here(path: str) -> str:
+        return metadata.moved_path(path, *moved) if moved else path
+
+    destination = here(str(notes.get(serving_folder.PUSHED_DESTINATION, "")))
+    version = pathlib.PurePath(destination).name
+    is_here = version.isdecimal() and len(version) <= _MOST_DIGITS and destination == str(root.serving / version)
+    if not notes.get(serving_folder.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
+        return None
+    model = str(notes.get(digests.MODEL, ""))
+    own = here(artifact.uri) == destination
+    return Push(int(version), int(artifact.id), model, own, int(artifact.create_time_since_epoch))
+
+
+def served(root: Root, known: Collection[Push]) -> Push | None:
+    """The push of the version that a server takes, the highest there is; None where that is not known, or is none."""
+    newest = serving_folder.newest_version(root.serving)
+    number = -1 if newest is None else int(newest.name)
+    return next((push for push in known if push.version == number), None)
+
+
+def before(known: Collection[Push], present: Push | None, withdrawn: Collection[str]) -> Iterator[Push]:
+    """The pushes that a rollback would go back to, the newest first: one for each model that was not withdrawn.
+
+    Args:
+      known: all pushes, the highest version first.
+      present: the one that is served.
+      withdrawn: digests of the models that were.
+    """
+    seen = {present.model} if present else set()
+    for push in known:
+        if (present is None or push.version < present.version) and push.model not in {*seen, *withdrawn}:
+            seen.add(push.model)
+            yield push
+
+
+def held_back(root: Root) -> frozenset[str]:
+    """Digests of the models that no run pushes by itself. Raises `UnavailableError` where the list is damaged."""
+    try:
+        return serving_folder.held_back(root.serving)
+    except ValueError as error:
+        raise UnavailableError(f"{error}; `sae promote` and `sae rollback` write it anew from ML Metadata") from error
+
+
+def holds(folder: pathlib.Path, model: Output) -> bool:
+    """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
+    if model.files is None:
+        return serving_folder.same_files(pathlib.Path(model.uri) / serving_folder.MODEL, folder)
+    place = f"{serving_folder.MODEL}/"
+    noted = {name[len(place) :]: one.digest for name, one in model.files.items() if name.startswith(place)}
+    return digests.of_folder(folder) == noted

@@ -1,0 +1,203 @@
+"""`sae restore ARTIFACT`: makes an artifact again whose bytes are gone or damaged, and puts it back in its place.
+
+The node that made it runs again elsewhere, on the inputs that it had; where these are gone too, all nodes before it do.
+Nothing is put back unless its content has the digest that was recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from pipeline import again, digests, metadata, nodes, parts, previews, records
+from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.events import NodeState
+from pipeline.metadata import Output, Store
+from pipeline.root import Root
+
+SCHEMA_VERSION = 1
+
+
+class OtherContentError(SaeError):
+    """What was made again is not what was recorded."""
+
+    exit_code = ExitCode.GATE_FAILED
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """An artifact that is in its place again.
+
+    Attributes:
+      artifact: id in ML Metadata.
+      node, output: what it is.
+      path: its place.
+      content: digest of its content, as recorded and as made again.
+      identical: whether its bytes are those that were published first; else its content alone is the same.
+    """
+
+    artifact: int
+    node: str
+    output: str
+    path: str
+    content: str
+    identical: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Restoration:
+    """What came of it.
+
+    Attributes:
+      run_id: the run that made the artifact first.
+      restored: that artifact, and others that had to be made again for it.
+    """
+
+    run_id: str
+    restored: tuple[Restored, ...]
+
+    def as_json(self) -> str:
+        """The object that `--json` prints."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}, indent=2)
+
+    def as_text(self) -> str:
+        """A line for each artifact."""
+        return "\n".join(
+            f"{one.node} {one.output:<18} artifact {one.artifact} restored, "
+            f"{'identical bytes' if one.identical else 'same content, other bytes'}"
+            for one in self.restored
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lost:
+    """An output of a run that is not there as it was published."""
+
+    node: str
+    key: str
+    output: Output
+
+
+def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restoration:
+    """Makes an artifact again, with what it takes, and puts it back.
+
+    Args:
+      root: of the artifact.
+      artifact_id: in ML Metadata.
+      tell: is told, line by line, what is going on.
+
+    Raises:
+      NotFoundError: no node of a run made it, or that run has no manifest.
+      UsageError: it is there, as it was published.
+      UnavailableError: it has no digest, or the data that the run read is no longer there.
+      LockedError: a run holds the root.
+      OtherContentError: it came out otherwise; nothing was changed.
+      SaeError: a node failed.
+    """
+    store = metadata.open_store(root, read_only=True)
+    run_id, node, key = _origin(store, artifact_id)
+    outputs = {name: store.outputs(execution.id) for name, execution in store.executions(run_id).items()}
+    wanted = _Lost(node, key, outputs[node][key])
+    _check(root, wanted)
+    recorded = again.manifest_of(root, store, run_id)
+    for line in again.surroundings_text(run_id, again.differences(recorded)):
+        tell(line)
+    with root.lock(), again.scratch(root, run_id) as scratch:
+        _, needed = parts.nodes_of(node, node)
+        before = [lost for name in needed for lost in _lost(name, outputs.get(name, {}))]
+        whole = bool(before) or any(name not in outputs for name in needed)
+        for one in before:
+            tell(f"{one.node}'s {one.key}, artifact {one.output.id}, is gone as well, and made again first")
+        tell(f"making {node} again{' and what comes before it' if whole else ' on the inputs that it had'}")
+        made = again.make(root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {})
+        found = _made(metadata.open_store(scratch), made)
+        lost = [*before, *_lost(node, outputs[node])]
+        pairs = [(one, _same(one, found.get((one.node, one.key)), run_id)) for one in lost]
+        restored = tuple(_put_back(root, scratch, one, other) for one, other in pairs)
+    return Restoration(run_id, restored)
+
+
+def _origin(store: Store, artifact_id: int) -> tuple[str, str, str]:
+    """The run, the node and the output key that made an artifact first."""
+    for execution in store.makers(artifact_id):
+        run_id = store.candidate(execution).run_id
+        for name, one in store.executions(run_id).items() if run_id else ():
+            if one.id == execution and one.state == NodeState.EXECUTED and name in nodes.BY_NAME:
+                keys = {output.id: key for key, output in store.outputs(execution).items()}
+                return run_id, name, keys[artifact_id]
+    raise NotFoundError(
+        f"artifact {artifact_id} was made by no node of a run in this root: what `sae promote` and `sae rollback` "
+        "served, `sae promote RUN` serves again"
+    )
+
+
+def _check(root: Root, wanted: _Lost) -> None:
+    output = wanted.output
+    what = f"{wanted.node}'s {wanted.key}, artifact {output.id}"
+    if not output.content or output.files is None:
+        raise UnavailableError(f"{what}, was published without digests, so nobody could tell whether it is the same")
+    if not pathlib.Path(output.uri).is_relative_to(root.artifacts):
+        raise UnavailableError(f"{what}, lies outside the artifacts of this root, in {output.uri}")
+    if not _is_lost(output):
+        raise UsageError(f"{what}, is there as it was published: there is nothing to restore")
+
+
+def _lost(node: str, outputs: Mapping[str, Output]) -> Iterator[_Lost]:
+    return (_Lost(node, key, output) for key, output in outputs.items() if _is_lost(output))
+
+
+def _is_lost(output: Output) -> bool:
+    damaged = output.files is not None and digests.damage(pathlib.Path(output.uri), output.files, all_bytes=True)
+    return not output.live or bool(damaged)
+
+
+def _made(store: Store, run_id: str) -> dict[tuple[str, str], Output]:
+    return {
+        (name, key): output
+        for name, execution in store.executions(run_id).items()
+        for key, output in store.outputs(execution.id).items()
+    }
+
+
+def _same(one: _Lost, other: Output | None, run_id: str) -> Output:
+    """What was made again, if it is what was recorded."""
+    if other is None or other.content != one.output.content:
+        came = f"{other.content}, recorded is {one.output.content}" if other else "nothing"
+        raise OtherContentError(
+            f"{one.node}'s {one.key} of run {run_id} came out otherwise: {came}; nothing was restored, "
+            f"`sae verify {run_id}` shows where it parts"
+        )
+    return other
+
+
+def _put_back(root: Root, scratch: Root, one: _Lost, other: Output) -> Restored:
+    """Moves what was made again to the artifact's place; marks it as there when it is."""
+    place = pathlib.Path(one.output.uri)
+    for made, target in _moves(root, scratch, pathlib.Path(other.uri), place):
+        if os.path.lexists(target):  # what is damaged goes with the scratch root
+            target.rename(scratch.path / f"replaced-{one.output.id}-{target.parts[-4]}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(target)
+    records.Recorder(root).restored(one.output.id, other)
+    return Restored(
+        artifact=one.output.id,
+        node=one.node,
+        output=one.key,
+        path=str(place),
+        content=one.output.content,
+        identical=one.output.properties.get(digests.RAW) == other.properties.get(digests.RAW),
+    )
+
+
+def _moves(
+    root: Root, scratch: Root, made: pathlib.Path, place: pathlib.Path
+) -> Sequence[tuple[pathlib.Path, pathlib.Path]]:
+    """From where to where: the preview, which may be missing, then the artifact."""
+    shown = previews.folder_of(scratch.path, str(made)), previews.folder_of(root.path, str(place))
+    moves = [(made, place)]
+    if shown[0] is not None and shown[1] is not None and shown[0].is_dir():
+        moves.insert(0, (shown[0], shown[1]))
+    return moves

@@ -1,0 +1,43 @@
+"""`sae gc`: deletes the bytes of artifacts that a policy does not keep; what ML Metadata knows of them stays.
+
+`keeping` says which runs are kept and why, `collecting` what goes and how, `report` says it.
+"""
+
+from __future__ import annotations
+
+from pipeline import metadata
+from pipeline.retention import collecting
+from pipeline.retention.report import Collected
+from pipeline.retention.store import Store
+from pipeline.root import Root
+from pipeline_config import RetentionConfig
+
+__all__ = ["Collected", "apply", "look"]
+
+
+def look(root: Root, policy: RetentionConfig) -> Collected:
+    """What would be deleted; nothing is. Also while a run is at work, which is kept.
+
+    Raises:
+      NotFoundError: there is no store in the root.
+      UnavailableError: the store cannot be opened.
+    """
+    metadata.open_store(root, read_only=True)  # says why, where it does not open
+    return Collected.of(root, collecting.plan(root, Store(root, read_only=True), policy), deleted=False)
+
+
+def apply(root: Root, policy: RetentionConfig) -> Collected:
+    """Deletes what a policy does not keep, under the root's lock. Breaking off does no harm: the next call goes on.
+
+    Raises:
+      NotFoundError: there is no store in the root.
+      UnavailableError: the store cannot be opened.
+      LockedError: a run holds the root.
+      OSError: something cannot be deleted.
+    """
+    metadata.open_store(root, read_only=True)
+    with root.lock():
+        store = Store(root, read_only=False)
+        planned = collecting.plan(root, store, policy)
+        collecting.delete(root, store, planned)
+    return Collected.of(root, planned, deleted=True)

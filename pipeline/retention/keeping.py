@@ -1,0 +1,100 @@
+"""What is kept of a root, and why; all else may go."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+from collections.abc import Sequence
+
+from pipeline.models import history, versions
+from pipeline.models.versions import Push
+from pipeline.retention.store import Store
+from pipeline.root import Root
+from pipeline_config import RetentionConfig
+
+
+class Reason(str, enum.Enum):
+    """Why a run is kept."""
+
+    SERVED = "its model is served"
+    PINNED = "pinned"
+    PUSHED = "its model was pushed before"
+    UNFINISHED = "it did not come to its end"
+    NEWEST = "one of the newest"
+
+
+_ALWAYS = (Reason.SERVED, Reason.PINNED)
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptRun:
+    """A run whose artifacts are kept: all that it made, read or took over.
+
+    Attributes:
+      version: of its model in the serving folder; 0 where it is not kept for that.
+    """
+
+    id: str
+    reasons: tuple[Reason, ...]
+    version: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What is kept.
+
+    Attributes:
+      runs: the newest first.
+      versions: numbers of the versions in the serving folder.
+    """
+
+    runs: tuple[KeptRun, ...]
+    versions: frozenset[int]
+
+
+def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> Kept:
+    """What a policy keeps, apart from its limit on the size. `pushes`: the highest version first."""
+    run_ids = store.run_ids()
+    reasons: dict[str, list[Reason]] = {}
+    wanted = _wanted(root, store, policy, pushes)
+    numbers: dict[str, int] = {}
+    for push, reason in wanted:
+        if run_id := store.run_that_made(push.artifact):
+            reasons.setdefault(run_id, []).append(reason)
+            numbers.setdefault(run_id, push.version)
+    for run_id in store.ask(history.pinned):
+        reasons.setdefault(run_id, []).append(Reason.PINNED)
+    for run_id in store.unfinished():
+        reasons.setdefault(run_id, []).append(Reason.UNFINISHED)
+    for run_id in run_ids[: policy.runs]:
+        reasons.setdefault(run_id, []).append(Reason.NEWEST)
+    runs = [
+        KeptRun(run_id, tuple(dict.fromkeys(reasons[run_id])), numbers.get(run_id, 0))
+        for run_id in run_ids
+        if run_id in reasons
+    ]
+    return Kept(tuple(runs), frozenset(push.version for push, _ in wanted))
+
+
+def _wanted(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> list[tuple[Push, Reason]]:
+    """The push that is served, and those that are kept for a rollback."""
+    served = versions.served(root, pushes)
+    withdrawn = history.withdrawn(store.ask(history.chosen))
+    earlier = versions.before(pushes, served, withdrawn)
+    found = [(push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed)]
+    # Of one version there may be several pushes: it was served already when the later ones were made.
+    return [(push, Reason.SERVED) for push in pushes if served and push.version == served.version] + found
+
+
+def without_oldest(found: Kept) -> Kept | None:
+    """The same without the run that is given up first when the root is too large; None where none may be.
+
+    The oldest goes first, those for a rollback last; never what is served or pinned, and never the newest run.
+    """
+    given_up = [run for run in found.runs[1:] if not set(run.reasons) & set(_ALWAYS)]
+    if not given_up:
+        return None
+    first = next((run for run in reversed(given_up) if Reason.PUSHED not in run.reasons), given_up[-1])
+    runs = tuple(run for run in found.runs if run is not first)
+    return Kept(runs, found.versions - {first.version} if Reason.PUSHED in first.reasons else found.versions)

@@ -1,0 +1,52 @@
+"""`sae models`: a line for each version, and one for each decision."""
+
+from __future__ import annotations
+
+from pipeline.models.listing import Decided, ModelRow, Models
+from pipeline.render import Cell, Column, Screen, number_text, when_text
+
+_VERSIONS = (
+    Column("version", right=True),
+    Column("state"),
+    Column("run", least=15),
+    Column("since", drop=3),
+    Column("test BCE", right=True),
+    Column("model", drop=2),
+    Column("how", least=16, drop=1),
+)
+_DECISIONS = (
+    Column("when", drop=2),
+    Column("decision"),
+    Column("run", least=15),
+    Column("by", drop=1),
+    Column("reason", least=16),
+)
+_STYLES = {"served": "green", "deleted": "dim"}
+
+
+def as_text(screen: Screen, found: Models) -> str:
+    """All of it, as two tables."""
+    lines = screen.table(_VERSIONS, [_version(one) for one in found.models])
+    if found.decisions:
+        lines += ["", screen.heading("decisions, the newest first")]
+        lines += screen.table(_DECISIONS, [_decision(one) for one in found.decisions])
+    return "\n".join(lines)
+
+
+def _version(one: ModelRow) -> list[Cell | str]:
+    marks = [one.state.value, *(["withdrawn"] if one.withdrawn else []), *(["pinned"] if one.pinned else [])]
+    style = "yellow" if one.withdrawn else _STYLES.get(one.state.value, "")
+    return [
+        str(one.version),
+        Cell(", ".join(marks), style),
+        one.run,
+        when_text(one.pushed)[:-3],
+        "" if one.test_bce is None else number_text(one.test_bce),
+        one.model.rpartition(":")[2][:12],
+        f"{one.how} by {one.who}: {one.reason}" if one.who else one.how,
+    ]
+
+
+def _decision(one: Decided) -> list[Cell | str]:
+    what = one.what if one.carried_out else f"{one.what} (not carried out)"
+    return [when_text(one.when)[:-3], what, one.run, one.who, one.reason]

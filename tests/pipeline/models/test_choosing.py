@@ -1,0 +1,343 @@
+"""`sae promote` and `sae rollback`: what is served then, what no run pushes by itself, and what is recorded."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import shutil
+
+import pytest
+
+from components import serving_folder
+from pipeline import cli, fsck, records, retention
+from pipeline.decisions import Verdict
+from pipeline.errors import LockedError, NotFoundError, UnavailableError, UsageError
+from pipeline.models import choosing, history, listing, versions
+from pipeline.models.history import Kind
+from pipeline.models.listing import State
+from pipeline_config import RetentionConfig
+from tests.pipeline.nightly import nightly
+from tests.pipeline.recorded import Recorded, change_bytes, tree
+
+
+def served(recorded):
+    """The version that a server takes, and the run whose model it holds."""
+    newest = serving_folder.newest_version(recorded.root.serving)
+    runs = recorded.store().run_ids()
+    models = {run: recorded.outputs(run, "Trainer")["model"] for run in runs}
+    return int(newest.name), next(run for run, model in models.items() if versions.holds(newest, model))
+
+
+def promote(recorded, run, reason="better in the field"):
+    return choosing.promote(recorded.root, run, reason, print)
+
+
+def rollback(recorded, reason="worse in the field"):
+    return choosing.rollback(recorded.root, reason, print)
+
+
+def content(recorded, run):
+    return recorded.outputs(run, "Trainer")["model"].content
+
+
+# --- promote -----------------------------------------------------------------------------------
+
+
+def test_an_older_model_becomes_the_highest_version(four):
+    assert served(four) == (4, "run-4")
+    assert promote(four, "run-2") == choosing.Chosen("run-2", 5, 4)
+    assert served(four) == (5, "run-2")
+    assert sorted(path.name for path in four.root.serving.iterdir()) == ["1", "2", "3", "4", "5"]
+
+
+def test_it_is_recorded_with_reason_author_and_what_it_replaced(four):
+    promote(four, "run-2")
+    [entry] = four.store().ask(history.entries)
+    assert (entry.kind, entry.run_id, entry.reason) == (Kind.PROMOTE, "run-2", "better in the field")
+    assert (entry.who, entry.replaced_version, entry.carried_out) == (getpass.getuser(), 4, True)
+    assert (entry.model, entry.replaced) == (content(four, "run-2"), content(four, "run-4"))
+    pushed = four.store().outputs(entry.execution)["pushed_model"]
+    assert (pushed.uri, pushed.type_name) == (str(four.root.serving / "5"), "PushedModel")
+    read = four.store().inputs(entry.execution)
+    assert read["model"].id == four.outputs("run-2", "Trainer")["model"].id
+    assert read["replaced"].id == four.outputs("run-4", "Pusher")["pushed_model"].id
+    assert fsck.check(four.root).findings == ()
+
+
+def test_what_was_promoted_is_not_replaced_by_a_rerun_that_changes_nothing(four):
+    promote(four, "run-2")
+    pusher = four.decisions("training.seed=4")["Pusher"]
+    assert (pusher.verdict, pusher.run_id) == (Verdict.CACHED, "run-4")
+    # Of a model that nobody replaced by hand, a run still ends with its model served.
+    assert four.decisions("training.seed=3")["Pusher"].reasons == ("another model, or none, is served now",)
+
+
+def test_a_model_whose_artifact_is_gone_is_promoted_from_a_version(four):
+    shutil.rmtree(four.folder_of("run-2", "Trainer", "model"))
+    promote(four, "run-2")
+    assert served(four) == (5, "run-2")
+
+
+def test_a_damaged_artifact_is_not_served(four):
+    folder = four.folder_of("run-2", "Trainer", "model")
+    change_bytes(folder / "Format-Serving" / "saved_model.pb", keep_time=True)
+    promote(four, "run-2")
+    assert served(four) == (5, "run-2")
+    shutil.rmtree(four.root.serving / "3")
+    change_bytes(four.folder_of("run-3", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
+    with pytest.raises(NotFoundError, match=r"the bytes of model \d+ are gone \(.* holds other bytes"):
+        promote(four, "run-3")
+
+
+def test_nothing_is_recorded_where_the_bytes_are_gone(four):
+    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    with pytest.raises(NotFoundError, match=r"are gone \(deleted by gc on "):
+        promote(four, "run-2")
+    assert four.store().ask(history.entries) == []
+    assert served(four) == (4, "run-4")
+
+
+def test_what_cannot_be_promoted_is_refused(four):
+    nightly(four, "run-5", 5, blessed=False)
+    four.run("run-6", "training.seed=6", names=["Trainer"], failed="Trainer",
+             given={name: four.outputs("run-1", name) for name in ("ExampleGen", "Transform")})  # fmt: skip
+    before = tree(four.root.serving)
+    for run, reason, error, said in (
+        ("run-9", "x", NotFoundError, "no run run-9"),
+        ("run-6", "x", NotFoundError, "run run-6 has no model: its Trainer did not succeed"),
+        ("run-5", "x", choosing.NotBlessedError, "the model of run run-5 was not blessed"),
+        ("run-4", "x", UsageError, "the model of run run-4 is served already, as version 4"),
+        ("run-2", " ", UsageError, "--reason is empty"),
+    ):
+        with pytest.raises(error, match=said):
+            promote(four, run, reason)
+    with four.root.lock(), pytest.raises(LockedError):
+        promote(four, "run-2")
+    assert tree(four.root.serving) == before
+    assert four.store().ask(history.entries) == []
+
+
+def test_models_of_plain_tfx_are_refused(recorded):
+    recorded.run("plain-1", noted=False)
+    recorded.run("plain-2", noted=False, content="other")
+    with pytest.raises(UnavailableError, match="without a digest by plain TFX"):
+        promote(recorded, "plain-1")
+
+
+# --- rollback ----------------------------------------------------------------------------------
+
+
+def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
+    assert rollback(four) == choosing.Chosen("run-3", 5, 4)
+    assert served(four) == (5, "run-3")
+    assert rollback(four) == choosing.Chosen("run-2", 6, 5)
+    assert rollback(four) == choosing.Chosen("run-1", 7, 6)
+    with pytest.raises(NotFoundError, match="version 7 is served, and no model before it was not withdrawn"):
+        rollback(four)
+    assert served(four) == (7, "run-1")
+    withdrawn = history.withdrawn(four.store().ask(history.chosen))
+    assert withdrawn == {content(four, f"run-{number}") for number in (2, 3, 4)}
+    assert fsck.check(four.root).findings == ()
+
+
+def test_a_withdrawn_model_is_not_pushed_again_by_a_rerun(four):
+    rollback(four)
+    assert four.decisions("training.seed=4")["Pusher"].verdict == Verdict.CACHED
+    assert serving_folder.held_back(four.root.serving) == {content(four, "run-4")}
+    four.replay("run-5", "training.seed=4")
+    assert served(four) == (5, "run-3")
+
+
+def test_a_new_model_is_pushed_over_what_was_rolled_back_to(four):
+    rollback(four)
+    nightly(four, "run-5", 5)
+    assert served(four) == (6, "run-5")
+    assert rollback(four) == choosing.Chosen("run-3", 7, 6)  # not the one that was withdrawn
+
+
+def test_a_withdrawn_model_is_served_again_when_somebody_promotes_it(four):
+    rollback(four)
+    assert promote(four, "run-4", "it was the camera").version == 6
+    assert served(four) == (6, "run-4")
+    assert history.withdrawn(four.store().ask(history.chosen)) == frozenset()
+    assert serving_folder.held_back(four.root.serving) == {content(four, "run-3")}
+    # What was held back when it ran is pushed when it runs again, once it is not held back any more.
+    pushed = four.outputs("run-4", "Pusher")["pushed_model"]
+    four.change(pushed.id, pushed=0, held_back=1)
+    assert four.decisions("training.seed=4")["Pusher"].reasons == ("its model was held back then, and is not any more",)
+
+
+def test_a_promotion_can_be_rolled_back(four):
+    promote(four, "run-2")
+    assert rollback(four) == choosing.Chosen("run-4", 6, 5)
+
+
+def test_nothing_to_roll_back_is_said(recorded):
+    recorded.run("run-1", blessed=False)
+    with pytest.raises(NotFoundError, match="there is nothing to roll back"):
+        rollback(recorded)
+    recorded.run("run-2", "training.seed=2")
+    with pytest.raises(NotFoundError, match="version 1 is served, and no model before it"):
+        rollback(recorded)
+
+
+def test_gc_keeps_no_withdrawn_model_for_a_rollback_and_each_model_once(four):
+    rollback(four)
+    found = retention.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    assert {run.id: run.version for run in found.kept} == {"run-4": 0, "run-3": 5, "run-2": 2}
+    assert sorted(path.name for path in four.root.serving.iterdir()) == ["2", "5"]
+    promote(four, "run-4")
+    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    assert fsck.check(four.root).damaged == 0  # the version that the rollback made is gone, and said to be
+    assert rollback_refused(four)
+
+
+def rollback_refused(recorded):
+    with pytest.raises(NotFoundError, match="are gone"):
+        rollback(recorded)
+    return True
+
+
+# --- breaking off ------------------------------------------------------------------------------
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize(("module", "name"), [
+    (serving_folder, "hold_back"), (serving_folder, "push"), (records.Recorder, "served"),
+])  # fmt: skip
+def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypatch, capsys, module, name):
+    def kill(*_):
+        raise KilledError
+
+    monkeypatch.setattr(module, name, kill)
+    with pytest.raises(KilledError):
+        rollback(four, "worse")
+    monkeypatch.undo()
+    assert fsck.check(four.root).damaged == 0
+    assert promote(four, "run-1").version == 6
+    assert "cut off was carried out: run run-3, rolled back to for 'worse' (version 5)" in capsys.readouterr().out
+    entries = four.store().ask(history.entries)
+    assert [(one.kind, one.carried_out) for one in entries] == [(Kind.ROLLBACK, True), (Kind.PROMOTE, True)]
+    assert history.withdrawn(entries) == {content(four, "run-4")}
+    assert fsck.check(four.root).findings == ()
+
+
+def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(four, monkeypatch, capsys):
+    monkeypatch.setattr(serving_folder, "push", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        rollback(four, "worse")
+    monkeypatch.undo()
+    nightly(four, "run-5", 5)
+    assert promote(four, "run-1").version == 6
+    assert "was called off, as another model was pushed since" in capsys.readouterr().out
+    assert [one.carried_out for one in four.store().ask(history.entries)] == [False, True]
+    assert serving_folder.held_back(four.root.serving) == {content(four, "run-5")}
+
+
+def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
+    rollback(four)
+    four.root.serving.with_name("held_back.json").write_text("{")
+    with pytest.raises(UnavailableError, match=r"held_back\.json is damaged"):
+        four.decisions("training.seed=4")
+    promote(four, "run-1")
+    assert serving_folder.held_back(four.root.serving) == {content(four, f"run-{number}") for number in (3, 4)}
+
+
+# --- the list ----------------------------------------------------------------------------------
+
+
+def test_the_list_has_every_version_with_run_metric_and_digest(four):
+    context = four.writer.store.get_context_by_type_and_name("pipeline_run", "run-2")
+    context.custom_properties["sae_test_bce"].double_value = 0.0943
+    four.writer.store.put_contexts([context])
+    rollback(four)
+    promote(four, "run-2")
+    retention.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    found = listing.read(four.root)
+    assert [(one.version, one.run, one.state, one.how, one.withdrawn) for one in found.models] == [
+        (6, "run-2", State.SERVED, "promoted", False),
+        (5, "run-3", State.THERE, "rolled back to", False),
+        (4, "run-4", State.GONE, "pushed", True),
+        (3, "run-3", State.GONE, "pushed", False),
+        (2, "run-2", State.GONE, "pushed", False),
+        (1, "run-1", State.GONE, "pushed", False),
+    ]
+    assert (found.models[0].test_bce, found.models[1].test_bce) == (0.0943, None)
+    assert [one.model for one in found.models[:2]] == [content(four, "run-2"), content(four, "run-3")]
+    assert [(one.what, one.run, one.reason, one.carried_out) for one in found.decisions] == [
+        ("promoted", "run-2", "better in the field", True),
+        ("rolled back to", "run-3", "worse in the field", True),
+    ]
+
+
+def test_versions_of_another_root_or_without_a_push_are_not_listed(four, tmp_path):
+    pushed = four.outputs("run-3", "Pusher")["pushed_model"]
+    four.change(pushed.id, pushed_destination=str(tmp_path / "elsewhere" / "3"))
+    shutil.copytree(four.root.serving / "4", four.root.serving / "9")
+    found = listing.read(four.root)
+    assert [(one.version, one.state) for one in found.models] == [(4, State.THERE), (2, State.THERE), (1, State.THERE)]
+
+
+def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded):
+    recorded.run("plain-1", noted=False)
+    recorded.run("plain-2", noted=False, content="other")
+    records.Recorder(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
+    found = retention.look(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    assert [run.id for run in found.kept] == ["plain-2"]
+
+
+# --- as commands -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sae(four, capfd):
+    """Runs a command; returns its exit code, what it printed, and what it said beside that."""
+
+    def run(*arguments):
+        try:
+            cli.main([*arguments, "--root", str(four.root.path)])
+        except SystemExit as end:
+            return end.code, *capfd.readouterr()
+        finally:
+            logging.captureWarnings(False)
+
+    return run
+
+
+def test_the_commands_say_what_is_served_now(sae):
+    assert sae("rollback", "--reason", "worse") == (
+        0, "", "the model of run run-3 is served as version 5 instead of version 4\n",
+    )  # fmt: skip
+    assert sae("promote", "latest", "--reason", "better")[2].startswith("the model of run run-4 is served as version 6")
+    code, _, said = sae("promote", "run-4", "--reason", "again")
+    assert (code, said) == (2, "error: the model of run run-4 is served already, as version 6\n")
+
+
+def test_the_list_as_text_and_as_json(sae, four):
+    sae("pin", "run-1", "--reason", "for the paper")
+    sae("rollback", "--reason", "worse\x1b[31m")
+    _, printed, _ = sae("models")
+    first, second, *_ = printed.splitlines()
+    assert first.split() == ["version", "state", "run", "since", "model", "how"]
+    digest = content(four, "run-3").rpartition(":")[2][:12]
+    assert second.split()[:3] == ["5", "served", "run-3"]
+    assert digest in second
+    assert f"rolled back to by {getpass.getuser()}: worse\\x1b[31m" in second
+    assert "kept, withdrawn" in printed
+    assert "kept, pinned" in printed
+    values = json.loads(sae("models", "--json")[1])
+    assert (values["schema_version"], values["root"]) == (1, str(four.root.path))
+    assert [one["state"] for one in values["models"]] == ["served", *["kept"] * 4]
+    assert [one["what"] for one in values["decisions"]] == ["rolled back to", "pinned"]
+
+
+def test_a_root_without_a_push_has_no_models(tmp_path, capfd):
+    recorded = Recorded(tmp_path)
+    recorded.run("run-1", blessed=False)
+    with pytest.raises(SystemExit):
+        cli.main(["models", "--root", str(recorded.root.path)])
+    assert capfd.readouterr().err.startswith("no model was pushed in ")

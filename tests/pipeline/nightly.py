@@ -1,0 +1,60 @@
+"""Roots with a history: runs that each made a model of their own from the same data."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+
+import pytest
+
+from pipeline import headline
+from pipeline.nodes import NAMES
+from tests.pipeline.recorded import Recorded, Writer, set_properties
+
+DATA = NAMES[:6]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+def nightly(recorded: Recorded, run_id: str, seed: int, blessed: bool = True, state: str = "succeeded") -> None:
+    """A run that makes a model of its own from the data that the first one read."""
+    names = [name for name in NAMES if not (name in DATA and recorded.store().run_ids())]
+    given = {}
+    if len(names) < len(NAMES):
+        first = recorded.store().run_ids()[-1]
+        given = {name: recorded.outputs(first, name) for name in DATA}
+        recorded.replay(run_id, names=DATA)
+    recorded.run(run_id, f"training.seed={seed}", names=names, given=given, blessed=blessed)
+    note(recorded, run_id, state)
+
+
+def note(recorded: Recorded, run_id: str, state: str | None) -> None:
+    store = recorded.writer.store
+    context = store.get_context_by_type_and_name("pipeline_run", run_id)
+    set_properties(context.custom_properties, headline.to_properties(headline.Headline(state=state, trigger="manual")))
+    store.put_contexts([context])
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Four runs, and a copy of their folder: to record them takes longer than all that a test does with them."""
+    recorded = Recorded(tmp_path_factory.mktemp("four") / "runs")
+    for number in range(1, 5):
+        nightly(recorded, f"run-{number}", number)
+    as_made = recorded.folder.with_name("as-made")
+    shutil.copytree(recorded.folder, as_made)
+    return recorded, as_made
+
+
+@pytest.fixture
+def four(made_once):
+    """Four runs, each with a model of its own that was pushed; the last one's is served."""
+    recorded, as_made = made_once
+    shutil.rmtree(recorded.folder)
+    shutil.copytree(as_made, recorded.folder)
+    again = copy.copy(recorded)
+    again.writer = Writer(recorded.root.metadata)
+    return again

@@ -1,0 +1,192 @@
+"""`sae restore`: what is made again, what it is held against, and what is put back."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+
+import pytest
+
+import pipeline_config
+from pipeline import again, digests, fsck, manifest, metadata, previews, restoring, retention
+from pipeline.decisions import Verdict
+from pipeline.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.models import choosing
+from pipeline_config import RetentionConfig
+from tests.pipeline.nightly import four, made_once, recorded
+from tests.pipeline.recorded import change_bytes, set_properties, tree, write
+from tests.pipeline.test_manifest import RECORDED
+
+__all__ = ["four", "made_once", "recorded"]
+
+
+@pytest.fixture
+def collected(four, made_once, monkeypatch):
+    """A root in which only the artifacts of run-4 are left; to make a run again is to copy it as it was made first.
+
+    `parts`: the first and the last node of each part that was asked for.
+    """
+    one = dataclasses.replace(
+        RECORDED, run_id="run-1", data=four.source(), configuration=pipeline_config.of_run(four.config())
+    )
+    path = manifest.write(four.root.path, one)
+    store = four.writer.store
+    context = store.get_context_by_type_and_name("pipeline_run", "run-1")
+    set_properties(context.custom_properties, {manifest.PROPERTY: digests.of_file(path)})
+    store.put_contexts([context])
+    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    parts = []
+
+    def make(root, store, recorded, place, from_node, to_node, workers, surroundings):
+        parts.append((from_node, to_node))
+        shutil.copytree(made_once[1] / "root", place.path, dirs_exist_ok=True)
+        return recorded.run_id
+
+    monkeypatch.setattr(again, "make", make)
+    four.parts = parts
+    return four
+
+
+def restore(recorded, node, key, run="run-1"):
+    return restoring.restore(recorded.root, recorded.outputs(run, node)[key].id, print)
+
+
+def test_what_gc_deleted_is_in_its_place_again_and_a_hit(collected):
+    assert collected.decisions("training.seed=1")["Trainer"].verdict == Verdict.RUN
+    found = restore(collected, "Trainer", "model")
+    assert collected.parts == [("Trainer", "Trainer")]
+    assert [(one.output, one.identical) for one in found.restored] == [("model", True), ("model_run", True)]
+    model = collected.outputs("run-1", "Trainer")["model"]
+    assert (model.live, model.deleted) == (True, "")
+    assert model.properties["restored"].startswith("20")
+    assert collected.decisions("training.seed=1")["Trainer"].verdict == Verdict.CACHED
+    assert fsck.check(collected.root).damaged == 0
+    assert not (collected.root.path / "scratch").exists()
+    assert choosing.promote(collected.root, "run-1", "as it was", print).version == 5
+
+
+def test_a_preview_comes_back_with_it(collected, made_once):
+    model = collected.outputs("run-1", "Trainer")["model"]
+    place = previews.folder_of(collected.root.path, model.uri)
+    original = made_once[1] / "root" / place.relative_to(collected.root.path)
+    write(original / "preview.json", "{}")
+    try:
+        restore(collected, "Trainer", "model")
+    finally:
+        shutil.rmtree(made_once[1] / "root" / "previews")
+    assert (place / "preview.json").read_text() == "{}"
+
+
+def test_what_comes_before_it_and_is_gone_is_made_again_first(collected, capsys):
+    shutil.rmtree(collected.folder_of("run-1", "Transform", "transform_graph"))
+    found = restore(collected, "Trainer", "model")
+    assert collected.parts == [("", "Trainer")]
+    assert [one.output for one in found.restored] == ["transform_graph", "model", "model_run"]
+    assert "Transform's transform_graph, artifact 5, is gone as well, and made again first" in capsys.readouterr().out
+    assert fsck.check(collected.root).damaged == 0
+
+
+def test_a_damaged_artifact_is_replaced(collected):
+    [path] = (collected.folder_of("run-1", "Transform", "transform_graph")).glob("part-0")
+    before = path.read_bytes()
+    change_bytes(path, keep_time=True)
+    found = restore(collected, "Transform", "transform_graph")
+    assert [one.output for one in found.restored] == ["transform_graph"]
+    assert path.read_bytes() == before
+    assert fsck.check(collected.root).damaged == 0
+
+
+def test_other_bytes_with_the_same_content_are_noted_as_they_are(collected, made_once, monkeypatch):
+    real = again.make
+
+    def make(root, store, recorded, place, *others):
+        run_id = real(root, store, recorded, place, *others)
+        output = made_outputs(place, run_id)["model"]
+        folder = pathlib.Path(output.uri)
+        change_bytes(folder / "Format-Serving" / "saved_model.pb")
+        note(place, output.id, folder)
+        return run_id
+
+    monkeypatch.setattr(again, "make", make)
+    found = restore(collected, "Trainer", "model")
+    assert [(one.output, one.identical) for one in found.restored] == [("model", False), ("model_run", True)]
+    assert fsck.check(collected.root).damaged == 0
+
+
+def made_outputs(place, run_id):
+    store = metadata.open_store(place)
+    return store.outputs(store.executions(run_id)["Trainer"].id)
+
+
+def note(place, artifact_id, folder, **others):
+    """Notes an artifact's files as they are now."""
+    store = metadata.connect(place.metadata)
+    [artifact] = store.get_artifacts_by_id([artifact_id])
+    files = digests.scan(folder)
+    notes = {digests.FILES: digests.to_text(files), digests.RAW: digests.of_files(files), **others}
+    set_properties(artifact.custom_properties, notes)
+    store.put_artifacts([artifact])
+
+
+def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
+    real = again.make
+
+    def make(root, store, recorded, place, *others):
+        run_id = real(root, store, recorded, place, *others)
+        output = made_outputs(place, run_id)["model_run"]
+        note(place, output.id, pathlib.Path(output.uri), content_digest="model_run-1:other")
+        return run_id
+
+    monkeypatch.setattr(again, "make", make)
+    before = tree(collected.root.artifacts)
+    with pytest.raises(
+        restoring.OtherContentError, match="model_run of run run-1 came out otherwise: model_run-1:other"
+    ):
+        restore(collected, "Trainer", "model")
+    assert tree(collected.root.artifacts) == before
+    assert not collected.outputs("run-1", "Trainer")["model"].live  # all of it, or nothing
+
+
+def test_a_node_that_fails_changes_nothing(collected, monkeypatch):
+    def make(*_):
+        raise SaeError("run run-1 could not be made again: Trainer: no")
+
+    monkeypatch.setattr(again, "make", make)
+    before = tree(collected.root.artifacts)
+    with pytest.raises(SaeError, match="could not be made again"):
+        restore(collected, "Trainer", "model")
+    assert tree(collected.root.artifacts) == before
+    assert not (collected.root.path / "scratch").exists()
+
+
+def test_what_a_kill_cut_off_is_restored_by_the_next_call(collected, monkeypatch):
+    monkeypatch.setattr(restoring.records.Recorder, "restored", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        restore(collected, "Trainer", "model")
+    monkeypatch.undo()
+    assert fsck.check(collected.root).damaged == 0
+    monkeypatch.setattr(again, "make", lambda *_: pytest.fail("not yet"))
+    retention.apply(collected.root, RetentionConfig(runs=1, pushed=0, max_mib=0))  # bytes that nothing vouches for
+    assert not collected.folder_of("run-1", "Trainer", "model").exists()
+
+
+def test_what_needs_no_restoring_or_cannot_be_is_refused(collected):
+    with pytest.raises(UsageError, match=r"Trainer's model, artifact \d+, is there as it was published"):
+        restore(collected, "Trainer", "model", "run-4")
+    with pytest.raises(NotFoundError, match="no manifest"):
+        restore(collected, "Trainer", "model", "run-2")
+    model = collected.outputs("run-1", "Trainer")["model"].id
+    with collected.root.lock(), pytest.raises(LockedError):
+        restoring.restore(collected.root, model, print)
+    collected.change(model, gone=["content_digest"])
+    with pytest.raises(UnavailableError, match="was published without digests"):
+        restoring.restore(collected.root, model, print)
+    assert collected.parts == []
+
+
+def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
+    choosing.rollback(four.root, "worse", print)
+    pushed = max(one.id for one in four.writer.store.get_artifacts())
+    with pytest.raises(NotFoundError, match="`sae promote RUN` serves again"):
+        restoring.restore(four.root, pushed, print)
