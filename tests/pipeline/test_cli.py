@@ -462,9 +462,13 @@ def test_restore_goes_back_to_a_copy_of_the_store_and_says_what_is_lost(sae, rec
 
 
 def test_restore_must_be_told_what(sae, recorded):
-    code, _, errors = sae("restore", "--root", "root")
+    for arguments in ((), ("1", "--metadata=r2")):
+        code, _, errors = sae("restore", "--root", "root", *arguments)
+        assert code == 2
+        assert errors == "error: say what to restore: an artifact's ID, or --metadata for a copy of ML Metadata's store\n"
+    code, _, errors = sae("restore", "--metadata=r2", "--json", "--root", "root")
     assert code == 2
-    assert errors.startswith("error: say what to restore: `sae restore --metadata`")
+    assert errors == "error: --json goes with an artifact's ID, not with --metadata\n"
 
 
 def test_resume_without_a_run_to_go_on_with_is_not_found(sae, recorded, folder):
