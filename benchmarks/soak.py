@@ -100,7 +100,7 @@ class Soak:
     def fire(self, seconds: float, kills: bool) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            time.sleep(self.chance.uniform(0, 5 if kills else 2))
+            time.sleep(self.chance.uniform(0, 10 if kills else 2))
             if self.daemon.poll() is not None:
                 raise SystemExit(f"the daemon ended by itself with {self.daemon.returncode}: see {self.log}")
             self.note_memory()

@@ -139,6 +139,18 @@ def test_every_field_of_the_json_is_documented() -> None:
             assert f"`{field}`" in text, f"{path.name}: {field}"
 
 
+def test_the_defaults_of_the_policies_are_those_of_the_guide() -> None:
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = 0
+    for option in commands(cli.sae)["sae schedule add"].params:
+        default = re.search(r"\[default: (.+)\]$", getattr(option, "help", "") or "")
+        if default and option.name not in {"zone", "root"}:
+            [row] = re.findall(rf"^\| `{option.opts[0]} [^|]*(?:\\\|[^|]*)*\| `?([^|`]+)`? \|", text, re.MULTILINE)
+            assert row == default.group(1), option.name
+            found += 1
+    assert found == 8
+
+
 def test_every_field_of_the_json_of_schedules_is_documented() -> None:
     text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
     one = examples.planned()

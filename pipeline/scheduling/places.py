@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Collection
 
 _FOLDER = "scheduling"
 
@@ -44,3 +45,10 @@ class Places:
         """Removes what an attempt left."""
         for path in (self.run_id(attempt), self.output(attempt)):
             path.unlink(missing_ok=True)
+
+    def clear_others(self, attempts: Collection[int]) -> None:
+        """Makes the folder, and removes what all but these attempts left: their daemon was killed."""
+        self.folder.mkdir(exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.name.partition(".")[0] not in map(str, attempts):
+                path.unlink(missing_ok=True)

@@ -62,7 +62,6 @@ class Service:
         self._book = book
         self._commands = commands
         self._places = Places(root)
-        self._places.folder.mkdir(exist_ok=True)
         self._deciding = Deciding(book)
         self._attempts = Attempts(book)
         self._looks = DataLooks(self._root, wake)
@@ -71,7 +70,9 @@ class Service:
         self._ended: dict[int, tuple[str, Outcome]] = {}  # by attempt: the schedule, and what the book is still to know
         self._stopping = False
         self._deciding.begin()
-        for unended in self._attempts.unended():
+        left = self._attempts.unended()
+        self._places.clear_others([unended.id for unended in left])
+        for unended in left:
             self._take_over(unended)
 
     def look(self) -> bool:
