@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 RAW = "raw_digest"  # Merkle digest over the names and bytes of its files
 CONTENT = "content_digest"  # digest of its canonical form (pipeline/canonical)
 FILES = "files"  # JSON: size, modification time and digest of each file
+EARLIER = "earlier_files"  # JSON list of what FILES was before the artifact was restored with other bytes
 MODEL = "model_digest"  # of a blessing or a pushed model: content digest of the model that it is about
 
 _BLOCK = 1 << 20  # bytes read at once
@@ -67,6 +68,11 @@ def of_files(files: Files) -> str:
 def of_folder(folder: pathlib.Path) -> dict[str, str]:
     """SHA-256 of every file in a folder, at any depth, by its name relative to it."""
     return {path.relative_to(folder).as_posix(): of_file(path) for path in _files(folder)}
+
+
+def is_as(folder: pathlib.Path, files: Files) -> bool:
+    """Whether a folder holds these files, by names and bytes, and no others."""
+    return of_folder(folder) == {name: state.digest for name, state in files.items()}
 
 
 def _files(folder: pathlib.Path) -> Iterable[pathlib.Path]:

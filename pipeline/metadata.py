@@ -92,6 +92,12 @@ class Output:
         except (KeyError, ValueError):
             return None
 
+    @property
+    def files_over_time(self) -> list[digests.Files]:
+        """Its files as they are, and as they were before it was restored with other bytes: copies may hold either."""
+        earlier = json.loads(str(self.properties.get(digests.EARLIER, "[]")))
+        return [*([] if self.files is None else [self.files]), *map(digests.from_text, earlier)]
+
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:

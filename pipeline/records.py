@@ -5,6 +5,7 @@ use, and the URIs of a root that was moved.
 from __future__ import annotations
 
 import datetime
+import json
 import pathlib
 import uuid
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -123,6 +124,9 @@ class Recorder:
         for name in (deletion.DELETED, OUT_OF_USE):
             if name in notes:
                 del notes[name]
+        if notes[digests.RAW].string_value != made.properties[digests.RAW]:
+            earlier = json.loads(notes[digests.EARLIER].string_value or "[]")
+            notes[digests.EARLIER].string_value = json.dumps([notes[digests.FILES].string_value, *earlier])
         _set(notes, {name: made.properties[name] for name in (digests.RAW, digests.FILES)})
         when = datetime.datetime.now(datetime.timezone.utc)
         notes[RESTORED].string_value = when.strftime("%Y-%m-%dT%H:%M:%SZ")

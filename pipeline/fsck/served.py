@@ -12,6 +12,7 @@ from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import Store, is_number
 from pipeline.metadata import Output
+from pipeline.models import versions
 from pipeline.root import Root
 
 _PUSHED_MODEL = "PushedModel"
@@ -70,7 +71,7 @@ def findings(root: Root, store: Store, push: Push | None, checked: Checked) -> I
 
 def _compare(newest: pathlib.Path, push: Push, store: Store, checked: Checked) -> Iterator[Finding]:
     try:
-        pushed = _pushed_files(push.artifact, store)
+        pushed = _pushed_files(push.artifact, store, newest)
     except (ValueError, OSError) as error:
         sentence = f"{newest} cannot be compared with the model that was pushed: {error}"
         yield Finding(Kind.UNVERIFIED, sentence, str(newest), push.artifact)
@@ -80,7 +81,7 @@ def _compare(newest: pathlib.Path, push: Push, store: Store, checked: Checked) -
         yield dataclasses.replace(fault, kind=kind, artifact=push.artifact)
 
 
-def _pushed_files(artifact_id: int, store: Store) -> digests.Files:
+def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> digests.Files:
     """Files of the model that a push copied, by their names in the copy.
 
     Raises:
@@ -94,6 +95,12 @@ def _pushed_files(artifact_id: int, store: Store) -> digests.Files:
     if digests.FILES in model.properties:
         noted = files.noted(model.properties)
         found = {name[len(folder) :]: state for name, state in noted.items() if name.startswith(folder)}
+        if digests.EARLIER in model.properties:  # was it pushed before the model was restored with other bytes?
+            held = digests.of_folder(newest).items()
+            found = max(
+                versions.served_files(model),
+                key=lambda one: sum((name, state.digest) in held for name, state in one.items()),
+            )
     else:
         found = digests.scan(pathlib.Path(model.uri) / serving_folder.MODEL)
     if not found:

@@ -126,6 +126,7 @@ class Artifacts:
         [row] = self._access.rows(found)
         properties = values.properties_of(found[0])
         noted = properties.pop(digests.FILES, None)
+        properties.pop(digests.EARLIER, None)
         taken, used, cut = self._uses(artifact_id)
         files = _published(str(noted)) if noted is not None else None
         there = _is_there(row.uri)

@@ -97,6 +97,13 @@ def holds(folder: pathlib.Path, model: Output) -> bool:
     """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
     if model.files is None:
         return serving_folder.same_files(pathlib.Path(model.uri) / serving_folder.MODEL, folder)
+    return any(digests.is_as(folder, files) for files in served_files(model))
+
+
+def served_files(model: Output) -> list[digests.Files]:
+    """Files of a model in a version that was made from it, as they are now and as they were before it was restored."""
     place = f"{serving_folder.MODEL}/"
-    noted = {name[len(place) :]: one.digest for name, one in model.files.items() if name.startswith(place)}
-    return digests.of_folder(folder) == noted
+    return [
+        {name[len(place) :]: one for name, one in files.items() if name.startswith(place)}
+        for files in model.files_over_time
+    ]

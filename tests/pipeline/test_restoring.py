@@ -27,14 +27,14 @@ def collected(four, made_once, monkeypatch):
 
     `parts`: the first and the last node of each part that was asked for.
     """
-    one = dataclasses.replace(
-        RECORDED, run_id="run-1", data=four.source(), configuration=pipeline_config.of_run(four.config())
-    )
-    path = manifest.write(four.root.path, one)
-    store = four.writer.store
-    context = store.get_context_by_type_and_name("pipeline_run", "run-1")
-    set_properties(context.custom_properties, {manifest.PROPERTY: digests.of_file(path)})
-    store.put_contexts([context])
+    for run in ("run-1", "run-4"):
+        one = dataclasses.replace(
+            RECORDED, run_id=run, data=four.source(), configuration=pipeline_config.of_run(four.config())
+        )
+        path = manifest.write(four.root.path, one)
+        context = four.writer.store.get_context_by_type_and_name("pipeline_run", run)
+        set_properties(context.custom_properties, {manifest.PROPERTY: digests.of_file(path)})
+        four.writer.store.put_contexts([context])
     retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
 
@@ -97,21 +97,38 @@ def test_a_damaged_artifact_is_replaced(collected):
     assert fsck.check(collected.root).damaged == 0
 
 
-def test_other_bytes_with_the_same_content_are_noted_as_they_are(collected, made_once, monkeypatch):
+@pytest.fixture
+def other_bytes(collected, monkeypatch):
+    """The same, where a model that is made again has the same content and other bytes."""
     real = again.make
 
     def make(root, store, recorded, place, *others):
         run_id = real(root, store, recorded, place, *others)
         output = made_outputs(place, run_id)["model"]
-        folder = pathlib.Path(output.uri)
-        change_bytes(folder / "Format-Serving" / "saved_model.pb")
-        note(place, output.id, folder)
+        change_bytes(pathlib.Path(output.uri) / "Format-Serving" / "saved_model.pb")
+        note(place, output.id, pathlib.Path(output.uri))
         return run_id
 
     monkeypatch.setattr(again, "make", make)
-    found = restore(collected, "Trainer", "model")
+    return collected
+
+
+def test_other_bytes_with_the_same_content_are_noted_as_they_are(other_bytes):
+    found = restore(other_bytes, "Trainer", "model")
     assert [(one.output, one.identical) for one in found.restored] == [("model", False), ("model_run", True)]
-    assert fsck.check(collected.root).damaged == 0
+    assert fsck.check(other_bytes.root).damaged == 0
+
+
+def test_a_served_model_that_comes_back_with_other_bytes_is_served_still(other_bytes):
+    for identical in (False, True):  # as it was published first, and as it was restored before
+        shutil.rmtree(other_bytes.folder_of("run-4", "Trainer", "model"))
+        [restored] = restore(other_bytes, "Trainer", "model", "run-4").restored
+        assert restored.identical == identical
+        assert fsck.check(other_bytes.root).damaged == 0
+        assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == Verdict.CACHED
+    change_bytes(other_bytes.root.serving / "4" / "variables" / "variables.index")
+    assert [one.kind for one in fsck.check(other_bytes.root).findings if one.kind.is_damage] == [fsck.Kind.SERVED]
+    assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == Verdict.RUN
 
 
 def made_outputs(place, run_id):
