@@ -1,4 +1,4 @@
-"""What follows a run that ended: the command of its schedule, then retention. Runs do not wait for it."""
+"""What follows a run that ended: retention, which the next run waits for, and the command of its schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
-from pipeline.scheduling import processes, retention
+from pipeline.scheduling import processes
 from pipeline.scheduling.attempts import Untold
 from pipeline.scheduling.commands import CODE, Commands
 from pipeline.scheduling.places import Places
@@ -38,6 +38,7 @@ class _Step:
       folder: where it works.
       environment: what it finds besides the daemon's own.
       attempt: whose file its output goes to.
+      holds_root: whether it needs the root for itself, as a run does.
     """
 
     tick: int
@@ -46,6 +47,7 @@ class _Step:
     folder: pathlib.Path
     environment: dict[str, str]
     attempt: int
+    holds_root: bool = False
 
 
 class Afterwards:
@@ -69,7 +71,7 @@ class Afterwards:
         """Queues what follows a tick, once; `schedule` is None where it was removed meanwhile."""
         if any(step.tick == done.tick for step in self._steps):
             return
-        steps = [step for step in (self._telling(done, schedule), self._tidying(done)) if step is not None]
+        steps = [step for step in (self._tidying(done, schedule), self._telling(done, schedule)) if step is not None]
         if not steps:
             self._note_told(done.tick)
         self._steps.extend(steps)
@@ -79,8 +81,17 @@ class Afterwards:
         """Whether something runs or waits."""
         return self._running is not None or bool(self._steps)
 
-    def go_on(self) -> None:
-        """Begins and ends what is due."""
+    @property
+    def holds_root(self) -> bool:
+        """Whether what runs needs the root for itself."""
+        return self._running is not None and self._running[0].holds_root
+
+    def go_on(self, free: bool) -> None:
+        """Begins and ends what is due.
+
+        Args:
+          free: whether no run holds the root. Where one does, retention follows that run.
+        """
         if self._running is not None:
             step, child, until = self._running
             if not child.ended():
@@ -94,7 +105,8 @@ class Afterwards:
             step = self._steps[0]
             self._note_told(step.tick)
             self._steps.popleft()  # only now: what could not be noted is tried again
-            self._begin(step)
+            if free or not step.holds_root:
+                self._begin(step)
 
     def stop(self) -> None:
         """Kills what runs."""
@@ -121,10 +133,12 @@ class Afterwards:
         command = with_run if done.run_id else without
         return _Step(done.tick, name, command, self._places.root, environment, done.attempt)
 
-    def _tidying(self, done: Untold) -> _Step | None:
-        """Retention; None where there is none."""
-        tidy = retention.command(self._commands)
-        return _Step(done.tick, "retention", tidy, CODE, {}, done.attempt) if tidy else None
+    def _tidying(self, done: Untold, schedule: Schedule | None) -> _Step | None:
+        """Retention, by the settings that the schedule's runs have; None where nothing ran."""
+        if schedule is None or not done.run_id:
+            return None
+        tidy = self._commands.tidy(schedule.work)
+        return _Step(done.tick, "retention", tidy, CODE, {}, done.attempt, holds_root=True)
 
     def _begin(self, step: _Step) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The commands that the daemon runs: `sae run` for a tick, `sae show` for what became of it."""
+"""The commands that the daemon runs: `sae run` for a tick, `sae show` for what became of it, `sae gc` after it."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ class Commands:
     def show(self, run_id: str) -> tuple[str, ...]:
         """`sae show --json` of a run."""
         return (*self.sae, "show", run_id, "--root", str(self.root), "--json")
+
+    def tidy(self, work: Work) -> tuple[str, ...]:
+        """`sae gc` by the settings of a tick's work."""
+        options = ["gc", "--yes", "--root", str(self.root), "--json"]
+        if work.config_file:
+            options += ["--config", work.config_file]
+        for assignment in work.assignments:
+            options += ["--set", assignment]
+        return (*self.sae, *options)
 
     def row(self, run_id: str) -> dict[str, str]:
         """State and error of a run, as the store has them; empty where it does not know the run.

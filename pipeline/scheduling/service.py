@@ -84,11 +84,11 @@ class Service:
         self._watch()
         self._close()
         self._follow()
+        self._afterwards.go_on(free=not self._busy())
         more = False
-        if not self._stopping:
+        if not (self._stopping or self._afterwards.holds_root):
             complete = self._deciding.look(self._busy())
             more = self._start() or not complete
-        self._afterwards.go_on()
         return more
 
     def stop(self) -> None:

@@ -465,7 +465,9 @@ def test_restore_must_be_told_what(sae, recorded):
     for arguments in ((), ("1", "--metadata=r2")):
         code, _, errors = sae("restore", "--root", "root", *arguments)
         assert code == 2
-        assert errors == "error: say what to restore: an artifact's ID, or --metadata for a copy of ML Metadata's store\n"
+        assert (
+            errors == "error: say what to restore: an artifact's ID, or --metadata for a copy of ML Metadata's store\n"
+        )
     code, _, errors = sae("restore", "--metadata=r2", "--json", "--root", "root")
     assert code == 2
     assert errors == "error: --json goes with an artifact's ID, not with --metadata\n"

@@ -2,6 +2,7 @@
 
     stand_in.py run --profile P --root R --trigger T --run-id-file F --set do=sleep:0.5,exit:1
     stand_in.py show RUN --root R --json
+    stand_in.py gc --yes --root R --json
 
 Runs are lines of JSON in `ran.jsonl` in the root; like real ones they hold the root's lock.
 """
@@ -22,7 +23,7 @@ import time
 def main() -> int:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    run, show = commands.add_parser("run"), commands.add_parser("show")
+    run, show, gc = (commands.add_parser(name) for name in ("run", "show", "gc"))
     for name in ("--profile", "--root", "--trigger", "--run-id-file"):
         run.add_argument(name, required=True)
     run.add_argument("--config")
@@ -31,8 +32,13 @@ def main() -> int:
     show.add_argument("run_id")
     show.add_argument("--root", required=True)
     show.add_argument("--json", action="store_true", required=True)
+    gc.add_argument("--root", required=True)
+    for name in ("--yes", "--json"):
+        gc.add_argument(name, action="store_true", required=True)
+    gc.add_argument("--config")
+    gc.add_argument("--set", action="append", default=[])
     asked = parser.parse_args()
-    return do_run(asked) if asked.command == "run" else do_show(asked)
+    return {"run": do_run, "show": do_show, "gc": do_gc}[asked.command](asked)
 
 
 def do_run(asked: argparse.Namespace) -> int:
@@ -50,6 +56,15 @@ def do_run(asked: argparse.Namespace) -> int:
     except LockedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 5
+
+
+def do_gc(asked: argparse.Namespace) -> int:
+    from pipeline.root import Root
+
+    root = pathlib.Path(asked.root)
+    with Root(root).lock(), open(root / "tidied.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"pid": os.getpid(), "assignments": asked.set}) + "\n")
+    return 0
 
 
 def locked(root: pathlib.Path, asked: argparse.Namespace, steps: dict[str, str]) -> int:

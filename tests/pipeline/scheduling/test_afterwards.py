@@ -1,4 +1,4 @@
-"""What follows a run: real commands, and whatever retention names."""
+"""What follows a run: real commands."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from pipeline.scheduling import afterwards, retention
+from pipeline.scheduling import afterwards
 from pipeline.scheduling.attempts import Untold
 from pipeline.scheduling.commands import Commands
 from pipeline.scheduling.places import Places
+from pipeline.scheduling.snapshots import Work
 from tests.pipeline.scheduling.helpers import schedule
 
 pytestmark = pytest.mark.component
@@ -20,17 +21,26 @@ pytestmark = pytest.mark.component
 DONE = Untold(7, "nightly", "2026-11-24T03:00:00Z", "failed", 1, "", 6)
 
 
+# Stands in for `sae`: says that there is no run, and notes what retention was told.
+TOLD = """
+import sys
+if sys.argv[2] == "gc":
+    open(sys.argv[1], "a").write(" ".join(sys.argv[2:4] + sys.argv[7:]) + "\\n")
+print("no run")
+"""
+
+
 class Following:
     def __init__(self, root: pathlib.Path) -> None:
         Places(root).folder.mkdir()
         self.told: list[int] = []
-        commands = Commands(root, (sys.executable, "-c", "print('no run')"))
+        commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
         self.afterwards = afterwards.Afterwards(commands, Places(root), self.told.append)
 
-    def to_the_end(self) -> None:
+    def to_the_end(self, free: bool = True) -> None:
         end = time.monotonic() + 30
         while self.afterwards.busy:
-            self.afterwards.go_on()
+            self.afterwards.go_on(free)
             assert time.monotonic() < end
             time.sleep(0.01)
 
@@ -40,16 +50,32 @@ def following(tmp_path: pathlib.Path) -> Following:
     return Following(tmp_path)
 
 
-def test_retention_comes_after_the_command(
-    following: Following, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+RAN = dataclasses.replace(DONE, run_id="x")
+
+
+def test_retention_by_the_settings_of_the_schedule_comes_before_the_command(
+    following: Following, tmp_path: pathlib.Path
 ) -> None:
-    monkeypatch.setattr(retention, "command", lambda _: ("/bin/sh", "-c", f"echo tidy >> {tmp_path}/order"))
-    following.afterwards.add(DONE, schedule(on_failure="sleep 0.2; echo told >> order"))
-    following.afterwards.add(DONE, schedule(on_failure="echo twice >> order"))
+    work = Work("sample", "/etc/mine.toml", ("retention.runs=3",))
+    tidied = dataclasses.replace(schedule(on_failure="echo told >> order"), work=work)
+    following.afterwards.add(RAN, tidied)
+    following.afterwards.add(RAN, schedule(on_failure="echo twice >> order"))
     assert following.told == []
     following.to_the_end()
-    assert (tmp_path / "order").read_text() == "told\ntidy\n"
+    assert (tmp_path / "order").read_text() == "gc --yes --config /etc/mine.toml --set retention.runs=3\ntold\n"
     assert set(following.told) == {7}
+
+
+def test_retention_needs_the_root_for_itself(following: Following, tmp_path: pathlib.Path) -> None:
+    following.afterwards.add(RAN, schedule(on_failure="echo told >> order"))
+    following.afterwards.go_on(free=True)
+    assert following.afterwards.holds_root
+    following.to_the_end()
+    assert not following.afterwards.holds_root
+    following.afterwards.add(dataclasses.replace(RAN, tick=8), schedule(on_failure="echo told >> order"))
+    following.to_the_end(free=False)
+    assert (tmp_path / "order").read_text() == "gc --yes\ntold\ntold\n"  # the run that goes on is followed by it
+    assert set(following.told) == {7, 8}
 
 
 def test_a_schedule_that_is_gone_or_has_no_command_is_done_with(following: Following) -> None:
