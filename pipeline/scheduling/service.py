@@ -224,10 +224,12 @@ class Service:
     def _outcome(self, run: _Run) -> Outcome:
         row = self._commands.row(run.run_id) if run.run_id else {}
         exit_code = run.watch.process.exit_code()
-        if exit_code is None:
-            return outcome.of_store(row, run.watch.interrupted)
         path = self._places.output(run.attempt)
         output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        if exit_code is None:
+            # Without an id it never held the root; without a word it never got past its gate.
+            silent = not (run.run_id or output or run.watch.interrupted)
+            return outcome.never_begun() if silent else outcome.of_store(row, run.watch.interrupted)
         return outcome.of_exit(exit_code, row, output, run.watch.interrupted)
 
     def _close(self) -> None:

@@ -22,7 +22,9 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.root import Root
 from pipeline.scheduling import living, status, times, timing
+from pipeline.scheduling.attempts import Attempts
 from pipeline.scheduling.book import Book
+from pipeline.scheduling.deciding import Deciding
 from pipeline.scheduling.snapshots import CatchUp, Decision, Overlap, Tick, Timing, Work
 from tests.pipeline.scheduling.helpers import schedule
 
@@ -308,6 +310,22 @@ def test_a_run_that_died_with_its_daemon_is_tried_again(place: Place) -> None:
     tick = place.in_state("both", "succeeded")
     assert [one.exit_code for one in tick.attempts] == [None, 0]
     assert tick.attempts[0].reason == "no daemon saw the run end, and it did not finish"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_daemon_that_died_between_decision_and_start(place: Place, known: bool) -> None:
+    """The next one begins the run, also where nothing is to be tried again."""
+    place.add("begun", retries=0)
+    place.trigger("begun")
+    [candidate] = Deciding(place.book).candidates()
+    attempt = Attempts(place.book).begin(candidate)
+    assert attempt is not None
+    if known:
+        Attempts(place.book).note_process(attempt, 2**22 + 1, "one that ended at its gate")
+    place.start()
+    tick = place.in_state("begun", "succeeded")
+    assert [one.exit_code for one in tick.attempts] == [None, 0]
+    assert tick.attempts[0].reason == "the daemon ended before the run began"
 
 
 def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None:
