@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import pathlib
@@ -27,7 +26,6 @@ from pipeline.scheduling.watch import Watch
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass
 class _Run:
     """A run that goes on.
 
@@ -39,11 +37,12 @@ class _Run:
       run_id: once it is known.
     """
 
-    attempt: int
-    name: str
-    schedule: str
-    watch: Watch
-    run_id: str = ""
+    def __init__(self, attempt: int, name: str, schedule: str, watch: Watch) -> None:
+        self.attempt = attempt
+        self.name = name
+        self.schedule = schedule
+        self.watch = watch
+        self.run_id = ""
 
 
 class Service:

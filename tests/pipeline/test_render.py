@@ -221,4 +221,9 @@ def test_times_are_in_utc():
 
 
 def test_every_state_has_a_style():
-    assert {state.value for state in (*RunState, *NodeRunState)} | {"yes", "no"} == set(render.STATES)
+    of_runs = {state.value for state in (*RunState, *NodeRunState)}
+    # As pipeline/scheduling/snapshots.py names them; there they are words of a docstring.
+    of_schedules = {"active", "paused"}
+    of_ticks = {"waiting", "running", "succeeded", "failed", "interrupted", "skipped", "missed"}
+    of_daemons = {"running", "stopping", "silent", "stopped"}
+    assert of_runs | of_schedules | of_ticks | of_daemons | {"yes", "no"} == set(render.STATES)
