@@ -33,7 +33,6 @@ from pipeline import (
     resuming,
     settings,
     sources,
-    sqlite_file,
     summary,
 )
 from pipeline.asked import Asked
@@ -92,7 +91,7 @@ def run(request: RunRequest) -> Summary:
     parts.check(request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
-    with root.lock() as note_holder, _writing(root):
+    with root.lock() as note_holder:
         notes, broken_off = _put_in_order(root)
         notes += [Note(str(one), warning=True) for one in broken_off]
         run_id = _new_run_id(root)
@@ -115,7 +114,7 @@ def resume(root: Root, wanted: str) -> Summary:
     if not root.metadata.is_file() and not metadata_copies.copies(root):
         metadata.open_store(root, read_only=True)  # says that there is none
     root.create()
-    with root.lock() as note_holder, _writing(root):
+    with root.lock() as note_holder:
         notes, broken_off = _put_in_order(root)
         found = resuming.find(root, metadata.open_store(root), wanted)
         recorded = found.recorded
@@ -133,23 +132,12 @@ def resume(root: Root, wanted: str) -> Summary:
         return _run_as(found.run_id, request, resolved, root, note_holder, notes)
 
 
-@contextlib.contextmanager
-def _writing(root: Root) -> Iterator[None]:
-    """Leaves the store at rest."""
-    try:
-        yield
-    finally:
-        if root.metadata.exists():
-            sqlite_file.end_writing(root.metadata)
-
-
 def _put_in_order(root: Root) -> tuple[list[Note], list[recovery.BrokenOff]]:
     """Mends, under the lock, what happened to the root since the last run. Returns what there is to say of it."""
     notes = []
     metadata_copies.check(root)
     if copy := records.mend_moved_root(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
-    sqlite_file.begin_writing(root.metadata)
     store = metadata.open_store(root)
     broken_off = recovery.close_broken_off(root, store)
     checkpoints.sweep(root, store)

@@ -1,4 +1,4 @@
-"""SQLite's side of ML Metadata's file: a consistent copy of it, its mode, and whether it is whole.
+"""SQLite's side of ML Metadata's file: a consistent copy of it, and whether it is whole.
 
 A process loses its locks on a file when it closes any handle of it, and Python's copy of SQLite does not know the
 handles of ML Metadata's. So a process that has the store open copies it in a child (`copy_aside`); the rest is for when
@@ -64,29 +64,6 @@ def check(path: pathlib.Path) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return ""
-
-
-def begin_writing(path: pathlib.Path) -> None:
-    """Puts the file into WAL mode, in which readers and a writer do not wait for each other; makes one where none is.
-
-    Where another process reads it just now, it stays as it is.
-    """
-    _set_mode(path, "WAL")
-
-
-def end_writing(path: pathlib.Path) -> None:
-    """Puts the log into the file, and ends the WAL mode: at rest the store is one file, which is read as it lies.
-
-    SQLite reads a file in WAL mode only by writing two others beside it. Where another process reads the file just now,
-    it stays in that mode until the next run.
-    """
-    _set_mode(path, "DELETE")
-
-
-def _set_mode(path: pathlib.Path, mode: str) -> None:
-    # Held by another, or damaged: `check` says so.
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, 1.0)) as opened:
-        opened.execute(f"PRAGMA journal_mode = {mode}")
 
 
 def set_aside(path: pathlib.Path, new: pathlib.Path) -> None:

@@ -93,29 +93,6 @@ def test_a_copy_that_fails_leaves_the_one_before(path):
     assert numbers(target) == [1]
 
 
-def test_a_file_is_in_wal_mode_only_while_it_is_written(path):
-    sqlite_file.begin_writing(path)
-    assert mode(path) == b"\2\2"
-    sqlite_file.end_writing(path)
-    assert (mode(path), beside(path), numbers(path)) == (b"\1\1", [], [1])
-
-
-def test_what_a_killed_writer_left_is_in_the_file_when_writing_ends(path):
-    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
-    sqlite_file.end_writing(path)
-    assert (mode(path), beside(path), numbers(path)) == (b"\1\1", [], [1, 2])
-
-
-def test_a_file_that_another_reads_keeps_its_mode(path):
-    sqlite_file.begin_writing(path)
-    with contextlib.closing(sqlite3.connect(path)) as reader:
-        reader.execute("BEGIN").execute("SELECT * FROM held").fetchall()
-        sqlite_file.end_writing(path)
-        assert mode(path) == b"\2\2"
-    sqlite_file.end_writing(path)
-    assert mode(path) == b"\1\1"
-
-
 def test_a_file_that_is_set_aside_takes_its_log_along(path):
     subprocess.run([sys.executable, "-c", KILLED, path], check=False)
     new = path.with_name("old.sqlite")
