@@ -63,7 +63,7 @@ def sae(
         cwd=PROJECT,
         env={**os.environ, **(environment or {})},
         check=False,
-        timeout=300,
+        timeout=1800,
         **options,
     )
 
