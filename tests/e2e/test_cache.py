@@ -94,7 +94,7 @@ def typed(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr
     return done, done.stderr.splitlines()[-1].split()

@@ -64,7 +64,7 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib
     process = start(root, "--set", "training.epochs=100000")
     wait_for(process, "epoch 2/")
     process.send_signal(number)
-    output, messages = process.communicate(timeout=60)
+    output, messages = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Trainer cancelled" in messages
     assert output == ""
@@ -91,7 +91,7 @@ def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> No
         workers = psutil.Process(process.pid).children(recursive=True)
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     assert workers
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]

@@ -247,7 +247,7 @@ def test_an_interrupted_run_is_cancelled_in_its_headline_and_leaves_no_preview(r
             previews.write(root / "previews" / "Trainer" / "model" / str(execution), previews.Blessing(True, ()), {})
             process.send_signal(signal.SIGINT)
             break
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     run_id = store_of(root).run_ids()[0]
     found = headline_in(root, run_id)

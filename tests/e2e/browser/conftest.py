@@ -54,7 +54,7 @@ def served(*place: str | pathlib.Path) -> Iterator[str]:
             yield match.group(0)
         finally:
             process.terminate()
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=120) == 0
 
 
 class Visitor:
