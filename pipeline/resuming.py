@@ -71,7 +71,7 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
 
 def _here(recorded: Manifest) -> Manifest:
     """What it would be made from now, with the settings that this version has."""
-    defaults = pipeline_config.flatten(pipeline_config.PipelineConfig())
+    defaults = pipeline_config.of_run(pipeline_config.PipelineConfig())
     configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
     return dataclasses.replace(made_here.of(recorded), configuration=configuration)
 

@@ -25,7 +25,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         run_id=run_id,
         command=("sae", "run"),
         profile="mnist",
-        configuration=pipeline_config.flatten(recorded.config()),
+        configuration=pipeline_config.of_run(recorded.config()),
         data=recorded.source(),
         code=keys.code_of_nodes(),
     )
@@ -106,7 +106,7 @@ def test_a_changed_configuration_is_a_manifest_that_the_run_did_not_note(recorde
 
 
 def test_a_setting_that_this_version_does_not_have_is_named(recorded):
-    configuration = {**pipeline_config.flatten(recorded.config()), "training.momentum": 0.9}
+    configuration = {**pipeline_config.of_run(recorded.config()), "training.momentum": 0.9}
     note(recorded, "a", configuration=configuration)
     with pytest.raises(UnavailableError, match=r"configuration: training\.momentum"):
         find(recorded)
