@@ -35,7 +35,7 @@ class TestScreen:
         assert Screen.of(Stream(False), {"COLUMNS": "40", "TERM": "xterm"}) == Screen(None, False, True)
 
     def test_a_terminal_has_both(self, monkeypatch):
-        monkeypatch.setattr(render.shutil, "get_terminal_size", lambda: os.terminal_size((100, 30)))
+        monkeypatch.setattr(render.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
         assert Screen.of(Stream(True), {"TERM": "xterm"}) == Screen(100, True, True)
 
     @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ class TestScreen:
         assert Screen.of(Stream(True), environ).color is color
 
     def test_a_terminal_that_knows_no_width_gets_a_usable_one(self, monkeypatch):
-        monkeypatch.setattr(render.shutil, "get_terminal_size", lambda: os.terminal_size((1, 1)))
+        monkeypatch.setattr(render.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((1, 1)))
         assert Screen.of(Stream(True), {}).width == 20
 
     def test_an_encoding_without_bars_gets_plain_ones(self):
