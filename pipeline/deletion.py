@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 
 # Custom property of an artifact in ML Metadata: when, as `2026-11-24T03:00:05Z`.
 DELETED = "deleted_by_gc"
+
+
+def now() -> str:
+    """The time, as such marks note it."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def advice(artifact_id: int) -> str:

@@ -278,7 +278,7 @@ class Store:
         context = self._store.get_context_by_type_and_name(PIPELINE_RUN, run_id)
         if context is None:
             return None
-        return datetime.datetime.fromtimestamp(context.create_time_since_epoch / 1000, datetime.timezone.utc)
+        return moment(context.create_time_since_epoch)
 
     def close_unfinished(self, run_id: str, root: Root, reason: str, killed: bool = False) -> list[str]:
         """Records a run's executions that have not ended as over, and removes what they had written.
@@ -387,6 +387,11 @@ def _why_not_opened(path: pathlib.Path, error: str) -> str:
         f"{path} cannot be opened as an ML Metadata store ({said(error)}): it was left as it is; restore a "
         "copy of it, or choose another root with --root"
     )
+
+
+def moment(milliseconds: int) -> datetime.datetime:
+    """A time of ML Metadata, in UTC."""
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
 
 
 def remove_outputs(root: Root, node: str, execution_id: int) -> None:

@@ -13,8 +13,9 @@ import logging
 import os
 import pathlib
 
-from pipeline import metadata, sqlite_file
+from pipeline import metadata, sqlite_file, whole_file
 from pipeline.errors import NotFoundError, SaeError, UnavailableError
+from pipeline.render import counted
 from pipeline.root import Root
 
 logger = logging.getLogger(__name__)
@@ -41,13 +42,13 @@ class Restored:
 
     def as_text(self) -> str:
         """Lines for people."""
-        lines = [f"ML Metadata's store is as it was after run {self.copy.stem}; it knows {_count(self.runs, 'run')}"]
+        lines = [f"ML Metadata's store is as it was after run {self.copy.stem}; it knows {counted(self.runs, 'run')}"]
         if self.kept:
             lines.append(f"the store that was there is now {self.kept}")
         if self.lost:
             named = ", ".join(self.lost[:_MOST_NAMED])
             more = f" and {len(self.lost) - _MOST_NAMED} more" if len(self.lost) > _MOST_NAMED else ""
-            lines.append(f"{_count(len(self.lost), 'run')} made since then not known any more: {named}{more}")
+            lines.append(f"{counted(len(self.lost), 'run')} made since then not known any more: {named}{more}")
             lines.append("`sae fsck` will call what they made orphaned; `sae run` makes it again where it is asked for")
         return "\n".join(lines)
 
@@ -68,7 +69,7 @@ def make(root: Root, run_id: str, keep: int) -> None:
     target = root.metadata_copies / f"{run_id}{_SUFFIX}"
     target.parent.mkdir(exist_ok=True)
     # Where the root lies now, as the store's paths say; it may be moved before the copy is used.
-    _write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}))
+    whole_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
     if reason := sqlite_file.copy_aside(root.metadata, target):
         raise UnavailableError(f"no copy of {root.metadata} was made: {reason}")
     if run_id not in metadata.Store(target, read_only=True).run_ids():
@@ -176,13 +177,3 @@ def _place(copy: pathlib.Path) -> str:
         return str(json.loads(copy.with_suffix(_ABOUT).read_text(encoding="utf-8"))["path"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'s' * (number != 1)}"

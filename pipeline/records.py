@@ -128,8 +128,7 @@ class Recorder:
             earlier = json.loads(notes[digests.EARLIER].string_value or "[]")
             notes[digests.EARLIER].string_value = json.dumps([notes[digests.FILES].string_value, *earlier])
         _set(notes, {name: made.properties[name] for name in (digests.RAW, digests.FILES)})
-        when = datetime.datetime.now(datetime.timezone.utc)
-        notes[RESTORED].string_value = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+        notes[RESTORED].string_value = deletion.now()
         self._store.put_artifacts([artifact])
 
     def verification(

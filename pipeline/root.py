@@ -11,6 +11,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
+from pipeline import whole_file
 from pipeline.errors import LockedError, UnavailableError, UsageError
 
 # Raised when the layout changes so that an older version would misread it.
@@ -164,9 +165,7 @@ class Root:
         return dict(about)
 
     def _write(self, about: dict[str, object]) -> None:
-        unfinished = self.about.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        os.replace(unfinished, self.about)
+        whole_file.write(self.about, json.dumps(about, indent=1) + "\n")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Callable[[str], None]]:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import datetime
 import logging
-import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +33,7 @@ from pipeline import (
     settings,
     sources,
     summary,
+    whole_file,
 )
 from pipeline.asked import Asked
 from pipeline.decisions import Decider, Verdict
@@ -96,7 +96,7 @@ def run(request: RunRequest) -> Summary:
         notes += [Note(str(one), warning=True) for one in broken_off]
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
-            _write_run_id(request.run_id_file, run_id)
+            whole_file.write(request.run_id_file, f"{run_id}\n")
         return _run_as(run_id, request, resolved, root, note_holder, notes)
 
 
@@ -176,13 +176,6 @@ def _new_run_id(root: Root) -> str:
     base = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
     taken = {path.stem for path in root.logs.glob(f"{base}*.log")}
     return base if base not in taken else next(name for n in range(2, 1000) if (name := f"{base}-{n}") not in taken)
-
-
-def _write_run_id(path: pathlib.Path, run_id: str) -> None:
-    """Whole or not at all: who started the run reads it at any moment."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(f"{run_id}\n", encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import pipeline_config
 from components import sample_file
-from pipeline import digests, metadata, settings, source
+from pipeline import digests, metadata, settings, source, whole_file
 from pipeline.root import Root
 from pipeline.settings import Request, Settings
 from pipeline.source import Source
@@ -51,9 +51,7 @@ def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
     for place, name in _places(root):
         entry = _mapped(entry, place, name)
     others = [other for other in _entries(root, resolved=False) if other["asked"] != entry["asked"]]
-    unfinished = _file(root).with_suffix(".unfinished")
-    unfinished.write_text(json.dumps([*others, entry][-_MOST:], indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, _file(root))
+    whole_file.write(_file(root), json.dumps([*others, entry][-_MOST:], indent=1) + "\n")
 
 
 def recall(root: Root, asked: Settings) -> Recalled | None:

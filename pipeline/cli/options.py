@@ -147,9 +147,14 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_asked(metadata: str | None, root: str | None, as_json: bool, **others: Any) -> None:
         command(Asked(metadata, root, as_json), **others)
 
-    with_asked.__name__, with_asked.__doc__ = command.__name__, command.__doc__
-    with_asked.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    return root_option(metadata_option(json_option(with_asked)))
+    return root_option(metadata_option(json_option(in_place_of(command, with_asked))))
+
+
+def in_place_of(command: Callable[..., None], other: Callable[..., None]) -> Callable[..., None]:
+    """`other`, which calls `command`, with its name, its help and the options that it has already."""
+    other.__name__, other.__doc__ = command.__name__, command.__doc__
+    other.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    return other
 
 
 metadata_option = click.option(

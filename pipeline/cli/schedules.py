@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import json_option, root_of, root_option
+from pipeline.cli.options import in_place_of, json_option, root_of, root_option
 from pipeline.cli.scheduling import schedule, schedule_argument
 from pipeline.errors import NotFoundError
 
@@ -68,9 +68,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
         now = datetime.datetime.now(datetime.timezone.utc)
         command(Asked(root_of(root).path, as_json, now), **others)
 
-    with_asked.__name__, with_asked.__doc__ = command.__name__, command.__doc__
-    with_asked.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    return root_option(json_option(with_asked))
+    return root_option(json_option(in_place_of(command, with_asked)))
 
 
 @schedule.command("list", short_help="List schedules, with their next time and last result.")

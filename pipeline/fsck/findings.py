@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from pipeline.errors import ExitCode
+from pipeline.render import counted
 
 SCHEMA_VERSION = 1
 
@@ -154,8 +155,8 @@ class Result:
         notices = sum(self.counts.values()) - self.damaged
         verdict = f"{self.damaged:,} damaged" if self.damaged else "sound"
         if notices:
-            verdict += f", {_counted(notices, 'notice')}"
-        looked_at = f"{_counted(self.checked['artifacts'], 'artifact')}, {_counted(self.checked['files'], 'file')}"
+            verdict += f", {counted(notices, 'notice')}"
+        looked_at = f"{counted(self.checked['artifacts'], 'artifact')}, {counted(self.checked['files'], 'file')}"
         lines.append(f"{looked_at}, {self.checked['bytes'] / 1e6:,.1f} MB read: {verdict}")
         return "\n".join(_printable(line) for line in lines)
 
@@ -163,7 +164,3 @@ class Result:
 def _printable(line: str) -> str:
     """A name may hold line ends, colours for the terminal, or what is no text."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from pipeline import metadata
 from pipeline.inspection.snapshots import NodeRunState, Property
 
 OUTPUTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT, pb.Event.INTERNAL_OUTPUT, pb.Event.PENDING_OUTPUT)
@@ -25,7 +26,7 @@ NODE_STATES = {
 def when(milliseconds: int) -> datetime.datetime | None:
     """A time of ML Metadata; None for 0, and for one that no calendar has."""
     try:
-        return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc) if milliseconds else None
+        return metadata.moment(milliseconds) if milliseconds else None
     except (OverflowError, ValueError, OSError):
         return None
 

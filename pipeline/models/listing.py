@@ -101,7 +101,7 @@ def _read(client: mlmd.MetadataStore, root: Root) -> Models:
             version=push.version,
             state=State.SERVED if push == served else State.THERE if there else State.GONE,
             run=run,
-            pushed=_when(push.when),
+            pushed=metadata.moment(push.when),
             test_bce=losses.get(run),
             model=push.model,
             how=entry.kind.past if entry else "pushed",
@@ -137,8 +137,5 @@ def _losses(client: mlmd.MetadataStore) -> dict[str, float | None]:
 
 
 def _decided(entry: Entry) -> Decided:
-    return Decided(entry.kind.past, entry.run_id, _when(entry.when), entry.who, entry.reason, entry.carried_out)
-
-
-def _when(milliseconds: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
+    when = metadata.moment(entry.when)
+    return Decided(entry.kind.past, entry.run_id, when, entry.who, entry.reason, entry.carried_out)

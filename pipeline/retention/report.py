@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline.render import bytes_text
+from pipeline.render import bytes_text, counted
 from pipeline.retention.collecting import LeftOver, Plan, Victim
 from pipeline.retention.keeping import KeptRun
 from pipeline.root import Root
@@ -99,20 +99,16 @@ class Collected:
 
     def _verdict(self) -> str:
         went = [
-            _counted(len(self.artifacts), "artifact") if self.artifacts else "",
-            _counted(len(self.versions), "served version") if self.versions else "",
-            _counted(len(self.left_over), "half-written folder") if self.left_over else "",
+            counted(len(self.artifacts), "artifact") if self.artifacts else "",
+            counted(len(self.versions), "served version") if self.versions else "",
+            counted(len(self.left_over), "half-written folder") if self.left_over else "",
         ]
         what = ", ".join(filter(None, went))
         if not what:
             return "nothing to delete"
         of_runs = len({one.run for one in self.artifacts})
-        what += f", of {_counted(of_runs, 'run')}" if of_runs else ""
+        what += f", of {counted(of_runs, 'run')}" if of_runs else ""
         size = bytes_text(self.freed)
         if self.deleted:
             return f"deleted {what}: {size}; their lineage, metrics and digests are kept"
         return f"would delete {what}: {size}; nothing was deleted, --yes does"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

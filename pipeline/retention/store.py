@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import pathlib
 from collections.abc import Collection
 
@@ -93,7 +92,7 @@ class Store(fsck_store.Store):
 
     def mark_deleted(self, artifact_ids: Collection[int]) -> None:
         """Notes that the bytes of these artifacts are deleted: nobody uses them from now on."""
-        when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        when = deletion.now()
         wanted = sorted(artifact_ids)
         for first in range(0, len(wanted), _PAGE):
             artifacts = self._store.get_artifacts_by_id(wanted[first : first + _PAGE])

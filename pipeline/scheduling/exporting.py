@@ -8,6 +8,7 @@ import pathlib
 import sys
 from collections.abc import Iterable, Mapping
 
+from pipeline import whole_file
 from pipeline.errors import UnavailableError, UsageError
 from pipeline.scheduling import words
 from pipeline.scheduling.snapshots import Kind, Schedule
@@ -79,12 +80,9 @@ def write(files: Iterable[tuple[str, str]], folder: pathlib.Path) -> list[pathli
     made = []
     for name, text in files:
         path = folder / name
-        unfinished = folder / f".{name}.unfinished"
         try:
-            unfinished.write_text(text, encoding="utf-8")
-            os.replace(unfinished, path)
+            whole_file.write(path, text)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise UnavailableError(
                 f"cannot write {path}: {error.strerror}; name a folder that you may write"
             ) from error

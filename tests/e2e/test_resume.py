@@ -47,19 +47,14 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
     folder = tmp_path_factory.mktemp("survived") / "root"
     assert kills.run_until(kills.command(folder, *OPTIONS), folder, kills.after_epoch(2))
     root = Root(folder)
-    before = held(folder)
+    before = tree(folder)
     with open_reader(None, root) as reader:
         unfinished = reader.run("latest")
-    untouched = held(folder) == before
+    untouched = tree(folder) == before
     resume = kills.command(folder, name="resume")
     assert kills.run_until(resume, folder, kills.after_node("Trainer", 0.2))
     summary = json.loads(kills.run_to_the_end(resume))
     return Survived(root, unfinished.row.id, unfinished, untouched, summary)
-
-
-def held(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
-    """Every file; but for SQLite's index of its own log, which whoever reads the log makes anew."""
-    return {name: file for name, file in tree(folder).items() if name != "metadata.sqlite-shm"}
 
 
 def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Survived) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
 
 import pytest
 
-from pipeline import headline
+from pipeline import cli, headline
 from pipeline.nodes import NAMES
 from tests.pipeline.recorded import Recorded, Writer, set_properties
 
@@ -58,3 +59,18 @@ def four(made_once):
     again = copy.copy(recorded)
     again.writer = Writer(recorded.root.metadata)
     return again
+
+
+@pytest.fixture
+def sae(four, capfd):
+    """Runs a command on a root with four runs; returns its exit code, what it printed, and what it said beside that."""
+
+    def run(*arguments):
+        try:
+            cli.main([*arguments, "--root", str(four.root.path)])
+        except SystemExit as end:
+            return end.code, *capfd.readouterr()
+        finally:
+            logging.captureWarnings(False)
+
+    return run

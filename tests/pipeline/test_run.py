@@ -52,9 +52,3 @@ def test_only_the_id_itself_counts_as_taken(root):
     for name in times_from_now():
         (root.logs / f"{name}-2.log").touch()
     assert re.fullmatch(r"\d{8}-\d{6}", run._new_run_id(root))
-
-
-def test_the_id_is_handed_over_whole(tmp_path):
-    run._write_run_id(tmp_path / "id", "20261124-030000")
-    assert [path.name for path in tmp_path.iterdir()] == ["id"]
-    assert (tmp_path / "id").read_text() == "20261124-030000\n"

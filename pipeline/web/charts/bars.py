@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+from pipeline.render import counted
 from pipeline.web.charts import axes, scales, svg
 from pipeline.web.charts.lines import color_class
 
@@ -175,7 +176,7 @@ def _sentences(
     drawn: Sequence[Bar], write: Callable[[float], str], limit: float | None, limit_label: str
 ) -> Iterator[str]:
     known = [(bar.value, bar) for bar in drawn if bar.value is not None and scales.usable(bar.value)]
-    yield f"{scales.counted(len(drawn), 'bar')}."
+    yield f"{counted(len(drawn), 'bar')}."
     if known:
         low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
         yield f"Lowest {low[1].label}, {write(low[0])}; highest {high[1].label}, {write(high[0])}."

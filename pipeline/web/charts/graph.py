@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.web.charts import axes, layers, scales, states, svg
+from pipeline.render import counted
+from pipeline.web.charts import axes, layers, states, svg
 
 MOST_NODES = 400  # more is no picture any more, and takes a second
 MOST_EDGES = 2000
@@ -206,8 +207,8 @@ def _summary(nodes: Sequence[GraphNode], edges: int, depth: int) -> str:
             counts[node.state] = counts.get(node.state, 0) + 1
     artifacts = sum(node.kind == "artifact" for node in nodes)
     executions = len(nodes) - artifacts
-    what = [scales.counted(executions, "node")] if executions else []
-    what += [scales.counted(artifacts, "artifact")] if artifacts else []
+    what = [counted(executions, "node")] if executions else []
+    what += [counted(artifacts, "artifact")] if artifacts else []
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
-    shape = f"{scales.counted(depth, 'layer')}, {scales.counted(edges, 'arrow')}"
+    shape = f"{counted(depth, 'layer')}, {counted(edges, 'arrow')}"
     return f"{' and '.join(what)} in {shape}" + (f": {said}." if said else ".")

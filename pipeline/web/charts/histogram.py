@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.previews import Bucket
+from pipeline.render import counted
 from pipeline.web.charts import axes, scales, svg
 
 MOST_BUCKETS = 100  # about one for every two pixels
@@ -28,7 +29,7 @@ def histogram(buckets: Sequence[Bucket], *, title: str, width: int = 280, height
     ]  # fmt: skip
     drawn = sound[:MOST_BUCKETS]
     cut = len(buckets) - len(drawn)
-    note = f"{scales.counted(cut, 'bucket')} not drawn." if cut else ""
+    note = f"{counted(cut, 'bucket')} not drawn." if cut else ""
     most = max((bucket.count for bucket in drawn), default=0.0)
     if not most:
         parts = [axes.empty(width, height, "No values")]
@@ -63,7 +64,7 @@ def histogram(buckets: Sequence[Bucket], *, title: str, width: int = 280, height
     fullest = max(drawn, key=lambda bucket: bucket.count)
     summary = (
         f"{scales.number(total)} values from {scales.number(low)} to {scales.number(high)} in"
-        f" {scales.counted(len(drawn), 'bucket')}; the fullest, {scales.number(fullest.low)} to"
+        f" {counted(len(drawn), 'bucket')}; the fullest, {scales.number(fullest.low)} to"
         f" {scales.number(fullest.high)}, holds {scales.number(fullest.count)}."
     )
     return svg.document(parts, width=width, height=height, title=title, summary=summary, kind="histogram", note=note)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
+from pipeline.render import counted
 from pipeline.web.charts import axes, scales, svg
 
 COLORS = 8  # as many as can be told apart; more take the same ones again
@@ -182,7 +183,7 @@ def _key(one: Series) -> svg.Key:
 def _summary(series: Sequence[Series], pieces: list[list[list[Point]]], x_label: str, y_label: str) -> str:
     if not any(pieces):
         return "No values."
-    parts = [f"{scales.counted(len(series), 'curve')} of {y_label} over {x_label}."]
+    parts = [f"{counted(len(series), 'curve')} of {y_label} over {x_label}."]
     for one, its_pieces in zip(series, pieces, strict=True):
         points = [point for piece in its_pieces for point in piece]
         if not points:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
+from pipeline.render import counted
 from pipeline.web.charts import axes, scales, svg
 from pipeline.web.charts.lines import color_class
 
@@ -56,7 +57,7 @@ def runs_chart(
     found = [[value for value in column if value is not None and scales.usable(value)] for column in columns]
     if not any(found):
         parts = [axes.empty(width, 120, "No run has been evaluated yet.")]
-        summary = f"{scales.counted(len(drawn), 'run')}, none of them evaluated."
+        summary = f"{counted(len(drawn), 'run')}, none of them evaluated."
         return svg.document(parts, width=width, height=120, title=title, summary=summary, kind="runs", note=note)
 
     tops = (_TOP, _TOP + _PANEL + _BETWEEN)
@@ -132,7 +133,7 @@ def _run(
 
 
 def _summary(runs: Sequence[RunPoint], found: list[list[float]]) -> str:
-    parts = [f"{scales.counted(len(runs), 'run')}."]
+    parts = [f"{counted(len(runs), 'run')}."]
     for values, (_, name, _) in zip(found, _PANELS, strict=True):
         if len(values) == 1:
             parts.append(f"{name[0].upper()}{name[1:]}: {scales.number(values[0])}.")

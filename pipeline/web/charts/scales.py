@@ -154,8 +154,3 @@ def tick_duration(seconds: float, step: float) -> str:
         )
     hours = round(seconds / 3600)
     return f"{hours} h" if hours < 48 else f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 run`, `2 runs`, `1,000 runs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

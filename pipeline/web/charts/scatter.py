@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from pipeline.render import counted
 from pipeline.web.charts import axes, scales, svg
 from pipeline.web.charts.lines import COLORS, color_class
 
@@ -45,7 +46,7 @@ def scatter(
         if point.x is not None and point.y is not None and scales.usable(point.x) and scales.usable(point.y)
     ]
     missing = len(points) - len(places)
-    notes = [f"{scales.counted(missing, 'run')} without both values left out."] if missing else []
+    notes = [f"{counted(missing, 'run')} without both values left out."] if missing else []
     if len(places) > MOST_POINTS:
         notes.append(f"The first {MOST_POINTS:,} of {len(places):,} are drawn.")
         places = places[:MOST_POINTS]
@@ -77,9 +78,9 @@ def scatter(
     # As many points as colours, mostly runs that are compared: a legend names all of them.
     keys = [_key(point) for point, _, _ in places] if len(places) <= COLORS else []
     if hidden and not keys:
-        note = " ".join(filter(None, [note, f"{scales.counted(hidden, 'name')} left out for want of room."]))
+        note = " ".join(filter(None, [note, f"{counted(hidden, 'name')} left out for want of room."]))
     summary = (
-        f"{scales.counted(len(places), 'point')}. {x_label} from {scales.number(min(p[1] for p in places))} to"
+        f"{counted(len(places), 'point')}. {x_label} from {scales.number(min(p[1] for p in places))} to"
         f" {scales.number(max(p[1] for p in places))}, {y_label} from {scales.number(min(p[2] for p in places))} to"
         f" {scales.number(max(p[2] for p in places))}."
     )

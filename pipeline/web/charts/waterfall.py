@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from pipeline.render import counted
 from pipeline.web.charts import axes, scales, states, svg
 
 MOST_ROWS = 200  # ours has ten nodes; other people's pipelines have seldom more than fifty
@@ -119,7 +120,7 @@ def _summary(spans: Sequence[Span], longest: float) -> str:
     for span in spans:
         states_seen[span.state] = states_seen.get(span.state, 0) + 1
     counts = ", ".join(f"{count} {state}" for state, count in states_seen.items())
-    parts = [f"{scales.counted(len(spans), 'node')}: {counts}."]
+    parts = [f"{counted(len(spans), 'node')}: {counts}."]
     started = [span for span in spans if span.start is not None]
     if started:
         slowest = max(started, key=_seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import logging
 import shutil
 
 import pytest
@@ -291,21 +290,6 @@ def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded
 
 
 # --- as commands -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def sae(four, capfd):
-    """Runs a command; returns its exit code, what it printed, and what it said beside that."""
-
-    def run(*arguments):
-        try:
-            cli.main([*arguments, "--root", str(four.root.path)])
-        except SystemExit as end:
-            return end.code, *capfd.readouterr()
-        finally:
-            logging.captureWarnings(False)
-
-    return run
 
 
 def test_the_commands_say_what_is_served_now(sae):

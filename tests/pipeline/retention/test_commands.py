@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
-from pipeline import again, cli, retention
+from pipeline import again, retention
 from pipeline.errors import NotFoundError
 from pipeline.inspection.places import open_place
 from pipeline.root import Root
 from pipeline.web import server
 from pipeline_config import RetentionConfig
 from tests.pipeline.recorded import tree
-
-
-@pytest.fixture
-def sae(four, capfd):
-    """Runs a command on a root with four runs; returns its exit code, what it printed, and what it said beside that."""
-
-    def run(*arguments):
-        try:
-            cli.main([*arguments, "--root", str(four.root.path)])
-        except SystemExit as end:
-            return end.code, *capfd.readouterr()
-        finally:
-            logging.captureWarnings(False)
-
-    return run
-
 
 KEEP_ONE = ("--set", "retention.runs=1", "--set", "retention.pushed=0")
 
