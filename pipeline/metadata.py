@@ -38,6 +38,7 @@ _STATES = {
 _OTHER_SCHEMA = re.compile(r"database version (\d+) is (?:older|greater) than library version (\d+)")
 # Of many executions of a node, or with one key, the newest are looked at.
 _CANDIDATES = 20
+INPUT_EVENTS = (pb.Event.INPUT, pb.Event.DECLARED_INPUT)
 OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
 UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
 Answer = TypeVar("Answer")
@@ -189,11 +190,16 @@ class Store:
 
     def inputs(self, execution_id: int) -> dict[str, Output]:
         """The first artifact under each input key of an execution."""
-        return self._artifacts(execution_id, (pb.Event.INPUT, pb.Event.DECLARED_INPUT))
+        return self._artifacts(execution_id, INPUT_EVENTS)
 
     def makers(self, artifact_id: int) -> list[int]:
         """The executions that made an artifact, or used it again in a node's place; the oldest first."""
         return sorted({event.execution_id for event in self._made_in(artifact_id)})
+
+    def readers(self, artifact_id: int) -> list[int]:
+        """The executions that read an artifact, the oldest first."""
+        events = self._store.get_events_by_artifact_ids([artifact_id])
+        return sorted({event.execution_id for event in events if event.type in INPUT_EVENTS})
 
     def _made_in(self, artifact_id: int) -> list[pb.Event]:
         events = self._store.get_events_by_artifact_ids([artifact_id])

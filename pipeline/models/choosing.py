@@ -125,11 +125,12 @@ def _blessed_model(store: Store, run_id: str) -> Output:
 
 def _of_push(store: Store, push: Push) -> tuple[str, Output]:
     """The run and the model of a push."""
-    for execution in store.makers(push.artifact):
-        model = store.inputs(execution).get("model")
-        if model is not None:
-            return store.candidate(execution).run_id, model
-    raise UnavailableError(f"ML Metadata does not say which model version {push.version} is: `sae promote RUN` does")
+    found = versions.of_push(store, push)
+    if found is None:
+        raise UnavailableError(
+            f"ML Metadata does not say which model version {push.version} is: `sae promote RUN` does"
+        )
+    return found
 
 
 def _decide(
@@ -185,18 +186,9 @@ def _finish(root: Root, store: Store, entry: Entry) -> str:
 
 
 def _bytes(root: Root, model: Output, pushes: Sequence[Push]) -> pathlib.Path:
-    """Where the bytes of a model lie, as they were published: its artifact, or a version that was pushed.
-
-    Raises:
-      NotFoundError: nowhere.
-    """
-    folder = pathlib.Path(model.uri)
-    damage = digests.damage(folder, model.files or {}, all_bytes=True)
-    if model.live and not damage:
-        return folder / serving_folder.MODEL
-    for push in pushes:
-        version = root.serving / str(push.version)
-        if push.model == model.content and version.is_dir() and versions.holds(version, model):
-            return version
+    """Where the bytes of a model lie. Raises `NotFoundError`: nowhere."""
+    if (place := versions.saved_model(root, model, pushes)) is not None:
+        return place
+    damage = digests.damage(pathlib.Path(model.uri), model.files or {}, all_bytes=True)
     why = model.deleted or damage or "it is out of use"
     raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {deletion.advice(model.id)}")

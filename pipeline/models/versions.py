@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from components import serving_folder
 from pipeline import digests, metadata, records
 from pipeline.errors import UnavailableError
-from pipeline.metadata import Output
+from pipeline.metadata import Output, Store
 from pipeline.root import Root
 
 _MOST_DIGITS = 18  # of a version, which servers read into 64 bits
@@ -83,6 +83,27 @@ def before(known: Collection[Push], present: Push | None, withdrawn: Collection[
         if (present is None or push.version < present.version) and push.model not in {*seen, *withdrawn}:
             seen.add(push.model)
             yield push
+
+
+def of_push(store: Store, push: Push) -> tuple[str, Output] | None:
+    """The run and the model of a push; None where ML Metadata does not say."""
+    for execution in store.makers(push.artifact):
+        model = store.inputs(execution).get("model")
+        if model is not None:
+            return store.candidate(execution).run_id, model
+    return None
+
+
+def saved_model(root: Root, model: Output, known: Iterable[Push]) -> pathlib.Path | None:
+    """A folder that holds a model's SavedModel as it was published: its artifact's, or a version's; None: nowhere."""
+    folder = pathlib.Path(model.uri)
+    if model.live and not digests.damage(folder, model.files or {}, all_bytes=True):
+        return folder / serving_folder.MODEL
+    for push in known:
+        version = root.serving / str(push.version)
+        if push.model == model.content and version.is_dir() and holds(version, model):
+            return version
+    return None
 
 
 def held_back(root: Root) -> frozenset[str]:
