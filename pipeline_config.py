@@ -123,6 +123,18 @@ class EvaluationConfig(_Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class ServingConfig(_Section):
+    """When a blessed model replaces the one that is served."""
+
+    section = "serving"
+
+    # Seeds of the reference setting differ by up to 3 % (docs/model.md, docs/lines.md): that is no reason to refuse.
+    max_bce_to_served: float = _setting(
+        1.05, "largest ratio of its test loss to that of the served model of the same L1; inf: any", above=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class EngineConfig(_Section):
     """How much of the machine is used. Never read off the machine: a run uses the same everywhere."""
 
@@ -200,6 +212,7 @@ class PipelineConfig:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    serving: ServingConfig = dataclasses.field(default_factory=ServingConfig)
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     paths: PathsConfig = dataclasses.field(default_factory=PathsConfig)
     retention: RetentionConfig = dataclasses.field(default_factory=RetentionConfig)
@@ -207,7 +220,16 @@ class PipelineConfig:
 
 SECTIONS: dict[str, type[Any]] = {
     cls.section: cls
-    for cls in (DataConfig, ModelConfig, TrainingConfig, EvaluationConfig, EngineConfig, PathsConfig, RetentionConfig)
+    for cls in (
+        DataConfig,
+        ModelConfig,
+        TrainingConfig,
+        EvaluationConfig,
+        ServingConfig,
+        EngineConfig,
+        PathsConfig,
+        RetentionConfig,
+    )
 }
 
 # The reference description: 50,000 / 10,000 / 10,000 images. The gates lie above what the reference setting reaches

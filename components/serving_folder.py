@@ -16,6 +16,8 @@ PUSHED_VERSION = "pushed_version"
 
 # Custom property of a pushed model: 1 where it was not pushed because somebody had replaced it.
 HELD_BACK = "held_back"
+# The same: why it was not, where its own gates or the comparison kept it back.
+NOT_PUSHED = "not_pushed"
 # Of a Model: the digest of its content, by which it is held back.
 CONTENT_DIGEST = "content_digest"
 

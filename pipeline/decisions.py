@@ -12,12 +12,12 @@ import pathlib
 from collections.abc import Callable, Collection, Mapping
 
 import pipeline_config
-from components import serving_folder
+from components import push_decision, serving_folder
 from pipeline import digests, keys, nodes
 from pipeline.errors import UnavailableError
 from pipeline.events import NodeState
 from pipeline.metadata import Candidate, Output, Store
-from pipeline.models import versions
+from pipeline.models import baseline, versions
 from pipeline.nodes import Node
 from pipeline.root import Root
 from pipeline.source import Source
@@ -62,7 +62,7 @@ class Decision:
       execution_id, run_id: whose outputs are used when cached; 0 and empty otherwise.
       outputs: these outputs, by key.
       damage: what is to be taken out of use.
-      paths: places that the node is told, by property.
+      told: what the node is told besides, by property, that is in no key: places, and how a model stands to others.
     """
 
     node: str
@@ -73,7 +73,7 @@ class Decision:
     run_id: str = ""
     outputs: Mapping[str, Output] = dataclasses.field(default_factory=dict)
     damage: tuple[Damage, ...] = ()
-    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    told: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 _ChangesSince = Callable[[keys.Key, keys.Key], tuple[keys.Change, ...]]
@@ -124,10 +124,12 @@ class Decider:
         check_blessing(known)
         key = self._key(node, known)
         if not self.use_cache:
-            return Decision(node.name, Verdict.RUN, key, ("the cache is not used",))
+            told = self._told(node, known) if len(known) == len(inputs) else {}
+            return Decision(node.name, Verdict.RUN, key, ("the cache is not used",), told=told)
         waits_for = sorted({node.inputs[name][0] for name in inputs if name not in known})
         if waits_for:
             return self._without_inputs(node, key, waits_for)
+        told = self._told(node, known)
         damage: list[Damage] = []
         reasons: list[str] = []
         for candidate in self._store.with_key(key.digest):
@@ -140,7 +142,7 @@ class Decider:
             reasons += [unusable] if unusable else []
             if found or unusable:
                 continue
-            if reason := self._not_served(candidate, outputs):
+            if reason := self._overtaken(node, told, outputs) or self._not_served(candidate, outputs):
                 reasons.append(reason)
                 continue
             return Decision(
@@ -151,10 +153,10 @@ class Decider:
                 run_id=candidate.run_id,
                 outputs=outputs,
                 damage=tuple(damage),
-                paths=self._paths.get(node.name, {}),
+                told=told,
             )
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
-        return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage))
+        return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage), told=told)
 
     def decide_all(
         self, names: Collection[str] = nodes.NAMES, given: Mapping[str, Mapping[str, Output]] | None = None
@@ -180,7 +182,7 @@ class Decider:
         if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
             return False
         damage, unusable = self._examine(node, outputs)
-        return not damage and not unusable
+        return not damage and not unusable and not self._overtaken(node, self._told(node, inputs), outputs)
 
     def _key(self, node: Node, inputs: Mapping[str, Output]) -> keys.Key:
         return keys.of_node(
@@ -211,6 +213,25 @@ class Decider:
         """What is wrong with an artifact's files; empty when nothing is, or nothing was noted of them."""
         return "" if output.files is None else digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
 
+    def _told(self, node: Node, inputs: Mapping[str, Output]) -> dict[str, str]:
+        told = dict(self._paths.get(node.name, {}))
+        if node.name == nodes.PUSH_GATE:
+            stands = baseline.standing(self._root, self._store, inputs["model"], inputs["examples"])
+            told[push_decision.STANDING] = stands.as_text()
+        return told
+
+    def _overtaken(self, node: Node, told: Mapping[str, str], outputs: Mapping[str, Output]) -> str:
+        """Why a decision of the push gate has to be made again: what it compared with is not the baseline any more."""
+        if node.name != nodes.PUSH_GATE:
+            return ""
+        try:
+            decided = push_decision.read(pathlib.Path(outputs["decision"].uri))
+        except (OSError, ValueError) as error:
+            return str(error)
+        if decided.holds(push_decision.standing_of(told[push_decision.STANDING])):
+            return ""
+        return "what is served, or was pushed before, is not what it compared the model with"
+
     def _not_served(self, candidate: Candidate, outputs: Mapping[str, Output]) -> str:
         """Why what a candidate pushed must be pushed again: a blessed run ends with its model served."""
         pushed = outputs.get("pushed_model")
@@ -231,7 +252,8 @@ class Decider:
         if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
             return Decision(node.name, Verdict.RUN, key, tuple(self._changes(node, key, _own_changes)))
         makes = "makes" if len(waits_for) == 1 else "make"
-        reason = f"unless {' and '.join(waits_for)} {makes} the same again"
+        names = " and ".join(filter(None, (", ".join(waits_for[:-1]), waits_for[-1])))
+        reason = f"unless {names} {makes} the same again"
         return Decision(node.name, Verdict.DEPENDS, key, (reason,))
 
     def _changes(self, node: Node, key: keys.Key, changes_since: _ChangesSince = keys.Key.changes_since) -> list[str]:

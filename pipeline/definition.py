@@ -20,6 +20,7 @@ import pipeline_config
 from components import evaluation, features, preprocessing, results, trainer
 from components.data_gate import DataGate
 from components.example_gen import TfdsExampleGen
+from components.push_gate import PushGate
 from components.pusher import Pusher
 from components.report import ReportGen
 from pipeline import nodes
@@ -108,10 +109,21 @@ def create_pipeline(
         **told["Report"],
     ).with_id("Report")
 
-    # Serves the model if it was blessed.
+    # Compares it with what was pushed before: the only node, with the next one, whose answer depends on that.
+    push_gate = PushGate(
+        examples=example_gen.outputs["examples"],
+        model=model_trainer.outputs["model"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        standing="",  # the runner says it when the node's turn comes
+        **told[nodes.PUSH_GATE],
+    ).with_id(nodes.PUSH_GATE)
+
+    # Serves the model if it was blessed and the gate let it pass.
     pusher = Pusher(
         model=model_trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        decision=push_gate.outputs["decision"],
         serving_dir=str(serving_dir),
     ).with_id("Pusher")
 
@@ -128,6 +140,7 @@ def create_pipeline(
             model_trainer,
             evaluator,
             report,
+            push_gate,
             pusher,
         ],
         enable_cache=True,

@@ -17,6 +17,7 @@ from pipeline import digests
 from pipeline.source import Source
 
 PIPELINE_NAME = "sparse_autoencoder"
+PUSH_GATE = "PushGate"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Node:
       threads: whether TensorFlow computes in it with as many threads as configured.
       batches: whether Beam hands it examples in batches of the configured size.
       after: nodes that it waits for without reading from them.
+      of_history: whether its result also depends on what was served before, which no key and no other root holds.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Node:
     threads: bool = False
     batches: bool = False
     after: tuple[str, ...] = ()
+    of_history: bool = False
 
     @property
     def upstream(self) -> frozenset[str]:
@@ -54,6 +57,7 @@ _STATISTICS = ("StatisticsGen", "statistics")
 _SCHEMA = ("SchemaGen", "schema")
 _GRAPH = ("Transform", "transform_graph")
 _MODEL = ("Trainer", "model")
+_EVALUATION = ("Evaluator", "evaluation")
 _BLESSING = ("Evaluator", "blessing")
 
 # In the order in which they run.
@@ -104,7 +108,14 @@ ALL = (
         threads=True,
         batches=True,
     ),
-    Node("Pusher", {"model": _MODEL, "model_blessing": _BLESSING}, ("pushed_model",), "components.pusher"),
+    Node(
+        PUSH_GATE,
+        {"examples": _EXAMPLES, "model": _MODEL, "evaluation": _EVALUATION, "model_blessing": _BLESSING},
+        ("decision",),
+        "components.push_gate",
+        threads=True,
+        of_history=True,
+    ),
     Node(
         "Report",
         {
@@ -112,12 +123,19 @@ ALL = (
             "transform_graph": _GRAPH,
             "model": _MODEL,
             "model_run": ("Trainer", "model_run"),
-            "evaluation": ("Evaluator", "evaluation"),
+            "evaluation": _EVALUATION,
             "blessing": _BLESSING,
         },
         ("report",),
         "components.report",
         threads=True,
+    ),
+    Node(
+        "Pusher",
+        {"model": _MODEL, "model_blessing": _BLESSING, "decision": (PUSH_GATE, "decision")},
+        ("pushed_model",),
+        "components.pusher",
+        of_history=True,
     ),
 )
 NAMES = tuple(node.name for node in ALL)
@@ -175,6 +193,7 @@ def parameters(config: pipeline_config.PipelineConfig, source: Source) -> Parame
             "validation_examples": sizes[features.VALIDATION],
         },
         "Evaluator": {"gates": gates, "example_splits": [features.TEST]},
+        PUSH_GATE: {"max_bce_to_served": config.serving.max_bce_to_served},
         "Pusher": {},
         "Report": {
             "texts": {

@@ -40,4 +40,5 @@ def why_not_pushed(properties: Mapping[str, object]) -> str:
     """Why a Pusher pushed nothing, from the properties of its output."""
     if properties.get(serving_folder.HELD_BACK):
         return "the model is held back: somebody replaced it (`sae models`)"
-    return "the model is not blessed"
+    # Roots of an earlier version have no other reason.
+    return str(properties.get(serving_folder.NOT_PUSHED, "the model is not blessed"))

@@ -247,6 +247,31 @@ class Blessing:
 
 
 @dataclasses.dataclass(frozen=True)
+class PushDecision:
+    """Of PushDecision.
+
+    Attributes:
+      push: whether the model is to be served.
+      reason: why, or why not.
+      bce: its loss on the test split, nats per pixel.
+      l1: weight of its penalty; None where not noted.
+      limit: the largest ratio to the baseline's loss; None: any.
+      version, run, baseline_bce: of the baseline, the model that it was held against; None where it was against none.
+      baseline_evaluation: where that loss came from; empty where there is none.
+    """
+
+    push: bool
+    reason: str
+    bce: float
+    l1: float | None
+    limit: float | None
+    version: int | None
+    run: str | None
+    baseline_bce: float | None
+    baseline_evaluation: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Reconstruction:
     """A test image, and what the model makes of it."""
 
@@ -282,6 +307,7 @@ Preview = (
     | ModelRun
     | Evaluation
     | Blessing
+    | PushDecision
     | Report
 )  # fmt: skip
 
@@ -296,6 +322,7 @@ KINDS: Mapping[str, type[Preview]] = {
     "ModelRun": ModelRun,
     "ModelEvaluation": Evaluation,
     "ModelBlessing": Blessing,
+    "PushDecision": PushDecision,
     "Report": Report,
 }
 

@@ -18,7 +18,7 @@ from pipeline import canonical, digests, metadata, previewing, previews
 logger = logging.getLogger(__name__)
 
 # Types that say something of a model: they carry the digest of the model that their node read.
-_ABOUT_A_MODEL = {"ModelBlessing", "PushedModel"}
+_ABOUT_A_MODEL = {"ModelBlessing", "PushDecision", "PushedModel"}
 
 
 def describe_outputs(

@@ -67,7 +67,7 @@ class Recorder:
         execution_id: int,
         inputs: Mapping[str, Output],
         outputs: Mapping[str, Output],
-        paths: Mapping[str, str] | None = None,
+        told: Mapping[str, str] | None = None,
     ) -> None:
         """Records in a run that a node's outputs are those of an earlier execution.
 
@@ -77,7 +77,7 @@ class Recorder:
           execution_id: the execution whose outputs they are.
           inputs: the artifacts that the node would have read in this run, by key.
           outputs: the artifacts of the earlier execution, by key.
-          paths: properties that name a place, as it is now: they are no part of the key.
+          told: properties that are no part of the key, as they are now, such as places.
         """
         contexts = [
             self._context(PIPELINE, pipeline),
@@ -92,10 +92,10 @@ class Recorder:
             # When it publishes, TFX writes the declared properties a second time, as custom ones.
             if name not in source.properties and name not in (metadata.RESULT, metadata.REASONS):
                 execution.custom_properties[name].CopyFrom(value)
-        for name, path in (paths or {}).items():
+        for name, text in (told or {}).items():
             of_type = execution.properties if name in execution.properties else execution.custom_properties
             if name in of_type:
-                of_type[name].string_value = path
+                of_type[name].string_value = text
         for name, text in key.properties().items():
             execution.custom_properties[name].string_value = text
         used = [(key, output, pb.Event.INPUT) for key, output in inputs.items()]

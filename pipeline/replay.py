@@ -32,7 +32,7 @@ def record(decision: Decision, inputs: Mapping[str, Output], recorder: records.R
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
     recorder.hit(
         nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
-        decision.paths,
+        decision.told,
     )  # fmt: skip
 
 

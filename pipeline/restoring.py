@@ -92,7 +92,8 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
     Raises:
       NotFoundError: no node of a run made it, or that run has no manifest.
       UsageError: it is there, as it was published.
-      UnavailableError: it has no digest, or the data that the run read is no longer there.
+      UnavailableError: it has no digest, the data that the run read is no longer there, or it depends on what was
+        served then.
       LockedError: a run holds the root.
       OtherContentError: it came out otherwise; nothing was changed.
       SaeError: a node failed.
@@ -108,6 +109,8 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
     with root.lock(), again.scratch(root, run_id) as scratch:
         _, needed = parts.nodes_of(node, node)
         before = [lost for name in needed for lost in _lost(name, outputs.get(name, {}))]
+        for one in before:
+            _check_history(one)
         whole = bool(before) or any(name not in outputs for name in needed)
         for one in before:
             tell(f"{one.node}'s {one.key}, artifact {one.output.id}, is gone as well, and made again first")
@@ -141,8 +144,17 @@ def _check(root: Root, wanted: _Lost) -> None:
         raise UnavailableError(f"{what}, was published without digests, so nobody could tell whether it is the same")
     if not pathlib.Path(output.uri).is_relative_to(root.artifacts):
         raise UnavailableError(f"{what}, lies outside the artifacts of this root, in {output.uri}")
+    _check_history(wanted)
     if not _is_lost(output):
         raise UsageError(f"{what}, is there as it was published: there is nothing to restore")
+
+
+def _check_history(lost: _Lost) -> None:
+    if lost.node == nodes.PUSH_GATE:
+        raise UnavailableError(
+            f"{lost.node}'s {lost.key}, artifact {lost.output.id}, depends on what was served then, so it cannot be "
+            "made again: the next run that needs one decides anew"
+        )
 
 
 def _lost(node: str, outputs: Mapping[str, Output]) -> Iterator[_Lost]:

@@ -149,8 +149,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         return None
 
     def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
-        """Has TFX store the key on the Execution, and decide nothing by itself."""
-        notes = {**decision.key.properties(), metadata.REASONS: json.dumps(decision.reasons)}
+        """Tells the node what only now is known, has TFX store the key, and has it decide nothing by itself."""
+        notes = {**decision.key.properties(), metadata.REASONS: json.dumps(decision.reasons), **decision.told}
         for name, text in notes.items():
             node.parameters.parameters[name].field_value.string_value = text
         context = node.contexts.contexts.add()

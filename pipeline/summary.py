@@ -8,7 +8,7 @@ import math
 import pathlib
 from typing import Any
 
-from components import results, serving_folder
+from components import push_decision, results, serving_folder
 from pipeline import digests, metadata, nodes, settings
 from pipeline.errors import ExitCode
 from pipeline.events import NodeState
@@ -36,6 +36,7 @@ class Summary:
     metrics: dict[str, float]
     blessed: bool | None
     reasons: tuple[str, ...]
+    kept_back: str
     pushed_version: str | None
     report: str | None
     root: str
@@ -50,6 +51,7 @@ class Summary:
         fields["exit_code"] = int(self.exit_code)
         fields["error"] = self.error or None
         fields["notice"] = self.notice or None
+        fields["kept_back"] = self.kept_back or None
         return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, indent=2)
 
 
@@ -94,12 +96,16 @@ def of_run(
         reasons = results.reasons(results.judge(evaluation, results.Gates(**gates)))
     blessing = output("Evaluator", "blessing")
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
+    decision = output(nodes.PUSH_GATE, "decision")
+    kept_back = ""
+    if blessed and decision and not decision.properties.get(push_decision.PUSH):
+        kept_back = str(decision.properties.get(push_decision.REASON, ""))
     pushed = output("Pusher", "pushed_model")
     report = output("Report", "report")
     if report and PCA_MSE in report.properties:
         metrics["pca_mse"] = float(report.properties[PCA_MSE])
     exit_code = result.exit_code
-    if exit_code == ExitCode.DONE and blessed is False:
+    if exit_code == ExitCode.DONE and (blessed is False or kept_back):
         exit_code = ExitCode.GATE_FAILED
     return Summary(
         run_id=result.run_id,
@@ -119,7 +125,8 @@ def of_run(
         metrics=metrics,
         blessed=blessed,
         reasons=reasons,
-        pushed_version=_served_version(pushed, root) if pushed and blessed else None,
+        kept_back=kept_back,
+        pushed_version=_served_version(pushed, root) if pushed and blessed and not kept_back else None,
         report=str(pathlib.Path(report.uri) / "report.html") if report else None,
         root=str(root.path),
         log=str(log),
@@ -200,6 +207,8 @@ def summary_text(summary: Summary, program: str = "sae") -> str:
 def _served_text(summary: Summary, program: str) -> str:
     if summary.pushed_version:
         return f", served as version {summary.pushed_version}"
+    if summary.kept_back:
+        return f", not served: {summary.kept_back}"
     pusher = next((node["state"] for node in summary.nodes if node["id"] == "Pusher"), "")
     if pusher in (NodeState.CACHED.value, NodeState.SKIPPED.value):
         return f", not served: somebody replaced this model (`{program} models` says who and why)"
@@ -208,13 +217,13 @@ def _served_text(summary: Summary, program: str) -> str:
 
 def next_command(summary: Summary, program: str = "sae") -> str:
     """The command that is most useful after this run."""
-    options = ""
-    if summary.profile != settings.DEFAULT_PROFILE:
-        options += f" --profile {summary.profile}"
-    if pathlib.Path(summary.root) != pathlib.Path(PathsConfig().root).resolve():
-        options += f" --root {summary.root}"
+    is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
+    root = "" if is_default else f" --root {summary.root}"
+    options = (f" --profile {summary.profile}" if summary.profile != settings.DEFAULT_PROFILE else "") + root
     if summary.exit_code == ExitCode.NODE_FAILED:
         return f"less {summary.log}"
+    if summary.kept_back:
+        return f"{program} promote {summary.run_id} --reason TEXT{root}   (serves it all the same)"
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
         return f"{program} config show{options}   (the splits and the schema that the data is held against)"
     if summary.blessed is False:

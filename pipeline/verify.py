@@ -1,7 +1,8 @@
 """`sae verify RUN`: makes a run again, elsewhere and in other surroundings, and compares what came out.
 
 It is made again from its manifest, in a root of its own, with another hash seed, time zone and number of Beam workers:
-none of that may change a result. With a node named, that node alone runs again, on the inputs that it had.
+none of that may change a result. With a node named, that node alone runs again, on the inputs that it had. Whether the
+model was pushed is not compared: that depends on what was served then, which no other root holds.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from components import serving_folder
 from pipeline import again, digests, manifest_differences, metadata, nodes, parts, records, recovery, settings
+from pipeline.errors import UsageError
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
 from pipeline.root import Root
@@ -91,11 +92,17 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
 
     Raises:
       NotFoundError: no such run, node or manifest.
+      UsageError: what the node makes depends on what was served then.
       LockedError: a run holds the root.
       UnavailableError: the data is no longer there.
       SaeError: the run could not be made again.
     """
     parts.check_node("--node", node)
+    if node and nodes.BY_NAME[node].of_history:
+        raise UsageError(
+            f"--node {node}: what it decides depends on what was served then, so it is recorded, not made again; "
+            f"one of {', '.join(name for name in nodes.NAMES if not nodes.BY_NAME[name].of_history)}"
+        )
     store = metadata.open_store(root, read_only=True)
     run_id = store.find_run(wanted)
     recorded = again.manifest_of(root, store, run_id)
@@ -139,12 +146,11 @@ def _compare(
 ) -> Iterator[Compared]:
     ours, theirs = store.executions(run_id), other.executions(made)
     same: dict[str, str] = {}  # content digests, made again and recorded, of artifacts found to be the same
-    for name in [node] if node else [name for name in nodes.NAMES if name in ours]:
+    for name in [node] if node else [one.name for one in nodes.ALL if one.name in ours and not one.of_history]:
         before = store.outputs(ours[name].id) if name in ours else {}
         after = other.outputs(theirs[name].id) if name in theirs else {}
         for key in nodes.BY_NAME[name].outputs:
-            # Whether somebody had replaced the model is recorded; in a root without a history it cannot come out again.
-            if key in before and not before[key].properties.get(serving_folder.HELD_BACK):
+            if key in before:
                 compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
                 if compared.verdict != Verdict.DIFFERENT:
                     same[compared.again] = compared.recorded

@@ -32,6 +32,7 @@ _FORMS = {
     "ModelRun": "model_run",
     "ModelEvaluation": "evaluation",
     "ModelBlessing": "blessing",
+    "PushDecision": "push_decision",
     "PushedModel": "pushed_model",
     "Report": "report",
 }

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+from collections.abc import Mapping
 
 import ml_metadata as mlmd
 
+from components import push_decision
 from pipeline import headline, metadata
 from pipeline.models import history, versions
 from pipeline.models.history import Entry
 from pipeline.models.versions import Push
 from pipeline.root import Root
+
+PUSH_DECISION = "PushDecision"  # the type's name, as components/artifact_types.py gives it
 
 
 class State(str, enum.Enum):
@@ -33,7 +37,8 @@ class ModelRow:
       test_bce: reconstruction loss on the test split, nats per pixel; None where the run noted none.
       model: digest of the model's content; empty where plain TFX pushed it.
       how: `pushed`, by the run itself; `promoted`, `rolled back to`.
-      reason, who: of the decision; empty where the run itself pushed.
+      reason: of the decision, or of the push gate; empty where neither noted one.
+      who: decided; empty where the run itself pushed.
       withdrawn: whether the model was rolled back, and nobody promoted it since.
       pinned: whether the run is.
     """
@@ -85,13 +90,15 @@ def read(root: Root) -> Models:
 def _read(client: mlmd.MetadataStore, root: Root) -> Models:
     decisions = history.entries(client)
     by_execution = {entry.execution: entry for entry in decisions}
-    pushes = list({push.version: push for push in reversed(versions.pushes(client, root))}.values())[::-1]
+    # Of several pushes of a version the first: the later ones found it served already.
+    pushes = list({push.version: push for push in versions.pushes(client, root)}.values())
     served = versions.served(root, pushes)
     withdrawn = history.withdrawn(history.chosen(client))
     pinned = history.pinned(client)
     made = _makers(client, pushes)
     runs = {push.artifact: _run(client, made[push.artifact]) for push in pushes if push.artifact in made}
     losses = _losses(client)
+    of_gate = _reasons(client, made)
 
     def row(push: Push) -> ModelRow:
         run = runs.get(push.artifact, "")
@@ -105,7 +112,7 @@ def _read(client: mlmd.MetadataStore, root: Root) -> Models:
             test_bce=losses.get(run),
             model=push.model,
             how=entry.kind.past if entry else "pushed",
-            reason=entry.reason if entry else "",
+            reason=entry.reason if entry else of_gate.get(made.get(push.artifact, 0), ""),
             who=entry.who if entry else "",
             withdrawn=push.model in withdrawn,
             pinned=run in pinned,
@@ -119,6 +126,17 @@ def _makers(client: mlmd.MetadataStore, pushes: list[Push]) -> dict[int, int]:
     events = client.get_events_by_artifact_ids([push.artifact for push in pushes]) if pushes else []
     wrote = [event for event in events if event.type in metadata.OUTPUT_EVENTS]
     return {one.artifact_id: one.execution_id for one in sorted(wrote, key=lambda one: -int(one.execution_id))}
+
+
+def _reasons(client: mlmd.MetadataStore, made: Mapping[int, int]) -> dict[int, str]:
+    """Why the push gate let models pass, by the execution that pushed them."""
+    events = client.get_events_by_execution_ids(list(made.values())) if made else []
+    read = {one.artifact_id: one.execution_id for one in events if one.type in metadata.INPUT_EVENTS}
+    return {
+        read[artifact.id]: artifact.custom_properties[push_decision.REASON].string_value
+        for artifact in (client.get_artifacts_by_id(list(read)) if read else [])
+        if artifact.type == PUSH_DECISION
+    }
 
 
 def _run(client: mlmd.MetadataStore, execution: int) -> str:

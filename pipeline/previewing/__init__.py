@@ -26,6 +26,7 @@ _MAKERS = {
     "ModelRun": "model_run",
     "ModelEvaluation": "evaluation",
     "ModelBlessing": "blessing",
+    "PushDecision": "push_decision",
     "Report": "report",
 }
 

@@ -12,7 +12,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline import again
+from pipeline import again, nodes
 from pipeline.fsck import orphans
 from pipeline.fsck.findings import Kind
 from pipeline.models import versions
@@ -82,7 +82,9 @@ class Plan:
 def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
     """Looks at a root; nothing is written."""
     pushes = store.ask(lambda client: versions.pushes(client, root))
-    stored = [one for one in store.outputs_of_nodes() if not one.deleted or _is_there(root, one)]
+    # Decisions of the push gate stay: they are small, tell of what was served, and nothing makes one again.
+    outputs = [one for one in store.outputs_of_nodes() if one.node != nodes.PUSH_GATE]
+    stored = [one for one in outputs if not one.deleted or _is_there(root, one)]
     sized = {one.id: tuple(sizes.of_folder(parent / one.place) for parent in _places(root)) for one in stored}
     found = keeping.kept(root, store, policy, pushes)
     of_run = {run.id: store.artifacts_of_run(run.id) for run in found.runs}

@@ -43,7 +43,7 @@ def _version(one: ModelRow) -> list[Cell | str]:
         when_text(one.pushed)[:-3],
         "" if one.test_bce is None else number_text(one.test_bce),
         one.model.rpartition(":")[2][:12],
-        f"{one.how} by {one.who}: {one.reason}" if one.who else one.how,
+        f"{one.how}{f' by {one.who}' if one.who else ''}{f': {one.reason}' if one.reason else ''}",
     ]
 
 

@@ -209,6 +209,21 @@ def _blessing(preview: previews.Blessing, screen: Screen, uri: str) -> list[str]
 
 
 @_lines.register
+def _push_decision(preview: previews.PushDecision, screen: Screen, uri: str) -> list[str]:
+    verdict = "to be served" if preview.push else "kept back"
+    found = screen.paragraph(f"{verdict}: {preview.reason}", style="green" if preview.push else "yellow")
+    rows: list[list[Cell | str]] = [["this one", number_text(preview.bce), "its Evaluator"]]
+    if preview.version is not None:
+        bce = "" if preview.baseline_bce is None else number_text(preview.baseline_bce)
+        rows.append([f"version {preview.version}, run {preview.run}", bce, preview.baseline_evaluation])
+    return [
+        *found,
+        "",
+        *screen.table((Column("model"), Column("test BCE", right=True), Column("measured")), rows, "  "),
+    ]
+
+
+@_lines.register
 def _report(preview: previews.Report, screen: Screen, uri: str) -> list[str]:
     dead = [str(one.unit) for one in preview.units if one.frequency == 0]
     often = sorted(preview.units, key=lambda one: one.frequency, reverse=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from typing import Any
 
 import pytest
 
-from components import serving_folder
+from components import push_decision, serving_folder
 from tests import nodes
 
 pytestmark = pytest.mark.component
@@ -25,14 +26,23 @@ def weights_of(version: pathlib.Path) -> str:
     return (version / "variables" / "variables.data-00000-of-00001").read_text()
 
 
-def run(folder: pathlib.Path, blessed: bool, digest: str = "") -> Any:
+def run(folder: pathlib.Path, blessed: bool, digest: str = "", push: bool = True) -> Any:
     """Runs the node on the model in `folder / "model"`; it serves from `folder / "serving"`."""
     blessing = nodes.artifact("ModelBlessing", folder / "blessing")
     blessing.set_int_custom_property("blessed", int(blessed))
     model_artifact = nodes.artifact("Model", folder / "model")
     model_artifact.set_string_custom_property("content_digest", digest)
     pusher_node = nodes.make(folder, {})["Pusher"]
-    outputs = nodes.run(pusher_node, folder / "Pusher", model=model_artifact, model_blessing=blessing)
+    decision = nodes.artifact("Model", folder / "decision")  # of any type: the node reads its folder
+    standing = push_decision.Standing("model-1:a", 1e-3, note="nothing was served")
+    decided = push_decision.decide(blessed, 0.1, 1.05, standing, None)
+    (folder / "decision").mkdir(exist_ok=True)
+    push_decision.write(
+        folder / "decision", decided if push else dataclasses.replace(decided, push=False, reason="worse")
+    )
+    outputs = nodes.run(
+        pusher_node, folder / "Pusher", model=model_artifact, model_blessing=blessing, decision=decision
+    )
     return outputs["pushed_model"]
 
 
@@ -51,6 +61,15 @@ def test_model_that_is_not_blessed_is_not_pushed(tmp_path: pathlib.Path) -> None
     assert not (tmp_path / "serving").exists()
     assert pushed.get_int_custom_property("pushed") == 0
     assert not pushed.has_custom_property("pushed_version")
+
+    assert pushed.get_string_custom_property("not_pushed") == "the model is not blessed"
+
+
+def test_model_that_the_gate_kept_back_is_not_pushed_though_it_is_blessed(tmp_path: pathlib.Path) -> None:
+    model(tmp_path / "model" / "Format-Serving", "1.0")
+    pushed = run(tmp_path, blessed=True, push=False)
+    assert not (tmp_path / "serving").exists()
+    assert (pushed.get_int_custom_property("pushed"), pushed.get_string_custom_property("not_pushed")) == (0, "worse")
 
 
 @pytest.mark.parametrize(("held", "pushed_and_held"), [("model-1:a", (0, 1)), ("model-1:b", (1, 0)), ("", (1, 0))])

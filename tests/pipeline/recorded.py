@@ -15,9 +15,11 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 import pipeline_config
+from components import push_decision
 from pipeline import digests, keys, metadata, nodes, records, settings, sources
 from pipeline.decisions import Decider
 from pipeline.metadata import Output, Store
+from pipeline.models import baseline
 from pipeline.root import Root
 from pipeline.source import Source
 
@@ -48,6 +50,7 @@ TYPES = {
     "model_run": "ModelRun",
     "evaluation": "ModelEvaluation",
     "blessing": "ModelBlessing",
+    "decision": "PushDecision",
     "pushed_model": "PushedModel",
     "report": "Report",
 }
@@ -254,8 +257,15 @@ class Recorded:
             write(folder / ("BLESSED" if blessed else "NOT_BLESSED"), "")
             properties |= {"blessed": int(blessed), "current_model_id": inputs["model"].id}
             own += str(blessed)
+        elif output == "decision":
+            stands = baseline.standing(self.root, Store(self.root.metadata), inputs["model"], inputs["examples"])
+            known = stands.baseline.bce if stands.baseline else None
+            decided = push_decision.decide(blessed, METRICS["bce"], 1.05, stands, known)
+            push_decision.write(folder, decided)
+            properties |= {"push": int(decided.push), "reason": decided.reason}
+            own = f"{decided.push} {decided.model}"
         elif output == "pushed_model":
-            properties |= self._push(inputs["model"], bool(inputs["model_blessing"].properties["blessed"]))
+            properties |= self._push(inputs["model"], inputs["decision"].properties)
         elif output == "report":
             write(folder / "report.html", own)
             properties["pca_mse"] = 0.0168
@@ -263,7 +273,7 @@ class Recorded:
             write(folder / "part-0", own)
             write(folder / "inner" / "part-1", "more")
         if noted:
-            if output in ("blessing", "pushed_model"):
+            if output in ("blessing", "decision", "pushed_model"):
                 properties[digests.MODEL] = inputs["model"].content
             if output == "evaluation":
                 properties[metadata.METRICS] = json.dumps({"overall": METRICS, "per_label": LABEL_METRICS})
@@ -278,9 +288,9 @@ class Recorded:
         set_properties(artifact.custom_properties, properties)
         return artifact
 
-    def _push(self, model, blessed):
-        if not blessed:
-            return {"pushed": 0}
+    def _push(self, model, decided):
+        if not decided["push"]:
+            return {"pushed": 0, "not_pushed": decided["reason"]}
         number = max((int(path.name) for path in self.root.serving.glob("*")), default=0) + 1
         destination = self.root.serving / str(number)
         shutil.copytree(pathlib.Path(model.uri) / "Format-Serving", destination)
@@ -303,7 +313,7 @@ class Recorded:
         for name in names:
             one = made[name]
             inputs = {key: made[node].outputs[out] for key, (node, out) in nodes.BY_NAME[name].inputs.items()}
-            recorder.hit(nodes.PIPELINE_NAME, run_id, name, one.key, one.execution_id, inputs, one.outputs)
+            recorder.hit(nodes.PIPELINE_NAME, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.told)
 
 
 def event(key: str, event_type: int) -> pb.Event:

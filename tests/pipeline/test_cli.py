@@ -365,10 +365,10 @@ def test_plan_takes_the_settings_and_the_part_that_run_takes(sae, recorded):
     assert (found["Transform"]["verdict"], found["Transform"]["of_run"]) == ("reused", "20261123-143005")
     assert found["Trainer"]["reasons"] == ["parameters: seed: 0 -> 3"]
     _, output, _ = sae("plan", "--root", "root", "--no-cache")
-    assert output.endswith("\n10 would run, 0 cached\n")
+    assert output.endswith("\n11 would run, 0 cached\n")
     path = recorded.folder_of("20261123-143005", "SchemaGen", "schema") / "part-0"
     change_bytes(path, keep_time=True)
-    assert sae("plan", "--root", "root")[1].endswith("\n0 would run, 10 cached\n")
+    assert sae("plan", "--root", "root")[1].endswith("\n0 would run, 11 cached\n")
     assert f"{path} holds other bytes" in sae("plan", "--root", "root", "--verify-cache")[1]
 
 
@@ -376,7 +376,7 @@ def test_plan_makes_no_root(sae, folder):
     before = sorted(folder.iterdir())
     code, output, _ = sae("plan")
     assert code == 0
-    assert output.endswith("10 would run, 0 cached\n")
+    assert output.endswith("11 would run, 0 cached\n")
     assert sorted(folder.iterdir()) == before
 
 

@@ -68,10 +68,11 @@ def test_deciding_writes_nothing(after_a_run):
 
 def test_a_changed_setting_runs_its_nodes_and_those_after_them_wait_for_what_they_make(after_a_run):
     made = after_a_run.decisions("training.epochs=60")
-    assert verdicts(made) == {"Trainer": RUN, "Evaluator": DEPENDS, "Pusher": DEPENDS, "Report": RUN}
+    waiting = dict.fromkeys(("Evaluator", "PushGate", "Pusher"), DEPENDS)
+    assert verdicts(made) == {"Trainer": RUN, **waiting, "Report": RUN}
     assert made["Trainer"].reasons == ("parameters: epochs: 50 -> 60",)
     assert made["Evaluator"].reasons == ("unless Trainer makes the same again",)
-    assert made["Pusher"].reasons == ("unless Evaluator and Trainer make the same again",)
+    assert made["Pusher"].reasons == ("unless Evaluator, PushGate and Trainer make the same again",)
     assert made["Report"].reasons == ('parameters: texts.settings.training.epochs: "50" -> "60"',)
     assert made["Evaluator"].key.parts["inputs"].keys() == {"examples", "schema"}  # those that are known
 
@@ -158,7 +159,8 @@ def test_what_is_damaged_is_made_again_and_named(after_a_run, harm, said):
 def test_those_that_read_what_is_damaged_wait_for_what_is_made_of_it(after_a_run):
     change_bytes(after_a_run.folder_of("r1", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
     made = after_a_run.decisions()
-    assert verdicts(made) == {"Trainer": RUN, "Evaluator": DEPENDS, "Pusher": DEPENDS, "Report": DEPENDS}
+    waiting = dict.fromkeys(("Evaluator", "PushGate", "Pusher", "Report"), DEPENDS)
+    assert verdicts(made) == {"Trainer": RUN, **waiting}
     assert made["Report"].reasons == ("unless Evaluator and Trainer make the same again",)
 
 
@@ -345,7 +347,12 @@ def test_a_model_that_is_served_is_not_pushed_again(after_a_run):
 
 def test_a_blessed_model_is_pushed_where_another_is_served(after_a_run):
     after_a_run.run("r2", "training.epochs=60")
-    one = after_a_run.decisions()["Pusher"]
+    made = after_a_run.decisions()
+    assert made["PushGate"].reasons == ("what is served, or was pushed before, is not what it compared the model with",)
+    assert (made["Pusher"].verdict, made["Pusher"].reasons) == (DEPENDS, ("unless PushGate makes the same again",))
+    # With what the gate would decide, to push it:
+    given = {name: after_a_run.outputs("r1", name) for name in nodes.NAMES}
+    [one] = after_a_run.decider().decide_all(["Pusher"], given)
     assert (one.verdict, one.reasons) == (RUN, ("another model, or none, is served now",))
     assert after_a_run.decisions("training.epochs=60")["Pusher"].verdict == CACHED
 

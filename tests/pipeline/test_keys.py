@@ -19,8 +19,8 @@ from pipeline.nodes import Node
 from pipeline_config import EngineConfig
 
 # Node by node, all whose code is ours; the others are TFX's alone.
-WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Evaluator", "Pusher", "Report"}
-COMPUTING = {"Trainer", "Evaluator", "Report"}
+WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Evaluator", "PushGate", "Pusher", "Report"}
+COMPUTING = {"Trainer", "Evaluator", "PushGate", "Report"}
 
 # For each setting another value than the profile's, and the nodes that depend on it.
 SETTINGS = {
@@ -51,6 +51,7 @@ SETTINGS = {
     "evaluation.max_bce_to_mean_image": (0.5, {"Evaluator", "Report"}),
     "evaluation.batch_size": (8, {"Trainer", "Report"}),
     "evaluation.images_per_label": (2, {"Report"}),
+    "serving.max_bce_to_served": (2.0, {"PushGate"}),
     "engine.beam_workers": (4, set()),
     "engine.beam_batch_size": (7, {"StatisticsGen", "Evaluator"}),
     "paths.metadata_copies": (0, set()),
@@ -171,14 +172,16 @@ def components(tmp_path, monkeypatch):
     ("name", "affected"),
     [
         ("__init__.py", WITH_CODE),
-        ("features.py", {"ExampleGen", "Transform", "Trainer", "Evaluator", "Report"}),
+        ("features.py", {"ExampleGen", "Transform", "Trainer", "Evaluator", "PushGate", "Report"}),
         ("errors.py", {"ExampleGen", "DataGate", "Trainer", "Report"}),
         ("tfds_reader.py", {"ExampleGen"}),
         ("data_gate.py", {"DataGate"}),
         ("preprocessing.py", {"Transform"}),
         ("autoencoder.py", COMPUTING),
         ("training.py", {"Trainer", "Report"}),
-        ("evaluation.py", {"Evaluator", "Report"}),
+        ("evaluation.py", {"Evaluator", "PushGate", "Report"}),
+        ("push_gate.py", {"PushGate"}),
+        ("push_decision.py", {"PushGate", "Pusher"}),
         ("serving_folder.py", {"Pusher"}),
         ("report_page.py", {"Report"}),
         ("report.html", {"Report"}),

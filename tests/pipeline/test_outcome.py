@@ -18,6 +18,11 @@ def test_a_node_ended_as_recorded(state):
     assert outcome.ended("Pusher", state, PUSHED, 2.5) == NodeEnded("Pusher", state, 2.5, "")
 
 
+def test_a_pusher_says_why_it_pushed_nothing() -> None:
+    kept_back = {"pushed_model": Output("/pushed", {"pushed": 0, "not_pushed": "worse than version 3"})}
+    assert outcome.ended("Pusher", NodeState.EXECUTED, kept_back, 0.5).reason == "worse than version 3"
+
+
 @pytest.mark.parametrize("outputs", [NOT_PUSHED, {"pushed_model": Output("/pushed", {})}])
 def test_a_pusher_that_had_nothing_to_push_was_skipped(outputs):
     for state in (NodeState.EXECUTED, NodeState.CACHED):

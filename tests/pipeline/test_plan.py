@@ -68,13 +68,14 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         "Trainer           run       parameters: epochs: 50 -> 60",
         "                            parameters: l1: 0.001 -> 0.5",
         "Evaluator         run       unless Trainer makes the same again",
-        "Pusher            run       unless Evaluator and Trainer make the same again",
+        "PushGate          run       unless Evaluator and Trainer make the same again",
         'Report            run       parameters: texts.settings.model.l1: "0.001" -> "0.5"',
         '                            parameters: texts.settings.training.epochs: "50" -> "60"',
+        "Pusher            run       unless Evaluator, PushGate and Trainer make the same again",
         "",
-        "2 would run, 2 would unless what they read stays the same, 6 cached",
+        "2 would run, 3 would unless what they read stays the same, 6 cached",
     ]
-    assert make(after_a_run).as_text().splitlines()[-1] == "0 would run, 10 cached"
+    assert make(after_a_run).as_text().splitlines()[-1] == "0 would run, 11 cached"
 
 
 def test_as_json_it_is_one_object(after_a_run):
@@ -161,8 +162,9 @@ def test_a_part_reuses_what_it_needs_of_the_newest_run_that_has_it(after_a_run):
         "Transform": ("reused", "r1"),
         "Trainer": ("run", ""),
         "Evaluator": ("depends", ""),
-        "Pusher": ("depends", ""),
+        "PushGate": ("depends", ""),
         "Report": ("run", ""),
+        "Pusher": ("depends", ""),
     }
     assert "ExampleGen        reused    outputs of run r1" in made.as_text().splitlines()
 
@@ -193,7 +195,8 @@ def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
 def test_a_part_is_planned_also_where_the_data_set_is_not_known(recorded):
     recorded.run("r1")
     made = verdicts(make(recorded, from_node="Evaluator"))
-    assert [made[name] for name in ("Trainer", "Evaluator", "Pusher", "Report")] == ["reused", "run", "run", "run"]
+    names = ("Trainer", "Evaluator", "PushGate", "Pusher", "Report")
+    assert [made[name] for name in names] == ["reused", "run", "run", "run", "run"]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_what_only_reads_imports_neither_tensorflow_nor_tfx_nor_beam(after_a_run
         timeout=60,
         cwd=PROJECT,
     )
-    assert done.stdout.splitlines() == ["0 would run, 10 cached", "executed", ""]
+    assert done.stdout.splitlines() == ["0 would run, 11 cached", "executed", ""]
 
 
 def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):

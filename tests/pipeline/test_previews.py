@@ -51,6 +51,7 @@ ONE_OF_EACH = {
         ),
     ),
     "ModelBlessing": previews.Blessing(False, ("bce is 0.2, allowed is at most 0.1",)),
+    "PushDecision": previews.PushDecision(False, "worse", 0.1, 0.001, 1.05, 3, "r3", 0.08, "recorded"),
     "Report": previews.Report(
         (previews.Reconstruction("3", PICTURE, dataclasses.replace(PICTURE, file="b.png")),),
         (previews.UnitActivity(0, 0.25, 1.5),),

@@ -165,6 +165,12 @@ def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
     assert not collected.outputs("run-1", "Trainer")["model"].live  # all of it, or nothing
 
 
+def test_a_decision_of_the_push_gate_is_not_made_again(four):
+    shutil.rmtree(four.folder_of("run-1", "PushGate", "decision"))
+    with pytest.raises(UnavailableError, match="depends on what was served then, so it cannot be made again"):
+        restore(four, "PushGate", "decision")
+
+
 def test_a_node_that_fails_changes_nothing(collected, monkeypatch):
     def make(*_):
         raise SaeError("run run-1 could not be made again: Trainer: no")

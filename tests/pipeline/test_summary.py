@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -40,6 +41,7 @@ def summary(**changes):
         "metrics": METRICS,
         "blessed": True,
         "reasons": (),
+        "kept_back": "",
         "pushed_version": "1795447856",
         "report": "/root/report.html",
         "root": str(pathlib.Path("pipeline_root").resolve()),
@@ -64,6 +66,11 @@ NOT_BLESSED = summary(
     blessed=False,
     pushed_version=None,
     reasons=("bce 0.2700 is above 0.12", "label 8: 0.3000 is above 0.16"),
+    exit_code=ExitCode.GATE_FAILED,
+)
+KEPT_BACK = summary(
+    kept_back="test BCE 0.0943 is 1.179 times the 0.0800 of version 3, allowed is at most 1.05",
+    pushed_version=None,
     exit_code=ExitCode.GATE_FAILED,
 )
 DATA_REFUSED = summary(
@@ -112,6 +119,16 @@ def test_a_model_that_is_not_blessed_is_explained():
     assert "report: /root/report.html" in lines
 
 
+def test_a_model_that_is_kept_back_is_explained():
+    lines = summaries.summary_text(KEPT_BACK).splitlines()
+    assert f"blessed, not served: {KEPT_BACK.kept_back}" in lines
+
+
+def test_the_command_that_serves_it_all_the_same_names_its_root_and_no_profile():
+    found = summaries.next_command(dataclasses.replace(KEPT_BACK, root="/other", profile="sample"))
+    assert found == "sae promote 20261123-143005 --reason TEXT --root /other   (serves it all the same)"
+
+
 def test_a_failed_node_is_explained_with_the_log_and_without_measures():
     assert summaries.summary_text(FAILED).splitlines() == [
         "",
@@ -134,9 +151,10 @@ def test_refused_data_is_explained_without_measures():
         (summary(), "sae run --set model.l1=1e-4"),
         (FAILED, "less /root/logs/20261123-143005.log"),
         (NOT_BLESSED, "sae run --set training.epochs=100"),
+        (KEPT_BACK, "sae promote 20261123-143005 --reason TEXT"),
         (DATA_REFUSED, "sae config show"),
     ],
-    ids=["good", "node failed", "not blessed", "data refused"],
+    ids=["good", "node failed", "not blessed", "kept back", "data refused"],
 )
 def test_the_next_command_fits_the_end(ended, command):
     assert summaries.next_command(ended).startswith(command)
@@ -270,6 +288,23 @@ def test_a_model_that_is_not_blessed_fails_its_gate_and_is_told_why(recorded):
     assert (found.state, found.exit_code, found.blessed) == ("succeeded", ExitCode.GATE_FAILED, False)
     assert found.reasons == ("bce overall is 0.0943, allowed is at most 0.09",)
     assert found.pushed_version is None
+
+
+def test_a_model_that_is_kept_back_fails_the_push_gate_and_is_told_why(recorded):
+    recorded.run("r1")
+    decided = recorded.outputs("r1", "PushGate")["decision"]
+    recorded.change(decided.id, push=0, reason="worse than version 3")
+    found = of_run(recorded, "r1")
+    assert (found.state, found.exit_code, found.blessed) == ("succeeded", ExitCode.GATE_FAILED, True)
+    assert (found.kept_back, found.pushed_version) == ("worse than version 3", None)
+    assert json.loads(found.as_json())["kept_back"] == "worse than version 3"
+
+
+def test_a_model_that_passed_or_is_not_blessed_is_not_kept_back(recorded):
+    recorded.run("r1")
+    assert (of_run(recorded, "r1").kept_back, json.loads(of_run(recorded, "r1").as_json())["kept_back"]) == ("", None)
+    recorded.run("r2", "training.seed=2", blessed=False)
+    assert of_run(recorded, "r2").kept_back == ""
 
 
 def test_a_failed_run_has_only_what_was_made_before(recorded):

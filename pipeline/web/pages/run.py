@@ -56,8 +56,8 @@ class RunView:
       changes: how it differs from the run before; None for the first run, and while it runs.
       epochs: of the training: while it runs, those so far, of which only the losses with the penalty are known.
       planned_epochs: how many there will be; None where that is not known.
-      evaluation, blessing, report: previews; None where there are none.
-      evaluation_of, model_run_of, report_of: the artifacts that they are of.
+      evaluation, blessing, decision, report: previews; None where there are none.
+      evaluation_of, decision_of, model_run_of, report_of: the artifacts that they are of.
       report_page: whether the report can be opened.
       notes: what the orchestrator said.
       has_log: whether there is a log.
@@ -74,8 +74,10 @@ class RunView:
     planned_epochs: int | None
     evaluation: previews.Evaluation | None
     blessing: previews.Blessing | None
+    decision: previews.PushDecision | None
     report: previews.Report | None
     evaluation_of: ArtifactRow | None
+    decision_of: ArtifactRow | None
     model_run_of: ArtifactRow | None
     report_of: ArtifactRow | None
     report_page: bool
@@ -91,10 +93,12 @@ def build(asked: Asked, run: str) -> RunView:
     run_id = found.row.id
     previous, following = _neighbours(reader, found)
     own = _manifest(asked.root, run_id)
-    shown = {name: found.output(name) for name in ("ModelEvaluation", "ModelBlessing", "Report", "ModelRun")}
+    shown = {
+        name: found.output(name) for name in ("ModelEvaluation", "ModelBlessing", "PushDecision", "Report", "ModelRun")
+    }
     read = {name: reader.preview(row) if row else None for name, row in shown.items()}
     history, evaluation = read["ModelRun"], read["ModelEvaluation"]
-    blessing, report = read["ModelBlessing"], read["Report"]
+    blessing, decision, report = read["ModelBlessing"], read["PushDecision"], read["Report"]
     running = found.row.state == RunState.RUNNING
     told = [one.event for one in _told(asked.root, run_id)]
     live = progress.epochs(told)
@@ -110,9 +114,11 @@ def build(asked: Asked, run: str) -> RunView:
         live_epochs=() if epochs else live,
         planned_epochs=live[-1].epochs if live and not epochs else None,
         evaluation=evaluation if isinstance(evaluation, previews.Evaluation) else None,
+        decision=decision if isinstance(decision, previews.PushDecision) else None,
         blessing=blessing if isinstance(blessing, previews.Blessing) else None,
         report=report if isinstance(report, previews.Report) else None,
         evaluation_of=shown["ModelEvaluation"],
+        decision_of=shown["PushDecision"],
         model_run_of=shown["ModelRun"],
         report_of=report_of,
         report_page=asked.root is not None

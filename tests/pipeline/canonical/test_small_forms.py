@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from components import push_decision
+from pipeline import canonical
 from pipeline.canonical import blessing, pushed_model
 from tests.pipeline.canonical.folders import artifact, assert_differ, assert_same, write
 
@@ -47,6 +49,28 @@ def test_a_pushed_model_is_whether_and_which(tmp_path: pathlib.Path) -> None:
         "only the second has file saved_model.pb"
     )
     assert [entry.value for entry in pushed_model.entries(pushed("d"))] == [None, ""]
+
+
+def test_a_push_decision_is_whether_and_which(tmp_path: pathlib.Path) -> None:
+    def decided(name: str, model: str = "model-1:12", version: int = 3, bce: float = 0.1) -> Any:
+        old = push_decision.Baseline(version, "run-3", "model-1:old", 0.1, "")
+        standing = push_decision.Standing(model, 1e-3, baseline=old)
+        folder = write(tmp_path / name, {})
+        folder.mkdir(exist_ok=True)
+        push_decision.write(folder, push_decision.decide(True, bce, 1.05, standing, 0.1))
+        return artifact("PushDecision", folder, reason=name)
+
+    one = decided("a")
+    assert canonical.content_digest(one).startswith("push-decision-1:")
+    assert_same(one, decided("b", version=4, bce=0.09))  # it is pushed, whatever it was held against
+    assert assert_differ(one, decided("c", bce=0.2)) == "push of decision.json differs: True against False"
+    assert assert_differ(one, decided("d", model="model-1:13")) == (
+        "model of decision.json differs: 'model-1:12' against 'model-1:13'"
+    )
+    write(tmp_path / "b", {"other": b""})
+    assert assert_differ(one, artifact("PushDecision", tmp_path / "b")) == "only the second has file other"
+    broken = artifact("PushDecision", write(tmp_path / "e", {"decision.json": b"{}"}))
+    assert assert_differ(one, broken) == "only the first has push of decision.json"
 
 
 PIXELS = np.random.default_rng(1).integers(0, 255, (12, 16, 3), np.uint8)

@@ -49,7 +49,7 @@ def test_nodes_are_offered_whatever_their_capitals():
     assert offered("logs", FIRST, "t") == ["Transform", "Trainer"]
     assert offered("why", FIRST, "") == list(NAMES)
     assert offered("artifacts", "--node", "Ex") == ["ExampleGen", "ExampleValidator"]
-    assert offered("plan", "--from-node", "Push") == ["Pusher"]
+    assert offered("plan", "--from-node", "Push") == ["PushGate", "Pusher"]
 
 
 def test_artifacts_are_offered_by_id_and_by_node(recorded):

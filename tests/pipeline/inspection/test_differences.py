@@ -120,9 +120,8 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
         "r2", names=["ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform"]
     )
     given = {node: recorded.outputs("r1", node) for node in ("ExampleGen", "SchemaGen", "Transform")}
-    recorded.run(
-        "r2", "training.epochs=60", names=["Trainer", "Evaluator", "Pusher", "Report"], given=given, content="other"
-    )
+    names = ["Trainer", "Evaluator", "PushGate", "Pusher", "Report"]
+    recorded.run("r2", "training.epochs=60", names=names, given=given, content="other")
     for run_id in ("r1", "r2"):
         write(recorded, run_id)
     found = compared(recorded, "r1", "r2")
@@ -132,8 +131,9 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
         ("Trainer", "model_run"),
         ("Evaluator", "blessing"),
         ("Evaluator", "evaluation"),
-        ("Pusher", "pushed_model"),
+        ("PushGate", "decision"),
         ("Report", "report"),
+        ("Pusher", "pushed_model"),
     ]
     models = [recorded.outputs(run_id, "Trainer")["model"] for run_id in ("r1", "r2")]
     assert found.outputs[0] == Output(

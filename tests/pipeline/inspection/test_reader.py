@@ -88,8 +88,8 @@ class TestRuns:
             "stopped": "cancelled",
             "part": "unfinished",
         }
-        assert (rows["whole"].executed, rows["whole"].cached) == (10, 0)
-        assert (rows["again"].executed, rows["again"].cached) == (0, 10)
+        assert (rows["whole"].executed, rows["whole"].cached) == (11, 0)
+        assert (rows["again"].executed, rows["again"].cached) == (0, 11)
         assert rows["failed"].error == "StatisticsGen ended"
         assert rows["whole"].test_bce is None
 
@@ -237,7 +237,7 @@ class TestRun:
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(nodes.NAMES)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
-        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 10)]
+        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 11)]
 
     def test_a_run_that_is_none(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
@@ -257,10 +257,10 @@ class TestArtifacts:
             recorded.run(run_id, content=run_id)
         rows, page = reader.artifacts(limit=4)
         assert [(row.run, row.node, row.key) for row in rows] == [
-            ("r2", "Report", "report"),
             ("r2", "Pusher", "pushed_model"),
+            ("r2", "Report", "report"),
+            ("r2", "PushGate", "decision"),
             ("r2", "Evaluator", "blessing"),
-            ("r2", "Evaluator", "evaluation"),
         ]
         assert (page.total, page.next) == (None, "4")
         rows, page = reader.artifacts(limit=1, start=1, type_name="Model")
@@ -274,7 +274,7 @@ class TestArtifacts:
         ]
         rows, page = reader.artifacts(limit=1, node="Trainer")
         assert (len(rows), page.next) == (1, "1")
-        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 11
+        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 12
         rows, _ = reader.artifacts(limit=9, run_id="r1", node="Evaluator", type_name="ModelBlessing")
         assert [(row.run, row.key) for row in rows] == [("r1", "blessing")]
 
@@ -312,11 +312,13 @@ class TestArtifacts:
         assert (found.made_by.run, found.made_by.node, found.made_by.key) == ("r1", "Trainer", "model")
         assert [(use.run, use.node, use.cached) for use in found.taken_by] == [("r2", "Trainer", True)]
         assert [(use.run, use.node, use.cached) for use in found.used_by] == [
-            ("r2", "Report", True),
             ("r2", "Pusher", True),
+            ("r2", "Report", True),
+            ("r2", "PushGate", True),
             ("r2", "Evaluator", True),
-            ("r1", "Report", False),
             ("r1", "Pusher", False),
+            ("r1", "Report", False),
+            ("r1", "PushGate", False),
             ("r1", "Evaluator", False),
         ]
         assert found.cut == 0
@@ -428,7 +430,7 @@ class TestLineage:
         recorded.replay("r2")
         made = reader.lineage(recorded.outputs("r1", "Trainer")["model"].id)
         assert {step.node for step in made.up} == {"Trainer", "ExampleGen", "SchemaGen", "Transform"}
-        assert {step.node for step in made.down} == {"Evaluator", "Pusher", "Report"}
+        assert {step.node for step in made.down} == {"Evaluator", "PushGate", "Pusher", "Report"}
         assert {step.run for step in (*made.up, *made.down)} == {"r1"}
         assert made.artifacts[made.center].key == "model"
         report = reader.lineage(recorded.outputs("r1", "Report")["report"].id)

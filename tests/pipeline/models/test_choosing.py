@@ -40,6 +40,13 @@ def content(recorded, run):
     return recorded.outputs(run, "Trainer")["model"].content
 
 
+def with_its_decision(recorded, run, *assignments):
+    """What becomes of the Pusher where the push gate decides as it did in a run."""
+    given = {name: recorded.outputs(run, name) for name in ("Trainer", "Evaluator", "PushGate")}
+    [one] = recorded.decider(*assignments).decide_all(["Pusher"], given)
+    return one
+
+
 # --- promote -----------------------------------------------------------------------------------
 
 
@@ -66,10 +73,10 @@ def test_it_is_recorded_with_reason_author_and_what_it_replaced(four):
 
 def test_what_was_promoted_is_not_replaced_by_a_rerun_that_changes_nothing(four):
     promote(four, "run-2")
-    pusher = four.decisions("training.seed=4")["Pusher"]
+    pusher = with_its_decision(four, "run-4", "training.seed=4")
     assert (pusher.verdict, pusher.run_id) == (Verdict.CACHED, "run-4")
-    # Of a model that nobody replaced by hand, a run still ends with its model served.
-    assert four.decisions("training.seed=3")["Pusher"].reasons == ("another model, or none, is served now",)
+    # Of a model that nobody replaced by hand and that passes the gate, a run still ends with its model served.
+    assert with_its_decision(four, "run-3", "training.seed=3").reasons == ("another model, or none, is served now",)
 
 
 def test_a_model_whose_artifact_is_gone_is_promoted_from_a_version(four):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import pathlib
 import shutil
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components import push_decision
 from components.results import EpochLosses
 from pipeline.previews import (
     Blessing,
@@ -20,6 +22,7 @@ from pipeline.previews import (
     Layer,
     ModelRun,
     Picture,
+    PushDecision,
     Reconstruction,
     Report,
     Signature,
@@ -36,6 +39,7 @@ evaluation = lazy.module("pipeline.previewing.evaluation")
 examples_input = lazy.module("components.examples_input")
 model = lazy.module("pipeline.previewing.model")
 model_run = lazy.module("pipeline.previewing.model_run")
+previewing_push_decision = lazy.module("pipeline.previewing.push_decision")
 report = lazy.module("pipeline.previewing.report")
 tf = lazy.module("tensorflow")
 tft = lazy.module("tensorflow_transform")
@@ -295,6 +299,26 @@ def test_a_verdict_without_its_evaluation_has_no_reasons(tmp_path: pathlib.Path)
     assert blessing.make(artifact("ModelBlessing", tmp_path / "good")) == (Blessing(True, ()), {})
     assert blessing.make(artifact("ModelBlessing", tmp_path / "bad")) == (Blessing(False, ()), {})
     assert blessing.make(artifact("ModelBlessing", tmp_path / "none")) is None
+
+
+# --- decision of the push gate
+
+
+def test_a_decision_is_shown_with_what_it_compared(tmp_path: pathlib.Path) -> None:
+    old = push_decision.Baseline(3, "run-3", "model-1:old", 0.08, "/serving/3")
+    standing = push_decision.Standing("model-1:new", 1e-3, baseline=old)
+    push_decision.write(tmp_path, push_decision.decide(True, 0.1, 1.05, standing, 0.08))
+    made, pictures = previewing_push_decision.make(artifact("PushDecision", tmp_path))
+    reason = "test BCE 0.1000 is 1.250 times the 0.0800 of version 3, allowed is at most 1.05"
+    assert made == PushDecision(False, reason, 0.1, 1e-3, 1.05, 3, "run-3", 0.08, "recorded")
+    assert pictures == {}
+
+
+def test_a_model_that_was_compared_with_nothing_has_no_baseline(tmp_path: pathlib.Path) -> None:
+    standing = push_decision.Standing("model-1:new", 1e-3, note="nothing was served")
+    push_decision.write(tmp_path, push_decision.decide(True, 0.1, math.inf, standing, None))
+    made, _ = previewing_push_decision.make(artifact("PushDecision", tmp_path))
+    assert made == PushDecision(True, "nothing was served", 0.1, 1e-3, None, None, None, None, "")
 
 
 # --- report

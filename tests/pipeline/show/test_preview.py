@@ -74,6 +74,13 @@ SHOWN = {
         "  bce     label 3  0.20000           nothing asked",
     ],
     "ModelBlessing": ["not blessed: bce is 0.2, allowed is at most 0.1"],
+    "PushDecision": [
+        "kept back: worse",
+        "",
+        "  model              test BCE  measured",
+        "  this one            0.10000  its Evaluator",
+        "  version 3, run r3   0.08000  recorded",
+    ],
     "Report": [
         "page  /r/7/report.html",
         "1 test images beside what the model makes of them",
@@ -139,6 +146,21 @@ def test_curves_have_the_best_epoch_and_at_most_60_bars():
 
 def test_a_blessed_model_and_a_missed_threshold():
     assert shown(previews.Blessing(True, ())) == ["blessed"]
+
+
+def test_a_model_that_was_compared_with_nothing_stands_alone():
+    found = previews.PushDecision(True, "nothing was served", 0.1, 0.001, None, None, None, None, "")
+    assert shown(found) == [
+        "to be served: nothing was served",
+        "",
+        "  model     test BCE  measured",
+        "  this one   0.10000  its Evaluator",
+    ]
+
+
+def test_a_baseline_that_was_not_measured_has_no_loss():
+    found = previews.PushDecision(True, "not comparable", 0.1, 0.001, 1.05, 3, "r3", None, "")
+    assert shown(found)[-1].split() == ["version", "3,", "run", "r3"]
     missed = previews.Threshold("bce", "overall", 0.2, 0.1, False)
     lines = shown(previews.Evaluation({}, {}, (missed,)), Screen(color=True))
     assert lines[-1].endswith("\x1b[31mmissed\x1b[0m")

@@ -8,7 +8,7 @@ import zlib
 
 import pipeline_config
 from components.results import EpochLosses
-from pipeline import headline, manifest, previews, progress
+from pipeline import headline, manifest, nodes, previews, progress
 from pipeline.events import Note
 from pipeline.previews import Picture
 from tests.pipeline.recorded import METRICS, set_properties
@@ -67,6 +67,10 @@ PREVIEWS = {
     ("Trainer", "model_run"): previews.ModelRun(HISTORY),
     ("Evaluator", "evaluation"): EVALUATION,
     ("Evaluator", "blessing"): previews.Blessing(False, ("BCE of label 0 is 0.1, at most 0.09 is allowed",)),
+    (nodes.PUSH_GATE, "decision"): previews.PushDecision(
+        False, "test BCE 0.0943 is 1.179 times the 0.0800 of version 1, allowed is at most 1.05",
+        0.0943, 0.001, 1.05, 1, "good", 0.08, "recorded",
+    ),
     ("Report", "report"): previews.Report(
         (previews.Reconstruction("3", ORIGINAL, REBUILT),),
         (previews.UnitActivity(0, 0.5, 0.75), previews.UnitActivity(1, 0.0, 0.0)),

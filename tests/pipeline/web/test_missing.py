@@ -82,7 +82,7 @@ class TestRootOfAnOlderVersion:
             shutil.rmtree(folder)
         client = ask(copy)
         text = Seen(client.get("/runs/good").text).text
-        assert "No preview was written of ModelEvaluation, ModelBlessing, Report, ModelRun" in text
+        assert "No preview was written of ModelEvaluation, ModelBlessing, PushDecision, Report, ModelRun" in text
         assert "No manifest is stored for this run" in text
         number = artifact_of(filled, "good", "Trainer", "model")
         assert "No preview was written of this artifact" in Seen(client.get(f"/artifacts/{number}").text).text

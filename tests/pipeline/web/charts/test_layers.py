@@ -32,8 +32,9 @@ def test_the_pipelines_nodes_are_in_the_layers_that_their_inputs_ask_for():
         "Transform": 4,
         "Trainer": 5,
         "Evaluator": 6,
-        "Pusher": 7,
+        "PushGate": 7,
         "Report": 7,
+        "Pusher": 8,
     }
 
 
