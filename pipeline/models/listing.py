@@ -1,4 +1,4 @@
-"""`sae models`: every version that was pushed, with run, metric and digest of its model, and the decisions."""
+"""`sae models` and its page: every version that was pushed, with run, metric and digest of its model; the decisions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import ml_metadata as mlmd
 
-from components import push_decision
+from components import push_decision, serving_folder
 from pipeline import headline, metadata
+from pipeline.metadata import Store
 from pipeline.models import history, versions
 from pipeline.models.history import Entry
 from pipeline.models.versions import Push
@@ -32,6 +33,7 @@ class ModelRow:
     """A version.
 
     Attributes:
+      artifact: id of the pushed model in ML Metadata.
       run: whose model it is.
       pushed: when it appeared; UTC.
       test_bce: reconstruction loss on the test split, nats per pixel; None where the run noted none.
@@ -44,6 +46,7 @@ class ModelRow:
     """
 
     version: int
+    artifact: int
     state: State
     run: str
     pushed: datetime.datetime
@@ -75,19 +78,47 @@ class Decided:
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """Versions, the highest first; decisions, the newest first."""
+    """Versions, the highest first; decisions, the newest first.
+
+    Attributes:
+      models: those that were asked for.
+      total: how many there are.
+      served: the one that a server takes; None where there is none, or nothing says whose it is.
+      back_to: the version whose model `sae rollback` would serve; 0 where there is none.
+      unknown: the version that a server takes, where nothing says who pushed it; 0 where that is known, or is none.
+    """
 
     models: tuple[ModelRow, ...]
     decisions: tuple[Decided, ...]
+    total: int = 0
+    served: ModelRow | None = None
+    back_to: int = 0
+    unknown: int = 0
 
 
 def read(root: Root) -> Models:
     """Reads a root. Raises `NotFoundError` where there is none, `UnavailableError` where its store does not open."""
-    store = metadata.open_store(root, read_only=True)
-    return store.ask(lambda client: _read(client, root))
+    return of_store(metadata.open_store(root, read_only=True), root)
 
 
-def _read(client: mlmd.MetadataStore, root: Root) -> Models:
+def of_store(store: Store, root: Root, start: int = 0, limit: int | None = None) -> Models:
+    """The same of a store that is open; of its versions only some, as each takes a look-up of its own.
+
+    Args:
+      store: of the root.
+      root: with the versions' folder.
+      start: how many to pass over.
+      limit: how many at most; None: all.
+    """
+    return store.ask(lambda client: _read(client, root, slice(start, None if limit is None else start + limit)))
+
+
+def serving(store: Store, root: Root) -> Push | None:
+    """The push of the version that a server takes; None where that is not known, or is none."""
+    return versions.served(root, store.ask(lambda client: versions.pushes(client, root)))
+
+
+def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
     decisions = history.entries(client)
     by_execution = {entry.execution: entry for entry in decisions}
     # Of several pushes of a version the first: the later ones found it served already.
@@ -95,30 +126,40 @@ def _read(client: mlmd.MetadataStore, root: Root) -> Models:
     served = versions.served(root, pushes)
     withdrawn = history.withdrawn(history.chosen(client))
     pinned = history.pinned(client)
-    made = _makers(client, pushes)
-    runs = {push.artifact: _run(client, made[push.artifact]) for push in pushes if push.artifact in made}
-    losses = _losses(client)
+    shown = pushes[wanted]
+    made = _makers(client, [*shown, *([served] if served else [])])
     of_gate = _reasons(client, made)
 
     def row(push: Push) -> ModelRow:
-        run = runs.get(push.artifact, "")
-        entry = by_execution.get(made.get(push.artifact, 0))
+        execution = made.get(push.artifact, 0)
+        run, test_bce = _run(client, execution)
+        entry = by_execution.get(execution)
         there = (root.serving / str(push.version)).is_dir()
         return ModelRow(
             version=push.version,
+            artifact=push.artifact,
             state=State.SERVED if push == served else State.THERE if there else State.GONE,
             run=run,
             pushed=metadata.moment(push.when),
-            test_bce=losses.get(run),
+            test_bce=test_bce,
             model=push.model,
             how=entry.kind.past if entry else "pushed",
-            reason=entry.reason if entry else of_gate.get(made.get(push.artifact, 0), ""),
+            reason=entry.reason if entry else of_gate.get(execution, ""),
             who=entry.who if entry else "",
             withdrawn=push.model in withdrawn,
             pinned=run in pinned,
         )
 
-    return Models(tuple(map(row, pushes)), tuple(_decided(entry) for entry in reversed(decisions)))
+    earlier = next(versions.before(pushes, served, withdrawn), None) if served else None
+    newest = serving_folder.newest_version(root.serving)
+    return Models(
+        models=tuple(map(row, shown)),
+        decisions=tuple(_decided(entry) for entry in reversed(decisions)),
+        total=len(pushes),
+        served=row(served) if served else None,
+        back_to=earlier.version if earlier else 0,
+        unknown=int(newest.name) if newest and not served else 0,
+    )
 
 
 def _makers(client: mlmd.MetadataStore, pushes: list[Push]) -> dict[int, int]:
@@ -130,28 +171,25 @@ def _makers(client: mlmd.MetadataStore, pushes: list[Push]) -> dict[int, int]:
 
 def _reasons(client: mlmd.MetadataStore, made: Mapping[int, int]) -> dict[int, str]:
     """Why the push gate let models pass, by the execution that pushed them."""
-    events = client.get_events_by_execution_ids(list(made.values())) if made else []
-    read = {one.artifact_id: one.execution_id for one in events if one.type in metadata.INPUT_EVENTS}
-    return {
-        read[artifact.id]: artifact.custom_properties[push_decision.REASON].string_value
-        for artifact in (client.get_artifacts_by_id(list(read)) if read else [])
-        if artifact.type == PUSH_DECISION
+    events = client.get_events_by_execution_ids(sorted(set(made.values()))) if made else []
+    read = [(one.execution_id, one.artifact_id) for one in events if one.type in metadata.INPUT_EVENTS]
+    artifacts = client.get_artifacts_by_id(sorted({artifact for _, artifact in read})) if read else []
+    said = {
+        one.id: one.custom_properties[push_decision.REASON].string_value
+        for one in artifacts
+        if one.type == PUSH_DECISION
     }
+    return {execution: said[artifact] for execution, artifact in read if artifact in said}
 
 
-def _run(client: mlmd.MetadataStore, execution: int) -> str:
-    contexts = client.get_contexts_by_execution(execution)
-    return next((str(one.name) for one in contexts if one.type == metadata.PIPELINE_RUN), "")
-
-
-def _losses(client: mlmd.MetadataStore) -> dict[str, float | None]:
-    """The test loss of each run, as it noted it."""
-    return {
-        str(context.name): headline.from_properties(
-            {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
-        ).test_bce
-        for context in client.get_contexts_by_type(metadata.PIPELINE_RUN)
-    }
+def _run(client: mlmd.MetadataStore, execution: int) -> tuple[str, float | None]:
+    """The run of an execution, and the test loss that it noted."""
+    contexts = client.get_contexts_by_execution(execution) if execution else []
+    for context in contexts:
+        if context.type == metadata.PIPELINE_RUN:
+            notes = {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
+            return str(context.name), headline.from_properties(notes).test_bce
+    return "", None
 
 
 def _decided(entry: Entry) -> Decided:

@@ -36,19 +36,23 @@ class Push:
     own: bool
     when: int
 
+    def is_of(self, artifact: int, model: str) -> bool:
+        """Whether it is the push of this artifact, or of a model with this content."""
+        return artifact == self.artifact or (model != "" and model == self.model)
+
 
 def pushes(client: mlmd.MetadataStore, root: Root) -> list[Push]:
     """All of them, the highest version first; of several of a version, the newest first."""
     # By their type's name, which need not exist yet.
     if records.PUSHED_MODEL not in {one.name for one in client.get_artifact_types()}:
         return []
-    found = (_push(one, root) for one in client.get_artifacts_by_type(records.PUSHED_MODEL))
+    moved = root.moved()
+    found = (_push(one, root, moved) for one in client.get_artifacts_by_type(records.PUSHED_MODEL))
     return sorted(filter(None, found), key=lambda push: (push.version, push.artifact), reverse=True)
 
 
-def _push(artifact: pb.Artifact, root: Root) -> Push | None:
+def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> Push | None:
     notes = metadata.properties_of(artifact)
-    moved = root.moved()
 
     def here(path: str) -> str:
         return metadata.moved_path(path, *moved) if moved else path

@@ -19,11 +19,11 @@ from pipeline.inspection.places import Place
 from pipeline.inspection.reader import Reader
 from pipeline.web import app, files, links, pages, plain, render
 from pipeline.web.links import Links, path_of, twin_of
-from pipeline.web.pages import Asked, Page, artifact, artifacts, compare, lineage, node, run, runs, schedules
+from pipeline.web.pages import Asked, Page, artifact, artifacts, compare, lineage, models, node, run, runs, schedules
 from pipeline.web.query import Query
 
 MARK = ".sae-export"  # in every folder that was made here: only those are replaced
-_MOST_ARTIFACTS = 5_000  # rows of the list; a page of that many still opens
+_MOST_ROWS = 5_000  # artifacts, or versions, of a list; a page of that many still opens
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _PICTURE = re.compile(r"/artifacts/([^/]+)/pictures/([^/]+)")
 _REPORT = re.compile(rf"/artifacts/([^/]+)/files/{re.escape(files.REPORT)}")
@@ -151,6 +151,7 @@ class _Export:
         self._sheets += [
             _Sheet(runs.PAGE, "/", "index"),
             _Sheet(artifacts.PAGE, "/artifacts", "artifacts"),
+            _Sheet(models.PAGE, "/models", "models"),
             _Sheet(schedules.PAGE, "/schedules", "schedules"),
         ]
         for run_id in self._run_ids:
@@ -195,7 +196,7 @@ class _Export:
             path.write_text(text, encoding="utf-8")
 
     def _rows(self, page: Page) -> int:
-        return len(self._run_ids) if page is runs.PAGE else _MOST_ARTIFACTS
+        return len(self._run_ids) if page is runs.PAGE else _MOST_ROWS
 
     def _link(self, path: str, file: str, asked: Asked) -> str:
         """What a link in a file says to get to an address; empty where that is not exported."""

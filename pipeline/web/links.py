@@ -115,6 +115,15 @@ class Links:
             return ""  # no browser would ask for it as it is
         return self._resolve(f"/artifacts/{artifact_id}/files/{urllib.parse.quote(name)}")
 
+    def models(self, start: str = "") -> str:
+        """Versions that were pushed."""
+        return self._resolve(path_of("models", query=(("start", start),)))
+
+    def version(self, number: int) -> str:
+        """The line of a version that is on the first page of them, as the one is that is served."""
+        page = self.models()
+        return f"{page}#version-{number}" if page else ""
+
     def schedules(self) -> str:
         """What is planned."""
         return self._resolve("/schedules")

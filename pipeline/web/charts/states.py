@@ -17,7 +17,7 @@ _MARKS = {
     "not-run": "M5 8H11",  # a dash
     "other": "M6.2 6.4C6.2 3.9 9.8 3.9 9.8 6.4C9.8 7.8 8 7.8 8 9.2M8 11.4V11.6",  # a question mark
 }
-# What schedules and their daemon know beside these.
+# What schedules, their daemon, and versions of models know beside these.
 _SAME = {
     "succeeded": "executed",
     "active": "executed",
@@ -27,6 +27,10 @@ _SAME = {
     "silent": "failed",
     "stopping": "waiting",
     "stopped": "not-run",
+    "served": "executed",
+    "kept": "cached",
+    "deleted": "not-run",
+    "withdrawn": "cancelled",
 }
 
 

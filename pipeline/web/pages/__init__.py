@@ -1,6 +1,6 @@
 """The pages, one module each. The more special a path, the earlier it comes."""
 
-from pipeline.web.pages import artifact, artifacts, compare, lineage, node, run, runs, schedules
+from pipeline.web.pages import artifact, artifacts, compare, lineage, models, node, run, runs, schedules
 from pipeline.web.pages.base import Asked, MovedError, Page
 
 ALL: tuple[Page, ...] = (
@@ -11,6 +11,7 @@ ALL: tuple[Page, ...] = (
     artifacts.PAGE,
     lineage.PAGE,
     artifact.PAGE,
+    models.PAGE,
     schedules.PAGE,
 )
 

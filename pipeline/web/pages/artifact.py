@@ -9,7 +9,7 @@ from pipeline.inspection.snapshots import Artifact
 from pipeline.web import charts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn
-from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact
+from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact, served_version
 
 _DIGESTS = (digests.CONTENT, digests.RAW, digests.MODEL)
 
@@ -25,6 +25,7 @@ class ArtifactView:
       deleted: that `sae gc` deleted its bytes, and when, in words; empty where it did not.
       missing: what cannot be shown and why; empty where all is shown.
       served: whether its files can be opened: they are inside the root.
+      served_version: the one that this model is served as; 0 where it is no model, or not served.
       digests: by name.
     """
 
@@ -34,6 +35,7 @@ class ArtifactView:
     deleted: str
     missing: str
     served: bool
+    served_version: int
     digests: tuple[tuple[str, str], ...]
 
 
@@ -53,6 +55,7 @@ def build(asked: Asked, artifact: str) -> ArtifactView:
         deleted=deleted,
         missing=_missing(asked, found, preview, deleted),
         served=served,
+        served_version=served_version(asked, found.row, content=str(found.properties.get(digests.MODEL, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
     )
 

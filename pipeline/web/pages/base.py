@@ -9,12 +9,14 @@ from typing import Any
 
 from pipeline.errors import NotFoundError
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.snapshots import Run
+from pipeline.inspection.snapshots import ArtifactRow, Run
+from pipeline.models import listing
 from pipeline.root import Root
 from pipeline.web import links
 from pipeline.web.links import Links
 from pipeline.web.query import Query
 
+_MODELS = ("Model", "PushedModel")  # types of artifact that may be served
 Drawings = Mapping[str, Any]  # drawings by name, some in lists or mappings of their own
 
 
@@ -112,6 +114,21 @@ def find_artifact(reader: Reader, wanted: str, *rest: str) -> int:
     if str(found) != wanted:
         raise MovedError(links.path_of("artifacts", str(found), *rest))
     return found
+
+
+def served_version(asked: Asked, *rows: ArtifactRow, content: str = "") -> int:
+    """The version that a server takes, if it is of one of these artifacts; 0 where it is not.
+
+    Args:
+      asked: the request.
+      rows: a model, a pushed model, or what else.
+      content: digest of the model that a pushed model was made from.
+    """
+    if asked.reader is None or asked.root is None or not any(row.type in _MODELS for row in rows):
+        return 0
+    push = listing.serving(asked.reader.store, asked.root)
+    known = push is not None and any(push.is_of(row.id, one) for row in rows for one in (row.content, content))
+    return push.version if push is not None and known else 0
 
 
 def stored(root: Root | None, folder: str, name: str) -> pathlib.Path | None:

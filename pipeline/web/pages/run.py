@@ -18,7 +18,7 @@ from pipeline.root import Root
 from pipeline.web import charts, texts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn
-from pipeline.web.pages.base import Asked, Drawings, Page, find_run, stored
+from pipeline.web.pages.base import Asked, Drawings, Page, find_run, served_version, stored
 
 _HALF = 580  # pixels: half a wide page
 _MOST_NOTES = 200  # notes shown of a run; ours have a few
@@ -61,6 +61,7 @@ class RunView:
       report_page: whether the report can be opened.
       notes: what the orchestrator said.
       has_log: whether there is a log.
+      served_version: the one that its model is served as; 0 where it is not.
       missing: what cannot be shown and why.
     """
 
@@ -83,6 +84,7 @@ class RunView:
     report_page: bool
     notes: tuple[Note, ...]
     has_log: bool
+    served_version: int
     missing: tuple[str, ...]
 
 
@@ -126,6 +128,7 @@ def build(asked: Asked, run: str) -> RunView:
         and any(file.name == "report.html" for file in reader.artifact(report_of.id).files),
         notes=tuple(event for event in told if isinstance(event, Note))[:_MOST_NOTES],
         has_log=stored(asked.root, "logs", f"{run_id}.log") is not None,
+        served_version=served_version(asked, *filter(None, map(found.output, ("Model", "PushedModel")))),
         missing=tuple(_missing(asked, found, own, shown, read)),
     )
 

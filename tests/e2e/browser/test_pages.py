@@ -30,6 +30,7 @@ def paths(site):
         "compare": f"/compare?run={site.first}&run={site.second}",
         "artifacts": "/artifacts",
         "lineage": f"/artifacts/{artifacts(site)['Model']}/lineage",
+        "models": "/models",
         "schedules": "/schedules",
         "odd artifact": f"/artifacts/{site.odd}",
         "odd run": f"/runs/{urllib.parse.quote(SCRIPT, safe='')}",

@@ -57,8 +57,8 @@ class TestSite:
         pages = [path.relative_to(folder) for path in folder.rglob("*.html") if path.parent.name != "reports"]
         assert (said.folder, said.pages, said.runs) == (folder, len(pages), 4)
         model = artifact_of(filled, "good", "Trainer", "model")
-        for name in ("index", "artifacts", "schedules", "compare", "runs/good", "runs/bad", "nodes/good/Trainer",
-                     f"artifacts/{model}", f"lineage/{model}", "compare/better"):  # fmt: skip
+        for name in ("index", "artifacts", "models", "schedules", "compare", "runs/good", "runs/bad",
+                     "nodes/good/Trainer", f"artifacts/{model}", f"lineage/{model}", "compare/better"):  # fmt: skip
             assert pathlib.Path(f"{name}.html") in pages
         for page in pages:
             values = json.loads((folder / page).with_suffix(".json").read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ PAGES = {
     "/artifacts": "artifacts",
     "/artifacts/1": "artifact",
     "/artifacts/1/lineage": "lineage",
+    "/models": "models",
     "/schedules": "schedules",
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.models import listing
 from pipeline.web import charts
 
 SHEET = (Path(charts.__file__).parents[1] / "static" / "charts.css").read_text()
@@ -52,9 +53,11 @@ def test_a_state_that_is_not_known_is_other(state):
 
 
 @pytest.mark.parametrize(
-    "state", ["active", "paused", "interrupted", "missed", "skipped", "waiting", "silent", "stopping", "stopped"]
-)
-def test_states_of_schedules_ticks_and_the_daemon_are_known(state):
+    "state",
+    ["active", "paused", "interrupted", "missed", "skipped", "waiting", "silent", "stopping", "stopped",
+     *(one.value for one in listing.State), "withdrawn"],
+)  # fmt: skip
+def test_states_of_schedules_ticks_the_daemon_and_models_are_known(state):
     assert charts.state_class(state) != "state-other"
 
 
