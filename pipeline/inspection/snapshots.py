@@ -98,6 +98,11 @@ class ArtifactRow:
     node: str = ""
     key: str = ""
 
+    @property
+    def unusable(self) -> str:
+        """Its state, where its bytes are deleted or not to be used; empty where it is live, or not known."""
+        return "" if self.state in ("live", "") else self.state
+
 
 @dataclasses.dataclass(frozen=True)
 class ArtifactUse:

@@ -28,7 +28,6 @@ def as_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:
 
 
 def _cells(row: ArtifactRow) -> list[Cell | str]:
-    state = "" if row.state == "live" else row.state
     created = when_text(row.created)[:-3]
     return [
         str(row.id),
@@ -37,7 +36,7 @@ def _cells(row: ArtifactRow) -> list[Cell | str]:
         row.key,
         row.run,
         created,
-        Cell(state, "yellow"),
+        Cell(row.unusable, "yellow"),
         row.name,
         short(row.content),
         row.uri,

@@ -89,9 +89,10 @@ class _Tree:
 
 
 def _name(row: ArtifactRow) -> str:
-    """`Model 7, model of Trainer, run 20261123-143005`."""
+    """`Model 7, model of Trainer, run 20261123-143005`; of one whose bytes are gone, that they are."""
     origin = f", {row.key or 'output'} of {row.node}, run {row.run}" if row.node or row.run else ""
-    return escaped(f"{row.type} {row.id}{f' {row.name!r}' if row.name else ''}{origin}")
+    unusable = f" ({row.unusable})" if row.unusable else ""
+    return escaped(f"{row.type} {row.id}{f' {row.name!r}' if row.name else ''}{origin}{unusable}")
 
 
 def _step_name(step: Step) -> str:

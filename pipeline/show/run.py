@@ -136,9 +136,8 @@ def _key(use: ArtifactUse) -> str:
 
 def _content(use: ArtifactUse) -> Cell:
     content = short(use.artifact.content) or "without a digest"
-    return (
-        Cell(content, "dim") if use.artifact.state == "live" else Cell(f"{content}  ({use.artifact.state})", "yellow")
-    )
+    unusable = use.artifact.unusable
+    return Cell(f"{content}  ({unusable})", "yellow") if unusable else Cell(content, "dim")
 
 
 def _settings(configuration: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 from typing import Any
 
 import jinja2
@@ -31,6 +32,7 @@ def _environment() -> jinja2.Environment:
         digest=texts.short_digest,
         shorten=texts.cut,
         words=texts.words,
+        commands=_commands,
         reference=reference,
         schedule_id=schedule_id,
         stamp=words.stamp,
@@ -43,6 +45,14 @@ def _environment() -> jinja2.Environment:
         delta=texts.delta, count=texts.count, state_mark=charts.state_mark, state_class=charts.state_class
     )
     return environment
+
+
+def _commands(text: str) -> charts.Html:
+    """A sentence of ours, in which commands stand between backticks as on a terminal: here they look like code."""
+    parts = [html.escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a backtick without another one
+        return charts.Html(html.escape(text))
+    return charts.Html("".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts)))
 
 
 def page(page: Page, view: Any, asked: Asked, to: Links, path: str) -> str:

@@ -12,7 +12,7 @@ from pipeline.web.charts.lines import Series, line_chart
 from pipeline.web.charts.runs import RunPoint, runs_chart
 from pipeline.web.charts.scales import duration, number
 from pipeline.web.charts.scatter import ScatterPoint, scatter
-from pipeline.web.charts.states import state_class, state_mark
+from pipeline.web.charts.states import Html, state_class, state_mark
 from pipeline.web.charts.svg import Drawing, Key
 from pipeline.web.charts.waterfall import Span, waterfall
 
@@ -21,6 +21,7 @@ __all__ = [
     "Drawing",
     "GraphEdge",
     "GraphNode",
+    "Html",
     "Key",
     "RunPoint",
     "ScatterPoint",

@@ -16,6 +16,7 @@ from pipeline.web import links
 from pipeline.web.links import Links
 from pipeline.web.query import Query
 
+DELETED = "deleted"  # state of an artifact whose bytes `sae gc` deleted
 _MODELS = ("Model", "PushedModel")  # types of artifact that may be served
 Drawings = Mapping[str, Any]  # drawings by name, some in lists or mappings of their own
 

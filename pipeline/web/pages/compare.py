@@ -14,7 +14,7 @@ from pipeline.inspection.snapshots import ArtifactRow, Run
 from pipeline.previews import Picture
 from pipeline.web import charts
 from pipeline.web.links import Links
-from pipeline.web.pages.base import Asked, Drawings, Page, run_named
+from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, run_named
 
 FEWEST, MOST = 2, 8  # runs; there are eight colours that can be told apart
 _HALF = 580  # pixels: half a wide page
@@ -99,7 +99,7 @@ def build(asked: Asked) -> CompareView:
         comparison=differences.compare(reader, ids),
         compared=compared,
         images=tuple(_images(compared, reports))[:_MOST_IMAGES],
-        missing=tuple(_missing(compared)),
+        missing=tuple(_missing(compared, runs)),
     )
 
 
@@ -136,14 +136,19 @@ def _images(compared: Sequence[Compared], reports: Sequence[previews.Report | No
     ]
 
 
-def _missing(compared: Sequence[Compared]) -> list[str]:
+def _missing(compared: Sequence[Compared], runs: Sequence[Run]) -> list[str]:
     lacking = []
-    for what, names in (
-        ("curves", [one.id for one in compared if not one.history]),
-        ("pictures", [one.id for one in compared if one.report is None]),
+    for what, type_name, having in (
+        ("curves", "ModelRun", [one.id for one in compared if one.history]),
+        ("pictures", "Report", [one.id for one in compared if one.report]),
     ):
-        if names:
-            lacking.append(f"There are no {what} of {', '.join(names)}: no preview of them was written.")
+        without = [(run.row.id, run.output(type_name)) for run in runs if run.row.id not in having]
+        gone = [run_id for run_id, row in without if row and row.state == DELETED]
+        rest = [run_id for run_id, _ in without if run_id not in gone]
+        if gone:
+            lacking.append(f"There are no {what} of {', '.join(gone)}: they are deleted.")
+        if rest:
+            lacking.append(f"There are no {what} of {', '.join(rest)}: no preview of them was written.")
     return lacking
 
 

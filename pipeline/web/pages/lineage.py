@@ -48,7 +48,7 @@ def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:
     return GraphNode(
         f"a{number}",
         (row.type or "artifact") if row else "artifact",
-        f"#{number} {row.key}" if row and row.key else f"#{number}",
+        f"#{number}{f' {row.key}' if row and row.key else ''}{f', {row.unusable}' if row and row.unusable else ''}",
         href=to.artifact(number) if row else "",
         kind="artifact",
         current=number == view.lineage.center,

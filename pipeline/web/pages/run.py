@@ -18,7 +18,7 @@ from pipeline.root import Root
 from pipeline.web import charts, texts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn
-from pipeline.web.pages.base import Asked, Drawings, Page, find_run, served_version, stored
+from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, find_run, served_version, stored
 
 _HALF = 580  # pixels: half a wide page
 _MOST_NOTES = 200  # notes shown of a run; ours have a few
@@ -125,6 +125,7 @@ def build(asked: Asked, run: str) -> RunView:
         report_of=report_of,
         report_page=asked.root is not None
         and report_of is not None
+        and not report_of.unusable
         and any(file.name == "report.html" for file in reader.artifact(report_of.id).files),
         notes=tuple(event for event in told if isinstance(event, Note))[:_MOST_NOTES],
         has_log=stored(asked.root, "logs", f"{run_id}.log") is not None,
@@ -204,7 +205,13 @@ def _missing(
         lacking.append(
             "No manifest is stored for this run, so what it was made from is known only from its nodes' parameters."
         )
-    names = [name for name, row in shown.items() if row is not None and read[name] is None]
+    unread = [row for name, row in shown.items() if row is not None and read[name] is None]
+    if deleted := [row for row in unread if row.state == DELETED]:
+        lacking.append(
+            f"Of {', '.join(row.type for row in deleted)} the bytes are deleted, and what would be shown of them. "
+            f"Metrics and digests stay; `sae restore {deleted[0].id}` makes {deleted[0].type} again."
+        )
+    names = [row.type for row in unread if row.state != DELETED]
     if names and found.row.state != RunState.RUNNING:
         lacking.append(
             f"No preview was written of {', '.join(names)}: an older version or another pipeline made it. What ML "

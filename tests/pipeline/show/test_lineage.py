@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from pipeline.inspection.lineage import Lineage, Step
 from pipeline.inspection.snapshots import ArtifactRow
 from pipeline.render import Screen
@@ -91,3 +93,10 @@ def test_on_a_terminal_no_line_is_wider_and_without_unicode_the_lines_are_plain(
 def test_names_from_a_store_stay_text():
     rows = {1: row(1, "\x1b[2J", "\x07", "\n")}
     assert lineage.as_text(Screen(), Lineage(1, rows, (), (), False)).startswith("\\x1b[2J 1, \\n of \\x07, run r1\n")
+
+
+def test_what_is_deleted_is_marked():
+    rows = {**ROWS, 4: dataclasses.replace(ROWS[4], state="deleted"), 6: dataclasses.replace(ROWS[6], state="")}
+    lines = lineage.as_text(Screen(), dataclasses.replace(MODEL, artifacts=rows)).splitlines()
+    assert lines[0] == "Model 4, model of Trainer, run r1 (deleted)"
+    assert lines[1:] == lineage.as_text(Screen(), MODEL).splitlines()[1:]

@@ -1,0 +1,73 @@
+"""What pages say of artifacts whose bytes `sae gc` deleted: that they are, and what is left of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import retention
+from pipeline_config import RetentionConfig
+from tests.pipeline.recorded import Recorded
+from tests.pipeline.web import content
+from tests.pipeline.web.content import Seen, artifact_of
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory):
+    """The filled root, of which `better` alone was kept: `good` lost what it does not share with it."""
+    recorded = Recorded(tmp_path_factory.mktemp("collected"))
+    content.fill(recorded)
+    retention.apply(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    return recorded
+
+
+def seen(collected, ask, path):
+    answer = ask(collected.root).get(path)
+    assert answer.status_code == 200
+    return Seen(answer.text)
+
+
+def test_a_run_says_what_of_it_is_deleted_and_how_it_comes_back(collected, ask):
+    page = seen(collected, ask, "/runs/good")
+    evaluation = artifact_of(collected, "good", "Evaluator", "evaluation")
+    assert "Of ModelEvaluation, ModelBlessing, Report, ModelRun the bytes are deleted" in page.text
+    assert f"sae restore {evaluation} makes ModelEvaluation again" in page.text
+    assert "No preview was written" not in page.text
+    model = artifact_of(collected, "good", "Trainer", "model")
+    assert f"model #{model} (deleted)" in page.text
+    assert "(deleted)" not in seen(collected, ask, "/runs/better").text
+    assert f"Model #{model} (deleted)" in seen(collected, ask, "/runs/good/nodes/Trainer").text
+
+
+def test_no_link_leads_to_what_is_deleted(collected, ask):
+    client = ask(collected.root)
+    report = artifact_of(collected, "good", "Report", "report")
+    for path in ("/runs/good", f"/artifacts/{report}", "/compare?run=good&run=better"):
+        page = Seen(client.get(path).text)
+        assert "Open the report" not in page.text
+        for link in page.links:
+            assert client.get(link.partition("#")[0] or path).status_code == 200, link
+    assert "Open the report" in Seen(client.get("/runs/better").text).text
+
+
+def test_runs_that_are_compared_lack_deleted_pictures(collected, ask):
+    text = seen(collected, ask, "/compare?run=good&run=better&run=bad").text
+    for what in ("curves", "pictures"):
+        assert f"There are no {what} of good: they are deleted." in text
+        assert f"There are no {what} of bad: no preview of them was written." in text
+
+
+def test_the_artifact_says_when_and_how_it_comes_back(collected, ask):
+    number = artifact_of(collected, "good", "Trainer", "model")
+    text = seen(collected, ask, f"/artifacts/{number}").text
+    assert "State deleted" in text
+    assert "Its bytes were deleted by gc on " in text
+    assert f"sae restore {number} makes it again" in text
+    assert "Format-Serving/saved_model.pb" in text
+
+
+def test_lineage_marks_it_in_the_drawing_and_the_list(collected, ask):
+    number = artifact_of(collected, "good", "Trainer", "model")
+    blessing = artifact_of(collected, "good", "Evaluator", "blessing")
+    text = seen(collected, ask, f"/artifacts/{number}/lineage").text
+    assert f"ModelBlessing #{blessing} (deleted)" in text
+    assert f"#{blessing} blessing, deleted" in text

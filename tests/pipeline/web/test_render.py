@@ -1,0 +1,21 @@
+"""How sentences become HTML."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.web import render
+from pipeline.web.links import Links
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("no run: `sae run --root <x>` makes one", "no run: <code>sae run --root &lt;x&gt;</code> makes one"),
+        ("`a` & `b`", "<code>a</code> &amp; <code>b</code>"),
+        ("one ` alone, and <b>", "one ` alone, and &lt;b&gt;"),
+        ("nothing", "nothing"),
+    ],
+)
+def test_commands_look_like_code_and_all_else_is_text(text, html):
+    assert f'role="alert">{html}</p>' in render.problem("Title", text, "store", Links())
