@@ -188,6 +188,10 @@ class SchedulingConfig(_Section):
     silence: float = _setting(60.0, "not heard of for so long, a daemon counts as silent", above=0)
     drain: float = _setting(3_600.0, "how long a daemon that is told to stop lets its run go on", low=0)
     interrupt_grace: float = _setting(20.0, "how long an interrupted run may take to end before it is killed", above=0)
+    whole_history: float = _setting(
+        604_800.0, "older ticks that were skipped for the same reason one after another become one line", low=0
+    )
+    tidying: float = _setting(3_600.0, "how often the daemon looks for such ticks", above=0)
     command_timeout: float = _setting(60.0, "how long a command after a run may take before it is killed", above=0)
 
 

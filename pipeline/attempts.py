@@ -28,6 +28,11 @@ class Attempt:
     seconds: float | None = None
     error: str = ""
 
+    @property
+    def why(self) -> str:
+        """Why it ended, in words; an interrupt is no error."""
+        return self.error or ("it was interrupted" if self.state == "cancelled" else "")
+
 
 def of_run(properties: Mapping[str, object]) -> tuple[Attempt, ...]:
     """The attempts, the first one first, by the custom properties of a run's context; none where there is but one."""

@@ -217,4 +217,7 @@ def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:
         manual=bool(row["manual"]),
         attempts=attempts,
         state=row["state"],
+        # A file of the first format, that nobody opened for writing since, has neither.
+        count=row["count"] if "count" in row.keys() else 1,  # noqa: SIM118 (a row is no mapping)
+        since=row["since"] if "since" in row.keys() else "",  # noqa: SIM118
     )

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 
 from pipeline.errors import ExitCode, LockedError, UnavailableError
-from pipeline.scheduling import living, times
+from pipeline.scheduling import living, tidying, times
 from pipeline.scheduling.alarm import Alarm
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.clock import Clock, Jumps
@@ -110,6 +110,7 @@ class _Daemon:
         self._signals = 0  # how often it was told to stop
         self._stop_at: float | None = None
         self._heard = float("-inf")
+        self._tidied = float("-inf")
         self._trouble = ""
         self._jumps = Jumps(book.clock)
         self._introduce()
@@ -142,6 +143,7 @@ class _Daemon:
             more = self._service.look()
             self._wakeups.follow(self._book.schedules())
             self._say_that_it_lives()
+            self._tidy()
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._trouble:
                 self._trouble = str(error)
@@ -151,6 +153,14 @@ class _Daemon:
             self._trouble = ""
             logger.info("going on again")
         return more
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied < self._config.tidying:
+            return
+        before = self._book.clock.now() - datetime.timedelta(seconds=self._config.whole_history)
+        if fewer := tidying.tidy(self._book.connection, before):
+            logger.info("%d old ticks that started nothing became part of others", fewer)
+        self._tidied = time.monotonic()
 
     def _see_clock(self) -> None:
         if back := self._jumps.back():

@@ -14,7 +14,7 @@ from pipeline.errors import UnavailableError
 
 NAME = "schedules.sqlite"
 # Raised when the tables change so that an older version would misread them.
-FORMAT = 1
+FORMAT = 2
 _BUSY = 10.0  # seconds to wait for another process that writes; each writes for milliseconds
 
 # Times are texts as `times.as_text` writes them: they sort as the times do.
@@ -39,12 +39,15 @@ CREATE TABLE IF NOT EXISTS ticks (
   state TEXT NOT NULL DEFAULT 'waiting',
   retry TEXT NOT NULL DEFAULT '',    -- when the next attempt is due
   told INTEGER NOT NULL DEFAULT 1,   -- 0: the command after its run is still to be started
+  count INTEGER NOT NULL DEFAULT 1,  -- how many ticks it stands for, itself the newest of them (tidying.py)
+  since TEXT NOT NULL DEFAULT '',    -- when the oldest of these was planned; '' where it stands for itself alone
   UNIQUE (schedule, planned, manual)
 );
 CREATE INDEX IF NOT EXISTS ticks_undone ON ticks (schedule, due) WHERE decision IS NULL;
 CREATE INDEX IF NOT EXISTS ticks_to_retry ON ticks (retry) WHERE state = 'waiting';
 CREATE INDEX IF NOT EXISTS ticks_untold ON ticks (id) WHERE told = 0;
 CREATE INDEX IF NOT EXISTS ticks_by_time ON ticks (planned);
+CREATE INDEX IF NOT EXISTS ticks_skipped ON ticks (schedule, planned) WHERE state = 'skipped' AND manual = 0;
 CREATE TABLE IF NOT EXISTS attempts (
   id INTEGER PRIMARY KEY,
   tick INTEGER NOT NULL REFERENCES ticks (id),
@@ -69,6 +72,10 @@ CREATE TABLE IF NOT EXISTS daemon (
   stopping INTEGER NOT NULL DEFAULT 0
 );
 """
+_ADDED_SINCE_1 = (
+    "ALTER TABLE ticks ADD COLUMN count INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE ticks ADD COLUMN since TEXT NOT NULL DEFAULT ''",
+)
 
 
 def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
@@ -83,7 +90,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
         with _closed_on_errors(connection):
             if _format(connection, path) < FORMAT:
-                _make(connection)
+                _make(connection, path)
             connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
     except (sqlite3.Error, OSError) as error:
         raise UnavailableError(
@@ -140,9 +147,13 @@ def _closed_on_errors(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _make(connection: sqlite3.Connection) -> None:
+def _make(connection: sqlite3.Connection, path: pathlib.Path) -> None:
+    """Makes the tables, or those of the first format into these."""
     connection.execute("PRAGMA journal_mode = WAL")
     with transaction(connection):
+        if _format(connection, path) == 1:  # asked again: another process may have been quicker
+            for statement in _ADDED_SINCE_1:
+                connection.execute(statement)
         for statement in _TABLES.split(";\n"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {FORMAT}")

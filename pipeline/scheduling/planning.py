@@ -37,9 +37,18 @@ def plan(connection: sqlite3.Connection, schedule: Schedule, until: datetime.dat
     chunk = list(itertools.islice(found, most))
     if not chunk:
         return True
-    rows = [(schedule.name, times.as_text(when), times.as_text(when + jitter(schedule, when))) for when in chunk]
-    # One that is there already was planned before the clock went back, or before the schedule was added again.
-    connection.executemany("INSERT OR IGNORE INTO ticks (schedule, planned, due) VALUES (?, ?, ?)", rows)
+    rows = [
+        {"name": schedule.name, "at": times.as_text(when), "due": times.as_text(when + jitter(schedule, when))}
+        for when in chunk
+    ]
+    # One that is there already, or that another one stands for, was planned before the clock went back, or before the
+    # schedule was added again.
+    connection.executemany(
+        "INSERT OR IGNORE INTO ticks (schedule, planned, due) SELECT :name, :at, :due WHERE NOT EXISTS "
+        "(SELECT 1 FROM ticks WHERE schedule = :name AND state = 'skipped' AND manual = 0 AND planned > :at "
+        "AND since BETWEEN '0' AND :at)",
+        rows,
+    )
     connection.execute("UPDATE schedules SET horizon = ? WHERE name = ?", (times.as_text(chunk[-1]), schedule.name))
     return len(chunk) < most
 

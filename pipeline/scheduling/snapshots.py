@@ -155,6 +155,9 @@ class Tick:
       attempts: the runs, oldest first; empty unless it started.
       state: `waiting` (also for its next attempt), `running`, `succeeded`, `failed`, `interrupted`, `skipped` or
         `missed`.
+      count: how many it stands for: older ones that were skipped for the same reason one after another are kept as one,
+        the newest of them.
+      since: planned time of the oldest of these; empty where it stands for itself alone.
     """
 
     schedule: str
@@ -165,6 +168,8 @@ class Tick:
     manual: bool
     attempts: tuple[Attempt, ...]
     state: str
+    count: int = 1
+    since: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pipeline.scheduling.snapshots import Tick
 
-# Ticks that are read to be shown: a week of looks every ten minutes is as many.
+# Ticks that are read to be shown: a week of looks every ten minutes is as many, and older ones are kept as one.
 READ = 1_000
 
 
@@ -17,7 +17,7 @@ class Stretch:
 
     Attributes:
       tick: the newest of them.
-      count: how many.
+      count: how many, those too that one in the book stands for.
       since: planned time of the oldest.
     """
 
@@ -31,14 +31,18 @@ def of(ticks: Iterable[Tick]) -> tuple[Stretch, ...]:
     found: list[Stretch] = []
     for tick in ticks:
         if found and _same(found[-1].tick, tick):
-            found[-1] = dataclasses.replace(found[-1], count=found[-1].count + 1, since=tick.planned)
+            found[-1] = dataclasses.replace(
+                found[-1], count=found[-1].count + tick.count, since=tick.since or tick.planned
+            )
         else:
-            found.append(Stretch(tick, 1, tick.planned))
+            found.append(Stretch(tick, tick.count, tick.since or tick.planned))
     return tuple(found)
 
 
 def _same(newer: Tick, older: Tick) -> bool:
     quiet = newer.decision is not None and not (newer.attempts or older.attempts)
-    return quiet and dataclasses.replace(newer, planned="", decided="") == dataclasses.replace(
-        older, planned="", decided=""
-    )
+    return quiet and _but_for_times(newer) == _but_for_times(older)
+
+
+def _but_for_times(tick: Tick) -> Tick:
+    return dataclasses.replace(tick, planned="", decided="", count=1, since="")

@@ -96,7 +96,7 @@ def _resumed(made: Sequence[Attempt]) -> str:
 
 def _attempt(one: Attempt) -> Cell:
     took = f", {seconds_text(one.seconds)}" if one.seconds is not None else ""
-    why = f": {one.error}" if one.error else ""
+    why = f": {one.why}" if one.why else ""
     state = one.state or "not ended"
     return Cell(f"{when_text(one.began)} UTC{took}, {state}{why}", state_cell(state).style)
 

@@ -101,7 +101,8 @@ def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
 
 
 def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Shown:
-    history = stretches.of(book.ticks(one.schedule.name, stretches.READ))
+    ticks = book.ticks(one.schedule.name, stretches.READ + 1)
+    history = stretches.of(ticks[: stretches.READ])
     zone = one.schedule.timing.zone
     return Shown(
         planned=one,
@@ -109,7 +110,7 @@ def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Show
         command=shlex.join(["sae", "run", *words.options(one.schedule.work), "--root", str(root.path)]),
         policies=words.policies(one.schedule.policies),
         history=history[:ROWS],
-        more=sum(stretch.count for stretch in history) == stretches.READ or len(history) > ROWS,
+        more=len(ticks) > stretches.READ or len(history) > ROWS,
     )
 
 

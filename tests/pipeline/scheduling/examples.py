@@ -93,8 +93,8 @@ def write(book: Book, found: Tick) -> None:
     """Puts a tick into a book as if the daemon had."""
     decision = found.decision.value if found.decision else None
     row = book.connection.execute(
-        "INSERT INTO ticks (schedule, planned, due, manual, decision, decided, reason, state) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ticks (schedule, planned, due, manual, decision, decided, reason, state, count, since) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             found.schedule,
             found.planned,
@@ -104,6 +104,8 @@ def write(book: Book, found: Tick) -> None:
             found.decided,
             found.reason,
             found.state,
+            found.count,
+            found.since,
         ),
     ).lastrowid
     for one in found.attempts:

@@ -152,7 +152,7 @@ def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:
     with Book.open(tmp_path) as book:
         book.connection.execute(f"PRAGMA user_version = {database.FORMAT + 1}")
     for opening in (Book.open, Book.read):
-        with pytest.raises(UnavailableError, match="has format 2, this version knows up to 1: update sae"):
+        with pytest.raises(UnavailableError, match="has format 3, this version knows up to 2: update sae"):
             opening(tmp_path)
     with pytest.raises(UnavailableError, match="cannot write"):
         Book.open(path / "below a file")

@@ -26,6 +26,7 @@ from pipeline.scheduling.attempts import Attempts
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.deciding import Deciding
 from pipeline.scheduling.snapshots import CatchUp, Decision, Overlap, Tick, Timing, Work
+from tests.pipeline.scheduling import examples
 from tests.pipeline.scheduling.helpers import schedule
 
 pytestmark = pytest.mark.component
@@ -205,6 +206,19 @@ def test_the_book_is_followed_while_the_daemon_waits(place: Place) -> None:
     place.add("two", found=timing.every("1s"))
     place.until(lambda: len(place.book.ticks("two")) >= 3)
     assert len(place.book.ticks("one")) == count
+
+
+def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
+    place.add("quiet")
+    for minute in (10, 20, 30):
+        tick = examples.tick(
+            "skipped", Decision.SKIPPED, (), "same", planned=f"2020-01-01T00:{minute}:00Z", name="quiet"
+        )
+        examples.write(place.book, tick)
+    place.start()
+    place.until(lambda: len(place.book.ticks("quiet")) == 1)
+    assert (place.tick("quiet").count, place.tick("quiet").since) == (3, "2020-01-01T00:10:00Z")
+    place.until(lambda: "2 old ticks that started nothing became part of others" in place.log)
 
 
 def test_a_second_daemon_says_who_is_there(place: Place) -> None:

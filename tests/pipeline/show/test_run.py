@@ -148,12 +148,17 @@ def test_names_from_a_store_stay_text():
 
 def test_the_attempts_of_a_resumed_run_are_listed_with_why_they_ended():
     later = STARTED + datetime.timedelta(minutes=5)
-    made = (Attempt(STARTED, "failed", 60.0, "broke off in Trainer: killed"), Attempt(later, "succeeded", 30.5))
+    made = (
+        Attempt(STARTED, "failed", 60.0, "broke off in Trainer: killed"),
+        Attempt(later, "cancelled", 5.0),
+        Attempt(later, "succeeded", 30.5),
+    )
     lines = shown(dataclasses.replace(RUN, attempts=made))
     place = next(number for number, line in enumerate(lines) if line.startswith("resumed"))
-    assert [line.split(maxsplit=1) for line in lines[place : place + 3]] == [
-        ["resumed", "1 time"],
+    assert [line.split(maxsplit=1) for line in lines[place : place + 4]] == [
+        ["resumed", "2 times"],
         ["attempt", "1  2026-11-23 14:30:05 UTC, 60.0 s, failed: broke off in Trainer: killed"],
-        ["attempt", "2  2026-11-23 14:35:05 UTC, 30.5 s, succeeded"],
+        ["attempt", "2  2026-11-23 14:35:05 UTC, 5.0 s, cancelled: it was interrupted"],
+        ["attempt", "3  2026-11-23 14:35:05 UTC, 30.5 s, succeeded"],
     ]
     assert not any(line.startswith(("resumed", "attempt")) for line in shown())

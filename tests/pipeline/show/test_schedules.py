@@ -99,6 +99,9 @@ def test_a_history_says_how_a_tick_came_to_its_result():
     older = dataclasses.replace(examples.SKIPPED, planned="2026-11-21T03:00:00Z")
     text = schedule.history_text(Screen(), stretches.of([examples.SKIPPED, older]))
     assert "2026-11-23 03:00  skipped, 2 times since 2026-11-21 03:00  a run held the root" in text
+    many = dataclasses.replace(older, count=1_000, since="2026-01-01T00:00:00Z")
+    text = schedule.history_text(Screen(), stretches.of([examples.SKIPPED, many]))
+    assert "2026-11-23 03:00  skipped, 1,001 times since 2026-01-01 00:00  a run held the root" in text
 
 
 @pytest.mark.parametrize(

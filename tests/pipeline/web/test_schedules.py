@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -130,6 +131,21 @@ class TestPage:
         [shown] = client.get("/schedules.json").json()["schedules"]
         assert shown["planned"]["last"]["state"] == "failed"
         assert client.get("/health.json").json()["scheduler"]["failing"] == ["nightly"]
+
+    def test_one_that_stands_for_many_says_so(self, recorded, ask):
+        same = examples.tick("skipped", Decision.SKIPPED, (), "the data did not change")
+        with Book.open(recorded.root.path) as book:
+            book.add(examples.schedule())
+            many = dataclasses.replace(same, planned="2026-10-02T03:00:00Z", count=4_321, since="2026-09-02T02:00:00Z")
+            examples.write(book, many)
+            examples.write(book, dataclasses.replace(same, planned="2026-10-02T03:10:00Z"))
+        client = ask(recorded.root)
+        text = Seen(client.get("/schedules").text).text
+        assert "2026-10-02 03:10 skipped 4,322 times since 2026-09-02 02:00" in text
+        assert "There is more" not in text
+        [shown] = client.get("/schedules.json").json()["schedules"]
+        [stretch] = shown["history"]
+        assert (stretch["count"], stretch["since"]) == (4_322, "2026-09-02T02:00:00Z")
 
     def test_a_page_is_followed_while_a_tick_runs(self, recorded, ask, page):
         assert "data-follow" not in page.text
