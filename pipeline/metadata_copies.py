@@ -7,7 +7,6 @@ opens it.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import logging
 import os
@@ -16,7 +15,7 @@ import pathlib
 from pipeline import metadata, sqlite_file, whole_file
 from pipeline.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.render import counted
-from pipeline.root import Root
+from pipeline.root import Root, stamp
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +164,7 @@ def _advice(made: list[pathlib.Path]) -> str:
 
 
 def _name_for_old(root: Root) -> pathlib.Path:
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    when = stamp()
     base = f"{root.metadata.name}.before-restore-{when}"
     names = (base, *(f"{base}-{number}" for number in range(2, 1000)))
     return next(path for name in names if not (path := root.path / name).exists())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -28,7 +27,8 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
         if back < len(run_ids):
             return run_ids[back]
         if run_ids:
-            raise NotFoundError(f"no run {wanted}: there are {len(run_ids)}, the oldest is {LATEST}~{len(run_ids) - 1}")
+            oldest = f"there are {len(run_ids)}, the oldest is {LATEST}~{len(run_ids) - 1}"
+            raise NotFoundError(f"no run {wanted}: {oldest if len(run_ids) > 1 else f'the only one is {LATEST}'}")
     found = [run_id for run_id in run_ids if wanted and run_id.startswith(wanted)]
     if len(found) == 1:
         return found[0]
@@ -67,11 +67,4 @@ def find_node(wanted: str, nodes: Sequence[str]) -> str:
     for node in nodes:
         if node.lower() == wanted.lower():
             return node
-    raise NotFoundError(f"no node {wanted}{closest_of(wanted, nodes)} (there are: {', '.join(nodes)})")
-
-
-def closest_of(word: str, known: Sequence[str]) -> str:
-    """`; did you mean Trainer?` for the nearest, whatever its capitals, or nothing."""
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+    raise NotFoundError(f"no node {wanted}{closest(wanted, nodes)} (there are: {', '.join(nodes)})")

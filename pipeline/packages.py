@@ -10,9 +10,6 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from pipeline import digests
 
 OWN = "sae-pipeline"
@@ -25,6 +22,7 @@ _FOLD = re.compile(r"\r?\n[ \t]+")
 # Most requirements are of extras that nobody asked for; to see that much, the marker need not be parsed.
 _OF_AN_EXTRA = re.compile(r"""\bextra\s*==\s*["'][^"']""")
 _NAME = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +50,7 @@ def closure(names: Iterable[str]) -> dict[str, str]:
     """
     path = tuple(sys.path)
     installed = _installed(path)
-    waiting = [(str(canonicalize_name(name)), "") for name in names]
+    waiting = [(_normalised(name), "") for name in names]
     seen = set(waiting)
     while waiting:
         for wanted in _required(path, *waiting.pop()):
@@ -123,16 +121,24 @@ def _described(distribution: importlib.metadata.Distribution) -> _Installed | No
     if not (fields["Name"] and fields["Version"]):  # the rest of a removal that was interrupted
         return None
     return _Installed(
-        str(canonicalize_name(fields["Name"][0])),
+        _normalised(fields["Name"][0]),
         fields["Version"][0],
         tuple(fields["Requires-Dist"] if requires is None else requires),
         distribution,
     )
 
 
+def _normalised(name: str) -> str:
+    """A distribution's name in the one spelling that Python's specification of names gives it."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
 @functools.cache
 def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, str], ...]:
     """What a distribution requires, or what one extra of it adds: pairs of a name and an extra, or "" for none."""
+    # Takes 60 ms, and commands that only read import this module without asking it for anything.
+    from packaging.requirements import InvalidRequirement, Requirement
+
     installed = _installed(path).get(name)
     found: list[tuple[str, str]] = []
     for text in installed.requires if installed else ():
@@ -142,12 +148,12 @@ def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, 
         try:
             requirement = Requirement(text)
         except InvalidRequirement:  # as old packages have them; rather one package too many than one too few
-            found += [(str(canonicalize_name(match[1])), "") for match in [_NAME.match(text)] if match]
+            found += [(_normalised(match[1]), "") for match in [_NAME.match(text)] if match]
             continue
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-            wanted = str(canonicalize_name(requirement.name))
+            wanted = _normalised(requirement.name)
             found.append((wanted, ""))
-            found += [(wanted, str(canonicalize_name(asked))) for asked in requirement.extras]
+            found += [(wanted, _normalised(asked)) for asked in requirement.extras]
     return tuple(found)
 
 

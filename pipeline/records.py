@@ -4,7 +4,6 @@ use, and the URIs of a root that was moved.
 
 from __future__ import annotations
 
-import datetime
 import json
 import pathlib
 import uuid
@@ -14,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import deletion, digests, headline, keys, metadata, sqlite_file
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
-from pipeline.root import Root
+from pipeline.root import Root, stamp
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
 RESTORED = "restored"  # custom property: when its bytes were made again
@@ -256,7 +255,7 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
     if moved is None or not root.metadata.exists():
         root.note_place()
         return None
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    when = stamp()
     copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
     sqlite_file.copy(root.metadata, copy)  # with what a killed run left in the log beside it
     store = metadata.connect(root.metadata)

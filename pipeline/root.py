@@ -18,6 +18,11 @@ from pipeline.errors import LockedError, UnavailableError, UsageError
 FORMAT = 1
 
 
+def stamp() -> str:
+    """The time as names begin with it, in UTC: `20261124-203912`. They sort as the times do."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+
+
 @dataclasses.dataclass(frozen=True)
 class Root:
     """Paths in a pipeline root, all absolute.

@@ -104,9 +104,10 @@ def of_values(values: Mapping[str, Value]) -> PipelineConfig:
 
 
 def closest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean X?` for the known word nearest to `word`, or nothing."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    """`; did you mean X?` for the known word nearest to `word`, whatever its capitals, or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def _profile(name: str) -> dict[str, Value]:

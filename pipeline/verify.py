@@ -8,7 +8,6 @@ model was pushed is not compared: that depends on what was served then, which no
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import enum
 import json
 import os
@@ -19,7 +18,7 @@ from pipeline import again, digests, manifest_differences, metadata, nodes, part
 from pipeline.errors import UsageError
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
-from pipeline.root import Root
+from pipeline.root import Root, stamp
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
@@ -205,7 +204,7 @@ def _first_difference(one: Output, other: Output, root: Root, recorded: Manifest
 
 def _record(root: Root, found: Verification) -> None:
     """Keeps the verdict as an artifact in ML Metadata, linked to the run and to what was compared."""
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    when = stamp()
     place = root.path / "verifications"
     names = (f"{found.run_id}-{when}", *(f"{found.run_id}-{when}-{number}" for number in range(2, 1000)))
     folder = next(place / name for name in names if not (place / name).exists())

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, names
+from pipeline import digests, names, settings
 from pipeline.errors import NotFoundError
 from pipeline.inspection import values
 from pipeline.inspection.access import NODE_TYPES, Access, Maker
@@ -69,7 +69,7 @@ class Artifacts:
     def _check_type(self, type_name: str) -> None:
         known = self.types() if type_name else []
         if type_name not in ("", *known):
-            near = names.closest_of(type_name, known)
+            near = settings.closest(type_name, known)
             raise NotFoundError(f"no type {type_name}{near} (there are: {', '.join(known) or 'none'})")
 
     def _made_by_node(self, node: str, type_name: str, most: int) -> list[pb.Artifact]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata, names, nodes, previews
+from pipeline import metadata, names, nodes, previews, settings
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.inspection import lineage
 from pipeline.inspection.access import Access
@@ -70,7 +70,7 @@ class Reader:
         """
         if sort not in RUN_COLUMNS:
             raise UsageError(
-                f"no column {sort!r}{names.closest_of(sort, RUN_COLUMNS)} (there are: {', '.join(RUN_COLUMNS)})"
+                f"no column {sort!r}{settings.closest(sort, RUN_COLUMNS)} (there are: {', '.join(RUN_COLUMNS)})"
             )
         contexts = self._access.run_contexts()
         if sort == "started":
@@ -171,7 +171,7 @@ class Reader:
         if (key or first) in made:
             return made[key or first]
         there = f"it has: {', '.join(sorted(made))}" if made else f"the node is {found.state.value}"
-        near = names.closest_of(key, list(made)) if key else ""
+        near = settings.closest(key, list(made)) if key else ""
         what = f"no output {key} of {found.node}" if key else f"no output of {found.node}"
         raise NotFoundError(f"{what} in run {run_id}{near} ({there})")
 

@@ -78,7 +78,7 @@ class Collected:
 
     def as_text(self) -> str:
         """For people: what is kept and why, bytes by directory, and what went."""
-        lines = [f"kept: {len(self.kept)} runs"]
+        lines = [f"kept: {counted(len(self.kept), 'run')}"]
         for run in self.kept:
             served = f" (version {run.version})" if run.version else ""
             lines.append(f"  {run.id}  {', '.join(reason.value for reason in run.reasons)}{served}")

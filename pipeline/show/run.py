@@ -9,7 +9,7 @@ from pipeline import previews
 from pipeline.attempts import Attempt
 from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.manifest import Manifest
-from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
+from pipeline.render import Cell, Column, Screen, counted, number_text, seconds_text, state_cell, when_text, yes_no
 from pipeline.scheduling import triggers
 from pipeline.show.digest import short
 from pipeline.show.evaluation import thresholds
@@ -91,7 +91,7 @@ def _verdict(verified: bool, when: str, node: str) -> Cell:
 
 
 def _resumed(made: Sequence[Attempt]) -> str:
-    return f"{len(made) - 1} time{'s' * (len(made) > 2)}" if made else ""
+    return counted(len(made) - 1, "time") if made else ""
 
 
 def _attempt(one: Attempt) -> Cell:

@@ -50,6 +50,11 @@ def test_of_many_runs_that_begin_so_five_are_named():
         names.find_run("r", [f"r{number}" for number in range(1, 10)])
 
 
+def test_of_one_run_there_is_no_other():
+    with pytest.raises(NotFoundError, match="no run latest~1: the only one is latest"):
+        names.find_run("latest~1", RUNS[:1])
+
+
 def test_there_is_no_latest_of_no_runs():
     with pytest.raises(NotFoundError, match="no run latest"):
         names.find_run("latest", [])

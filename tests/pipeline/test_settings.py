@@ -171,7 +171,12 @@ def test_a_key_outside_of_any_section_is_answered_with_its_section(config_file):
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("Trainr", "; did you mean Trainer?"), ("trainer", "; did you mean Trainer?"), ("xyz", "")],
+    [
+        ("Trainr", "; did you mean Trainer?"),
+        ("trainer", "; did you mean Trainer?"),
+        ("TRAINR", "; did you mean Trainer?"),
+        ("xyz", ""),
+    ],
 )
 def test_the_closest_word_is_offered_where_there_is_one(word, hint):
     assert closest(word, ["Transform", "Trainer", "Evaluator"]) == hint

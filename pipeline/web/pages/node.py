@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from pipeline import names
+from pipeline import settings
 from pipeline.errors import NotFoundError, SaeError
 from pipeline.inspection import logs
 from pipeline.inspection.snapshots import NodeRun, Run, RunRow
@@ -45,7 +45,7 @@ def build(asked: Asked, run: str, node: str) -> NodeView:
             return NodeView(found.row, one, lines, before, has_log)
     known = [one.node for one in found.nodes]
     raise NotFoundError(
-        f"no node {node} in run {found.row.id}{names.closest_of(node, known)} (there are: {', '.join(known)})"
+        f"no node {node} in run {found.row.id}{settings.closest(node, known)} (there are: {', '.join(known)})"
     )
 
 

@@ -337,7 +337,7 @@ print("imported", *{{name.partition(".")[0] for name in sys.modules}})
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     imported = set(done.stdout.splitlines()[-1].split())
     assert {"imported", "ml_metadata"} <= imported
-    assert not {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"} & imported
+    assert not {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets", "packaging"} & imported
 
 
 def test_the_list_of_runs_needs_neither_manifests_nor_packages():

@@ -242,7 +242,9 @@ def test_a_half_deleted_artifact_is_no_hit_and_goes_even_if_its_run_is_pinned_by
 def test_a_second_call_finds_nothing(four):
     retention.apply(four.root, ONE)
     before = tree(four.root.artifacts)
-    assert retention.apply(four.root, ONE).as_text().endswith("nothing to delete")
+    said = retention.apply(four.root, ONE).as_text()
+    assert said.startswith("kept: 1 run\n")
+    assert said.endswith("nothing to delete")
     assert tree(four.root.artifacts) == before
 
 
