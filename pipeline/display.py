@@ -58,7 +58,11 @@ def plain_line(event: Event) -> str:
         return f"{event.node} started" + (f" ({reasons_text(event)})" if event.reasons else "")
     if isinstance(event, EpochEnded):
         return f"Trainer {epoch_text(event)}"
-    time_text = f" in {event.seconds:.1f} s" if event.state in (NodeState.EXECUTED, NodeState.FAILED) else ""
+    took = event.seconds and event.state in (
+        NodeState.EXECUTED,
+        NodeState.FAILED,
+    )  # none where an earlier attempt did it
+    time_text = f" in {event.seconds:.1f} s" if took else ""
     return f"{event.node} {event.state.value}{time_text}" + (f": {event.reason}" if event.reason else "")
 
 

@@ -18,6 +18,7 @@ from pipeline import again, digests, manifest_differences, metadata, nodes, part
 from pipeline.errors import UsageError
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
+from pipeline.render import counted
 from pipeline.root import Root, stamp
 
 SCHEMA_VERSION = 1
@@ -114,7 +115,7 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
         workers = 2 if recorded.engine.workers == 1 else 1
         changed = (
             f"in the folder {scratch.path}",
-            f"with {workers} Beam worker{'s' * (workers > 1)} for {recorded.engine.workers}",
+            f"with {counted(workers, 'Beam worker')} for {recorded.engine.workers}",
             "with another hash seed and time zone",
         )
         tell(f"making {node or 'all of it'} again {', '.join(changed)}")
@@ -137,7 +138,7 @@ def as_text(found: Verification) -> str:
     said = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
     what = f"{found.node} of run {found.run_id}" if found.node else f"run {found.run_id}"
     word = "verified" if found.good else "NOT verified"
-    return "\n".join([*lines, "", f"{what} {word}: {len(found.artifacts)} artifacts, {said or 'none'}"])
+    return "\n".join([*lines, "", f"{what} {word}: {counted(len(found.artifacts), 'artifact')}, {said or 'none'}"])
 
 
 def _compare(

@@ -44,7 +44,8 @@ class Answer:
         if not self.against:
             return "\n".join([*lines, "", "no earlier execution of it succeeded in this root: nothing to compare with"])
         verb = "used the outputs of" if self.state == NodeState.CACHED.value else "nearest earlier execution:"
-        lines += ["", f"{verb} run {self.against}", ""]
+        whose = "an earlier attempt at this run" if self.against == self.run_id else f"run {self.against}"
+        lines += ["", f"{verb} {whose}", ""]
         for part in keys.PARTS:
             changed = [change for change in self.changes if change.part == part]
             size = len(self.key[part])

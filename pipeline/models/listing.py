@@ -115,7 +115,7 @@ def of_store(store: Store, root: Root, start: int = 0, limit: int | None = None)
 
 def serving(store: Store, root: Root) -> Push | None:
     """The push of the version that a server takes; None where that is not known, or is none."""
-    return versions.served(root, store.ask(lambda client: versions.pushes(client, root)))
+    return store.ask(lambda client: versions.serving(client, root))
 
 
 def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:

@@ -15,6 +15,7 @@ from pipeline.errors import UnavailableError
 from pipeline.metadata import Output, Store
 from pipeline.root import Root
 
+_NEWEST = 100  # artifacts; a run makes eleven
 _MOST_DIGITS = 18  # of a version, which servers read into 64 bits
 
 
@@ -52,17 +53,23 @@ def pushes(client: mlmd.MetadataStore, root: Root) -> list[Push]:
 
 
 def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> Push | None:
-    notes = metadata.properties_of(artifact)
+    def note(name: str) -> str | int | float:
+        """Not all properties at once: they take longer than the rest, and a root of years has a thousand pushes."""
+        for held in (artifact.custom_properties, artifact.properties):
+            if name in held:
+                return metadata.value_of(held[name])
+        return ""
 
     def here(path: str) -> str:
         return metadata.moved_path(path, *moved) if moved else path
 
-    destination = here(str(notes.get(serving_folder.PUSHED_DESTINATION, "")))
-    version = pathlib.PurePath(destination).name
-    is_here = version.isdecimal() and len(version) <= _MOST_DIGITS and destination == str(root.serving / version)
-    if not notes.get(serving_folder.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
+    folder = f"{root.serving}/"
+    destination = here(str(note(serving_folder.PUSHED_DESTINATION)))
+    version = destination[len(folder) :] if destination.startswith(folder) else ""
+    is_here = version.isdecimal() and len(version) <= _MOST_DIGITS
+    if not note(serving_folder.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
         return None
-    model = str(notes.get(digests.MODEL, ""))
+    model = str(note(digests.MODEL))
     own = here(artifact.uri) == destination
     return Push(int(version), int(artifact.id), model, own, int(artifact.create_time_since_epoch))
 
@@ -72,6 +79,20 @@ def served(root: Root, known: Collection[Push]) -> Push | None:
     newest = serving_folder.newest_version(root.serving)
     number = -1 if newest is None else int(newest.name)
     return next((push for push in known if push.version == number), None)
+
+
+def serving(client: mlmd.MetadataStore, root: Root) -> Push | None:
+    """The same, mostly without reading all pushes: the served one is among the newest artifacts."""
+    newest = serving_folder.newest_version(root.serving)
+    if newest is None:
+        return None
+    options = mlmd.ListOptions(limit=_NEWEST, order_by=mlmd.OrderByField.ID, is_asc=False)
+    moved = root.moved()
+    for artifact in client.get_artifacts(list_options=options):
+        push = _push(artifact, root, moved) if artifact.type == records.PUSHED_MODEL else None
+        if push is not None and push.version == int(newest.name):
+            return push
+    return served(root, pushes(client, root))
 
 
 def before(known: Collection[Push], present: Push | None, withdrawn: Collection[str]) -> Iterator[Push]:

@@ -102,6 +102,7 @@ def test_a_long_line_is_not_wrapped_in_a_file():
     [
         (Note("loading"), "loading"),
         (NodeEnded("Trainer", NodeState.EXECUTED, 0.04), "Trainer executed in 0.0 s"),
+        (NodeEnded("Schema", NodeState.EXECUTED, 0.0, "it ended before"), "Schema executed: it ended before"),
         (NodeEnded("Trainer", NodeState.CANCELLED, 2.0), "Trainer cancelled"),
         (NodeEnded("Pusher", NodeState.SKIPPED, 1.0, "not blessed"), "Pusher skipped: not blessed"),
     ],

@@ -63,6 +63,13 @@ def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(reco
     ]
 
 
+def test_an_earlier_attempt_at_the_same_run_is_called_that(recorded):
+    recorded.run("r1")
+    recorded.run("r2", "training.epochs=60")
+    answer = dataclasses.replace(why.explain(recorded.store(), recorded.root, "r2", "Trainer"), against="r2")
+    assert "nearest earlier execution: an earlier attempt at this run" in answer.as_text().splitlines()
+
+
 def test_several_changes_of_a_part_stand_below_each_other(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60", "training.seed=3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import datetime
@@ -159,7 +160,7 @@ def test_a_year_of_looks_is_small_and_each_time_has_one_decision(book: Book, tmp
     # Each planned time has one decision, and it is the one that it had.
     by_time: dict[str, Tick] = {}
     for one in ticks:
-        among = [when for when in every if (one.since or one.planned) <= when <= one.planned]
+        among = every[bisect.bisect_left(every, one.since or one.planned) : bisect.bisect_right(every, one.planned)]
         assert len(among) == one.count
         assert not by_time.keys() & set(among)
         by_time |= dict.fromkeys(among, one)
