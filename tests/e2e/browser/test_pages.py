@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import nodes, previews
 from pipeline.inspection.places import open_reader
+from pipeline.models import listing
 from pipeline.root import Root
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
 
@@ -182,15 +183,15 @@ def test_schedules_say_what_is_planned_and_what_came_of_it(visitor, site):
 
 
 def test_a_run_leads_to_the_version_that_it_is_served_as(visitor, site):
-    page = visitor.visit(f"/runs/{site.second}")
-    page.get_by_role("link", name="as version 2").click()
-    page.wait_for_url(re.compile("/models#version-2$"))
-    row = page.locator("#version-2")
-    assert [text in row.inner_text() for text in ("served", site.second, "pushed")] == [True] * 3
-    assert "kept" in page.locator("#version-1").inner_text()
+    served = listing.read(Root(site.root)).served
+    page = visitor.visit(f"/runs/{served.run}")
+    page.get_by_role("link", name=f"as version {served.version}").click()
+    page.wait_for_url(re.compile(f"/models#version-{served.version}$"))
+    row = page.locator(f"#version-{served.version}").inner_text()
+    assert [text in row for text in ("served", served.run, "pushed")] == [True] * 3
     page.get_by_role("link", name="How another one is served").click()
     assert "sae promote RUN --reason" in page.inner_text("main")
-    assert visitor.visit(f"/runs/{site.first}").get_by_role("link", name="as version").count() == 0
+    assert visitor.visit(f"/runs/{site.failed}").get_by_role("link", name="as version").count() == 0
 
 
 def test_the_report_opens_and_can_run_no_script(visitor, site):
