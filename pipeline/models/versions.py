@@ -15,7 +15,7 @@ from pipeline.errors import UnavailableError
 from pipeline.metadata import Output, Store
 from pipeline.root import Root
 
-_NEWEST = 100  # artifacts; a run makes eleven
+_NEWEST = 100  # artifacts; a run makes twelve
 _MOST_DIGITS = 18  # of a version, which servers read into 64 bits
 
 

@@ -43,13 +43,14 @@ class TestPage:
         digests = [decided.outputs(f"run-{n}", "Trainer")["model"].content.rpartition(":")[2][:12] for n in range(1, 5)]
         [who] = {one["who"] for one in ask(decided.root).get("/models.json").json()["decisions"]}
         rows = seen.text.partition("How 6 ")[2]
+        passed = "pushed: test BCE 0.0943 is 1.000 times the 0.0943 of version {}, allowed is at most 1.05"
         for version, state, run, how in (
             ("", "served", 2, f"promoted by {who}: better in the field"),
             ("5 ", "kept", 3, f"rolled back to by {who}: worse in the field"),
-            ("4 ", "deleted withdrawn", 4, "pushed"),
-            ("3 ", "deleted", 3, "pushed"),
-            ("2 ", "deleted", 2, "pushed"),
-            ("1 ", "deleted", 1, "pushed"),
+            ("4 ", "deleted withdrawn", 4, passed.format(3)),
+            ("3 ", "deleted", 3, passed.format(2)),
+            ("2 ", "deleted", 2, passed.format(1)),
+            ("1 ", "deleted", 1, "pushed: nothing was served"),
         ):
             row, _, rows = rows.partition(f"{digests[run - 1]} {how}")
             assert row.startswith(f"{version}{state} run-{run} "), (version, row)
