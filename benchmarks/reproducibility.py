@@ -58,10 +58,10 @@ finally:
 """
 HISTORY = """
 import pathlib, sys
-from pipeline import run, settings
+from pipeline import run, run_request, settings
 from tests.e2e.conftest import QUICK
 
-request = run.RunRequest(settings.Request(profile="sample", assignments=QUICK, root=sys.argv[1]))
+request = run_request.RunRequest(settings.Request(profile="sample", assignments=QUICK, root=sys.argv[1]))
 for number in range(int(sys.argv[2])):
     run.run(request)
 """

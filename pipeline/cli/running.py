@@ -59,8 +59,9 @@ def run(
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
     from pipeline import manifest
     from pipeline import run as run_module
+    from pipeline.run_request import RunRequest
 
-    wanted = run_module.RunRequest(
+    wanted = RunRequest(
         request(**options),
         from_node,
         to_node,

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import run as run_module
 from pipeline import settings
-from pipeline.run import RunRequest
+from pipeline.run_request import RunRequest
 from pipeline.summary import Summary
 
 PROJECT = pathlib.Path(__file__).parents[2]

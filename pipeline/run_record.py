@@ -1,0 +1,135 @@
+"""What is noted of a run while it is in progress: what it is made from, beside it and on its context, and its end."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import pathlib
+import time
+
+import pipeline_config
+from pipeline import (
+    attempts,
+    digests,
+    headline,
+    keys,
+    manifest,
+    metadata,
+    metadata_copies,
+    nodes,
+    records,
+    settings,
+    summary,
+)
+from pipeline.errors import ExitCode, SaeError
+from pipeline.events import Listener, NodeEnded, Note
+from pipeline.headline import Headline
+from pipeline.outcome import RunResult
+from pipeline.root import Root
+from pipeline.run_request import RunRequest
+from pipeline.source import Source
+from pipeline.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+
+class RunRecord:
+    """The record of one run. Its time counts from when this is made."""
+
+    def __init__(self, request: RunRequest, root: Root, run_id: str, log: pathlib.Path, listener: Listener) -> None:
+        self._request = request
+        self._root = root
+        self._run_id = run_id
+        self._log = log
+        self._tell = listener
+        self._begun = time.monotonic()
+        self._seconds_before = 0.0  # of earlier attempts
+        # What the run is made from, from when ML Metadata knows of it until its end is noted there.
+        self._unended: tuple[settings.Settings, Source] | None = None
+
+    @property
+    def unended(self) -> bool:
+        """Whether ML Metadata knows of the run, and of no end of it."""
+        return self._unended is not None
+
+    def begin(self, store: metadata.Store, resolved: settings.Settings, source: Source) -> records.Recorder:
+        """Notes what the run is made from, beside it and on its context; shows the notice."""
+        started = Headline(
+            dataset=f"{source.name} {source.version}", profile=resolved.profile, trigger=self._request.trigger
+        )
+        if source.notice:
+            self._tell(Note(source.notice, warning=True))
+        recorder = records.Recorder(self._root)
+        if self._request.resumed:
+            self._begin_attempt(store, recorder)
+            self._unended = resolved, source
+            return recorder
+        noted = manifest.collect(
+            run_id=self._run_id,
+            command=self._request.command,
+            profile=resolved.profile,
+            configuration=pipeline_config.of_run(resolved.config),
+            data=source,
+            code=keys.code_of_nodes(),
+            trigger=self._request.trigger,
+        )
+        path = manifest.write(self._root.path, noted)
+        properties = {
+            manifest.PROPERTY: digests.of_file(path),
+            **headline.to_properties(started),
+            **self._request.asked.properties(),
+        }
+        recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, properties)
+        self._unended = resolved, source
+        return recorder
+
+    def _begin_attempt(self, store: metadata.Store, recorder: records.Recorder) -> None:
+        """Notes on the run's context that it is gone on with; what its last attempt left unpublished is removed."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        properties = store.run_properties(self._run_id)
+        noted = attempts.with_next(properties, store.run_began(self._run_id) or now, now)
+        recorder.begin_attempt(self._run_id, noted)
+        store.remove_unsuccessful_outputs(self._run_id, self._root)
+        made = attempts.of_run(store.run_properties(self._run_id))
+        self._seconds_before = attempts.seconds_before(store.run_properties(self._run_id))
+        why = made[-2].error or made[-2].state
+        self._tell(Note(f"run {self._run_id} goes on, attempt {len(made)}; the one before ended: {why}"))
+
+    def end(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+        """Notes the end of a run that came to one, and copies the store where it succeeded."""
+        summed_up = self._sum_up(store, result, resolved, source)
+        self._note_end(summary.headline_of(summed_up, self._request.trigger))
+        if result.exit_code == ExitCode.DONE:
+            self._copy_metadata(resolved.config.paths.metadata_copies)
+        return summed_up
+
+    def broke_off(self, store: metadata.Store, state: str, error: str = "") -> None:
+        """Notes how far a run came that did not get to its end."""
+        if self._unended is None:
+            return
+        executions = store.executions(self._run_id).values()
+        ended = tuple(NodeEnded(one.node, one.state, 0.0) for one in executions if one.state is not None)
+        result = RunResult(self._run_id, ended, ExitCode.INTERRUPTED, error)
+        self._note_end(summary.headline_of(self._sum_up(store, result, *self._unended), self._request.trigger, state))
+
+    def _copy_metadata(self, keep: int) -> None:
+        """A run does not fail for want of a copy: that is said, and the earlier copies stay."""
+        begun = time.monotonic()
+        try:
+            metadata_copies.make(self._root, self._run_id, keep)
+        except (SaeError, OSError) as error:
+            self._tell(Note(str(error), warning=True))
+        else:
+            logger.info("ML Metadata's store copied and checked in %.3f s", time.monotonic() - begun)
+
+    def _sum_up(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+        seconds = self._seconds_before + time.monotonic() - self._begun
+        return summary.of_run(store, result, resolved, source, self._root, self._log, seconds)
+
+    def _note_end(self, ended: Headline) -> None:
+        """Notes the end on the run's context. It is there to look at: a run does not fail for want of it."""
+        try:
+            records.Recorder(self._root).end_run(self._run_id, headline.to_properties(ended))
+        except Exception as error:  # a full disk, a damaged store: ML Metadata has several kinds
+            logger.warning("the end of the run is not noted on its context: %s", error)
+        self._unended = None

@@ -1,0 +1,105 @@
+"""What is noted of a run while it is in progress, on a real store."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import digests, headline, manifest, metadata, metadata_copies, records, settings
+from pipeline.errors import ExitCode
+from pipeline.events import Note
+from pipeline.headline import Headline
+from pipeline.outcome import RunResult
+from pipeline.run_record import RunRecord
+from pipeline.run_request import RunRequest
+from tests.pipeline.recorded import Recorded
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    return Recorded(tmp_path)
+
+
+class OneRun:
+    """A run `r1` of a recorded root, and what was told of it."""
+
+    def __init__(self, recorded, **options):
+        self.told: list[Note] = []
+        self._recorded = recorded
+        request = RunRequest(settings.Request(), trigger="a test", **options)
+        self.record = RunRecord(request, recorded.root, "r1", recorded.root.logs / "r1.log", self.told.append)
+
+    def begin(self, **source):
+        made_from = self._recorded.settings(), self._recorded.source(**source)
+        self.record.begin(metadata.open_store(self._recorded.root), *made_from)
+        return self
+
+    def end(self, exit_code=ExitCode.DONE, error=""):
+        result = RunResult("r1", (), exit_code, error)
+        made_from = self._recorded.settings(), self._recorded.source()
+        return self.record.end(self._recorded.store(), result, *made_from)
+
+    @property
+    def noted(self):
+        return self._recorded.store().run_properties("r1")
+
+    @property
+    def headline(self):
+        return headline.from_properties(self.noted)
+
+
+def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
+    run = OneRun(recorded, use_cache=False).begin(notice="a stand-in")
+    assert (run.headline.dataset, run.headline.profile, run.headline.trigger) == ("mnist 3.0.1", "mnist", "a test")
+    assert run.noted[manifest.PROPERTY] == digests.of_file(recorded.root.manifests / "r1.json")
+    assert recorded.store().unended_runs() == ["r1"]
+    assert run.record.unended
+    assert run.told == [Note("a stand-in", warning=True)]
+
+
+def test_the_end_is_noted_and_the_store_copied(recorded):
+    run = OneRun(recorded).begin()
+    assert run.end().state == run.headline.state == "succeeded"
+    assert not run.record.unended
+    assert [path.stem for path in metadata_copies.copies(recorded.root)] == ["r1"]
+
+
+def test_a_run_that_failed_is_not_copied(recorded):
+    run = OneRun(recorded).begin()
+    run.end(ExitCode.NODE_FAILED, "Trainer: no")
+    assert (run.headline.state, run.headline.error) == ("failed", "Trainer: no")
+    assert metadata_copies.copies(recorded.root) == []
+
+
+def test_a_run_does_not_fail_for_want_of_a_copy(recorded):
+    run = OneRun(recorded).begin()
+    recorded.root.metadata_copies.touch()  # a file where the folder should be
+    assert run.end().state == "succeeded"
+    assert [note.warning for note in run.told] == [True]
+
+
+def test_a_run_that_broke_off_notes_how_far_it_came_once(recorded):
+    run = OneRun(recorded).begin()
+    recorded.run("r1", names=["ExampleGen", "StatisticsGen"], failed="StatisticsGen")
+    run.record.broke_off(recorded.store(), "cancelled")
+    assert (run.headline.state, run.headline.executed) == ("cancelled", 1)
+    run.record.broke_off(recorded.store(), "failed", "too late")
+    assert run.headline.state == "cancelled"
+
+
+def test_of_a_run_that_never_began_no_end_is_noted(recorded):
+    run = OneRun(recorded)
+    run.record.broke_off(recorded.store(), "failed", "no data")
+    assert recorded.store().run_ids() == []
+
+
+def test_going_on_adds_an_attempt_and_the_time_of_those_before(recorded):
+    first = OneRun(recorded).begin()
+    first.record.broke_off(recorded.store(), "failed", "the reason")
+    records.Recorder(recorded.root).end_run("r1", headline.to_properties(Headline(seconds=1000.0)))
+    before = (recorded.root.manifests / "r1.json").read_bytes()
+
+    again = OneRun(recorded, resumed="r1").begin()
+    assert again.headline.state is None
+    assert [note.text for note in again.told] == ["run r1 goes on, attempt 2; the one before ended: the reason"]
+    assert (recorded.root.manifests / "r1.json").read_bytes() == before
+    assert again.end().seconds > 1000

@@ -1,0 +1,16 @@
+"""What is noted of what was asked for."""
+
+from __future__ import annotations
+
+from pipeline import settings
+from pipeline.asked import Asked
+from pipeline.run_request import RunRequest
+
+
+def test_a_whole_run_was_asked_for_no_part():
+    assert RunRequest(settings.Request()).asked == Asked("", True, False)
+
+
+def test_a_part_is_noted_as_it_is_typed():
+    asked = RunRequest(settings.Request(), from_node="Trainer", base_run="r1", use_cache=False, all_bytes=True).asked
+    assert asked == Asked("--from-node Trainer --base r1", False, True)
