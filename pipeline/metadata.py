@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import logging
 import pathlib
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
@@ -19,6 +21,8 @@ from pipeline import deletion, digests, headline, keys, names
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
+
+logger = logging.getLogger(__name__)
 
 # Names that TFX gives to its context types.
 PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execution_cache"
@@ -42,6 +46,10 @@ INPUT_EVENTS = (pb.Event.INPUT, pb.Event.DECLARED_INPUT)
 OUTPUT_EVENTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
 UNFINISHED = (pb.Execution.NEW, pb.Execution.RUNNING, pb.Execution.UNKNOWN)
 Answer = TypeVar("Answer")
+# Seconds for which a writer waits for programs that read the file: a look into it by hand may take minutes, and a run
+# that gave up would have to be gone on with.
+_PATIENCE = 600.0
+_PAUSE = 1.0  # seconds between two tries; SQLite lets no new reader in during one, which takes two seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -331,6 +339,34 @@ class Store:
         return next((str(context.name) for context in contexts if context.type == kind), "")
 
 
+class PatientStore(mlmd.MetadataStore):
+    """ML Metadata's client, which waits for those who read the file: by itself it gives up after some 20 seconds.
+
+    In SQLite's rollback mode what was written is put into the file when nobody is reading it. A wait is said once a
+    call, as a warning of this module's logger. A call that waited too long raises `UnavailableError`; it wrote nothing.
+    """
+
+    def _call_method(self, method_name: str, request: Any, response: Any) -> None:
+        # What its public methods call, try by try.
+        deadline: float | None = None
+        while True:
+            try:
+                super()._call_method(method_name, request, response)
+            except mlmd_errors.AbortedError as error:
+                path = self._config.sqlite.filename_uri
+                if deadline is None:
+                    deadline = time.monotonic() + _PATIENCE
+                    logger.warning("another program is reading %s: waiting until it has done so", path)
+                if time.monotonic() >= deadline:
+                    raise UnavailableError(
+                        f"another program kept {path} from being written to for {_PATIENCE / 60:.0f} minutes: end what "
+                        f"reads it (`fuser {path}` names its process)"
+                    ) from error
+                time.sleep(_PAUSE)
+            else:
+                return
+
+
 def connect(path: pathlib.Path, read_only: bool = False) -> mlmd.MetadataStore:
     """ML Metadata's client on an SQLite file, which is made if need be and not `read_only`.
 
@@ -342,7 +378,7 @@ def connect(path: pathlib.Path, read_only: bool = False) -> mlmd.MetadataStore:
     if read_only:
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
     try:
-        return mlmd.MetadataStore(config)
+        return mlmd.MetadataStore(config) if read_only else PatientStore(config)
     except (mlmd_errors.StatusError, RuntimeError) as error:
         raise UnavailableError(_why_not_opened(path, str(error))) from error
 

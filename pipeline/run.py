@@ -115,8 +115,8 @@ def _run_as(
             _logging(log),
             contextlib.closing(progress.Journal(root.path, run_id)) as journal,
             display(terminal) as shown,
+            _waits_told(listener := _both(shown, journal)),
         ):
-            listener = _both(shown, journal)
             for note in notes:
                 listener(note)
             return Run(request, resolved, root, store, run_id, log, listener, terminal).execute()
@@ -146,6 +146,22 @@ def _logging(log: pathlib.Path) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+@contextlib.contextmanager
+def _waits_told(tell: Listener) -> Iterator[None]:
+    """What the store waits for is shown, not only in the log."""
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tell(Note(record.getMessage(), warning=True))
+
+    handler = Notes(logging.WARNING)
+    metadata.logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        metadata.logger.removeHandler(handler)
 
 
 def _both(one: Listener, other: Listener) -> Listener:

@@ -10,11 +10,10 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration import metadata as tfx_metadata
 
-from pipeline.metadata import NODE, PIPELINE_RUN
+from pipeline.metadata import NODE, PIPELINE_RUN, PatientStore
 
 # How TFX asks for the executions that are in several contexts.
 _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
@@ -41,7 +40,7 @@ class RunMetadata(tfx_metadata.Metadata):
         return self
 
 
-class _RunStore(mlmd.MetadataStore):
+class _RunStore(PatientStore):
     """A store whose contexts hold the executions of one run only."""
 
     def __init__(self, config: pb.ConnectionConfig, run_id: str, hidden: Collection[int]) -> None:

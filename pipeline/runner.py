@@ -23,7 +23,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components import errors as component_errors
 from pipeline import checkpoints, engine, metadata, nodes, outcome, partial_run, records, replay, run_view
 from pipeline.decisions import Damage, Decider, Decision, Verdict
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, SaeError
 from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.root import Root
 from pipeline_config import EngineConfig
@@ -181,7 +181,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         return outcome.RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
 
 
-_OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError)
+_OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError, SaeError)
 # Beam reports an error of a worker as the text of its traceback.
 _OWN_ERROR = re.compile(r"components\.errors\.\w+: (.*)")
 # What Beam and TensorFlow put around a message, which helps nobody who did not write them.

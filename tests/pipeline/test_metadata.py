@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sqlite3
 
 import pytest
@@ -11,11 +12,12 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests
+from pipeline import digests, metadata, records
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.metadata import NodeExecution, Output, Store, moved_path, open_store, remove_outputs
 from pipeline.root import Root
+from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Recorded, Writer, tree
 
 
@@ -40,6 +42,38 @@ def test_an_empty_store_has_no_runs(root):
     store = Store(root.metadata)
     assert store.run_ids() == []
     assert store.executions("20261123-143005") == {}
+
+
+def test_what_is_written_waits_for_a_program_that_reads_and_says_so(root, writer):
+    told = []
+
+    class Ending(logging.Handler):
+        def emit(self, record):
+            told.append(record.getMessage())
+            program.end()
+
+    recorder = records.Recorder(root)
+    ending = Ending()
+    metadata.logger.addHandler(ending)
+    try:
+        with reader(root.metadata) as program:
+            recorder.begin_run("pipeline", "r1", {"number": 7})
+    finally:
+        metadata.logger.removeHandler(ending)
+    assert told == [f"another program is reading {root.metadata}: waiting until it has done so"]
+    assert Store(root.metadata).run_properties("r1") == {"number": 7}
+
+
+def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, monkeypatch):
+    recorder = records.Recorder(root)
+    recorder.begin_run("pipeline", "r1", {"number": 7})
+    monkeypatch.setattr(metadata, "_PATIENCE", 0.0)
+    with reader(root.metadata), pytest.raises(UnavailableError) as raised:
+        recorder.end_run("r1", {"number": 8})
+    assert f"`fuser {root.metadata}` names its process" in str(raised.value)
+    assert Store(root.metadata).run_properties("r1") == {"number": 7}
+    recorder.end_run("r1", {"number": 8})
+    assert Store(root.metadata).run_properties("r1") == {"number": 8}
 
 
 def test_runs_come_newest_first(writer, store):

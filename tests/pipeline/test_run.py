@@ -1,15 +1,21 @@
-"""A run's id."""
+"""A run's id, and what it shows."""
 
 from __future__ import annotations
 
 import datetime
+import logging
+import os
 import re
+import tempfile
 import time
 
 import pytest
 
-from pipeline import run
+from pipeline import metadata, run, settings
 from pipeline.root import Root
+from pipeline.run_request import RunRequest
+from tests.pipeline.reading import reader
+from tests.pipeline.recorded import Recorded
 
 
 @pytest.fixture
@@ -52,3 +58,35 @@ def test_only_the_id_itself_counts_as_taken(root):
     for name in times_from_now():
         (root.logs / f"{name}-2.log").touch()
     assert re.fullmatch(r"\d{8}-\d{6}", run._new_run_id(root))
+
+
+@pytest.fixture
+def environment():
+    """A run sets the process's environment; what it changed is put back."""
+    before, temporary = dict(os.environ), tempfile.tempdir
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    tempfile.tempdir = temporary
+
+
+def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, environment, monkeypatch, capfd):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    recorded = Recorded(tmp_path)
+    recorded.run("r1")
+    recorded.remember()
+
+    class Ending(logging.Handler):
+        def emit(self, record):
+            program.end()
+
+    ending = Ending()
+    metadata.logger.addHandler(ending)
+    try:
+        with reader(recorded.root.metadata) as program:
+            summary = run.run(RunRequest(settings.Request(root=str(recorded.root.path))))
+    finally:
+        metadata.logger.removeHandler(ending)
+    assert {node["state"] for node in summary.nodes} == {"cached"}
+    assert f"another program is reading {recorded.root.metadata}: waiting" in capfd.readouterr().err
+    assert recorded.store().run_properties(summary.run_id)["sae_state"] == "succeeded"

@@ -9,6 +9,7 @@ from tests import lazy
 pytestmark = pytest.mark.component
 
 errors = lazy.module("components.errors")
+own = lazy.module("pipeline.errors")
 runner = lazy.module("pipeline.runner")
 tf = lazy.module("tensorflow")
 
@@ -17,6 +18,11 @@ def test_our_own_error_is_its_message_wherever_it_is_in_the_chain() -> None:
     error = RuntimeError("a bundle failed")
     error.__cause__ = errors.DataError("record 7 is damaged [while running 'Write']")
     assert runner.explain(error) == "record 7 is damaged"
+
+
+def test_what_a_command_would_say_is_said_in_full() -> None:
+    text = f"another program kept {'/long' * 60} from being written to"
+    assert runner.explain(own.UnavailableError(text)) == text
 
 
 def test_our_own_error_is_found_in_the_traceback_that_a_beam_worker_sends() -> None:

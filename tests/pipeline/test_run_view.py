@@ -1,0 +1,37 @@
+"""TFX's handle on one run."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline import metadata
+from pipeline.root import Root
+from tests.pipeline.reading import reader
+from tests.pipeline.recorded import STATE, Writer
+
+
+@pytest.mark.component
+def test_what_tfx_publishes_waits_for_a_program_that_reads_the_store(tmp_path):
+    from pipeline.run_view import RunMetadata
+
+    root = Root(tmp_path / "root")
+    root.create()
+    Writer(root.metadata).execution("r1", "Trainer", STATE.COMPLETE)
+
+    class Ending(logging.Handler):
+        def emit(self, record):
+            program.end()
+
+    connection = pb.ConnectionConfig()
+    connection.sqlite.filename_uri = str(root.metadata)
+    ending = Ending()
+    metadata.logger.addHandler(ending)
+    try:
+        with RunMetadata(connection, "r1") as handle, reader(root.metadata) as program:
+            handle.store.put_context_type(pb.ContextType(name="published"))
+    finally:
+        metadata.logger.removeHandler(ending)
+    assert Writer(root.metadata).store.get_context_type("published").name == "published"
