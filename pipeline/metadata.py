@@ -9,6 +9,8 @@ import logging
 import pathlib
 import re
 import shutil
+import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -17,7 +19,7 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import deletion, digests, headline, keys, names
+from pipeline import deletion, digests, headline, keys, names, sqlite_file
 from pipeline.errors import NotFoundError, UnavailableError
 from pipeline.events import NodeState
 from pipeline.root import Root
@@ -49,6 +51,7 @@ Answer = TypeVar("Answer")
 # Seconds for which a writer waits for programs that read the file: a look into it by hand may take minutes, and a run
 # that gave up would have to be gone on with.
 _PATIENCE = 600.0
+_TRIES = 5  # at a copy of a file that writers change meanwhile
 _PAUSE = 1.0  # seconds between two tries; SQLite lets no new reader in during one, which takes two seconds
 
 
@@ -370,17 +373,40 @@ class PatientStore(mlmd.MetadataStore):
 def connect(path: pathlib.Path, read_only: bool = False) -> mlmd.MetadataStore:
     """ML Metadata's client on an SQLite file, which is made if need be and not `read_only`.
 
+    Where a writer was killed in the middle, SQLite would have to write to the file to read it: with `read_only` a copy
+    is read, which is gone when the client is.
+
     Raises:
       UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left as it is.
     """
+    try:
+        if not read_only:
+            return PatientStore(_config(path))
+        return _reading(path)
+    except (mlmd_errors.StatusError, RuntimeError, sqlite3.Error) as error:
+        raise UnavailableError(_why_not_opened(path, str(error))) from error
+
+
+def _reading(path: pathlib.Path) -> mlmd.MetadataStore:
+    for _ in range(_TRIES):
+        try:
+            return mlmd.MetadataStore(_config(path, read_only=True))
+        except RuntimeError:
+            if not sqlite_file.cut_off(path):
+                raise
+        with tempfile.TemporaryDirectory(prefix="sae-store-") as folder:  # what is open is read also when it is removed
+            copy = pathlib.Path(folder) / "copy.sqlite"
+            if sqlite_file.copy_rolled_back(path, copy):
+                return mlmd.MetadataStore(_config(copy, read_only=True))
+    raise RuntimeError("a writer holds it; try again")
+
+
+def _config(path: pathlib.Path, read_only: bool = False) -> pb.ConnectionConfig:
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(path)
     if read_only:
         config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
-    try:
-        return mlmd.MetadataStore(config) if read_only else PatientStore(config)
-    except (mlmd_errors.StatusError, RuntimeError) as error:
-        raise UnavailableError(_why_not_opened(path, str(error))) from error
+    return config
 
 
 def open_store(root: Root, read_only: bool = False) -> Store:

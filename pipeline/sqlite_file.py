@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -64,6 +65,44 @@ def check(path: pathlib.Path) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return ""
+
+
+def cut_off(path: pathlib.Path) -> bool:
+    """Whether there is something to roll back, or a writer is in the middle of a change."""
+    return path.with_name(path.name + _JOURNAL).exists()
+
+
+def copy_rolled_back(source: pathlib.Path, target: pathlib.Path) -> bool:
+    """Copies a file that a killed writer left in the middle of a change, and takes that back in the copy.
+
+    SQLite can read such a file only by writing to it. The file is opened by its name alone, not by SQLite, so this may
+    be called by a process that has it open.
+
+    Returns False where a writer came in between: there is nothing to take back any more, or something else.
+
+    Raises:
+      sqlite3.Error: the copy is damaged.
+      OSError: the file cannot be read, or the copy not be written.
+    """
+    before = _state(source)
+    for suffix in ("", _JOURNAL):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(source.with_name(source.name + suffix), target.with_name(target.name + suffix))
+    if _state(source) != before:
+        return False
+    with contextlib.closing(sqlite3.connect(target)) as made:
+        _check(made)
+    return True
+
+
+def _state(path: pathlib.Path) -> list[tuple[int, int, int]]:
+    """What changes with a file and its journal."""
+    found = []
+    for one in (path, path.with_name(path.name + _JOURNAL)):
+        with contextlib.suppress(FileNotFoundError):
+            stat = one.stat()
+            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return found
 
 
 def set_aside(path: pathlib.Path, new: pathlib.Path) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import pathlib
+import signal
 import sqlite3
+import subprocess
+import sys
+import tempfile
 
 import pytest
 from ml_metadata import errors as mlmd_errors
@@ -19,6 +24,8 @@ from pipeline.metadata import NodeExecution, Output, Store, moved_path, open_sto
 from pipeline.root import Root
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Recorded, Writer, tree
+
+PROJECT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -74,6 +81,40 @@ def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, mo
     assert Store(root.metadata).run_properties("r1") == {"number": 7}
     recorder.end_run("r1", {"number": 8})
     assert Store(root.metadata).run_properties("r1") == {"number": 8}
+
+
+@pytest.fixture
+def cut_off(root, writer):
+    """The store of a root whose writer was killed in the middle of a change that had reached the file."""
+    writer.execution("r1", "Trainer", STATE.COMPLETE)
+    command = [sys.executable, "-m", "tests.pipeline.inspection.writing", "uncommitted", str(root.metadata)]
+    assert subprocess.run(command, check=False, cwd=PROJECT).returncode == -signal.SIGKILL
+    assert root.metadata.with_name("metadata.sqlite-journal").stat().st_size > 0
+    return root
+
+
+def test_what_a_killed_writer_had_not_committed_is_not_read_and_nothing_is_written(cut_off, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    before = tree(cut_off.path)
+    store = open_store(cut_off, read_only=True)
+    assert store.run_ids() == ["r1"]
+    assert list(folder.iterdir()) == []
+    assert list(store.executions("r1")) == ["Trainer"]  # the copy is open, not there
+    assert tree(cut_off.path) == before
+    assert open_store(cut_off).run_ids() == ["r1"]  # who writes takes it back
+    assert not cut_off.metadata.with_name("metadata.sqlite-journal").exists()
+
+
+def test_a_damaged_file_that_a_writer_left_is_refused_and_left(cut_off):
+    with open(cut_off.metadata, "r+b") as file:
+        file.truncate(5000)
+    cut_off.metadata.with_name("metadata.sqlite-journal").write_bytes(b"no journal")
+    before = tree(cut_off.path)
+    with pytest.raises(UnavailableError, match="cannot be opened as an ML Metadata store"):
+        open_store(cut_off, read_only=True)
+    assert tree(cut_off.path) == before
 
 
 def test_runs_come_newest_first(writer, store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,17 @@ database = sqlite3.connect(sys.argv[1])
 database.execute("PRAGMA journal_mode = WAL")
 database.execute("INSERT INTO held VALUES (2)")
 database.commit()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# Writes rows until they reach the file, and is killed before it commits them.
+CUT_OFF = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN")
+database.execute("DELETE FROM held")
+database.executemany("INSERT INTO held VALUES (?)", [("x" * 500,)] * 1000)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -100,3 +112,35 @@ def test_a_file_that_is_set_aside_takes_its_log_along(path):
     assert numbers(new) == [1, 2]
     assert path.exists()  # until something takes over its name
     assert f"{path.name}-wal" not in beside(path)
+
+
+@pytest.fixture
+def half_written(path):
+    """The file, with the journal of a change that was cut off; others call it damaged, or see what is not committed."""
+    subprocess.run([sys.executable, "-c", CUT_OFF, path], check=False)
+    assert sqlite_file.cut_off(path)
+    return path
+
+
+def test_what_was_not_committed_is_taken_back_in_a_copy_alone(half_written, tmp_path):
+    before = half_written.read_bytes(), beside(half_written)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    assert sqlite_file.copy_rolled_back(half_written, folder / "copy.sqlite")
+    assert numbers(folder / "copy.sqlite") == [1]
+    assert [one.name for one in folder.iterdir()] == ["copy.sqlite"]
+    assert (half_written.read_bytes(), [one for one in beside(half_written) if one != "elsewhere"]) == before
+    assert numbers(half_written) == [1]  # whoever may write does it there
+    assert not sqlite_file.cut_off(half_written)
+
+
+def test_a_copy_during_which_a_writer_came_is_none(half_written, tmp_path, monkeypatch):
+    copyfile = shutil.copyfile
+
+    def slowly(source, target):
+        copyfile(source, target)
+        numbers(half_written)  # another command takes it back
+
+    monkeypatch.setattr(shutil, "copyfile", slowly)
+    (tmp_path / "elsewhere").mkdir()
+    assert not sqlite_file.copy_rolled_back(half_written, tmp_path / "elsewhere" / "copy.sqlite")
