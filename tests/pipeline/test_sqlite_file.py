@@ -23,16 +23,16 @@ database.commit()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
-# Writes rows until they reach the file, and is killed before it commits them.
+# Changes rows until that reaches the file, and is killed before it commits them.
 CUT_OFF = """
 import os, signal, sqlite3, sys
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
 database.execute("PRAGMA cache_size = 1")
 database.execute("BEGIN")
-database.execute("DELETE FROM held")
-database.executemany("INSERT INTO held VALUES (?)", [("x" * 500,)] * 1000)
+database.execute("UPDATE held SET number = 2")
 os.kill(os.getpid(), signal.SIGKILL)
 """
+ROWS = 5_000  # several pages
 
 
 @pytest.fixture
@@ -116,21 +116,26 @@ def test_a_file_that_is_set_aside_takes_its_log_along(path):
 
 @pytest.fixture
 def half_written(path):
-    """The file, with the journal of a change that was cut off; others call it damaged, or see what is not committed."""
+    """The file, with the journal of a change that was cut off."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executemany("INSERT INTO held VALUES (?)", [(1,)] * (ROWS - 1))
+        database.commit()
     subprocess.run([sys.executable, "-c", CUT_OFF, path], check=False)
     assert sqlite_file.cut_off(path)
     return path
 
 
 def test_what_was_not_committed_is_taken_back_in_a_copy_alone(half_written, tmp_path):
-    before = half_written.read_bytes(), beside(half_written)
     folder = tmp_path / "elsewhere"
     folder.mkdir()
+    shutil.copyfile(half_written, folder / "alone.sqlite")
+    assert 2 in numbers(folder / "alone.sqlite")
+    before = half_written.read_bytes(), beside(half_written)
     assert sqlite_file.copy_rolled_back(half_written, folder / "copy.sqlite")
-    assert numbers(folder / "copy.sqlite") == [1]
-    assert [one.name for one in folder.iterdir()] == ["copy.sqlite"]
-    assert (half_written.read_bytes(), [one for one in beside(half_written) if one != "elsewhere"]) == before
-    assert numbers(half_written) == [1]  # whoever may write does it there
+    assert numbers(folder / "copy.sqlite") == [1] * ROWS
+    assert sorted(one.name for one in folder.iterdir()) == ["alone.sqlite", "copy.sqlite"]
+    assert (half_written.read_bytes(), beside(half_written)) == before
+    assert numbers(half_written) == [1] * ROWS  # whoever may write takes it back there
     assert not sqlite_file.cut_off(half_written)
 
 
