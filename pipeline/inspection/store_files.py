@@ -1,4 +1,5 @@
-"""A store in an SQLite file, which is read and never written: neither the file nor what lies beside it changes.
+"""A store in an SQLite file, which is read and never written: neither the file nor what lies beside it changes, but for
+`-shm` beside a file in WAL mode that is in use, or was when its writer was killed: SQLite notes there who reads.
 
 It is read in place, also while a pipeline writes to it. What SQLite or ML Metadata could read only by writing is
 copied to a private folder and read there: an older schema, which must be upgraded; a journal that a killed writer left
