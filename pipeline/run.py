@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from pipeline import (
 )
 from pipeline.display import display
 from pipeline.events import Event, Listener, Note
-from pipeline.root import Root
+from pipeline.root import Root, stamp
 from pipeline.run_request import RunRequest
 from pipeline.run_steps import Run
 from pipeline.summary import Summary
@@ -126,7 +125,7 @@ def _run_as(
 
 def _new_run_id(root: Root) -> str:
     """UTC time to the second, with a number where that is taken: `20261123-143005`, `20261123-143005-2`."""
-    base = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    base = stamp()
     taken = {path.stem for path in root.logs.glob(f"{base}*.log")}
     return base if base not in taken else next(name for n in range(2, 1000) if (name := f"{base}-{n}") not in taken)
 

@@ -87,7 +87,9 @@ class RunRecord:
         """Notes on the run's context that it is gone on with; what its last attempt left unpublished is removed."""
         now = datetime.datetime.now(datetime.timezone.utc)
         properties = store.run_properties(self._run_id)
-        noted = attempts.with_next(properties, store.run_began(self._run_id) or now, now)
+        # It began before TensorFlow was loaded: its seconds count from there as well.
+        began = now - datetime.timedelta(seconds=time.monotonic() - self._begun)
+        noted = attempts.with_next(properties, store.run_began(self._run_id) or now, began)
         recorder.begin_attempt(self._run_id, noted)
         store.remove_unsuccessful_outputs(self._run_id, self._root)
         made = attempts.of_run(store.run_properties(self._run_id))

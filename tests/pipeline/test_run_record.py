@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import time
+
 import pytest
 
-from pipeline import digests, headline, manifest, metadata, metadata_copies, records, settings
+from pipeline import attempts, digests, headline, manifest, metadata, metadata_copies, records, settings
 from pipeline.errors import ExitCode
 from pipeline.events import Note
 from pipeline.headline import Headline
@@ -54,6 +57,17 @@ def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
     assert recorded.store().unended_runs() == ["r1"]
     assert run.record.unended
     assert run.told == [Note("a stand-in", warning=True)]
+
+
+def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):
+    """Its row is not to reach beyond the end of the attempt: TensorFlow is loaded in between."""
+    OneRun(recorded).begin().end(ExitCode.NODE_FAILED, "Trainer: no memory")
+    again = OneRun(recorded, resumed="r1")
+    made = datetime.datetime.now(datetime.timezone.utc)
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 8)
+    again.begin()
+    assert attempts.of_run(again.noted)[-1].began < made
 
 
 def test_the_end_is_noted_and_the_store_copied(recorded):
