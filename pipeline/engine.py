@@ -21,7 +21,7 @@ from tfx.orchestration.portable import (
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
-from pipeline import publishing
+from pipeline import publishing, quick_beam
 from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
@@ -77,11 +77,12 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
       workers: processes.
       batch_size: elements in whatever the job handles in batches.
     """
+    quick_beam.remember_signatures()
     options = {"direct_num_workers": workers}
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
     # flags=[]: Beam parses this process's own command line otherwise.
-    return beam.Pipeline(runner=_Runner(batch_size), options=PipelineOptions(flags=[], **options))
+    return beam.Pipeline(runner=_Runner(batch_size), options=quick_beam.Options(flags=[], **options))
 
 
 class Failures:

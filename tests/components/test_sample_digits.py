@@ -65,6 +65,12 @@ def test_it_holds_every_digit_of_the_package_with_its_label(digits: Digits) -> N
     assert collections.Counter(label for _, label in digits) == dict.fromkeys(range(10), 500)
 
 
+def test_its_pictures_are_the_bytes_that_tfds_makes_of_arrays(digits: Digits) -> None:
+    png, _ = digits[0]
+    image = np.asarray(Image.open(io.BytesIO(png)))[..., np.newaxis]
+    assert tfds.features.Image(shape=(28, 28, 1)).encode_example(image) == png
+
+
 def test_two_preparations_hold_the_same_digits_in_the_same_order(digits: Digits, prepared_again: str) -> None:
     assert read(prepared_again) == digits
 
