@@ -13,6 +13,9 @@ import pytest
 # Read by TensorFlow when it is imported: TFT and TFMA know Keras 2 only.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+# Read by NumPy, likewise. A run sets it for itself, too late where NumPy is imported already; set here, a run in the
+# process of a test comes out as one in a process of its own.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 # A shell starts background commands with Ctrl-C ignored, and children inherit that; the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fcntl
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from pipeline import records, settings
 from pipeline import run as run_module
-from pipeline import settings
+from pipeline.root import Root
 from pipeline.run_request import RunRequest
 from pipeline.summary import Summary
 
@@ -66,6 +71,63 @@ def sae(
         timeout=1800,
         **options,
     )
+
+
+QUICK_OPTIONS = ("--profile", "sample", *(word for setting in QUICK for word in ("--set", setting)))
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleRun:
+    """A run of the sample with `QUICK`, in which every node was executed. Its root is not to be changed.
+
+    Attributes:
+      root: of the run alone.
+      output, messages: what the command printed on standard output and on standard error.
+      summary: the object on standard output.
+    """
+
+    root: pathlib.Path
+    output: str
+    messages: str
+
+    @property
+    def summary(self) -> Any:
+        return json.loads(self.output)
+
+    @property
+    def run_id(self) -> str:
+        return str(self.summary["run_id"])
+
+    def copy(self, place: pathlib.Path) -> pathlib.Path:
+        """Copies the root to a place that is not there yet, to be changed; returns the place."""
+        shutil.copytree(self.root, place)
+        before = records.mend_moved_root(Root(place))
+        assert before is not None
+        before.unlink()
+        return place
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
+    """Made once, in a process of its own, by whichever of the processes that share the tests is the first to ask."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "sample-run"
+    with open(shared / "sample-run.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "output").exists():
+            ended = sae("run", *QUICK_OPTIONS, "--json", "--root", folder / "root")
+            assert ended.returncode == 0, ended.stderr
+            (folder / "messages").write_text(ended.stderr, encoding="utf-8")
+            (folder / "output").write_text(ended.stdout, encoding="utf-8")
+    found = SampleRun(
+        folder / "root",
+        (folder / "output").read_text(encoding="utf-8"),
+        (folder / "messages").read_text(encoding="utf-8"),
+    )
+    assert {node["state"] for node in found.summary["nodes"]} == {"executed"}
+    return found
 
 
 def states(summary: Summary) -> dict[str, str]:

@@ -16,21 +16,17 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import metadata
 from pipeline.errors import ExitCode
-from tests.e2e.conftest import PROJECT, QUICK, sae
+from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun, sae
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    return tmp_path_factory.mktemp("verify") / "root"
+def root(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return sample_run.copy(tmp_path_factory.mktemp("verify") / "root")
 
 
 @pytest.fixture(scope="module")
-def run_id(root: pathlib.Path) -> str:
-    """A run in a process of its own: in this one NumPy may already have been told of another number of threads."""
-    settings = [word for setting in QUICK for word in ("--set", setting)]
-    done = sae("run", "--profile", "sample", "--json", "--root", root, *settings)
-    assert done.returncode == 0, done.stderr
-    return str(json.loads(done.stdout)["run_id"])
+def run_id(sample_run: SampleRun) -> str:
+    return sample_run.run_id
 
 
 def tree(folder: pathlib.Path) -> dict[str, tuple[int, bytes]]:
@@ -174,6 +170,5 @@ def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathli
     assert done.returncode == 0, done.stderr
     restored = {one["output"]: one["content"] for one in json.loads(done.stdout)["restored"]}
     assert restored == {"transform_graph": gone[0].content, "model": gone[1].content}
-    settings = [word for setting in QUICK for word in ("--set", setting)]
-    planned = sae("plan", "--profile", "sample", "--json", "--root", root, "--verify-cache", *settings)
+    planned = sae("plan", *QUICK_OPTIONS, "--json", "--root", root, "--verify-cache")
     assert {node["verdict"] for node in json.loads(planned.stdout)["nodes"]} == {"cached"}
