@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import metadata
 from pipeline.events import NodeState
-from tests.e2e.conftest import PROJECT, QUICK, run_here, sae, states
+from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, sae, states
 
 SETTINGS = [argument for assignment in QUICK for argument in ("--set", assignment)]
 
@@ -41,16 +41,14 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"{words!r} never came:\n{read}")
 
 
-def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_error(tmp_path: pathlib.Path) -> None:
-    done = sae("run", "--profile", "sample", "--root", tmp_path / "root", *SETTINGS, "--json")
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
+def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_error(sample_run: SampleRun) -> None:
+    summary = json.loads(sample_run.output)
     assert summary["schema_version"] == 1
     assert summary["state"] == "succeeded"
     assert {"run_id", "dataset", "nodes", "metrics", "blessed", "report"} <= set(summary)
     assert {"test_bce", "test_mse", "active_units", "dead_units"} <= set(summary["metrics"])
     assert {"id", "state", "seconds"} <= set(summary["nodes"][0])
-    lines = done.stderr.splitlines()
+    lines = sample_run.messages.splitlines()
     assert sum("Trainer epoch" in line for line in lines) == 2
     assert "Trainer started (it never ran in this root)" in lines
     # TensorFlow's, Beam's and absl's own words are in the log, and only there.
@@ -58,9 +56,16 @@ def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_
     assert "absl" in pathlib.Path(summary["log"]).read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib.Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "before"), [(signal.SIGINT, NodeState.EXECUTED), (signal.SIGTERM, NodeState.CACHED)]
+)
+def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
+    tmp_path: pathlib.Path, sample_run: SampleRun, number: signal.Signals, before: NodeState
+) -> None:
+    """A first run, and one in a root with another: `before` is what became of the nodes before the Trainer."""
     root = tmp_path / "root"
+    if before == NodeState.CACHED:
+        sample_run.copy(root)
     process = start(root, "--set", "training.epochs=100000")
     wait_for(process, "epoch 2/")
     process.send_signal(number)
@@ -72,13 +77,14 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(tmp_path: pathlib
     store = metadata.Store(root / "metadata.sqlite")
     executions = store.executions(store.run_ids()[0])
     assert executions["Trainer"].state == NodeState.CANCELLED
-    assert executions["Transform"].state == NodeState.EXECUTED
+    assert executions["Transform"].state == before
     assert store.outputs(executions["Trainer"].id) == {}
-    assert not list((root / "artifacts" / "Trainer" / "model").iterdir())
+    models = list((root / "artifacts" / "Trainer" / "model").iterdir())
+    assert len(models) == (before == NodeState.CACHED)  # the earlier run's
 
     again = run_here(root, *QUICK)
     assert states(again)["Transform"] == "cached"
-    assert states(again)["Trainer"] == "executed"
+    assert states(again)["Trainer"] == ("cached" if models else "executed")
 
 
 def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> None:

@@ -14,24 +14,25 @@ from pipeline import digests, metadata
 from pipeline.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
-from tests.e2e.conftest import QUICK, run_here, states
+from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
 TFX = importlib.metadata.version("tfx")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    return tmp_path_factory.mktemp("parts") / "root"
+def root(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return sample_run.copy(tmp_path_factory.mktemp("parts") / "root")
+
+
+@pytest.fixture(scope="module")
+def whole(sample_run: SampleRun) -> SampleRun:
+    """The first run in the root, of all of it."""
+    return sample_run
 
 
 @pytest.fixture(scope="module")
 def up_to_transform(root: pathlib.Path) -> Summary:
-    return run_here(root, *QUICK, to_node="Transform")
-
-
-@pytest.fixture(scope="module")
-def whole(root: pathlib.Path, up_to_transform: Summary) -> Summary:
-    return run_here(root, *QUICK)
+    return run_here(root, *QUICK, to_node="Transform", use_cache=False)
 
 
 def test_to_node_runs_what_comes_before_it_and_no_more(up_to_transform: Summary) -> None:
@@ -43,29 +44,31 @@ def test_to_node_runs_what_comes_before_it_and_no_more(up_to_transform: Summary)
 
 
 def test_from_node_takes_the_rest_from_the_newest_run_in_which_it_succeeded(
-    root: pathlib.Path, whole: Summary, capfd: pytest.CaptureFixture[str]
+    root: pathlib.Path, whole: SampleRun, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run_here(root, *QUICK, to_node="ExampleGen")  # newer, but without a model
     summary = run_here(root, *QUICK, from_node="Evaluator", use_cache=False)
     executed = {node for node, state in states(summary).items() if state == "executed"}
     assert executed == {"Evaluator", "Report", "Pusher"}
-    assert summary.metrics == whole.metrics
+    assert summary.metrics == whole.summary["metrics"]
     assert f"of run {whole.run_id}" in capfd.readouterr().err
 
 
-def test_base_chooses_the_run(root: pathlib.Path, whole: Summary, capfd: pytest.CaptureFixture[str]) -> None:
+def test_base_chooses_the_run(root: pathlib.Path, whole: SampleRun, capfd: pytest.CaptureFixture[str]) -> None:
     other = run_here(root, *QUICK, seed=7)
     summary = run_here(root, *QUICK, from_node="Report", base_run=whole.run_id, use_cache=False)
-    assert summary.metrics == whole.metrics != other.metrics
+    assert summary.metrics == whole.summary["metrics"] != other.metrics
     assert f"of run {whole.run_id}" in capfd.readouterr().err
 
 
-def test_an_unknown_base_run_is_refused_with_the_closest(root: pathlib.Path, whole: Summary) -> None:
+def test_an_unknown_base_run_is_refused_with_the_closest(root: pathlib.Path, whole: SampleRun) -> None:
     with pytest.raises(NotFoundError, match=f"no such run .* did you mean {whole.run_id}"):
         run_here(root, from_node="Report", base_run=f"{whole.run_id}x")
 
 
-def test_a_base_run_that_lacks_a_node_is_refused(root: pathlib.Path, up_to_transform: Summary, whole: Summary) -> None:
+def test_a_base_run_that_lacks_a_node_is_refused(
+    root: pathlib.Path, up_to_transform: Summary, whole: SampleRun
+) -> None:
     with pytest.raises(NotFoundError, match=r"Trainer.* did not succeed in that run"):
         run_here(root, *QUICK, from_node="Evaluator", base_run=up_to_transform.run_id)
 
@@ -75,15 +78,15 @@ def test_a_part_without_any_earlier_run_is_refused(tmp_path: pathlib.Path) -> No
         run_here(tmp_path / "root", *QUICK, from_node="Trainer")
 
 
-def test_an_empty_part_is_refused(root: pathlib.Path, whole: Summary) -> None:
+def test_an_empty_part_is_refused(root: pathlib.Path, whole: SampleRun) -> None:
     with pytest.raises(UsageError, match="no node lies between"):
         run_here(root, *QUICK, from_node="Report", to_node="ExampleGen")
 
 
-def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: Summary) -> None:
+def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: SampleRun) -> None:
     summary = run_here(root, *QUICK, use_cache=False)
     assert states(summary) == dict.fromkeys(NODES, "executed")
-    assert summary.metrics == whole.metrics
+    assert summary.metrics == whole.summary["metrics"]
 
 
 def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
@@ -109,7 +112,7 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
     ("node", "output", "user"), [("Transform", "transform_graph", "Trainer"), ("Trainer", "model", "Evaluator")]
 )
 def test_a_model_that_does_not_load_is_not_used(
-    root: pathlib.Path, whole: Summary, node: str, output: str, user: str
+    root: pathlib.Path, whole: SampleRun, node: str, output: str, user: str
 ) -> None:
     """As one of the other TFX line may not: nothing runs, and the line says which node makes it again."""
     store = metadata.Store(root / "metadata.sqlite")
@@ -143,7 +146,7 @@ def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: st
     return before
 
 
-def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pathlib.Path, whole: Summary) -> None:
+def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pathlib.Path, whole: SampleRun) -> None:
     store = metadata.Store(root / "metadata.sqlite")
     model = store.outputs(store.executions(whole.run_id)["Trainer"].id)["model"]
     [path] = pathlib.Path(model.uri).rglob("fingerprint.pb")  # of the others TensorFlow itself sees the damage
@@ -165,4 +168,4 @@ def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pa
     used = store.outputs(store.executions(again.run_id)["Trainer"].id)["model"]
     assert used.id != model.id
     assert used.live
-    assert again.metrics == whole.metrics
+    assert again.metrics == whole.summary["metrics"]

@@ -19,26 +19,15 @@ from pipeline import headline, metadata, nodes, previews, progress, records
 from pipeline.errors import NotFoundError
 from pipeline.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.headline import Headline
-from pipeline.root import Root
-from pipeline.summary import Summary
-from tests.e2e.conftest import PROJECT, QUICK, run_here, states
+from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
 
 SHOWN = [(node.name, key) for node in nodes.ALL for key in node.outputs if key != "pushed_model"]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Summary]:
-    """A root with one run, in which every node was executed; not to be changed."""
-    root = tmp_path_factory.mktemp("made") / "root"
-    return root, run_here(root, *QUICK)
-
-
 @pytest.fixture
-def root(made: tuple[pathlib.Path, Summary], tmp_path: pathlib.Path) -> pathlib.Path:
-    place: pathlib.Path = shutil.copytree(made[0], tmp_path / "root")
-    records.mend_moved_root(Root(place))
-    return place
+def root(sample_run: SampleRun, tmp_path: pathlib.Path) -> pathlib.Path:
+    return sample_run.copy(tmp_path / "root")
 
 
 def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], metadata.Output]:
@@ -71,13 +60,12 @@ def preview_in(root: pathlib.Path, output: metadata.Output) -> Any:
 
 @pytest.mark.parametrize(("node", "key"), SHOWN)
 def test_every_artifact_has_a_preview_with_the_pictures_that_it_names(
-    made: tuple[pathlib.Path, Summary], node: str, key: str
+    sample_run: SampleRun, node: str, key: str
 ) -> None:
-    root, summary = made
-    output = outputs_of(root, summary.run_id)[node, key]
-    shown = preview_in(root, output)
+    output = outputs_of(sample_run.root, sample_run.run_id)[node, key]
+    shown = preview_in(sample_run.root, output)
     assert isinstance(shown, previews.KINDS[output.type_name])
-    folder = previews.folder_of(root, output.uri)
+    folder = previews.folder_of(sample_run.root, output.uri)
     assert folder is not None
     named = {one["file"] for one in _objects(dataclasses.asdict(shown)) if "file" in one}
     assert {path.name for path in folder.iterdir()} == {previews.FILE, *named}
@@ -96,9 +84,12 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return []
 
 
-def test_a_preview_tells_what_the_artifact_holds(made: tuple[pathlib.Path, Summary]) -> None:
-    root, summary = made
-    shown = {key: preview_in(root, output) for (_, key), output in outputs_of(root, summary.run_id).items()}
+def test_a_preview_tells_what_the_artifact_holds(sample_run: SampleRun) -> None:
+    metrics = sample_run.summary["metrics"]
+    shown = {
+        key: preview_in(sample_run.root, output)
+        for (_, key), output in outputs_of(sample_run.root, sample_run.run_id).items()
+    }
     assert {split.name: split.count for split in shown["examples"].splits} == {
         "train": 3572,
         "validation": 714,
@@ -111,7 +102,7 @@ def test_a_preview_tells_what_the_artifact_holds(made: tuple[pathlib.Path, Summa
     assert shown["model"].parameters == 419_120
     assert len(shown["model"].units) == 32
     assert [losses.epoch for losses in shown["model_run"].history] == [1, 2]
-    assert shown["evaluation"].metrics["bce"] == summary.metrics["test_bce"]
+    assert shown["evaluation"].metrics["bce"] == metrics["test_bce"]
     assert [(one.metric, one.limit, one.passed) for one in shown["evaluation"].thresholds] == [
         ("bce", 0.6, True),
         ("bce_to_mean_image", 0.99, True),
@@ -122,11 +113,11 @@ def test_a_preview_tells_what_the_artifact_holds(made: tuple[pathlib.Path, Summa
     assert [image.label for image in shown["report"].images] == [str(label) for label in range(10)]
     assert len(shown["report"].units) == 32
     dead = [unit.unit for unit in shown["report"].units if unit.frequency == 0]
-    assert len(dead) == summary.metrics["dead_units"]
+    assert len(dead) == metrics["dead_units"]
 
 
 def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
-    made: tuple[pathlib.Path, Summary],
+    sample_run: SampleRun,
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -145,7 +136,7 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     assert "WARNING pipeline.publishing: no preview of " in log
     contents = [
         {key: output.content for key, output in outputs_of(*place).items()}
-        for place in ((made[0], made[1].run_id), (other, summary.run_id))
+        for place in ((sample_run.root, sample_run.run_id), (other, summary.run_id))
     ]
     assert contents[0] == contents[1]
     assert all(contents[0].values())
@@ -165,13 +156,13 @@ def test_previews_move_with_their_root_and_a_rerun_uses_them(root: pathlib.Path)
 # --- headline
 
 
-def test_the_headline_of_a_run_is_its_summary_in_short(made: tuple[pathlib.Path, Summary]) -> None:
-    root, summary = made
-    found = headline_in(root, summary.run_id)
+def test_the_headline_of_a_run_is_its_summary_in_short(sample_run: SampleRun) -> None:
+    summary = sample_run.summary
+    found = headline_in(sample_run.root, sample_run.run_id)
     measures = {name: getattr(found, name) for name in ("test_bce", "test_mse", "active_units", "dead_units")}
     # ML Metadata keeps six decimals.
-    assert measures == pytest.approx({name: summary.metrics[name] for name in measures}, abs=5.1e-7)
-    assert found.seconds == pytest.approx(summary.seconds, abs=5.1e-7)
+    assert measures == pytest.approx({name: summary["metrics"][name] for name in measures}, abs=5.1e-7)
+    assert found.seconds == pytest.approx(summary["seconds"], abs=5.1e-7)
     rest = {name: value for name, value in vars(found).items() if name not in {*measures, "seconds"}}
     assert rest == {
         "state": "succeeded",
@@ -262,13 +253,12 @@ def test_an_interrupted_run_is_cancelled_in_its_headline_and_leaves_no_preview(r
 # --- progress
 
 
-def test_the_events_of_a_run_are_kept_in_order(made: tuple[pathlib.Path, Summary]) -> None:
-    root, summary = made
-    told = progress.read(root, summary.run_id)
+def test_the_events_of_a_run_are_kept_in_order(sample_run: SampleRun) -> None:
+    told = progress.read(sample_run.root, sample_run.run_id)
     events = [one.event for one in told]
     assert events[0] == Note("loading TensorFlow and TFX")
     [started] = [event for event in events if isinstance(event, RunStarted)]
-    assert started.run_id == summary.run_id
+    assert started.run_id == sample_run.run_id
     ended = [event.node for event in events if isinstance(event, NodeEnded)]
     assert list(started.nodes) == ended == [event.node for event in events if isinstance(event, NodeStarted)]
     assert {event.state for event in events if isinstance(event, NodeEnded)} == {NodeState.EXECUTED}
