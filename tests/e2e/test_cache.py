@@ -40,11 +40,17 @@ def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A root with one run, in which every node was executed; not to be changed."""
-    root = tmp_path_factory.mktemp("made") / "root"
-    assert states(run_here(root, *QUICK)) == dict.fromkeys(NODES, "executed")
-    return root
+def first(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """A run, in which every node was executed, in a root that is not to be changed."""
+    summary = run_here(tmp_path_factory.mktemp("made") / "root", *QUICK)
+    assert states(summary) == dict.fromkeys(NODES, "executed")
+    return summary
+
+
+@pytest.fixture(scope="module")
+def made(first: Summary) -> pathlib.Path:
+    """Its root. It lies where it was made: TFX's keys hold places."""
+    return pathlib.Path(first.root)
 
 
 @pytest.fixture
@@ -123,9 +129,9 @@ L1 = "model.l1=1e-4"
 
 
 @pytest.fixture(scope="module")
-def changed(tmp_path_factory: pytest.TempPathFactory) -> Changed:
-    root = tmp_path_factory.mktemp("changed") / "root"
-    first, again = run_here(root, *QUICK), run_here(root, *QUICK)
+def changed(first: Summary, made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Changed:
+    root = copy_of(made, tmp_path_factory.mktemp("changed") / "root")
+    again = run_here(root, *QUICK)
     assert states(again) == CACHED
     made = planned(root, L1)
     return Changed(root, first, again, run_here(root, *QUICK, L1), made)

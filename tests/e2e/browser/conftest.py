@@ -17,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.root import Root
 from pipeline.scheduling import timing
 from pipeline.scheduling.book import Book
-from tests.e2e.conftest import PROJECT, QUICK, run_here
+from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here
 from tests.pipeline.scheduling import examples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -126,10 +126,10 @@ class Site:
       odd: id of an artifact whose name, type and properties are scripts.
     """
 
-    def __init__(self, root: pathlib.Path) -> None:
-        self.root = root
+    def __init__(self, sample_run: SampleRun, root: pathlib.Path) -> None:
+        self.root = sample_run.copy(root)
         self.address = ""
-        self.first = run_here(root, *QUICK).run_id
+        self.first = sample_run.run_id
         self.second = run_here(root, *QUICK, "model.l1=0.01").run_id
         self.failed = run_here(root, *QUICK, "data.train_examples=1").run_id
         self.odd = put_odd_things(Root(root).metadata)
@@ -171,7 +171,7 @@ def put_odd_things(metadata: pathlib.Path) -> int:
 
 
 @pytest.fixture(scope="package")
-def site(chromium, tmp_path_factory):
-    found = Site(tmp_path_factory.mktemp("site") / "root")
+def site(chromium, sample_run, tmp_path_factory):
+    found = Site(sample_run, tmp_path_factory.mktemp("site") / "root")
     with served("--root", found.root) as found.address:
         yield found
