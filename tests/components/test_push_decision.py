@@ -104,6 +104,11 @@ def test_a_standing_is_told_as_text() -> None:
         assert push_decision.standing_of(standing.as_text()) == standing
 
 
+def test_a_gate_that_is_told_nothing_says_that_it_compared_nothing() -> None:
+    decided = decide(0.5, push_decision.standing_of(""), baseline_bce=None)
+    assert (decided.push, decided.reason) == (True, "what was pushed before was not looked up")
+
+
 @pytest.mark.parametrize(
     "decided", [decide(0.1), decide(0.1, blessed=False), decide(0.1, Standing("m", None, note="nothing was served"))]
 )

@@ -16,6 +16,7 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components import push_decision
 from pipeline import decisions, metadata, nodes, plan, records, settings, sources, why
 from pipeline.errors import UnavailableError
 from pipeline.nodes import NAMES as NODES
@@ -339,7 +340,7 @@ def test_what_follows_a_recorded_rerun_under_tfx_s_launcher_reads_the_same_artif
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     assert states(changed.last) == {
         **CACHED,
-        **dict.fromkeys(("Trainer", "Evaluator", "Pusher", "Report"), "executed"),
+        **dict.fromkeys(("Trainer", "Evaluator", "PushGate", "Pusher", "Report"), "executed"),
     }
     for node in ("ExampleGen", "Transform"):
         assert last[node].id != first[node].id
@@ -372,7 +373,9 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     run_id = store.run_ids()[0]
     executions = store.executions(run_id)
     ran = {name for name, execution in executions.items() if execution.state and execution.state.value == "executed"}
-    assert ran == {"Evaluator", "Pusher", "Report"}
+    assert ran == {"Evaluator", "PushGate", "Pusher", "Report"}
+    decision = push_decision.read(pathlib.Path(store.outputs(executions["PushGate"].id)["decision"].uri))
+    assert (decision.push, decision.reason) == (True, "what was pushed before was not looked up")
     recorded = store.executions(changed.again.run_id)
     for name in ("Transform", "Trainer"):
         assert store.outputs(executions[name].id) == store.outputs(recorded[name].id)
@@ -405,8 +408,8 @@ def test_a_plan_says_what_a_changed_setting_of_the_model_runs_again(changed: Cha
         (("evaluation.images_per_label=2",), {"Report"}),
         # The same images in other files are the same content. The report lists the setting.
         (("data.shard_examples=1000",), {"ExampleGen", "Report"}),
-        # The verdict on the model is the same, so the Pusher has nothing to do.
-        (("evaluation.max_bce=0.61",), {"Evaluator", "Report"}),
+        # The evaluation says its thresholds; the verdicts on the model are the same, so the Pusher has nothing to do.
+        (("evaluation.max_bce=0.61",), {"Evaluator", "PushGate", "Report"}),
     ],
     ids=["pictures", "files", "a gate"],
 )
@@ -421,7 +424,8 @@ def test_a_plan_and_a_run_agree(root: pathlib.Path, assignments: tuple[str, ...]
 def test_a_plan_of_a_part_names_the_run_that_the_rest_is_taken_from(changed: Changed) -> None:
     lines = {line.node: line for line in planned(changed.root, from_node="Evaluator", use_cache=False).nodes}
     assert (lines["Trainer"].verdict, lines["Trainer"].of_run) == ("reused", changed.last.run_id)
-    assert {node for node, line in lines.items() if line.verdict == "run"} == {"Evaluator", "Pusher", "Report"}
+    run = {node for node, line in lines.items() if line.verdict == "run"}
+    assert run == {"Evaluator", "PushGate", "Pusher", "Report"}
 
 
 def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) -> None:
@@ -567,7 +571,8 @@ def is_made_again(
 
 
 def test_files_to_damage_are_named_for_every_output() -> None:
-    assert {*FILES, ("Evaluator", "blessing"), ("Pusher", "pushed_model")} == set(OUTPUTS)
+    others = {("Evaluator", "blessing"), ("PushGate", "decision"), ("Pusher", "pushed_model")}
+    assert {*FILES, *others} == set(OUTPUTS)
 
 
 @pytest.mark.parametrize(("node", "key"), FILES)
@@ -591,6 +596,16 @@ def test_a_verdict_that_was_turned_round_is_made_again(
     path = pathlib.Path(output_of(damaged, "Evaluator", "blessing").uri) / "BLESSED"
     path.rename(path.with_name("NOT_BLESSED"))
     is_made_again(damaged, "Evaluator", "blessing", f"{path} is missing", capfd)
+
+
+def test_a_decision_that_was_turned_round_is_made_again(
+    damaged: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = pathlib.Path(output_of(damaged, "PushGate", "decision").uri) / "decision.json"
+    size = path.stat().st_size
+    path.write_text(path.read_text().replace('"push": true', '"push": false'))
+    wrong = f"{path} has {size + 1:,} bytes, it was published with {size:,}"
+    is_made_again(damaged, "PushGate", "decision", wrong, capfd)
 
 
 def test_a_deleted_folder_is_made_again(damaged: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,8 @@ def up_to_transform(root: pathlib.Path) -> Summary:
 
 def test_to_node_runs_what_comes_before_it_and_no_more(up_to_transform: Summary) -> None:
     found = states(up_to_transform)
-    assert {node for node, state in found.items() if state == "skipped"} == {"Trainer", "Evaluator", "Pusher", "Report"}
+    skipped = {node for node, state in found.items() if state == "skipped"}
+    assert skipped == {"Trainer", "Evaluator", "PushGate", "Pusher", "Report"}
     assert set(found.values()) == {"executed", "skipped"}
     assert up_to_transform.metrics == {}
     assert up_to_transform.blessed is None
@@ -49,7 +50,7 @@ def test_from_node_takes_the_rest_from_the_newest_run_in_which_it_succeeded(
     run_here(root, *QUICK, to_node="ExampleGen")  # newer, but without a model
     summary = run_here(root, *QUICK, from_node="Evaluator", use_cache=False)
     executed = {node for node, state in states(summary).items() if state == "executed"}
-    assert executed == {"Evaluator", "Report", "Pusher"}
+    assert executed == {"Evaluator", "PushGate", "Report", "Pusher"}
     assert summary.metrics == whole.summary["metrics"]
     assert f"of run {whole.run_id}" in capfd.readouterr().err
 

@@ -78,7 +78,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     store = metadata_store.MetadataStore(config)
     [verdict] = store.get_artifacts_by_type("Verification")
     content = json.loads((pathlib.Path(verdict.uri) / "verdict.json").read_text())
-    assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 11)
+    assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 10)
     assert verdict.custom_properties["verified"].int_value == 1
     [made] = store.get_events_by_artifact_ids([verdict.id])
     assert [context.name for context in store.get_contexts_by_execution(made.execution_id)] == [run_id]
@@ -86,7 +86,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     compared = {event.artifact_id for event in events if event.type == pb.Event.INPUT}
     assert compared == {artifact["artifact_id"] for artifact in content["artifacts"]}
     # It is no node of the run.
-    assert len(metadata.Store(root / "metadata.sqlite").executions(run_id)) == 10
+    assert len(metadata.Store(root / "metadata.sqlite").executions(run_id)) == 11
 
 
 def test_one_node_is_made_again_on_the_inputs_that_it_had(root: pathlib.Path, run_id: str) -> None:

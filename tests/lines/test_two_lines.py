@@ -86,8 +86,8 @@ def test_a_root_goes_on_with_either_line_and_no_hit_crosses_them(
     root = share / "both"
     made = [sae_run(line, root, *SAMPLE) for line in (older, current, older, current)]
     first = dict.fromkeys(NODES, "executed")
-    # The Pusher runs whenever another model than the run's own is served, here that of the other line.
-    again = {**dict.fromkeys(NODES, "cached"), "Pusher": "executed"}
+    # Both run whenever another model than the run's own is served, here that of the other line.
+    again = {**dict.fromkeys(NODES, "cached"), "PushGate": "executed", "Pusher": "executed"}
     assert [states(summary) for summary in made] == [first, first, again, again]
     assert [summary["pushed_version"] for summary in made] == ["1", "2", "3", "4"]
     # One line reads all of it, also what the other one wrote last.
