@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import fcntl
 import json
+import locale
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -29,9 +30,22 @@ class Root:
 
     Attributes:
       path: the folder.
+
+    Raises:
+      UsageError: the name of the folder is no text in this process's encoding, so ML Metadata cannot hold it.
     """
 
     path: pathlib.Path
+
+    def __post_init__(self) -> None:
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"root {os.fsencode(self.path).decode('utf-8', 'replace')!a}: this process's locale, "
+                f"{locale.setlocale(locale.LC_CTYPE)}, cannot name it: set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or choose a "
+                "name in ASCII"
+            ) from error
 
     @property
     def artifacts(self) -> pathlib.Path:

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from pipeline.errors import LockedError, UnavailableError, UsageError
+from pipeline.errors import ExitCode, LockedError, UnavailableError, UsageError
 from pipeline.root import Root
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -179,3 +179,21 @@ def test_a_root_of_a_version_that_did_not_note_its_place_is_where_it_is(root):
 def test_a_folder_that_is_no_root_was_not_moved(tmp_path):
     assert Root(tmp_path / "none").moved() is None
     assert not (tmp_path / "none").exists()
+
+
+def test_a_root_that_the_locale_cannot_name_is_refused_in_one_line(tmp_path):
+    """As of a folder with an umlaut where the locale is C and Python is told to stay with it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "runs", "--root", str(tmp_path / "Größe")],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=False,
+    )
+    [line] = done.stderr.decode("ascii").splitlines()
+    assert line.startswith("error: root '")
+    assert line.endswith(
+        r"Gr\xf6\xdfe': this process's locale, C, cannot name it: set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or choose a name "
+        "in ASCII"
+    )
+    assert done.returncode == ExitCode.USAGE
+    assert list(tmp_path.iterdir()) == []
