@@ -484,10 +484,10 @@ def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_ag
     assert "tfx" not in imported
 
     append(project / "components" / "tfds_reader.py", "\n# A comment.\n")  # ExampleGen's
-    append(project / "components" / "measures.py", "\n# A comment.\n")  # of the other three
+    append(project / "components" / "measures.py", "\n# A comment.\n")  # of the other four
     done, _ = typed(root, project=project)
     assert {node for node, state in states_of(done).items() if state == "executed"} == {
-        "ExampleGen", "Trainer", "Evaluator", "Report"
+        "ExampleGen", "Trainer", "Evaluator", "PushGate", "Report"
     }  # fmt: skip
     assert "ExampleGen started (code: components/tfds_reader.py changed)" in done.stderr
     assert "Evaluator started (code: components/measures.py changed)" in done.stderr
