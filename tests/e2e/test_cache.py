@@ -284,7 +284,7 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
         name = node.node_info.id
         [execution] = connected(root).get_executions_by_id([first[name].id])
         for key, value in execution.custom_properties.items():
-            if key == metadata.REASONS or key.startswith("key"):
+            if key in (metadata.REASONS, push_decision.STANDING) or key.startswith("key"):
                 node.parameters.parameters[key].field_value.CopyFrom(value)
         node.execution_options.caching_options.enable_cache = True
         launcher.Launcher(
@@ -325,6 +325,10 @@ def test_a_rerun_is_recorded_as_tfx_records_it(made: pathlib.Path, tmp_path: pat
             assert {"sae_state", "sae_dataset", "sae_test_bce"} <= set(noted)
             for name in noted:
                 del properties[name]
+    # How the model stands is told anew each time by us: it is served by now.
+    for held, now in ((ours, True), (theirs, False)):
+        found = [one["custom properties"].pop(push_decision.STANDING, "") for one in held["executions"].values()]
+        assert sorted(r"\"served\": 1" in text for text in found if text) == [False, now]
     # A cached execution of ours gives no reasons to run. TFX was told those of the first run, for else its key would
     # be another one.
     for held, count in ((ours, len(NODES)), (theirs, 2 * len(NODES))):
