@@ -6,6 +6,7 @@ before, which no other root can. Its decision is an artifact, with both losses a
 
 from __future__ import annotations
 
+import json
 import logging
 import pathlib
 from typing import Any
@@ -46,7 +47,7 @@ class PushGateExecutor(base_executor.BaseExecutor):
         decided = push_decision.decide(
             blessed,
             evaluated.overall[results.BCE],
-            exec_properties["max_bce_to_served"],
+            json.loads(exec_properties["max_bce_to_served"]),
             standing,
             baseline_bce,
             problem,
@@ -88,7 +89,8 @@ def mean_bce(saved_model: str, pattern: str) -> float:
 
 class _PushGateSpec(component_spec.ComponentSpec):
     PARAMETERS = {
-        "max_bce_to_served": component_spec.ExecutionParameter(type=float),
+        # As JSON: ML Metadata on SQLite stores no infinite number.
+        "max_bce_to_served": component_spec.ExecutionParameter(type=str),
         push_decision.STANDING: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -132,7 +134,7 @@ class PushGate(base_component.BaseComponent):
                 model=model,
                 evaluation=evaluation,
                 model_blessing=model_blessing,
-                max_bce_to_served=max_bce_to_served,
+                max_bce_to_served=json.dumps(max_bce_to_served),
                 standing=standing,
                 decision=types.Channel(type=PushDecision),
             )

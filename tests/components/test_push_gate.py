@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 import shutil
 from typing import Any
@@ -76,6 +77,13 @@ def test_a_recorded_loss_is_compared_with_the_evaluator_s(trained: Trained, eval
 def test_the_limit_is_the_configuration_s(trained: Trained, evaluated: Any, tmp_path: pathlib.Path) -> None:
     old = standing(recorded_bce(evaluated) / 1.06)
     assert run(trained, evaluated, tmp_path, old, limit=1.07).get_int_custom_property("push") == 1
+
+
+def test_no_limit_lets_every_blessed_model_pass(trained: Trained, evaluated: Any, tmp_path: pathlib.Path) -> None:
+    old = standing(recorded_bce(evaluated) / 100)
+    made = run(trained, evaluated, tmp_path, old, limit=math.inf)
+    assert made.get_int_custom_property("push") == 1
+    assert push_decision.read(pathlib.Path(made.uri)).limit is None
 
 
 def test_a_model_without_a_recorded_loss_is_measured_on_the_test_split(

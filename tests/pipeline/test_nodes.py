@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import math
 import pathlib
 from typing import Any
 
 import pytest
 
+import pipeline_config
 from pipeline import nodes, parts
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.source import Source
@@ -47,6 +49,17 @@ def test_each_node_reads_writes_and_waits_for_what_tfx_says(compiled: Any, name:
     assert inputs == dict(nodes.BY_NAME[name].inputs)
     assert set(node.outputs.outputs) == set(nodes.BY_NAME[name].outputs)
     assert set(node.upstream_nodes) == nodes.BY_NAME[name].upstream
+
+
+@pytest.mark.component
+def test_no_node_is_told_an_infinite_number(tmp_path: pathlib.Path) -> None:
+    """ML Metadata on SQLite fails to store one; a setting may be infinite."""
+    infinite = [name for name in pipeline_config.setting_names() if name.startswith(("evaluation.max", "serving.max"))]
+    settings = {name: math.inf for name in infinite if name != "evaluation.max_bce_to_mean_image"}
+    assert len(settings) == 3
+    for component in made.make(tmp_path, settings).values():
+        told = [value for value in component.exec_properties.values() if isinstance(value, float)]
+        assert all(map(math.isfinite, told)), component.id
 
 
 @pytest.mark.component
