@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipeline.render import counted
 from pipeline.web.charts import axes, scales, states, svg
 
-MOST_ROWS = 200  # ours has ten nodes; other people's pipelines have seldom more than fifty
+MOST_ROWS = 200  # ours has eleven nodes; other people's pipelines have seldom more than fifty
 
 _ROW, _BAR = 28, 14  # pixels
 _TOP, _BOTTOM = 8, 26  # pixels
