@@ -37,7 +37,7 @@ class Sections(click.Group):
 def sae(verbose: bool) -> None:
     """Trains a sparse autoencoder in a TFX pipeline on this machine.
 
-    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, or anomalies in the data),
-    5 the root is locked, 6 environment or data unavailable, 130 interrupted.
+    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, worse than what
+    is served, or anomalies in the data), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
     """
     del verbose  # read by `main`, which also handles errors before this runs

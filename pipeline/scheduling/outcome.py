@@ -11,7 +11,8 @@ from pipeline.errors import ExitCode
 # Those that may pass by themselves. A gate gives the same answer again, and so do wrong usage and what is not there.
 _MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
 _MOST = 500  # characters of a reason
-_NOT_BLESSED = "not blessed"  # as the summary of `sae run` begins to say it: no node failed, so the store has no error
+# As the summary of `sae run` begins to say it: no node failed, so the store has no error.
+_NOT_SERVED = ("not blessed", "blessed, not served: ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,7 @@ def of_store(run: Mapping[str, str], interrupted: str) -> Outcome:
 
 def _said(output: str) -> str:
     """The last line of the output that says why: an error, or which gate a model did not pass."""
-    lines = [line for line in output.splitlines() if line.startswith(("error: ", _NOT_BLESSED))]
+    lines = [line for line in output.splitlines() if line.startswith(("error: ", *_NOT_SERVED))]
     return lines[-1].removeprefix("error: ") if lines else ""
 
 

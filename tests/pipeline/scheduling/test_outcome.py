@@ -6,6 +6,8 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.scheduling import outcome
+from pipeline.summary import Summary, summary_text
+from tests.pipeline.test_summary import KEPT_BACK, NOT_BLESSED
 
 FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
 
@@ -52,6 +54,13 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     assert str(outcome.of_exit(0, {}, said, "")) == "succeeded"
     assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
     assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503
+
+
+@pytest.mark.parametrize("ended", [NOT_BLESSED, KEPT_BACK])
+def test_what_a_gate_says_at_the_end_of_a_run_is_its_reason(ended: Summary) -> None:
+    found = outcome.of_exit(4, {"state": "succeeded", "error": ""}, summary_text(ended), "")
+    why = "; ".join(ended.reasons) or ended.kept_back
+    assert (found.reason.endswith(f"not served: {why}"), found.may_pass) == (True, False)
 
 
 @pytest.mark.parametrize(
