@@ -21,6 +21,7 @@ def test_the_pages_open_from_the_disk(chromium, site, tmp_path):
     page.on("requestfailed", lambda asked: complaints.append(asked.url))
     page.goto((folder / "index.html").as_uri())
     page.get_by_role("link", name=site.first, exact=True).first.click()
+    page.wait_for_load_state()  # the title is there before the pictures are
     assert site.first in page.title()
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     page.locator("svg a", has_text="Trainer").first.click()
