@@ -58,11 +58,9 @@ def plain_line(event: Event) -> str:
         return f"{event.node} started" + (f" ({reasons_text(event)})" if event.reasons else "")
     if isinstance(event, EpochEnded):
         return f"Trainer {epoch_text(event)}"
-    took = event.seconds and event.state in (
-        NodeState.EXECUTED,
-        NodeState.FAILED,
-    )  # none where an earlier attempt did it
-    time_text = f" in {event.seconds:.1f} s" if took else ""
+    ran = event.state in (NodeState.EXECUTED, NodeState.FAILED)
+    # No time where an earlier attempt did it.
+    time_text = f" in {event.seconds:.1f} s" if ran and event.seconds else ""
     return f"{event.node} {event.state.value}{time_text}" + (f": {event.reason}" if event.reason else "")
 
 

@@ -26,11 +26,12 @@ def standing(root: Root, store: Store, model: Output, examples: Output) -> Stand
     """
     l1 = _l1(store, model)
     newest = serving_folder.newest_version(root.serving)
-    pushes = store.ask(lambda client: versions.pushes(client, root))
-    served = versions.served(root, pushes)
+    # Without reading all pushes: a rerun that changes nothing asks no more than this.
+    served = store.ask(lambda client: versions.serving(client, root))
     same = served is not None and served.model == model.content != ""
     if newest is not None and (same or versions.holds(newest, model)):
         return Standing(model.content, l1, served=int(newest.name))
+    pushes = store.ask(lambda client: versions.pushes(client, root))
     withdrawn = history.withdrawn(store.ask(history.chosen))
     found = _newest_of(l1, store, pushes, withdrawn | {model.content})
     about = _about_served(store, newest, served, withdrawn)
