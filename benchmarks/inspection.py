@@ -30,7 +30,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from benchmarks.__main__ import PROJECT, measure
 from benchmarks.reproducibility import HISTORY
-from pipeline import headline, nodes, root
+from pipeline import headline, nodes
+from pipeline.core import pipeline_root
 
 SAE = [sys.executable, "-m", "pipeline"]
 # About as long as what a run notes of itself on an execution.
@@ -139,7 +140,10 @@ def main() -> None:
             environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1"}
             command = [sys.executable, "-c", HISTORY, str(cached), str(arguments.runs)]
             subprocess.run(command, check=True, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
-            place, run = ["--root", str(cached)], max(path.stem for path in root.Root(cached).manifests.iterdir())
+            place, run = (
+                ["--root", str(cached)],
+                max(path.stem for path in pipeline_root.Root(cached).manifests.iterdir()),
+            )
         else:
             store = folder / "metadata.sqlite"
             executed_runs(store, arguments.runs)

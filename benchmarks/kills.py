@@ -24,8 +24,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline import fsck, metadata, nodes
-from pipeline.errors import ExitCode
-from pipeline.root import Root
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
 
 PROJECT = pathlib.Path(__file__).parents[1]
 _POLL = 0.005  # seconds between two looks

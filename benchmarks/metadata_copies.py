@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from benchmarks import inspection
 from pipeline import metadata, metadata_copies, nodes
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 
 
 def median(rounds: int, what: Callable[[], object]) -> float:

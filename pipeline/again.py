@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import deletion, digests, made_here, manifest, manifest_differences, parts, settings, sqlite_file
-from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError
+from pipeline import deletion, made_here, manifest, manifest_differences, parts, sqlite_file
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
+from pipeline.core.pipeline_root import Root
 from pipeline.manifest import Manifest
 from pipeline.manifest_differences import Difference
 from pipeline.metadata import Store
-from pipeline.root import Root
 
 SCRATCH = "scratch"  # folder of the root that holds it
 _PROJECT = pathlib.Path(__file__).parents[1]
@@ -34,7 +35,7 @@ def manifest_of(root: Root, store: Store, run_id: str) -> Manifest:
     """
     recorded = manifest.read(root.path, run_id)
     path = manifest.path_of(root.path, run_id)
-    if digests.of_file(path) != store.run_property(run_id, manifest.PROPERTY):
+    if file_digests.of_file(path) != store.run_property(run_id, manifest.PROPERTY):
         raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
     return recorded
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 
 # Seconds that the main thread has to end the run by itself after a signal. With the clean-up that follows, a run ends
 # within 10 s.

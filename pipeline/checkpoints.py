@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Iterator
 
 from pipeline import metadata
-from pipeline.events import NodeState
-from pipeline.root import Root
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 
 # Read by `components/checkpoints.py`, which is not imported here: with it comes NumPy, and whatever imports that.
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"

@@ -8,7 +8,8 @@ import importlib.util
 import pathlib
 from collections.abc import Iterator
 
-from pipeline import digests, packages
+from pipeline import packages
+from pipeline.core import file_digests
 
 _PACKAGE = "components"
 _HERE = pathlib.Path(__file__).resolve().parent
@@ -33,7 +34,7 @@ def files(module: str) -> dict[str, str]:
     """
     project = _package_folder().parent
     return {
-        path.relative_to(project).as_posix(): digests.of_file(path)
+        path.relative_to(project).as_posix(): file_digests.of_file(path)
         for name in _reachable(module)
         for path in _parts(_source(name))
     }
@@ -55,8 +56,8 @@ def project_digest() -> str:
     for path in (_PROJECT / "pipeline_config.py", *(_PROJECT / "components").rglob("*"), *_HERE.rglob("*")):
         inner = path.relative_to(_PROJECT)
         if path.is_file() and not _is_left_over(path) and not any(part.startswith(".") for part in inner.parts):
-            found[inner.as_posix()] = digests.of_file(path)
-    return digests.of_mapping(found)
+            found[inner.as_posix()] = file_digests.of_file(path)
+    return file_digests.of_mapping(found)
 
 
 def _reachable(module: str) -> list[str]:

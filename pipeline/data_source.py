@@ -16,9 +16,10 @@ import tensorflow_datasets as tfds
 
 import pipeline_config
 from components import errors, features, sample_digits, sample_file, schema, tfds_reader
-from pipeline import digests, settings, sources
-from pipeline.errors import UnavailableError, UsageError
-from pipeline.root import Root
+from pipeline import sources
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.source import Source
 
 # The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
@@ -62,7 +63,7 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
         return _sample(request, root, "")
     builder, missing = _prepared_or_downloaded(data, download)
     if builder is not None:
-        files = digests.of_folder(pathlib.Path(builder.data_dir))
+        files = file_digests.of_folder(pathlib.Path(builder.data_dir))
         return Found(resolved, describe(builder, files, resolved, root, ""))
     if data.source == "auto" and data.dataset == SAMPLED:
         held = root.dataset()
@@ -89,7 +90,7 @@ def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
     if source.name == sample_file.NAME:
         folder, files = _prepare_sample(root), sources.sample_files()
     elif folder.is_dir():
-        files = digests.of_folder(folder)
+        files = file_digests.of_folder(folder)
     else:
         raise UnavailableError(
             f"data set {source.name} {source.version} is no longer in {folder}: bring it back, or name its folder of "

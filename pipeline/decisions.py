@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Mapping
 
 import pipeline_config
 from components import push_decision, serving_folder
-from pipeline import digests, keys, nodes
-from pipeline.errors import UnavailableError
-from pipeline.events import NodeState
+from pipeline import keys, nodes
+from pipeline.core import file_digests
+from pipeline.core.errors import UnavailableError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Candidate, Output, Store
 from pipeline.models import baseline, versions
 from pipeline.nodes import Node
-from pipeline.root import Root
 from pipeline.source import Source
 
 
@@ -211,7 +212,9 @@ class Decider:
 
     def damage(self, output: Output) -> str:
         """What is wrong with an artifact's files; empty when nothing is, or nothing was noted of them."""
-        return "" if output.files is None else digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
+        return (
+            "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
+        )
 
     def _told(self, node: Node, inputs: Mapping[str, Output]) -> dict[str, str]:
         told = dict(self._paths.get(node.name, {}))
@@ -291,7 +294,7 @@ def check_blessing(inputs: Mapping[str, Output]) -> None:
     blessing = inputs.get("model_blessing", inputs.get("blessing"))
     if model is None or blessing is None:
         return
-    judged = blessing.properties.get(digests.MODEL)
+    judged = blessing.properties.get(file_digests.MODEL)
     # What plain TFX wrote, and what is about a model of it, has the artifact's number alone.
     number = blessing.properties.get("current_model_id")
     same = judged == model.content if judged else number in (None, model.id)

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.events import EpochEnded, Event, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.events import EpochEnded, Event, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 
 _REFRESH = 4  # times a second
 _STYLES = {

@@ -13,8 +13,8 @@ import shutil
 import sys
 
 import pipeline_config
-from pipeline import lines, settings
-from pipeline.root import FORMAT, Root
+from pipeline.core import settings, tfx_versions
+from pipeline.core.pipeline_root import FORMAT, Root
 
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
 _FREE_BYTES = 1 << 30
@@ -72,7 +72,7 @@ def as_json(checks: list[Check]) -> str:
 def interpreter() -> Check:
     """Python's version: it picks the TFX line."""
     version = ".".join(map(str, sys.version_info[:3]))
-    line = lines.of_python(sys.version_info[:2])
+    line = tfx_versions.of_python(sys.version_info[:2])
     if line is None:
         return Check("python", False, version, "TFX runs on Python 3.10 to 3.13: `make setup` finds or gets one")
     return Check("python", True, f"{version}, TFX line {line.name}")
@@ -80,11 +80,11 @@ def interpreter() -> Check:
 
 def c_library() -> Check:
     """The C library, which TFX's packages ask for."""
-    line = lines.of_python(sys.version_info[:2])
-    glibc = lines.glibc_version()
+    line = tfx_versions.of_python(sys.version_info[:2])
+    glibc = tfx_versions.glibc_version()
     if glibc is None:
         machine = (sys.platform, platform.machine())
-        good = lines.for_machine(*machine, None) is not None
+        good = tfx_versions.for_machine(*machine, None) is not None
         advice = "" if good else "supported are Linux with glibc on x86_64, and macOS on arm64"
         return Check("C library", good, " ".join(machine), advice)
     found = f"glibc {glibc[0]}.{glibc[1]}"
@@ -177,7 +177,7 @@ def root(place: Root) -> Check:
         if not (existing.is_dir() and os.access(existing, os.W_OK)):
             return Check("root", False, f"{existing} is not a folder that can be written", "choose another with --root")
         return Check("root", True, f"{place.path} does not exist yet; the first run makes it")
-    from pipeline.errors import UnavailableError
+    from pipeline.core.errors import UnavailableError
 
     try:
         dataset = place.dataset()

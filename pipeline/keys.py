@@ -20,7 +20,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import code, digests, packages
+from pipeline import code, packages
+from pipeline.core import file_digests
 from pipeline.nodes import ALL, Node
 from pipeline_config import EngineConfig
 
@@ -61,7 +62,7 @@ class Key:
     @property
     def digest(self) -> str:
         """SHA-256 in hex."""
-        return digests.of_mapping(self.parts)
+        return file_digests.of_mapping(self.parts)
 
     def changes_since(self, old: Key) -> tuple[Change, ...]:
         """Field by field, in the order of the parts."""
@@ -105,7 +106,7 @@ def of_node(
     if node.batches:
         told |= {"beam_batch_size": engine.beam_batch_size}
     if len(contents) > _MOST_FILES:
-        contents = {f"all {len(contents):,} files": digests.of_mapping(contents)}
+        contents = {f"all {len(contents):,} files": file_digests.of_mapping(contents)}
     return Key(
         {
             "code": code.files(node.code) if node.code else {},

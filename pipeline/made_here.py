@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from pipeline import digests, keys, manifest, sources
-from pipeline.errors import UnavailableError
+from pipeline import keys, manifest, sources
+from pipeline.core import file_digests
+from pipeline.core.errors import UnavailableError
 from pipeline.manifest import Manifest
 from pipeline.source import Source
 
@@ -36,4 +37,4 @@ def _data(recorded: Source) -> Source:
             f"data set {recorded.name} {recorded.version} is no longer in {folder}: bring it back, this needs the same "
             "data again"
         )
-    return dataclasses.replace(recorded, files=digests.of_folder(folder))
+    return dataclasses.replace(recorded, files=file_digests.of_folder(folder))

@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pipeline import code as code_of
-from pipeline import dataclass_json, lines, packages, surroundings
-from pipeline.errors import NotFoundError, UnavailableError
+from pipeline import packages, surroundings
+from pipeline.core import serialization, tfx_versions
+from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.source import Source
 from pipeline_config import Value, setting_field, setting_names
 
@@ -126,7 +127,7 @@ def collect(
         git=surroundings.git(),
         packages=packages.installed_runtime(),
         lock=surroundings.lock(),
-        tfx_line=lines.here().name,
+        tfx_line=tfx_versions.here().name,
         python=surroundings.python(),
         tensorflow=surroundings.tensorflow(),
         machine=surroundings.machine(),
@@ -171,7 +172,7 @@ def from_json(text: str, name: str = "the manifest") -> Manifest:
             "wrote it"
         )
     try:
-        manifest = dataclass_json.build(Manifest, values)
+        manifest = serialization.build(Manifest, values)
     except (KeyError, TypeError) as error:
         raise _damaged(name, str(error.args[0])) from error
     configuration = {name: _finite_or_not(name, value) for name, value in manifest.configuration.items()}

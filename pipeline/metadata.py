@@ -19,10 +19,11 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import deletion, digests, headline, keys, names, sqlite_file
-from pipeline.errors import NotFoundError, UnavailableError
-from pipeline.events import NodeState
-from pipeline.root import Root
+from pipeline import deletion, headline, keys, names, sqlite_file
+from pipeline.core import file_digests
+from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 
 logger = logging.getLogger(__name__)
 
@@ -94,21 +95,21 @@ class Output:
     @property
     def content(self) -> str:
         """Digest of its canonical form; empty where it was published without one."""
-        return str(self.properties.get(digests.CONTENT, ""))
+        return str(self.properties.get(file_digests.CONTENT, ""))
 
     @property
-    def files(self) -> digests.Files | None:
+    def files(self) -> file_digests.Files | None:
         """Its files as they were published; None where that was not noted."""
         try:
-            return digests.from_text(str(self.properties[digests.FILES]))
+            return file_digests.from_text(str(self.properties[file_digests.FILES]))
         except (KeyError, ValueError):
             return None
 
     @property
-    def files_over_time(self) -> list[digests.Files]:
+    def files_over_time(self) -> list[file_digests.Files]:
         """Its files as they are, and as they were before it was restored with other bytes: copies may hold either."""
-        earlier = json.loads(str(self.properties.get(digests.EARLIER, "[]")))
-        return [*([] if self.files is None else [self.files]), *map(digests.from_text, earlier)]
+        earlier = json.loads(str(self.properties.get(file_digests.EARLIER, "[]")))
+        return [*([] if self.files is None else [self.files]), *map(file_digests.from_text, earlier)]
 
 
 @dataclasses.dataclass(frozen=True)

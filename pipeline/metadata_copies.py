@@ -12,10 +12,11 @@ import logging
 import os
 import pathlib
 
-from pipeline import metadata, sqlite_file, whole_file
-from pipeline.errors import NotFoundError, SaeError, UnavailableError
+from pipeline import metadata, sqlite_file
+from pipeline.core import atomic_file
+from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
+from pipeline.core.pipeline_root import Root, stamp
 from pipeline.render import counted
-from pipeline.root import Root, stamp
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def make(root: Root, run_id: str, keep: int) -> None:
     target = root.metadata_copies / f"{run_id}{_SUFFIX}"
     target.parent.mkdir(exist_ok=True)
     # Where the root lies now, as the store's paths say; it may be moved before the copy is used.
-    whole_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
+    atomic_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
     if reason := sqlite_file.copy_aside(root.metadata, target):
         raise UnavailableError(f"no copy of {root.metadata} was made: {reason}")
     if run_id not in metadata.Store(target, read_only=True).run_ids():

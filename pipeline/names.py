@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.errors import NotFoundError
-from pipeline.settings import closest
+from pipeline.core.errors import NotFoundError
+from pipeline.core.settings import closest
 
 LATEST = "latest"
 _BACK = re.compile(rf"{LATEST}(?:~(\d+))?")

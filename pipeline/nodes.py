@@ -13,7 +13,7 @@ from typing import Any
 
 import pipeline_config
 from components import features
-from pipeline import digests
+from pipeline.core import file_digests
 from pipeline.source import Source
 
 PIPELINE_NAME = "sparse_autoencoder"
@@ -223,7 +223,7 @@ def paths(source: Source, serving_dir: pathlib.Path) -> dict[str, dict[str, str]
 def contents(source: Source) -> dict[str, dict[str, str]]:
     """Digests of the files that a node reads beside its inputs, by node and by the file's name."""
     schema_file = pathlib.Path(source.schema_file)
-    return {"ExampleGen": dict(source.files), "SchemaGen": {schema_file.name: digests.of_file(schema_file)}}
+    return {"ExampleGen": dict(source.files), "SchemaGen": {schema_file.name: file_digests.of_file(schema_file)}}
 
 
 _NOT_IN_REPORT = {"data.data_dir", "data.source", "data.download_timeout"}

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 
-from pipeline import digests
+from pipeline.core import file_digests
 
 OWN = "sae-pipeline"
 LOCK = pathlib.Path(__file__).resolve().parent.parent / "requirements.txt"
@@ -96,7 +96,7 @@ def providing(modules: Iterable[str]) -> frozenset[str]:
 
 def digest(packages: Mapping[str, str]) -> str:
     """SHA-256, in hex, of names and versions; their order does not count."""
-    return digests.of_mapping(packages)
+    return file_digests.of_mapping(packages)
 
 
 @functools.cache

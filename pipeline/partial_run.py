@@ -11,8 +11,9 @@ from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.utils import path_utils
 
-from pipeline import lines, metadata
-from pipeline.errors import UnavailableError
+from pipeline import metadata
+from pipeline.core import tfx_versions
+from pipeline.core.errors import UnavailableError
 
 # Where the nodes that write a SavedModel have it: the output, and the model's folder in it.
 _MODELS = {
@@ -66,8 +67,8 @@ def check_models(store: metadata.Store, run_id: str, needed: Sequence[str]) -> l
             reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some say nothing but their type
             raise UnavailableError(
                 f"the model that {node} made in run {run_id}, with TFX {version}, does not load with TFX "
-                f"{lines.here().name} ({reason}): make it again with --from-node {node}"
+                f"{tfx_versions.here().name} ({reason}): make it again with --from-node {node}"
             ) from error
-        if not version.startswith(lines.here().name + "."):
+        if not version.startswith(tfx_versions.here().name + "."):
             notices.append(f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one")
     return notices

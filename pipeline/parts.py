@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from pipeline import metadata, nodes, settings
-from pipeline.errors import NotFoundError, UsageError
-from pipeline.events import NodeState
-from pipeline.root import Root
+from pipeline import metadata, nodes
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 
 
 def check(from_node: str, to_node: str, base_run: str) -> None:

@@ -7,9 +7,10 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from pipeline import metadata, nodes, parts, settings, sources
+from pipeline import metadata, nodes, parts, sources
+from pipeline.core import settings
+from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider, Decision, Verdict
-from pipeline.root import Root
 
 SCHEMA_VERSION = 1
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.results import EpochLosses
-from pipeline import dataclass_json
+from pipeline.core import serialization
 
 SCHEMA_VERSION = 1
 FILE = "preview.json"
@@ -375,7 +375,7 @@ def read(folder: pathlib.Path, type_name: str) -> Preview | None:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if values["schema_version"] != SCHEMA_VERSION or values["type"] != type_name:
             return None
-        return dataclass_json.build(kind, values)
+        return serialization.build(kind, values)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

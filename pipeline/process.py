@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TextIO
 
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 from pipeline_config import EngineConfig
 
 

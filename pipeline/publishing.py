@@ -13,7 +13,8 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
 from components import evaluation
-from pipeline import canonical, digests, metadata, previewing, previews
+from pipeline import canonical, metadata, previewing, previews
+from pipeline.core import file_digests
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def describe_outputs(
 ) -> execution_result_pb2.ExecutorOutput:
     """Adds to each output artifact what is known of its content; also to those that the executor left out."""
     model = "".join(
-        artifact.get_string_custom_property(digests.CONTENT) for artifact in execution.input_dict.get("model", [])
+        artifact.get_string_custom_property(file_digests.CONTENT) for artifact in execution.input_dict.get("model", [])
     )
     for key, planned in execution.output_dict.items():
         found = output.output_artifacts[key].artifacts
@@ -42,13 +43,13 @@ def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
     folder = pathlib.Path(artifact.uri)
     notes = artifact.custom_properties
     if type_name in _ABOUT_A_MODEL:
-        notes[digests.MODEL].string_value = model
+        notes[file_digests.MODEL].string_value = model
     if type_name == "ModelEvaluation":
         notes[metadata.METRICS].string_value = json.dumps(dataclasses.asdict(evaluation.read_evaluation(artifact.uri)))
-    files = digests.scan(folder)
-    notes[digests.FILES].string_value = digests.to_text(files)
-    notes[digests.RAW].string_value = digests.of_files(files)
-    notes[digests.CONTENT].string_value = canonical.content_digest(
+    files = file_digests.scan(folder)
+    notes[file_digests.FILES].string_value = file_digests.to_text(files)
+    notes[file_digests.RAW].string_value = file_digests.of_files(files)
+    notes[file_digests.CONTENT].string_value = canonical.content_digest(
         canonical.Artifact(type_name, folder, metadata.properties_of(artifact))
     )
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import deletion, digests, headline, keys, metadata, sqlite_file
+from pipeline import deletion, headline, keys, metadata, sqlite_file
+from pipeline.core import file_digests
+from pipeline.core.pipeline_root import Root, stamp
 from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
-from pipeline.root import Root, stamp
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
 RESTORED = "restored"  # custom property: when its bytes were made again
@@ -123,10 +124,10 @@ class Recorder:
         for name in (deletion.DELETED, OUT_OF_USE):
             if name in notes:
                 del notes[name]
-        if notes[digests.RAW].string_value != made.properties[digests.RAW]:
-            earlier = json.loads(notes[digests.EARLIER].string_value or "[]")
-            notes[digests.EARLIER].string_value = json.dumps([notes[digests.FILES].string_value, *earlier])
-        _set(notes, {name: made.properties[name] for name in (digests.RAW, digests.FILES)})
+        if notes[file_digests.RAW].string_value != made.properties[file_digests.RAW]:
+            earlier = json.loads(notes[file_digests.EARLIER].string_value or "[]")
+            notes[file_digests.EARLIER].string_value = json.dumps([notes[file_digests.FILES].string_value, *earlier])
+        _set(notes, {name: made.properties[name] for name in (file_digests.RAW, file_digests.FILES)})
         notes[RESTORED].string_value = deletion.now()
         self._store.put_artifacts([artifact])
 
@@ -141,13 +142,17 @@ class Recorder:
           compared: ids of the artifacts that were compared.
           properties: custom properties of the verdict.
         """
-        files = digests.scan(folder)
+        files = file_digests.scan(folder)
         verdict = pb.Artifact(
             type_id=self._store.put_artifact_type(pb.ArtifactType(name=VERIFICATION)),
             uri=str(folder),
             state=pb.Artifact.LIVE,
         )
-        notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
+        notes = {
+            **properties,
+            file_digests.RAW: file_digests.of_files(files),
+            file_digests.FILES: file_digests.to_text(files),
+        }
         _set(verdict.custom_properties, notes)
         artifacts = self._store.get_artifacts_by_id(list(dict.fromkeys(compared)))
         pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
@@ -182,8 +187,12 @@ class Recorder:
         known = {one.name: one.id for one in self._store.get_artifact_types()}
         kind = known.get(PUSHED_MODEL) or self._store.put_artifact_type(pb.ArtifactType(name=PUSHED_MODEL))
         pushed = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
-        files = digests.scan(folder)
-        notes = {**properties, digests.RAW: digests.of_files(files), digests.FILES: digests.to_text(files)}
+        files = file_digests.scan(folder)
+        notes = {
+            **properties,
+            file_digests.RAW: file_digests.of_files(files),
+            file_digests.FILES: file_digests.to_text(files),
+        }
         _set(pushed.custom_properties, notes)
         self._store.put_execution(execution, [(pushed, _event("pushed_model", pb.Event.OUTPUT))], [])
 

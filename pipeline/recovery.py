@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline import asked, attempts, headline, metadata, progress, records
-from pipeline.events import NodeState, Note
+from pipeline import asked, attempts, headline, metadata, records
+from pipeline.core import event_log
+from pipeline.core.events import NodeState, Note
+from pipeline.core.pipeline_root import Root
 from pipeline.headline import Headline
-from pipeline.root import Root
 
 REASON = "its process ended without a word: it was killed, or the machine stopped"
 
@@ -60,7 +61,7 @@ def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
         cached=states.count(NodeState.CACHED),
         error=found.error,
     )
-    progress.append(root.path, run_id, Note(str(found), warning=True))
+    event_log.append(root.path, run_id, Note(str(found), warning=True))
     records.Recorder(root).end_run(run_id, headline.to_properties(end))
     return found
 
@@ -80,7 +81,7 @@ def _seconds(root: Root, store: metadata.Store, run_id: str) -> float | None:
     properties = store.run_properties(run_id)
     made = attempts.of_run(properties)
     began: datetime.datetime | None = made[-1].began if made else store.run_began(run_id)
-    told = progress.read(root.path, run_id)
+    told = event_log.read(root.path, run_id)
     if began is None or not told:
         return None
     return attempts.seconds_before(properties) + max(0.0, (told[-1].when - began).total_seconds())

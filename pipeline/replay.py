@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline import nodes, outcome, records
+from pipeline.core.errors import ExitCode
+from pipeline.core.events import Listener, NodeState, Note, RunStarted
 from pipeline.decisions import Damage, Decision
-from pipeline.errors import ExitCode
-from pipeline.events import Listener, NodeState, Note, RunStarted
 from pipeline.metadata import Output
 
 

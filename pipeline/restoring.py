@@ -12,11 +12,12 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline import again, digests, metadata, nodes, parts, previews, records
-from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
-from pipeline.events import NodeState
+from pipeline import again, metadata, nodes, parts, previews, records
+from pipeline.core import file_digests
+from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Output, Store
-from pipeline.root import Root
 
 SCHEMA_VERSION = 1
 
@@ -162,7 +163,7 @@ def _lost(node: str, outputs: Mapping[str, Output]) -> Iterator[_Lost]:
 
 
 def _is_lost(output: Output) -> bool:
-    damaged = output.files is not None and digests.damage(pathlib.Path(output.uri), output.files, all_bytes=True)
+    damaged = output.files is not None and file_digests.damage(pathlib.Path(output.uri), output.files, all_bytes=True)
     return not output.live or bool(damaged)
 
 
@@ -200,7 +201,7 @@ def _put_back(root: Root, scratch: Root, one: _Lost, other: Output) -> Restored:
         output=one.key,
         path=str(place),
         content=one.output.content,
-        identical=one.output.properties.get(digests.RAW) == other.properties.get(digests.RAW),
+        identical=one.output.properties.get(file_digests.RAW) == other.properties.get(file_digests.RAW),
     )
 
 

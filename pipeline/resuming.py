@@ -8,11 +8,12 @@ import dataclasses
 
 import pipeline_config
 from pipeline import asked as asked_for
-from pipeline import digests, headline, made_here, manifest, manifest_differences, metadata
+from pipeline import headline, made_here, manifest, manifest_differences, metadata
 from pipeline.asked import Asked
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core import file_digests
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.manifest import Manifest
-from pipeline.root import Root
 
 _OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
 _MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
@@ -53,7 +54,7 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
         )
     recorded = manifest.read(root.path, run_id)
     path = manifest.path_of(root.path, run_id)
-    if digests.of_file(path) != properties.get(manifest.PROPERTY):
+    if file_digests.of_file(path) != properties.get(manifest.PROPERTY):
         raise UnavailableError(
             f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
             "or start anew with `sae run`"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from tfx.orchestration.pipeline import RunOptions
 
 from pipeline import metadata, partial_run, parts, records
+from pipeline.core.errors import UnavailableError
+from pipeline.core.events import Listener, Note
+from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider
-from pipeline.errors import UnavailableError
-from pipeline.events import Listener, Note
-from pipeline.root import Root
 from pipeline.run_request import RunRequest
 
 

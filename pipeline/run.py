@@ -7,22 +7,11 @@ import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline import (
-    checkpoints,
-    metadata,
-    metadata_copies,
-    parts,
-    process,
-    progress,
-    records,
-    recovery,
-    resuming,
-    settings,
-    whole_file,
-)
+from pipeline import checkpoints, metadata, metadata_copies, parts, process, records, recovery, resuming
+from pipeline.core import atomic_file, event_log, settings
+from pipeline.core.events import Event, Listener, Note
+from pipeline.core.pipeline_root import Root, stamp
 from pipeline.display import display
-from pipeline.events import Event, Listener, Note
-from pipeline.root import Root, stamp
 from pipeline.run_request import RunRequest
 from pipeline.run_steps import Run
 from pipeline.summary import Summary
@@ -44,7 +33,7 @@ def run(request: RunRequest) -> Summary:
         notes += [Note(str(one), warning=True) for one in broken_off]
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
-            whole_file.write(request.run_id_file, f"{run_id}\n")
+            atomic_file.write(request.run_id_file, f"{run_id}\n")
         return _run_as(run_id, request, resolved, root, store, note_holder, notes)
 
 
@@ -112,7 +101,7 @@ def _run_as(
         with (
             process.output_to(log) as (_, terminal),
             _logging(log),
-            contextlib.closing(progress.Journal(root.path, run_id)) as journal,
+            contextlib.closing(event_log.Journal(root.path, run_id)) as journal,
             display(terminal) as shown,
             _waits_told(listener := _both(shown, journal)),
         ):

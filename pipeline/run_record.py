@@ -8,24 +8,13 @@ import pathlib
 import time
 
 import pipeline_config
-from pipeline import (
-    attempts,
-    digests,
-    headline,
-    keys,
-    manifest,
-    metadata,
-    metadata_copies,
-    nodes,
-    records,
-    settings,
-    summary,
-)
-from pipeline.errors import ExitCode, SaeError
-from pipeline.events import Listener, NodeEnded, Note
+from pipeline import attempts, headline, keys, manifest, metadata, metadata_copies, nodes, records, summary
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.events import Listener, NodeEnded, Note
+from pipeline.core.pipeline_root import Root
 from pipeline.headline import Headline
 from pipeline.outcome import RunResult
-from pipeline.root import Root
 from pipeline.run_request import RunRequest
 from pipeline.source import Source
 from pipeline.summary import Summary
@@ -75,7 +64,7 @@ class RunRecord:
         )
         path = manifest.write(self._root.path, noted)
         properties = {
-            manifest.PROPERTY: digests.of_file(path),
+            manifest.PROPERTY: file_digests.of_file(path),
             **headline.to_properties(started),
             **self._request.asked.properties(),
         }

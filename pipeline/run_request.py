@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from pipeline import manifest, settings
+from pipeline import manifest
 from pipeline.asked import Asked
+from pipeline.core import settings
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,10 +22,10 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
 from pipeline import checkpoints, engine, metadata, nodes, outcome, partial_run, records, replay, run_view
+from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Damage, Decider, Decision, Verdict
-from pipeline.errors import ExitCode, SaeError
-from pipeline.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
-from pipeline.root import Root
 from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)

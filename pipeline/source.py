@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import digests
+from pipeline.core import file_digests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Source:
     @property
     def fingerprint(self) -> str:
         """Digest of the content: of the files' names and bytes, not of times or places."""
-        return digests.of_mapping(self.files)
+        return file_digests.of_mapping(self.files)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -15,9 +15,10 @@ from typing import Any
 
 import pipeline_config
 from components import sample_file
-from pipeline import digests, metadata, settings, source, whole_file
-from pipeline.root import Root
-from pipeline.settings import Request, Settings
+from pipeline import metadata, source
+from pipeline.core import atomic_file, file_digests, settings
+from pipeline.core.pipeline_root import Root
+from pipeline.core.settings import Request, Settings
 from pipeline.source import Source
 
 _MOST = 50  # descriptions kept
@@ -51,7 +52,7 @@ def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
     for place, name in _places(root):
         entry = _mapped(entry, place, name)
     others = [other for other in _entries(root, resolved=False) if other["asked"] != entry["asked"]]
-    whole_file.write(_file(root), json.dumps([*others, entry][-_MOST:], indent=1) + "\n")
+    atomic_file.write(_file(root), json.dumps([*others, entry][-_MOST:], indent=1) + "\n")
 
 
 def recall(root: Root, asked: Settings) -> Recalled | None:
@@ -89,7 +90,7 @@ def is_sample(described: Source) -> bool:
 def sample_files() -> dict[str, str]:
     """What identifies the embedded sample."""
     path = sample_file.path()
-    return {path.name: digests.of_file(path)}
+    return {path.name: file_digests.of_file(path)}
 
 
 def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
@@ -104,7 +105,7 @@ def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
     else:
         if not folder.is_dir() or _beside(folder) != entry["beside"]:
             return None
-        files = digests.of_folder(folder)
+        files = file_digests.of_folder(folder)
     if not pathlib.Path(found.schema_file).is_file():
         return None
     return Recalled(dataclasses.replace(found, files=files), entry["profile"], exact)

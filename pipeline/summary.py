@@ -9,13 +9,14 @@ import pathlib
 from typing import Any
 
 from components import push_decision, results, serving_folder
-from pipeline import digests, metadata, nodes, settings
-from pipeline.errors import ExitCode
-from pipeline.events import NodeState
+from pipeline import metadata, nodes
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import ExitCode
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.headline import Headline
 from pipeline.models import versions
 from pipeline.outcome import RunResult
-from pipeline.root import Root
 from pipeline.source import Source
 from pipeline_config import PathsConfig
 
@@ -138,7 +139,7 @@ def of_run(
 
 def _served_version(pushed: metadata.Output, root: Root) -> str | None:
     """The version as which a run's model is served; None where somebody replaced it."""
-    held = pushed.properties.get(digests.MODEL) in versions.held_back(root)
+    held = pushed.properties.get(file_digests.MODEL) in versions.held_back(root)
     version = pushed.properties.get(serving_folder.PUSHED_VERSION)
     return None if held or version is None else str(version)
 

@@ -15,7 +15,8 @@ import re
 import subprocess
 import sys
 
-from pipeline import digests, packages
+from pipeline import packages
+from pipeline.core import file_digests
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _CPUINFO = pathlib.Path("/proc/cpuinfo")
@@ -122,7 +123,7 @@ def git(project: pathlib.Path = PROJECT) -> Git | None:
 def lock(file: pathlib.Path = packages.LOCK) -> Lock | None:
     """The lock, or None where there is none, as beside an installed package."""
     try:
-        return Lock(file.name, digests.of_file(file))
+        return Lock(file.name, file_digests.of_file(file))
     except OSError:
         return None
 
@@ -141,7 +142,7 @@ def tensorflow() -> TensorFlow | None:
     distribution = importlib.metadata.distribution(name)
     tags = re.findall(r"^Tag:\s*(\S+)", distribution.read_text("WHEEL") or "", re.MULTILINE)
     files = sorted(filter(_is_of_wheel, (distribution.read_text("RECORD") or "").splitlines()))
-    return TensorFlow(name, distribution.version, " ".join(sorted(tags)), digests.of_mapping({"files": files}))
+    return TensorFlow(name, distribution.version, " ".join(sorted(tags)), file_digests.of_mapping({"files": files}))
 
 
 def machine() -> Machine:

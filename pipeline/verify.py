@@ -14,12 +14,13 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline import again, digests, manifest_differences, metadata, nodes, parts, records, recovery, settings
-from pipeline.errors import UsageError
+from pipeline import again, manifest_differences, metadata, nodes, parts, records, recovery
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import UsageError
+from pipeline.core.pipeline_root import Root, stamp
 from pipeline.manifest import Manifest
 from pipeline.metadata import Output, Store
 from pipeline.render import counted
-from pipeline.root import Root, stamp
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
@@ -162,10 +163,10 @@ def _about(output: Output | None, same: Mapping[str, str]) -> Output | None:
 
     The digests are two where a later version of the canonical form made the second one.
     """
-    if output is None or digests.MODEL not in output.properties:
+    if output is None or file_digests.MODEL not in output.properties:
         return output
-    model = str(output.properties[digests.MODEL])
-    return dataclasses.replace(output, properties={**output.properties, digests.MODEL: same.get(model, model)})
+    model = str(output.properties[file_digests.MODEL])
+    return dataclasses.replace(output, properties={**output.properties, file_digests.MODEL: same.get(model, model)})
 
 
 def _compare_artifacts(
@@ -179,9 +180,9 @@ def _compare_artifacts(
     if not one.content:
         return verdict(Verdict.DIFFERENT, "it was published without a digest, so there is nothing to compare with")
     if one.content == other.content:
-        same_bytes = one.properties.get(digests.RAW) == other.properties.get(digests.RAW)
+        same_bytes = one.properties.get(file_digests.RAW) == other.properties.get(file_digests.RAW)
         return verdict(Verdict.IDENTICAL if same_bytes else Verdict.SAME)
-    if one.files is not None and (damage := digests.damage(pathlib.Path(one.uri), one.files)):
+    if one.files is not None and (damage := file_digests.damage(pathlib.Path(one.uri), one.files)):
         return verdict(Verdict.DIFFERENT, f"its content is another one; where cannot be said, as {damage}")
     difference = _first_difference(one, other, root, recorded)
     if not difference:  # the forms were of two versions

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline import decisions, keys, manifest, metadata, names, nodes, packages, settings
-from pipeline.errors import NotFoundError, SaeError
-from pipeline.events import NodeState
-from pipeline.root import Root
+from pipeline import decisions, keys, manifest, metadata, names, nodes, packages
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 
 SCHEMA_VERSION = 1
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeline import lines
+from pipeline.core import tfx_versions
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -152,7 +152,7 @@ def test_what_a_root_needs_is_named_in_one_line(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(current.os, "geteuid", lambda: 1000)
     monkeypatch.setenv("SAE_DEBIAN_ROOT", str(tmp_path / "cache"))
-    monkeypatch.setattr(lines, "glibc_version", lambda: (2, 36))
+    monkeypatch.setattr(tfx_versions, "glibc_version", lambda: (2, 36))
     monkeypatch.setattr(current.sys, "platform", "linux")
     assert current.main(["make", "test"]) == 6
     missing = "debootstrap, chroot, mount, the rights of root"
@@ -162,7 +162,7 @@ def test_what_a_root_needs_is_named_in_one_line(
 
 def test_with_a_new_c_library_the_command_just_runs(current: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = []
-    monkeypatch.setattr(lines, "glibc_version", lambda: (2, 39))
+    monkeypatch.setattr(tfx_versions, "glibc_version", lambda: (2, 39))
     monkeypatch.setattr(current.sys, "platform", "linux")
     monkeypatch.setattr(current.os, "chdir", lambda folder: ran.append(folder))
     monkeypatch.setattr(current.os, "execvp", lambda file, words: ran.append((file, words)))

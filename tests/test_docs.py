@@ -11,7 +11,7 @@ import pytest
 
 import pipeline_config
 from pipeline import cli
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 from pipeline.nodes import NAMES as NODES
 from pipeline.scheduling import documents
 from tests.pipeline.scheduling import examples

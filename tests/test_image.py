@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.lines import tomllib
+from pipeline.core.tfx_versions import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "tools" / "debian.sh"

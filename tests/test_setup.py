@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from pipeline.lines import tomllib
+from pipeline.core.tfx_versions import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.txt", "requirements-dev.txt")
@@ -213,7 +213,14 @@ def load_setup(checkout: Path) -> ModuleType:
 
 
 def copy_checkout(folder: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "pipeline/__init__.py", "pipeline/lines.py", "tools/setup.py", *LOCKS):
+    for name in (
+        "Makefile",
+        "pyproject.toml",
+        "pipeline/__init__.py",
+        "pipeline/core/tfx_versions.py",
+        "tools/setup.py",
+        *LOCKS,
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
 

@@ -25,7 +25,7 @@ from typing import Sequence
 
 import setup  # beside this file
 
-from pipeline import lines
+from pipeline.core import tfx_versions
 
 SUITE = "trixie"  # Debian 13: glibc 2.41, Python 3.13
 CHECKOUT = Path("/opt/sae")  # as in the Dockerfile
@@ -155,7 +155,7 @@ def enter(words: "Sequence[str]", share: "Path | None") -> None:
         missing.append("the rights of root")
     if missing:
         need = "TFX %s needs glibc %d.%d or a Debian 13 root, and for that: %s"
-        raise setup.Missing(need % (lines.CURRENT.name, *lines.CURRENT.glibc, ", ".join(missing)))
+        raise setup.Missing(need % (tfx_versions.CURRENT.name, *tfx_versions.CURRENT.glibc, ", ".join(missing)))
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(os.environ.get("SAE_DEBIAN_ROOT") or os.path.join(cache, "sae", "debian-13")).resolve()
     debian = Debian(folder)
@@ -179,8 +179,8 @@ def main(arguments: "Sequence[str]") -> int:
     if not options.command:
         parser.error("no command")
     try:
-        line = lines.for_machine(sys.platform, os.uname().machine, lines.glibc_version())
-        if line == lines.CURRENT:
+        line = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
+        if line == tfx_versions.CURRENT:
             os.chdir(str(setup.ROOT))
             os.execvp(options.command[0], options.command)
         enter(options.command, options.share)

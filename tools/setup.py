@@ -22,7 +22,7 @@ from typing import Iterator, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from pipeline import lines  # noqa: E402
+from pipeline.core import tfx_versions  # noqa: E402
 
 VENV = ROOT / ".venv"
 OWN = ROOT / ".uv"  # a uv of our own, and the Python that uv downloads
@@ -196,7 +196,7 @@ def stamp_file(kind: str) -> Path:
 
 def stamp(kind: str, version: str) -> "dict[str, str]":
     """What .venv is made from. Its scripts hold its path, so a moved checkout counts as new."""
-    digest = hashlib.sha256(Path(__file__).read_bytes() + Path(lines.__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + Path(tfx_versions.__file__).read_bytes())
     for name in LOCKS[kind]:
         digest.update((ROOT / name).read_bytes())
     # Of pyproject.toml only what the install of the project reads, not the linters' settings.
@@ -226,7 +226,7 @@ def has_compiler() -> bool:
 
 def set_up(kind: str) -> None:
     """Make .venv complete; return at once when it is."""
-    line = lines.for_machine(sys.platform, os.uname().machine, lines.glibc_version())
+    line = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
     if line is None:
         raise Missing("TFX has packages for Linux x86_64 (glibc) and macOS arm64 only")
     versions = wanted_pythons(line)

@@ -17,8 +17,8 @@ from click.shell_completion import CompletionItem
 import pipeline_config
 
 if TYPE_CHECKING:
+    from pipeline.core.pipeline_root import Root
     from pipeline.inspection.reader import Reader
-    from pipeline.root import Root
 
 _MOST = 100  # offered at once; more than that nobody reads
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 import pipeline_config
-from pipeline import settings
 from pipeline.cli.group import sae
 from pipeline.cli.options import json_option, request, setting_options
+from pipeline.core import settings
 
 
 @sae.group()

@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.group import sae
-from pipeline.errors import ExitCode, SaeError
+from pipeline.core.errors import ExitCode, SaeError
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline import settings
 from pipeline.cli import output
 from pipeline.cli.group import sae
 from pipeline.cli.options import config_option, json_option, root_of, root_option, run_argument, set_option
+from pipeline.core import settings
 
 if TYPE_CHECKING:
     from pipeline.models.choosing import Chosen
@@ -80,8 +80,8 @@ def gc(
     Their lineage, metrics and digests stay in ML Metadata.
     """
     from pipeline import retention
+    from pipeline.core.pipeline_root import Root
     from pipeline.render import escaped
-    from pipeline.root import Root
 
     resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pipeline_config
-from pipeline import settings
 from pipeline.cli import completion
-from pipeline.root import Root
+from pipeline.core import settings
+from pipeline.core.pipeline_root import Root
 
 if TYPE_CHECKING:
     from pipeline.inspection.reader import Reader

@@ -20,7 +20,7 @@ from pipeline.cli.options import (
     reading_options,
     run_argument,
 )
-from pipeline.errors import NotFoundError, SaeError
+from pipeline.core.errors import NotFoundError, SaeError
 
 _REPORT = "Report"
 # As in `snapshots.RunState`, which the help need not import.

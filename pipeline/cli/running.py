@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pipeline import settings
 from pipeline.cli import completion
 from pipeline.cli.group import sae
 from pipeline.cli.options import (
@@ -22,7 +21,8 @@ from pipeline.cli.options import (
     run_argument,
     setting_options,
 )
-from pipeline.errors import ExitCode
+from pipeline.core import settings
+from pipeline.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from pipeline.summary import Summary

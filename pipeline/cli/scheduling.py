@@ -16,7 +16,7 @@ import click
 from pipeline.cli import completion, output
 from pipeline.cli.group import sae
 from pipeline.cli.options import program, request, root_of, root_option, setting_options
-from pipeline.errors import NotFoundError, UsageError
+from pipeline.core.errors import NotFoundError, UsageError
 from pipeline_config import SchedulingConfig
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def add(
     The configuration is checked now, and read again at each run: a --config file may change meanwhile. TIME is such as
     45s, 10m, 6h, 1d or 1h30m.
     """
-    from pipeline.root import Root
+    from pipeline.core.pipeline_root import Root
     from pipeline.scheduling import asking, times
     from pipeline.scheduling.book import Book
     from pipeline.scheduling.snapshots import Schedule

@@ -7,7 +7,8 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from pipeline import digests, records
+from pipeline import records
+from pipeline.core import file_digests
 from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import UNPUBLISHED
@@ -36,7 +37,7 @@ def _faults(artifact: Output, checked: Checked) -> Iterator[Finding]:
         yield Finding(Kind.MISSING, "ML Metadata does not say where it lies")
     elif "://" in uri:
         yield Finding(Kind.UNVERIFIED, f"{uri} is no path on a disk here, and not looked at", uri)
-    elif not artifact.properties.keys() & {digests.FILES, digests.RAW}:
+    elif not artifact.properties.keys() & {file_digests.FILES, file_digests.RAW}:
         sentence = f"{uri} has no digests: it was written by plain TFX, or by an older version of sae"
         yield _absence(folder) or Finding(Kind.UNVERIFIED, sentence, uri)
     else:
@@ -47,8 +48,8 @@ def _faults(artifact: Output, checked: Checked) -> Iterator[Finding]:
             yield Finding(Kind.ALTERED, sentence, uri)
             yield from filter(None, [_absence(folder)])
             return
-        if digests.of_files(noted) != artifact.properties.get(digests.RAW):
-            sentence = f"{uri} has a {digests.RAW} in ML Metadata that does not agree with its list of files there"
+        if file_digests.of_files(noted) != artifact.properties.get(file_digests.RAW):
+            sentence = f"{uri} has a {file_digests.RAW} in ML Metadata that does not agree with its list of files there"
             yield Finding(Kind.ALTERED, sentence, uri)
         yield from files.compare(folder, noted, _WORDS, checked)
 

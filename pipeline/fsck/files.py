@@ -8,7 +8,7 @@ import pathlib
 import stat
 from collections.abc import Iterator, Mapping
 
-from pipeline import digests
+from pipeline.core import file_digests
 from pipeline.fsck.findings import Checked, Finding, Kind
 
 
@@ -20,12 +20,12 @@ class Words:
     stranger: str
 
 
-def noted(properties: Mapping[str, str | int | float]) -> digests.Files:
+def noted(properties: Mapping[str, str | int | float]) -> file_digests.Files:
     """The files of an artifact as they were published. Raises `ValueError` when that cannot be read."""
-    if digests.FILES not in properties:
+    if file_digests.FILES not in properties:
         raise ValueError("the list of its files is not there")
     try:
-        files = digests.from_text(str(properties[digests.FILES]))
+        files = file_digests.from_text(str(properties[file_digests.FILES]))
     except (OverflowError, RecursionError) as error:  # numbers and depths that JSON allows
         raise ValueError(str(error)) from error
     outside = [name for name in files if pathlib.PurePosixPath(name).is_absolute() or ".." in name.split("/")]
@@ -34,7 +34,7 @@ def noted(properties: Mapping[str, str | int | float]) -> digests.Files:
     return files
 
 
-def compare(folder: pathlib.Path, files: digests.Files, words: Words, checked: Checked) -> Iterator[Finding]:
+def compare(folder: pathlib.Path, files: file_digests.Files, words: Words, checked: Checked) -> Iterator[Finding]:
     """How a folder differs from what is noted of its files."""
     try:
         found = stat_of(folder)
@@ -54,7 +54,9 @@ def compare(folder: pathlib.Path, files: digests.Files, words: Words, checked: C
     yield from _strangers(folder, files, words)
 
 
-def _compare_file(path: pathlib.Path, state: digests.FileState, words: Words, checked: Checked) -> Iterator[Finding]:
+def _compare_file(
+    path: pathlib.Path, state: file_digests.FileState, words: Words, checked: Checked
+) -> Iterator[Finding]:
     found = stat_of(path)
     if found is None:
         yield missing(path)
@@ -64,11 +66,11 @@ def _compare_file(path: pathlib.Path, state: digests.FileState, words: Words, ch
         yield Finding(Kind.ALTERED, f"{path} has {found.st_size:,} bytes instead of {state.size:,}", str(path))
     else:
         checked.bytes += found.st_size
-        if digests.of_file(path) != state.digest:
+        if file_digests.of_file(path) != state.digest:
             yield Finding(Kind.ALTERED, f"{path} {words.other}", str(path))
 
 
-def _strangers(folder: pathlib.Path, files: digests.Files, words: Words) -> Iterator[Finding]:
+def _strangers(folder: pathlib.Path, files: file_digests.Files, words: Words) -> Iterator[Finding]:
     """Files that are not noted; what is neither file nor folder was not noted when it was published either."""
     closed: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=closed.append):

@@ -8,7 +8,7 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 from pipeline.render import counted
 
 SCHEMA_VERSION = 1

@@ -6,10 +6,10 @@ import os
 import pathlib
 from collections.abc import Generator, Iterator
 
+from pipeline.core.pipeline_root import Root
 from pipeline.fsck import files
 from pipeline.fsck.findings import Finding, Kind
 from pipeline.fsck.store import Store
-from pipeline.root import Root
 
 _Entry = os.DirEntry[str]
 

@@ -7,11 +7,12 @@ import os
 import stat
 from collections.abc import Iterator
 
-from pipeline import digests, manifest
+from pipeline import manifest
+from pipeline.core import file_digests
+from pipeline.core.pipeline_root import Root
 from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import Store
-from pipeline.root import Root
 
 
 def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
@@ -26,7 +27,7 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
             else:
                 checked.files += 1
                 checked.bytes += found.st_size
-                is_same = digests.of_file(path) == noted
+                is_same = file_digests.of_file(path) == noted
                 fault = "" if is_same else "holds other bytes than when the run began"
         except OSError as error:
             yield files.unreadable(path, error)

@@ -7,13 +7,13 @@ import pathlib
 from collections.abc import Iterator
 
 from components import serving_folder
-from pipeline import digests
+from pipeline.core import file_digests
+from pipeline.core.pipeline_root import Root
 from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import Store, is_number
 from pipeline.metadata import Output
 from pipeline.models import versions
-from pipeline.root import Root
 
 _PUSHED_MODEL = "PushedModel"
 _MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes
@@ -81,7 +81,7 @@ def _compare(newest: pathlib.Path, push: Push, store: Store, checked: Checked) -
         yield dataclasses.replace(fault, kind=kind, artifact=push.artifact)
 
 
-def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> digests.Files:
+def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> file_digests.Files:
     """Files of the model that a push copied, by their names in the copy.
 
     Raises:
@@ -92,17 +92,17 @@ def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> diges
     if model is None:
         raise ValueError("ML Metadata does not say which one that was")
     folder = f"{serving_folder.MODEL}/"
-    if digests.FILES in model.properties:
+    if file_digests.FILES in model.properties:
         noted = files.noted(model.properties)
         found = {name[len(folder) :]: state for name, state in noted.items() if name.startswith(folder)}
-        if digests.EARLIER in model.properties:  # was it pushed before the model was restored with other bytes?
-            held = digests.of_folder(newest).items()
+        if file_digests.EARLIER in model.properties:  # was it pushed before the model was restored with other bytes?
+            held = file_digests.of_folder(newest).items()
             found = max(
                 versions.served_files(model),
                 key=lambda one: sum((name, state.digest) in held for name, state in one.items()),
             )
     else:
-        found = digests.scan(pathlib.Path(model.uri) / serving_folder.MODEL)
+        found = file_digests.scan(pathlib.Path(model.uri) / serving_folder.MODEL)
     if not found:
         raise ValueError(f"artifact {model.id} has no files in {serving_folder.MODEL}")
     return found

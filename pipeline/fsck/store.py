@@ -10,8 +10,8 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import manifest, metadata
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Output
-from pipeline.root import Root
 
 # States of an output that was announced, but not published.
 UNPUBLISHED = ("PENDING", "ABANDONED")

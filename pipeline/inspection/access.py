@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, metadata
+from pipeline import metadata
+from pipeline.core import file_digests
 from pipeline.inspection import values
 from pipeline.inspection.snapshots import ArtifactRow
 
@@ -149,7 +150,7 @@ class Access:
         return {row.id: row for row in self.rows(self.artifacts(artifact_ids))}
 
     def _row(self, artifact: pb.Artifact, maker: Maker | None) -> ArtifactRow:
-        content = artifact.custom_properties.get(digests.CONTENT)
+        content = artifact.custom_properties.get(file_digests.CONTENT)
         state = _STATES.get(artifact.state)
         return ArtifactRow(
             id=artifact.id,

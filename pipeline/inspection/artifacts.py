@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, names, settings
-from pipeline.errors import NotFoundError
+from pipeline import names
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import NotFoundError
 from pipeline.inspection import values
 from pipeline.inspection.access import NODE_TYPES, Access, Maker
 from pipeline.inspection.lineage import Step
@@ -109,9 +110,9 @@ class Artifacts:
     def contents(self) -> dict[int, str]:
         """The content digest of every artifact that has one, by id."""
         return {
-            artifact.id: artifact.custom_properties[digests.CONTENT].string_value
+            artifact.id: artifact.custom_properties[file_digests.CONTENT].string_value
             for artifact in self._access.store.get_artifacts()
-            if digests.CONTENT in artifact.custom_properties
+            if file_digests.CONTENT in artifact.custom_properties
         }
 
     def exists(self, artifact_id: int) -> bool:
@@ -125,8 +126,8 @@ class Artifacts:
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
         [row] = self._access.rows(found)
         properties = values.properties_of(found[0])
-        noted = properties.pop(digests.FILES, None)
-        properties.pop(digests.EARLIER, None)
+        noted = properties.pop(file_digests.FILES, None)
+        properties.pop(file_digests.EARLIER, None)
         taken, used, cut = self._uses(artifact_id)
         files = _published(str(noted)) if noted is not None else None
         there = _is_there(row.uri)
@@ -209,7 +210,7 @@ def _newest(limit: int) -> mlmd.ListOptions:
 def _published(noted: str) -> list[File] | None:
     """Files as they were published; None where the note cannot be read."""
     try:
-        files = digests.from_text(noted)
+        files = file_digests.from_text(noted)
     except (KeyError, ValueError, TypeError):
         return None
     return [File(name, one.size, one.digest) for name, one in sorted(files.items())]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline import manifest as manifests
 from pipeline import manifest_differences, metadata
-from pipeline.errors import SaeError
+from pipeline.core.errors import SaeError
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
 from pipeline.manifest import Manifest

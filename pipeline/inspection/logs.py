@@ -13,11 +13,12 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline import names, outcome, progress
-from pipeline.errors import NotFoundError, UnavailableError
-from pipeline.events import NodeEnded, NodeStarted, NodeState, RunStarted
+from pipeline import names, outcome
+from pipeline.core import event_log
+from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.snapshots import Run
-from pipeline.root import Root
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
 _LONGEST = 100_000  # characters of one line; a library once printed a whole model
@@ -100,7 +101,7 @@ def span_of(root: Root, run: Run, wanted: str) -> Span:
 
 def _span_of_events(root: Root, run_id: str, node: str) -> Span | None:
     start = end = None
-    for stamped in progress.read(root.path, run_id):
+    for stamped in event_log.read(root.path, run_id):
         event = stamped.event
         # An event is written after what it tells of, and its time is cut to milliseconds.
         after = stamped.when + datetime.timedelta(milliseconds=1)

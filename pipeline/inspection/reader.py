@@ -11,15 +11,16 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata, names, nodes, previews, settings
-from pipeline.errors import NotFoundError, UsageError
+from pipeline import metadata, names, nodes, previews
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection import lineage
 from pipeline.inspection.access import Access
 from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, Page, Run, RunRow, RunState
 from pipeline.inspection.stores import Source
-from pipeline.root import Root
 
 RUN_COLUMNS = ("started", "seconds", "test_bce", "active_units", "id")  # what runs can be sorted by
 _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import asked, attempts, headline, keys, metadata, nodes, outcome, progress, records
-from pipeline.events import NodeEnded, NodeState
-from pipeline.inspection import holder, values
+from pipeline import asked, attempts, headline, keys, metadata, nodes, outcome, records
+from pipeline.core import event_log, root_lock
+from pipeline.core.events import NodeEnded, NodeState
+from pipeline.core.pipeline_root import Root
+from pipeline.inspection import values
 from pipeline.inspection.access import Access
 from pipeline.inspection.snapshots import (
     ArtifactRow,
@@ -23,7 +25,6 @@ from pipeline.inspection.snapshots import (
     RunState,
     Verification,
 )
-from pipeline.root import Root
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
 _NOT_SHOWN = frozenset(
@@ -127,7 +128,7 @@ class Runs:
     def _is_held(self, context: pb.Context) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
         assert self._root is not None
-        held, begun = holder.holder(self._root), values.when(context.create_time_since_epoch)
+        held, begun = root_lock.holder(self._root), values.when(context.create_time_since_epoch)
         if held is not None and held.run:
             return bool(held.run == context.name)
         if held is None or begun is None or begun < held.since:
@@ -167,7 +168,7 @@ class Runs:
         """What the orchestrator said of each node's end."""
         if self._root is None:
             return {}
-        events = (stamped.event for stamped in progress.read(self._root.path, run_id))
+        events = (stamped.event for stamped in event_log.read(self._root.path, run_id))
         return {event.node: event for event in events if isinstance(event, NodeEnded)}
 
     def _node_run(

@@ -23,7 +23,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import metadata
-from pipeline.errors import UnavailableError, UsageError
+from pipeline.core.errors import UnavailableError, UsageError
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
 _POSTGRESQL, _MYSQL = "postgresql", "mysql"

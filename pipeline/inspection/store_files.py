@@ -25,7 +25,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import metadata
-from pipeline.errors import NotFoundError, UnavailableError
+from pipeline.core.errors import NotFoundError, UnavailableError
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes

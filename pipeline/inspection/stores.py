@@ -12,7 +12,7 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 
 from pipeline import metadata
-from pipeline.errors import UnavailableError
+from pipeline.core.errors import UnavailableError
 from pipeline.inspection import servers
 from pipeline.inspection.store_files import StoreFile
 

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable
 from components import results, serving_folder
 from components.push_decision import Baseline, Standing
 from pipeline import metadata
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Output, Store
 from pipeline.models import history, versions
 from pipeline.models.versions import Push
-from pipeline.root import Root
 
 
 def standing(root: Root, store: Store, model: Output, examples: Output) -> Standing:

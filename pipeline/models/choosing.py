@@ -11,14 +11,15 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from components import serving_folder
-from pipeline import deletion, digests, metadata, names, records
-from pipeline.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline import deletion, metadata, names, records
+from pipeline.core import file_digests
+from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Output, Store
 from pipeline.models import history, versions
 from pipeline.models.history import Entry, Kind
 from pipeline.models.pins import check_reason
 from pipeline.models.versions import Push
-from pipeline.root import Root
 
 
 class NotBlessedError(SaeError):
@@ -164,7 +165,7 @@ def _carry_out(root: Root, store: Store, execution: int, model: Output, source: 
     folder = serving_folder.push(source, root.serving)
     notes: dict[str, records.Property] = {
         serving_folder.PUSHED: 1, serving_folder.PUSHED_DESTINATION: str(folder),
-        serving_folder.PUSHED_VERSION: folder.name, digests.MODEL: model.content,
+        serving_folder.PUSHED_VERSION: folder.name, file_digests.MODEL: model.content,
     }  # fmt: skip
     records.Recorder(root).served(execution, folder, notes)
     return int(folder.name)
@@ -189,6 +190,6 @@ def _bytes(root: Root, model: Output, pushes: Sequence[Push]) -> pathlib.Path:
     """Where the bytes of a model lie. Raises `NotFoundError`: nowhere."""
     if (place := versions.saved_model(root, model, pushes)) is not None:
         return place
-    damage = digests.damage(pathlib.Path(model.uri), model.files or {}, all_bytes=True)
+    damage = file_digests.damage(pathlib.Path(model.uri), model.files or {}, all_bytes=True)
     why = model.deleted or damage or "it is out of use"
     raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {deletion.advice(model.id)}")

@@ -11,11 +11,11 @@ import ml_metadata as mlmd
 
 from components import push_decision, serving_folder
 from pipeline import headline, metadata
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Store
 from pipeline.models import history, versions
 from pipeline.models.history import Entry
 from pipeline.models.versions import Push
-from pipeline.root import Root
 
 PUSH_DECISION = "PushDecision"  # the type's name, as components/artifact_types.py gives it
 

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 
 from pipeline import metadata, records
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.models import history
 from pipeline.models.history import Kind
-from pipeline.root import Root
 
 
 def pin(root: Root, wanted: str, reason: str) -> str:

@@ -10,10 +10,11 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import digests, metadata, records
-from pipeline.errors import UnavailableError
+from pipeline import metadata, records
+from pipeline.core import file_digests
+from pipeline.core.errors import UnavailableError
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Output, Store
-from pipeline.root import Root
 
 _NEWEST = 100  # artifacts; a run makes twelve
 _MOST_DIGITS = 18  # of a version, which servers read into 64 bits
@@ -69,7 +70,7 @@ def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> P
     is_here = version.isdecimal() and len(version) <= _MOST_DIGITS
     if not note(serving_folder.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
         return None
-    model = str(note(digests.MODEL))
+    model = str(note(file_digests.MODEL))
     own = here(artifact.uri) == destination
     return Push(int(version), int(artifact.id), model, own, int(artifact.create_time_since_epoch))
 
@@ -122,7 +123,7 @@ def of_push(store: Store, push: Push) -> tuple[str, Output] | None:
 def saved_model(root: Root, model: Output, known: Iterable[Push]) -> pathlib.Path | None:
     """A folder that holds a model's SavedModel as it was published: its artifact's, or a version's; None: nowhere."""
     folder = pathlib.Path(model.uri)
-    if model.live and not digests.damage(folder, model.files or {}, all_bytes=True):
+    if model.live and not file_digests.damage(folder, model.files or {}, all_bytes=True):
         return folder / serving_folder.MODEL
     for push in known:
         version = root.serving / str(push.version)
@@ -143,10 +144,10 @@ def holds(folder: pathlib.Path, model: Output) -> bool:
     """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
     if model.files is None:
         return serving_folder.same_files(pathlib.Path(model.uri) / serving_folder.MODEL, folder)
-    return any(digests.is_as(folder, files) for files in served_files(model))
+    return any(file_digests.is_as(folder, files) for files in served_files(model))
 
 
-def served_files(model: Output) -> list[digests.Files]:
+def served_files(model: Output) -> list[file_digests.Files]:
     """Files of a model in a version that was made from it, as they are now and as they were before it was restored."""
     place = f"{serving_folder.MODEL}/"
     return [

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from pipeline import metadata
+from pipeline.core.pipeline_root import Root
 from pipeline.retention import collecting
 from pipeline.retention.report import Collected
 from pipeline.retention.store import Store
-from pipeline.root import Root
 from pipeline_config import RetentionConfig
 
 __all__ = ["Collected", "apply", "look"]

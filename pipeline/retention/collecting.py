@@ -13,13 +13,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline import again, nodes
+from pipeline.core.pipeline_root import Root
 from pipeline.fsck import orphans
 from pipeline.fsck.findings import Kind
 from pipeline.models import versions
 from pipeline.retention import keeping, sizes
 from pipeline.retention.keeping import Kept
 from pipeline.retention.store import Store, Stored
-from pipeline.root import Root
 from pipeline_config import RetentionConfig
 
 _MIB = 1 << 20

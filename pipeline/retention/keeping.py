@@ -7,10 +7,10 @@ import enum
 import itertools
 from collections.abc import Sequence
 
+from pipeline.core.pipeline_root import Root
 from pipeline.models import history, versions
 from pipeline.models.versions import Push
 from pipeline.retention.store import Store
-from pipeline.root import Root
 from pipeline_config import RetentionConfig
 
 

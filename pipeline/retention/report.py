@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from pipeline.core.pipeline_root import Root
 from pipeline.render import bytes_text, counted
 from pipeline.retention.collecting import LeftOver, Plan, Victim
 from pipeline.retention.keeping import KeptRun
-from pipeline.root import Root
 
 SCHEMA_VERSION = 1
 

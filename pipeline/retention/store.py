@@ -9,8 +9,8 @@ from collections.abc import Collection
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import deletion, headline, metadata, nodes, records
+from pipeline.core.pipeline_root import Root
 from pipeline.fsck import store as fsck_store
-from pipeline.root import Root
 
 _ENDED = ("succeeded", "failed")
 _PAGE = 100  # artifacts written at once

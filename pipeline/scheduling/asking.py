@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import settings
-from pipeline.errors import UsageError
+from pipeline.core import settings
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import times, timing
 from pipeline.scheduling.snapshots import CatchUp, Overlap, Policies, Timing, Work
 from pipeline_config import SchedulingConfig

@@ -15,12 +15,12 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from pipeline import dataclass_json
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core import serialization
+from pipeline.core.clock import Clock, SystemClock
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.settings import closest
 from pipeline.scheduling import database, planning, times
-from pipeline.scheduling.clock import Clock, SystemClock
 from pipeline.scheduling.snapshots import Attempt, Decision, Schedule, Tick
-from pipeline.settings import closest
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -204,7 +204,7 @@ def _schedule(row: sqlite3.Row) -> Schedule:
 
 @functools.lru_cache(maxsize=256)  # the daemon asks every other second
 def _from_document(document: str, paused: str) -> Schedule:
-    return dataclasses.replace(dataclass_json.build(Schedule, json.loads(document)), paused=paused)
+    return dataclasses.replace(serialization.build(Schedule, json.loads(document)), paused=paused)
 
 
 def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:

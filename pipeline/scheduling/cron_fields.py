@@ -10,7 +10,7 @@ import calendar
 import dataclasses
 import functools
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import cron_fields, times
 from pipeline.scheduling.cron_fields import Field
 from pipeline.scheduling.exporting import Call

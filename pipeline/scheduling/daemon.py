@@ -17,11 +17,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from pipeline.errors import ExitCode, LockedError, UnavailableError
-from pipeline.scheduling import living, tidying, times
+from pipeline.core import process_identity
+from pipeline.core.clock import Clock, Jumps
+from pipeline.core.errors import ExitCode, LockedError, UnavailableError
+from pipeline.scheduling import tidying, times
 from pipeline.scheduling.alarm import Alarm
 from pipeline.scheduling.book import Book
-from pipeline.scheduling.clock import Clock, Jumps
 from pipeline.scheduling.commands import Commands
 from pipeline.scheduling.places import Places
 from pipeline.scheduling.service import Service
@@ -186,7 +187,7 @@ class _Daemon:
         now = self._book.now()
         self._book.connection.execute(
             "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
-            (os.getpid(), living.identity(os.getpid()), now, now),
+            (os.getpid(), process_identity.identity(os.getpid()), now, now),
         )
 
     def _say_that_it_lives(self) -> None:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 
 from components import sample_file
-from pipeline import digests, manifest, settings
-from pipeline.errors import SaeError, UnavailableError
-from pipeline.root import Root
+from pipeline import manifest
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import SaeError, UnavailableError
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduling.snapshots import Work
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -79,11 +80,11 @@ def fingerprint(root: Root, work: Work) -> str:
         return recalled.source.fingerprint
     data = resolved.config.data
     if data.source == "sample" or data.dataset == sample_file.NAME:
-        return digests.of_mapping(sources.sample_files())
+        return file_digests.of_mapping(sources.sample_files())
     folder = newest_version(sources.data_dir(resolved) / data.dataset)
     if folder is not None:
-        return digests.of_mapping(digests.of_folder(folder))
-    return digests.of_mapping(sources.sample_files()) if data.source == "auto" and data.dataset == "mnist" else ""
+        return file_digests.of_mapping(file_digests.of_folder(folder))
+    return file_digests.of_mapping(sources.sample_files()) if data.source == "auto" and data.dataset == "mnist" else ""
 
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path | None:

@@ -10,7 +10,7 @@ import pathlib
 import sqlite3
 from collections.abc import Iterator
 
-from pipeline.errors import UnavailableError
+from pipeline.core.errors import UnavailableError
 
 NAME = "schedules.sqlite"
 # Raised when the tables change so that an older version would misread them.

@@ -13,7 +13,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import database, planning, times
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import CatchUp, Decision, Overlap, Schedule

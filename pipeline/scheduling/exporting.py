@@ -8,8 +8,8 @@ import pathlib
 import sys
 from collections.abc import Iterable, Mapping
 
-from pipeline import whole_file
-from pipeline.errors import UnavailableError, UsageError
+from pipeline.core import atomic_file
+from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.scheduling import words
 from pipeline.scheduling.snapshots import Kind, Schedule
 
@@ -81,7 +81,7 @@ def write(files: Iterable[tuple[str, str]], folder: pathlib.Path) -> list[pathli
     for name, text in files:
         path = folder / name
         try:
-            whole_file.write(path, text)
+            atomic_file.write(path, text)
         except OSError as error:
             raise UnavailableError(
                 f"cannot write {path}: {error.strerror}; name a folder that you may write"

@@ -6,7 +6,7 @@ import dataclasses
 import signal
 from collections.abc import Mapping
 
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 
 # Those that may pass by themselves. A gate gives the same answer again, and so do wrong usage and what is not there.
 _MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}

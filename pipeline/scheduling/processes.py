@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pipeline.scheduling import living
+from pipeline.core import process_identity
 
 # Waits for a line on standard input, then becomes the command. When the daemon is killed before it sent the line, the
 # other end closes and nothing is run: no run begins of which the book does not know the process.
@@ -67,7 +67,7 @@ class Child:
                 bufsize=0,
             )
         self.id = self._process.pid
-        self.identity = living.identity(self.id)
+        self.identity = process_identity.identity(self.id)
 
     def go(self) -> None:
         """Opens the gate."""
@@ -108,10 +108,10 @@ class Adopted:
 
     def ended(self) -> bool:
         """As of `Process`."""
-        if living.lives(self.id, self.identity):
+        if process_identity.lives(self.id, self.identity):
             return False
         # A number is not given away while a session of it is left. It may be there, ended and not waited for.
-        if living.same_boot(self.identity) and living.identity(self.id) in ("", self.identity):
+        if process_identity.same_boot(self.identity) and process_identity.identity(self.id) in ("", self.identity):
             _kill_group(self.id)
         return True
 
@@ -131,7 +131,7 @@ def kill(process: Process) -> None:
 
 
 def _send(process: Process, number: signal.Signals) -> None:
-    if living.lives(process.id, process.identity):
+    if process_identity.lives(process.id, process.identity):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.id, number)
 

@@ -7,9 +7,9 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from pipeline.errors import SaeError
-from pipeline.inspection import holder
-from pipeline.root import Root
+from pipeline.core import root_lock
+from pipeline.core.errors import SaeError
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduling import data_looks, outcome, processes
 from pipeline.scheduling.afterwards import Afterwards
 from pipeline.scheduling.attempts import Attempts, Unended
@@ -141,7 +141,7 @@ class Service:
             return f"that of {self._runs[0].name}"
         if self._ended:
             return "one whose end cannot be recorded yet"
-        since = holder.held_since(self._root)
+        since = root_lock.held_since(self._root)
         return f"one since {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
 
     def _start(self) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pathlib
 
-from pipeline.scheduling import living, times
+from pipeline.core import process_identity
+from pipeline.core.clock import Clock, SystemClock
+from pipeline.scheduling import times
 from pipeline.scheduling.book import Book
-from pipeline.scheduling.clock import Clock, SystemClock
 from pipeline.scheduling.snapshots import Daemon
 from pipeline_config import SchedulingConfig
 
@@ -20,7 +21,7 @@ def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
         row = book.connection.execute("SELECT * FROM daemon").fetchone()
     if row is None:
         return Daemon("stopped", None, "", "")
-    if not living.lives(row["process"], row["process_identity"]):
+    if not process_identity.lives(row["process"], row["process_identity"]):
         return Daemon("stopped", None, "", row["heard"])
     quiet = ((clock or SystemClock()).now() - times.from_text(row["heard"])).total_seconds()
     state = "stopping" if row["stopping"] else "running"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 from pipeline.scheduling import cron_fields, times, timing
 from pipeline.scheduling.cron_fields import Field
 from pipeline.scheduling.exporting import Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")

@@ -22,7 +22,7 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import cron_fields, cron_words, times
 from pipeline.scheduling.snapshots import Kind, Timing
 from pipeline_config import SchedulingConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pipeline import deletion, digests, metadata, previews
+from pipeline import deletion, metadata, previews
+from pipeline.core import file_digests
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Property, Use
 from pipeline.render import Cell, Column, Screen, bytes_text, escaped, when_text
 from pipeline.show import preview as preview_text
@@ -15,7 +16,7 @@ _FILES = (Column("file", least=20), Column("size", right=True), Column("SHA-256"
 _LONGEST = 300  # characters of a property that are shown; all of it is in the JSON
 _MOST_RUNS = 4  # named on one line
 # Shown in a better place already.
-_SHOWN = frozenset({digests.CONTENT})
+_SHOWN = frozenset({file_digests.CONTENT})
 _SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, metadata.METRICS})
 
 

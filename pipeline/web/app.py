@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline import previews
-from pipeline.errors import NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection import stores
 from pipeline.inspection.places import Place
 from pipeline.web import files, health, pages, plain, render

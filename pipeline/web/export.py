@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.places import Place
 from pipeline.inspection.reader import Reader
 from pipeline.web import app, files, links, pages, plain, render

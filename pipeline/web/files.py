@@ -7,7 +7,7 @@ import os
 import pathlib
 import stat
 
-from pipeline.errors import NotFoundError
+from pipeline.core.errors import NotFoundError
 from pipeline.web.texts import size
 
 LARGEST = 32 * 1024 * 1024  # bytes; the largest files of a run on MNIST are shards of 10,000 images, about 3 MiB

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduling import health, planned, status
 from pipeline.scheduling.book import Book
 from pipeline.web.pages.base import Asked

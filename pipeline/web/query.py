@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.web.texts import cut
 
 _LARGEST = 10**9  # of a number; more rows than any store has

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp, Message
 
-from pipeline.errors import UnavailableError
+from pipeline.core.errors import UnavailableError
 from pipeline.inspection.places import Place
 from pipeline.web import app
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import records, settings
+from pipeline import records
 from pipeline import run as run_module
-from pipeline.root import Root
+from pipeline.core import settings
+from pipeline.core.pipeline_root import Root
 from pipeline.run_request import RunRequest
 from pipeline.summary import Summary
 

@@ -17,10 +17,11 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import push_decision
-from pipeline import decisions, metadata, nodes, plan, records, settings, sources, why
-from pipeline.errors import UnavailableError
+from pipeline import decisions, metadata, nodes, plan, records, sources, why
+from pipeline.core import settings
+from pipeline.core.errors import UnavailableError
+from pipeline.core.pipeline_root import Root
 from pipeline.nodes import NAMES as NODES
-from pipeline.root import Root
 from pipeline.summary import Summary
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline import metadata, records
-from pipeline.errors import ExitCode, UnavailableError, UsageError
+from pipeline.core.errors import ExitCode, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.nodes import NAMES as NODES
-from pipeline.root import Root
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 

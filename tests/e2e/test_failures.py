@@ -14,7 +14,7 @@ import time
 import pytest
 
 from pipeline import metadata
-from pipeline.events import NodeState
+from pipeline.core.events import NodeState
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, sae, states
 
 SETTINGS = [argument for assignment in QUICK for argument in ("--set", assignment)]

@@ -10,8 +10,9 @@ import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, metadata
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline import metadata
+from pipeline.core import file_digests
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
@@ -93,8 +94,9 @@ def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: Sample
 def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-    from pipeline import data_source, definition, metadata, settings
-    from pipeline.root import Root
+    from pipeline import data_source, definition, metadata
+    from pipeline.core import settings
+    from pipeline.core.pipeline_root import Root
 
     place = Root(tmp_path / "root")
     place.create()
@@ -140,9 +142,9 @@ def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: st
     config.sqlite.filename_uri = str(root / "metadata.sqlite")
     store = metadata_store.MetadataStore(config)
     [artifact] = store.get_artifacts_by_id([found.outputs(found.executions(run_id)[node].id)[output].id])
-    before = str(artifact.custom_properties[digests.FILES].string_value)
-    now = text or digests.to_text(digests.scan(pathlib.Path(artifact.uri)))
-    artifact.custom_properties[digests.FILES].string_value = now
+    before = str(artifact.custom_properties[file_digests.FILES].string_value)
+    now = text or file_digests.to_text(file_digests.scan(pathlib.Path(artifact.uri)))
+    artifact.custom_properties[file_digests.FILES].string_value = now
     store.put_artifacts([artifact])
     return before
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import headline, metadata, nodes, previews, progress, records
-from pipeline.errors import NotFoundError
-from pipeline.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline import headline, metadata, nodes, previews, records
+from pipeline.core import event_log
+from pipeline.core.errors import NotFoundError
+from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.headline import Headline
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
@@ -246,7 +247,7 @@ def test_an_interrupted_run_is_cancelled_in_its_headline_and_leaves_no_preview(r
     assert found.seconds is not None
     assert found.seconds > 0
     assert not (root / "previews" / "Trainer" / "model" / str(execution)).exists()
-    told = [one.event for one in progress.read(root, run_id)]
+    told = [one.event for one in event_log.read(root, run_id)]
     assert Note("Trainer cancelled; its unfinished output was removed", warning=True) in told
 
 
@@ -254,7 +255,7 @@ def test_an_interrupted_run_is_cancelled_in_its_headline_and_leaves_no_preview(r
 
 
 def test_the_events_of_a_run_are_kept_in_order(sample_run: SampleRun) -> None:
-    told = progress.read(sample_run.root, sample_run.run_id)
+    told = event_log.read(sample_run.root, sample_run.run_id)
     events = [one.event for one in told]
     assert events[0] == Note("loading TensorFlow and TFX")
     [started] = [event for event in events if isinstance(event, RunStarted)]
@@ -274,7 +275,7 @@ def test_a_run_can_be_followed_while_it_goes_on(root: pathlib.Path) -> None:
         while not done.is_set():
             for path in (root / "progress").glob("*.jsonl"):
                 if path.stem not in before:
-                    seen.append(len(progress.read(root, path.stem)))
+                    seen.append(len(event_log.read(root, path.stem)))
             time.sleep(0.05)
 
     before = {path.stem for path in (root / "progress").glob("*.jsonl")}
@@ -295,7 +296,7 @@ def test_a_run_without_a_place_for_its_events_succeeds(root: pathlib.Path) -> No
     (root / "progress").write_text("no folder")
     again = run_here(root, *QUICK)
     assert again.exit_code == 0
-    assert progress.read(root, again.run_id) == []
+    assert event_log.read(root, again.run_id) == []
     assert "events are not written to" in pathlib.Path(again.log).read_text()
 
 

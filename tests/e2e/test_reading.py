@@ -13,10 +13,10 @@ import time
 import pytest
 
 from pipeline import nodes
-from pipeline.errors import NotFoundError
+from pipeline.core.errors import NotFoundError
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_place
 from pipeline.inspection.snapshots import NodeRunState, RunState
-from pipeline.root import Root
 from tests.e2e.conftest import PROJECT, QUICK
 
 

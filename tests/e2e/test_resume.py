@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks import kills
 from pipeline import fsck, metadata, metadata_copies, nodes
-from pipeline.events import NodeState
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
-from pipeline.root import Root
 from tests.e2e.conftest import QUICK
 from tests.pipeline.recorded import tree
 

@@ -15,7 +15,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import metadata
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun, sae
 
 

@@ -11,9 +11,10 @@ import logging
 import pathlib
 import re
 
+from pipeline.events import NodeEnded, NodeStarted, NodeState, RunStarted
+
 import pipeline_config
 from pipeline import cli, headline, manifest, previews, progress, records
-from pipeline.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.nodes import NAMES
 from tests.pipeline.recorded import METRICS, TYPES, Recorded, set_properties
 from tests.pipeline.test_manifest import RECORDED

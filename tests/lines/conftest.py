@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import lines
+from pipeline.core import tfx_versions
 
 PROJECT = pathlib.Path(__file__).parents[2]
 DATA = pathlib.Path("shared/data/tensorflow_datasets")  # beside the checkout, here and in the root
@@ -36,8 +36,8 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def older() -> Command:
     """Runs a command with this interpreter's line and returns what it prints: `older("-m", "pipeline", "run")`."""
-    if lines.here() == lines.CURRENT:
-        pytest.skip(f"this machine runs TFX {lines.CURRENT.name} only")
+    if tfx_versions.here() == tfx_versions.CURRENT:
+        pytest.skip(f"this machine runs TFX {tfx_versions.CURRENT.name} only")
     return lambda *words: _run([sys.executable, *words])
 
 

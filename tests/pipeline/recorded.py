@@ -16,11 +16,12 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 import pipeline_config
 from components import push_decision
-from pipeline import digests, keys, metadata, nodes, records, settings, sources
+from pipeline import keys, metadata, nodes, records, sources
+from pipeline.core import file_digests, settings
+from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider
 from pipeline.metadata import Output, Store
 from pipeline.models import baseline
-from pipeline.root import Root
 from pipeline.source import Source
 
 STATE = pb.Execution.State
@@ -142,7 +143,7 @@ class Recorded:
     def source(self, **changes: Any) -> Source:
         """The data set as it is now."""
         values: dict[str, Any] = {
-            "builder_dir": str(self.data), "files": digests.of_folder(self.data), "name": "mnist",
+            "builder_dir": str(self.data), "files": file_digests.of_folder(self.data), "name": "mnist",
             "version": "3.0.1", "height": 28, "width": 28, "label_names": ("0", "1"),
             "split_sizes": {"train": 50_000, "validation": 10_000, "test": 10_000}, "schema_file": str(self.schema),
         }  # fmt: skip
@@ -274,14 +275,14 @@ class Recorded:
             write(folder / "inner" / "part-1", "more")
         if noted:
             if output in ("blessing", "decision", "pushed_model"):
-                properties[digests.MODEL] = inputs["model"].content
+                properties[file_digests.MODEL] = inputs["model"].content
             if output == "evaluation":
                 properties[metadata.METRICS] = json.dumps({"overall": METRICS, "per_label": LABEL_METRICS})
-            files = digests.scan(folder)
+            files = file_digests.scan(folder)
             properties |= {
-                digests.FILES: digests.to_text(files),
-                digests.RAW: digests.of_files(files),
-                digests.CONTENT: f"{output}-1:{hashlib.sha256(own.encode()).hexdigest()}",
+                file_digests.FILES: file_digests.to_text(files),
+                file_digests.RAW: file_digests.of_files(files),
+                file_digests.CONTENT: f"{output}-1:{hashlib.sha256(own.encode()).hexdigest()}",
             }
         kind = self.writer.store.put_artifact_type(pb.ArtifactType(name=TYPES[output]))
         artifact = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)

@@ -16,8 +16,8 @@ import pytest
 import pipeline_config
 from pipeline import cli, metadata_copies
 from pipeline.cli.group import SECTIONS
-from pipeline.errors import ExitCode
-from pipeline.root import Root
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.recorded import Recorded, change_bytes
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline import settings
-from pipeline.errors import UnavailableError, UsageError
-from pipeline.root import Root
+from pipeline.core import settings
+from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from tests import lazy
 
 pytestmark = pytest.mark.component

@@ -8,12 +8,13 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import decisions, digests, keys, nodes, records
+from pipeline import decisions, keys, nodes, records
+from pipeline.core import file_digests
+from pipeline.core.errors import UnavailableError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Verdict
-from pipeline.errors import UnavailableError
-from pipeline.events import NodeState
 from pipeline.metadata import Candidate, Output
-from pipeline.root import Root
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
 
 RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
@@ -389,7 +390,7 @@ def test_of_models_with_the_same_content_the_one_that_is_served_counts(after_a_r
     after_a_run.run("r2")
     folder = after_a_run.folder_of("r2", "Trainer", "model")
     change_bytes(folder / "Format-Serving" / "saved_model.pb")
-    noted = digests.to_text(digests.scan(folder))
+    noted = file_digests.to_text(file_digests.scan(folder))
     after_a_run.change(after_a_run.outputs("r2", "Trainer")["model"].id, files=noted)
     shutil.copytree(folder / "Format-Serving", after_a_run.root.serving / "2", dirs_exist_ok=True)
     one = after_a_run.decisions()["Pusher"]

@@ -10,8 +10,8 @@ import pytest
 
 import pipeline_config
 from pipeline import doctor
+from pipeline.core.pipeline_root import Root
 from pipeline.doctor import Check
-from pipeline.root import Root
 from pipeline_config import DataConfig, EngineConfig
 
 INSTALLED = importlib.metadata.version("click")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import pipeline_config
-from pipeline import doctor, events, metadata, root, run, settings
+from pipeline import doctor, metadata, run
+from pipeline.core import events, pipeline_root, settings
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODULES = (pipeline_config, doctor, events, metadata, root, run, settings)
+MODULES = (pipeline_config, doctor, events, metadata, pipeline_root, run, settings)
 CLASSES = [
     value
     for module in MODULES

@@ -17,10 +17,11 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import cli, digests, fsck, manifest, records
-from pipeline.errors import ExitCode, NotFoundError, UnavailableError
+from pipeline import cli, fsck, manifest, records
+from pipeline.core import file_digests
+from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
+from pipeline.core.pipeline_root import Root
 from pipeline.fsck import Kind, findings
-from pipeline.root import Root
 from tests.pipeline.test_metadata import Writer
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -48,8 +49,12 @@ class RootWriter(Writer):
         artifact = pb.Artifact(type_id=self.store.put_artifact_type(pb.ArtifactType(name=kind)), uri=str(folder))
         artifact.state = state
         if digested:
-            found = digests.scan(folder)
-            notes = {digests.FILES: digests.to_text(found), digests.RAW: digests.of_files(found), **notes}
+            found = file_digests.scan(folder)
+            notes = {
+                file_digests.FILES: file_digests.to_text(found),
+                file_digests.RAW: file_digests.of_files(found),
+                **notes,
+            }
         for name, value in notes.items():
             setattr(artifact.custom_properties[name], "int_value" if isinstance(value, int) else "string_value", value)
         [made] = self.store.put_artifacts([artifact])
@@ -183,8 +188,8 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
     for number in range(1, 1201):
         (folder / str(number)).mkdir(parents=True)
         artifacts.append(pb.Artifact(type_id=kind, uri=str(folder / str(number)), state=LIVE))
-        artifacts[-1].custom_properties[digests.FILES].string_value = "{}"
-        artifacts[-1].custom_properties[digests.RAW].string_value = digests.of_files({})
+        artifacts[-1].custom_properties[file_digests.FILES].string_value = "{}"
+        artifacts[-1].custom_properties[file_digests.RAW].string_value = file_digests.of_files({})
     ids = writer.store.put_artifacts(artifacts)
     (folder / "1200").rmdir()
     pages = []
@@ -315,14 +320,14 @@ def test_what_cannot_be_read_is_a_finding(root, examples, target, monkeypatch):
     path = examples[1] / target
     refusal = PermissionError(13, "Permission denied", str(path))
     if path.is_file():
-        real = digests.of_file
+        real = file_digests.of_file
 
         def of_file(asked):
             if asked == path:
                 raise refusal
             return real(asked)
 
-        monkeypatch.setattr(digests, "of_file", of_file)
+        monkeypatch.setattr(file_digests, "of_file", of_file)
     else:
         real_scan = os.scandir
 
@@ -359,7 +364,7 @@ def test_an_artifact_is_named_after_who_made_it_not_after_who_read_it_first(root
 
 
 def test_a_raw_digest_that_is_not_of_the_files_is_found(root, writer, examples):
-    writer.change(examples[0], **{digests.RAW: "0" * 64})
+    writer.change(examples[0], **{file_digests.RAW: "0" * 64})
     [(kind, path, sentence)] = found(root)
     assert (kind, path) == (Kind.ALTERED, str(examples[1]))
     assert sentence.endswith("has a raw_digest in ML Metadata that does not agree with its list of files there")
@@ -386,7 +391,7 @@ def test_a_raw_digest_that_is_not_of_the_files_is_found(root, writer, examples):
     ids=lambda text: str(text)[:20],
 )
 def test_a_damaged_list_of_files_is_a_finding(root, writer, examples, text):
-    writer.change(examples[0], **{digests.FILES: text})
+    writer.change(examples[0], **{file_digests.FILES: text})
     finding = only(root)
     assert (finding.kind, finding.path, finding.artifact) == (Kind.ALTERED, str(examples[1]), examples[0])
     assert "cannot be checked, its digests in ML Metadata are damaged: " in finding.sentence
@@ -395,15 +400,17 @@ def test_a_damaged_list_of_files_is_a_finding(root, writer, examples, text):
 
 
 def test_a_list_without_a_raw_digest_is_a_finding_and_the_files_are_read(root, writer, examples):
-    writer.change(examples[0], **{digests.RAW: None})
+    writer.change(examples[0], **{file_digests.RAW: None})
     (examples[1] / "Split-train/a").write_bytes(b"54321")
     assert [kind for kind, _, _ in found(root)] == [Kind.ALTERED, Kind.ALTERED]
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "line\nend", "\x1b[31mred"])
 def test_odd_names_end_in_a_finding_and_text_of_one_line(root, writer, examples, name):
-    files = {name: digests.FileState(1, 1, "")}
-    writer.change(examples[0], **{digests.FILES: digests.to_text(files), digests.RAW: digests.of_files(files)})
+    files = {name: file_digests.FileState(1, 1, "")}
+    writer.change(
+        examples[0], **{file_digests.FILES: file_digests.to_text(files), file_digests.RAW: file_digests.of_files(files)}
+    )
     result = fsck.check(root)
     assert len(result.findings) == 3  # two that are not noted, and this one
     assert [one for one in result.findings if one.path == str(examples[1] / name)]
@@ -508,7 +515,7 @@ def test_what_an_unended_execution_writes_is_an_orphan_that_names_it(root, write
 def test_a_folder_is_no_orphan_when_an_artifact_lies_right_in_it(root, writer, examples, inner):
     folder = examples[1].parent / "9"
     write(folder / inner if inner == "0" else folder, {"value": b"x"})
-    writer.change(examples[0], uri=str(folder / inner), **{digests.FILES: None, digests.RAW: None})
+    writer.change(examples[0], uri=str(folder / inner), **{file_digests.FILES: None, file_digests.RAW: None})
     shutil.rmtree(examples[1])
     assert [kind for kind, _, _ in found(root)] == [Kind.UNVERIFIED]
 
@@ -631,7 +638,7 @@ def test_a_served_file_that_cannot_be_read_is_a_finding(root, pushed):
 
 def test_a_push_is_compared_with_what_was_read_not_with_what_else_was_written(root, writer):
     other, model = writer.model("run-1"), writer.model("run-2")
-    writer.change(other, **{digests.FILES: "{}", digests.RAW: digests.of_files({})}, state=ABANDONED)
+    writer.change(other, **{file_digests.FILES: "{}", file_digests.RAW: file_digests.of_files({})}, state=ABANDONED)
     executions = [writer.execution("run-2", "Pusher", STATE.COMPLETE) for _ in range(2)]
     # Of an execution that only reads the pushed model, nothing is taken; of the one that made it, what it read.
     pushed = writer.push("run-2", model, 1)

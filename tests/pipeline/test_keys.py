@@ -13,7 +13,8 @@ import types
 import pytest
 
 import pipeline_config
-from pipeline import code, digests, keys, nodes, packages, source
+from pipeline import code, keys, nodes, packages, source
+from pipeline.core import file_digests
 from pipeline.keys import Change, Key
 from pipeline.nodes import Node
 from pipeline_config import EngineConfig
@@ -344,7 +345,7 @@ def test_a_hundred_files_are_told_one_by_one_and_more_as_one():
     hundred = {name: files[name] for name in sorted(files)[:100]}
     assert plain(contents=hundred).parts["data"] == hundred
     found = plain(contents=files).parts["data"]
-    assert found == {"all 1,234 files": digests.of_mapping(files)}
+    assert found == {"all 1,234 files": file_digests.of_mapping(files)}
     other = plain(contents={**files, "part-777": "x"})
     assert [str(change) for change in other.changes_since(plain(contents=files))] == ["all 1,234 files changed"]
     more = {name: files[name] for name in sorted(files)[:101]}

@@ -12,7 +12,7 @@ import pytest
 
 import pipeline_config
 from pipeline import manifest, manifest_differences, surroundings
-from pipeline.errors import NotFoundError, UnavailableError
+from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.manifest_differences import Group
 from pipeline.source import Source
 

@@ -17,11 +17,12 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import digests, metadata, records
-from pipeline.errors import NotFoundError, UnavailableError
-from pipeline.events import NodeState
+from pipeline import metadata, records
+from pipeline.core import file_digests
+from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import NodeExecution, Output, Store, moved_path, open_store, remove_outputs
-from pipeline.root import Root
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Recorded, Writer, tree
 
@@ -433,8 +434,8 @@ def test_declared_events_count_as_well(writer, store):
 
 
 def test_an_artifact_tells_its_digest_and_its_files():
-    files = {"a": digests.FileState(1, 2, "ab")}
-    output = Output("/a", {"content_digest": "model-1:ab", "files": digests.to_text(files)})
+    files = {"a": file_digests.FileState(1, 2, "ab")}
+    output = Output("/a", {"content_digest": "model-1:ab", "files": file_digests.to_text(files)})
     assert (output.content, output.files) == ("model-1:ab", files)
     assert (Output("/a", {}).content, Output("/a", {}).files) == ("", None)
     assert Output("/a", {"files": "damaged"}).files is None

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from pipeline import fsck, metadata, metadata_copies, records
-from pipeline.errors import NotFoundError, UnavailableError
-from pipeline.root import Root
+from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.recorded import Recorded, tree
 
 

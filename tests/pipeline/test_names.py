@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline import names
-from pipeline.errors import NotFoundError
+from pipeline.core.errors import NotFoundError
 
 RUNS = ["20261124-2", "20261124-1", "20261123-9"]  # the newest first
 

@@ -12,7 +12,7 @@ import pytest
 
 import pipeline_config
 from pipeline import nodes, parts
-from pipeline.errors import NotFoundError, UsageError
+from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.source import Source
 from tests import lazy
 from tests import nodes as made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline import outcome
-from pipeline.events import NodeEnded, NodeState
+from pipeline.core.events import NodeEnded, NodeState
 from pipeline.metadata import Output
 
 PUSHED = {"pushed_model": Output("/pushed", {"pushed": 1})}

@@ -10,9 +10,10 @@ import sys
 
 import pytest
 
-from pipeline import nodes, plan, settings, sources
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.root import Root
+from pipeline import nodes, plan, sources
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.recorded import Recorded, change_bytes, tree
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ import pytest
 
 import pipeline_config
 from pipeline import process
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 
 
 @pytest.fixture

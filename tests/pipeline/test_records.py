@@ -11,9 +11,9 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import metadata, nodes, records
-from pipeline.events import NodeState
+from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import Store
-from pipeline.root import Root
 from tests.pipeline.recorded import RESULT, STATE, Recorded, Writer
 
 PIPELINE = nodes.PIPELINE_NAME

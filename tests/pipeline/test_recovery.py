@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import headline, metadata, nodes, progress, records, recovery
+from pipeline import headline, metadata, nodes, records, recovery
 from pipeline.asked import Asked
-from pipeline.events import NodeStarted, NodeState
+from pipeline.core import event_log
+from pipeline.core.events import NodeStarted, NodeState
 from pipeline.headline import Headline
 from tests.pipeline.recorded import STATE, Recorded, tree
 
@@ -51,7 +52,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
     end = noted(recorded, "r1")
     assert (end.state, end.executed, end.cached) == ("failed", 1, 0)
     assert end.error == f"broke off in Trainer: {recovery.REASON}"
-    [told] = progress.read(recorded.root.path, "r1")
+    [told] = event_log.read(recorded.root.path, "r1")
     assert "the unfinished output of Trainer was removed; `sae resume r1` goes on with it" in told.event.text
     assert close(recorded) == []
 
@@ -78,19 +79,19 @@ def test_between_two_nodes_and_before_the_first_there_is_nothing_to_remove(recor
 def test_the_time_until_the_last_sign_of_life_is_noted(recorded):
     begin(recorded, "r1")
     began = recorded.store().run_began("r1")
-    progress.append(recorded.root.path, "r1", NodeStarted("SchemaGen"))
-    last = progress.read(recorded.root.path, "r1")[-1].when
+    event_log.append(recorded.root.path, "r1", NodeStarted("SchemaGen"))
+    last = event_log.read(recorded.root.path, "r1")[-1].when
     close(recorded)
     assert noted(recorded, "r1").seconds == pytest.approx((last - began).total_seconds(), abs=1e-6)
 
 
 def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
     begin(recorded, "r1")
-    path = progress.path_of(recorded.root.path, "r1")
+    path = event_log.path_of(recorded.root.path, "r1")
     path.parent.mkdir()
     path.write_text('{"when": "2026-11-24T12:0')
     close(recorded)
-    [told] = progress.read(recorded.root.path, "r1")
+    [told] = event_log.read(recorded.root.path, "r1")
     assert told.event.text.startswith("run r1 broke off")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline import nodes, records, replay
-from pipeline.errors import ExitCode
-from pipeline.events import NodeEnded, NodeState, Note, RunStarted
+from pipeline.core.errors import ExitCode
+from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
 from tests.pipeline.recorded import Recorded, change_bytes
 
 

@@ -9,9 +9,10 @@ import shutil
 import pytest
 
 import pipeline_config
-from pipeline import again, digests, fsck, manifest, metadata, previews, restoring, retention
+from pipeline import again, fsck, manifest, metadata, previews, restoring, retention
+from pipeline.core import file_digests
+from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
-from pipeline.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.models import choosing
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import four, made_once, recorded
@@ -33,7 +34,7 @@ def collected(four, made_once, monkeypatch):
         )
         path = manifest.write(four.root.path, one)
         context = four.writer.store.get_context_by_type_and_name("pipeline_run", run)
-        set_properties(context.custom_properties, {manifest.PROPERTY: digests.of_file(path)})
+        set_properties(context.custom_properties, {manifest.PROPERTY: file_digests.of_file(path)})
         four.writer.store.put_contexts([context])
     retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
@@ -140,8 +141,8 @@ def note(place, artifact_id, folder, **others):
     """Notes an artifact's files as they are now."""
     store = metadata.connect(place.metadata)
     [artifact] = store.get_artifacts_by_id([artifact_id])
-    files = digests.scan(folder)
-    notes = {digests.FILES: digests.to_text(files), digests.RAW: digests.of_files(files), **others}
+    files = file_digests.scan(folder)
+    notes = {file_digests.FILES: file_digests.to_text(files), file_digests.RAW: file_digests.of_files(files), **others}
     set_properties(artifact.custom_properties, notes)
     store.put_artifacts([artifact])
 

@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 import pipeline_config
-from pipeline import code, digests, headline, keys, manifest, metadata, nodes, packages, records, resuming
+from pipeline import code, headline, keys, manifest, metadata, nodes, packages, records, resuming
 from pipeline.asked import Asked
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core import file_digests
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.headline import Headline
 from tests.pipeline.recorded import Recorded
 
@@ -30,7 +31,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         code=keys.code_of_nodes(),
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
-    properties = {manifest.PROPERTY: digests.of_file(path), **(asked or Asked()).properties()}
+    properties = {manifest.PROPERTY: file_digests.of_file(path), **(asked or Asked()).properties()}
     recorder = records.Recorder(recorded.root)
     recorder.begin_run(nodes.PIPELINE_NAME, run_id, properties)
     recorder.end_run(run_id, headline.to_properties(Headline(state=state)))

@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from pipeline import metadata, run, settings
-from pipeline.root import Root
+from pipeline import metadata, run
+from pipeline.core import settings
+from pipeline.core.pipeline_root import Root
 from pipeline.run_request import RunRequest
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import Recorded

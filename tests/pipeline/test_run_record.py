@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from pipeline import attempts, digests, headline, manifest, metadata, metadata_copies, records, settings
-from pipeline.errors import ExitCode
-from pipeline.events import Note
+from pipeline import attempts, headline, manifest, metadata, metadata_copies, records
+from pipeline.core import file_digests, settings
+from pipeline.core.errors import ExitCode
+from pipeline.core.events import Note
 from pipeline.headline import Headline
 from pipeline.outcome import RunResult
 from pipeline.run_record import RunRecord
@@ -53,7 +54,7 @@ class OneRun:
 def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
     run = OneRun(recorded, use_cache=False).begin(notice="a stand-in")
     assert (run.headline.dataset, run.headline.profile, run.headline.trigger) == ("mnist 3.0.1", "mnist", "a test")
-    assert run.noted[manifest.PROPERTY] == digests.of_file(recorded.root.manifests / "r1.json")
+    assert run.noted[manifest.PROPERTY] == file_digests.of_file(recorded.root.manifests / "r1.json")
     assert recorded.store().unended_runs() == ["r1"]
     assert run.record.unended
     assert run.told == [Note("a stand-in", warning=True)]

@@ -8,7 +8,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import metadata
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Writer
 

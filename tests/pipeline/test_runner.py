@@ -9,7 +9,7 @@ from tests import lazy
 pytestmark = pytest.mark.component
 
 errors = lazy.module("components.errors")
-own = lazy.module("pipeline.errors")
+own = lazy.module("pipeline.core.errors")
 runner = lazy.module("pipeline.runner")
 tf = lazy.module("tensorflow")
 

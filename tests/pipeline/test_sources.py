@@ -10,8 +10,9 @@ import shutil
 import pytest
 
 from components import sample_file
-from pipeline import digests, settings, sources
-from pipeline.root import Root
+from pipeline import sources
+from pipeline.core import file_digests, settings
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.recorded import Recorded
 
 
@@ -101,7 +102,7 @@ def test_files_are_read_anew(recorded):
     (recorded.data / "mnist-test.tfrecord").write_bytes(b"other images")
     (recorded.data / "new").write_bytes(b"abc")
     found = recall(recorded).source.files
-    assert found == digests.of_folder(recorded.data)
+    assert found == file_digests.of_folder(recorded.data)
     assert found["new"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert [entry["source"]["files"] for entry in remembered(recorded)] == [{}]
 
@@ -147,7 +148,7 @@ def remember_sample(recorded, *assignments):
 
 
 def test_the_sample_is_told_by_the_file_that_holds_the_digits(recorded):
-    assert sources.sample_files() == {"mnist_5k.csv.gz": digests.of_file(sample_file.path())}
+    assert sources.sample_files() == {"mnist_5k.csv.gz": file_digests.of_file(sample_file.path())}
     found = remember_sample(recorded)
     assert recall(recorded) == sources.Recalled(found, "sample", exact=True)
     assert sources.is_sample(found)

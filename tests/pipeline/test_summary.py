@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import nodes, outcome
 from pipeline import summary as summaries
-from pipeline.errors import ExitCode
-from pipeline.events import NodeEnded, NodeState
+from pipeline.core.errors import ExitCode
+from pipeline.core.events import NodeEnded, NodeState
 from pipeline.headline import Headline
 from tests.pipeline import recorded as roots
 

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from pipeline import code, manifest, metadata, nodes, packages, why
-from pipeline.errors import NotFoundError
-from pipeline.root import Root
+from pipeline.core.errors import NotFoundError
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.recorded import STATE, Recorded, tree
 from tests.pipeline.test_manifest import RECORDED
 

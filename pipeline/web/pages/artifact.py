@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline import deletion, digests, previews
+from pipeline import deletion, previews
+from pipeline.core import file_digests
 from pipeline.inspection.snapshots import Artifact
 from pipeline.web import charts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn
 from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact, served_version
 
-_DIGESTS = (digests.CONTENT, digests.RAW, digests.MODEL)
+_DIGESTS = (file_digests.CONTENT, file_digests.RAW, file_digests.MODEL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def build(asked: Asked, artifact: str) -> ArtifactView:
         deleted=deleted,
         missing=_missing(asked, found, preview, deleted),
         served=served,
-        served_version=served_version(asked, found.row, content=str(found.properties.get(digests.MODEL, ""))),
+        served_version=served_version(asked, found.row, content=str(found.properties.get(file_digests.MODEL, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from components.results import EpochLosses
 from pipeline import previews
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.inspection import differences
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, Run

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from components.results import EpochLosses
 from pipeline import previews
-from pipeline.events import EpochEnded
+from pipeline.core.events import EpochEnded
 from pipeline.web import charts
 from pipeline.web.charts import Drawing
 

@@ -6,9 +6,9 @@ import dataclasses
 import shlex
 from collections.abc import Mapping
 
+from pipeline.core.pipeline_root import Root
 from pipeline.models import listing
 from pipeline.models.listing import Decided, ModelRow
-from pipeline.root import Root
 from pipeline.web.pages.base import Asked, Page
 
 ROWS = 50  # versions on a page

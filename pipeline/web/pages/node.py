@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from pipeline import settings
-from pipeline.errors import NotFoundError, SaeError
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.inspection import logs
 from pipeline.inspection.snapshots import NodeRun, Run, RunRow
 from pipeline.web import links

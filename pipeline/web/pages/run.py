@@ -7,14 +7,15 @@ import shlex
 from collections.abc import Mapping
 
 from components.results import EpochLosses
-from pipeline import manifest, previews, progress
-from pipeline.errors import SaeError
-from pipeline.events import EpochEnded, Note
+from pipeline import manifest, previews
+from pipeline.core import event_log
+from pipeline.core.errors import SaeError
+from pipeline.core.events import EpochEnded, Note
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection import differences
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, NodeRunState, Run, RunState
 from pipeline.manifest import Manifest
-from pipeline.root import Root
 from pipeline.web import charts, texts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn
@@ -103,7 +104,7 @@ def build(asked: Asked, run: str) -> RunView:
     blessing, decision, report = read["ModelBlessing"], read["PushDecision"], read["Report"]
     running = found.row.state == RunState.RUNNING
     told = [one.event for one in _told(asked.root, run_id)]
-    live = progress.epochs(told)
+    live = event_log.epochs(told)
     epochs = history.history if isinstance(history, previews.ModelRun) else ()
     report_of = shown["Report"]
     return RunView(
@@ -144,10 +145,10 @@ def _neighbours(reader: Reader, found: Run) -> tuple[str, str]:
     return before, ids[place - 1] if place else ""
 
 
-def _told(root: Root | None, run_id: str) -> list[progress.Stamped]:
+def _told(root: Root | None, run_id: str) -> list[event_log.Stamped]:
     if root is None or stored(root, "progress", f"{run_id}.jsonl") is None:
         return []
-    return progress.read(root.path, run_id)
+    return event_log.read(root.path, run_id)
 
 
 def _manifest(root: Root | None, run_id: str) -> Manifest | None:

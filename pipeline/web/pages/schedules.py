@@ -7,7 +7,7 @@ import datetime
 import shlex
 from collections.abc import Mapping
 
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduling import health, planned, status, stretches, times, words
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import Daemon, Planned

@@ -14,7 +14,7 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduling import timing
 from pipeline.scheduling.book import Book
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here

@@ -8,9 +8,9 @@ import urllib.parse
 import pytest
 
 from pipeline import nodes, previews
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_reader
 from pipeline.models import listing
-from pipeline.root import Root
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from pipeline import cli
 from pipeline.cli import reading
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.snapshots import RunState
-from pipeline.root import Root
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from pipeline import manifest
-from pipeline.errors import NotFoundError
+from pipeline.core.errors import NotFoundError
 from pipeline.inspection.differences import Metric, NodeStates, Output, Parting, Setting, compare
 from pipeline.inspection.places import open_reader
 from tests.pipeline.recorded import METRICS, Recorded

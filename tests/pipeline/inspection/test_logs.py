@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from pipeline import progress
-from pipeline.errors import NotFoundError, UnavailableError
+from pipeline.core import event_log
+from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection import logs
 from pipeline.inspection.snapshots import NodeRun, NodeRunState, Run, RunRow, RunState
-from pipeline.root import Root
 
 RUN_ID = "20261123-143005"
 LOG = """\
@@ -66,7 +66,7 @@ def of_node(root, found, name):
 
 def write_events(root, *events):
     """Notes events as a run does: seconds after 14:30, kind, fields."""
-    path = progress.path_of(root.path, RUN_ID)
+    path = event_log.path_of(root.path, RUN_ID)
     path.parent.mkdir(exist_ok=True)
     lines = [json.dumps({"when": utc(when).isoformat(), "event": kind, **fields}) for when, kind, fields in events]
     path.write_text("\n".join(lines))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import NotFoundError, SaeError
+from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_place, open_reader
-from pipeline.root import Root
 from tests.pipeline.recorded import STATE, Recorded, Writer
 
 

@@ -11,13 +11,14 @@ import sqlite3
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import attempts, headline, nodes, previews, progress, records
-from pipeline.errors import NotFoundError, UsageError
-from pipeline.events import NodeEnded, NodeState
+from pipeline import attempts, headline, nodes, previews, records
+from pipeline.core import event_log
+from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.events import NodeEnded, NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection import artifacts
 from pipeline.inspection.places import open_place, open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
-from pipeline.root import Root
 from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 
 
@@ -212,7 +213,7 @@ class TestRun:
         assert by_name["StatisticsGen"].state is NodeRunState.FAILED
         assert by_name["StatisticsGen"].error == "StatisticsGen ended"
         assert by_name["Trainer"].state is NodeRunState.NOT_RUN
-        journal = progress.Journal(recorded.root.path, "r1")
+        journal = event_log.Journal(recorded.root.path, "r1")
         journal(NodeEnded("StatisticsGen", NodeState.FAILED, 1.0, "the disk is full"))
         journal(NodeEnded("Trainer", NodeState.SKIPPED, 0.0, "StatisticsGen did not succeed"))
         journal.close()

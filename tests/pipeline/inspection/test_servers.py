@@ -15,7 +15,7 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.errors import SaeError, UnavailableError, UsageError
+from pipeline.core.errors import SaeError, UnavailableError, UsageError
 from pipeline.inspection import servers
 from pipeline.inspection.stores import open_source
 from tests.pipeline.inspection import database_servers

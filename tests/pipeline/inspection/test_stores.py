@@ -19,7 +19,7 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.errors import NotFoundError, SaeError, UnavailableError
+from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.inspection import store_files
 from pipeline.inspection.stores import open_source
 from tests.pipeline.recorded import STATE, Writer

@@ -10,8 +10,8 @@ import pytest
 
 from components import serving_folder
 from pipeline import cli, fsck, records, retention
+from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
-from pipeline.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.models import choosing, history, listing, versions
 from pipeline.models.history import Kind
 from pipeline.models.listing import State

@@ -6,7 +6,7 @@ import getpass
 
 import pytest
 
-from pipeline.errors import LockedError, NotFoundError, UsageError
+from pipeline.core.errors import LockedError, NotFoundError, UsageError
 from pipeline.inspection.places import open_reader
 from pipeline.models import history, pins
 from pipeline.models.history import Kind

@@ -10,12 +10,12 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import fsck, previews, retention
+from pipeline.core.errors import LockedError, NotFoundError
+from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Verdict
-from pipeline.errors import LockedError, NotFoundError
 from pipeline.models import pins
 from pipeline.retention import collecting
 from pipeline.retention.keeping import Reason
-from pipeline.root import Root
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import nightly, note
 from tests.pipeline.recorded import STATE, Recorded, tree, write

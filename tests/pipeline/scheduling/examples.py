@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from pipeline.scheduling import living
+from pipeline.core import process_identity
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import (
     Attempt,
@@ -119,5 +119,5 @@ def live(book: Book, heard: str, process: int) -> None:
     """Puts a daemon into a book: a process of this machine, last heard of at some time."""
     book.connection.execute(
         "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
-        (process, living.identity(process), CREATED, heard),
+        (process, process_identity.identity(process), CREATED, heard),
     )

@@ -42,8 +42,8 @@ def main() -> int:
 
 
 def do_run(asked: argparse.Namespace) -> int:
-    from pipeline.errors import LockedError
-    from pipeline.root import Root
+    from pipeline.core.errors import LockedError
+    from pipeline.core.pipeline_root import Root
 
     root = pathlib.Path(asked.root)
     steps = dict(step.partition(":")[::2] for text in asked.set for step in text.removeprefix("do=").split(",") if step)
@@ -59,7 +59,7 @@ def do_run(asked: argparse.Namespace) -> int:
 
 
 def do_gc(asked: argparse.Namespace) -> int:
-    from pipeline.root import Root
+    from pipeline.core.pipeline_root import Root
 
     root = pathlib.Path(asked.root)
     with Root(root).lock(), open(root / "tidied.jsonl", "a", encoding="utf-8") as file:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduling import database, timing
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.planned import planned

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import crontab, exporting
 from pipeline.scheduling.snapshots import CatchUp, Kind, Overlap, Timing
 from tests.pipeline.scheduling import examples

@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ExitCode
-from pipeline.root import Root
-from pipeline.scheduling import living, status, times, timing
+from pipeline.core import process_identity
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
+from pipeline.scheduling import status, times, timing
 from pipeline.scheduling.attempts import Attempts
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.deciding import Deciding
@@ -166,7 +167,7 @@ def test_what_becomes_of_runs(place: Place) -> None:
     first = next(line for line in place.ran() if line["id"] == attempt.run_id)
     assert first["trigger"] == f"schedule good {good.planned}"
     [child] = [line["child"] for line in place.ran() if "child" in line]
-    place.until(lambda: not living.identity(child))  # nothing that a run started outlives it
+    place.until(lambda: not process_identity.identity(child))  # nothing that a run started outlives it
 
     assert (bad.state, [one.exit_code for one in bad.attempts]) == ("failed", [1, 1])
     assert bad.attempts[0].reason == "Trainer: it does not learn"
@@ -263,7 +264,7 @@ def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place,
     assert daemon.wait() == ExitCode.DONE
     assert (place.tick("long").state, place.tick("long").attempts[0].exit_code) == ("interrupted", 130)
     assert place.tick("long").attempts[0].reason == "interrupted: the daemon was told to stop at once"
-    assert not living.identity(run)
+    assert not process_identity.identity(run)
 
 
 def test_a_run_that_is_killed_is_tried_again(place: Place) -> None:
@@ -285,7 +286,7 @@ def test_a_run_that_outlives_its_daemon_is_looked_after_by_the_next(place: Place
         run = place.run_of(name)
         daemon.kill()
         daemon.wait()
-        assert living.identity(run)
+        assert process_identity.identity(run)
         place.start()
         tick = place.in_state(name, state)
         [attempt] = tick.attempts
@@ -302,7 +303,7 @@ def test_what_ended_while_no_daemon_was_there_is_read_from_the_store(place: Plac
         run = place.run_of(name)
         daemon.kill()
         daemon.wait()
-        place.until(lambda run=run: not living.identity(run))
+        place.until(lambda run=run: not process_identity.identity(run))
         place.start()
         assert len(place.in_state(name, state).attempts) == 1
         place.daemons[-1].terminate()
@@ -319,7 +320,7 @@ def test_a_run_that_died_with_its_daemon_is_tried_again(place: Place) -> None:
     daemon.kill()
     daemon.wait()
     os.kill(run, signal.SIGKILL)
-    place.until(lambda: not living.identity(run))
+    place.until(lambda: not process_identity.identity(run))
     place.start()
     tick = place.in_state("both", "succeeded")
     assert [one.exit_code for one in tick.attempts] == [None, 0]

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from components import sample_file
-from pipeline import digests
-from pipeline.errors import UsageError
-from pipeline.root import Root
+from pipeline.core import file_digests
+from pipeline.core.errors import UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduling import data_looks
 from pipeline.scheduling.snapshots import Work
 
@@ -30,10 +30,10 @@ def prepared(folder: pathlib.Path, version: str, content: str) -> pathlib.Path:
 def test_the_newest_version_is_looked_at(tmp_path: pathlib.Path, root: Root) -> None:
     work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
     sample = data_looks.fingerprint(root, work)
-    assert sample == digests.of_mapping({sample_file.path().name: digests.of_file(sample_file.path())})
+    assert sample == file_digests.of_mapping({sample_file.path().name: file_digests.of_file(sample_file.path())})
     old = prepared(tmp_path, "3.0.1", "one")
     first = data_looks.fingerprint(root, work)
-    assert first == digests.of_mapping(digests.of_folder(old))
+    assert first == file_digests.of_mapping(file_digests.of_folder(old))
     (old / "train.tfrecord").touch()
     assert data_looks.fingerprint(root, work) == first
     prepared(tmp_path, "3.0.1", "two")
@@ -42,7 +42,7 @@ def test_the_newest_version_is_looked_at(tmp_path: pathlib.Path, root: Root) -> 
     (tmp_path / "mnist" / "11.0.0.incomplete").mkdir()
     third = data_looks.fingerprint(root, work)
     assert len({sample, first, second, third}) == 4
-    assert third == digests.of_mapping(digests.of_folder(tmp_path / "mnist" / "10.0.0"))
+    assert third == file_digests.of_mapping(file_digests.of_folder(tmp_path / "mnist" / "10.0.0"))
 
 
 def test_data_that_is_not_there(tmp_path: pathlib.Path, root: Root) -> None:

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from pipeline.errors import ExitCode
+from pipeline.core.errors import ExitCode
 from pipeline.scheduling import outcome
 from pipeline.summary import Summary, summary_text
 from tests.pipeline.test_summary import KEPT_BACK, NOT_BLESSED

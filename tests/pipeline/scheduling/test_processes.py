@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.scheduling import living, processes
+from pipeline.core import process_identity
+from pipeline.scheduling import processes
 from pipeline.scheduling.processes import Adopted, Child
 from pipeline.scheduling.watch import Watch
 
@@ -49,7 +50,7 @@ def test_nothing_runs_when_whoever_began_it_is_killed_before_the_gate_opened(tmp
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
     number, identity = done.stdout.split()
-    until(lambda: not living.lives(int(number), identity))
+    until(lambda: not process_identity.lives(int(number), identity))
     assert not (tmp_path / "ran").exists()
 
 
@@ -62,14 +63,16 @@ def test_what_it_left_running_is_killed(tmp_path: pathlib.Path, adopted: bool) -
     os.kill(found.id, signal.SIGKILL)
     if adopted:
         os.waitpid(found.id, 0)
-        assert living.identity(left)
+        assert process_identity.identity(left)
         other = Adopted(found.id, found.identity)
         assert (other.ended(), other.exit_code()) == (True, None)
         found._process.returncode = -9  # it was waited for here
     else:
         until(found.ended)
         assert found.exit_code() == -signal.SIGKILL
-    until(lambda: not living.identity(left) or not living.lives(left, living.identity(left)))
+    until(
+        lambda: not process_identity.identity(left) or not process_identity.lives(left, process_identity.identity(left))
+    )
 
 
 def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path) -> None:

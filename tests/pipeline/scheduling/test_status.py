@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from pipeline.scheduling import living, status
+from pipeline.core import process_identity
+from pipeline.scheduling import status
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import Daemon
 from tests.pipeline.scheduling.helpers import SetClock
@@ -30,7 +31,7 @@ def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) ->
     ],
 )
 def test_one_that_lives(tmp_path: pathlib.Path, stopping: int, now: str, state: str) -> None:
-    noted(tmp_path, os.getpid(), living.identity(os.getpid()), stopping)
+    noted(tmp_path, os.getpid(), process_identity.identity(os.getpid()), stopping)
     found = status.daemon(tmp_path, SetClock(now))
     assert found == Daemon(state, os.getpid(), "2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
 
@@ -50,11 +51,11 @@ def test_one_whose_number_another_process_has_now(tmp_path: pathlib.Path) -> Non
 @pytest.mark.component
 def test_a_process_that_ended_does_not_live() -> None:
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
-        identity = living.identity(process.pid)
-        assert living.lives(process.pid, identity)
+        identity = process_identity.identity(process.pid)
+        assert process_identity.lives(process.pid, identity)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert not living.lives(process.pid, identity)  # not even before it is waited for
+        assert not process_identity.lives(process.pid, identity)  # not even before it is waited for
         process.wait()
-        assert not living.lives(process.pid, identity)
-    assert living.identity(process.pid) == ""
+        assert not process_identity.lives(process.pid, identity)
+    assert process_identity.identity(process.pid) == ""

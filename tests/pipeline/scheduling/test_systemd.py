@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import exporting, systemd, timing
 from pipeline.scheduling.snapshots import CatchUp, Kind, Overlap, Timing, Work
 from tests.pipeline.scheduling import examples

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import times
 
 

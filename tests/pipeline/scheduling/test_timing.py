@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.core.errors import UsageError
 from pipeline.scheduling import times, timing
 from pipeline.scheduling.snapshots import Kind, Timing
 from tests.pipeline.scheduling.helpers import at, texts

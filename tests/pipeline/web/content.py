@@ -8,8 +8,9 @@ import zlib
 
 import pipeline_config
 from components.results import EpochLosses
-from pipeline import headline, manifest, nodes, previews, progress
-from pipeline.events import Note
+from pipeline import headline, manifest, nodes, previews
+from pipeline.core import event_log
+from pipeline.core.events import Note
 from pipeline.previews import Picture
 from tests.pipeline.recorded import METRICS, set_properties
 
@@ -109,7 +110,7 @@ def fill(recorded):
     for run_id in ("good", "better"):
         show(recorded, run_id)
         make_manifest(recorded, run_id, 0.001 if run_id == "good" else 0.0001)
-    journal = progress.Journal(recorded.root.path, "good")
+    journal = event_log.Journal(recorded.root.path, "good")
     journal(Note("the memory is <i>short</i>", warning=True))
     journal.close()
     (recorded.root.logs / "good.log").write_text("first line\nlast line\n")

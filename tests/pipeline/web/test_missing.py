@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 from tests.pipeline.recorded import Recorded, Writer
 from tests.pipeline.web.content import Seen, artifact_of
 

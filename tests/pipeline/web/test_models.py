@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from pipeline import cli, retention
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_place
 from pipeline.models import choosing, pins
-from pipeline.root import Root
 from pipeline.web.export import export
 from pipeline.web.pages import models
 from pipeline_config import RetentionConfig

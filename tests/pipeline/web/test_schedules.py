@@ -11,8 +11,8 @@ import shutil
 import pytest
 
 from pipeline import cli
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_place
-from pipeline.root import Root
 from pipeline.scheduling import times, timing
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import Decision, Work

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from pipeline.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.places import open_place
 from pipeline.web import server
 

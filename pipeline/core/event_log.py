@@ -17,8 +17,8 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from pipeline import dataclass_json
-from pipeline.events import EpochEnded, Event, NodeEnded, NodeStarted, Note, RunStarted
+from pipeline.core import serialization
+from pipeline.core.events import EpochEnded, Event, NodeEnded, NodeStarted, Note, RunStarted
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +115,6 @@ def _events(text: str) -> Iterator[Stamped]:
         try:
             values = json.loads(line)
             when = datetime.datetime.fromisoformat(values["when"]).astimezone(datetime.timezone.utc)
-            yield Stamped(when, dataclass_json.build(_KINDS[values["event"]], values))
+            yield Stamped(when, serialization.build(_KINDS[values["event"]], values))
         except (ValueError, KeyError, TypeError, RecursionError):
             continue

@@ -8,8 +8,8 @@ import logging
 
 import pytest
 
-from pipeline import progress
-from pipeline.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core import event_log
+from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 
 EVENTS = [
     Note("loading TensorFlow and TFX"),
@@ -26,16 +26,16 @@ GOOD = '{"when": "2026-11-23T14:30:05.250+00:00", "event": "Note", "text": "good
 
 @pytest.fixture
 def journal(tmp_path):
-    journal = progress.Journal(tmp_path, "r1")
+    journal = event_log.Journal(tmp_path, "r1")
     yield journal
     journal.close()
 
 
 def written(tmp_path, text):
-    path = progress.path_of(tmp_path, "r1")
+    path = event_log.path_of(tmp_path, "r1")
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    return [one.event for one in progress.read(tmp_path, "r1")]
+    return [one.event for one in event_log.read(tmp_path, "r1")]
 
 
 def test_events_are_read_in_order_with_their_time(tmp_path, journal):
@@ -43,7 +43,7 @@ def test_events_are_read_in_order_with_their_time(tmp_path, journal):
     for event in EVENTS:
         journal(event)
     after = datetime.datetime.now(datetime.timezone.utc)
-    found = progress.read(tmp_path, "r1")
+    found = event_log.read(tmp_path, "r1")
     assert [one.event for one in found] == EVENTS
     times = [one.when for one in found]
     millisecond = datetime.timedelta(milliseconds=1)
@@ -53,35 +53,35 @@ def test_events_are_read_in_order_with_their_time(tmp_path, journal):
 
 def test_an_event_can_be_read_at_once(tmp_path, journal):
     journal(EVENTS[0])
-    assert [one.event for one in progress.read(tmp_path, "r1")] == EVENTS[:1]
+    assert [one.event for one in event_log.read(tmp_path, "r1")] == EVENTS[:1]
 
 
 def test_a_journal_goes_on_where_an_earlier_one_ended(tmp_path, journal):
     journal(EVENTS[0])
     journal.close()
-    other = progress.Journal(tmp_path, "r1")
+    other = event_log.Journal(tmp_path, "r1")
     other(EVENTS[2])
     other.close()
-    assert [one.event for one in progress.read(tmp_path, "r1")] == [EVENTS[0], EVENTS[2]]
+    assert [one.event for one in event_log.read(tmp_path, "r1")] == [EVENTS[0], EVENTS[2]]
 
 
 def test_runs_do_not_share_a_file(tmp_path, journal):
     journal(EVENTS[0])
-    assert progress.read(tmp_path, "r2") == []
+    assert event_log.read(tmp_path, "r2") == []
 
 
 def test_what_is_told_after_the_end_is_passed_over(tmp_path, journal):
     journal.close()
     journal(EVENTS[0])
-    assert progress.read(tmp_path, "r1") == []
+    assert event_log.read(tmp_path, "r1") == []
 
 
 def test_a_time_is_in_utc_whatever_zone_it_was_written_in(tmp_path):
     line = GOOD.replace("14:30:05.250+00:00", "23:30:05.250+09:00")
-    path = progress.path_of(tmp_path, "r1")
+    path = event_log.path_of(tmp_path, "r1")
     path.parent.mkdir(parents=True)
     path.write_text(line)
-    [one] = progress.read(tmp_path, "r1")
+    [one] = event_log.read(tmp_path, "r1")
     assert one.when == datetime.datetime(2026, 11, 23, 14, 30, 5, 250_000, tzinfo=datetime.timezone.utc)
     assert one.when.tzinfo == datetime.timezone.utc
 
@@ -117,16 +117,16 @@ def test_a_half_written_line_at_the_end_is_passed_over(tmp_path):
 
 
 def test_bytes_that_are_no_text_spoil_their_line_only(tmp_path):
-    path = progress.path_of(tmp_path, "r1")
+    path = event_log.path_of(tmp_path, "r1")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff\xfe\n" + GOOD.encode())
-    assert [one.event for one in progress.read(tmp_path, "r1")] == [Note("good")]
+    assert [one.event for one in event_log.read(tmp_path, "r1")] == [Note("good")]
 
 
 def test_where_it_cannot_be_written_the_log_says_so_and_the_run_goes_on(tmp_path, caplog):
     (tmp_path / "progress").write_text("no folder")
     with caplog.at_level(logging.WARNING):
-        journal = progress.Journal(tmp_path, "r1")
+        journal = event_log.Journal(tmp_path, "r1")
         journal(EVENTS[0])
     journal.close()
     [record] = caplog.records
@@ -135,8 +135,8 @@ def test_where_it_cannot_be_written_the_log_says_so_and_the_run_goes_on(tmp_path
 
 def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path, caplog):
     (tmp_path / "progress").mkdir()
-    progress.path_of(tmp_path, "r1").symlink_to("/dev/full")
-    journal = progress.Journal(tmp_path, "r1")
+    event_log.path_of(tmp_path, "r1").symlink_to("/dev/full")
+    journal = event_log.Journal(tmp_path, "r1")
     with caplog.at_level(logging.WARNING):
         for event in EVENTS:
             journal(event)
@@ -146,26 +146,26 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path, caplog):
 
 
 def test_a_run_that_is_called_like_another_folder_has_no_events(tmp_path):
-    journal = progress.Journal(tmp_path, "r1")
+    journal = event_log.Journal(tmp_path, "r1")
     journal(Note("here"))
     journal.close()
     (tmp_path / "progress" / "inner").mkdir()
-    assert len(progress.read(tmp_path, "r1")) == 1
-    assert progress.read(tmp_path, "inner/../r1") == []
-    assert progress.read(tmp_path, "../progress/r1") == []
+    assert len(event_log.read(tmp_path, "r1")) == 1
+    assert event_log.read(tmp_path, "inner/../r1") == []
+    assert event_log.read(tmp_path, "../progress/r1") == []
 
 
 def test_epochs_that_were_trained_again_after_a_resume_count_once():
     first = [EpochEnded(number, 5, 0.5, 0.25) for number in (1, 2, 3)]
     again = [EpochEnded(number, 5, 0.5, 0.25) for number in (2, 3, 4)]
-    assert progress.epochs([*first, Note("resumed"), *again]) == (first[0], *again)
-    assert progress.epochs([*first, again[0]]) == (first[0], again[0])
+    assert event_log.epochs([*first, Note("resumed"), *again]) == (first[0], *again)
+    assert event_log.epochs([*first, again[0]]) == (first[0], again[0])
 
 
 def test_an_event_that_is_added_later_ends_a_line_that_was_cut_off(tmp_path):
-    progress.append(tmp_path, "r1", Note("first"))
-    with open(progress.path_of(tmp_path, "r1"), "a") as file:
+    event_log.append(tmp_path, "r1", Note("first"))
+    with open(event_log.path_of(tmp_path, "r1"), "a") as file:
         file.write('{"when": ')
-    progress.append(tmp_path, "r1", Note("second"))
-    progress.append(tmp_path, "r1", Note("third"))
-    assert [one.event.text for one in progress.read(tmp_path, "r1")] == ["first", "second", "third"]
+    event_log.append(tmp_path, "r1", Note("second"))
+    event_log.append(tmp_path, "r1", Note("third"))
+    assert [one.event.text for one in event_log.read(tmp_path, "r1")] == ["first", "second", "third"]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.scheduling.clock import Jumps
+from pipeline.core.clock import Jumps
 from tests.pipeline.scheduling.helpers import SetClock
 
 

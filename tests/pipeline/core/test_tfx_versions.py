@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from pipeline import lines
-from pipeline.lines import CURRENT, OLDER, tomllib
+from pipeline.core import tfx_versions
+from pipeline.core.tfx_versions import CURRENT, OLDER, tomllib
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,13 +30,13 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_a_machine_gets_the_newest_line_with_packages_for_it(system, machine, glibc, line):
-    assert lines.for_machine(system, machine, glibc) == line
+    assert tfx_versions.for_machine(system, machine, glibc) == line
 
 
 @pytest.mark.parametrize(("answer", "version"), [("glibc 2.36", (2, 36)), ("glibc 2.4.1", (2, 4)), (None, None)])
 def test_the_version_of_glibc(monkeypatch, answer, version):
     monkeypatch.setattr(os, "confstr", lambda name: answer)
-    assert lines.glibc_version() == version
+    assert tfx_versions.glibc_version() == version
 
 
 @pytest.mark.parametrize("minor", range(8, 16))
@@ -51,5 +51,5 @@ def test_python_gets_the_line_that_the_project_asks_for(minor):
         for each in wanted
         if allowed and each.marker and each.marker.evaluate({"python_version": f"3.{minor}"})
     ]
-    line = lines.of_python((3, minor))
+    line = tfx_versions.of_python((3, minor))
     assert versions == ([line.name] if line else [])

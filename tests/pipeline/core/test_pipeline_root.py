@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from pipeline.errors import ExitCode, LockedError, UnavailableError, UsageError
-from pipeline.root import Root
+from pipeline.core.errors import ExitCode, LockedError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 HOLDER = """

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pipeline_config
-from pipeline.errors import UsageError
-from pipeline.lines import tomllib
+from pipeline.core.errors import UsageError
+from pipeline.core.tfx_versions import tomllib
 from pipeline_config import PROFILES, PipelineConfig, Value
 
 DEFAULT_PROFILE = "mnist"

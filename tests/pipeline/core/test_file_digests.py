@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
-from pipeline import digests
-from pipeline.digests import FileState
+from pipeline.core import file_digests
+from pipeline.core.file_digests import FileState
 from tests.pipeline.recorded import change_bytes
 
 # The examples of FIPS 180-4.
@@ -30,49 +30,49 @@ def data(tmp_path):
 def test_a_files_digest_is_its_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     (tmp_path / "empty").touch()
-    assert digests.of_file(tmp_path / "file") == ABC
-    assert digests.of_file(tmp_path / "empty") == EMPTY
+    assert file_digests.of_file(tmp_path / "file") == ABC
+    assert file_digests.of_file(tmp_path / "empty") == EMPTY
 
 
 def test_a_file_larger_than_a_block_is_read_to_its_end(tmp_path):
     content = bytes(3 * (1 << 20)) + b"end"
     (tmp_path / "file").write_bytes(content)
-    assert digests.of_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+    assert file_digests.of_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
 def test_a_mappings_digest_is_that_of_its_sorted_json():
     expected = hashlib.sha256(b'{"a":"1","b":{"c":[1,2]}}').hexdigest()
-    assert digests.of_mapping({"b": {"c": [1, 2]}, "a": "1"}) == expected
-    assert digests.of_mapping({"a": "1", "b": {"c": [1, 2]}}) == expected
-    assert digests.of_mapping({}) == hashlib.sha256(b"{}").hexdigest()
+    assert file_digests.of_mapping({"b": {"c": [1, 2]}, "a": "1"}) == expected
+    assert file_digests.of_mapping({"a": "1", "b": {"c": [1, 2]}}) == expected
+    assert file_digests.of_mapping({}) == hashlib.sha256(b"{}").hexdigest()
 
 
 def test_a_mapping_may_hold_any_text():
-    assert digests.of_mapping({"ä": "日"}) == hashlib.sha256(rb'{"\u00e4":"\u65e5"}').hexdigest()
+    assert file_digests.of_mapping({"ä": "日"}) == hashlib.sha256(rb'{"\u00e4":"\u65e5"}').hexdigest()
 
 
 def test_a_scan_names_every_file_with_its_size_time_and_digest(data):
     os.utime(data / "a", ns=(5, 1_234_567_890_123_456_789))
-    found = digests.scan(data)
+    found = file_digests.scan(data)
     assert list(found) == ["a", "inner/b"]
     assert found["a"] == FileState(3, 1_234_567_890_123_456_789, hashlib.sha256(b"one").hexdigest())
 
 
 def test_a_folder_is_told_by_name_and_digest(data):
     sha = {text: hashlib.sha256(text.encode()).hexdigest() for text in ("one", "two")}
-    assert digests.of_folder(data) == {"a": sha["one"], "inner/b": sha["two"]}
+    assert file_digests.of_folder(data) == {"a": sha["one"], "inner/b": sha["two"]}
 
 
 def test_the_merkle_digest_is_of_names_and_digests(data):
-    text = json.dumps(digests.of_folder(data), sort_keys=True, separators=(",", ":"))
-    assert digests.of_files(digests.scan(data)) == hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps(file_digests.of_folder(data), sort_keys=True, separators=(",", ":"))
+    assert file_digests.of_files(file_digests.scan(data)) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_copy_elsewhere_with_other_times_and_an_empty_folder_has_the_same_digest(data, tmp_path):
     copy = shutil.copytree(data, tmp_path / "copy")
     os.utime(copy / "a", (1, 1))
     (copy / "empty").mkdir()
-    assert digests.of_files(digests.scan(copy)) == digests.of_files(digests.scan(data))
+    assert file_digests.of_files(file_digests.scan(copy)) == file_digests.of_files(file_digests.scan(data))
 
 
 @pytest.mark.parametrize(
@@ -89,24 +89,24 @@ def test_a_copy_elsewhere_with_other_times_and_an_empty_folder_has_the_same_dige
     ids=["bytes", "inner bytes", "name", "place", "missing", "empty file more", "content exchanged"],
 )
 def test_the_digest_changes_with_names_and_bytes(data, change):
-    before = digests.of_files(digests.scan(data))
+    before = file_digests.of_files(file_digests.scan(data))
     change(data)
-    assert digests.of_files(digests.scan(data)) != before
+    assert file_digests.of_files(file_digests.scan(data)) != before
 
 
 def test_a_link_counts_as_what_it_names(data, tmp_path):
-    before = digests.of_folder(data)
+    before = file_digests.of_folder(data)
     (data / "a").rename(tmp_path / "elsewhere")
     (data / "a").symlink_to(tmp_path / "elsewhere")
-    assert digests.of_folder(data) == before
-    assert digests.damage(data, digests.scan(data), all_bytes=True) == ""
+    assert file_digests.of_folder(data) == before
+    assert file_digests.damage(data, file_digests.scan(data), all_bytes=True) == ""
 
 
 @pytest.mark.parametrize("all_bytes", [False, True])
 def test_what_is_as_it_was_published_is_not_damaged(data, tmp_path, all_bytes):
-    assert digests.damage(data, digests.scan(data), all_bytes) == ""
+    assert file_digests.damage(data, file_digests.scan(data), all_bytes) == ""
     (tmp_path / "empty").mkdir()
-    assert digests.damage(tmp_path / "empty", {}, all_bytes) == ""
+    assert file_digests.damage(tmp_path / "empty", {}, all_bytes) == ""
 
 
 @pytest.mark.parametrize("all_bytes", [False, True])
@@ -130,63 +130,63 @@ def test_what_is_as_it_was_published_is_not_damaged(data, tmp_path, all_bytes):
     ids=["file", "inner folder", "folder", "longer", "emptied", "other bytes", "stranger"],
 )
 def test_damage_is_told_with_the_file(data, all_bytes, change, said):
-    noted = digests.scan(data)
+    noted = file_digests.scan(data)
     change(data)
-    assert digests.damage(data, noted, all_bytes) == said.format(folder=data)
+    assert file_digests.damage(data, noted, all_bytes) == said.format(folder=data)
 
 
 def test_of_several_damaged_files_the_first_is_told(data):
-    noted = digests.scan(data)
+    noted = file_digests.scan(data)
     (data / "0").touch()
     (data / "inner" / "b").unlink()
     (data / "a").write_bytes(b"")
-    assert digests.damage(data, noted).startswith(f"{data}/a has 0 bytes")
+    assert file_digests.damage(data, noted).startswith(f"{data}/a has 0 bytes")
 
 
 @pytest.mark.parametrize("size", [3, 40, 4096])
 def test_a_folder_in_the_place_of_a_file_is_damage(data, size):
     (data / "a").write_bytes(bytes(size))
-    noted = digests.scan(data)
+    noted = file_digests.scan(data)
     (data / "a").unlink()
     (data / "a").mkdir()
-    assert digests.damage(data, noted, all_bytes=True) == f"{data}/a is missing"
+    assert file_digests.damage(data, noted, all_bytes=True) == f"{data}/a is missing"
 
 
 def test_an_artifact_without_files_is_missing_when_its_folder_is(tmp_path):
-    assert digests.damage(tmp_path / "gone", {}) == f"{tmp_path / 'gone'} is missing"
+    assert file_digests.damage(tmp_path / "gone", {}) == f"{tmp_path / 'gone'} is missing"
 
 
 def test_other_bytes_of_the_same_size_and_time_are_seen_where_all_bytes_are_read(data):
-    noted = digests.scan(data)
+    noted = file_digests.scan(data)
     change_bytes(data / "inner" / "b", keep_time=True)
-    assert digests.damage(data, noted) == ""
-    told = digests.damage(data, noted, all_bytes=True)
+    assert file_digests.damage(data, noted) == ""
+    told = file_digests.damage(data, noted, all_bytes=True)
     assert told == f"{data}/inner/b holds other bytes than it was published with"
 
 
 @pytest.mark.parametrize("time", [1, 2**31])
 def test_a_touched_file_with_the_same_bytes_is_not_damaged(data, time):
-    noted = digests.scan(data)
+    noted = file_digests.scan(data)
     os.utime(data / "a", (time, time))
-    assert digests.damage(data, noted) == ""
-    assert digests.damage(data, noted, all_bytes=True) == ""
+    assert file_digests.damage(data, noted) == ""
+    assert file_digests.damage(data, noted, all_bytes=True) == ""
 
 
 def test_files_whose_time_did_not_change_are_not_read(data, monkeypatch):
-    noted = digests.scan(data)
+    noted = file_digests.scan(data)
     read = []
-    monkeypatch.setattr(digests, "of_file", lambda path: read.append(path.name) or noted[path.name].digest)
+    monkeypatch.setattr(file_digests, "of_file", lambda path: read.append(path.name) or noted[path.name].digest)
     os.utime(data / "a", (1, 1))
-    assert digests.damage(data, noted) == ""
+    assert file_digests.damage(data, noted) == ""
     assert read == ["a"]
 
 
 def test_files_are_kept_as_json_in_the_order_of_their_names():
     files = {"b": FileState(2, 20, "bb"), "a/ä": FileState(1, 10, "aa")}
-    text = digests.to_text(files)
+    text = file_digests.to_text(files)
     assert text == r'{"a/\u00e4":[1,10,"aa"],"b":[2,20,"bb"]}'
-    assert digests.from_text(text) == files
-    assert digests.from_text("{}") == {}
+    assert file_digests.from_text(text) == files
+    assert file_digests.from_text("{}") == {}
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ def test_files_are_kept_as_json_in_the_order_of_their_names():
 )  # fmt: skip
 def test_text_that_is_no_list_of_files_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
-        digests.from_text(text)
+        file_digests.from_text(text)

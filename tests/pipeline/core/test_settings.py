@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import pipeline_config
-from pipeline.errors import UsageError
-from pipeline.settings import Request, closest, resolve
+from pipeline.core.errors import UsageError
+from pipeline.core.settings import Request, closest, resolve
 
 
 @pytest.fixture

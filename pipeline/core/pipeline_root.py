@@ -12,8 +12,8 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
-from pipeline import whole_file
-from pipeline.errors import LockedError, UnavailableError, UsageError
+from pipeline.core import atomic_file
+from pipeline.core.errors import LockedError, UnavailableError, UsageError
 
 # Raised when the layout changes so that an older version would misread it.
 FORMAT = 1
@@ -184,7 +184,7 @@ class Root:
         return dict(about)
 
     def _write(self, about: dict[str, object]) -> None:
-        whole_file.write(self.about, json.dumps(about, indent=1) + "\n")
+        atomic_file.write(self.about, json.dumps(about, indent=1) + "\n")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Callable[[str], None]]:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import re
 
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 
 _HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run (\S+))?")
 
