@@ -30,8 +30,9 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from benchmarks.__main__ import PROJECT, measure
 from benchmarks.reproducibility import HISTORY
-from pipeline import headline, nodes
+from pipeline import nodes
 from pipeline.core import pipeline_root
+from pipeline.metadata import run_properties
 
 SAE = [sys.executable, "-m", "pipeline"]
 # About as long as what a run notes of itself on an execution.
@@ -49,11 +50,11 @@ def executed_runs(path: pathlib.Path, runs: int) -> None:
     [parent] = store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=nodes.PIPELINE_NAME)])
     for number in range(runs):
         run = pb.Context(type_id=kinds["pipeline_run"], name=f"run-{number:05d}")
-        noted = headline.Headline(
+        noted = run_properties.Headline(
             "succeeded", 40.0 + number % 7, "mnist 3.0.1", "mnist", "manual", 0.08 + number % 50 / 10_000, 0.01,
             17.0, 12.0, 1, 10, 0,
         )  # fmt: skip
-        for name, value in headline.to_properties(noted).items():
+        for name, value in run_properties.to_properties(noted).items():
             held = run.custom_properties[name]
             setattr(held, {str: "string_value", float: "double_value", int: "int_value"}[type(value)], value)
         [run_id] = store.put_contexts([run])

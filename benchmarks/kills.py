@@ -23,9 +23,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline import fsck, metadata, nodes
+from pipeline import fsck, nodes
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
 
 PROJECT = pathlib.Path(__file__).parents[1]
 _POLL = 0.005  # seconds between two looks

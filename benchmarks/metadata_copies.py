@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 
 from benchmarks import inspection
-from pipeline import metadata, metadata_copies, nodes
+from pipeline import nodes
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import backup, store
 
 
 def median(rounds: int, what: Callable[[], object]) -> float:
@@ -34,10 +35,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Root(pathlib.Path(folder))
         inspection.executed_runs(root.metadata, asked.runs)
-        newest = metadata.Store(root.metadata, read_only=True).run_ids()[0]
+        newest = store.Store(root.metadata, read_only=True).run_ids()[0]
         print(f"{asked.runs * len(nodes.ALL):,} executions, {root.metadata.stat().st_size / 1e6:.0f} MB")
-        print(f"check before a run: {median(asked.rounds, lambda: metadata_copies.check(root)):.2f} s")
-        print(f"copy after a run:   {median(asked.rounds, lambda: metadata_copies.make(root, newest, 3)):.2f} s")
+        print(f"check before a run: {median(asked.rounds, lambda: backup.check(root)):.2f} s")
+        print(f"copy after a run:   {median(asked.rounds, lambda: backup.make(root, newest, 3)):.2f} s")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import deletion, made_here, manifest, manifest_differences, parts, sqlite_file
+from pipeline import made_here, manifest, manifest_differences, parts
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.manifest import Manifest
 from pipeline.manifest_differences import Difference
-from pipeline.metadata import Store
+from pipeline.metadata import deletion, sqlite
+from pipeline.metadata.store import Store
 
 SCRATCH = "scratch"  # folder of the root that holds it
 _PROJECT = pathlib.Path(__file__).parents[1]
@@ -130,7 +131,7 @@ def make(
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:
     """Copies what a node read; the other root is then like one that was moved there."""
     place.path.mkdir(exist_ok=True)
-    if reason := sqlite_file.copy_aside(root.metadata, place.metadata):  # this process has it open
+    if reason := sqlite.copy_aside(root.metadata, place.metadata):  # this process has it open
         raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
     shutil.copy2(root.path / "root.json", place.path / "root.json")
     executions = store.executions(run_id)

@@ -11,9 +11,9 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-from pipeline import metadata
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
 
 # Read by `components/checkpoints.py`, which is not imported here: with it comes NumPy, and whatever imports that.
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"

@@ -18,7 +18,7 @@ from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Candidate, Output, Store
+from pipeline.metadata.store import Candidate, Output, Store
 from pipeline.models import baseline, versions
 from pipeline.nodes import Node
 from pipeline.source import Source

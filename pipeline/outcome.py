@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from components import serving_folder
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
-from pipeline.metadata import Output
+from pipeline.metadata.store import Output
 
 KEPT = "it ended in an earlier attempt"  # the reason of a node that a resumed run does not run again
 

@@ -11,9 +11,9 @@ from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.utils import path_utils
 
-from pipeline import metadata
 from pipeline.core import tfx_versions
 from pipeline.core.errors import UnavailableError
+from pipeline.metadata import store as metadata
 
 # Where the nodes that write a SavedModel have it: the output, and the model's folder in it.
 _MODELS = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from pipeline import metadata, nodes
+from pipeline import nodes
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
 
 
 def check(from_node: str, to_node: str, base_run: str) -> None:

@@ -7,10 +7,11 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from pipeline import metadata, nodes, parts, sources
+from pipeline import nodes, parts, sources
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider, Decision, Verdict
+from pipeline.metadata import store as metadata
 
 SCHEMA_VERSION = 1
 

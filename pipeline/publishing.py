@@ -13,8 +13,9 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
 from components import evaluation
-from pipeline import canonical, metadata, previewing, previews
+from pipeline import canonical, previewing, previews
 from pipeline.core import file_digests
+from pipeline.metadata import store
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,12 @@ def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
     if type_name in _ABOUT_A_MODEL:
         notes[file_digests.MODEL].string_value = model
     if type_name == "ModelEvaluation":
-        notes[metadata.METRICS].string_value = json.dumps(dataclasses.asdict(evaluation.read_evaluation(artifact.uri)))
+        notes[store.METRICS].string_value = json.dumps(dataclasses.asdict(evaluation.read_evaluation(artifact.uri)))
     files = file_digests.scan(folder)
     notes[file_digests.FILES].string_value = file_digests.to_text(files)
     notes[file_digests.RAW].string_value = file_digests.of_files(files)
     notes[file_digests.CONTENT].string_value = canonical.content_digest(
-        canonical.Artifact(type_name, folder, metadata.properties_of(artifact))
+        canonical.Artifact(type_name, folder, store.properties_of(artifact))
     )
 
 
@@ -63,7 +64,7 @@ def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.Exec
         for artifact, described in zip(written.get(key, ()), planned, strict=True):
             begun = time.monotonic()
             shown = previewing.Artifact(
-                described.type_name, pathlib.Path(artifact.uri), metadata.properties_of(artifact), inputs, siblings
+                described.type_name, pathlib.Path(artifact.uri), store.properties_of(artifact), inputs, siblings
             )
             try:
                 made = previewing.make(shown)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline import asked, attempts, headline, metadata, records
 from pipeline.core import event_log
 from pipeline.core.events import NodeState, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.headline import Headline
+from pipeline.metadata import attempts, run_options, run_properties, writer
+from pipeline.metadata import store as metadata
+from pipeline.metadata.run_properties import Headline
 
 REASON = "its process ended without a word: it was killed, or the machine stopped"
 
@@ -52,7 +53,7 @@ def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
     closed = store.close_unfinished(run_id, root, REASON, killed=True)
     executions = store.executions(run_id).values()
     states = [one.state for one in executions]
-    way_on = asked.of_run(store.run_properties(run_id)).way_on(run_id)
+    way_on = run_options.of_run(store.run_properties(run_id)).way_on(run_id)
     found = BrokenOff(run_id, tuple(closed), _error(closed, [one.node for one in executions]), way_on)
     end = Headline(
         state="failed",
@@ -62,7 +63,7 @@ def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
         error=found.error,
     )
     event_log.append(root.path, run_id, Note(str(found), warning=True))
-    records.Recorder(root).end_run(run_id, headline.to_properties(end))
+    writer.Recorder(root).end_run(run_id, run_properties.to_properties(end))
     return found
 
 

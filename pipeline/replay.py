@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline import nodes, outcome, records
+from pipeline import nodes, outcome
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Listener, NodeState, Note, RunStarted
 from pipeline.decisions import Damage, Decision
-from pipeline.metadata import Output
+from pipeline.metadata import writer
+from pipeline.metadata.store import Output
 
 
-def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: str, tell: Listener) -> outcome.RunResult:
+def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str, tell: Listener) -> outcome.RunResult:
     """Records all nodes, each decided to be cached, and returns how the run ended."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
     ended = []
@@ -28,7 +29,7 @@ def replay(decisions: Sequence[Decision], recorder: records.Recorder, run_id: st
     return outcome.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
 
-def record(decision: Decision, inputs: Mapping[str, Output], recorder: records.Recorder, run_id: str) -> None:
+def record(decision: Decision, inputs: Mapping[str, Output], recorder: writer.Recorder, run_id: str) -> None:
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
     recorder.hit(
         nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
@@ -36,7 +37,7 @@ def record(decision: Decision, inputs: Mapping[str, Output], recorder: records.R
     )  # fmt: skip
 
 
-def use_no_more(damage: Iterable[Damage], recorder: records.Recorder, tell: Listener) -> None:
+def use_no_more(damage: Iterable[Damage], recorder: writer.Recorder, tell: Listener) -> None:
     """Takes what is damaged out of use, and says so."""
     for one in damage:
         recorder.take_out_of_use(one.artifact_id, one.reason)

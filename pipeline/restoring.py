@@ -12,12 +12,14 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline import again, metadata, nodes, parts, previews, records
+from pipeline import again, nodes, parts, previews
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Output, Store
+from pipeline.metadata import store as metadata
+from pipeline.metadata import writer
+from pipeline.metadata.store import Output, Store
 
 SCHEMA_VERSION = 1
 
@@ -194,7 +196,7 @@ def _put_back(root: Root, scratch: Root, one: _Lost, other: Output) -> Restored:
             target.rename(scratch.path / f"replaced-{one.output.id}-{target.parts[-4]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         made.rename(target)
-    records.Recorder(root).restored(one.output.id, other)
+    writer.Recorder(root).restored(one.output.id, other)
     return Restored(
         artifact=one.output.id,
         node=one.node,

@@ -7,13 +7,15 @@ from __future__ import annotations
 import dataclasses
 
 import pipeline_config
-from pipeline import asked as asked_for
-from pipeline import headline, made_here, manifest, manifest_differences, metadata
-from pipeline.asked import Asked
+from pipeline import made_here, manifest, manifest_differences
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.manifest import Manifest
+from pipeline.metadata import run_options as asked_for
+from pipeline.metadata import run_properties
+from pipeline.metadata import store as metadata
+from pipeline.metadata.run_options import Asked
 
 _OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
 _MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
@@ -43,7 +45,7 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
     """
     run_id = store.find_run(wanted) if wanted else _newest(root, store)
     properties = store.run_properties(run_id)
-    state = headline.from_properties(properties).state
+    state = run_properties.from_properties(properties).state
     again = f"`sae run --like {manifest.path_of(root.path, run_id)}`"
     if state == "succeeded":
         raise UsageError(f"run {run_id} succeeded, there is nothing left of it to do: {again} makes it again")
@@ -79,7 +81,7 @@ def _here(recorded: Manifest) -> Manifest:
 
 def _newest(root: Root, store: metadata.Store) -> str:
     for run_id in store.run_ids():
-        if headline.from_properties(store.run_properties(run_id)).state in _OPEN:
+        if run_properties.from_properties(store.run_properties(run_id)).state in _OPEN:
             return run_id
     raise NotFoundError(
         f"no run in {root.path} failed or broke off: there is nothing to go on with; `sae runs` lists all"

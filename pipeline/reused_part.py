@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from tfx.orchestration.pipeline import RunOptions
 
-from pipeline import metadata, partial_run, parts, records
+from pipeline import partial_run, parts
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider
+from pipeline.metadata import store as metadata
+from pipeline.metadata import writer
 from pipeline.run_request import RunRequest
 
 
@@ -46,7 +48,7 @@ def _check_bytes(store: metadata.Store, root: Root, decider: Decider, run_id: st
     for name in needed:
         for key, output in store.outputs(executions[name].id).items():
             if reason := decider.damage(output):
-                records.Recorder(root).take_out_of_use(output.id, reason)
+                writer.Recorder(root).take_out_of_use(output.id, reason)
                 raise UnavailableError(
                     f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; make it again with "
                     f"--from-node {name}"

@@ -7,11 +7,13 @@ import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline import checkpoints, metadata, metadata_copies, parts, process, records, recovery, resuming
+from pipeline import checkpoints, parts, process, recovery, resuming
 from pipeline.core import atomic_file, event_log, settings
 from pipeline.core.events import Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.display import display
+from pipeline.metadata import backup, writer
+from pipeline.metadata import store as metadata
 from pipeline.run_request import RunRequest
 from pipeline.run_steps import Run
 from pipeline.summary import Summary
@@ -48,7 +50,7 @@ def resume(root: Root, wanted: str) -> Summary:
       SaeError: it cannot be gone on with, see `resuming.find`; or a locked root. Nothing of it changed then.
       KeyboardInterrupt: it was interrupted once more.
     """
-    if not root.metadata.is_file() and not metadata_copies.copies(root):
+    if not root.metadata.is_file() and not backup.copies(root):
         metadata.open_store(root, read_only=True)  # says that there is none
     root.create()
     with root.lock() as note_holder:
@@ -75,8 +77,8 @@ def _put_in_order(root: Root) -> tuple[metadata.Store, list[Note], list[recovery
     Returns its store, open, so whole: that is found out before slow imports; and what there is to say of the root.
     """
     notes = []
-    metadata_copies.check(root)
-    if copy := records.mend_moved_root(root):
+    backup.check(root)
+    if copy := writer.mend_moved_root(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
     store = metadata.open_store(root)
     broken_off = recovery.close_broken_off(root, store)

@@ -8,12 +8,14 @@ import pathlib
 import time
 
 import pipeline_config
-from pipeline import attempts, headline, keys, manifest, metadata, metadata_copies, nodes, records, summary
+from pipeline import keys, manifest, nodes, summary
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.headline import Headline
+from pipeline.metadata import attempts, backup, run_properties, writer
+from pipeline.metadata import store as metadata
+from pipeline.metadata.run_properties import Headline
 from pipeline.outcome import RunResult
 from pipeline.run_request import RunRequest
 from pipeline.source import Source
@@ -41,14 +43,14 @@ class RunRecord:
         """Whether ML Metadata knows of the run, and of no end of it."""
         return self._unended is not None
 
-    def begin(self, store: metadata.Store, resolved: settings.Settings, source: Source) -> records.Recorder:
+    def begin(self, store: metadata.Store, resolved: settings.Settings, source: Source) -> writer.Recorder:
         """Notes what the run is made from, beside it and on its context; shows the notice."""
         started = Headline(
             dataset=f"{source.name} {source.version}", profile=resolved.profile, trigger=self._request.trigger
         )
         if source.notice:
             self._tell(Note(source.notice, warning=True))
-        recorder = records.Recorder(self._root)
+        recorder = writer.Recorder(self._root)
         if self._request.resumed:
             self._begin_attempt(store, recorder)
             self._unended = resolved, source
@@ -65,14 +67,14 @@ class RunRecord:
         path = manifest.write(self._root.path, noted)
         properties = {
             manifest.PROPERTY: file_digests.of_file(path),
-            **headline.to_properties(started),
+            **run_properties.to_properties(started),
             **self._request.asked.properties(),
         }
         recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, properties)
         self._unended = resolved, source
         return recorder
 
-    def _begin_attempt(self, store: metadata.Store, recorder: records.Recorder) -> None:
+    def _begin_attempt(self, store: metadata.Store, recorder: writer.Recorder) -> None:
         """Notes on the run's context that it is gone on with; what its last attempt left unpublished is removed."""
         now = datetime.datetime.now(datetime.timezone.utc)
         properties = store.run_properties(self._run_id)
@@ -107,7 +109,7 @@ class RunRecord:
         """A run does not fail for want of a copy: that is said, and the earlier copies stay."""
         begun = time.monotonic()
         try:
-            metadata_copies.make(self._root, self._run_id, keep)
+            backup.make(self._root, self._run_id, keep)
         except (SaeError, OSError) as error:
             self._tell(Note(str(error), warning=True))
         else:
@@ -120,7 +122,7 @@ class RunRecord:
     def _note_end(self, ended: Headline) -> None:
         """Notes the end on the run's context. It is there to look at: a run does not fail for want of it."""
         try:
-            records.Recorder(self._root).end_run(self._run_id, headline.to_properties(ended))
+            writer.Recorder(self._root).end_run(self._run_id, run_properties.to_properties(ended))
         except Exception as error:  # a full disk, a damaged store: ML Metadata has several kinds
             logger.warning("the end of the run is not noted on its context: %s", error)
         self._unended = None

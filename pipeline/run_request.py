@@ -6,8 +6,8 @@ import dataclasses
 import pathlib
 
 from pipeline import manifest
-from pipeline.asked import Asked
 from pipeline.core import settings
+from pipeline.metadata.run_options import Asked
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,12 @@ import logging
 import pathlib
 from typing import Any, TextIO
 
-from pipeline import cancellation, metadata, process, replay, sources
+from pipeline import cancellation, process, replay, sources
 from pipeline.core import settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider, Verdict
+from pipeline.metadata import store as metadata
 from pipeline.run_record import RunRecord
 from pipeline.run_request import RunRequest
 from pipeline.source import Source

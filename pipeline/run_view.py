@@ -13,7 +13,7 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration import metadata as tfx_metadata
 
-from pipeline.metadata import NODE, PIPELINE_RUN, PatientStore
+from pipeline.metadata.store import NODE, PIPELINE_RUN, PatientStore
 
 # How TFX asks for the executions that are in several contexts.
 _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")

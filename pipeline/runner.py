@@ -21,11 +21,12 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from pipeline import checkpoints, engine, metadata, nodes, outcome, partial_run, records, replay, run_view
+from pipeline import checkpoints, engine, nodes, outcome, partial_run, replay, run_view
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Damage, Decider, Decision, Verdict
+from pipeline.metadata import store, writer
 from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._decider = decider
         self._config = config
         self._tell = listener
-        self._store = metadata.open_store(root)
-        self._recorder = records.Recorder(root)
+        self._store = store.open_store(root)
+        self._recorder = writer.Recorder(root)
 
     def run_with_ir(
         self,
@@ -122,7 +123,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             checkpoints.remove(self._root, decision.key.digest)
         return ended
 
-    def _kept(self, name: str, inputs: Mapping[str, metadata.Output]) -> NodeEnded | None:
+    def _kept(self, name: str, inputs: Mapping[str, store.Output]) -> NodeEnded | None:
         """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
         found = self._store.executions(self._run_id).get(name)
         if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
@@ -133,7 +134,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         ended = outcome.ended(name, found.state, outputs, 0.0)
         return dataclasses.replace(ended, reason=ended.reason or outcome.KEPT)
 
-    def _inputs(self, name: str) -> dict[str, metadata.Output]:
+    def _inputs(self, name: str) -> dict[str, store.Output]:
         """What a node reads in this run, by key."""
         executions = self._store.executions(self._run_id)
         return {
@@ -141,7 +142,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             for key, (upstream, output) in nodes.BY_NAME[name].inputs.items()
         }
 
-    def _damaged(self, name: str, inputs: Mapping[str, metadata.Output]) -> Damage | None:
+    def _damaged(self, name: str, inputs: Mapping[str, store.Output]) -> Damage | None:
         """The first input that is no longer what was published."""
         for key, (upstream, output) in nodes.BY_NAME[name].inputs.items():
             if reason := self._decider.damage(inputs[key]):
@@ -150,11 +151,11 @@ class LocalRunner(tfx_runner.IrBasedRunner):
 
     def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
         """Tells the node what only now is known, has TFX store the key, and has it decide nothing by itself."""
-        notes = {**decision.key.properties(), metadata.REASONS: json.dumps(decision.reasons), **decision.told}
+        notes = {**decision.key.properties(), store.REASONS: json.dumps(decision.reasons), **decision.told}
         for name, text in notes.items():
             node.parameters.parameters[name].field_value.string_value = text
         context = node.contexts.contexts.add()
-        context.type.name = metadata.CACHE
+        context.type.name = store.CACHE
         context.name.field_value.string_value = decision.key.digest
         node.execution_options.caching_options.enable_cache = False
 

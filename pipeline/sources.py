@@ -15,10 +15,11 @@ from typing import Any
 
 import pipeline_config
 from components import sample_file
-from pipeline import metadata, source
+from pipeline import source
 from pipeline.core import atomic_file, file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
+from pipeline.metadata import store
 from pipeline.source import Source
 
 _MOST = 50  # descriptions kept
@@ -136,7 +137,7 @@ def _mapped(value: Any, old: str, new: str) -> Any:
     """A tree of values in which each path in the folder `old` lies in `new`."""
     if isinstance(value, dict):
         return {name: _mapped(inner, old, new) for name, inner in value.items()}
-    return metadata.moved_path(value, old, new) if isinstance(value, str) else value
+    return store.moved_path(value, old, new) if isinstance(value, str) else value
 
 
 def _beside(folder: pathlib.Path) -> list[str]:

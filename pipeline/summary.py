@@ -9,12 +9,13 @@ import pathlib
 from typing import Any
 
 from components import push_decision, results, serving_folder
-from pipeline import metadata, nodes
+from pipeline import nodes
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.headline import Headline
+from pipeline.metadata import store as metadata
+from pipeline.metadata.run_properties import Headline
 from pipeline.models import versions
 from pipeline.outcome import RunResult
 from pipeline.source import Source

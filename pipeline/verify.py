@@ -14,12 +14,14 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline import again, manifest_differences, metadata, nodes, parts, records, recovery
+from pipeline import again, manifest_differences, nodes, parts, recovery
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.manifest import Manifest
-from pipeline.metadata import Output, Store
+from pipeline.metadata import store as metadata
+from pipeline.metadata import writer
+from pipeline.metadata.store import Output, Store
 from pipeline.render import counted
 
 SCHEMA_VERSION = 1
@@ -212,7 +214,7 @@ def _record(root: Root, found: Verification) -> None:
     folder = next(place / name for name in names if not (place / name).exists())
     folder.mkdir(parents=True)
     (folder / VERDICT_FILE).write_text(found.as_json() + "\n", encoding="utf-8")
-    records.Recorder(root).verification(
+    writer.Recorder(root).verification(
         found.run_id,
         folder,
         [compared.artifact_id for compared in found.artifacts],

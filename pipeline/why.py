@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline import decisions, keys, manifest, metadata, names, nodes, packages
+from pipeline import decisions, keys, manifest, nodes, packages
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import references
+from pipeline.metadata import store as metadata
 
 SCHEMA_VERSION = 1
 
@@ -69,7 +71,7 @@ def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) ->
     Raises:
       NotFoundError: no such run, or the node has no execution in it.
     """
-    run_id = names.find_run(wanted, store.run_ids())
+    run_id = references.find_run(wanted, store.run_ids())
     executions = store.executions(run_id)
     if node not in executions:
         there = list(executions)

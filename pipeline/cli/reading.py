@@ -252,8 +252,8 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline import deletion
     from pipeline.inspection import documents
+    from pipeline.metadata import deletion
     from pipeline.render import escaped
 
     with asked.reader() as reader:

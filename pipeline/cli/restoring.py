@@ -53,8 +53,8 @@ def _artifact(root: Root, name: str, as_json: bool) -> None:
 
 
 def _metadata(root: Root, copy: str) -> None:
-    from pipeline import metadata_copies
+    from pipeline.metadata import backup
 
     root.create()
     with root.lock():
-        output.write(metadata_copies.restore(root, copy).as_text())
+        output.write(backup.restore(root, copy).as_text())

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from ml_metadata import errors as mlmd_errors
 
-from pipeline import metadata
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.fsck import artifacts, orphans, runs, served
 from pipeline.fsck.findings import Checked, Finding, Findings, Kind, Result
 from pipeline.fsck.store import Store
+from pipeline.metadata import store as metadata
 
 __all__ = ["Finding", "Kind", "Result", "check"]
 

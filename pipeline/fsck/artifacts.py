@@ -7,12 +7,12 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from pipeline import records
 from pipeline.core import file_digests
 from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import UNPUBLISHED
-from pipeline.metadata import Output
+from pipeline.metadata import writer
+from pipeline.metadata.store import Output
 
 _WORDS = files.Words("holds other bytes than when it was published", "was not there when the artifact was published")
 
@@ -26,7 +26,7 @@ def findings(artifact: Output, state: str, checked: Checked) -> Iterator[Finding
         left = "; files of it are left there, `sae gc --yes` deletes them" if os.path.lexists(artifact.uri) else ""
         yield Finding(Kind.DELETED, f"{artifact.uri}, {artifact.deleted}{left}", artifact.uri, artifact.id)
     elif state not in UNPUBLISHED:
-        reason = artifact.properties.get(records.OUT_OF_USE) or f"no reason was noted, its state is {state}"
+        reason = artifact.properties.get(writer.OUT_OF_USE) or f"no reason was noted, its state is {state}"
         yield Finding(Kind.OUT_OF_USE, f"{artifact.uri} is out of use: {reason}", artifact.uri, artifact.id)
 
 

@@ -12,7 +12,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import Store, is_number
-from pipeline.metadata import Output
+from pipeline.metadata.store import Output
 from pipeline.models import versions
 
 _PUSHED_MODEL = "PushedModel"

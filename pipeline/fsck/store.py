@@ -9,9 +9,10 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import manifest, metadata
+from pipeline import manifest
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Output
+from pipeline.metadata import store
+from pipeline.metadata.store import Output
 
 # States of an output that was announced, but not published.
 UNPUBLISHED = ("PENDING", "ABANDONED")
@@ -35,7 +36,7 @@ class Execution:
     ended: bool
 
 
-class Store(metadata.Store):
+class Store(store.Store):
     """The store of a root, opened for reading only unless said otherwise."""
 
     def __init__(self, root: Root, read_only: bool = True) -> None:
@@ -49,20 +50,20 @@ class Store(metadata.Store):
     def all_manifests(self) -> Iterator[tuple[str, str | int | float]]:
         """Every run that noted its manifest, and the digest that it noted."""
         for context in _rows(self._store.get_contexts, self._store.get_contexts_by_id):
-            if context.type == metadata.PIPELINE_RUN and manifest.PROPERTY in context.custom_properties:
-                yield context.name, metadata.value_of(context.custom_properties[manifest.PROPERTY])
+            if context.type == store.PIPELINE_RUN and manifest.PROPERTY in context.custom_properties:
+                yield context.name, store.value_of(context.custom_properties[manifest.PROPERTY])
 
     def all_executions(self) -> Iterator[Execution]:
         """Every execution."""
         for execution in _rows(self._store.get_executions, self._store.get_executions_by_id):
             state = execution.last_known_state
-            yield Execution(execution.id, pb.Execution.State.Name(state), state not in metadata.UNFINISHED)
+            yield Execution(execution.id, pb.Execution.State.Name(state), state not in store.UNFINISHED)
 
     def unended_execution(self, name: str, node: str) -> int | None:
         """The execution of which this is the number, if it is one of this node that has not ended."""
         if is_number(name):
             for execution in self._store.get_executions_by_id([int(name)]):
-                if execution.last_known_state in metadata.UNFINISHED and self.node_of(execution.id) == node:
+                if execution.last_known_state in store.UNFINISHED and self.node_of(execution.id) == node:
                     return int(execution.id)
         return None
 
@@ -86,7 +87,7 @@ class Store(metadata.Store):
         paths = [path]
         if self._moved:
             old, new = self._moved
-            paths.append(metadata.moved_path(path, new, old))  # mending breaks off at times: both may be there
+            paths.append(store.moved_path(path, new, old))  # mending breaks off at times: both may be there
         try:
             return any(
                 _state_of(artifact) not in UNPUBLISHED

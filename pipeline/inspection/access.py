@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
 from pipeline.core import file_digests
 from pipeline.inspection import values
 from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.metadata import store
 
 # Names of context types; the second ones are those of TFX before 0.25.
-RUN_TYPES = (metadata.PIPELINE_RUN, "run")
-NODE_TYPES = (metadata.NODE, "component_run")
+RUN_TYPES = (store.PIPELINE_RUN, "run")
+NODE_TYPES = (store.NODE, "component_run")
 
 _STATES = {
     pb.Artifact.UNKNOWN: "",
@@ -63,7 +63,7 @@ class Access:
     def pipelines(self) -> list[str]:
         """Names of the pipelines in the store."""
         if self._pipelines is None:
-            self._pipelines = [str(one.name) for one in self.store.get_contexts_by_type(metadata.PIPELINE)]
+            self._pipelines = [str(one.name) for one in self.store.get_contexts_by_type(store.PIPELINE)]
         return self._pipelines
 
     def run_contexts(self) -> list[pb.Context]:
@@ -84,7 +84,7 @@ class Access:
         if len(pipelines) == 1:
             return pipelines[0]
         parents = self.store.get_parent_contexts_by_context(context.id)
-        return next((str(one.name) for one in parents if one.type == metadata.PIPELINE), "")
+        return next((str(one.name) for one in parents if one.type == store.PIPELINE), "")
 
     def owner(self, execution_id: int) -> Owner:
         """Run, node and pipeline of an execution."""
@@ -92,7 +92,7 @@ class Access:
             by_type: dict[str, str] = {}
             for context in self.store.get_contexts_by_execution(execution_id):
                 by_type.setdefault(context.type, context.name)
-            pipeline = by_type.get(metadata.PIPELINE, "")
+            pipeline = by_type.get(store.PIPELINE, "")
             self._owners[execution_id] = Owner(
                 next((by_type[kind] for kind in RUN_TYPES if kind in by_type), ""),
                 # TFX names it `<pipeline>.<node>`.
@@ -156,7 +156,7 @@ class Access:
             id=artifact.id,
             type=artifact.type,
             name=artifact.name,
-            uri=metadata.moved_path(artifact.uri, *self._moved) if self._moved else artifact.uri,
+            uri=store.moved_path(artifact.uri, *self._moved) if self._moved else artifact.uri,
             state=pb.Artifact.State.Name(artifact.state).lower().replace("_", " ") if state is None else state,
             created=values.when(artifact.create_time_since_epoch),
             content=content.string_value if content else "",

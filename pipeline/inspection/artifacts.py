@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterator, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import names
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import NotFoundError
 from pipeline.inspection import values
 from pipeline.inspection.access import NODE_TYPES, Access, Maker
 from pipeline.inspection.lineage import Step
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Page, Use
+from pipeline.metadata import references
 
 MOST_USES = 20  # executions listed of each kind: what each night takes over is used a thousand times
 _FEW = 200  # artifacts that a node made or read, of which each is looked at
@@ -55,7 +55,7 @@ class Artifacts:
         """Those that a node made; all where no node is asked for."""
         if not node:
             return artifacts
-        node = names.find_node(node, list(self.nodes()))
+        node = references.find_node(node, list(self.nodes()))
         makers = self._access.makers(artifacts)
         return [one for one in artifacts if one.id in makers and makers[one.id].owner.node == node]
 
@@ -105,7 +105,7 @@ class Artifacts:
 
     def _node_contexts(self, node: str) -> list[int]:
         known = self.nodes()
-        return known[names.find_node(node, list(known))]
+        return known[references.find_node(node, list(known))]
 
     def contents(self) -> dict[int, str]:
         """The content digest of every artifact that has one, by id."""

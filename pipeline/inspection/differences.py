@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline import manifest as manifests
-from pipeline import manifest_differences, metadata
+from pipeline import manifest_differences
 from pipeline.core.errors import SaeError
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
 from pipeline.manifest import Manifest
+from pipeline.metadata import store as metadata
 
 OVERALL = "overall"
 _MADE = (NodeRunState.EXECUTED, NodeRunState.CACHED)

@@ -13,12 +13,13 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline import names, outcome
+from pipeline import outcome
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.snapshots import Run
+from pipeline.metadata import references
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
 _LONGEST = 100_000  # characters of one line; a library once printed a whole model
@@ -85,7 +86,7 @@ def span_of(root: Root, run: Run, wanted: str) -> Span:
     Raises:
       NotFoundError: no such node in the run, or it did not run.
     """
-    node = names.find_node(wanted, [one.node for one in run.nodes])
+    node = references.find_node(wanted, [one.node for one in run.nodes])
     span = _span_of_events(root, run.row.id, node)
     if span is not None:
         return span

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata, names, nodes, previews
+from pipeline import nodes, previews
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -21,6 +21,7 @@ from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, Page, Run, RunRow, RunState
 from pipeline.inspection.stores import Source
+from pipeline.metadata import references, store
 
 RUN_COLUMNS = ("started", "seconds", "test_bce", "active_units", "id")  # what runs can be sorted by
 _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
@@ -42,7 +43,7 @@ class Reader:
         self.root = root
         self.name = source.name
         client, moved = source.connect(), root.moved() if root else None
-        self.store = metadata.Store.of_client(client, moved)
+        self.store = store.Store.of_client(client, moved)
         self._access = Access(client, moved)
         self._runs = Runs(self._access, root)
         self._artifacts = Artifacts(self._access)
@@ -104,7 +105,7 @@ class Reader:
         Raises:
           NotFoundError: there is none, or more than one; suggests the nearest.
         """
-        return names.find_run(wanted, self.run_ids())
+        return references.find_run(wanted, self.run_ids())
 
     def run(self, run_id: str) -> Run:
         """A run, whole. Raises `NotFoundError` where there is none of this id."""
@@ -149,7 +150,7 @@ class Reader:
         """
         if wanted.isdecimal() and int(wanted) <= _LARGEST_ID and self._artifacts.exists(int(wanted)):
             return int(wanted)
-        found = names.find_digest(wanted, self._artifacts.contents)
+        found = references.find_digest(wanted, self._artifacts.contents)
         if found is not None:
             return found
         if ":" in wanted:
@@ -163,7 +164,7 @@ class Reader:
         """The artifact that `RUN:NODE` or `RUN:NODE:KEY` names; an id of a run may hold colons itself."""
         run_id, node, key = self._split(wanted)
         by_node = {one.node: one for one in self.run(run_id).nodes}
-        found = by_node[names.find_node(node, list(by_node))]
+        found = by_node[references.find_node(node, list(by_node))]
         made = {use.key: use.artifact.id for use in reversed(found.outputs)}
         declared = nodes.BY_NAME[found.node].outputs if found.node in nodes.BY_NAME else ()
         first = next(iter(declared), "")
@@ -181,11 +182,11 @@ class Reader:
         head, _, last = wanted.rpartition(":")
         first, _, middle = head.rpartition(":")
         try:
-            return names.find_run(head, run_ids), last, ""
+            return references.find_run(head, run_ids), last, ""
         except NotFoundError:
             if not first:
                 raise
-            return names.find_run(first, run_ids), middle, last
+            return references.find_run(first, run_ids), middle, last
 
     def artifact(self, artifact_id: int) -> Artifact:
         """An artifact, whole. Raises `NotFoundError` where there is none of this id."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import asked, attempts, headline, keys, metadata, nodes, outcome, records
+from pipeline import keys, nodes, outcome
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
@@ -25,14 +25,15 @@ from pipeline.inspection.snapshots import (
     RunState,
     Verification,
 )
+from pipeline.metadata import attempts, run_options, run_properties, store, writer
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
 _NOT_SHOWN = frozenset(
-    {metadata.REASONS, metadata.RESULT, metadata.CANCEL_REASON, metadata.BREAK_REASON, keys.PROPERTY}
+    {store.REASONS, store.RESULT, store.CANCEL_REASON, store.BREAK_REASON, keys.PROPERTY}
     | {f"{keys.PROPERTY}_{part}" for part in keys.PARTS}
 )
 _EVALUATION = "ModelEvaluation"
-_READ = (_EVALUATION, "PushedModel", records.VERIFICATION)  # types whose properties say something of the run
+_READ = (_EVALUATION, "PushedModel", writer.VERIFICATION)  # types whose properties say something of the run
 
 
 class Runs:
@@ -50,7 +51,7 @@ class Runs:
         return self._rows[context.id]
 
     def _read_row(self, context: pb.Context) -> RunRow:
-        noted = headline.from_properties(values.properties_of(context))
+        noted = run_properties.from_properties(values.properties_of(context))
         if noted.state in {state.value for state in RunState}:
             return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)
         return self._row_of_executions(context, noted, self._executions(context))
@@ -60,7 +61,12 @@ class Runs:
         return sorted(found, key=lambda execution: execution.id)
 
     def _row_of_headline(
-        self, context: pb.Context, noted: headline.Headline, state: RunState, seconds: float | None, error: str = ""
+        self,
+        context: pb.Context,
+        noted: run_properties.Headline,
+        state: RunState,
+        seconds: float | None,
+        error: str = "",
     ) -> RunRow:
         return RunRow(
             id=context.name,
@@ -79,9 +85,9 @@ class Runs:
         )
 
     def _row_of_executions(
-        self, context: pb.Context, noted: headline.Headline, executions: Sequence[pb.Execution]
+        self, context: pb.Context, noted: run_properties.Headline, executions: Sequence[pb.Execution]
     ) -> RunRow:
-        of_nodes = [execution for execution in executions if records.is_of_node(execution.type)]
+        of_nodes = [execution for execution in executions if writer.is_of_node(execution.type)]
         if attempts.PROPERTY in context.custom_properties:  # of each node only its last execution counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
         state = self._state(context, of_nodes)
@@ -89,9 +95,9 @@ class Runs:
         last = max((execution.last_update_time_since_epoch for execution in of_nodes), default=begun)
         end = _now() if state == RunState.RUNNING and self._root else last
         failed = [one for one in of_nodes if one.last_known_state == pb.Execution.FAILED]
-        error = metadata.reason_of(failed[0]) if failed else ""
+        error = store.reason_of(failed[0]) if failed else ""
         if state == RunState.UNFINISHED and noted.trigger:  # ours, so we can go on with it
-            way_on = asked.of_run(values.properties_of(context)).way_on(context.name)
+            way_on = run_options.of_run(values.properties_of(context)).way_on(context.name)
             error = f"it broke off, no process works on it any more: {way_on}"
         row = self._row_of_headline(
             context,
@@ -116,7 +122,7 @@ class Runs:
             return RunState.FAILED
         if pb.Execution.CANCELED in states:
             return RunState.CANCELLED
-        if not states or states & set(metadata.UNFINISHED):
+        if not states or states & set(store.UNFINISHED):
             # In a store of others nothing tells a run in progress from one that was killed.
             return RunState.UNFINISHED if self._root is not None or not states else RunState.RUNNING
         return RunState.UNFINISHED if self._ended_early(executions) else RunState.SUCCEEDED
@@ -143,8 +149,8 @@ class Runs:
         """A run, whole."""
         properties = values.properties_of(context)
         executions = self._executions(context)
-        of_nodes = [execution for execution in executions if records.is_of_node(execution.type)]
-        noted = headline.from_properties(properties)
+        of_nodes = [execution for execution in executions if writer.is_of_node(execution.type)]
+        noted = run_properties.from_properties(properties)
         row = self.row(context) if noted.state else self._row_of_executions(context, noted, executions)
         events = self._access.events_of_executions([execution.id for execution in executions])
         artifacts = self._access.artifacts({event.artifact_id for event in events})
@@ -185,7 +191,7 @@ class Runs:
         state = values.NODE_STATES.get(execution.last_known_state, NodeRunState.RUNNING)
         if state == NodeRunState.RUNNING and row.state != RunState.RUNNING:
             state = NodeRunState.UNFINISHED
-        error = metadata.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
+        error = store.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
         of_outputs = [notes.get(use.artifact.id, {}) for use in outputs]
         if not_pushed := [found for found in of_outputs if found.get(serving_folder.PUSHED) == 0]:
             state, error = NodeRunState.SKIPPED, outcome.why_not_pushed(not_pushed[0])
@@ -202,7 +208,7 @@ class Runs:
             started=started,
             ended=ended,
             seconds=(end - started).total_seconds() if started else None,
-            reasons=values.texts_of(properties.get(metadata.REASONS, "[]")),
+            reasons=values.texts_of(properties.get(store.REASONS, "[]")),
             error=error,
             cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
             inputs=tuple(inputs),
@@ -260,7 +266,7 @@ def _metrics(
     """Of the run's evaluation: overall, and by slice."""
     outputs = (use.artifact for one in made for use in one.outputs)
     evaluation = next((artifact.id for artifact in outputs if artifact.type == _EVALUATION), 0)
-    noted = values.object_of(notes.get(evaluation, {}).get(metadata.METRICS, ""))
+    noted = values.object_of(notes.get(evaluation, {}).get(store.METRICS, ""))
     per_label = noted.get("per_label")
     slices = per_label if isinstance(per_label, dict) else {}
     return values.numbers_of(noted.get("overall")), {
@@ -274,7 +280,7 @@ def _verifications(
     notes: Mapping[int, Mapping[str, Property]],
 ) -> Iterator[Verification]:
     """The newest first."""
-    for execution in values.newest_first(one for one in executions if one.type == records.VERIFY):
+    for execution in values.newest_first(one for one in executions if one.type == writer.VERIFY):
         for use in uses.get((execution.id, True), ()):
             noted = notes.get(use.artifact.id, {})
             yield Verification(

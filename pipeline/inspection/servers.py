@@ -22,8 +22,8 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
 from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.metadata import store
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
 _POSTGRESQL, _MYSQL = "postgresql", "mysql"
@@ -125,7 +125,7 @@ class Server:
             raise self._why(str(error), log) from error
 
     def _why(self, error: str, log: list[str]) -> UnavailableError:
-        if schemas := metadata.other_schema(error):
+        if schemas := store.other_schema(error):
             found, known = schemas
             advice = "upgrade a copy of the database" if found < known else "read it with the version that wrote it"
             return UnavailableError(
@@ -138,7 +138,7 @@ class Server:
                 "the database that the pipeline writes to, or grant SELECT on its tables"
             )
         failed = next((line.partition(_CONNECTION_FAILED)[2] for line in log if _CONNECTION_FAILED in line), "")
-        said = failed or metadata.said(error)
+        said = failed or store.said(error)
         if any(words in said for words in _UNREACHABLE):
             return self._unreachable(said.partition(" Is the server running")[0])
         if self._kind == _MYSQL and "mysql_real_connect failed" in said:

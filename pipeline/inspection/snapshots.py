@@ -11,7 +11,7 @@ import datetime
 import enum
 from collections.abc import Mapping
 
-from pipeline.attempts import Attempt
+from pipeline.metadata.attempts import Attempt
 
 Property = str | int | float | bool | Mapping[str, object] | None
 

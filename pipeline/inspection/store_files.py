@@ -24,8 +24,8 @@ import time
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
 from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.metadata import store
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes
@@ -92,7 +92,7 @@ class StoreFile:
         return self._path.with_name(self._path.name + suffix)
 
     def _may_be_read_in_copy(self, error: str) -> bool:
-        if schemas := metadata.other_schema(error):
+        if schemas := store.other_schema(error):
             return schemas[0] < schemas[1]
         return self._beside(_WAL if self._wal_mode else _JOURNAL).exists()
 
@@ -207,7 +207,7 @@ def _upgrade(copy: pathlib.Path) -> None:
     try:
         _opened(copy)
     except RuntimeError as error:
-        schemas = metadata.other_schema(str(error))
+        schemas = store.other_schema(str(error))
         if schemas is None or schemas[0] > schemas[1]:
             raise
         # Not otherwise: it would make a store of any other SQLite file.
@@ -219,12 +219,12 @@ def _why(error: Exception) -> str:
     text = str(error)
     if text == _BUSY:
         return f"is busy: a writer held it for more than {_PATIENCE:.0f} s; try again"
-    if schemas := metadata.other_schema(text):
+    if schemas := store.other_schema(text):
         return (
             f"has schema {schemas[0]} of ML Metadata, and this version reads schemas up to {schemas[1]}: read it with "
             "the version that wrote it"
         )
-    said = metadata.said(text)
+    said = store.said(text)
     if "readonly database" in said:  # ML Metadata wanted to make its tables
         return f"is an SQLite file, but no store of ML Metadata: {_GIVE}"
     if any(word in said for word in _DAMAGED):

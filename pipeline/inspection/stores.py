@@ -11,10 +11,10 @@ from typing import Protocol
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 
-from pipeline import metadata
 from pipeline.core.errors import UnavailableError
 from pipeline.inspection import servers
 from pipeline.inspection.store_files import StoreFile
+from pipeline.metadata import store
 
 
 class Source(Protocol):
@@ -66,7 +66,7 @@ def unreadable(source: Source, error: mlmd_errors.StatusError) -> UnavailableErr
     if isinstance(error, mlmd_errors.AbortedError):
         return UnavailableError(f"{source.name} is busy: a writer held it for longer than was waited; try again")
     return UnavailableError(
-        f"{source.name} cannot be read to the end ({metadata.said(str(error))}): the file is damaged, or "
+        f"{source.name} cannot be read to the end ({store.said(str(error))}): the file is damaged, or "
         "the server went away"
     )
 

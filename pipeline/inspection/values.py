@@ -10,8 +10,8 @@ from typing import Any
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
 from pipeline.inspection.snapshots import NodeRunState, Property
+from pipeline.metadata import store
 
 OUTPUTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT, pb.Event.INTERNAL_OUTPUT, pb.Event.PENDING_OUTPUT)
 INPUTS = (pb.Event.INPUT, pb.Event.DECLARED_INPUT, pb.Event.INTERNAL_INPUT)
@@ -26,7 +26,7 @@ NODE_STATES = {
 def when(milliseconds: int) -> datetime.datetime | None:
     """A time of ML Metadata; None for 0, and for one that no calendar has."""
     try:
-        return metadata.moment(milliseconds) if milliseconds else None
+        return store.moment(milliseconds) if milliseconds else None
     except (OverflowError, ValueError, OSError):
         return None
 

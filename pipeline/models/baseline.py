@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 
 from components import results, serving_folder
 from components.push_decision import Baseline, Standing
-from pipeline import metadata
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Output, Store
+from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Output, Store
 from pipeline.models import history, versions
 from pipeline.models.versions import Push
 

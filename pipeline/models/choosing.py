@@ -11,11 +11,12 @@ import pathlib
 from collections.abc import Callable, Sequence
 
 from components import serving_folder
-from pipeline import deletion, metadata, names, records
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Output, Store
+from pipeline.metadata import deletion, references, writer
+from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Output, Store
 from pipeline.models import history, versions
 from pipeline.models.history import Entry, Kind
 from pipeline.models.pins import check_reason
@@ -63,7 +64,7 @@ def promote(root: Root, wanted: str, reason: str, tell: Callable[[str], None]) -
     metadata.open_store(root, read_only=True)
     with root.lock():
         store = _open(root, tell)
-        run_id = names.find_run(wanted, store.run_ids())
+        run_id = references.find_run(wanted, store.run_ids())
         model = _blessed_model(store, run_id)
         present = versions.served(root, _pushes(store, root))
         if model.content and present and present.model == model.content:
@@ -144,7 +145,7 @@ def _decide(
         )
     source = _bytes(root, model, _pushes(store, root))
     newest = serving_folder.newest_version(root.serving)
-    notes: dict[str, records.Property] = {
+    notes: dict[str, writer.Property] = {
         history.RUN: run_id,
         history.REASON: reason.strip(),
         history.WHO: history.who(),
@@ -153,7 +154,7 @@ def _decide(
         history.REPLACED_VERSION: int(newest.name) if newest else 0,
     }
     inputs = {"model": model.id, **({"replaced": present.artifact} if present else {})}
-    execution = records.Recorder(root).decision(kind.value, run_id, notes, inputs, ended=False)
+    execution = writer.Recorder(root).decision(kind.value, run_id, notes, inputs, ended=False)
     version = _carry_out(root, store, execution, model, source)
     return Chosen(run_id, version, present.version if present else 0)
 
@@ -163,11 +164,11 @@ def _carry_out(root: Root, store: Store, execution: int, model: Output, source: 
     root.serving.mkdir(exist_ok=True)
     serving_folder.hold_back(root.serving, history.held_back(store.ask(history.chosen)))
     folder = serving_folder.push(source, root.serving)
-    notes: dict[str, records.Property] = {
+    notes: dict[str, writer.Property] = {
         serving_folder.PUSHED: 1, serving_folder.PUSHED_DESTINATION: str(folder),
         serving_folder.PUSHED_VERSION: folder.name, file_digests.MODEL: model.content,
     }  # fmt: skip
-    records.Recorder(root).served(execution, folder, notes)
+    writer.Recorder(root).served(execution, folder, notes)
     return int(folder.name)
 
 
@@ -178,7 +179,7 @@ def _finish(root: Root, store: Store, entry: Entry) -> str:
     newest = serving_folder.newest_version(root.serving)
     is_its_own = newest is not None and versions.holds(newest, model)
     if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
-        records.Recorder(root).called_off(entry.execution, "another model was pushed since")
+        writer.Recorder(root).called_off(entry.execution, "another model was pushed since")
         serving_folder.hold_back(root.serving, history.held_back(store.ask(history.chosen)))
         return f"a decision that was cut off was called off, as another model was pushed since: {what}"
     source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
+from pipeline.metadata import store
 
 
 class Kind(str, enum.Enum):
@@ -69,7 +69,7 @@ def entries(client: mlmd.MetadataStore, kinds: Iterable[Kind] = Kind) -> list[En
     found = []
     for kind in kinds:
         for execution in client.get_executions_by_type(kind.value):
-            notes = {name: metadata.value_of(value) for name, value in execution.custom_properties.items()}
+            notes = {name: store.value_of(value) for name, value in execution.custom_properties.items()}
             found.append(
                 Entry(
                     int(execution.id),
@@ -82,7 +82,7 @@ def entries(client: mlmd.MetadataStore, kinds: Iterable[Kind] = Kind) -> list[En
                     str(notes.get(REPLACED, "")),
                     int(notes.get(REPLACED_VERSION, 0)),
                     execution.last_known_state == pb.Execution.COMPLETE,
-                    execution.last_known_state in metadata.UNFINISHED,
+                    execution.last_known_state in store.UNFINISHED,
                 )
             )
     return sorted(found, key=lambda entry: entry.execution)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import ml_metadata as mlmd
 
 from components import push_decision, serving_folder
-from pipeline import headline, metadata
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Store
+from pipeline.metadata import run_properties, store
+from pipeline.metadata.store import Store
 from pipeline.models import history, versions
 from pipeline.models.history import Entry
 from pipeline.models.versions import Push
@@ -98,7 +98,7 @@ class Models:
 
 def read(root: Root) -> Models:
     """Reads a root. Raises `NotFoundError` where there is none, `UnavailableError` where its store does not open."""
-    return of_store(metadata.open_store(root, read_only=True), root)
+    return of_store(store.open_store(root, read_only=True), root)
 
 
 def of_store(store: Store, root: Root, start: int = 0, limit: int | None = None) -> Models:
@@ -140,7 +140,7 @@ def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
             artifact=push.artifact,
             state=State.SERVED if push == served else State.THERE if there else State.GONE,
             run=run,
-            pushed=metadata.moment(push.when),
+            pushed=store.moment(push.when),
             test_bce=test_bce,
             model=push.model,
             how=entry.kind.past if entry else "pushed",
@@ -165,14 +165,14 @@ def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
 def _makers(client: mlmd.MetadataStore, pushes: list[Push]) -> dict[int, int]:
     """By the pushed model's id, the first execution that wrote it: cached ones came later."""
     events = client.get_events_by_artifact_ids([push.artifact for push in pushes]) if pushes else []
-    wrote = [event for event in events if event.type in metadata.OUTPUT_EVENTS]
+    wrote = [event for event in events if event.type in store.OUTPUT_EVENTS]
     return {one.artifact_id: one.execution_id for one in sorted(wrote, key=lambda one: -int(one.execution_id))}
 
 
 def _reasons(client: mlmd.MetadataStore, made: Mapping[int, int]) -> dict[int, str]:
     """Why the push gate let models pass, by the execution that pushed them."""
     events = client.get_events_by_execution_ids(sorted(set(made.values()))) if made else []
-    read = [(one.execution_id, one.artifact_id) for one in events if one.type in metadata.INPUT_EVENTS]
+    read = [(one.execution_id, one.artifact_id) for one in events if one.type in store.INPUT_EVENTS]
     artifacts = client.get_artifacts_by_id(sorted({artifact for _, artifact in read})) if read else []
     said = {
         one.id: one.custom_properties[push_decision.REASON].string_value
@@ -186,12 +186,12 @@ def _run(client: mlmd.MetadataStore, execution: int) -> tuple[str, float | None]
     """The run of an execution, and the test loss that it noted."""
     contexts = client.get_contexts_by_execution(execution) if execution else []
     for context in contexts:
-        if context.type == metadata.PIPELINE_RUN:
-            notes = {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
-            return str(context.name), headline.from_properties(notes).test_bce
+        if context.type == store.PIPELINE_RUN:
+            notes = {name: store.value_of(value) for name, value in context.custom_properties.items()}
+            return str(context.name), run_properties.from_properties(notes).test_bce
     return "", None
 
 
 def _decided(entry: Entry) -> Decided:
-    when = metadata.moment(entry.when)
+    when = store.moment(entry.when)
     return Decided(entry.kind.past, entry.run_id, when, entry.who, entry.reason, entry.carried_out)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from pipeline import metadata, records
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
+from pipeline.metadata import writer
 from pipeline.models import history
 from pipeline.models.history import Kind
 
@@ -51,7 +52,7 @@ def _record(root: Root, kind: Kind, run_id: str, reason: str) -> None:
     execution = store.executions(run_id).get("Trainer")
     model = store.outputs(execution.id).get("model") if execution else None
     notes = {history.RUN: run_id, history.REASON: reason.strip(), history.WHO: history.who()}
-    records.Recorder(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
+    writer.Recorder(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
 
 
 def check_reason(reason: str) -> None:

@@ -10,11 +10,11 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import metadata, records
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import Output, Store
+from pipeline.metadata import store, writer
+from pipeline.metadata.store import Output, Store
 
 _NEWEST = 100  # artifacts; a run makes twelve
 _MOST_DIGITS = 18  # of a version, which servers read into 64 bits
@@ -46,10 +46,10 @@ class Push:
 def pushes(client: mlmd.MetadataStore, root: Root) -> list[Push]:
     """All of them, the highest version first; of several of a version, the newest first."""
     # By their type's name, which need not exist yet.
-    if records.PUSHED_MODEL not in {one.name for one in client.get_artifact_types()}:
+    if writer.PUSHED_MODEL not in {one.name for one in client.get_artifact_types()}:
         return []
     moved = root.moved()
-    found = (_push(one, root, moved) for one in client.get_artifacts_by_type(records.PUSHED_MODEL))
+    found = (_push(one, root, moved) for one in client.get_artifacts_by_type(writer.PUSHED_MODEL))
     return sorted(filter(None, found), key=lambda push: (push.version, push.artifact), reverse=True)
 
 
@@ -58,11 +58,11 @@ def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> P
         """Not all properties at once: they take longer than the rest, and a root of years has a thousand pushes."""
         for held in (artifact.custom_properties, artifact.properties):
             if name in held:
-                return metadata.value_of(held[name])
+                return store.value_of(held[name])
         return ""
 
     def here(path: str) -> str:
-        return metadata.moved_path(path, *moved) if moved else path
+        return store.moved_path(path, *moved) if moved else path
 
     folder = f"{root.serving}/"
     destination = here(str(note(serving_folder.PUSHED_DESTINATION)))
@@ -90,7 +90,7 @@ def serving(client: mlmd.MetadataStore, root: Root) -> Push | None:
     options = mlmd.ListOptions(limit=_NEWEST, order_by=mlmd.OrderByField.ID, is_asc=False)
     moved = root.moved()
     for artifact in client.get_artifacts(list_options=options):
-        push = _push(artifact, root, moved) if artifact.type == records.PUSHED_MODEL else None
+        push = _push(artifact, root, moved) if artifact.type == writer.PUSHED_MODEL else None
         if push is not None and push.version == int(newest.name):
             return push
     return served(root, pushes(client, root))

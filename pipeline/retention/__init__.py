@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from pipeline import metadata
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
 from pipeline.retention import collecting
 from pipeline.retention.report import Collected
 from pipeline.retention.store import Store

@@ -8,9 +8,10 @@ from collections.abc import Collection
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import deletion, headline, metadata, nodes, records
+from pipeline import nodes
 from pipeline.core.pipeline_root import Root
 from pipeline.fsck import store as fsck_store
+from pipeline.metadata import deletion, run_properties, store, writer
 
 _ENDED = ("succeeded", "failed")
 _PAGE = 100  # artifacts written at once
@@ -61,17 +62,17 @@ class Store(fsck_store.Store):
 
     def unfinished(self) -> list[str]:
         """Runs that did not come to their end: killed, interrupted, or at work now; the newest first."""
-        contexts = sorted(self._store.get_contexts_by_type(metadata.PIPELINE_RUN), key=lambda one: -int(one.id))
+        contexts = sorted(self._store.get_contexts_by_type(store.PIPELINE_RUN), key=lambda one: -int(one.id))
         return [str(context.name) for context in contexts if self._is_unfinished(context)]
 
     def _is_unfinished(self, context: pb.Context) -> bool:
-        notes = {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
-        noted = headline.from_properties(notes)
+        notes = {name: store.value_of(value) for name, value in context.custom_properties.items()}
+        noted = run_properties.from_properties(notes)
         if noted.state is not None or noted.trigger is not None:  # a run of this pipeline notes its end as well
             return noted.state not in _ENDED
         executions = self._store.get_executions_by_context(context.id)
-        states = {one.last_known_state for one in executions if records.is_of_node(one.type)}
-        return not states or bool(states & {*metadata.UNFINISHED, pb.Execution.CANCELED})
+        states = {one.last_known_state for one in executions if writer.is_of_node(one.type)}
+        return not states or bool(states & {*store.UNFINISHED, pb.Execution.CANCELED})
 
     def run_that_made(self, artifact_id: int, place: pathlib.PurePath | None = None) -> str:
         """The run that made an artifact; empty where ML Metadata does not say.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pipeline import deletion, metadata, previews
+from pipeline import previews
 from pipeline.core import file_digests
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Property, Use
+from pipeline.metadata import deletion, store
 from pipeline.render import Cell, Column, Screen, bytes_text, escaped, when_text
 from pipeline.show import preview as preview_text
 
@@ -17,7 +18,7 @@ _LONGEST = 300  # characters of a property that are shown; all of it is in the J
 _MOST_RUNS = 4  # named on one line
 # Shown in a better place already.
 _SHOWN = frozenset({file_digests.CONTENT})
-_SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, metadata.METRICS})
+_SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, store.METRICS})
 
 
 def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None) -> str:

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline import previews
-from pipeline.attempts import Attempt
 from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.manifest import Manifest
+from pipeline.metadata.attempts import Attempt
 from pipeline.render import Cell, Column, Screen, counted, number_text, seconds_text, state_cell, when_text, yes_no
 from pipeline.scheduling import triggers
 from pipeline.show.digest import short

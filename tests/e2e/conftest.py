@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import records
 from pipeline import run as run_module
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import writer
 from pipeline.run_request import RunRequest
 from pipeline.summary import Summary
 
@@ -102,7 +102,7 @@ class SampleRun:
     def copy(self, place: pathlib.Path) -> pathlib.Path:
         """Copies the root to a place that is not there yet, to be changed; returns the place."""
         shutil.copytree(self.root, place)
-        before = records.mend_moved_root(Root(place))
+        before = writer.mend_moved_root(Root(place))
         assert before is not None
         before.unlink()
         return place

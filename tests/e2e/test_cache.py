@@ -17,10 +17,12 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import push_decision
-from pipeline import decisions, metadata, nodes, plan, records, sources, why
+from pipeline import decisions, nodes, plan, sources, why
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
+from pipeline.metadata import writer
 from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
@@ -171,7 +173,7 @@ def test_touched_files_and_another_number_of_workers_run_nothing_again(root: pat
 
 
 def test_a_moved_root_is_mended_and_runs_nothing_again(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    records.mend_moved_root(Root(root))
+    writer.mend_moved_root(Root(root))
     [copy] = root.glob("metadata.sqlite.before-move-*")
     copy.unlink()
     place = tmp_path / "elsewhere" / "root"
@@ -362,7 +364,7 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     from pipeline import definition
 
     root = copy_of(changed.root, tmp_path / "root")
-    records.mend_moved_root(Root(root))
+    writer.mend_moved_root(Root(root))
     place = Root(root)
     resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
     recalled = sources.recall(place, resolved)
@@ -520,7 +522,7 @@ FILES = {
 def damaged(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A root that the tests damage and make whole again, each another artifact."""
     root = copy_of(made, tmp_path_factory.mktemp("damaged") / "root")
-    records.mend_moved_root(Root(root))
+    writer.mend_moved_root(Root(root))
     return root
 
 
@@ -566,7 +568,7 @@ def is_made_again(
 
     [artifact] = connected(root).get_artifacts_by_id([before.id])
     assert artifact.state != pb.Artifact.LIVE
-    assert artifact.custom_properties[records.OUT_OF_USE].string_value == wrong
+    assert artifact.custom_properties[writer.OUT_OF_USE].string_value == wrong
     assert not tfx_would_use(root, before.id)
     after = output_of(root, node, key)
     assert after.live
@@ -645,12 +647,12 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
 ) -> None:
     """A store in which the Evaluator's newest execution in the last run stands for that of the first."""
     root = copy_of(changed.root, tmp_path / "root")
-    records.mend_moved_root(Root(root))
+    writer.mend_moved_root(Root(root))
     store = store_of(root)
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     own = store.candidate(first["Evaluator"].id).key
     assert own is not None
-    records.Recorder(root=Root(root)).hit(
+    writer.Recorder(root=Root(root)).hit(
         nodes.PIPELINE_NAME, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
         store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
     )  # fmt: skip

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import metadata, records
 from pipeline.core.errors import ExitCode, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store as metadata
+from pipeline.metadata import writer
 from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
@@ -49,7 +50,7 @@ def letters(make_dataset: MakeDataset, tmp_path_factory: pytest.TempPathFactory)
 def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
     """A copy of a run's root, to be changed."""
     shutil.copytree(summary.root, place)
-    records.mend_moved_root(Root(place))
+    writer.mend_moved_root(Root(place))
     return place
 
 

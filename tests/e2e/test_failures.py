@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from pipeline import metadata
 from pipeline.core.events import NodeState
+from pipeline.metadata import store as metadata
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, sae, states
 
 SETTINGS = [argument for assignment in QUICK for argument in ("--set", assignment)]

@@ -10,9 +10,9 @@ import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.metadata import store as metadata
 from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
@@ -94,9 +94,10 @@ def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: Sample
 def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-    from pipeline import data_source, definition, metadata
+    from pipeline import data_source, definition
     from pipeline.core import settings
     from pipeline.core.pipeline_root import Root
+    from pipeline.metadata import store as metadata
 
     place = Root(tmp_path / "root")
     place.create()

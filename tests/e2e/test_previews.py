@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from pipeline import headline, metadata, nodes, previews, records
+from pipeline import nodes, previews
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
-from pipeline.headline import Headline
+from pipeline.metadata import run_properties, writer
+from pipeline.metadata import store as metadata
+from pipeline.metadata.run_properties import Headline
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
 
@@ -45,7 +47,7 @@ def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], metadat
 def headline_in(root: pathlib.Path, run_id: str) -> Headline:
     """The headline on a run's context."""
     context = connected(root).get_context_by_type_and_name(metadata.PIPELINE_RUN, run_id)
-    return headline.from_properties(
+    return run_properties.from_properties(
         {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
     )
 
@@ -213,7 +215,7 @@ def test_a_run_is_not_ended_by_a_headline_that_cannot_be_noted(
     def fail(*arguments: Any) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(records.Recorder, "end_run", fail)
+    monkeypatch.setattr(writer.Recorder, "end_run", fail)
     again = run_here(root, *QUICK)
     assert again.exit_code == 0
     assert headline_in(root, again.run_id).state is None

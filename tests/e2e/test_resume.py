@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from benchmarks import kills
-from pipeline import fsck, metadata, metadata_copies, nodes
+from pipeline import fsck, nodes
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.metadata import backup
+from pipeline.metadata import store as metadata
 from tests.e2e.conftest import QUICK
 from tests.pipeline.recorded import tree
 
@@ -97,7 +99,7 @@ def test_nothing_is_left_half_done(survived: Survived) -> None:
     assert not list(survived.root.path.rglob("*.unfinished"))
     # The store is one file again, and the run that succeeded has left a copy of it.
     assert not list(survived.root.path.glob("metadata.sqlite-*"))
-    assert [copy.stem for copy in metadata_copies.copies(survived.root)] == [survived.run_id]
+    assert [copy.stem for copy in backup.copies(survived.root)] == [survived.run_id]
 
 
 def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:

@@ -14,8 +14,8 @@ import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import metadata
 from pipeline.core.errors import ExitCode
+from pipeline.metadata import store as metadata
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun, sae
 
 

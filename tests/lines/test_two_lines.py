@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import metadata
+from pipeline.metadata import store as metadata
 from pipeline.nodes import NAMES as NODES
 from tests.e2e.conftest import QUICK
 from tests.lines.conftest import DATA, PROJECT, Command, sae_run, states

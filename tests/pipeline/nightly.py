@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 
-from pipeline import cli, headline
+from pipeline import cli
+from pipeline.metadata import run_properties
 from pipeline.nodes import NAMES
 from tests.pipeline.recorded import Recorded, Writer, set_properties
 
@@ -35,7 +36,9 @@ def nightly(recorded: Recorded, run_id: str, seed: int, blessed: bool = True, st
 def note(recorded: Recorded, run_id: str, state: str | None) -> None:
     store = recorded.writer.store
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, headline.to_properties(headline.Headline(state=state, trigger="manual")))
+    set_properties(
+        context.custom_properties, run_properties.to_properties(run_properties.Headline(state=state, trigger="manual"))
+    )
     store.put_contexts([context])
 
 

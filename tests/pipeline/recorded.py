@@ -16,11 +16,12 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 import pipeline_config
 from components import push_decision
-from pipeline import keys, metadata, nodes, records, sources
+from pipeline import keys, nodes, sources
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider
-from pipeline.metadata import Output, Store
+from pipeline.metadata import store, writer
+from pipeline.metadata.store import Output, Store
 from pipeline.models import baseline
 from pipeline.source import Source
 
@@ -150,7 +151,7 @@ class Recorded:
         return Source(**{**values, **changes})
 
     def store(self) -> Store:
-        return metadata.open_store(self.root, read_only=True)
+        return store.open_store(self.root, read_only=True)
 
     def remember(self, *assignments: str, profile: str = "mnist") -> None:
         """Notes the data set as a run does."""
@@ -277,7 +278,7 @@ class Recorded:
             if output in ("blessing", "decision", "pushed_model"):
                 properties[file_digests.MODEL] = inputs["model"].content
             if output == "evaluation":
-                properties[metadata.METRICS] = json.dumps({"overall": METRICS, "per_label": LABEL_METRICS})
+                properties[store.METRICS] = json.dumps({"overall": METRICS, "per_label": LABEL_METRICS})
             files = file_digests.scan(folder)
             properties |= {
                 file_digests.FILES: file_digests.to_text(files),
@@ -308,7 +309,7 @@ class Recorded:
 
     def replay(self, run_id: str, *assignments: str, names: Collection[str] = nodes.NAMES) -> None:
         """Records a run in which these nodes were cached."""
-        recorder = records.Recorder(self.root)
+        recorder = writer.Recorder(self.root)
         recorder.begin_run(nodes.PIPELINE_NAME, run_id, {})
         made = self.decisions(*assignments)
         for name in names:

@@ -14,10 +14,11 @@ import sys
 import pytest
 
 import pipeline_config
-from pipeline import cli, metadata_copies
+from pipeline import cli
 from pipeline.cli.group import SECTIONS
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import backup
 from tests.pipeline.recorded import Recorded, change_bytes
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -446,7 +447,7 @@ def test_without_a_root_there_is_no_run_to_tell_of(sae, folder, arguments):
 
 def test_restore_goes_back_to_a_copy_of_the_store_and_says_what_is_lost(sae, recorded):
     recorded.run("r2", content="other")
-    metadata_copies.make(recorded.root, "r2", keep=3)
+    backup.make(recorded.root, "r2", keep=3)
     recorded.run("r3", content="third")
     code, output, _ = sae("restore", "--metadata", "--root", "root")
     assert code == 0

@@ -8,13 +8,14 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import decisions, keys, nodes, records
+from pipeline import decisions, keys, nodes
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Verdict
-from pipeline.metadata import Candidate, Output
+from pipeline.metadata import writer
+from pipeline.metadata.store import Candidate, Output
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
 
 RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
@@ -36,7 +37,7 @@ def verdicts(made):
 
 
 def out_of_use(recorded, artifact_id):
-    records.Recorder(recorded.root).take_out_of_use(artifact_id, "a reason")
+    writer.Recorder(recorded.root).take_out_of_use(artifact_id, "a reason")
 
 
 def test_in_an_empty_root_every_node_would_run_or_wait_and_never_did(recorded):

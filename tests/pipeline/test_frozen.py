@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import pipeline_config
-from pipeline import doctor, metadata, run
+from pipeline import doctor, run
 from pipeline.core import events, pipeline_root, settings
+from pipeline.metadata import store
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODULES = (pipeline_config, doctor, events, metadata, pipeline_root, run, settings)
+MODULES = (pipeline_config, doctor, events, store, pipeline_root, run, settings)
 CLASSES = [
     value
     for module in MODULES

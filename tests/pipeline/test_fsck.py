@@ -17,12 +17,13 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import cli, fsck, manifest, records
+from pipeline import cli, fsck, manifest
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.fsck import Kind, findings
-from tests.pipeline.test_metadata import Writer
+from pipeline.metadata import writer as records
+from tests.pipeline.metadata.test_store import Writer
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 STATE = pb.Execution.State

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import outcome
 from pipeline.core.events import NodeEnded, NodeState
-from pipeline.metadata import Output
+from pipeline.metadata.store import Output
 
 PUSHED = {"pushed_model": Output("/pushed", {"pushed": 1})}
 NOT_PUSHED = {"pushed_model": Output("/pushed", {"pushed": 0})}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import headline, metadata, nodes, records, recovery
-from pipeline.asked import Asked
+from pipeline import nodes, recovery
 from pipeline.core import event_log
 from pipeline.core.events import NodeStarted, NodeState
-from pipeline.headline import Headline
+from pipeline.metadata import run_properties, store, writer
+from pipeline.metadata.run_options import Asked
+from pipeline.metadata.run_properties import Headline
 from tests.pipeline.recorded import STATE, Recorded, tree
 
 
@@ -18,16 +19,16 @@ def recorded(tmp_path):
 
 
 def begin(recorded, run_id):
-    properties = headline.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
-    records.Recorder(recorded.root).begin_run(nodes.PIPELINE_NAME, run_id, properties)
+    properties = run_properties.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
+    writer.Recorder(recorded.root).begin_run(nodes.PIPELINE_NAME, run_id, properties)
 
 
 def close(recorded):
-    return recovery.close_broken_off(recorded.root, metadata.open_store(recorded.root))
+    return recovery.close_broken_off(recorded.root, store.open_store(recorded.root))
 
 
 def noted(recorded, run_id):
-    return headline.from_properties(recorded.store().run_properties(run_id))
+    return run_properties.from_properties(recorded.store().run_properties(run_id))
 
 
 def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
@@ -59,7 +60,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
 
 def test_of_a_part_the_way_on_is_to_run_it_again(recorded):
     begin(recorded, "r1")
-    records.Recorder(recorded.root).end_run("r1", Asked(part="--from-node Trainer").properties())
+    writer.Recorder(recorded.root).end_run("r1", Asked(part="--from-node Trainer").properties())
     [found] = close(recorded)
     assert str(found).endswith("; `sae run --from-node Trainer` with the same settings takes over what had ended")
 
@@ -97,7 +98,7 @@ def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
 
 def test_runs_that_ended_and_those_of_others_are_left_alone(recorded):
     begin(recorded, "ended")
-    records.Recorder(recorded.root).end_run("ended", headline.to_properties(Headline(state="cancelled")))
+    writer.Recorder(recorded.root).end_run("ended", run_properties.to_properties(Headline(state="cancelled")))
     recorded.writer.execution("of plain TFX", "Trainer", STATE.RUNNING)
     assert close(recorded) == []
     assert recorded.store().executions("of plain TFX")["Trainer"].state is None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import nodes, records, replay
+from pipeline import nodes, replay
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
+from pipeline.metadata import writer
 from tests.pipeline.recorded import Recorded, change_bytes
 
 
@@ -17,7 +18,7 @@ def recorded(tmp_path):
 
 def replayed(recorded, run_id):
     told = []
-    recorder = records.Recorder(recorded.root)
+    recorder = writer.Recorder(recorded.root)
     recorder.begin_run(nodes.PIPELINE_NAME, run_id, {})
     result = replay.replay(recorded.decider().decide_all(), recorder, run_id, told.append)
     return result, told

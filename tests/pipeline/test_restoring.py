@@ -9,10 +9,11 @@ import shutil
 import pytest
 
 import pipeline_config
-from pipeline import again, fsck, manifest, metadata, previews, restoring, retention
+from pipeline import again, fsck, manifest, previews, restoring, retention
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
+from pipeline.metadata import store as metadata
 from pipeline.models import choosing
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import four, made_once, recorded

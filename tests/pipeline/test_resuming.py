@@ -7,11 +7,12 @@ import dataclasses
 import pytest
 
 import pipeline_config
-from pipeline import code, headline, keys, manifest, metadata, nodes, packages, records, resuming
-from pipeline.asked import Asked
+from pipeline import code, keys, manifest, nodes, packages, resuming
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.headline import Headline
+from pipeline.metadata import run_properties, store, writer
+from pipeline.metadata.run_options import Asked
+from pipeline.metadata.run_properties import Headline
 from tests.pipeline.recorded import Recorded
 
 
@@ -32,13 +33,13 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {manifest.PROPERTY: file_digests.of_file(path), **(asked or Asked()).properties()}
-    recorder = records.Recorder(recorded.root)
+    recorder = writer.Recorder(recorded.root)
     recorder.begin_run(nodes.PIPELINE_NAME, run_id, properties)
-    recorder.end_run(run_id, headline.to_properties(Headline(state=state)))
+    recorder.end_run(run_id, run_properties.to_properties(Headline(state=state)))
 
 
 def find(recorded, wanted=""):
-    return resuming.find(recorded.root, metadata.open_store(recorded.root), wanted)
+    return resuming.find(recorded.root, store.open_store(recorded.root), wanted)
 
 
 def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):

@@ -11,9 +11,10 @@ import time
 
 import pytest
 
-from pipeline import metadata, run
+from pipeline import run
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store
 from pipeline.run_request import RunRequest
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import Recorded
@@ -82,12 +83,12 @@ def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, e
             program.end()
 
     ending = Ending()
-    metadata.logger.addHandler(ending)
+    store.logger.addHandler(ending)
     try:
         with reader(recorded.root.metadata) as program:
             summary = run.run(RunRequest(settings.Request(root=str(recorded.root.path))))
     finally:
-        metadata.logger.removeHandler(ending)
+        store.logger.removeHandler(ending)
     assert {node["state"] for node in summary.nodes} == {"cached"}
     assert f"another program is reading {recorded.root.metadata}: waiting" in capfd.readouterr().err
     assert recorded.store().run_properties(summary.run_id)["sae_state"] == "succeeded"

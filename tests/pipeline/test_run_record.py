@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from pipeline import attempts, headline, manifest, metadata, metadata_copies, records
+from pipeline import manifest
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Note
-from pipeline.headline import Headline
+from pipeline.metadata import attempts, backup, run_properties, store, writer
+from pipeline.metadata.run_properties import Headline
 from pipeline.outcome import RunResult
 from pipeline.run_record import RunRecord
 from pipeline.run_request import RunRequest
@@ -34,7 +35,7 @@ class OneRun:
 
     def begin(self, **source):
         made_from = self._recorded.settings(), self._recorded.source(**source)
-        self.record.begin(metadata.open_store(self._recorded.root), *made_from)
+        self.record.begin(store.open_store(self._recorded.root), *made_from)
         return self
 
     def end(self, exit_code=ExitCode.DONE, error=""):
@@ -48,7 +49,7 @@ class OneRun:
 
     @property
     def headline(self):
-        return headline.from_properties(self.noted)
+        return run_properties.from_properties(self.noted)
 
 
 def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
@@ -75,14 +76,14 @@ def test_the_end_is_noted_and_the_store_copied(recorded):
     run = OneRun(recorded).begin()
     assert run.end().state == run.headline.state == "succeeded"
     assert not run.record.unended
-    assert [path.stem for path in metadata_copies.copies(recorded.root)] == ["r1"]
+    assert [path.stem for path in backup.copies(recorded.root)] == ["r1"]
 
 
 def test_a_run_that_failed_is_not_copied(recorded):
     run = OneRun(recorded).begin()
     run.end(ExitCode.NODE_FAILED, "Trainer: no")
     assert (run.headline.state, run.headline.error) == ("failed", "Trainer: no")
-    assert metadata_copies.copies(recorded.root) == []
+    assert backup.copies(recorded.root) == []
 
 
 def test_a_run_does_not_fail_for_want_of_a_copy(recorded):
@@ -110,7 +111,7 @@ def test_of_a_run_that_never_began_no_end_is_noted(recorded):
 def test_going_on_adds_an_attempt_and_the_time_of_those_before(recorded):
     first = OneRun(recorded).begin()
     first.record.broke_off(recorded.store(), "failed", "the reason")
-    records.Recorder(recorded.root).end_run("r1", headline.to_properties(Headline(seconds=1000.0)))
+    writer.Recorder(recorded.root).end_run("r1", run_properties.to_properties(Headline(seconds=1000.0)))
     before = (recorded.root.manifests / "r1.json").read_bytes()
 
     again = OneRun(recorded, resumed="r1").begin()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.asked import Asked
 from pipeline.core import settings
+from pipeline.metadata.run_options import Asked
 from pipeline.run_request import RunRequest
 
 

@@ -12,7 +12,7 @@ from pipeline import nodes, outcome
 from pipeline import summary as summaries
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
-from pipeline.headline import Headline
+from pipeline.metadata.run_properties import Headline
 from tests.pipeline import recorded as roots
 
 METRICS = {

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from pipeline import code, manifest, metadata, nodes, packages, why
+from pipeline import code, manifest, nodes, packages, why
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import store
 from tests.pipeline.recorded import STATE, Recorded, tree
 from tests.pipeline.test_manifest import RECORDED
 
@@ -190,7 +191,7 @@ def test_a_moved_root_is_answered_too(recorded):
     recorded.run("r1")
     recorded.replay("r2")
     root = Root(recorded.root.path.rename(recorded.folder / "moved"))
-    assert why.explain(metadata.open_store(root, read_only=True), root, "r2", "Trainer").against == "r1"
+    assert why.explain(store.open_store(root, read_only=True), root, "r2", "Trainer").against == "r1"
 
 
 def test_what_is_not_there_is_not_found(recorded, tmp_path):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline import deletion, previews
+from pipeline import previews
 from pipeline.core import file_digests
 from pipeline.inspection.snapshots import Artifact
+from pipeline.metadata import deletion
 from pipeline.web import charts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn

@@ -11,7 +11,7 @@ import sqlite3
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import attempts, headline, nodes, previews, records
+from pipeline import nodes, previews
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState
@@ -19,6 +19,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection import artifacts
 from pipeline.inspection.places import open_place, open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.metadata import attempts, run_properties, writer
 from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 
 
@@ -43,7 +44,7 @@ def note(recorded, run_id, **fields):
     """Puts a headline on a run's context, as a run does when it ends."""
     store = recorded.writer.store
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, headline.to_properties(headline.Headline(**fields)))
+    set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
     store.put_contexts([context])
 
 
@@ -136,7 +137,7 @@ class TestRuns:
     def test_the_attempts_of_a_resumed_run_are_told_and_the_last_execution_of_a_node_counts(self, recorded, look):
         recorded.run("r1", failed="SchemaGen")
         note(recorded, "r1", state="failed", seconds=3.0, error="SchemaGen: no schema", trigger="manual")
-        recorder = records.Recorder(recorded.root)
+        recorder = writer.Recorder(recorded.root)
         began = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
         again = began + datetime.timedelta(minutes=1)
         recorder.begin_attempt("r1", attempts.with_next(recorded.store().run_properties("r1"), began, again))
@@ -234,7 +235,7 @@ class TestRun:
             (tmp_path / name).mkdir()
             (tmp_path / name / "verdict.json").write_text("{}")
             properties = {"verified": good, "node": "", "compared": 2}
-            records.Recorder(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
+            writer.Recorder(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(nodes.NAMES)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
@@ -362,7 +363,7 @@ class TestArtifacts:
     def test_what_is_out_of_use_says_so(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
         number = recorded.outputs("r1", "SchemaGen")["schema"].id
-        records.Recorder(recorded.root).take_out_of_use(number, "it is damaged")
+        writer.Recorder(recorded.root).take_out_of_use(number, "it is damaged")
         found = reader.artifact(number)
         assert found.row.state == "out of use"
         assert found.properties["out_of_use"] == "it is damaged"

@@ -8,8 +8,9 @@ import shutil
 import pytest
 
 from components import push_decision
-from pipeline import metadata, nodes
+from pipeline import nodes
 from pipeline.decisions import Verdict
+from pipeline.metadata import store
 from pipeline.models import baseline, choosing
 from pipeline.nodes import NAMES
 from tests.pipeline.nightly import DATA
@@ -44,7 +45,7 @@ def content(recorded, run):
 def measured(recorded, run, bce):
     """Notes another loss on a run's evaluation."""
     found = recorded.outputs(run, "Evaluator")["evaluation"]
-    numbers = json.loads(found.properties[metadata.METRICS])
+    numbers = json.loads(found.properties[store.METRICS])
     recorded.change(found.id, metrics=json.dumps({**numbers, "overall": {**numbers["overall"], "bce": bce}}))
 
 
@@ -126,14 +127,14 @@ def test_a_loss_on_other_examples_is_not_taken(four):
     examples = four.outputs("run-1", "ExampleGen")["examples"]
     candidate(four, "new", "training.seed=9")
     others = {**examples.properties, "content_digest": "examples-1:of another test split"}
-    found = standing(four, "new", metadata.Output(examples.uri, others, examples.id))
+    found = standing(four, "new", store.Output(examples.uri, others, examples.id))
     assert found.baseline.bce is None
     assert found.baseline.folder == str(four.folder_of("run-4", "Trainer", "model") / "Format-Serving")
     # The artifact's bytes are gone, those that are served are not.
     shutil.rmtree(four.folder_of("run-4", "Trainer", "model"))
-    assert standing(four, "new", metadata.Output("", others)).baseline.folder == str(four.root.serving / "4")
+    assert standing(four, "new", store.Output("", others)).baseline.folder == str(four.root.serving / "4")
     shutil.rmtree(four.root.serving / "4")
-    assert standing(four, "new", metadata.Output("", others)).baseline.folder == ""
+    assert standing(four, "new", store.Output("", others)).baseline.folder == ""
 
 
 def test_nor_is_one_on_examples_without_a_digest(four):
@@ -141,7 +142,7 @@ def test_nor_is_one_on_examples_without_a_digest(four):
     candidate(four, "new", "training.seed=9")
     first = four.outputs("run-1", "ExampleGen")["examples"]
     four.change(first.id, content_digest="")
-    assert standing(four, "new", metadata.Output("", {})).baseline.bce is None
+    assert standing(four, "new", store.Output("", {})).baseline.bce is None
 
 
 # --- what becomes of a decision ----------------------------------------------------------------

@@ -9,9 +9,10 @@ import shutil
 import pytest
 
 from components import serving_folder
-from pipeline import cli, fsck, records, retention
+from pipeline import cli, fsck, retention
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
+from pipeline.metadata import writer
 from pipeline.models import choosing, history, listing, versions
 from pipeline.models.history import Kind
 from pipeline.models.listing import State
@@ -213,7 +214,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(("module", "name"), [
-    (serving_folder, "hold_back"), (serving_folder, "push"), (records.Recorder, "served"),
+    (serving_folder, "hold_back"), (serving_folder, "push"), (writer.Recorder, "served"),
 ])  # fmt: skip
 def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypatch, capsys, module, name):
     def kill(*_):
@@ -291,7 +292,7 @@ def test_versions_of_another_root_or_without_a_push_are_not_listed(four, tmp_pat
 def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded):
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
-    records.Recorder(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
+    writer.Recorder(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
     found = retention.look(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert [run.id for run in found.kept] == ["plain-2"]
 

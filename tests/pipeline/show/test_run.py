@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline.attempts import Attempt
 from pipeline.inspection.snapshots import (
     ArtifactRow,
     ArtifactUse,
@@ -16,6 +15,7 @@ from pipeline.inspection.snapshots import (
     RunState,
     Verification,
 )
+from pipeline.metadata.attempts import Attempt
 from pipeline.render import Screen
 from pipeline.show import run
 from tests.pipeline.test_manifest import RECORDED

@@ -8,9 +8,10 @@ import zlib
 
 import pipeline_config
 from components.results import EpochLosses
-from pipeline import headline, manifest, nodes, previews
+from pipeline import manifest, nodes, previews
 from pipeline.core import event_log
 from pipeline.core.events import Note
+from pipeline.metadata import run_properties
 from pipeline.previews import Picture
 from tests.pipeline.recorded import METRICS, set_properties
 
@@ -121,7 +122,7 @@ def note(recorded, run_id, **fields):
     fields = {"dataset": "mnist 3.0.1", "trigger": "manual", **fields}
     store = recorded.writer.store
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, headline.to_properties(headline.Headline(**fields)))
+    set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
     store.put_contexts([context])
 
 

@@ -7,7 +7,8 @@ import os
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import attempts, records
+from pipeline.metadata import attempts
+from pipeline.metadata import writer as records
 from pipeline.web.pages import runs
 from tests.pipeline.recorded import STATE, set_properties
 from tests.pipeline.web.content import PREVIEWS, Seen, artifact_of, make_manifest, note

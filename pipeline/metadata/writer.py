@@ -11,10 +11,12 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import deletion, headline, keys, metadata, sqlite_file
+from pipeline import keys
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root, stamp
-from pipeline.metadata import NODE, PIPELINE, PIPELINE_RUN, Output
+from pipeline.metadata import deletion, run_properties, sqlite
+from pipeline.metadata import store as metadata
+from pipeline.metadata.store import NODE, PIPELINE, PIPELINE_RUN, Output
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
 RESTORED = "restored"  # custom property: when its bytes were made again
@@ -53,7 +55,7 @@ class Recorder:
     def begin_attempt(self, run_id: str, properties: Mapping[str, Property]) -> None:
         """Makes a run's context that of a run which has not ended, and adds custom properties to it."""
         context = self._context(PIPELINE_RUN, run_id)
-        for name in headline.of_end() & set(context.custom_properties):
+        for name in run_properties.of_end() & set(context.custom_properties):
             del context.custom_properties[name]
         _set(context.custom_properties, properties)
         self._store.put_contexts([context])
@@ -266,7 +268,7 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
         return None
     when = stamp()
     copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
-    sqlite_file.copy(root.metadata, copy)  # with what a killed run left in the log beside it
+    sqlite.copy(root.metadata, copy)  # with what a killed run left in the log beside it
     store = metadata.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite(artifact, *moved)]
     if changed:

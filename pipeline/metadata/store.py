@@ -19,11 +19,12 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import deletion, headline, keys, names, sqlite_file
+from pipeline import keys
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import deletion, references, run_properties, sqlite
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ class Store:
 
     def find_run(self, wanted: str) -> str:
         """The id of the run that `wanted` names, as `names.find_run` finds it. Raises `NotFoundError`."""
-        return names.find_run(wanted, self.run_ids())
+        return references.find_run(wanted, self.run_ids())
 
     def run_property(self, run_id: str, name: str) -> str:
         """A custom property, a text, of a run's context; empty where it was not noted."""
@@ -282,7 +283,8 @@ class Store:
             context
             for context in contexts
             # Plain TFX notes neither: a run of its own is not ours to close.
-            if headline.BEGUN in context.custom_properties and headline.ENDED not in context.custom_properties
+            if run_properties.BEGUN in context.custom_properties
+            and run_properties.ENDED not in context.custom_properties
         ]
         return [context.name for context in sorted(found, key=lambda context: context.id, reverse=True)]
 
@@ -393,11 +395,11 @@ def _reading(path: pathlib.Path) -> mlmd.MetadataStore:
         try:
             return mlmd.MetadataStore(_config(path, read_only=True))
         except RuntimeError:
-            if not sqlite_file.cut_off(path):
+            if not sqlite.cut_off(path):
                 raise
         with tempfile.TemporaryDirectory(prefix="sae-store-") as folder:  # what is open is read also when it is removed
             copy = pathlib.Path(folder) / "copy.sqlite"
-            if sqlite_file.copy_rolled_back(path, copy):
+            if sqlite.copy_rolled_back(path, copy):
                 return mlmd.MetadataStore(_config(copy, read_only=True))
     raise RuntimeError("a writer holds it; try again")
 

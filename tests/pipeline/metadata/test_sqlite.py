@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from pipeline import sqlite_file
+from pipeline.metadata import sqlite
 
 # Writes a row in WAL mode and is killed before it is put into the file.
 KILLED = """
@@ -64,9 +64,9 @@ def test_a_copy_has_what_was_committed_also_in_the_log_of_a_killed_writer(path, 
     assert f"{path.name}-wal" in beside(path)
     target = path.with_name("copy.sqlite")
     if how == "here":
-        sqlite_file.copy(path, target)
+        sqlite.copy(path, target)
     else:
-        assert sqlite_file.copy_aside(path, target) == ""
+        assert sqlite.copy_aside(path, target) == ""
     assert numbers(target) == [1, 2]
     assert mode(target) == b"\1\1"
     assert not [name for name in beside(path) if name.endswith("unfinished")]
@@ -82,33 +82,33 @@ def damage(path):
 
 
 def test_a_damaged_file_is_named_so_and_not_copied(path):
-    assert sqlite_file.check(path) == ""
+    assert sqlite.check(path) == ""
     damage(path)
     before = path.read_bytes()
-    assert sqlite_file.check(path) != ""
+    assert sqlite.check(path) != ""
     target = path.with_name("copy.sqlite")
     with pytest.raises(sqlite3.DatabaseError):
-        sqlite_file.copy(path, target)
-    assert sqlite_file.copy_aside(path, target) != ""
+        sqlite.copy(path, target)
+    assert sqlite.copy_aside(path, target) != ""
     assert beside(path) == []
     assert path.read_bytes() == before
     path.write_bytes(b"not a database")
-    assert "not a database" in sqlite_file.check(path)
+    assert "not a database" in sqlite.check(path)
     assert path.read_bytes() == b"not a database"
 
 
 def test_a_copy_that_fails_leaves_the_one_before(path):
     target = path.with_name("copy.sqlite")
-    sqlite_file.copy(path, target)
+    sqlite.copy(path, target)
     damage(path)
-    assert sqlite_file.copy_aside(path, target) != ""
+    assert sqlite.copy_aside(path, target) != ""
     assert numbers(target) == [1]
 
 
 def test_a_file_that_is_set_aside_takes_its_log_along(path):
     subprocess.run([sys.executable, "-c", KILLED, path], check=False)
     new = path.with_name("old.sqlite")
-    sqlite_file.set_aside(path, new)
+    sqlite.set_aside(path, new)
     assert numbers(new) == [1, 2]
     assert path.exists()  # until something takes over its name
     assert f"{path.name}-wal" not in beside(path)
@@ -121,7 +121,7 @@ def half_written(path):
         database.executemany("INSERT INTO held VALUES (?)", [(1,)] * (ROWS - 1))
         database.commit()
     subprocess.run([sys.executable, "-c", CUT_OFF, path], check=False)
-    assert sqlite_file.cut_off(path)
+    assert sqlite.cut_off(path)
     return path
 
 
@@ -131,12 +131,12 @@ def test_what_was_not_committed_is_taken_back_in_a_copy_alone(half_written, tmp_
     shutil.copyfile(half_written, folder / "alone.sqlite")
     assert 2 in numbers(folder / "alone.sqlite")
     before = half_written.read_bytes(), beside(half_written)
-    assert sqlite_file.copy_rolled_back(half_written, folder / "copy.sqlite")
+    assert sqlite.copy_rolled_back(half_written, folder / "copy.sqlite")
     assert numbers(folder / "copy.sqlite") == [1] * ROWS
     assert sorted(one.name for one in folder.iterdir()) == ["alone.sqlite", "copy.sqlite"]
     assert (half_written.read_bytes(), beside(half_written)) == before
     assert numbers(half_written) == [1] * ROWS  # whoever may write takes it back there
-    assert not sqlite_file.cut_off(half_written)
+    assert not sqlite.cut_off(half_written)
 
 
 def test_a_copy_during_which_a_writer_came_is_none(half_written, tmp_path, monkeypatch):
@@ -148,4 +148,4 @@ def test_a_copy_during_which_a_writer_came_is_none(half_written, tmp_path, monke
 
     monkeypatch.setattr(shutil, "copyfile", slowly)
     (tmp_path / "elsewhere").mkdir()
-    assert not sqlite_file.copy_rolled_back(half_written, tmp_path / "elsewhere" / "copy.sqlite")
+    assert not sqlite.copy_rolled_back(half_written, tmp_path / "elsewhere" / "copy.sqlite")

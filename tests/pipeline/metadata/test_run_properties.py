@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import headline
-from pipeline.headline import Headline
+from pipeline.metadata import run_properties
+from pipeline.metadata.run_properties import Headline
 
 FULL = Headline(
     state="succeeded",
@@ -26,17 +26,20 @@ FULL = Headline(
 
 
 def test_a_headline_comes_back_from_its_properties():
-    assert headline.from_properties(headline.to_properties(FULL)) == FULL
+    assert run_properties.from_properties(run_properties.to_properties(FULL)) == FULL
     assert None not in vars(FULL).values()  # every field was tried
 
 
 def test_properties_carry_a_prefix_and_what_is_not_known_is_not_among_them():
-    assert headline.to_properties(Headline(state="failed", executed=0)) == {"sae_state": "failed", "sae_executed": 0}
-    assert headline.to_properties(Headline()) == {}
+    assert run_properties.to_properties(Headline(state="failed", executed=0)) == {
+        "sae_state": "failed",
+        "sae_executed": 0,
+    }
+    assert run_properties.to_properties(Headline()) == {}
 
 
 def test_other_properties_of_the_context_are_passed_over():
-    assert headline.from_properties({"manifest_digest": "abc", "state": "x", "sae_later": 1}) == Headline()
+    assert run_properties.from_properties({"manifest_digest": "abc", "state": "x", "sae_later": 1}) == Headline()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,6 @@ def test_other_properties_of_the_context_are_passed_over():
     [("state", 1), ("seconds", 61), ("seconds", "61.25"), ("blessed", 1.0), ("blessed", True), ("error", None)],
 )
 def test_a_value_of_another_type_is_left_out(name, value):
-    assert headline.from_properties({f"sae_{name}": value, "sae_dataset": "mnist 3.0.1"}) == Headline(
+    assert run_properties.from_properties({f"sae_{name}": value, "sae_dataset": "mnist 3.0.1"}) == Headline(
         dataset="mnist 3.0.1"
     )

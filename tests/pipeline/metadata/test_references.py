@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import names
 from pipeline.core.errors import NotFoundError
+from pipeline.metadata import references
 
 RUNS = ["20261124-2", "20261124-1", "20261123-9"]  # the newest first
 
@@ -21,12 +21,12 @@ RUNS = ["20261124-2", "20261124-1", "20261123-9"]  # the newest first
     ],
 )
 def test_a_run_is_found(wanted, found):
-    assert names.find_run(wanted, RUNS) == found
+    assert references.find_run(wanted, RUNS) == found
 
 
 def test_a_whole_id_goes_before_the_beginning_of_others_and_before_the_word_latest():
-    assert names.find_run("r1", ["r11", "r1"]) == "r1"
-    assert names.find_run("latest", ["r1", "latest"]) == "latest"
+    assert references.find_run("r1", ["r11", "r1"]) == "r1"
+    assert references.find_run("latest", ["r1", "latest"]) == "latest"
 
 
 @pytest.mark.parametrize(
@@ -41,23 +41,23 @@ def test_a_whole_id_goes_before_the_beginning_of_others_and_before_the_word_late
 )
 def test_a_run_that_is_none_or_several_is_said_to_be(wanted, said):
     with pytest.raises(NotFoundError) as error:
-        names.find_run(wanted, RUNS)
+        references.find_run(wanted, RUNS)
     assert str(error.value).startswith(said)
 
 
 def test_of_many_runs_that_begin_so_five_are_named():
     with pytest.raises(NotFoundError, match="9 runs begin so: r1, r2, r3, r4, r5 and 4 more; give"):
-        names.find_run("r", [f"r{number}" for number in range(1, 10)])
+        references.find_run("r", [f"r{number}" for number in range(1, 10)])
 
 
 def test_of_one_run_there_is_no_other():
     with pytest.raises(NotFoundError, match="no run latest~1: the only one is latest"):
-        names.find_run("latest~1", RUNS[:1])
+        references.find_run("latest~1", RUNS[:1])
 
 
 def test_there_is_no_latest_of_no_runs():
     with pytest.raises(NotFoundError, match="no run latest"):
-        names.find_run("latest", [])
+        references.find_run("latest", [])
 
 
 CONTENTS = {1: "model-1:abcd1111", 2: "model-1:abcd1111", 3: "model-1:abce2222", 4: "schema-1:abcd1111"}
@@ -68,14 +68,14 @@ def contents():
 
 
 def test_a_digest_is_found_by_its_beginning_and_of_equal_content_the_newest():
-    assert names.find_digest("abce", contents) == 3
-    assert names.find_digest("model-1:abcd", contents) == 2
-    assert names.find_digest("ffff", contents) is None
+    assert references.find_digest("abce", contents) == 3
+    assert references.find_digest("model-1:abcd", contents) == 2
+    assert references.find_digest("ffff", contents) is None
 
 
 def test_digests_that_begin_alike_are_refused():
     with pytest.raises(NotFoundError, match="artifact abcd: 2 digests begin so"):
-        names.find_digest("abcd", contents)
+        references.find_digest("abcd", contents)
 
 
 @pytest.mark.parametrize("wanted", ["abc", "latest", "latest:Trainer", "ABCD1111", ""])
@@ -83,10 +83,10 @@ def test_what_is_no_digest_reads_no_artifact(wanted):
     def not_called():
         raise AssertionError("read")
 
-    assert names.find_digest(wanted, not_called) is None
+    assert references.find_digest(wanted, not_called) is None
 
 
 def test_a_node_is_found_whatever_its_capitals():
-    assert names.find_node("trainer", ["Trainer", "Report"]) == "Trainer"
+    assert references.find_node("trainer", ["Trainer", "Report"]) == "Trainer"
     with pytest.raises(NotFoundError, match=r"no node traner; did you mean Trainer\? \(there are: Trainer, Report\)"):
-        names.find_node("traner", ["Trainer", "Report"])
+        references.find_node("traner", ["Trainer", "Report"])

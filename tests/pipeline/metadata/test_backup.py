@@ -6,9 +6,11 @@ import os
 
 import pytest
 
-from pipeline import fsck, metadata, metadata_copies, records
+from pipeline import fsck
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import backup, writer
+from pipeline.metadata import store as metadata
 from tests.pipeline.recorded import Recorded, tree
 
 
@@ -18,11 +20,11 @@ def recorded(tmp_path):
 
 
 def names(root):
-    return [path.stem for path in metadata_copies.copies(root)]
+    return [path.stem for path in backup.copies(root)]
 
 
 def make(recorded, run_id, keep=3):
-    metadata_copies.make(recorded.root, run_id, keep)
+    backup.make(recorded.root, run_id, keep)
     path = recorded.root.metadata_copies / f"{run_id}.sqlite"
     if path.exists():  # times of files may be the same within a moment
         number = int(run_id.removeprefix("r"))
@@ -56,7 +58,7 @@ def test_going_back_keeps_the_store_that_was_there_and_says_what_is_lost(recorde
     make(recorded, "r1")
     recorded.run("r2", content="other")
     before = recorded.root.metadata.read_bytes()
-    found = metadata_copies.restore(recorded.root)
+    found = backup.restore(recorded.root)
     assert found.lost == ("r2",)
     assert found.kept.read_bytes() == before
     assert recorded.store().run_ids() == ["r1"]
@@ -73,25 +75,25 @@ def test_a_copy_is_named_by_its_run(recorded):
         recorded.run(f"r{number}", names=["SchemaGen"])
         make(recorded, f"r{number}")
     with pytest.raises(NotFoundError, match=r"no copy 'x' \(there are: r2, r1\)"):
-        metadata_copies.restore(recorded.root, "x")
+        backup.restore(recorded.root, "x")
     with pytest.raises(NotFoundError, match=r"more than one copy 'r' "):
-        metadata_copies.restore(recorded.root, "r")
-    assert metadata_copies.restore(recorded.root, "r1").copy.stem == "r1"
+        backup.restore(recorded.root, "r")
+    assert backup.restore(recorded.root, "r1").copy.stem == "r1"
 
 
 def test_without_copies_there_is_no_way_back(recorded):
     with pytest.raises(NotFoundError, match="no copy of the store in "):
-        metadata_copies.restore(recorded.root)
+        backup.restore(recorded.root)
 
 
 def test_a_damaged_copy_is_refused_and_nothing_is_changed(recorded):
     recorded.run("r1", names=["SchemaGen"])
     make(recorded, "r1")
-    [copy] = metadata_copies.copies(recorded.root)
+    [copy] = backup.copies(recorded.root)
     copy.write_bytes(b"not a database")
     before = tree(recorded.root.path)
     with pytest.raises(UnavailableError, match=r"r1\.sqlite is damaged .*name another one") as refused:
-        metadata_copies.restore(recorded.root)
+        backup.restore(recorded.root)
     assert "not a database" in str(refused.value)
     assert tree(recorded.root.path) == before
 
@@ -110,35 +112,35 @@ def test_a_damaged_copy_is_refused_and_nothing_is_changed(recorded):
 def test_a_store_that_is_lost_is_named_with_the_way_back_and_restored(recorded, content, said):
     recorded.run("r1", names=["SchemaGen"])
     make(recorded, "r1")
-    metadata_copies.check(recorded.root)
+    backup.check(recorded.root)
     if content is None:
         recorded.root.metadata.unlink()
     else:
         recorded.root.metadata.write_bytes(content)
     with pytest.raises(UnavailableError, match=f"{said}.*`sae restore --metadata` goes back to the copy after run r1"):
-        metadata_copies.check(recorded.root)
-    found = metadata_copies.restore(recorded.root)
+        backup.check(recorded.root)
+    found = backup.restore(recorded.root)
     assert recorded.store().run_ids() == ["r1"]
     assert (found.kept.read_bytes() if found.kept else None) == content
-    metadata_copies.check(recorded.root)
+    backup.check(recorded.root)
 
 
 def test_a_new_root_has_no_store_and_none_is_missed(tmp_path):
     root = Root(tmp_path / "root")
     root.create()
-    metadata_copies.check(root)
+    backup.check(root)
     root.metadata.touch()
-    metadata_copies.check(root)
+    backup.check(root)
 
 
 def test_a_copy_from_before_the_root_was_moved_is_mended_by_the_next_run(recorded):
     recorded.run("r1")
     make(recorded, "r1")
     moved = Root(recorded.root.path.rename(recorded.folder / "moved"))
-    records.mend_moved_root(moved)
-    metadata_copies.restore(moved)
+    writer.mend_moved_root(moved)
+    backup.restore(moved)
     assert moved.moved() == (str(recorded.folder / "root"), str(moved.path))
-    records.mend_moved_root(moved)
+    writer.mend_moved_root(moved)
     store = metadata.open_store(moved)
     model = store.outputs(store.executions("r1")["Trainer"].id)["model"]
     assert model.uri.startswith(f"{moved.path}/artifacts/Trainer/")

@@ -6,9 +6,9 @@ import datetime
 
 import pytest
 
-from pipeline import attempts, headline
-from pipeline.attempts import Attempt
-from pipeline.headline import Headline
+from pipeline.metadata import attempts, run_properties
+from pipeline.metadata.attempts import Attempt
+from pipeline.metadata.run_properties import Headline
 
 BEGAN = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.timezone.utc)
 
@@ -18,7 +18,7 @@ def later(minutes):
 
 
 def ended(**values):
-    return headline.to_properties(Headline(**values))
+    return run_properties.to_properties(Headline(**values))
 
 
 def test_a_run_that_was_not_resumed_has_no_attempts():

@@ -12,10 +12,10 @@ import logging
 import os
 import pathlib
 
-from pipeline import metadata, sqlite_file
 from pipeline.core import atomic_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root, stamp
+from pipeline.metadata import sqlite, store
 from pipeline.render import counted
 
 logger = logging.getLogger(__name__)
@@ -70,12 +70,12 @@ def make(root: Root, run_id: str, keep: int) -> None:
     target.parent.mkdir(exist_ok=True)
     # Where the root lies now, as the store's paths say; it may be moved before the copy is used.
     atomic_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
-    if reason := sqlite_file.copy_aside(root.metadata, target):
+    if reason := sqlite.copy_aside(root.metadata, target):
         raise UnavailableError(f"no copy of {root.metadata} was made: {reason}")
-    if run_id not in metadata.Store(target, read_only=True).run_ids():
+    if run_id not in store.Store(target, read_only=True).run_ids():
         raise UnavailableError(f"{target} does not hold run {run_id}: it is no good copy")
     for old in copies(root)[keep:]:
-        sqlite_file.remove(old)
+        sqlite.remove(old)
         old.with_suffix(_ABOUT).unlink(missing_ok=True)
 
 
@@ -96,7 +96,7 @@ def check(root: Root) -> None:
         problem = "is missing" if not path.exists() else "is empty"
         if made:
             raise UnavailableError(f"{path} {problem}: {_advice(made)}")
-    elif problem := sqlite_file.check(path):
+    elif problem := sqlite.check(path):
         raise UnavailableError(
             f"{path} cannot be opened as an ML Metadata store ({problem}): it was left as it is; {_advice(made)}, or "
             "choose another root with --root"
@@ -115,21 +115,21 @@ def restore(root: Root, wanted: str = "") -> Restored:
       UnavailableError: it is damaged, or cannot be written; nothing was changed.
     """
     copy = _find(root, wanted)
-    if problem := sqlite_file.check(copy):
+    if problem := sqlite.check(copy):
         raise UnavailableError(f"the copy {copy} is damaged ({problem}): name another one, `--metadata RUN`")
-    known = metadata.Store(copy, read_only=True).run_ids()
+    known = store.Store(copy, read_only=True).run_ids()
     before = _runs(root)
     unfinished = root.metadata.with_name(f".{root.metadata.name}.unfinished")
     kept = _name_for_old(root) if root.metadata.exists() else None
     try:
-        sqlite_file.copy(copy, unfinished)
+        sqlite.copy(copy, unfinished)
         if kept:
-            sqlite_file.set_aside(root.metadata, kept)
+            sqlite.set_aside(root.metadata, kept)
         os.replace(unfinished, root.metadata)
     except OSError as error:
         raise UnavailableError(f"cannot write in {root.path}: {error.strerror}; free space there") from error
     finally:
-        sqlite_file.remove(unfinished)
+        sqlite.remove(unfinished)
     if place := _place(copy):
         root.note_old_place(place)
     lost = tuple(sorted(run_id for run_id in before if run_id not in known))
@@ -150,9 +150,9 @@ def _find(root: Root, wanted: str) -> pathlib.Path:
 def _runs(root: Root) -> set[str]:
     """Every run that the root has: by its store, and by their manifests where that is damaged."""
     runs = {path.stem for path in root.manifests.glob("*.json")}
-    if root.metadata.exists() and not sqlite_file.check(root.metadata):
+    if root.metadata.exists() and not sqlite.check(root.metadata):
         try:
-            runs.update(metadata.Store(root.metadata, read_only=True).run_ids())
+            runs.update(store.Store(root.metadata, read_only=True).run_ids())
         except SaeError as error:
             logger.info("the store that was there cannot be read: %s", error)
     return runs

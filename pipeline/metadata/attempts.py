@@ -7,7 +7,7 @@ import datetime
 import json
 from collections.abc import Mapping, Sequence
 
-from pipeline import headline
+from pipeline.metadata import run_properties
 
 PROPERTY = "sae_attempts"  # custom property of a run's context: the attempts, as JSON; absent while there is one
 
@@ -40,7 +40,7 @@ def of_run(properties: Mapping[str, object]) -> tuple[Attempt, ...]:
     if not noted:
         return ()
     # Only the attempts before the last are noted with their end: that of the last one is the run's.
-    end = headline.from_properties(properties)
+    end = run_properties.from_properties(properties)
     before = sum(one.seconds or 0.0 for one in noted[:-1])
     seconds = None if end.seconds is None else max(0.0, end.seconds - before)
     last = dataclasses.replace(noted[-1], state=end.state, seconds=seconds, error=end.error or "")
@@ -54,7 +54,7 @@ def seconds_before(properties: Mapping[str, object]) -> float:
 
 def with_next(
     properties: Mapping[str, object], began: datetime.datetime, now: datetime.datetime
-) -> dict[str, headline.Property]:
+) -> dict[str, run_properties.Property]:
     """The property that notes one attempt more, beginning `now`.
 
     Args:
@@ -62,7 +62,7 @@ def with_next(
       began: when the run began: that is when its first attempt did.
       now: an aware time.
     """
-    end = headline.from_properties(properties)
+    end = run_properties.from_properties(properties)
     first = Attempt(began, end.state, end.seconds, end.error or "")
     return {PROPERTY: _to_text([*(of_run(properties) or [first]), Attempt(now)])}
 
