@@ -13,7 +13,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
 from components import evaluation
-from pipeline import canonical, previewing, previews
+from pipeline.artifacts import fingerprints, preview_writers, previews
 from pipeline.core import file_digests
 from pipeline.metadata import store
 
@@ -50,8 +50,8 @@ def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
     files = file_digests.scan(folder)
     notes[file_digests.FILES].string_value = file_digests.to_text(files)
     notes[file_digests.RAW].string_value = file_digests.of_files(files)
-    notes[file_digests.CONTENT].string_value = canonical.content_digest(
-        canonical.Artifact(type_name, folder, store.properties_of(artifact))
+    notes[file_digests.CONTENT].string_value = fingerprints.content_digest(
+        fingerprints.Artifact(type_name, folder, store.properties_of(artifact))
     )
 
 
@@ -63,11 +63,11 @@ def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.Exec
     for key, planned in execution.output_dict.items():
         for artifact, described in zip(written.get(key, ()), planned, strict=True):
             begun = time.monotonic()
-            shown = previewing.Artifact(
+            shown = preview_writers.Artifact(
                 described.type_name, pathlib.Path(artifact.uri), store.properties_of(artifact), inputs, siblings
             )
             try:
-                made = previewing.make(shown)
+                made = preview_writers.make(shown)
                 # TFX's place for an output: `<node>/<output>/<execution>` in the root's `artifacts`.
                 place = previews.folder_of(shown.folder.parents[3], artifact.uri)
                 if made is not None and place is not None:

@@ -12,7 +12,8 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline import again, nodes, parts, previews
+from pipeline import again, nodes, parts
+from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import NodeState

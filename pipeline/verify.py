@@ -198,12 +198,13 @@ def _first_difference(one: Output, other: Output, root: Root, recorded: Manifest
     process.set_environment(root, settings.of_values(recorded.configuration).engine)
     with process.output_to(pathlib.Path(os.devnull)):  # what the libraries say while they are loaded
         with process.heavy_imports():
-            from pipeline import canonical
+            from pipeline.artifacts import fingerprints
 
         first, second = (
-            canonical.Artifact(output.type_name, pathlib.Path(output.uri), output.properties) for output in (one, other)
+            fingerprints.Artifact(output.type_name, pathlib.Path(output.uri), output.properties)
+            for output in (one, other)
         )
-        return canonical.first_difference(first, second)
+        return fingerprints.first_difference(first, second)
 
 
 def _record(root: Root, found: Verification) -> None:

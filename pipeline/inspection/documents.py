@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # to list runs, all that these import would take longer than to read them
-    from pipeline import previews
+    from pipeline.artifacts import previews
     from pipeline.inspection.differences import Comparison
     from pipeline.inspection.lineage import Lineage
     from pipeline.inspection.snapshots import Artifact, ArtifactRow, Page, Run, RunRow

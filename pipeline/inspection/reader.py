@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import nodes, previews
+from pipeline import nodes
+from pipeline.artifacts import previews
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root

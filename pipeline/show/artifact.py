@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Property, Use
 from pipeline.metadata import deletion, store

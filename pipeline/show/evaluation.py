@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.render import Cell, Column, Screen, number_text
 
 _THRESHOLDS = (

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.render import Cell, Column, Screen, number_text
 from pipeline.show import evaluation
 

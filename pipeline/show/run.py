@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.manifest import Manifest
 from pipeline.metadata.attempts import Attempt

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection import stores
 from pipeline.inspection.places import Place

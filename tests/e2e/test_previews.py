@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import nodes, previews
+from pipeline import nodes
+from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
@@ -124,12 +125,12 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipeline import previewing
+    from pipeline.artifacts import preview_writers
 
-    def fail(artifact: previewing.Artifact) -> None:
+    def fail(artifact: preview_writers.Artifact) -> None:
         raise RuntimeError(f"cannot show a {artifact.type_name}")
 
-    monkeypatch.setattr(previewing, "make", fail)
+    monkeypatch.setattr(preview_writers, "make", fail)
     other = tmp_path / "root"
     summary = run_here(other, *QUICK)
     assert states(summary) == dict.fromkeys(nodes.NAMES, "executed")

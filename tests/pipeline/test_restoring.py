@@ -9,7 +9,8 @@ import shutil
 import pytest
 
 import pipeline_config
-from pipeline import again, fsck, manifest, previews, restoring, retention
+from pipeline import again, fsck, manifest, restoring, retention
+from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.decisions import Verdict

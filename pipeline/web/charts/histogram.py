@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.previews import Bucket
+from pipeline.artifacts.previews import Bucket
 from pipeline.render import counted
 from pipeline.web.charts import axes, scales, svg
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.inspection.snapshots import Artifact
 from pipeline.metadata import deletion

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from components.results import EpochLosses
-from pipeline import previews
+from pipeline.artifacts import previews
+from pipeline.artifacts.previews import Picture
 from pipeline.core.errors import UsageError
 from pipeline.inspection import differences
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, Run
-from pipeline.previews import Picture
 from pipeline.web import charts
 from pipeline.web.links import Links
 from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, run_named

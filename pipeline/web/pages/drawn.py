@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from components.results import EpochLosses
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.core.events import EpochEnded
 from pipeline.web import charts
 from pipeline.web.charts import Drawing

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Mapping
 
 from components.results import EpochLosses
-from pipeline import manifest, previews
+from pipeline import manifest
+from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Note

@@ -7,7 +7,8 @@ import urllib.parse
 
 import pytest
 
-from pipeline import nodes, previews
+from pipeline import nodes
+from pipeline.artifacts import previews
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_reader
 from pipeline.models import listing

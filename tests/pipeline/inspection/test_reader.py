@@ -11,7 +11,8 @@ import sqlite3
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import nodes, previews
+from pipeline import nodes
+from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState

@@ -9,7 +9,8 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import fsck, previews, retention
+from pipeline import fsck, retention
+from pipeline.artifacts import previews
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Use
 from pipeline.render import Screen
 from pipeline.show import artifact

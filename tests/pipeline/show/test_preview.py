@@ -1,4 +1,4 @@
-"""What is shown of an artifact's content, by its type. `tests/pipeline/test_previews.py` has one preview of each."""
+"""What is shown of an artifact's content, by its type. `tests/pipeline/artifacts/test_previews.py` has one preview of each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from components.results import EpochLosses
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.render import Screen
 from pipeline.show import preview
-from tests.pipeline.test_previews import FEATURE, ONE_OF_EACH
+from tests.pipeline.artifacts.test_previews import FEATURE, ONE_OF_EACH
 
 SHOWN = {
     "Examples": [

@@ -18,8 +18,8 @@ from pipeline.inspection.snapshots import (
 from pipeline.metadata.attempts import Attempt
 from pipeline.render import Screen
 from pipeline.show import run
+from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
 from tests.pipeline.test_manifest import RECORDED
-from tests.pipeline.test_previews import ONE_OF_EACH
 
 STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
 

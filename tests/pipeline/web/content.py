@@ -8,11 +8,12 @@ import zlib
 
 import pipeline_config
 from components.results import EpochLosses
-from pipeline import manifest, nodes, previews
+from pipeline import manifest, nodes
+from pipeline.artifacts import previews
+from pipeline.artifacts.previews import Picture
 from pipeline.core import event_log
 from pipeline.core.events import Note
 from pipeline.metadata import run_properties
-from pipeline.previews import Picture
 from tests.pipeline.recorded import METRICS, set_properties
 
 FEATURE = previews.Feature("image", "bytes", "(1,)")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.web import files
 from pipeline.web.guard import REPORT_POLICY
 from tests.pipeline.web import content

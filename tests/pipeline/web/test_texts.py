@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipeline import previews
+from pipeline.artifacts import previews
 from pipeline.web import links, plain, texts
 
 

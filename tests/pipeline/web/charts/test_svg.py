@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from pipeline.previews import Bucket
+from pipeline.artifacts.previews import Bucket
 from pipeline.web import charts
 from pipeline.web.charts import svg
 from tests.pipeline.web.charts.drawn import read

@@ -1,0 +1,120 @@
+"""The files of an artifact, and how those count that no form understands."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from pipeline.artifacts.fingerprints import differences
+from pipeline.artifacts.fingerprints.stream import Entry
+
+_BLOCK = 1 << 20  # bytes read at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """An artifact whose content is asked for.
+
+    Attributes:
+      type_name: TFX's: `Examples`, `Model`, ...
+      folder: its URI, on this disk.
+      properties: properties and custom properties together.
+    """
+
+    type_name: str
+    folder: pathlib.Path
+    properties: Mapping[str, str | int | float]
+
+
+class Files:
+    """All files of an artifact by relative name; a form takes those that it understands, `rest` are the others.
+
+    Args:
+      root: the artifact's folder, or its only file, whose name is then `.`.
+
+    Raises:
+      FileNotFoundError: there is nothing at `root`.
+    """
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+        self._names = sorted(_names(root))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def path(self, name: str) -> pathlib.Path:
+        """Where the file of this relative name lies."""
+        return self.root / name
+
+    def take(self, pattern: str) -> list[str]:
+        """Names that match a shell pattern, `*` matching `/` too, sorted. They no longer belong to the rest."""
+        taken = [name for name in self._names if fnmatch.fnmatchcase(name, pattern)]
+        self.leave_out(taken)
+        return taken
+
+    def take_folder(self, folder: str) -> list[str]:
+        """Names of the files in a folder, at any depth, sorted. They no longer belong to the rest."""
+        taken = [name for name in self._names if name.startswith(f"{folder}/")]
+        self.leave_out(taken)
+        return taken
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Takes these names off the rest."""
+        gone = set(names)
+        self._names = [name for name in self._names if name not in gone]
+
+    def all_parsed(self, file_name: str, parse: Callable[[pathlib.Path, str], Iterable[Entry]]) -> Iterator[Entry]:
+        """The entries of every file of this name, the one in the folder itself first, then those below, sorted."""
+        for name in [*self.take(file_name), *self.take(f"*/{file_name}")]:
+            yield from self.parsed(name, parse)
+
+    def rest(self) -> Iterator[Entry]:
+        """The files that nobody took, by name and bytes."""
+        for name in self._names:
+            yield self.raw(name)
+
+    def raw(self, name: str) -> Entry:
+        """One file by its relative name and the SHA-256 of its bytes; a link to a folder by where it points."""
+        path = self.path(name)
+        if path.is_dir():
+            return Entry(f"link {name}", os.readlink(path))
+        sha = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                sha.update(block)
+        return Entry(f"file {name}", sha.digest(), _explain_files, path)
+
+    def parsed(self, name: str, parse: Callable[[pathlib.Path, str], Iterable[Entry]]) -> Iterator[Entry]:
+        """What `parse` makes of a file that fits in memory and its name, or its bytes when it cannot be read."""
+        try:
+            yield from list(parse(self.path(name), name))
+        except Exception:  # whatever a parser raises on damage; the bytes count then, so nothing is hidden
+            yield self.raw(name)
+
+
+def _names(root: pathlib.Path) -> Iterator[str]:
+    if root.is_file():
+        yield "."
+    elif not root.is_dir():
+        raise FileNotFoundError(f"there is no artifact at {root}")
+    for folder, inner, names in os.walk(root):
+        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
+        for name in [*names, *links]:
+            yield pathlib.Path(folder, name).relative_to(root).as_posix()
+
+
+def _explain_files(one: Entry, other: Entry) -> str:
+    """Reads both files once more, block by block."""
+    sizes = [entry.detail.stat().st_size for entry in (one, other)]
+    place = 0
+    with open(one.detail, "rb") as first, open(other.detail, "rb") as second:
+        while (blocks := (first.read(_BLOCK), second.read(_BLOCK)))[0] == blocks[1] and blocks[0]:
+            place += len(blocks[0])
+    place += differences.common_length(*blocks)
+    counts = f"{sizes[0]:,} bytes" if sizes[0] == sizes[1] else f"{sizes[0]:,} against {sizes[1]:,} bytes"
+    return f"{counts}, from byte {place:,} on"

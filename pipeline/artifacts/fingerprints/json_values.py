@@ -1,0 +1,43 @@
+"""JSON in a stream: every value under its path, whatever the spacing and the order of keys.
+
+A number counts as an integer or as a double, as it is written; an object or a list without content counts as such.
+A document in which a key stands twice is not understood.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.artifacts.fingerprints.stream import Entry
+
+
+def read(path: pathlib.Path) -> Any:
+    """The document in a file.
+
+    Raises:
+      ValueError: it is no JSON, or a key stands twice in it.
+    """
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return made
+
+
+def document_entries(value: Any, label: str, path: str = "") -> Iterator[Entry]:
+    """The values of a document, named `per_label.3.bce of summary.json` where `label` is the last part."""
+    if isinstance(value, dict) and value:
+        for key in sorted(value):
+            yield from document_entries(value[key], label, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value:
+        for number, inner in enumerate(value):
+            yield from document_entries(inner, label, f"{path}[{number}]")
+    else:
+        empty = isinstance(value, (dict, list))
+        yield Entry(f"{path or 'all'} of {label}", json.dumps(value).encode() if empty else value)

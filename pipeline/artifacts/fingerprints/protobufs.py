@@ -1,0 +1,69 @@
+"""Protocol buffers in a stream: by their bytes, written with map entries sorted; a difference is named by its field."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
+
+from pipeline.artifacts.fingerprints import differences
+from pipeline.artifacts.fingerprints.stream import Entry
+
+
+def message_entry(name: str, message: Any) -> Entry:
+    """A message under this name."""
+    return Entry(name, serialized(message), _explain, message)
+
+
+def serialized(message: Any) -> bytes:
+    """The bytes of a message, maps sorted by key; unknown fields are among them."""
+    content: bytes = message.SerializeToString(deterministic=True)
+    return content
+
+
+def from_file(kind: Any, path: pathlib.Path) -> Any:
+    """Reads a message of the type `kind`, binary or, where the name ends in `.pbtxt`, as text."""
+    if path.suffix == ".pbtxt":
+        return text_format.Parse(path.read_text(encoding="utf-8"), kind())
+    return kind.FromString(path.read_bytes())
+
+
+def without(message: Any, *fields: str) -> Any:
+    """A copy of a message in which these fields are not set."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for field in fields:
+        copy.ClearField(field)
+    return copy
+
+
+def _explain(one: Entry, other: Entry) -> str:
+    """`bytes_stats.avg_num_bytes: 271.5 against 271.6`."""
+    fields, others = dict(_leaves(one.detail, "")), dict(_leaves(other.detail, ""))
+    for path in [*fields, *(path for path in others if path not in fields)]:
+        if path not in fields or path not in others:
+            return f"only the {'first' if path in fields else 'second'} has {path}"
+        if repr(fields[path]) != repr(others[path]):
+            return f"{path}: {differences.values(fields[path], others[path])}"
+    return differences.values(one.value, other.value)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every set field with its path; an empty message is one too."""
+    if isinstance(value, Message):
+        fields = value.ListFields()
+        if not fields and path:
+            yield path, "empty"
+        for field, inner in fields:
+            yield from _leaves(inner, f"{path}.{field.name}" if path else field.name)
+    elif isinstance(value, (str, bytes, int, float)):
+        yield path, value
+    elif hasattr(value, "keys"):
+        for key in sorted(value):
+            yield from _leaves(value[key], f"{path}[{key}]")
+    else:
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{number}]")

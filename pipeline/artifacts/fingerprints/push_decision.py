@@ -1,0 +1,33 @@
+"""The form `push-decision-1`, of PushDecision: whether a model is pushed, and which.
+
+* `push` and `model` of `decision.json`: the verdict, and the content digest of the model.
+
+Left out: the reason and what was compared, which depend on what was served before, and the properties, which repeat
+them. The Pusher, whose key has this digest, does the same whatever the reason. All other files count by name and bytes,
+and so does a document that is none.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+from components import push_decision
+from pipeline.artifacts.fingerprints.artifact import Artifact, Files
+from pipeline.artifacts.fingerprints.stream import Entry
+
+FORM = "push-decision-1"
+
+
+def entries(artifact: Artifact) -> Iterator[Entry]:
+    """The verdict and the model, then other files."""
+    files = Files(artifact.folder)
+    for name in files.take(push_decision.FILE):
+        yield from files.parsed(name, _verdict)
+    yield from files.rest()
+
+
+def _verdict(path: pathlib.Path, name: str) -> Iterator[Entry]:
+    decided = push_decision.read(path.parent)
+    yield Entry(f"push of {name}", decided.push)
+    yield Entry(f"model of {name}", decided.model)

@@ -1,0 +1,85 @@
+"""Of Examples: splits with counts, features, and the first images of each label."""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from components import features
+from pipeline.artifacts.preview_writers import Artifact, Pictures
+from pipeline.artifacts.preview_writers import splits as records
+from pipeline.artifacts.previews import Examples, ExamplesSplit, Feature, Picture
+
+RECORDS = 300  # of a split that are looked at: enough for each of ten labels to be among them
+IMAGES_PER_LABEL = 2
+_MOST_PICTURES = 100  # of a split, however many labels there are
+_LARGEST = 64 * 1024  # bytes of a picture
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER = 24  # bytes up to the end of width and height
+_TYPES = {"bytes_list": "bytes", "int64_list": "int64", "float_list": "float32"}
+
+
+def make(artifact: Artifact) -> tuple[Examples, Pictures]:
+    """Counts are those that ExampleGen noted, or else counted."""
+    pictures: dict[str, bytes] = {}
+    splits = []
+    for number, (name, folder) in enumerate(records.splits(artifact.folder).items()):
+        found = records.first(folder, RECORDS)
+        shown = _pictures(found, number)
+        pictures |= {picture.file: png for picture, png in shown}
+        splits.append(
+            ExamplesSplit(
+                name=name,
+                count=_count(artifact, name, folder),
+                features=_features(found[0]) if found else (),
+                pictures=tuple(picture for picture, _ in shown),
+            )
+        )
+    return Examples(tuple(splits)), pictures
+
+
+def _count(artifact: Artifact, split: str, folder: pathlib.Path) -> int:
+    noted = artifact.properties.get(f"{split}_examples")
+    return noted if isinstance(noted, int) else records.count(folder)
+
+
+def _features(example: Any) -> tuple[Feature, ...]:
+    """Names, types and numbers of values in one example, sorted by name."""
+    found = []
+    for name, feature in sorted(example.features.feature.items()):
+        kind = feature.WhichOneof("kind")
+        if kind is None:
+            found.append(Feature(name, "empty"))
+        else:
+            found.append(Feature(name, _TYPES[kind], f"({len(getattr(feature, kind).value)},)"))
+    return tuple(found)
+
+
+def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]]:
+    """The first images of each label as they are, sorted by label."""
+    by_label: Counter[int] = Counter()
+    chosen = []
+    for label, png in _labelled(examples):
+        if by_label[label] < IMAGES_PER_LABEL:
+            width, height = struct.unpack(">II", png[16:_PNG_HEADER])
+            # Splits have any name, so that files carry their numbers.
+            file = f"split{split}-label{label}-{by_label[label]}.png"
+            chosen.append((label, Picture(file, width, height, f"label {label}"), png))
+            by_label[label] += 1
+    chosen.sort(key=lambda one: one[0])
+    return [(picture, png) for _, picture, png in chosen[:_MOST_PICTURES]]
+
+
+def _labelled(examples: Sequence[Any]) -> Iterator[tuple[int, bytes]]:
+    """Label and PNG file of those examples that have one of each."""
+    for example in examples:
+        feature = example.features.feature
+        images = list(feature[features.IMAGE].bytes_list.value) if features.IMAGE in feature else []
+        labels = list(feature[features.LABEL].int64_list.value) if features.LABEL in feature else []
+        if len(images) == len(labels) == 1 and labels[0] >= 0:
+            [png] = images
+            if png.startswith(_PNG) and _PNG_HEADER <= len(png) <= _LARGEST:
+                yield labels[0], png
