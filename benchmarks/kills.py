@@ -23,9 +23,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline import fsck, nodes
+from pipeline import fsck
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.metadata import store as metadata
 
 PROJECT = pathlib.Path(__file__).parents[1]
@@ -137,7 +138,7 @@ def contents(root: Root, run_id: str) -> dict[str, str]:
     executions = store.executions(run_id)
     return {
         f"{node} {key}": output.content
-        for node in nodes.NAMES
+        for node in graph.NAMES
         for key, output in store.outputs(executions[node].id).items()
     }
 
@@ -145,9 +146,9 @@ def contents(root: Root, run_id: str) -> dict[str, str]:
 def points(seed: int, seconds: Mapping[str, float], serving: pathlib.Path) -> list[Point]:
     """In each node, at a random moment of the time that it took unbroken; and between some of them."""
     chosen = random.Random(seed)
-    between = set(chosen.sample(nodes.NAMES[:-1], 3))
+    between = set(chosen.sample(graph.NAMES[:-1], 3))
     made = []
-    for node in nodes.NAMES:
+    for node in graph.NAMES:
         times = 2 if node == "Trainer" else 1
         made += [in_node(node, chosen.uniform(0, 0.9 * seconds[node])) for _ in range(times)]
         if node == "Pusher":
@@ -181,7 +182,7 @@ def main() -> None:
         summary = json.loads(run_to_the_end(wanted))
         run_id, root = summary["run_id"], Root(broken)
         store = metadata.open_store(root, read_only=True)
-        tried = {node: len(store.executions_of(run_id, node)) for node in nodes.NAMES}
+        tried = {node: len(store.executions_of(run_id, node)) for node in graph.NAMES}
         same = contents(root, run_id) == contents(Root(folder / "whole"), whole["run_id"])
         print(f"killed {kills} times, {sum(tried.values())} executions of {len(tried)} nodes: {tried}")
         print(f"runs: {len(store.run_ids())}; fsck: {fsck.check(root).as_text()}")

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from benchmarks import inspection
-from pipeline import nodes
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.metadata import backup, store
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         root = Root(pathlib.Path(folder))
         inspection.executed_runs(root.metadata, asked.runs)
         newest = store.Store(root.metadata, read_only=True).run_ids()[0]
-        print(f"{asked.runs * len(nodes.ALL):,} executions, {root.metadata.stat().st_size / 1e6:.0f} MB")
+        print(f"{asked.runs * len(graph.ALL):,} executions, {root.metadata.stat().st_size / 1e6:.0f} MB")
         print(f"check before a run: {median(asked.rounds, lambda: backup.check(root)):.2f} s")
         print(f"copy after a run:   {median(asked.rounds, lambda: backup.make(root, newest, 3)):.2f} s")
 

@@ -13,15 +13,16 @@ from collections.abc import Callable, Collection, Mapping
 
 import pipeline_config
 from components import push_decision, serving_folder
-from pipeline import keys, nodes
+from pipeline import keys
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
+from pipeline.definition.dataset import Source
+from pipeline.definition.graph import Node
 from pipeline.metadata.store import Candidate, Output, Store
 from pipeline.models import baseline, versions
-from pipeline.nodes import Node
-from pipeline.source import Source
 
 
 class Verdict(str, enum.Enum):
@@ -105,9 +106,9 @@ class Decider:
         self._root = root
         self._store = store
         self._config = config
-        self._parameters = nodes.parameters(config, source)
-        self._contents = nodes.contents(source)
-        self._paths = nodes.paths(source, root.serving)
+        self._parameters = graph.parameters(config, source)
+        self._contents = graph.contents(source)
+        self._paths = graph.paths(source, root.serving)
         self.use_cache = use_cache
         self._all_bytes = all_bytes
 
@@ -160,7 +161,7 @@ class Decider:
         return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage), told=told)
 
     def decide_all(
-        self, names: Collection[str] = nodes.NAMES, given: Mapping[str, Mapping[str, Output]] | None = None
+        self, names: Collection[str] = graph.NAMES, given: Mapping[str, Mapping[str, Output]] | None = None
     ) -> list[Decision]:
         """Decides on nodes in their order, without running any.
 
@@ -170,7 +171,7 @@ class Decider:
         """
         outputs = dict(given or {})
         decided = []
-        for node in (nodes.BY_NAME[name] for name in nodes.NAMES if name in names):
+        for node in (graph.BY_NAME[name] for name in graph.NAMES if name in names):
             inputs = {name: outputs[upstream].get(output) for name, (upstream, output) in node.inputs.items()}
             decided.append(self.decide(node, inputs))
             outputs[node.name] = decided[-1].outputs
@@ -218,14 +219,14 @@ class Decider:
 
     def _told(self, node: Node, inputs: Mapping[str, Output]) -> dict[str, str]:
         told = dict(self._paths.get(node.name, {}))
-        if node.name == nodes.PUSH_GATE:
+        if node.name == graph.PUSH_GATE:
             stands = baseline.standing(self._root, self._store, inputs["model"], inputs["examples"])
             told[push_decision.STANDING] = stands.as_text()
         return told
 
     def _overtaken(self, node: Node, told: Mapping[str, str], outputs: Mapping[str, Output]) -> str:
         """Why a decision of the push gate has to be made again: what it compared with is not the baseline any more."""
-        if node.name != nodes.PUSH_GATE:
+        if node.name != graph.PUSH_GATE:
             return ""
         try:
             decided = push_decision.read(pathlib.Path(outputs["decision"].uri))
@@ -270,7 +271,7 @@ class Decider:
         return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
     def _earlier(self, node: Node) -> list[Candidate]:
-        return self._store.of_node(nodes.PIPELINE_NAME, node.name)
+        return self._store.of_node(graph.PIPELINE_NAME, node.name)
 
 
 def _own_changes(key: keys.Key, old: keys.Key) -> tuple[keys.Change, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline import code, packages
 from pipeline.core import file_digests
-from pipeline.nodes import ALL, Node
+from pipeline.definition.graph import ALL, Node
 from pipeline_config import EngineConfig
 
 PARTS = ("code", "parameters", "data", "inputs", "packages")

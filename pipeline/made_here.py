@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from pipeline import keys, manifest, sources
+from pipeline import keys, manifest
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
+from pipeline.definition import dataset_cache
+from pipeline.definition.dataset import Source
 from pipeline.manifest import Manifest
-from pipeline.source import Source
 
 
 def of(recorded: Manifest) -> Manifest:
@@ -29,8 +30,8 @@ def of(recorded: Manifest) -> Manifest:
 
 
 def _data(recorded: Source) -> Source:
-    if sources.is_sample(recorded):
-        return dataclasses.replace(recorded, files=sources.sample_files())
+    if dataset_cache.is_sample(recorded):
+        return dataclasses.replace(recorded, files=dataset_cache.sample_files())
     folder = pathlib.Path(recorded.builder_dir)
     if not folder.is_dir():
         raise UnavailableError(

@@ -15,7 +15,7 @@ from pipeline import code as code_of
 from pipeline import packages, surroundings
 from pipeline.core import serialization, tfx_versions
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.source import Source
+from pipeline.definition.dataset import Source
 from pipeline_config import Value, setting_field, setting_names
 
 SCHEMA_VERSION = 1

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline import surroundings
+from pipeline.definition.dataset import Source
 from pipeline.manifest import Manifest
-from pipeline.source import Source
 from pipeline_config import Value
 
 _SHOWN_DIGITS = 12  # of a digest or commit; enough to tell two apart

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from pipeline import nodes
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.metadata import store as metadata
 
 
@@ -27,9 +27,9 @@ def check(from_node: str, to_node: str, base_run: str) -> None:
 
 def check_node(option: str, node: str) -> None:
     """Raises `NotFoundError` where the node that `option` names is none; empty is none asked for."""
-    if node and node not in nodes.NAMES:
+    if node and node not in graph.NAMES:
         raise NotFoundError(
-            f"{option} {node}: no such node{settings.closest(node, nodes.NAMES)} (there are: {', '.join(nodes.NAMES)})"
+            f"{option} {node}: no such node{settings.closest(node, graph.NAMES)} (there are: {', '.join(graph.NAMES)})"
         )
 
 
@@ -42,19 +42,19 @@ def nodes_of(from_node: str, to_node: str) -> tuple[list[str], list[str]]:
     Raises:
       UsageError: no node lies between the two.
     """
-    before = _closed(lambda name: nodes.BY_NAME[name].upstream)
-    after = {name: {other for other in nodes.NAMES if name in before[other]} for name in nodes.NAMES}
-    to_run = (after[from_node] if from_node else set(nodes.NAMES)) & (before[to_node] if to_node else set(nodes.NAMES))
+    before = _closed(lambda name: graph.BY_NAME[name].upstream)
+    after = {name: {other for other in graph.NAMES if name in before[other]} for name in graph.NAMES}
+    to_run = (after[from_node] if from_node else set(graph.NAMES)) & (before[to_node] if to_node else set(graph.NAMES))
     if not to_run:
         raise UsageError(f"no node lies between --from-node {from_node} and --to-node {to_node}")
     reused = set().union(*(before[name] for name in to_run)) - set().union(*(after[name] for name in to_run))
-    return [name for name in nodes.NAMES if name in to_run], [name for name in nodes.NAMES if name in reused]
+    return [name for name in graph.NAMES if name in to_run], [name for name in graph.NAMES if name in reused]
 
 
 def _closed(upstream: Callable[[str], Collection[str]]) -> dict[str, set[str]]:
     """Each node with all that lie before it."""
     before: dict[str, set[str]] = {}
-    for name in nodes.NAMES:
+    for name in graph.NAMES:
         before[name] = {name}.union(*(before[other] for other in upstream(name)))
     return before
 

@@ -7,10 +7,11 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from pipeline import nodes, parts, sources
+from pipeline import parts
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider, Decision, Verdict
+from pipeline.definition import dataset_cache, graph
 from pipeline.metadata import store as metadata
 
 SCHEMA_VERSION = 1
@@ -90,11 +91,11 @@ def make(request: Request) -> Plan:
         return Plan(str(root.path), "", resolved.profile, lines)
     store = metadata.open_store(root, read_only=True)
     base = parts.base_run(store, root, request.base_run, needed) if needed else ""
-    recalled = sources.recall(root, resolved)
+    recalled = dataset_cache.recall(root, resolved)
     if recalled is None:
         reason = "the data set is not known in this root, or may be another one now"
         return Plan(str(root.path), "", resolved.profile, _without_decision(to_run, needed, base, reason))
-    resolved = sources.with_profile(request.settings, resolved, recalled.profile)
+    resolved = dataset_cache.with_profile(request.settings, resolved, recalled.profile)
     decider = Decider(
         root,
         store,
@@ -105,7 +106,7 @@ def make(request: Request) -> Plan:
     )
     given = {name: store.outputs(execution.id) for name, execution in store.executions(base).items()} if base else {}
     made = {decision.node: decision for decision in decider.decide_all(to_run, given)}
-    lines = tuple(_line(made[name]) if name in made else _not_run(name, needed, base) for name in nodes.NAMES)
+    lines = tuple(_line(made[name]) if name in made else _not_run(name, needed, base) for name in graph.NAMES)
     dataset = f"{recalled.source.name} {recalled.source.version}"
     return Plan(str(root.path), dataset, resolved.profile, lines)
 
@@ -114,7 +115,7 @@ def _without_decision(to_run: Sequence[str], needed: Sequence[str], base: str, r
     """Lines where all that could run would, for one reason."""
     return tuple(
         Line(name, Verdict.RUN.value, (reason,)) if name in to_run else _not_run(name, needed, base)
-        for name in nodes.NAMES
+        for name in graph.NAMES
     )
 
 

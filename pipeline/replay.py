@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline import nodes, outcome
+from pipeline import outcome
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Listener, NodeState, Note, RunStarted
 from pipeline.decisions import Damage, Decision
+from pipeline.definition import graph
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output
 
@@ -20,7 +21,7 @@ def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str
     for decision in decisions:
         inputs = {
             key: made[upstream].outputs[output]
-            for key, (upstream, output) in nodes.BY_NAME[decision.node].inputs.items()
+            for key, (upstream, output) in graph.BY_NAME[decision.node].inputs.items()
         }
         use_no_more(decision.damage, recorder, tell)  # an older copy of the same stands in for it
         record(decision, inputs, recorder, run_id)
@@ -32,7 +33,7 @@ def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str
 def record(decision: Decision, inputs: Mapping[str, Output], recorder: writer.Recorder, run_id: str) -> None:
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
     recorder.hit(
-        nodes.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
+        graph.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
         decision.told,
     )  # fmt: skip
 

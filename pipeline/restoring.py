@@ -12,12 +12,13 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline import again, nodes, parts
+from pipeline import again, parts
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
@@ -132,7 +133,7 @@ def _origin(store: Store, artifact_id: int) -> tuple[str, str, str]:
     for execution in store.makers(artifact_id):
         run_id = store.candidate(execution).run_id
         for name, one in store.executions(run_id).items() if run_id else ():
-            if one.id == execution and one.state == NodeState.EXECUTED and name in nodes.BY_NAME:
+            if one.id == execution and one.state == NodeState.EXECUTED and name in graph.BY_NAME:
                 keys = {output.id: key for key, output in store.outputs(execution).items()}
                 return run_id, name, keys[artifact_id]
     raise NotFoundError(
@@ -154,7 +155,7 @@ def _check(root: Root, wanted: _Lost) -> None:
 
 
 def _check_history(lost: _Lost) -> None:
-    if lost.node == nodes.PUSH_GATE:
+    if lost.node == graph.PUSH_GATE:
         raise UnavailableError(
             f"{lost.node}'s {lost.key}, artifact {lost.output.id}, depends on what was served then, so it cannot be "
             "made again: the next run that needs one decides anew"

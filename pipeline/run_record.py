@@ -8,17 +8,18 @@ import pathlib
 import time
 
 import pipeline_config
-from pipeline import keys, manifest, nodes, summary
+from pipeline import keys, manifest, summary
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
+from pipeline.definition.dataset import Source
 from pipeline.metadata import attempts, backup, run_properties, writer
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
 from pipeline.outcome import RunResult
 from pipeline.run_request import RunRequest
-from pipeline.source import Source
 from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class RunRecord:
             **run_properties.to_properties(started),
             **self._request.asked.properties(),
         }
-        recorder.begin_run(nodes.PIPELINE_NAME, self._run_id, properties)
+        recorder.begin_run(graph.PIPELINE_NAME, self._run_id, properties)
         self._unended = resolved, source
         return recorder
 

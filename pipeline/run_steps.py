@@ -7,15 +7,16 @@ import logging
 import pathlib
 from typing import Any, TextIO
 
-from pipeline import cancellation, process, replay, sources
+from pipeline import cancellation, process, replay
 from pipeline.core import settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider, Verdict
+from pipeline.definition import dataset_cache
+from pipeline.definition.dataset import Source
 from pipeline.metadata import store as metadata
 from pipeline.run_record import RunRecord
 from pipeline.run_request import RunRequest
-from pipeline.source import Source
 from pipeline.summary import Summary
 from pipeline_config import PipelineConfig
 
@@ -73,10 +74,10 @@ class Run:
         request = self._request
         if request.from_node or request.to_node or request.like or not request.use_cache:
             return None
-        recalled = sources.recall(self._root, self._resolved)
+        recalled = dataset_cache.recall(self._root, self._resolved)
         if recalled is None or not recalled.exact:
             return None
-        resolved = sources.with_profile(request.settings, self._resolved, recalled.profile)
+        resolved = dataset_cache.with_profile(request.settings, self._resolved, recalled.profile)
         decider = self._decider(resolved.config, recalled.source)
         decisions = decider.decide_all()
         if any(decision.verdict != Verdict.CACHED for decision in decisions):
@@ -88,16 +89,18 @@ class Run:
     def _execute(self) -> Summary:
         self._tell(Note("loading TensorFlow and TFX"))
         with process.heavy_imports():
-            from pipeline import data_source, definition, reused_part, runner
+            from pipeline import reused_part, runner
+            from pipeline.definition import dataset_resolver
+            from pipeline.definition import pipeline as definition
 
         if self._request.like:  # also of a run that is gone on with
-            found = data_source.again(self._resolved, self._request.like.data, self._root)
+            found = dataset_resolver.again(self._resolved, self._request.like.data, self._root)
         else:
-            found = data_source.find(self._request.settings, self._root, self._download)
+            found = dataset_resolver.find(self._request.settings, self._root, self._download)
         config, source = found.settings.config, found.source
         self._root.claim_dataset(source.name)
         if not self._request.like:
-            sources.remember(self._root, self._resolved, found.settings.profile, source)
+            dataset_cache.remember(self._root, self._resolved, found.settings.profile, source)
         pipeline = definition.create_pipeline(
             config, source, self._root.artifacts, self._root.metadata, self._root.serving
         )

@@ -21,11 +21,12 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from pipeline import checkpoints, engine, nodes, outcome, partial_run, replay, run_view
+from pipeline import checkpoints, engine, outcome, partial_run, replay, run_view
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Damage, Decider, Decision, Verdict
+from pipeline.definition import graph
 from pipeline.metadata import store, writer
 from pipeline_config import EngineConfig
 
@@ -58,7 +59,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         )
         if run_options:
             partial_run.mark(pipeline, run_options)
-        nodes = [node.pipeline_node for node in pipeline.nodes]
+        nodes = [node.pipeline_node for node in pipeline.definition.graph]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = engine.Failures()
         results: list[NodeEnded] = []
@@ -91,7 +92,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         inputs = self._inputs(name)
         if (kept := self._kept(name, inputs)) is not None:
             return kept
-        decision = self._decider.decide(nodes.BY_NAME[name], inputs)
+        decision = self._decider.decide(graph.BY_NAME[name], inputs)
         replay.use_no_more(decision.damage, self._recorder, self._tell)
         if decision.verdict == Verdict.CACHED:
             replay.record(decision, inputs, self._recorder, self._run_id)
@@ -129,7 +130,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
             return None
         outputs = self._store.outputs(found.id)
-        if not self._decider.holds(nodes.BY_NAME[name], self._store.candidate(found.id), inputs, outputs):
+        if not self._decider.holds(graph.BY_NAME[name], self._store.candidate(found.id), inputs, outputs):
             return None
         ended = outcome.ended(name, found.state, outputs, 0.0)
         return dataclasses.replace(ended, reason=ended.reason or outcome.KEPT)
@@ -139,12 +140,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         executions = self._store.executions(self._run_id)
         return {
             key: self._store.outputs(executions[upstream].id)[output]
-            for key, (upstream, output) in nodes.BY_NAME[name].inputs.items()
+            for key, (upstream, output) in graph.BY_NAME[name].inputs.items()
         }
 
     def _damaged(self, name: str, inputs: Mapping[str, store.Output]) -> Damage | None:
         """The first input that is no longer what was published."""
-        for key, (upstream, output) in nodes.BY_NAME[name].inputs.items():
+        for key, (upstream, output) in graph.BY_NAME[name].inputs.items():
             if reason := self._decider.damage(inputs[key]):
                 return Damage(inputs[key].id, upstream, output, reason)
         return None

@@ -9,16 +9,16 @@ import pathlib
 from typing import Any
 
 from components import push_decision, results, serving_folder
-from pipeline import nodes
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
+from pipeline.definition.dataset import Source
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
 from pipeline.models import versions
 from pipeline.outcome import RunResult
-from pipeline.source import Source
 from pipeline_config import PathsConfig
 
 SCHEMA_VERSION = 1
@@ -94,11 +94,11 @@ def of_run(
     evaluated = output("Evaluator", "evaluation")
     if evaluated and (evaluation := evaluation_of(evaluated)):
         metrics = {name: evaluation.overall[key] for name, key in _METRICS.items()}
-        gates = nodes.parameters(resolved.config, source)["Evaluator"]["gates"]
+        gates = graph.parameters(resolved.config, source)["Evaluator"]["gates"]
         reasons = results.reasons(results.judge(evaluation, results.Gates(**gates)))
     blessing = output("Evaluator", "blessing")
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
-    decision = output(nodes.PUSH_GATE, "decision")
+    decision = output(graph.PUSH_GATE, "decision")
     kept_back = ""
     if blessed and decision and not decision.properties.get(push_decision.PUSH):
         kept_back = str(decision.properties.get(push_decision.REASON, ""))

@@ -14,10 +14,11 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline import again, manifest_differences, nodes, parts, recovery
+from pipeline import again, manifest_differences, parts, recovery
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
+from pipeline.definition import graph
 from pipeline.manifest import Manifest
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
@@ -101,10 +102,10 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
       SaeError: the run could not be made again.
     """
     parts.check_node("--node", node)
-    if node and nodes.BY_NAME[node].of_history:
+    if node and graph.BY_NAME[node].of_history:
         raise UsageError(
             f"--node {node}: what it decides depends on what was served then, so it is recorded, not made again; "
-            f"one of {', '.join(name for name in nodes.NAMES if not nodes.BY_NAME[name].of_history)}"
+            f"one of {', '.join(name for name in graph.NAMES if not graph.BY_NAME[name].of_history)}"
         )
     store = metadata.open_store(root, read_only=True)
     run_id = store.find_run(wanted)
@@ -149,10 +150,10 @@ def _compare(
 ) -> Iterator[Compared]:
     ours, theirs = store.executions(run_id), other.executions(made)
     same: dict[str, str] = {}  # content digests, made again and recorded, of artifacts found to be the same
-    for name in [node] if node else [one.name for one in nodes.ALL if one.name in ours and not one.of_history]:
+    for name in [node] if node else [one.name for one in graph.ALL if one.name in ours and not one.of_history]:
         before = store.outputs(ours[name].id) if name in ours else {}
         after = other.outputs(theirs[name].id) if name in theirs else {}
-        for key in nodes.BY_NAME[name].outputs:
+        for key in graph.BY_NAME[name].outputs:
             if key in before:
                 compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
                 if compared.verdict != Verdict.DIFFERENT:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline import decisions, keys, manifest, nodes, packages
+from pipeline import decisions, keys, manifest, packages
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.metadata import references
 from pipeline.metadata import store as metadata
 
@@ -92,7 +93,7 @@ def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) ->
             if candidate.state == NodeState.EXECUTED and _ids(store, candidate.id) == used
         ]
     else:
-        known = store.of_node(nodes.PIPELINE_NAME, node, execution.id)
+        known = store.of_node(graph.PIPELINE_NAME, node, execution.id)
     found = decisions.nearest(known, asked.key)
     against = found.run_id if found else ""
     changes = asked.key.changes_since(found.key) if found and found.key else ()
@@ -116,8 +117,8 @@ def _named(
     except SaeError:
         return changes
     known = {change.field for change in changes}
-    if node in nodes.BY_NAME:  # the manifests have the packages of all nodes
-        known |= packages.installed_runtime().keys() - keys.packages_of(nodes.BY_NAME[node]).keys()
+    if node in graph.BY_NAME:  # the manifests have the packages of all nodes
+        known |= packages.installed_runtime().keys() - keys.packages_of(graph.BY_NAME[node]).keys()
     more = [
         keys.Change("packages", name, before.get(name), after.get(name))
         for name in sorted({**before, **after})

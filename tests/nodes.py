@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pipeline_config
-from pipeline import source
+from pipeline.definition import dataset
 from tests import lazy
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
 base_beam_executor = lazy.module("tfx.dsl.components.base.base_beam_executor")
-definition = lazy.module("pipeline.definition")
+definition = lazy.module("pipeline.definition.pipeline")
 engine = lazy.module("pipeline.engine")
 schema = lazy.module("components.schema")
 standard_artifacts = lazy.module("tfx.types.standard_artifacts")
@@ -28,7 +28,7 @@ def make(
     schema_file = folder / "schema" / "schema.pbtxt"
     schema_file.parent.mkdir(parents=True, exist_ok=True)
     schema_file.write_text(schema.schema_text(HEIGHT, WIDTH, LABELS), encoding="utf-8")
-    described = source.Source(
+    described = dataset.Source(
         builder_dir=builder_dir,
         files={"bands.tfrecord": "a-digest"},
         name="bands",

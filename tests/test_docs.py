@@ -12,7 +12,7 @@ import pytest
 import pipeline_config
 from pipeline import cli
 from pipeline.core.errors import ExitCode
-from pipeline.nodes import NAMES as NODES
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.scheduling import documents
 from tests.pipeline.scheduling import examples
 

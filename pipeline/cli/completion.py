@@ -95,7 +95,7 @@ def nodes(ctx: click.Context) -> Iterator[_Offer]:
         with _reader(ctx) as reader:
             yield from ((name, "") for name in reader.node_names())
     else:
-        from pipeline.nodes import NAMES
+        from pipeline.definition.graph import NAMES
 
         yield from ((name, "") for name in NAMES)
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import nodes
 from pipeline.artifacts import previews
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.inspection import lineage
 from pipeline.inspection.access import Access
 from pipeline.inspection.artifacts import Artifacts
@@ -167,7 +167,7 @@ class Reader:
         by_node = {one.node: one for one in self.run(run_id).nodes}
         found = by_node[references.find_node(node, list(by_node))]
         made = {use.key: use.artifact.id for use in reversed(found.outputs)}
-        declared = nodes.BY_NAME[found.node].outputs if found.node in nodes.BY_NAME else ()
+        declared = graph.BY_NAME[found.node].outputs if found.node in graph.BY_NAME else ()
         first = next(iter(declared), "")
         if not key and first not in made:
             first = min(made, default="")

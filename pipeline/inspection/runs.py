@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import keys, nodes, outcome
+from pipeline import keys, outcome
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.inspection import values
 from pipeline.inspection.access import Access
 from pipeline.inspection.snapshots import (
@@ -129,7 +130,7 @@ class Runs:
 
     def _ended_early(self, executions: Sequence[pb.Execution]) -> bool:
         """Whether one of our runs noted no end: of a version that notes it, or with nodes missing."""
-        return self._root is not None and not {self._node(one) for one in executions} >= set(nodes.NAMES)
+        return self._root is not None and not {self._node(one) for one in executions} >= set(graph.NAMES)
 
     def _is_held(self, context: pb.Context) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
@@ -218,15 +219,15 @@ class Runs:
         )
 
     def _after(self, node: str, row: RunRow, inputs: Sequence[ArtifactUse]) -> tuple[str, ...]:
-        if row.pipeline == nodes.PIPELINE_NAME and node in nodes.BY_NAME:
-            return tuple(name for name in nodes.NAMES if name in nodes.BY_NAME[node].upstream)
+        if row.pipeline == graph.PIPELINE_NAME and node in graph.BY_NAME:
+            return tuple(name for name in graph.NAMES if name in graph.BY_NAME[node].upstream)
         return tuple(dict.fromkeys(use.artifact.node for use in inputs if use.artifact.node))
 
     def _not_run(
         self, row: RunRow, executions: Mapping[str, pb.Execution], told: Mapping[str, NodeEnded]
     ) -> list[NodeRun]:
         """The nodes of our pipeline that have no execution in a run."""
-        if row.pipeline != nodes.PIPELINE_NAME or not set(executions) <= set(nodes.NAMES):
+        if row.pipeline != graph.PIPELINE_NAME or not set(executions) <= set(graph.NAMES):
             return []
         waiting = NodeRunState.WAITING if row.state == RunState.RUNNING else NodeRunState.NOT_RUN
         return [
@@ -241,7 +242,7 @@ class Runs:
                 error=told[name].reason if name in told else "",
                 after=self._after(name, row, ()),
             )
-            for name in nodes.NAMES
+            for name in graph.NAMES
             if name not in executions
         ]
 
@@ -295,5 +296,5 @@ def _verifications(
 
 def _in_order(ran: Sequence[NodeRun], not_run: Sequence[NodeRun]) -> list[NodeRun]:
     """As they ran; those of our pipeline in its order."""
-    place = {name: number for number, name in enumerate(nodes.NAMES)} if not_run else {}
+    place = {name: number for number, name in enumerate(graph.NAMES)} if not_run else {}
     return sorted([*ran, *not_run], key=lambda one: (place.get(one.node, len(place)), one.execution))

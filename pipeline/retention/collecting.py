@@ -12,8 +12,9 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline import again, nodes
+from pipeline import again
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.fsck import orphans
 from pipeline.fsck.findings import Kind
 from pipeline.models import versions
@@ -83,7 +84,7 @@ def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
     """Looks at a root; nothing is written."""
     pushes = store.ask(lambda client: versions.pushes(client, root))
     # Decisions of the push gate stay: they are small, tell of what was served, and nothing makes one again.
-    outputs = [one for one in store.outputs_of_nodes() if one.node != nodes.PUSH_GATE]
+    outputs = [one for one in store.outputs_of_nodes() if one.node != graph.PUSH_GATE]
     stored = [one for one in outputs if not one.deleted or _is_there(root, one)]
     sized = {one.id: tuple(sizes.of_folder(parent / one.place) for parent in _places(root)) for one in stored}
     found = keeping.kept(root, store, policy, pushes)

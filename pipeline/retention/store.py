@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import nodes
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.fsck import store as fsck_store
 from pipeline.metadata import deletion, run_properties, store, writer
 
@@ -55,7 +55,7 @@ class Store(fsck_store.Store):
             return None
         place = path.relative_to(self._root.artifacts)
         # Anything else below `artifacts` is not of this pipeline's making.
-        if len(place.parts) != 3 or place.parts[0] not in nodes.BY_NAME or ".." in place.parts:
+        if len(place.parts) != 3 or place.parts[0] not in graph.BY_NAME or ".." in place.parts:
             return None
         deleted = artifact.state == pb.Artifact.DELETED
         return Stored(int(artifact.id), str(artifact.type), place, place.parts[0], deleted)

@@ -65,7 +65,7 @@ def fingerprint(root: Root, work: Work) -> str:
       SaeError: its settings are not allowed.
       OSError: it cannot be read.
     """
-    from pipeline import sources  # it brings ML Metadata, which only looks at data need
+    from pipeline.definition import dataset_cache  # it brings ML Metadata, which only looks at data need
 
     request = settings.Request(
         work.profile,
@@ -75,16 +75,20 @@ def fingerprint(root: Root, work: Work) -> str:
         str(root.path),
     )
     resolved = settings.resolve(request)
-    recalled = sources.recall(root, resolved)
+    recalled = dataset_cache.recall(root, resolved)
     if recalled is not None:
         return recalled.source.fingerprint
     data = resolved.config.data
     if data.source == "sample" or data.dataset == sample_file.NAME:
-        return file_digests.of_mapping(sources.sample_files())
-    folder = newest_version(sources.data_dir(resolved) / data.dataset)
+        return file_digests.of_mapping(dataset_cache.sample_files())
+    folder = newest_version(dataset_cache.data_dir(resolved) / data.dataset)
     if folder is not None:
         return file_digests.of_mapping(file_digests.of_folder(folder))
-    return file_digests.of_mapping(sources.sample_files()) if data.source == "auto" and data.dataset == "mnist" else ""
+    return (
+        file_digests.of_mapping(dataset_cache.sample_files())
+        if data.source == "auto" and data.dataset == "mnist"
+        else ""
+    )
 
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path | None:

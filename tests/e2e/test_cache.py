@@ -17,19 +17,20 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import push_decision
-from pipeline import decisions, nodes, plan, sources, why
+from pipeline import decisions, plan, why
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import dataset_cache, graph
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
-from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
 
 CACHED = dict.fromkeys(NODES, "cached")
 ARGUMENTS = ["--profile", "sample", *(word for setting in QUICK for word in ("--set", setting))]
-OUTPUTS = [(node.name, key) for node in nodes.ALL for key in node.outputs]
+OUTPUTS = [(node.name, key) for node in graph.ALL for key in node.outputs]
 
 
 def explain(root, *arguments):
@@ -270,11 +271,12 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     from tfx.orchestration.local import runner_utils
     from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
-    from pipeline import definition, engine
+    from pipeline import engine
+    from pipeline.definition import pipeline as definition
 
     place = Root(root)
     resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
-    recalled = sources.recall(place, resolved)
+    recalled = dataset_cache.recall(place, resolved)
     assert recalled is not None
     pipeline = compiler.Compiler().compile(
         definition.create_pipeline(resolved.config, recalled.source, place.artifacts, place.metadata, place.serving)
@@ -283,7 +285,7 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     store = store_of(root)
     first = store.executions(store.run_ids()[-1])
-    for node in (node.pipeline_node for node in pipeline.nodes):
+    for node in (node.pipeline_node for node in pipeline.definition.graph):
         name = node.node_info.id
         [execution] = connected(root).get_executions_by_id([first[name].id])
         for key, value in execution.custom_properties.items():
@@ -361,13 +363,13 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     from tfx.orchestration import pipeline as tfx_pipeline
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-    from pipeline import definition
+    from pipeline.definition import pipeline as definition
 
     root = copy_of(changed.root, tmp_path / "root")
     writer.mend_moved_root(Root(root))
     place = Root(root)
     resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
-    recalled = sources.recall(place, resolved)
+    recalled = dataset_cache.recall(place, resolved)
     assert recalled is not None
     pipeline = definition.create_pipeline(
         resolved.config, recalled.source, place.artifacts, place.metadata, place.serving
@@ -653,7 +655,7 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
     own = store.candidate(first["Evaluator"].id).key
     assert own is not None
     writer.Recorder(root=Root(root)).hit(
-        nodes.PIPELINE_NAME, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
+        graph.PIPELINE_NAME, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
         store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
     )  # fmt: skip
     connected_store = connected(root)

@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.core.errors import ExitCode, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
-from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
-from pipeline.nodes import NAMES as NODES
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun
 
 Contents = dict[tuple[str, str], str]

@@ -12,8 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
-from pipeline.nodes import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
@@ -94,17 +94,17 @@ def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: Sample
 def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-    from pipeline import data_source, definition
     from pipeline.core import settings
     from pipeline.core.pipeline_root import Root
+    from pipeline.definition import dataset_resolver, pipeline
     from pipeline.metadata import store as metadata
 
     place = Root(tmp_path / "root")
     place.create()
     request = settings.Request(profile="sample", assignments=QUICK)
-    found = data_source.find(request, place, lambda builder: None)
+    found = dataset_resolver.find(request, place, lambda builder: None)
     LocalDagRunner().run(
-        definition.create_pipeline(found.settings.config, found.source, place.artifacts, place.metadata, place.serving)
+        pipeline.create_pipeline(found.settings.config, found.source, place.artifacts, place.metadata, place.serving)
     )
     store = metadata.Store(place.metadata)
     [run_id] = store.run_ids()

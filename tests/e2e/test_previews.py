@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from pipeline import nodes
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.definition import graph
 from pipeline.metadata import run_properties, writer
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
 
-SHOWN = [(node.name, key) for node in nodes.ALL for key in node.outputs if key != "pushed_model"]
+SHOWN = [(node.name, key) for node in graph.ALL for key in node.outputs if key != "pushed_model"]
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     monkeypatch.setattr(preview_writers, "make", fail)
     other = tmp_path / "root"
     summary = run_here(other, *QUICK)
-    assert states(summary) == dict.fromkeys(nodes.NAMES, "executed")
+    assert states(summary) == dict.fromkeys(graph.NAMES, "executed")
     assert not (other / "previews").exists()
     log = pathlib.Path(summary.log).read_text()
     assert log.count(": cannot show a ") >= len(SHOWN)

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from pipeline import nodes
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.inspection.places import open_place
 from pipeline.inspection.snapshots import NodeRunState, RunState
 from tests.e2e.conftest import PROJECT, QUICK
@@ -78,7 +78,7 @@ def test_a_run_in_progress_was_seen_at_many_stages(looked_at):
     assert len(running) > 20
     assert len(set(running)) >= 5
     # a node that has ended stays so
-    for node in range(len(nodes.NAMES)):
+    for node in range(len(graph.NAMES)):
         ended = [one[node] is NodeRunState.EXECUTED for one in states]
         assert ended == sorted(ended)
     assert set(states[-1]) == {NodeRunState.EXECUTED}

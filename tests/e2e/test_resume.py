@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks import kills
-from pipeline import fsck, nodes
+from pipeline import fsck
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.inspection.places import open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
 from pipeline.metadata import backup
@@ -84,7 +85,7 @@ def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
     assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
     assert [one.state for one in found.attempts] == ["failed", "failed", "succeeded"]
     assert found.attempts[0].error.startswith("broke off in Trainer: its process ended without a word")
-    assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(nodes.NAMES)
+    assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(graph.NAMES)
     store = metadata.open_store(survived.root, read_only=True)
     failed, ended = (store.candidate(one) for one in store.executions_of(survived.run_id, "Trainer"))
     assert (failed.state, ended.state) == (NodeState.FAILED, NodeState.EXECUTED)

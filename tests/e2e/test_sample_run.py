@@ -16,7 +16,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
-from pipeline.nodes import NAMES as NODES
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.summary import Summary
 from tests.e2e.conftest import PROJECT, run_here, states
 

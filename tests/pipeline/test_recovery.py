@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import nodes, recovery
+from pipeline import recovery
 from pipeline.core import event_log
 from pipeline.core.events import NodeStarted, NodeState
+from pipeline.definition import graph
 from pipeline.metadata import run_properties, store, writer
 from pipeline.metadata.run_options import Asked
 from pipeline.metadata.run_properties import Headline
@@ -20,7 +21,7 @@ def recorded(tmp_path):
 
 def begin(recorded, run_id):
     properties = run_properties.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
-    writer.Recorder(recorded.root).begin_run(nodes.PIPELINE_NAME, run_id, properties)
+    writer.Recorder(recorded.root).begin_run(graph.PIPELINE_NAME, run_id, properties)
 
 
 def close(recorded):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import nodes, replay
+from pipeline import replay
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
+from pipeline.definition import graph
 from pipeline.metadata import writer
 from tests.pipeline.recorded import Recorded, change_bytes
 
@@ -19,7 +20,7 @@ def recorded(tmp_path):
 def replayed(recorded, run_id):
     told = []
     recorder = writer.Recorder(recorded.root)
-    recorder.begin_run(nodes.PIPELINE_NAME, run_id, {})
+    recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
     result = replay.replay(recorded.decider().decide_all(), recorder, run_id, told.append)
     return result, told
 
@@ -27,14 +28,14 @@ def replayed(recorded, run_id):
 def test_every_node_is_recorded_and_told_as_cached(recorded):
     recorded.run("r1")
     result, told = replayed(recorded, "r2")
-    ended = tuple(NodeEnded(name, NodeState.CACHED, 0.0) for name in nodes.NAMES)
+    ended = tuple(NodeEnded(name, NodeState.CACHED, 0.0) for name in graph.NAMES)
     assert (result.run_id, result.nodes, result.exit_code, result.error) == ("r2", ended, ExitCode.DONE, "")
-    assert told == [RunStarted("r2", nodes.NAMES), *ended]
+    assert told == [RunStarted("r2", graph.NAMES), *ended]
     executions = recorded.store().executions("r2")
     assert {name: execution.state for name, execution in executions.items()} == dict.fromkeys(
-        nodes.NAMES, NodeState.CACHED
+        graph.NAMES, NodeState.CACHED
     )
-    for node in nodes.ALL:
+    for node in graph.ALL:
         inputs = recorded.store().inputs(executions[node.name].id)
         assert inputs == {key: recorded.outputs("r1", name)[output] for key, (name, output) in node.inputs.items()}
         assert recorded.outputs("r2", node.name) == recorded.outputs("r1", node.name)

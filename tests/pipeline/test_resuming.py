@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 import pipeline_config
-from pipeline import code, keys, manifest, nodes, packages, resuming
+from pipeline import code, keys, manifest, packages, resuming
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.definition import graph
 from pipeline.metadata import run_properties, store, writer
 from pipeline.metadata.run_options import Asked
 from pipeline.metadata.run_properties import Headline
@@ -34,7 +35,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {manifest.PROPERTY: file_digests.of_file(path), **(asked or Asked()).properties()}
     recorder = writer.Recorder(recorded.root)
-    recorder.begin_run(nodes.PIPELINE_NAME, run_id, properties)
+    recorder.begin_run(graph.PIPELINE_NAME, run_id, properties)
     recorder.end_run(run_id, run_properties.to_properties(Headline(state=state)))
 
 

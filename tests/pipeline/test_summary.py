@@ -8,10 +8,11 @@ import pathlib
 
 import pytest
 
-from pipeline import nodes, outcome
+from pipeline import outcome
 from pipeline import summary as summaries
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
+from pipeline.definition import graph
 from pipeline.metadata.run_properties import Headline
 from tests.pipeline import recorded as roots
 
@@ -355,4 +356,4 @@ def test_a_run_in_a_moved_root_is_summed_up_where_it_lies(recorded):
     recorded.run("r1")
     recorded.root = type(recorded.root)(recorded.root.path.rename(recorded.folder / "moved"))
     assert pathlib.Path(of_run(recorded, "r1").report).is_file()
-    assert set(nodes.NAMES) == set(recorded.store().executions("r1"))
+    assert set(graph.NAMES) == set(recorded.store().executions("r1"))

@@ -7,9 +7,9 @@ import urllib.parse
 
 import pytest
 
-from pipeline import nodes
 from pipeline.artifacts import previews
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.inspection.places import open_reader
 from pipeline.models import listing
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
@@ -90,7 +90,7 @@ def test_runs_are_listed_filtered_sorted_and_chosen_to_compare(visitor, site):
 def test_a_run_shows_its_graph_times_metrics_pictures_and_how_to_make_it_again(visitor, site):
     page = visitor.visit(f"/runs/{site.first}")
     text = page.inner_text("main")
-    for node in nodes.NAMES:
+    for node in graph.NAMES:
         assert page.locator("svg a", has_text=node).count() or page.get_by_role("link", name=node).count(), node
     assert "bce" in text.lower()
     assert f"manifests/{site.first}.json" in text  # the command that makes it again

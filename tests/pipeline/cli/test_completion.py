@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 
 from pipeline import cli
 from pipeline.cli import completion
-from pipeline.nodes import NAMES
+from pipeline.definition.graph import NAMES
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
 

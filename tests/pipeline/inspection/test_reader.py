@@ -11,12 +11,12 @@ import sqlite3
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import nodes
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import graph
 from pipeline.inspection import artifacts
 from pipeline.inspection.places import open_place, open_reader
 from pipeline.inspection.snapshots import NodeRunState, RunState
@@ -70,7 +70,7 @@ class TestRuns:
         monkeypatch.setattr(reader._access.store, "get_executions_by_context", lambda *_: pytest.fail("read"))
         [row] = reader.runs(limit=9)[0]
         assert row.state is RunState.SUCCEEDED
-        assert (row.id, row.pipeline, row.dataset, row.trigger) == ("r1", nodes.PIPELINE_NAME, "mnist 3.0.1", "manual")
+        assert (row.id, row.pipeline, row.dataset, row.trigger) == ("r1", graph.PIPELINE_NAME, "mnist 3.0.1", "manual")
         assert (row.seconds, row.test_bce, row.active_units, row.blessed) == (30.5, 0.0885, 23.0, True)
         assert (row.executed, row.cached, row.error) == (4, 6, "")
         assert row.started.tzinfo is datetime.timezone.utc
@@ -174,7 +174,7 @@ class TestRun:
     def test_nodes_come_in_order_with_what_they_read_and_made(self, recorded, reader):
         recorded.run("r1")
         run = reader.run("r1")
-        assert [node.node for node in run.nodes] == list(nodes.NAMES)
+        assert [node.node for node in run.nodes] == list(graph.NAMES)
         by_name = {node.node: node for node in run.nodes}
         trainer = by_name["Trainer"]
         assert [(use.key, use.artifact.node) for use in trainer.inputs] == [
@@ -210,7 +210,7 @@ class TestRun:
     def test_a_failed_run_says_why_in_the_words_of_the_orchestrator_and_what_did_not_run(self, recorded, look):
         recorded.run("r1", failed="StatisticsGen")
         run = look().run("r1")
-        assert [node.node for node in run.nodes] == list(nodes.NAMES)
+        assert [node.node for node in run.nodes] == list(graph.NAMES)
         by_name = {node.node: node for node in run.nodes}
         assert by_name["StatisticsGen"].state is NodeRunState.FAILED
         assert by_name["StatisticsGen"].error == "StatisticsGen ended"
@@ -238,7 +238,7 @@ class TestRun:
             properties = {"verified": good, "node": "", "compared": 2}
             writer.Recorder(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
         run = reader.run("r1")
-        assert [node.node for node in run.nodes] == list(nodes.NAMES)
+        assert [node.node for node in run.nodes] == list(graph.NAMES)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
         assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 11)]
 

@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 from components import push_decision
-from pipeline import nodes
 from pipeline.decisions import Verdict
+from pipeline.definition import graph
+from pipeline.definition.graph import NAMES
 from pipeline.metadata import store
 from pipeline.models import baseline, choosing
-from pipeline.nodes import NAMES
 from tests.pipeline.nightly import DATA
 from tests.pipeline.recorded import METRICS
 
@@ -195,7 +195,7 @@ def test_another_limit_decides_anew(four, limit, verdict):
 
 def test_a_run_that_is_gone_on_with_keeps_a_decision_as_long_as_it_holds(four):
     """Somebody may have chosen another model between two attempts."""
-    store, node = four.store(), nodes.BY_NAME["PushGate"]
+    store, node = four.store(), graph.BY_NAME["PushGate"]
     execution = store.executions("run-4")["PushGate"].id
     given = store.candidate(execution), store.inputs(execution), store.outputs(execution)
     assert four.decider("training.seed=4").holds(node, *given)

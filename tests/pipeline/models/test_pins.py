@@ -7,10 +7,10 @@ import getpass
 import pytest
 
 from pipeline.core.errors import LockedError, NotFoundError, UsageError
+from pipeline.definition.graph import NAMES
 from pipeline.inspection.places import open_reader
 from pipeline.models import history, pins
 from pipeline.models.history import Kind
-from pipeline.nodes import NAMES
 
 
 def test_each_decision_is_kept_with_its_reason_and_its_author(four):

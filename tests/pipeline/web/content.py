@@ -8,11 +8,12 @@ import zlib
 
 import pipeline_config
 from components.results import EpochLosses
-from pipeline import manifest, nodes
+from pipeline import manifest
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
 from pipeline.core import event_log
 from pipeline.core.events import Note
+from pipeline.definition import graph
 from pipeline.metadata import run_properties
 from tests.pipeline.recorded import METRICS, set_properties
 
@@ -70,7 +71,7 @@ PREVIEWS = {
     ("Trainer", "model_run"): previews.ModelRun(HISTORY),
     ("Evaluator", "evaluation"): EVALUATION,
     ("Evaluator", "blessing"): previews.Blessing(False, ("BCE of label 0 is 0.1, at most 0.09 is allowed",)),
-    (nodes.PUSH_GATE, "decision"): previews.PushDecision(
+    (graph.PUSH_GATE, "decision"): previews.PushDecision(
         False, "test BCE 0.0943 is 1.179 times the 0.0800 of version 1, allowed is at most 1.05",
         0.0943, 0.001, 1.05, 1, "good", 0.08, "recorded",
     ),

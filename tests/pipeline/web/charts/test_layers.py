@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from pipeline import nodes
+from pipeline.definition import graph
 from pipeline.web.charts import layers
 
 SIZES = layers.Sizes(across=120, along=48, gap=44)
-PIPELINE = [node.name for node in nodes.ALL]
-PIPELINE_EDGES = [(source, node.name) for node in nodes.ALL for source in sorted(node.upstream)]
+PIPELINE = [node.name for node in graph.ALL]
+PIPELINE_EDGES = [(source, node.name) for node in graph.ALL for source in sorted(node.upstream)]
 
 
 def graph_of(seed, count=40, edges=70):

@@ -10,9 +10,9 @@ import shutil
 import pytest
 
 from components import sample_file
-from pipeline import sources
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
+from pipeline.definition import dataset_cache
 from tests.pipeline.recorded import Recorded
 
 
@@ -30,7 +30,7 @@ def recorded(tmp_path):
 
 
 def recall(recorded, *assignments):
-    return sources.recall(recorded.root, recorded.settings(*assignments))
+    return dataset_cache.recall(recorded.root, recorded.settings(*assignments))
 
 
 def remembered(recorded):
@@ -44,7 +44,7 @@ def test_nothing_is_known_in_a_new_root(recorded):
 
 def test_a_data_set_is_known_for_the_settings_that_found_it(recorded):
     recorded.remember()
-    assert recall(recorded) == sources.Recalled(recorded.source(), "mnist", exact=True)
+    assert recall(recorded) == dataset_cache.Recalled(recorded.source(), "mnist", exact=True)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_settings_that_do_not_choose_the_data_do_not_matter(recorded, setting):
 )
 def test_with_other_data_settings_it_is_known_but_may_have_other_sizes(recorded, setting):
     recorded.remember()
-    assert recall(recorded, setting) == sources.Recalled(recorded.source(), "mnist", exact=False)
+    assert recall(recorded, setting) == dataset_cache.Recalled(recorded.source(), "mnist", exact=False)
 
 
 def test_the_settings_themselves_go_before_others_of_the_same_data_set(recorded):
@@ -141,18 +141,18 @@ def test_a_vanished_schema_is_not_known(recorded):
 def remember_sample(recorded, *assignments):
     prepared = recorded.root.data / "mnist_sample" / "1.0.0"
     found = recorded.source(
-        name=sample_file.NAME, version="1.0.0", builder_dir=str(prepared), files=sources.sample_files()
+        name=sample_file.NAME, version="1.0.0", builder_dir=str(prepared), files=dataset_cache.sample_files()
     )
-    sources.remember(recorded.root, recorded.settings(*assignments), "sample", found)
+    dataset_cache.remember(recorded.root, recorded.settings(*assignments), "sample", found)
     return found
 
 
 def test_the_sample_is_told_by_the_file_that_holds_the_digits(recorded):
-    assert sources.sample_files() == {"mnist_5k.csv.gz": file_digests.of_file(sample_file.path())}
+    assert dataset_cache.sample_files() == {"mnist_5k.csv.gz": file_digests.of_file(sample_file.path())}
     found = remember_sample(recorded)
-    assert recall(recorded) == sources.Recalled(found, "sample", exact=True)
-    assert sources.is_sample(found)
-    assert not sources.is_sample(recorded.source())
+    assert recall(recorded) == dataset_cache.Recalled(found, "sample", exact=True)
+    assert dataset_cache.is_sample(found)
+    assert not dataset_cache.is_sample(recorded.source())
 
 
 @pytest.mark.parametrize("where", ["data_dir", "TFDS_DATA_DIR", "home"])
@@ -178,8 +178,8 @@ def test_a_sample_that_was_asked_for_stays_the_sample(recorded, home):
 def test_the_profile_that_was_used_takes_the_place_of_the_one_asked_for():
     request = settings.Request(assignments=("training.epochs=3",))
     resolved = settings.resolve(request, {})
-    assert sources.with_profile(request, resolved, "mnist") is resolved
-    used = sources.with_profile(request, resolved, "sample")
+    assert dataset_cache.with_profile(request, resolved, "mnist") is resolved
+    used = dataset_cache.with_profile(request, resolved, "sample")
     assert (used.profile, used.config.data.dataset) == ("sample", "mnist_sample")
     assert (used.config.evaluation.max_bce, used.config.training.epochs) == (0.2, 3)
 
@@ -241,7 +241,7 @@ def test_in_a_moved_root_what_lies_within_is_found_again(recorded):
     schema.write_text("feature {}")
     data_dir = f"data.data_dir={recorded.root.data}"
     found = recorded.source(builder_dir=str(prepared), schema_file=str(schema))
-    sources.remember(recorded.root, recorded.settings(data_dir), "mnist", found)
+    dataset_cache.remember(recorded.root, recorded.settings(data_dir), "mnist", found)
     assert str(recorded.root.path) not in (recorded.root.data / "sources.json").read_text()
 
     recorded.root = Root(recorded.root.path.rename(recorded.folder / "moved"))
@@ -259,7 +259,7 @@ def test_in_a_moved_root_what_lies_beside_it_stays_where_it_was(recorded):
     beside = recorded.folder / "root2" / "mnist" / "3.0.1"
     beside.mkdir(parents=True)
     found = recorded.source(builder_dir=str(beside))
-    sources.remember(recorded.root, recorded.settings(), "mnist", found)
+    dataset_cache.remember(recorded.root, recorded.settings(), "mnist", found)
     recorded.root = Root(recorded.root.path.rename(recorded.folder / "moved"))
     recalled = recall(recorded)
     assert recalled.source.builder_dir == str(beside)
@@ -277,7 +277,7 @@ def test_a_curated_schema_is_the_one_of_the_project_that_asks(recorded, tmp_path
         return str(tmp_path / copy / "components" / "schemas" / "mnist.pbtxt")
 
     found = recorded.source(schema_file=use("one"))
-    sources.remember(recorded.root, recorded.settings(), "mnist", found)
+    dataset_cache.remember(recorded.root, recorded.settings(), "mnist", found)
     assert recall(recorded).source.schema_file == found.schema_file
     schema = use("other")
     assert recall(recorded).source.schema_file == schema

@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 import json
 
-from pipeline import source
+from pipeline.definition import dataset
 
-DESCRIBED = source.Source(
+DESCRIBED = dataset.Source(
     builder_dir="/data/mnist/3.0.1",
     files={"b": "2", "a": "1"},
     name="mnist",
@@ -33,4 +33,4 @@ def test_the_fingerprint_is_of_the_files_alone():
 def test_as_plain_values_it_is_read_again():
     values = json.loads(json.dumps(DESCRIBED.as_dict()))
     assert values["label_names"] == ["0", "1"]
-    assert source.from_dict(values) == DESCRIBED
+    assert dataset.from_dict(values) == DESCRIBED

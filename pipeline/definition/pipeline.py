@@ -23,8 +23,8 @@ from components.example_gen import TfdsExampleGen
 from components.push_gate import PushGate
 from components.pusher import Pusher
 from components.report import ReportGen
-from pipeline import nodes
-from pipeline.source import Source
+from pipeline.definition import graph
+from pipeline.definition.dataset import Source
 
 
 def create_pipeline(
@@ -43,7 +43,7 @@ def create_pipeline(
       metadata_file: the SQLite file of ML Metadata; absolute.
       serving_dir: where blessed models go; absolute.
     """
-    told = nodes.parameters(config, source)
+    told = graph.parameters(config, source)
 
     # Reads a prepared TFDS data set: a fixed order, whatever the number of workers.
     example_gen = TfdsExampleGen(
@@ -116,8 +116,8 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
         standing="",  # the runner says it when the node's turn comes
-        **told[nodes.PUSH_GATE],
-    ).with_id(nodes.PUSH_GATE)
+        **told[graph.PUSH_GATE],
+    ).with_id(graph.PUSH_GATE)
 
     # Serves the model if it was blessed and the gate let it pass.
     pusher = Pusher(
@@ -128,7 +128,7 @@ def create_pipeline(
     ).with_id("Pusher")
 
     return tfx_pipeline.Pipeline(
-        pipeline_name=nodes.PIPELINE_NAME,
+        pipeline_name=graph.PIPELINE_NAME,
         pipeline_root=str(artifacts_dir),
         components=[
             example_gen,

@@ -16,11 +16,11 @@ import tensorflow_datasets as tfds
 
 import pipeline_config
 from components import errors, features, sample_digits, sample_file, schema, tfds_reader
-from pipeline import sources
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.source import Source
+from pipeline.definition import dataset_cache
+from pipeline.definition.dataset import Source
 
 # The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
 SAMPLED = "mnist"
@@ -88,7 +88,7 @@ def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
     """
     folder = pathlib.Path(source.builder_dir)
     if source.name == sample_file.NAME:
-        folder, files = _prepare_sample(root), sources.sample_files()
+        folder, files = _prepare_sample(root), dataset_cache.sample_files()
     elif folder.is_dir():
         files = file_digests.of_folder(folder)
     else:
@@ -108,7 +108,7 @@ def _sample(request: settings.Request, root: Root, notice: str) -> Found:
     if resolved.config.data.dataset != sample_file.NAME:
         resolved = settings.resolve(dataclasses.replace(request, profile=SAMPLE_PROFILE))
     prepared = tfds.builder_from_directory(str(_prepare_sample(root)))
-    return Found(resolved, describe(prepared, sources.sample_files(), resolved, root, notice))
+    return Found(resolved, describe(prepared, dataset_cache.sample_files(), resolved, root, notice))
 
 
 def _prepare_sample(root: Root) -> pathlib.Path:

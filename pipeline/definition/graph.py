@@ -14,7 +14,7 @@ from typing import Any
 import pipeline_config
 from components import features
 from pipeline.core import file_digests
-from pipeline.source import Source
+from pipeline.definition.dataset import Source
 
 PIPELINE_NAME = "sparse_autoencoder"
 PUSH_GATE = "PushGate"

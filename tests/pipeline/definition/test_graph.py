@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import pipeline_config
-from pipeline import nodes, parts
+from pipeline import parts
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.source import Source
+from pipeline.definition import graph
+from pipeline.definition.dataset import Source
 from tests import lazy
 from tests import nodes as made
 
@@ -28,17 +29,17 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The pipeline as TFX's intermediate representation."""
     folder = tmp_path_factory.mktemp("definition")
     components = list(made.make(folder, {}).values())
-    pipeline = tfx_pipeline.Pipeline(nodes.PIPELINE_NAME, pipeline_root=str(folder), components=components)
+    pipeline = tfx_pipeline.Pipeline(graph.PIPELINE_NAME, pipeline_root=str(folder), components=components)
     return compiler.Compiler().compile(pipeline)
 
 
 @pytest.mark.component
 def test_the_nodes_are_those_of_the_compiled_pipeline_in_its_order(compiled: Any) -> None:
-    assert tuple(node.pipeline_node.node_info.id for node in compiled.nodes) == nodes.NAMES
+    assert tuple(node.pipeline_node.node_info.id for node in compiled.nodes) == graph.NAMES
 
 
 @pytest.mark.component
-@pytest.mark.parametrize("name", nodes.NAMES)
+@pytest.mark.parametrize("name", graph.NAMES)
 def test_each_node_reads_writes_and_waits_for_what_tfx_says(compiled: Any, name: str) -> None:
     [node] = [node.pipeline_node for node in compiled.nodes if node.pipeline_node.node_info.id == name]
     inputs = {
@@ -46,9 +47,9 @@ def test_each_node_reads_writes_and_waits_for_what_tfx_says(compiled: Any, name:
         for key, spec in node.inputs.inputs.items()
         for channel in spec.channels
     }
-    assert inputs == dict(nodes.BY_NAME[name].inputs)
-    assert set(node.outputs.outputs) == set(nodes.BY_NAME[name].outputs)
-    assert set(node.upstream_nodes) == nodes.BY_NAME[name].upstream
+    assert inputs == dict(graph.BY_NAME[name].inputs)
+    assert set(node.outputs.outputs) == set(graph.BY_NAME[name].outputs)
+    assert set(node.upstream_nodes) == graph.BY_NAME[name].upstream
 
 
 @pytest.mark.component
@@ -65,15 +66,15 @@ def test_no_node_is_told_an_infinite_number(tmp_path: pathlib.Path) -> None:
 @pytest.mark.component
 def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
     compared = 0
-    for first, last in itertools.product(["", *nodes.NAMES], repeat=2):
+    for first, last in itertools.product(["", *graph.NAMES], repeat=2):
         if not first and not last:
             continue
         pipeline = pipeline_pb2.Pipeline.FromString(compiled.SerializeToString())
         marked = partial_run_utils.mark_pipeline(pipeline, [first] if first else None, [last] if last else None)
         options = {node.pipeline_node.node_info.id: node.pipeline_node.execution_options for node in marked.nodes}
-        runs = [name for name in nodes.NAMES if options[name].HasField("run")]
+        runs = [name for name in graph.NAMES if options[name].HasField("run")]
         required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
-        reused = [name for name in nodes.NAMES if options[name].skip.reuse_artifacts_mode == required]
+        reused = [name for name in graph.NAMES if options[name].skip.reuse_artifacts_mode == required]
         if runs:
             assert parts.nodes_of(first, last) == (runs, reused), (first, last)
             compared += 1
@@ -84,7 +85,7 @@ def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
 
 
 def test_the_whole_needs_nothing_of_another_run() -> None:
-    assert parts.nodes_of("", "") == (list(nodes.NAMES), [])
+    assert parts.nodes_of("", "") == (list(graph.NAMES), [])
 
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
@@ -93,7 +94,7 @@ def test_a_misspelt_node_is_refused_with_the_closest() -> None:
 
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:
-    modules = [node.code for node in nodes.ALL if node.code]
+    modules = [node.code for node in graph.ALL if node.code]
     assert len(modules) == 8
     assert all(importlib.util.find_spec(module) for module in modules)
 
@@ -110,11 +111,11 @@ def source(folder: pathlib.Path, **changes: Any) -> Source:
 
 
 def test_files_count_by_content_not_by_place(tmp_path: pathlib.Path) -> None:
-    found = nodes.contents(source(tmp_path))
+    found = graph.contents(source(tmp_path))
     assert found["ExampleGen"] == {"a": "1"}
     assert list(found["SchemaGen"]) == ["a.pbtxt"]
     (tmp_path / "other").mkdir()
-    assert nodes.contents(source(tmp_path / "other", builder_dir="/elsewhere")) == found
+    assert graph.contents(source(tmp_path / "other", builder_dir="/elsewhere")) == found
     same = source(tmp_path)
     (tmp_path / "a.pbtxt").write_text("feature { }")
-    assert nodes.contents(same)["SchemaGen"] != found["SchemaGen"]
+    assert graph.contents(same)["SchemaGen"] != found["SchemaGen"]

@@ -15,12 +15,12 @@ from typing import Any
 
 import pipeline_config
 from components import sample_file
-from pipeline import source
 from pipeline.core import atomic_file, file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
+from pipeline.definition import dataset as source
+from pipeline.definition.dataset import Source
 from pipeline.metadata import store
-from pipeline.source import Source
 
 _MOST = 50  # descriptions kept
 # Stand for the root's path and for that of the curated schemas' package, so that either may be moved.
