@@ -12,14 +12,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import made_here, manifest, manifest_differences, parts
+from pipeline import parts
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.manifest import Manifest
-from pipeline.manifest_differences import Difference
 from pipeline.metadata import deletion, sqlite
 from pipeline.metadata.store import Store
+from pipeline.provenance import current, manifest, manifest_diff
+from pipeline.provenance.manifest import Manifest
+from pipeline.provenance.manifest_diff import Difference
 
 SCRATCH = "scratch"  # folder of the root that holds it
 _PROJECT = pathlib.Path(__file__).parents[1]
@@ -43,7 +44,7 @@ def manifest_of(root: Root, store: Store, run_id: str) -> Manifest:
 
 def differences(recorded: Manifest) -> tuple[Difference, ...]:
     """What is not here and now as it was recorded. Raises `UnavailableError` where the data is no longer there."""
-    return tuple(manifest_differences.differences(recorded, made_here.of(recorded)))
+    return tuple(manifest_diff.differences(recorded, current.of(recorded)))
 
 
 def surroundings_text(run_id: str, found: tuple[Difference, ...]) -> list[str]:
@@ -51,7 +52,7 @@ def surroundings_text(run_id: str, found: tuple[Difference, ...]) -> list[str]:
     if not any(difference.matters for difference in found):
         return [f"run {run_id}: code, data, configuration, packages and processor are as recorded"]
     lines = [f"run {run_id}: not all is here as it was recorded"]
-    for group in manifest_differences.Group:
+    for group in manifest_diff.Group:
         of_group = [difference for difference in found if difference.group == group and difference.matters]
         shown = of_group[:_MOST_SHOWN]
         lines += [f"  {group.value}: {one.field}: {one.old} -> {one.new} ({one.effect})" for one in shown]

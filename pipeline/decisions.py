@@ -1,6 +1,6 @@
 """Whether a node runs, and why: the one place where that is decided, for `plan`, `why`, `run` and the fast rerun.
 
-A node does not run when an earlier execution had the same key (pipeline/keys.py) and its outputs are still there, as
+A node does not run when an earlier execution had the same key (pipeline/provenance/cache_key.py) and its outputs are still there, as
 they were published. Nothing here is written, and TFX is not needed.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping
 
 import pipeline_config
 from components import push_decision, serving_folder
-from pipeline import keys
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
@@ -23,6 +22,7 @@ from pipeline.definition.dataset import Source
 from pipeline.definition.graph import Node
 from pipeline.metadata.store import Candidate, Output, Store
 from pipeline.models import baseline, versions
+from pipeline.provenance import cache_key
 
 
 class Verdict(str, enum.Enum):
@@ -69,7 +69,7 @@ class Decision:
 
     node: str
     verdict: Verdict
-    key: keys.Key
+    key: cache_key.Key
     reasons: tuple[str, ...] = ()
     execution_id: int = 0
     run_id: str = ""
@@ -78,7 +78,7 @@ class Decision:
     told: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-_ChangesSince = Callable[[keys.Key, keys.Key], tuple[keys.Change, ...]]
+_ChangesSince = Callable[[cache_key.Key, cache_key.Key], tuple[cache_key.Change, ...]]
 
 
 class Decider:
@@ -186,8 +186,8 @@ class Decider:
         damage, unusable = self._examine(node, outputs)
         return not damage and not unusable and not self._overtaken(node, self._told(node, inputs), outputs)
 
-    def _key(self, node: Node, inputs: Mapping[str, Output]) -> keys.Key:
-        return keys.of_node(
+    def _key(self, node: Node, inputs: Mapping[str, Output]) -> cache_key.Key:
+        return cache_key.of_node(
             node,
             self._parameters[node.name],
             self._contents.get(node.name, {}),
@@ -250,7 +250,7 @@ class Decider:
         served = serving_folder.newest_version(self._root.serving)
         return "" if served and versions.holds(served, model) else "another model, or none, is served now"
 
-    def _without_inputs(self, node: Node, key: keys.Key, waits_for: list[str]) -> Decision:
+    def _without_inputs(self, node: Node, key: cache_key.Key, waits_for: list[str]) -> Decision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
         succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
         if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
@@ -260,7 +260,9 @@ class Decider:
         reason = f"unless {names} {makes} the same again"
         return Decision(node.name, Verdict.DEPENDS, key, (reason,))
 
-    def _changes(self, node: Node, key: keys.Key, changes_since: _ChangesSince = keys.Key.changes_since) -> list[str]:
+    def _changes(
+        self, node: Node, key: cache_key.Key, changes_since: _ChangesSince = cache_key.Key.changes_since
+    ) -> list[str]:
         earlier = self._earlier(node)
         if not earlier:
             return ["it never ran in this root"]
@@ -274,12 +276,12 @@ class Decider:
         return self._store.of_node(graph.PIPELINE_NAME, node.name)
 
 
-def _own_changes(key: keys.Key, old: keys.Key) -> tuple[keys.Change, ...]:
+def _own_changes(key: cache_key.Key, old: cache_key.Key) -> tuple[cache_key.Change, ...]:
     """What is another than before, but for inputs that are not known yet."""
     return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)
 
 
-def nearest(earlier: Collection[Candidate], key: keys.Key) -> Candidate | None:
+def nearest(earlier: Collection[Candidate], key: cache_key.Key) -> Candidate | None:
     """The execution whose key has the fewest fields unlike `key`; of several the first, the newest."""
     with_key = [candidate for candidate in earlier if candidate.key is not None and candidate.state is not None]
     return min(with_key, key=lambda candidate: len(key.changes_since(candidate.key)), default=None)  # type: ignore[arg-type]

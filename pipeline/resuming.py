@@ -7,15 +7,15 @@ from __future__ import annotations
 import dataclasses
 
 import pipeline_config
-from pipeline import made_here, manifest, manifest_differences
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.manifest import Manifest
 from pipeline.metadata import run_options as asked_for
 from pipeline.metadata import run_properties
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_options import Asked
+from pipeline.provenance import current, manifest, manifest_diff
+from pipeline.provenance.manifest import Manifest
 
 _OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
 _MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
@@ -61,7 +61,7 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
             f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
             "or start anew with `sae run`"
         )
-    found = [one for one in manifest_differences.differences(recorded, _here(recorded)) if one.matters]
+    found = [one for one in manifest_diff.differences(recorded, _here(recorded)) if one.matters]
     if found:
         said = "; ".join(f"{one.group.value}: {one.field}: {one.old} -> {one.new}" for one in found[:_MOST_SHOWN])
         more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
@@ -76,7 +76,7 @@ def _here(recorded: Manifest) -> Manifest:
     """What it would be made from now, with the settings that this version has."""
     defaults = pipeline_config.of_run(pipeline_config.PipelineConfig())
     configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
-    return dataclasses.replace(made_here.of(recorded), configuration=configuration)
+    return dataclasses.replace(current.of(recorded), configuration=configuration)
 
 
 def _newest(root: Root, store: metadata.Store) -> str:

@@ -8,7 +8,7 @@ import pathlib
 import time
 
 import pipeline_config
-from pipeline import keys, manifest, summary
+from pipeline import summary
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note
@@ -19,6 +19,7 @@ from pipeline.metadata import attempts, backup, run_properties, writer
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
 from pipeline.outcome import RunResult
+from pipeline.provenance import cache_key, manifest
 from pipeline.run_request import RunRequest
 from pipeline.summary import Summary
 
@@ -62,7 +63,7 @@ class RunRecord:
             profile=resolved.profile,
             configuration=pipeline_config.of_run(resolved.config),
             data=source,
-            code=keys.code_of_nodes(),
+            code=cache_key.code_of_nodes(),
             trigger=self._request.trigger,
         )
         path = manifest.write(self._root.path, noted)

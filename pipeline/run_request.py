@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from pipeline import manifest
 from pipeline.core import settings
 from pipeline.metadata.run_options import Asked
+from pipeline.provenance import manifest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,15 +14,16 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline import again, manifest_differences, parts, recovery
+from pipeline import again, parts, recovery
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition import graph
-from pipeline.manifest import Manifest
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
+from pipeline.provenance import manifest_diff
+from pipeline.provenance.manifest import Manifest
 from pipeline.render import counted
 
 SCHEMA_VERSION = 1
@@ -70,7 +71,7 @@ class Verification:
 
     run_id: str
     node: str
-    surroundings: tuple[manifest_differences.Difference, ...]
+    surroundings: tuple[manifest_diff.Difference, ...]
     changed: tuple[str, ...]
     artifacts: tuple[Compared, ...]
 

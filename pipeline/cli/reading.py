@@ -74,8 +74,8 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline import manifest
     from pipeline.inspection import documents
+    from pipeline.provenance import manifest
     from pipeline.show import run as text
 
     with asked.reader() as reader:

@@ -57,8 +57,8 @@ def run(
     **options: Any,
 ) -> None:
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
-    from pipeline import manifest
     from pipeline import run as run_module
+    from pipeline.provenance import manifest
     from pipeline.run_request import RunRequest
 
     wanted = RunRequest(

@@ -7,12 +7,12 @@ import os
 import stat
 from collections.abc import Iterator
 
-from pipeline import manifest
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
 from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import Store
+from pipeline.provenance import manifest
 
 
 def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:

@@ -9,10 +9,10 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import manifest
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store
 from pipeline.metadata.store import Output
+from pipeline.provenance import manifest
 
 # States of an output that was announced, but not published.
 UNPUBLISHED = ("PENDING", "ABANDONED")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline import manifest as manifests
-from pipeline import manifest_differences
 from pipeline.core.errors import SaeError
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
-from pipeline.manifest import Manifest
 from pipeline.metadata import store as metadata
+from pipeline.provenance import manifest as manifests
+from pipeline.provenance import manifest_diff
+from pipeline.provenance.manifest import Manifest
 
 OVERALL = "overall"
 _MADE = (NodeRunState.EXECUTED, NodeRunState.CACHED)
@@ -162,10 +162,8 @@ def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[Setting], list[
 
 def _of_manifests(found: Sequence[Manifest]) -> list[Setting]:
     first, *others = found
-    by_run = [
-        {(one.group, one.field): one for one in manifest_differences.differences(first, other)} for other in others
-    ]
-    order = list(manifest_differences.Group)
+    by_run = [{(one.group, one.field): one for one in manifest_diff.differences(first, other)} for other in others]
+    order = list(manifest_diff.Group)
     fields = sorted(dict.fromkeys(field for run in by_run for field in run), key=lambda field: order.index(field[0]))
     settings = []
     for group, field in fields:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # to list runs, all that these import would take longer than 
     from pipeline.inspection.differences import Comparison
     from pipeline.inspection.lineage import Lineage
     from pipeline.inspection.snapshots import Artifact, ArtifactRow, Page, Run, RunRow
-    from pipeline.manifest import Manifest
+    from pipeline.provenance.manifest import Manifest
 
 SCHEMA_VERSION = 1
 

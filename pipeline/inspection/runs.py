@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import keys, outcome
+from pipeline import outcome
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
@@ -27,11 +27,12 @@ from pipeline.inspection.snapshots import (
     Verification,
 )
 from pipeline.metadata import attempts, run_options, run_properties, store, writer
+from pipeline.provenance import cache_key
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
 _NOT_SHOWN = frozenset(
-    {store.REASONS, store.RESULT, store.CANCEL_REASON, store.BREAK_REASON, keys.PROPERTY}
-    | {f"{keys.PROPERTY}_{part}" for part in keys.PARTS}
+    {store.REASONS, store.RESULT, store.CANCEL_REASON, store.BREAK_REASON, cache_key.PROPERTY}
+    | {f"{cache_key.PROPERTY}_{part}" for part in cache_key.PARTS}
 )
 _EVALUATION = "ModelEvaluation"
 _READ = (_EVALUATION, "PushedModel", writer.VERIFICATION)  # types whose properties say something of the run

@@ -19,12 +19,12 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import keys
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import deletion, references, run_properties, sqlite
+from pipeline.provenance import cache_key
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Candidate:
     id: int
     run_id: str
     state: NodeState | None
-    key: keys.Key | None
+    key: cache_key.Key | None
     reasons: tuple[str, ...] = ()
 
 
@@ -272,7 +272,7 @@ class Store:
             execution.id,
             self._run_of(execution.id),
             _STATES.get(execution.last_known_state),
-            keys.of_properties(notes),
+            cache_key.of_properties(notes),
             tuple(json.loads(str(notes.get(REASONS, "[]")))),
         )
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import keys
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.metadata import deletion, run_properties, sqlite
 from pipeline.metadata import store as metadata
 from pipeline.metadata.store import NODE, PIPELINE, PIPELINE_RUN, Output
+from pipeline.provenance import cache_key
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
 RESTORED = "restored"  # custom property: when its bytes were made again
@@ -65,7 +65,7 @@ class Recorder:
         pipeline: str,
         run_id: str,
         node: str,
-        key: keys.Key,
+        key: cache_key.Key,
         execution_id: int,
         inputs: Mapping[str, Output],
         outputs: Mapping[str, Output],

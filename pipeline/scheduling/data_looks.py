@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable
 
 from components import sample_file
-from pipeline import manifest
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.provenance import manifest
 from pipeline.scheduling.snapshots import Work
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")

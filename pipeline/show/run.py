@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts import previews
 from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
-from pipeline.manifest import Manifest
 from pipeline.metadata.attempts import Attempt
+from pipeline.provenance.manifest import Manifest
 from pipeline.render import Cell, Column, Screen, counted, number_text, seconds_text, state_cell, when_text, yes_no
 from pipeline.scheduling import triggers
 from pipeline.show.digest import short

@@ -16,7 +16,6 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 import pipeline_config
 from components import push_decision
-from pipeline import keys
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Decider
@@ -25,6 +24,7 @@ from pipeline.definition.dataset import Source
 from pipeline.metadata import store, writer
 from pipeline.metadata.store import Output, Store
 from pipeline.models import baseline
+from pipeline.provenance import cache_key
 
 STATE = pb.Execution.State
 RESULT = "__execution_result__"
@@ -200,7 +200,7 @@ class Recorded:
         ids = {}
         for node in (graph.BY_NAME[name] for name in graph.NAMES if name in names):
             inputs = {name: made[upstream][output] for name, (upstream, output) in node.inputs.items()}
-            key = keys.of_node(
+            key = cache_key.of_node(
                 node,
                 graph.parameters(config, source)[node.name],
                 graph.contents(source).get(node.name, {}),

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import decisions, keys
+from pipeline import decisions
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
@@ -17,6 +17,7 @@ from pipeline.decisions import Verdict
 from pipeline.definition import graph
 from pipeline.metadata import writer
 from pipeline.metadata.store import Candidate, Output
+from pipeline.provenance import cache_key
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
 
 RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
@@ -485,7 +486,7 @@ def candidate(number, state=NodeState.EXECUTED, **parameters):
 
 
 def key(**parameters):
-    return keys.Key({part: parameters if part == "parameters" else {} for part in keys.PARTS})
+    return cache_key.Key({part: parameters if part == "parameters" else {} for part in cache_key.PARTS})
 
 
 def test_the_nearest_has_the_fewest_fields_unlike():

@@ -9,17 +9,18 @@ import shutil
 import pytest
 
 import pipeline_config
-from pipeline import again, fsck, manifest, restoring, retention
+from pipeline import again, fsck, restoring, retention
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
 from pipeline.metadata import store as metadata
 from pipeline.models import choosing
+from pipeline.provenance import manifest
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import four, made_once, recorded
+from tests.pipeline.provenance.test_manifest import RECORDED
 from tests.pipeline.recorded import change_bytes, set_properties, tree, write
-from tests.pipeline.test_manifest import RECORDED
 
 __all__ = ["four", "made_once", "recorded"]
 

@@ -7,13 +7,14 @@ import dataclasses
 import pytest
 
 import pipeline_config
-from pipeline import code, keys, manifest, packages, resuming
+from pipeline import resuming
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition import graph
 from pipeline.metadata import run_properties, store, writer
 from pipeline.metadata.run_options import Asked
 from pipeline.metadata.run_properties import Headline
+from pipeline.provenance import cache_key, manifest, packages, source_code
 from tests.pipeline.recorded import Recorded
 
 
@@ -30,7 +31,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         profile="mnist",
         configuration=pipeline_config.of_run(recorded.config()),
         data=recorded.source(),
-        code=keys.code_of_nodes(),
+        code=cache_key.code_of_nodes(),
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {manifest.PROPERTY: file_digests.of_file(path), **(asked or Asked()).properties()}
@@ -83,11 +84,11 @@ def test_changed_data_is_named(recorded):
 
 def test_changed_code_is_named(recorded, monkeypatch):
     note(recorded, "a")
-    monkeypatch.setattr(code, "project_digest", lambda: "0" * 64)
+    monkeypatch.setattr(source_code, "project_digest", lambda: "0" * 64)
     with pytest.raises(UnavailableError, match=r"there changed code: code outside the nodes: .* -> 000000000000: `sae"):
         find(recorded)
-    changed = {node: dict.fromkeys(files, "1" * 64) for node, files in keys.code_of_nodes().items()}
-    monkeypatch.setattr(keys, "code_of_nodes", lambda: changed)
+    changed = {node: dict.fromkeys(files, "1" * 64) for node, files in cache_key.code_of_nodes().items()}
+    monkeypatch.setattr(cache_key, "code_of_nodes", lambda: changed)
     with pytest.raises(UnavailableError, match=r"code: components/\w+.py: \w+ -> 111111111111; code: .*; and \d+ more"):
         find(recorded)
 

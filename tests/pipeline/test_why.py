@@ -7,13 +7,14 @@ import json
 
 import pytest
 
-from pipeline import code, manifest, packages, why
+from pipeline import why
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.metadata import store
+from pipeline.provenance import manifest, packages, source_code
+from tests.pipeline.provenance.test_manifest import RECORDED
 from tests.pipeline.recorded import STATE, Recorded, tree
-from tests.pipeline.test_manifest import RECORDED
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ def after_an_update(recorded, monkeypatch):
     """A run before and one after another version of a package that TFX requires."""
     real = packages._installed
     name = "absl-py"
-    assert not any(name in code.distributions(node.code) for node in graph.ALL if node.code)
+    assert not any(name in source_code.distributions(node.code) for node in graph.ALL if node.code)
 
     def installed(path):
         return {**real(path), name: dataclasses.replace(real(path)[name], version="99")}

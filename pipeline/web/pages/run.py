@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping
 
 from components.results import EpochLosses
-from pipeline import manifest
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import SaeError
@@ -16,7 +15,8 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection import differences
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, NodeRunState, Run, RunState
-from pipeline.manifest import Manifest
+from pipeline.provenance import manifest
+from pipeline.provenance.manifest import Manifest
 from pipeline.web import charts, texts
 from pipeline.web.links import Links
 from pipeline.web.pages import drawn

@@ -346,4 +346,7 @@ def test_the_list_of_runs_needs_neither_manifests_nor_packages():
            "print('imported', *sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     imported = set(done.stdout.splitlines()[-1].split())
-    assert not {"pipeline.manifest", "pipeline.surroundings", "rich", "starlette", "jinja2", "numpy"} & imported
+    assert (
+        not {"pipeline.provenance.manifest", "pipeline.provenance.environment", "rich", "starlette", "jinja2", "numpy"}
+        & imported
+    )

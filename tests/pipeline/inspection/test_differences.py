@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from pipeline import manifest
 from pipeline.core.errors import NotFoundError
 from pipeline.inspection.differences import Metric, NodeStates, Output, Parting, Setting, compare
 from pipeline.inspection.places import open_reader
+from pipeline.provenance import manifest
+from tests.pipeline.provenance.test_manifest import RECORDED, changed
 from tests.pipeline.recorded import METRICS, Recorded
-from tests.pipeline.test_manifest import RECORDED, changed
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pipeline.metadata.attempts import Attempt
 from pipeline.render import Screen
 from pipeline.show import run
 from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
-from tests.pipeline.test_manifest import RECORDED
+from tests.pipeline.provenance.test_manifest import RECORDED
 
 STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
 

@@ -8,13 +8,13 @@ import zlib
 
 import pipeline_config
 from components.results import EpochLosses
-from pipeline import manifest
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
 from pipeline.core import event_log
 from pipeline.core.events import Note
 from pipeline.definition import graph
 from pipeline.metadata import run_properties
+from pipeline.provenance import manifest
 from tests.pipeline.recorded import METRICS, set_properties
 
 FEATURE = previews.Feature("image", "bytes", "(1,)")

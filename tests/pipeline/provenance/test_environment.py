@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from pipeline import packages, surroundings
+from pipeline.provenance import environment, packages
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -45,7 +45,7 @@ def repository(tmp_path):
 
 @needs_git
 def test_the_commit_of_a_clean_project(repository):
-    assert surroundings.git(repository) == surroundings.Git(run_git(repository, "rev-parse", "HEAD"), dirty=False)
+    assert environment.git(repository) == environment.Git(run_git(repository, "rev-parse", "HEAD"), dirty=False)
 
 
 @needs_git
@@ -65,7 +65,7 @@ def test_the_commit_of_a_clean_project(repository):
 def test_what_makes_a_project_dirty(repository, name, dirty):
     (repository / name).parent.mkdir(exist_ok=True)
     (repository / name).write_text("2")
-    found = surroundings.git(repository)
+    found = environment.git(repository)
     assert found is not None
     assert found.dirty == dirty
 
@@ -73,47 +73,47 @@ def test_what_makes_a_project_dirty(repository, name, dirty):
 @needs_git
 def test_removed_and_staged_files_make_it_dirty(repository):
     (repository / "components" / "a.py").unlink()
-    assert surroundings.git(repository).dirty
+    assert environment.git(repository).dirty
     run_git(repository, "add", "-A")
-    assert surroundings.git(repository).dirty
+    assert environment.git(repository).dirty
     run_git(repository, "commit", "-q", "-m", "second")
-    assert not surroundings.git(repository).dirty
+    assert not environment.git(repository).dirty
 
 
 @needs_git
 def test_a_project_below_another_repository_has_no_commit(repository):
     installed = repository / "lib" / "site-packages"
     shutil.copytree(repository / "pipeline", installed / "pipeline")
-    assert surroundings.git(installed) is None
+    assert environment.git(installed) is None
 
 
 @needs_git
 def test_a_linked_working_tree_is_a_repository(repository, tmp_path):
     run_git(repository, "worktree", "add", "-q", str(tmp_path / "linked"))
-    assert surroundings.git(tmp_path / "linked") == surroundings.git(repository)
+    assert environment.git(tmp_path / "linked") == environment.git(repository)
 
 
 @needs_git
 def test_no_repository_and_one_without_commits(tmp_path):
-    assert surroundings.git(tmp_path) is None
+    assert environment.git(tmp_path) is None
     run_git(tmp_path, "init", "-q")
-    assert surroundings.git(tmp_path) is None
+    assert environment.git(tmp_path) is None
 
 
 def test_no_such_folder(tmp_path):
-    assert surroundings.git(tmp_path / "missing") is None
+    assert environment.git(tmp_path / "missing") is None
 
 
 @needs_git
 def test_a_damaged_repository(repository):
     (repository / ".git" / "HEAD").write_text("nonsense")
-    assert surroundings.git(repository) is None
+    assert environment.git(repository) is None
 
 
 @needs_git
 def test_no_git_program(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert surroundings.git(repository) is None
+    assert environment.git(repository) is None
 
 
 def test_a_git_that_hangs_is_given_up(tmp_path, monkeypatch):
@@ -122,8 +122,8 @@ def test_a_git_that_hangs_is_given_up(tmp_path, monkeypatch):
     program.write_text(f"#!/bin/sh\nsleep 30\ntouch {left}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(surroundings, "_COMMAND_SECONDS", 0.2)
-    assert surroundings.git(tmp_path) is None
+    monkeypatch.setattr(environment, "_COMMAND_SECONDS", 0.2)
+    assert environment.git(tmp_path) is None
     assert not left.exists()  # it was not waited for
 
 
@@ -134,7 +134,7 @@ def test_a_hooks_environment_does_not_lead_elsewhere(repository, tmp_path, monke
     run_git(other, "init", "-q")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
-    found = surroundings.git(repository)
+    found = environment.git(repository)
     monkeypatch.undo()
     assert found.commit == run_git(repository, "rev-parse", "HEAD")
 
@@ -145,7 +145,7 @@ def test_nothing_is_written_to_the_repository(repository):
     os.utime(repository / "components" / "a.py", (1, 1))
     before = {path: path.stat().st_mtime_ns for path in repository.rglob("*")}
     index = (repository / ".git" / "index").read_bytes()
-    assert surroundings.git(repository) is not None
+    assert environment.git(repository) is not None
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == before
     assert (repository / ".git" / "index").read_bytes() == index
 
@@ -153,10 +153,10 @@ def test_nothing_is_written_to_the_repository(repository):
 def test_the_lock_is_named_and_digested(tmp_path):
     # The example of FIPS 180-4.
     (tmp_path / "requirements.txt").write_bytes(b"abc")
-    assert surroundings.lock(tmp_path / "requirements.txt") == surroundings.Lock(
+    assert environment.lock(tmp_path / "requirements.txt") == environment.Lock(
         "requirements.txt", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
-    assert surroundings.lock(tmp_path / "missing") is None
+    assert environment.lock(tmp_path / "missing") is None
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def build(tmp_path, monkeypatch):
         (info / "WHEEL").write_text("Wheel-Version: 1.0\nTag: cp310-cp310-b\nTag: cp310-cp310-a\n")
         (info / "RECORD").write_text("\n".join(["tensorflow/__init__.py,sha256=A,1", *record]) + "\n")
         monkeypatch.setattr(sys, "path", [str(folder)])
-        return surroundings.tensorflow()
+        return environment.tensorflow()
 
     return described
 
@@ -202,7 +202,7 @@ def test_what_an_installer_adds_is_not_another_build(build):
 
 def test_no_tensorflow(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert surroundings.tensorflow() is None
+    assert environment.tensorflow() is None
 
 
 def test_the_real_build_is_found_without_importing_it():
@@ -211,7 +211,7 @@ def test_the_real_build_is_found_without_importing_it():
         "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", text], cwd=surroundings.PROJECT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", text], cwd=environment.PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == importlib.metadata.version("tensorflow")
 
@@ -231,7 +231,7 @@ CPUINFO_ARM = "processor\t: 0\nFeatures\t: fp asimd bf16\nCPU implementer\t: 0x4
 @pytest.fixture
 def linux(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(surroundings, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
     return tmp_path / "cpuinfo"
 
 
@@ -245,12 +245,12 @@ def linux(tmp_path, monkeypatch):
 )
 def test_the_processor_on_linux(linux, text, model, features):
     linux.write_text(text)
-    found = surroundings.machine()
+    found = environment.machine()
     assert (found.processor, found.features) == (model, features)
 
 
 def test_a_processor_that_cannot_be_read(linux):
-    assert surroundings.machine().features == ()
+    assert environment.machine().features == ()
 
 
 def test_the_processor_on_macos(tmp_path, monkeypatch):
@@ -263,14 +263,14 @@ def test_the_processor_on_macos(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(sys, "platform", "darwin")
-    found = surroundings.machine()
+    found = environment.machine()
     assert (found.processor, found.features) == ("Apple M1", ("arm.FEAT_FP16", "neon"))
     assert found.system.startswith("macOS")
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/cpuinfo").exists(), reason="not Linux")
 def test_this_machine():
-    found = surroundings.machine()
+    found = environment.machine()
     assert found.architecture
     assert found.system
     assert list(found.features) == sorted(set(found.features))
@@ -278,10 +278,10 @@ def test_this_machine():
 
 
 def test_this_python():
-    found = surroundings.python()
+    found = environment.python()
     assert sys.version.startswith(found.version)
     assert found.implementation.lower() == sys.implementation.name
 
 
 def test_the_lock_of_this_project():
-    assert packages.LOCK == surroundings.PROJECT / "requirements.txt"
+    assert packages.LOCK == environment.PROJECT / "requirements.txt"

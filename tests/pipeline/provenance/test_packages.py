@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline import packages
+from pipeline.provenance import packages
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import types
 import pytest
 
 import pipeline_config
-from pipeline import code, keys, packages
 from pipeline.core import file_digests
 from pipeline.definition import dataset, graph
 from pipeline.definition.graph import Node
-from pipeline.keys import Change, Key
+from pipeline.provenance import cache_key, packages, source_code
+from pipeline.provenance.cache_key import Change, Key
 from pipeline_config import EngineConfig
 
 # Node by node, all whose code is ours; the others are TFX's alone.
@@ -88,7 +88,7 @@ def all_keys(described, **values):
     """The key of every node, with inputs that stay the same."""
     config = pipeline_config.build({**pipeline_config.PROFILES["mnist"], **values})
     return {
-        node.name: keys.of_node(
+        node.name: cache_key.of_node(
             node,
             graph.parameters(config, described)[node.name],
             graph.contents(described).get(node.name, {}),
@@ -149,7 +149,7 @@ def test_a_schema_counts_by_its_content_and_not_by_its_place(described, tmp_path
 @pytest.mark.parametrize("node", graph.ALL, ids=lambda node: node.name)
 def test_the_content_of_every_input_counts(node):
     def key(inputs):
-        return keys.of_node(node, {}, {}, inputs, EngineConfig())
+        return cache_key.of_node(node, {}, {}, inputs, EngineConfig())
 
     inputs = dict.fromkeys(node.inputs, "form-1:aa")
     assert key(inputs).parts["inputs"] == inputs
@@ -165,8 +165,8 @@ def test_the_content_of_every_input_counts(node):
 @pytest.fixture
 def components(tmp_path, monkeypatch):
     """A copy of the package `components`, whose files are the ones that count."""
-    copy = shutil.copytree(code._package_folder(), tmp_path / "components")
-    monkeypatch.setattr(code, "_package_folder", lambda: copy)
+    copy = shutil.copytree(source_code._package_folder(), tmp_path / "components")
+    monkeypatch.setattr(source_code, "_package_folder", lambda: copy)
     return copy
 
 
@@ -279,7 +279,7 @@ def test_what_a_node_imports_is_told_with_its_versions_and_what_that_requires_in
 
 def test_another_python_changes_every_key(described, monkeypatch):
     before = all_keys(described)
-    monkeypatch.setattr(keys, "sys", types.SimpleNamespace(version_info=(3, 99, 1)))
+    monkeypatch.setattr(cache_key, "sys", types.SimpleNamespace(version_info=(3, 99, 1)))
     after = all_keys(described)
     assert changed(before, after) == set(graph.NAMES)
     [change] = after["Pusher"].changes_since(before["Pusher"])
@@ -292,7 +292,7 @@ PLAIN = Node("Plain", {}, ())
 
 
 def plain(parameters=None, contents=None, node=PLAIN, engine=None):
-    return keys.of_node(node, parameters or {}, contents or {}, {}, engine or EngineConfig())
+    return cache_key.of_node(node, parameters or {}, contents or {}, {}, engine or EngineConfig())
 
 
 def test_parameters_are_told_leaf_by_leaf_as_json():
@@ -329,15 +329,15 @@ def test_threads_and_batches_count_where_a_node_says_so():
 
 
 def test_the_digest_is_of_all_parts():
-    parts = {part: {} for part in keys.PARTS}
+    parts = {part: {} for part in cache_key.PARTS}
     expected = '{"code":{},"data":{},"inputs":{},"packages":{},"parameters":{}}'
     assert Key(parts).digest == hashlib.sha256(expected.encode()).hexdigest()
-    for part in keys.PARTS:
+    for part in cache_key.PARTS:
         assert Key({**parts, part: {"a": "b"}}).digest != Key(parts).digest
 
 
 def test_the_same_field_in_another_part_is_another_key():
-    parts = {part: {} for part in keys.PARTS}
+    parts = {part: {} for part in cache_key.PARTS}
     assert Key({**parts, "data": {"a": "b"}}).digest != Key({**parts, "inputs": {"a": "b"}}).digest
 
 
@@ -361,7 +361,7 @@ def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
             "parameters": {"same": "1", "epochs": "50", "old": '"x"'},
             "data": {"b.tfrecord": digest["a"], "gone.tfrecord": digest["b"]},
             "inputs": {"model": f"model-1:{digest['a']}"},
-            "packages": {"tfx": "1.16.0", keys.REQUIRED: digest["a"], "python": "3.10"},
+            "packages": {"tfx": "1.16.0", cache_key.REQUIRED: digest["a"], "python": "3.10"},
         }
     )
     new = Key(
@@ -370,7 +370,7 @@ def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
             "parameters": {"same": "1", "epochs": "60", "fresh": "true"},
             "data": {"b.tfrecord": digest["c"], "new.tfrecord": digest["d"]},
             "inputs": {"model": f"model-1:{digest['b']}", "examples": f"examples-2:{digest['c']}"},
-            "packages": {"tfx": "1.21.0", keys.REQUIRED: digest["b"], "python": "3.10", "numpy": "2.0"},
+            "packages": {"tfx": "1.21.0", cache_key.REQUIRED: digest["b"], "python": "3.10", "numpy": "2.0"},
         }
     )
     assert [f"{change.part}: {change}" for change in new.changes_since(old)] == [
@@ -402,7 +402,7 @@ def test_a_key_is_stored_part_by_part_and_read_again(described):
         stored = key.properties()
         assert set(stored) == {"key", "key_code", "key_parameters", "key_data", "key_inputs", "key_packages"}
         assert stored["key"] == key.digest
-        read = keys.of_properties({**stored, "other": 5})
+        read = cache_key.of_properties({**stored, "other": 5})
         assert read == key
         assert read.digest == key.digest
 
@@ -424,4 +424,4 @@ def test_of_damaged_properties_there_is_no_key(damage):
     stored = plain({"a": 1}).properties()
     assert json.loads(stored["key_parameters"]) == {"a": "1"}
     damage(stored)
-    assert keys.of_properties(stored) is None
+    assert cache_key.of_properties(stored) is None

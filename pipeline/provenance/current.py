@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from pipeline import keys, manifest
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.definition import dataset_cache
 from pipeline.definition.dataset import Source
-from pipeline.manifest import Manifest
+from pipeline.provenance import cache_key, manifest
+from pipeline.provenance.manifest import Manifest
 
 
 def of(recorded: Manifest) -> Manifest:
@@ -25,7 +25,7 @@ def of(recorded: Manifest) -> Manifest:
         profile=recorded.profile,
         configuration=recorded.configuration,
         data=_data(recorded.data),
-        code=keys.code_of_nodes(),
+        code=cache_key.code_of_nodes(),
     )
 
 

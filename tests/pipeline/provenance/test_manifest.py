@@ -11,10 +11,10 @@ import os
 import pytest
 
 import pipeline_config
-from pipeline import manifest, manifest_differences, surroundings
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.definition.dataset import Source
-from pipeline.manifest_differences import Group
+from pipeline.provenance import environment, manifest, manifest_diff
+from pipeline.provenance.manifest_diff import Group
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RECORDED = manifest.Manifest(
@@ -50,13 +50,13 @@ RECORDED = manifest.Manifest(
         "Report": {"components/report.py": "d" * 64, "components/features.py": "b" * 64},
     },
     code_digest="e" * 64,
-    git=surroundings.Git(COMMIT, dirty=False),
+    git=environment.Git(COMMIT, dirty=False),
     packages={"numpy": "1.26.4", "tfx": "1.16.0"},
-    lock=surroundings.Lock("requirements.txt", "1" * 64),
+    lock=environment.Lock("requirements.txt", "1" * 64),
     tfx_line="1.16",
-    python=surroundings.Python("3.10.12", "CPython"),
-    tensorflow=surroundings.TensorFlow("tensorflow", "2.16.2", "cp310-cp310-any", "2" * 64),
-    machine=surroundings.Machine("x86_64", "Processor A", ("avx", "avx2", "ibrs"), "Debian 12", "glibc 2.36"),
+    python=environment.Python("3.10.12", "CPython"),
+    tensorflow=environment.TensorFlow("tensorflow", "2.16.2", "cp310-cp310-any", "2" * 64),
+    machine=environment.Machine("x86_64", "Processor A", ("avx", "avx2", "ibrs"), "Debian 12", "glibc 2.36"),
     engine=manifest.Engine("FnApiRunner", 1, 2, 2),
 )
 
@@ -107,14 +107,12 @@ def test_the_surroundings_are_noted():
     found = collect()
     assert found.packages["tfx"].startswith(found.tfx_line)
     assert found.tensorflow.version == found.packages["tensorflow"]
-    assert found.machine == surroundings.machine()
+    assert found.machine == environment.machine()
     assert len(found.code_digest) == 64
 
 
 def test_here_and_now_twice_is_the_same():
-    assert (
-        manifest_differences.differences(collect(), collect(run_id="r2", command=["other"], trigger="schedule")) == []
-    )
+    assert manifest_diff.differences(collect(), collect(run_id="r2", command=["other"], trigger="schedule")) == []
 
 
 # --- stored ------------------------------------------------------------------------------------
@@ -260,12 +258,12 @@ def test_the_manifest_of_another_run_under_this_name(tmp_path):
 
 def test_what_belongs_to_one_run_is_no_difference():
     other = changed(run_id="r2", created="2025-01-01T00:00:00+00:00", trigger="schedule", command=(), profile="sample")
-    assert manifest_differences.differences(RECORDED, other) == []
+    assert manifest_diff.differences(RECORDED, other) == []
 
 
 def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
-    other = dataclasses.replace(changed("data", builder_dir="/elsewhere"), git=surroundings.Git("f" * 40, True))
-    assert manifest_differences.differences(RECORDED, other) == []
+    other = dataclasses.replace(changed("data", builder_dir="/elsewhere"), git=environment.Git("f" * 40, True))
+    assert manifest_diff.differences(RECORDED, other) == []
 
 
 @pytest.mark.parametrize(
@@ -347,7 +345,7 @@ def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
 def test_each_difference_is_named_in_plain_words(here, expected):
-    (found,) = manifest_differences.differences(RECORDED, here)
+    (found,) = manifest_diff.differences(RECORDED, here)
     assert (found.group, found.field, found.old, found.new, found.matters) == expected
     assert found.effect
 
@@ -356,14 +354,14 @@ def test_a_helper_names_the_nodes_that_use_it_and_how_to_get_it_back():
     code = {node: dict(files) for node, files in RECORDED.code.items()}
     for node in ("Trainer", "Report"):
         code[node]["components/features.py"] = "0" * 64
-    (found,) = manifest_differences.differences(RECORDED, changed(code=code, code_digest="0" * 64))
+    (found,) = manifest_diff.differences(RECORDED, changed(code=code, code_digest="0" * 64))
     assert (found.field, found.old, found.new) == ("components/features.py", "bbbbbbbbbbbb", "000000000000")
     assert found.effect == "other code in Report, Trainer: check out commit 0123456789ab"
 
 
 def test_a_file_that_came_or_went():
     code = {**RECORDED.code, "Pusher": {"components/new.py": "0" * 64}}
-    found = manifest_differences.differences(RECORDED, changed(code=code))
+    found = manifest_diff.differences(RECORDED, changed(code=code))
     assert [(one.field, one.old, one.new) for one in found] == [
         ("components/new.py", "not there", "000000000000"),
         ("components/pusher.py", "cccccccccccc", "not there"),
@@ -372,7 +370,7 @@ def test_a_file_that_came_or_went():
 
 def test_another_set_of_nodes():
     code = {node: RECORDED.code[node] for node in ("Trainer", "Report")}
-    found = manifest_differences.differences(RECORDED, changed(code=code))[0]
+    found = manifest_diff.differences(RECORDED, changed(code=code))[0]
     assert (found.field, found.old, found.new) == ("nodes", "Pusher, Report, Trainer", "Report, Trainer")
 
 
@@ -380,25 +378,25 @@ def test_another_set_of_nodes():
     ("git", "remedy"),
     [
         (None, "no commit was recorded"),
-        (surroundings.Git(COMMIT, True), "commit 0123456789ab, though the run had changes that were not committed"),
+        (environment.Git(COMMIT, True), "commit 0123456789ab, though the run had changes that were not committed"),
     ],
 )
 def test_code_that_no_commit_holds(git, remedy):
-    (found,) = manifest_differences.differences(changed(git=git), changed(code_digest="0" * 64))
+    (found,) = manifest_diff.differences(changed(git=git), changed(code_digest="0" * 64))
     assert remedy in found.effect
 
 
 def test_another_setting_says_how_to_set_it():
     here = changed(configuration={**RECORDED.configuration, "training.epochs": 3})
-    assert "--set training.epochs=2 " in manifest_differences.differences(RECORDED, here)[0].effect
+    assert "--set training.epochs=2 " in manifest_diff.differences(RECORDED, here)[0].effect
 
 
 def test_a_lock_that_is_not_there_is_no_difference():
-    assert manifest_differences.differences(RECORDED, changed(lock=None)) == []
+    assert manifest_diff.differences(RECORDED, changed(lock=None)) == []
 
 
 def test_no_tensorflow_any_more():
-    (found,) = manifest_differences.differences(RECORDED, changed(tensorflow=None))
+    (found,) = manifest_diff.differences(RECORDED, changed(tensorflow=None))
     assert found.new == "not there"
 
 
@@ -410,7 +408,7 @@ def test_groups_come_in_order():
         configuration={},
         packages={},
     )
-    groups = [found.group for found in manifest_differences.differences(RECORDED, here)]
+    groups = [found.group for found in manifest_diff.differences(RECORDED, here)]
     assert list(dict.fromkeys(groups)) == list(Group)
     assert groups == sorted(groups, key=list(Group).index)
 

@@ -20,9 +20,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import code, packages
 from pipeline.core import file_digests
 from pipeline.definition.graph import ALL, Node
+from pipeline.provenance import packages, source_code
 from pipeline_config import EngineConfig
 
 PARTS = ("code", "parameters", "data", "inputs", "packages")
@@ -109,7 +109,7 @@ def of_node(
         contents = {f"all {len(contents):,} files": file_digests.of_mapping(contents)}
     return Key(
         {
-            "code": code.files(node.code) if node.code else {},
+            "code": source_code.files(node.code) if node.code else {},
             "parameters": dict(_flat(told)),
             "data": dict(contents),
             "inputs": dict(inputs),
@@ -124,12 +124,12 @@ def packages_of(node: Node) -> dict[str, str]:
 
 
 def _imported(node: Node) -> set[str]:
-    return set(node.packages) | (code.distributions(node.code) if node.code else set())
+    return set(node.packages) | (source_code.distributions(node.code) if node.code else set())
 
 
 def code_of_nodes() -> dict[str, dict[str, str]]:
     """Digest of each file of ours that a node runs, by node; those that are TFX's alone have none."""
-    return {node.name: code.files(node.code) for node in ALL if node.code}
+    return {node.name: source_code.files(node.code) for node in ALL if node.code}
 
 
 def _packages(node: Node) -> dict[str, str]:

@@ -11,11 +11,11 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
-from pipeline import code as code_of
-from pipeline import packages, surroundings
 from pipeline.core import serialization, tfx_versions
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.definition.dataset import Source
+from pipeline.provenance import environment, packages
+from pipeline.provenance import source_code as code_of
 from pipeline_config import Value, setting_field, setting_names
 
 SCHEMA_VERSION = 1
@@ -76,13 +76,13 @@ class Manifest:
     data: Source
     code: Mapping[str, Mapping[str, str]]
     code_digest: str
-    git: surroundings.Git | None
+    git: environment.Git | None
     packages: Mapping[str, str]
-    lock: surroundings.Lock | None
+    lock: environment.Lock | None
     tfx_line: str
-    python: surroundings.Python
-    tensorflow: surroundings.TensorFlow | None
-    machine: surroundings.Machine
+    python: environment.Python
+    tensorflow: environment.TensorFlow | None
+    machine: environment.Machine
     engine: Engine
 
 
@@ -105,7 +105,7 @@ def collect(
       profile: name of the profile.
       configuration: every setting by its dotted name.
       data: the data set.
-      code: by node, what `pipeline.code.files` says of its module.
+      code: by node, what `pipeline.provenance.source_code.files` says of its module.
       trigger: what started the run.
       created: an aware time; None: now.
 
@@ -124,13 +124,13 @@ def collect(
         data=data,
         code={node: dict(files) for node, files in code.items()},
         code_digest=code_of.project_digest(),
-        git=surroundings.git(),
+        git=environment.git(),
         packages=packages.installed_runtime(),
-        lock=surroundings.lock(),
+        lock=environment.lock(),
         tfx_line=tfx_versions.here().name,
-        python=surroundings.python(),
-        tensorflow=surroundings.tensorflow(),
-        machine=surroundings.machine(),
+        python=environment.python(),
+        tensorflow=environment.tensorflow(),
+        machine=environment.machine(),
         engine=Engine(
             name=_ENGINE,
             workers=int(configuration["engine.beam_workers"]),

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from pipeline import code, packages
+from pipeline.provenance import packages, source_code
 
 
 def sha256(text):
@@ -19,7 +19,7 @@ def project(tmp_path, monkeypatch):
     package = tmp_path / "components"
     package.mkdir()
     (package / "__init__.py").touch()
-    monkeypatch.setattr(code, "_package_folder", lambda: package)
+    monkeypatch.setattr(source_code, "_package_folder", lambda: package)
 
     def write(files):
         for name, text in files.items():
@@ -32,7 +32,7 @@ def project(tmp_path, monkeypatch):
 
 def test_each_file_is_named_from_the_project_and_digested(project):
     project({"a.py": "abc = 1", "other.py": ""})
-    assert code.files("components.a") == {
+    assert source_code.files("components.a") == {
         # SHA-256 of nothing, and of `abc = 1`, by sha256sum.
         "components/__init__.py": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "components/a.py": "61cfa85e2588a31b92d4738e77a79082db9422d7a10e2607dd2320a16b4c70b2",
@@ -48,7 +48,7 @@ def test_imports_count_at_any_depth(project):
             "other.py": "",
         }
     )
-    assert sorted(code.files("components.a")) == [
+    assert sorted(source_code.files("components.a")) == [
         "components/__init__.py",
         "components/a.py",
         "components/b.py",
@@ -76,7 +76,7 @@ def test_imports_count_at_any_depth(project):
 )
 def test_every_way_to_import_a_module_is_seen(project, statement):
     project({"a.py": statement, "b.py": "x = 1"})
-    assert code.files("components.a")["components/b.py"] == sha256("x = 1")
+    assert source_code.files("components.a")["components/b.py"] == sha256("x = 1")
 
 
 def test_an_inner_package_counts_with_what_lies_around_it(project):
@@ -92,7 +92,7 @@ def test_an_inner_package_counts_with_what_lies_around_it(project):
             "top.py": "",
         }
     )
-    assert sorted(code.files("components.a")) == [
+    assert sorted(source_code.files("components.a")) == [
         "components/__init__.py",
         "components/a.py",
         "components/inner/__init__.py",
@@ -106,63 +106,63 @@ def test_an_inner_package_counts_with_what_lies_around_it(project):
 
 def test_in_a_package_a_relative_import_is_from_the_package_itself(project):
     project({"inner/__init__.py": "from .part import x", "inner/part.py": "", "part.py": ""})
-    assert "components/inner/part.py" in code.files("components.inner")
-    assert "components/part.py" not in code.files("components.inner")
+    assert "components/inner/part.py" in source_code.files("components.inner")
+    assert "components/part.py" not in source_code.files("components.inner")
 
 
 def test_what_the_packages_own_file_imports_counts_for_every_module(project):
     project({"__init__.py": "from components import b", "a.py": "", "b.py": ""})
-    assert "components/b.py" in code.files("components.a")
+    assert "components/b.py" in source_code.files("components.a")
 
 
 def test_a_name_that_is_no_module_is_found_in_the_module_around_it(project):
     project({"a.py": "from components.b import function", "b.py": "def function(): ..."})
-    assert sorted(code.files("components.a")) == ["components/__init__.py", "components/a.py", "components/b.py"]
+    assert sorted(source_code.files("components.a")) == ["components/__init__.py", "components/a.py", "components/b.py"]
 
 
 def test_modules_that_import_each_other_come_to_an_end(project):
     project({"a.py": "import components.b", "b.py": "import components.a"})
-    assert code.files("components.a") == code.files("components.b")
+    assert source_code.files("components.a") == source_code.files("components.b")
 
 
 def test_an_edited_helper_changes_only_those_that_import_it(project):
     project({"user.py": "from components import helper", "helper.py": "X = 1", "stranger.py": ""})
-    before = {name: code.files(f"components.{name}") for name in ("user", "helper", "stranger")}
+    before = {name: source_code.files(f"components.{name}") for name in ("user", "helper", "stranger")}
     project({"helper.py": "X = 2"})
-    after = {name: code.files(f"components.{name}") for name in before}
+    after = {name: source_code.files(f"components.{name}") for name in before}
     assert {name for name in before if before[name] != after[name]} == {"user", "helper"}
     project({"helper.py": "X = 1"})
-    assert code.files("components.user") == before["user"]
+    assert source_code.files("components.user") == before["user"]
 
 
 def test_an_import_that_is_added_is_seen_at_once(project):
     project({"a.py": "", "b.py": ""})
-    assert "components/b.py" not in code.files("components.a")
+    assert "components/b.py" not in source_code.files("components.a")
     project({"a.py": "import components.b"})
-    assert "components/b.py" in code.files("components.a")
+    assert "components/b.py" in source_code.files("components.a")
 
 
 def test_files_beside_a_module_under_its_name_are_part_of_it(project):
     project({"page.py": "", "page.html": "<p>", "page.css": "", "page_other.html": "", "page.d/x.html": ""})
-    assert sorted(code.files("components.page")) == [
+    assert sorted(source_code.files("components.page")) == [
         "components/__init__.py",
         "components/page.css",
         "components/page.html",
         "components/page.py",
     ]
-    assert code.files("components.page")["components/page.html"] == sha256("<p>")
+    assert source_code.files("components.page")["components/page.html"] == sha256("<p>")
 
 
 def test_what_python_or_an_editor_leaves_there_is_no_code(project):
     project({"page.py": ""})
-    before = code.files("components.page")
+    before = source_code.files("components.page")
     project({"page.pyc": "x", "page.py~": "x", ".page.py.swp": "x", "page.py.orig": "x", "__pycache__/page.py": "x"})
-    assert code.files("components.page") == before
+    assert source_code.files("components.page") == before
 
 
-@pytest.mark.parametrize("module", ["components.nothing", "pipeline.code", "json"])
+@pytest.mark.parametrize("module", ["components.nothing", "pipeline.provenance.source_code", "json"])
 def test_a_module_that_components_does_not_have_is_an_error(project, module):
-    for function in (code.files, code.distributions):
+    for function in (source_code.files, source_code.distributions):
         with pytest.raises(ModuleNotFoundError, match=module):
             function(module)
 
@@ -178,49 +178,71 @@ def test_distributions_are_asked_for_by_the_full_names_of_foreign_imports(projec
             "stranger.py": "import torch",
         }
     )
-    assert code.distributions("components.a") == {"found"}
+    assert source_code.distributions("components.a") == {"found"}
     assert sorted(asked) == ["google.protobuf.text_format", "numpy", "rich"]
 
 
 def test_the_real_trainer():
-    files = code.files("components.trainer")
+    files = source_code.files("components.trainer")
     assert {"components/__init__.py", "components/trainer.py", "components/training.py"} <= files.keys()
     assert {"components/report.py", "components/report.html", "components/pusher.py"}.isdisjoint(files)
-    assert code.distributions("components.trainer") >= {"numpy", "tensorflow", "tensorflow-transform", "tf-keras"}
+    assert source_code.distributions("components.trainer") >= {
+        "numpy",
+        "tensorflow",
+        "tensorflow-transform",
+        "tf-keras",
+    }
 
 
 def test_the_real_reports_template_is_part_of_it():
-    assert "components/report.html" in code.files("components.report")
-    assert "components/report.html" not in code.files("components.pusher")
+    assert "components/report.html" in source_code.files("components.report")
+    assert "components/report.html" not in source_code.files("components.pusher")
 
 
 @pytest.fixture
 def whole(tmp_path, monkeypatch):
     """A whole project."""
-    for name in ("components/a.py", "components/schemas/mnist.pbtxt", "pipeline/code.py", "pipeline_config.py"):
+    for name in (
+        "components/a.py",
+        "components/schemas/mnist.pbtxt",
+        "pipeline/provenance/source_code.py",
+        "pipeline_config.py",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
-    monkeypatch.setattr(code, "_PROJECT", tmp_path)
-    monkeypatch.setattr(code, "_HERE", tmp_path / "pipeline")
+    monkeypatch.setattr(source_code, "_PROJECT", tmp_path)
+    monkeypatch.setattr(source_code, "_HERE", tmp_path / "pipeline")
     return tmp_path
 
 
 @pytest.mark.parametrize(
     "name",
-    ["components/a.py", "components/schemas/mnist.pbtxt", "pipeline/code.py", "pipeline_config.py", "pipeline/new.py"],
+    [
+        "components/a.py",
+        "components/schemas/mnist.pbtxt",
+        "pipeline/provenance/source_code.py",
+        "pipeline_config.py",
+        "pipeline/new.py",
+    ],
 )
 def test_the_projects_digest_changes_with_every_file(whole, name):
-    before = code.project_digest()
+    before = source_code.project_digest()
     (whole / name).write_text("2")
-    assert code.project_digest() != before
+    assert source_code.project_digest() != before
 
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "tests/test_a.py", "pipeline/__pycache__/code.pyc", "pipeline/.code.py.swp", "pipeline/code.py~"],
+    [
+        "README.md",
+        "tests/test_a.py",
+        "pipeline/__pycache__/code.pyc",
+        "pipeline/.code.py.swp",
+        "pipeline/provenance/source_code.py~",
+    ],
 )
 def test_the_projects_digest_is_of_code_alone(whole, name):
-    before = code.project_digest()
+    before = source_code.project_digest()
     (whole / name).parent.mkdir(exist_ok=True)
     (whole / name).write_text("2")
-    assert code.project_digest() == before
+    assert source_code.project_digest() == before

@@ -15,8 +15,8 @@ import re
 import subprocess
 import sys
 
-from pipeline import packages
 from pipeline.core import file_digests
+from pipeline.provenance import packages
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _CPUINFO = pathlib.Path("/proc/cpuinfo")

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pipeline import surroundings
 from pipeline.definition.dataset import Source
-from pipeline.manifest import Manifest
+from pipeline.provenance import environment
+from pipeline.provenance.manifest import Manifest
 from pipeline_config import Value
 
 _SHOWN_DIGITS = 12  # of a digest or commit; enough to tell two apart
@@ -140,7 +140,7 @@ def _package_differences(recorded: Manifest, here: Manifest) -> Iterator[Differe
         yield from _unlike(group, f"lock ({here.lock.file})", old, new, effect, matters=False, shown=_short)
 
 
-def _machine_differences(old: surroundings.Machine, new: surroundings.Machine) -> Iterator[Difference]:
+def _machine_differences(old: environment.Machine, new: environment.Machine) -> Iterator[Difference]:
     group = Group.MACHINE
     effect = f"another kind of processor: {_LAST_BITS}"
     yield from _unlike(group, "processor's architecture", old.architecture, new.architecture, effect)
@@ -161,7 +161,7 @@ def _machine_differences(old: surroundings.Machine, new: surroundings.Machine) -
     yield from _unlike(group, "operating system", old.system, new.system, effect, matters=False)
 
 
-def _remedy(git: surroundings.Git | None) -> str:
+def _remedy(git: environment.Git | None) -> str:
     """How to get the recorded code."""
     if git is None:
         return "no commit was recorded, so get the version that made the run from where it was installed from"
@@ -182,11 +182,11 @@ def _version(version: str | None) -> str:
     return version or _ABSENT
 
 
-def _interpreter(python: surroundings.Python) -> str:
+def _interpreter(python: environment.Python) -> str:
     return f"{python.implementation} {python.version}"
 
 
-def _build(build: surroundings.TensorFlow | None) -> str:
+def _build(build: environment.TensorFlow | None) -> str:
     if build is None:
         return _ABSENT
     return f"{build.distribution} {build.version} ({build.wheel}, files {_short(build.files)})"

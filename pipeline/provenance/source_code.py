@@ -8,8 +8,8 @@ import importlib.util
 import pathlib
 from collections.abc import Iterator
 
-from pipeline import packages
 from pipeline.core import file_digests
+from pipeline.provenance import packages
 
 _PACKAGE = "components"
 _HERE = pathlib.Path(__file__).resolve().parent
