@@ -21,8 +21,8 @@ from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.definition.graph import Node
 from pipeline.metadata.store import Candidate, Output, Store
-from pipeline.models import baseline, versions
 from pipeline.provenance import cache_key
+from pipeline.registry import baseline, versions
 
 
 class Verdict(str, enum.Enum):

@@ -17,8 +17,8 @@ from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
-from pipeline.models import versions
 from pipeline.outcome import RunResult
+from pipeline.registry import versions
 from pipeline_config import PathsConfig
 
 SCHEMA_VERSION = 1

@@ -13,7 +13,7 @@ from pipeline.cli.options import config_option, json_option, root_of, root_optio
 from pipeline.core import settings
 
 if TYPE_CHECKING:
-    from pipeline.models.choosing import Chosen
+    from pipeline.registry.promotion import Chosen
 
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded with the decision.")
 
@@ -24,7 +24,7 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help="Wh
 def models(root: str | None, as_json: bool) -> None:
     """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
     from pipeline.inspection import documents
-    from pipeline.models import listing
+    from pipeline.registry import listing
     from pipeline.show import models as text
 
     place = root_of(root)
@@ -46,9 +46,9 @@ def promote(run_id: str, reason: str, root: str | None) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`. Exits with 4 where the model was not blessed.
     """
-    from pipeline.models import choosing
+    from pipeline.registry import promotion
 
-    _say(choosing.promote(root_of(root), run_id, reason, output.note))
+    _say(promotion.promote(root_of(root), run_id, reason, output.note))
 
 
 @sae.command(short_help="Withdraw the served model, and serve the one before it.")
@@ -56,9 +56,9 @@ def promote(run_id: str, reason: str, root: str | None) -> None:
 @root_option
 def rollback(reason: str, root: str | None) -> None:
     """Withdraw the model that is served, and serve the one before it: it becomes the highest version."""
-    from pipeline.models import choosing
+    from pipeline.registry import promotion
 
-    _say(choosing.rollback(root_of(root), reason, output.note))
+    _say(promotion.rollback(root_of(root), reason, output.note))
 
 
 def _say(chosen: Chosen) -> None:
@@ -98,7 +98,7 @@ def pin(run_id: str, reason: str, root: str | None) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.models import pins
+    from pipeline.registry import pins
 
     output.note(f"run {pins.pin(root_of(root), run_id, reason)} is pinned")
 
@@ -112,6 +112,6 @@ def unpin(run_id: str, reason: str, root: str | None) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.models import pins
+    from pipeline.registry import pins
 
     output.note(f"run {pins.unpin(root_of(root), run_id, reason)} is not pinned any more")

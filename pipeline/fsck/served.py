@@ -13,7 +13,7 @@ from pipeline.fsck import files
 from pipeline.fsck.findings import Checked, Finding, Kind
 from pipeline.fsck.store import Store, is_number
 from pipeline.metadata.store import Output
-from pipeline.models import versions
+from pipeline.registry import versions
 
 _PUSHED_MODEL = "PushedModel"
 _MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes

@@ -17,7 +17,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.fsck import orphans
 from pipeline.fsck.findings import Kind
-from pipeline.models import versions
+from pipeline.registry import versions
 from pipeline.retention import keeping, sizes
 from pipeline.retention.keeping import Kept
 from pipeline.retention.store import Store, Stored

@@ -8,8 +8,8 @@ import itertools
 from collections.abc import Sequence
 
 from pipeline.core.pipeline_root import Root
-from pipeline.models import history, versions
-from pipeline.models.versions import Push
+from pipeline.registry import decision_log, versions
+from pipeline.registry.versions import Push
 from pipeline.retention.store import Store
 from pipeline_config import RetentionConfig
 
@@ -63,7 +63,7 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
         if run_id := store.run_that_made(push.artifact):
             reasons.setdefault(run_id, []).append(reason)
             numbers.setdefault(run_id, push.version)
-    for run_id in store.ask(history.pinned):
+    for run_id in store.ask(decision_log.pinned):
         reasons.setdefault(run_id, []).append(Reason.PINNED)
     for run_id in store.unfinished():
         reasons.setdefault(run_id, []).append(Reason.UNFINISHED)
@@ -80,7 +80,7 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
 def _wanted(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> list[tuple[Push, Reason]]:
     """The push that is served, and those that are kept for a rollback."""
     served = versions.served(root, pushes)
-    withdrawn = history.withdrawn(store.ask(history.chosen))
+    withdrawn = decision_log.withdrawn(store.ask(decision_log.chosen))
     earlier = versions.before(pushes, served, withdrawn)
     found = [(push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed)]
     # Of one version there may be several pushes: it was served already when the later ones were made.

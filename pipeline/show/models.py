@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.models.listing import Decided, ModelRow, Models
+from pipeline.registry.listing import Decided, ModelRow, Models
 from pipeline.render import Cell, Column, Screen, number_text, when_text
 
 _VERSIONS = (

@@ -23,8 +23,8 @@ from pipeline.definition import dataset_cache, graph
 from pipeline.definition.dataset import Source
 from pipeline.metadata import store, writer
 from pipeline.metadata.store import Output, Store
-from pipeline.models import baseline
 from pipeline.provenance import cache_key
+from pipeline.registry import baseline
 
 STATE = pb.Execution.State
 RESULT = "__execution_result__"

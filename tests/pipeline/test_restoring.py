@@ -15,8 +15,8 @@ from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
 from pipeline.metadata import store as metadata
-from pipeline.models import choosing
 from pipeline.provenance import manifest
+from pipeline.registry import promotion
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import four, made_once, recorded
 from tests.pipeline.provenance.test_manifest import RECORDED
@@ -67,7 +67,7 @@ def test_what_gc_deleted_is_in_its_place_again_and_a_hit(collected):
     assert collected.decisions("training.seed=1")["Trainer"].verdict == Verdict.CACHED
     assert fsck.check(collected.root).damaged == 0
     assert not (collected.root.path / "scratch").exists()
-    assert choosing.promote(collected.root, "run-1", "as it was", print).version == 5
+    assert promotion.promote(collected.root, "run-1", "as it was", print).version == 5
 
 
 def test_a_preview_comes_back_with_it(collected, made_once):
@@ -213,7 +213,7 @@ def test_what_needs_no_restoring_or_cannot_be_is_refused(collected):
 
 
 def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
-    choosing.rollback(four.root, "worse", print)
+    promotion.rollback(four.root, "worse", print)
     pushed = max(one.id for one in four.writer.store.get_artifacts())
     with pytest.raises(NotFoundError, match="`sae promote RUN` serves again"):
         restoring.restore(four.root, pushed, print)

@@ -11,7 +11,7 @@ from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.snapshots import ArtifactRow, Run
-from pipeline.models import listing
+from pipeline.registry import listing
 from pipeline.web import links
 from pipeline.web.links import Links
 from pipeline.web.query import Query

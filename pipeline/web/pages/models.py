@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
-from pipeline.models import listing
-from pipeline.models.listing import Decided, ModelRow
+from pipeline.registry import listing
+from pipeline.registry.listing import Decided, ModelRow
 from pipeline.web.pages.base import Asked, Page
 
 ROWS = 50  # versions on a page

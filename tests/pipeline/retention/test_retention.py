@@ -14,7 +14,7 @@ from pipeline.artifacts import previews
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.decisions import Verdict
-from pipeline.models import pins
+from pipeline.registry import pins
 from pipeline.retention import collecting
 from pipeline.retention.keeping import Reason
 from pipeline_config import RetentionConfig

@@ -10,7 +10,7 @@ import pytest
 from pipeline import cli, retention
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.places import open_place
-from pipeline.models import choosing, pins
+from pipeline.registry import pins, promotion
 from pipeline.web.export import export
 from pipeline.web.pages import models
 from pipeline_config import RetentionConfig
@@ -25,8 +25,8 @@ __all__ = ["four", "made_once"]
 def decided(four):
     """Version 6 is served, 5 is kept, of the others the folders are gone; run-1 is pinned."""
     pins.pin(four.root, "run-1", "for the <b>paper</b>")
-    choosing.rollback(four.root, "worse in the field", print)
-    choosing.promote(four.root, "run-2", "better in the field", print)
+    promotion.rollback(four.root, "worse in the field", print)
+    promotion.promote(four.root, "run-2", "better in the field", print)
     retention.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     return four
 
@@ -71,11 +71,11 @@ class TestPage:
         assert "Serve the model of version 5 again, and withdraw the served one" in text
         assert f'sae rollback --reason "..." --root {decided.root.path}' in text
         assert f'sae promote RUN --reason "..." --root {decided.root.path}' in text
-        assert choosing.rollback(decided.root, "as the page says", print).run_id == "run-3"  # that of version 5
+        assert promotion.rollback(decided.root, "as the page says", print).run_id == "run-3"  # that of version 5
 
     def test_where_nothing_was_before_no_rollback_is_offered(self, four, ask):
         for _ in range(3):
-            choosing.rollback(four.root, "worse", print)
+            promotion.rollback(four.root, "worse", print)
         assert "sae rollback" not in text_of(ask, four.root)
         assert "sae promote RUN" in text_of(ask, four.root)
 

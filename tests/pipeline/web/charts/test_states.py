@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.inspection.snapshots import NodeRunState, RunState
-from pipeline.models import listing
+from pipeline.registry import listing
 from pipeline.web import charts
 
 SHEET = (Path(charts.__file__).parents[1] / "static" / "charts.css").read_text()

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from pipeline.models import choosing, versions
+from pipeline.registry import promotion, versions
 
 
 def found(recorded):
@@ -24,7 +24,7 @@ def test_the_served_one_is_found(four, monkeypatch, newest):
     assert found(four) == among_all(four)
     assert found(four).version == 4
     assert found(four).is_of(0, four.outputs("run-4", "Trainer")["model"].content)
-    choosing.promote(four.root, "run-2", "better", print)
+    promotion.promote(four.root, "run-2", "better", print)
     assert (found(four), found(four).version) == (among_all(four), 5)
     assert found(four).is_of(0, four.outputs("run-2", "Trainer")["model"].content)
     shutil.copytree(four.root.serving / "5", four.root.serving / "6")  # by nobody that ML Metadata knows of

@@ -17,10 +17,10 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import deletion, references, writer
 from pipeline.metadata import store as metadata
 from pipeline.metadata.store import Output, Store
-from pipeline.models import history, versions
-from pipeline.models.history import Entry, Kind
-from pipeline.models.pins import check_reason
-from pipeline.models.versions import Push
+from pipeline.registry import decision_log, versions
+from pipeline.registry.decision_log import Entry, Kind
+from pipeline.registry.pins import check_reason
+from pipeline.registry.versions import Push
 
 
 class NotBlessedError(SaeError):
@@ -89,7 +89,7 @@ def rollback(root: Root, reason: str, tell: Callable[[str], None]) -> Chosen:
         present = versions.served(root, pushes)
         if present is None:
             raise NotFoundError(f"no version in {root.serving} was pushed from here: there is nothing to roll back")
-        withdrawn = history.withdrawn(store.ask(history.chosen))
+        withdrawn = decision_log.withdrawn(store.ask(decision_log.chosen))
         earlier = next(versions.before(pushes, present, withdrawn), None)
         if earlier is None:
             raise NotFoundError(
@@ -103,7 +103,7 @@ def rollback(root: Root, reason: str, tell: Callable[[str], None]) -> Chosen:
 def _open(root: Root, tell: Callable[[str], None]) -> Store:
     """The store, in which no decision is half carried out any more."""
     store = metadata.open_store(root)
-    for entry in store.ask(history.chosen):
+    for entry in store.ask(decision_log.chosen):
         if entry.open:
             tell(_finish(root, store, entry))
     return store
@@ -146,12 +146,12 @@ def _decide(
     source = _bytes(root, model, _pushes(store, root))
     newest = serving_folder.newest_version(root.serving)
     notes: dict[str, writer.Property] = {
-        history.RUN: run_id,
-        history.REASON: reason.strip(),
-        history.WHO: history.who(),
-        history.MODEL: model.content,
-        history.REPLACED: present.model if present else "",
-        history.REPLACED_VERSION: int(newest.name) if newest else 0,
+        decision_log.RUN: run_id,
+        decision_log.REASON: reason.strip(),
+        decision_log.WHO: decision_log.who(),
+        decision_log.MODEL: model.content,
+        decision_log.REPLACED: present.model if present else "",
+        decision_log.REPLACED_VERSION: int(newest.name) if newest else 0,
     }
     inputs = {"model": model.id, **({"replaced": present.artifact} if present else {})}
     execution = writer.Recorder(root).decision(kind.value, run_id, notes, inputs, ended=False)
@@ -162,7 +162,7 @@ def _decide(
 def _carry_out(root: Root, store: Store, execution: int, model: Output, source: pathlib.Path) -> int:
     """Serves a model and ends the decision to do so; doing it twice is doing it once. Returns the version."""
     root.serving.mkdir(exist_ok=True)
-    serving_folder.hold_back(root.serving, history.held_back(store.ask(history.chosen)))
+    serving_folder.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
     folder = serving_folder.push(source, root.serving)
     notes: dict[str, writer.Property] = {
         serving_folder.PUSHED: 1, serving_folder.PUSHED_DESTINATION: str(folder),
@@ -180,7 +180,7 @@ def _finish(root: Root, store: Store, entry: Entry) -> str:
     is_its_own = newest is not None and versions.holds(newest, model)
     if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
         writer.Recorder(root).called_off(entry.execution, "another model was pushed since")
-        serving_folder.hold_back(root.serving, history.held_back(store.ask(history.chosen)))
+        serving_folder.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
         return f"a decision that was cut off was called off, as another model was pushed since: {what}"
     source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))
     version = _carry_out(root, store, entry.execution, model, source)

@@ -13,9 +13,9 @@ from components import push_decision, serving_folder
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties, store
 from pipeline.metadata.store import Store
-from pipeline.models import history, versions
-from pipeline.models.history import Entry
-from pipeline.models.versions import Push
+from pipeline.registry import decision_log, versions
+from pipeline.registry.decision_log import Entry
+from pipeline.registry.versions import Push
 
 PUSH_DECISION = "PushDecision"  # the type's name, as components/artifact_types.py gives it
 
@@ -119,13 +119,13 @@ def serving(store: Store, root: Root) -> Push | None:
 
 
 def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
-    decisions = history.entries(client)
+    decisions = decision_log.entries(client)
     by_execution = {entry.execution: entry for entry in decisions}
     # Of several pushes of a version the first: the later ones found it served already.
     pushes = list({push.version: push for push in versions.pushes(client, root)}.values())
     served = versions.served(root, pushes)
-    withdrawn = history.withdrawn(history.chosen(client))
-    pinned = history.pinned(client)
+    withdrawn = decision_log.withdrawn(decision_log.chosen(client))
+    pinned = decision_log.pinned(client)
     shown = pushes[wanted]
     made = _makers(client, [*shown, *([served] if served else [])])
     of_gate = _reasons(client, made)

@@ -12,7 +12,7 @@ from pipeline.decisions import Verdict
 from pipeline.definition import graph
 from pipeline.definition.graph import NAMES
 from pipeline.metadata import store
-from pipeline.models import baseline, choosing
+from pipeline.registry import baseline, promotion
 from tests.pipeline.nightly import DATA
 from tests.pipeline.recorded import METRICS
 
@@ -103,14 +103,14 @@ def test_a_sweep_is_judged_within_its_own_l1(four):
 
 
 def test_a_withdrawn_model_is_no_baseline(four):
-    choosing.rollback(four.root, "worse in the field", print)
+    promotion.rollback(four.root, "worse in the field", print)
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.version, found.baseline.run_id, found.note) == (5, "run-3", "")
 
 
 def test_nor_is_it_while_it_is_still_served(four):
     """As where a rollback was cut off before its version was there, or somebody removed that by hand."""
-    choosing.rollback(four.root, "worse in the field", print)
+    promotion.rollback(four.root, "worse in the field", print)
     shutil.rmtree(four.root.serving / "5")
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.model, found.baseline.run_id) == (content(four, "run-3"), "run-3")
@@ -118,7 +118,7 @@ def test_nor_is_it_while_it_is_still_served(four):
 
 
 def test_a_model_that_was_promoted_is_the_baseline(four):
-    choosing.promote(four.root, "run-2", "better in the field", print)
+    promotion.promote(four.root, "run-2", "better in the field", print)
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.version, found.baseline.run_id) == (5, "run-2")
 
@@ -166,7 +166,7 @@ def test_a_decision_against_another_baseline_is_made_again(four):
 
 
 def test_it_is_used_again_when_the_same_baseline_is_served_again(four):
-    choosing.rollback(four.root, "worse in the field", print)
+    promotion.rollback(four.root, "worse in the field", print)
     found = gate(four, "training.seed=4")  # run-4's was held against run-3's, which is served again
     assert (found.verdict, found.run_id) == (Verdict.CACHED, "run-4")
 
@@ -199,7 +199,7 @@ def test_a_run_that_is_gone_on_with_keeps_a_decision_as_long_as_it_holds(four):
     execution = store.executions("run-4")["PushGate"].id
     given = store.candidate(execution), store.inputs(execution), store.outputs(execution)
     assert four.decider("training.seed=4").holds(node, *given)
-    choosing.promote(four.root, "run-1", "better in the field", print)
+    promotion.promote(four.root, "run-1", "better in the field", print)
     assert not four.decider("training.seed=4").holds(node, *given)
 
 

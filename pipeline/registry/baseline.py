@@ -11,8 +11,8 @@ from components.push_decision import Baseline, Standing
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store as metadata
 from pipeline.metadata.store import Output, Store
-from pipeline.models import history, versions
-from pipeline.models.versions import Push
+from pipeline.registry import decision_log, versions
+from pipeline.registry.versions import Push
 
 
 def standing(root: Root, store: Store, model: Output, examples: Output) -> Standing:
@@ -32,7 +32,7 @@ def standing(root: Root, store: Store, model: Output, examples: Output) -> Stand
     if newest is not None and (same or versions.holds(newest, model)):
         return Standing(model.content, l1, served=int(newest.name))
     pushes = store.ask(lambda client: versions.pushes(client, root))
-    withdrawn = history.withdrawn(store.ask(history.chosen))
+    withdrawn = decision_log.withdrawn(store.ask(decision_log.chosen))
     found = _newest_of(l1, store, pushes, withdrawn | {model.content})
     about = _about_served(store, newest, served, withdrawn)
     if found is None and newest is None:

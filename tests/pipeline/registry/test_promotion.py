@@ -13,9 +13,9 @@ from pipeline import cli, fsck, retention
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.decisions import Verdict
 from pipeline.metadata import writer
-from pipeline.models import choosing, history, listing, versions
-from pipeline.models.history import Kind
-from pipeline.models.listing import State
+from pipeline.registry import decision_log, listing, promotion, versions
+from pipeline.registry.decision_log import Kind
+from pipeline.registry.listing import State
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import nightly
 from tests.pipeline.recorded import Recorded, change_bytes, tree
@@ -30,11 +30,11 @@ def served(recorded):
 
 
 def promote(recorded, run, reason="better in the field"):
-    return choosing.promote(recorded.root, run, reason, print)
+    return promotion.promote(recorded.root, run, reason, print)
 
 
 def rollback(recorded, reason="worse in the field"):
-    return choosing.rollback(recorded.root, reason, print)
+    return promotion.rollback(recorded.root, reason, print)
 
 
 def content(recorded, run):
@@ -53,14 +53,14 @@ def with_its_decision(recorded, run, *assignments):
 
 def test_an_older_model_becomes_the_highest_version(four):
     assert served(four) == (4, "run-4")
-    assert promote(four, "run-2") == choosing.Chosen("run-2", 5, 4)
+    assert promote(four, "run-2") == promotion.Chosen("run-2", 5, 4)
     assert served(four) == (5, "run-2")
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["1", "2", "3", "4", "5"]
 
 
 def test_it_is_recorded_with_reason_author_and_what_it_replaced(four):
     promote(four, "run-2")
-    [entry] = four.store().ask(history.entries)
+    [entry] = four.store().ask(decision_log.entries)
     assert (entry.kind, entry.run_id, entry.reason) == (Kind.PROMOTE, "run-2", "better in the field")
     assert (entry.who, entry.replaced_version, entry.carried_out) == (getpass.getuser(), 4, True)
     assert (entry.model, entry.replaced) == (content(four, "run-2"), content(four, "run-4"))
@@ -101,7 +101,7 @@ def test_nothing_is_recorded_where_the_bytes_are_gone(four):
     retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     with pytest.raises(NotFoundError, match=r"are gone \(deleted by gc on "):
         promote(four, "run-2")
-    assert four.store().ask(history.entries) == []
+    assert four.store().ask(decision_log.entries) == []
     assert served(four) == (4, "run-4")
 
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_promoted_is_refused(four):
     for run, reason, error, said in (
         ("run-9", "x", NotFoundError, "no run run-9"),
         ("run-6", "x", NotFoundError, "run run-6 has no model: its Trainer did not succeed"),
-        ("run-5", "x", choosing.NotBlessedError, "the model of run run-5 was not blessed"),
+        ("run-5", "x", promotion.NotBlessedError, "the model of run run-5 was not blessed"),
         ("run-4", "x", UsageError, "the model of run run-4 is served already, as version 4"),
         ("run-2", " ", UsageError, "--reason is empty"),
     ):
@@ -122,7 +122,7 @@ def test_what_cannot_be_promoted_is_refused(four):
     with four.root.lock(), pytest.raises(LockedError):
         promote(four, "run-2")
     assert tree(four.root.serving) == before
-    assert four.store().ask(history.entries) == []
+    assert four.store().ask(decision_log.entries) == []
 
 
 def test_models_of_plain_tfx_are_refused(recorded):
@@ -136,14 +136,14 @@ def test_models_of_plain_tfx_are_refused(recorded):
 
 
 def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
-    assert rollback(four) == choosing.Chosen("run-3", 5, 4)
+    assert rollback(four) == promotion.Chosen("run-3", 5, 4)
     assert served(four) == (5, "run-3")
-    assert rollback(four) == choosing.Chosen("run-2", 6, 5)
-    assert rollback(four) == choosing.Chosen("run-1", 7, 6)
+    assert rollback(four) == promotion.Chosen("run-2", 6, 5)
+    assert rollback(four) == promotion.Chosen("run-1", 7, 6)
     with pytest.raises(NotFoundError, match="version 7 is served, and no model before it was not withdrawn"):
         rollback(four)
     assert served(four) == (7, "run-1")
-    withdrawn = history.withdrawn(four.store().ask(history.chosen))
+    withdrawn = decision_log.withdrawn(four.store().ask(decision_log.chosen))
     assert withdrawn == {content(four, f"run-{number}") for number in (2, 3, 4)}
     assert fsck.check(four.root).findings == ()
 
@@ -160,14 +160,14 @@ def test_a_new_model_is_pushed_over_what_was_rolled_back_to(four):
     rollback(four)
     nightly(four, "run-5", 5)
     assert served(four) == (6, "run-5")
-    assert rollback(four) == choosing.Chosen("run-3", 7, 6)  # not the one that was withdrawn
+    assert rollback(four) == promotion.Chosen("run-3", 7, 6)  # not the one that was withdrawn
 
 
 def test_a_withdrawn_model_is_served_again_when_somebody_promotes_it(four):
     rollback(four)
     assert promote(four, "run-4", "it was the camera").version == 6
     assert served(four) == (6, "run-4")
-    assert history.withdrawn(four.store().ask(history.chosen)) == frozenset()
+    assert decision_log.withdrawn(four.store().ask(decision_log.chosen)) == frozenset()
     assert serving_folder.held_back(four.root.serving) == {content(four, "run-3")}
     # What was held back when it ran is pushed when it runs again, once it is not held back any more.
     pushed = four.outputs("run-4", "Pusher")["pushed_model"]
@@ -177,7 +177,7 @@ def test_a_withdrawn_model_is_served_again_when_somebody_promotes_it(four):
 
 def test_a_promotion_can_be_rolled_back(four):
     promote(four, "run-2")
-    assert rollback(four) == choosing.Chosen("run-4", 6, 5)
+    assert rollback(four) == promotion.Chosen("run-4", 6, 5)
 
 
 def test_nothing_to_roll_back_is_said(recorded):
@@ -227,9 +227,9 @@ def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypat
     assert fsck.check(four.root).damaged == 0
     assert promote(four, "run-1").version == 6
     assert "cut off was carried out: run run-3, rolled back to for 'worse' (version 5)" in capsys.readouterr().out
-    entries = four.store().ask(history.entries)
+    entries = four.store().ask(decision_log.entries)
     assert [(one.kind, one.carried_out) for one in entries] == [(Kind.ROLLBACK, True), (Kind.PROMOTE, True)]
-    assert history.withdrawn(entries) == {content(four, "run-4")}
+    assert decision_log.withdrawn(entries) == {content(four, "run-4")}
     assert fsck.check(four.root).findings == ()
 
 
@@ -241,7 +241,7 @@ def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(
     nightly(four, "run-5", 5)
     assert promote(four, "run-1").version == 6
     assert "was called off, as another model was pushed since" in capsys.readouterr().out
-    assert [one.carried_out for one in four.store().ask(history.entries)] == [False, True]
+    assert [one.carried_out for one in four.store().ask(decision_log.entries)] == [False, True]
     assert serving_folder.held_back(four.root.serving) == {content(four, "run-5")}
 
 
