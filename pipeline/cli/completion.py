@@ -63,7 +63,7 @@ def _root(ctx: click.Context) -> Root:
 
 @contextlib.contextmanager
 def _reader(ctx: click.Context) -> Iterator[Reader]:
-    from pipeline.inspection.places import open_reader
+    from pipeline.inspection.locations import open_reader
 
     with open_reader(ctx.params.get("metadata"), _root(ctx)) as reader:
         yield reader

@@ -23,14 +23,14 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help="Wh
 @json_option
 def models(root: str | None, as_json: bool) -> None:
     """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.registry import listing
     from pipeline.show import models as text
 
     place = root_of(root)
     found = listing.read(place)
     if as_json:
-        output.write(documents.text({"root": str(place.path), **documents.plain(found)}))
+        output.write(json_documents.text({"root": str(place.path), **json_documents.plain(found)}))
     elif not found.models and not found.decisions:
         output.note(f"no model was pushed in {place.path}: a run pushes the one that passes its gates")
     else:

@@ -135,7 +135,7 @@ class Asked:
     @contextlib.contextmanager
     def reader(self) -> Iterator[Reader]:
         """Opens the store."""
-        from pipeline.inspection.places import open_reader
+        from pipeline.inspection.locations import open_reader
 
         with open_reader(self.metadata, root_of(self.root)) as reader:
             yield reader

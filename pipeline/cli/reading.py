@@ -50,15 +50,15 @@ _limit_option = click.option(
 @reading_options
 def runs(asked: Asked, limit: int, state: str | None, sort: str, ascending: bool) -> None:
     """List runs, the newest first: state, time, data, test loss, active units, what was blessed."""
-    from pipeline.inspection import documents
-    from pipeline.inspection.snapshots import RunState
+    from pipeline.inspection import json_documents
+    from pipeline.inspection.views import RunState
     from pipeline.show import runs as text
 
     wanted = RunState(state) if state else None
     with asked.reader() as reader:
         rows, page = reader.runs(limit=limit, state=wanted, sort=sort, ascending=ascending)
         if asked.as_json:
-            output.write(documents.text(documents.runs(rows, page)))
+            output.write(json_documents.text(json_documents.runs(rows, page)))
             return
         if rows:
             output.write(text.as_text(output.screen(), rows))
@@ -74,7 +74,7 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.provenance import manifest
     from pipeline.show import run as text
 
@@ -93,7 +93,7 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
                 raise NotFoundError(missing)
             output.write(manifest.to_json(made_from).rstrip())
         elif asked.as_json:
-            output.write(documents.text(documents.run(found, evaluation, made_from)))
+            output.write(json_documents.text(json_documents.run(found, evaluation, made_from)))
         else:
             place = str(reader.root.path) if reader.root else reader.name
             output.write(text.as_text(output.screen(), found, place, evaluation, made_from, missing))
@@ -108,7 +108,7 @@ def why(asked: Asked, run_id: str, node: str) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline import why as why_module
+    from pipeline.inspection import explain as why_module
     from pipeline.render import escaped
 
     with asked.reader() as reader:
@@ -131,13 +131,13 @@ def why(asked: Asked, run_id: str, node: str) -> None:
 @reading_options
 def artifacts(asked: Asked, type_name: str, node: str, run_id: str, limit: int) -> None:
     """List artifacts, the newest first: type, what made it, when, the digest of its content."""
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.show import artifacts as text
 
     with asked.reader() as reader:
         rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id)
         if asked.as_json:
-            output.write(documents.text(documents.artifacts(rows, page)))
+            output.write(json_documents.text(json_documents.artifacts(rows, page)))
             return
         given = {"--type": type_name, "--node": node, "--run": run_id}
         chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
@@ -155,14 +155,14 @@ def artifact(asked: Asked, artifact: str) -> None:
     ID is a number, the first digits of a digest, or what a node made in a run: latest:Trainer,
     latest:Trainer:model_run.
     """
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.show import artifact as text
 
     with asked.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
         if asked.as_json:
-            output.write(documents.text(documents.artifact(found, preview)))
+            output.write(json_documents.text(json_documents.artifact(found, preview)))
         else:
             output.write(text.as_text(output.screen(), found, preview))
 
@@ -176,13 +176,13 @@ def lineage(asked: Asked, artifact: str) -> None:
     ID is a number, the first digits of a digest, or what a node made in a run: latest:Trainer,
     latest:Trainer:model_run.
     """
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.show import lineage as text
 
     with asked.reader() as reader:
         found = reader.lineage(reader.find_artifact(artifact))
         if asked.as_json:
-            output.write(documents.text(documents.lineage(found)))
+            output.write(json_documents.text(json_documents.lineage(found)))
         else:
             output.write(text.as_text(output.screen(), found))
 
@@ -196,13 +196,13 @@ def diff(asked: Asked, old: str, new: str) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import differences, documents
+    from pipeline.inspection import json_documents, run_diff
     from pipeline.show import differences as text
 
     with asked.reader() as reader:
-        found = differences.compare(reader, [reader.find_run(old), reader.find_run(new)])
+        found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
         if asked.as_json:
-            output.write(documents.text(documents.differences(found)))
+            output.write(json_documents.text(json_documents.differences(found)))
         else:
             output.write(text.as_text(output.screen(), found))
 
@@ -217,7 +217,7 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.inspection import logs as logs_module
     from pipeline.render import escaped
 
@@ -232,7 +232,7 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
     if tail is not None:
         lines = collections.deque(lines, maxlen=tail)
     if asked.as_json:
-        output.write(documents.text(documents.log(found, node, path, list(lines))))
+        output.write(json_documents.text(json_documents.log(found, node, path, list(lines))))
         return
     empty = True
     for line in lines:
@@ -252,7 +252,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import documents
+    from pipeline.inspection import json_documents
     from pipeline.metadata import deletion
     from pipeline.render import escaped
 
@@ -268,7 +268,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
     if not path.is_file():
         raise NotFoundError(f"the report of run {found.row.id} is not at {escaped(path)} any more")
     if asked.as_json:
-        output.write(documents.text({"run": found.row.id, "report": str(path)}))
+        output.write(json_documents.text({"run": found.row.id, "report": str(path)}))
     else:
         output.write(escaped(path))
     if not only_print and not asked.as_json and _has_display():

@@ -44,7 +44,7 @@ def restore(artifact: str, metadata_copy: str | None, root: str | None, as_json:
 
 def _artifact(root: Root, name: str, as_json: bool) -> None:
     from pipeline import restoring
-    from pipeline.inspection.places import open_reader
+    from pipeline.inspection.locations import open_reader
 
     with open_reader(None, root) as reader:
         wanted = reader.find_artifact(name)

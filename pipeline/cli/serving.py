@@ -23,7 +23,7 @@ from pipeline.cli.options import metadata_option, root_of, root_option
 @metadata_option
 def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | None, metadata: str | None) -> None:
     """Serve pages on runs, artifacts and their lineage, on this machine, until it is interrupted. Reads only."""
-    from pipeline.inspection.places import open_place
+    from pipeline.inspection.locations import open_place
     from pipeline.web import server
 
     with open_place(metadata, root_of(root)) as place:
@@ -46,7 +46,7 @@ def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | 
 @metadata_option
 def export(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
     """Write the pages of `sae serve` as files that open from disk."""
-    from pipeline.inspection.places import open_place
+    from pipeline.inspection.locations import open_place
     from pipeline.render import escaped
     from pipeline.web import export as export_module
 

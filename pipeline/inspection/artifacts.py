@@ -12,10 +12,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import NotFoundError
-from pipeline.inspection import values
-from pipeline.inspection.access import NODE_TYPES, Access, Maker
+from pipeline.inspection import protobuf_values
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Page, Use
+from pipeline.inspection.lookups import NODE_TYPES, Access, Maker
+from pipeline.inspection.views import Artifact, ArtifactRow, File, Page, Use
 from pipeline.metadata import references
 
 MOST_USES = 20  # executions listed of each kind: what each night takes over is used a thousand times
@@ -46,7 +46,7 @@ class Artifacts:
             found = self._made_by_node(node, type_name, start + limit + 1)
             more = len(found) > start + limit
             return self._access.rows(found[start : start + limit]), Page(None, str(start + limit) if more else "")
-        matching = self._of_node(values.newest_first(self._matching(type_name, run)), node)
+        matching = self._of_node(protobuf_values.newest_first(self._matching(type_name, run)), node)
         more = len(matching) > start + limit
         rows = self._access.rows(matching[start : start + limit])
         return rows, Page(len(matching), str(start + limit) if more else "")
@@ -81,15 +81,15 @@ class Artifacts:
         around = {one.id: one for context in contexts for one in store.get_artifacts_by_context(context, few)}
         if len(around) <= _FEW:  # of many runs that were cached, say
             found = self._of_node(list(around.values()), node)
-            return values.newest_first(one for one in found if type_name in ("", one.type))
+            return protobuf_values.newest_first(one for one in found if type_name in ("", one.type))
         looked_at = most
         while True:
             newest = _newest(looked_at)
             executions = [one for context in contexts for one in store.get_executions_by_context(context, newest)]
             ran = {one.id for one in executions if one.last_known_state != pb.Execution.CACHED}
             events = self._access.events_of_executions(ran)
-            made = self._access.artifacts({one.artifact_id for one in events if one.type in values.OUTPUTS})
-            found = values.newest_first(one for one in made if type_name in ("", one.type))
+            made = self._access.artifacts({one.artifact_id for one in events if one.type in protobuf_values.OUTPUTS})
+            found = protobuf_values.newest_first(one for one in made if type_name in ("", one.type))
             if len(found) >= most or len(executions) < looked_at:
                 return found
             looked_at *= 4  # many were cached, or failed
@@ -125,7 +125,7 @@ class Artifacts:
         if not found:
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
         [row] = self._access.rows(found)
-        properties = values.properties_of(found[0])
+        properties = protobuf_values.properties_of(found[0])
         noted = properties.pop(file_digests.FILES, None)
         properties.pop(file_digests.EARLIER, None)
         taken, used, cut = self._uses(artifact_id)
@@ -148,14 +148,14 @@ class Artifacts:
         maker: Maker | None = self._access.makers([artifact]).get(artifact.id)
         if maker is None:
             return None
-        owner, when = maker.owner, values.when(artifact.create_time_since_epoch)
+        owner, when = maker.owner, protobuf_values.when(artifact.create_time_since_epoch)
         return Use(maker.execution, owner.run, owner.node, maker.key, False, when)
 
     def _uses(self, artifact_id: int) -> tuple[tuple[Use, ...], tuple[Use, ...], int]:
         """Who took it over, who read it, and how many are not listed."""
-        events = values.newest_first_by_execution(self._access.events_of_artifacts([artifact_id]))
-        wrote = [event for event in events if event.type in values.OUTPUTS]
-        read = [event for event in events if event.type in values.INPUTS]
+        events = protobuf_values.newest_first_by_execution(self._access.events_of_artifacts([artifact_id]))
+        wrote = [event for event in events if event.type in protobuf_values.OUTPUTS]
+        read = [event for event in events if event.type in protobuf_values.INPUTS]
         taken, used = wrote[:-1], read  # the first that wrote it made it
         cut = max(0, len(taken) - MOST_USES) + max(0, len(used) - MOST_USES)
         shown = [taken[:MOST_USES], used[:MOST_USES]]
@@ -166,8 +166,10 @@ class Artifacts:
     def _use(self, event: pb.Event, execution: pb.Execution | None) -> Use:
         owner = self._access.owner(event.execution_id)
         cached = execution is not None and execution.last_known_state == pb.Execution.CACHED
-        key, _ = values.key_of(event)
-        return Use(event.execution_id, owner.run, owner.node, key, cached, values.when(event.milliseconds_since_epoch))
+        key, _ = protobuf_values.key_of(event)
+        return Use(
+            event.execution_id, owner.run, owner.node, key, cached, protobuf_values.when(event.milliseconds_since_epoch)
+        )
 
     def makers(self, artifact_ids: Collection[int]) -> list[Step]:
         """The executions that made any of these artifacts."""
@@ -177,7 +179,7 @@ class Artifacts:
     def readers(self, artifact_ids: Collection[int]) -> list[Step]:
         """The executions that read any of these artifacts, but for cached ones."""
         events = self._access.events_of_artifacts(artifact_ids)
-        return self._steps({event.execution_id for event in events if event.type in values.INPUTS})
+        return self._steps({event.execution_id for event in events if event.type in protobuf_values.INPUTS})
 
     def _steps(self, execution_ids: Collection[int]) -> list[Step]:
         new = [number for number in execution_ids if number not in self._known_steps]
@@ -190,7 +192,7 @@ class Artifacts:
         sides: dict[tuple[int, bool], set[int]] = {}
         first: dict[int, int] = {}  # of those given, the first execution that wrote an artifact
         for event in self._access.events_of_executions(execution_ids):
-            wrote = event.type in values.OUTPUTS
+            wrote = event.type in protobuf_values.OUTPUTS
             sides.setdefault((event.execution_id, wrote), set()).add(event.artifact_id)
             if wrote:
                 first[event.artifact_id] = min(event.execution_id, first.get(event.artifact_id, event.execution_id))

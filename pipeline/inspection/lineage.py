@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 
-from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.inspection.views import ArtifactRow
 
 MOST_STEPS = 500  # executions in one lineage; more than that nobody reads, and a page must stay a page
 

@@ -18,7 +18,7 @@ from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.snapshots import Run
+from pipeline.inspection.views import Run
 from pipeline.metadata import references
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")

@@ -17,11 +17,11 @@ from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.inspection import lineage
-from pipeline.inspection.access import Access
 from pipeline.inspection.artifacts import Artifacts
+from pipeline.inspection.lookups import Access
 from pipeline.inspection.runs import Runs
-from pipeline.inspection.snapshots import Artifact, ArtifactRow, Page, Run, RunRow, RunState
 from pipeline.inspection.stores import Source
+from pipeline.inspection.views import Artifact, ArtifactRow, Page, Run, RunRow, RunState
 from pipeline.metadata import references, store
 
 RUN_COLUMNS = ("started", "seconds", "test_bce", "active_units", "id")  # what runs can be sorted by

@@ -13,9 +13,9 @@ from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.inspection import values
-from pipeline.inspection.access import Access
-from pipeline.inspection.snapshots import (
+from pipeline.inspection import protobuf_values
+from pipeline.inspection.lookups import Access
+from pipeline.inspection.views import (
     ArtifactRow,
     ArtifactUse,
     NodeRun,
@@ -53,7 +53,7 @@ class Runs:
         return self._rows[context.id]
 
     def _read_row(self, context: pb.Context) -> RunRow:
-        noted = run_properties.from_properties(values.properties_of(context))
+        noted = run_properties.from_properties(protobuf_values.properties_of(context))
         if noted.state in {state.value for state in RunState}:
             return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)
         return self._row_of_executions(context, noted, self._executions(context))
@@ -74,7 +74,7 @@ class Runs:
             id=context.name,
             pipeline=self._access.pipeline_of_run(context),
             state=state,
-            started=values.when(context.create_time_since_epoch),
+            started=protobuf_values.when(context.create_time_since_epoch),
             seconds=seconds,
             dataset=noted.dataset or "",
             trigger=noted.trigger or "",
@@ -99,7 +99,7 @@ class Runs:
         failed = [one for one in of_nodes if one.last_known_state == pb.Execution.FAILED]
         error = store.reason_of(failed[0]) if failed else ""
         if state == RunState.UNFINISHED and noted.trigger:  # ours, so we can go on with it
-            way_on = run_options.of_run(values.properties_of(context)).way_on(context.name)
+            way_on = run_options.of_run(protobuf_values.properties_of(context)).way_on(context.name)
             error = f"it broke off, no process works on it any more: {way_on}"
         row = self._row_of_headline(
             context,
@@ -136,7 +136,7 @@ class Runs:
     def _is_held(self, context: pb.Context) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
         assert self._root is not None
-        held, begun = root_lock.holder(self._root), values.when(context.create_time_since_epoch)
+        held, begun = root_lock.holder(self._root), protobuf_values.when(context.create_time_since_epoch)
         if held is not None and held.run:
             return bool(held.run == context.name)
         if held is None or begun is None or begun < held.since:
@@ -149,7 +149,7 @@ class Runs:
 
     def run(self, context: pb.Context) -> Run:
         """A run, whole."""
-        properties = values.properties_of(context)
+        properties = protobuf_values.properties_of(context)
         executions = self._executions(context)
         of_nodes = [execution for execution in executions if writer.is_of_node(execution.type)]
         noted = run_properties.from_properties(properties)
@@ -157,7 +157,7 @@ class Runs:
         events = self._access.events_of_executions([execution.id for execution in executions])
         artifacts = self._access.artifacts({event.artifact_id for event in events})
         uses = _uses(events, {one.id: one for one in self._access.rows(artifacts)})
-        notes = {one.id: values.properties_of(one) for one in artifacts if one.type in _READ}
+        notes = {one.id: protobuf_values.properties_of(one) for one in artifacts if one.type in _READ}
         newest = {self._node(execution): execution for execution in of_nodes}
         told = self._told(row.id)
         made = [self._node_run(node, one, uses, row, told, notes) for node, one in newest.items()]
@@ -188,9 +188,9 @@ class Runs:
         told: Mapping[str, NodeEnded],
         notes: Mapping[int, Mapping[str, Property]],
     ) -> NodeRun:
-        properties = values.properties_of(execution)
+        properties = protobuf_values.properties_of(execution)
         inputs, outputs = uses.get((execution.id, False), ()), uses.get((execution.id, True), ())
-        state = values.NODE_STATES.get(execution.last_known_state, NodeRunState.RUNNING)
+        state = protobuf_values.NODE_STATES.get(execution.last_known_state, NodeRunState.RUNNING)
         if state == NodeRunState.RUNNING and row.state != RunState.RUNNING:
             state = NodeRunState.UNFINISHED
         error = store.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
@@ -199,8 +199,8 @@ class Runs:
             state, error = NodeRunState.SKIPPED, outcome.why_not_pushed(not_pushed[0])
         elif state == NodeRunState.FAILED and node in told:
             error = told[node].reason or error  # the same without the libraries' wrapping
-        started = values.when(execution.create_time_since_epoch)
-        ended = None if state == NodeRunState.RUNNING else values.when(execution.last_update_time_since_epoch)
+        started = protobuf_values.when(execution.create_time_since_epoch)
+        ended = None if state == NodeRunState.RUNNING else protobuf_values.when(execution.last_update_time_since_epoch)
         end = ended or datetime.datetime.now(datetime.timezone.utc)
         return NodeRun(
             execution=execution.id,
@@ -210,7 +210,7 @@ class Runs:
             started=started,
             ended=ended,
             seconds=(end - started).total_seconds() if started else None,
-            reasons=values.texts_of(properties.get(store.REASONS, "[]")),
+            reasons=protobuf_values.texts_of(properties.get(store.REASONS, "[]")),
             error=error,
             cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
             inputs=tuple(inputs),
@@ -257,8 +257,8 @@ def _uses(events: Sequence[pb.Event], rows: Mapping[int, ArtifactRow]) -> dict[t
     found: dict[tuple[int, bool], list[ArtifactUse]] = {}
     for event in events:
         if event.artifact_id in rows:  # a store may have lost one
-            use = ArtifactUse(*values.key_of(event), rows[event.artifact_id])
-            found.setdefault((event.execution_id, event.type in values.OUTPUTS), []).append(use)
+            use = ArtifactUse(*protobuf_values.key_of(event), rows[event.artifact_id])
+            found.setdefault((event.execution_id, event.type in protobuf_values.OUTPUTS), []).append(use)
     return {key: sorted(uses, key=lambda use: (use.key, use.index)) for key, uses in found.items()}
 
 
@@ -268,11 +268,11 @@ def _metrics(
     """Of the run's evaluation: overall, and by slice."""
     outputs = (use.artifact for one in made for use in one.outputs)
     evaluation = next((artifact.id for artifact in outputs if artifact.type == _EVALUATION), 0)
-    noted = values.object_of(notes.get(evaluation, {}).get(store.METRICS, ""))
+    noted = protobuf_values.object_of(notes.get(evaluation, {}).get(store.METRICS, ""))
     per_label = noted.get("per_label")
     slices = per_label if isinstance(per_label, dict) else {}
-    return values.numbers_of(noted.get("overall")), {
-        f"label {label}": values.numbers_of(found) for label, found in slices.items()
+    return protobuf_values.numbers_of(noted.get("overall")), {
+        f"label {label}": protobuf_values.numbers_of(found) for label, found in slices.items()
     }
 
 
@@ -282,7 +282,7 @@ def _verifications(
     notes: Mapping[int, Mapping[str, Property]],
 ) -> Iterator[Verification]:
     """The newest first."""
-    for execution in values.newest_first(one for one in executions if one.type == writer.VERIFY):
+    for execution in protobuf_values.newest_first(one for one in executions if one.type == writer.VERIFY):
         for use in uses.get((execution.id, True), ()):
             noted = notes.get(use.artifact.id, {})
             yield Verification(

@@ -12,8 +12,8 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 
 from pipeline.core.errors import UnavailableError
-from pipeline.inspection import servers
-from pipeline.inspection.store_files import StoreFile
+from pipeline.inspection import database_stores
+from pipeline.inspection.sqlite_stores import StoreFile
 from pipeline.metadata import store
 
 
@@ -51,7 +51,7 @@ def open_source(given: str) -> Iterator[Source]:
         opened.enter_context(_quiet())
         source: Source
         if "://" in given:
-            source = opened.enter_context(servers.open_server(given))
+            source = opened.enter_context(database_stores.open_server(given))
         else:
             source = opened.enter_context(contextlib.closing(StoreFile(pathlib.Path(given))))
         source.connect()  # what is wrong with it is found out here

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.inspection.documents import plain, text
+from pipeline.inspection.json_documents import plain, text
 from pipeline.scheduling import health, words
 from pipeline.scheduling.snapshots import Daemon, Planned, Tick
 

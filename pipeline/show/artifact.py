@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
-from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Property, Use
+from pipeline.inspection.views import Artifact, ArtifactRow, File, Property, Use
 from pipeline.metadata import deletion, store
 from pipeline.render import Cell, Column, Screen, bytes_text, escaped, when_text
 from pipeline.show import preview as preview_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.inspection.snapshots import ArtifactRow, Page
+from pipeline.inspection.views import ArtifactRow, Page
 from pipeline.render import Cell, Column, Screen, when_text
 from pipeline.show.digest import short
 

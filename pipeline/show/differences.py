@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.inspection.differences import OVERALL, Comparison, Metric
+from pipeline.inspection.run_diff import OVERALL, Comparison, Metric
 from pipeline.render import Cell, Column, Screen, delta_text, number_text, state_cell
 from pipeline.show.digest import short
 

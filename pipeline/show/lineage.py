@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from pipeline.inspection.lineage import Lineage, Step
-from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.inspection.views import ArtifactRow
 from pipeline.render import Screen, escaped
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts import previews
-from pipeline.inspection.snapshots import ArtifactUse, NodeRun, NodeRunState, Run
+from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.attempts import Attempt
 from pipeline.provenance.manifest import Manifest
 from pipeline.render import Cell, Column, Screen, counted, number_text, seconds_text, state_cell, when_text, yes_no

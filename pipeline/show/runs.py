@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.inspection.snapshots import Page, RunRow, RunState
+from pipeline.inspection.views import Page, RunRow, RunState
 from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
 from pipeline.scheduling import triggers
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from pipeline.artifacts import previews
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection import stores
-from pipeline.inspection.places import Place
+from pipeline.inspection.locations import Place
 from pipeline.web import files, health, pages, plain, render
 from pipeline.web.files import Content, TooLargeError
 from pipeline.web.guard import REPORT_POLICY, Guard

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.inspection.places import Place
+from pipeline.inspection.locations import Place
 from pipeline.inspection.reader import Reader
 from pipeline.web import app, files, links, pages, plain, render
 from pipeline.web.links import Links, path_of, twin_of

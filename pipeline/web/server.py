@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message
 
 from pipeline.core.errors import UnavailableError
-from pipeline.inspection.places import Place
+from pipeline.inspection.locations import Place
 from pipeline.web import app
 
 logger = logging.getLogger(__name__)

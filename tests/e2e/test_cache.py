@@ -17,12 +17,13 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import push_decision
-from pipeline import decisions, plan, why
+from pipeline import decisions, plan
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
 from pipeline.definition.graph import NAMES as NODES
+from pipeline.inspection import explain as why
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.summary import Summary

@@ -15,8 +15,8 @@ import pytest
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.inspection.places import open_place
-from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.inspection.locations import open_place
+from pipeline.inspection.views import NodeRunState, RunState
 from tests.e2e.conftest import PROJECT, QUICK
 
 

@@ -14,8 +14,8 @@ from pipeline import fsck
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.inspection.places import open_reader
-from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.inspection.locations import open_reader
+from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.metadata import backup
 from pipeline.metadata import store as metadata
 from tests.e2e.conftest import QUICK

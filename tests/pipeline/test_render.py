@@ -10,7 +10,7 @@ import os
 import pytest
 
 from pipeline import render
-from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.render import Cell, Column, Screen
 
 PIPE = Screen()

@@ -6,7 +6,7 @@ import dataclasses
 
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
-from pipeline.inspection.snapshots import Artifact
+from pipeline.inspection.views import Artifact
 from pipeline.metadata import deletion
 from pipeline.web import charts
 from pipeline.web.links import Links

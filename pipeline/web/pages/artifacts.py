@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.inspection.views import ArtifactRow
 from pipeline.web.pages.base import Asked, Page, run_named
 
 ROWS = 50  # artifacts on a page; to find who made one takes a look-up of its own

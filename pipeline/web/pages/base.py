@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.snapshots import ArtifactRow, Run
+from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.registry import listing
 from pipeline.web import links
 from pipeline.web.links import Links

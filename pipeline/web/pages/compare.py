@@ -9,9 +9,9 @@ from components.results import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
 from pipeline.core.errors import UsageError
-from pipeline.inspection import differences
+from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.snapshots import ArtifactRow, Run
+from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.web import charts
 from pipeline.web.links import Links
 from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, run_named
@@ -63,7 +63,7 @@ class CompareView:
       missing: what cannot be shown and why.
     """
 
-    comparison: differences.Comparison
+    comparison: run_diff.Comparison
     compared: tuple[Compared, ...]
     images: tuple[Image, ...]
     missing: tuple[str, ...]
@@ -96,7 +96,7 @@ def build(asked: Asked) -> CompareView:
         for run, report in zip(runs, reports, strict=True)
     )
     return CompareView(
-        comparison=differences.compare(reader, ids),
+        comparison=run_diff.compare(reader, ids),
         compared=compared,
         images=tuple(_images(compared, reports))[:_MOST_IMAGES],
         missing=tuple(_missing(compared, runs)),

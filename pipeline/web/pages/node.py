@@ -8,7 +8,7 @@ import dataclasses
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.inspection import logs
-from pipeline.inspection.snapshots import NodeRun, Run, RunRow
+from pipeline.inspection.views import NodeRun, Run, RunRow
 from pipeline.web import links
 from pipeline.web.pages.base import Asked, Page, find_run, stored
 from pipeline.web.texts import cut

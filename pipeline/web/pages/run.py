@@ -12,9 +12,9 @@ from pipeline.core import event_log
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection import differences
+from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.snapshots import ArtifactRow, NodeRunState, Run, RunState
+from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
 from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
 from pipeline.web import charts, texts
@@ -71,7 +71,7 @@ class RunView:
     previous: str
     next: str
     made_from: MadeFrom | None
-    changes: differences.Comparison | None
+    changes: run_diff.Comparison | None
     epochs: tuple[EpochLosses, ...]
     live_epochs: tuple[EpochEnded, ...]
     planned_epochs: int | None
@@ -113,7 +113,7 @@ def build(asked: Asked, run: str) -> RunView:
         previous=previous,
         next=following,
         made_from=_made_from(asked.root, own) if own and asked.root else None,
-        changes=differences.compare(reader, [previous, run_id]) if previous and not running else None,
+        changes=run_diff.compare(reader, [previous, run_id]) if previous and not running else None,
         epochs=epochs,
         live_epochs=() if epochs else live,
         planned_epochs=live[-1].epochs if live and not epochs else None,

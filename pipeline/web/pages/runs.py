@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 
 from pipeline.inspection.reader import RUN_COLUMNS
-from pipeline.inspection.snapshots import RunRow, RunState
+from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import charts, texts
 from pipeline.web.links import Links
 from pipeline.web.pages.base import Asked, Drawings, Page

@@ -10,7 +10,7 @@ import pytest
 from pipeline.artifacts import previews
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.inspection.places import open_reader
+from pipeline.inspection.locations import open_reader
 from pipeline.registry import listing
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
 

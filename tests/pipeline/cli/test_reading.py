@@ -19,7 +19,7 @@ from pipeline import cli
 from pipeline.cli import reading
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import RUN_COLUMNS
-from pipeline.inspection.snapshots import RunState
+from pipeline.inspection.views import RunState
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.inspection import lineage
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.inspection.views import ArtifactRow
 
 
 def step(number, inputs, outputs):

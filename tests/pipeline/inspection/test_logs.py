@@ -12,7 +12,7 @@ from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection import logs
-from pipeline.inspection.snapshots import NodeRun, NodeRunState, Run, RunRow, RunState
+from pipeline.inspection.views import NodeRun, NodeRunState, Run, RunRow, RunState
 
 RUN_ID = "20261123-143005"
 LOG = """\

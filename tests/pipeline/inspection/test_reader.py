@@ -18,8 +18,8 @@ from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.inspection import artifacts
-from pipeline.inspection.places import open_place, open_reader
-from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.inspection.locations import open_place, open_reader
+from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.metadata import attempts, run_properties, writer
 from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 

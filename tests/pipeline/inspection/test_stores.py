@@ -20,7 +20,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.inspection import store_files
+from pipeline.inspection import sqlite_stores
 from pipeline.inspection.stores import open_source
 from tests.pipeline.recorded import STATE, Writer
 
@@ -398,16 +398,16 @@ def test_a_file_that_a_writer_holds_for_a_while_is_waited_for(store, seconds):
 
 
 def test_what_is_said_after_all_the_waiting_is_that_a_writer_is_there(store, monkeypatch):
-    monkeypatch.setattr(store_files, "_PATIENCE", 0.0)
-    monkeypatch.setattr(store_files, "_WAITED", 0.0)  # as if a writer had been waited for: half a minute in truth
+    monkeypatch.setattr(sqlite_stores, "_PATIENCE", 0.0)
+    monkeypatch.setattr(sqlite_stores, "_WAITED", 0.0)  # as if a writer had been waited for: half a minute in truth
     _random(store)
     assert str(refusal(store)) == f"{store} is busy: a writer held it for more than 0 s; try again"
 
 
 @pytest.mark.component
 def test_a_file_that_a_writer_holds_for_too_long_is_not_copied(store, private, monkeypatch):
-    monkeypatch.setattr(store_files, "_PATIENCE", 1.0)
-    file = store_files.StoreFile(store)
+    monkeypatch.setattr(sqlite_stores, "_PATIENCE", 1.0)
+    file = sqlite_stores.StoreFile(store)
     with writing("hold", store, 30), pytest.raises(TimeoutError, match="busy"):
         file._back_up_to(private / "copy")
     (private / "copy").unlink()

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.errors import LockedError, NotFoundError, UsageError
 from pipeline.definition.graph import NAMES
-from pipeline.inspection.places import open_reader
+from pipeline.inspection.locations import open_reader
 from pipeline.registry import decision_log, pins
 from pipeline.registry.decision_log import Kind
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline import again, retention
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.places import open_place
+from pipeline.inspection.locations import open_place
 from pipeline.web import server
 from pipeline_config import RetentionConfig
 from tests.pipeline.recorded import tree

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 
 from pipeline.artifacts import previews
-from pipeline.inspection.snapshots import Artifact, ArtifactRow, File, Use
+from pipeline.inspection.views import Artifact, ArtifactRow, File, Use
 from pipeline.render import Screen
 from pipeline.show import artifact
 

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from pipeline.inspection.snapshots import ArtifactRow, Page
+from pipeline.inspection.views import ArtifactRow, Page
 from pipeline.render import Screen
 from pipeline.show import artifacts
 

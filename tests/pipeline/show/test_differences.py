@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.inspection.differences import Comparison, Metric, NodeStates, Output, Parting, Setting
-from pipeline.inspection.snapshots import RunRow, RunState
+from pipeline.inspection.run_diff import Comparison, Metric, NodeStates, Output, Parting, Setting
+from pipeline.inspection.views import RunRow, RunState
 from pipeline.render import Screen
 from pipeline.show import differences
 

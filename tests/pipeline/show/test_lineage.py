@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.inspection.lineage import Lineage, Step
-from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.inspection.views import ArtifactRow
 from pipeline.render import Screen
 from pipeline.show import lineage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline.inspection.snapshots import (
+from pipeline.inspection.views import (
     ArtifactRow,
     ArtifactUse,
     NodeRun,

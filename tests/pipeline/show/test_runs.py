@@ -7,7 +7,7 @@ import datetime
 
 import pytest
 
-from pipeline.inspection.snapshots import Page, RunRow, RunState
+from pipeline.inspection.views import Page, RunRow, RunState
 from pipeline.render import Screen
 from pipeline.show import runs
 

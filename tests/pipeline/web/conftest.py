@@ -5,7 +5,7 @@ import contextlib
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline.inspection.places import open_place
+from pipeline.inspection.locations import open_place
 from pipeline.web import app
 from tests.pipeline.recorded import Recorded
 from tests.pipeline.web import content

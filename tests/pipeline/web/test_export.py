@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.places import open_place
+from pipeline.inspection.locations import open_place
 from pipeline.web import export
 from tests.pipeline.recorded import STATE, Recorded
 from tests.pipeline.web.content import Seen, artifact_of, png

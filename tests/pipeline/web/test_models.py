@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import cli, retention
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.places import open_place
+from pipeline.inspection.locations import open_place
 from pipeline.registry import pins, promotion
 from pipeline.web.export import export
 from pipeline.web.pages import models

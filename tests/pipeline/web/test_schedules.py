@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.places import open_place
+from pipeline.inspection.locations import open_place
 from pipeline.scheduling import times, timing
 from pipeline.scheduling.book import Book
 from pipeline.scheduling.snapshots import Decision, Work

@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.inspection.places import open_place
+from pipeline.inspection.locations import open_place
 from pipeline.web import server
 
 SERVE = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.inspection.snapshots import NodeRunState, RunState
+from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.registry import listing
 from pipeline.web import charts
 

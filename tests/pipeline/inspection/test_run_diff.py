@@ -8,8 +8,8 @@ import json
 import pytest
 
 from pipeline.core.errors import NotFoundError
-from pipeline.inspection.differences import Metric, NodeStates, Output, Parting, Setting, compare
-from pipeline.inspection.places import open_reader
+from pipeline.inspection.locations import open_reader
+from pipeline.inspection.run_diff import Metric, NodeStates, Output, Parting, Setting, compare
 from pipeline.provenance import manifest
 from tests.pipeline.provenance.test_manifest import RECORDED, changed
 from tests.pipeline.recorded import METRICS, Recorded

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # to list runs, all that these import would take longer than to read them
     from pipeline.artifacts import previews
-    from pipeline.inspection.differences import Comparison
     from pipeline.inspection.lineage import Lineage
-    from pipeline.inspection.snapshots import Artifact, ArtifactRow, Page, Run, RunRow
+    from pipeline.inspection.run_diff import Comparison
+    from pipeline.inspection.views import Artifact, ArtifactRow, Page, Run, RunRow
     from pipeline.provenance.manifest import Manifest
 
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.core.errors import SaeError
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.snapshots import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
+from pipeline.inspection.views import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
 from pipeline.metadata import store as metadata
 from pipeline.provenance import manifest as manifests
 from pipeline.provenance import manifest_diff

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.places import open_place, open_reader
+from pipeline.inspection.locations import open_place, open_reader
 from tests.pipeline.recorded import STATE, Recorded, Writer
 
 

@@ -10,8 +10,8 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests
-from pipeline.inspection import values
-from pipeline.inspection.snapshots import ArtifactRow
+from pipeline.inspection import protobuf_values
+from pipeline.inspection.views import ArtifactRow
 from pipeline.metadata import store
 
 # Names of context types; the second ones are those of TFX before 0.25.
@@ -70,7 +70,7 @@ class Access:
         """The contexts of all runs, the newest first."""
         if self._runs is None:  # with a thousand runs this takes as long as all else on a page
             found = (one for kind in RUN_TYPES for one in self.store.get_contexts_by_type(kind))
-            self._runs = values.newest_first(found)
+            self._runs = protobuf_values.newest_first(found)
         return self._runs
 
     def run_context(self, run_id: str) -> pb.Context | None:
@@ -127,15 +127,15 @@ class Access:
         wrote = {
             (event.artifact_id, event.execution_id): event
             for event in self.events_of_executions(set(guesses.values()))
-            if event.type in values.OUTPUTS
+            if event.type in protobuf_values.OUTPUTS
         }
         found = {artifact: wrote[artifact, guess] for artifact, guess in guesses.items() if (artifact, guess) in wrote}
         rest = [one.id for one in artifacts if one.id not in found]
-        events = [event for event in self.events_of_artifacts(rest) if event.type in values.OUTPUTS]
+        events = [event for event in self.events_of_artifacts(rest) if event.type in protobuf_values.OUTPUTS]
         for event in sorted(events, key=lambda event: event.execution_id, reverse=True):
             found[event.artifact_id] = event
         return {
-            artifact: Maker(event.execution_id, values.key_of(event)[0], self.owner(event.execution_id))
+            artifact: Maker(event.execution_id, protobuf_values.key_of(event)[0], self.owner(event.execution_id))
             for artifact, event in found.items()
         }
 
@@ -158,7 +158,7 @@ class Access:
             name=artifact.name,
             uri=store.moved_path(artifact.uri, *self._moved) if self._moved else artifact.uri,
             state=pb.Artifact.State.Name(artifact.state).lower().replace("_", " ") if state is None else state,
-            created=values.when(artifact.create_time_since_epoch),
+            created=protobuf_values.when(artifact.create_time_since_epoch),
             content=content.string_value if content else "",
             run=maker.owner.run if maker else "",
             node=maker.owner.node if maker else "",

@@ -16,7 +16,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import SaeError, UnavailableError, UsageError
-from pipeline.inspection import servers
+from pipeline.inspection import database_stores
 from pipeline.inspection.stores import open_source
 from tests.pipeline.inspection import database_servers
 from tests.pipeline.inspection.database_servers import (
@@ -129,7 +129,7 @@ def test_a_url_that_is_none_is_refused_without_repeating_it(given, said):
     ],
 )
 def test_a_name_has_no_password(given, name):
-    assert servers.Server(given).name == name
+    assert database_stores.Server(given).name == name
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
@@ -145,7 +145,7 @@ def test_a_server_that_is_not_there_is_named_at_once(scheme, capfd):
 @pytest.mark.component
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 def test_a_server_that_says_nothing_is_not_waited_for_without_end(scheme, monkeypatch, capfd):
-    monkeypatch.setattr(servers, "_CONNECT_SECONDS", 2)  # libpq's least
+    monkeypatch.setattr(database_stores, "_CONNECT_SECONDS", 2)  # libpq's least
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         text = str(refusal(f"{scheme}://u:wrong@127.0.0.1:{port}/d"))
@@ -155,7 +155,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_end(scheme, monkey
 
 def test_the_settings_of_sessions_are_those_of_the_process_and_given_back(monkeypatch):
     monkeypatch.setenv("PGOPTIONS", "-c search_path=mine")
-    with servers.open_server("postgresql://u@h/d"):
+    with database_stores.open_server("postgresql://u@h/d"):
         assert os.environ["PGOPTIONS"] == (
             "-c statement_timeout=60s -c search_path=mine -c default_transaction_read_only=on"
         )
@@ -166,7 +166,7 @@ def test_the_settings_of_sessions_are_those_of_the_process_and_given_back(monkey
 
 def test_what_others_write_to_standard_error_meanwhile_is_written_there(capfd):
     log = []
-    with servers._log_caught(log):
+    with database_stores._log_caught(log):
         os.write(2, b"first\nE1124 16:57:34.994521 17607 postgresql_metadata_source.cc:208] it failed\n\tas it does\n")
         os.write(2, b"last\n")
     assert log == ["it failed as it does"]
@@ -177,11 +177,11 @@ def test_one_thread_at_a_time_catches_what_is_written_to_standard_error():
     entered = threading.Event()
 
     def catch():
-        with servers._log_caught([]):
+        with database_stores._log_caught([]):
             entered.set()
 
     other = threading.Thread(target=catch)
-    with servers._log_caught([]):
+    with database_stores._log_caught([]):
         other.start()
         assert not entered.wait(0.2)
     other.join()
@@ -194,8 +194,8 @@ def test_one_thread_at_a_time_catches_what_is_written_to_standard_error():
 def postgresql_config(running, database, user=OWNER):
     config = pb.ConnectionConfig()
     config.postgresql.host, config.postgresql.port = "127.0.0.1", str(running.port)
-    config.postgresql.user, config.postgresql.dbname = user, servers._quoted(database)
-    config.postgresql.password = servers._quoted(PASSWORDS[user])
+    config.postgresql.user, config.postgresql.dbname = user, database_stores._quoted(database)
+    config.postgresql.password = database_stores._quoted(PASSWORDS[user])
     config.postgresql.skip_db_creation = True
     return config
 
@@ -254,7 +254,7 @@ def test_postgresql_takes_the_password_from_the_environment_and_answers_at_its_s
 @pytest.mark.parametrize("user", [OWNER, READER])
 def test_an_empty_postgresql_stays_empty(postgresql, user, capfd):
     given = url("postgresql", user, EMPTY, postgresql.port)
-    assert str(refusal(given)) == no_store(servers.Server(given).name, user)
+    assert str(refusal(given)) == no_store(database_stores.Server(given).name, user)
     assert postgresql_tables(postgresql, EMPTY) == ""
     assert capfd.readouterr() == ("", "")
 
@@ -263,7 +263,7 @@ def test_an_empty_postgresql_stays_empty(postgresql, user, capfd):
 def test_without_the_right_to_read_the_tables_that_is_said(postgresql):
     postgresql.sql("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
     given = f"postgresql://stranger:stranger@127.0.0.1:{postgresql.port}/{KEPT}"
-    assert str(refusal(given)) == no_store(servers.Server(given).name, "stranger")
+    assert str(refusal(given)) == no_store(database_stores.Server(given).name, "stranger")
 
 
 @pytest.mark.component
@@ -271,7 +271,7 @@ def test_without_the_right_to_read_the_tables_that_is_said(postgresql):
 def test_an_older_schema_in_postgresql_is_refused_and_left(postgresql, user):
     before = postgresql_tables(postgresql, OLD)
     given = url("postgresql", user, OLD, postgresql.port)
-    assert str(refusal(given)) == old_schema(servers.Server(given).name)
+    assert str(refusal(given)) == old_schema(database_stores.Server(given).name)
     assert postgresql_tables(postgresql, OLD) == before
 
 
@@ -289,14 +289,14 @@ def test_what_postgresql_refuses_is_said_in_its_words(postgresql, given, said, c
     error = refusal(wanted)
     assert isinstance(error, UnavailableError)
     assert str(error) == (
-        f"{servers.Server(wanted).name} cannot be opened ({said}): look at the URL; PGPASSWORD may hold the password"
+        f"{database_stores.Server(wanted).name} cannot be opened ({said}): look at the URL; PGPASSWORD may hold the password"
     )
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.component
 def test_an_answer_of_postgresql_is_not_waited_for_without_end(postgresql, monkeypatch):
-    monkeypatch.setattr(servers, "_STATEMENT_SECONDS", 1)
+    monkeypatch.setattr(database_stores, "_STATEMENT_SECONDS", 1)
     statements = ("BEGIN", "LOCK TABLE Execution IN ACCESS EXCLUSIVE MODE", "SELECT pg_sleep(3)", "COMMIT")
     holding = threading.Thread(target=postgresql.sql, args=statements, kwargs={"database": KEPT})
     given = url("postgresql", READER, KEPT, postgresql.port)
@@ -370,7 +370,7 @@ def test_mysql_is_read(mariadb, user, monkeypatch, capfd):
 @pytest.mark.parametrize("user", [OWNER, READER])
 def test_an_empty_mysql_stays_empty(mariadb, user, capfd):
     given = url("mysql", user, EMPTY, mariadb.port)
-    assert str(refusal(given)) == no_store(servers.Server(given).name, user)
+    assert str(refusal(given)) == no_store(database_stores.Server(given).name, user)
     assert mariadb.sql("SHOW TABLES", database=EMPTY) == ""
     assert capfd.readouterr() == ("", "")
 
@@ -379,7 +379,7 @@ def test_an_empty_mysql_stays_empty(mariadb, user, capfd):
 @pytest.mark.parametrize("user", [OWNER, READER])
 def test_an_older_schema_in_mysql_is_refused_and_left(mariadb, user):
     given = url("mysql", user, OLD, mariadb.port)
-    assert str(refusal(given)) == old_schema(servers.Server(given).name)
+    assert str(refusal(given)) == old_schema(database_stores.Server(given).name)
     assert mariadb.sql("SELECT schema_version FROM MLMDEnv", database=OLD) == "9\n"
 
 
@@ -397,7 +397,7 @@ def test_an_older_schema_in_mysql_is_refused_and_left(mariadb, user):
 def test_what_mysql_refuses_is_said(mariadb, given, said, capfd):
     wanted = url(**{"scheme": "mysql", "user": OWNER, "database": KEPT, "port": mariadb.port, **given})
     assert str(refusal(wanted)) == (
-        f"{servers.Server(wanted).name} cannot be opened ({said}): look at the URL; MYSQL_PWD may hold the password"
+        f"{database_stores.Server(wanted).name} cannot be opened ({said}): look at the URL; MYSQL_PWD may hold the password"
     )
     assert "nowhere" not in mariadb.sql("SHOW DATABASES")
     assert capfd.readouterr() == ("", "")

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.inspection.snapshots import NodeRunState, Property
+from pipeline.inspection.views import NodeRunState, Property
 from pipeline.metadata import store
 
 OUTPUTS = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT, pb.Event.INTERNAL_OUTPUT, pb.Event.PENDING_OUTPUT)
