@@ -14,10 +14,10 @@ import tempfile
 import time
 
 import pipeline_config
-from pipeline.scheduling import database, tidying, times
-from pipeline.scheduling.book import Book
-from pipeline.scheduling.deciding import Deciding
-from pipeline.scheduling.snapshots import CatchUp, Decision, Kind, Overlap, Policies, Schedule, Timing, Work
+from pipeline.scheduler import compaction, schema, times
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.tick_decisions import Deciding
+from pipeline.scheduler.types import CatchUp, Decision, Kind, Overlap, Policies, Schedule, Timing, Work
 
 _STEP = 21_600.0  # seconds between looks of the daemon here: those of six hours are found at once
 _CHANGE = 41  # of these steps: after so many the data changed, about every ten days
@@ -47,7 +47,7 @@ class History:
         self._config = pipeline_config.SchedulingConfig()
         self._clock = Hand(datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc))
         self._book = Book.open(folder, self._clock)
-        self._file = folder / database.NAME
+        self._file = folder / schema.NAME
         policies = Policies(Overlap.QUEUE, CatchUp.ALL, 1_000, _STEP, 0.0, 2, 60.0, 0.0)
         looks = Timing(Kind.DATA_CHANGE, every=self._config.data_every)
         self._book.connection.execute("PRAGMA synchronous = OFF")  # a simulation may be lost
@@ -81,7 +81,9 @@ class History:
     def tidy(self) -> None:
         """What the daemon does every hour."""
         began = time.perf_counter()
-        tidying.tidy(self._book.connection, self._clock.time - datetime.timedelta(seconds=self._config.whole_history))
+        compaction.tidy(
+            self._book.connection, self._clock.time - datetime.timedelta(seconds=self._config.whole_history)
+        )
         self.spent += time.perf_counter() - began
 
     def measure(self) -> str:

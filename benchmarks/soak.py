@@ -25,13 +25,13 @@ from collections.abc import Iterator
 
 import psutil
 
-from pipeline.scheduling import times, timing
-from pipeline.scheduling.book import Book
-from pipeline.scheduling.snapshots import CatchUp, Overlap, Policies, Schedule, Tick, Work
+from pipeline.scheduler import times, triggers
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import CatchUp, Overlap, Policies, Schedule, Tick, Work
 
 PROJECT = pathlib.Path(__file__).parents[1]
 PROGRAM = (
-    "import logging, pathlib, sys; from pipeline.scheduling import daemon; "
+    "import logging, pathlib, sys; from pipeline.scheduler import daemon; "
     "logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(message)s'); "
     "sys.exit(daemon.run(pathlib.Path(sys.argv[1])))"
 )
@@ -127,7 +127,7 @@ def faults(soak: Soak, book: Book, ended: bool) -> Iterator[str]:
     ticks = [tick for tick in reversed(book.ticks(NAME)) if not tick.manual]
     schedule = book.schedule(NAME)
     created, last = times.from_text(schedule.created), times.from_text(ticks[-1].planned)
-    wanted = [times.as_text(when) for when in timing.between(schedule.timing, created, created, last)]
+    wanted = [times.as_text(when) for when in triggers.between(schedule.timing, created, created, last)]
     found = collections.Counter(tick.planned for tick in ticks)
     yield from (f"{when} has no decision" for when in wanted if not found[when])
     yield from (f"{when} is there {number} times" for when, number in found.items() if number > 1)
@@ -181,7 +181,7 @@ def main() -> int:
     root = folder / "root"
     with Book.open(root) as book:
         policies = Policies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
-        book.add(Schedule(NAME, timing.every(asked.every), WORK, policies, book.now()))
+        book.add(Schedule(NAME, triggers.every(asked.every), WORK, policies, book.now()))
         soak = Soak(root, random.Random(asked.seed))
         try:
             soak.fire(asked.minutes * 40, kills=True)

@@ -13,8 +13,8 @@ import pipeline_config
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.scheduling import documents
-from tests.pipeline.scheduling import examples
+from pipeline.scheduler import json_documents
+from tests.pipeline.scheduler import examples
 
 PROJECT = pathlib.Path(__file__).parents[1]
 USAGE = PROJECT / "docs" / "usage.md"
@@ -155,14 +155,14 @@ def test_every_field_of_the_json_of_schedules_is_documented() -> None:
     text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
     one = examples.planned()
     made = {
-        "list": documents.listed([one], examples.RUNNING),
-        "show": documents.shown(one, []),
+        "list": json_documents.listed([one], examples.RUNNING),
+        "show": json_documents.shown(one, []),
         "next": {
-            **documents.next_times([(one, one.next[0])]),
-            **documents.next_times([(one, one.next[0])])["times"][0],
+            **json_documents.next_times([(one, one.next[0])]),
+            **json_documents.next_times([(one, one.next[0])])["times"][0],
         },
-        "history": documents.history([], False),
-        "status": documents.status(examples.RUNNING, [one]),
+        "history": json_documents.history([], False),
+        "status": json_documents.status(examples.RUNNING, [one]),
     }
     for command, fields in made.items():
         [row] = re.findall(rf"^\| `sae schedule {command}(?: NAME)? --json` \|.*$", text, re.MULTILINE)

@@ -119,13 +119,13 @@ def types(ctx: click.Context) -> Iterator[_Offer]:
 @_safe
 def schedules(ctx: click.Context) -> Iterator[_Offer]:
     """Names of schedules, each with when it runs."""
-    from pipeline.scheduling import timing
-    from pipeline.scheduling.book import Book
+    from pipeline.scheduler import triggers
+    from pipeline.scheduler.store import Book
 
     book = Book.read(_root(ctx).path)
     if book is not None:
         with book:
-            yield from ((one.name, timing.in_words(one.timing)) for one in book.schedules())
+            yield from ((one.name, triggers.in_words(one.timing)) for one in book.schedules())
 
 
 @_safe

@@ -18,7 +18,7 @@ from pipeline.core.errors import NotFoundError
 if TYPE_CHECKING:
     import pathlib
 
-    from pipeline.scheduling.book import Book
+    from pipeline.scheduler.store import Book
 
 _NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
 _TICKS = 10  # of its history
@@ -41,7 +41,7 @@ class Asked:
     @contextlib.contextmanager
     def book(self) -> Iterator[Book | None]:
         """The book of the root; None where nothing was ever planned."""
-        from pipeline.scheduling.book import Book
+        from pipeline.scheduler.store import Book
 
         book = Book.read(self.folder)
         if book is None:
@@ -75,14 +75,14 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
 @_reading
 def list_(asked: Asked) -> None:
     """List schedules: when, the next time, the last result, what they run."""
-    from pipeline.scheduling import documents, planned, status
+    from pipeline.scheduler import json_documents, status, upcoming
     from pipeline.show import schedules as text
 
     with asked.book() as book:
-        found = planned.planned(book, asked.now, 1) if book else ()
+        found = upcoming.planned(book, asked.now, 1) if book else ()
     daemon = status.daemon(asked.folder)
     if asked.as_json:
-        output.write(documents.text(documents.listed(found, daemon)))
+        output.write(json_documents.text(json_documents.listed(found, daemon)))
         return
     if found:
         output.write(text.as_text(output.screen(), found, asked.now))
@@ -94,15 +94,16 @@ def list_(asked: Asked) -> None:
 @_reading
 def show(asked: Asked, name: str) -> None:
     """Show a schedule: when, what it runs, its next times, its policies, its newest ticks."""
-    from pipeline.scheduling import documents, planned, stretches
+    from pipeline.scheduler import history as stretches
+    from pipeline.scheduler import json_documents, upcoming
     from pipeline.show import schedule as text
 
     with asked.book_with(name) as book:
         book.schedule(name)  # says which names there are
-        [found] = [one for one in planned.planned(book, asked.now, _NEXT) if one.schedule.name == name]
+        [found] = [one for one in upcoming.planned(book, asked.now, _NEXT) if one.schedule.name == name]
         ticks = book.ticks(name, stretches.READ)
     if asked.as_json:
-        output.write(documents.text(documents.shown(found, ticks[:_TICKS])))
+        output.write(json_documents.text(json_documents.shown(found, ticks[:_TICKS])))
     else:
         history = stretches.of(ticks)[:_TICKS]
         output.write(text.as_text(output.screen(), found, history, str(asked.folder), asked.now))
@@ -122,16 +123,16 @@ def show(asked: Asked, name: str) -> None:
 @_reading
 def next_(asked: Asked, name: str, count: int) -> None:
     """Say when the next runs are, of one schedule or of all: in UTC, and in words on the clocks of its zone."""
-    from pipeline.scheduling import documents, planned
+    from pipeline.scheduler import json_documents, upcoming
     from pipeline.show import schedules as text
 
     with asked.book_with(name) if name else asked.book() as book:
         if book and name:
             book.schedule(name)
-        found = planned.planned(book, asked.now, count) if book else ()
+        found = upcoming.planned(book, asked.now, count) if book else ()
     times = text.times([one for one in found if name in ("", one.schedule.name)], count)
     if asked.as_json:
-        output.write(documents.text(documents.next_times(times)))
+        output.write(json_documents.text(json_documents.next_times(times)))
         return
     if times:
         output.write(text.next_text(output.screen(), times, asked.now))
@@ -150,7 +151,8 @@ def history(asked: Asked, name: str, limit: int) -> None:
 
     Of one schedule, also one that was removed, or of all. Ticks that say the same one after another are one line.
     """
-    from pipeline.scheduling import documents, stretches
+    from pipeline.scheduler import history as stretches
+    from pipeline.scheduler import json_documents
     from pipeline.show import schedule as text
 
     most = limit if asked.as_json else max(limit, stretches.READ)
@@ -159,7 +161,7 @@ def history(asked: Asked, name: str, limit: int) -> None:
         if book and name and not ticks:
             book.schedule(name)  # an unknown name is a mistake, a schedule without ticks is not
     if asked.as_json:
-        output.write(documents.text(documents.history(ticks[:limit], len(ticks) > limit)))
+        output.write(json_documents.text(json_documents.history(ticks[:limit], len(ticks) > limit)))
         return
     history = stretches.of(ticks[:most])
     if history:
@@ -172,15 +174,15 @@ def history(asked: Asked, name: str, limit: int) -> None:
 @_reading
 def status(asked: Asked) -> None:
     """Say whether the daemon runs, when it was last heard of, and which schedules failed last."""
-    from pipeline.scheduling import documents, planned
-    from pipeline.scheduling import status as status_module
+    from pipeline.scheduler import json_documents, upcoming
+    from pipeline.scheduler import status as status_module
     from pipeline.show import schedules as text
 
     with asked.book() as book:
-        found = planned.planned(book, asked.now, 1) if book else ()
+        found = upcoming.planned(book, asked.now, 1) if book else ()
     daemon = status_module.daemon(asked.folder)
     if asked.as_json:
-        output.write(documents.text(documents.status(daemon, found)))
+        output.write(json_documents.text(json_documents.status(daemon, found)))
         return
     output.write(text.status_text(output.screen(), daemon, found, asked.now))
     output.note(text.note(found, daemon, str(asked.folder)))

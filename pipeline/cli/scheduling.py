@@ -20,8 +20,8 @@ from pipeline.core.errors import NotFoundError, UsageError
 from pipeline_config import SchedulingConfig
 
 if TYPE_CHECKING:
-    from pipeline.scheduling.book import Book
-    from pipeline.scheduling.snapshots import Schedule
+    from pipeline.scheduler.store import Book
+    from pipeline.scheduler.types import Schedule
 
 _DEFAULTS = SchedulingConfig()
 _SAID = 3  # next times that `add` and `resume` say
@@ -120,13 +120,13 @@ def add(
     45s, 10m, 6h, 1d or 1h30m.
     """
     from pipeline.core.pipeline_root import Root
-    from pipeline.scheduling import asking, times
-    from pipeline.scheduling.book import Book
-    from pipeline.scheduling.snapshots import Schedule
+    from pipeline.scheduler import parsing, times
+    from pipeline.scheduler.store import Book
+    from pipeline.scheduler.types import Schedule
 
-    timing = asking.timing_of(cron, every, on_data_change, zone)
-    work, folder = asking.work_of(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
-    behaviour = asking.policies_of(policies)
+    timing = parsing.timing_of(cron, every, on_data_change, zone)
+    work, folder = parsing.work_of(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
+    behaviour = parsing.policies_of(policies)
     now = datetime.datetime.now(datetime.timezone.utc)
     made = Schedule(name, timing, work, behaviour, times.as_text(now))
     place = Root(folder.resolve())
@@ -169,11 +169,11 @@ def remove(name: str, root: str | None) -> None:
 @root_option
 def trigger(name: str, root: str | None) -> None:
     """Run a schedule now, or as soon as the root is free; also one that is paused. The daemon starts it."""
-    from pipeline.scheduling import words
+    from pipeline.scheduler import format
 
     with _book(root, name) as (book, folder):
         tick = book.trigger(name)
-    click.echo(f"asked for a run of {name} at {words.stamp(tick.planned)} UTC")
+    click.echo(f"asked for a run of {name} at {format.stamp(tick.planned)} UTC")
     _warn(folder)
 
 
@@ -186,7 +186,7 @@ def run(root: str | None) -> None:
     SIGHUP looks at the schedules at once, which it does every few seconds anyway. One daemon is enough for a root, and
     another one is refused, with 5.
     """
-    from pipeline.scheduling import daemon
+    from pipeline.scheduler import daemon
 
     _log_to_standard_error()
     raise SystemExit(int(daemon.run(root_of(root).path)))
@@ -221,12 +221,12 @@ def export(name: str, every: bool, systemd: bool, cron: bool, folder: pathlib.Pa
         raise UsageError("give --systemd or --cron")
     if folder and cron:
         raise UsageError("--to is for --systemd: lines of a crontab are printed, for `crontab -e`")
-    from pipeline.scheduling import crontab, exporting
-    from pipeline.scheduling import systemd as systemd_module
+    from pipeline.scheduler.export import common, crontab
+    from pipeline.scheduler.export import systemd as systemd_module
 
     with _book(root, name, write=False) as (book, place):
         chosen = [one for one in book.schedules() if not one.paused] if every else [book.schedule(name)]
-    calls = [(one, exporting.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
+    calls = [(one, common.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
     if cron:
         output.write("\n".join(crontab.lines(*pair) for pair in calls).rstrip())
         return
@@ -234,14 +234,14 @@ def export(name: str, every: bool, systemd: bool, cron: bool, folder: pathlib.Pa
     if folder is None:
         output.write("\n".join(f"# {unit.name}\n{unit.text}" for unit in units).rstrip())
         return
-    for path in exporting.write([(unit.name, unit.text) for unit in units], folder):
+    for path in common.write([(unit.name, unit.text) for unit in units], folder):
         output.write(str(path))
 
 
 @contextlib.contextmanager
 def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Book, pathlib.Path]]:
     """The book of a root, and the root's folder. Makes none: one without a book has no schedule of any name."""
-    from pipeline.scheduling.book import Book
+    from pipeline.scheduler.store import Book
 
     folder = root_of(root).path
     found = Book.read(folder)
@@ -257,23 +257,23 @@ def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Boo
 
 def _tell(made: Schedule, folder: pathlib.Path, done: str) -> None:
     """What was done, and what comes next."""
-    from pipeline.scheduling import times, timing, words
+    from pipeline.scheduler import format, times, triggers
 
-    click.echo(f"{done} {made.name}: {timing.in_words(made.timing)}")
+    click.echo(f"{done} {made.name}: {triggers.in_words(made.timing)}")
     now = datetime.datetime.now(datetime.timezone.utc)
     count = 0 if made.paused else _SAID
     zone = made.timing.zone
-    for when in timing.next_times(made.timing, times.from_text(made.created), now, count):
+    for when in triggers.next_times(made.timing, times.from_text(made.created), now, count):
         text = times.as_text(when)
-        utc = "" if zone == "UTC" else f"{words.stamp(text)} UTC, "
-        click.echo(f"next: {words.moment(text, zone)} ({utc}{words.distance(text, now)})")
+        utc = "" if zone == "UTC" else f"{format.stamp(text)} UTC, "
+        click.echo(f"next: {format.moment(text, zone)} ({utc}{format.distance(text, now)})")
     if not made.paused:
         _warn(folder)
 
 
 def _warn(folder: pathlib.Path) -> None:
     """Says so where there is no daemon to start what is planned."""
-    from pipeline.scheduling import status
+    from pipeline.scheduler import status
 
     daemon = status.daemon(folder)
     if daemon.state in ("stopped", "silent"):

@@ -10,7 +10,7 @@ from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.attempts import Attempt
 from pipeline.provenance.manifest import Manifest
 from pipeline.render import Cell, Column, Screen, counted, number_text, seconds_text, state_cell, when_text, yes_no
-from pipeline.scheduling import triggers
+from pipeline.scheduler import run_trigger
 from pipeline.show.digest import short
 from pipeline.show.evaluation import thresholds
 
@@ -49,7 +49,7 @@ def as_text(
                 ("took" if row.state.value != "running" else "runs for", seconds_text(row.seconds)),
                 ("data set", row.dataset or _dataset(made_from)),
                 ("pipeline", row.pipeline),
-                ("trigger", triggers.in_words(row.trigger or (made_from.trigger if made_from else ""))),
+                ("trigger", run_trigger.in_words(row.trigger or (made_from.trigger if made_from else ""))),
                 ("command", shlex.join(made_from.command) if made_from else ""),
                 ("resumed", _resumed(run.attempts)),
                 *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),

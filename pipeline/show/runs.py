@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.inspection.views import Page, RunRow, RunState
 from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
-from pipeline.scheduling import triggers
+from pipeline.scheduler import run_trigger
 
 _COLUMNS = (
     Column("run", least=15),
@@ -42,7 +42,7 @@ def _cells(row: RunRow, several: bool) -> list[Cell | str]:
         when_text(row.started)[:-3],
         seconds_text(row.seconds),
         row.dataset,
-        triggers.short(row.trigger),
+        run_trigger.short(row.trigger),
         "" if row.test_bce is None else number_text(row.test_bce),
         "" if row.active_units is None else f"{row.active_units:.1f}",
         state_cell(judged),

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pipeline.render import Cell, Column, Screen, state_cell
-from pipeline.scheduling import words
-from pipeline.scheduling.snapshots import Planned
-from pipeline.scheduling.stretches import Stretch
+from pipeline.scheduler import format
+from pipeline.scheduler.history import Stretch
+from pipeline.scheduler.types import Planned
 
 _TICKS = (
     Column("schedule", least=12),
@@ -29,7 +29,7 @@ def _lines(
     screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime
 ) -> Iterator[str]:
     schedule = found.schedule
-    command = shlex.join(["sae", "run", *words.options(schedule.work), "--root", root])
+    command = shlex.join(["sae", "run", *format.options(schedule.work), "--root", root])
     timing = schedule.timing
     yield screen.heading(f"schedule {schedule.name}")
     yield from screen.pairs(
@@ -38,8 +38,8 @@ def _lines(
             ("cron", timing.cron),
             ("zone", timing.zone if timing.cron else ""),
             ("runs", command),
-            ("added", f"{words.stamp(schedule.created)} UTC"),
-            ("paused", Cell(f"since {words.stamp(schedule.paused)} UTC" if schedule.paused else "", "yellow")),
+            ("added", f"{format.stamp(schedule.created)} UTC"),
+            ("paused", Cell(f"since {format.stamp(schedule.paused)} UTC" if schedule.paused else "", "yellow")),
         ],
         "  ",
     )
@@ -47,7 +47,7 @@ def _lines(
         yield ""
         yield screen.heading("next")
         yield from next_lines(screen, found, now)
-    said = words.policies(schedule.policies)
+    said = format.policies(schedule.policies)
     yield ""
     yield screen.heading("policies")
     yield from screen.pairs(((name[0].lower() + name[1:], text) for name, text in said.items()), "  ")
@@ -63,7 +63,7 @@ def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[s
     """The next times: in UTC, how far away, and as the clocks of the schedule's zone show them."""
     zone = found.schedule.timing.zone
     columns = (Column(""), Column("", drop=1), Column("", least=20, drop=2))
-    rows = [[f"{words.stamp(time)} UTC", words.distance(time, now), words.moment(time, zone)] for time in found.next]
+    rows = [[f"{format.stamp(time)} UTC", format.distance(time, now), format.moment(time, zone)] for time in found.next]
     return screen.table(columns, rows, "  ")
 
 
@@ -74,15 +74,15 @@ def history_text(screen: Screen, history: Sequence[Stretch]) -> str:
 
 def _row(stretch: Stretch) -> list[Cell | str]:
     tick = stretch.tick
-    result = words.result(tick)
+    result = format.result(tick)
     if stretch.count > 1:
-        result += f", {stretch.count:,} times since {words.stamp(stretch.since)}"
+        result += f", {stretch.count:,} times since {format.stamp(stretch.since)}"
     return [
         tick.schedule,
-        words.stamp(tick.planned),
+        format.stamp(tick.planned),
         Cell(result, state_cell(tick.state).style),
-        words.run_of(tick),
-        words.reason(tick),
+        format.run_of(tick),
+        format.reason(tick),
     ]
 
 

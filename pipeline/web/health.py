@@ -6,8 +6,8 @@ import dataclasses
 import datetime
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduling import health, planned, status
-from pipeline.scheduling.book import Book
+from pipeline.scheduler import health, status, upcoming
+from pipeline.scheduler.store import Book
 from pipeline.web.pages.base import Asked
 
 OK, UNATTENDED = "ok", "unattended"
@@ -60,6 +60,6 @@ def _with_schedules(root: Root, store: str, runs: int) -> Health:
     if book is None:
         return Health(OK, store, runs, Scheduler(daemon.state, daemon.heard, 0, ()))
     with book:
-        found = planned.planned(book, datetime.datetime.now(datetime.timezone.utc), 0)
+        found = upcoming.planned(book, datetime.datetime.now(datetime.timezone.utc), 0)
     scheduler = Scheduler(daemon.state, daemon.heard, len(found), tuple(health.failing(found)))
     return Health(UNATTENDED if health.unattended(daemon, found) else OK, store, runs, scheduler)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from pipeline.scheduling import triggers, words
+from pipeline.scheduler import format, run_trigger
 from pipeline.web import charts, texts
 from pipeline.web.links import Links, reference, schedule_id
 from pipeline.web.pages.base import Asked, Page
@@ -35,10 +35,10 @@ def _environment() -> jinja2.Environment:
         commands=_commands,
         reference=reference,
         schedule_id=schedule_id,
-        stamp=words.stamp,
-        trigger=triggers.parse,
-        tick_run=words.run_of,
-        tick_reason=words.reason,
+        stamp=format.stamp,
+        trigger=run_trigger.parse,
+        tick_run=format.run_of,
+        tick_reason=format.reason,
         number=charts.number,
     )
     environment.globals.update(

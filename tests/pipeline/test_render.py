@@ -222,7 +222,7 @@ def test_times_are_in_utc():
 
 def test_every_state_has_a_style():
     of_runs = {state.value for state in (*RunState, *NodeRunState)}
-    # As pipeline/scheduling/snapshots.py names them; there they are words of a docstring.
+    # As pipeline/scheduler/types.py names them; there they are words of a docstring.
     of_schedules = {"active", "paused"}
     of_ticks = {"waiting", "running", "succeeded", "failed", "interrupted", "skipped", "missed"}
     of_daemons = {"running", "stopping", "silent", "stopped"}

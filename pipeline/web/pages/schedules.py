@@ -8,10 +8,11 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduling import health, planned, status, stretches, times, words
-from pipeline.scheduling.book import Book
-from pipeline.scheduling.snapshots import Daemon, Planned
-from pipeline.scheduling.stretches import Stretch
+from pipeline.scheduler import format, health, status, times, upcoming
+from pipeline.scheduler import history as stretches
+from pipeline.scheduler.history import Stretch
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import Daemon, Planned
 from pipeline.web.pages.base import Asked, Page
 
 NEXT = 5  # times shown of a schedule
@@ -84,7 +85,7 @@ def build(asked: Asked) -> SchedulesView:
         root=str(asked.root.path),
         now=times.as_text(now),
         daemon=daemon,
-        daemon_words=words.daemon(daemon, now),
+        daemon_words=format.daemon(daemon, now),
         alone=health.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
         begin=_begin(asked.root),
@@ -97,7 +98,7 @@ def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
     if book is None:
         return ()
     with book:
-        return tuple(_shown(book, one, root, now) for one in planned.planned(book, now, NEXT))
+        return tuple(_shown(book, one, root, now) for one in upcoming.planned(book, now, NEXT))
 
 
 def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Shown:
@@ -106,9 +107,9 @@ def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Show
     zone = one.schedule.timing.zone
     return Shown(
         planned=one,
-        next=tuple(NextTime(time, words.distance(time, now), words.moment(time, zone)) for time in one.next),
-        command=shlex.join(["sae", "run", *words.options(one.schedule.work), "--root", str(root.path)]),
-        policies=words.policies(one.schedule.policies),
+        next=tuple(NextTime(time, format.distance(time, now), format.moment(time, zone)) for time in one.next),
+        command=shlex.join(["sae", "run", *format.options(one.schedule.work), "--root", str(root.path)]),
+        policies=format.policies(one.schedule.policies),
         history=history[:ROWS],
         more=len(ticks) > stretches.READ or len(history) > ROWS,
     )

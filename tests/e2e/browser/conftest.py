@@ -15,10 +15,10 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduling import timing
-from pipeline.scheduling.book import Book
+from pipeline.scheduler import triggers
+from pipeline.scheduler.store import Book
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here
-from tests.pipeline.scheduling import examples
+from tests.pipeline.scheduler import examples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Without these a Chromium at rest asks its maker's hosts for updates.
@@ -140,8 +140,8 @@ def plan(root: Root, first: str, failed: str) -> None:
     """Schedules with a history."""
     with Book.open(root.path) as book:
         book.add(examples.schedule(on_failure=SCRIPT))
-        book.add(examples.schedule("tokyo", timing.cron("30 8 * * mon-fri", "Asia/Tokyo")))
-        book.add(examples.schedule("off", timing.every("6h"), paused=examples.CREATED))
+        book.add(examples.schedule("tokyo", triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")))
+        book.add(examples.schedule("off", triggers.every("6h"), paused=examples.CREATED))
         examples.write(book, examples.MISSED)
         examples.write(book, examples.tick(planned="2026-11-23T03:00:00Z", attempts=(examples.attempt(first),)))
         examples.write(book, examples.tick("failed", attempts=(examples.attempt(failed, 4, f"no {SCRIPT}"),)))

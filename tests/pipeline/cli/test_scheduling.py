@@ -15,8 +15,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from pipeline import cli
-from pipeline.scheduling.book import Book
-from pipeline.scheduling.snapshots import CatchUp, Kind, Overlap, Work
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import CatchUp, Kind, Overlap, Work
 from pipeline_config import SchedulingConfig
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]

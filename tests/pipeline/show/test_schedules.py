@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 
 from pipeline.render import Screen
-from pipeline.scheduling import stretches
-from pipeline.scheduling.snapshots import Decision, Kind, Timing
+from pipeline.scheduler import history
+from pipeline.scheduler.types import Decision, Kind, Timing
 from pipeline.show import schedule, schedules
-from tests.pipeline.scheduling import examples
-from tests.pipeline.scheduling.examples import NOW, planned
+from tests.pipeline.scheduler import examples
+from tests.pipeline.scheduler.examples import NOW, planned
 
 PAUSED = planned(examples.schedule("often", paused="2026-11-24T12:00:00Z"), words="every 6 h")
 
@@ -71,7 +71,7 @@ def test_the_status_names_what_failed_and_why():
 
 def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
     lines = schedule.as_text(
-        Screen(), planned(), stretches.of([examples.FAILED, examples.SKIPPED]), "/my root", NOW
+        Screen(), planned(), history.of([examples.FAILED, examples.SKIPPED]), "/my root", NOW
     ).splitlines()
     assert lines[:6] == [
         "schedule nightly",
@@ -92,15 +92,15 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
 
 def test_a_history_says_how_a_tick_came_to_its_result():
     late = examples.tick(decision=Decision.CAUGHT_UP, reason="nobody was there at its time")
-    text = schedule.history_text(Screen(), stretches.of([late, examples.tick("running", manual=True)]))
+    text = schedule.history_text(Screen(), history.of([late, examples.tick("running", manual=True)]))
     assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
     assert "  running, by hand  " in text
     assert schedule.history_text(Screen(), []) == ""
     older = dataclasses.replace(examples.SKIPPED, planned="2026-11-21T03:00:00Z")
-    text = schedule.history_text(Screen(), stretches.of([examples.SKIPPED, older]))
+    text = schedule.history_text(Screen(), history.of([examples.SKIPPED, older]))
     assert "2026-11-23 03:00  skipped, 2 times since 2026-11-21 03:00  a run held the root" in text
     many = dataclasses.replace(older, count=1_000, since="2026-01-01T00:00:00Z")
-    text = schedule.history_text(Screen(), stretches.of([examples.SKIPPED, many]))
+    text = schedule.history_text(Screen(), history.of([examples.SKIPPED, many]))
     assert "2026-11-23 03:00  skipped, 1,001 times since 2026-01-01 00:00  a run held the root" in text
 
 
@@ -119,4 +119,4 @@ def test_what_a_history_leaves_out_is_said(arguments, said):
 
 def test_a_name_from_elsewhere_does_nothing_to_a_terminal():
     evil = examples.tick("failed", attempts=(examples.attempt(code=1, reason="\x1b[2Jgone"),))
-    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), stretches.of([evil]))
+    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), history.of([evil]))

@@ -13,12 +13,12 @@ import pytest
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place
-from pipeline.scheduling import times, timing
-from pipeline.scheduling.book import Book
-from pipeline.scheduling.snapshots import Decision, Work
+from pipeline.scheduler import times, triggers
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import Decision, Work
 from pipeline.web.export import export
 from tests.pipeline.recorded import Recorded
-from tests.pipeline.scheduling import examples
+from tests.pipeline.scheduler import examples
 from tests.pipeline.web import content
 from tests.pipeline.web.content import Seen
 
@@ -33,9 +33,9 @@ def fill(root: Root) -> None:
     """A schedule that failed last, one in another zone, one that is paused."""
     with Book.open(root.path) as book:
         book.add(examples.schedule(on_failure="mail <me>"))
-        tokyo = timing.cron("30 8 * * mon-fri", "Asia/Tokyo")
+        tokyo = triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")
         book.add(examples.schedule("tokyo", tokyo, Work("mnist", assignments=("model.l1=1e-4",))))
-        book.add(examples.schedule("off", timing.every("6h"), paused="2026-11-24T12:00:00Z"))
+        book.add(examples.schedule("off", triggers.every("6h"), paused="2026-11-24T12:00:00Z"))
         caught_up = (examples.attempt("", 6, "no data"), examples.attempt("good"))
         examples.write(book, examples.MISSED)
         examples.write(book, examples.tick("succeeded", Decision.CAUGHT_UP, caught_up, planned="2026-11-23T03:00:00Z"))

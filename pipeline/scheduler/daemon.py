@@ -1,0 +1,196 @@
+"""`sae schedule run`: follows the book of a root, in the foreground, until it is told to stop.
+
+Signals: SIGTERM or SIGINT plans nothing more and lets the run finish, up to a limit; the second one interrupts the run.
+SIGHUP looks at the book at once. A daemon that is killed leaves its run running; the next one looks after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import logging
+import os
+import pathlib
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+
+from pipeline.core import process_identity
+from pipeline.core.clock import Clock, Jumps
+from pipeline.core.errors import ExitCode, LockedError, UnavailableError
+from pipeline.scheduler import compaction, times
+from pipeline.scheduler.alarm import Alarm
+from pipeline.scheduler.commands import Commands
+from pipeline.scheduler.paths import Places
+from pipeline.scheduler.service import Service
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.wakeups import Wakeups
+from pipeline_config import SchedulingConfig
+
+logger = logging.getLogger(__name__)
+
+_LEAVE = (signal.SIGTERM, signal.SIGINT)
+
+
+# Seconds until the next look while a run has no id yet: it gets one within the first second.
+_UNTIL_RUN_ID = 0.25
+
+
+def run(
+    root: pathlib.Path,
+    commands: Commands | None = None,
+    clock: Clock | None = None,
+    config: SchedulingConfig | None = None,
+) -> ExitCode:
+    """Does the scheduling in a root until it is told to stop.
+
+    Args:
+      root: the pipeline root; made where there is none.
+      commands: what to run; None for `sae`.
+      clock: None for the machine's.
+      config: how often it looks, and how long it waits; None for the defaults.
+
+    Raises:
+      LockedError: another daemon is there; says which.
+      UnavailableError: the root or its book cannot be used.
+    """
+    root = root.resolve()
+    with _alone(root), Book.open(root, clock) as book, Alarm((*_LEAVE, signal.SIGHUP, signal.SIGCHLD)) as alarm:
+        try:
+            daemon = _Daemon(root, book, commands or Commands(root), alarm, config or SchedulingConfig())
+        except (sqlite3.Error, OSError) as error:
+            raise UnavailableError(f"cannot write to {root}: {error}; the daemon needs space there") from error
+        try:
+            daemon.serve()
+        finally:
+            daemon.close()
+    return ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _alone(root: pathlib.Path) -> Iterator[None]:
+    """Holds the lock of the daemon. The kernel frees it when the process ends, however it ends."""
+    path = Places(root).lock
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise UnavailableError(f"cannot write {path}: {error.strerror}; choose another root with --root") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise LockedError(
+                f"another daemon follows the schedules of {root}: {file.read().strip() or 'it is just starting'}; "
+                "one is enough, or choose another root with --root"
+            ) from error
+        file.truncate(0)
+        since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
+        file.write(f"process {os.getpid()} since {since}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+class _Daemon:
+    """The loop."""
+
+    def __init__(
+        self, root: pathlib.Path, book: Book, commands: Commands, alarm: Alarm, config: SchedulingConfig
+    ) -> None:
+        self._book = book
+        self._alarm = alarm
+        self._config = config
+        self._service = Service(root, book, commands, alarm.ring)
+        self._wakeups = Wakeups(alarm.ring)
+        self._signals = 0  # how often it was told to stop
+        self._stop_at: float | None = None
+        self._heard = float("-inf")
+        self._tidied = float("-inf")
+        self._trouble = ""
+        self._jumps = Jumps(book.clock)
+        self._introduce()
+        logger.info("following the schedules of %s, process %d", root, os.getpid())
+
+    def serve(self) -> None:
+        """Looks until it was told to stop and nothing is left to do."""
+        while True:
+            more = self._look()
+            if self._signals and self._service.idle:
+                return
+            if self._signals > 1 and not self._service.runs:  # the next daemon sees what could not be recorded
+                return
+            pause = min(self._config.look, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.look
+            for number in self._alarm.wait(0.0 if more else pause):
+                if number in _LEAVE:
+                    self._told_to_stop(signal.Signals(number).name)
+            if self._stop_at is not None and time.monotonic() > self._stop_at:
+                self._service.interrupt("interrupted: the daemon was told to stop, and the run took too long")
+
+    def close(self) -> None:
+        """Ends what it started, but for a run."""
+        self._wakeups.stop()
+        self._service.close()
+
+    def _look(self) -> bool:
+        """One look. What cannot be recorded, on a full disk say, is tried again at the next."""
+        self._see_clock()
+        try:
+            more = self._service.look()
+            self._wakeups.follow(self._book.schedules())
+            self._say_that_it_lives()
+            self._tidy()
+        except (sqlite3.Error, OSError) as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                logger.warning("cannot go on: %s; trying again every %g s", error, self._config.look)
+            return False
+        if self._trouble:
+            self._trouble = ""
+            logger.info("going on again")
+        return more
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied < self._config.tidying:
+            return
+        before = self._book.clock.now() - datetime.timedelta(seconds=self._config.whole_history)
+        if fewer := compaction.tidy(self._book.connection, before):
+            logger.info("%d old ticks that started nothing became part of others", fewer)
+        self._tidied = time.monotonic()
+
+    def _see_clock(self) -> None:
+        if back := self._jumps.back():
+            logger.warning(
+                "the clock went back by %s: what was planned until then stays decided, and is not planned again; "
+                "`sae schedule resume NAME` plans from now on",
+                times.in_words(back),
+            )
+
+    def _told_to_stop(self, name: str) -> None:
+        self._signals += 1
+        self._service.stop()
+        if self._signals > 1:
+            logger.info("%s again: interrupting the run", name)
+            self._service.interrupt("interrupted: the daemon was told to stop at once")
+            return
+        logger.info("%s: planning nothing more; a run may take up to %g s to finish", name, self._config.drain)
+        self._stop_at = time.monotonic() + self._config.drain
+        with contextlib.suppress(sqlite3.Error):  # a full disk: it is only shown
+            self._book.connection.execute("UPDATE daemon SET stopping = 1, heard = ?", (self._book.now(),))
+
+    def _introduce(self) -> None:
+        now = self._book.now()
+        self._book.connection.execute(
+            "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
+            (os.getpid(), process_identity.identity(os.getpid()), now, now),
+        )
+
+    def _say_that_it_lives(self) -> None:
+        if time.monotonic() - self._heard >= self._config.heartbeat:
+            self._book.connection.execute("UPDATE daemon SET heard = ?", (self._book.now(),))
+            self._heard = time.monotonic()

@@ -1,0 +1,123 @@
+"""Times, policies and results of schedules in words, for terminals and pages alike."""
+
+from __future__ import annotations
+
+import datetime
+import zoneinfo
+
+from pipeline.scheduler import times
+from pipeline.scheduler.types import CatchUp, Daemon, Decision, Overlap, Policies, Tick, Work
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60  # seconds
+
+
+def moment(text: str, zone: str = "UTC") -> str:
+    """`Tuesday, 24 November 2026, 03:00 UTC`, as the clocks of `zone` show it; seconds only where there are some.
+
+    A zone that this machine does not know is left aside for UTC.
+    """
+    when = times.from_text(text)
+    try:
+        when = when.astimezone(zoneinfo.ZoneInfo(zone))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        when = when.astimezone(datetime.timezone.utc)
+    clock = f"{when:%H:%M:%S}" if when.second else f"{when:%H:%M}"
+    return f"{_DAYS[when.weekday()]}, {when.day} {_MONTHS[when.month - 1]} {when.year}, {clock} {when.tzname()}"
+
+
+def stamp(text: str) -> str:
+    """`2026-11-24 03:00`, in UTC, for tables; with seconds where there are some; empty for an empty text."""
+    if not text:
+        return ""
+    when = times.from_text(text)
+    return f"{when:%Y-%m-%d %H:%M:%S}" if when.second else f"{when:%Y-%m-%d %H:%M}"
+
+
+def distance(text: str, now: datetime.datetime) -> str:
+    """How far a time is from now: `in 6 h 24 min`, `2 d ago`, `now`."""
+    seconds = (times.from_text(text) - now).total_seconds()
+    if abs(seconds) < 1:
+        return "now"
+    about = _rounded(abs(seconds))
+    return f"in {times.in_words(about)}" if seconds > 0 else f"{times.in_words(about)} ago"
+
+
+def _rounded(seconds: float) -> float:
+    """Seconds for the next minutes, minutes for the next day, hours after it: more than that nobody wants to know."""
+    step = 1 if seconds < 2 * _MINUTE else _MINUTE if seconds < _DAY else _HOUR if seconds < 7 * _DAY else _DAY
+    return step * max(1, round(seconds / step))
+
+
+def policies(given: Policies) -> dict[str, str]:
+    """What a schedule does when things do not go as planned, by what does not."""
+    held = {Overlap.SKIP: "skipped", Overlap.QUEUE: "started when that run ends"}
+    missed = {
+        CatchUp.NONE: "left missed",
+        CatchUp.ONE: "made up for by the newest of them",
+        CatchUp.ALL: f"made up for, the newest {given.catch_up_limit:,} at most",
+    }
+    retried = "not tried again"
+    if given.retries:
+        often = "once more" if given.retries == 1 else f"{given.retries:,} times more"
+        wait = times.in_words(given.retry_wait)
+        longer = ", twice as long before each next one" if given.retries > 1 else ""
+        retried = f"tried {often}, after {wait}{longer}"
+    return {
+        "Ticks while a run holds the root": held[given.overlap],
+        "Ticks while no daemon runs": missed[given.catch_up],
+        "In time": f"up to {times.in_words(given.max_late)} after the planned time",
+        "Jitter": f"up to {times.in_words(given.jitter)}" if given.jitter else "none",
+        "Failures that may pass": retried,
+        "Longest run": f"{times.in_words(given.timeout)}, then it is interrupted" if given.timeout else "no limit",
+        "Command after a failure": given.on_failure or "none",
+        "Command after a success": given.on_success or "none",
+    }
+
+
+def options(work: Work) -> tuple[str, ...]:
+    """What a tick gives to `sae run`, as it is typed, without the root."""
+    given = ["--profile", work.profile]
+    if work.config_file:
+        given += ["--config", work.config_file]
+    for assignment in work.assignments:
+        given += ["--set", assignment]
+    if work.seed is not None:
+        given += ["--seed", str(work.seed)]
+    return tuple(given)
+
+
+def result(tick: Tick) -> str:
+    """A tick's state, with how it came to it where that is not plain: `succeeded, caught up`."""
+    found = [tick.state]
+    if tick.decision is Decision.CAUGHT_UP:
+        found.append("caught up")
+    if tick.manual:
+        found.append("by hand")
+    if len(tick.attempts) > 1:
+        found.append(f"{len(tick.attempts)} attempts")
+    return ", ".join(found)
+
+
+def reason(tick: Tick) -> str:
+    """Why a tick ended as it did: its own reason, and that of its last run."""
+    last = tick.attempts[-1].reason if tick.attempts else ""
+    return "; ".join(text for text in dict.fromkeys((tick.reason, last)) if text)
+
+
+def run_of(tick: Tick) -> str:
+    """Id of the tick's last run; empty where there was none."""
+    return next((one.run_id for one in reversed(tick.attempts) if one.run_id), "")
+
+
+def daemon(found: Daemon, now: datetime.datetime) -> str:
+    """Who does the scheduling, in a sentence without its full stop."""
+    heard = f"last heard of {distance(found.heard, now)}" if found.heard else ""
+    if found.process is None:
+        return f"{found.state}: {heard or 'never started here'}"
+    parts = [f"process {found.process}", f"started {stamp(found.since)} UTC" if found.since else "", heard]
+    return f"{found.state}: {', '.join(part for part in parts if part)}"

@@ -1,0 +1,46 @@
+"""What a run's trigger says of the schedule that started it: `schedule nightly 2026-11-24T03:00:00Z`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pipeline.scheduler import format, times
+
+_FIRST = "schedule"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trigger:
+    """The schedule and the planned time of the tick, `2026-11-24T03:00:00Z`, that a run was started for."""
+
+    schedule: str
+    planned: str
+
+
+def as_text(schedule: str, planned: str) -> str:
+    """What is recorded of a run that is started for a tick."""
+    return f"{_FIRST} {schedule} {planned}"
+
+
+def parse(text: str) -> Trigger | None:
+    """The tick that a trigger names; None for a run that was started otherwise."""
+    parts = text.split(" ")
+    if len(parts) != 3 or parts[0] != _FIRST or not parts[1]:
+        return None
+    try:
+        times.from_text(parts[2])
+    except ValueError:
+        return None
+    return Trigger(parts[1], parts[2])
+
+
+def in_words(text: str) -> str:
+    """`schedule nightly, for 2026-11-24 03:00 UTC`; another trigger as it is."""
+    found = parse(text)
+    return f"{_FIRST} {found.schedule}, for {format.stamp(found.planned)} UTC" if found else text
+
+
+def short(text: str) -> str:
+    """`schedule nightly`; another trigger as it is."""
+    found = parse(text)
+    return f"{_FIRST} {found.schedule}" if found else text

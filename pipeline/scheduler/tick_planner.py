@@ -1,0 +1,66 @@
+"""From a schedule to rows of ticks: all times up to a moment are written down once, each with when it may start."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import itertools
+import sqlite3
+
+from pipeline.scheduler import times, triggers
+from pipeline.scheduler.types import Schedule
+
+CHUNK = 1_000  # ticks in one transaction: milliseconds, and little memory, however many there are
+
+
+def comes(connection: sqlite3.Connection, schedule: Schedule, until: datetime.datetime) -> bool:
+    """Whether a schedule has ticks up to a moment that are not written down yet."""
+    row = connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()
+    if row is None:
+        return False
+    upcoming = _next(schedule, row[0])
+    return upcoming is not None and upcoming <= until
+
+
+def plan(connection: sqlite3.Connection, schedule: Schedule, until: datetime.datetime, most: int = CHUNK) -> bool:
+    """Writes down the next ticks up to a moment, at most so many, and moves the horizon; inside a transaction.
+
+    The horizon is where the last of them was: a look that finds none writes nothing.
+
+    Returns:
+      Whether all of them are written down now.
+    """
+    [horizon] = connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()
+    after = times.from_text(horizon)
+    found = triggers.between(schedule.timing, times.from_text(schedule.created), after, until)
+    chunk = list(itertools.islice(found, most))
+    if not chunk:
+        return True
+    rows = [
+        {"name": schedule.name, "at": times.as_text(when), "due": times.as_text(when + jitter(schedule, when))}
+        for when in chunk
+    ]
+    # One that is there already, or that another one stands for, was planned before the clock went back, or before the
+    # schedule was added again.
+    connection.executemany(
+        "INSERT OR IGNORE INTO ticks (schedule, planned, due) SELECT :name, :at, :due WHERE NOT EXISTS "
+        "(SELECT 1 FROM ticks WHERE schedule = :name AND state = 'skipped' AND manual = 0 AND planned > :at "
+        "AND since BETWEEN '0' AND :at)",
+        rows,
+    )
+    connection.execute("UPDATE schedules SET horizon = ? WHERE name = ?", (times.as_text(chunk[-1]), schedule.name))
+    return len(chunk) < most
+
+
+@functools.lru_cache(maxsize=256)  # asked every other second, and the same for hours
+def _next(schedule: Schedule, horizon: str) -> datetime.datetime | None:
+    found = triggers.next_times(schedule.timing, times.from_text(schedule.created), times.from_text(horizon), 1)
+    return found[0] if found else None
+
+
+def jitter(schedule: Schedule, planned: datetime.datetime) -> datetime.timedelta:
+    """How late a tick starts: whole seconds, drawn from the names of schedule and tick alone."""
+    most = int(schedule.policies.jitter)
+    digest = hashlib.sha256(f"{schedule.name} {times.as_text(planned)}".encode()).digest()
+    return datetime.timedelta(seconds=int.from_bytes(digest[:8], "big") % (most + 1))

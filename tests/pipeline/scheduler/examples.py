@@ -1,0 +1,123 @@
+"""Schedules, ticks and attempts to show."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from pipeline.core import process_identity
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import (
+    Attempt,
+    CatchUp,
+    Daemon,
+    Decision,
+    Kind,
+    Overlap,
+    Planned,
+    Policies,
+    Schedule,
+    Tick,
+    Timing,
+    Work,
+)
+
+NOW = datetime.datetime(2026, 11, 24, 20, 30, tzinfo=datetime.timezone.utc)
+CREATED = "2026-11-20T12:00:00Z"
+
+
+def policies(**changed: Any) -> Policies:
+    """The usual ones, but for what is changed."""
+    values = {
+        "overlap": Overlap.SKIP,
+        "catch_up": CatchUp.ONE,
+        "catch_up_limit": 10,
+        "max_late": 86_400.0,
+        "jitter": 0.0,
+        "retries": 2,
+        "retry_wait": 60.0,
+        "timeout": 0.0,
+    }
+    return Policies(**{**values, **changed})
+
+
+def schedule(
+    name: str = "nightly", timing: Timing | None = None, work: Work | None = None, paused: str = "", **changed: Any
+) -> Schedule:
+    """A schedule with the usual policies, but for what is changed."""
+    return Schedule(
+        name,
+        timing or Timing(Kind.CRON, cron="0 3 * * *"),
+        work or Work("sample"),
+        policies(**changed),
+        CREATED,
+        paused,
+    )
+
+
+def attempt(run_id: str = "20261124-030001-abcdef", code: int | None = 0, reason: str = "") -> Attempt:
+    return Attempt(run_id, "2026-11-24T03:00:01Z", "2026-11-24T03:00:26Z", code, reason)
+
+
+def tick(
+    state: str = "succeeded",
+    decision: Decision | None = Decision.STARTED,
+    attempts: tuple[Attempt, ...] | None = None,
+    reason: str = "",
+    manual: bool = False,
+    planned: str = "2026-11-24T03:00:00Z",
+    name: str = "nightly",
+) -> Tick:
+    found = (attempt(),) if attempts is None else attempts
+    return Tick(name, planned, decision, "2026-11-24T03:00:01Z" if decision else "", reason, manual, found, state)
+
+
+FAILED = tick("failed", attempts=(attempt(code=1, reason="Trainer failed: no space left"),))
+SKIPPED = tick("skipped", Decision.SKIPPED, (), "a run held the root: process 12", planned="2026-11-23T03:00:00Z")
+MISSED = tick("missed", Decision.MISSED, (), "no daemon ran", planned="2026-11-22T03:00:00Z")
+
+
+def planned(given: Schedule | None = None, last: Tick | None = None, words: str = "every day at 03:00 UTC") -> Planned:
+    given = given or schedule()
+    days = () if given.paused else tuple(f"2026-11-{day}T03:00:00Z" for day in (25, 26, 27, 28, 29))
+    return Planned(given, words, days, last)
+
+
+RUNNING = Daemon("running", 4711, "2026-11-20T12:00:00Z", "2026-11-24T20:29:55Z")
+SILENT = Daemon("silent", 4711, "2026-11-20T12:00:00Z", "2026-11-24T18:30:00Z")
+STOPPED = Daemon("stopped", None, "", "2026-11-23T20:30:00Z")
+NEVER = Daemon("stopped", None, "", "")
+
+
+def write(book: Book, found: Tick) -> None:
+    """Puts a tick into a book as if the daemon had."""
+    decision = found.decision.value if found.decision else None
+    row = book.connection.execute(
+        "INSERT INTO ticks (schedule, planned, due, manual, decision, decided, reason, state, count, since) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            found.schedule,
+            found.planned,
+            found.planned,
+            found.manual,
+            decision,
+            found.decided,
+            found.reason,
+            found.state,
+            found.count,
+            found.since,
+        ),
+    ).lastrowid
+    for one in found.attempts:
+        book.connection.execute(
+            "INSERT INTO attempts (tick, run_id, started, ended, exit_code, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            (row, one.run_id, one.started, one.ended, one.exit_code, one.reason),
+        )
+
+
+def live(book: Book, heard: str, process: int) -> None:
+    """Puts a daemon into a book: a process of this machine, last heard of at some time."""
+    book.connection.execute(
+        "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
+        (process, process_identity.identity(process), CREATED, heard),
+    )

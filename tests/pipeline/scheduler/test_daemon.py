@@ -1,0 +1,435 @@
+"""The real daemon in a process of its own; a tiny program stands in for `sae`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.core import process_identity
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
+from pipeline.scheduler import status, times, triggers
+from pipeline.scheduler.attempts import Attempts
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.tick_decisions import Deciding
+from pipeline.scheduler.types import CatchUp, Decision, Overlap, Tick, Timing, Work
+from tests.pipeline.scheduler import examples
+from tests.pipeline.scheduler.helpers import schedule
+
+pytestmark = pytest.mark.component
+
+PROJECT = pathlib.Path(__file__).parents[3]
+STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
+PROGRAM = """
+import logging, pathlib, sys
+import pipeline_config
+from pipeline.errors import SaeError
+from pipeline.scheduling import daemon
+from pipeline.scheduling.commands import Commands
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+root = pathlib.Path(sys.argv[1])
+try:
+    config = pipeline_config.SchedulingConfig(look=0.1)
+    code = daemon.run(root, Commands(root, (sys.executable, sys.argv[2])), config=config)
+except SaeError as error:
+    print(error, file=sys.stderr)
+    code = error.exit_code
+heavy = {"tensorflow", "tfx", "apache_beam", "ml_metadata"} & set(sys.modules)
+sys.exit(f"it imported {heavy}" if heavy else int(code))
+"""
+LONGEST = 60.0  # seconds that a busy machine may take for what takes one
+
+
+class Place:
+    """A root, its book, and its daemons."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+        Root(root).create()
+        self.book = Book.open(root)
+        self.daemons: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def log(self) -> str:
+        return (self.root / "daemon.txt").read_text(encoding="utf-8")
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A daemon, once it is there."""
+        with open(self.root / "daemon.txt", "ab") as log:
+            begun = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN)],
+                cwd=PROJECT,
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+                stderr=log,
+                start_new_session=True,
+            )
+        self.daemons.append(begun)
+        self.until(lambda: status.daemon(self.root).process == begun.pid or begun.poll() is not None)
+        return begun
+
+    def until(self, true: Callable[[], Any]) -> Any:
+        """Waits for something."""
+        end = time.monotonic() + LONGEST
+        while not (found := true()):
+            assert time.monotonic() < end, f"{self.book.ticks()}\n{self.log}"
+            time.sleep(0.02)
+        return found
+
+    def add(self, name: str, do: str = "", found: Timing | None = None, **policies: Any) -> None:
+        """A schedule without ticks of its own in the time of a test, unless a timing is given."""
+        work = Work("sample", assignments=(f"do={do}",))
+        policies = {"retry_wait": 1.0, **policies}
+        added = schedule(name, found or triggers.every("3650d"), self.book.now(), **policies)
+        self.book.add(dataclasses.replace(added, work=work))
+
+    def trigger(self, name: str) -> None:
+        self.book.trigger(name)
+
+    def tick(self, name: str) -> Tick:
+        return self.book.ticks(name, 1)[0]
+
+    def in_state(self, name: str, state: str) -> Tick:
+        """The newest tick, once it is so."""
+        self.until(lambda: self.tick(name).state == state)
+        return self.tick(name)
+
+    def run_of(self, name: str) -> int:
+        """The process of the newest tick's run, once it works."""
+        self.until(lambda: self.tick(name).attempts and self.tick(name).attempts[-1].run_id)
+        return next(line["pid"] for line in self.ran() if line["id"] == self.tick(name).attempts[-1].run_id)
+
+    def ran(self) -> list[dict[str, Any]]:
+        path = self.root / "ran.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def close(self) -> None:
+        for one in self.daemons:
+            one.kill()
+            one.wait()
+        for line in self.ran():
+            for number in (line["pid"], line.get("child", 0)):
+                if (number and "stand_in" in _command(number)) or "sleep" in _command(number):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(number, signal.SIGKILL)
+        self.book.close()
+
+
+def _command(process: int) -> str:
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{process}/cmdline").read_text()
+    return ""
+
+
+@pytest.fixture
+def place(tmp_path: pathlib.Path) -> Iterator[Place]:
+    found = Place(tmp_path / "root")
+    yield found
+    found.close()
+
+
+def test_what_becomes_of_runs(place: Place) -> None:
+    daemon = place.start()
+    place.add("good", "child:1", on_success="cat > said.json; echo $SAE_SCHEDULE $SAE_STATE > said.txt")
+    told = place.root / "told"
+    place.add("bad", "exit:1", retries=1, on_failure=f"cat >> {told}; echo $SAE_RUN $SAE_EXIT_CODE >> {told}")
+    place.add("gate", "exit:4")
+    place.add("early", "early:6", retries=0, on_failure=f"cat > {told}.early; echo +$SAE_RUN+ >> {told}.early")
+    place.add("slow", "sleep:100", timeout=1.0)
+    names = ("good", "bad", "gate", "early", "slow")
+    for name in names:
+        place.trigger(name)
+    place.until(lambda: all(place.tick(name).state in ("succeeded", "failed", "interrupted") for name in names))
+    good, bad, gate, early, slow = (place.tick(name) for name in names)
+
+    assert (good.state, good.decision, good.manual) == ("succeeded", Decision.STARTED, True)
+    place.until(lambda: (place.root / "said.txt").exists() and (place.root / "said.txt").read_text())
+    assert json.loads((place.root / "said.json").read_text())["row"]["state"] == "succeeded"
+    assert (place.root / "said.txt").read_text() == "good succeeded\n"
+    [attempt] = good.attempts
+    assert (attempt.exit_code, attempt.reason) == (0, "")
+    assert attempt.run_id
+    assert attempt.ended >= attempt.started
+    first = next(line for line in place.ran() if line["id"] == attempt.run_id)
+    assert first["trigger"] == f"schedule good {good.planned}"
+    [child] = [line["child"] for line in place.ran() if "child" in line]
+    place.until(lambda: not process_identity.identity(child))  # nothing that a run started outlives it
+
+    assert (bad.state, [one.exit_code for one in bad.attempts]) == ("failed", [1, 1])
+    assert bad.attempts[0].reason == "Trainer: it does not learn"
+    place.until(lambda: told.exists() and told.read_text().count("\n") == 2)
+    run, said = told.read_text().splitlines()
+    assert json.loads(run)["row"] == {"id": bad.attempts[1].run_id, "state": "failed", "error": bad.attempts[1].reason}
+    assert said == f"{bad.attempts[1].run_id} 1"  # once, after the last attempt
+
+    assert (gate.state, [one.exit_code for one in gate.attempts]) == ("failed", [4])  # the same answer again
+    assert (early.state, early.attempts[0].run_id) == ("failed", "")
+    assert early.attempts[0].reason == "there is no data; bring it"
+    place.until(lambda: (place.root / "told.early").exists() and (place.root / "told.early").read_text() == "++\n")
+    assert (slow.state, slow.attempts[0].exit_code) == ("interrupted", 130)
+    assert slow.attempts[0].reason == "interrupted after its timeout of 1 s"
+
+    daemon.terminate()
+    assert daemon.wait() == ExitCode.DONE
+    assert list((place.root / "scheduling").iterdir()) == []
+    assert status.daemon(place.root).state == "stopped"
+
+
+def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place) -> None:
+    place.add("often", "sleep:2.5", triggers.every("1s"))
+    place.start()
+    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
+    skipped = [tick for tick in place.book.ticks() if tick.decision is Decision.SKIPPED]
+    assert skipped[-1].reason.startswith("a run held the root: that of often ")
+
+
+def test_the_book_is_followed_while_the_daemon_waits(place: Place) -> None:
+    daemon = place.start()
+    place.add("one", found=triggers.every("2s"))
+    daemon.send_signal(signal.SIGHUP)
+    place.until(lambda: place.book.ticks("one") and place.tick("one").state == "succeeded")
+    place.book.remove("one")
+    count = len(place.book.ticks("one"))
+    place.add("two", found=triggers.every("1s"))
+    place.until(lambda: len(place.book.ticks("two")) >= 3)
+    assert len(place.book.ticks("one")) == count
+
+
+def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
+    place.add("quiet")
+    for minute in (10, 20, 30):
+        tick = examples.tick(
+            "skipped", Decision.SKIPPED, (), "same", planned=f"2020-01-01T00:{minute}:00Z", name="quiet"
+        )
+        examples.write(place.book, tick)
+    place.start()
+    place.until(lambda: len(place.book.ticks("quiet")) == 1)
+    assert (place.tick("quiet").count, place.tick("quiet").since) == (3, "2020-01-01T00:10:00Z")
+    place.until(lambda: "2 old ticks that started nothing became part of others" in place.log)
+
+
+def test_a_second_daemon_says_who_is_there(place: Place) -> None:
+    first = place.start()
+    second = place.start()
+    assert second.wait() == ExitCode.LOCKED
+    assert f"another daemon follows the schedules of {place.root}: process {first.pid} since " in place.log
+
+
+def test_a_run_by_hand_holds_the_root(place: Place) -> None:
+    place.start()
+    place.add("a")
+    with Root(place.root).lock():
+        place.add("b", found=triggers.every("1s"), overlap=Overlap.SKIP)
+        place.trigger("a")
+        place.until(lambda: place.book.ticks("b") and place.tick("b").state == "skipped")
+        assert place.tick("b").reason.startswith("a run held the root: one since 20")
+        place.book.pause("b")
+        assert place.tick("a").state == "waiting"
+    place.in_state("a", "succeeded")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place, number: signal.Signals) -> None:
+    daemon = place.start()
+    place.add("short", "sleep:2")
+    place.trigger("short")
+    place.run_of("short")
+    place.add("late", found=triggers.every("1s"))
+    daemon.send_signal(number)
+    assert daemon.wait() == ExitCode.DONE
+    assert place.tick("short").state == "succeeded"
+    place.book.remove("late")
+
+    daemon = place.start()
+    place.add("long", "sleep:100")
+    place.trigger("long")
+    run = place.run_of("long")
+    daemon.send_signal(number)
+    place.until(lambda: status.daemon(place.root).state == "stopping")
+    daemon.send_signal(number)
+    assert daemon.wait() == ExitCode.DONE
+    assert (place.tick("long").state, place.tick("long").attempts[0].exit_code) == ("interrupted", 130)
+    assert place.tick("long").attempts[0].reason == "interrupted: the daemon was told to stop at once"
+    assert not process_identity.identity(run)
+
+
+def test_a_run_that_is_killed_is_tried_again(place: Place) -> None:
+    place.start()
+    place.add("killed", "sleep:2")
+    place.trigger("killed")
+    os.kill(place.run_of("killed"), signal.SIGKILL)
+    tick = place.in_state("killed", "succeeded")
+    assert [one.exit_code for one in tick.attempts] == [-signal.SIGKILL, 0]
+    assert tick.attempts[0].reason == "the run was killed by SIGKILL"
+
+
+def test_a_run_that_outlives_its_daemon_is_looked_after_by_the_next(place: Place) -> None:
+    place.add("long", "sleep:3")
+    place.add("longer", "sleep:100", timeout=2.0)
+    for name, state in (("long", "succeeded"), ("longer", "interrupted")):
+        daemon = place.start()
+        place.trigger(name)
+        run = place.run_of(name)
+        daemon.kill()
+        daemon.wait()
+        assert process_identity.identity(run)
+        place.start()
+        tick = place.in_state(name, state)
+        [attempt] = tick.attempts
+        assert (attempt.exit_code, attempt.ended, tick.decision) == (None, "", Decision.STARTED)
+        place.daemons[-1].terminate()
+        place.daemons[-1].wait()
+
+
+def test_what_ended_while_no_daemon_was_there_is_read_from_the_store(place: Place) -> None:
+    for name, do, state in (("good", "sleep:1", "succeeded"), ("bad", "sleep:1,exit:1", "failed")):
+        daemon = place.start()
+        place.add(name, do)
+        place.trigger(name)
+        run = place.run_of(name)
+        daemon.kill()
+        daemon.wait()
+        place.until(lambda run=run: not process_identity.identity(run))
+        place.start()
+        assert len(place.in_state(name, state).attempts) == 1
+        place.daemons[-1].terminate()
+        place.daemons[-1].wait()
+    assert place.tick("bad").attempts[0].reason == "Trainer: it does not learn"
+
+
+def test_a_run_that_died_with_its_daemon_is_tried_again(place: Place) -> None:
+    """As after a reboot."""
+    daemon = place.start()
+    place.add("both", "sleep:2")
+    place.trigger("both")
+    run = place.run_of("both")
+    daemon.kill()
+    daemon.wait()
+    os.kill(run, signal.SIGKILL)
+    place.until(lambda: not process_identity.identity(run))
+    place.start()
+    tick = place.in_state("both", "succeeded")
+    assert [one.exit_code for one in tick.attempts] == [None, 0]
+    assert tick.attempts[0].reason == "no daemon saw the run end, and it did not finish"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_daemon_that_died_between_decision_and_start(place: Place, known: bool) -> None:
+    """The next one begins the run, also where nothing is to be tried again."""
+    place.add("begun", retries=0)
+    place.trigger("begun")
+    [candidate] = Deciding(place.book).candidates()
+    attempt = Attempts(place.book).begin(candidate)
+    assert attempt is not None
+    if known:
+        Attempts(place.book).note_process(attempt, 2**22 + 1, "one that ended at its gate")
+    place.start()
+    tick = place.in_state("begun", "succeeded")
+    assert [one.exit_code for one in tick.attempts] == [None, 0]
+    assert tick.attempts[0].reason == "the daemon ended before the run began"
+
+
+def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None:
+    """Each daemon lives for a random time; in the end all ticks are there, each with one decision."""
+    place.add("often", "sleep:0.1", triggers.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
+    chance = random.Random(0)
+    for _ in range(8):
+        daemon = place.start()
+        time.sleep(chance.uniform(0, 1.5))
+        daemon.kill()
+        daemon.wait()
+    place.start()
+    place.until(lambda: place.ran())
+    place.book.pause("often")
+    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.book.ticks()))
+    place.daemons[-1].terminate()
+    assert place.daemons[-1].wait() == ExitCode.DONE
+
+    ticks = place.book.ticks("often")
+    assert all(tick.decision is not None for tick in ticks)
+    added = place.book.schedule("often")
+    seconds = [times.from_text(tick.planned) for tick in reversed(ticks)]
+    wanted = triggers.between(added.timing, times.from_text(added.created), times.from_text(added.created), seconds[-1])
+    assert seconds == list(wanted)
+    began = [line["id"] for line in place.ran() if "arguments" in line]
+    noted = [one.run_id for tick in ticks for one in tick.attempts if one.run_id]
+    assert len(noted) == len(set(noted))
+    assert set(noted) <= set(began)
+    succeeded = [line["trigger"] for line in place.ran() if line["state"] == "succeeded"]
+    assert len(succeeded) == len(set(succeeded))  # no tick ran to its end twice
+    for tick in ticks:
+        assert bool(tick.attempts) is (tick.decision in (Decision.STARTED, Decision.CAUGHT_UP))
+
+
+def test_schedules_keep_all_options_of_a_run(place: Place) -> None:
+    added = schedule("all", triggers.every("3650d"), place.book.now())
+    work = Work("mnist", "/etc/sae.toml", ("a=b c", "do="), 7)
+    place.book.add(dataclasses.replace(added, work=work))
+    place.trigger("all")
+    place.start()
+    place.in_state("all", "succeeded")
+    [line] = [line for line in place.ran() if "arguments" in line]
+    arguments = line["arguments"]
+    assert arguments[:7] == ["run", "--profile", "mnist", "--root", str(place.root), "--trigger", line["trigger"]]
+    assert arguments[9:] == ["--config", "/etc/sae.toml", "--set", "a=b c", "--set", "do=", "--seed", "7"]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: limits are set from outside")
+def test_a_full_disk_loses_nothing(place: Place) -> None:
+    """No file may grow any more, which is what a full disk comes to."""
+    daemon = place.start()
+    place.add("often", "", triggers.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
+    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    time.sleep(0.5)  # what it was doing
+    before = place.book.ticks()
+    time.sleep(3)
+    assert place.book.ticks() == before
+    assert daemon.poll() is None
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    place.until(lambda: len(place.book.ticks()) >= len(before) + 3)
+    place.book.pause("often")
+    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.book.ticks()))
+    assert "going on again" in place.log
+    moments = [times.from_text(tick.planned) for tick in reversed(place.book.ticks())]
+    assert {(later - sooner).total_seconds() for sooner, later in itertools.pairwise(moments)} == {1.0}
+    began = [line["trigger"] for line in place.ran() if "arguments" in line]
+    assert len(began) == len(set(began))
+
+
+def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "mnist" / "3.0.1" / "train.tfrecord"
+    file.parent.mkdir(parents=True)
+    file.write_text("one")
+    work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
+    added = schedule("data", triggers.on_data_change("1s"), place.book.now(), overlap=Overlap.QUEUE)
+    place.book.add(dataclasses.replace(added, work=work))
+    place.start()
+
+    def looks(reason: str, state: str) -> int:
+        return [(tick.reason, tick.state) for tick in place.book.ticks()].count((reason, state))
+
+    place.until(lambda: looks("", "succeeded") == 1)  # no run on it yet
+    place.until(lambda: looks("the data did not change", "skipped") > 1)
+    file.write_text("two")
+    place.until(lambda: looks("", "succeeded") == 2)
+    file.unlink()
+    file.parent.rmdir()
+    place.until(lambda: looks("", "succeeded") == 3)  # the sample stands in
+    seen = looks("the data did not change", "skipped")
+    place.until(lambda: looks("the data did not change", "skipped") > seen)
+    assert looks("", "succeeded") == 3

@@ -1,0 +1,123 @@
+"""Times, policies and results in words."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from pipeline.scheduler import format, times
+from pipeline.scheduler.types import CatchUp, Decision, Overlap, Work
+from tests.pipeline.scheduler import examples
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("UTC", "Wednesday, 25 November 2026, 03:00 UTC"),
+        ("Europe/Berlin", "Wednesday, 25 November 2026, 04:00 CET"),
+        ("America/New_York", "Tuesday, 24 November 2026, 22:00 EST"),
+        ("Nowhere/At_All", "Wednesday, 25 November 2026, 03:00 UTC"),
+        ("../etc/passwd", "Wednesday, 25 November 2026, 03:00 UTC"),
+    ],
+)
+def test_a_time_is_said_as_the_clocks_of_its_zone_show_it(zone, said):
+    assert format.moment("2026-11-25T03:00:00Z", zone) == said
+
+
+def test_seconds_are_said_where_there_are_some():
+    assert format.moment("2026-11-25T03:00:07Z").endswith("03:00:07 UTC")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "now"),
+        (30, "in 30 s"),
+        (-90, "1 min 30 s ago"),
+        (3_599, "in 1 h"),
+        (-5_400, "1 h 30 min ago"),
+        (23_400, "in 6 h 30 min"),
+        (90_000, "in 1 d 1 h"),
+        (30 * 86_400 + 7_200, "in 30 d"),
+    ],
+)
+def test_how_far_a_time_is(seconds, said):
+    when = examples.NOW + datetime.timedelta(seconds=seconds)
+    assert format.distance(times.as_text(when), examples.NOW) == said
+
+
+def test_every_policy_is_said():
+    assert format.policies(examples.policies()) == {
+        "Ticks while a run holds the root": "skipped",
+        "Ticks while no daemon runs": "made up for by the newest of them",
+        "In time": "up to 1 d after the planned time",
+        "Jitter": "none",
+        "Failures that may pass": "tried 2 times more, after 1 min, twice as long before each next one",
+        "Longest run": "no limit",
+        "Command after a failure": "none",
+        "Command after a success": "none",
+    }
+    other = examples.policies(
+        overlap=Overlap.QUEUE, catch_up=CatchUp.ALL, catch_up_limit=1_000, max_late=90.0, jitter=30.0, retries=1,
+        timeout=7_200.0, on_failure="mail -s failed me", on_success="touch it",
+    )  # fmt: skip
+    assert list(format.policies(other).values()) == [
+        "started when that run ends",
+        "made up for, the newest 1,000 at most",
+        "up to 1 min 30 s after the planned time",
+        "up to 30 s",
+        "tried once more, after 1 min",
+        "2 h, then it is interrupted",
+        "mail -s failed me",
+        "touch it",
+    ]
+    never = format.policies(examples.policies(catch_up=CatchUp.NONE, retries=0))
+    assert never["Ticks while no daemon runs"] == "left missed"
+    assert never["Failures that may pass"] == "not tried again"
+
+
+def test_what_a_tick_runs_is_said_as_it_is_typed():
+    assert format.options(Work("mnist")) == ("--profile", "mnist")
+    full = Work("sample", "/etc/sae.toml", ("training.epochs=5", "model.l1=0.01"), 7)
+    assert format.options(full) == (
+        *("--profile", "sample", "--config", "/etc/sae.toml"),
+        *("--set", "training.epochs=5", "--set", "model.l1=0.01", "--seed", "7"),
+    )
+    assert format.options(Work("sample", seed=0))[-2:] == ("--seed", "0")
+
+
+def test_a_result_says_how_it_came_to_be():
+    assert format.result(examples.tick()) == "succeeded"
+    twice = examples.tick(attempts=(examples.attempt(code=1), examples.attempt()), decision=Decision.CAUGHT_UP)
+    assert format.result(twice) == "succeeded, caught up, 2 attempts"
+    assert format.result(examples.tick("running", manual=True)) == "running, by hand"
+
+
+def test_a_reason_is_that_of_the_tick_and_of_its_last_run():
+    assert format.reason(examples.FAILED) == "Trainer failed: no space left"
+    late = examples.tick("failed", attempts=(examples.attempt(code=1, reason="no data"),), reason="2 h late")
+    assert format.reason(late) == "2 h late; no data"
+    same = examples.tick("failed", attempts=(examples.attempt(code=1, reason="no data"),), reason="no data")
+    assert format.reason(same) == "no data"
+    assert format.reason(examples.SKIPPED) == "a run held the root: process 12"
+
+
+def test_the_run_of_a_tick_is_the_last_that_came_to_be():
+    none = examples.attempt(run_id="", code=5)
+    assert format.run_of(examples.tick(attempts=(examples.attempt("r1"), none))) == "r1"
+    assert format.run_of(examples.tick(attempts=(examples.attempt("r1"), examples.attempt("r2")))) == "r2"
+    assert format.run_of(examples.SKIPPED) == ""
+
+
+@pytest.mark.parametrize(
+    ("daemon", "said"),
+    [
+        (examples.RUNNING, "running: process 4711, started 2026-11-20 12:00 UTC, last heard of 5 s ago"),
+        (examples.SILENT, "silent: process 4711, started 2026-11-20 12:00 UTC, last heard of 2 h ago"),
+        (examples.STOPPED, "stopped: last heard of 1 d ago"),
+        (examples.NEVER, "stopped: never started here"),
+    ],
+)
+def test_the_daemon_in_a_sentence(daemon, said):
+    assert format.daemon(daemon, examples.NOW) == said

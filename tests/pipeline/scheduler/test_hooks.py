@@ -1,0 +1,105 @@
+"""What follows a run: real commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+import time
+
+import pytest
+
+from pipeline.scheduler import hooks
+from pipeline.scheduler.attempts import Untold
+from pipeline.scheduler.commands import Commands
+from pipeline.scheduler.paths import Places
+from pipeline.scheduler.types import Work
+from tests.pipeline.scheduler.helpers import schedule
+
+pytestmark = pytest.mark.component
+
+DONE = Untold(7, "nightly", "2026-11-24T03:00:00Z", "failed", 1, "", 6)
+
+
+# Stands in for `sae`: says that there is no run, and notes what retention was told.
+TOLD = """
+import sys
+if sys.argv[2] == "gc":
+    open(sys.argv[1], "a").write(" ".join(sys.argv[2:4] + sys.argv[7:]) + "\\n")
+print("no run")
+"""
+
+
+class Following:
+    def __init__(self, root: pathlib.Path) -> None:
+        Places(root).folder.mkdir()
+        self.told: list[int] = []
+        commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
+        self.afterwards = hooks.Afterwards(commands, Places(root), self.told.append)
+
+    def to_the_end(self, free: bool = True) -> None:
+        end = time.monotonic() + 30
+        while self.afterwards.busy:
+            self.afterwards.go_on(free)
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def following(tmp_path: pathlib.Path) -> Following:
+    return Following(tmp_path)
+
+
+RAN = dataclasses.replace(DONE, run_id="x")
+
+
+def test_retention_by_the_settings_of_the_schedule_comes_before_the_command(
+    following: Following, tmp_path: pathlib.Path
+) -> None:
+    work = Work("sample", "/etc/mine.toml", ("retention.runs=3",))
+    tidied = dataclasses.replace(schedule(on_failure="echo told >> order"), work=work)
+    following.afterwards.add(RAN, tidied)
+    following.afterwards.add(RAN, schedule(on_failure="echo twice >> order"))
+    assert following.told == []
+    following.to_the_end()
+    assert (tmp_path / "order").read_text() == "gc --yes --config /etc/mine.toml --set retention.runs=3\ntold\n"
+    assert set(following.told) == {7}
+
+
+def test_retention_needs_the_root_for_itself(following: Following, tmp_path: pathlib.Path) -> None:
+    following.afterwards.add(RAN, schedule(on_failure="echo told >> order"))
+    following.afterwards.go_on(free=True)
+    assert following.afterwards.holds_root
+    following.to_the_end()
+    assert not following.afterwards.holds_root
+    following.afterwards.add(dataclasses.replace(RAN, tick=8), schedule(on_failure="echo told >> order"))
+    following.to_the_end(free=False)
+    assert (tmp_path / "order").read_text() == "gc --yes\ntold\ntold\n"  # the run that goes on is followed by it
+    assert set(following.told) == {7, 8}
+
+
+def test_a_schedule_that_is_gone_or_has_no_command_is_done_with(following: Following) -> None:
+    for gone in (None, schedule(), schedule(on_success="false")):
+        following.afterwards.add(DONE, gone)
+    assert following.told == [7, 7, 7]
+    assert not following.afterwards.busy
+
+
+def test_one_that_fails_or_takes_too_long_is_told_of_and_no_more(
+    following: Following, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hooks, "_TIMEOUT", 0.3)
+    following.afterwards.add(DONE, schedule(on_failure="echo no mail >&2; exit 3"))
+    following.afterwards.add(dataclasses.replace(DONE, tick=8), schedule(on_failure="sleep 600"))
+    following.to_the_end()
+    assert "the command after nightly 2026-11-24T03:00:00Z ended with 3: no mail" in caplog.text
+    assert "took too long and is killed" in caplog.text
+    assert following.told == [7, 8]
+
+
+def test_the_run_comes_on_standard_input(following: Following, tmp_path: pathlib.Path) -> None:
+    following.afterwards.add(
+        dataclasses.replace(DONE, run_id="x", state="succeeded"), schedule(on_success="cat > said")
+    )
+    following.to_the_end()
+    assert (tmp_path / "said").read_text() == "no run\n"  # what stands in for `sae show` says

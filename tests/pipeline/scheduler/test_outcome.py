@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from pipeline.core.errors import ExitCode
+from pipeline.scheduler import outcome
+from pipeline.summary import Summary, summary_text
+from tests.pipeline.test_summary import KEPT_BACK, NOT_BLESSED
+
+FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
+
+
+@pytest.mark.parametrize(
+    ("code", "may_pass"),
+    [
+        (ExitCode.NODE_FAILED, True),
+        (ExitCode.USAGE, False),
+        (ExitCode.NOT_FOUND, False),
+        (ExitCode.GATE_FAILED, False),
+        (ExitCode.LOCKED, True),
+        (ExitCode.ENVIRONMENT, True),
+        (-signal.SIGKILL, True),
+        (-200, True),
+        (77, False),
+    ],
+)
+def test_which_failures_may_pass(code: int, may_pass: bool) -> None:
+    found = outcome.of_exit(code, {}, "", "")
+    assert (found.state, found.exit_code, found.may_pass) == ("failed", code, may_pass)
+    assert found.reason
+
+
+def test_what_needs_no_other_attempt() -> None:
+    assert outcome.of_exit(0, {}, "", "").state == "succeeded"
+    by_hand = outcome.of_exit(130, {}, "", "")
+    assert (by_hand.state, by_hand.may_pass) == ("interrupted", False)
+    for code in (130, -9, 1):  # a run that was interrupted may end in any way
+        timeout = outcome.of_exit(code, FAILED, "", "its time was over")
+        assert (timeout.state, timeout.reason, timeout.may_pass) == ("interrupted", "its time was over", False)
+    assert outcome.of_exit(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
+
+
+def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
+    said = "loading\nerror: one\nerror: another run holds it\nbye\n"
+    assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
+    assert outcome.of_exit(5, {}, said, "").reason == "another run holds it"
+    gate = "run r1  0.5 s\nnot blessed, not served: bce is 0.3, at most 0.2 is allowed\nlog: /root/logs/r1.log\n"
+    unblessed = outcome.of_exit(4, {"state": "succeeded", "error": ""}, gate, "")
+    assert unblessed.reason == "not blessed, not served: bce is 0.3, at most 0.2 is allowed"
+    assert outcome.of_exit(5, {}, "", "").reason == "sae run ended with 5"
+    assert str(outcome.of_exit(5, {}, said, "")) == "failed, another run holds it"
+    assert str(outcome.of_exit(0, {}, said, "")) == "succeeded"
+    assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
+    assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503
+
+
+@pytest.mark.parametrize("ended", [NOT_BLESSED, KEPT_BACK])
+def test_what_a_gate_says_at_the_end_of_a_run_is_its_reason(ended: Summary) -> None:
+    found = outcome.of_exit(4, {"state": "succeeded", "error": ""}, summary_text(ended), "")
+    why = "; ".join(ended.reasons) or ended.kept_back
+    assert (found.reason.endswith(f"not served: {why}"), found.may_pass) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("run", "state", "may_pass"),
+    [
+        ({"state": "succeeded", "error": ""}, "succeeded", False),
+        (FAILED, "failed", False),
+        ({"state": "cancelled", "error": ""}, "interrupted", False),
+        ({"state": "unfinished", "error": ""}, "failed", True),
+        ({}, "failed", True),
+    ],
+)
+def test_what_no_daemon_saw(run: dict[str, str], state: str, may_pass: bool) -> None:
+    found = outcome.of_store(run, "")
+    assert (found.state, found.may_pass, found.exit_code, found.seen) == (state, may_pass, None, False)
+    assert bool(found.reason) is (state != "succeeded")
+
+
+def test_what_the_daemon_interrupted_without_seeing_its_exit_code() -> None:
+    found = outcome.of_store({"state": "cancelled", "error": ""}, "its time was over")
+    assert (found.state, found.reason) == ("interrupted", "its time was over")

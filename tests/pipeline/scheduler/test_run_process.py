@@ -1,0 +1,101 @@
+"""The gate before a run, and its end."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.core import process_identity
+from pipeline.scheduler import run_process
+from pipeline.scheduler.run_process import Adopted, Child
+from pipeline.scheduler.watch import Watch
+
+pytestmark = pytest.mark.component
+
+
+def child(folder: pathlib.Path, *command: str) -> Child:
+    return Child(command, folder / "output", folder, os.environ)
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_it_waits_for_the_gate_and_says_how_it_ended(tmp_path: pathlib.Path) -> None:
+    found = child(tmp_path, "/bin/sh", "-c", "echo out; echo err >&2; cat; exit 7")
+    assert not found.ended()
+    assert (tmp_path / "output").read_bytes() == b""
+    found.go()
+    until(found.ended)
+    assert found.exit_code() == 7
+    assert (tmp_path / "output").read_text() == "out\nerr\n"  # and nothing on standard input
+
+
+def test_nothing_runs_when_whoever_began_it_is_killed_before_the_gate_opened(tmp_path: pathlib.Path) -> None:
+    program = (
+        "import os, pathlib, signal, sys; from pipeline.scheduler.run_process import Child;"
+        "here = pathlib.Path(sys.argv[1]);"
+        "c = Child(('/bin/sh', '-c', 'touch ran; sleep 60'), here / 'output', here, os.environ);"
+        "print(c.id, c.identity, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    number, identity = done.stdout.split()
+    until(lambda: not process_identity.lives(int(number), identity))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_what_it_left_running_is_killed(tmp_path: pathlib.Path, adopted: bool) -> None:
+    found = child(tmp_path, "/bin/sh", "-c", "sleep 600 & echo $! > number; wait")
+    found.go()
+    until(lambda: (tmp_path / "number").exists() and (tmp_path / "number").read_text().endswith("\n"))
+    left = int((tmp_path / "number").read_text())
+    os.kill(found.id, signal.SIGKILL)
+    if adopted:
+        os.waitpid(found.id, 0)
+        assert process_identity.identity(left)
+        other = Adopted(found.id, found.identity)
+        assert (other.ended(), other.exit_code()) == (True, None)
+        found._process.returncode = -9  # it was waited for here
+    else:
+        until(found.ended)
+        assert found.exit_code() == -signal.SIGKILL
+    until(
+        lambda: not process_identity.identity(left) or not process_identity.lives(left, process_identity.identity(left))
+    )
+
+
+def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path) -> None:
+    found = child(tmp_path, "/bin/sleep", "600")
+    found.go()
+    other = Adopted(found.id, "an earlier one")
+    run_process.kill(other)
+    assert other.ended()
+    time.sleep(0.2)  # a kill takes a moment
+    assert not found.ended()
+    run_process.kill(found)
+    until(found.ended)
+
+
+def test_one_that_is_deaf_to_being_interrupted_is_killed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.scheduler.watch._GRACE", 0.5)
+    found = child(tmp_path, "/bin/sh", "-c", "trap '' INT; touch deaf; while true; do sleep 0.1; done")
+    watch = Watch(found, timeout=100.0, since=0.0)
+    found.go()
+    until(lambda: (tmp_path / "deaf").exists())
+    watch.interrupt("enough")
+    watch.interrupt("once more")
+    until(watch.ended)
+    assert (found.exit_code(), watch.interrupted) == (-signal.SIGKILL, "enough")

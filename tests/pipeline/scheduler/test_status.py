@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from pipeline.core import process_identity
+from pipeline.scheduler import status
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import Daemon
+from tests.pipeline.scheduler.helpers import SetClock
+
+
+def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) -> None:
+    with Book.open(root) as book:
+        book.connection.execute(
+            "INSERT OR REPLACE INTO daemon VALUES (1, ?, ?, '2026-11-24T01:00:00Z', '2026-11-24T02:00:00Z', ?)",
+            (process, identity, stopping),
+        )
+
+
+@pytest.mark.parametrize(
+    ("stopping", "now", "state"),
+    [
+        (0, "2026-11-24 02:00:30", "running"),
+        (1, "2026-11-24 02:00:30", "stopping"),
+        (0, "2026-11-24 02:05", "silent"),
+        (0, "2026-11-24 01:00", "running"),  # the clock went back
+    ],
+)
+def test_one_that_lives(tmp_path: pathlib.Path, stopping: int, now: str, state: str) -> None:
+    noted(tmp_path, os.getpid(), process_identity.identity(os.getpid()), stopping)
+    found = status.daemon(tmp_path, SetClock(now))
+    assert found == Daemon(state, os.getpid(), "2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
+
+
+def test_none(tmp_path: pathlib.Path) -> None:
+    assert status.daemon(tmp_path) == Daemon("stopped", None, "", "")
+    with Book.open(tmp_path):
+        pass
+    assert status.daemon(tmp_path) == Daemon("stopped", None, "", "")
+
+
+def test_one_whose_number_another_process_has_now(tmp_path: pathlib.Path) -> None:
+    noted(tmp_path, os.getpid(), "an earlier one")
+    assert status.daemon(tmp_path) == Daemon("stopped", None, "", "2026-11-24T02:00:00Z")
+
+
+@pytest.mark.component
+def test_a_process_that_ended_does_not_live() -> None:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
+        identity = process_identity.identity(process.pid)
+        assert process_identity.lives(process.pid, identity)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not process_identity.lives(process.pid, identity)  # not even before it is waited for
+        process.wait()
+        assert not process_identity.lives(process.pid, identity)
+    assert process_identity.identity(process.pid) == ""

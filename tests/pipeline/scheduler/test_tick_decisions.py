@@ -1,0 +1,281 @@
+"""Each tick gets one decision, by policy, whatever the clock and the daemon do. Time is simulated."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline.scheduler import tick_planner, times, triggers
+from pipeline.scheduler.attempts import Attempts
+from pipeline.scheduler.outcome import Outcome
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.tick_decisions import Deciding
+from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule
+from tests.pipeline.scheduler.helpers import SetClock, at, schedule
+
+SUCCEEDED = Outcome("succeeded", 0, "", may_pass=False)
+
+
+class Simulation:
+    """A daemon whose runs take no process and as long as they are told to."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.clock = SetClock()
+        self.book = Book.open(root, self.clock)
+        self.book.connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
+        self.start_daemon()
+
+    def start_daemon(self) -> None:
+        self.deciding = Deciding(self.book)
+        self.attempts = Attempts(self.book)
+        self.deciding.begin()
+
+    def look(self, busy: str = "") -> list[str]:
+        """One look; each run that it starts ends at once. Returns which were started."""
+        while not self.deciding.look(busy):
+            pass
+        started = []
+        while not busy and (candidate := next(self.deciding.candidates(), None)):
+            attempt = self.attempts.begin(candidate)
+            assert attempt is not None
+            started.append(candidate.planned)
+            self.attempts.note_process(attempt, 1, "one")
+            self.attempts.end(attempt, SUCCEEDED, self.book.schedule(candidate.schedule).policies)
+            self.deciding.look("")
+        return started
+
+    def at(self, text: str, busy: str = "") -> list[str]:
+        self.clock.set(text)
+        return self.look(busy)
+
+    def decisions(self, name: str = "nightly") -> dict[str, str]:
+        """By time, oldest first: what it ended as."""
+        ticks = reversed(self.book.ticks(name))
+        return {tick.planned[5:16]: tick.decision.value if tick.decision else tick.state for tick in ticks}
+
+    def reasons(self) -> set[str]:
+        return {tick.reason for tick in self.book.ticks()}
+
+
+@pytest.fixture
+def simulation(tmp_path: pathlib.Path) -> Iterator[Simulation]:
+    found = Simulation(tmp_path)
+    yield found
+    found.book.close()
+
+
+def hourly(**policies: Any) -> Schedule:
+    return schedule(timing=triggers.every("1h"), **policies)
+
+
+def test_a_tick_starts_at_its_time_and_once(simulation: Simulation) -> None:
+    simulation.book.add(schedule())
+    assert simulation.at("2026-11-24 02:59:59") == []
+    assert simulation.book.ticks() == ()
+    assert simulation.at("2026-11-24 03:00") == ["2026-11-24T03:00:00Z"]
+    assert simulation.at("2026-11-24 03:00:01") == []
+    [tick] = simulation.book.ticks()
+    assert (tick.decision, tick.decided, tick.reason, tick.state) == (
+        Decision.STARTED, "2026-11-24T03:00:00Z", "", "succeeded")  # fmt: skip
+
+
+def test_one_that_is_late_says_so(simulation: Simulation) -> None:
+    simulation.book.add(schedule())
+    assert simulation.at("2026-11-24 03:09:30") == ["2026-11-24T03:00:00Z"]
+    assert simulation.reasons() == {"9 min late"}
+
+
+@pytest.mark.parametrize(
+    ("policies", "decisions"),
+    [
+        ({"catch_up": CatchUp.NONE}, ["missed"] * 5),
+        ({"catch_up": CatchUp.ONE}, ["missed"] * 4 + ["caught up"]),
+        ({"catch_up": CatchUp.ALL}, ["missed"] * 2 + ["caught up"] * 3),  # the limit is 3
+        ({"catch_up": CatchUp.ALL, "catch_up_limit": 10}, ["caught up"] * 5),
+        # The newest is 30 minutes old, and in time; the others nobody was there for.
+        ({"catch_up": CatchUp.NONE, "max_late": 1800.0}, ["missed"] * 4 + ["started"]),
+        ({"catch_up": CatchUp.ONE, "max_late": 1800.0}, ["missed"] * 4 + ["started"]),
+        ({"catch_up": CatchUp.ALL, "max_late": 1800.0}, ["missed"] + ["caught up"] * 3 + ["started"]),
+        ({"catch_up": CatchUp.ONE, "max_late": 1799.0}, ["missed"] * 4 + ["caught up"]),
+        ({"catch_up": CatchUp.NONE, "max_late": 86_400.0}, ["missed"] * 4 + ["started"]),
+    ],
+)
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.QUEUE])
+def test_after_an_absence(
+    simulation: Simulation, policies: dict[str, Any], decisions: list[str], overlap: Overlap
+) -> None:
+    simulation.book.add(hourly(overlap=overlap, **policies))
+    started = simulation.at("2026-11-24 05:30")
+    assert list(simulation.decisions().values()) == decisions
+    assert len(started) == 5 - decisions.count("missed")
+    assert simulation.reasons() <= {"", "30 min late", "the daemon came too late for it"} | {
+        f"the daemon came too late for it (catch-up {one.value})" for one in CatchUp
+    }
+    assert simulation.at("2026-11-24 05:31") == []
+
+
+def test_an_absence_of_months_is_planned_in_pieces(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tick_planner, "CHUNK", 7)
+    monkeypatch.setattr(tick_planner.plan, "__defaults__", (7,))
+    monkeypatch.setattr("pipeline.scheduler.tick_decisions._CHUNKS", 3)
+    simulation.book.add(hourly())
+    simulation.clock.set("2026-12-24 00:30")
+    assert not simulation.deciding.look("")
+    assert set(simulation.decisions().values()) == {"waiting"}  # which is the newest is not known yet
+    simulation.start_daemon()  # killed half-way
+    simulation.look()
+    assert list(simulation.decisions().values()) == ["missed"] * (30 * 24 - 1) + ["caught up"]
+
+
+def test_while_a_run_holds_the_root(simulation: Simulation) -> None:
+    simulation.book.add(hourly())
+    simulation.book.add(schedule("queued", triggers.every("1h"), overlap=Overlap.QUEUE))
+    simulation.at("2026-11-24 01:00", busy="that of x")
+    assert simulation.decisions() == {"11-24T01:00": "skipped"}
+    assert simulation.book.ticks("nightly")[0].reason == "a run held the root: that of x"
+    assert simulation.decisions("queued") == {"11-24T01:00": "waiting"}
+    assert simulation.at("2026-11-24 01:09") == ["2026-11-24T01:00:00Z"]
+    assert simulation.decisions("queued") == {"11-24T01:00": "started"}
+
+
+def test_one_that_is_queued_does_not_wait_for_ever(simulation: Simulation) -> None:
+    simulation.book.add(hourly(overlap=Overlap.QUEUE))
+    simulation.at("2026-11-24 01:00", busy="x")
+    simulation.at("2026-11-24 01:10", busy="x")
+    assert simulation.decisions() == {"11-24T01:00": "waiting"}
+    simulation.at("2026-11-24 01:10:01", busy="x")
+    assert simulation.decisions() == {"11-24T01:00": "skipped"}
+    assert simulation.reasons() == {"a run held the root until later than 10 min (max-late)"}
+
+
+def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation: Simulation) -> None:
+    simulation.book.add(hourly(overlap=Overlap.QUEUE))
+    simulation.at("2026-11-24 01:00", busy="x")
+    simulation.start_daemon()
+    assert simulation.at("2026-11-24 01:05") == ["2026-11-24T01:00:00Z"]
+    simulation.at("2026-11-24 02:00", busy="x")
+    simulation.start_daemon()
+    simulation.at("2026-11-24 02:30", busy="x")
+    assert simulation.at("2026-11-24 02:31") == ["2026-11-24T02:00:00Z"]
+    assert list(simulation.decisions().values()) == ["started", "caught up"]
+
+
+def test_made_up_for_when_the_root_is_free_and_after_what_is_in_time(simulation: Simulation) -> None:
+    simulation.book.add(hourly(catch_up=CatchUp.ALL))
+    simulation.at("2026-11-24 03:05", busy="x")
+    assert list(simulation.decisions().values()) == ["waiting", "waiting", "skipped"]
+    assert simulation.at("2026-11-24 04:00") == [f"2026-11-24T0{hour}:00:00Z" for hour in (4, 1, 2)]
+
+
+def test_jitter_puts_the_start_off_and_not_the_tick(simulation: Simulation) -> None:
+    added = hourly(jitter=600.0)
+    simulation.book.add(added)
+    late = tick_planner.jitter(added, at("2026-11-24 01:00"))
+    assert datetime.timedelta(0) < late
+    simulation.clock.time = at("2026-11-24 01:00") + late - datetime.timedelta(seconds=1)
+    assert simulation.look() == []
+    assert simulation.decisions() == {"11-24T01:00": "waiting"}
+    simulation.start_daemon()
+    simulation.clock.forward(1)
+    assert simulation.look() == ["2026-11-24T01:00:00Z"]
+    assert simulation.reasons() == {""}
+
+
+def test_a_clock_that_jumps_ahead_and_back(simulation: Simulation) -> None:
+    simulation.book.add(hourly())
+    assert simulation.at("2026-11-24 01:00") == ["2026-11-24T01:00:00Z"]
+    assert simulation.at("2026-11-24 06:30") == ["2026-11-24T06:00:00Z"]  # caught up
+    for time in ("01:10", "02:00", "03:00", "06:00", "06:59"):
+        assert simulation.at(f"2026-11-24 {time}") == []
+    assert simulation.at("2026-11-24 07:00") == ["2026-11-24T07:00:00Z"]
+    assert simulation.decisions() == {
+        "11-24T01:00": "started", "11-24T02:00": "missed", "11-24T03:00": "missed", "11-24T04:00": "missed",
+        "11-24T05:00": "missed", "11-24T06:00": "caught up", "11-24T07:00": "started"}  # fmt: skip
+
+
+def test_resuming_after_a_clock_was_years_ahead_runs_no_tick_twice(simulation: Simulation) -> None:
+    simulation.book.add(hourly())
+    simulation.at("2026-11-30 00:30")
+    assert simulation.at("2026-11-24 12:00") == []
+    simulation.book.resume("nightly")
+    assert simulation.at("2026-11-24 13:00") == []  # decided already
+    assert simulation.at("2026-11-30 01:00") == ["2026-11-30T01:00:00Z"]
+    assert len(simulation.book.ticks()) == 6 * 24 + 1
+
+
+def test_paused_is_not_planned(simulation: Simulation) -> None:
+    simulation.book.add(hourly())
+    simulation.at("2026-11-24 01:00")
+    simulation.book.pause("nightly")
+    assert simulation.at("2026-11-24 03:30") == []
+    simulation.book.resume("nightly")
+    assert simulation.at("2026-11-24 04:00") == ["2026-11-24T04:00:00Z"]
+    assert list(simulation.decisions()) == ["11-24T01:00", "11-24T04:00"]
+
+
+def test_asked_for(simulation: Simulation) -> None:
+    simulation.book.add(hourly())
+    simulation.book.pause("nightly")
+    simulation.book.trigger("nightly")
+    assert simulation.at("2026-11-24 01:00", busy="x") == []
+    assert simulation.at("2026-11-25 01:00") == ["2026-11-24T00:00:00Z"]  # whenever the root is free
+    [tick] = simulation.book.ticks()
+    assert (tick.decision, tick.manual, tick.reason) == (Decision.STARTED, True, "")
+
+
+def test_what_was_paused_between_looking_and_starting_does_not_start(simulation: Simulation) -> None:
+    simulation.book.add(hourly())
+    simulation.clock.set("2026-11-24 01:00")
+    simulation.deciding.look("")
+    [candidate] = simulation.deciding.candidates()
+    simulation.book.pause("nightly")
+    assert simulation.attempts.begin(candidate) is None
+    assert simulation.decisions() == {"11-24T01:00": "skipped"}
+
+
+def test_a_zone_that_is_gone_stops_its_own_schedule_alone(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulation.book.add(schedule("berlin", triggers.cron("0 2 * * *", "Europe/Berlin")))
+    simulation.book.add(schedule("utc", triggers.cron("0 2 * * *")))
+
+    def gone(name: str) -> None:
+        raise ValueError(name)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", gone)
+    assert simulation.at("2026-11-24 02:00") == ["2026-11-24T02:00:00Z"]
+    simulation.look()
+    assert caplog.text.count("the ticks of berlin cannot be planned: no time zone 'Europe/Berlin'") == 1
+
+
+def test_a_year_in_a_zone_with_a_daemon_that_comes_and_goes(simulation: Simulation) -> None:
+    """Looks every other hour, away three days in ten; the clock jumps a day ahead and back: one decision a tick."""
+    simulation.clock.set("2026-01-01 00:00")
+    created = "2026-01-01T00:00:00Z"
+    nightly = triggers.cron("30 2 * * *", "Europe/Berlin")
+    simulation.book.add(schedule("nightly", nightly, created, max_late=7200.0))
+    simulation.book.add(schedule("sixth", triggers.every("6h"), created, overlap=Overlap.QUEUE, max_late=3600.0))
+    for hour in range(0, 365 * 24, 2):
+        if hour % 240 == 0:
+            simulation.start_daemon()
+        if hour % 240 >= 72:
+            simulation.clock.time = at("2026-01-01 00:00") + datetime.timedelta(hours=hour)
+            simulation.look(busy="x" if hour % 7 == 0 else "")
+        if hour % 2_000 == 1_998:
+            simulation.clock.forward(86_400)
+            simulation.look()
+    simulation.at("2027-01-01 00:00")
+    for name, found in (("nightly", nightly), ("sixth", triggers.every("6h"))):
+        ticks = simulation.book.ticks(name)
+        wanted = triggers.between(found, times.from_text(created), at("2026-01-01 00:00"), at("2027-01-01 00:00"))
+        assert [tick.planned for tick in reversed(ticks)] == [times.as_text(when) for when in wanted]
+        counted = collections.Counter(tick.decision for tick in ticks)
+        assert counted[None] == 0
+        assert min(counted[Decision.STARTED], counted[Decision.CAUGHT_UP], counted[Decision.MISSED]) > 0
+        assert all(len(tick.attempts) == (tick.state == "succeeded") for tick in ticks)
+    assert len(simulation.book.ticks("nightly")) == 365

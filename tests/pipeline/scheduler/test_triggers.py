@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import datetime
+import itertools
+
+import pytest
+
+from pipeline.core.errors import UsageError
+from pipeline.scheduler import times, triggers
+from pipeline.scheduler.types import Kind, Timing
+from tests.pipeline.scheduler.helpers import at, texts
+
+CREATED = at("2020-01-01 00:00")
+
+
+def of(found: Timing, after: str, until: str) -> list[str]:
+    return texts(triggers.between(found, CREATED, at(after), at(until)))
+
+
+def test_the_next_times_come_after_the_moment_itself() -> None:
+    daily = triggers.cron("0 3 * * *")
+    assert texts(triggers.next_times(daily, CREATED, at("2026-11-24 03:00"), 2)) == [
+        "2026-11-25T03:00:00Z",
+        "2026-11-26T03:00:00Z",
+    ]
+    assert texts(triggers.next_times(daily, CREATED, at("2026-11-24 02:59:59"), 1)) == ["2026-11-24T03:00:00Z"]
+
+
+def test_between_leaves_out_its_beginning_and_takes_its_end() -> None:
+    assert of(triggers.cron("0 3 * * *"), "2026-11-24 03:00", "2026-11-25 03:00") == ["2026-11-25T03:00:00Z"]
+
+
+def test_nothing_comes_before_the_schedule_was_added() -> None:
+    found = triggers.between(
+        triggers.every("1h"), at("2026-11-24 10:30"), at("2020-01-01 00:00"), at("2026-11-24 12:30")
+    )
+    assert texts(found) == ["2026-11-24T11:30:00Z", "2026-11-24T12:30:00Z"]
+    assert next(triggers.ticks(triggers.cron("0 * * * *"), at("2026-11-24 10:30"), CREATED)) == at("2026-11-24 11:00")
+
+
+def test_weekdays_are_crons() -> None:
+    """The 22nd of November 2026 is a Sunday, which APScheduler calls 6 and cron 0."""
+    assert of(triggers.cron("0 3 * * 0"), "2026-11-20 00:00", "2026-11-27 00:00") == ["2026-11-22T03:00:00Z"]
+    assert of(triggers.cron("0 3 * * 5-7"), "2026-11-19 00:00", "2026-11-26 00:00") == [
+        "2026-11-20T03:00:00Z", "2026-11-21T03:00:00Z", "2026-11-22T03:00:00Z"]  # fmt: skip
+
+
+def test_a_day_is_right_by_month_or_by_week() -> None:
+    """The 13th of November 2026 is a Friday itself; each comes once."""
+    assert of(triggers.cron("0 0 13 * 5"), "2026-11-06 12:00", "2026-12-14 00:00") == [
+        f"2026-{day}T00:00:00Z" for day in ("11-13", "11-20", "11-27", "12-04", "12-11", "12-13")
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["1s", "7s", "90s", "25m", "1d"])
+def test_intervals_are_even_and_counted_from_the_beginning(seconds: str) -> None:
+    every = triggers.every(seconds)
+    created = at("2026-11-24 00:00:13") + datetime.timedelta(microseconds=123_456)
+    found = triggers.next_times(every, created, created + datetime.timedelta(days=1), 50)
+    first = created.replace(microsecond=0)
+    assert all((when - first).total_seconds() % every.every == 0 for when in found)
+    assert {(later - sooner).total_seconds() for sooner, later in itertools.pairwise(found)} == {every.every}
+
+
+def test_asking_piece_by_piece_gives_the_same_as_asking_at_once() -> None:
+    for found in (
+        triggers.every("7m"),
+        triggers.cron("*/7 1-3 * * *", "Europe/Berlin"),
+        triggers.cron("*/7 * * * *", "Europe/Berlin"),
+    ):
+        whole = list(triggers.between(found, CREATED, at("2026-10-24 22:00"), at("2026-10-25 06:00")))
+        pieces, after = [], at("2026-10-24 22:00")
+        while after < at("2026-10-25 06:00"):
+            until = after + datetime.timedelta(seconds=317)
+            pieces += triggers.between(found, CREATED, after, min(until, at("2026-10-25 06:00")))
+            after = until
+        assert pieces == whole
+        assert len(set(whole)) == len(whole)
+        assert whole == sorted(whole)
+
+
+# Berlin's clocks go forward on 29 March 2026 at 02:00 (01:00 UTC) and back on 25 October at 03:00 (01:00 UTC).
+
+
+def test_a_time_that_is_skipped_comes_once_after_the_gap() -> None:
+    nightly = triggers.cron("30 2 * * *", "Europe/Berlin")
+    assert of(nightly, "2026-03-27 12:00", "2026-03-30 12:00") == [
+        "2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]  # fmt: skip
+    quarters = triggers.cron("*/15 2 * * *", "Europe/Berlin")
+    assert of(quarters, "2026-03-28 12:00", "2026-03-29 12:00") == ["2026-03-29T01:00:00Z"]
+    also_three = triggers.cron("30 2,3 * * *", "Europe/Berlin")
+    assert of(also_three, "2026-03-28 12:00", "2026-03-29 12:00") == ["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]
+
+
+def test_a_time_that_comes_twice_is_taken_once() -> None:
+    nightly = triggers.cron("30 2 * * *", "Europe/Berlin")
+    assert of(nightly, "2026-10-24 12:00", "2026-10-26 12:00") == ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
+    assert of(nightly, "2026-10-25 00:30", "2026-10-25 12:00") == []  # asked for within the repeated hour
+
+
+def test_hourly_work_goes_on_evenly() -> None:
+    hourly = triggers.cron("30 * * * *", "Europe/Berlin")
+    for day in ("2026-03-29", "2026-10-25"):
+        assert of(hourly, f"{day} 00:00", f"{day} 04:00") == [f"{day}T{hour:02}:30:00Z" for hour in range(4)]
+    quarters = of(triggers.cron("*/15 * * * *", "Europe/Berlin"), "2026-10-25 00:00", "2026-10-25 02:00")
+    assert quarters == texts(at("2026-10-25 00:00") + datetime.timedelta(minutes=15 * n) for n in range(1, 9))
+
+
+def test_a_year_of_days_in_a_zone_has_each_day_once() -> None:
+    for zone, minute_hour in [("Europe/Berlin", "30 2"), ("America/New_York", "30 1"), ("Australia/Lord_Howe", "45 1")]:
+        found = list(
+            triggers.between(
+                triggers.cron(f"{minute_hour} * * *", zone), CREATED, at("2026-01-01 12:00"), at("2027-01-01 12:00")
+            )
+        )
+        assert len(found) == 365
+        assert len(set(found)) == 365
+
+
+def test_a_day_that_a_country_skipped() -> None:
+    """Samoa had no 30 December 2011: it went from the end of the 29th, 10:00 UTC on the 30th, to the 31st."""
+    noon = triggers.cron("0 12 * * *", "Pacific/Apia")
+    found = texts(triggers.between(noon, at("2011-01-01 00:00"), at("2011-12-29 00:00"), at("2012-01-01 00:00")))
+    assert found == ["2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z", "2011-12-31T22:00:00Z"]
+
+
+@pytest.mark.parametrize("zone", ["Berlin", "", "../etc/passwd", "Europe", "/usr/share/zoneinfo/UTC", "Mars/Base"])
+def test_no_such_zone(zone: str) -> None:
+    with pytest.raises(UsageError, match="no time zone"):
+        triggers.cron("0 3 * * *", zone)
+
+
+def test_bad_texts_are_refused_when_given() -> None:
+    with pytest.raises(UsageError, match="'25' is no hour"):
+        triggers.cron("0 25 * * *")
+    with pytest.raises(UsageError, match="--every 'often' is no duration"):
+        triggers.every("often")
+    with pytest.raises(UsageError, match="--on-data-change '0m' is too short"):
+        triggers.on_data_change("0m")
+    with pytest.raises(UsageError, match="too long"):
+        triggers.every("99999999d")
+
+
+def test_kinds() -> None:
+    assert triggers.cron(" 0  3 * * * ", "Europe/Berlin") == Timing(Kind.CRON, cron="0 3 * * *", zone="Europe/Berlin")
+    assert triggers.every("1h30m") == Timing(Kind.EVERY, every=5_400.0)
+    assert triggers.on_data_change("15m") == Timing(Kind.DATA_CHANGE, every=900.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (triggers.cron("0 3 * * *"), "every day at 03:00 UTC"),
+        (triggers.cron("5 14 * * 1-5", "Europe/Berlin"), "every Monday to Friday at 14:05 Europe/Berlin"),
+        (triggers.cron("0 3 * * 0"), "every Sunday at 03:00 UTC"),
+        (triggers.cron("0 3 * * 7,2"), "every Tuesday and Sunday at 03:00 UTC"),
+        (triggers.cron("0 3 * * fri-sun"), "every Friday to Sunday at 03:00 UTC"),
+        (triggers.cron("0 3 * * 1,3,5"), "every Monday, Wednesday and Friday at 03:00 UTC"),
+        (triggers.cron("0 3 1 * *"), "on day 1 of every month at 03:00 UTC"),
+        (triggers.cron("* * * * *"), "every minute"),
+        (triggers.cron("*/15 * * * *"), "every 15 min"),
+        (triggers.cron("*/7 * * * *"), "cron */7 * * * *, UTC"),
+        (triggers.cron("5 * * * *"), "every hour at minute 5"),
+        (triggers.cron("0 3 13 * 5"), "cron 0 3 13 * 5, UTC"),
+        (triggers.cron("0 3 * 6 *"), "cron 0 3 * 6 *, UTC"),
+        (triggers.cron("0 3,15 * * *"), "cron 0 3,15 * * *, UTC"),
+        (triggers.every("90m"), "every 1 h 30 min"),
+        (triggers.on_data_change("15m"), "when the data changed, looked at every 15 min"),
+    ],
+)
+def test_in_words(found: Timing, words: str) -> None:
+    assert triggers.in_words(found) == words
+
+
+def test_a_time_in_the_far_future_is_written_as_the_others() -> None:
+    assert times.as_text(at("9999-12-31 00:00")) == "9999-12-31T00:00:00Z"
