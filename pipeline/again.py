@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import parts
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import deletion, sqlite
 from pipeline.metadata.store import Store
+from pipeline.orchestration import partial_run
 from pipeline.provenance import current, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
@@ -103,7 +103,7 @@ def make(
     command = [sys.executable, "-m", "pipeline", "run", "--json", "--no-cache", "--like", str(like)]
     command += ["--profile", recorded.profile, "--root", str(place.path), "--set", f"engine.beam_workers={workers}"]
     if from_node or to_node:
-        _, needed = parts.nodes_of(from_node, to_node)
+        _, needed = partial_run.nodes_of(from_node, to_node)
         if needed:
             copy_inputs(root, store, recorded.run_id, needed, place)
             command += ["--base", recorded.run_id]

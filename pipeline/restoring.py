@@ -12,7 +12,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline import again, parts
+from pipeline import again
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
@@ -22,6 +22,7 @@ from pipeline.definition import graph
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
+from pipeline.orchestration import partial_run
 
 SCHEMA_VERSION = 1
 
@@ -112,7 +113,7 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
     for line in again.surroundings_text(run_id, again.differences(recorded)):
         tell(line)
     with root.lock(), again.scratch(root, run_id) as scratch:
-        _, needed = parts.nodes_of(node, node)
+        _, needed = partial_run.nodes_of(node, node)
         before = [lost for name in needed for lost in _lost(name, outputs.get(name, {}))]
         for one in before:
             _check_history(one)

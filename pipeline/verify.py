@@ -14,7 +14,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline import again, parts, recovery
+from pipeline import again
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
@@ -22,6 +22,7 @@ from pipeline.definition import graph
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
+from pipeline.orchestration import partial_run, recovery
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline.render import counted
@@ -102,7 +103,7 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
       UnavailableError: the data is no longer there.
       SaeError: the run could not be made again.
     """
-    parts.check_node("--node", node)
+    partial_run.check_node("--node", node)
     if node and graph.BY_NAME[node].of_history:
         raise UsageError(
             f"--node {node}: what it decides depends on what was served then, so it is recorded, not made again; "
@@ -195,11 +196,11 @@ def _compare_artifacts(
 
 
 def _first_difference(one: Output, other: Output, root: Root, recorded: Manifest) -> str:
-    from pipeline import process  # and TensorFlow: only where something differs
+    from pipeline.orchestration import process_setup  # and TensorFlow: only where something differs
 
-    process.set_environment(root, settings.of_values(recorded.configuration).engine)
-    with process.output_to(pathlib.Path(os.devnull)):  # what the libraries say while they are loaded
-        with process.heavy_imports():
+    process_setup.set_environment(root, settings.of_values(recorded.configuration).engine)
+    with process_setup.output_to(pathlib.Path(os.devnull)):  # what the libraries say while they are loaded
+        with process_setup.heavy_imports():
             from pipeline.artifacts import fingerprints
 
         first, second = (

@@ -75,7 +75,7 @@ def _run(arguments: list[str]) -> int | None:
 
 def _leave(code: ExitCode) -> None:
     """Ends the process at once: threads and worker processes of the libraries may still be busy."""
-    from pipeline import cancellation
+    from pipeline.orchestration import cancellation
 
     cancellation.kill_children()
     sys.stdout.flush()

@@ -25,7 +25,7 @@ from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pipeline.summary import Summary
+    from pipeline.orchestration.summary import Summary
 
 
 @sae.command(short_help="Run the pipeline or a part of it.")
@@ -57,9 +57,9 @@ def run(
     **options: Any,
 ) -> None:
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
-    from pipeline import run as run_module
+    from pipeline.orchestration import run as run_module
+    from pipeline.orchestration.request import RunRequest
     from pipeline.provenance import manifest
-    from pipeline.run_request import RunRequest
 
     wanted = RunRequest(
         request(**options),
@@ -86,14 +86,14 @@ def resume(run_id: str, root: str | None, as_json: bool) -> None:
     RUN is an id, the beginning of one, `latest` or `latest~1`; without it, the newest such run. It is refused when
     code, settings, packages or data are not those that the run began with.
     """
-    from pipeline import run as run_module
+    from pipeline.orchestration import run as run_module
 
     _end_with(run_module.resume(root_of(root), run_id), as_json)
 
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:
     """Prints how a run ended, and ends with its exit code."""
-    from pipeline.summary import summary_text
+    from pipeline.orchestration.summary import summary_text
 
     click.echo(summary.as_json() if as_json else summary_text(summary, program()))
     sys.stdout.flush()
@@ -114,7 +114,7 @@ def plan(
     **options: Any,
 ) -> None:
     """Say which nodes `sae run` with the same options would run, and why. Runs and writes nothing."""
-    from pipeline import plan as plan_module
+    from pipeline.orchestration import plan as plan_module
 
     made = plan_module.make(
         plan_module.Request(request(**options), from_node, to_node, base_run, not no_cache, verify_cache)

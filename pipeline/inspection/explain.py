@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline import decisions
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.events import NodeState
@@ -13,6 +12,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.metadata import references
 from pipeline.metadata import store as metadata
+from pipeline.orchestration import cache
 from pipeline.provenance import cache_key, manifest, packages
 
 SCHEMA_VERSION = 1
@@ -95,7 +95,7 @@ def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) ->
         ]
     else:
         known = store.of_node(graph.PIPELINE_NAME, node, execution.id)
-    found = decisions.nearest(known, asked.key)
+    found = cache.nearest(known, asked.key)
     against = found.run_id if found else ""
     changes = asked.key.changes_since(found.key) if found and found.key else ()
     parts = {part: dict(asked.key.parts[part]) for part in cache_key.PARTS}

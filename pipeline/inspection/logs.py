@@ -13,13 +13,13 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline import outcome
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.views import Run
 from pipeline.metadata import references
+from pipeline.orchestration import outcome
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
 _LONGEST = 100_000  # characters of one line; a library once printed a whole model

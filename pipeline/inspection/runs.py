@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import serving_folder
-from pipeline import outcome
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
@@ -27,6 +26,7 @@ from pipeline.inspection.views import (
     Verification,
 )
 from pipeline.metadata import attempts, run_options, run_properties, store, writer
+from pipeline.orchestration import outcome
 from pipeline.provenance import cache_key
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.

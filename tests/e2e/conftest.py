@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import run as run_module
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import writer
-from pipeline.run_request import RunRequest
-from pipeline.summary import Summary
+from pipeline.orchestration import run as run_module
+from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.summary import Summary
 
 PROJECT = pathlib.Path(__file__).parents[2]
 SHARED_DATA = PROJECT.parent / "shared" / "data" / "tensorflow_datasets"

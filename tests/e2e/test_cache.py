@@ -17,7 +17,6 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import push_decision
-from pipeline import decisions, plan
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -26,7 +25,8 @@ from pipeline.definition.graph import NAMES as NODES
 from pipeline.inspection import explain as why
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
-from pipeline.summary import Summary
+from pipeline.orchestration import cache, plan
+from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
 
 CACHED = dict.fromkeys(NODES, "cached")
@@ -272,8 +272,8 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     from tfx.orchestration.local import runner_utils
     from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
-    from pipeline import engine
     from pipeline.definition import pipeline as definition
+    from pipeline.orchestration.tfx import executors
 
     place = Root(root)
     resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
@@ -299,7 +299,7 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, name),
-            custom_executor_operators=engine.executor_operators(resolved.config.engine, engine.Failures()),
+            custom_executor_operators=executors.executor_operators(resolved.config.engine, executors.Failures()),
         ).launch()
     assert {name: execution.state for name, execution in store.executions(run_id).items()} == CACHED
 
@@ -640,9 +640,9 @@ def test_a_blessing_of_another_model_is_refused(changed: Changed) -> None:
     store = store_of(changed.root)
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     blessing = store.outputs(first["Evaluator"].id)["blessing"]
-    decisions.check_blessing({"model": store.outputs(first["Trainer"].id)["model"], "model_blessing": blessing})
+    cache.check_blessing({"model": store.outputs(first["Trainer"].id)["model"], "model_blessing": blessing})
     with pytest.raises(UnavailableError, match=r"is of another model than the one in .* --from-node Evaluator"):
-        decisions.check_blessing({"model": store.outputs(last["Trainer"].id)["model"], "model_blessing": blessing})
+        cache.check_blessing({"model": store.outputs(last["Trainer"].id)["model"], "model_blessing": blessing})
 
 
 def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(

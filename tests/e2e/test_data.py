@@ -15,7 +15,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
-from pipeline.summary import Summary
+from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
 # Splits of the data sets made here, and gates that let a hardly trained model pass.
@@ -196,9 +196,9 @@ def flip_a_byte_of_the_training_examples(root: pathlib.Path) -> pathlib.Path:
 def test_what_is_damaged_while_the_run_goes_on_fails_the_node_that_would_read_it(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import publishing
+    from pipeline.orchestration.tfx import publish
 
-    describe = publishing.describe_outputs
+    describe = publish.describe_outputs
 
     def and_damage(execution: Any, output: Any) -> Any:
         described = describe(execution, output)
@@ -206,7 +206,7 @@ def test_what_is_damaged_while_the_run_goes_on_fails_the_node_that_would_read_it
             flip_a_byte_of_the_training_examples(tmp_path / "root")
         return described
 
-    monkeypatch.setattr(publishing, "describe_outputs", and_damage)
+    monkeypatch.setattr(publish, "describe_outputs", and_damage)
     broken = run_here(tmp_path / "root", *QUICK)
     assert broken.exit_code == ExitCode.NODE_FAILED
     assert states(broken)["StatisticsGen"] == "failed"

@@ -14,7 +14,7 @@ from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
-from pipeline.summary import Summary
+from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
 TFX = importlib.metadata.version("tfx")

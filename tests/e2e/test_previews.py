@@ -137,7 +137,7 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     assert not (other / "previews").exists()
     log = pathlib.Path(summary.log).read_text()
     assert log.count(": cannot show a ") >= len(SHOWN)
-    assert "WARNING pipeline.publishing: no preview of " in log
+    assert "WARNING pipeline.orchestration.tfx.publish: no preview of " in log
     contents = [
         {key: output.content for key, output in outputs_of(*place).items()}
         for place in ((sample_run.root, sample_run.run_id), (other, summary.run_id))
@@ -198,12 +198,12 @@ def test_the_headline_of_a_failed_run_says_why(root: pathlib.Path) -> None:
 
 
 def test_a_run_that_breaks_off_around_its_nodes_says_why(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import runner
+    from pipeline.orchestration.tfx import local_runner
 
     def fail(*arguments: Any, **options: Any) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(runner.LocalRunner, "run", fail)
+    monkeypatch.setattr(local_runner.LocalRunner, "run", fail)
     with pytest.raises(RuntimeError):
         run_here(root, *QUICK, use_cache=False)
     found = headline_in(root, store_of(root).run_ids()[0])

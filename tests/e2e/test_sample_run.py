@@ -17,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.summary import Summary
+from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import PROJECT, run_here, states
 
 

@@ -18,11 +18,11 @@ import pipeline_config
 from components import push_decision
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Decider
 from pipeline.definition import dataset_cache, graph
 from pipeline.definition.dataset import Source
 from pipeline.metadata import store, writer
 from pipeline.metadata.store import Output, Store
+from pipeline.orchestration.cache import Decider
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline
 

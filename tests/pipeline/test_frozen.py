@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import pipeline_config
-from pipeline import doctor, run
+from pipeline import doctor
 from pipeline.core import events, pipeline_root, settings
 from pipeline.metadata import store
+from pipeline.orchestration import run
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODULES = (pipeline_config, doctor, events, store, pipeline_root, run, settings)

@@ -13,8 +13,8 @@ from pipeline import again, fsck, restoring, retention
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
-from pipeline.decisions import Verdict
 from pipeline.metadata import store as metadata
+from pipeline.orchestration.cache import Verdict
 from pipeline.provenance import manifest
 from pipeline.registry import promotion
 from pipeline_config import RetentionConfig

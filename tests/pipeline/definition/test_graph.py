@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import pipeline_config
-from pipeline import parts
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
+from pipeline.orchestration import partial_run
 from tests import lazy
 from tests import nodes as made
 
@@ -76,21 +76,21 @@ def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
         required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
         reused = [name for name in graph.NAMES if options[name].skip.reuse_artifacts_mode == required]
         if runs:
-            assert parts.nodes_of(first, last) == (runs, reused), (first, last)
+            assert partial_run.nodes_of(first, last) == (runs, reused), (first, last)
             compared += 1
         else:
             with pytest.raises(UsageError, match=f"no node lies between --from-node {first} and --to-node {last}"):
-                parts.nodes_of(first, last)
+                partial_run.nodes_of(first, last)
     assert compared > 20
 
 
 def test_the_whole_needs_nothing_of_another_run() -> None:
-    assert parts.nodes_of("", "") == (list(graph.NAMES), [])
+    assert partial_run.nodes_of("", "") == (list(graph.NAMES), [])
 
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
     with pytest.raises(NotFoundError, match=r"--to-node Trainr: no such node; did you mean Trainer\?"):
-        parts.check("", "Trainr", "")
+        partial_run.check("", "Trainr", "")
 
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:

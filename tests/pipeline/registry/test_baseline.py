@@ -8,10 +8,10 @@ import shutil
 import pytest
 
 from components import push_decision
-from pipeline.decisions import Verdict
 from pipeline.definition import graph
 from pipeline.definition.graph import NAMES
 from pipeline.metadata import store
+from pipeline.orchestration.cache import Verdict
 from pipeline.registry import baseline, promotion
 from tests.pipeline.nightly import DATA
 from tests.pipeline.recorded import METRICS

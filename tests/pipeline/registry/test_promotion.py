@@ -11,8 +11,8 @@ import pytest
 from components import serving_folder
 from pipeline import cli, fsck, retention
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
-from pipeline.decisions import Verdict
 from pipeline.metadata import writer
+from pipeline.orchestration.cache import Verdict
 from pipeline.registry import decision_log, listing, promotion, versions
 from pipeline.registry.decision_log import Kind
 from pipeline.registry.listing import State

@@ -13,7 +13,7 @@ from pipeline import fsck, retention
 from pipeline.artifacts import previews
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Verdict
+from pipeline.orchestration.cache import Verdict
 from pipeline.registry import pins
 from pipeline.retention import collecting
 from pipeline.retention.keeping import Reason

@@ -5,9 +5,9 @@ import signal
 import pytest
 
 from pipeline.core.errors import ExitCode
+from pipeline.orchestration.summary import Summary, summary_text
 from pipeline.scheduler import outcome
-from pipeline.summary import Summary, summary_text
-from tests.pipeline.test_summary import KEPT_BACK, NOT_BLESSED
+from tests.pipeline.orchestration.test_summary import KEPT_BACK, NOT_BLESSED
 
 FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
 

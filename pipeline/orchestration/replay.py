@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline import outcome
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Listener, NodeState, Note, RunStarted
-from pipeline.decisions import Damage, Decision
 from pipeline.definition import graph
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output
+from pipeline.orchestration import outcome
+from pipeline.orchestration.cache import Damage, Decision
 
 
 def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str, tell: Listener) -> outcome.RunResult:

@@ -15,7 +15,7 @@ from tests.pipeline.recorded import STATE, Writer
 
 @pytest.mark.component
 def test_what_tfx_publishes_waits_for_a_program_that_reads_the_store(tmp_path):
-    from pipeline.run_view import RunMetadata
+    from pipeline.orchestration.tfx.metadata_view import RunMetadata
 
     root = Root(tmp_path / "root")
     root.create()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import replay
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
 from pipeline.definition import graph
 from pipeline.metadata import writer
+from pipeline.orchestration import replay
 from tests.pipeline.recorded import Recorded, change_bytes
 
 

@@ -7,13 +7,13 @@ import dataclasses
 import pytest
 
 import pipeline_config
-from pipeline import resuming
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition import graph
 from pipeline.metadata import run_properties, store, writer
 from pipeline.metadata.run_options import Asked
 from pipeline.metadata.run_properties import Headline
+from pipeline.orchestration import resume
 from pipeline.provenance import cache_key, manifest, packages, source_code
 from tests.pipeline.recorded import Recorded
 
@@ -41,7 +41,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
 
 
 def find(recorded, wanted=""):
-    return resuming.find(recorded.root, store.open_store(recorded.root), wanted)
+    return resume.find(recorded.root, store.open_store(recorded.root), wanted)
 
 
 def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):

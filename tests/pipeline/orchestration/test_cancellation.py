@@ -13,7 +13,7 @@ import time
 import psutil
 import pytest
 
-from pipeline.cancellation import cancellable
+from pipeline.orchestration.cancellation import cancellable
 
 # What each process begins with. A short grace, so that a process that must be ended by force is soon ended.
 HEAD = """

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.component
 
 errors = lazy.module("components.errors")
 own = lazy.module("pipeline.core.errors")
-runner = lazy.module("pipeline.runner")
+runner = lazy.module("pipeline.orchestration.tfx.local_runner")
 tf = lazy.module("tensorflow")
 
 

@@ -12,10 +12,10 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.events import Note
 from pipeline.metadata import attempts, backup, run_properties, store, writer
 from pipeline.metadata.run_properties import Headline
-from pipeline.outcome import RunResult
+from pipeline.orchestration.outcome import RunResult
+from pipeline.orchestration.recorder import RunRecord
+from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import manifest
-from pipeline.run_record import RunRecord
-from pipeline.run_request import RunRequest
 from tests.pipeline.recorded import Recorded
 
 

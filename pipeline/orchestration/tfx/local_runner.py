@@ -1,7 +1,7 @@
 """The local orchestrator: runs the nodes one after the other through TFX's launcher.
 
 `LocalRunner` is TFX's `IrBasedRunner`. What it adds to the stock `LocalDagRunner`: a run id, events to show, our Beam
-engine, our own decision on what runs (pipeline/decisions.py; TFX's cache is off), digests of what was made, and the
+engine, our own decision on what runs (pipeline/orchestration/cache.py; TFX's cache is off), digests of what was made, and the
 state of each node as ML Metadata holds it.
 """
 
@@ -21,13 +21,14 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
-from pipeline import checkpoints, engine, outcome, partial_run, replay, run_view
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Damage, Decider, Decision, Verdict
 from pipeline.definition import graph
 from pipeline.metadata import store, writer
+from pipeline.orchestration import checkpoints, outcome, replay
+from pipeline.orchestration.cache import Damage, Decider, Decision, Verdict
+from pipeline.orchestration.tfx import executors, metadata_view, partial_run
 from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             partial_run.mark(pipeline, run_options)
         nodes = [node.pipeline_node for node in pipeline.definition.graph]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
-        failures = engine.Failures()
+        failures = executors.Failures()
         results: list[NodeEnded] = []
         failed: NodeEnded | None = None
         for node in nodes:
@@ -79,7 +80,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         return self._result(results, failed, failures)
 
     def _run_node(
-        self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, failures: engine.Failures
+        self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, failures: executors.Failures
     ) -> NodeEnded:
         name = node.node_info.id
         begun = time.monotonic()
@@ -109,12 +110,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 try:
                     launcher.Launcher(
                         pipeline_node=node,
-                        mlmd_connection=run_view.RunMetadata(connection, self._run_id, earlier),
+                        mlmd_connection=metadata_view.RunMetadata(connection, self._run_id, earlier),
                         pipeline_info=pipeline.pipeline_info,
                         pipeline_runtime_spec=pipeline.runtime_spec,
                         executor_spec=runner_utils.extract_executor_spec(deployment, name),
                         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                        custom_executor_operators=engine.executor_operators(self._config, failures),
+                        custom_executor_operators=executors.executor_operators(self._config, failures),
                     ).launch()
                 except Exception as error:
                     failures.last = failures.last or error
@@ -160,7 +161,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         context.name.field_value.string_value = decision.key.digest
         node.execution_options.caching_options.enable_cache = False
 
-    def _read_back(self, name: str, seconds: float, failures: engine.Failures) -> NodeEnded:
+    def _read_back(self, name: str, seconds: float, failures: executors.Failures) -> NodeEnded:
         """The node's state as ML Metadata holds it: `launch()` returns normally from some failures."""
         execution = self._store.executions(self._run_id).get(name)
         if failures.last is not None:
@@ -174,7 +175,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         return outcome.ended(name, execution.state, self._store.outputs(execution.id), seconds)
 
     def _result(
-        self, results: list[NodeEnded], failed: NodeEnded | None, failures: engine.Failures
+        self, results: list[NodeEnded], failed: NodeEnded | None, failures: executors.Failures
     ) -> outcome.RunResult:
         if failed is None:
             return outcome.RunResult(self._run_id, tuple(results), ExitCode.DONE, "")

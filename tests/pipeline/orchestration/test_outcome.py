@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import outcome
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.metadata.store import Output
+from pipeline.orchestration import outcome
 
 PUSHED = {"pushed_model": Output("/pushed", {"pushed": 1})}
 NOT_PUSHED = {"pushed_model": Output("/pushed", {"pushed": 0})}

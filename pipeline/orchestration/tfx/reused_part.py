@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from tfx.orchestration.pipeline import RunOptions
 
-from pipeline import partial_run, parts
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Decider
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
-from pipeline.run_request import RunRequest
+from pipeline.orchestration import partial_run as parts
+from pipeline.orchestration.cache import Decider
+from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.tfx import partial_run
 
 
 def options(

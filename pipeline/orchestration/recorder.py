@@ -8,7 +8,6 @@ import pathlib
 import time
 
 import pipeline_config
-from pipeline import summary
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note
@@ -18,10 +17,11 @@ from pipeline.definition.dataset import Source
 from pipeline.metadata import attempts, backup, run_properties, writer
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
-from pipeline.outcome import RunResult
+from pipeline.orchestration import summary
+from pipeline.orchestration.outcome import RunResult
+from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.summary import Summary
 from pipeline.provenance import cache_key, manifest
-from pipeline.run_request import RunRequest
-from pipeline.summary import Summary
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from pipeline import plan
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
+from pipeline.orchestration import plan
 from tests.pipeline.recorded import Recorded, change_bytes, tree
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]

@@ -7,12 +7,12 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from pipeline import parts
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Decider, Decision, Verdict
 from pipeline.definition import dataset_cache, graph
 from pipeline.metadata import store as metadata
+from pipeline.orchestration import partial_run
+from pipeline.orchestration.cache import Decider, Decision, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -83,14 +83,14 @@ def make(request: Request) -> Plan:
       SaeError: what `sae run` would refuse as well.
     """
     resolved = settings.resolve(request.settings)
-    parts.check(request.from_node, request.to_node, request.base_run)
-    to_run, needed = parts.nodes_of(request.from_node, request.to_node)
+    partial_run.check(request.from_node, request.to_node, request.base_run)
+    to_run, needed = partial_run.nodes_of(request.from_node, request.to_node)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     if not needed and not root.metadata.is_file():
         lines = _without_decision(to_run, needed, "", "nothing ran in this root yet")
         return Plan(str(root.path), "", resolved.profile, lines)
     store = metadata.open_store(root, read_only=True)
-    base = parts.base_run(store, root, request.base_run, needed) if needed else ""
+    base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
     recalled = dataset_cache.recall(root, resolved)
     if recalled is None:
         reason = "the data set is not known in this root, or may be another one now"

@@ -8,15 +8,15 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import decisions
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Verdict
 from pipeline.definition import graph
 from pipeline.metadata import writer
 from pipeline.metadata.store import Candidate, Output
+from pipeline.orchestration import cache
+from pipeline.orchestration.cache import Verdict
 from pipeline.provenance import cache_key
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
 
@@ -438,7 +438,7 @@ def blessing(**properties):
     ids=["by content", "by content made again", "by number", "plain TFX", "judged by us, made by plain TFX", "unknown"],
 )
 def test_a_blessing_goes_with_the_model_that_it_judged(key, model, blessing):
-    decisions.check_blessing({"model": model, key: blessing})
+    cache.check_blessing({"model": model, key: blessing})
 
 
 @pytest.mark.parametrize("key", ["model_blessing", "blessing"])
@@ -456,7 +456,7 @@ def test_a_blessing_goes_with_the_model_that_it_judged(key, model, blessing):
 )
 def test_a_blessing_of_another_model_is_refused(key, model, blessing):
     with pytest.raises(UnavailableError) as error:
-        decisions.check_blessing({"model": model, key: blessing})
+        cache.check_blessing({"model": model, key: blessing})
     assert str(error.value) == (
         f"the blessing in /blessing is of another model than the one in {model.uri}: run the Evaluator on it, with "
         "--from-node Evaluator"
@@ -465,7 +465,7 @@ def test_a_blessing_of_another_model_is_refused(key, model, blessing):
 
 @pytest.mark.parametrize("inputs", [{}, {"model": model("a")}, {"blessing": blessing(model_digest="b")}])
 def test_without_a_model_or_a_blessing_there_is_nothing_to_refuse(inputs):
-    decisions.check_blessing(inputs)
+    cache.check_blessing(inputs)
 
 
 @pytest.mark.parametrize("use_cache", [True, False])
@@ -491,21 +491,21 @@ def key(**parameters):
 
 def test_the_nearest_has_the_fewest_fields_unlike():
     far, near = candidate(3, a="x", b="x"), candidate(2, a="x", b="2")
-    assert decisions.nearest([far, near], key(a="1", b="2")) == near
-    assert decisions.nearest([near, far], key(a="1", b="2")) == near
+    assert cache.nearest([far, near], key(a="1", b="2")) == near
+    assert cache.nearest([near, far], key(a="1", b="2")) == near
 
 
 def test_of_several_equally_near_the_first_counts():
     one, other = candidate(2, a="x"), candidate(1, a="y")
-    assert decisions.nearest([one, other], key(a="1")) == one
+    assert cache.nearest([one, other], key(a="1")) == one
 
 
 def test_what_has_no_key_or_has_not_ended_is_not_near():
     running, without = candidate(3, None, a="1"), Candidate(2, "r2", NodeState.EXECUTED, None)
     failed = candidate(1, NodeState.FAILED, a="2")
-    assert decisions.nearest([running, without, failed], key(a="1")) == failed
-    assert decisions.nearest([running, without], key(a="1")) is None
-    assert decisions.nearest([], key(a="1")) is None
+    assert cache.nearest([running, without, failed], key(a="1")) == failed
+    assert cache.nearest([running, without], key(a="1")) is None
+    assert cache.nearest([], key(a="1")) is None
 
 
 def test_damage_is_told_of_a_single_artifact(after_a_run):

@@ -8,12 +8,12 @@ import pathlib
 
 import pytest
 
-from pipeline import outcome
-from pipeline import summary as summaries
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.definition import graph
 from pipeline.metadata.run_properties import Headline
+from pipeline.orchestration import outcome
+from pipeline.orchestration import summary as summaries
 from tests.pipeline import recorded as roots
 
 METRICS = {

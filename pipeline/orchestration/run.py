@@ -7,16 +7,17 @@ import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline import checkpoints, parts, process, recovery, resuming
 from pipeline.core import atomic_file, event_log, settings
 from pipeline.core.events import Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.display import display
 from pipeline.metadata import backup, writer
 from pipeline.metadata import store as metadata
-from pipeline.run_request import RunRequest
-from pipeline.run_steps import Run
-from pipeline.summary import Summary
+from pipeline.orchestration import checkpoints, partial_run, process_setup, recovery
+from pipeline.orchestration import resume as resuming
+from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.session import Run
+from pipeline.orchestration.summary import Summary
 
 
 def run(request: RunRequest) -> Summary:
@@ -27,7 +28,7 @@ def run(request: RunRequest) -> Summary:
       KeyboardInterrupt: it was interrupted; what had ended is kept.
     """
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
-    parts.check(request.from_node, request.to_node, request.base_run)
+    partial_run.check(request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
     with root.lock() as note_holder:
@@ -97,11 +98,11 @@ def _run_as(
 ) -> Summary:
     """Runs under the root's lock, with a log and a display; first tells `notes`."""
     note_holder(run_id)
-    process.set_environment(root, resolved.config.engine)
+    process_setup.set_environment(root, resolved.config.engine)
     log = root.logs / f"{run_id}.log"
     try:
         with (
-            process.output_to(log) as (_, terminal),
+            process_setup.output_to(log) as (_, terminal),
             _logging(log),
             contextlib.closing(event_log.Journal(root.path, run_id)) as journal,
             display(terminal) as shown,
@@ -111,7 +112,7 @@ def _run_as(
                 listener(note)
             return Run(request, resolved, root, store, run_id, log, listener, terminal).execute()
     finally:
-        process.clear_temporary(root)
+        process_setup.clear_temporary(root)
 
 
 def _new_run_id(root: Root) -> str:

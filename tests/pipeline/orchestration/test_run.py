@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from pipeline import run
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store
-from pipeline.run_request import RunRequest
+from pipeline.orchestration import run
+from pipeline.orchestration.request import RunRequest
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import Recorded
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import recovery
 from pipeline.core import event_log
 from pipeline.core.events import NodeStarted, NodeState
 from pipeline.definition import graph
 from pipeline.metadata import run_properties, store, writer
 from pipeline.metadata.run_options import Asked
 from pipeline.metadata.run_properties import Headline
+from pipeline.orchestration import recovery
 from tests.pipeline.recorded import STATE, Recorded, tree
 
 

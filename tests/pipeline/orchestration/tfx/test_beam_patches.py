@@ -14,9 +14,9 @@ pytestmark = pytest.mark.component
 beam = lazy.module("apache_beam")
 core = lazy.module("apache_beam.transforms.core")
 decorators = lazy.module("apache_beam.typehints.decorators")
-engine = lazy.module("pipeline.engine")
+engine = lazy.module("pipeline.orchestration.tfx.executors")
 pipeline_options = lazy.module("apache_beam.options.pipeline_options")
-quick_beam = lazy.module("pipeline.quick_beam")
+quick_beam = lazy.module("pipeline.orchestration.tfx.beam_patches")
 userstate = lazy.module("apache_beam.transforms.userstate")
 
 GET_SIGNATURE = "apache_beam.transforms.core.get_signature"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.core import settings
 from pipeline.metadata.run_options import Asked
-from pipeline.run_request import RunRequest
+from pipeline.orchestration.request import RunRequest
 
 
 def test_a_whole_run_was_asked_for_no_part():

@@ -21,7 +21,7 @@ from tfx.orchestration.portable import (
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
-from pipeline import publishing, quick_beam
+from pipeline.orchestration.tfx import beam_patches, publish
 from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
@@ -77,12 +77,12 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
       workers: processes.
       batch_size: elements in whatever the job handles in batches.
     """
-    quick_beam.remember_signatures()
+    beam_patches.remember_signatures()
     options = {"direct_num_workers": workers}
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
     # flags=[]: Beam parses this process's own command line otherwise.
-    return beam.Pipeline(runner=_Runner(batch_size), options=quick_beam.Options(flags=[], **options))
+    return beam.Pipeline(runner=_Runner(batch_size), options=beam_patches.Options(flags=[], **options))
 
 
 class Failures:
@@ -117,14 +117,14 @@ def executor_operators(
                 output = super().run_executor(
                     execution_info, lambda: make_beam_pipeline(workers, config.beam_batch_size)
                 )
-                return publishing.describe_outputs(execution_info, output)
+                return publish.describe_outputs(execution_info, output)
             except Exception as error:
                 return failures.record(error)
 
     class PythonOperator(python_executor_operator.PythonExecutorOperator):
         def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
             try:
-                return publishing.describe_outputs(execution_info, super().run_executor(execution_info))
+                return publish.describe_outputs(execution_info, super().run_executor(execution_info))
             except Exception as error:
                 return failures.record(error)
 

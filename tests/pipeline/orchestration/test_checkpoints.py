@@ -7,7 +7,7 @@ import os
 import pytest
 
 import components.checkpoints
-from pipeline import checkpoints
+from pipeline.orchestration import checkpoints
 from tests.pipeline.recorded import Recorded
 
 

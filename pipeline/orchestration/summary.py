@@ -17,7 +17,7 @@ from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
-from pipeline.outcome import RunResult
+from pipeline.orchestration.outcome import RunResult
 from pipeline.registry import versions
 from pipeline_config import PathsConfig
 

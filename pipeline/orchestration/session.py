@@ -7,17 +7,17 @@ import logging
 import pathlib
 from typing import Any, TextIO
 
-from pipeline import cancellation, process, replay
 from pipeline.core import settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.decisions import Decider, Verdict
 from pipeline.definition import dataset_cache
 from pipeline.definition.dataset import Source
 from pipeline.metadata import store as metadata
-from pipeline.run_record import RunRecord
-from pipeline.run_request import RunRequest
-from pipeline.summary import Summary
+from pipeline.orchestration import cancellation, process_setup, replay
+from pipeline.orchestration.cache import Decider, Verdict
+from pipeline.orchestration.recorder import RunRecord
+from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.summary import Summary
 from pipeline_config import PipelineConfig
 
 
@@ -88,10 +88,10 @@ class Run:
 
     def _execute(self) -> Summary:
         self._tell(Note("loading TensorFlow and TFX"))
-        with process.heavy_imports():
-            from pipeline import reused_part, runner
+        with process_setup.heavy_imports():
             from pipeline.definition import dataset_resolver
             from pipeline.definition import pipeline as definition
+            from pipeline.orchestration.tfx import local_runner, reused_part
 
         if self._request.like:  # also of a run that is gone on with
             found = dataset_resolver.again(self._resolved, self._request.like.data, self._root)
@@ -107,9 +107,9 @@ class Run:
         decider = self._decider(config, source)
         part = reused_part.options(self._request, self._root, self._store, decider, self._tell)
         self._record.begin(self._store, found.settings, source)
-        handler = runner.EpochHandler(self._tell)
+        handler = local_runner.EpochHandler(self._tell)
         logging.getLogger("components").addHandler(handler)
-        local = runner.LocalRunner(self._root, self._run_id, decider, config.engine, self._tell)
+        local = local_runner.LocalRunner(self._root, self._run_id, decider, config.engine, self._tell)
         try:
             result = local.run(pipeline, run_options=part)
         finally:

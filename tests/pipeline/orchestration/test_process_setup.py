@@ -11,8 +11,8 @@ import sys
 import pytest
 
 import pipeline_config
-from pipeline import process
 from pipeline.core.pipeline_root import Root
+from pipeline.orchestration import process_setup
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A copy of the environment that `set_environment` may change."""
     copy = dict(os.environ)
     monkeypatch.setattr(os, "environ", copy)
-    monkeypatch.setattr(process.tempfile, "tempdir", process.tempfile.tempdir)
+    monkeypatch.setattr(process_setup.tempfile, "tempdir", process_setup.tempfile.tempdir)
     return copy
 
 
 def test_threads_are_those_of_the_configuration(root: Root, environment: dict[str, str]) -> None:
-    process.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3, inter_op_threads=5))
+    process_setup.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3, inter_op_threads=5))
     assert environment["TF_NUM_INTRAOP_THREADS"] == "3"
     assert environment["TF_NUM_INTEROP_THREADS"] == "5"
 
@@ -40,33 +40,33 @@ def test_threads_are_those_of_the_configuration(root: Root, environment: dict[st
 def test_numpy_computes_with_one_thread_as_it_would_take_fewer_than_told_where_cores_are_few(
     root: Root, environment: dict[str, str]
 ) -> None:
-    process.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3))
+    process_setup.set_environment(root, pipeline_config.EngineConfig(intra_op_threads=3))
     assert environment["OPENBLAS_NUM_THREADS"] == environment["OMP_NUM_THREADS"] == "1"
 
 
 def test_caches_and_temporary_files_go_below_the_root(root: Root, environment: dict[str, str]) -> None:
-    process.set_environment(root, pipeline_config.EngineConfig())
+    process_setup.set_environment(root, pipeline_config.EngineConfig())
     for name in ("TMPDIR", "MPLCONFIGDIR", "KERAS_HOME"):
         assert pathlib.Path(environment[name]).is_relative_to(root.path), name
 
 
 def test_an_empty_data_folder_is_none(root: Root, environment: dict[str, str]) -> None:
     environment["TFDS_DATA_DIR"] = ""
-    process.set_environment(root, pipeline_config.EngineConfig())
+    process_setup.set_environment(root, pipeline_config.EngineConfig())
     assert "TFDS_DATA_DIR" not in environment
 
 
 def test_temporary_files_are_removed_and_the_folder_stays(root: Root) -> None:
     (root.temporary / "folder").mkdir()
     (root.temporary / "folder" / "file").touch()
-    process.clear_temporary(root)
+    process_setup.clear_temporary(root)
     assert list(root.temporary.iterdir()) == []
 
 
 def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
     before = gc.get_freeze_count()
     try:
-        with process.heavy_imports():
+        with process_setup.heavy_imports():
             assert not gc.isenabled()
             kept = [[] for _ in range(1_000)]
         assert gc.isenabled()
