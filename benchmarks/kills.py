@@ -23,10 +23,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline import fsck
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
+from pipeline.maintenance import fsck
 from pipeline.metadata import store as metadata
 
 PROJECT = pathlib.Path(__file__).parents[1]

@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 
-from pipeline import fsck, retention
-from pipeline.retention import sizes
+from pipeline.maintenance import fsck, gc
+from pipeline.maintenance.gc import sizes
 from pipeline_config import RetentionConfig
 from tests.pipeline.recorded import Recorded
 
@@ -44,7 +44,7 @@ def main() -> None:
             recorded.run(day.strftime("%Y%m%d-%H%M%S"))
             written += sum(sizes.by_directory(recorded.root.path).values()) - before
             begun = time.monotonic()
-            found = retention.apply(recorded.root, policy)
+            found = gc.apply(recorded.root, policy)
             seconds.append(time.monotonic() - begun)
             size = sum(sizes.by_directory(recorded.root.path).values())
             largest = max(largest, size)

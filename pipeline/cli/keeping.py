@@ -79,13 +79,13 @@ def gc(
 
     Their lineage, metrics and digests stay in ML Metadata.
     """
-    from pipeline import retention
     from pipeline.core.pipeline_root import Root
+    from pipeline.maintenance import gc
     from pipeline.render import escaped
 
     resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())
-    found = (retention.apply if yes else retention.look)(place, resolved.config.retention)
+    found = (gc.apply if yes else gc.look)(place, resolved.config.retention)
     output.write(found.as_json() if as_json else "\n".join(map(escaped, found.as_text().split("\n"))))
 
 

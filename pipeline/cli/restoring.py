@@ -43,12 +43,12 @@ def restore(artifact: str, metadata_copy: str | None, root: str | None, as_json:
 
 
 def _artifact(root: Root, name: str, as_json: bool) -> None:
-    from pipeline import restoring
     from pipeline.inspection.locations import open_reader
+    from pipeline.maintenance import restore
 
     with open_reader(None, root) as reader:
         wanted = reader.find_artifact(name)
-    found = restoring.restore(root, wanted, output.note)
+    found = restore.restore(root, wanted, output.note)
     output.write(found.as_json() if as_json else found.as_text())
 
 

@@ -132,7 +132,7 @@ def verify(run_id: str, node: str, root: str | None, as_json: bool) -> None:
 
     RUN is an id, the beginning of one, `latest` or `latest~1`. Exits with 4 where content differs.
     """
-    from pipeline import verify as verify_module
+    from pipeline.maintenance import verify as verify_module
 
     found = verify_module.verify(root_of(root), run_id, node, lambda line: click.echo(line, err=True))
     click.echo(found.as_json() if as_json else verify_module.as_text(found))
@@ -148,7 +148,7 @@ def fsck(root: str | None, as_json: bool) -> None:
 
     Exits with 4 on damage.
     """
-    from pipeline import fsck as fsck_module
+    from pipeline.maintenance import fsck as fsck_module
 
     found = fsck_module.check(root_of(root))
     click.echo(found.as_json() if as_json else found.as_text())
@@ -161,7 +161,7 @@ def fsck(root: str | None, as_json: bool) -> None:
 @json_option
 def doctor(as_json: bool, **options: Any) -> None:
     """Check interpreter, packages, engine, disk and data; say what is wrong and what to do."""
-    from pipeline import doctor as doctor_module
+    from pipeline.maintenance import doctor as doctor_module
 
     checks = doctor_module.examine(settings.resolve(request(**options)).config)
     click.echo(doctor_module.as_json(checks) if as_json else doctor_module.as_text(checks))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from benchmarks import kills
-from pipeline import fsck
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.views import NodeRunState, RunState
+from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata import store as metadata
 from tests.e2e.conftest import QUICK

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import pipeline_config
-from pipeline import doctor
 from pipeline.core import events, pipeline_root, settings
+from pipeline.maintenance import doctor
 from pipeline.metadata import store
 from pipeline.orchestration import run
 

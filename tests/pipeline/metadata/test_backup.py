@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from pipeline import fsck
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance import fsck
 from pipeline.metadata import backup, writer
 from pipeline.metadata import store as metadata
 from tests.pipeline.recorded import Recorded, tree

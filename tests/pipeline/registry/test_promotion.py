@@ -9,8 +9,9 @@ import shutil
 import pytest
 
 from components import serving_folder
-from pipeline import cli, fsck, retention
+from pipeline import cli
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
+from pipeline.maintenance import fsck, gc
 from pipeline.metadata import writer
 from pipeline.orchestration.cache import Verdict
 from pipeline.registry import decision_log, listing, promotion, versions
@@ -98,7 +99,7 @@ def test_a_damaged_artifact_is_not_served(four):
 
 
 def test_nothing_is_recorded_where_the_bytes_are_gone(four):
-    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     with pytest.raises(NotFoundError, match=r"are gone \(deleted by gc on "):
         promote(four, "run-2")
     assert four.store().ask(decision_log.entries) == []
@@ -191,11 +192,11 @@ def test_nothing_to_roll_back_is_said(recorded):
 
 def test_gc_keeps_no_withdrawn_model_for_a_rollback_and_each_model_once(four):
     rollback(four)
-    found = retention.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    found = gc.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     assert {run.id: run.version for run in found.kept} == {"run-4": 0, "run-3": 5, "run-2": 2}
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["2", "5"]
     promote(four, "run-4")
-    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert fsck.check(four.root).damaged == 0  # the version that the rollback made is gone, and said to be
     assert rollback_refused(four)
 
@@ -263,7 +264,7 @@ def test_the_list_has_every_version_with_run_metric_and_digest(four):
     four.writer.store.put_contexts([context])
     rollback(four)
     promote(four, "run-2")
-    retention.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    gc.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     found = listing.read(four.root)
     assert [(one.version, one.run, one.state, one.how, one.withdrawn) for one in found.models] == [
         (6, "run-2", State.SERVED, "promoted", False),
@@ -293,7 +294,7 @@ def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
     writer.Recorder(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
-    found = retention.look(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    found = gc.look(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert [run.id for run in found.kept] == ["plain-2"]
 
 

@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 
-from pipeline import cli, retention
+from pipeline import cli
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place
+from pipeline.maintenance import gc
 from pipeline.registry import pins, promotion
 from pipeline.web.export import export
 from pipeline.web.pages import models
@@ -27,7 +28,7 @@ def decided(four):
     pins.pin(four.root, "run-1", "for the <b>paper</b>")
     promotion.rollback(four.root, "worse in the field", print)
     promotion.promote(four.root, "run-2", "better in the field", print)
-    retention.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    gc.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     return four
 
 

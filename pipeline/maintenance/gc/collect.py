@@ -12,15 +12,16 @@ import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline import again
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.fsck import orphans
-from pipeline.fsck.findings import Kind
+from pipeline.maintenance import rerun
+from pipeline.maintenance.fsck import orphans
+from pipeline.maintenance.fsck.findings import Kind
+from pipeline.maintenance.gc import policy as keeping
+from pipeline.maintenance.gc import sizes
+from pipeline.maintenance.gc.policy import Kept
+from pipeline.maintenance.gc.store import Store, Stored
 from pipeline.registry import versions
-from pipeline.retention import keeping, sizes
-from pipeline.retention.keeping import Kept
-from pipeline.retention.store import Store, Stored
 from pipeline_config import RetentionConfig
 
 _MIB = 1 << 20
@@ -164,7 +165,7 @@ def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
         # What is no output of a node may be somebody's.
         if finding.kind == Kind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
             yield LeftOver(finding.path, sizes.of_folder(pathlib.Path(finding.path)))
-    places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / again.SCRATCH]
+    places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]
     for place in places:
         if place.exists():
             yield LeftOver(str(place), sizes.of_folder(place))

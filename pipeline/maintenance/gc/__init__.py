@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance.gc import collect
+from pipeline.maintenance.gc.report import Collected
+from pipeline.maintenance.gc.store import Store
 from pipeline.metadata import store as metadata
-from pipeline.retention import collecting
-from pipeline.retention.report import Collected
-from pipeline.retention.store import Store
 from pipeline_config import RetentionConfig
 
 __all__ = ["Collected", "apply", "look"]
@@ -23,7 +23,7 @@ def look(root: Root, policy: RetentionConfig) -> Collected:
       UnavailableError: the store cannot be opened.
     """
     metadata.open_store(root, read_only=True)  # says why, where it does not open
-    return Collected.of(root, collecting.plan(root, Store(root, read_only=True), policy), deleted=False)
+    return Collected.of(root, collect.plan(root, Store(root, read_only=True), policy), deleted=False)
 
 
 def apply(root: Root, policy: RetentionConfig) -> Collected:
@@ -38,6 +38,6 @@ def apply(root: Root, policy: RetentionConfig) -> Collected:
     metadata.open_store(root, read_only=True)
     with root.lock():
         store = Store(root, read_only=False)
-        planned = collecting.plan(root, store, policy)
-        collecting.delete(root, store, planned)
+        planned = collect.plan(root, store, policy)
+        collect.delete(root, store, planned)
     return Collected.of(root, planned, deleted=True)

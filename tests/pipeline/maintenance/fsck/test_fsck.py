@@ -17,11 +17,12 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import cli, fsck
+from pipeline import cli
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.fsck import Kind, findings
+from pipeline.maintenance import fsck
+from pipeline.maintenance.fsck import Kind, findings
 from pipeline.metadata import writer as records
 from pipeline.provenance import manifest
 from tests.pipeline.metadata.test_store import Writer

@@ -14,11 +14,11 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline import again
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition import graph
+from pipeline.maintenance import rerun
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
@@ -111,11 +111,11 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
         )
     store = metadata.open_store(root, read_only=True)
     run_id = store.find_run(wanted)
-    recorded = again.manifest_of(root, store, run_id)
-    differences = again.differences(recorded)
-    for line in again.surroundings_text(run_id, differences):
+    recorded = rerun.manifest_of(root, store, run_id)
+    differences = rerun.differences(recorded)
+    for line in rerun.surroundings_text(run_id, differences):
         tell(line)
-    with root.lock(), again.scratch(root, run_id) as scratch:
+    with root.lock(), rerun.scratch(root, run_id) as scratch:
         for broken_off in recovery.close_broken_off(root, metadata.open_store(root)):
             tell(str(broken_off))
         workers = 2 if recorded.engine.workers == 1 else 1
@@ -126,7 +126,7 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
         )
         tell(f"making {node or 'all of it'} again {', '.join(changed)}")
         surroundings = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
-        made = again.make(root, store, recorded, scratch, node, node, workers, surroundings)
+        made = rerun.make(root, store, recorded, scratch, node, node, workers, surroundings)
         artifacts = tuple(_compare(root, store, run_id, metadata.open_store(scratch), made, node, recorded))
         found = Verification(run_id, node, differences, changed, artifacts)
         _record(root, found)

@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Sequence
 
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance.gc.store import Store
 from pipeline.registry import decision_log, versions
 from pipeline.registry.versions import Push
-from pipeline.retention.store import Store
 from pipeline_config import RetentionConfig
 
 

@@ -12,13 +12,13 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pipeline import again
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
+from pipeline.maintenance import rerun
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
@@ -109,10 +109,10 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
     outputs = {name: store.outputs(execution.id) for name, execution in store.executions(run_id).items()}
     wanted = _Lost(node, key, outputs[node][key])
     _check(root, wanted)
-    recorded = again.manifest_of(root, store, run_id)
-    for line in again.surroundings_text(run_id, again.differences(recorded)):
+    recorded = rerun.manifest_of(root, store, run_id)
+    for line in rerun.surroundings_text(run_id, rerun.differences(recorded)):
         tell(line)
-    with root.lock(), again.scratch(root, run_id) as scratch:
+    with root.lock(), rerun.scratch(root, run_id) as scratch:
         _, needed = partial_run.nodes_of(node, node)
         before = [lost for name in needed for lost in _lost(name, outputs.get(name, {}))]
         for one in before:
@@ -121,7 +121,7 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
         for one in before:
             tell(f"{one.node}'s {one.key}, artifact {one.output.id}, is gone as well, and made again first")
         tell(f"making {node} again{' and what comes before it' if whole else ' on the inputs that it had'}")
-        made = again.make(root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {})
+        made = rerun.make(root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {})
         found = _made(metadata.open_store(scratch), made)
         lost = [*before, *_lost(node, outputs[node])]
         pairs = [(one, _same(one, found.get((one.node, one.key)), run_id)) for one in lost]

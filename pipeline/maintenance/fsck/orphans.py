@@ -7,9 +7,9 @@ import pathlib
 from collections.abc import Generator, Iterator
 
 from pipeline.core.pipeline_root import Root
-from pipeline.fsck import files
-from pipeline.fsck.findings import Finding, Kind
-from pipeline.fsck.store import Store
+from pipeline.maintenance.fsck import files
+from pipeline.maintenance.fsck.findings import Finding, Kind
+from pipeline.maintenance.fsck.store import Store
 
 _Entry = os.DirEntry[str]
 

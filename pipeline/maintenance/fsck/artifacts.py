@@ -8,9 +8,9 @@ import pathlib
 from collections.abc import Iterator
 
 from pipeline.core import file_digests
-from pipeline.fsck import files
-from pipeline.fsck.findings import Checked, Finding, Kind
-from pipeline.fsck.store import UNPUBLISHED
+from pipeline.maintenance.fsck import files
+from pipeline.maintenance.fsck.findings import Checked, Finding, Kind
+from pipeline.maintenance.fsck.store import UNPUBLISHED
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from pipeline import again, retention
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place
+from pipeline.maintenance import gc, rerun
 from pipeline.web import server
 from pipeline_config import RetentionConfig
 from tests.pipeline.recorded import tree
@@ -68,7 +68,7 @@ def test_a_pin_without_a_reason_is_refused(sae):
 
 @pytest.fixture
 def collected(four):
-    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     return four
 
 
@@ -105,7 +105,7 @@ def test_a_node_on_inputs_that_are_gone_is_not_verified(collected, tmp_path):
     with pytest.raises(
         NotFoundError, match=rf"Trainer's model of run run-1 was {GONE}.*: `sae restore \d+` makes it again"
     ):
-        again.copy_inputs(collected.root, collected.store(), "run-1", ["Trainer"], Root(tmp_path / "scratch"))
+        rerun.copy_inputs(collected.root, collected.store(), "run-1", ["Trainer"], Root(tmp_path / "scratch"))
 
 
 def test_pages_say_that_it_was_deleted_and_when(collected):

@@ -6,9 +6,9 @@ import dataclasses
 import json
 
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance.gc.collect import LeftOver, Plan, Victim
+from pipeline.maintenance.gc.policy import KeptRun
 from pipeline.render import bytes_text, counted
-from pipeline.retention.collecting import LeftOver, Plan, Victim
-from pipeline.retention.keeping import KeptRun
 
 SCHEMA_VERSION = 1
 

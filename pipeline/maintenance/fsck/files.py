@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from pipeline.core import file_digests
-from pipeline.fsck.findings import Checked, Finding, Kind
+from pipeline.maintenance.fsck.findings import Checked, Finding, Kind
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from components import serving_folder
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
-from pipeline.fsck import files
-from pipeline.fsck.findings import Checked, Finding, Kind
-from pipeline.fsck.store import Store, is_number
+from pipeline.maintenance.fsck import files
+from pipeline.maintenance.fsck.findings import Checked, Finding, Kind
+from pipeline.maintenance.fsck.store import Store, is_number
 from pipeline.metadata.store import Output
 from pipeline.registry import versions
 

@@ -9,9 +9,9 @@ import pathlib
 import pytest
 
 import pipeline_config
-from pipeline import doctor
 from pipeline.core.pipeline_root import Root
-from pipeline.doctor import Check
+from pipeline.maintenance import doctor
+from pipeline.maintenance.doctor import Check
 from pipeline_config import DataConfig, EngineConfig
 
 INSTALLED = importlib.metadata.version("click")

@@ -9,10 +9,11 @@ import shutil
 import pytest
 
 import pipeline_config
-from pipeline import again, fsck, restoring, retention
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.maintenance import fsck, gc, rerun
+from pipeline.maintenance import restore as restoring
 from pipeline.metadata import store as metadata
 from pipeline.orchestration.cache import Verdict
 from pipeline.provenance import manifest
@@ -39,7 +40,7 @@ def collected(four, made_once, monkeypatch):
         context = four.writer.store.get_context_by_type_and_name("pipeline_run", run)
         set_properties(context.custom_properties, {manifest.PROPERTY: file_digests.of_file(path)})
         four.writer.store.put_contexts([context])
-    retention.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
 
     def make(root, store, recorded, place, from_node, to_node, workers, surroundings):
@@ -47,7 +48,7 @@ def collected(four, made_once, monkeypatch):
         shutil.copytree(made_once[1] / "root", place.path, dirs_exist_ok=True)
         return recorded.run_id
 
-    monkeypatch.setattr(again, "make", make)
+    monkeypatch.setattr(rerun, "make", make)
     four.parts = parts
     return four
 
@@ -104,7 +105,7 @@ def test_a_damaged_artifact_is_replaced(collected):
 @pytest.fixture
 def other_bytes(collected, monkeypatch):
     """The same, where a model that is made again has the same content and other bytes."""
-    real = again.make
+    real = rerun.make
 
     def make(root, store, recorded, place, *others):
         run_id = real(root, store, recorded, place, *others)
@@ -113,7 +114,7 @@ def other_bytes(collected, monkeypatch):
         note(place, output.id, pathlib.Path(output.uri))
         return run_id
 
-    monkeypatch.setattr(again, "make", make)
+    monkeypatch.setattr(rerun, "make", make)
     return collected
 
 
@@ -151,7 +152,7 @@ def note(place, artifact_id, folder, **others):
 
 
 def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
-    real = again.make
+    real = rerun.make
 
     def make(root, store, recorded, place, *others):
         run_id = real(root, store, recorded, place, *others)
@@ -159,7 +160,7 @@ def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
         note(place, output.id, pathlib.Path(output.uri), content_digest="model_run-1:other")
         return run_id
 
-    monkeypatch.setattr(again, "make", make)
+    monkeypatch.setattr(rerun, "make", make)
     before = tree(collected.root.artifacts)
     with pytest.raises(
         restoring.OtherContentError, match="model_run of run run-1 came out otherwise: model_run-1:other"
@@ -179,7 +180,7 @@ def test_a_node_that_fails_changes_nothing(collected, monkeypatch):
     def make(*_):
         raise SaeError("run run-1 could not be made again: Trainer: no")
 
-    monkeypatch.setattr(again, "make", make)
+    monkeypatch.setattr(rerun, "make", make)
     before = tree(collected.root.artifacts)
     with pytest.raises(SaeError, match="could not be made again"):
         restore(collected, "Trainer", "model")
@@ -193,8 +194,8 @@ def test_what_a_kill_cut_off_is_restored_by_the_next_call(collected, monkeypatch
         restore(collected, "Trainer", "model")
     monkeypatch.undo()
     assert fsck.check(collected.root).damaged == 0
-    monkeypatch.setattr(again, "make", lambda *_: pytest.fail("not yet"))
-    retention.apply(collected.root, RetentionConfig(runs=1, pushed=0, max_mib=0))  # bytes that nothing vouches for
+    monkeypatch.setattr(rerun, "make", lambda *_: pytest.fail("not yet"))
+    gc.apply(collected.root, RetentionConfig(runs=1, pushed=0, max_mib=0))  # bytes that nothing vouches for
     assert not collected.folder_of("run-1", "Trainer", "model").exists()
 
 

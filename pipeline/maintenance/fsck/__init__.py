@@ -12,9 +12,9 @@ from ml_metadata import errors as mlmd_errors
 
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.fsck import artifacts, orphans, runs, served
-from pipeline.fsck.findings import Checked, Finding, Findings, Kind, Result
-from pipeline.fsck.store import Store
+from pipeline.maintenance.fsck import artifacts, orphans, runs, served
+from pipeline.maintenance.fsck.findings import Checked, Finding, Findings, Kind, Result
+from pipeline.maintenance.fsck.store import Store
 from pipeline.metadata import store as metadata
 
 __all__ = ["Finding", "Kind", "Result", "check"]

@@ -10,7 +10,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.fsck import store as fsck_store
+from pipeline.maintenance.fsck import store as fsck_store
 from pipeline.metadata import deletion, run_properties, store, writer
 
 _ENDED = ("succeeded", "failed")
