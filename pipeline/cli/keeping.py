@@ -25,7 +25,7 @@ def models(root: str | None, as_json: bool) -> None:
     """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
     from pipeline.inspection import json_documents
     from pipeline.registry import listing
-    from pipeline.show import models as text
+    from pipeline.terminal import models as text
 
     place = root_of(root)
     found = listing.read(place)
@@ -81,7 +81,7 @@ def gc(
     """
     from pipeline.core.pipeline_root import Root
     from pipeline.maintenance import gc
-    from pipeline.render import escaped
+    from pipeline.terminal.table import escaped
 
     resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 if TYPE_CHECKING:
-    from pipeline.render import Screen
+    from pipeline.terminal.table import Screen
 
 
 def screen() -> Screen:
     """What is known of standard output."""
-    from pipeline.render import Screen
+    from pipeline.terminal.table import Screen
 
     return Screen.of(sys.stdout)
 
 
 def write(text: str) -> None:
     """Prints text that is safe for a terminal, whatever characters this can show."""
-    from pipeline.render import printable
+    from pipeline.terminal.table import printable
 
     click.echo(printable(sys.stdout, text), color=True)  # a `Screen` knows whether colours are wanted
 
 
 def note(text: str) -> None:
     """Says something beside the data; nothing where there is nothing to say."""
-    from pipeline.render import escaped, printable
+    from pipeline.terminal.table import escaped, printable
 
     if text:
         sys.stdout.flush()  # on a terminal it comes after what it is about

@@ -52,7 +52,7 @@ def runs(asked: Asked, limit: int, state: str | None, sort: str, ascending: bool
     """List runs, the newest first: state, time, data, test loss, active units, what was blessed."""
     from pipeline.inspection import json_documents
     from pipeline.inspection.views import RunState
-    from pipeline.show import runs as text
+    from pipeline.terminal import runs as text
 
     wanted = RunState(state) if state else None
     with asked.reader() as reader:
@@ -76,7 +76,7 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
     """
     from pipeline.inspection import json_documents
     from pipeline.provenance import manifest
-    from pipeline.show import run as text
+    from pipeline.terminal import run as text
 
     with asked.reader() as reader:
         found = reader.run(reader.find_run(run_id))
@@ -109,7 +109,7 @@ def why(asked: Asked, run_id: str, node: str) -> None:
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
     from pipeline.inspection import explain as why_module
-    from pipeline.render import escaped
+    from pipeline.terminal.table import escaped
 
     with asked.reader() as reader:
         answer = why_module.explain(reader.store, reader.root, run_id, node)
@@ -132,7 +132,7 @@ def why(asked: Asked, run_id: str, node: str) -> None:
 def artifacts(asked: Asked, type_name: str, node: str, run_id: str, limit: int) -> None:
     """List artifacts, the newest first: type, what made it, when, the digest of its content."""
     from pipeline.inspection import json_documents
-    from pipeline.show import artifacts as text
+    from pipeline.terminal import artifacts as text
 
     with asked.reader() as reader:
         rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id)
@@ -156,7 +156,7 @@ def artifact(asked: Asked, artifact: str) -> None:
     latest:Trainer:model_run.
     """
     from pipeline.inspection import json_documents
-    from pipeline.show import artifact as text
+    from pipeline.terminal import artifact as text
 
     with asked.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
@@ -177,7 +177,7 @@ def lineage(asked: Asked, artifact: str) -> None:
     latest:Trainer:model_run.
     """
     from pipeline.inspection import json_documents
-    from pipeline.show import lineage as text
+    from pipeline.terminal import lineage as text
 
     with asked.reader() as reader:
         found = reader.lineage(reader.find_artifact(artifact))
@@ -197,7 +197,7 @@ def diff(asked: Asked, old: str, new: str) -> None:
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
     from pipeline.inspection import json_documents, run_diff
-    from pipeline.show import differences as text
+    from pipeline.terminal import differences as text
 
     with asked.reader() as reader:
         found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
@@ -219,7 +219,7 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
     """
     from pipeline.inspection import json_documents
     from pipeline.inspection import logs as logs_module
-    from pipeline.render import escaped
+    from pipeline.terminal.table import escaped
 
     with asked.reader() as reader:
         found = reader.find_run(run_id)
@@ -254,7 +254,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
     """
     from pipeline.inspection import json_documents
     from pipeline.metadata import deletion
-    from pipeline.render import escaped
+    from pipeline.terminal.table import escaped
 
     with asked.reader() as reader:
         found = reader.run(reader.find_run(run_id))

@@ -76,7 +76,7 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
 def list_(asked: Asked) -> None:
     """List schedules: when, the next time, the last result, what they run."""
     from pipeline.scheduler import json_documents, status, upcoming
-    from pipeline.show import schedules as text
+    from pipeline.terminal import schedules as text
 
     with asked.book() as book:
         found = upcoming.planned(book, asked.now, 1) if book else ()
@@ -96,7 +96,7 @@ def show(asked: Asked, name: str) -> None:
     """Show a schedule: when, what it runs, its next times, its policies, its newest ticks."""
     from pipeline.scheduler import history as stretches
     from pipeline.scheduler import json_documents, upcoming
-    from pipeline.show import schedule as text
+    from pipeline.terminal import schedule as text
 
     with asked.book_with(name) as book:
         book.schedule(name)  # says which names there are
@@ -124,7 +124,7 @@ def show(asked: Asked, name: str) -> None:
 def next_(asked: Asked, name: str, count: int) -> None:
     """Say when the next runs are, of one schedule or of all: in UTC, and in words on the clocks of its zone."""
     from pipeline.scheduler import json_documents, upcoming
-    from pipeline.show import schedules as text
+    from pipeline.terminal import schedules as text
 
     with asked.book_with(name) if name else asked.book() as book:
         if book and name:
@@ -153,7 +153,7 @@ def history(asked: Asked, name: str, limit: int) -> None:
     """
     from pipeline.scheduler import history as stretches
     from pipeline.scheduler import json_documents
-    from pipeline.show import schedule as text
+    from pipeline.terminal import schedule as text
 
     most = limit if asked.as_json else max(limit, stretches.READ)
     with asked.book_with(name) if name else asked.book() as book:
@@ -176,7 +176,7 @@ def status(asked: Asked) -> None:
     """Say whether the daemon runs, when it was last heard of, and which schedules failed last."""
     from pipeline.scheduler import json_documents, upcoming
     from pipeline.scheduler import status as status_module
-    from pipeline.show import schedules as text
+    from pipeline.terminal import schedules as text
 
     with asked.book() as book:
         found = upcoming.planned(book, asked.now, 1) if book else ()

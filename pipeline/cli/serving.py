@@ -47,7 +47,7 @@ def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | 
 def export(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
     """Write the pages of `sae serve` as files that open from disk."""
     from pipeline.inspection.locations import open_place
-    from pipeline.render import escaped
+    from pipeline.terminal.table import escaped
     from pipeline.web import export as export_module
 
     with open_place(metadata, root_of(root)) as place:

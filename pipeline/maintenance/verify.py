@@ -25,7 +25,7 @@ from pipeline.metadata.store import Output, Store
 from pipeline.orchestration import partial_run, recovery
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
-from pipeline.render import counted
+from pipeline.terminal.table import counted
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"

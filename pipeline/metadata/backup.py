@@ -16,7 +16,7 @@ from pipeline.core import atomic_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.metadata import sqlite, store
-from pipeline.render import counted
+from pipeline.terminal.table import counted
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pipeline.core import atomic_file, event_log, settings
 from pipeline.core.events import Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
-from pipeline.display import display
 from pipeline.metadata import backup, writer
 from pipeline.metadata import store as metadata
 from pipeline.orchestration import checkpoints, partial_run, process_setup, recovery
@@ -18,6 +17,7 @@ from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.session import Run
 from pipeline.orchestration.summary import Summary
+from pipeline.terminal.progress import display
 
 
 def run(request: RunRequest) -> Summary:

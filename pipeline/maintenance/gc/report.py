@@ -8,7 +8,7 @@ import json
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.gc.collect import LeftOver, Plan, Victim
 from pipeline.maintenance.gc.policy import KeptRun
-from pipeline.render import bytes_text, counted
+from pipeline.terminal.table import bytes_text, counted
 
 SCHEMA_VERSION = 1
 

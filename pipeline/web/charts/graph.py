@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.render import counted
+from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, layers, states, svg
 
 MOST_NODES = 400  # more is no picture any more, and takes a second

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.artifacts.previews import Bucket
-from pipeline.render import counted
+from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, scales, svg
 
 MOST_BUCKETS = 100  # about one for every two pixels

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from pipeline.render import counted
+from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, scales, svg
 from pipeline.web.charts.lines import COLORS, color_class
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from pipeline.render import counted
+from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, scales, states, svg
 
 MOST_ROWS = 200  # ours has eleven nodes; other people's pipelines have seldom more than fifty

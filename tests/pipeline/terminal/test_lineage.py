@@ -6,8 +6,8 @@ import dataclasses
 
 from pipeline.inspection.lineage import Lineage, Step
 from pipeline.inspection.views import ArtifactRow
-from pipeline.render import Screen
-from pipeline.show import lineage
+from pipeline.terminal import lineage
+from pipeline.terminal.table import Screen
 
 
 def row(number, kind, node, key, run="r1", name=""):

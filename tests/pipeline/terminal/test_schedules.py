@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from pipeline.render import Screen
 from pipeline.scheduler import history
 from pipeline.scheduler.types import Decision, Kind, Timing
-from pipeline.show import schedule, schedules
+from pipeline.terminal import schedule, schedules
+from pipeline.terminal.table import Screen
 from tests.pipeline.scheduler import examples
 from tests.pipeline.scheduler.examples import NOW, planned
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.registry.listing import Decided, ModelRow, Models
-from pipeline.render import Cell, Column, Screen, number_text, when_text
+from pipeline.terminal.table import Cell, Column, Screen, number_text, when_text
 
 _VERSIONS = (
     Column("version", right=True),

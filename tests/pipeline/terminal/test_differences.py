@@ -6,8 +6,8 @@ import dataclasses
 
 from pipeline.inspection.run_diff import Comparison, Metric, NodeStates, Output, Parting, Setting
 from pipeline.inspection.views import RunRow, RunState
-from pipeline.render import Screen
-from pipeline.show import differences
+from pipeline.terminal import differences
+from pipeline.terminal.table import Screen
 
 ROWS = tuple(RunRow(name, "p", RunState.SUCCEEDED, None, None) for name in ("r1", "r2"))
 SAME = Comparison(ROWS, (), (), (), (), (Parting("r2", ""),), ())

@@ -8,8 +8,8 @@ import pytest
 
 from components.results import EpochLosses
 from pipeline.artifacts import previews
-from pipeline.render import Screen
-from pipeline.show import preview
+from pipeline.terminal import preview
+from pipeline.terminal.table import Screen
 from tests.pipeline.artifacts.test_previews import FEATURE, ONE_OF_EACH
 
 SHOWN = {

@@ -7,8 +7,8 @@ import datetime
 
 from pipeline.artifacts import previews
 from pipeline.inspection.views import Artifact, ArtifactRow, File, Use
-from pipeline.render import Screen
-from pipeline.show import artifact
+from pipeline.terminal import artifact
+from pipeline.terminal.table import Screen
 
 CREATED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
 CONTENT = f"blessing-1:{'0a' * 32}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.inspection.views import Page, RunRow, RunState
-from pipeline.render import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
 from pipeline.scheduler import run_trigger
+from pipeline.terminal.table import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
 
 _COLUMNS = (
     Column("run", least=15),

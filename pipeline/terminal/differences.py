@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.inspection.run_diff import OVERALL, Comparison, Metric
-from pipeline.render import Cell, Column, Screen, delta_text, number_text, state_cell
-from pipeline.show.digest import short
+from pipeline.terminal.digest import short
+from pipeline.terminal.table import Cell, Column, Screen, delta_text, number_text, state_cell
 
 _LOSS = "bce"  # the one metric whose slices are listed; the others are in the JSON
 _ABSENT = "-"

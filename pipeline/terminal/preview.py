@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.artifacts import previews
-from pipeline.render import Cell, Column, Screen, number_text
-from pipeline.show import evaluation
+from pipeline.terminal import evaluation
+from pipeline.terminal.table import Cell, Column, Screen, number_text
 
 _FEATURES = (Column("feature"), Column("type"), Column("shape"))
 _STATISTICS = (

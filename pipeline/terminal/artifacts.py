@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.inspection.views import ArtifactRow, Page
-from pipeline.render import Cell, Column, Screen, when_text
-from pipeline.show.digest import short
+from pipeline.terminal.digest import short
+from pipeline.terminal.table import Cell, Column, Screen, when_text
 
 _COLUMNS = (
     Column("id", right=True),

@@ -9,10 +9,20 @@ from pipeline.artifacts import previews
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.attempts import Attempt
 from pipeline.provenance.manifest import Manifest
-from pipeline.render import Cell, Column, Screen, counted, number_text, seconds_text, state_cell, when_text, yes_no
 from pipeline.scheduler import run_trigger
-from pipeline.show.digest import short
-from pipeline.show.evaluation import thresholds
+from pipeline.terminal.digest import short
+from pipeline.terminal.evaluation import thresholds
+from pipeline.terminal.table import (
+    Cell,
+    Column,
+    Screen,
+    counted,
+    number_text,
+    seconds_text,
+    state_cell,
+    when_text,
+    yes_no,
+)
 
 _NODES = (Column("node"), Column("state"), Column("time", right=True), Column("why", least=20))
 _USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", least=12, drop=1))

@@ -16,8 +16,8 @@ from pipeline.inspection.views import (
     Verification,
 )
 from pipeline.metadata.attempts import Attempt
-from pipeline.render import Screen
-from pipeline.show import run
+from pipeline.terminal import run
+from pipeline.terminal.table import Screen
 from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
 from tests.pipeline.provenance.test_manifest import RECORDED
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pipeline.inspection.lineage import Lineage, Step
 from pipeline.inspection.views import ArtifactRow
-from pipeline.render import Screen, escaped
+from pipeline.terminal.table import Screen, escaped
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ import os
 
 import pytest
 
-from pipeline import render
 from pipeline.inspection.views import NodeRunState, RunState
-from pipeline.render import Cell, Column, Screen
+from pipeline.terminal import table
+from pipeline.terminal.table import Cell, Column, Screen
 
 PIPE = Screen()
 NARROW = Screen(width=20)
@@ -35,7 +35,7 @@ class TestScreen:
         assert Screen.of(Stream(False), {"COLUMNS": "40", "TERM": "xterm"}) == Screen(None, False, True)
 
     def test_a_terminal_has_both(self, monkeypatch):
-        monkeypatch.setattr(render.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
+        monkeypatch.setattr(table.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
         assert Screen.of(Stream(True), {"TERM": "xterm"}) == Screen(100, True, True)
 
     @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ class TestScreen:
         assert Screen.of(Stream(True), environ).color is color
 
     def test_a_terminal_that_knows_no_width_gets_a_usable_one(self, monkeypatch):
-        monkeypatch.setattr(render.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((1, 1)))
+        monkeypatch.setattr(table.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((1, 1)))
         assert Screen.of(Stream(True), {}).width == 20
 
     def test_an_encoding_without_bars_gets_plain_ones(self):
@@ -74,8 +74,8 @@ class TestEscaped:
         ],
     )
     def test_what_moves_the_cursor_is_shown_as_a_code(self, text, shown):
-        assert render.escaped(text) == shown
-        assert render.escaped(shown) == shown
+        assert table.escaped(text) == shown
+        assert table.escaped(shown) == shown
 
     def test_tables_pairs_paragraphs_and_headings_escape(self):
         evil = "\x1b]0;x\x07"
@@ -117,7 +117,7 @@ class TestTable:
         rows = [["r1", "5", "a longer text", "something"], ["r2", "10", "語語語語語語", "e\u0301" * 9]]
         for width in range(20, 60):
             lines = Screen(width=width).table(self.COLUMNS, rows)
-            assert max(map(render.width_of, lines)) <= width
+            assert max(map(table.width_of, lines)) <= width
 
     def test_where_nothing_can_go_it_is_as_wide_as_it_is(self):
         assert NARROW.table((Column("a"),), [["x" * 30]]) == ["a", "x" * 30]
@@ -173,8 +173,8 @@ class TestSparkline:
 
 
 def test_what_a_stream_cannot_show_becomes_a_code():
-    assert render.printable(Stream(False, "ascii"), "é…") == "\\xe9\\u2026"
-    assert render.printable(Stream(False), "é…") == "é…"
+    assert table.printable(Stream(False, "ascii"), "é…") == "\\xe9\\u2026"
+    assert table.printable(Stream(False), "é…") == "é…"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_a_stream_cannot_show_becomes_a_code():
      (90_000, "25 h 00 min")],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert render.seconds_text(seconds) == text
+    assert table.seconds_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_durations(seconds, text):
      (7 * 10**15, "7000.0 TB")],
 )  # fmt: skip
 def test_sizes(size, text):
-    assert render.bytes_text(size) == text
+    assert table.bytes_text(size) == text
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,11 @@ def test_sizes(size, text):
      (0.00001, "1e-05"), (1234.5, "1234.5"), (math.nan, "nan"), (math.inf, "inf")],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert render.number_text(value) == text
+    assert table.number_text(value) == text
 
 
 def test_differences_have_a_sign():
-    assert [render.delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
+    assert [table.delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
         "+0.50000",
         "-0.50000",
         "+0",
@@ -216,8 +216,8 @@ def test_differences_have_a_sign():
 
 def test_times_are_in_utc():
     plus_two = datetime.timezone(datetime.timedelta(hours=2))
-    assert render.when_text(datetime.datetime(2026, 11, 23, 1, 30, 5, 999, plus_two)) == "2026-11-22 23:30:05"
-    assert render.when_text(None) == ""
+    assert table.when_text(datetime.datetime(2026, 11, 23, 1, 30, 5, 999, plus_two)) == "2026-11-22 23:30:05"
+    assert table.when_text(None) == ""
 
 
 def test_every_state_has_a_style():
@@ -226,4 +226,4 @@ def test_every_state_has_a_style():
     of_schedules = {"active", "paused"}
     of_ticks = {"waiting", "running", "succeeded", "failed", "interrupted", "skipped", "missed"}
     of_daemons = {"running", "stopping", "silent", "stopped"}
-    assert of_runs | of_schedules | of_ticks | of_daemons | {"yes", "no"} == set(render.STATES)
+    assert of_runs | of_schedules | of_ticks | of_daemons | {"yes", "no"} == set(table.STATES)

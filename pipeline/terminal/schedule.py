@@ -6,10 +6,10 @@ import datetime
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pipeline.render import Cell, Column, Screen, state_cell
 from pipeline.scheduler import format
 from pipeline.scheduler.history import Stretch
 from pipeline.scheduler.types import Planned
+from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _TICKS = (
     Column("schedule", least=12),

@@ -7,8 +7,8 @@ import datetime
 import pytest
 
 from pipeline.inspection.views import ArtifactRow, Page
-from pipeline.render import Screen
-from pipeline.show import artifacts
+from pipeline.terminal import artifacts
+from pipeline.terminal.table import Screen
 
 CREATED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
 MODEL = ArtifactRow(7, "Model", "", "/r/artifacts/Trainer/model/7", "live", CREATED, f"model-1:{'0a' * 32}", "r1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.artifacts import previews
-from pipeline.render import Cell, Column, Screen, number_text
+from pipeline.terminal.table import Cell, Column, Screen, number_text
 
 _THRESHOLDS = (
     Column("metric"),

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
-from pipeline.display import display, epoch_text, plain_line
+from pipeline.terminal.progress import display, epoch_text, plain_line
 
 EPOCH = EpochEnded(epoch=3, epochs=50, loss=0.15496, val_loss=0.151)
 EVENTS = (

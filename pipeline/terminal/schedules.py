@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from pipeline.render import Cell, Column, Screen, state_cell
 from pipeline.scheduler import format, health
 from pipeline.scheduler.types import Daemon, Planned, Tick
+from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _LIST = (
     Column("schedule", least=12),

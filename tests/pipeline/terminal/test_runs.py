@@ -8,8 +8,8 @@ import datetime
 import pytest
 
 from pipeline.inspection.views import Page, RunRow, RunState
-from pipeline.render import Screen
-from pipeline.show import runs
+from pipeline.terminal import runs
+from pipeline.terminal.table import Screen
 
 STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
 GOOD = RunRow("20261123-143005", "ours", RunState.SUCCEEDED, STARTED, 68.94, "mnist 3.0.1", "manual", 0.0943, 17.21,
