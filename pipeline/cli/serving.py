@@ -48,7 +48,7 @@ def export(folder: pathlib.Path, limit: int | None, root: str | None, metadata: 
     """Write the pages of `sae serve` as files that open from disk."""
     from pipeline.inspection.locations import open_place
     from pipeline.terminal.table import escaped
-    from pipeline.web import export as export_module
+    from pipeline.web import static_site as export_module
 
     with open_place(metadata, root_of(root)) as place:
         done = export_module.export(place, folder, limit)

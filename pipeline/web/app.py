@@ -21,12 +21,12 @@ from pipeline.artifacts import previews
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection import stores
 from pipeline.inspection.locations import Place
-from pipeline.web import files, health, pages, plain, render
-from pipeline.web.files import Content, TooLargeError
-from pipeline.web.guard import REPORT_POLICY, Guard
-from pipeline.web.links import Links
+from pipeline.web import file_responses, health, json_twin, pages, templating
+from pipeline.web.file_responses import Content, TooLargeError
 from pipeline.web.pages import Asked, MovedError, Page, base
 from pipeline.web.query import Query
+from pipeline.web.security import REPORT_POLICY, Guard
+from pipeline.web.urls import Links
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class _Site:
             asked = self._asked(request)
             view = page.build(asked, **request.path_params)
             path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return Response(render.page(page, view, asked, self._links, path), media_type="text/html")
+            return Response(templating.page(page, view, asked, self._links, path), media_type="text/html")
 
         return answer
 
@@ -150,7 +150,7 @@ class _Site:
 
         def answer(request: Request) -> Response:
             view = page.build(self._asked(request), **request.path_params)
-            return Response(plain.to_json(page.name, view), media_type=_JSON)
+            return Response(json_twin.to_json(page.name, view), media_type=_JSON)
 
         return answer
 
@@ -163,7 +163,7 @@ class _Site:
         """Whether the store can be read, and what is planned is done: 503 where a daemon should run and does not."""
         asked = self._asked(request)
         found = health.look(asked)
-        return Response(plain.to_json("health", found), 200 if found.status == health.OK else 503, media_type=_JSON)
+        return Response(json_twin.to_json("health", found), 200 if found.status == health.OK else 503, media_type=_JSON)
 
     def static(self, request: Request) -> Response:
         """A file of the site itself."""
@@ -174,11 +174,11 @@ class _Site:
 
     def log(self, request: Request) -> Response:
         """The end of a run's log."""
-        return self._of_run(request, "log", "logs", ".log", files.read_tail)
+        return self._of_run(request, "log", "logs", ".log", file_responses.read_tail)
 
     def manifest(self, request: Request) -> Response:
         """A run's manifest, as it is stored."""
-        return self._of_run(request, "manifest", "manifests", ".json", files.read)
+        return self._of_run(request, "manifest", "manifests", ".json", file_responses.read)
 
     def _of_run(
         self,
@@ -200,14 +200,14 @@ class _Site:
         asked = self._asked(request)
         found = picture_path(asked, request.path_params["artifact"], request.path_params["name"])
         assert asked.root is not None
-        return _of_content(files.read(asked.root.path, found))
+        return _of_content(file_responses.read(asked.root.path, found))
 
     def file(self, request: Request) -> Response:
         """A file of an artifact."""
         asked = self._asked(request)
         found = file_path(asked, request.path_params["artifact"], request.path_params["name"])
         assert asked.root is not None
-        return _of_content(files.read(asked.root.path, found, page=True))
+        return _of_content(file_responses.read(asked.root.path, found, page=True))
 
     def no_such_page(self, request: Request, error: Exception) -> Response:
         """Answers where no route does."""
@@ -218,10 +218,10 @@ class _Site:
 
     def _problem(self, status: int, text: str, twin: bool) -> Response:
         if twin:
-            values = {"schema_version": plain.SCHEMA_VERSION, "error": text, "status": status}
+            values = {"schema_version": json_twin.SCHEMA_VERSION, "error": text, "status": status}
             return Response(json.dumps(values) + "\n", status, media_type=_JSON)
         text = text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")
-        html = render.problem(_TITLES[status], text, self._place.name, self._links)
+        html = templating.problem(_TITLES[status], text, self._place.name, self._links)
         return Response(html, status, media_type="text/html")
 
 

@@ -5,16 +5,16 @@ looks like in light and dark, so the pages can forbid inline styles. All texts a
 caller, who knows the routes. The same input gives the same bytes.
 """
 
-from pipeline.web.charts.bars import Bar, bars
-from pipeline.web.charts.graph import GraphEdge, GraphNode, graph
+from pipeline.web.charts.bar_chart import Bar, bars
+from pipeline.web.charts.dag import GraphEdge, GraphNode, graph
+from pipeline.web.charts.gantt import Span, waterfall
 from pipeline.web.charts.histogram import histogram
-from pipeline.web.charts.lines import Series, line_chart
-from pipeline.web.charts.runs import RunPoint, runs_chart
+from pipeline.web.charts.line_chart import Series, line_chart
+from pipeline.web.charts.runs_chart import RunPoint, runs_chart
 from pipeline.web.charts.scales import duration, number
 from pipeline.web.charts.scatter import ScatterPoint, scatter
-from pipeline.web.charts.states import Html, state_class, state_mark
+from pipeline.web.charts.state_icons import Html, state_class, state_mark
 from pipeline.web.charts.svg import Drawing, Key
-from pipeline.web.charts.waterfall import Span, waterfall
 
 __all__ = [
     "Bar",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, scales, svg
-from pipeline.web.charts.lines import COLORS, color_class
+from pipeline.web.charts.line_chart import COLORS, color_class
 
 MOST_POINTS = 1000
 MOST_NAMES = 200  # points whose names are tried for room; beyond, there is none

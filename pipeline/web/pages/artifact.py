@@ -9,9 +9,9 @@ from pipeline.core import file_digests
 from pipeline.inspection.views import Artifact
 from pipeline.metadata import deletion
 from pipeline.web import charts
-from pipeline.web.links import Links
-from pipeline.web.pages import drawn
+from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact, served_version
+from pipeline.web.urls import Links
 
 _DIGESTS = (file_digests.CONTENT, file_digests.RAW, file_digests.MODEL)
 

@@ -12,9 +12,9 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.registry import listing
-from pipeline.web import links
-from pipeline.web.links import Links
+from pipeline.web import urls
 from pipeline.web.query import Query
+from pipeline.web.urls import Links
 
 DELETED = "deleted"  # state of an artifact whose bytes `sae gc` deleted
 _MODELS = ("Model", "PushedModel")  # types of artifact that may be served
@@ -84,9 +84,9 @@ class Page:
 
 def run_named(reader: Reader, wanted: str) -> Run:
     """The run that a reference names. Raises `NotFoundError`."""
-    if links.is_digest(wanted):
+    if urls.is_digest(wanted):
         for run_id in reader.run_ids():
-            if links.segment(run_id) == wanted:
+            if urls.segment(run_id) == wanted:
                 return reader.run(run_id)
     return reader.run(wanted)
 
@@ -104,8 +104,8 @@ def find_run(reader: Reader, wanted: str, *rest: str) -> Run:
       MovedError: it is named otherwise: by `latest`, or by the beginning of its id.
     """
     found = run_named(reader, wanted)
-    if wanted not in (found.row.id, links.segment(found.row.id)):
-        raise MovedError(links.path_of("runs", found.row.id, *rest))
+    if wanted not in (found.row.id, urls.segment(found.row.id)):
+        raise MovedError(urls.path_of("runs", found.row.id, *rest))
     return found
 
 
@@ -113,7 +113,7 @@ def find_artifact(reader: Reader, wanted: str, *rest: str) -> int:
     """The id of the artifact that a part of a path names; raises as `find_run` does."""
     found = reader.find_artifact(wanted)
     if str(found) != wanted:
-        raise MovedError(links.path_of("artifacts", str(found), *rest))
+        raise MovedError(urls.path_of("artifacts", str(found), *rest))
     return found
 
 

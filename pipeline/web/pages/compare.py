@@ -13,8 +13,8 @@ from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.web import charts
-from pipeline.web.links import Links
 from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, run_named
+from pipeline.web.urls import Links
 
 FEWEST, MOST = 2, 8  # runs; there are eight colours that can be told apart
 _HALF = 580  # pixels: half a wide page

@@ -9,9 +9,9 @@ from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.inspection import logs
 from pipeline.inspection.views import NodeRun, Run, RunRow
-from pipeline.web import links
+from pipeline.web import urls
+from pipeline.web.format import cut
 from pipeline.web.pages.base import Asked, Page, find_run, stored
-from pipeline.web.texts import cut
 
 LINES = 40  # of the log, the last ones: a traceback of the libraries is about as long
 _LONGEST_LINE = 2_000  # characters
@@ -39,7 +39,7 @@ def build(asked: Asked, run: str, node: str) -> NodeView:
     """Reads the run, and takes the node."""
     found = find_run(asked.open_reader, run, "nodes", node)
     for one in found.nodes:
-        if node in (one.node, links.segment(one.node)):
+        if node in (one.node, urls.segment(one.node)):
             has_log = stored(asked.root, "logs", f"{found.row.id}.log") is not None
             lines, before = _log(asked, found, one.node) if has_log and one.execution else ((), 0)
             return NodeView(found.row, one, lines, before, has_log)

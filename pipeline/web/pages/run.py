@@ -17,10 +17,10 @@ from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
 from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
-from pipeline.web import charts, texts
-from pipeline.web.links import Links
-from pipeline.web.pages import drawn
+from pipeline.web import charts, format
+from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, find_run, served_version, stored
+from pipeline.web.urls import Links
 
 _HALF = 580  # pixels: half a wide page
 _MOST_NOTES = 200  # notes shown of a run; ours have a few
@@ -163,23 +163,23 @@ def _made_from(root: Root, own: Manifest) -> MadeFrom:
     path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
     commit = "not known"
     if own.git is not None:
-        commit = texts.short_digest(own.git.commit) + (" and changes not committed" if own.git.dirty else "")
+        commit = format.short_digest(own.git.commit) + (" and changes not committed" if own.git.dirty else "")
     sizes = ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items())
     short = {
         "Profile": own.profile,
         "Seed": str(own.seed),
         "Data set": f"{own.data.name} {own.data.version}",
         "Examples": sizes,
-        "Content of the data": texts.short_digest(own.data.fingerprint),
-        "Code": texts.short_digest(own.code_digest),
+        "Content of the data": format.short_digest(own.data.fingerprint),
+        "Code": format.short_digest(own.code_digest),
         "Commit": commit,
         "Line of TFX": own.tfx_line,
         "Python": f"{own.python.implementation} {own.python.version}",
         "TensorFlow": own.tensorflow.version if own.tensorflow else "not known",
-        "Packages": f"{len(own.packages):,}, lock {texts.short_digest(own.lock.digest) if own.lock else 'not known'}",
+        "Packages": f"{len(own.packages):,}, lock {format.short_digest(own.lock.digest) if own.lock else 'not known'}",
         "Processor": f"{own.machine.processor} ({own.machine.architecture})",
         "System": f"{own.machine.system}, {own.machine.libc}",
-        "Beam": f"{own.engine.name}, {texts.count(own.engine.workers, 'worker')}",
+        "Beam": f"{own.engine.name}, {format.count(own.engine.workers, 'worker')}",
     }
     return MadeFrom(
         command=shlex.join(own.command),
@@ -260,7 +260,7 @@ def draw(view: RunView, to: Links) -> Drawings:
 
 def _detail(state: NodeRunState, seconds: float | None) -> str:
     if state in (NodeRunState.EXECUTED, NodeRunState.FAILED, NodeRunState.RUNNING, NodeRunState.CANCELLED):
-        return f"{state.value} · {texts.duration(seconds)}"
+        return f"{state.value} · {format.duration(seconds)}"
     return "" if state == NodeRunState.CACHED else state.value
 
 

@@ -7,9 +7,9 @@ import shlex
 
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunRow, RunState
-from pipeline.web import charts, texts
-from pipeline.web.links import Links
+from pipeline.web import charts, format
 from pipeline.web.pages.base import Asked, Drawings, Page
+from pipeline.web.urls import Links
 
 ROWS = 50  # runs on a page
 CHARTED = 250  # newest runs in the chart: more of them would be dots on dots, and long to read
@@ -91,7 +91,7 @@ def build(asked: Asked) -> RunsView:
         command=command,
         running=any(row.state == RunState.RUNNING for row in rows),
         charted=tuple(
-            Charted(row.id, row.state.value, texts.moment(row.started), row.test_bce, row.active_units)
+            Charted(row.id, row.state.value, format.moment(row.started), row.test_bce, row.active_units)
             for row in reversed(charted)
             if row.test_bce is not None or row.active_units is not None
         ),

@@ -12,8 +12,8 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place
 from pipeline.maintenance import gc
 from pipeline.registry import pins, promotion
-from pipeline.web.export import export
 from pipeline.web.pages import models
+from pipeline.web.static_site import export
 from pipeline_config import RetentionConfig
 from tests.pipeline.nightly import four, made_once
 from tests.pipeline.recorded import tree

@@ -4,7 +4,7 @@ import html
 
 import pytest
 
-from pipeline.web import links
+from pipeline.web import urls
 from tests.pipeline.recorded import STATE, Recorded
 from tests.pipeline.web.content import Seen
 
@@ -73,7 +73,7 @@ class TestOddNames:
         client = ask(odd[0])
         values = [html.unescape(part.split('"')[0]) for part in client.get("/").text.split('name="run" value="')[1:]]
         assert "a?b=c&d" in values
-        long = links.segment("🦊" * 5000)
+        long = urls.segment("🦊" * 5000)
         assert long in values
         answer = client.get("/compare", params=[("run", "a?b=c&d"), ("run", long)])
         assert answer.status_code == 200

@@ -16,7 +16,7 @@ from pipeline.inspection.locations import open_place
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Decision, Work
-from pipeline.web.export import export
+from pipeline.web.static_site import export
 from tests.pipeline.recorded import Recorded
 from tests.pipeline.scheduler import examples
 from tests.pipeline.web import content

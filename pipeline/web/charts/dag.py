@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline.terminal.table import counted
-from pipeline.web.charts import axes, layers, states, svg
+from pipeline.web.charts import axes, dag_layout, state_icons, svg
 
 MOST_NODES = 400  # more is no picture any more, and takes a second
 MOST_EDGES = 2000
@@ -73,7 +73,7 @@ def graph(
     known = {node.id: node for node in reversed(nodes)}
     unique = [node for node in nodes if known[node.id] is node]
     drawn = {node.id: node for node in unique[:MOST_NODES]}
-    labels: dict[layers.Edge, list[str]] = {}
+    labels: dict[dag_layout.Edge, list[str]] = {}
     for one in edges:
         if one.source in drawn and one.target in drawn and one.source != one.target:
             labels.setdefault((one.source, one.target), []).append(one.label)
@@ -84,8 +84,8 @@ def graph(
 
     wide = min(max(max(_room(node) for node in drawn.values()), _NARROWEST), _WIDEST_BOX)
     down = direction == "down" if direction else _most_beside(list(drawn), pairs) <= WIDEST
-    sizes = layers.Sizes(wide, _HEIGHT, gap=44) if down else layers.Sizes(_HEIGHT, wide, gap=72, beside=14)
-    layout = layers.arrange(list(drawn), pairs, sizes)
+    sizes = dag_layout.Sizes(wide, _HEIGHT, gap=44) if down else dag_layout.Sizes(_HEIGHT, wide, gap=72, beside=14)
+    layout = dag_layout.arrange(list(drawn), pairs, sizes)
     size = (layout.across, layout.along) if down else (layout.along, layout.across)
 
     parts = []
@@ -108,11 +108,11 @@ def graph(
 
 def state_keys(seen: Sequence[str]) -> list[svg.Key]:
     """A legend of states, each once."""
-    return [svg.Key(state, states.state_mark(state)) for state in dict.fromkeys(seen) if state]
+    return [svg.Key(state, state_icons.state_mark(state)) for state in dict.fromkeys(seen) if state]
 
 
-def _most_beside(ids: list[str], pairs: list[layers.Edge]) -> int:
-    its_layers = list(layers.assign(ids, pairs)[0].values())
+def _most_beside(ids: list[str], pairs: list[dag_layout.Edge]) -> int:
+    its_layers = list(dag_layout.assign(ids, pairs)[0].values())
     return max(its_layers.count(layer) for layer in set(its_layers))
 
 
@@ -134,7 +134,7 @@ def _inset(node: GraphNode) -> int:
 
 def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> str:
     x, y = centre[0] - wide / 2, centre[1] - _HEIGHT / 2
-    classes = f"box {node.kind} {states.state_class(node.state) if node.state else 'state-none'}"
+    classes = f"box {node.kind} {state_icons.state_class(node.state) if node.state else 'state-none'}"
     rounding = _HEIGHT / 2 if node.kind == "artifact" else 7
     shapes = []
     if node.current:  # a second outline: to be told apart without colours
@@ -142,7 +142,7 @@ def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> str:
         shapes.append(halo)
     shapes.append(svg.element("rect", class_=classes, x=x, y=y, width=wide, height=_HEIGHT, rx=rounding))
     if node.state:
-        shapes.append(states.mark(node.state, x + 11, y + 16))
+        shapes.append(state_icons.mark(node.state, x + 11, y + 16))
     elif node.kind == "artifact":  # a sheet with a corner turned down
         sheet = "M1.5 1.5H8.5L12.5 5.5V14.5H1.5ZM8.5 1.5V5.5H12.5"
         place = f"translate({svg.coordinate(x + 13)} {svg.coordinate(y + 16)})"
@@ -166,10 +166,10 @@ def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> str:
     return svg.link(node.href, said, "".join(shapes))
 
 
-def _arrow(route: Sequence[layers.Point], down: bool, back: bool, said: str) -> str:
+def _arrow(route: Sequence[dag_layout.Point], down: bool, back: bool, said: str) -> str:
     """A line that is straight within layers and curved between them, and a head at its end."""
 
-    def at(point: layers.Point) -> str:
+    def at(point: dag_layout.Point) -> str:
         across, along = point
         return f"{svg.coordinate(across if down else along)} {svg.coordinate(along if down else across)}"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.web import render
-from pipeline.web.links import Links
+from pipeline.web import templating
+from pipeline.web.urls import Links
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from pipeline.web.links import Links
     ],
 )
 def test_commands_look_like_code_and_all_else_is_text(text, html):
-    assert f'role="alert">{html}</p>' in render.problem("Title", text, "store", Links())
+    assert f'role="alert">{html}</p>' in templating.problem("Title", text, "store", Links())

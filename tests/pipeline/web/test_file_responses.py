@@ -5,8 +5,8 @@ import os
 import pytest
 
 from pipeline.artifacts import previews
-from pipeline.web import files
-from pipeline.web.guard import REPORT_POLICY
+from pipeline.web import file_responses
+from pipeline.web.security import REPORT_POLICY
 from tests.pipeline.web import content
 from tests.pipeline.web.content import artifact_of, note, path_of
 
@@ -78,7 +78,7 @@ class TestArtifactFiles:
 
     def test_too_large_a_file_is_not_read(self, ran, monkeypatch):
         client, number, folder = ran
-        monkeypatch.setattr(files, "LARGEST", 100)
+        monkeypatch.setattr(file_responses, "LARGEST", 100)
         (folder / "just.txt").write_text("x" * 100)
         (folder / "over.txt").write_text("x" * 101)
         assert client.get(f"/artifacts/{number}/files/just.txt").status_code == 200
@@ -121,7 +121,7 @@ class TestPictures:
 
 class TestLog:
     def test_of_a_long_one_the_end_is_shown_from_a_whole_line_on(self, recorded, ask, monkeypatch):
-        monkeypatch.setattr(files, "TAIL", 10)
+        monkeypatch.setattr(file_responses, "TAIL", 10)
         recorded.run("r1", names=["SchemaGen"])
         log = recorded.root.logs / "r1.log"
         log.write_text("first\nsecond\nthird\n")

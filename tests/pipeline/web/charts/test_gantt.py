@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from pipeline.web.charts.waterfall import Span, waterfall
+from pipeline.web.charts.gantt import Span, waterfall
 from tests.pipeline.web.charts.drawn import read
 
 

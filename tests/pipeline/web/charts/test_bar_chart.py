@@ -5,7 +5,7 @@ import math
 import pytest
 
 from pipeline.artifacts.previews import Bucket
-from pipeline.web.charts.bars import Bar, bars
+from pipeline.web.charts.bar_chart import Bar, bars
 from pipeline.web.charts.histogram import histogram
 from tests.pipeline.web.charts.drawn import read
 

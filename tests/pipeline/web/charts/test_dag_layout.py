@@ -6,9 +6,9 @@ import random
 import pytest
 
 from pipeline.definition import graph
-from pipeline.web.charts import layers
+from pipeline.web.charts import dag_layout
 
-SIZES = layers.Sizes(across=120, along=48, gap=44)
+SIZES = dag_layout.Sizes(across=120, along=48, gap=44)
 PIPELINE = [node.name for node in graph.ALL]
 PIPELINE_EDGES = [(source, node.name) for node in graph.ALL for source in sorted(node.upstream)]
 
@@ -21,7 +21,7 @@ def graph_of(seed, count=40, edges=70):
 
 
 def test_the_pipelines_nodes_are_in_the_layers_that_their_inputs_ask_for():
-    found, back = layers.assign(PIPELINE, PIPELINE_EDGES)
+    found, back = dag_layout.assign(PIPELINE, PIPELINE_EDGES)
     assert not back
     assert found == {
         "ExampleGen": 0,
@@ -48,13 +48,13 @@ def test_the_pipelines_nodes_are_in_the_layers_that_their_inputs_ask_for():
     ],
 )
 def test_edges_that_close_cycles_are_found(edges, back):
-    assert layers.assign(["a", "b", "c"], edges)[1] == back
+    assert dag_layout.assign(["a", "b", "c"], edges)[1] == back
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_edges_lead_to_later_layers_but_for_those_that_close_cycles(seed):
     ids, edges = graph_of(seed)
-    found, back = layers.assign(ids, edges)
+    found, back = dag_layout.assign(ids, edges)
     for source, target in edges:
         if source != target:
             assert (found[source] < found[target]) != ((source, target) in back)
@@ -63,7 +63,7 @@ def test_edges_lead_to_later_layers_but_for_those_that_close_cycles(seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_boxes_do_not_overlap_and_edges_do_not_cross_them(seed):
     ids, edges = graph_of(seed)
-    layout = layers.arrange(ids, edges, SIZES)
+    layout = dag_layout.arrange(ids, edges, SIZES)
     for one, other in itertools.combinations(layout.boxes.values(), 2):
         assert abs(one[0] - other[0]) >= 120 + 24 - 1e-6 or abs(one[1] - other[1]) >= 48 + 44 - 1e-6
     for across, along in layout.boxes.values():
@@ -87,7 +87,7 @@ def test_boxes_do_not_overlap_and_edges_do_not_cross_them(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_edges_start_and_end_at_their_boxes(seed):
     ids, edges = graph_of(seed)
-    layout = layers.arrange(ids, edges, SIZES)
+    layout = dag_layout.arrange(ids, edges, SIZES)
     for edge, route in layout.routes.items():
         side = -24 if edge in layout.back else 24
         for name, point, way in ((edge[0], route[0], side), (edge[1], route[-1], -side)):
@@ -98,33 +98,33 @@ def test_edges_start_and_end_at_their_boxes(seed):
 
 def test_crossings_are_counted():
     below = {"a": ["x", "y"], "b": ["x", "y"]}
-    assert layers.crossings([["a", "b"], ["x", "y"]], below) == 1
-    assert layers.crossings([["a", "b"], ["x", "y"]], {"a": ["y"], "b": ["x"]}) == 1
-    assert layers.crossings([["b", "a"], ["x", "y"]], {"a": ["y"], "b": ["x"]}) == 0
-    assert layers.crossings([["a", "b", "c"], ["x", "y", "z"]], {"a": ["z"], "b": ["y"], "c": ["x"]}) == 3
+    assert dag_layout.crossings([["a", "b"], ["x", "y"]], below) == 1
+    assert dag_layout.crossings([["a", "b"], ["x", "y"]], {"a": ["y"], "b": ["x"]}) == 1
+    assert dag_layout.crossings([["b", "a"], ["x", "y"]], {"a": ["y"], "b": ["x"]}) == 0
+    assert dag_layout.crossings([["a", "b", "c"], ["x", "y", "z"]], {"a": ["z"], "b": ["y"], "c": ["x"]}) == 3
 
 
 def test_boxes_are_reordered_so_that_edges_do_not_cross():
-    layout = layers.arrange(["a", "b", "x", "y"], [("a", "y"), ("b", "x")], SIZES)
+    layout = dag_layout.arrange(["a", "b", "x", "y"], [("a", "y"), ("b", "x")], SIZES)
     assert (layout.boxes["a"][0] < layout.boxes["b"][0]) == (layout.boxes["y"][0] < layout.boxes["x"][0])
 
 
 def test_a_chain_is_straight_and_a_box_is_over_the_middle_of_what_it_leads_to():
-    layout = layers.arrange(list("abcde"), [("a", "b"), ("b", "c"), ("c", "d"), ("c", "e")], SIZES)
+    layout = dag_layout.arrange(list("abcde"), [("a", "b"), ("b", "c"), ("c", "d"), ("c", "e")], SIZES)
     # d and e are as close as they may be: 120 + 24.
     assert [layout.boxes[name][0] for name in "abcde"] == pytest.approx([132, 132, 132, 60, 204], abs=0.5)
     assert [layout.boxes[name][1] for name in "abcde"] == [24, 116, 208, 300, 300]
 
 
 def test_a_long_edge_passes_a_box_closely():
-    layout = layers.arrange(list("abc"), [("a", "b"), ("b", "c"), ("a", "c")], SIZES)
+    layout = dag_layout.arrange(list("abc"), [("a", "b"), ("b", "c"), ("a", "c")], SIZES)
     ((across, _), _) = layout.routes[("a", "c")][1:-1]
     assert abs(across - layout.boxes["b"][0]) == pytest.approx(60 + 14)
 
 
 def test_long_edges_of_a_box_share_their_way():
     ids = list("abcd")
-    layout = layers.arrange(ids, [("a", "b"), ("b", "c"), ("c", "d"), ("a", "c"), ("a", "d")], SIZES)
+    layout = dag_layout.arrange(ids, [("a", "b"), ("b", "c"), ("c", "d"), ("a", "c"), ("a", "d")], SIZES)
     assert layout.routes[("a", "c")][:3] == layout.routes[("a", "d")][:3]
 
 
@@ -138,25 +138,25 @@ def test_long_edges_of_a_box_share_their_way():
     ],
 )
 def test_rising_finds_the_nearest_numbers_that_never_fall(values, weights, risen):
-    assert layers.rising(values, weights) == pytest.approx(risen)
+    assert dag_layout.rising(values, weights) == pytest.approx(risen)
 
 
 def test_nothing_is_laid_out():
-    assert layers.arrange([], [], SIZES).boxes == {}
+    assert dag_layout.arrange([], [], SIZES).boxes == {}
 
 
 def test_places_for_long_edges_are_bounded(monkeypatch):
     ids = [f"n{i}" for i in range(20)]
     edges = list(itertools.combinations(ids, 2))
     # Each box of a chain of twenty has a line to the last one: 18 + 17 + ... + 1 places.
-    places = {point for route in layers.arrange(ids, edges, SIZES).routes.values() for point in route[1:-1:2]}
+    places = {point for route in dag_layout.arrange(ids, edges, SIZES).routes.values() for point in route[1:-1:2]}
     assert len(places) == 171
-    monkeypatch.setattr(layers, "MOST_BENDS", 100)
-    layout = layers.arrange(ids, edges, SIZES)
+    monkeypatch.setattr(dag_layout, "MOST_BENDS", 100)
+    layout = dag_layout.arrange(ids, edges, SIZES)
     assert 90 < len({point for route in layout.routes.values() for point in route[1:-1:2]}) <= 100
     assert 19 < len(layout.routes) < 190
 
 
 def test_a_chain_longer_than_the_stack_is_deep_is_no_trouble():
     ids = [f"n{i}" for i in range(1500)]
-    assert layers.assign(ids, list(itertools.pairwise(ids)))[0]["n1499"] == 1499
+    assert dag_layout.assign(ids, list(itertools.pairwise(ids)))[0]["n1499"] == 1499

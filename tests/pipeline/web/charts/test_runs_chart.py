@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from pipeline.web.charts.runs import RunPoint, runs_chart
+from pipeline.web.charts.runs_chart import RunPoint, runs_chart
 from tests.pipeline.web.charts.drawn import points, read
 
 

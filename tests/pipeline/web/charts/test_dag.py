@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.web.charts.graph import GraphEdge, GraphNode, graph
+from pipeline.web.charts.dag import GraphEdge, GraphNode, graph
 from tests.pipeline.web.charts.drawn import points, read
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from pipeline.terminal.table import counted
-from pipeline.web.charts import axes, scales, states, svg
+from pipeline.web.charts import axes, scales, state_icons, svg
 
 MOST_ROWS = 200  # ours has eleven nodes; other people's pipelines have seldom more than fifty
 
@@ -79,7 +79,7 @@ def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -
     middle = y + _ROW / 2
     shapes = [
         svg.element("rect", class_="hit", x=0, y=y, width=width, height=_ROW),
-        states.mark(span.state, 4, middle - 8),
+        state_icons.mark(span.state, 4, middle - 8),
         svg.text(26, middle + 4, svg.fit(span.label, left - 38, svg.TEXT), "chart-label", size=svg.TEXT),
     ]
     time = _time(span)
@@ -88,7 +88,7 @@ def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -
     else:
         start = scale(_start(span))
         long = max(_SHORTEST, scale(_start(span) + _seconds(span)) - start)
-        classes = f"span {states.state_class(span.state)}" + (" slim" if long < 10 else "")
+        classes = f"span {state_icons.state_class(span.state)}" + (" slim" if long < 10 else "")
         top = middle - _BAR / 2
         if span.state == "running":  # open at its right end
             shape = f"M{svg.coordinate(start + long)} {svg.coordinate(top)}H{svg.coordinate(start)}v{_BAR}h"

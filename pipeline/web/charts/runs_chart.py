@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, scales, svg
-from pipeline.web.charts.lines import color_class
+from pipeline.web.charts.line_chart import color_class
 
 MOST_RUNS = 2000  # two for each pixel, about 800 KB
 TAB_STOPS = 50  # runs that the Tab key stops at, the newest: the table beside the drawing leads to all of them

@@ -17,16 +17,16 @@ from typing import Any
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Place
 from pipeline.inspection.reader import Reader
-from pipeline.web import app, files, links, pages, plain, render
-from pipeline.web.links import Links, path_of, twin_of
+from pipeline.web import app, file_responses, json_twin, pages, templating, urls
 from pipeline.web.pages import Asked, Page, artifact, artifacts, compare, lineage, models, node, run, runs, schedules
 from pipeline.web.query import Query
+from pipeline.web.urls import Links, path_of, twin_of
 
 MARK = ".sae-export"  # in every folder that was made here: only those are replaced
 _MOST_ROWS = 5_000  # artifacts, or versions, of a list; a page of that many still opens
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _PICTURE = re.compile(r"/artifacts/([^/]+)/pictures/([^/]+)")
-_REPORT = re.compile(rf"/artifacts/([^/]+)/files/{re.escape(files.REPORT)}")
+_REPORT = re.compile(rf"/artifacts/([^/]+)/files/{re.escape(file_responses.REPORT)}")
 _LOG = re.compile(r"/runs/([^/]+)/(log|manifest)")
 
 
@@ -180,7 +180,7 @@ class _Export:
             self._plan_compare([previous, run_id], f"compare/{name}")
 
     def _plan_compare(self, run_ids: list[str], file: str) -> None:
-        query = tuple(("run", links.reference(one)) for one in run_ids)
+        query = tuple(("run", urls.reference(one)) for one in run_ids)
         self._sheets.append(_Sheet(compare.PAGE, path_of("compare", query=query), file, query=query))
 
     def _write(self, sheet: _Sheet) -> None:
@@ -188,8 +188,8 @@ class _Export:
         view = sheet.page.build(asked, **dict(sheet.parts))
         to = Links(lambda path: self._link(path, sheet.file, asked), live=False)
         for ending, text in (
-            ("html", render.page(sheet.page, view, asked, to, sheet.path)),
-            ("json", plain.to_json(sheet.page.name, view)),
+            ("html", templating.page(sheet.page, view, asked, to, sheet.path)),
+            ("json", json_twin.to_json(sheet.page.name, view)),
         ):
             path = self._folder / f"{sheet.file}.{ending}"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,15 +210,15 @@ class _Export:
         root = asked.root
         if root is None:
             return ""
-        with contextlib.suppress(NotFoundError, files.TooLargeError):
+        with contextlib.suppress(NotFoundError, file_responses.TooLargeError):
             if match := _PICTURE.fullmatch(path):
                 number, name = map(urllib.parse.unquote, match.groups())
                 found = app.picture_path(asked, number, name)
-                return self._put_file(files.read(root.path, found).body, f"pictures/{number}/{name}")
+                return self._put_file(file_responses.read(root.path, found).body, f"pictures/{number}/{name}")
             if match := _REPORT.fullmatch(path):
                 number = urllib.parse.unquote(match.group(1))
-                found = app.file_path(asked, number, files.REPORT)
-                return self._put_file(files.read(root.path, found).body, f"reports/{number}.html")
+                found = app.file_path(asked, number, file_responses.REPORT)
+                return self._put_file(file_responses.read(root.path, found).body, f"reports/{number}.html")
             if match := _LOG.fullmatch(path):
                 return self._put_log(asked, urllib.parse.unquote(match.group(1)), match.group(2))
         return ""
@@ -229,7 +229,7 @@ class _Export:
         path = pages.base.stored(asked.root, folder, run_id + suffix)
         if path is None or asked.root is None:
             return ""
-        read: Any = files.read_tail if what == "log" else files.read
+        read: Any = file_responses.read_tail if what == "log" else file_responses.read
         return self._put_file(read(asked.root.path, path).body, f"{folder}/{self._names.of(run_id)}{ending}")
 
     def _put_file(self, body: bytes, name: str) -> str:
@@ -258,6 +258,6 @@ class _Names:
 
     def _others(self, text: str) -> Iterator[str]:
         start = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:40] or "run"
-        digest = links.segment_digest(text)
+        digest = urls.segment_digest(text)
         candidates: Iterable[str] = (f"{start}-{digest[:length]}" for length in range(8, len(digest) + 1))
         return (name for name in candidates if name.casefold() not in self._taken)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.web.charts.lines import Series, line_chart, spread, thin
+from pipeline.web.charts.line_chart import Series, line_chart, spread, thin
 from tests.pipeline.web.charts.drawn import points, read
 
 LABELS = {"title": "Losses", "x_label": "Epoch", "y_label": "Loss"}

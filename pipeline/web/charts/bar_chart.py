@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.terminal.table import counted
 from pipeline.web.charts import axes, scales, svg
-from pipeline.web.charts.lines import color_class
+from pipeline.web.charts.line_chart import color_class
 
 MOST_BARS = 2048  # twice the widest code that the configuration foresees
 ROWS = 64  # bars, each with its name and value; more are drawn thin, in columns of as many

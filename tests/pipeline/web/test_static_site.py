@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place
-from pipeline.web import export
+from pipeline.web import static_site
 from tests.pipeline.recorded import STATE, Recorded
 from tests.pipeline.web.content import Seen, artifact_of, png
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.component  # seconds
 
 def write(root, folder, limit=None, metadata=None):
     with open_place(metadata, root) as place:
-        return export.export(place, folder, limit)
+        return static_site.export(place, folder, limit)
 
 
 def dangling(folder):
@@ -168,7 +168,7 @@ class TestFolder:
         def full(*_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(export.plain, "to_json", full)
+        monkeypatch.setattr(static_site.plain, "to_json", full)
         with pytest.raises(UnavailableError, match="No space left on device; free space, or choose another folder"):
             write(small.root, folder, 1)
         assert sorted(folder.rglob("*")) == before

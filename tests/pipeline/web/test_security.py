@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.web.guard import POLICY
+from pipeline.web.security import POLICY
 
 EVERYWHERE = ["/", "/runs.json", "/nowhere", "/nowhere.json", "/static/site.css", "/compare", "/health.json"]
 

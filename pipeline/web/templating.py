@@ -9,9 +9,10 @@ from typing import Any
 import jinja2
 
 from pipeline.scheduler import format, run_trigger
-from pipeline.web import charts, texts
-from pipeline.web.links import Links, reference, schedule_id
+from pipeline.web import charts
+from pipeline.web import format as texts
 from pipeline.web.pages.base import Asked, Page
+from pipeline.web.urls import Links, reference, schedule_id
 
 
 @functools.cache

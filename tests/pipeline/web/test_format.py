@@ -1,0 +1,86 @@
+"""How numbers and addresses are written."""
+
+import datetime
+import json
+
+import pytest
+
+from pipeline.artifacts import previews
+from pipeline.web import format, json_twin, urls
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "–"), (float("nan"), "–"), (-1, "0.00 s"), (0.063, "0.06 s"), (0.5, "0.5 s"), (30.14, "30.1 s"),
+     (59.94, "59.9 s"), (59.96, "1 min 0 s"), (125, "2 min 5 s"), (3599.6, "1 h 0 min"), (3720, "1 h 2 min"),
+     (90_000, "1 d 1 h")],
+)  # fmt: skip
+def test_durations(seconds, said):
+    assert format.duration(seconds) == said
+
+
+def test_moments_are_in_utc():
+    when = datetime.datetime(2026, 11, 24, 18, 21, 59, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+    assert (format.moment(when), format.moment(None)) == ("2026-11-24 16:21", "–")
+
+
+def test_metrics_have_the_digits_that_they_deserve():
+    assert format.metric("bce", 0.09432) == "0.0943"
+    assert format.metric("active_units", 17.24) == "17.2"
+    assert format.metric("example_count", 10_000.0) == "10,000"
+    assert format.metric("mse", None) == "–"
+
+
+def test_deltas():
+    assert format.delta("bce", 0.0806, 0.0943) == "−0.0137"
+    assert format.delta("active_units", 28.4, 17.2) == "+11.2"
+    assert format.delta("bce", 0.09431, 0.09432) == "±0"
+    assert format.delta("bce", None, 0.1) == ""
+    assert format.delta("bce", float("inf"), 0.1) == ""
+
+
+def test_sizes_and_words():
+    assert [format.size(number) for number in (0, 1023, 1024, 1_500_000)] == ["0 B", "1023 B", "1.0 KiB", "1.4 MiB"]
+    assert format.words("bce_to_mean_image") == "BCE to mean image"
+    assert format.count(1, "node") == "1 node"
+    assert format.count(2_000, "use is", "uses are") == "2,000 uses are"
+    assert format.cut("x" * 10, 4) == "xxx…"
+
+
+class TestAddresses:
+    def test_different_names_have_different_parts(self):
+        names = [
+            "a",
+            "A",
+            "a/b",
+            "a%2Fb",
+            "..",
+            ".",
+            "",
+            "~a",
+            urls.segment(".."),
+            "a.json",
+            "a.html",
+            "x" * 5000,
+            "x" * 5001,
+        ]
+        parts = [urls.segment(name) for name in names]
+        assert len(set(parts)) == len(names)
+        assert all(len(part) <= 200 and "/" not in part and part not in (".", "..", "") for part in parts)
+        assert not any(part.endswith((".json", ".html")) for part in parts)
+
+    def test_a_plain_one_stays_itself(self):
+        assert urls.segment("20261124-165031") == "20261124-165031"
+        assert urls.Links().run("a b") == "/runs/a%20b"
+
+    def test_a_query_leaves_out_what_is_empty(self):
+        assert urls.Links().runs(state="failed", start="50") == "/?state=failed&start=50"
+        assert urls.Links().twin("/?state=failed") == "/runs.json?state=failed"
+        assert urls.Links().file(3, "a b/c#.pb") == "/artifacts/3/files/a%20b/c%23.pb"
+        assert urls.Links().file(3, "a/../b") == ""
+
+
+def test_a_twin_holds_what_json_can_hold():
+    bucket = previews.Bucket(float("nan"), float("inf"), 2.0)
+    values = json.loads(json_twin.to_json("some", bucket))
+    assert values == {"schema_version": 1, "page": "some", "low": None, "high": None, "count": 2.0}
