@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.cli import configuration, keeping, reading, restoring, running, schedules, scheduling, serving
+from pipeline.cli import config, inspect, models, restore, run, schedule, schedule_read, serve
 from pipeline.cli.entry import main
 from pipeline.cli.group import sae
 

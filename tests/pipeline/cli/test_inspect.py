@@ -16,7 +16,7 @@ import sys
 import pytest
 
 from pipeline import cli
-from pipeline.cli import reading
+from pipeline.cli import inspect
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunState
@@ -71,7 +71,7 @@ class TestRuns:
         assert sae("runs", "--state", "running") == (0, "", "no run is running; `sae runs` lists all\n")
 
     def test_the_help_names_the_columns_and_states(self, sae):
-        assert tuple(state.value for state in RunState) == reading._STATES
+        assert tuple(state.value for state in RunState) == inspect._STATES
         text = " ".join(sae("runs", "--help")[1].split())
         assert "By started, seconds, test_bce, active_units or id;" in text
         assert set(RUN_COLUMNS) == {"started", "seconds", "test_bce", "active_units", "id"}

@@ -12,7 +12,7 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import in_place_of, json_option, root_of, root_option
-from pipeline.cli.scheduling import schedule, schedule_argument
+from pipeline.cli.schedule import schedule, schedule_argument
 from pipeline.core.errors import NotFoundError
 
 if TYPE_CHECKING:
