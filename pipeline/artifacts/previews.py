@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.core import serialization
 
 SCHEMA_VERSION = 1

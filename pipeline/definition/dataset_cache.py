@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pipeline_config
-from components import sample_file
+from components.data import sample_path
 from pipeline.core import atomic_file, file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
@@ -85,22 +85,22 @@ def data_dir(asked: Settings) -> pathlib.Path:
 
 def is_sample(described: Source) -> bool:
     """Whether it is the embedded sample."""
-    return described.name == sample_file.NAME
+    return described.name == sample_path.NAME
 
 
 def sample_files() -> dict[str, str]:
     """What identifies the embedded sample."""
-    path = sample_file.path()
+    path = sample_path.path()
     return {path.name: file_digests.of_file(path)}
 
 
 def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
     found = source.from_dict(entry["source"])
     folder = pathlib.Path(found.builder_dir)
-    if found.name == sample_file.NAME:
+    if found.name == sample_path.NAME:
         # It stands in for as long as there is no prepared copy of what was asked for.
         dataset = entry["asked"]["data.dataset"]
-        if dataset != sample_file.NAME and (_data_dir(entry["asked"]) / dataset).exists():
+        if dataset != sample_path.NAME and (_data_dir(entry["asked"]) / dataset).exists():
             return None
         files = sample_files()
     else:
@@ -130,7 +130,7 @@ def _data_dir(asked: Mapping[str, Any]) -> pathlib.Path:
 
 
 def _places(root: Root) -> tuple[tuple[str, str], ...]:
-    return (str(pathlib.Path(sample_file.__file__).parent), _IN_PACKAGE), (str(root.path), _IN_ROOT)
+    return (str(pathlib.Path(sample_path.__file__).parent), _IN_PACKAGE), (str(root.path), _IN_ROOT)
 
 
 def _mapped(value: Any, old: str, new: str) -> Any:

@@ -15,7 +15,8 @@ import requests
 import tensorflow_datasets as tfds
 
 import pipeline_config
-from components import errors, features, sample_digits, sample_file, schema, tfds_reader
+from components import errors
+from components.data import features, sample_builder, sample_path, schema, tfds_reader
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -54,8 +55,8 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
     """
     resolved = settings.resolve(request)
     data = resolved.config.data
-    if data.source == "sample" or data.dataset == sample_file.NAME:
-        if data.dataset not in (SAMPLED, sample_file.NAME):
+    if data.source == "sample" or data.dataset == sample_path.NAME:
+        if data.dataset not in (SAMPLED, sample_path.NAME):
             raise UsageError(
                 f"data.source = sample holds digits of {SAMPLED}, not {data.dataset}: choose data.source = tfds, or "
                 f"--profile {SAMPLE_PROFILE}"
@@ -67,7 +68,7 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
         return Found(resolved, describe(builder, files, resolved, root, ""))
     if data.source == "auto" and data.dataset == SAMPLED:
         held = root.dataset()
-        if held in (None, sample_file.NAME):
+        if held in (None, sample_path.NAME):
             return _sample(
                 request,
                 root,
@@ -87,7 +88,7 @@ def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
       UnavailableError: it is not where it was.
     """
     folder = pathlib.Path(source.builder_dir)
-    if source.name == sample_file.NAME:
+    if source.name == sample_path.NAME:
         folder, files = _prepare_sample(root), dataset_cache.sample_files()
     elif folder.is_dir():
         files = file_digests.of_folder(folder)
@@ -105,7 +106,7 @@ def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
 def _sample(request: settings.Request, root: Root, notice: str) -> Found:
     """The embedded sample, prepared under the root, with the profile that fits it."""
     resolved = settings.resolve(request)
-    if resolved.config.data.dataset != sample_file.NAME:
+    if resolved.config.data.dataset != sample_path.NAME:
         resolved = settings.resolve(dataclasses.replace(request, profile=SAMPLE_PROFILE))
     prepared = tfds.builder_from_directory(str(_prepare_sample(root)))
     return Found(resolved, describe(prepared, dataset_cache.sample_files(), resolved, root, notice))
@@ -113,7 +114,7 @@ def _sample(request: settings.Request, root: Root, notice: str) -> Found:
 
 def _prepare_sample(root: Root) -> pathlib.Path:
     """The folder of the embedded sample under the root, prepared if it is not yet."""
-    builder = sample_digits.MnistSample(data_dir=root.data)
+    builder = sample_builder.MnistSample(data_dir=root.data)
     builder.download_and_prepare()
     return pathlib.Path(builder.data_dir)
 

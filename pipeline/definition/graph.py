@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pipeline_config
-from components import features
+from components.data import features
 from pipeline.core import file_digests
 from pipeline.definition.dataset import Source
 
@@ -62,7 +62,7 @@ _BLESSING = ("Evaluator", "blessing")
 
 # In the order in which they run.
 ALL = (
-    Node("ExampleGen", {}, ("examples",), "components.example_gen"),
+    Node("ExampleGen", {}, ("examples",), "components.data.example_gen"),
     Node("SchemaGen", {}, ("schema",)),
     Node(
         "StatisticsGen",
@@ -81,13 +81,13 @@ ALL = (
         "DataGate",
         {"anomalies": ("ExampleValidator", "anomalies"), "statistics": _STATISTICS},
         (),
-        "components.data_gate",
+        "components.data.data_gate",
     ),
     Node(
         "Transform",
         {"examples": _EXAMPLES, "schema": _SCHEMA},
         ("transform_graph",),
-        "components.preprocessing",
+        "components.data.preprocessing",
         packages=("tfx", "tensorflow-transform"),
         after=("DataGate",),
     ),
@@ -95,7 +95,7 @@ ALL = (
         "Trainer",
         {"examples": _EXAMPLES, "transform_graph": _GRAPH},
         ("model", "model_run"),
-        "components.trainer",
+        "components.model.run_fn",
         threads=True,
         after=("DataGate",),
     ),
@@ -103,7 +103,7 @@ ALL = (
         "Evaluator",
         {"examples": _EXAMPLES, "model": _MODEL, "schema": _SCHEMA},
         ("evaluation", "blessing"),
-        "components.evaluation",
+        "components.evaluation.evaluator",
         packages=("tfx", "tensorflow-model-analysis"),
         threads=True,
         batches=True,
@@ -112,7 +112,7 @@ ALL = (
         PUSH_GATE,
         {"examples": _EXAMPLES, "model": _MODEL, "evaluation": _EVALUATION, "model_blessing": _BLESSING},
         ("decision",),
-        "components.push_gate",
+        "components.push.gate",
         threads=True,
         of_history=True,
     ),
@@ -127,14 +127,14 @@ ALL = (
             "blessing": _BLESSING,
         },
         ("report",),
-        "components.report",
+        "components.report.component",
         threads=True,
     ),
     Node(
         "Pusher",
         {"model": _MODEL, "model_blessing": _BLESSING, "decision": (PUSH_GATE, "decision")},
         ("pushed_model",),
-        "components.pusher",
+        "components.push.pusher",
         of_history=True,
     ),
 )

@@ -17,12 +17,15 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
 
 import pipeline_config
-from components import evaluation, features, preprocessing, results, trainer
-from components.data_gate import DataGate
-from components.example_gen import TfdsExampleGen
-from components.push_gate import PushGate
-from components.pusher import Pusher
-from components.report import ReportGen
+from components.data import features, preprocessing
+from components.data.data_gate import DataGate
+from components.data.example_gen import TfdsExampleGen
+from components.evaluation import evaluator as evaluation
+from components.evaluation import thresholds
+from components.model import run_fn
+from components.push.gate import PushGate
+from components.push.pusher import Pusher
+from components.report.component import ReportGen
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 
@@ -80,7 +83,7 @@ def create_pipeline(
     transform.add_upstream_node(data_gate)
 
     model_trainer = Trainer(
-        run_fn=_path_of(trainer.run_fn),
+        run_fn=_path_of(run_fn.run_fn),
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
@@ -94,7 +97,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         model=model_trainer.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        eval_config=evaluation.eval_config(results.Gates(**told["Evaluator"]["gates"])),
+        eval_config=evaluation.eval_config(thresholds.Gates(**told["Evaluator"]["gates"])),
         example_splits=told["Evaluator"]["example_splits"],
     )
 

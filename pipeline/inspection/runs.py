@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components import serving_folder
+from components.push import serving_dir
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
@@ -195,7 +195,7 @@ class Runs:
             state = NodeRunState.UNFINISHED
         error = store.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
         of_outputs = [notes.get(use.artifact.id, {}) for use in outputs]
-        if not_pushed := [found for found in of_outputs if found.get(serving_folder.PUSHED) == 0]:
+        if not_pushed := [found for found in of_outputs if found.get(serving_dir.PUSHED) == 0]:
             state, error = NodeRunState.SKIPPED, outcome.why_not_pushed(not_pushed[0])
         elif state == NodeRunState.FAILED and node in told:
             error = told[node].reason or error  # the same without the libraries' wrapping

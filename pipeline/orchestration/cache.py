@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Callable, Collection, Mapping
 
 import pipeline_config
-from components import push_decision, serving_folder
+from components.push import decision, serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
@@ -221,7 +221,7 @@ class Decider:
         told = dict(self._paths.get(node.name, {}))
         if node.name == graph.PUSH_GATE:
             stands = baseline.standing(self._root, self._store, inputs["model"], inputs["examples"])
-            told[push_decision.STANDING] = stands.as_text()
+            told[decision.STANDING] = stands.as_text()
         return told
 
     def _overtaken(self, node: Node, told: Mapping[str, str], outputs: Mapping[str, Output]) -> str:
@@ -229,10 +229,10 @@ class Decider:
         if node.name != graph.PUSH_GATE:
             return ""
         try:
-            decided = push_decision.read(pathlib.Path(outputs["decision"].uri))
+            decided = decision.read(pathlib.Path(outputs["decision"].uri))
         except (OSError, ValueError) as error:
             return str(error)
-        if decided.holds(push_decision.standing_of(told[push_decision.STANDING])):
+        if decided.holds(decision.standing_of(told[decision.STANDING])):
             return ""
         return "what is served, or was pushed before, is not what it compared the model with"
 
@@ -244,10 +244,10 @@ class Decider:
         model = self._store.inputs(candidate.id)["model"]
         if model.content in versions.held_back(self._root):
             return ""  # somebody replaced it: it is not pushed again by itself
-        if not pushed.properties.get(serving_folder.PUSHED):
-            was = pushed.properties.get(serving_folder.HELD_BACK)
+        if not pushed.properties.get(serving_dir.PUSHED):
+            was = pushed.properties.get(serving_dir.HELD_BACK)
             return "its model was held back then, and is not any more" if was else ""
-        served = serving_folder.newest_version(self._root.serving)
+        served = serving_dir.newest_version(self._root.serving)
         return "" if served and versions.holds(served, model) else "another model, or none, is served now"
 
     def _without_inputs(self, node: Node, key: cache_key.Key, waits_for: list[str]) -> Decision:

@@ -15,7 +15,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store as metadata
 
-# Read by `components/checkpoints.py`, which is not imported here: with it comes NumPy, and whatever imports that.
+# Read by `components/model/checkpoints.py`, which is not imported here: with it comes NumPy, and whatever imports that.
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"
 _MOST = 3  # trainings that did not end, of which the checkpoints are kept; those of MNIST take 5 MB each
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from components import serving_folder
+from components.push import serving_dir
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.metadata.store import Output
@@ -31,14 +31,14 @@ class RunResult:
 
 def ended(node: str, state: NodeState, outputs: Mapping[str, Output], seconds: float) -> NodeEnded:
     """How a node that did not fail ended; a Pusher that had nothing to push was skipped."""
-    if node == "Pusher" and not outputs["pushed_model"].properties.get(serving_folder.PUSHED):
+    if node == "Pusher" and not outputs["pushed_model"].properties.get(serving_dir.PUSHED):
         return NodeEnded(node, NodeState.SKIPPED, seconds, why_not_pushed(outputs["pushed_model"].properties))
     return NodeEnded(node, state, seconds)
 
 
 def why_not_pushed(properties: Mapping[str, object]) -> str:
     """Why a Pusher pushed nothing, from the properties of its output."""
-    if properties.get(serving_folder.HELD_BACK):
+    if properties.get(serving_dir.HELD_BACK):
         return "the model is held back: somebody replaced it (`sae models`)"
     # Roots of an earlier version have no other reason.
-    return str(properties.get(serving_folder.NOT_PUSHED, "the model is not blessed"))
+    return str(properties.get(serving_dir.NOT_PUSHED, "the model is not blessed"))

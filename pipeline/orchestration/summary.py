@@ -8,7 +8,9 @@ import math
 import pathlib
 from typing import Any
 
-from components import push_decision, results, serving_folder
+from components.evaluation import thresholds
+from components.push import decision as push_decision
+from components.push import serving_dir
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
@@ -95,7 +97,7 @@ def of_run(
     if evaluated and (evaluation := evaluation_of(evaluated)):
         metrics = {name: evaluation.overall[key] for name, key in _METRICS.items()}
         gates = graph.parameters(resolved.config, source)["Evaluator"]["gates"]
-        reasons = results.reasons(results.judge(evaluation, results.Gates(**gates)))
+        reasons = thresholds.reasons(thresholds.judge(evaluation, thresholds.Gates(**gates)))
     blessing = output("Evaluator", "blessing")
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
     decision = output(graph.PUSH_GATE, "decision")
@@ -141,7 +143,7 @@ def of_run(
 def _served_version(pushed: metadata.Output, root: Root) -> str | None:
     """The version as which a run's model is served; None where somebody replaced it."""
     held = pushed.properties.get(file_digests.MODEL) in versions.held_back(root)
-    version = pushed.properties.get(serving_folder.PUSHED_VERSION)
+    version = pushed.properties.get(serving_dir.PUSHED_VERSION)
     return None if held or version is None else str(version)
 
 
@@ -166,14 +168,14 @@ def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
     )
 
 
-def evaluation_of(evaluated: metadata.Output) -> results.Evaluation | None:
+def evaluation_of(evaluated: metadata.Output) -> thresholds.Evaluation | None:
     """The numbers that were noted of a ModelEvaluation; None where that was not done."""
     text = evaluated.properties.get(metadata.METRICS)
     if text is None:
         return None
     values = json.loads(str(text))
     per_label = {int(label): numbers for label, numbers in values["per_label"].items()}
-    return results.Evaluation(values["overall"], per_label)
+    return thresholds.Evaluation(values["overall"], per_label)
 
 
 def summary_text(summary: Summary, program: str = "sae") -> str:

@@ -54,7 +54,7 @@ class Manifest:
       configuration: every setting by its dotted name.
       seed: of the weights and of each epoch's order; one of the settings.
       data: the data set.
-      code: by node, digest by file: `components/trainer.py`.
+      code: by node, digest by file: `components/model/run_fn.py`.
       code_digest: of all of the project's code, also of what is outside the nodes.
       git: the commit; None where there is none to tell.
       packages: version by name of whatever is installed and needed to run.

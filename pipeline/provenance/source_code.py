@@ -24,10 +24,10 @@ def files(module: str) -> dict[str, str]:
     import whose name is put together while the code runs is not seen.
 
     Args:
-      module: `components.trainer`.
+      module: `components.model.run_fn`.
 
     Returns:
-      SHA-256 of the bytes, in hex, by path from the project's folder: `components/trainer.py`.
+      SHA-256 of the bytes, in hex, by path from the project's folder: `components/model/run_fn.py`.
 
     Raises:
       ModuleNotFoundError: `components` has no such module.

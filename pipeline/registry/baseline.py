@@ -6,8 +6,9 @@ import json
 import pathlib
 from collections.abc import Collection, Iterable
 
-from components import results, serving_folder
-from components.push_decision import Baseline, Standing
+from components.evaluation import thresholds
+from components.push import serving_dir
+from components.push.decision import Baseline, Standing
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store as metadata
 from pipeline.metadata.store import Output, Store
@@ -25,7 +26,7 @@ def standing(root: Root, store: Store, model: Output, examples: Output) -> Stand
       examples: what it was measured on; a loss that was measured on the same content is taken as it is.
     """
     l1 = _l1(store, model)
-    newest = serving_folder.newest_version(root.serving)
+    newest = serving_dir.newest_version(root.serving)
     # Without reading all pushes: a rerun that changes nothing asks no more than this.
     served = store.ask(lambda client: versions.serving(client, root))
     same = served is not None and served.model == model.content != ""
@@ -95,5 +96,5 @@ def _bce(store: Store, model: Output, examples: Output) -> float | None:
         if evaluated is None or metadata.METRICS not in evaluated.properties:
             continue
         if store.inputs(execution)["examples"].content == examples.content != "":
-            return float(json.loads(str(evaluated.properties[metadata.METRICS]))["overall"][results.BCE])
+            return float(json.loads(str(evaluated.properties[metadata.METRICS]))["overall"][thresholds.BCE])
     return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import ml_metadata as mlmd
 
-from components import push_decision, serving_folder
+from components.push import decision, serving_dir
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties, store
 from pipeline.metadata.store import Store
@@ -151,7 +151,7 @@ def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
         )
 
     earlier = next(versions.before(pushes, served, withdrawn), None) if served else None
-    newest = serving_folder.newest_version(root.serving)
+    newest = serving_dir.newest_version(root.serving)
     return Models(
         models=tuple(map(row, shown)),
         decisions=tuple(_decided(entry) for entry in reversed(decisions)),
@@ -175,9 +175,7 @@ def _reasons(client: mlmd.MetadataStore, made: Mapping[int, int]) -> dict[int, s
     read = [(one.execution_id, one.artifact_id) for one in events if one.type in store.INPUT_EVENTS]
     artifacts = client.get_artifacts_by_id(sorted({artifact for _, artifact in read})) if read else []
     said = {
-        one.id: one.custom_properties[push_decision.REASON].string_value
-        for one in artifacts
-        if one.type == PUSH_DECISION
+        one.id: one.custom_properties[decision.REASON].string_value for one in artifacts if one.type == PUSH_DECISION
     }
     return {execution: said[artifact] for execution, artifact in read if artifact in said}
 

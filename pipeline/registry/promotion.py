@@ -10,7 +10,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
-from components import serving_folder
+from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -144,7 +144,7 @@ def _decide(
             "`sae run` makes one that can be chosen"
         )
     source = _bytes(root, model, _pushes(store, root))
-    newest = serving_folder.newest_version(root.serving)
+    newest = serving_dir.newest_version(root.serving)
     notes: dict[str, writer.Property] = {
         decision_log.RUN: run_id,
         decision_log.REASON: reason.strip(),
@@ -162,11 +162,11 @@ def _decide(
 def _carry_out(root: Root, store: Store, execution: int, model: Output, source: pathlib.Path) -> int:
     """Serves a model and ends the decision to do so; doing it twice is doing it once. Returns the version."""
     root.serving.mkdir(exist_ok=True)
-    serving_folder.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
-    folder = serving_folder.push(source, root.serving)
+    serving_dir.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
+    folder = serving_dir.push(source, root.serving)
     notes: dict[str, writer.Property] = {
-        serving_folder.PUSHED: 1, serving_folder.PUSHED_DESTINATION: str(folder),
-        serving_folder.PUSHED_VERSION: folder.name, file_digests.MODEL: model.content,
+        serving_dir.PUSHED: 1, serving_dir.PUSHED_DESTINATION: str(folder),
+        serving_dir.PUSHED_VERSION: folder.name, file_digests.MODEL: model.content,
     }  # fmt: skip
     writer.Recorder(root).served(execution, folder, notes)
     return int(folder.name)
@@ -176,11 +176,11 @@ def _finish(root: Root, store: Store, entry: Entry) -> str:
     """Carries out, or calls off, what a kill cut off; says which."""
     model = store.inputs(entry.execution)["model"]
     what = f"run {entry.run_id}, {entry.kind.past} for {entry.reason!r}"
-    newest = serving_folder.newest_version(root.serving)
+    newest = serving_dir.newest_version(root.serving)
     is_its_own = newest is not None and versions.holds(newest, model)
     if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
         writer.Recorder(root).called_off(entry.execution, "another model was pushed since")
-        serving_folder.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
+        serving_dir.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
         return f"a decision that was cut off was called off, as another model was pushed since: {what}"
     source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))
     version = _carry_out(root, store, entry.execution, model, source)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components import serving_folder
+from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -65,10 +65,10 @@ def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> P
         return store.moved_path(path, *moved) if moved else path
 
     folder = f"{root.serving}/"
-    destination = here(str(note(serving_folder.PUSHED_DESTINATION)))
+    destination = here(str(note(serving_dir.PUSHED_DESTINATION)))
     version = destination[len(folder) :] if destination.startswith(folder) else ""
     is_here = version.isdecimal() and len(version) <= _MOST_DIGITS
-    if not note(serving_folder.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
+    if not note(serving_dir.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
         return None
     model = str(note(file_digests.MODEL))
     own = here(artifact.uri) == destination
@@ -77,14 +77,14 @@ def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> P
 
 def served(root: Root, known: Collection[Push]) -> Push | None:
     """The push of the version that a server takes, the highest there is; None where that is not known, or is none."""
-    newest = serving_folder.newest_version(root.serving)
+    newest = serving_dir.newest_version(root.serving)
     number = -1 if newest is None else int(newest.name)
     return next((push for push in known if push.version == number), None)
 
 
 def serving(client: mlmd.MetadataStore, root: Root) -> Push | None:
     """The same, mostly without reading all pushes: the served one is among the newest artifacts."""
-    newest = serving_folder.newest_version(root.serving)
+    newest = serving_dir.newest_version(root.serving)
     if newest is None:
         return None
     options = mlmd.ListOptions(limit=_NEWEST, order_by=mlmd.OrderByField.ID, is_asc=False)
@@ -124,7 +124,7 @@ def saved_model(root: Root, model: Output, known: Iterable[Push]) -> pathlib.Pat
     """A folder that holds a model's SavedModel as it was published: its artifact's, or a version's; None: nowhere."""
     folder = pathlib.Path(model.uri)
     if model.live and not file_digests.damage(folder, model.files or {}, all_bytes=True):
-        return folder / serving_folder.MODEL
+        return folder / serving_dir.MODEL
     for push in known:
         version = root.serving / str(push.version)
         if push.model == model.content and version.is_dir() and holds(version, model):
@@ -135,7 +135,7 @@ def saved_model(root: Root, model: Output, known: Iterable[Push]) -> pathlib.Pat
 def held_back(root: Root) -> frozenset[str]:
     """Digests of the models that no run pushes by itself. Raises `UnavailableError` where the list is damaged."""
     try:
-        return serving_folder.held_back(root.serving)
+        return serving_dir.held_back(root.serving)
     except ValueError as error:
         raise UnavailableError(f"{error}; `sae promote` and `sae rollback` write it anew from ML Metadata") from error
 
@@ -143,13 +143,13 @@ def held_back(root: Root) -> frozenset[str]:
 def holds(folder: pathlib.Path, model: Output) -> bool:
     """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
     if model.files is None:
-        return serving_folder.same_files(pathlib.Path(model.uri) / serving_folder.MODEL, folder)
+        return serving_dir.same_files(pathlib.Path(model.uri) / serving_dir.MODEL, folder)
     return any(file_digests.is_as(folder, files) for files in served_files(model))
 
 
 def served_files(model: Output) -> list[file_digests.Files]:
     """Files of a model in a version that was made from it, as they are now and as they were before it was restored."""
-    place = f"{serving_folder.MODEL}/"
+    place = f"{serving_dir.MODEL}/"
     return [
         {name[len(place) :]: one for name, one in files.items() if name.startswith(place)}
         for files in model.files_over_time

@@ -8,7 +8,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from components import sample_file
+from components.data import sample_path
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -79,7 +79,7 @@ def fingerprint(root: Root, work: Work) -> str:
     if recalled is not None:
         return recalled.source.fingerprint
     data = resolved.config.data
-    if data.source == "sample" or data.dataset == sample_file.NAME:
+    if data.source == "sample" or data.dataset == sample_path.NAME:
         return file_digests.of_mapping(dataset_cache.sample_files())
     folder = newest_version(dataset_cache.data_dir(resolved) / data.dataset)
     if folder is not None:

@@ -16,7 +16,7 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from components import push_decision
+from components.push import decision as push_decision
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -456,7 +456,7 @@ def test_why_says_whose_outputs_a_cached_node_used(changed: Changed) -> None:
 def test_an_execution_that_did_not_succeed_is_never_used(root: pathlib.Path, state: int) -> None:
     assert to_run(root) == set()
     store = connected(root)
-    [execution] = store.get_executions_by_type("components.report.ReportGen")
+    [execution] = store.get_executions_by_type("components.report.component.ReportGen")
     execution.last_known_state = state
     store.put_executions([execution])
     assert to_run(root) == {"Report"}
@@ -499,10 +499,10 @@ def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_ag
     assert {node for node, state in states_of(done).items() if state == "executed"} == {
         "ExampleGen", "Trainer", "Evaluator", "PushGate", "Report"
     }  # fmt: skip
-    assert "ExampleGen started (code: components/tfds_reader.py changed)" in done.stderr
-    assert "Evaluator started (code: components/measures.py changed)" in done.stderr
+    assert "ExampleGen started (code: components/data/tfds_reader.py changed)" in done.stderr
+    assert "Evaluator started (code: components/evaluation/image_metrics.py changed)" in done.stderr
     found = explain(Root(root), "latest", "Trainer").changes
-    assert [(change.part, change.field) for change in found] == [("code", "components/measures.py")]
+    assert [(change.part, change.field) for change in found] == [("code", "components/evaluation/image_metrics.py")]
 
 
 # --- damage --------------------------------------------------------------------------------------

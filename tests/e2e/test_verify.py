@@ -121,7 +121,7 @@ def test_other_code_is_named_with_the_commit_and_the_tensor_that_differs_with_it
         check=False,
     )
     assert done.returncode == ExitCode.GATE_FAILED, done.stderr
-    assert "code: components/autoencoder.py:" in done.stderr
+    assert "code: components/model/autoencoder.py:" in done.stderr
     assert "other code in Evaluator, PushGate, Report, Trainer: " in done.stderr
     model, model_run, _, verdict = done.stdout.splitlines()
     assert model.startswith("Trainer model                 different: tensor ")

@@ -15,7 +15,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 import pipeline_config
-from components import push_decision
+from components.push import decision
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
@@ -263,8 +263,8 @@ class Recorded:
         elif output == "decision":
             stands = baseline.standing(self.root, Store(self.root.metadata), inputs["model"], inputs["examples"])
             known = stands.baseline.bce if stands.baseline else None
-            decided = push_decision.decide(blessed, METRICS["bce"], 1.05, stands, known)
-            push_decision.write(folder, decided)
+            decided = decision.decide(blessed, METRICS["bce"], 1.05, stands, known)
+            decision.write(folder, decided)
             properties |= {"push": int(decided.push), "reason": decided.reason}
             own = f"{decided.push} {decided.model}"
         elif output == "pushed_model":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 
-from components import push_decision
+from components.push import decision
 from pipeline.artifacts.fingerprints.artifact import Artifact, Files
 from pipeline.artifacts.fingerprints.stream import Entry
 
@@ -22,12 +22,12 @@ FORM = "push-decision-1"
 def entries(artifact: Artifact) -> Iterator[Entry]:
     """The verdict and the model, then other files."""
     files = Files(artifact.folder)
-    for name in files.take(push_decision.FILE):
+    for name in files.take(decision.FILE):
         yield from files.parsed(name, _verdict)
     yield from files.rest()
 
 
 def _verdict(path: pathlib.Path, name: str) -> Iterator[Entry]:
-    decided = push_decision.read(path.parent)
+    decided = decision.read(path.parent)
     yield Entry(f"push of {name}", decided.push)
     yield Entry(f"model of {name}", decided.model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components import evaluation, results
+from components.evaluation import evaluator, thresholds
 from pipeline.artifacts.preview_writers import Artifact, Pictures
 from pipeline.artifacts.preview_writers.evaluation import judged
 from pipeline.artifacts.previews import Blessing
@@ -19,4 +19,4 @@ def make(artifact: Artifact) -> tuple[Blessing, Pictures] | None:
     folder = artifact.siblings.get(_EVALUATION)
     if blessed or folder is None:
         return Blessing(blessed, ()), {}
-    return Blessing(False, results.reasons(judged(evaluation.read_evaluation(str(folder)), folder))), {}
+    return Blessing(False, thresholds.reasons(judged(evaluator.read_evaluation(str(folder)), folder))), {}

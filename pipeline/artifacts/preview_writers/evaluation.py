@@ -9,7 +9,7 @@ import pathlib
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import evaluation, results
+from components.evaluation import evaluator, thresholds
 from pipeline.artifacts.preview_writers import Artifact, Pictures
 from pipeline.artifacts.previews import Evaluation, Threshold
 
@@ -18,7 +18,7 @@ _FILE = "eval_config.json"
 
 def make(artifact: Artifact) -> tuple[Evaluation, Pictures]:
     """Numbers that are not finite are left out."""
-    measured = evaluation.read_evaluation(str(artifact.folder))
+    measured = evaluator.read_evaluation(str(artifact.folder))
     thresholds = tuple(
         Threshold(gate.name, gate.slice, gate.value, gate.limit if math.isfinite(gate.limit) else None, gate.passed)
         for gate in judged(measured, artifact.folder)
@@ -28,14 +28,14 @@ def make(artifact: Artifact) -> tuple[Evaluation, Pictures]:
     return Evaluation(_finite(measured.overall), slices, thresholds), {}
 
 
-def judged(measured: results.Evaluation, folder: pathlib.Path) -> tuple[results.Gate, ...]:
+def judged(measured: thresholds.Evaluation, folder: pathlib.Path) -> tuple[thresholds.Gate, ...]:
     """How a model stood to the gates that the Evaluator was told; empty where it measured other things."""
-    if not {results.BCE, results.BCE_TO_MEAN_IMAGE} <= measured.overall.keys():
+    if not {thresholds.BCE, thresholds.BCE_TO_MEAN_IMAGE} <= measured.overall.keys():
         return ()
-    return results.judge(measured, _gates(folder))
+    return thresholds.judge(measured, _gates(folder))
 
 
-def _gates(folder: pathlib.Path) -> results.Gates:
+def _gates(folder: pathlib.Path) -> thresholds.Gates:
     values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     config = json_format.ParseDict(values["evalConfig"], config_pb2.EvalConfig(), ignore_unknown_fields=True)
     limits = {
@@ -44,10 +44,10 @@ def _gates(folder: pathlib.Path) -> results.Gates:
         for name, thresholds in spec.per_slice_thresholds.items()
         for one in thresholds.thresholds
     }
-    return results.Gates(
-        max_bce=limits.get((results.BCE, False), math.inf),
-        max_bce_worst_label=limits.get((results.BCE, True), math.inf),
-        max_bce_to_mean_image=limits.get((results.BCE_TO_MEAN_IMAGE, False), math.inf),
+    return thresholds.Gates(
+        max_bce=limits.get((thresholds.BCE, False), math.inf),
+        max_bce_worst_label=limits.get((thresholds.BCE, True), math.inf),
+        max_bce_to_mean_image=limits.get((thresholds.BCE_TO_MEAN_IMAGE, False), math.inf),
     )
 
 

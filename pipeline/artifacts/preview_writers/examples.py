@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from components import features
+from components.data import features
 from pipeline.artifacts.preview_writers import Artifact, Pictures
 from pipeline.artifacts.preview_writers import splits as records
 from pipeline.artifacts.previews import Examples, ExamplesSplit, Feature, Picture

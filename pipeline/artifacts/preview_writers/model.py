@@ -18,7 +18,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
-from components import features, measures, pictures
+from components.data import features
+from components.evaluation import image_metrics
+from components.report import png
 from pipeline.artifacts.preview_writers import Artifact, Pictures, splits
 from pipeline.artifacts.previews import Feature, Layer, Model, Picture, Signature, UnitAnswer
 
@@ -28,7 +30,7 @@ _SAVED_MODEL = "saved_model.pb"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _HIDDEN_SIGNATURE = "__saved_model_init_op"
 _ANY_SIZE = -1
-# What components/autoencoder.py builds, and what is applied to the outputs of each layer.
+# What components/model/autoencoder.py builds, and what is applied to the outputs of each layer.
 _ACTIVATIONS = {"encoder_hidden": "relu", "code": "relu", "decoder_hidden": "relu", "logits": "sigmoid"}
 
 Array = npt.NDArray[np.float32]
@@ -106,7 +108,7 @@ def _units(layers: Mapping[str, Dense], artifact: Artifact) -> tuple[tuple[UnitA
         picture = None
         if mean > 0:
             picture = Picture(f"unit{unit}.png", size[1], size[0], f"the decoder's answer to unit {unit}")
-            shown[picture.file] = pictures.grey_png(answer)
+            shown[picture.file] = png.grey_png(answer)
         units.append(UnitAnswer(unit, float(mean), picture))
     return tuple(units), shown
 
@@ -122,7 +124,7 @@ def mean_activations(layers: Mapping[str, Dense], images: Array) -> Array:
       float32, shape (code_units,), >= 0.
     """
     codes = _relu(layers["code"](_relu(layers["encoder_hidden"](images))))
-    counts = (codes > measures.ACTIVE_ABOVE).sum(axis=0)
+    counts = (codes > image_metrics.ACTIVE_ABOVE).sum(axis=0)
     means: Array = (codes.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)).astype(np.float32)
     return means
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts.preview_writers import Artifact, Pictures
 from pipeline.artifacts.previews import ModelRun
 

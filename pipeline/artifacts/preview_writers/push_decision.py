@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from components import push_decision
+from components.push import decision
 from pipeline.artifacts.preview_writers import Artifact, Pictures
 from pipeline.artifacts.previews import PushDecision
 
 
 def make(artifact: Artifact) -> tuple[PushDecision, Pictures]:
     """Raises `OSError` or `ValueError` where there is no decision."""
-    decided = push_decision.read(artifact.folder)
+    decided = decision.read(artifact.folder)
     baseline = decided.baseline
     preview = PushDecision(
         push=decided.push,

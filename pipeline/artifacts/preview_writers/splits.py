@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components import features
+from components.data import features
 
 _FOLDER = "Split-"
 _GZIP = b"\x1f\x8b"

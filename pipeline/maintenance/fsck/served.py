@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 
-from components import serving_folder
+from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import files
@@ -36,10 +36,10 @@ class Push:
 def push_of(artifact: Output, root: Root, store: Store) -> Push | None:
     """The push that an artifact tells of; None where it tells of none, or of one to another folder."""
     notes = artifact.properties
-    if not artifact.live or artifact.type_name != _PUSHED_MODEL or not notes.get(serving_folder.PUSHED):
+    if not artifact.live or artifact.type_name != _PUSHED_MODEL or not notes.get(serving_dir.PUSHED):
         return None
-    destination = pathlib.Path(store.here(str(notes.get(serving_folder.PUSHED_DESTINATION, ""))))
-    version = str(notes.get(serving_folder.PUSHED_VERSION, destination.name))
+    destination = pathlib.Path(store.here(str(notes.get(serving_dir.PUSHED_DESTINATION, ""))))
+    version = str(notes.get(serving_dir.PUSHED_VERSION, destination.name))
     is_here = is_number(version) and destination == root.serving / version
     return Push(int(version), artifact.id) if is_here else None
 
@@ -53,7 +53,7 @@ def findings(root: Root, store: Store, push: Push | None, checked: Checked) -> I
       checked: is told what was read.
     """
     try:
-        newest = serving_folder.newest_version(root.serving)
+        newest = serving_dir.newest_version(root.serving)
     except OSError as error:
         yield files.unreadable(root.serving, error)
         return
@@ -91,7 +91,7 @@ def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> file_
     model = next((store.inputs(execution).get(_MODEL_INPUT) for execution in store.makers(artifact_id)), None)
     if model is None:
         raise ValueError("ML Metadata does not say which one that was")
-    folder = f"{serving_folder.MODEL}/"
+    folder = f"{serving_dir.MODEL}/"
     if file_digests.FILES in model.properties:
         noted = files.noted(model.properties)
         found = {name[len(folder) :]: state for name, state in noted.items() if name.startswith(folder)}
@@ -102,7 +102,7 @@ def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> file_
                 key=lambda one: sum((name, state.digest) in held for name, state in one.items()),
             )
     else:
-        found = file_digests.scan(pathlib.Path(model.uri) / serving_folder.MODEL)
+        found = file_digests.scan(pathlib.Path(model.uri) / serving_dir.MODEL)
     if not found:
-        raise ValueError(f"artifact {model.id} has no files in {serving_folder.MODEL}")
+        raise ValueError(f"artifact {model.id} has no files in {serving_dir.MODEL}")
     return found

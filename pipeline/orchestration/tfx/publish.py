@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
-from components import evaluation
+from components.evaluation import evaluator
 from pipeline.artifacts import fingerprints, preview_writers, previews
 from pipeline.core import file_digests
 from pipeline.metadata import store
@@ -46,7 +46,7 @@ def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
     if type_name in _ABOUT_A_MODEL:
         notes[file_digests.MODEL].string_value = model
     if type_name == "ModelEvaluation":
-        notes[store.METRICS].string_value = json.dumps(dataclasses.asdict(evaluation.read_evaluation(artifact.uri)))
+        notes[store.METRICS].string_value = json.dumps(dataclasses.asdict(evaluator.read_evaluation(artifact.uri)))
     files = file_digests.scan(folder)
     notes[file_digests.FILES].string_value = file_digests.to_text(files)
     notes[file_digests.RAW].string_value = file_digests.of_files(files)

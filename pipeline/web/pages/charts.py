@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.core.events import EpochEnded
 from pipeline.web import charts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
 from pipeline.core.errors import UsageError

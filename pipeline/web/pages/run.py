@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Mapping
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.errors import SaeError

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
 

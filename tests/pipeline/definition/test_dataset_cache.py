@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from components import sample_file
+from components.data import sample_path
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache
@@ -141,14 +141,14 @@ def test_a_vanished_schema_is_not_known(recorded):
 def remember_sample(recorded, *assignments):
     prepared = recorded.root.data / "mnist_sample" / "1.0.0"
     found = recorded.source(
-        name=sample_file.NAME, version="1.0.0", builder_dir=str(prepared), files=dataset_cache.sample_files()
+        name=sample_path.NAME, version="1.0.0", builder_dir=str(prepared), files=dataset_cache.sample_files()
     )
     dataset_cache.remember(recorded.root, recorded.settings(*assignments), "sample", found)
     return found
 
 
 def test_the_sample_is_told_by_the_file_that_holds_the_digits(recorded):
-    assert dataset_cache.sample_files() == {"mnist_5k.csv.gz": file_digests.of_file(sample_file.path())}
+    assert dataset_cache.sample_files() == {"mnist_5k.csv.gz": file_digests.of_file(sample_path.path())}
     found = remember_sample(recorded)
     assert recall(recorded) == dataset_cache.Recalled(found, "sample", exact=True)
     assert dataset_cache.is_sample(found)
@@ -273,7 +273,7 @@ def test_a_curated_schema_is_the_one_of_the_project_that_asks(recorded, tmp_path
         (tmp_path / copy / "components" / "schemas" / "mnist.pbtxt").write_text(copy)
 
     def use(copy):
-        monkeypatch.setattr(sample_file, "__file__", str(tmp_path / copy / "components" / "sample_file.py"))
+        monkeypatch.setattr(sample_path, "__file__", str(tmp_path / copy / "components" / "sample_file.py"))
         return str(tmp_path / copy / "components" / "schemas" / "mnist.pbtxt")
 
     found = recorded.source(schema_file=use("one"))

@@ -212,11 +212,11 @@ def test_a_new_import_brings_its_file_into_the_key(components, described):
     assert changed(before, after) == {"Pusher"}
     assert [str(change) for change in after["Pusher"].changes_since(before["Pusher"])] == [
         "components/helper.py is new",
-        "components/pusher.py changed",
+        "components/push/pusher.py changed",
     ]
     assert [str(change) for change in before["Pusher"].changes_since(after["Pusher"])] == [
         "components/helper.py is gone",
-        "components/pusher.py changed",
+        "components/push/pusher.py changed",
     ]
 
 

@@ -45,9 +45,9 @@ RECORDED = manifest.Manifest(
         notice="a notice",
     ),
     code={
-        "Trainer": {"components/trainer.py": "a" * 64, "components/features.py": "b" * 64},
-        "Pusher": {"components/pusher.py": "c" * 64},
-        "Report": {"components/report.py": "d" * 64, "components/features.py": "b" * 64},
+        "Trainer": {"components/model/run_fn.py": "a" * 64, "components/data/features.py": "b" * 64},
+        "Pusher": {"components/push/pusher.py": "c" * 64},
+        "Report": {"components/report/component.py": "d" * 64, "components/data/features.py": "b" * 64},
     },
     code_digest="e" * 64,
     git=environment.Git(COMMIT, dirty=False),
@@ -353,9 +353,9 @@ def test_each_difference_is_named_in_plain_words(here, expected):
 def test_a_helper_names_the_nodes_that_use_it_and_how_to_get_it_back():
     code = {node: dict(files) for node, files in RECORDED.code.items()}
     for node in ("Trainer", "Report"):
-        code[node]["components/features.py"] = "0" * 64
+        code[node]["components/data/features.py"] = "0" * 64
     (found,) = manifest_diff.differences(RECORDED, changed(code=code, code_digest="0" * 64))
-    assert (found.field, found.old, found.new) == ("components/features.py", "bbbbbbbbbbbb", "000000000000")
+    assert (found.field, found.old, found.new) == ("components/data/features.py", "bbbbbbbbbbbb", "000000000000")
     assert found.effect == "other code in Report, Trainer: check out commit 0123456789ab"
 
 
@@ -364,7 +364,7 @@ def test_a_file_that_came_or_went():
     found = manifest_diff.differences(RECORDED, changed(code=code))
     assert [(one.field, one.old, one.new) for one in found] == [
         ("components/new.py", "not there", "000000000000"),
-        ("components/pusher.py", "cccccccccccc", "not there"),
+        ("components/push/pusher.py", "cccccccccccc", "not there"),
     ]
 
 

@@ -183,10 +183,10 @@ def test_distributions_are_asked_for_by_the_full_names_of_foreign_imports(projec
 
 
 def test_the_real_trainer():
-    files = source_code.files("components.trainer")
-    assert {"components/__init__.py", "components/trainer.py", "components/training.py"} <= files.keys()
-    assert {"components/report.py", "components/report.html", "components/pusher.py"}.isdisjoint(files)
-    assert source_code.distributions("components.trainer") >= {
+    files = source_code.files("components.model.run_fn")
+    assert {"components/__init__.py", "components/model/run_fn.py", "components/model/train_loop.py"} <= files.keys()
+    assert {"components/report/component.py", "components/report.html", "components/push/pusher.py"}.isdisjoint(files)
+    assert source_code.distributions("components.model.run_fn") >= {
         "numpy",
         "tensorflow",
         "tensorflow-transform",
@@ -195,8 +195,8 @@ def test_the_real_trainer():
 
 
 def test_the_real_reports_template_is_part_of_it():
-    assert "components/report.html" in source_code.files("components.report")
-    assert "components/report.html" not in source_code.files("components.pusher")
+    assert "components/report.html" in source_code.files("components.report.component")
+    assert "components/report.html" not in source_code.files("components.push.pusher")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from components import serving_folder
+from components.push import serving_dir
 from pipeline import cli
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.maintenance import fsck, gc
@@ -24,7 +24,7 @@ from tests.pipeline.recorded import Recorded, change_bytes, tree
 
 def served(recorded):
     """The version that a server takes, and the run whose model it holds."""
-    newest = serving_folder.newest_version(recorded.root.serving)
+    newest = serving_dir.newest_version(recorded.root.serving)
     runs = recorded.store().run_ids()
     models = {run: recorded.outputs(run, "Trainer")["model"] for run in runs}
     return int(newest.name), next(run for run, model in models.items() if versions.holds(newest, model))
@@ -152,7 +152,7 @@ def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
 def test_a_withdrawn_model_is_not_pushed_again_by_a_rerun(four):
     rollback(four)
     assert four.decisions("training.seed=4")["Pusher"].verdict == Verdict.CACHED
-    assert serving_folder.held_back(four.root.serving) == {content(four, "run-4")}
+    assert serving_dir.held_back(four.root.serving) == {content(four, "run-4")}
     four.replay("run-5", "training.seed=4")
     assert served(four) == (5, "run-3")
 
@@ -169,7 +169,7 @@ def test_a_withdrawn_model_is_served_again_when_somebody_promotes_it(four):
     assert promote(four, "run-4", "it was the camera").version == 6
     assert served(four) == (6, "run-4")
     assert decision_log.withdrawn(four.store().ask(decision_log.chosen)) == frozenset()
-    assert serving_folder.held_back(four.root.serving) == {content(four, "run-3")}
+    assert serving_dir.held_back(four.root.serving) == {content(four, "run-3")}
     # What was held back when it ran is pushed when it runs again, once it is not held back any more.
     pushed = four.outputs("run-4", "Pusher")["pushed_model"]
     four.change(pushed.id, pushed=0, held_back=1)
@@ -215,7 +215,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(("module", "name"), [
-    (serving_folder, "hold_back"), (serving_folder, "push"), (writer.Recorder, "served"),
+    (serving_dir, "hold_back"), (serving_dir, "push"), (writer.Recorder, "served"),
 ])  # fmt: skip
 def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypatch, capsys, module, name):
     def kill(*_):
@@ -235,7 +235,7 @@ def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypat
 
 
 def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(four, monkeypatch, capsys):
-    monkeypatch.setattr(serving_folder, "push", lambda *_: 1 / 0)
+    monkeypatch.setattr(serving_dir, "push", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         rollback(four, "worse")
     monkeypatch.undo()
@@ -243,7 +243,7 @@ def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(
     assert promote(four, "run-1").version == 6
     assert "was called off, as another model was pushed since" in capsys.readouterr().out
     assert [one.carried_out for one in four.store().ask(decision_log.entries)] == [False, True]
-    assert serving_folder.held_back(four.root.serving) == {content(four, "run-5")}
+    assert serving_dir.held_back(four.root.serving) == {content(four, "run-5")}
 
 
 def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
@@ -252,7 +252,7 @@ def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
     with pytest.raises(UnavailableError, match=r"held_back\.json is damaged"):
         four.decisions("training.seed=4")
     promote(four, "run-1")
-    assert serving_folder.held_back(four.root.serving) == {content(four, f"run-{number}") for number in (3, 4)}
+    assert serving_dir.held_back(four.root.serving) == {content(four, f"run-{number}") for number in (3, 4)}
 
 
 # --- the list ----------------------------------------------------------------------------------

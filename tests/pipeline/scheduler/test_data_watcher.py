@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from components import sample_file
+from components.data import sample_path
 from pipeline.core import file_digests
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
@@ -30,7 +30,7 @@ def prepared(folder: pathlib.Path, version: str, content: str) -> pathlib.Path:
 def test_the_newest_version_is_looked_at(tmp_path: pathlib.Path, root: Root) -> None:
     work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
     sample = data_watcher.fingerprint(root, work)
-    assert sample == file_digests.of_mapping({sample_file.path().name: file_digests.of_file(sample_file.path())})
+    assert sample == file_digests.of_mapping({sample_path.path().name: file_digests.of_file(sample_path.path())})
     old = prepared(tmp_path, "3.0.1", "one")
     first = data_watcher.fingerprint(root, work)
     assert first == file_digests.of_mapping(file_digests.of_folder(old))

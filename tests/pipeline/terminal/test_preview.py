@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.terminal import preview
 from pipeline.terminal.table import Screen

@@ -7,7 +7,7 @@ import pathlib
 import zlib
 
 import pipeline_config
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
 from pipeline.core import event_log
@@ -143,7 +143,7 @@ def make_manifest(recorded, run_id, l1):
         profile="mnist",
         configuration=pipeline_config.of_run(recorded.config(f"model.l1={l1}")),
         data=recorded.source(),
-        code={"Trainer": {"components/trainer.py": "ab" * 32}},
+        code={"Trainer": {"components/model/run_fn.py": "ab" * 32}},
     )
     manifest.write(recorded.root.path, made)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from components import push_decision
+from components.push import decision
 from pipeline.artifacts import fingerprints
 from pipeline.artifacts.fingerprints import blessing, pushed_model
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
@@ -53,11 +53,11 @@ def test_a_pushed_model_is_whether_and_which(tmp_path: pathlib.Path) -> None:
 
 def test_a_push_decision_is_whether_and_which(tmp_path: pathlib.Path) -> None:
     def decided(name: str, model: str = "model-1:12", version: int = 3, bce: float = 0.1) -> Any:
-        old = push_decision.Baseline(version, "run-3", "model-1:old", 0.1, "")
-        standing = push_decision.Standing(model, 1e-3, baseline=old)
+        old = decision.Baseline(version, "run-3", "model-1:old", 0.1, "")
+        standing = decision.Standing(model, 1e-3, baseline=old)
         folder = write(tmp_path / name, {})
         folder.mkdir(exist_ok=True)
-        push_decision.write(folder, push_decision.decide(True, bce, 1.05, standing, 0.1))
+        decision.write(folder, decision.decide(True, bce, 1.05, standing, 0.1))
         return artifact("PushDecision", folder, reason=name)
 
     one = decided("a")

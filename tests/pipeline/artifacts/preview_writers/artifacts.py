@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from components import pictures
+from components.report import png
 from pipeline.artifacts import preview_writers
 from tests import lazy
 from tests.pipeline.artifacts.fingerprints.folders import write
@@ -31,7 +31,7 @@ def artifact(
 
 def grey(value: float, height: int = 2, width: int = 3) -> bytes:
     """A PNG file of one grey."""
-    return pictures.grey_png(np.full((height, width), value, np.float32))
+    return png.grey_png(np.full((height, width), value, np.float32))
 
 
 def example(**values: Any) -> bytes:

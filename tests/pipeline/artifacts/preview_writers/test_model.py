@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components import push_decision
-from components.results import EpochLosses
+from components.evaluation.thresholds import EpochLosses
+from components.push import decision
 from pipeline.artifacts.previews import (
     Blessing,
     Feature,
@@ -36,7 +36,7 @@ from tests.tfds_builders import HEIGHT, WIDTH
 
 blessing = lazy.module("pipeline.artifacts.preview_writers.blessing")
 evaluation = lazy.module("pipeline.artifacts.preview_writers.evaluation")
-examples_input = lazy.module("components.examples_input")
+examples_input = lazy.module("components.data.transformed_input")
 model = lazy.module("pipeline.artifacts.preview_writers.model")
 model_run = lazy.module("pipeline.artifacts.preview_writers.model_run")
 previewing_push_decision = lazy.module("pipeline.artifacts.preview_writers.push_decision")
@@ -280,9 +280,9 @@ def test_an_evaluation_tells_the_metrics_and_how_the_model_stood_to_each_gate(
 
 
 def test_an_evaluation_of_other_metrics_has_no_thresholds(tmp_path: pathlib.Path) -> None:
-    from components import results
+    from components.evaluation import thresholds
 
-    assert evaluation.judged(results.Evaluation({"accuracy": 0.9}, {}), tmp_path) == ()
+    assert evaluation.judged(thresholds.Evaluation({"accuracy": 0.9}, {}), tmp_path) == ()
 
 
 def test_a_refused_model_is_told_why(evaluated: dict[str, pathlib.Path]) -> None:
@@ -305,9 +305,9 @@ def test_a_verdict_without_its_evaluation_has_no_reasons(tmp_path: pathlib.Path)
 
 
 def test_a_decision_is_shown_with_what_it_compared(tmp_path: pathlib.Path) -> None:
-    old = push_decision.Baseline(3, "run-3", "model-1:old", 0.08, "/serving/3")
-    standing = push_decision.Standing("model-1:new", 1e-3, baseline=old)
-    push_decision.write(tmp_path, push_decision.decide(True, 0.1, 1.05, standing, 0.08))
+    old = decision.Baseline(3, "run-3", "model-1:old", 0.08, "/serving/3")
+    standing = decision.Standing("model-1:new", 1e-3, baseline=old)
+    decision.write(tmp_path, decision.decide(True, 0.1, 1.05, standing, 0.08))
     made, pictures = previewing_push_decision.make(artifact("PushDecision", tmp_path))
     reason = "test BCE 0.1000 is 1.250 times the 0.0800 of version 3, allowed is at most 1.05"
     assert made == PushDecision(False, reason, 0.1, 1e-3, 1.05, 3, "run-3", 0.08, "recorded")
@@ -315,8 +315,8 @@ def test_a_decision_is_shown_with_what_it_compared(tmp_path: pathlib.Path) -> No
 
 
 def test_a_model_that_was_compared_with_nothing_has_no_baseline(tmp_path: pathlib.Path) -> None:
-    standing = push_decision.Standing("model-1:new", 1e-3, note="nothing was served")
-    push_decision.write(tmp_path, push_decision.decide(True, 0.1, math.inf, standing, None))
+    standing = decision.Standing("model-1:new", 1e-3, note="nothing was served")
+    decision.write(tmp_path, decision.decide(True, 0.1, math.inf, standing, None))
     made, _ = previewing_push_decision.make(artifact("PushDecision", tmp_path))
     assert made == PushDecision(True, "nothing was served", 0.1, 1e-3, None, None, None, None, "")
 

@@ -1,0 +1,143 @@
+"""ExampleGen: reads a data set prepared by TensorFlow Datasets and writes it as tf.Examples.
+
+Stock ExampleGens shuffle with an unseeded Reshuffle, so their order differs from run to run. Here one Beam element is
+one output file: a fixed slice of the data set, read in its order on disk, written under a temporary name and renamed.
+Names, order and bytes are the same for any number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+
+from components.data import features, tfds_reader
+
+
+class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
+    """Writes every split, one file per slice."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Runs the Beam job.
+
+        Raises:
+          errors.DataError: the data set is unsupported or damaged, or has no such split.
+        """
+        builder_dir = exec_properties["builder_dir"]
+        builder = tfds.builder_from_directory(builder_dir)
+        description = tfds_reader.describe(builder)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        splits: dict[str, str] = json.loads(exec_properties["splits"])
+
+        jobs: list[tuple[str, tfds_reader.Slice | None]] = []
+        sizes: dict[str, int] = {}
+        examples.split_names = artifact_utils.encode_split_names(list(splits))
+        for name, split in splits.items():
+            parts = tfds_reader.slices(builder, split, exec_properties["shard_examples"])
+            sizes[name] = sum(part.stop - part.start for part in parts)
+            folder = pathlib.Path(artifact_utils.get_split_uri([examples], name))
+            folder.mkdir(parents=True, exist_ok=True)
+            # An empty split still gets a file: readers of the split find something to open, and see that it is empty.
+            files: list[tfds_reader.Slice | None] = [*parts] or [None]
+            jobs += [
+                (str(folder / f"{name}-{number:05d}-of-{len(files):05d}.tfrecord"), part)
+                for number, part in enumerate(files)
+            ]
+
+        with self._make_beam_pipeline() as pipeline:
+            _ = pipeline | "Slices" >> beam.Create(jobs) | "Write" >> beam.ParDo(_WriteShard(builder_dir, description))
+
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples.set_string_custom_property("dataset", description.name)
+        examples.set_string_custom_property("dataset_version", description.version)
+        examples.set_string_custom_property("dataset_fingerprint", exec_properties["fingerprint"])
+        examples.set_string_custom_property("image_shape", f"{description.height}x{description.width}x1")
+        examples.set_int_custom_property("labels", len(description.label_names))
+        for name, size in sizes.items():
+            examples.set_int_custom_property(f"{name}_examples", size)
+
+
+class _WriteShard(beam.DoFn):
+    """Writes one slice as one TFRecord file."""
+
+    def __init__(self, builder_dir: str, description: tfds_reader.Description) -> None:
+        self._builder_dir = builder_dir
+        self._description = description
+
+    def process(self, job: tuple[str, tfds_reader.Slice | None]) -> Iterator[str]:
+        """Yields the file's path."""
+        path, part = job
+        unfinished = path + ".unfinished"
+        with tf.io.TFRecordWriter(unfinished) as writer:
+            if part is not None:
+                for png, label in tfds_reader.records(self._builder_dir, self._description, part):
+                    writer.write(self._example(png, label))
+        os.replace(unfinished, path)
+        yield path
+
+    def _example(self, png: bytes, label: int) -> bytes:
+        numbers = {
+            features.HEIGHT: self._description.height,
+            features.WIDTH: self._description.width,
+            features.LABEL: label,
+        }
+        example = tf.train.Example()
+        example.features.feature[features.IMAGE].bytes_list.value.append(png)
+        for name, number in numbers.items():
+            example.features.feature[name].int64_list.value.append(number)
+        # Deterministic: protobuf writes map entries in any order otherwise.
+        serialized: bytes = example.SerializeToString(deterministic=True)
+        return serialized
+
+
+class _TfdsExampleGenSpec(component_spec.ComponentSpec):
+    PARAMETERS = {
+        "builder_dir": component_spec.ExecutionParameter(type=str),
+        "fingerprint": component_spec.ExecutionParameter(type=str),
+        "splits": component_spec.ExecutionParameter(type=str),
+        "shard_examples": component_spec.ExecutionParameter(type=int),
+    }
+    INPUTS: dict[str, Any] = {}
+    OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class TfdsExampleGen(base_beam_component.BaseBeamComponent):
+    """Reads a prepared TFDS data set into `examples`, with the splits train, validation and test."""
+
+    SPEC_CLASS = _TfdsExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(TfdsExampleGenExecutor)
+
+    def __init__(self, builder_dir: str, fingerprint: str, splits: dict[str, str], shard_examples: int) -> None:
+        """Describes the node.
+
+        Args:
+          builder_dir: folder of the prepared data set: `.../mnist/3.0.1`.
+          fingerprint: digest of the data set's files; another one makes the node run again.
+          splits: TFDS split by name: `{"train": "train[:50000]", ...}`.
+          shard_examples: examples in one output file.
+        """
+        super().__init__(
+            spec=_TfdsExampleGenSpec(
+                builder_dir=builder_dir,
+                fingerprint=fingerprint,
+                splits=json.dumps(splits),
+                shard_examples=shard_examples,
+                examples=types.Channel(type=standard_artifacts.Examples),
+            )
+        )

@@ -1,0 +1,77 @@
+"""What the Evaluator measures, what blesses a model, and reading its answer."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow_model_analysis as tfma
+from google.protobuf.wrappers_pb2 import BoolValue
+from tensorflow_model_analysis.proto import config_pb2
+
+from components.data import features
+from components.evaluation import tfma_metric
+from components.evaluation.thresholds import BCE, BCE_TO_MEAN_IMAGE, Evaluation, Gates
+
+
+def eval_config(gates: Gates) -> config_pb2.EvalConfig:
+    """All metrics, overall and per label, with `gates` as value thresholds."""
+    everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
+    limits = {
+        BCE: ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
+        BCE_TO_MEAN_IMAGE: (
+            (everything, gates.max_bce_to_mean_image),
+            (labels, gates.max_bce_to_mean_image),
+        ),
+    }
+    return config_pb2.EvalConfig(
+        # TFMA feeds the dict of predictions to Keras' compiled metrics otherwise, and fails.
+        options=config_pb2.Options(include_default_metrics=BoolValue(value=False)),
+        model_specs=[config_pb2.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
+        slicing_specs=[everything, labels],
+        metrics_specs=[
+            config_pb2.MetricsSpec(
+                metrics=[
+                    config_pb2.MetricConfig(class_name="ExampleCount"),
+                    config_pb2.MetricConfig(
+                        class_name=tfma_metric.SparseAutoencoderMetrics.__name__,
+                        module=tfma_metric.__name__,
+                    ),
+                ],
+                # Per slice throughout: a plain threshold holds for every slice, not for all of them together.
+                per_slice_thresholds={
+                    name: config_pb2.PerSliceMetricThresholds(
+                        thresholds=[
+                            config_pb2.PerSliceMetricThreshold(slicing_specs=[spec], threshold=_at_most(limit))
+                            for spec, limit in of_metric
+                            if math.isfinite(limit)
+                        ]
+                    )
+                    for name, of_metric in limits.items()
+                },
+            )
+        ],
+    )
+
+
+def _at_most(limit: float) -> config_pb2.MetricThreshold:
+    return config_pb2.MetricThreshold(value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": limit}))
+
+
+def read_evaluation(uri: str) -> Evaluation:
+    """The metrics in a ModelEvaluation artifact.
+
+    Raises:
+      FileNotFoundError: nothing was written at `uri`.
+    """
+    result = tfma.load_eval_result(uri)
+    overall: dict[str, float] = {}
+    per_label: dict[int, dict[str, float]] = {}
+    for slice_key, values in result.slicing_metrics:
+        numbers = {name: float(value["doubleValue"]) for name, value in values[""][""].items()}
+        if not slice_key:
+            overall = numbers
+        else:
+            per_label[int(slice_key[0][1])] = numbers
+    if not overall:
+        raise FileNotFoundError(f"no evaluation in {uri}")
+    return Evaluation(overall, dict(sorted(per_label.items())))

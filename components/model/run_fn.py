@@ -1,0 +1,103 @@
+"""Trainer's `run_fn`: loads, builds, trains, saves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components.data import features, transformed_input
+from components.evaluation.thresholds import EpochLosses
+from components.model import baselines, saved_model
+from components.model.autoencoder import Autoencoder, build_autoencoder
+from components.model.checkpoints import Checkpoints
+from components.model.train_loop import Images, Settings, train
+
+logger = logging.getLogger(__name__)
+
+HISTORY_FILE = "history.json"
+PCA_FILE = "pca.npz"
+_FLOAT_BYTES = 4
+_MIB = 1024 * 1024
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains the model on the transformed train split and writes it, with its history.
+
+    `fn_args.custom_config` holds the settings of `training.Settings`, and `hidden_units`, `code_units`, `l1`,
+    `code_bias`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
+    `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and
+    `pca.npz` (the baseline, fitted on the train split).
+    """
+    config = fn_args.custom_config
+    settings = Settings(**{field.name: config[field.name] for field in dataclasses.fields(Settings)})
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    pixels = transform.transformed_feature_spec()[features.IMAGE_XF].shape[0]
+    counts = (config["train_examples"], config["validation_examples"])
+    needed_mib = sum(counts) * pixels * _FLOAT_BYTES / _MIB
+    resident = needed_mib <= config["resident_mib"]
+    logger.info(
+        "%s images of %d pixels take %.0f MiB: %s", f"{sum(counts):,}", pixels, needed_mib,
+        "kept in memory" if resident else "streamed, as training.resident_mib is less",
+    )  # fmt: skip
+    files = (fn_args.train_files, fn_args.eval_files)
+    splits = [_open(split, count, transform, resident) for split, count in zip(files, counts, strict=True)]
+
+    model = build_autoencoder(
+        pixels, config["hidden_units"], config["code_units"], config["l1"], settings.seed, config["code_bias"]
+    )
+    logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
+    run_dir = pathlib.Path(fn_args.model_run_dir)
+    history = _train_with_logs(model, splits, settings, run_dir)
+    (run_dir / HISTORY_FILE).write_text(
+        json.dumps([dataclasses.asdict(losses) for losses in history], indent=1), encoding="utf-8"
+    )
+    pca = baselines.fit_pca(_batches(splits[0], settings), config["code_units"])
+    np.savez(run_dir / PCA_FILE, mean=pca.mean, components=pca.components)
+    saved_model.save(model, transform, pca.mean, fn_args.serving_model_dir)
+
+
+def _open(files: Sequence[str], count: int, transform: tft.TFTransformOutput, resident: bool) -> Images:
+    if resident:
+        return Images.in_memory(transformed_input.load_images(files, transform))
+
+    def stream() -> tf.data.Dataset:
+        return transformed_input.transformed(files, transform).map(lambda batch: batch[features.IMAGE_XF]).unbatch()
+
+    return Images.streamed(count, stream)
+
+
+def _batches(images: Images, settings: Settings) -> Iterable[npt.NDArray[np.float32]]:
+    if images.resident is not None:
+        return [images.resident.numpy()]
+    assert images.stream is not None
+    return images.stream().batch(settings.validation_batch_size).as_numpy_iterator()  # type: ignore[no-any-return]
+
+
+def _train_with_logs(
+    model: Autoencoder, splits: list[Images], settings: Settings, run_dir: pathlib.Path
+) -> list[EpochLosses]:
+    """Trains; tells the log and TensorBoard of each epoch."""
+    writer = tf.summary.create_file_writer(str(run_dir))
+
+    def on_epoch(losses: EpochLosses) -> None:
+        logger.info(
+            "epoch %d of %d: loss %.4f, validation %.4f", losses.epoch, settings.epochs, losses.loss, losses.val_loss,
+            extra={"epoch": losses.epoch, "epochs": settings.epochs, "losses": losses},
+        )  # fmt: skip
+        with writer.as_default(step=losses.epoch):
+            for name in ("loss", "reconstruction", "val_loss", "val_reconstruction"):
+                tf.summary.scalar(name, getattr(losses, name))
+
+    try:
+        return train(model, splits[0], splits[1], settings, on_epoch, Checkpoints.from_environment())
+    finally:
+        writer.close()

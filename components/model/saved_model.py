@@ -1,0 +1,88 @@
+"""The SavedModel: signatures around the trained model and the transform graph."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.data import features
+from components.evaluation import image_metrics
+from components.model.autoencoder import Autoencoder
+
+# The one name under which the model returns a code; the metrics read it.
+CODE = "code"
+
+
+class ServedModel(tf.Module):
+    """The trained model with what it needs to read a tf.Example.
+
+    Signatures, n being any number of examples:
+
+    * `serving_default(examples)`: serialized tf.Examples, string, shape (n,), of which only `image` is read ->
+      `reconstruction`: float32, shape (n, pixels), values in [0, 1];
+    * `encode(images)`: float32, shape (n, pixels), values in [0, 1] -> `code`: float32, shape (n, code_units), >= 0;
+    * `reconstruct(images)`: like `encode` -> `reconstruction`;
+    * `evaluate(examples)`: -> one float32 of shape (n,) per name in `measures.SCALARS`, and `code`.
+    """
+
+    def __init__(self, model: Autoencoder, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:
+        super().__init__(name="sparse_autoencoder")
+        # What is saved beside the signatures: the variables, not the Keras models around them. Keras would trace every
+        # layer's call again, which takes two seconds and makes a model that only this package can name.
+        self.model_variables = model.variables
+        self.pixels = int(mean_image.shape[0])
+        self._functions: Callable[[], tuple[Autoencoder, Any]] = lambda: (model, transform.transform_features_layer())
+        # Serving needs no label, so a client need not send one.
+        self._spec = {features.IMAGE: transform.raw_feature_spec()[features.IMAGE]}
+        self._mean_image = tf.constant(mean_image, tf.float32)
+
+    def _images(self, examples: tf.Tensor) -> tf.Tensor:
+        _, transform = self._functions()
+        return transform(tf.io.parse_example(examples, self._spec))[features.IMAGE_XF]
+
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.reconstruct(self._images(examples))
+
+    def encode(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        model, _ = self._functions()
+        return {CODE: model.encoder(images)}
+
+    def reconstruct(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        model, _ = self._functions()
+        return {"reconstruction": tf.sigmoid(model.decoder(model.encoder(images)))}
+
+    def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        model, _ = self._functions()
+        images = self._images(examples)
+        codes = model.encoder(images)
+        return {**image_metrics.measure_images(images, codes, model.decoder(codes), self._mean_image), CODE: codes}
+
+
+def save(
+    model: Autoencoder, transform: tft.TFTransformOutput, mean_image: tf.Tensor, folder: str | pathlib.Path
+) -> None:
+    """Writes the SavedModel into `folder`.
+
+    Args:
+      model: trained.
+      transform: the transform graph that made the images it was trained on.
+      mean_image: float32, shape (pixels,): mean of the training images, the baseline of `evaluate`.
+      folder: made if it does not exist.
+    """
+    served = ServedModel(model, transform, mean_image)
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    images = tf.TensorSpec([None, served.pixels], tf.float32, name="images")
+    signatures = {
+        name: tf.function(function, input_signature=[spec], autograph=False)
+        for name, function, spec in (
+            ("serving_default", served.serve, examples),
+            ("encode", served.encode, images),
+            ("reconstruct", served.reconstruct, images),
+            ("evaluate", served.evaluate, examples),
+        )
+    }
+    tf.saved_model.save(served, str(folder), signatures=signatures)

@@ -1,0 +1,216 @@
+"""Training: one compiled step, an epoch in one call, the losses of each epoch.
+
+Keras' `fit` returns to Python at every step. Here an epoch over images that are in memory is one TensorFlow function,
+which is what makes it fast. Images that do not fit are streamed by tf.data into the same step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from components import errors
+from components.evaluation.thresholds import EpochLosses
+from components.model.autoencoder import Autoencoder, reconstruction_loss
+from components.model.checkpoints import Checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to train; see `TrainingConfig` for what each may be.
+
+    Attributes:
+      epochs: passes over the train split.
+      batch_size: images in one optimiser step.
+      validation_batch_size: images at once when only measuring.
+      learning_rate: Adam's step size.
+      seed: of the order of images in each epoch.
+      jit_compile: whether XLA compiles the step.
+    """
+
+    epochs: int
+    batch_size: int
+    validation_batch_size: int
+    learning_rate: float
+    seed: int
+    jit_compile: bool
+
+
+class Images:
+    """A split in memory, or streamed: what `train` needs to know of either.
+
+    Attributes:
+      count: number of images.
+    """
+
+    def __init__(self, count: int, resident: tf.Tensor | None, stream: Callable[[], tf.data.Dataset] | None) -> None:
+        self.count = count
+        self.resident = resident
+        self.stream = stream
+
+    @classmethod
+    def in_memory(cls, images: tf.Tensor) -> Images:
+        """From float32 images, shape (n, pixels), values in [0, 1]."""
+        return cls(int(images.shape[0]), images, None)
+
+    @classmethod
+    def streamed(cls, count: int, stream: Callable[[], tf.data.Dataset]) -> Images:
+        """From a function that opens a dataset of single images, float32, shape (pixels,), `count` of them."""
+        return cls(count, None, stream)
+
+
+# Images that the streamed path shuffles among: it cannot see them all. 8,192 of MNIST's are 26 MB.
+SHUFFLE_WINDOW = 8_192
+
+
+def train(
+    model: Autoencoder,
+    train_images: Images,
+    validation_images: Images,
+    settings: Settings,
+    on_epoch: Callable[[EpochLosses], None],
+    checkpoints: Checkpoints | None = None,
+) -> list[EpochLosses]:
+    """Trains `model` in place.
+
+    The order of images in an epoch is a permutation drawn from (seed, epoch) alone, so it is the same for any machine
+    and any number of workers. In memory it permutes the whole split; streamed, within a window.
+
+    Args:
+      model: untrained or not; its variables change.
+      train_images, validation_images: the splits; neither may be empty.
+      settings: epochs, batch sizes, learning rate, seed.
+      on_epoch: called after each epoch with its losses; first of all with those of epochs before a checkpoint.
+      checkpoints: where to go on from, and to write; the bits of the result are the same. None: none.
+
+    Returns:
+      The losses of every epoch.
+
+    Raises:
+      errors.TrainingError: a loss is NaN or infinite; says in which epoch. Or a split is empty.
+    """
+    for name, images in (("train", train_images), ("validation", validation_images)):
+        if not images.count:
+            raise errors.TrainingError(f"the {name} split is empty: there is nothing to learn from")
+    steps = _Steps(model, settings)
+    checkpoints = checkpoints or Checkpoints(None)
+    history = checkpoints.restore(steps.variables)
+    for losses in history:
+        on_epoch(losses)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        trained = steps.run_epoch(train_images, epoch)
+        validated = steps.validate(validation_images)
+        losses = EpochLosses(epoch, *_mean(trained, train_images.count), *_mean(validated, validation_images.count))
+        if not all(math.isfinite(value) for value in dataclasses.astuple(losses)):
+            raise errors.TrainingError(
+                f"the loss became {losses.loss} in epoch {epoch} of {settings.epochs}: lower training.learning_rate "
+                f"(now {settings.learning_rate:g}) or model.l1"
+            )
+        history.append(losses)
+        on_epoch(losses)
+        checkpoints.save_when_due(steps.variables, history)
+    return history
+
+
+def _mean(sums: tf.Tensor, count: int) -> tuple[float, float]:
+    """(loss, reconstruction) from the sums of reconstruction loss and of penalty over `count` images."""
+    reconstruction, penalty = (float(value) / count for value in sums.numpy())
+    return reconstruction + penalty, reconstruction
+
+
+class _Steps:
+    """The compiled functions for one model."""
+
+    def __init__(self, model: Autoencoder, settings: Settings) -> None:
+        self._model = model
+        self._settings = settings
+        self._optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self._optimizer.build(model.variables)
+        # autograph=False: without it TensorFlow translates Keras' own source first, which takes four seconds.
+        compiled: dict[str, Any] = {"autograph": False, "jit_compile": settings.jit_compile}
+        self._train_step = tf.function(self._train_batch, **compiled)
+        self._validation_step = tf.function(self._measure, **compiled)
+        self._resident_epoch = tf.function(self._loop_resident, autograph=False)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All that an epoch changes: of the model, and of the optimiser."""
+        return [*self._model.variables, *self._optimizer.variables]
+
+    def run_epoch(self, images: Images, epoch: int) -> tf.Tensor:
+        """Trains on every image once. Returns the sums of (reconstruction loss, penalty) over the images."""
+        size = self._settings.batch_size
+        if images.resident is not None:
+            order = np.random.default_rng([self._settings.seed, epoch]).permutation(images.count).astype(np.int32)
+            return self._resident_epoch(images.resident, tf.constant(order), size, training=True)
+        assert images.stream is not None
+        seed = int(np.random.SeedSequence([self._settings.seed, epoch]).generate_state(1)[0])
+        shuffled = images.stream().shuffle(SHUFFLE_WINDOW, seed=seed, reshuffle_each_iteration=False)
+        return _add_up(self._train_step(batch) for batch in shuffled.batch(size).prefetch(2))
+
+    def validate(self, images: Images) -> tf.Tensor:
+        """Like `run_epoch`, in order and without training."""
+        size = self._settings.validation_batch_size
+        if images.resident is not None:
+            order = tf.range(images.count, dtype=tf.int32)
+            return self._resident_epoch(images.resident, order, size, training=False)
+        assert images.stream is not None
+        return _add_up(self._validation_step(batch) for batch in images.stream().batch(size).prefetch(2))
+
+    def _losses(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        codes = self._model.encoder(images, training=training)
+        reconstruction = tf.reduce_mean(reconstruction_loss(images, self._model.decoder(codes, training=training)))
+        penalty = tf.add_n(self._model.encoder.losses) if self._model.encoder.losses else tf.constant(0.0)
+        return reconstruction, penalty
+
+    def _sums(self, images: tf.Tensor, losses: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return tf.stack(losses) * tf.cast(tf.shape(images)[0], tf.float32)
+
+    def _train_batch(self, images: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            losses = self._losses(images, training=True)
+            loss = losses[0] + losses[1]
+        self._optimizer.apply_gradients(
+            zip(tape.gradient(loss, self._model.variables), self._model.variables, strict=True)
+        )
+        return self._sums(images, losses)
+
+    def _measure(self, images: tf.Tensor) -> tf.Tensor:
+        return self._sums(images, self._losses(images, training=False))
+
+    def _loop_resident(self, images: tf.Tensor, order: tf.Tensor, size: int, training: bool) -> tf.Tensor:
+        """All batches of an epoch in one graph. The last one is smaller where the batch size does not divide."""
+        step = self._train_step if training else self._validation_step
+        count = int(order.shape[0])
+        whole, rest = divmod(count, size)
+
+        def batch(start: tf.Tensor, length: int) -> tf.Tensor:
+            # A static shape: XLA compiles one program per batch size.
+            indices = tf.ensure_shape(order[start : start + length], [length])
+            return step(tf.ensure_shape(tf.gather(images, indices), [length, images.shape[1]]))
+
+        sums = tf.zeros(2)
+        if whole:
+            _, sums = tf.while_loop(
+                lambda number, _: number < whole,
+                lambda number, total: (number + 1, total + batch(number * size, size)),
+                (tf.constant(0), sums),
+                parallel_iterations=1,
+            )
+        if rest:
+            with tf.control_dependencies([sums]):
+                sums += batch(tf.constant(whole * size), rest)
+        return sums
+
+
+def _add_up(sums: Iterable[tf.Tensor]) -> tf.Tensor:
+    total = np.zeros(2)
+    for value in sums:
+        total += value.numpy()
+    return tf.constant(total)

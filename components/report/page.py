@@ -1,0 +1,436 @@
+"""The report of one run: a self-contained HTML page and its figures as PNG files, from plain numbers.
+
+`write_report` is a pure function of `ReportData`: the same data gives the same bytes. It needs neither TensorFlow nor
+a network, and no network is needed to view what it writes. The figures are drawn by `report_figures`; the page's
+text and style are in `report.html`.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+import pathlib
+import struct
+from collections.abc import Callable, Iterable, Mapping
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from components.evaluation.thresholds import EpochLosses, Gate
+from components.report import figures
+
+TEMPLATE = pathlib.Path(__file__).with_name("report.html")
+
+# Longer tables are thinned out evenly, so that the page opens at once whatever was trained; the page says so.
+MAX_TABLE_ROWS = 300
+# Alternative texts are read aloud: with more labels they name the first and the last of these; the table has all.
+MAX_LABELS_IN_WORDS = 12
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+# Rows of the table and of the figure of baselines.
+MODEL = "Model"
+MEAN_IMAGE = "Mean image"
+ENTROPY_FLOOR = "Entropy floor"
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportData:
+    """Everything that the page shows. Every number must be finite, but for the limits of gates.
+
+    Attributes:
+      title: the data set's name and version.
+      notice: a sentence to show as a banner; empty: none.
+      blessed: whether the model passed all gates.
+      reasons: why not blessed, one sentence each; empty when blessed.
+      gates: what was asked of the model.
+      metrics: over all test images: `bce`, `mean_image_bce` and `entropy_floor` (nats per pixel), `mse` and
+        `mean_image_mse` (pixels are in [0, 1]), `bce_to_mean_image` (a ratio), `active_units` (mean per image),
+        `dead_units`, `hoyer`, `gini` (in [0, 1]) and `example_count`.
+      per_label: label -> the same metrics over the test images of that label; at least one label.
+      pca_mse: squared error of PCA with as many components as the code has units, fitted on train, on test.
+      history: by epoch, rising; at least one.
+      images: float32, shape (n, height, width), values in [0, 1], n >= 1: fixed test images, sorted by label.
+      reconstructions: the same.
+      image_labels: n labels.
+      unit_frequency: float64, shape (units,), in [0, 1], units >= 1: share of the test images on which a unit is
+        active (above 0); 0: dead.
+      unit_mean: float64, shape (units,), >= 0: mean activation over those images; 0 where dead.
+      settings: resolved configuration, dotted name -> value.
+      facts: what else is known of the run, name -> value.
+
+    Raises:
+      ValueError: shapes do not fit each other, or there is nothing to show.
+    """
+
+    title: str
+    notice: str
+    blessed: bool
+    reasons: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    metrics: Mapping[str, float]
+    per_label: Mapping[str, Mapping[str, float]]
+    pca_mse: float
+    history: tuple[EpochLosses, ...]
+    images: npt.NDArray[np.float32]
+    reconstructions: npt.NDArray[np.float32]
+    image_labels: tuple[str, ...]
+    unit_frequency: npt.NDArray[np.float64]
+    unit_mean: npt.NDArray[np.float64]
+    settings: Mapping[str, str]
+    facts: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if not self.history:
+            raise ValueError("history is empty; give the losses of one epoch or more")
+        if not self.per_label:
+            raise ValueError("per_label is empty; give the metrics of one label or more")
+        if self.images.ndim != 3 or not self.images.size:
+            raise ValueError(f"images has shape {self.images.shape}; give (n, height, width), none of them 0")
+        if self.reconstructions.shape != self.images.shape:
+            raise ValueError(
+                f"reconstructions has shape {self.reconstructions.shape}; give that of images: {self.images.shape}"
+            )
+        if len(self.image_labels) != len(self.images):
+            raise ValueError(
+                f"image_labels has {len(self.image_labels)} labels; give one for each of {len(self.images)} images"
+            )
+        if self.unit_frequency.ndim != 1 or not self.unit_frequency.size:
+            raise ValueError(f"unit_frequency has shape {self.unit_frequency.shape}; give (units,), units > 0")
+        if self.unit_mean.shape != self.unit_frequency.shape:
+            raise ValueError(
+                f"unit_mean has shape {self.unit_mean.shape}; give that of unit_frequency: {self.unit_frequency.shape}"
+            )
+
+
+def write_report(data: ReportData, folder: pathlib.Path) -> None:
+    """Writes report.html, and for each figure NAME-light.png and NAME-dark.png, into the existing folder.
+
+    The names are curves, reconstructions, units, labels and baselines. The page embeds the pictures: it can be moved
+    without them.
+    """
+    pictures = {}
+    for name, (draw, text) in _figures(data).items():
+        files = {theme.name: figures.render(draw, theme) for theme in figures.THEMES}
+        for theme, png in files.items():
+            (folder / f"{name}-{theme}.png").write_bytes(png)
+        pictures[name] = _picture(files["light"], files["dark"], text)
+    (folder / "report.html").write_text(_page(data, pictures), encoding="utf-8", newline="\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Picture:
+    """A figure as the page shows it: both files as data URIs, what they say in words, and the size in px."""
+
+    light: str
+    dark: str
+    text: str
+    width: int
+    height: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """A table as text; the first cell of a row is its heading.
+
+    Attributes:
+      caption: what the table holds.
+      head: names of the columns.
+      rows: as many cells as `head`.
+      numeric: whether the columns but the first hold numbers.
+      emphasis: heading of the row that matters most; empty: none.
+      cut: what was left out, as a sentence; empty: nothing.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    numeric: bool = True
+    emphasis: str = ""
+    cut: str = ""
+
+
+def _picture(light: bytes, dark: bytes, text: str) -> _Picture:
+    # The PNG's first chunk holds its width and height: bytes 16 to 24.
+    width, height = (size // figures.DENSITY for size in struct.unpack(">II", light[16:24]))
+    sources = [f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}" for png in (light, dark)]
+    return _Picture(light=sources[0], dark=sources[1], text=text, width=width, height=height)
+
+
+def _page(data: ReportData, pictures: Mapping[str, _Picture]) -> str:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        data=data,
+        light=figures.LIGHT,
+        dark=figures.DARK,
+        pictures=pictures,
+        headline=_headline(data),
+        key_figures=_key_figures(data),
+        gates=_gates(data),
+        labels=_labels(data),
+        epochs=_epochs(data),
+        units=_units(data),
+        settings=_Table("Resolved configuration", ("setting", "value"), list(data.settings.items()), numeric=False),
+    )
+
+
+def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figure], str]]:
+    """Every figure's name, how to draw it, and what it shows in words and numbers."""
+    metrics = data.metrics
+    columns = {
+        field.name: np.array([getattr(losses, field.name) for losses in data.history], dtype=np.float64)
+        for field in dataclasses.fields(EpochLosses)
+    }
+    epochs = [losses.epoch for losses in data.history]
+    baselines = _baselines(data)
+    by_label = {
+        name: np.array([values[name] for values in data.per_label.values()], dtype=np.float64)
+        for name in ("bce", "mean_image_bce", "entropy_floor")
+    }
+    return {
+        "baselines": (
+            lambda theme: figures.draw_baselines(
+                theme,
+                list(baselines),
+                bce=[bce for bce, _ in baselines.values()],
+                mse=[mse for _, mse in baselines.values()],
+                model=MODEL,
+            ),
+            "Bars. "
+            + " ".join(
+                f"{name}: cross-entropy {_bce(bce)}, squared error {_mse(mse)}."
+                for name, (bce, mse) in baselines.items()
+            ),
+        ),
+        "reconstructions": (
+            lambda theme: figures.draw_reconstructions(theme, data.images, data.reconstructions, data.image_labels),
+            f"{len(data.images)} test images of {len(set(data.image_labels))} labels, each above its reconstruction;"
+            f" over all test images the squared error is {_mse(metrics['mse'])}.",
+        ),
+        "curves": (
+            lambda theme: figures.draw_curves(
+                theme,
+                epochs,
+                training=columns["reconstruction"],
+                validation=columns["val_reconstruction"],
+                training_with_penalty=columns["loss"],
+                validation_with_penalty=columns["val_loss"],
+                floor=metrics["entropy_floor"],
+            ),
+            _curves_in_words(data.history),
+        ),
+        "labels": (
+            lambda theme: figures.draw_labels(
+                theme,
+                list(data.per_label),
+                model=by_label["bce"],
+                mean_image=by_label["mean_image_bce"],
+                floor=by_label["entropy_floor"],
+                overall=metrics["bce"],
+            ),
+            _labels_in_words(data.per_label),
+        ),
+        "units": (
+            lambda theme: figures.draw_units(theme, data.unit_frequency, data.unit_mean),
+            _units_in_words(data.unit_frequency),
+        ),
+    }
+
+
+def _curves_in_words(history: tuple[EpochLosses, ...]) -> str:
+    first, last = history[0], history[-1]
+    best = min(history, key=lambda losses: losses.val_reconstruction)
+    if len(history) == 1:
+        return (
+            f"One point: after epoch {last.epoch} the training loss is {_bce(last.reconstruction)}"
+            f" and the validation loss {_bce(last.val_reconstruction)} nats per pixel, without the penalty."
+        )
+    return (
+        f"Two curves, without the penalty. From epoch {first.epoch} to {last.epoch} the training loss goes from"
+        f" {_bce(first.reconstruction)} to {_bce(last.reconstruction)} and the validation loss from"
+        f" {_bce(first.val_reconstruction)} to {_bce(last.val_reconstruction)} nats per pixel;"
+        f" the lowest validation loss is {_bce(best.val_reconstruction)} in epoch {best.epoch}."
+        f" With the penalty the last are {_bce(last.loss)} and {_bce(last.val_loss)}."
+    )
+
+
+def _labels_in_words(per_label: Mapping[str, Mapping[str, float]]) -> str:
+    ordered = sorted(per_label, key=lambda label: -per_label[label]["bce"])
+    numbers = [f"{label} {_bce(per_label[label]['bce'])}" for label in ordered]
+    if len(numbers) > MAX_LABELS_IN_WORDS:
+        half = MAX_LABELS_IN_WORDS // 2
+        numbers[half:-half] = [f"{len(numbers) - 2 * half} labels between"]
+    return f"The model's loss for each label, nats per pixel, the largest first: {', '.join(numbers)}."
+
+
+def _units_in_words(frequency: npt.NDArray[np.float64]) -> str:
+    active = frequency[frequency > 0]
+    dead = f"{len(frequency) - len(active):,} of {len(frequency):,} units are dead"
+    if not active.size:
+        return f"{dead}: none is active on any test image."
+    return (
+        f"{dead}. The others are active on {_percent(active.min())} to {_percent(active.max())} of the test images,"
+        f" the median unit on {_percent(float(np.median(active)))}."
+    )
+
+
+def _baselines(data: ReportData) -> dict[str, tuple[float | None, float | None]]:
+    """Cross-entropy and squared error, from the worst that should be expected to the best that can be."""
+    metrics = data.metrics
+    units = len(data.unit_frequency)
+    return {
+        MEAN_IMAGE: (metrics["mean_image_bce"], metrics["mean_image_mse"]),
+        f"PCA, {units:,} component{'s' if units > 1 else ''}": (None, data.pca_mse),
+        MODEL: (metrics["bce"], metrics["mse"]),
+        ENTROPY_FLOOR: (metrics["entropy_floor"], 0.0),
+    }
+
+
+def _headline(data: ReportData) -> _Table:
+    return _Table(
+        "Reconstruction loss on the test images, without the L1 penalty",
+        ("", "cross-entropy, nats per pixel", "squared error, mean over pixels"),
+        [(name, _bce(bce), _mse(mse)) for name, (bce, mse) in _baselines(data).items()],
+        emphasis=MODEL,
+    )
+
+
+def _key_figures(data: ReportData) -> dict[str, str]:
+    metrics = data.metrics
+    units = len(data.unit_frequency)
+    return {
+        "test images": f"{metrics['example_count']:,.0f}",
+        "loss, share of the mean image's": _percent(metrics["bce_to_mean_image"]),
+        "active units per image": f"{metrics['active_units']:.1f} of {units:,}",
+        "dead units": f"{metrics['dead_units']:,.0f} of {units:,}",
+        "Hoyer sparsity": f"{metrics['hoyer']:.3f}",
+        "Gini index": f"{metrics['gini']:.3f}",
+    }
+
+
+def _gates(data: ReportData) -> _Table:
+    def result(gate: Gate) -> str:
+        if math.isinf(gate.limit):
+            return f"no{NO_BREAK}gate"
+        return f"✓{NO_BREAK}passed" if gate.passed else f"✗{NO_BREAK}failed"
+
+    return _Table(
+        "Gates",
+        ("measure", "result", "value", "limit", "on"),
+        [
+            (
+                gate.name,
+                result(gate),
+                f"{gate.value:.5g}",
+                "none" if math.isinf(gate.limit) else f"{gate.limit:.5g}",
+                gate.slice or "all test images",
+            )
+            for gate in data.gates
+        ],
+        numeric=False,
+    )
+
+
+def _labels(data: ReportData) -> _Table:
+    return _Table(
+        "Test images of each label",
+        (
+            "label",
+            "images",
+            "cross-entropy",
+            "mean image's",
+            "floor",
+            "share of mean image's",
+            "squared error",
+            "active units",
+            "dead units",
+            "Hoyer",
+            "Gini",
+        ),
+        [
+            (
+                label,
+                f"{values['example_count']:,.0f}",
+                _bce(values["bce"]),
+                _bce(values["mean_image_bce"]),
+                _bce(values["entropy_floor"]),
+                _percent(values["bce_to_mean_image"]),
+                _mse(values["mse"]),
+                f"{values['active_units']:.1f}",
+                f"{values['dead_units']:,.0f}",
+                f"{values['hoyer']:.3f}",
+                f"{values['gini']:.3f}",
+            )
+            for label, values in data.per_label.items()
+        ],
+    )
+
+
+def _epochs(data: ReportData) -> _Table:
+    rows = [
+        (
+            str(losses.epoch),
+            _bce(losses.reconstruction),
+            _bce(losses.val_reconstruction),
+            _bce(losses.loss),
+            _bce(losses.val_loss),
+        )
+        for losses in data.history
+    ]
+    return _thinned(
+        "Losses by epoch, nats per pixel",
+        ("epoch", "training", "validation", "training with penalty", "validation with penalty"),
+        rows,
+    )
+
+
+def _units(data: ReportData) -> _Table:
+    order = np.argsort(-data.unit_frequency, kind="stable")
+    rows = [
+        (
+            str(unit),
+            _percent(data.unit_frequency[unit]),
+            f"{data.unit_mean[unit]:.3f}",
+            "active" if data.unit_frequency[unit] > 0 else f"{figures.DEAD_MARK} dead",
+        )
+        for unit in order
+    ]
+    return _thinned(
+        "Units of the code, the most active first",
+        ("unit", "active on, of test images", "mean activation when active", "state"),
+        rows,
+    )
+
+
+def _thinned(caption: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> _Table:
+    everything = list(rows)
+    if len(everything) <= MAX_TABLE_ROWS:
+        return _Table(caption, head, everything)
+    kept = np.linspace(0, len(everything) - 1, MAX_TABLE_ROWS).round().astype(int)
+    cut = f"Cut: {MAX_TABLE_ROWS:,} of {len(everything):,} rows, evenly spaced, with the first and the last."
+    return _Table(caption, head, [everything[index] for index in kept], cut=cut)
+
+
+def _bce(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _mse(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.5f}" if value else "0"
+
+
+def _percent(share: float) -> str:
+    """A share in [0, 1] in per cent; what is not 0 is never shown as 0, and what is not 1 never as 100."""
+    if 0 < share < 0.001:
+        return f"<{NO_BREAK}0.1{NO_BREAK}%"
+    if 0.999 < share < 1:
+        return f">{NO_BREAK}99.9{NO_BREAK}%"
+    return f"{share * 100:.1f}{NO_BREAK}%"

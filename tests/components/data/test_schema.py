@@ -1,0 +1,41 @@
+"""The schemas: the curated ones say what is generated for their data sets."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.data import schema
+
+
+def parse(text: str) -> schema_pb2.Schema:
+    return text_format.Parse(text, schema_pb2.Schema())
+
+
+def test_there_is_a_curated_schema_for_both_data_sets_with_gates() -> None:
+    assert schema.curated_names() == ["fashion_mnist", "mnist"]
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist"])
+def test_curated_schema_is_the_generated_one(name: str) -> None:
+    curated = parse(schema.curated_path(name).read_text(encoding="utf-8"))
+    assert curated == parse(schema.schema_text(height=28, width=28, labels=10))
+
+
+def test_generated_schema_holds_the_sizes_that_it_was_given() -> None:
+    found = parse(schema.schema_text(height=6, width=8, labels=3))
+    domains = {feature.name: (feature.int_domain.min, feature.int_domain.max) for feature in found.feature}
+    assert domains == {"image": (0, 0), "height": (6, 6), "width": (8, 8), "label": (0, 2)}
+    assert {feature.name for feature in found.feature if feature.type == schema_pb2.BYTES} == {"image"}
+    assert found.dataset_constraints.min_examples_count == 1
+    for feature in found.feature:
+        assert (feature.presence.min_fraction, feature.presence.min_count) == (1.0, 1)
+        assert [dimension.size for dimension in feature.shape.dim] == [1]
+
+
+@pytest.mark.parametrize("name", ["kmnist", "", "../schemas/mnist"])
+def test_unknown_schema_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(KeyError) as caught:
+        schema.curated_path(name)
+    assert caught.value.args == (f"no curated schema {name!r}; there are: fashion_mnist, mnist",)

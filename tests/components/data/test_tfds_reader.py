@@ -1,0 +1,311 @@
+"""Which data sets can be used, how their splits are cut, and that damage is found."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import re
+import struct
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components import errors
+from tests import lazy, tfds_builders
+from tests.tfds_builders import HEIGHT, LABELS, WIDTH
+
+tf = lazy.module("tensorflow")
+tfds = lazy.module("tensorflow_datasets")
+tfds_reader = lazy.module("components.data.tfds_reader")
+
+pytestmark = pytest.mark.component
+
+
+def describe(builder_dir: str) -> tfds_reader.Description:
+    return tfds_reader.describe(tfds.builder_from_directory(builder_dir))
+
+
+def read(builder_dir: str, split: str, start: int, stop: int) -> list[tuple[bytes, int]]:
+    return list(tfds_reader.records(builder_dir, describe(builder_dir), tfds_reader.Slice(split, start, stop)))
+
+
+def decode(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))[:, :, np.newaxis]
+
+
+def record_file(builder_dir: str, split: str = "train") -> pathlib.Path:
+    [file] = pathlib.Path(builder_dir).glob(f"*-{split}.tfrecord*")
+    return file
+
+
+def record_starts(content: bytes) -> list[int]:
+    """Where each record of a TFRecord file begins; a record is its length, a checksum, the data and a checksum."""
+    starts = [0]
+    while starts[-1] < len(content):
+        starts.append(starts[-1] + 8 + 4 + struct.unpack_from("<Q", content, starts[-1])[0] + 4)
+    return starts
+
+
+@pytest.fixture(scope="module")
+def ninety(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """90 images to train, 31 to test, in the order of their numbers."""
+    folder = tmp_path_factory.mktemp("ninety")
+    records = {"train": tfds_builders.bands(range(90)), "test": tfds_builders.bands(range(100, 131))}
+    return tfds_builders.prepare(folder, records, in_order=True)
+
+
+def test_description_says_what_the_data_set_holds(ninety: str) -> None:
+    assert describe(ninety) == tfds_reader.Description(
+        name="bands",
+        version="1.2.3",
+        height=HEIGHT,
+        width=WIDTH,
+        label_names=("0", "1", "2"),
+        image_key="image",
+        label_key="label",
+        split_sizes={"train": 90, "test": 31},
+    )
+
+
+def test_features_may_have_other_names_and_labels_words(tmp_path: pathlib.Path) -> None:
+    features = {
+        "number": tfds.features.Scalar(tf.int64),
+        "picture": tfds.features.Image(shape=(HEIGHT, WIDTH, 1)),
+        "kind": tfds.features.ClassLabel(names=["cat", "dog"]),
+    }
+    record = {"number": 7, "picture": tfds_builders.band(0), "kind": "dog"}
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": [record]}, features=features, config="small")
+    found = describe(builder_dir)
+    assert (found.name, found.image_key, found.label_key) == ("bands/small", "picture", "kind")
+    assert found.label_names == ("cat", "dog")
+    [(png, label)] = read(builder_dir, "train", 0, 1)
+    np.testing.assert_array_equal(decode(png), tfds_builders.band(0))
+    assert label == 1
+
+
+def colour() -> dict[str, Any]:
+    return tfds_builders.grey(shape=(HEIGHT, WIDTH, 3))
+
+
+def no_fixed_size() -> dict[str, Any]:
+    return tfds_builders.grey(shape=(None, None, 1))
+
+
+def no_label() -> dict[str, Any]:
+    return {"image": tfds_builders.grey()["image"], "label": tfds.features.Scalar(tf.int64)}
+
+
+def no_image() -> dict[str, Any]:
+    return {"image": tfds.features.Tensor(shape=(HEIGHT, WIDTH, 1), dtype=tf.uint8)}
+
+
+def two_images() -> dict[str, Any]:
+    grey = tfds_builders.grey()
+    return {"left": grey["image"], "right": grey["image"], "label": grey["label"]}
+
+
+def two_labels() -> dict[str, Any]:
+    return {**tfds_builders.grey(), "kind": tfds.features.ClassLabel(num_classes=2)}
+
+
+def sixteen_bits() -> dict[str, Any]:
+    return tfds_builders.grey(dtype=tf.uint16)
+
+
+def float_pixels() -> dict[str, Any]:
+    return tfds_builders.grey(dtype=tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("features", "reason"),
+    [
+        (colour, "its images have shape (6, 8, 3), one channel is needed"),
+        (no_fixed_size, "its images have no fixed size (shape (None, None, 1))"),
+        (no_label, "it has 0 label features, one is needed (image: Image, label: Scalar)"),
+        (no_image, "it has 0 image features, one is needed (image: Tensor)"),
+        (two_images, "it has 2 image features, one is needed (left: Image, right: Image, label: ClassLabel)"),
+        (two_labels, "it has 2 label features, one is needed (image: Image, label: ClassLabel, kind: ClassLabel)"),
+        (sixteen_bits, "its pixels are uint16, uint8 is needed"),
+        (float_pixels, "its pixels are float32, uint8 is needed"),
+    ],
+)
+def test_unsupported_data_set_is_refused_with_the_reason(features: Any, reason: str, tmp_path: pathlib.Path) -> None:
+    builder = tfds.dataset_builders.AdhocBuilder(
+        name="bands",
+        version="1.2.3",
+        features=tfds.features.FeaturesDict(features()),
+        split_datasets={"train": []},
+        data_dir=str(tmp_path),
+    )
+    with pytest.raises(errors.DataError) as caught:
+        tfds_reader.describe(builder)
+    assert str(caught.value).startswith(f"data set bands cannot be used: {reason}. This pipeline needs grey")
+
+
+def test_data_set_of_sequences_of_images_is_refused(tmp_path: pathlib.Path) -> None:
+    builder = tfds.dataset_builders.AdhocBuilder(
+        name="bands",
+        version="1.2.3",
+        features=tfds.features.Sequence(tfds_builders.grey()),
+        split_datasets={"train": []},
+        data_dir=str(tmp_path),
+    )
+    with pytest.raises(errors.DataError, match="cannot be used"):
+        tfds_reader.describe(builder)
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [
+        ("train", [("train", 0, 40), ("train", 40, 80), ("train", 80, 90)]),
+        ("train[:40]", [("train", 0, 40)]),
+        ("train[50%:]", [("train", 45, 85), ("train", 85, 90)]),
+        ("train[-5:]", [("train", 85, 90)]),
+        ("train[:1%]+test[30:]", [("train", 0, 1), ("test", 30, 31)]),
+        ("train[:0]", []),
+        ("train[90:]", []),
+    ],
+)
+def test_split_is_cut_into_slices_that_are_not_longer_than_asked(
+    split: str, expected: list[tuple[str, int, int]], ninety: str
+) -> None:
+    found = tfds_reader.slices(tfds.builder_from_directory(ninety), split, longest=40)
+    assert found == [tfds_reader.Slice(*part) for part in expected]
+
+
+def test_two_parts_of_a_split_are_together_the_whole(ninety: str) -> None:
+    builder = tfds.builder_from_directory(ninety)
+    parts = [part for split in ("train[:83%]", "train[83%:]") for part in tfds_reader.slices(builder, split, 7)]
+    assert [number for part in parts for number in range(part.start, part.stop)] == list(range(90))
+
+
+@pytest.mark.parametrize("split", ["validation", "train[", "train[:91]", "", "train[:x]"])
+def test_unknown_or_impossible_split_is_refused_with_the_known_ones(split: str, ninety: str) -> None:
+    with pytest.raises(errors.DataError) as caught:
+        tfds_reader.slices(tfds.builder_from_directory(ninety), split, 10)
+    assert str(caught.value).startswith(
+        f"{split!r} is no split of bands/1.2.3: it has the splits train, test; parts are written train[:80%]"
+    )
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 90), (0, 1), (25, 50), (89, 90)])
+def test_records_are_those_of_the_slice_in_order(start: int, stop: int, ninety: str) -> None:
+    found = read(ninety, "train", start, stop)
+    assert [label for _, label in found] == [number % LABELS for number in range(start, stop)]
+    for number, (png, _) in zip(range(start, stop), found, strict=True):
+        np.testing.assert_array_equal(decode(png), tfds_builders.band(number))
+
+
+def test_order_is_that_on_disk_across_files(tmp_path: pathlib.Path) -> None:
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": tfds_builders.bands(range(90))}, files=3)
+    files = sorted(map(str, pathlib.Path(builder_dir).glob("*.tfrecord-*")))
+    assert len(files) == 3
+    on_disk = [
+        tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
+        for record in tf.data.TFRecordDataset(files).as_numpy_iterator()
+    ]
+    assert [png for png, _ in read(builder_dir, "train", 0, 90)] == on_disk
+    assert [png for png, _ in read(builder_dir, "train", 20, 70)] == on_disk[20:70]
+
+
+def test_png_files_are_handed_on_untouched(tmp_path: pathlib.Path) -> None:
+    file = io.BytesIO()
+    # Uncompressed, with a resolution: what no encoder would write again.
+    Image.fromarray(tfds_builders.band(5)[:, :, 0]).save(file, "PNG", compress_level=0, dpi=(77, 77))
+    record = {"image": io.BytesIO(file.getvalue()), "label": 2}
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": [record]})
+    assert read(builder_dir, "train", 0, 1) == [(file.getvalue(), 2)]
+
+
+def picture(mode: str = "L", size: tuple[int, int] = (WIDTH, HEIGHT), kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (
+            picture(size=(HEIGHT, WIDTH)),
+            "has a PNG of 8x6 pixels, 8-bit, colour type 0; the data set says 6x8, grey, 8 bits",
+        ),
+        (picture("I;16"), "has a PNG of 6x8 pixels, 16-bit, colour type 0; the data set says"),
+        (picture("1"), "has a PNG of 6x8 pixels, 1-bit, colour type 0; the data set says"),
+        (picture("RGB"), "has a PNG of 6x8 pixels, 8-bit, colour type 2; the data set says"),
+        (picture("LA"), "has a PNG of 6x8 pixels, 8-bit, colour type 4; the data set says"),
+        (picture(kind="JPEG"), "is no PNG file; only PNG images are supported"),
+        (picture()[:20], "is no PNG file; only PNG images are supported"),
+    ],
+    ids=["shape", "16 bits", "1 bit", "colour", "alpha", "JPEG", "cut off"],
+)
+def test_image_that_is_not_what_the_data_set_says_is_refused_with_its_number(
+    file: bytes, reason: str, tmp_path: pathlib.Path
+) -> None:
+    # TFDS takes an image's file as it is.
+    records = [*tfds_builders.bands(range(2)), {"image": io.BytesIO(file), "label": 0}]
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": records}, in_order=True)
+    with pytest.raises(errors.DataError) as caught:
+        read(builder_dir, "train", 1, 3)
+    assert str(caught.value).startswith(f"record 2 of train of bands {reason}")
+
+
+def test_damaged_record_is_named(tmp_path: pathlib.Path) -> None:
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": tfds_builders.bands(range(20))}, in_order=True)
+    file = record_file(builder_dir)
+    content = bytearray(file.read_bytes())
+    content[record_starts(content)[7] + 40] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(errors.DataError) as caught:
+        read(builder_dir, "train", 0, 20)
+    assert re.search(
+        r"is damaged at record 7 of train \(corrupted record at \d+\)\. Delete that folder and prepare",
+        str(caught.value),
+    )
+
+
+def test_records_before_a_damaged_one_can_be_read(tmp_path: pathlib.Path) -> None:
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": tfds_builders.bands(range(20))}, in_order=True)
+    file = record_file(builder_dir)
+    content = file.read_bytes()
+    file.write_bytes(content[: record_starts(content)[7] + 40])
+    assert len(read(builder_dir, "train", 0, 7)) == 7
+
+
+@pytest.mark.parametrize("into_record", [0, 40], ids=["between records", "within a record"])
+def test_file_that_was_cut_off_is_damaged_at_its_end(into_record: int, tmp_path: pathlib.Path) -> None:
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": tfds_builders.bands(range(20))}, in_order=True)
+    file = record_file(builder_dir)
+    content = file.read_bytes()
+    file.write_bytes(content[: record_starts(content)[7] + into_record])
+    with pytest.raises(errors.DataError, match=r"is damaged.* record 7[ ,:].*prepare"):
+        read(builder_dir, "train", 0, 20)
+
+
+def test_file_that_is_missing_is_damage(tmp_path: pathlib.Path) -> None:
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": tfds_builders.bands(range(4))})
+    record_file(builder_dir).unlink()
+    with pytest.raises(errors.DataError, match="bands"):
+        read(builder_dir, "train", 0, 4)
+
+
+def test_reading_holds_a_part_of_the_slice_in_memory_at_a_time(tmp_path: pathlib.Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (4000, 28, 28, 1), np.uint8)
+    records = [{"image": image, "label": 0} for image in noise]
+    features = tfds_builders.grey(shape=(28, 28, 1))
+    builder_dir = tfds_builders.prepare(tmp_path, {"train": records}, features=features)
+    description = describe(builder_dir)
+    read(builder_dir, "train", 0, 1)  # what TensorFlow makes once and keeps
+    total = 0
+    tracemalloc.start()
+    try:
+        for png, _ in tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 4000)):
+            total += len(png)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert total > 4000 * 28 * 28  # noise does not compress
+    assert peak < total / 2

@@ -1,0 +1,200 @@
+"""The Evaluator with our metrics and gates: what it measures and what it blesses."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.evaluation import thresholds
+from pipeline_config import Value
+from tests import lazy, nodes
+from tests.components.conftest import SETTINGS, Trained
+
+autoencoder = lazy.module("components.model.autoencoder")
+evaluation = lazy.module("components.evaluation.evaluator")
+measures = lazy.module("components.evaluation.image_metrics")
+serving = lazy.module("components.model.saved_model")
+tf = lazy.module("tensorflow")
+tfma = lazy.module("tensorflow_model_analysis")
+tft = lazy.module("tensorflow_transform")
+
+pytestmark = pytest.mark.component
+
+LOOSEST: dict[str, Value] = {"max_bce": math.inf, "max_bce_worst_label": math.inf, "max_bce_to_mean_image": 0.99}
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What the Evaluator decided, and what we read in its output.
+
+    Attributes:
+      blessed: whether the node blessed the model.
+      failures: by TFMA's own validation: `bce overall`, `bce label`.
+      found: our reading.
+    """
+
+    blessed: bool
+    failures: set[str]
+    found: thresholds.Evaluation
+    gates: tuple[thresholds.Gate, ...]
+
+
+def evaluate(trained: Trained, folder: pathlib.Path, model: Any = None, **gates: float) -> Judged:
+    """Runs the Evaluator on the trained model, or another one, with `gates` and the loosest ones else."""
+    limits = LOOSEST | gates
+    settings = SETTINGS | {f"evaluation.{name}": limit for name, limit in limits.items()}
+    outputs = nodes.run(
+        nodes.make(folder, settings)["Evaluator"],
+        folder,
+        examples=trained.examples,
+        model=model or trained.model,
+        schema=trained.schema,
+    )
+    uri = outputs["evaluation"].uri
+    validation = tfma.load_validation_result(uri)
+    failures = {
+        f"{failure.metric_key.name} {'label' if validated.slice_key.single_slice_keys else 'overall'}"
+        for validated in validation.metric_validations_per_slice
+        for failure in validated.failures
+    }
+    assert validation.validation_ok == (not failures)
+    blessed = pathlib.Path(outputs["blessing"].uri, "BLESSED").exists()
+    found = evaluation.read_evaluation(uri)
+    return Judged(blessed, failures, found, thresholds.judge(found, thresholds.Gates(**limits)))
+
+
+@pytest.fixture(scope="module")
+def loosest(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    return evaluate(trained, tmp_path_factory.mktemp("loosest"))
+
+
+def test_metrics_are_the_means_of_the_model_s_scalars_overall_and_per_label(trained: Trained, loosest: Judged) -> None:
+    files = sorted(map(str, pathlib.Path(trained.examples.uri, "Split-test").iterdir()))
+    examples = np.array(list(tf.data.TFRecordDataset(files).as_numpy_iterator()), object)
+    labels = np.array(
+        [tf.train.Example.FromString(data).features.feature["label"].int64_list.value[0] for data in examples]
+    )
+    model = tf.saved_model.load(f"{trained.model.uri}/Format-Serving")
+    scalars = {name: value.numpy() for name, value in model.signatures["evaluate"](examples=examples).items()}
+    parts = [(loosest.found.overall, np.full(31, True))]
+    parts += [(loosest.found.per_label[label], labels == label) for label in range(3)]
+    assert list(loosest.found.per_label) == [0, 1, 2]
+    for found, chosen in parts:
+        assert found["example_count"] == chosen.sum()
+        for name in measures.SCALARS:
+            assert found[name] == pytest.approx(scalars[name][chosen].mean(dtype=np.float64), rel=1e-5), name
+        assert found["dead_units"] == (scalars["code"][chosen] == 0).all(axis=0).sum()
+        assert found["bce_to_mean_image"] == pytest.approx(found["bce"] / found["mean_image_bce"])
+
+
+def test_model_within_every_gate_is_blessed(loosest: Judged) -> None:
+    assert loosest.blessed
+    assert loosest.failures == set()
+    assert thresholds.reasons(loosest.gates) == ()
+    assert all(gate.passed for gate in loosest.gates)
+
+
+def worst(judged: Judged, metric: str, rank: int = 0) -> float:
+    """The largest value of a metric over labels, or the second largest with rank 1."""
+    return sorted((values[metric] for values in judged.found.per_label.values()), reverse=True)[rank]
+
+
+def between(one: float, other: float) -> float:
+    assert one < other
+    return (one + other) / 2
+
+
+# Each limit lies between two values of the trained model, so that exactly the named gates are not passed.
+GATES: dict[str, tuple[Callable[[Judged], dict[str, float]], set[str]]] = {
+    "a loss that is too large overall": (
+        lambda judged: {"max_bce": judged.found.overall["bce"] - 1e-4},
+        {"bce overall"},
+    ),
+    "an overall limit that one label exceeds": (
+        lambda judged: {"max_bce": between(judged.found.overall["bce"], worst(judged, "bce"))},
+        set(),
+    ),
+    "a loss that is too large for one label": (
+        lambda judged: {"max_bce_worst_label": between(worst(judged, "bce", 1), worst(judged, "bce"))},
+        {"bce label"},
+    ),
+    "a limit that no label exceeds": (
+        lambda judged: {"max_bce_worst_label": worst(judged, "bce") + 1e-4},
+        set(),
+    ),
+    "a ratio that is too large for one label": (
+        lambda judged: {
+            "max_bce_to_mean_image": between(
+                judged.found.overall["bce_to_mean_image"], worst(judged, "bce_to_mean_image")
+            )
+        },
+        {"bce_to_mean_image label"},
+    ),
+    "everything": (
+        lambda judged: {"max_bce": 0.01, "max_bce_worst_label": 0.01, "max_bce_to_mean_image": 0.01},
+        {"bce overall", "bce label", "bce_to_mean_image overall", "bce_to_mean_image label"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GATES)
+def test_gate_blocks_what_it_names_and_nothing_else(
+    case: str, trained: Trained, loosest: Judged, tmp_path: pathlib.Path
+) -> None:
+    choose, failures = GATES[case]
+    judged = evaluate(trained, tmp_path, **choose(loosest))
+    assert judged.failures == failures
+    assert judged.blessed == (not failures)
+    shown = {f"{gate.name} {gate.slice.split()[0]}" for gate in judged.gates if not gate.passed}
+    assert shown == failures
+    assert len(thresholds.reasons(judged.gates)) == len(failures)
+
+
+def test_reason_names_the_metric_the_label_the_value_and_the_limit() -> None:
+    gates = (
+        thresholds.Gate("bce", "overall", 0.09426, 0.12, True),
+        thresholds.Gate("bce", "label 8", 0.17004, 0.16, False),
+    )
+    assert thresholds.reasons(gates) == ("bce label 8 is 0.1700, allowed is at most 0.16",)
+
+
+def test_shown_gates_are_the_overall_ones_and_the_worst_label_of_each(loosest: Judged) -> None:
+    shown = [(gate.name, gate.slice.split()[0], gate.value, gate.limit) for gate in loosest.gates]
+    overall = loosest.found.overall
+    assert shown == [
+        ("bce", "overall", overall["bce"], math.inf),
+        ("bce_to_mean_image", "overall", overall["bce_to_mean_image"], 0.99),
+        ("bce", "label", worst(loosest, "bce"), math.inf),
+        ("bce_to_mean_image", "label", worst(loosest, "bce_to_mean_image"), 0.99),
+    ]
+    for gate in loosest.gates[2:]:
+        assert loosest.found.per_label[int(gate.slice.split()[1])][gate.name] == gate.value
+
+
+def test_model_that_always_says_the_mean_image_is_not_blessed_by_the_loosest_gates(
+    trained: Trained, tmp_path: pathlib.Path
+) -> None:
+    with np.load(pathlib.Path(trained.model_run.uri, "pca.npz")) as pca:
+        mean_image = pca["mean"]
+    collapsed = autoencoder.build_autoencoder(len(mean_image), 16, 4, l1=0.0, seed=0)
+    for variable in collapsed.variables:
+        variable.assign(tf.zeros_like(variable))
+    collapsed.variables[-1].assign(np.log(mean_image / (1 - mean_image)))
+    transform = tft.TFTransformOutput(trained.transform_graph.uri)
+    serving.save(collapsed, transform, mean_image, tmp_path / "model" / "Format-Serving")
+    judged = evaluate(trained, tmp_path, nodes.artifact("Model", tmp_path / "model"))
+    assert judged.found.overall["bce_to_mean_image"] == pytest.approx(1, abs=1e-5)
+    assert judged.found.overall["dead_units"] == 4
+    assert not judged.blessed
+    assert judged.failures == {"bce_to_mean_image overall", "bce_to_mean_image label"}
+
+
+def test_there_is_nothing_to_read_where_nothing_was_evaluated(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        evaluation.read_evaluation(str(tmp_path))

@@ -1,0 +1,96 @@
+"""Adding up the measures of a slice: the same whatever the order in which Beam merges."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import lazy
+
+metric_types = lazy.module("tensorflow_model_analysis.metrics.metric_types")
+metrics = lazy.module("components.evaluation.tfma_metric")
+
+pytestmark = pytest.mark.component
+
+
+def image(code: list[float], **scalars: float) -> types.SimpleNamespace:
+    """One image as TFMA hands it over; scalars that are not given are 1."""
+    values = {name: np.float32([scalars.get(name, 1.0)]) for name in metrics.measures.SCALARS}
+    return types.SimpleNamespace(prediction=values | {"code": np.float32(code)})
+
+
+def accumulate(*images: types.SimpleNamespace) -> Any:
+    combiner = metrics.SliceCombiner()
+    return functools.reduce(combiner.add_input, images, combiner.create_accumulator())
+
+
+def extract(accumulator: Any) -> dict[str, float]:
+    return {key.name: value for key, value in metrics.SliceCombiner().extract_output(accumulator).items()}
+
+
+def test_scalars_are_averaged_over_images() -> None:
+    values = extract(accumulate(image([1], bce=0.1, mse=4), image([1], bce=0.2, mse=6), image([1], bce=0.6, mse=2)))
+    assert values["bce"] == pytest.approx(0.3)
+    assert values["mse"] == pytest.approx(4)
+    assert values["hoyer"] == 1
+
+
+def test_a_unit_is_dead_when_no_image_of_the_slice_makes_it_active() -> None:
+    images = image([0, 2, 0, 0]), image([0, 0, 0, 0.5]), image([0, 0, 0, 1])
+    assert extract(accumulate(*images))["dead_units"] == 2
+    assert extract(accumulate(images[0]))["dead_units"] == 3
+
+
+def test_ratio_to_the_mean_image_is_that_of_the_means_not_the_mean_of_ratios() -> None:
+    values = extract(accumulate(image([1], bce=0.1, mean_image_bce=0.2), image([1], bce=0.2, mean_image_bce=0.8)))
+    assert values["bce_to_mean_image"] == pytest.approx(0.3)  # the mean of 1/2 and 1/4 is 0.375
+
+
+def test_merging_gives_the_same_in_any_order_and_grouping() -> None:
+    combiner = metrics.SliceCombiner()
+    # Quarters add up without rounding.
+    images = [image([0, 1], bce=0.25), image([0, 0], bce=0.5), image([0, 0], bce=4), image([3, 0], bce=1)]
+    whole = extract(accumulate(*images))
+    assert whole["bce"] == 1.4375
+    assert whole["dead_units"] == 0
+    for order in itertools.permutations(images):
+        for cut in range(5):
+            parts = [accumulate(*order[:cut]), combiner.create_accumulator(), accumulate(*order[cut:])]
+            assert extract(combiner.merge_accumulators(parts)) == whole
+
+
+def test_adding_after_a_merge_goes_on() -> None:
+    combiner = metrics.SliceCombiner()
+    merged = combiner.merge_accumulators([combiner.create_accumulator()])
+    assert extract(combiner.add_input(merged, image([0, 5], bce=0.5))) == extract(accumulate(image([0, 5], bce=0.5)))
+
+
+def test_adding_leaves_the_accumulator_as_it_was() -> None:
+    before = accumulate(image([0, 1], bce=0.5))
+    metrics.SliceCombiner().add_input(before, image([1, 0], bce=1))
+    assert extract(before) == extract(accumulate(image([0, 1], bce=0.5)))
+
+
+def test_float64_sums_do_not_drown_small_losses() -> None:
+    accumulator = accumulate(image([1], bce=2**24))
+    for _ in range(10):
+        accumulator = metrics.SliceCombiner().add_input(accumulator, image([1], bce=1))
+    assert extract(accumulator)["bce"] == pytest.approx((2**24 + 10) / 11, rel=1e-12)
+
+
+def test_an_empty_slice_gives_numbers() -> None:
+    values = extract(metrics.SliceCombiner().create_accumulator())
+    assert set(values) == set(metrics.NAMES)
+    assert set(values.values()) == {0.0}
+
+
+def test_each_computation_announces_the_keys_that_it_gives() -> None:
+    [computation] = metrics.SparseAutoencoderMetrics().computations(model_names=["m"])
+    output = computation.combiner.extract_output(computation.combiner.create_accumulator())
+    assert list(output) == computation.keys
+    assert {key.model_name for key in output} == {"m"}

@@ -1,0 +1,149 @@
+"""Checkpoints of a training: what goes on from one ends with the same bits; a damaged one is left out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.evaluation import thresholds
+from components.model import checkpoints
+from components.model.checkpoints import FILE, Checkpoints
+from tests import lazy
+from tests.components.model import test_train_loop as base
+
+training = lazy.module("components.model.train_loop")
+
+pytestmark = pytest.mark.component
+
+EPOCHS = 5
+
+
+class CutOffError(Exception):
+    """What ends a training in its midst."""
+
+
+def train(
+    folder: pathlib.Path | None,
+    path: Any = base.resident,
+    jit_compile: bool = False,
+    cut_in: int = 0,
+    seconds: float = 0,
+) -> tuple[list[thresholds.EpochLosses], list[np.ndarray], list[int]]:
+    """Trains; returns losses, weights, and the epochs of which was told. `cut_in`: the epoch to break off in."""
+    model = base.build(l1=0.01)
+    told = []
+
+    def on_epoch(losses: thresholds.EpochLosses) -> None:
+        if losses.epoch == cut_in:
+            raise CutOffError
+        told.append(losses.epoch)
+
+    history = training.train(
+        model,
+        path(base.some_images(7)),
+        path(base.some_images(5)),
+        base.settings(epochs=EPOCHS, seed=4, jit_compile=jit_compile),
+        on_epoch,
+        Checkpoints(folder, seconds),
+    )
+    return history, base.weights(model), told
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> tuple[list[thresholds.EpochLosses], list[np.ndarray], list[int]]:
+    return train(None)
+
+
+def assert_same(one: Any, other: Any) -> None:
+    assert one[0] == other[0]
+    for first, second in zip(one[1], other[1], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(("path", "jit_compile"), [(base.resident, True), (base.streamed, False)])
+def test_what_goes_on_after_two_breaks_ends_with_the_same_bits(
+    path: Any, jit_compile: bool, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = train(None, path, jit_compile)
+    for epoch in (3, 5):
+        with pytest.raises(CutOffError):
+            train(tmp_path, path, jit_compile, cut_in=epoch)
+    with caplog.at_level(logging.INFO, logger="components.model.checkpoints"):
+        again = train(tmp_path, path, jit_compile)
+    assert_same(whole, again)
+    assert again[2] == [1, 2, 3, 4, 5]  # also of those before the checkpoint
+    [goes_on] = [record for record in caplog.records if getattr(record, "note", False)]
+    assert goes_on.getMessage() == "training goes on after epoch 4, from its checkpoint"
+    assert os.listdir(tmp_path) == [FILE]
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip(place: float) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        at = int(place * (len(content) - 1))
+        return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+    return change
+
+
+@pytest.mark.parametrize("damage", [cut, lambda _: b"", lambda _: b"0" * 200, flip(0), flip(0.5), flip(1)])
+def test_a_damaged_one_is_named_and_left_out(
+    damage: Any, unbroken: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path, cut_in=3)
+    path = tmp_path / FILE
+    path.write_bytes(damage(path.read_bytes()))
+    again = train(tmp_path)
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning.getMessage().startswith(f"the checkpoint {path} is damaged (")
+    assert warning.note
+    assert_same(unbroken, again)
+
+
+def test_one_of_another_model_is_left_out(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(CutOffError):
+        train(tmp_path, cut_in=3)
+    variables = [lazy.module("tensorflow").Variable(np.zeros(4, np.float32)) for _ in base.build().variables]
+    assert Checkpoints(tmp_path).restore(variables) == []
+    assert "it is of another model" in caplog.text
+    assert all((variable.numpy() == 0).all() for variable in variables)
+
+
+def test_what_cannot_be_written_does_not_end_the_training(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    history, _, _ = train(tmp_path / "file" / "folder")
+    assert len(history) == EPOCHS
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning.getMessage().startswith("no more checkpoints are written to ")
+
+
+@pytest.mark.parametrize("seconds", [3600.0, float("inf")])
+def test_none_is_written_before_it_is_due(seconds: float, tmp_path: pathlib.Path) -> None:
+    train(tmp_path, seconds=seconds)
+    assert not os.listdir(tmp_path)
+
+
+def test_the_environment_says_where_and_how_often(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(checkpoints.FOLDER, raising=False)
+    monkeypatch.delenv(checkpoints.SECONDS, raising=False)
+    variable = lazy.module("tensorflow").Variable(1.0)
+    losses = thresholds.EpochLosses(1, 0.5, 0.4, 0.3, 0.2)
+    Checkpoints.from_environment().save_when_due([variable], [losses])  # it says nothing: nothing is written
+    monkeypatch.setenv(checkpoints.FOLDER, str(tmp_path))
+    monkeypatch.setenv(checkpoints.SECONDS, "0")
+    Checkpoints.from_environment().save_when_due([variable], [losses])
+    variable.assign(0.0)
+    assert Checkpoints.from_environment().restore([variable]) == [losses]
+    assert variable.numpy() == 1
