@@ -11,7 +11,8 @@ RUN sh tools/debian.sh build
 # What `make setup` reads, and no more: when other code changes, the packages (3 GB) are not installed again.
 COPY LICENSE Makefile README.md pipeline_config.py pyproject.toml requirements*.txt ./
 COPY components/__init__.py components/
-COPY pipeline/__init__.py pipeline/core/tfx_versions.py pipeline/
+COPY pipeline/__init__.py pipeline/
+COPY pipeline/core/__init__.py pipeline/core/tfx_versions.py pipeline/core/
 COPY tools/setup.py tools/
 RUN make setup && rm -rf .uv ~/.cache
 

@@ -15,8 +15,8 @@ import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
+import subprocess
 import tempfile
 import time
 from typing import Any
@@ -26,14 +26,19 @@ from benchmarks.__main__ import PROJECT, SHARED, line, measure, ratios
 # A process of its own: it runs `sae run` with a clock around whatever notes digests, decides, or writes a manifest.
 TIMED = """
 import pathlib, sys, time
-from pipeline import cli, decisions, manifest, process, records, root, sources
+from pipeline import cli
+from pipeline.core import pipeline_root
+from pipeline.definition import dataset_cache
+from pipeline.metadata import writer
+from pipeline.orchestration import cache, process_setup
+from pipeline.provenance import manifest
 from pipeline_config import EngineConfig
 
-place = root.Root(pathlib.Path(sys.argv[-1]))
+place = pipeline_root.Root(pathlib.Path(sys.argv[-1]))
 place.create()
-process.set_environment(place, EngineConfig())
-with process.heavy_imports():
-    from pipeline import publishing
+process_setup.set_environment(place, EngineConfig())
+with process_setup.heavy_imports():
+    from pipeline.orchestration.tfx import publish
 
 spent = []
 
@@ -47,9 +52,10 @@ def timed(owner, name):
             spent.append(time.monotonic() - begun)
     setattr(owner, name, call)
 
-for owner, name in ((decisions.Decider, "decide"), (decisions.Decider, "damage"), (manifest, "collect"),
-                    (manifest, "write"), (sources, "recall"), (sources, "remember"), (records.Recorder, "begin_run"),
-                    (publishing, "describe_outputs")):
+for owner, name in ((cache.Decider, "decide"), (cache.Decider, "damage"), (manifest, "collect"),
+                    (manifest, "write"), (dataset_cache, "recall"), (dataset_cache, "remember"),
+                    (writer.Recorder, "begin_run"),
+                    (publish, "describe_outputs")):
     timed(owner, name)
 try:
     cli.main(sys.argv[1:])
@@ -58,7 +64,9 @@ finally:
 """
 HISTORY = """
 import pathlib, sys
-from pipeline import run, run_request, settings
+from pipeline.core import settings
+from pipeline.orchestration import request as run_request
+from pipeline.orchestration import run
 from tests.e2e.conftest import QUICK
 
 request = run_request.RunRequest(settings.Request(profile="sample", assignments=QUICK, root=sys.argv[1]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import pathlib
 import signal
 from types import ModuleType
 
 import pytest
+
+from tests import PROJECT
 
 # Read by TensorFlow when it is imported: TFT and TFMA know Keras 2 only.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -24,5 +25,5 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture
 def current(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """tools/current.py, which imports what lies beside it."""
-    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[1] / "tools"))
+    monkeypatch.syspath_prepend(str(PROJECT / "tools"))
     return importlib.import_module("current")

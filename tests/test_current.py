@@ -13,8 +13,9 @@ from types import ModuleType
 import pytest
 
 from pipeline.core import tfx_versions
+from tests import PROJECT
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = PROJECT
 
 
 @pytest.fixture

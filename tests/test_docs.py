@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import re
 
 import click
@@ -14,9 +13,9 @@ from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.definition.graph import NAMES as NODES
 from pipeline.scheduler import json_documents
+from tests import PROJECT
 from tests.pipeline.scheduler import examples
 
-PROJECT = pathlib.Path(__file__).parents[1]
 USAGE = PROJECT / "docs" / "usage.md"
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.tfx_versions import tomllib
+from tests import PROJECT
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = PROJECT
 RECIPE = ROOT / "tools" / "debian.sh"
 TESTS = "test"  # the step with what only tests ask for
 

@@ -6,14 +6,14 @@ import dataclasses
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import pipeline_config
 from pipeline_config import PROFILES, SECTIONS, PipelineConfig
+from tests import PROJECT
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = PROJECT
 NAMES = pipeline_config.setting_names()
 
 

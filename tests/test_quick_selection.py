@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pathlib
 import subprocess
 import sys
+
+from tests import PROJECT
 
 COLLECT = """
 import sys, pytest
@@ -17,7 +18,7 @@ sys.exit(f"collecting imported {', '.join(sorted(heavy))}" if heavy else code)
 def test_collecting_the_tests_imports_no_tensorflow_tfx_or_beam() -> None:
     result = subprocess.run(
         [sys.executable, "-c", COLLECT],
-        cwd=pathlib.Path(__file__).parents[1],
+        cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,

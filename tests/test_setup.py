@@ -20,8 +20,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from pipeline.core.tfx_versions import tomllib
+from tests import PROJECT
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = PROJECT
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 
 

@@ -62,7 +62,7 @@ class Python(NamedTuple):
 # --- which interpreter -------------------------------------------------------------------------
 
 
-def wanted_pythons(line: "lines.Line") -> "list[str]":
+def wanted_pythons(line: "tfx_versions.Line") -> "list[str]":
     """The versions that a line has packages for, the best one first."""
     return ["%d.%d" % version for version in line.pythons]
 

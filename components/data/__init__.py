@@ -1,0 +1,1 @@
+"""Nodes and functions that read, check and transform the data."""

@@ -1,0 +1,1 @@
+"""The Evaluator: its metrics, and the thresholds of the blessing."""

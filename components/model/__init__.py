@@ -1,0 +1,1 @@
+"""The model: layers, training, checkpoints, and what is saved."""

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from components.evaluation.thresholds import EpochLosses, Gate
 from components.report import figures
 
-TEMPLATE = pathlib.Path(__file__).with_name("report.html")
+TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 
 # Longer tables are thinned out evenly, so that the page opens at once whatever was trained; the page says so.
 MAX_TABLE_ROWS = 300

@@ -1,0 +1,1 @@
+"""Content digests and previews of artifacts, by their type."""

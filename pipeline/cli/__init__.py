@@ -6,15 +6,4 @@ from pipeline.cli import config, inspect, models, restore, run, schedule, schedu
 from pipeline.cli.entry import main
 from pipeline.cli.group import sae
 
-__all__ = [
-    "configuration",
-    "keeping",
-    "main",
-    "reading",
-    "restoring",
-    "running",
-    "sae",
-    "schedules",
-    "scheduling",
-    "serving",
-]
+__all__ = ["config", "inspect", "main", "models", "restore", "run", "sae", "schedule", "schedule_read", "serve"]

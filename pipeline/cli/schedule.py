@@ -169,11 +169,11 @@ def remove(name: str, root: str | None) -> None:
 @root_option
 def trigger(name: str, root: str | None) -> None:
     """Run a schedule now, or as soon as the root is free; also one that is paused. The daemon starts it."""
-    from pipeline.scheduler import format
+    from pipeline.scheduler import wording
 
     with _book(root, name) as (book, folder):
         tick = book.trigger(name)
-    click.echo(f"asked for a run of {name} at {format.stamp(tick.planned)} UTC")
+    click.echo(f"asked for a run of {name} at {wording.stamp(tick.planned)} UTC")
     _warn(folder)
 
 
@@ -257,7 +257,7 @@ def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Boo
 
 def _tell(made: Schedule, folder: pathlib.Path, done: str) -> None:
     """What was done, and what comes next."""
-    from pipeline.scheduler import format, times, triggers
+    from pipeline.scheduler import times, triggers, wording
 
     click.echo(f"{done} {made.name}: {triggers.in_words(made.timing)}")
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -265,8 +265,8 @@ def _tell(made: Schedule, folder: pathlib.Path, done: str) -> None:
     zone = made.timing.zone
     for when in triggers.next_times(made.timing, times.from_text(made.created), now, count):
         text = times.as_text(when)
-        utc = "" if zone == "UTC" else f"{format.stamp(text)} UTC, "
-        click.echo(f"next: {format.moment(text, zone)} ({utc}{format.distance(text, now)})")
+        utc = "" if zone == "UTC" else f"{wording.stamp(text)} UTC, "
+        click.echo(f"next: {wording.moment(text, zone)} ({utc}{wording.distance(text, now)})")
     if not made.paused:
         _warn(folder)
 

@@ -1,0 +1,1 @@
+"""The pipeline: its graph of nodes, and the data set that it reads."""

@@ -1,0 +1,1 @@
+"""Checks, repairs and clean-up of a pipeline root."""

@@ -15,10 +15,10 @@ import sys
 import pipeline_config
 from pipeline.core import settings, tfx_versions
 from pipeline.core.pipeline_root import FORMAT, Root
+from pipeline.core.project import LOCK
 
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
 _FREE_BYTES = 1 << 30
-_LOCK = pathlib.Path(__file__).parent.parent / "requirements.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +96,9 @@ def c_library() -> Check:
 
 def packages() -> Check:
     """Installed versions against the lock."""
-    if not _LOCK.is_file():
+    if not LOCK.is_file():
         return Check("packages", True, "no lock beside the package: versions not compared")
-    locked = locked_versions(_LOCK.read_text(encoding="utf-8"))
+    locked = locked_versions(LOCK.read_text(encoding="utf-8"))
     wrong = []
     for name, versions in locked.items():
         try:

@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.project import PROJECT
 from pipeline.metadata import deletion, sqlite
 from pipeline.metadata.store import Store
 from pipeline.orchestration import partial_run
@@ -23,7 +24,6 @@ from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
 
 SCRATCH = "scratch"  # folder of the root that holds it
-_PROJECT = pathlib.Path(__file__).parents[1]
 _NO_NODE_FAILED = (ExitCode.DONE, ExitCode.GATE_FAILED)
 _MOST_SHOWN = 5  # differences of a group; another line of TFX has hundreds of other packages
 
@@ -109,7 +109,7 @@ def make(
             command += ["--base", recorded.run_id]
         command += ["--from-node", from_node] if from_node else []
         command += ["--to-node", to_node] if to_node else []
-    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     environment = {name: value for name, value in os.environ.items() if name != settings.ROOT_VARIABLE}
     done = subprocess.run(
         command,

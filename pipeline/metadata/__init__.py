@@ -1,0 +1,1 @@
+"""ML Metadata: reading, writing, its files and their backups."""

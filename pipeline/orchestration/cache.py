@@ -1,7 +1,7 @@
 """Whether a node runs, and why: the one place where that is decided, for `plan`, `why`, `run` and the fast rerun.
 
-A node does not run when an earlier execution had the same key (pipeline/provenance/cache_key.py) and its outputs are still there, as
-they were published. Nothing here is written, and TFX is not needed.
+A node does not run when an earlier execution had the same key (provenance/cache_key.py) and its outputs are still
+there, as they were published. Nothing here is written, and TFX is not needed.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ import subprocess
 import sys
 
 from pipeline.core import file_digests
+from pipeline.core.project import LOCK, PROJECT
 from pipeline.provenance import packages
 
-PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _CPUINFO = pathlib.Path("/proc/cpuinfo")
 _COMMAND_SECONDS = 5.0  # git takes milliseconds; on a network disk that hangs, it is given up
 
@@ -120,7 +120,7 @@ def git(project: pathlib.Path = PROJECT) -> Git | None:
     return Git(commits[0], any(not entry.startswith("# ") for entry in entries))
 
 
-def lock(file: pathlib.Path = packages.LOCK) -> Lock | None:
+def lock(file: pathlib.Path = LOCK) -> Lock | None:
     """The lock, or None where there is none, as beside an installed package."""
     try:
         return Lock(file.name, file_digests.of_file(file))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
-import pathlib
 import re
 import sys
 from collections.abc import Iterable, Mapping
 
 from pipeline.core import file_digests
+from pipeline.core.project import LOCK
 
 OWN = "sae-pipeline"
-LOCK = pathlib.Path(__file__).resolve().parent.parent / "requirements.txt"
 
 _LOCKED_NAME = re.compile(r"^([A-Za-z0-9][\w.-]*)==", re.MULTILINE)
 _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.*)$", re.MULTILINE)

@@ -9,11 +9,10 @@ import pathlib
 from collections.abc import Iterator
 
 from pipeline.core import file_digests
+from pipeline.core.project import PROJECT
 from pipeline.provenance import packages
 
 _PACKAGE = "components"
-_HERE = pathlib.Path(__file__).resolve().parent
-_PROJECT = _HERE.parent
 
 
 def files(module: str) -> dict[str, str]:
@@ -53,8 +52,12 @@ def distributions(module: str) -> frozenset[str]:
 def project_digest() -> str:
     """Digest of all of the project's code: both packages with what lies in them, and the configuration's module."""
     found = {}
-    for path in (_PROJECT / "pipeline_config.py", *(_PROJECT / "components").rglob("*"), *_HERE.rglob("*")):
-        inner = path.relative_to(_PROJECT)
+    for path in (
+        PROJECT / "pipeline_config.py",
+        *(PROJECT / "components").rglob("*"),
+        *(PROJECT / "pipeline").rglob("*"),
+    ):
+        inner = path.relative_to(PROJECT)
         if path.is_file() and not _is_left_over(path) and not any(part.startswith(".") for part in inner.parts):
             found[inner.as_posix()] = file_digests.of_file(path)
     return file_digests.of_mapping(found)

@@ -9,11 +9,10 @@ import subprocess
 import sys
 from typing import Any
 
-import pipeline
+from pipeline.core.project import PROJECT
 from pipeline.scheduler.types import Work
 
 # The code that the daemon is made of, wherever it was started.
-CODE = pathlib.Path(pipeline.__file__).parents[1]
 _SHOW_TIMEOUT = 60.0  # seconds; it takes one
 
 
@@ -64,7 +63,7 @@ class Commands:
                 self.show(run_id),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                cwd=CODE,
+                cwd=PROJECT,
                 timeout=_SHOW_TIMEOUT,
                 check=False,
             )

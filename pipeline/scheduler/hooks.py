@@ -10,9 +10,10 @@ import pathlib
 import time
 from collections.abc import Callable
 
+from pipeline.core.project import PROJECT
 from pipeline.scheduler import run_process
 from pipeline.scheduler.attempts import Untold
-from pipeline.scheduler.commands import CODE, Commands
+from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.run_process import Child
 from pipeline.scheduler.types import Schedule
@@ -120,7 +121,7 @@ class Afterwards:
         told = schedule.policies.on_success if done.state == "succeeded" else schedule.policies.on_failure
         if not told:
             return None
-        with_run = ("/bin/sh", "-c", _WITH_RUN, "sh", str(CODE), told, *self._commands.show(done.run_id))
+        with_run = ("/bin/sh", "-c", _WITH_RUN, "sh", str(PROJECT), told, *self._commands.show(done.run_id))
         without = ("/bin/sh", "-c", _WITHOUT, "sh", told)
         environment = {
             "SAE_SCHEDULE": done.schedule,
@@ -138,7 +139,7 @@ class Afterwards:
         if schedule is None or not done.run_id:
             return None
         tidy = self._commands.tidy(schedule.work)
-        return _Step(done.tick, "retention", tidy, CODE, {}, done.attempt, holds_root=True)
+        return _Step(done.tick, "retention", tidy, PROJECT, {}, done.attempt, holds_root=True)
 
     def _begin(self, step: _Step) -> None:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.inspection.json_documents import plain, text
-from pipeline.scheduler import format, health
+from pipeline.scheduler import health, wording
 from pipeline.scheduler.types import Daemon, Planned, Tick
 
 __all__ = ["history", "listed", "next_times", "shown", "status", "text"]
@@ -25,7 +25,7 @@ def shown(found: Planned, ticks: Sequence[Tick]) -> dict[str, Any]:
 def next_times(found: Sequence[tuple[Planned, str]]) -> dict[str, Any]:
     """Of `sae schedule next`: the nearest first."""
     rows = [
-        {"schedule": one.schedule.name, "time": time, "words": format.moment(time, one.schedule.timing.zone)}
+        {"schedule": one.schedule.name, "time": time, "words": wording.moment(time, one.schedule.timing.zone)}
         for one, time in found
     ]
     return {"times": rows}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.scheduler import format, times
+from pipeline.scheduler import times, wording
 
 _FIRST = "schedule"
 
@@ -37,7 +37,7 @@ def parse(text: str) -> Trigger | None:
 def in_words(text: str) -> str:
     """`schedule nightly, for 2026-11-24 03:00 UTC`; another trigger as it is."""
     found = parse(text)
-    return f"{_FIRST} {found.schedule}, for {format.stamp(found.planned)} UTC" if found else text
+    return f"{_FIRST} {found.schedule}, for {wording.stamp(found.planned)} UTC" if found else text
 
 
 def short(text: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pipeline.core import root_lock
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.project import PROJECT
 from pipeline.scheduler import data_watcher, outcome, run_process
 from pipeline.scheduler.attempts import Attempts, Unended
-from pipeline.scheduler.commands import CODE, Commands
+from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.data_watcher import DataLooks
 from pipeline.scheduler.hooks import Afterwards
 from pipeline.scheduler.outcome import Outcome
@@ -167,7 +168,7 @@ class Service:
         self._places.clear(attempt)
         command = self._commands.run(schedule.work, f"schedule {name}", self._places.run_id(attempt))
         try:
-            child = Child(command, self._places.output(attempt), CODE, os.environ)
+            child = Child(command, self._places.output(attempt), PROJECT, os.environ)
         except OSError as error:
             reason = f"sae run cannot be started: {error}"
             self._ended[attempt] = (schedule.name, Outcome("failed", None, reason, may_pass=True))

@@ -6,7 +6,7 @@ import datetime
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pipeline.scheduler import format
+from pipeline.scheduler import wording
 from pipeline.scheduler.history import Stretch
 from pipeline.scheduler.types import Planned
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
@@ -29,7 +29,7 @@ def _lines(
     screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime
 ) -> Iterator[str]:
     schedule = found.schedule
-    command = shlex.join(["sae", "run", *format.options(schedule.work), "--root", root])
+    command = shlex.join(["sae", "run", *wording.options(schedule.work), "--root", root])
     timing = schedule.timing
     yield screen.heading(f"schedule {schedule.name}")
     yield from screen.pairs(
@@ -38,8 +38,8 @@ def _lines(
             ("cron", timing.cron),
             ("zone", timing.zone if timing.cron else ""),
             ("runs", command),
-            ("added", f"{format.stamp(schedule.created)} UTC"),
-            ("paused", Cell(f"since {format.stamp(schedule.paused)} UTC" if schedule.paused else "", "yellow")),
+            ("added", f"{wording.stamp(schedule.created)} UTC"),
+            ("paused", Cell(f"since {wording.stamp(schedule.paused)} UTC" if schedule.paused else "", "yellow")),
         ],
         "  ",
     )
@@ -47,7 +47,7 @@ def _lines(
         yield ""
         yield screen.heading("next")
         yield from next_lines(screen, found, now)
-    said = format.policies(schedule.policies)
+    said = wording.policies(schedule.policies)
     yield ""
     yield screen.heading("policies")
     yield from screen.pairs(((name[0].lower() + name[1:], text) for name, text in said.items()), "  ")
@@ -63,7 +63,9 @@ def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[s
     """The next times: in UTC, how far away, and as the clocks of the schedule's zone show them."""
     zone = found.schedule.timing.zone
     columns = (Column(""), Column("", drop=1), Column("", least=20, drop=2))
-    rows = [[f"{format.stamp(time)} UTC", format.distance(time, now), format.moment(time, zone)] for time in found.next]
+    rows = [
+        [f"{wording.stamp(time)} UTC", wording.distance(time, now), wording.moment(time, zone)] for time in found.next
+    ]
     return screen.table(columns, rows, "  ")
 
 
@@ -74,15 +76,15 @@ def history_text(screen: Screen, history: Sequence[Stretch]) -> str:
 
 def _row(stretch: Stretch) -> list[Cell | str]:
     tick = stretch.tick
-    result = format.result(tick)
+    result = wording.result(tick)
     if stretch.count > 1:
-        result += f", {stretch.count:,} times since {format.stamp(stretch.since)}"
+        result += f", {stretch.count:,} times since {wording.stamp(stretch.since)}"
     return [
         tick.schedule,
-        format.stamp(tick.planned),
+        wording.stamp(tick.planned),
         Cell(result, state_cell(tick.state).style),
-        format.run_of(tick),
-        format.reason(tick),
+        wording.run_of(tick),
+        wording.reason(tick),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from pipeline.scheduler import format, health
+from pipeline.scheduler import health, wording
 from pipeline.scheduler.types import Daemon, Planned, Tick
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
@@ -34,11 +34,11 @@ def _row(one: Planned, now: datetime.datetime) -> list[Cell | str]:
         one.schedule.name,
         state_cell("paused" if one.schedule.paused else "active"),
         one.words,
-        format.stamp(one.next[0]) if one.next else "",
-        format.distance(one.next[0], now) if one.next else "",
+        wording.stamp(one.next[0]) if one.next else "",
+        wording.distance(one.next[0], now) if one.next else "",
         state_cell(one.last.state) if one.last else "",
-        format.run_of(one.last) if one.last else "",
-        " ".join(format.options(one.schedule.work)),
+        wording.run_of(one.last) if one.last else "",
+        " ".join(wording.options(one.schedule.work)),
     ]
 
 
@@ -62,9 +62,9 @@ def next_text(screen: Screen, found: Sequence[tuple[Planned, str]], now: datetim
     rows = [
         [
             one.schedule.name,
-            format.stamp(time),
-            format.distance(time, now),
-            format.moment(time, one.schedule.timing.zone),
+            wording.stamp(time),
+            wording.distance(time, now),
+            wording.moment(time, one.schedule.timing.zone),
         ]
         for one, time in found
     ]
@@ -86,10 +86,10 @@ def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: d
     upcoming = times(found, 1)
     lines = screen.pairs(
         [
-            ("daemon", Cell(format.daemon(daemon, now), state_cell(daemon.state).style)),
+            ("daemon", Cell(wording.daemon(daemon, now), state_cell(daemon.state).style)),
             ("schedules", f"{len(found)}" + (f", {paused} of them paused" if paused else "")),
             *(
-                ("next", f"{one.schedule.name}, {format.stamp(time)} UTC, {format.distance(time, now)}")
+                ("next", f"{one.schedule.name}, {wording.stamp(time)} UTC, {wording.distance(time, now)}")
                 for one, time in upcoming
             ),
             *((tick.state, Cell(f"{name}: {_why(tick)}", "red")) for name, tick in failing.items()),
@@ -99,5 +99,5 @@ def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: d
 
 
 def _why(tick: Tick) -> str:
-    run = format.run_of(tick)
-    return (format.reason(tick) or "no reason was noted") + (f" (run {run})" if run else "")
+    run = wording.run_of(tick)
+    return (wording.reason(tick) or "no reason was noted") + (f" (run {run})" if run else "")

@@ -8,7 +8,7 @@ import pathlib
 import stat
 
 from pipeline.core.errors import NotFoundError
-from pipeline.web.format import size
+from pipeline.web.formatting import size
 
 LARGEST = 32 * 1024 * 1024  # bytes; the largest files of a run on MNIST are shards of 10,000 images, about 3 MiB
 TAIL = 256 * 1024  # bytes of a log

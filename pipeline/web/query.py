@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pipeline.core.errors import UsageError
-from pipeline.web.format import cut
+from pipeline.web.formatting import cut
 
 _LARGEST = 10**9  # of a number; more rows than any store has
 _SHOWN = 40  # characters of a value in an error

@@ -8,9 +8,9 @@ from typing import Any
 
 import jinja2
 
-from pipeline.scheduler import format, run_trigger
+from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts
-from pipeline.web import format as texts
+from pipeline.web import formatting as texts
 from pipeline.web.pages.base import Asked, Page
 from pipeline.web.urls import Links, reference, schedule_id
 
@@ -36,10 +36,10 @@ def _environment() -> jinja2.Environment:
         commands=_commands,
         reference=reference,
         schedule_id=schedule_id,
-        stamp=format.stamp,
+        stamp=wording.stamp,
         trigger=run_trigger.parse,
-        tick_run=format.run_of,
-        tick_reason=format.reason,
+        tick_run=wording.run_of,
+        tick_reason=wording.reason,
         number=charts.number,
     )
     environment.globals.update(

@@ -22,8 +22,8 @@ from pipeline.metadata import writer
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
+from tests import PROJECT
 
-PROJECT = pathlib.Path(__file__).parents[2]
 SHARED_DATA = PROJECT.parent / "shared" / "data" / "tensorflow_datasets"
 
 # A run on the sample that takes a moment: the gates are those of a model that has hardly learned.

@@ -11,11 +11,14 @@ import logging
 import pathlib
 import re
 
-from pipeline.events import NodeEnded, NodeStarted, NodeState, RunStarted
-
 import pipeline_config
-from pipeline import cli, headline, manifest, previews, progress, records
-from pipeline.nodes import NAMES
+from pipeline import cli
+from pipeline.artifacts import previews
+from pipeline.core import event_log
+from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
+from pipeline.definition.graph import NAMES
+from pipeline.metadata import run_properties, writer
+from pipeline.provenance import manifest
 from tests.pipeline.recorded import METRICS, TYPES, Recorded, set_properties
 from tests.pipeline.test_manifest import RECORDED
 from tests.pipeline.test_previews import ONE_OF_EACH
@@ -75,7 +78,7 @@ def make(folder: pathlib.Path) -> Recorded:
     recorded.change(recorded.outputs(SECOND, "Evaluator")["evaluation"].id, metrics=json.dumps(found))
     _write_previews(recorded)
     _write_log(recorded)
-    journal = progress.Journal(recorded.root.path, FAILED)
+    journal = event_log.Journal(recorded.root.path, FAILED)
     journal(RunStarted(FAILED, NAMES))
     journal(NodeStarted("DataGate", ("as asked",)))
     journal(NodeEnded("DataGate", NodeState.FAILED, 0.1, GATE_SAYS))
@@ -84,14 +87,14 @@ def make(folder: pathlib.Path) -> Recorded:
     journal.close()
     compared = [recorded.outputs(FIRST, "Trainer")["model"].id]
     verdict = recorded.root.path / "verifications" / "1"
-    records.Recorder(recorded.root).verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
+    writer.Recorder(recorded.root).verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
     return recorded
 
 
 def _note(recorded, run_id, **fields):
     store = recorded.writer.store
     context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, headline.to_properties(headline.Headline(**fields)))
+    set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
     store.put_contexts([context])
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.core import tfx_versions
+from tests import PROJECT
 
-PROJECT = pathlib.Path(__file__).parents[2]
 DATA = pathlib.Path("shared/data/tensorflow_datasets")  # beside the checkout, here and in the root
 
 Command = Callable[..., str]

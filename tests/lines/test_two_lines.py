@@ -20,7 +20,7 @@ Runs = dict[str, dict[str, Any]]
 TRANSFORMED = """
 import glob, hashlib, sys
 import tensorflow_transform as tft
-from components.examples_input import load_images
+from components.data.transformed_input import load_images
 root = sys.argv[1]
 [graph] = glob.glob(f"{root}/artifacts/Transform/transform_graph/*")
 for split in ("train", "validation", "test"):

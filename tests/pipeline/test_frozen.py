@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from pipeline.core import events, pipeline_root, settings
 from pipeline.maintenance import doctor
 from pipeline.metadata import store
 from pipeline.orchestration import run
+from tests import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 MODULES = (pipeline_config, doctor, events, store, pipeline_root, run, settings)
 CLASSES = [
     value

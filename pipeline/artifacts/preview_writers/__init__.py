@@ -1,4 +1,4 @@
-"""Makes the previews of artifacts (`pipeline/artifacts/previews.py`), one module a type; imports what reads the artifact.
+"""Makes the previews of artifacts (`artifacts/previews.py`), one module a type; imports what reads the artifact.
 
 What is not of our pipeline gives a preview with less in it, or none: a Model with other layers has no layers there, a
 ModelRun without `history.json` is not shown. What is read and what is kept is bounded, whatever the artifact's size.

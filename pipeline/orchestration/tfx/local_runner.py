@@ -1,7 +1,7 @@
 """The local orchestrator: runs the nodes one after the other through TFX's launcher.
 
 `LocalRunner` is TFX's `IrBasedRunner`. What it adds to the stock `LocalDagRunner`: a run id, events to show, our Beam
-engine, our own decision on what runs (pipeline/orchestration/cache.py; TFX's cache is off), digests of what was made, and the
+engine, our own decision on what runs (orchestration/cache.py; TFX's cache is off), digests of what was made, and the
 state of each node as ML Metadata holds it.
 """
 

@@ -1,0 +1,1 @@
+"""Schedules as units of systemd and lines of a crontab."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.core import atomic_file
 from pipeline.core.errors import UnavailableError, UsageError
-from pipeline.scheduler import format
+from pipeline.scheduler import wording
 from pipeline.scheduler.types import Kind, Schedule
 
 # What `sae run` reads from the environment, and is not said by its options.
@@ -54,7 +54,7 @@ def call(
             "looks at that: `sae schedule run`"
         )
     made = Call(
-        (*program(), "run", *format.options(schedule.work), "--root", str(root), "--trigger", f"{by} {schedule.name}"),
+        (*program(), "run", *wording.options(schedule.work), "--root", str(root), "--trigger", f"{by} {schedule.name}"),
         str(folder),
         tuple((name, environ[name]) for name in _VARIABLES if environ.get(name)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.inspection.lineage import Lineage
-from pipeline.web import charts, format
+from pipeline.web import charts, formatting
 from pipeline.web.charts import GraphEdge, GraphNode
 from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact
 from pipeline.web.urls import Links
@@ -34,7 +34,7 @@ def draw(view: LineageView, to: Links) -> Drawings:
     for step in (*lineage.up, *lineage.down):
         execution = f"e{step.execution}"
         boxes[execution] = GraphNode(
-            execution, step.node or step.type, format.cut(step.run, _LABEL), href=to.node(step.run, step.node)
+            execution, step.node or step.type, formatting.cut(step.run, _LABEL), href=to.node(step.run, step.node)
         )
         for number in (*step.inputs, *step.outputs):
             boxes.setdefault(f"a{number}", _artifact(view, number, to))

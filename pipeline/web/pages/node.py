@@ -10,7 +10,7 @@ from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.inspection import logs
 from pipeline.inspection.views import NodeRun, Run, RunRow
 from pipeline.web import urls
-from pipeline.web.format import cut
+from pipeline.web.formatting import cut
 from pipeline.web.pages.base import Asked, Page, find_run, stored
 
 LINES = 40  # of the log, the last ones: a traceback of the libraries is about as long

@@ -17,7 +17,7 @@ from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
 from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
-from pipeline.web import charts, format
+from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, find_run, served_version, stored
 from pipeline.web.urls import Links
@@ -162,24 +162,25 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
 def _made_from(root: Root, own: Manifest) -> MadeFrom:
     path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
     commit = "not known"
+    lock = formatting.short_digest(own.lock.digest) if own.lock else "not known"
     if own.git is not None:
-        commit = format.short_digest(own.git.commit) + (" and changes not committed" if own.git.dirty else "")
+        commit = formatting.short_digest(own.git.commit) + (" and changes not committed" if own.git.dirty else "")
     sizes = ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items())
     short = {
         "Profile": own.profile,
         "Seed": str(own.seed),
         "Data set": f"{own.data.name} {own.data.version}",
         "Examples": sizes,
-        "Content of the data": format.short_digest(own.data.fingerprint),
-        "Code": format.short_digest(own.code_digest),
+        "Content of the data": formatting.short_digest(own.data.fingerprint),
+        "Code": formatting.short_digest(own.code_digest),
         "Commit": commit,
         "Line of TFX": own.tfx_line,
         "Python": f"{own.python.implementation} {own.python.version}",
         "TensorFlow": own.tensorflow.version if own.tensorflow else "not known",
-        "Packages": f"{len(own.packages):,}, lock {format.short_digest(own.lock.digest) if own.lock else 'not known'}",
+        "Packages": f"{len(own.packages):,}, lock {lock}",
         "Processor": f"{own.machine.processor} ({own.machine.architecture})",
         "System": f"{own.machine.system}, {own.machine.libc}",
-        "Beam": f"{own.engine.name}, {format.count(own.engine.workers, 'worker')}",
+        "Beam": f"{own.engine.name}, {formatting.count(own.engine.workers, 'worker')}",
     }
     return MadeFrom(
         command=shlex.join(own.command),
@@ -260,7 +261,7 @@ def draw(view: RunView, to: Links) -> Drawings:
 
 def _detail(state: NodeRunState, seconds: float | None) -> str:
     if state in (NodeRunState.EXECUTED, NodeRunState.FAILED, NodeRunState.RUNNING, NodeRunState.CANCELLED):
-        return f"{state.value} · {format.duration(seconds)}"
+        return f"{state.value} · {formatting.duration(seconds)}"
     return "" if state == NodeRunState.CACHED else state.value
 
 

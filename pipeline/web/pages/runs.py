@@ -7,7 +7,7 @@ import shlex
 
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunRow, RunState
-from pipeline.web import charts, format
+from pipeline.web import charts, formatting
 from pipeline.web.pages.base import Asked, Drawings, Page
 from pipeline.web.urls import Links
 
@@ -91,7 +91,7 @@ def build(asked: Asked) -> RunsView:
         command=command,
         running=any(row.state == RunState.RUNNING for row in rows),
         charted=tuple(
-            Charted(row.id, row.state.value, format.moment(row.started), row.test_bce, row.active_units)
+            Charted(row.id, row.state.value, formatting.moment(row.started), row.test_bce, row.active_units)
             for row in reversed(charted)
             if row.test_bce is not None or row.active_units is not None
         ),

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import format, health, status, times, upcoming
+from pipeline.scheduler import health, status, times, upcoming, wording
 from pipeline.scheduler import history as stretches
 from pipeline.scheduler.history import Stretch
 from pipeline.scheduler.store import Book
@@ -85,7 +85,7 @@ def build(asked: Asked) -> SchedulesView:
         root=str(asked.root.path),
         now=times.as_text(now),
         daemon=daemon,
-        daemon_words=format.daemon(daemon, now),
+        daemon_words=wording.daemon(daemon, now),
         alone=health.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
         begin=_begin(asked.root),
@@ -107,9 +107,9 @@ def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Show
     zone = one.schedule.timing.zone
     return Shown(
         planned=one,
-        next=tuple(NextTime(time, format.distance(time, now), format.moment(time, zone)) for time in one.next),
-        command=shlex.join(["sae", "run", *format.options(one.schedule.work), "--root", str(root.path)]),
-        policies=format.policies(one.schedule.policies),
+        next=tuple(NextTime(time, wording.distance(time, now), wording.moment(time, zone)) for time in one.next),
+        command=shlex.join(["sae", "run", *wording.options(one.schedule.work), "--root", str(root.path)]),
+        policies=wording.policies(one.schedule.policies),
         history=history[:ROWS],
         more=len(ticks) > stretches.READ or len(history) > ROWS,
     )

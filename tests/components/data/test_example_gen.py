@@ -9,7 +9,7 @@ import pytest
 
 from components import errors
 from pipeline_config import Value
-from tests import lazy, nodes, tfds_builders
+from tests import PROJECT, lazy, nodes, tfds_builders
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
 tf = lazy.module("tensorflow")
@@ -106,7 +106,7 @@ def test_two_workers_write_the_same_bytes_as_one(
     builder_dir: str, examples: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The worker processes import this project, wherever the tests were started.
-    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     assert contents(example_gen(tmp_path, builder_dir, workers=2)) == contents(examples)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -19,9 +18,9 @@ from pipeline.cli.group import SECTIONS
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import backup
+from tests import PROJECT
 from tests.pipeline.recorded import Recorded, change_bytes
 
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
 HEAVY = {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"}
 BAD_FILES = {
     "not-toml.toml": b"[training\nepochs = 3\n",

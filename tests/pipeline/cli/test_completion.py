@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -14,10 +13,9 @@ from click.shell_completion import ShellComplete
 from pipeline import cli
 from pipeline.cli import completion
 from pipeline.definition.graph import NAMES
+from tests import PROJECT
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
-
-PROJECT = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)

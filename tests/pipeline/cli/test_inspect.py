@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import pathlib
 import pty
 import re
 import shutil
@@ -20,10 +19,9 @@ from pipeline.cli import inspect
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunState
+from tests import PROJECT
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
-
-PROJECT = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -342,7 +340,7 @@ print("imported", *{{name.partition(".")[0] for name in sys.modules}})
 
 def test_the_list_of_runs_needs_neither_manifests_nor_packages():
     """Each of these takes longer to import than the runs take to read."""
-    code = "import sys; from pipeline.cli import reading, group; group.sae(['runs'], standalone_mode=False); " \
+    code = "import sys; from pipeline.cli import group, inspect; group.sae(['runs'], standalone_mode=False); " \
            "print('imported', *sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     imported = set(done.stdout.splitlines()[-1].split())

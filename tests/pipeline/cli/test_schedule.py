@@ -18,8 +18,8 @@ from pipeline import cli
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import CatchUp, Kind, Overlap, Work
 from pipeline_config import SchedulingConfig
+from tests import PROJECT
 
-PROJECT = pathlib.Path(__file__).resolve().parents[3]
 DEFAULTS = SchedulingConfig()
 NIGHTLY = ("add", "nightly", "--cron", "0 3 * * *", "--profile", "sample")
 

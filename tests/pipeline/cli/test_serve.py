@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -12,11 +11,11 @@ import urllib.request
 
 import pytest
 
+from tests import PROJECT
 from tests.golden.store import FAILED
 
 pytestmark = pytest.mark.component  # seconds
 
-PROJECT = pathlib.Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -13,11 +12,11 @@ import pytest
 
 from pipeline.core.errors import ExitCode, LockedError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from tests import PROJECT
 
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
 HOLDER = """
 import pathlib, sys
-from pipeline.root import Root
+from pipeline.core.pipeline_root import Root
 with Root(pathlib.Path(sys.argv[1])).lock():
     print("held", flush=True)
     sys.stdin.read()

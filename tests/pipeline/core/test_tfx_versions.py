@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from pipeline.core import tfx_versions
 from pipeline.core.tfx_versions import CURRENT, OLDER, tomllib
+from tests import PROJECT
 
-ROOT = Path(__file__).parents[2]
+ROOT = PROJECT
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,8 @@ def test_what_postgresql_refuses_is_said_in_its_words(postgresql, given, said, c
     error = refusal(wanted)
     assert isinstance(error, UnavailableError)
     assert str(error) == (
-        f"{database_stores.Server(wanted).name} cannot be opened ({said}): look at the URL; PGPASSWORD may hold the password"
+        f"{database_stores.Server(wanted).name} cannot be opened ({said}): "
+        "look at the URL; PGPASSWORD may hold the password"
     )
     assert capfd.readouterr() == ("", "")
 
@@ -397,7 +398,8 @@ def test_an_older_schema_in_mysql_is_refused_and_left(mariadb, user):
 def test_what_mysql_refuses_is_said(mariadb, given, said, capfd):
     wanted = url(**{"scheme": "mysql", "user": OWNER, "database": KEPT, "port": mariadb.port, **given})
     assert str(refusal(wanted)) == (
-        f"{database_stores.Server(wanted).name} cannot be opened ({said}): look at the URL; MYSQL_PWD may hold the password"
+        f"{database_stores.Server(wanted).name} cannot be opened ({said}): "
+        "look at the URL; MYSQL_PWD may hold the password"
     )
     assert "nowhere" not in mariadb.sql("SHOW DATABASES")
     assert capfd.readouterr() == ("", "")

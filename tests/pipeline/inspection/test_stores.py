@@ -22,9 +22,9 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.inspection import sqlite_stores
 from pipeline.inspection.stores import open_source
+from tests import PROJECT
 from tests.pipeline.recorded import STATE, Writer
 
-PROJECT = pathlib.Path(__file__).parents[3]
 GIVE = "give the SQLite file in which a pipeline records its runs"
 
 

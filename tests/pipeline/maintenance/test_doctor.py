@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import pathlib
 
 import pytest
 
@@ -13,6 +12,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import doctor
 from pipeline.maintenance.doctor import Check
 from pipeline_config import DataConfig, EngineConfig
+from tests import PROJECT
 
 INSTALLED = importlib.metadata.version("click")
 
@@ -169,7 +169,7 @@ def test_of_a_lock_the_lines_for_this_interpreter_are_read():
 
 
 def test_the_lock_of_this_project_can_be_read():
-    text = (pathlib.Path(__file__).resolve().parents[2] / "requirements.txt").read_text(encoding="utf-8")
+    text = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
     found = doctor.locked_versions(text)
     assert {"tfx", "tensorflow", "tf-keras", "apache-beam"} <= set(found)
     assert {len(versions) for versions in found.values()} == {1}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import pathlib
 import signal
 import sqlite3
 import subprocess
@@ -24,10 +23,9 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer as records
 from pipeline.metadata.store import NodeExecution, Output, Store, moved_path, open_store, remove_outputs
+from tests import PROJECT
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Recorded, Writer, tree
-
-PROJECT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture

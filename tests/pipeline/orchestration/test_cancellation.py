@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 import signal
 import subprocess
 import sys
@@ -14,11 +13,12 @@ import psutil
 import pytest
 
 from pipeline.orchestration.cancellation import cancellable
+from tests import PROJECT
 
 # What each process begins with. A short grace, so that a process that must be ended by force is soon ended.
 HEAD = """
 import hashlib, os, signal, subprocess, sys, threading, time
-from pipeline import cancellation
+from pipeline.orchestration import cancellation
 cancellation.GRACE = 0.3
 
 def say(text):
@@ -32,7 +32,6 @@ def child():
     "A process that holds our standard output open: its reader waits for it too."
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 """
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
 TIMEOUT = 30  # seconds after which a process counts as one that does not end
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 

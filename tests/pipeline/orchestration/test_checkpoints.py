@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-import components.checkpoints
 import pytest
 
+from components.model import checkpoints as of_node
 from pipeline.orchestration import checkpoints
 from tests.pipeline.recorded import Recorded
 
@@ -28,8 +28,8 @@ def held(root):
 
 
 def test_both_sides_read_the_same_names():
-    assert checkpoints.FOLDER == components.model.checkpoints.FOLDER
-    assert checkpoints.SECONDS == components.model.checkpoints.SECONDS
+    assert checkpoints.FOLDER == of_node.FOLDER
+    assert checkpoints.SECONDS == of_node.SECONDS
 
 
 def test_a_node_is_told_where_they_are_only_while_it_runs(recorded):

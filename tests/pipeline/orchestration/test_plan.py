@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
 from pipeline.orchestration import plan
+from tests import PROJECT
 from tests.pipeline.recorded import Recorded, change_bytes, tree
 
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
 HEAVY = ("tensorflow", "tfx", "apache_beam", "tensorflow_datasets")
 
 
@@ -243,12 +242,16 @@ def test_wrong_settings_are_refused(tmp_path):
 
 CODE = f"""
 import pathlib, sys
-from pipeline import metadata, nodes, plan, records, replay, settings, why
-from pipeline.root import Root
+from pipeline.core import settings
+from pipeline.definition import graph
+from pipeline.inspection import explain
+from pipeline.metadata import store, writer
+from pipeline.orchestration import plan, replay
+from pipeline.core.pipeline_root import Root
 root = sys.argv[1]
 print(plan.make(plan.Request(settings.Request(root=root))).as_text().splitlines()[-1])
 place = Root(pathlib.Path(root))
-print(why.explain(metadata.open_store(place, read_only=True), place, "latest", "Trainer").state)
+print(explain.explain(store.open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
 """
 

@@ -13,6 +13,7 @@ import pytest
 import pipeline_config
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import process_setup
+from tests import PROJECT
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_objects_made_by_heavy_imports_are_not_collected_again() -> None:
 def test_what_python_and_c_write_goes_to_the_log_and_comes_back(tmp_path: pathlib.Path) -> None:
     script = f"""
 import os, pathlib, sys
-from pipeline import process
+from pipeline.orchestration import process_setup as process
 print("before")
 with process.output_to(pathlib.Path({str(tmp_path / "log")!r})) as (out, err):
     print("from Python")
@@ -91,7 +92,7 @@ print("after")
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        cwd=pathlib.Path(__file__).parents[2],
+        cwd=PROJECT,
         check=True,
     )
     assert done.stdout.splitlines() == ["before", "to the reader", "after"]

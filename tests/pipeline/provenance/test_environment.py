@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from pipeline.provenance import environment, packages
+from tests import PROJECT
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -207,12 +208,10 @@ def test_no_tensorflow(tmp_path, monkeypatch):
 
 def test_the_real_build_is_found_without_importing_it():
     text = (
-        "import sys; from pipeline import manifest, surroundings; print(surroundings.tensorflow().version);"
+        "import sys; from pipeline.provenance import environment, manifest; print(environment.tensorflow().version);"
         "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", text], cwd=environment.PROJECT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", text], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == importlib.metadata.version("tensorflow")
 
 

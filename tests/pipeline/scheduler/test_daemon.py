@@ -27,19 +27,19 @@ from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Deciding
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Tick, Timing, Work
+from tests import PROJECT
 from tests.pipeline.scheduler import examples
 from tests.pipeline.scheduler.helpers import schedule
 
 pytestmark = pytest.mark.component
 
-PROJECT = pathlib.Path(__file__).parents[3]
 STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
 PROGRAM = """
 import logging, pathlib, sys
 import pipeline_config
-from pipeline.errors import SaeError
-from pipeline.scheduling import daemon
-from pipeline.scheduling.commands import Commands
+from pipeline.core.errors import SaeError
+from pipeline.scheduler import daemon
+from pipeline.scheduler.commands import Commands
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 root = pathlib.Path(sys.argv[1])

@@ -1,4 +1,4 @@
-"""What is shown of an artifact's content, by its type. `tests/pipeline/artifacts/test_previews.py` has one preview of each."""
+"""What is shown of an artifact's content, by its type. `artifacts/test_previews.py` has one preview of each."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from pipeline.web import server
 
 SERVE = """
 import pathlib, sys
-from pipeline.inspection.places import open_place
-from pipeline.root import Root
+from pipeline.inspection.locations import open_place
+from pipeline.core.pipeline_root import Root
 from pipeline.web import server
 with open_place(None, Root(pathlib.Path(sys.argv[1]))) as place:
     server.serve(place, port=0, tell=lambda text: print(text, flush=True))

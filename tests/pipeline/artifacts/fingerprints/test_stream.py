@@ -195,5 +195,8 @@ def test_files_are_taken_once(tmp_path: pathlib.Path) -> None:
 
 
 def test_asking_for_a_form_imports_no_tensorflow() -> None:
-    code = "import sys, pipeline.artifacts.fingerprints as c; assert c.is_canonical('Model'); sys.exit('tensorflow' in sys.modules)"
+    code = (
+        "import sys; from pipeline.artifacts import fingerprints; "
+        "assert fingerprints.is_canonical('Model'); sys.exit('tensorflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -25,9 +25,9 @@ from pipeline.maintenance import fsck
 from pipeline.maintenance.fsck import Kind, findings
 from pipeline.metadata import writer as records
 from pipeline.provenance import manifest
+from tests import PROJECT
 from tests.pipeline.metadata.test_store import Writer
 
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
 STATE = pb.Execution.State
 LIVE, PENDING, ABANDONED = pb.Artifact.LIVE, pb.Artifact.PENDING, pb.Artifact.ABANDONED
 MODEL_FILES = {

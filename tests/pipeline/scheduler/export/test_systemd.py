@@ -16,6 +16,7 @@ from pipeline.core.errors import UsageError
 from pipeline.scheduler import triggers
 from pipeline.scheduler.export import common, systemd
 from pipeline.scheduler.types import CatchUp, Kind, Overlap, Timing, Work
+from tests import PROJECT
 from tests.pipeline.scheduler import examples
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -182,7 +183,7 @@ def test_systemd_accepts_the_units(schedule, tmp_path):
 
 @needs_systemd
 def test_systemd_accepts_the_unit_of_the_daemon_in_the_documents(tmp_path):
-    text = (pathlib.Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
     [unit] = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
     command = "ExecStart=/opt/sae/.venv/bin/sae schedule run"
     assert command in unit

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from pipeline.artifacts import previews
-from pipeline.web import format, json_twin, urls
+from pipeline.web import formatting, json_twin, urls
 
 
 @pytest.mark.parametrize(
@@ -16,35 +16,35 @@ from pipeline.web import format, json_twin, urls
      (90_000, "1 d 1 h")],
 )  # fmt: skip
 def test_durations(seconds, said):
-    assert format.duration(seconds) == said
+    assert formatting.duration(seconds) == said
 
 
 def test_moments_are_in_utc():
     when = datetime.datetime(2026, 11, 24, 18, 21, 59, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
-    assert (format.moment(when), format.moment(None)) == ("2026-11-24 16:21", "–")
+    assert (formatting.moment(when), formatting.moment(None)) == ("2026-11-24 16:21", "–")
 
 
 def test_metrics_have_the_digits_that_they_deserve():
-    assert format.metric("bce", 0.09432) == "0.0943"
-    assert format.metric("active_units", 17.24) == "17.2"
-    assert format.metric("example_count", 10_000.0) == "10,000"
-    assert format.metric("mse", None) == "–"
+    assert formatting.metric("bce", 0.09432) == "0.0943"
+    assert formatting.metric("active_units", 17.24) == "17.2"
+    assert formatting.metric("example_count", 10_000.0) == "10,000"
+    assert formatting.metric("mse", None) == "–"
 
 
 def test_deltas():
-    assert format.delta("bce", 0.0806, 0.0943) == "−0.0137"
-    assert format.delta("active_units", 28.4, 17.2) == "+11.2"
-    assert format.delta("bce", 0.09431, 0.09432) == "±0"
-    assert format.delta("bce", None, 0.1) == ""
-    assert format.delta("bce", float("inf"), 0.1) == ""
+    assert formatting.delta("bce", 0.0806, 0.0943) == "−0.0137"
+    assert formatting.delta("active_units", 28.4, 17.2) == "+11.2"
+    assert formatting.delta("bce", 0.09431, 0.09432) == "±0"
+    assert formatting.delta("bce", None, 0.1) == ""
+    assert formatting.delta("bce", float("inf"), 0.1) == ""
 
 
 def test_sizes_and_words():
-    assert [format.size(number) for number in (0, 1023, 1024, 1_500_000)] == ["0 B", "1023 B", "1.0 KiB", "1.4 MiB"]
-    assert format.words("bce_to_mean_image") == "BCE to mean image"
-    assert format.count(1, "node") == "1 node"
-    assert format.count(2_000, "use is", "uses are") == "2,000 uses are"
-    assert format.cut("x" * 10, 4) == "xxx…"
+    assert [formatting.size(number) for number in (0, 1023, 1024, 1_500_000)] == ["0 B", "1023 B", "1.0 KiB", "1.4 MiB"]
+    assert formatting.words("bce_to_mean_image") == "BCE to mean image"
+    assert formatting.count(1, "node") == "1 node"
+    assert formatting.count(2_000, "use is", "uses are") == "2,000 uses are"
+    assert formatting.cut("x" * 10, 4) == "xxx…"
 
 
 class TestAddresses:

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from pipeline.scheduler import format, times
+from pipeline.scheduler import times, wording
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Work
 from tests.pipeline.scheduler import examples
 
@@ -22,11 +22,11 @@ from tests.pipeline.scheduler import examples
     ],
 )
 def test_a_time_is_said_as_the_clocks_of_its_zone_show_it(zone, said):
-    assert format.moment("2026-11-25T03:00:00Z", zone) == said
+    assert wording.moment("2026-11-25T03:00:00Z", zone) == said
 
 
 def test_seconds_are_said_where_there_are_some():
-    assert format.moment("2026-11-25T03:00:07Z").endswith("03:00:07 UTC")
+    assert wording.moment("2026-11-25T03:00:07Z").endswith("03:00:07 UTC")
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_seconds_are_said_where_there_are_some():
 )
 def test_how_far_a_time_is(seconds, said):
     when = examples.NOW + datetime.timedelta(seconds=seconds)
-    assert format.distance(times.as_text(when), examples.NOW) == said
+    assert wording.distance(times.as_text(when), examples.NOW) == said
 
 
 def test_every_policy_is_said():
-    assert format.policies(examples.policies()) == {
+    assert wording.policies(examples.policies()) == {
         "Ticks while a run holds the root": "skipped",
         "Ticks while no daemon runs": "made up for by the newest of them",
         "In time": "up to 1 d after the planned time",
@@ -62,7 +62,7 @@ def test_every_policy_is_said():
         overlap=Overlap.QUEUE, catch_up=CatchUp.ALL, catch_up_limit=1_000, max_late=90.0, jitter=30.0, retries=1,
         timeout=7_200.0, on_failure="mail -s failed me", on_success="touch it",
     )  # fmt: skip
-    assert list(format.policies(other).values()) == [
+    assert list(wording.policies(other).values()) == [
         "started when that run ends",
         "made up for, the newest 1,000 at most",
         "up to 1 min 30 s after the planned time",
@@ -72,42 +72,42 @@ def test_every_policy_is_said():
         "mail -s failed me",
         "touch it",
     ]
-    never = format.policies(examples.policies(catch_up=CatchUp.NONE, retries=0))
+    never = wording.policies(examples.policies(catch_up=CatchUp.NONE, retries=0))
     assert never["Ticks while no daemon runs"] == "left missed"
     assert never["Failures that may pass"] == "not tried again"
 
 
 def test_what_a_tick_runs_is_said_as_it_is_typed():
-    assert format.options(Work("mnist")) == ("--profile", "mnist")
+    assert wording.options(Work("mnist")) == ("--profile", "mnist")
     full = Work("sample", "/etc/sae.toml", ("training.epochs=5", "model.l1=0.01"), 7)
-    assert format.options(full) == (
+    assert wording.options(full) == (
         *("--profile", "sample", "--config", "/etc/sae.toml"),
         *("--set", "training.epochs=5", "--set", "model.l1=0.01", "--seed", "7"),
     )
-    assert format.options(Work("sample", seed=0))[-2:] == ("--seed", "0")
+    assert wording.options(Work("sample", seed=0))[-2:] == ("--seed", "0")
 
 
 def test_a_result_says_how_it_came_to_be():
-    assert format.result(examples.tick()) == "succeeded"
+    assert wording.result(examples.tick()) == "succeeded"
     twice = examples.tick(attempts=(examples.attempt(code=1), examples.attempt()), decision=Decision.CAUGHT_UP)
-    assert format.result(twice) == "succeeded, caught up, 2 attempts"
-    assert format.result(examples.tick("running", manual=True)) == "running, by hand"
+    assert wording.result(twice) == "succeeded, caught up, 2 attempts"
+    assert wording.result(examples.tick("running", manual=True)) == "running, by hand"
 
 
 def test_a_reason_is_that_of_the_tick_and_of_its_last_run():
-    assert format.reason(examples.FAILED) == "Trainer failed: no space left"
+    assert wording.reason(examples.FAILED) == "Trainer failed: no space left"
     late = examples.tick("failed", attempts=(examples.attempt(code=1, reason="no data"),), reason="2 h late")
-    assert format.reason(late) == "2 h late; no data"
+    assert wording.reason(late) == "2 h late; no data"
     same = examples.tick("failed", attempts=(examples.attempt(code=1, reason="no data"),), reason="no data")
-    assert format.reason(same) == "no data"
-    assert format.reason(examples.SKIPPED) == "a run held the root: process 12"
+    assert wording.reason(same) == "no data"
+    assert wording.reason(examples.SKIPPED) == "a run held the root: process 12"
 
 
 def test_the_run_of_a_tick_is_the_last_that_came_to_be():
     none = examples.attempt(run_id="", code=5)
-    assert format.run_of(examples.tick(attempts=(examples.attempt("r1"), none))) == "r1"
-    assert format.run_of(examples.tick(attempts=(examples.attempt("r1"), examples.attempt("r2")))) == "r2"
-    assert format.run_of(examples.SKIPPED) == ""
+    assert wording.run_of(examples.tick(attempts=(examples.attempt("r1"), none))) == "r1"
+    assert wording.run_of(examples.tick(attempts=(examples.attempt("r1"), examples.attempt("r2")))) == "r2"
+    assert wording.run_of(examples.SKIPPED) == ""
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_the_run_of_a_tick_is_the_last_that_came_to_be():
     ],
 )
 def test_the_daemon_in_a_sentence(daemon, said):
-    assert format.daemon(daemon, examples.NOW) == said
+    assert wording.daemon(daemon, examples.NOW) == said
