@@ -15,8 +15,8 @@ import os
 import pathlib
 import shutil
 import statistics
-import sys
 import subprocess
+import sys
 import tempfile
 import time
 from typing import Any
@@ -67,11 +67,12 @@ import pathlib, sys
 from pipeline.core import settings
 from pipeline.orchestration import request as run_request
 from pipeline.orchestration import run
+from pipeline.terminal.progress import display
 from tests.e2e.conftest import QUICK
 
 request = run_request.RunRequest(settings.Request(profile="sample", assignments=QUICK, root=sys.argv[1]))
 for number in range(int(sys.argv[2])):
-    run.run(request)
+    run.run(request, display)
 """
 QUICK = ("--profile", "sample", "--set", "training.epochs=2", "--set", "training.batch_size=32",
          "--set", "evaluation.max_bce=0.6", "--set", "evaluation.max_bce_worst_label=0.7",

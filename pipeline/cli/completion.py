@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import pipeline_config
+from pipeline.core import pipeline_root
 
 if TYPE_CHECKING:
     from pipeline.core.pipeline_root import Root
@@ -56,9 +57,8 @@ def _silence() -> Iterator[None]:
 
 
 def _root(ctx: click.Context) -> Root:
-    from pipeline.cli import options
 
-    return options.root_of(ctx.params.get("root"))
+    return pipeline_root.root_of(ctx.params.get("root"))
 
 
 @contextlib.contextmanager

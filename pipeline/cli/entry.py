@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _say(error: str) -> None:
     """One line, whatever names from a store are in it."""
-    from pipeline.terminal.table import escaped
+    from pipeline.core.text import escaped
 
     click.echo(f"error: {escaped(error)}", err=True)
 

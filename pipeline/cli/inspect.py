@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     reading_options,
     run_argument,
 )
+from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, SaeError
 
 _REPORT = "Report"
@@ -58,7 +59,7 @@ def runs(asked: Asked, limit: int, state: str | None, sort: str, ascending: bool
     with asked.reader() as reader:
         rows, page = reader.runs(limit=limit, state=wanted, sort=sort, ascending=ascending)
         if asked.as_json:
-            output.write(json_documents.text(json_documents.runs(rows, page)))
+            output.write(serialization.text(json_documents.runs(rows, page)))
             return
         if rows:
             output.write(text.as_text(output.screen(), rows))
@@ -93,7 +94,7 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
                 raise NotFoundError(missing)
             output.write(manifest.to_json(made_from).rstrip())
         elif asked.as_json:
-            output.write(json_documents.text(json_documents.run(found, evaluation, made_from)))
+            output.write(serialization.text(json_documents.run(found, evaluation, made_from)))
         else:
             place = str(reader.root.path) if reader.root else reader.name
             output.write(text.as_text(output.screen(), found, place, evaluation, made_from, missing))
@@ -108,8 +109,8 @@ def why(asked: Asked, run_id: str, node: str) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
+    from pipeline.core.text import escaped
     from pipeline.inspection import explain as why_module
-    from pipeline.terminal.table import escaped
 
     with asked.reader() as reader:
         answer = why_module.explain(reader.store, reader.root, run_id, node)
@@ -137,7 +138,7 @@ def artifacts(asked: Asked, type_name: str, node: str, run_id: str, limit: int) 
     with asked.reader() as reader:
         rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id)
         if asked.as_json:
-            output.write(json_documents.text(json_documents.artifacts(rows, page)))
+            output.write(serialization.text(json_documents.artifacts(rows, page)))
             return
         given = {"--type": type_name, "--node": node, "--run": run_id}
         chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
@@ -162,7 +163,7 @@ def artifact(asked: Asked, artifact: str) -> None:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
         if asked.as_json:
-            output.write(json_documents.text(json_documents.artifact(found, preview)))
+            output.write(serialization.text(json_documents.artifact(found, preview)))
         else:
             output.write(text.as_text(output.screen(), found, preview))
 
@@ -182,7 +183,7 @@ def lineage(asked: Asked, artifact: str) -> None:
     with asked.reader() as reader:
         found = reader.lineage(reader.find_artifact(artifact))
         if asked.as_json:
-            output.write(json_documents.text(json_documents.lineage(found)))
+            output.write(serialization.text(json_documents.lineage(found)))
         else:
             output.write(text.as_text(output.screen(), found))
 
@@ -202,7 +203,7 @@ def diff(asked: Asked, old: str, new: str) -> None:
     with asked.reader() as reader:
         found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
         if asked.as_json:
-            output.write(json_documents.text(json_documents.differences(found)))
+            output.write(serialization.text(json_documents.differences(found)))
         else:
             output.write(text.as_text(output.screen(), found))
 
@@ -217,9 +218,9 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
+    from pipeline.core.text import escaped
     from pipeline.inspection import json_documents
     from pipeline.inspection import logs as logs_module
-    from pipeline.terminal.table import escaped
 
     with asked.reader() as reader:
         found = reader.find_run(run_id)
@@ -232,7 +233,7 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
     if tail is not None:
         lines = collections.deque(lines, maxlen=tail)
     if asked.as_json:
-        output.write(json_documents.text(json_documents.log(found, node, path, list(lines))))
+        output.write(serialization.text(json_documents.log(found, node, path, list(lines))))
         return
     empty = True
     for line in lines:
@@ -252,9 +253,8 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import json_documents
+    from pipeline.core.text import escaped
     from pipeline.metadata import deletion
-    from pipeline.terminal.table import escaped
 
     with asked.reader() as reader:
         found = reader.run(reader.find_run(run_id))
@@ -268,7 +268,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
     if not path.is_file():
         raise NotFoundError(f"the report of run {found.row.id} is not at {escaped(path)} any more")
     if asked.as_json:
-        output.write(json_documents.text({"run": found.row.id, "report": str(path)}))
+        output.write(serialization.text({"run": found.row.id, "report": str(path)}))
     else:
         output.write(escaped(path))
     if not only_print and not asked.as_json and _has_display():

@@ -9,8 +9,9 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.group import sae
-from pipeline.cli.options import config_option, json_option, root_of, root_option, run_argument, set_option
-from pipeline.core import settings
+from pipeline.cli.options import config_option, json_option, root_option, run_argument, set_option
+from pipeline.core import serialization, settings
+from pipeline.core.pipeline_root import root_of
 
 if TYPE_CHECKING:
     from pipeline.registry.promotion import Chosen
@@ -23,14 +24,13 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help="Wh
 @json_option
 def models(root: str | None, as_json: bool) -> None:
     """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
-    from pipeline.inspection import json_documents
     from pipeline.registry import listing
     from pipeline.terminal import models as text
 
     place = root_of(root)
     found = listing.read(place)
     if as_json:
-        output.write(json_documents.text({"root": str(place.path), **json_documents.plain(found)}))
+        output.write(serialization.text({"root": str(place.path), **serialization.plain(found)}))
     elif not found.models and not found.decisions:
         output.note(f"no model was pushed in {place.path}: a run pushes the one that passes its gates")
     else:
@@ -80,8 +80,8 @@ def gc(
     Their lineage, metrics and digests stay in ML Metadata.
     """
     from pipeline.core.pipeline_root import Root
+    from pipeline.core.text import escaped
     from pipeline.maintenance import gc
-    from pipeline.terminal.table import escaped
 
     resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())

@@ -16,7 +16,7 @@ import click
 import pipeline_config
 from pipeline.cli import completion
 from pipeline.core import settings
-from pipeline.core.pipeline_root import Root
+from pipeline.core.pipeline_root import root_of
 
 if TYPE_CHECKING:
     from pipeline.inspection.reader import Reader
@@ -106,11 +106,6 @@ def part_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def root_of(given: str | None) -> Root:
-    """The root that `--root` or the environment names."""
-    return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())
 
 
 run_argument = click.argument("run_id", metavar="RUN", shell_complete=completion.runs)

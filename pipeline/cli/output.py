@@ -28,7 +28,8 @@ def write(text: str) -> None:
 
 def note(text: str) -> None:
     """Says something beside the data; nothing where there is nothing to say."""
-    from pipeline.terminal.table import escaped, printable
+    from pipeline.core.text import escaped
+    from pipeline.terminal.table import printable
 
     if text:
         sys.stdout.flush()  # on a terminal it comes after what it is about

@@ -6,9 +6,9 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.group import sae
-from pipeline.cli.options import json_option, root_of, root_option
+from pipeline.cli.options import json_option, root_option
 from pipeline.core.errors import UsageError
-from pipeline.core.pipeline_root import Root
+from pipeline.core.pipeline_root import Root, root_of
 
 
 @sae.command(short_help="Make an artifact again, or go back to a copy of ML Metadata's store.")

@@ -16,13 +16,13 @@ from pipeline.cli.options import (
     part_options,
     program,
     request,
-    root_of,
     root_option,
     run_argument,
     setting_options,
 )
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import root_of
 
 if TYPE_CHECKING:
     from pipeline.orchestration.summary import Summary
@@ -60,6 +60,7 @@ def run(
     from pipeline.orchestration import run as run_module
     from pipeline.orchestration.request import RunRequest
     from pipeline.provenance import manifest
+    from pipeline.terminal.progress import display
 
     wanted = RunRequest(
         request(**options),
@@ -73,7 +74,7 @@ def run(
         run_id_file=run_id_file,
         like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
     )
-    _end_with(run_module.run(wanted), as_json)
+    _end_with(run_module.run(wanted, display), as_json)
 
 
 @sae.command(short_help="Go on with a run that failed or broke off.")
@@ -87,8 +88,9 @@ def resume(run_id: str, root: str | None, as_json: bool) -> None:
     code, settings, packages or data are not those that the run began with.
     """
     from pipeline.orchestration import run as run_module
+    from pipeline.terminal.progress import display
 
-    _end_with(run_module.resume(root_of(root), run_id), as_json)
+    _end_with(run_module.resume(root_of(root), run_id, display), as_json)
 
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:

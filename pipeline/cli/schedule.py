@@ -15,8 +15,9 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.group import sae
-from pipeline.cli.options import program, request, root_of, root_option, setting_options
+from pipeline.cli.options import program, request, root_option, setting_options
 from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.pipeline_root import root_of
 from pipeline_config import SchedulingConfig
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import in_place_of, json_option, root_of, root_option
+from pipeline.cli.options import in_place_of, json_option, root_option
 from pipeline.cli.schedule import schedule, schedule_argument
 from pipeline.core.errors import NotFoundError
+from pipeline.core.pipeline_root import root_of
 
 if TYPE_CHECKING:
     import pathlib

@@ -9,7 +9,8 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.group import sae
-from pipeline.cli.options import metadata_option, root_of, root_option
+from pipeline.cli.options import metadata_option, root_option
+from pipeline.core.pipeline_root import root_of
 
 
 @sae.command(short_help="Serve pages on all this, on this machine.")
@@ -46,8 +47,8 @@ def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | 
 @metadata_option
 def export(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
     """Write the pages of `sae serve` as files that open from disk."""
+    from pipeline.core.text import escaped
     from pipeline.inspection.locations import open_place
-    from pipeline.terminal.table import escaped
     from pipeline.web import static_site as export_module
 
     with open_place(metadata, root_of(root)) as place:

@@ -6,6 +6,8 @@ import dataclasses
 import enum
 from collections.abc import Callable
 
+from pipeline.core.errors import ExitCode
+
 
 class NodeState(str, enum.Enum):
     """How a node ended, read back from ML Metadata."""
@@ -72,3 +74,22 @@ class EpochEnded:
 
 Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded
 Listener = Callable[[Event], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+      nodes: every node of the pipeline, in order.
+      exit_code: DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics).
+      error: the reason for the person who reads it; empty when all went well.
+    """
+
+    run_id: str
+    nodes: tuple[NodeEnded, ...]
+    exit_code: ExitCode
+    error: str
+
+
+KEPT = "it ended in an earlier attempt"  # the reason of a node that a resumed run does not run again

@@ -12,7 +12,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
-from pipeline.core import atomic_file
+from pipeline.core import atomic_file, settings
 from pipeline.core.errors import LockedError, UnavailableError, UsageError
 
 # Raised when the layout changes so that an older version would misread it.
@@ -219,3 +219,15 @@ class Root:
                 yield note
             finally:
                 file.truncate(0)
+
+
+def moved_path(path: str, old: str, new: str) -> str:
+    """The path that `path` has since the folder `old` is `new`."""
+    if new.startswith(f"{old}/") and path.startswith(f"{new}/"):
+        return path  # it was mapped before
+    return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
+
+
+def root_of(given: str | None) -> Root:
+    """The root that `--root` or the environment names."""
+    return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())

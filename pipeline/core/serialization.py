@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
+import json
+import math
+import pathlib
 import types
 import typing
 from collections.abc import Mapping
@@ -63,3 +67,28 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     elif isinstance(kind, type) and issubclass(kind, enum.Enum) and value in [member.value for member in kind]:
         return kind(value)
     raise TypeError(f"{place.rstrip('.')} is not what it should be")
+
+
+SCHEMA_VERSION = 1
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows them: dataclasses become objects, times texts."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, pathlib.PurePath) else value
+
+
+def text(fields: Mapping[str, Any]) -> str:
+    """One object with its `schema_version`; ASCII, so that any terminal and any pipe can carry it."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **plain(fields)}, indent=2, allow_nan=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pipeline_config
 from pipeline.core.errors import UsageError
+from pipeline.core.text import closest
 from pipeline.core.tfx_versions import tomllib
 from pipeline_config import PROFILES, PipelineConfig, Value
 
@@ -101,13 +102,6 @@ def resolve(
 def of_values(values: Mapping[str, Value]) -> PipelineConfig:
     """The configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
     return pipeline_config.build({name: _checked(name, value, "an earlier run") for name, value in values.items()})
-
-
-def closest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean X?` for the known word nearest to `word`, whatever its capitals, or nothing."""
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 
 def _profile(name: str) -> dict[str, Value]:

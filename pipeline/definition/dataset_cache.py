@@ -15,12 +15,11 @@ from typing import Any
 
 import pipeline_config
 from components.data import sample_path
-from pipeline.core import atomic_file, file_digests, settings
+from pipeline.core import atomic_file, file_digests, pipeline_root, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
 from pipeline.definition import dataset as source
 from pipeline.definition.dataset import Source
-from pipeline.metadata import store
 
 _MOST = 50  # descriptions kept
 # Stand for the root's path and for that of the curated schemas' package, so that either may be moved.
@@ -137,7 +136,7 @@ def _mapped(value: Any, old: str, new: str) -> Any:
     """A tree of values in which each path in the folder `old` lies in `new`."""
     if isinstance(value, dict):
         return {name: _mapped(inner, old, new) for name, inner in value.items()}
-    return store.moved_path(value, old, new) if isinstance(value, str) else value
+    return pipeline_root.moved_path(value, old, new) if isinstance(value, str) else value
 
 
 def _beside(folder: pathlib.Path) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.core import file_digests, settings
+from pipeline.core import file_digests, text
 from pipeline.core.errors import NotFoundError
 from pipeline.inspection import protobuf_values
 from pipeline.inspection.lineage import Step
@@ -70,7 +70,7 @@ class Artifacts:
     def _check_type(self, type_name: str) -> None:
         known = self.types() if type_name else []
         if type_name not in ("", *known):
-            near = settings.closest(type_name, known)
+            near = text.closest(type_name, known)
             raise NotFoundError(f"no type {type_name}{near} (there are: {', '.join(known) or 'none'})")
 
     def _made_by_node(self, node: str, type_name: str, most: int) -> list[pb.Artifact]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from pipeline.core import settings
+from pipeline.core import text
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import references
+from pipeline.metadata import node_key, references
 from pipeline.metadata import store as metadata
-from pipeline.orchestration import cache
 from pipeline.provenance import cache_key, manifest, packages
 
 SCHEMA_VERSION = 1
@@ -36,7 +35,7 @@ class Answer:
     reasons: tuple[str, ...]
     against: str
     key: dict[str, dict[str, str]]
-    changes: tuple[cache_key.Change, ...]
+    changes: tuple[node_key.Change, ...]
 
     def as_json(self) -> str:
         """The object that `--json` prints."""
@@ -51,7 +50,7 @@ class Answer:
         verb = "used the outputs of" if self.state == NodeState.CACHED.value else "nearest earlier execution:"
         whose = "an earlier attempt at this run" if self.against == self.run_id else f"run {self.against}"
         lines += ["", f"{verb} {whose}", ""]
-        for part in cache_key.PARTS:
+        for part in node_key.PARTS:
             changed = [change for change in self.changes if change.part == part]
             size = len(self.key[part])
             if not changed:
@@ -78,7 +77,7 @@ def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) ->
     if node not in executions:
         there = list(executions)
         raise NotFoundError(
-            f"{node} has no execution in run {run_id}{settings.closest(node, there)} (there are: {', '.join(there)})"
+            f"{node} has no execution in run {run_id}{text.closest(node, there)} (there are: {', '.join(there)})"
         )
     execution = executions[node]
     asked = store.candidate(execution.id)
@@ -95,10 +94,10 @@ def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) ->
         ]
     else:
         known = store.of_node(graph.PIPELINE_NAME, node, execution.id)
-    found = cache.nearest(known, asked.key)
+    found = metadata.nearest(known, asked.key)
     against = found.run_id if found else ""
     changes = asked.key.changes_since(found.key) if found and found.key else ()
-    parts = {part: dict(asked.key.parts[part]) for part in cache_key.PARTS}
+    parts = {part: dict(asked.key.parts[part]) for part in node_key.PARTS}
     return Answer(run_id, node, state, asked.reasons, against, parts, _named(root, node, changes, against, run_id))
 
 
@@ -108,10 +107,10 @@ def _ids(store: metadata.Store, execution_id: int) -> set[int]:
 
 
 def _named(
-    root: Root | None, node: str, changes: tuple[cache_key.Change, ...], old: str, new: str
-) -> tuple[cache_key.Change, ...]:
+    root: Root | None, node: str, changes: tuple[node_key.Change, ...], old: str, new: str
+) -> tuple[node_key.Change, ...]:
     """With the packages that were required and changed, by name, where the manifests of both runs are still there."""
-    if root is None or not any(change.field == cache_key.REQUIRED for change in changes):
+    if root is None or not any(change.field == node_key.REQUIRED for change in changes):
         return changes
     try:
         before, after = (manifest.read(root.path, run_id).packages for run_id in (old, new))
@@ -121,7 +120,7 @@ def _named(
     if node in graph.BY_NAME:  # the manifests have the packages of all nodes
         known |= packages.installed_runtime().keys() - cache_key.packages_of(graph.BY_NAME[node]).keys()
     more = [
-        cache_key.Change("packages", name, before.get(name), after.get(name))
+        node_key.Change("packages", name, before.get(name), after.get(name))
         for name in sorted({**before, **after})
         if before.get(name) != after.get(name) and name not in known
     ]

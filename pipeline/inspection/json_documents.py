@@ -5,14 +5,11 @@ Times are ISO 8601 in UTC. JSON has no NaN and no infinity: these become null.
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
-import enum
-import json
-import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from pipeline.core.serialization import plain
 
 if TYPE_CHECKING:  # to list runs, all that these import would take longer than to read them
     from pipeline.artifacts import previews
@@ -20,30 +17,6 @@ if TYPE_CHECKING:  # to list runs, all that these import would take longer than 
     from pipeline.inspection.run_diff import Comparison
     from pipeline.inspection.views import Artifact, ArtifactRow, Page, Run, RunRow
     from pipeline.provenance.manifest import Manifest
-
-SCHEMA_VERSION = 1
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON knows them: dataclasses become objects, times texts."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
-    if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, pathlib.PurePath) else value
-
-
-def text(fields: Mapping[str, Any]) -> str:
-    """One object with its `schema_version`; ASCII, so that any terminal and any pipe can carry it."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, **plain(fields)}, indent=2, allow_nan=False)
 
 
 def runs(rows: Sequence[RunRow], page: Page) -> dict[str, Any]:

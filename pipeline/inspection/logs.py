@@ -13,13 +13,12 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline.core import event_log
+from pipeline.core import event_log, events
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.views import Run
 from pipeline.metadata import references
-from pipeline.orchestration import outcome
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
 _LONGEST = 100_000  # characters of one line; a library once printed a whole model
@@ -111,7 +110,7 @@ def _span_of_events(root: Root, run_id: str, node: str) -> Span | None:
         elif isinstance(event, (NodeStarted, RunStarted)) and start is not None and end is None:
             end = stamped.when
         elif isinstance(event, NodeEnded) and event.node == node and event.state != NodeState.SKIPPED:
-            if end is not None and event.reason == outcome.KEPT:  # the end of an earlier attempt holds
+            if end is not None and event.reason == events.KEPT:  # the end of an earlier attempt holds
                 continue
             start = start or stamped.when - datetime.timedelta(seconds=event.seconds)
             end = after

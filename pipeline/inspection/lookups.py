@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.core import file_digests
+from pipeline.core import file_digests, pipeline_root
 from pipeline.inspection import protobuf_values
 from pipeline.inspection.views import ArtifactRow
 from pipeline.metadata import store
@@ -156,7 +156,7 @@ class Access:
             id=artifact.id,
             type=artifact.type,
             name=artifact.name,
-            uri=store.moved_path(artifact.uri, *self._moved) if self._moved else artifact.uri,
+            uri=pipeline_root.moved_path(artifact.uri, *self._moved) if self._moved else artifact.uri,
             state=pb.Artifact.State.Name(artifact.state).lower().replace("_", " ") if state is None else state,
             created=protobuf_values.when(artifact.create_time_since_epoch),
             content=content.string_value if content else "",

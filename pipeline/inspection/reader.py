@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.artifacts import previews
-from pipeline.core import settings
+from pipeline.core import text
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
@@ -73,7 +73,7 @@ class Reader:
         """
         if sort not in RUN_COLUMNS:
             raise UsageError(
-                f"no column {sort!r}{settings.closest(sort, RUN_COLUMNS)} (there are: {', '.join(RUN_COLUMNS)})"
+                f"no column {sort!r}{text.closest(sort, RUN_COLUMNS)} (there are: {', '.join(RUN_COLUMNS)})"
             )
         contexts = self._access.run_contexts()
         if sort == "started":
@@ -174,7 +174,7 @@ class Reader:
         if (key or first) in made:
             return made[key or first]
         there = f"it has: {', '.join(sorted(made))}" if made else f"the node is {found.state.value}"
-        near = settings.closest(key, list(made)) if key else ""
+        near = text.closest(key, list(made)) if key else ""
         what = f"no output {key} of {found.node}" if key else f"no output of {found.node}"
         raise NotFoundError(f"{what} in run {run_id}{near} ({there})")
 

@@ -25,14 +25,13 @@ from pipeline.inspection.views import (
     RunState,
     Verification,
 )
-from pipeline.metadata import attempts, run_options, run_properties, store, writer
-from pipeline.orchestration import outcome
-from pipeline.provenance import cache_key
+from pipeline.metadata import attempts, node_key, run_options, run_properties, store, writer
+from pipeline.registry import versions
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
 _NOT_SHOWN = frozenset(
-    {store.REASONS, store.RESULT, store.CANCEL_REASON, store.BREAK_REASON, cache_key.PROPERTY}
-    | {f"{cache_key.PROPERTY}_{part}" for part in cache_key.PARTS}
+    {store.REASONS, store.RESULT, store.CANCEL_REASON, store.BREAK_REASON, node_key.PROPERTY}
+    | {f"{node_key.PROPERTY}_{part}" for part in node_key.PARTS}
 )
 _EVALUATION = "ModelEvaluation"
 _READ = (_EVALUATION, "PushedModel", writer.VERIFICATION)  # types whose properties say something of the run
@@ -196,7 +195,7 @@ class Runs:
         error = store.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
         of_outputs = [notes.get(use.artifact.id, {}) for use in outputs]
         if not_pushed := [found for found in of_outputs if found.get(serving_dir.PUSHED) == 0]:
-            state, error = NodeRunState.SKIPPED, outcome.why_not_pushed(not_pushed[0])
+            state, error = NodeRunState.SKIPPED, versions.why_not_pushed(not_pushed[0])
         elif state == NodeRunState.FAILED and node in told:
             error = told[node].reason or error  # the same without the libraries' wrapping
         started = protobuf_values.when(execution.create_time_since_epoch)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
+from pipeline.core.text import counted
 from pipeline.definition import graph
 from pipeline.maintenance import rerun
 from pipeline.metadata import store as metadata
@@ -25,7 +26,6 @@ from pipeline.metadata.store import Output, Store
 from pipeline.orchestration import partial_run, recovery
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
-from pipeline.terminal.table import counted
 
 SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"

@@ -15,8 +15,8 @@ import pathlib
 from pipeline.core import atomic_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root, stamp
+from pipeline.core.text import counted
 from pipeline.metadata import sqlite, store
-from pipeline.terminal.table import counted
 
 logger = logging.getLogger(__name__)
 

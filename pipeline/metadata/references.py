@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.core.errors import NotFoundError
-from pipeline.core.settings import closest
+from pipeline.core.text import closest
 
 LATEST = "latest"
 _BACK = re.compile(rf"{LATEST}(?:~(\d+))?")

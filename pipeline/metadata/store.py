@@ -22,9 +22,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeState
-from pipeline.core.pipeline_root import Root
-from pipeline.metadata import deletion, references, run_properties, sqlite
-from pipeline.provenance import cache_key
+from pipeline.core.pipeline_root import Root, moved_path
+from pipeline.metadata import deletion, node_key, references, run_properties, sqlite
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +127,7 @@ class Candidate:
     id: int
     run_id: str
     state: NodeState | None
-    key: cache_key.Key | None
+    key: node_key.Key | None
     reasons: tuple[str, ...] = ()
 
 
@@ -272,7 +271,7 @@ class Store:
             execution.id,
             self._run_of(execution.id),
             _STATES.get(execution.last_known_state),
-            cache_key.of_properties(notes),
+            node_key.of_properties(notes),
             tuple(json.loads(str(notes.get(REASONS, "[]")))),
         )
 
@@ -423,13 +422,6 @@ def open_store(root: Root, read_only: bool = False) -> Store:
     return Store(root.metadata, root.moved(), read_only)
 
 
-def moved_path(path: str, old: str, new: str) -> str:
-    """The path that `path` has since the folder `old` is `new`."""
-    if new.startswith(f"{old}/") and path.startswith(f"{new}/"):
-        return path  # it was mapped before
-    return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
-
-
 def other_schema(error: str) -> tuple[int, int] | None:
     """The schema of a store that ML Metadata refused to open with `error`, and the one that it knows."""
     match = _OTHER_SCHEMA.search(error)
@@ -503,3 +495,9 @@ def value_of(value: pb.Value) -> str | int | float:
     kind = value.WhichOneof("value")
     found: str | int | float = getattr(value, kind) if kind in ("int_value", "double_value", "string_value") else ""
     return found
+
+
+def nearest(earlier: Collection[Candidate], key: node_key.Key) -> Candidate | None:
+    """The execution whose key has the fewest fields unlike `key`; of several the first, the newest."""
+    with_key = [candidate for candidate in earlier if candidate.key is not None and candidate.state is not None]
+    return min(with_key, key=lambda candidate: len(key.changes_since(candidate.key)), default=None)  # type: ignore[arg-type]

@@ -11,12 +11,11 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.core import file_digests
+from pipeline.core import file_digests, pipeline_root
 from pipeline.core.pipeline_root import Root, stamp
-from pipeline.metadata import deletion, run_properties, sqlite
+from pipeline.metadata import deletion, node_key, run_properties, sqlite
 from pipeline.metadata import store as metadata
 from pipeline.metadata.store import NODE, PIPELINE, PIPELINE_RUN, Output
-from pipeline.provenance import cache_key
 
 OUT_OF_USE = "out_of_use"  # custom property: why an artifact is not to be used any more
 RESTORED = "restored"  # custom property: when its bytes were made again
@@ -65,7 +64,7 @@ class Recorder:
         pipeline: str,
         run_id: str,
         node: str,
-        key: cache_key.Key,
+        key: node_key.Key,
         execution_id: int,
         inputs: Mapping[str, Output],
         outputs: Mapping[str, Output],
@@ -280,8 +279,8 @@ def mend_moved_root(root: Root) -> pathlib.Path | None:
 def _rewrite(artifact: pb.Artifact, old: str, new: str) -> bool:
     """Whether anything in it named a place below the old root."""
     before = artifact.SerializeToString(deterministic=True)
-    artifact.uri = metadata.moved_path(artifact.uri, old, new)
+    artifact.uri = pipeline_root.moved_path(artifact.uri, old, new)
     for value in artifact.custom_properties.values():
         if value.WhichOneof("value") == "string_value":
-            value.string_value = metadata.moved_path(value.string_value, old, new)
+            value.string_value = pipeline_root.moved_path(value.string_value, old, new)
     return bool(artifact.SerializeToString(deterministic=True) != before)

@@ -20,7 +20,8 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.definition.graph import Node
-from pipeline.metadata.store import Candidate, Output, Store
+from pipeline.metadata import node_key
+from pipeline.metadata.store import Candidate, Output, Store, nearest
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline, versions
 
@@ -69,7 +70,7 @@ class Decision:
 
     node: str
     verdict: Verdict
-    key: cache_key.Key
+    key: node_key.Key
     reasons: tuple[str, ...] = ()
     execution_id: int = 0
     run_id: str = ""
@@ -78,7 +79,7 @@ class Decision:
     told: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-_ChangesSince = Callable[[cache_key.Key, cache_key.Key], tuple[cache_key.Change, ...]]
+_ChangesSince = Callable[[node_key.Key, node_key.Key], tuple[node_key.Change, ...]]
 
 
 class Decider:
@@ -186,7 +187,7 @@ class Decider:
         damage, unusable = self._examine(node, outputs)
         return not damage and not unusable and not self._overtaken(node, self._told(node, inputs), outputs)
 
-    def _key(self, node: Node, inputs: Mapping[str, Output]) -> cache_key.Key:
+    def _key(self, node: Node, inputs: Mapping[str, Output]) -> node_key.Key:
         return cache_key.of_node(
             node,
             self._parameters[node.name],
@@ -250,7 +251,7 @@ class Decider:
         served = serving_dir.newest_version(self._root.serving)
         return "" if served and versions.holds(served, model) else "another model, or none, is served now"
 
-    def _without_inputs(self, node: Node, key: cache_key.Key, waits_for: list[str]) -> Decision:
+    def _without_inputs(self, node: Node, key: node_key.Key, waits_for: list[str]) -> Decision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
         succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
         if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
@@ -261,7 +262,7 @@ class Decider:
         return Decision(node.name, Verdict.DEPENDS, key, (reason,))
 
     def _changes(
-        self, node: Node, key: cache_key.Key, changes_since: _ChangesSince = cache_key.Key.changes_since
+        self, node: Node, key: node_key.Key, changes_since: _ChangesSince = node_key.Key.changes_since
     ) -> list[str]:
         earlier = self._earlier(node)
         if not earlier:
@@ -276,15 +277,9 @@ class Decider:
         return self._store.of_node(graph.PIPELINE_NAME, node.name)
 
 
-def _own_changes(key: cache_key.Key, old: cache_key.Key) -> tuple[cache_key.Change, ...]:
+def _own_changes(key: node_key.Key, old: node_key.Key) -> tuple[node_key.Change, ...]:
     """What is another than before, but for inputs that are not known yet."""
     return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)
-
-
-def nearest(earlier: Collection[Candidate], key: cache_key.Key) -> Candidate | None:
-    """The execution whose key has the fewest fields unlike `key`; of several the first, the newest."""
-    with_key = [candidate for candidate in earlier if candidate.key is not None and candidate.state is not None]
-    return min(with_key, key=lambda candidate: len(key.changes_since(candidate.key)), default=None)  # type: ignore[arg-type]
 
 
 def check_blessing(inputs: Mapping[str, Output]) -> None:

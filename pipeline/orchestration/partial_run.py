@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from pipeline.core import settings
+from pipeline.core import text
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -29,7 +29,7 @@ def check_node(option: str, node: str) -> None:
     """Raises `NotFoundError` where the node that `option` names is none; empty is none asked for."""
     if node and node not in graph.NAMES:
         raise NotFoundError(
-            f"{option} {node}: no such node{settings.closest(node, graph.NAMES)} (there are: {', '.join(graph.NAMES)})"
+            f"{option} {node}: no such node{text.closest(node, graph.NAMES)} (there are: {', '.join(graph.NAMES)})"
         )
 
 
@@ -71,7 +71,7 @@ def base_run(store: metadata.Store, root: Root, wanted: str, needed: Sequence[st
     """
     run_ids = store.run_ids()
     if wanted and wanted not in run_ids:
-        raise NotFoundError(f"--base {wanted}: no such run in {root.path}{settings.closest(wanted, run_ids)}")
+        raise NotFoundError(f"--base {wanted}: no such run in {root.path}{text.closest(wanted, run_ids)}")
     for run_id in [wanted] if wanted else run_ids:
         executions = store.executions(run_id)
         lacking = [

@@ -10,7 +10,7 @@ import time
 import pipeline_config
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, SaeError
-from pipeline.core.events import Listener, NodeEnded, Note
+from pipeline.core.events import Listener, NodeEnded, Note, RunResult
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
@@ -18,7 +18,6 @@ from pipeline.metadata import attempts, backup, run_properties, writer
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
 from pipeline.orchestration import summary
-from pipeline.orchestration.outcome import RunResult
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 from pipeline.provenance import cache_key, manifest

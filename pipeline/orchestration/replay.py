@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Listener, NodeState, Note, RunStarted
 from pipeline.definition import graph
@@ -13,7 +14,7 @@ from pipeline.orchestration import outcome
 from pipeline.orchestration.cache import Damage, Decision
 
 
-def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str, tell: Listener) -> outcome.RunResult:
+def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str, tell: Listener) -> events.RunResult:
     """Records all nodes, each decided to be cached, and returns how the run ended."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
     ended = []
@@ -27,7 +28,7 @@ def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str
         record(decision, inputs, recorder, run_id)
         ended.append(outcome.ended(decision.node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
-    return outcome.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
+    return events.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
 
 def record(decision: Decision, inputs: Mapping[str, Output], recorder: writer.Recorder, run_id: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 from pipeline.core import atomic_file, event_log, settings
 from pipeline.core.events import Event, Listener, Note
@@ -17,11 +18,17 @@ from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.session import Run
 from pipeline.orchestration.summary import Summary
-from pipeline.terminal.progress import display
+
+# Shows a run's events on a stream, the terminal, as long as the context lasts.
+Display = Callable[[TextIO], contextlib.AbstractContextManager[Listener]]
 
 
-def run(request: RunRequest) -> Summary:
-    """Runs the pipeline and returns its summary; shows progress on standard error.
+def run(request: RunRequest, display: Display) -> Summary:
+    """Runs the pipeline and returns its summary.
+
+    Args:
+      request: what is asked for.
+      display: shows progress on what was standard error; that itself goes to the run's log.
 
     Raises:
       SaeError: it could not start: usage, a locked root, no data. Nothing was recorded then.
@@ -37,15 +44,16 @@ def run(request: RunRequest) -> Summary:
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
             atomic_file.write(request.run_id_file, f"{run_id}\n")
-        return _run_as(run_id, request, resolved, root, store, note_holder, notes)
+        return _run_as(run_id, request, resolved, root, store, note_holder, notes, display)
 
 
-def resume(root: Root, wanted: str) -> Summary:
-    """Goes on with a run that failed or broke off, under its id; shows progress on standard error.
+def resume(root: Root, wanted: str, display: Display) -> Summary:
+    """Goes on with a run that failed or broke off, under its id.
 
     Args:
       root: where it is.
       wanted: a run id, the beginning of one, or `latest`; empty for the newest that failed or broke off.
+      display: as for `run`.
 
     Raises:
       SaeError: it cannot be gone on with, see `resuming.find`; or a locked root. Nothing of it changed then.
@@ -69,7 +77,7 @@ def resume(root: Root, wanted: str) -> Summary:
         resolved = settings.resolve(request.settings, like=recorded.configuration)
         # Of the run itself it is in its events by now.
         notes += [Note(str(one), warning=True) for one in broken_off if one.run_id != found.run_id]
-        return _run_as(found.run_id, request, resolved, root, store, note_holder, notes)
+        return _run_as(found.run_id, request, resolved, root, store, note_holder, notes, display)
 
 
 def _put_in_order(root: Root) -> tuple[metadata.Store, list[Note], list[recovery.BrokenOff]]:
@@ -95,6 +103,7 @@ def _run_as(
     store: metadata.Store,
     note_holder: Callable[[str], None],
     notes: Sequence[Note],
+    display: Display,
 ) -> Summary:
     """Runs under the root's lock, with a log and a display; first tells `notes`."""
     note_holder(run_id)

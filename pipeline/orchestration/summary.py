@@ -13,13 +13,12 @@ from components.push import decision as push_decision
 from components.push import serving_dir
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import NodeState
+from pipeline.core.events import NodeState, RunResult
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.metadata import store as metadata
 from pipeline.metadata.run_properties import Headline
-from pipeline.orchestration.outcome import RunResult
 from pipeline.registry import versions
 from pipeline_config import PathsConfig
 

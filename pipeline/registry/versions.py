@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components.push import serving_dir
-from pipeline.core import file_digests
+from pipeline.core import file_digests, pipeline_root
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store, writer
@@ -62,7 +62,7 @@ def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> P
         return ""
 
     def here(path: str) -> str:
-        return store.moved_path(path, *moved) if moved else path
+        return pipeline_root.moved_path(path, *moved) if moved else path
 
     folder = f"{root.serving}/"
     destination = here(str(note(serving_dir.PUSHED_DESTINATION)))
@@ -154,3 +154,11 @@ def served_files(model: Output) -> list[file_digests.Files]:
         {name[len(place) :]: one for name, one in files.items() if name.startswith(place)}
         for files in model.files_over_time
     ]
+
+
+def why_not_pushed(properties: Mapping[str, object]) -> str:
+    """Why a Pusher pushed nothing, from the properties of its output."""
+    if properties.get(serving_dir.HELD_BACK):
+        return "the model is held back: somebody replaced it (`sae models`)"
+    # Roots of an earlier version have no other reason.
+    return str(properties.get(serving_dir.NOT_PUSHED, "the model is not blessed"))

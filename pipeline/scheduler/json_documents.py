@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.inspection.json_documents import plain, text
+from pipeline.core.serialization import plain, text
 from pipeline.scheduler import health, wording
 from pipeline.scheduler.types import Daemon, Planned, Tick
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.core import serialization
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.core.settings import closest
+from pipeline.core.text import closest
 from pipeline.scheduler import schema, tick_planner, times
 from pipeline.scheduler.types import Attempt, Decision, Schedule, Tick
 

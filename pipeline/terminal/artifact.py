@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
+from pipeline.core.text import bytes_text, escaped, when_text
 from pipeline.inspection.views import Artifact, ArtifactRow, File, Property, Use
 from pipeline.metadata import deletion, store
 from pipeline.terminal import preview as preview_text
-from pipeline.terminal.table import Cell, Column, Screen, bytes_text, escaped, when_text
+from pipeline.terminal.table import Cell, Column, Screen
 
 _USES = (Column("node"), Column("as"), Column("in runs, the newest first", least=15))
 _FILES = (Column("file", least=20), Column("size", right=True), Column("SHA-256", least=12, drop=1))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.core.text import when_text
 from pipeline.inspection.views import ArtifactRow, Page
 from pipeline.terminal.digest import short
-from pipeline.terminal.table import Cell, Column, Screen, when_text
+from pipeline.terminal.table import Cell, Column, Screen
 
 _COLUMNS = (
     Column("id", right=True),

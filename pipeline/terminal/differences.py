@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.core.text import delta_text, number_text
 from pipeline.inspection.run_diff import OVERALL, Comparison, Metric
 from pipeline.terminal.digest import short
-from pipeline.terminal.table import Cell, Column, Screen, delta_text, number_text, state_cell
+from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _LOSS = "bce"  # the one metric whose slices are listed; the others are in the JSON
 _ABSENT = "-"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.artifacts import previews
-from pipeline.terminal.table import Cell, Column, Screen, number_text
+from pipeline.core.text import number_text
+from pipeline.terminal.table import Cell, Column, Screen
 
 _THRESHOLDS = (
     Column("metric"),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from pipeline.core.text import escaped
 from pipeline.inspection.lineage import Lineage, Step
 from pipeline.inspection.views import ArtifactRow
-from pipeline.terminal.table import Screen, escaped
+from pipeline.terminal.table import Screen
 
 
 @dataclasses.dataclass(frozen=True)

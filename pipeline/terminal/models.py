@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.core.text import number_text, when_text
 from pipeline.registry.listing import Decided, ModelRow, Models
-from pipeline.terminal.table import Cell, Column, Screen, number_text, when_text
+from pipeline.terminal.table import Cell, Column, Screen
 
 _VERSIONS = (
     Column("version", right=True),

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.artifacts import previews
+from pipeline.core.text import number_text
 from pipeline.terminal import evaluation
-from pipeline.terminal.table import Cell, Column, Screen, number_text
+from pipeline.terminal.table import Cell, Column, Screen
 
 _FEATURES = (Column("feature"), Column("type"), Column("shape"))
 _STATISTICS = (

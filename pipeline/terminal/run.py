@@ -6,23 +6,14 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts import previews
+from pipeline.core.text import counted, number_text, seconds_text, when_text, yes_no
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.attempts import Attempt
 from pipeline.provenance.manifest import Manifest
 from pipeline.scheduler import run_trigger
 from pipeline.terminal.digest import short
 from pipeline.terminal.evaluation import thresholds
-from pipeline.terminal.table import (
-    Cell,
-    Column,
-    Screen,
-    counted,
-    number_text,
-    seconds_text,
-    state_cell,
-    when_text,
-    yes_no,
-)
+from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _NODES = (Column("node"), Column("state"), Column("time", right=True), Column("why", least=20))
 _USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", least=12, drop=1))

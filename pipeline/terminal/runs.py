@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.core.text import number_text, seconds_text, when_text, yes_no
 from pipeline.inspection.views import Page, RunRow, RunState
 from pipeline.scheduler import run_trigger
-from pipeline.terminal.table import Cell, Column, Screen, number_text, seconds_text, state_cell, when_text, yes_no
+from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _COLUMNS = (
     Column("run", least=15),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline.inspection import json_documents
+from pipeline.core import serialization
 
-SCHEMA_VERSION = json_documents.SCHEMA_VERSION
+SCHEMA_VERSION = serialization.SCHEMA_VERSION
 
 
 def to_json(page: str, view: Any) -> str:
     """One object with the fields of the view, and the name of the page."""
-    values = {"schema_version": SCHEMA_VERSION, "page": page, **json_documents.plain(view)}
+    values = {"schema_version": SCHEMA_VERSION, "page": page, **serialization.plain(view)}
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

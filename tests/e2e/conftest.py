@@ -22,6 +22,7 @@ from pipeline.metadata import writer
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
+from pipeline.terminal.progress import display
 from tests import PROJECT
 
 SHARED_DATA = PROJECT.parent / "shared" / "data" / "tensorflow_datasets"
@@ -55,7 +56,7 @@ def run_here(
 ) -> Summary:
     """A run in this process, under `root`."""
     request = settings.Request(profile=profile, assignments=assignments, seed=seed, root=str(root))
-    return run_module.run(RunRequest(request, **options))
+    return run_module.run(RunRequest(request, **options), display)
 
 
 def sae(

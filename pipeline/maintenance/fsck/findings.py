@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from pipeline.core.errors import ExitCode
-from pipeline.terminal.table import counted
+from pipeline.core.text import counted
 
 SCHEMA_VERSION = 1
 

@@ -9,6 +9,7 @@ from typing import Any
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from pipeline.core import pipeline_root
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store
 from pipeline.metadata.store import Output
@@ -87,7 +88,7 @@ class Store(store.Store):
         paths = [path]
         if self._moved:
             old, new = self._moved
-            paths.append(store.moved_path(path, new, old))  # mending breaks off at times: both may be there
+            paths.append(pipeline_root.moved_path(path, new, old))  # mending breaks off at times: both may be there
         try:
             return any(
                 _state_of(artifact) not in UNPUBLISHED

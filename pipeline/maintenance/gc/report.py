@@ -6,9 +6,9 @@ import dataclasses
 import json
 
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import bytes_text, counted
 from pipeline.maintenance.gc.collect import LeftOver, Plan, Victim
 from pipeline.maintenance.gc.policy import KeptRun
-from pipeline.terminal.table import bytes_text, counted
 
 SCHEMA_VERSION = 1
 

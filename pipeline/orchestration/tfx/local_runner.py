@@ -21,6 +21,7 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import errors as component_errors
+from pipeline.core import events
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.core.pipeline_root import Root
@@ -50,7 +51,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self,
         pipeline: pipeline_pb2.Pipeline,
         run_options: pipeline_pb2.RunOptions | None = None,
-    ) -> outcome.RunResult:
+    ) -> events.RunResult:
         """Runs a compiled pipeline, or the part of it that `run_options` names.
 
         A failed node ends the run; it is not an exception but part of the result.
@@ -134,7 +135,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if not self._decider.holds(graph.BY_NAME[name], self._store.candidate(found.id), inputs, outputs):
             return None
         ended = outcome.ended(name, found.state, outputs, 0.0)
-        return dataclasses.replace(ended, reason=ended.reason or outcome.KEPT)
+        return dataclasses.replace(ended, reason=ended.reason or events.KEPT)
 
     def _inputs(self, name: str) -> dict[str, store.Output]:
         """What a node reads in this run, by key."""
@@ -176,12 +177,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
 
     def _result(
         self, results: list[NodeEnded], failed: NodeEnded | None, failures: executors.Failures
-    ) -> outcome.RunResult:
+    ) -> events.RunResult:
         if failed is None:
-            return outcome.RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
+            return events.RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
         gate = isinstance(failures.last, component_errors.AnomalyError)
         code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
-        return outcome.RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
+        return events.RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
 
 
 _OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError, SaeError)

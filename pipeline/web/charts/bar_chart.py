@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.terminal.table import counted
+from pipeline.core.text import counted
 from pipeline.web.charts import axes, scales, svg
 from pipeline.web.charts.line_chart import color_class
 

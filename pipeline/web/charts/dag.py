@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.terminal.table import counted
+from pipeline.core.text import counted
 from pipeline.web.charts import axes, dag_layout, state_icons, svg
 
 MOST_NODES = 400  # more is no picture any more, and takes a second

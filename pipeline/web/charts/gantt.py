@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from pipeline.terminal.table import counted
+from pipeline.core.text import counted
 from pipeline.web.charts import axes, scales, state_icons, svg
 
 MOST_ROWS = 200  # ours has eleven nodes; other people's pipelines have seldom more than fifty

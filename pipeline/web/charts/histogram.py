@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.artifacts.previews import Bucket
-from pipeline.terminal.table import counted
+from pipeline.core.text import counted
 from pipeline.web.charts import axes, scales, svg
 
 MOST_BUCKETS = 100  # about one for every two pixels

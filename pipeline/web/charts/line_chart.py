@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from pipeline.terminal.table import counted
+from pipeline.core.text import counted
 from pipeline.web.charts import axes, scales, svg
 
 COLORS = 8  # as many as can be told apart; more take the same ones again

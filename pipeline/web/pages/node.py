@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from pipeline.core import settings
+from pipeline.core import text
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.inspection import logs
 from pipeline.inspection.views import NodeRun, Run, RunRow
@@ -45,7 +45,7 @@ def build(asked: Asked, run: str, node: str) -> NodeView:
             return NodeView(found.row, one, lines, before, has_log)
     known = [one.node for one in found.nodes]
     raise NotFoundError(
-        f"no node {node} in run {found.row.id}{settings.closest(node, known)} (there are: {', '.join(known)})"
+        f"no node {node} in run {found.row.id}{text.closest(node, known)} (there are: {', '.join(known)})"
     )
 
 

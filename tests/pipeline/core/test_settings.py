@@ -6,7 +6,8 @@ import pytest
 
 import pipeline_config
 from pipeline.core.errors import UsageError
-from pipeline.core.settings import Request, closest, resolve
+from pipeline.core.settings import Request, resolve
+from pipeline.core.text import closest
 
 
 @pytest.fixture

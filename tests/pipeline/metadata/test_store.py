@@ -19,10 +19,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeState
-from pipeline.core.pipeline_root import Root
+from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import store as metadata
 from pipeline.metadata import writer as records
-from pipeline.metadata.store import NodeExecution, Output, Store, moved_path, open_store, remove_outputs
+from pipeline.metadata.store import NodeExecution, Output, Store, open_store, remove_outputs
 from tests import PROJECT
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Recorded, Writer, tree

@@ -13,11 +13,10 @@ from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import writer
+from pipeline.metadata import node_key, store, writer
 from pipeline.metadata.store import Candidate, Output
 from pipeline.orchestration import cache
 from pipeline.orchestration.cache import Verdict
-from pipeline.provenance import cache_key
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
 
 RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
@@ -486,26 +485,26 @@ def candidate(number, state=NodeState.EXECUTED, **parameters):
 
 
 def key(**parameters):
-    return cache_key.Key({part: parameters if part == "parameters" else {} for part in cache_key.PARTS})
+    return node_key.Key({part: parameters if part == "parameters" else {} for part in node_key.PARTS})
 
 
 def test_the_nearest_has_the_fewest_fields_unlike():
     far, near = candidate(3, a="x", b="x"), candidate(2, a="x", b="2")
-    assert cache.nearest([far, near], key(a="1", b="2")) == near
-    assert cache.nearest([near, far], key(a="1", b="2")) == near
+    assert store.nearest([far, near], key(a="1", b="2")) == near
+    assert store.nearest([near, far], key(a="1", b="2")) == near
 
 
 def test_of_several_equally_near_the_first_counts():
     one, other = candidate(2, a="x"), candidate(1, a="y")
-    assert cache.nearest([one, other], key(a="1")) == one
+    assert store.nearest([one, other], key(a="1")) == one
 
 
 def test_what_has_no_key_or_has_not_ended_is_not_near():
     running, without = candidate(3, None, a="1"), Candidate(2, "r2", NodeState.EXECUTED, None)
     failed = candidate(1, NodeState.FAILED, a="2")
-    assert cache.nearest([running, without, failed], key(a="1")) == failed
-    assert cache.nearest([running, without], key(a="1")) is None
-    assert cache.nearest([], key(a="1")) is None
+    assert store.nearest([running, without, failed], key(a="1")) == failed
+    assert store.nearest([running, without], key(a="1")) is None
+    assert store.nearest([], key(a="1")) is None
 
 
 def test_damage_is_told_of_a_single_artifact(after_a_run):

@@ -9,10 +9,9 @@ import pytest
 
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import Note
+from pipeline.core.events import Note, RunResult
 from pipeline.metadata import attempts, backup, run_properties, store, writer
 from pipeline.metadata.run_properties import Headline
-from pipeline.orchestration.outcome import RunResult
 from pipeline.orchestration.recorder import RunRecord
 from pipeline.orchestration.request import RunRequest
 from pipeline.provenance import manifest

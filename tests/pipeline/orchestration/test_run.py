@@ -16,6 +16,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import store
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
+from pipeline.terminal.progress import display
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import Recorded
 
@@ -86,7 +87,8 @@ def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, e
     store.logger.addHandler(ending)
     try:
         with reader(recorded.root.metadata) as program:
-            summary = run.run(RunRequest(settings.Request(root=str(recorded.root.path))))
+            request = RunRequest(settings.Request(root=str(recorded.root.path)))
+            summary = run.run(request, display)
     finally:
         store.logger.removeHandler(ending)
     assert {node["state"] for node in summary.nodes} == {"cached"}

@@ -8,11 +8,11 @@ import pathlib
 
 import pytest
 
+from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.definition import graph
 from pipeline.metadata.run_properties import Headline
-from pipeline.orchestration import outcome
 from pipeline.orchestration import summary as summaries
 from tests.pipeline import recorded as roots
 
@@ -235,7 +235,7 @@ def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error=""):
     )
     return summaries.of_run(
         recorded.store(),
-        outcome.RunResult(run_id, ended, exit_code, error),
+        events.RunResult(run_id, ended, exit_code, error),
         recorded.settings(*assignments),
         recorded.source(notice="a notice"),
         recorded.root,

@@ -16,8 +16,9 @@ import pipeline_config
 from pipeline.core import file_digests
 from pipeline.definition import dataset, graph
 from pipeline.definition.graph import Node
+from pipeline.metadata import node_key
+from pipeline.metadata.node_key import Change, Key
 from pipeline.provenance import cache_key, packages, source_code
-from pipeline.provenance.cache_key import Change, Key
 from pipeline_config import EngineConfig
 
 # Node by node, all whose code is ours; the others are TFX's alone.
@@ -329,15 +330,15 @@ def test_threads_and_batches_count_where_a_node_says_so():
 
 
 def test_the_digest_is_of_all_parts():
-    parts = {part: {} for part in cache_key.PARTS}
+    parts = {part: {} for part in node_key.PARTS}
     expected = '{"code":{},"data":{},"inputs":{},"packages":{},"parameters":{}}'
     assert Key(parts).digest == hashlib.sha256(expected.encode()).hexdigest()
-    for part in cache_key.PARTS:
+    for part in node_key.PARTS:
         assert Key({**parts, part: {"a": "b"}}).digest != Key(parts).digest
 
 
 def test_the_same_field_in_another_part_is_another_key():
-    parts = {part: {} for part in cache_key.PARTS}
+    parts = {part: {} for part in node_key.PARTS}
     assert Key({**parts, "data": {"a": "b"}}).digest != Key({**parts, "inputs": {"a": "b"}}).digest
 
 
@@ -361,7 +362,7 @@ def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
             "parameters": {"same": "1", "epochs": "50", "old": '"x"'},
             "data": {"b.tfrecord": digest["a"], "gone.tfrecord": digest["b"]},
             "inputs": {"model": f"model-1:{digest['a']}"},
-            "packages": {"tfx": "1.16.0", cache_key.REQUIRED: digest["a"], "python": "3.10"},
+            "packages": {"tfx": "1.16.0", node_key.REQUIRED: digest["a"], "python": "3.10"},
         }
     )
     new = Key(
@@ -370,7 +371,7 @@ def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
             "parameters": {"same": "1", "epochs": "60", "fresh": "true"},
             "data": {"b.tfrecord": digest["c"], "new.tfrecord": digest["d"]},
             "inputs": {"model": f"model-1:{digest['b']}", "examples": f"examples-2:{digest['c']}"},
-            "packages": {"tfx": "1.21.0", cache_key.REQUIRED: digest["b"], "python": "3.10", "numpy": "2.0"},
+            "packages": {"tfx": "1.21.0", node_key.REQUIRED: digest["b"], "python": "3.10", "numpy": "2.0"},
         }
     )
     assert [f"{change.part}: {change}" for change in new.changes_since(old)] == [
@@ -402,7 +403,7 @@ def test_a_key_is_stored_part_by_part_and_read_again(described):
         stored = key.properties()
         assert set(stored) == {"key", "key_code", "key_parameters", "key_data", "key_inputs", "key_packages"}
         assert stored["key"] == key.digest
-        read = cache_key.of_properties({**stored, "other": 5})
+        read = node_key.of_properties({**stored, "other": 5})
         assert read == key
         assert read.digest == key.digest
 
@@ -424,4 +425,4 @@ def test_of_damaged_properties_there_is_no_key(damage):
     stored = plain({"a": 1}).properties()
     assert json.loads(stored["key_parameters"]) == {"a": "1"}
     damage(stored)
-    assert cache_key.of_properties(stored) is None
+    assert node_key.of_properties(stored) is None

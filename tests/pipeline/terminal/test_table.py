@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from pipeline.core import text
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.terminal import table
 from pipeline.terminal.table import Cell, Column, Screen
@@ -74,8 +75,8 @@ class TestEscaped:
         ],
     )
     def test_what_moves_the_cursor_is_shown_as_a_code(self, text, shown):
-        assert table.escaped(text) == shown
-        assert table.escaped(shown) == shown
+        assert text.escaped(text) == shown
+        assert text.escaped(shown) == shown
 
     def test_tables_pairs_paragraphs_and_headings_escape(self):
         evil = "\x1b]0;x\x07"
@@ -183,7 +184,7 @@ def test_what_a_stream_cannot_show_becomes_a_code():
      (90_000, "25 h 00 min")],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert table.seconds_text(seconds) == text
+    assert text.seconds_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_durations(seconds, text):
      (7 * 10**15, "7000.0 TB")],
 )  # fmt: skip
 def test_sizes(size, text):
-    assert table.bytes_text(size) == text
+    assert text.bytes_text(size) == text
 
 
 @pytest.mark.parametrize(
@@ -201,11 +202,11 @@ def test_sizes(size, text):
      (0.00001, "1e-05"), (1234.5, "1234.5"), (math.nan, "nan"), (math.inf, "inf")],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert table.number_text(value) == text
+    assert text.number_text(value) == text
 
 
 def test_differences_have_a_sign():
-    assert [table.delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
+    assert [text.delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
         "+0.50000",
         "-0.50000",
         "+0",
@@ -216,8 +217,8 @@ def test_differences_have_a_sign():
 
 def test_times_are_in_utc():
     plus_two = datetime.timezone(datetime.timedelta(hours=2))
-    assert table.when_text(datetime.datetime(2026, 11, 23, 1, 30, 5, 999, plus_two)) == "2026-11-22 23:30:05"
-    assert table.when_text(None) == ""
+    assert text.when_text(datetime.datetime(2026, 11, 23, 1, 30, 5, 999, plus_two)) == "2026-11-22 23:30:05"
+    assert text.when_text(None) == ""
 
 
 def test_every_state_has_a_style():

@@ -1,0 +1,93 @@
+"""Words, numbers and names as text, safe for any terminal; and the known name that a mistyped one is nearest to."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import math
+import re
+from collections.abc import Sequence
+
+# What moves the cursor, rings, reverses or hides text: C0, C1, marks of direction, line ends, lone surrogates.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+
+LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")  # twelve digits are enough to find it by
+
+
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def escaped(text: object) -> str:
+    r"""Text that stays on its line and does nothing to a terminal: ESC becomes `\x1b`, a line end `\n`."""
+
+    def code(match: re.Match[str]) -> str:
+        character = match.group()
+        number = ord(character)
+        return _NAMED.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
+
+    return _UNSAFE.sub(code, str(text))
+
+
+def when_text(when: datetime.datetime | None) -> str:
+    """`2026-11-23 14:30:05`, in UTC as the ids of runs are; empty where not known."""
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if when else ""
+
+
+def seconds_text(seconds: float | None) -> str:
+    """`12.3 s`, `2 min 05 s`, `3 h 07 min`; empty where not known."""
+    if seconds is None:
+        return ""
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def bytes_text(size: int) -> str:
+    """`512 B`, `1.4 kB`, `3.2 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.95 or unit == "TB":
+            break
+    return f"{amount:.1f} {unit}"
+
+
+def number_text(value: float | None) -> str:
+    """A metric: as many digits as tell two results apart; `-` where there is none."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e15:
+        return f"{value:,.0f}"
+    return f"{value:.5f}" if 0.0001 <= abs(value) < 1000 else f"{value:.5g}"
+
+
+def delta_text(value: float | None) -> str:
+    """A difference, with its sign."""
+    if value is None:
+        return ""
+    return ("+" if value >= 0 else "-") + number_text(abs(value))
+
+
+def yes_no(value: bool | None) -> str:
+    """`yes` or `no`; empty where nothing was judged."""
+    return "" if value is None else "yes" if value else "no"
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """`; did you mean X?` for the known word nearest to `word`, whatever its capitals, or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""
