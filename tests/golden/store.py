@@ -19,9 +19,9 @@ from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.definition.graph import NAMES
 from pipeline.metadata import run_properties, writer
 from pipeline.provenance import manifest
+from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
+from tests.pipeline.provenance.test_manifest import RECORDED
 from tests.pipeline.recorded import METRICS, TYPES, Recorded, set_properties
-from tests.pipeline.test_manifest import RECORDED
-from tests.pipeline.test_previews import ONE_OF_EACH
 
 FOLDER = pathlib.Path(__file__).parent
 FIRST, SECOND, FAILED = "20261123-143005", "20261123-150000", "20261123-160000"

@@ -31,7 +31,7 @@ def lock(monkeypatch, tmp_path):
     def write(*lines):
         path = tmp_path / "requirements.txt"
         path.write_text("".join(f"{line} \\\n    --hash=sha256:00\n    # via sae\n" for line in lines))
-        monkeypatch.setattr(doctor, "_LOCK", path)
+        monkeypatch.setattr(doctor, "LOCK", path)
 
     return write
 
@@ -114,7 +114,7 @@ def test_the_interpreters_version_picks_the_tfx_line(monkeypatch, version, good,
 )
 def test_each_line_needs_its_glibc(monkeypatch, python, glibc, needed):
     monkeypatch.setattr(doctor.sys, "version_info", python)
-    monkeypatch.setattr(doctor.lines, "glibc_version", lambda: glibc)
+    monkeypatch.setattr(doctor.tfx_versions, "glibc_version", lambda: glibc)
     check = doctor.c_library()
     assert (check.good, check.found) == (not needed, f"glibc {glibc[0]}.{glibc[1]}")
     assert (f"needs glibc {needed}:" in check.advice) == bool(needed)
@@ -124,7 +124,7 @@ def test_each_line_needs_its_glibc(monkeypatch, python, glibc, needed):
     ("system", "machine", "good"), [("darwin", "arm64", True), ("darwin", "x86_64", False), ("linux", "x86_64", False)]
 )
 def test_without_glibc_only_macos_on_arm64_will_do(monkeypatch, system, machine, good):
-    monkeypatch.setattr(doctor.lines, "glibc_version", lambda: None)
+    monkeypatch.setattr(doctor.tfx_versions, "glibc_version", lambda: None)
     monkeypatch.setattr(doctor.sys, "platform", system)
     monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
     check = doctor.c_library()
@@ -153,7 +153,7 @@ def test_of_many_wrong_packages_three_are_named_and_the_others_counted(lock):
 
 
 def test_without_a_lock_versions_are_not_compared(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "_LOCK", tmp_path / "none.txt")
+    monkeypatch.setattr(doctor, "LOCK", tmp_path / "none.txt")
     assert doctor.packages() == Check("packages", True, "no lock beside the package: versions not compared")
 
 

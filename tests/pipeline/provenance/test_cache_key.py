@@ -175,21 +175,21 @@ def components(tmp_path, monkeypatch):
     ("name", "affected"),
     [
         ("__init__.py", WITH_CODE),
-        ("features.py", {"ExampleGen", "Transform", "Trainer", "Evaluator", "PushGate", "Report"}),
+        ("data/features.py", {"ExampleGen", "Transform", "Trainer", "Evaluator", "PushGate", "Report"}),
         ("errors.py", {"ExampleGen", "DataGate", "Trainer", "Report"}),
-        ("tfds_reader.py", {"ExampleGen"}),
-        ("data_gate.py", {"DataGate"}),
-        ("preprocessing.py", {"Transform"}),
-        ("autoencoder.py", COMPUTING),
-        ("training.py", {"Trainer", "Report"}),
-        ("evaluation.py", {"Evaluator", "PushGate", "Report"}),
-        ("push_gate.py", {"PushGate"}),
-        ("push_decision.py", {"PushGate", "Pusher"}),
-        ("serving_folder.py", {"Pusher"}),
-        ("report_page.py", {"Report"}),
-        ("report.html", {"Report"}),
-        ("sample_file.py", set()),
-        ("sample_digits.py", set()),
+        ("data/tfds_reader.py", {"ExampleGen"}),
+        ("data/data_gate.py", {"DataGate"}),
+        ("data/preprocessing.py", {"Transform"}),
+        ("model/autoencoder.py", COMPUTING),
+        ("model/train_loop.py", {"Trainer", "Report"}),
+        ("evaluation/evaluator.py", {"Evaluator", "PushGate", "Report"}),
+        ("push/gate.py", {"PushGate"}),
+        ("push/decision.py", {"PushGate", "Pusher"}),
+        ("push/serving_dir.py", {"Pusher"}),
+        ("report/page.py", {"Report"}),
+        ("report/page.html", {"Report"}),
+        ("data/sample_path.py", set()),
+        ("data/sample_builder.py", set()),
         ("README.md", set()),
         ("new.py", set()),
     ],
@@ -207,7 +207,7 @@ def test_a_changed_file_changes_the_keys_of_exactly_the_nodes_that_run_it(compon
 def test_a_new_import_brings_its_file_into_the_key(components, described):
     before = all_keys(described)
     (components / "helper.py").write_text("X = 1\n")
-    with open(components / "pusher.py", "a", encoding="utf-8") as file:
+    with open(components / "push/pusher.py", "a", encoding="utf-8") as file:
         file.write("\n\nfrom components import helper\n")
     after = all_keys(described)
     assert changed(before, after) == {"Pusher"}

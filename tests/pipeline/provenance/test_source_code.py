@@ -185,7 +185,9 @@ def test_distributions_are_asked_for_by_the_full_names_of_foreign_imports(projec
 def test_the_real_trainer():
     files = source_code.files("components.model.run_fn")
     assert {"components/__init__.py", "components/model/run_fn.py", "components/model/train_loop.py"} <= files.keys()
-    assert {"components/report/component.py", "components/report.html", "components/push/pusher.py"}.isdisjoint(files)
+    assert {"components/report/component.py", "components/report/page.html", "components/push/pusher.py"}.isdisjoint(
+        files
+    )
     assert source_code.distributions("components.model.run_fn") >= {
         "numpy",
         "tensorflow",
@@ -195,8 +197,8 @@ def test_the_real_trainer():
 
 
 def test_the_real_reports_template_is_part_of_it():
-    assert "components/report.html" in source_code.files("components.report.component")
-    assert "components/report.html" not in source_code.files("components.push.pusher")
+    assert "components/report/page.html" in source_code.files("components.report.component")
+    assert "components/report/page.html" not in source_code.files("components.push.pusher")
 
 
 @pytest.fixture
@@ -210,8 +212,7 @@ def whole(tmp_path, monkeypatch):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
-    monkeypatch.setattr(source_code, "_PROJECT", tmp_path)
-    monkeypatch.setattr(source_code, "_HERE", tmp_path / "pipeline")
+    monkeypatch.setattr(source_code, "PROJECT", tmp_path)
     return tmp_path
 
 

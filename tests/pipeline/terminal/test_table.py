@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from pipeline.core import text
+from pipeline.core.text import bytes_text, delta_text, escaped, number_text, seconds_text, when_text
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.terminal import table
 from pipeline.terminal.table import Cell, Column, Screen
@@ -75,8 +75,8 @@ class TestEscaped:
         ],
     )
     def test_what_moves_the_cursor_is_shown_as_a_code(self, text, shown):
-        assert text.escaped(text) == shown
-        assert text.escaped(shown) == shown
+        assert escaped(text) == shown
+        assert escaped(shown) == shown
 
     def test_tables_pairs_paragraphs_and_headings_escape(self):
         evil = "\x1b]0;x\x07"
@@ -184,7 +184,7 @@ def test_what_a_stream_cannot_show_becomes_a_code():
      (90_000, "25 h 00 min")],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert text.seconds_text(seconds) == text
+    assert seconds_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_durations(seconds, text):
      (7 * 10**15, "7000.0 TB")],
 )  # fmt: skip
 def test_sizes(size, text):
-    assert text.bytes_text(size) == text
+    assert bytes_text(size) == text
 
 
 @pytest.mark.parametrize(
@@ -202,11 +202,11 @@ def test_sizes(size, text):
      (0.00001, "1e-05"), (1234.5, "1234.5"), (math.nan, "nan"), (math.inf, "inf")],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert text.number_text(value) == text
+    assert number_text(value) == text
 
 
 def test_differences_have_a_sign():
-    assert [text.delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
+    assert [delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
         "+0.50000",
         "-0.50000",
         "+0",
@@ -217,8 +217,8 @@ def test_differences_have_a_sign():
 
 def test_times_are_in_utc():
     plus_two = datetime.timezone(datetime.timedelta(hours=2))
-    assert text.when_text(datetime.datetime(2026, 11, 23, 1, 30, 5, 999, plus_two)) == "2026-11-22 23:30:05"
-    assert text.when_text(None) == ""
+    assert when_text(datetime.datetime(2026, 11, 23, 1, 30, 5, 999, plus_two)) == "2026-11-22 23:30:05"
+    assert when_text(None) == ""
 
 
 def test_every_state_has_a_style():
