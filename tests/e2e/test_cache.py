@@ -286,7 +286,7 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     store = store_of(root)
     first = store.executions(store.run_ids()[-1])
-    for node in (node.pipeline_node for node in pipeline.definition.graph):
+    for node in (node.pipeline_node for node in pipeline.nodes):
         name = node.node_info.id
         [execution] = connected(root).get_executions_by_id([first[name].id])
         for key, value in execution.custom_properties.items():

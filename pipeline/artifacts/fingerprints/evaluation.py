@@ -5,7 +5,8 @@
   message. A slice counts also when nothing was measured on it.
 * The validation (`validations.tfrecord`): for each slice, sorted, its thresholds that were missed, sorted by metric;
   and all else, such as whether the model passed.
-* The configuration (`eval_config.json`): every value (`documents.py`).
+* The configuration (`eval_config.json`): every value (`json_values.py`). A module of ours that defines a metric counts
+  as `components.metrics`, the name it had first: code may move without a changed digest.
 
 Left out: the order in which slices and metrics were written, and over how many files; of the configuration
 `modelLocations` and `dataLocation`, which are paths, and `version`, which is TFMA's. All other files, also these when
@@ -28,6 +29,7 @@ from pipeline.artifacts.fingerprints.stream import Entry
 
 FORM = "evaluation-1"
 _LEFT_OUT = {"modelLocations", "dataLocation", "version"}
+_OUR_CODE, _OUR_METRICS = "components.", "components.metrics"
 # By the start of a file's name: the message in it, and the field with what belongs to the slice.
 _TABLES = {
     "metrics": (metrics_for_slice_pb2.MetricsForSlice, "metric_keys_and_values"),
@@ -129,5 +131,17 @@ def _configuration(path: pathlib.Path, name: str) -> Iterator[Entry]:
     if not isinstance(document, dict):
         raise ValueError(f"{name} holds no object")
     yield from json_values.document_entries(
-        {key: value for key, value in document.items() if key not in _LEFT_OUT}, name
+        {key: _without_places(value) for key, value in document.items() if key not in _LEFT_OUT}, name
     )
+
+
+def _without_places(value: Any) -> Any:
+    """The same tree of JSON values, without the places of our own modules in it."""
+    if isinstance(value, dict):
+        return {
+            key: _OUR_METRICS
+            if key == "module" and isinstance(inner, str) and inner.startswith(_OUR_CODE)
+            else _without_places(inner)
+            for key, inner in value.items()
+        }
+    return [_without_places(inner) for inner in value] if isinstance(value, list) else value

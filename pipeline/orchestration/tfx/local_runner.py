@@ -61,7 +61,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         )
         if run_options:
             partial_run.mark(pipeline, run_options)
-        nodes = [node.pipeline_node for node in pipeline.definition.graph]
+        nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
         failures = executors.Failures()
         results: list[NodeEnded] = []

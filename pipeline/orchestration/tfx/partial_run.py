@@ -31,7 +31,7 @@ def mark(pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions) 
         to_nodes=run_options.partial_run.to_nodes or None,
         snapshot_settings=run_options.partial_run.snapshot_settings,
     )
-    for node in pipeline.definition.graph:
+    for node in pipeline.nodes:
         options = node.pipeline_node.execution_options
         if options.HasField("skip") and not is_reused(node.pipeline_node):
             # TFX would also take over what no node of this part needs, from whatever run is the latest.

@@ -179,6 +179,19 @@ def test_orders_and_paths_do_not_count_in_an_evaluation(evaluated: Make) -> None
     ]
 
 
+def test_the_place_of_our_own_code_does_not_count_and_that_of_other_code_does(evaluated: Make) -> None:
+    def of(name: str, module: str) -> Any:
+        metric = {"className": "SparseAutoencoderMetrics", "module": module}
+        config = {"evalConfig": {"metricsSpecs": [{"metrics": [metric]}]}}
+        return evaluated(name, [measured(None, bce=0.1)], failed(), config)
+
+    first = of("a", "components.metrics")
+    assert_same(first, of("b", "components.evaluation.tfma_metric"))
+    assert assert_differ(first, of("c", "strangers.metrics")).endswith(
+        "'components.metrics' against 'strangers.metrics'"
+    )
+
+
 @pytest.mark.parametrize(
     ("slices", "validation", "config", "words"),
     [
