@@ -128,7 +128,7 @@ class ServingConfig(_Section):
 
     section = "serving"
 
-    # Seeds of the reference setting differ by up to 3 % (docs/model.md, docs/lines.md): that is no reason to refuse.
+    # Seeds of the reference setting differ by up to 3 % (docs/model.md): no reason to refuse.
     max_bce_to_served: float = _setting(
         1.05, "largest ratio of its test loss to that of the served model of the same L1; inf: any", above=0
     )

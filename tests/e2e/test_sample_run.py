@@ -193,9 +193,10 @@ def test_the_history_holds_every_epoch(runs: Runs, store: mlmd.MetadataStore) ->
     assert list(pathlib.Path(model_run.uri).glob("events.out.tfevents.*"))
 
 
-def test_the_readme_s_snippet_encodes_images_with_the_served_model(runs: Runs, tmp_path: pathlib.Path) -> None:
+def test_the_snippet_in_the_guide_encodes_images_with_the_served_model(runs: Runs, tmp_path: pathlib.Path) -> None:
     """In a fresh process that cannot import this package."""
-    [snippet] = re.findall(r"```python\n(.*?saved_model\.load.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    guide = (PROJECT / "docs" / "model.md").read_text()
+    [snippet] = re.findall(r"```python\n(.*?saved_model\.load.*?)```", guide, re.DOTALL)
     assert "pipeline_root" in snippet
     script = tmp_path / "snippet.py"
     script.write_text(
