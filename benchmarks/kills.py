@@ -28,6 +28,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.maintenance import fsck
 from pipeline.metadata import store as metadata
+from pipeline.terminal import fsck as text
 
 PROJECT = pathlib.Path(__file__).parents[1]
 _POLL = 0.005  # seconds between two looks
@@ -185,7 +186,7 @@ def main() -> None:
         tried = {node: len(store.executions_of(run_id, node)) for node in graph.NAMES}
         same = contents(root, run_id) == contents(Root(folder / "whole"), whole["run_id"])
         print(f"killed {kills} times, {sum(tried.values())} executions of {len(tried)} nodes: {tried}")
-        print(f"runs: {len(store.run_ids())}; fsck: {fsck.check(root).as_text()}")
+        print(f"runs: {len(store.run_ids())}; fsck: {text.as_text(fsck.check(root))}")
         print("every artifact has the same content" if same else "NOT the same content")
         raise SystemExit(0 if same else 1)
     finally:

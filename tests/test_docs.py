@@ -12,7 +12,7 @@ import pipeline_config
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.scheduler import json_documents
+from pipeline.terminal import json_documents
 from tests import PROJECT
 from tests.pipeline.scheduler import examples
 
@@ -154,14 +154,14 @@ def test_every_field_of_the_json_of_schedules_is_documented() -> None:
     text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
     one = examples.planned()
     made = {
-        "list": json_documents.listed([one], examples.RUNNING),
-        "show": json_documents.shown(one, []),
+        "list": json_documents.schedules([one], examples.RUNNING),
+        "show": json_documents.schedule(one, []),
         "next": {
             **json_documents.next_times([(one, one.next[0])]),
             **json_documents.next_times([(one, one.next[0])])["times"][0],
         },
         "history": json_documents.history([], False),
-        "status": json_documents.status(examples.RUNNING, [one]),
+        "status": json_documents.scheduler_status(examples.RUNNING, [one]),
     }
     for command, fields in made.items():
         [row] = re.findall(rf"^\| `sae schedule {command}(?: NAME)? --json` \|.*$", text, re.MULTILINE)

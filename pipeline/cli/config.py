@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import pipeline_config
+from pipeline.cli import output
 from pipeline.cli.group import sae
 from pipeline.cli.options import json_option, request, setting_options
 from pipeline.core import settings
@@ -24,15 +25,12 @@ def config() -> None:
 def show(as_json: bool, **options: Any) -> None:
     """Print every setting, where its value came from and what it means, as a file for --config."""
     resolved = settings.resolve(request(**options))
-    values = pipeline_config.flatten(resolved.config)
     if as_json:
-        fields = {
-            name: {"value": value if value != float("inf") else None, "origin": resolved.origins[name]}
-            for name, value in values.items()
-        }
-        click.echo(json.dumps({"schema_version": 1, "profile": resolved.profile, "settings": fields}, indent=2))
-        return
-    click.echo(_as_toml(values, resolved.origins))
+        from pipeline.terminal import json_documents
+
+        output.write_json(json_documents.settings(resolved))
+    else:
+        click.echo(_as_toml(pipeline_config.flatten(resolved.config), resolved.origins))
 
 
 def _as_toml(values: dict[str, pipeline_config.Value], origins: dict[str, str]) -> str:

@@ -20,7 +20,6 @@ from pipeline.cli.options import (
     reading_options,
     run_argument,
 )
-from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, SaeError
 
 _REPORT = "Report"
@@ -51,15 +50,15 @@ _limit_option = click.option(
 @reading_options
 def runs(asked: Asked, limit: int, state: str | None, sort: str, ascending: bool) -> None:
     """List runs, the newest first: state, time, data, test loss, active units, what was blessed."""
-    from pipeline.inspection import json_documents
     from pipeline.inspection.views import RunState
+    from pipeline.terminal import json_documents
     from pipeline.terminal import runs as text
 
     wanted = RunState(state) if state else None
     with asked.reader() as reader:
         rows, page = reader.runs(limit=limit, state=wanted, sort=sort, ascending=ascending)
         if asked.as_json:
-            output.write(serialization.text(json_documents.runs(rows, page)))
+            output.write_json(json_documents.runs(rows, page))
             return
         if rows:
             output.write(text.as_text(output.screen(), rows))
@@ -75,8 +74,8 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import json_documents
     from pipeline.provenance import manifest
+    from pipeline.terminal import json_documents
     from pipeline.terminal import run as text
 
     with asked.reader() as reader:
@@ -94,7 +93,7 @@ def show(asked: Asked, run_id: str, whole: bool) -> None:
                 raise NotFoundError(missing)
             output.write(manifest.to_json(made_from).rstrip())
         elif asked.as_json:
-            output.write(serialization.text(json_documents.run(found, evaluation, made_from)))
+            output.write_json(json_documents.run(found, evaluation, made_from))
         else:
             place = str(reader.root.path) if reader.root else reader.name
             output.write(text.as_text(output.screen(), found, place, evaluation, made_from, missing))
@@ -109,12 +108,15 @@ def why(asked: Asked, run_id: str, node: str) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.core.text import escaped
-    from pipeline.inspection import explain as why_module
+    from pipeline.inspection import explain
+    from pipeline.terminal import why as text
 
     with asked.reader() as reader:
-        answer = why_module.explain(reader.store, reader.root, run_id, node)
-    output.write(answer.as_json() if asked.as_json else "\n".join(map(escaped, answer.as_text().split("\n"))))
+        found = explain.explain(reader.store, reader.root, run_id, node)
+    if asked.as_json:
+        output.write_json(found)
+    else:
+        output.write(text.as_text(found))
 
 
 @sae.command(short_help="List artifacts, the newest first.")
@@ -132,13 +134,13 @@ def why(asked: Asked, run_id: str, node: str) -> None:
 @reading_options
 def artifacts(asked: Asked, type_name: str, node: str, run_id: str, limit: int) -> None:
     """List artifacts, the newest first: type, what made it, when, the digest of its content."""
-    from pipeline.inspection import json_documents
     from pipeline.terminal import artifacts as text
+    from pipeline.terminal import json_documents
 
     with asked.reader() as reader:
         rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id)
         if asked.as_json:
-            output.write(serialization.text(json_documents.artifacts(rows, page)))
+            output.write_json(json_documents.artifacts(rows, page))
             return
         given = {"--type": type_name, "--node": node, "--run": run_id}
         chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
@@ -156,14 +158,14 @@ def artifact(asked: Asked, artifact: str) -> None:
     ID is a number, the first digits of a digest, or what a node made in a run: latest:Trainer,
     latest:Trainer:model_run.
     """
-    from pipeline.inspection import json_documents
     from pipeline.terminal import artifact as text
+    from pipeline.terminal import json_documents
 
     with asked.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
         if asked.as_json:
-            output.write(serialization.text(json_documents.artifact(found, preview)))
+            output.write_json(json_documents.artifact(found, preview))
         else:
             output.write(text.as_text(output.screen(), found, preview))
 
@@ -177,13 +179,12 @@ def lineage(asked: Asked, artifact: str) -> None:
     ID is a number, the first digits of a digest, or what a node made in a run: latest:Trainer,
     latest:Trainer:model_run.
     """
-    from pipeline.inspection import json_documents
     from pipeline.terminal import lineage as text
 
     with asked.reader() as reader:
         found = reader.lineage(reader.find_artifact(artifact))
         if asked.as_json:
-            output.write(serialization.text(json_documents.lineage(found)))
+            output.write_json(found)
         else:
             output.write(text.as_text(output.screen(), found))
 
@@ -197,13 +198,14 @@ def diff(asked: Asked, old: str, new: str) -> None:
 
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
-    from pipeline.inspection import json_documents, run_diff
+    from pipeline.inspection import run_diff
     from pipeline.terminal import differences as text
+    from pipeline.terminal import json_documents
 
     with asked.reader() as reader:
         found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
         if asked.as_json:
-            output.write(serialization.text(json_documents.differences(found)))
+            output.write_json(json_documents.differences(found))
         else:
             output.write(text.as_text(output.screen(), found))
 
@@ -219,8 +221,8 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
     RUN is an id, the beginning of only one, `latest` or `latest~1`.
     """
     from pipeline.core.text import escaped
-    from pipeline.inspection import json_documents
     from pipeline.inspection import logs as logs_module
+    from pipeline.terminal import json_documents
 
     with asked.reader() as reader:
         found = reader.find_run(run_id)
@@ -233,7 +235,7 @@ def logs(asked: Asked, run_id: str, node: str, tail: int | None) -> None:
     if tail is not None:
         lines = collections.deque(lines, maxlen=tail)
     if asked.as_json:
-        output.write(serialization.text(json_documents.log(found, node, path, list(lines))))
+        output.write_json(json_documents.log(found, node, path, list(lines)))
         return
     empty = True
     for line in lines:
@@ -255,6 +257,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
     """
     from pipeline.core.text import escaped
     from pipeline.metadata import deletion
+    from pipeline.terminal import json_documents
 
     with asked.reader() as reader:
         found = reader.run(reader.find_run(run_id))
@@ -268,7 +271,7 @@ def open_report(asked: Asked, run_id: str, only_print: bool) -> None:
     if not path.is_file():
         raise NotFoundError(f"the report of run {found.row.id} is not at {escaped(path)} any more")
     if asked.as_json:
-        output.write(serialization.text({"run": found.row.id, "report": str(path)}))
+        output.write_json(json_documents.report(found.row.id, path))
     else:
         output.write(escaped(path))
     if not only_print and not asked.as_json and _has_display():

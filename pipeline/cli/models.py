@@ -10,7 +10,7 @@ import click
 from pipeline.cli import output
 from pipeline.cli.group import sae
 from pipeline.cli.options import config_option, json_option, root_option, run_argument, set_option
-from pipeline.core import serialization, settings
+from pipeline.core import settings
 from pipeline.core.pipeline_root import root_of
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help="Wh
 def models(root: str | None, as_json: bool) -> None:
     """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
     from pipeline.registry import listing
+    from pipeline.terminal import json_documents
     from pipeline.terminal import models as text
 
     place = root_of(root)
     found = listing.read(place)
     if as_json:
-        output.write(serialization.text({"root": str(place.path), **serialization.plain(found)}))
+        output.write_json(json_documents.models(place, found))
     elif not found.models and not found.decisions:
         output.note(f"no model was pushed in {place.path}: a run pushes the one that passes its gates")
     else:
@@ -80,13 +81,17 @@ def gc(
     Their lineage, metrics and digests stay in ML Metadata.
     """
     from pipeline.core.pipeline_root import Root
-    from pipeline.core.text import escaped
     from pipeline.maintenance import gc
+    from pipeline.terminal import gc as text
+    from pipeline.terminal import json_documents
 
     resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())
     found = (gc.apply if yes else gc.look)(place, resolved.config.retention)
-    output.write(found.as_json() if as_json else "\n".join(map(escaped, found.as_text().split("\n"))))
+    if as_json:
+        output.write_json(json_documents.gc(found))
+    else:
+        output.write(text.as_text(found))
 
 
 @sae.command(short_help="Keep a run, whatever `sae gc` deletes.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import select
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from pipeline.core import serialization
 
 if TYPE_CHECKING:
     from pipeline.terminal.table import Screen
@@ -24,6 +26,11 @@ def write(text: str) -> None:
     from pipeline.terminal.table import printable
 
     click.echo(printable(sys.stdout, text), color=True)  # a `Screen` knows whether colours are wanted
+
+
+def write_json(fields: Any) -> None:
+    """Print a dataclass or mapping as one JSON document with its `schema_version`."""
+    click.echo(serialization.document(fields))
 
 
 def note(text: str) -> None:

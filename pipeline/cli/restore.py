@@ -45,16 +45,21 @@ def restore(artifact: str, metadata_copy: str | None, root: str | None, as_json:
 def _artifact(root: Root, name: str, as_json: bool) -> None:
     from pipeline.inspection.locations import open_reader
     from pipeline.maintenance import restore
+    from pipeline.terminal import restore as text
 
     with open_reader(None, root) as reader:
         wanted = reader.find_artifact(name)
     found = restore.restore(root, wanted, output.note)
-    output.write(found.as_json() if as_json else found.as_text())
+    if as_json:
+        output.write_json(found)
+    else:
+        output.write(text.as_text(found))
 
 
 def _metadata(root: Root, copy: str) -> None:
     from pipeline.metadata import backup
+    from pipeline.terminal import restore as text
 
     root.create()
     with root.lock():
-        output.write(backup.restore(root, copy).as_text())
+        output.write(text.metadata_text(backup.restore(root, copy)))

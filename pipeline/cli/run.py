@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pipeline.cli import completion
+from pipeline.cli import completion, output
 from pipeline.cli.group import sae
 from pipeline.cli.options import (
     json_option,
@@ -95,9 +95,12 @@ def resume(run_id: str, root: str | None, as_json: bool) -> None:
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:
     """Prints how a run ended, and ends with its exit code."""
-    from pipeline.orchestration.summary import summary_text
+    from pipeline.terminal import json_documents, run_summary
 
-    click.echo(summary.as_json() if as_json else summary_text(summary, program()))
+    if as_json:
+        output.write_json(json_documents.run_summary(summary))
+    else:
+        output.write(run_summary.as_text(summary, program()))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
 
@@ -117,11 +120,15 @@ def plan(
 ) -> None:
     """Say which nodes `sae run` with the same options would run, and why. Runs and writes nothing."""
     from pipeline.orchestration import plan as plan_module
+    from pipeline.terminal import plan as text
 
     made = plan_module.make(
         plan_module.Request(request(**options), from_node, to_node, base_run, not no_cache, verify_cache)
     )
-    click.echo(made.as_json() if as_json else made.as_text())
+    if as_json:
+        output.write_json(made)
+    else:
+        output.write(text.as_text(made))
 
 
 @sae.command(short_help="Make a run again elsewhere and compare what it makes.")
@@ -135,10 +142,14 @@ def verify(run_id: str, node: str, root: str | None, as_json: bool) -> None:
     RUN is an id, the beginning of one, `latest` or `latest~1`. Exits with 4 where content differs.
     """
     from pipeline.maintenance import verify as verify_module
+    from pipeline.terminal import verify as text
 
     found = verify_module.verify(root_of(root), run_id, node, lambda line: click.echo(line, err=True))
-    click.echo(found.as_json() if as_json else verify_module.as_text(found))
-    if not found.good:
+    if as_json:
+        output.write_json(found)
+    else:
+        output.write(text.as_text(found))
+    if not found.verified:
         raise SystemExit(int(ExitCode.GATE_FAILED))
 
 
@@ -151,9 +162,14 @@ def fsck(root: str | None, as_json: bool) -> None:
     Exits with 4 on damage.
     """
     from pipeline.maintenance import fsck as fsck_module
+    from pipeline.terminal import fsck as text
+    from pipeline.terminal import json_documents
 
     found = fsck_module.check(root_of(root))
-    click.echo(found.as_json() if as_json else found.as_text())
+    if as_json:
+        output.write_json(json_documents.fsck(found))
+    else:
+        output.write(text.as_text(found))
     if found.exit_code:
         raise SystemExit(int(found.exit_code))
 
@@ -164,8 +180,13 @@ def fsck(root: str | None, as_json: bool) -> None:
 def doctor(as_json: bool, **options: Any) -> None:
     """Check interpreter, packages, engine, disk and data; say what is wrong and what to do."""
     from pipeline.maintenance import doctor as doctor_module
+    from pipeline.terminal import doctor as text
+    from pipeline.terminal import json_documents
 
     checks = doctor_module.examine(settings.resolve(request(**options)).config)
-    click.echo(doctor_module.as_json(checks) if as_json else doctor_module.as_text(checks))
+    if as_json:
+        output.write_json(json_documents.doctor(checks))
+    else:
+        output.write(text.as_text(checks))
     if not all(check.good for check in checks):
         raise SystemExit(int(ExitCode.ENVIRONMENT))

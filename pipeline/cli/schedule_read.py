@@ -76,14 +76,15 @@ def _reading(command: Callable[..., None]) -> Callable[..., None]:
 @_reading
 def list_(asked: Asked) -> None:
     """List schedules: when, the next time, the last result, what they run."""
-    from pipeline.scheduler import json_documents, status, upcoming
+    from pipeline.scheduler import status, upcoming
+    from pipeline.terminal import json_documents
     from pipeline.terminal import schedules as text
 
     with asked.book() as book:
         found = upcoming.planned(book, asked.now, 1) if book else ()
     daemon = status.daemon(asked.folder)
     if asked.as_json:
-        output.write(json_documents.text(json_documents.listed(found, daemon)))
+        output.write_json(json_documents.schedules(found, daemon))
         return
     if found:
         output.write(text.as_text(output.screen(), found, asked.now))
@@ -96,7 +97,8 @@ def list_(asked: Asked) -> None:
 def show(asked: Asked, name: str) -> None:
     """Show a schedule: when, what it runs, its next times, its policies, its newest ticks."""
     from pipeline.scheduler import history as stretches
-    from pipeline.scheduler import json_documents, upcoming
+    from pipeline.scheduler import upcoming
+    from pipeline.terminal import json_documents
     from pipeline.terminal import schedule as text
 
     with asked.book_with(name) as book:
@@ -104,7 +106,7 @@ def show(asked: Asked, name: str) -> None:
         [found] = [one for one in upcoming.planned(book, asked.now, _NEXT) if one.schedule.name == name]
         ticks = book.ticks(name, stretches.READ)
     if asked.as_json:
-        output.write(json_documents.text(json_documents.shown(found, ticks[:_TICKS])))
+        output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
         history = stretches.of(ticks)[:_TICKS]
         output.write(text.as_text(output.screen(), found, history, str(asked.folder), asked.now))
@@ -124,7 +126,8 @@ def show(asked: Asked, name: str) -> None:
 @_reading
 def next_(asked: Asked, name: str, count: int) -> None:
     """Say when the next runs are, of one schedule or of all: in UTC, and in words on the clocks of its zone."""
-    from pipeline.scheduler import json_documents, upcoming
+    from pipeline.scheduler import upcoming
+    from pipeline.terminal import json_documents
     from pipeline.terminal import schedules as text
 
     with asked.book_with(name) if name else asked.book() as book:
@@ -133,7 +136,7 @@ def next_(asked: Asked, name: str, count: int) -> None:
         found = upcoming.planned(book, asked.now, count) if book else ()
     times = text.times([one for one in found if name in ("", one.schedule.name)], count)
     if asked.as_json:
-        output.write(json_documents.text(json_documents.next_times(times)))
+        output.write_json(json_documents.next_times(times))
         return
     if times:
         output.write(text.next_text(output.screen(), times, asked.now))
@@ -153,7 +156,7 @@ def history(asked: Asked, name: str, limit: int) -> None:
     Of one schedule, also one that was removed, or of all. Ticks that say the same one after another are one line.
     """
     from pipeline.scheduler import history as stretches
-    from pipeline.scheduler import json_documents
+    from pipeline.terminal import json_documents
     from pipeline.terminal import schedule as text
 
     most = limit if asked.as_json else max(limit, stretches.READ)
@@ -162,7 +165,7 @@ def history(asked: Asked, name: str, limit: int) -> None:
         if book and name and not ticks:
             book.schedule(name)  # an unknown name is a mistake, a schedule without ticks is not
     if asked.as_json:
-        output.write(json_documents.text(json_documents.history(ticks[:limit], len(ticks) > limit)))
+        output.write_json(json_documents.history(ticks[:limit], len(ticks) > limit))
         return
     history = stretches.of(ticks[:most])
     if history:
@@ -175,15 +178,16 @@ def history(asked: Asked, name: str, limit: int) -> None:
 @_reading
 def status(asked: Asked) -> None:
     """Say whether the daemon runs, when it was last heard of, and which schedules failed last."""
-    from pipeline.scheduler import json_documents, upcoming
     from pipeline.scheduler import status as status_module
+    from pipeline.scheduler import upcoming
+    from pipeline.terminal import json_documents
     from pipeline.terminal import schedules as text
 
     with asked.book() as book:
         found = upcoming.planned(book, asked.now, 1) if book else ()
     daemon = status_module.daemon(asked.folder)
     if asked.as_json:
-        output.write(json_documents.text(json_documents.status(daemon, found)))
+        output.write_json(json_documents.scheduler_status(daemon, found))
         return
     output.write(text.status_text(output.screen(), daemon, found, asked.now))
     output.note(text.note(found, daemon, str(asked.folder)))

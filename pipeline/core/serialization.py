@@ -1,4 +1,4 @@
-"""Dataclasses from what JSON gives for them: the way back from `dataclasses.asdict`."""
+"""The one way from dataclasses to JSON documents (`document`), and back (`build`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import types
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+SCHEMA_VERSION = 1  # of every JSON document for users; raised when a key changes its name or meaning
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -69,19 +71,16 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     raise TypeError(f"{place.rstrip('.')} is not what it should be")
 
 
-SCHEMA_VERSION = 1
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON knows them: dataclasses become objects, times texts."""
+def jsonable(value: Any) -> Any:
+    """Return a value as JSON knows it: dataclasses become objects, times ISO 8601 in UTC, NaN and infinity null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): jsonable(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
+        return [jsonable(inner) for inner in value]
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
     if isinstance(value, float) and not math.isfinite(value):
@@ -89,6 +88,6 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, pathlib.PurePath) else value
 
 
-def text(fields: Mapping[str, Any]) -> str:
-    """One object with its `schema_version`; ASCII, so that any terminal and any pipe can carry it."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, **plain(fields)}, indent=2, allow_nan=False)
+def document(fields: Any) -> str:
+    """Return one JSON object of a dataclass or mapping, with its `schema_version`; ASCII only."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **jsonable(fields)}, indent=2, allow_nan=False)

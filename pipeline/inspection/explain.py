@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError, SaeError
@@ -13,8 +12,6 @@ from pipeline.definition import graph
 from pipeline.metadata import node_key, references
 from pipeline.metadata import store as metadata
 from pipeline.provenance import cache_key, manifest, packages
-
-SCHEMA_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,28 +33,6 @@ class Answer:
     against: str
     key: dict[str, dict[str, str]]
     changes: tuple[node_key.Change, ...]
-
-    def as_json(self) -> str:
-        """The object that `--json` prints."""
-        return json.dumps({"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}, indent=2)
-
-    def as_text(self) -> str:
-        """For people."""
-        lines = [f"{self.node} of run {self.run_id}: {self.state}"]
-        lines += [f"  {reason}" for reason in self.reasons]
-        if not self.against:
-            return "\n".join([*lines, "", "no earlier execution of it succeeded in this root: nothing to compare with"])
-        verb = "used the outputs of" if self.state == NodeState.CACHED.value else "nearest earlier execution:"
-        whose = "an earlier attempt at this run" if self.against == self.run_id else f"run {self.against}"
-        lines += ["", f"{verb} {whose}", ""]
-        for part in node_key.PARTS:
-            changed = [change for change in self.changes if change.part == part]
-            size = len(self.key[part])
-            if not changed:
-                lines.append(f"{part:<12}" + (f"the same ({size})" if size else "none"))
-            for number, change in enumerate(changed):
-                lines.append(f"{'' if number else part:<12}{change}")
-        return "\n".join(lines)
 
 
 def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) -> Answer:

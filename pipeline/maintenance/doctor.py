@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -51,22 +50,6 @@ def examine(config: pipeline_config.PipelineConfig) -> list[Check]:
         root(Root(pathlib.Path(config.paths.root).resolve())),
         data(config.data),
     ]
-
-
-def as_text(checks: list[Check]) -> str:
-    """A line per check, and below it what to do where it is not good."""
-    lines = []
-    for check in checks:
-        lines.append(f"{'ok ' if check.good else 'BAD'}  {check.name:<12} {check.found}")
-        if check.advice:
-            lines.append(f"     {'':<12} {check.advice}")
-    return "\n".join(lines)
-
-
-def as_json(checks: list[Check]) -> str:
-    """One object with all checks."""
-    fields = [dataclasses.asdict(check) for check in checks]
-    return json.dumps({"schema_version": 1, "good": all(check.good for check in checks), "checks": fields}, indent=2)
 
 
 def interpreter() -> Check:

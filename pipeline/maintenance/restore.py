@@ -7,7 +7,6 @@ Nothing is put back unless its content has the digest that was recorded.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +22,6 @@ from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.metadata.store import Output, Store
 from pipeline.orchestration import partial_run
-
-SCHEMA_VERSION = 1
 
 
 class OtherContentError(SaeError):
@@ -64,18 +61,6 @@ class Restoration:
 
     run_id: str
     restored: tuple[Restored, ...]
-
-    def as_json(self) -> str:
-        """The object that `--json` prints."""
-        return json.dumps({"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}, indent=2)
-
-    def as_text(self) -> str:
-        """A line for each artifact."""
-        return "\n".join(
-            f"{one.node} {one.output:<18} artifact {one.artifact} restored, "
-            f"{'identical bytes' if one.identical else 'same content, other bytes'}"
-            for one in self.restored
-        )
 
 
 @dataclasses.dataclass(frozen=True)

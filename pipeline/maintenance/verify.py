@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline.core import file_digests, settings
+from pipeline.core import file_digests, serialization, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.core.text import counted
@@ -27,7 +26,6 @@ from pipeline.orchestration import partial_run, recovery
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
 
-SCHEMA_VERSION = 1
 VERDICT_FILE = "verdict.json"
 
 
@@ -63,6 +61,7 @@ class Verification:
     """What came of it.
 
     Attributes:
+      verified: whether the content of all artifacts is the same.
       run_id: the run that was made again.
       node: the node that alone was made again; empty: all.
       surroundings: what is not here as it was recorded, and what that does to the claim.
@@ -70,21 +69,12 @@ class Verification:
       artifacts: each output that was compared.
     """
 
+    verified: bool
     run_id: str
     node: str
     surroundings: tuple[manifest_diff.Difference, ...]
     changed: tuple[str, ...]
     artifacts: tuple[Compared, ...]
-
-    @property
-    def good(self) -> bool:
-        """Whether all content came out the same."""
-        return all(compared.verdict != Verdict.DIFFERENT for compared in self.artifacts)
-
-    def as_json(self) -> str:
-        """The object that `--json` prints, and that is kept."""
-        values = dataclasses.asdict(self)
-        return json.dumps({"schema_version": SCHEMA_VERSION, "verified": self.good, **values}, indent=2)
 
 
 def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> Verification:
@@ -128,23 +118,10 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
         surroundings = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
         made = rerun.make(root, store, recorded, scratch, node, node, workers, surroundings)
         artifacts = tuple(_compare(root, store, run_id, metadata.open_store(scratch), made, node, recorded))
-        found = Verification(run_id, node, differences, changed, artifacts)
+        verified = all(one.verdict != Verdict.DIFFERENT for one in artifacts)
+        found = Verification(verified, run_id, node, differences, changed, artifacts)
         _record(root, found)
     return found
-
-
-def as_text(found: Verification) -> str:
-    """A line for each artifact, and the verdict."""
-    lines = []
-    for compared in found.artifacts:
-        name = f"{compared.node} {compared.output}"
-        difference = f": {compared.difference}" if compared.difference else ""
-        lines.append(f"{name:<30}{compared.verdict.value}{difference}")
-    counts = {verdict: sum(one.verdict == verdict for one in found.artifacts) for verdict in Verdict}
-    said = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
-    what = f"{found.node} of run {found.run_id}" if found.node else f"run {found.run_id}"
-    word = "verified" if found.good else "NOT verified"
-    return "\n".join([*lines, "", f"{what} {word}: {counted(len(found.artifacts), 'artifact')}, {said or 'none'}"])
 
 
 def _compare(
@@ -217,10 +194,10 @@ def _record(root: Root, found: Verification) -> None:
     names = (f"{found.run_id}-{when}", *(f"{found.run_id}-{when}-{number}" for number in range(2, 1000)))
     folder = next(place / name for name in names if not (place / name).exists())
     folder.mkdir(parents=True)
-    (folder / VERDICT_FILE).write_text(found.as_json() + "\n", encoding="utf-8")
+    (folder / VERDICT_FILE).write_text(serialization.document(found) + "\n", encoding="utf-8")
     writer.Recorder(root).verification(
         found.run_id,
         folder,
         [compared.artifact_id for compared in found.artifacts],
-        {"verified": int(found.good), "node": found.node, "compared": len(found.artifacts)},
+        {"verified": int(found.verified), "node": found.node, "compared": len(found.artifacts)},
     )

@@ -15,13 +15,11 @@ import pathlib
 from pipeline.core import atomic_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root, stamp
-from pipeline.core.text import counted
 from pipeline.metadata import sqlite, store
 
 logger = logging.getLogger(__name__)
 
 _SUFFIX, _ABOUT = ".sqlite", ".json"
-_MOST_NAMED = 5  # of many runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,18 +37,6 @@ class Restored:
     kept: pathlib.Path | None
     runs: int
     lost: tuple[str, ...]
-
-    def as_text(self) -> str:
-        """Lines for people."""
-        lines = [f"ML Metadata's store is as it was after run {self.copy.stem}; it knows {counted(self.runs, 'run')}"]
-        if self.kept:
-            lines.append(f"the store that was there is now {self.kept}")
-        if self.lost:
-            named = ", ".join(self.lost[:_MOST_NAMED])
-            more = f" and {len(self.lost) - _MOST_NAMED} more" if len(self.lost) > _MOST_NAMED else ""
-            lines.append(f"{counted(len(self.lost), 'run')} made since then not known any more: {named}{more}")
-            lines.append("`sae fsck` will call what they made orphaned; `sae run` makes it again where it is asked for")
-        return "\n".join(lines)
 
 
 def make(root: Root, run_id: str, keep: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -13,8 +12,6 @@ from pipeline.definition import dataset_cache, graph
 from pipeline.metadata import store as metadata
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import Decider, Decision, Verdict
-
-SCHEMA_VERSION = 1
 
 _REUSED, _LEFT_OUT = "reused", "left out"
 
@@ -44,24 +41,6 @@ class Plan:
     dataset: str
     profile: str
     nodes: tuple[Line, ...]
-
-    def as_json(self) -> str:
-        """The object that `--json` prints."""
-        return json.dumps({"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}, indent=2)
-
-    def as_text(self) -> str:
-        """For people: a line for each node and each reason."""
-        lines = [f"{self.dataset or 'data set not known yet'}, profile {self.profile}, {self.root}", ""]
-        for line in self.nodes:
-            word = "run" if line.verdict == Verdict.DEPENDS.value else line.verdict
-            reasons = line.reasons or ((f"outputs of run {line.of_run}",) if line.of_run else ("",))
-            lines.append(f"{line.node:<18}{word:<10}{reasons[0]}".rstrip())
-            lines += [f"{'':<28}{reason}" for reason in reasons[1:]]
-        counts = {word: sum(line.verdict == word for line in self.nodes) for word in (v.value for v in Verdict)}
-        said = [f"{counts['run']} would run", f"{counts['cached']} cached"]
-        if counts["depends"]:
-            said.insert(1, f"{counts['depends']} would unless what they read stays the same")
-        return "\n".join([*lines, "", ", ".join(said)])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,5 +12,5 @@ SCHEMA_VERSION = serialization.SCHEMA_VERSION
 
 def to_json(page: str, view: Any) -> str:
     """One object with the fields of the view, and the name of the page."""
-    values = {"schema_version": SCHEMA_VERSION, "page": page, **serialization.plain(view)}
+    values = {"schema_version": SCHEMA_VERSION, "page": page, **serialization.jsonable(view)}
     return json.dumps(values, indent=1, allow_nan=False) + "\n"

@@ -27,6 +27,7 @@ from pipeline.metadata import store as metadata
 from pipeline.metadata import writer
 from pipeline.orchestration import cache, plan
 from pipeline.orchestration.summary import Summary
+from pipeline.terminal import why as why_text
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
 
 CACHED = dict.fromkeys(NODES, "cached")
@@ -439,7 +440,7 @@ def test_a_plan_of_a_part_names_the_run_that_the_rest_is_taken_from(changed: Cha
 
 
 def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) -> None:
-    text = explain(Root(changed.root), "latest", "Trainer").as_text()
+    text = why_text.as_text(explain(Root(changed.root), "latest", "Trainer"))
     assert re.search(r"^parameters +l1: 0.001 -> 0.0001$", text, re.MULTILINE)
     assert text.startswith(f"Trainer of run {changed.last.run_id}: executed\n  parameters: l1: 0.001 -> 0.0001\n")
     for part in ("code", "inputs", "packages"):
@@ -449,7 +450,7 @@ def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) ->
 def test_why_says_whose_outputs_a_cached_node_used(changed: Changed) -> None:
     answer = explain(Root(changed.root), changed.again.run_id, "Trainer")
     assert (answer.state, answer.against, answer.changes) == ("cached", changed.first.run_id, ())
-    assert f"used the outputs of run {changed.first.run_id}" in answer.as_text()
+    assert f"used the outputs of run {changed.first.run_id}" in why_text.as_text(answer)
 
 
 @pytest.mark.parametrize("state", [pb.Execution.FAILED, pb.Execution.CANCELED, pb.Execution.RUNNING])

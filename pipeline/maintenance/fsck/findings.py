@@ -1,20 +1,15 @@
-"""What `sae fsck` finds: its kinds, how it is kept, and how it is told to people and as JSON."""
+"""What `sae fsck` finds: the kinds of findings, and the ones that are kept."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import enum
-import json
 from collections.abc import Callable, Mapping
 
 from pipeline.core.errors import ExitCode
-from pipeline.core.text import counted
-
-SCHEMA_VERSION = 1
 
 _LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million helps nobody
-_SHOWN_DELETED = 5  # of what was deleted on purpose, people need see no more
 
 
 class Kind(str, enum.Enum):
@@ -126,41 +121,3 @@ class Result:
     def is_cut(self) -> bool:
         """Whether there are more findings than are listed."""
         return sum(self.counts.values()) > len(self.findings)
-
-    def as_json(self) -> str:
-        """The object that `--json` prints."""
-        values = {
-            "schema_version": SCHEMA_VERSION,
-            "root": self.root,
-            "sound": not self.damaged,
-            "checked": self.checked,
-            "counts": self.counts,
-            "cut": self.is_cut,
-            "findings": [{"damage": one.kind.is_damage, **dataclasses.asdict(one)} for one in self.findings],
-        }
-        return json.dumps(values, indent=2)
-
-    def as_text(self) -> str:
-        """For people: a line for each finding, by kind, and the sum."""
-        lines = []
-        for kind in Kind:
-            listed = [finding for finding in self.findings if finding.kind == kind]
-            if listed:
-                count = self.counts[kind.value]
-                listed = listed[-_SHOWN_DELETED:] if kind == Kind.DELETED else listed
-                lines.append(f"{kind.value.replace('_', ' ')} ({count:,}{'' if kind.is_damage else ', no damage'})")
-                lines += [f"  {': '.join(filter(None, (one.label, one.sentence)))}" for one in listed]
-                lines += [f"  and {count - len(listed):,} more"] if count > len(listed) else []
-                lines.append("")
-        notices = sum(self.counts.values()) - self.damaged
-        verdict = f"{self.damaged:,} damaged" if self.damaged else "sound"
-        if notices:
-            verdict += f", {counted(notices, 'notice')}"
-        looked_at = f"{counted(self.checked['artifacts'], 'artifact')}, {counted(self.checked['files'], 'file')}"
-        lines.append(f"{looked_at}, {self.checked['bytes'] / 1e6:,.1f} MB read: {verdict}")
-        return "\n".join(_printable(line) for line in lines)
-
-
-def _printable(line: str) -> str:
-    """A name may hold line ends, colours for the terminal, or what is no text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)

@@ -7,12 +7,14 @@ import json
 
 import pytest
 
+from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.inspection import explain
 from pipeline.metadata import store
 from pipeline.provenance import manifest, packages, source_code
+from pipeline.terminal import why
 from tests.pipeline.provenance.test_manifest import RECORDED
 from tests.pipeline.recorded import STATE, Recorded, tree
 
@@ -33,7 +35,7 @@ def test_a_first_execution_has_nothing_to_be_compared_with(recorded):
     answer = explain.explain(recorded.store(), recorded.root, "r1", "Trainer")
     assert (answer.run_id, answer.node, answer.state) == ("r1", "Trainer", "executed")
     assert (answer.against, answer.changes, answer.reasons) == ("", (), ("as asked",))
-    assert answer.as_text().splitlines() == [
+    assert why.as_text(answer).splitlines() == [
         "Trainer of run r1: executed",
         "  as asked",
         "",
@@ -52,7 +54,7 @@ def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(reco
     assert answer.key == {part: dict(fields) for part, fields in recorded.decisions("training.epochs=60")[
         "Trainer"].key.parts.items()}  # fmt: skip
     same = sizes(recorded, "Trainer")
-    assert answer.as_text().splitlines() == [
+    assert why.as_text(answer).splitlines() == [
         "Trainer of run r2: executed",
         "  as asked",
         "",
@@ -70,13 +72,13 @@ def test_an_earlier_attempt_at_the_same_run_is_called_that(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
     answer = dataclasses.replace(explain.explain(recorded.store(), recorded.root, "r2", "Trainer"), against="r2")
-    assert "nearest earlier execution: an earlier attempt at this run" in answer.as_text().splitlines()
+    assert "nearest earlier execution: an earlier attempt at this run" in why.as_text(answer).splitlines()
 
 
 def test_several_changes_of_a_part_stand_below_each_other(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60", "training.seed=3")
-    lines = explain.explain(recorded.store(), recorded.root, "r2", "Trainer").as_text().splitlines()
+    lines = why.as_text(explain.explain(recorded.store(), recorded.root, "r2", "Trainer")).splitlines()
     assert lines[6:8] == ["parameters  epochs: 50 -> 60", "            seed: 0 -> 3"]
 
 
@@ -127,7 +129,7 @@ def test_a_cached_node_names_the_run_whose_outputs_it_used(recorded):
     answer = explain.explain(recorded.store(), recorded.root, "r2", "Trainer")
     assert (answer.state, answer.against, answer.changes, answer.reasons) == ("cached", "r1", (), ())
     same = sizes(recorded, "Trainer")
-    assert answer.as_text().splitlines() == [
+    assert why.as_text(answer).splitlines() == [
         "Trainer of run r2: cached",
         "",
         "used the outputs of run r1",
@@ -175,7 +177,7 @@ def test_a_failed_node_is_told_with_what_differs(recorded):
 def test_as_json_it_is_one_object(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
-    found = json.loads(explain.explain(recorded.store(), recorded.root, "latest", "Trainer").as_json())
+    found = json.loads(serialization.document(explain.explain(recorded.store(), recorded.root, "latest", "Trainer")))
     assert (found["schema_version"], found["run_id"], found["node"], found["against"]) == (1, "r2", "Trainer", "r1")
     assert found["changes"] == [{"part": "parameters", "field": "epochs", "old": "50", "new": "60"}]
     assert set(found["key"]) == {"code", "parameters", "data", "inputs", "packages"}
@@ -256,7 +258,7 @@ def test_required_packages_are_named_from_the_manifests_and_those_of_other_nodes
         "gone is gone",
         "new is new: 2",
     ]
-    lines = answer.as_text().splitlines()
+    lines = why.as_text(answer).splitlines()
     assert "packages    and all that these require changed" in lines
     assert "            absl-py: 1.4 -> 99" in lines
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 
 import pytest
 
@@ -62,28 +61,6 @@ def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path
 def test_it_changes_nothing(tmp_path):
     doctor.examine(pipeline_config.build({"paths.root": str(tmp_path / "root")}))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_as_text_it_has_a_line_per_check_and_the_advice_below():
-    checks = [Check("python", True, "3.10.13"), Check("disk", False, "0.1 GiB free", "free at least 1 GiB")]
-    assert doctor.as_text(checks).splitlines() == [
-        "ok   python       3.10.13",
-        "BAD  disk         0.1 GiB free",
-        "                  free at least 1 GiB",
-    ]
-
-
-@pytest.mark.parametrize("good", [True, False])
-def test_as_json_it_is_one_object(good):
-    checks = [Check("python", True, "3.10.13"), Check("disk", good, "x", "" if good else "free some")]
-    assert json.loads(doctor.as_json(checks)) == {
-        "schema_version": 1,
-        "good": good,
-        "checks": [
-            {"name": "python", "good": True, "found": "3.10.13", "advice": ""},
-            {"name": "disk", "good": good, "found": "x", "advice": "" if good else "free some"},
-        ],
-    }
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup, writer
 from pipeline.metadata import store as metadata
+from pipeline.terminal import restore
 from tests.pipeline.recorded import Recorded, tree
 
 
@@ -62,7 +63,7 @@ def test_going_back_keeps_the_store_that_was_there_and_says_what_is_lost(recorde
     assert found.lost == ("r2",)
     assert found.kept.read_bytes() == before
     assert recorded.store().run_ids() == ["r1"]
-    text = found.as_text()
+    text = restore.metadata_text(found)
     assert "as it was after run r1; it knows 1 run\n" in text
     assert "1 run made since then not known any more: r2\n" in text
     # As it says, what the lost run made is orphaned then; what is known is sound.

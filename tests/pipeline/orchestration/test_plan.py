@@ -9,11 +9,12 @@ import sys
 
 import pytest
 
-from pipeline.core import settings
+from pipeline.core import serialization, settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
 from pipeline.orchestration import plan
+from pipeline.terminal import plan as text
 from tests import PROJECT
 from tests.pipeline.recorded import Recorded, change_bytes, tree
 
@@ -56,8 +57,8 @@ def test_after_a_run_nothing_would_run(after_a_run):
 
 
 def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
-    text = make(after_a_run, "training.epochs=60", "model.l1=0.5").as_text()
-    assert text.splitlines() == [
+    made = make(after_a_run, "training.epochs=60", "model.l1=0.5")
+    assert text.as_text(made).splitlines() == [
         f"mnist 3.0.1, profile mnist, {after_a_run.root.path}",
         "",
         "ExampleGen        cached    outputs of run r1",
@@ -74,13 +75,13 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         '                            parameters: texts.settings.training.epochs: "50" -> "60"',
         "Pusher            run       unless Evaluator, PushGate and Trainer make the same again",
         "",
-        "2 would run, 3 would unless what they read stays the same, 6 cached",
+        "2 would run, 3 may run, if their inputs change, 6 cached",
     ]
-    assert make(after_a_run).as_text().splitlines()[-1] == "0 would run, 11 cached"
+    assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 11 cached"
 
 
 def test_as_json_it_is_one_object(after_a_run):
-    found = json.loads(make(after_a_run, "training.epochs=60").as_json())
+    found = json.loads(serialization.document(make(after_a_run, "training.epochs=60")))
     assert (found["schema_version"], found["dataset"], found["profile"]) == (1, "mnist 3.0.1", "mnist")
     assert found["root"] == str(after_a_run.root.path)
     assert [line["node"] for line in found["nodes"]] == list(graph.NAMES)
@@ -105,7 +106,7 @@ def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
     made = plan.make(plan.Request(settings.Request(root=str(tmp_path / "none"))))
     assert verdicts(made) == dict.fromkeys(graph.NAMES, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
-    assert made.as_text().startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
+    assert text.as_text(made).startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,14 +168,14 @@ def test_a_part_reuses_what_it_needs_of_the_newest_run_that_has_it(after_a_run):
         "Report": ("run", ""),
         "Pusher": ("depends", ""),
     }
-    assert "ExampleGen        reused    outputs of run r1" in made.as_text().splitlines()
+    assert "ExampleGen        reused    outputs of run r1" in text.as_text(made).splitlines()
 
 
 def test_what_a_part_does_not_need_is_left_out(after_a_run):
     made = make(after_a_run, to_node="StatisticsGen")
     assert [node for node, verdict in verdicts(made).items() if verdict == "cached"] == ["ExampleGen", "StatisticsGen"]
     assert set(verdicts(made).values()) == {"cached", "left out"}
-    assert "Trainer           left out" in made.as_text().splitlines()
+    assert "Trainer           left out" in text.as_text(made).splitlines()
 
 
 def test_the_run_to_start_from_may_be_named(after_a_run):
@@ -247,9 +248,10 @@ from pipeline.definition import graph
 from pipeline.inspection import explain
 from pipeline.metadata import store, writer
 from pipeline.orchestration import plan, replay
+from pipeline.terminal import plan as text
 from pipeline.core.pipeline_root import Root
 root = sys.argv[1]
-print(plan.make(plan.Request(settings.Request(root=root))).as_text().splitlines()[-1])
+print(text.as_text(plan.make(plan.Request(settings.Request(root=root)))).splitlines()[-1])
 place = Root(pathlib.Path(root))
 print(explain.explain(store.open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
@@ -272,4 +274,4 @@ def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):
     shutil.rmtree(after_a_run.root.artifacts)
     made = make(after_a_run)
     assert verdicts(made)["SchemaGen"] == "run"
-    assert "is damaged" in made.as_text()
+    assert "is damaged" in text.as_text(made)

@@ -5,9 +5,10 @@ import signal
 import pytest
 
 from pipeline.core.errors import ExitCode
-from pipeline.orchestration.summary import Summary, summary_text
+from pipeline.orchestration.summary import Summary
 from pipeline.scheduler import outcome
-from tests.pipeline.orchestration.test_summary import KEPT_BACK, NOT_BLESSED
+from pipeline.terminal import run_summary
+from tests.pipeline.terminal.examples import KEPT_BACK, NOT_BLESSED
 
 FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
 
@@ -58,7 +59,7 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
 
 @pytest.mark.parametrize("ended", [NOT_BLESSED, KEPT_BACK])
 def test_what_a_gate_says_at_the_end_of_a_run_is_its_reason(ended: Summary) -> None:
-    found = outcome.of_exit(4, {"state": "succeeded", "error": ""}, summary_text(ended), "")
+    found = outcome.of_exit(4, {"state": "succeeded", "error": ""}, run_summary.as_text(ended), "")
     why = "; ".join(ended.reasons) or ended.kept_back
     assert (found.reason.endswith(f"not served: {why}"), found.may_pass) == (True, False)
 

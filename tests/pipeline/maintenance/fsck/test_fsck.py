@@ -18,13 +18,15 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import cli
-from pipeline.core import file_digests
+from pipeline.core import file_digests, serialization
 from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.maintenance.fsck import Kind, findings
 from pipeline.metadata import writer as records
 from pipeline.provenance import manifest
+from pipeline.terminal import fsck as text_of
+from pipeline.terminal import json_documents
 from tests import PROJECT
 from tests.pipeline.metadata.test_store import Writer
 
@@ -165,11 +167,11 @@ def test_a_sound_root_has_no_findings_and_everything_was_read(root, writer, exam
         "files": 2 + 3 + 2 + 1,
         "bytes": 8 + model + served + path.stat().st_size,
     }
-    assert result.as_text() == "3 artifacts, 8 files, 0.0 MB read: sound"
+    assert text_of.as_text(result) == "3 artifacts, 8 files, 0.0 MB read: sound"
 
 
 def test_an_empty_store_is_sound(root, writer):
-    assert fsck.check(root).as_text() == "0 artifacts, 0 files, 0.0 MB read: sound"
+    assert text_of.as_text(fsck.check(root)) == "0 artifacts, 0 files, 0.0 MB read: sound"
 
 
 def test_what_tfx_keeps_beside_the_outputs_is_no_orphan(root, examples):
@@ -408,6 +410,10 @@ def test_a_list_without_a_raw_digest_is_a_finding_and_the_files_are_read(root, w
     assert [kind for kind, _, _ in found(root)] == [Kind.ALTERED, Kind.ALTERED]
 
 
+def document(result):
+    return serialization.document(json_documents.fsck(result))
+
+
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "line\nend", "\x1b[31mred"])
 def test_odd_names_end_in_a_finding_and_text_of_one_line(root, writer, examples, name):
     files = {name: file_digests.FileState(1, 1, "")}
@@ -417,11 +423,11 @@ def test_odd_names_end_in_a_finding_and_text_of_one_line(root, writer, examples,
     result = fsck.check(root)
     assert len(result.findings) == 3  # two that are not noted, and this one
     assert [one for one in result.findings if one.path == str(examples[1] / name)]
-    text = result.as_text()
+    text = text_of.as_text(result)
     assert len(text.splitlines()) == len(text.split("\n"))  # the first cuts at more than line ends
     assert all(line.isprintable() for line in text.split("\n"))
     text.encode("utf-8")
-    assert len(json.loads(result.as_json())["findings"]) == 3
+    assert len(json.loads(document(result))["findings"]) == 3
 
 
 def test_a_file_whose_name_is_no_text_is_a_finding(root, examples):
@@ -429,8 +435,8 @@ def test_a_file_whose_name_is_no_text_is_a_finding(root, examples):
     (pathlib.Path(os.fsdecode(bytes(examples[1].parent) + b"/\xff"))).mkdir()
     result = fsck.check(root)
     assert [one.kind for one in result.findings] == [Kind.ALTERED, Kind.ORPHANED]
-    result.as_text().encode("utf-8")
-    json.loads(result.as_json())
+    text_of.as_text(result).encode("utf-8")
+    json.loads(document(result))
 
 
 def test_an_artifact_without_a_place_is_missing(root, writer, examples):
@@ -565,7 +571,7 @@ def test_of_many_findings_of_a_kind_some_are_listed_and_all_counted(root, exampl
     assert [pathlib.Path(one.path).name for one in result.findings] == ["8", "9"]
     assert result.counts["orphaned"] == 5
     assert result.is_cut
-    assert result.as_text().endswith("\n  and 3 more\n\n1 artifact, 2 files, 0.0 MB read: sound, 5 notices")
+    assert text_of.as_text(result).endswith("\n  and 3 more\n\n1 artifact, 2 files, 0.0 MB read: sound, 5 notices")
 
 
 # --- what is served ----------------------------------------------------------------------------
@@ -831,7 +837,7 @@ def test_the_command_ends_with_0_when_sound_and_4_on_damage(sae, root, examples)
     (examples[1] / "Split-train/a").unlink()
     code, output, errors = sae("--root", root.path, "--json")
     assert (code, errors) == (4, "")
-    assert output == fsck.check(root).as_json() + "\n"
+    assert output == document(fsck.check(root)) + "\n"
 
 
 def test_the_command_ends_with_3_without_a_store_and_6_with_a_damaged_one(sae, root):
@@ -862,7 +868,7 @@ assert not {{"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"}} & set(s
 
 def test_json_is_one_object_with_counts_and_findings(root, examples):
     (examples[1] / "Split-train/a").unlink()
-    printed = json.loads(fsck.check(root).as_json())
+    printed = json.loads(document(fsck.check(root)))
     path = str(examples[1] / "Split-train/a")
     assert printed == {
         "schema_version": 1,
@@ -892,7 +898,7 @@ def test_text_has_a_line_for_each_finding_by_kind_and_the_sum(root, writer, exam
     other.unlink()
     (root.artifacts / "stray").touch()
     label = f"ExampleGen's examples, artifact {examples[0]}"
-    assert fsck.check(root).as_text().split("\n") == [
+    assert text_of.as_text(fsck.check(root)).split("\n") == [
         "missing (1)",
         f"  {label}: {other} is missing",
         "",

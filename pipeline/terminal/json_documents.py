@@ -1,0 +1,150 @@
+"""The JSON document of each command, where it is more than the dataclass that the command prints.
+
+Keys are the names of the fields of the dataclasses. Durations are seconds, times ISO 8601 in UTC; NaN and infinity
+become null.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pipeline_config
+from pipeline.core.pipeline_root import Root
+from pipeline.core.serialization import jsonable
+
+if TYPE_CHECKING:  # importing all of these would take longer than to list runs
+    from pipeline.artifacts import previews
+    from pipeline.core.settings import Settings
+    from pipeline.inspection.run_diff import Comparison
+    from pipeline.inspection.views import Artifact, ArtifactRow, Page, Run, RunRow
+    from pipeline.maintenance.doctor import Check
+    from pipeline.maintenance.fsck import Result
+    from pipeline.maintenance.gc import Collected
+    from pipeline.orchestration.summary import Summary
+    from pipeline.provenance.manifest import Manifest
+    from pipeline.registry.listing import Models
+    from pipeline.scheduler.types import Daemon, Planned, Tick
+
+
+def run_summary(found: Summary) -> dict[str, Any]:
+    """Of `sae run` and `sae resume`: all of `Summary`, with null for empty texts."""
+    texts = {"error": found.error, "notice": found.notice, "kept_back": found.kept_back}
+    return {**jsonable(found), **{name: text or None for name, text in texts.items()}}
+
+
+def settings(found: Settings) -> dict[str, Any]:
+    """Of `sae config show`: value and origin of each setting."""
+    values = pipeline_config.flatten(found.config)
+    fields = {name: {"value": value, "origin": found.origins[name]} for name, value in values.items()}
+    return {"profile": found.profile, "settings": fields}
+
+
+def runs(rows: Sequence[RunRow], page: Page) -> dict[str, Any]:
+    """Of `sae runs`. `total`: how many runs there are; `more`: whether some are not listed."""
+    return {"runs": rows, "total": page.total, "more": bool(page.next)}
+
+
+def run(found: Run, evaluation: previews.Preview | None, manifest: Manifest | None) -> dict[str, Any]:
+    """Of `sae show`: all of `Run`, the thresholds, and the settings; null without a manifest."""
+    return {
+        **jsonable(found),
+        "thresholds": getattr(evaluation, "thresholds", ()),
+        "configuration": manifest.configuration if manifest else None,
+    }
+
+
+def artifacts(rows: Sequence[ArtifactRow], page: Page) -> dict[str, Any]:
+    """Of `sae artifacts`. `total` is null where they were not counted."""
+    return {"artifacts": rows, "total": page.total, "more": bool(page.next)}
+
+
+def artifact(found: Artifact, preview: previews.Preview | None) -> dict[str, Any]:
+    """Of `sae artifact`: all of `Artifact`, and its preview; null where none was written."""
+    return {**jsonable(found), "preview": preview}
+
+
+def differences(found: Comparison) -> dict[str, Any]:
+    """Of `sae diff`: all of `Comparison`, and whether nothing differs."""
+    return {"same": found.same, **jsonable(found)}
+
+
+def log(run_id: str, node: str, path: pathlib.Path, lines: Sequence[str]) -> dict[str, Any]:
+    """Of `sae logs`. `node` is empty for the whole log."""
+    return {"run": run_id, "node": node, "path": path, "lines": lines}
+
+
+def report(run_id: str, path: pathlib.Path) -> dict[str, Any]:
+    """Of `sae open`."""
+    return {"run": run_id, "report": path}
+
+
+def fsck(found: Result) -> dict[str, Any]:
+    """Of `sae fsck`. `cut`: whether there are more findings than are listed."""
+    return {
+        "root": found.root,
+        "sound": not found.damaged,
+        "checked": found.checked,
+        "counts": found.counts,
+        "cut": found.is_cut,
+        "findings": [{"damage": one.kind.is_damage, **jsonable(one)} for one in found.findings],
+    }
+
+
+def gc(found: Collected) -> dict[str, Any]:
+    """Of `sae gc`. `too_large`: whether the kept artifacts take more than the policy allows."""
+    return {**jsonable(found), "too_large": found.too_large}
+
+
+def doctor(checks: Sequence[Check]) -> dict[str, Any]:
+    """Of `sae doctor`."""
+    return {"good": all(check.good for check in checks), "checks": checks}
+
+
+def models(root: Root, found: Models) -> dict[str, Any]:
+    """Of `sae models`."""
+    return {"root": root.path, **jsonable(found)}
+
+
+def schedules(found: Sequence[Planned], daemon: Daemon) -> dict[str, Any]:
+    """Of `sae schedule list`."""
+    return {"schedules": found, "daemon": daemon}
+
+
+def schedule(found: Planned, ticks: Sequence[Tick]) -> dict[str, Any]:
+    """Of `sae schedule show`: all of `Planned`, and the newest ticks."""
+    return {**jsonable(found), "ticks": ticks}
+
+
+def next_times(found: Sequence[tuple[Planned, str]]) -> dict[str, Any]:
+    """Of `sae schedule next`: the nearest first."""
+    from pipeline.scheduler import wording
+
+    rows = [
+        {"schedule": one.schedule.name, "time": time, "words": wording.moment(time, one.schedule.timing.zone)}
+        for one, time in found
+    ]
+    return {"times": rows}
+
+
+def history(ticks: Sequence[Tick], more: bool) -> dict[str, Any]:
+    """Of `sae schedule history`. `more`: whether there are older ones that are not listed."""
+    return {"ticks": ticks, "more": more}
+
+
+def scheduler_status(daemon: Daemon, found: Sequence[Planned]) -> dict[str, Any]:
+    """Of `sae schedule status`: the daemon, and what is wrong.
+
+    `unattended`: whether something is planned that no daemon will start; `failing`: by schedule, the last ticks that
+    failed or were missed.
+    """
+    from pipeline.scheduler import health
+
+    return {
+        "daemon": daemon,
+        "schedules": len(found),
+        "paused": [one.schedule.name for one in found if one.schedule.paused],
+        "unattended": health.unattended(daemon, found),
+        "failing": health.failing(found),
+    }

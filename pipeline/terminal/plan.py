@@ -1,0 +1,23 @@
+"""`sae plan`: a line for each node and each reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.orchestration.plan import Plan
+
+
+def as_text(found: Plan) -> str:
+    """Return the plan as lines, then how many nodes run."""
+    lines = [f"{found.dataset or 'data set not known yet'}, profile {found.profile}, {found.root}", ""]
+    for line in found.nodes:
+        verdict = "run" if line.verdict == "depends" else line.verdict
+        reasons = line.reasons or ((f"outputs of run {line.of_run}",) if line.of_run else ("",))
+        lines.append(f"{line.node:<18}{verdict:<10}{reasons[0]}".rstrip())
+        lines += [f"{'':<28}{reason}" for reason in reasons[1:]]
+    counts = {verdict: sum(line.verdict == verdict for line in found.nodes) for verdict in ("run", "depends", "cached")}
+    totals = [f"{counts['run']} would run", f"{counts['cached']} cached"]
+    if counts["depends"]:
+        totals.insert(1, f"{counts['depends']} may run, if their inputs change")
+    return "\n".join([*lines, "", ", ".join(totals)])

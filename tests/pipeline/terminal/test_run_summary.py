@@ -1,0 +1,101 @@
+"""The last lines of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pipeline.core.errors import ExitCode
+from pipeline.terminal import run_summary
+from tests.pipeline.terminal.examples import FAILED, KEPT_BACK, NOT_BLESSED, summary
+
+DATA_REFUSED = summary(
+    state="failed",
+    metrics={},
+    blessed=None,
+    pushed_version=None,
+    report=None,
+    error="DataGate: image: unexpected shape",
+    exit_code=ExitCode.GATE_FAILED,
+)
+
+
+def test_a_good_run_ends_with_its_measures_and_what_to_do_next():
+    assert run_summary.as_text(summary()).splitlines() == [
+        "",
+        "mnist 3.0.1, run 20261123-143005: succeeded in 61.2 s",
+        "",
+        "on the test split           model  mean image      PCA    floor",
+        "  BCE, nats per pixel      0.0943      0.2625            0.0581",
+        "  MSE                     0.01077     0.06750  0.01683        0",
+        "  active units per image     17.2",
+        "  dead units                   12",
+        "",
+        "blessed, served as version 1795447856",
+        "report: /root/report.html",
+        f"next:   {run_summary.next_command(summary())}",
+    ]
+
+
+def test_the_next_command_names_a_root_that_is_not_the_default():
+    assert run_summary.next_command(summary(root="/other")).startswith("sae run --root /other --set model.l1=1e-4")
+
+
+def test_a_notice_is_repeated_with_the_result():
+    assert "note: This is the sample" in run_summary.as_text(summary(notice="This is the sample")).splitlines()
+
+
+def test_a_blessed_model_that_was_not_pushed_is_not_said_to_be_served():
+    assert "blessed" in run_summary.as_text(summary(pushed_version=None)).splitlines()
+
+
+def test_a_model_that_is_not_blessed_is_explained():
+    lines = run_summary.as_text(NOT_BLESSED).splitlines()
+    assert "not blessed, not served: bce 0.2700 is above 0.12; label 8: 0.3000 is above 0.16" in lines
+    assert "report: /root/report.html" in lines
+
+
+def test_a_model_that_is_kept_back_is_explained():
+    lines = run_summary.as_text(KEPT_BACK).splitlines()
+    assert f"blessed, not served: {KEPT_BACK.kept_back}" in lines
+
+
+def test_the_command_that_serves_it_all_the_same_names_its_root_and_no_profile():
+    found = run_summary.next_command(dataclasses.replace(KEPT_BACK, root="/other", profile="sample"))
+    assert found == "sae promote 20261123-143005 --reason TEXT --root /other   (serves it all the same)"
+
+
+def test_a_failed_node_is_explained_with_the_log_and_without_measures():
+    assert run_summary.as_text(FAILED).splitlines() == [
+        "",
+        "mnist 3.0.1, run 20261123-143005: failed in 61.2 s",
+        "error: Trainer: the loss is not a number",
+        "log:    /root/logs/20261123-143005.log",
+        "next:   less /root/logs/20261123-143005.log",
+    ]
+
+
+def test_refused_data_is_explained_without_measures():
+    lines = run_summary.as_text(DATA_REFUSED).splitlines()
+    assert lines[2] == "error: DataGate: image: unexpected shape"
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("ended", "command"),
+    [
+        (summary(), "sae run --set model.l1=1e-4"),
+        (FAILED, "less /root/logs/20261123-143005.log"),
+        (NOT_BLESSED, "sae run --set training.epochs=100"),
+        (KEPT_BACK, "sae promote 20261123-143005 --reason TEXT"),
+        (DATA_REFUSED, "sae config show"),
+    ],
+    ids=["good", "node failed", "not blessed", "kept back", "data refused"],
+)
+def test_the_next_command_fits_the_end(ended, command):
+    assert run_summary.next_command(ended).startswith(command)
+
+
+def test_the_next_command_keeps_the_profile_of_this_run():
+    assert "--profile sample" in run_summary.next_command(summary(profile="sample"))
