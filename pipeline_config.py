@@ -164,35 +164,30 @@ class PathsConfig(_Section):
 
 
 @dataclasses.dataclass(frozen=True)
-class SchedulingConfig(_Section):
-    """How reruns on a schedule behave where nothing else is said; no part of what a run is made from. In seconds."""
+class SchedulePolicies(_Section):
+    """How a schedule handles overlapping, missed, failed and hung runs; the defaults of `sae schedule add`.
 
-    section = "scheduling"
+    No result depends on these: they are in no cache key and in no run's manifest. Durations are in seconds.
+    """
 
-    overlap: str = _setting("skip", "a tick whose time comes while a run holds the root", choices=("skip", "queue"))
-    catch_up: str = _setting("one", "which missed ticks are made up for", choices=("none", "one", "all"))
-    catch_up_limit: int = _setting(10, "how many of them at most, the newest ones", low=1, high=1_000)
-    max_late: float = _setting(3_600.0, "how late a tick may still start", low=0)
-    jitter: float = _setting(0.0, "a tick starts up to so much late", low=0, high=86_400)
-    retries: int = _setting(2, "how often a failure that may pass is tried again", low=0, high=100)
+    section = "schedule"
+
+    overlap: str = _setting(
+        "skip",
+        "a tick that comes while a run holds the root: skip it, or start it later",
+        choices=("skip", "queue"),
+    )
+    catch_up: str = _setting("one", "missed ticks that are run later", choices=("none", "one", "all"))
+    catch_up_limit: int = _setting(10, "missed ticks that are run later at most, the newest ones", low=1, high=1_000)
+    max_late: float = _setting(3_600.0, "seconds after its planned time until which a tick may start", low=0)
+    jitter: float = _setting(0.0, "seconds by which a tick is delayed at most, to spread load", low=0, high=86_400)
+    retries: int = _setting(2, "retries after a failure that may be temporary", low=0, high=100)
     retry_wait: float = _setting(
-        60.0, "wait before the first retry; doubled for each further one", above=0, high=86_400
+        60.0, "seconds before the first retry; doubled for each further one", above=0, high=86_400
     )
-    timeout: float = _setting(0.0, "a run that takes longer is interrupted; 0: none", low=0)
-    data_every: float = _setting(600.0, "how often the data is looked at by a schedule that waits for it", low=1)
-
-    shortest_interval: float = _setting(1.0, "the least between two ticks of an interval", low=1)
-    longest_wait: float = _setting(86_400.0, "the longest wait before a retry, however often it was doubled", above=0)
-    look: float = _setting(2.0, "how often the daemon looks at its book", above=0, high=5)
-    heartbeat: float = _setting(10.0, "how often the daemon notes that it lives", above=0)
-    silence: float = _setting(60.0, "not heard of for so long, a daemon counts as silent", above=0)
-    drain: float = _setting(3_600.0, "how long a daemon that is told to stop lets its run go on", low=0)
-    interrupt_grace: float = _setting(20.0, "how long an interrupted run may take to end before it is killed", above=0)
-    whole_history: float = _setting(
-        604_800.0, "older ticks that were skipped for the same reason one after another become one line", low=0
-    )
-    tidying: float = _setting(3_600.0, "how often the daemon looks for such ticks", above=0)
-    command_timeout: float = _setting(60.0, "how long a command after a run may take before it is killed", above=0)
+    timeout: float = _setting(0.0, "seconds after which a run is interrupted; 0: never", low=0)
+    on_failure: str = _setting("", "command to run after a failure; it reads the run's JSON on standard input")
+    on_success: str = _setting("", "command to run after a success; it reads the run's JSON on standard input")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,8 @@ import psutil
 
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import Book
-from pipeline.scheduler.types import CatchUp, Overlap, Policies, Schedule, Tick, Work
+from pipeline.scheduler.types import CatchUp, Overlap, Schedule, Tick, Work
+from pipeline_config import SchedulePolicies
 
 PROJECT = pathlib.Path(__file__).parents[1]
 PROGRAM = (
@@ -180,7 +181,7 @@ def main() -> int:
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-soak-"))
     root = folder / "root"
     with Book.open(root) as book:
-        policies = Policies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
+        policies = SchedulePolicies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
         book.add(Schedule(NAME, triggers.every(asked.every), WORK, policies, book.now()))
         soak = Soak(root, random.Random(asked.seed))
         try:

@@ -174,14 +174,14 @@ def test_there_is_no_field_behind_an_unknown_name(name):
 
 
 def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
-    scheduling = pipeline_config.SchedulingConfig(max_late=5)
+    scheduling = pipeline_config.SchedulePolicies(max_late=5)
     assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
-    with pytest.raises(ValueError, match=r"scheduling\.overlap = 'run' is not allowed: it must be one of skip, queue"):
-        pipeline_config.SchedulingConfig(overlap="run")
-    assert not [name for name in pipeline_config.setting_names() if name.startswith("scheduling")]
+    with pytest.raises(ValueError, match=r"schedule\.overlap = 'run' is not allowed: it must be one of skip, queue"):
+        pipeline_config.SchedulePolicies(overlap="run")
+    assert not [name for name in pipeline_config.setting_names() if name.startswith("schedule")]
 
 
-SCHEDULING = dataclasses.fields(pipeline_config.SchedulingConfig)
+SCHEDULING = dataclasses.fields(pipeline_config.SchedulePolicies)
 
 
 @pytest.mark.parametrize("field", SCHEDULING, ids=lambda field: field.name)
@@ -196,11 +196,5 @@ def test_scheduling_holds_to_its_limits(limit):
     assert limited
     for field in limited:
         value = field.metadata[limit] + past
-        with pytest.raises(ValueError, match=rf"^scheduling\.{field.name} = "):
-            pipeline_config.SchedulingConfig(**{field.name: value})
-
-
-def test_a_daemon_is_heard_of_several_times_before_it_counts_as_silent():
-    defaults = pipeline_config.SchedulingConfig()
-    assert defaults.silence >= 3 * defaults.heartbeat
-    assert defaults.heartbeat >= defaults.look
+        with pytest.raises(ValueError, match=rf"^schedule\.{field.name} = "):
+            pipeline_config.SchedulePolicies(**{field.name: value})

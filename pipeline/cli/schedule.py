@@ -18,13 +18,14 @@ from pipeline.cli.group import sae
 from pipeline.cli.options import program, request, root_option, setting_options
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import root_of
-from pipeline_config import SchedulingConfig
+from pipeline.scheduler.types import DATA_CHECK_INTERVAL
+from pipeline_config import SchedulePolicies
 
 if TYPE_CHECKING:
     from pipeline.scheduler.store import Book
     from pipeline.scheduler.types import Schedule
 
-_DEFAULTS = SchedulingConfig()
+_DEFAULTS = SchedulePolicies()
 _SAID = 3  # next times that `add` and `resume` say
 schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
 
@@ -97,7 +98,7 @@ def _said(seconds: float) -> str:
 @click.option(
     "--on-data-change",
     is_flag=True,
-    help=f"When the data changed; it is looked at --every {_DEFAULTS.data_every / 60:g}m, or as given.",
+    help=f"When the data changed; it is looked at --every {DATA_CHECK_INTERVAL / 60:g}m, or as given.",
 )
 @click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
 @setting_options

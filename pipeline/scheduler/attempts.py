@@ -14,8 +14,10 @@ from pipeline.scheduler import schema, times
 from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Candidate
-from pipeline.scheduler.types import CatchUp, Policies
-from pipeline_config import SchedulingConfig
+from pipeline.scheduler.types import CatchUp
+from pipeline_config import SchedulePolicies
+
+_LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Attempts:
         """Notes the run's id, as soon as it has one."""
         self._connection.execute("UPDATE attempts SET run_id = ? WHERE id = ?", (run_id, attempt))
 
-    def end(self, attempt: int, outcome: Outcome, policies: Policies | None) -> None:
+    def end(self, attempt: int, outcome: Outcome, policies: SchedulePolicies | None) -> None:
         """Closes an attempt, and its tick with it or until the next attempt.
 
         Args:
@@ -176,20 +178,20 @@ class Attempts:
         """Notes that the command of a tick was started."""
         self._connection.execute("UPDATE ticks SET told = 1 WHERE id = ?", (tick,))
 
-    def _wait(self, tick: int, outcome: Outcome, policies: Policies | None) -> float | None:
+    def _wait(self, tick: int, outcome: Outcome, policies: SchedulePolicies | None) -> float | None:
         """Seconds until the tick is tried again; None when it is not."""
         if policies is None or not outcome.may_pass:
             return None
         if not outcome.begun:  # nothing was tried, so it does not count; but it may be too late by now
             row = self._connection.execute("SELECT due FROM ticks WHERE id = ?", (tick,)).fetchone()
             late = (self._book.clock.now() - times.from_text(row["due"])).total_seconds()
-            return None if late > policies.max_late and policies.catch_up is CatchUp.NONE else 0.0
+            return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0
         [tried] = self._connection.execute(
             "SELECT COUNT(*) FROM attempts WHERE tick = ? AND begun = 1", (tick,)
         ).fetchone()
         if tried > policies.retries:
             return None
-        return min(policies.retry_wait * float(2 ** (tried - 1)), SchedulingConfig().longest_wait)
+        return min(policies.retry_wait * float(2 ** (tried - 1)), _LONGEST_RETRY_WAIT)
 
 
 def _unended(row: sqlite3.Row) -> Unended:

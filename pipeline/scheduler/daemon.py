@@ -26,14 +26,16 @@ from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.service import Service
 from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import DaemonConfig
 from pipeline.scheduler.wakeups import Wakeups
-from pipeline_config import SchedulingConfig
 
 logger = logging.getLogger(__name__)
 
 _LEAVE = (signal.SIGTERM, signal.SIGINT)
 
 
+_WHOLE_HISTORY = 7 * 86_400.0  # seconds: older skipped ticks are put together
+_TIDYING_INTERVAL = 3_600.0  # seconds between looks for such ticks
 # Seconds until the next look while a run has no id yet: it gets one within the first second.
 _UNTIL_RUN_ID = 0.25
 
@@ -42,7 +44,7 @@ def run(
     root: pathlib.Path,
     commands: Commands | None = None,
     clock: Clock | None = None,
-    config: SchedulingConfig | None = None,
+    config: DaemonConfig | None = None,
 ) -> ExitCode:
     """Does the scheduling in a root until it is told to stop.
 
@@ -50,7 +52,7 @@ def run(
       root: the pipeline root; made where there is none.
       commands: what to run; None for `sae`.
       clock: None for the machine's.
-      config: how often it looks, and how long it waits; None for the defaults.
+      config: how often it checks, and how long it waits; None for the defaults.
 
     Raises:
       LockedError: another daemon is there; says which.
@@ -59,7 +61,7 @@ def run(
     root = root.resolve()
     with _alone(root), Book.open(root, clock) as book, Alarm((*_LEAVE, signal.SIGHUP, signal.SIGCHLD)) as alarm:
         try:
-            daemon = _Daemon(root, book, commands or Commands(root), alarm, config or SchedulingConfig())
+            daemon = _Daemon(root, book, commands or Commands(root), alarm, config or DaemonConfig())
         except (sqlite3.Error, OSError) as error:
             raise UnavailableError(f"cannot write to {root}: {error}; the daemon needs space there") from error
         try:
@@ -100,13 +102,11 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
 class _Daemon:
     """The loop."""
 
-    def __init__(
-        self, root: pathlib.Path, book: Book, commands: Commands, alarm: Alarm, config: SchedulingConfig
-    ) -> None:
+    def __init__(self, root: pathlib.Path, book: Book, commands: Commands, alarm: Alarm, config: DaemonConfig) -> None:
         self._book = book
         self._alarm = alarm
         self._config = config
-        self._service = Service(root, book, commands, alarm.ring)
+        self._service = Service(root, book, commands, alarm.ring, config)
         self._wakeups = Wakeups(alarm.ring)
         self._signals = 0  # how often it was told to stop
         self._stop_at: float | None = None
@@ -125,7 +125,7 @@ class _Daemon:
                 return
             if self._signals > 1 and not self._service.runs:  # the next daemon sees what could not be recorded
                 return
-            pause = min(self._config.look, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.look
+            pause = min(self._config.poll, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.poll
             for number in self._alarm.wait(0.0 if more else pause):
                 if number in _LEAVE:
                     self._told_to_stop(signal.Signals(number).name)
@@ -148,7 +148,7 @@ class _Daemon:
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._trouble:
                 self._trouble = str(error)
-                logger.warning("cannot go on: %s; trying again every %g s", error, self._config.look)
+                logger.warning("cannot go on: %s; trying again every %g s", error, self._config.poll)
             return False
         if self._trouble:
             self._trouble = ""
@@ -156,9 +156,9 @@ class _Daemon:
         return more
 
     def _tidy(self) -> None:
-        if time.monotonic() - self._tidied < self._config.tidying:
+        if time.monotonic() - self._tidied < _TIDYING_INTERVAL:
             return
-        before = self._book.clock.now() - datetime.timedelta(seconds=self._config.whole_history)
+        before = self._book.clock.now() - datetime.timedelta(seconds=_WHOLE_HISTORY)
         if fewer := compaction.tidy(self._book.connection, before):
             logger.info("%d old ticks that started nothing became part of others", fewer)
         self._tidied = time.monotonic()

@@ -17,14 +17,12 @@ from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.run_process import Child
 from pipeline.scheduler.types import Schedule
-from pipeline_config import SchedulingConfig
 
 logger = logging.getLogger(__name__)
 
 # Commands work in the root. The run's JSON goes to the command through a pipe; without a run there is nothing on it.
 _WITH_RUN = 'code=$1; command=$2; shift 2; (cd "$code" && exec "$@") | /bin/sh -c "$command"'
 _WITHOUT = '/bin/sh -c "$1"'
-_TIMEOUT = SchedulingConfig().command_timeout
 _END = 400  # characters of what a command printed that go to the log when it fails
 
 
@@ -54,14 +52,16 @@ class _Step:
 class Afterwards:
     """A queue of commands, of which one runs at a time."""
 
-    def __init__(self, commands: Commands, places: Places, note_told: Callable[[int], None]) -> None:
+    def __init__(self, commands: Commands, places: Places, note_told: Callable[[int], None], timeout: float) -> None:
         """Begins with nothing in the queue.
 
         Args:
           commands: on the root.
           places: for what they print.
           note_told: called with a tick's id right before what follows it begins, or where nothing does.
+          timeout: seconds that a command may take before it is killed.
         """
+        self._timeout = timeout
         self._commands = commands
         self._places = places
         self._note_told = note_told
@@ -150,7 +150,7 @@ class Afterwards:
             logger.warning("%s cannot be started: %s", step.name, error)
             return
         child.go()
-        self._running = (step, child, time.monotonic() + _TIMEOUT)
+        self._running = (step, child, time.monotonic() + self._timeout)
 
     def _report(self, step: _Step, exit_code: int | None) -> None:
         path = self._places.told(step.attempt)

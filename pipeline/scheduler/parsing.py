@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 from pipeline.core import settings
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import times, triggers
-from pipeline.scheduler.types import CatchUp, Overlap, Policies, Timing, Work
-from pipeline_config import SchedulingConfig
+from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Timing, Work
+from pipeline_config import SchedulePolicies
 
-DEFAULTS = SchedulingConfig()
 # Policies that are durations: typed as `90s` or `1h30m`.
 DURATIONS = ("max_late", "jitter", "retry_wait", "timeout")
-_COMMANDS = ("on_failure", "on_success")
 
 
 def timing_of(cron: str | None, every: str | None, on_data_change: bool, zone: str | None) -> Timing:
@@ -31,7 +28,7 @@ def timing_of(cron: str | None, every: str | None, on_data_change: bool, zone: s
     if zone is not None:
         raise UsageError(f"--zone {zone} is for --cron alone: an interval is the same in every zone")
     if on_data_change:
-        return triggers.on_data_change(f"{int(DEFAULTS.data_every)}s" if every is None else every)
+        return triggers.on_data_change(f"{int(DATA_CHECK_INTERVAL)}s" if every is None else every)
     assert every is not None  # else the first check fails
     return triggers.every(every)
 
@@ -59,32 +56,20 @@ def work_of(request: settings.Request, folder: pathlib.Path) -> tuple[Work, path
     return work, folder / config.paths.root
 
 
-def policies_of(given: Mapping[str, Any]) -> Policies:
+def policies_of(given: Mapping[str, Any]) -> SchedulePolicies:
     """How the schedule behaves: what is given by name, and the defaults. Durations are texts such as `1h30m`.
 
     Raises:
       UsageError: a value is not allowed.
     """
     values = {name: value for name, value in given.items() if value is not None}
-    commands = {name: str(values.pop(name, "")) for name in _COMMANDS}
     for name in DURATIONS:
         if name in values:
             values[name] = times.duration(values[name], option(name))
     try:
-        checked = dataclasses.replace(DEFAULTS, **values)
+        return SchedulePolicies(**values)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return Policies(
-        overlap=Overlap(checked.overlap),
-        catch_up=CatchUp(checked.catch_up),
-        catch_up_limit=checked.catch_up_limit,
-        max_late=checked.max_late,
-        jitter=checked.jitter,
-        retries=checked.retries,
-        retry_wait=checked.retry_wait,
-        timeout=checked.timeout,
-        **commands,
-    )
 
 
 def option(name: str) -> str:

@@ -10,10 +10,12 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pipeline.core import process_identity
+from pipeline.scheduler import times
 
 # Waits for a line on standard input, then becomes the command. When the daemon is killed before it sent the line, the
 # other end closes and nothing is run: no run begins of which the book does not know the process.
@@ -118,6 +120,44 @@ class Adopted:
     def exit_code(self) -> int | None:
         """As of `Process`."""
         return None
+
+
+class Watch:
+    """Looks after one process. Counts by a clock that nobody sets."""
+
+    def __init__(self, process: Process, timeout: float, since: float, grace: float) -> None:
+        """Begins to watch.
+
+        Args:
+          process: of the run.
+          timeout: seconds that it may take; 0 for any number.
+          since: seconds that it has been running, as far as is known.
+          grace: seconds that it may take to end once it is interrupted.
+        """
+        self.process = process
+        self.interrupted = ""
+        self._timeout = timeout
+        self._grace = grace
+        self._until = time.monotonic() + min(timeout, max(0.0, timeout - since)) if timeout else None
+        self._kill: float | None = None
+
+    def ended(self) -> bool:
+        """Whether it ended; does what is due when it did not."""
+        if self.process.ended():
+            return True
+        now = time.monotonic()
+        if self._until is not None and now > self._until:
+            self.interrupt(f"interrupted after its timeout of {times.in_words(self._timeout)}")
+        if self._kill is not None and now > self._kill:
+            kill(self.process)
+        return False
+
+    def interrupt(self, why: str) -> None:
+        """Interrupts it as Ctrl-C does, once."""
+        if self._kill is None:
+            self.interrupted = why
+            interrupt(self.process)
+            self._kill = time.monotonic() + self._grace
 
 
 def interrupt(process: Process) -> None:

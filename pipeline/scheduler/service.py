@@ -18,11 +18,10 @@ from pipeline.scheduler.data_watcher import DataLooks
 from pipeline.scheduler.hooks import Afterwards
 from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.paths import Places
-from pipeline.scheduler.run_process import Adopted, Child, Process
+from pipeline.scheduler.run_process import Adopted, Child, Process, Watch
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Candidate, Deciding
-from pipeline.scheduler.types import Kind, Schedule
-from pipeline.scheduler.watch import Watch
+from pipeline.scheduler.types import DaemonConfig, Kind, Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,9 @@ class _Run:
 class Service:
     """The work of a daemon on one root."""
 
-    def __init__(self, root: pathlib.Path, book: Book, commands: Commands, wake: Callable[[], object]) -> None:
+    def __init__(
+        self, root: pathlib.Path, book: Book, commands: Commands, wake: Callable[[], object], config: DaemonConfig
+    ) -> None:
         """Takes over what an earlier daemon left: its runs that still go on, and those that ended unseen.
 
         Args:
@@ -57,7 +58,9 @@ class Service:
           book: of that root.
           commands: on that root.
           wake: called, in another thread, when it is time to look again.
+          config: how long runs and commands may take to end.
         """
+        self._config = config
         self._root = Root(root)
         self._book = book
         self._commands = commands
@@ -65,7 +68,7 @@ class Service:
         self._deciding = Deciding(book)
         self._attempts = Attempts(book)
         self._looks = DataLooks(self._root, wake)
-        self._afterwards = Afterwards(commands, self._places, self._attempts.note_told)
+        self._afterwards = Afterwards(commands, self._places, self._attempts.note_told, config.command_timeout)
         self._runs: list[_Run] = []  # never more than one, but for those of a daemon before this one
         self._ended: dict[int, tuple[str, Outcome]] = {}  # by attempt: the schedule, and what the book is still to know
         self._stopping = False
@@ -134,7 +137,7 @@ class Service:
     def _run(self, attempt: int, name: str, schedule: str, process: Process, since: float) -> _Run:
         found = self._schedule(schedule)
         timeout = found.policies.timeout if found else 0.0
-        return _Run(attempt, name, schedule, Watch(process, timeout, since))
+        return _Run(attempt, name, schedule, Watch(process, timeout, since, self._config.interrupt_grace))
 
     def _busy(self) -> str:
         """Which run holds the root, in words; empty where none does."""

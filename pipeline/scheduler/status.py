@@ -9,7 +9,8 @@ from pipeline.core.clock import Clock, SystemClock
 from pipeline.scheduler import times
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Daemon
-from pipeline_config import SchedulingConfig
+
+_SILENCE = 60.0  # seconds without a sign of life, after which a daemon counts as silent: six heartbeats
 
 
 def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
@@ -25,4 +26,4 @@ def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
         return Daemon("stopped", None, "", row["heard"])
     quiet = ((clock or SystemClock()).now() - times.from_text(row["heard"])).total_seconds()
     state = "stopping" if row["stopping"] else "running"
-    return Daemon("silent" if quiet > SchedulingConfig().silence else state, row["process"], row["since"], row["heard"])
+    return Daemon("silent" if quiet > _SILENCE else state, row["process"], row["since"], row["heard"])

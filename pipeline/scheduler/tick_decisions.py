@@ -143,7 +143,7 @@ class Deciding:
             CatchUp.NONE: 0,
             CatchUp.ONE: 0 if in_time else 1,  # one that is in time stands for all
             CatchUp.ALL: policies.catch_up_limit,
-        }[policies.catch_up]
+        }[CatchUp(policies.catch_up)]
         late = rows[1 : 1 + made_up] if in_time else rows[:made_up]
         with schema.transaction(self._connection):
             if in_time:
@@ -151,14 +151,14 @@ class Deciding:
             self._connection.executemany(
                 "UPDATE ticks SET place = ? WHERE id = ?", [(_LATE, row["id"]) for row in late]
             )
-            reason = f"the daemon came too late for it (catch-up {policies.catch_up.value})"
+            reason = f"the daemon came too late for it (catch-up {policies.catch_up})"
             self._write(Decision.MISSED, reason, found, values)
 
     def _give_up(self, schedule: Schedule, now: datetime.datetime, busy: str) -> None:
         """Skips what may not wait until the root is free, or has waited for too long."""
         policies = schedule.policies
         waiting = "schedule = ? AND decision IS NULL AND manual = 0 AND place = ?"
-        if busy and policies.overlap is Overlap.SKIP:
+        if busy and policies.overlap == Overlap.SKIP:
             self._decide(Decision.SKIPPED, f"a run held the root: {busy}", waiting, (schedule.name, _IN_TIME))
         reason = f"a run held the root until later than {times.in_words(policies.max_late)} (max-late)"
         latest = times.as_text(now - datetime.timedelta(seconds=policies.max_late))

@@ -26,9 +26,9 @@ from pipeline.core.errors import UsageError
 from pipeline.scheduler import cron as cron_fields
 from pipeline.scheduler import cron_words, times
 from pipeline.scheduler.types import Kind, Timing
-from pipeline_config import SchedulingConfig
 
 _UTC = datetime.timezone.utc
+_SHORTEST_INTERVAL = 1.0  # seconds: times are kept to the second
 _APSCHEDULER_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")  # by name: its numbers are not cron's
 # Clocks go back by less than this. (Whole days are skipped forward alone: Samoa, 2011.)
 _LONGEST_REPEAT = datetime.timedelta(hours=3)
@@ -52,14 +52,12 @@ def every(text: str) -> Timing:
     Raises:
       UsageError: it is none, or too short.
     """
-    return Timing(Kind.EVERY, every=times.duration(text, "--every", SchedulingConfig().shortest_interval))
+    return Timing(Kind.EVERY, every=times.duration(text, "--every", _SHORTEST_INTERVAL))
 
 
 def on_data_change(text: str) -> Timing:
     """Looks at the data at such an interval. Raises `UsageError`."""
-    return Timing(
-        Kind.DATA_CHANGE, every=times.duration(text, "--on-data-change", SchedulingConfig().shortest_interval)
-    )
+    return Timing(Kind.DATA_CHANGE, every=times.duration(text, "--on-data-change", _SHORTEST_INTERVAL))
 
 
 def next_times(

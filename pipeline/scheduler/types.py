@@ -9,6 +9,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+from pipeline_config import SchedulePolicies
+
+# Seconds between checks of the data, for a schedule that waits for it to change.
+DATA_CHECK_INTERVAL = 600.0
+
 
 class Kind(str, enum.Enum):
     """What makes a schedule's ticks."""
@@ -77,34 +82,6 @@ class Work:
 
 
 @dataclasses.dataclass(frozen=True)
-class Policies:
-    """How a schedule behaves when things do not go as planned; the defaults are `pipeline_config.SchedulingConfig`'s.
-
-    Attributes:
-      overlap: what becomes of a tick whose time comes while a run holds the root.
-      catch_up: which missed ticks are made up for.
-      catch_up_limit: how many at most, the newest ones.
-      max_late: seconds after its time at which a tick may still start.
-      jitter: a tick starts up to so many seconds late; which second is drawn from schedule and tick.
-      retries: how often a failure that may pass is tried again.
-      retry_wait: seconds before the first of these; doubled for each further one.
-      timeout: seconds after which a run is interrupted; 0: never.
-      on_failure, on_success: commands that get the run's JSON on standard input; empty for none.
-    """
-
-    overlap: Overlap
-    catch_up: CatchUp
-    catch_up_limit: int
-    max_late: float
-    jitter: float
-    retries: int
-    retry_wait: float
-    timeout: float
-    on_failure: str = ""
-    on_success: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class Schedule:
     """One schedule, as it was added.
 
@@ -118,7 +95,7 @@ class Schedule:
     name: str
     timing: Timing
     work: Work
-    policies: Policies
+    policies: SchedulePolicies
     created: str
     paused: str = ""
 
@@ -204,3 +181,22 @@ class Planned:
     words: str
     next: tuple[str, ...]
     last: Tick | None
+
+
+@dataclasses.dataclass(frozen=True)
+class DaemonConfig:
+    """Timing of the daemon, in seconds. Users cannot change it; tests do.
+
+    Attributes:
+      poll: between checks of the schedule database and of the run in progress.
+      heartbeat: between two signs of life in the schedule database.
+      drain: how long a daemon that is told to stop lets its run continue.
+      interrupt_grace: how long an interrupted run may take to end before it is killed.
+      command_timeout: how long a command after a run may take before it is killed.
+    """
+
+    poll: float = 2.0
+    heartbeat: float = 10.0
+    drain: float = 3_600.0
+    interrupt_grace: float = 20.0
+    command_timeout: float = 60.0

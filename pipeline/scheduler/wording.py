@@ -6,7 +6,8 @@ import datetime
 import zoneinfo
 
 from pipeline.scheduler import times
-from pipeline.scheduler.types import CatchUp, Daemon, Decision, Overlap, Policies, Tick, Work
+from pipeline.scheduler.types import CatchUp, Daemon, Decision, Overlap, Tick, Work
+from pipeline_config import SchedulePolicies
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -53,7 +54,7 @@ def _rounded(seconds: float) -> float:
     return step * max(1, round(seconds / step))
 
 
-def policies(given: Policies) -> dict[str, str]:
+def policies(given: SchedulePolicies) -> dict[str, str]:
     """What a schedule does when things do not go as planned, by what does not."""
     held = {Overlap.SKIP: "skipped", Overlap.QUEUE: "started when that run ends"}
     missed = {
@@ -68,8 +69,8 @@ def policies(given: Policies) -> dict[str, str]:
         longer = ", twice as long before each next one" if given.retries > 1 else ""
         retried = f"tried {often}, after {wait}{longer}"
     return {
-        "Ticks while a run holds the root": held[given.overlap],
-        "Ticks while no daemon runs": missed[given.catch_up],
+        "Ticks while a run holds the root": held[Overlap(given.overlap)],
+        "Ticks while no daemon runs": missed[CatchUp(given.catch_up)],
         "In time": f"up to {times.in_words(given.max_late)} after the planned time",
         "Jitter": f"up to {times.in_words(given.jitter)}" if given.jitter else "none",
         "Failures that may pass": retried,

@@ -14,11 +14,12 @@ import pytest
 
 from pipeline.scheduler import status, triggers
 from pipeline.scheduler.store import Book
-from pipeline.scheduler.types import CatchUp, Decision, Overlap, Policies, Schedule, Work
+from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule, Work
+from pipeline_config import SchedulePolicies
 from tests.e2e.conftest import PROJECT, QUICK, sae
 
 PROGRAM = "import pathlib, sys; from pipeline.scheduler import daemon; sys.exit(daemon.run(pathlib.Path(sys.argv[1])))"
-POLICIES = Policies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0, retry_wait=1.0, timeout=0.0)
+POLICIES = SchedulePolicies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0, retry_wait=1.0, timeout=0.0)
 LONGEST = 240.0  # seconds
 
 
@@ -52,7 +53,7 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
     with Book.open(tmp_path) as book:
         work = Work("sample", assignments=QUICK, seed=3)
         said = tmp_path / "said.json"
-        policies = Policies(**{**vars(POLICIES), "on_success": f"cat > {said}.part && mv {said}.part {said}"})
+        policies = SchedulePolicies(**{**vars(POLICIES), "on_success": f"cat > {said}.part && mv {said}.part {said}"})
         book.add(Schedule("nightly", triggers.every("1d"), work, policies, book.now()))
         data = triggers.on_data_change("1s")
         book.add(Schedule("data", data, Work("sample", assignments=QUICK, seed=3), POLICIES, book.now()))

@@ -59,9 +59,9 @@ def _comments(schedule: Schedule) -> Iterator[str]:
     yield "# CRON_TZ is known to cronie; other crons read the line in the machine's own time zone."
     if schedule.timing.kind is Kind.EVERY:
         yield "# cron counts the interval from midnight, the daemon from when the schedule was added."
-    if policies.overlap is Overlap.QUEUE:
+    if policies.overlap == Overlap.QUEUE:
         yield "# Not said here: that a tick waits for a run that holds the root. It is skipped, with exit code 5."
-    if policies.catch_up is not CatchUp.NONE:
+    if policies.catch_up != CatchUp.NONE:
         yield "# Not said here: that missed ticks are made up for."
     if policies.jitter:
         yield f"# Not said here: that a tick starts up to {times.in_words(policies.jitter)} late."

@@ -61,7 +61,7 @@ def _timer(schedule: Schedule) -> str:
     lines = [*_head(schedule), "[Unit]", f"Description={_specified(_description(schedule))}", "", "[Timer]"]
     if schedule.timing.kind is Kind.CRON:
         lines += [f"OnCalendar={when}" for when in calendar(schedule.timing.cron, schedule.timing.zone)]
-        lines.append(f"Persistent={'false' if policies.catch_up is CatchUp.NONE else 'true'}")
+        lines.append(f"Persistent={'false' if policies.catch_up == CatchUp.NONE else 'true'}")
     else:
         lines += [f"OnActiveSec={_FIRST}s", f"OnUnitActiveSec={schedule.timing.every:g}s"]
     if policies.jitter:
@@ -82,11 +82,11 @@ def _head(schedule: Schedule) -> Iterator[str]:
 def _left_out(schedule: Schedule) -> Iterator[str]:
     """What the daemon would do and these units do not."""
     policies, plain_interval = schedule.policies, schedule.timing.kind is Kind.EVERY
-    if policies.overlap is Overlap.QUEUE:
+    if policies.overlap == Overlap.QUEUE:
         yield "# Not said here: that a tick waits for a run that holds the root. It is skipped."
-    if policies.catch_up is CatchUp.ALL:
+    if policies.catch_up == CatchUp.ALL:
         yield "# Not said here: that all missed ticks are made up for. One run does it for all."
-    if plain_interval and policies.catch_up is not CatchUp.NONE:
+    if plain_interval and policies.catch_up != CatchUp.NONE:
         yield "# Not said here: that missed ticks are made up for. systemd does so for calendars, not for intervals."
     if policies.retries:
         yield f"# Not said here: that a failure that may pass is tried again, {policies.retries} times at most."

@@ -16,11 +16,11 @@ from click.shell_completion import ShellComplete
 
 from pipeline import cli
 from pipeline.scheduler.store import Book
-from pipeline.scheduler.types import CatchUp, Kind, Overlap, Work
-from pipeline_config import SchedulingConfig
+from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Kind, Overlap, Work
+from pipeline_config import SchedulePolicies
 from tests import PROJECT
 
-DEFAULTS = SchedulingConfig()
+DEFAULTS = SchedulePolicies()
 NIGHTLY = ("add", "nightly", "--cron", "0 3 * * *", "--profile", "sample")
 
 
@@ -101,7 +101,7 @@ class TestAdd:
     def test_the_data_is_looked_at_as_often_as_is_said(self, sae, root):
         sae("add", "a", "--on-data-change")
         sae("add", "b", "--on-data-change", "--every", "45s")
-        assert (added(root, "a").timing.kind, added(root, "a").timing.every) == (Kind.DATA_CHANGE, DEFAULTS.data_every)
+        assert (added(root, "a").timing.kind, added(root, "a").timing.every) == (Kind.DATA_CHANGE, DATA_CHECK_INTERVAL)
         assert added(root, "b").timing.every == 45.0
 
     def test_a_relative_folder_of_data_becomes_absolute(self, sae, root):
@@ -123,9 +123,9 @@ class TestAdd:
             (("--every", "6h", "--set", "training.epochs=0"), "training.epochs = 0 is not allowed"),
             (("--every", "6h", "--config", "nowhere.toml"), "cannot read --config nowhere.toml"),
             (("--every", "6h", "--overlap", "wait"), "'wait' is not one of"),
-            (("--every", "6h", "--retries", "-1"), "scheduling.retries = -1 is not allowed"),
-            (("--every", "6h", "--catch-up-limit", "0"), "scheduling.catch_up_limit = 0 is not allowed"),
-            (("--every", "6h", "--jitter", "2d"), "scheduling.jitter = 172800.0 is not allowed"),
+            (("--every", "6h", "--retries", "-1"), "schedule.retries = -1 is not allowed"),
+            (("--every", "6h", "--catch-up-limit", "0"), "schedule.catch_up_limit = 0 is not allowed"),
+            (("--every", "6h", "--jitter", "2d"), "schedule.jitter = 172800.0 is not allowed"),
             (("--every", "6h", "--timeout", "soon"), "--timeout 'soon' is no duration"),
         ],
     )

@@ -15,18 +15,18 @@ from pipeline.scheduler.types import (
     Kind,
     Overlap,
     Planned,
-    Policies,
     Schedule,
     Tick,
     Timing,
     Work,
 )
+from pipeline_config import SchedulePolicies
 
 NOW = datetime.datetime(2026, 11, 24, 20, 30, tzinfo=datetime.timezone.utc)
 CREATED = "2026-11-20T12:00:00Z"
 
 
-def policies(**changed: Any) -> Policies:
+def policies(**changed: Any) -> SchedulePolicies:
     """The usual ones, but for what is changed."""
     values = {
         "overlap": Overlap.SKIP,
@@ -38,7 +38,7 @@ def policies(**changed: Any) -> Policies:
         "retry_wait": 60.0,
         "timeout": 0.0,
     }
-    return Policies(**{**values, **changed})
+    return SchedulePolicies(**{**values, **changed})
 
 
 def schedule(

@@ -8,10 +8,11 @@ from typing import Any
 
 from pipeline.scheduler import times
 from pipeline.scheduler.triggers import cron
-from pipeline.scheduler.types import CatchUp, Overlap, Policies, Schedule, Timing, Work
+from pipeline.scheduler.types import CatchUp, Overlap, Schedule, Timing, Work
+from pipeline_config import SchedulePolicies
 
 CREATED = "2026-11-24T00:00:00Z"
-POLICIES = Policies(
+POLICIES = SchedulePolicies(
     overlap=Overlap.SKIP,
     catch_up=CatchUp.ONE,
     catch_up_limit=3,

@@ -10,7 +10,8 @@ from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Deciding
-from pipeline.scheduler.types import CatchUp, Policies
+from pipeline.scheduler.types import CatchUp
+from pipeline_config import SchedulePolicies
 from tests.pipeline.scheduler.helpers import POLICIES, SetClock, schedule
 
 FAILED = Outcome("failed", 1, "it does not learn", may_pass=True)
@@ -33,7 +34,7 @@ class Tried:
         self.attempts.note_process(attempt, 1, "one")
         return attempt
 
-    def try_it(self, ended: Outcome, policies: Policies | None = POLICIES) -> None:
+    def try_it(self, ended: Outcome, policies: SchedulePolicies | None = POLICIES) -> None:
         self.attempts.end(self.begin(), ended, policies)
 
     def wait(self, seconds: float) -> int:
@@ -68,7 +69,7 @@ def test_waits_double_until_nothing_is_tried_any_more(tried: Tried) -> None:
 
 
 def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
-    many = Policies(**{**vars(POLICIES), "retries": 100})
+    many = SchedulePolicies(**{**vars(POLICIES), "retries": 100})
     for _ in range(30):
         tried.try_it(FAILED, many)
         tried.clock.forward(86_400)
@@ -76,13 +77,13 @@ def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
 
 
 @pytest.mark.parametrize("policies", [None, POLICIES])
-def test_what_is_not_tried_again(tried: Tried, policies: Policies | None) -> None:
+def test_what_is_not_tried_again(tried: Tried, policies: SchedulePolicies | None) -> None:
     tried.try_it(Outcome("failed", 4, "the gate", may_pass=policies is None), policies)
     assert tried.book.ticks()[0].state == "failed"
 
 
 def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None:
-    one = Policies(**{**vars(POLICIES), "retries": 1})
+    one = SchedulePolicies(**{**vars(POLICIES), "retries": 1})
     for _ in range(3):
         tried.try_it(outcome.never_begun(), one)
     tried.try_it(FAILED, one)
@@ -96,7 +97,7 @@ def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None
 def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) -> None:
     attempt = tried.begin()
     tried.clock.forward(601)
-    never = Policies(**{**vars(POLICIES), "catch_up": CatchUp.NONE})
+    never = SchedulePolicies(**{**vars(POLICIES), "catch_up": CatchUp.NONE})
     tried.attempts.end(attempt, outcome.never_begun(), never)
     assert tried.book.ticks()[0].state == "failed"
 

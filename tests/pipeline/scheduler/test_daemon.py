@@ -36,15 +36,15 @@ pytestmark = pytest.mark.component
 STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
 PROGRAM = """
 import logging, pathlib, sys
-import pipeline_config
 from pipeline.core.errors import SaeError
 from pipeline.scheduler import daemon
 from pipeline.scheduler.commands import Commands
+from pipeline.scheduler.types import DaemonConfig
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 root = pathlib.Path(sys.argv[1])
 try:
-    config = pipeline_config.SchedulingConfig(look=0.1)
+    config = DaemonConfig(poll=0.1, interrupt_grace=float(sys.argv[3]))
     code = daemon.run(root, Commands(root, (sys.executable, sys.argv[2])), config=config)
 except SaeError as error:
     print(error, file=sys.stderr)
@@ -68,11 +68,11 @@ class Place:
     def log(self) -> str:
         return (self.root / "daemon.txt").read_text(encoding="utf-8")
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, grace: float = 20.0) -> subprocess.Popen[bytes]:
         """A daemon, once it is there."""
         with open(self.root / "daemon.txt", "ab") as log:
             begun = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN)],
+                [sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN), str(grace)],
                 cwd=PROJECT,
                 env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stderr=log,
@@ -265,6 +265,14 @@ def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place,
     assert (place.tick("long").state, place.tick("long").attempts[0].exit_code) == ("interrupted", 130)
     assert place.tick("long").attempts[0].reason == "interrupted: the daemon was told to stop at once"
     assert not process_identity.identity(run)
+
+
+def test_the_configuration_reaches_the_runs(place: Place) -> None:
+    place.start(grace=0.5)
+    place.add("deaf", "deaf:1,sleep:15", timeout=1.0)
+    place.trigger("deaf")
+    place.in_state("deaf", "interrupted")
+    assert place.tick("deaf").attempts[0].exit_code == -signal.SIGKILL
 
 
 def test_a_run_that_is_killed_is_tried_again(place: Place) -> None:

@@ -14,8 +14,7 @@ import pytest
 
 from pipeline.core import process_identity
 from pipeline.scheduler import run_process
-from pipeline.scheduler.run_process import Adopted, Child
-from pipeline.scheduler.watch import Watch
+from pipeline.scheduler.run_process import Adopted, Child, Watch
 
 pytestmark = pytest.mark.component
 
@@ -87,12 +86,9 @@ def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path
     until(found.ended)
 
 
-def test_one_that_is_deaf_to_being_interrupted_is_killed(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.scheduler.watch._GRACE", 0.5)
+def test_one_that_is_deaf_to_being_interrupted_is_killed(tmp_path: pathlib.Path) -> None:
     found = child(tmp_path, "/bin/sh", "-c", "trap '' INT; touch deaf; while true; do sleep 0.1; done")
-    watch = Watch(found, timeout=100.0, since=0.0)
+    watch = Watch(found, timeout=100.0, since=0.0, grace=0.5)
     found.go()
     until(lambda: (tmp_path / "deaf").exists())
     watch.interrupt("enough")

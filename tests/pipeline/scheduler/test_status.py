@@ -9,7 +9,7 @@ import pytest
 from pipeline.core import process_identity
 from pipeline.scheduler import status
 from pipeline.scheduler.store import Book
-from pipeline.scheduler.types import Daemon
+from pipeline.scheduler.types import Daemon, DaemonConfig
 from tests.pipeline.scheduler.helpers import SetClock
 
 
@@ -59,3 +59,7 @@ def test_a_process_that_ended_does_not_live() -> None:
         process.wait()
         assert not process_identity.lives(process.pid, identity)
     assert process_identity.identity(process.pid) == ""
+
+
+def test_a_daemon_gives_several_signs_of_life_before_it_counts_as_silent() -> None:
+    assert status._SILENCE >= 3 * DaemonConfig().heartbeat >= 3 * DaemonConfig().poll
