@@ -1,20 +1,20 @@
-"""The drawings of the pages: plain functions from frozen dataclasses to SVG text.
+"""The charts of the pages: plain functions from frozen dataclasses to SVG text.
 
-No drawing carries colours, scripts or styles of its own: classes say what a shape is, and `static/charts.css` what that
-looks like in light and dark, so the pages can forbid inline styles. All texts are escaped here; links come from the
-caller, who knows the routes. The same input gives the same bytes.
+No chart carries colours, scripts or styles of its own: classes say what a shape is, and `static/charts.css` how that
+looks in light and dark, so pages can forbid inline styles. All texts are escaped here; links come from the caller, who
+knows the routes. The same input gives the same bytes.
 """
 
-from pipeline.web.charts.bar_chart import Bar, bars
-from pipeline.web.charts.dag import GraphEdge, GraphNode, graph
-from pipeline.web.charts.gantt import Span, waterfall
+from pipeline.web.charts.bar_chart import Bar, bar_chart
+from pipeline.web.charts.chart import Drawing, Key
+from pipeline.web.charts.dag import GraphEdge, GraphNode, dag
+from pipeline.web.charts.gantt import Span, gantt
 from pipeline.web.charts.histogram import histogram
 from pipeline.web.charts.line_chart import Series, line_chart
-from pipeline.web.charts.runs_chart import RunPoint, runs_chart
+from pipeline.web.charts.runs_chart import Panel, RunPoint, runs_chart
 from pipeline.web.charts.scales import duration, number
 from pipeline.web.charts.scatter import ScatterPoint, scatter
 from pipeline.web.charts.state_icons import Html, state_class, state_mark
-from pipeline.web.charts.svg import Drawing, Key
 
 __all__ = [
     "Bar",
@@ -23,13 +23,15 @@ __all__ = [
     "GraphNode",
     "Html",
     "Key",
+    "Panel",
     "RunPoint",
     "ScatterPoint",
     "Series",
     "Span",
-    "bars",
+    "bar_chart",
+    "dag",
     "duration",
-    "graph",
+    "gantt",
     "histogram",
     "line_chart",
     "number",
@@ -37,5 +39,4 @@ __all__ = [
     "scatter",
     "state_class",
     "state_mark",
-    "waterfall",
 ]

@@ -1,4 +1,4 @@
-"""Horizontal bars: how often units are active, and metrics by slice."""
+"""Horizontal bars, such as how often units are active, or a metric by slice."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.core.text import counted
-from pipeline.web.charts import axes, scales, svg
-from pipeline.web.charts.line_chart import color_class
+from pipeline.web.charts import scales, svg
+from pipeline.web.charts.chart import Chart, Drawing, color_class, vertical
 
-MOST_BARS = 2048  # twice the widest code that the configuration foresees
-ROWS = 64  # bars, each with its name and value; more are drawn thin, in columns of as many
+MOST_BARS = 2048  # twice the widest code that the configuration allows
+ROWS = 64  # bars with name and value; more are drawn thin, in columns of as many
 
 _ROW, _THIN = 20, 8  # pixels, from bar to bar
 _MARGIN = 12  # pixels
@@ -24,7 +24,7 @@ class Bar:
 
     Attributes:
       label: its name.
-      value: None, or what is no finite number: no bar, and a dash for a value.
+      value: None or a number that is not finite: no bar, and a dash for a value.
       detail: more for the tooltip; empty: none.
       href: where a click leads; empty: nowhere.
       color: 1 to 8.
@@ -37,151 +37,138 @@ class Bar:
     color: int = 1
 
 
-def bars(
-    given: Sequence[Bar],
+def bar_chart(
+    bars: Sequence[Bar],
     *,
     title: str,
     percent: bool = False,
     limit: float | None = None,
     limit_label: str = "limit",
     width: int = 640,
-) -> svg.Drawing:
-    """Draws bars from zero.
+) -> Drawing:
+    """Draw bars from zero.
 
     Args:
-      given: at most 2,048 are drawn.
-      title: what is drawn.
+      bars: at most 2,048 are drawn.
+      title: of the chart.
       percent: whether values are fractions, to be written in percent.
-      limit: what values should not exceed: a line, and bars beyond it stand out; None: no line.
-      limit_label: what the limit is called.
+      limit: the maximum allowed: a line, and bars beyond it stand out; None: no line.
+      limit_label: name of the limit.
       width: in pixels.
     """
-    drawn = given[:MOST_BARS]
-    note = f"The first {MOST_BARS:,} of {len(given):,} bars are drawn." if len(given) > MOST_BARS else ""
-    write = scales.percentage if percent else scales.number
-    values = [bar.value for bar in drawn if bar.value is not None and scales.usable(bar.value)]
+    chart = Chart("bars", title, width)
+    drawn = chart.limited(bars, MOST_BARS, "bars")
     if not drawn:
-        parts = [axes.empty(width, 80, "There are no values to draw.")]
-        return svg.document(parts, width=width, height=80, title=title, summary="No values.", kind="bars")
-    limit = limit if limit is not None and scales.usable(limit) else None
-    reach = values + ([limit] if limit is not None else [])
-    few = len(drawn) <= ROWS
-    parts, height = (_rows if few else _columns)(drawn, reach, write, limit, limit_label, width)
-    return svg.document(
-        parts, width=width, height=height, title=title, summary=_summary(drawn, write, limit, limit_label), kind="bars",
-        links=any(bar.href for bar in drawn), note=note,
-    )  # fmt: skip
+        return chart.empty("There are no values to draw.")
+    chosen = limit if limit is not None and scales.usable(limit) else None
+    bars_of = _Bars(chart, drawn, chosen, limit_label, scales.percentage if percent else scales.number)
+    bars_of.rows() if len(drawn) <= ROWS else bars_of.columns()
+    return chart.drawing(" ".join(bars_of.sentences()))
 
 
-def _rows(
-    drawn: Sequence[Bar],
-    reach: Sequence[float],
-    write: Callable[[float], str],
-    limit: float | None,
-    limit_label: str,
-    width: int,
-) -> tuple[list[str], float]:
-    widest = max(svg.width_of(bar.label, svg.SMALL) for bar in drawn)
-    left = math.ceil(min(widest, _LONGEST_LABEL)) + 16
-    room = max(svg.width_of(_value(bar, write), svg.SMALL) for bar in drawn) + 16
-    scale = _from_zero(reach, left, width - math.ceil(room))
-    top = 24 if limit is not None else 6
-    bottom = top + len(drawn) * _ROW
-    parts = []
-    for index, bar in enumerate(drawn):
-        y = top + index * _ROW
-        hit = svg.element("rect", class_="hit", x=0, y=y, width=width, height=_ROW)
-        label = svg.text(left - 8, y + 14, svg.fit(bar.label, left - 14, svg.SMALL), "chart-label", "end")
-        over = _over(bar, limit)
-        value = svg.text(width - 4, y + 14, _value(bar, write), "value over" if over else "value", "end")
-        shapes = hit + label + _bar(bar, scale, y + 3, _ROW - 6, over) + value
-        parts.append(svg.link(bar.href, _said(bar, write) + (f", above the {limit_label}" if over else ""), shapes))
-    parts.append(svg.element("line", class_="axis", x1=scale(0), x2=scale(0), y1=top, y2=bottom))
-    if limit is not None:
-        x = scale(limit)
-        name = f"{limit_label} {write(limit)}"
-        half = svg.width_of(name, svg.SMALL) / 2
-        parts.append(svg.element("line", class_="limit", x1=x, x2=x, y1=top - 4, y2=bottom))
-        parts.append(svg.text(min(max(x, half), width - half), 13, name, "chart-label", "middle"))
-    return parts, bottom + 6
+class _Bars:
+    """Bars in a chart, as rows or in columns."""
+
+    def __init__(
+        self,
+        chart: Chart,
+        drawn: Sequence[Bar],
+        limit: float | None,
+        limit_label: str,
+        write: Callable[[float], str],
+    ) -> None:
+        self._chart, self._drawn, self._limit, self._limit_label, self._write = chart, drawn, limit, limit_label, write
+        self._reach = [value for bar in drawn if (value := _value(bar)) is not None]
+        self._reach += [limit] if limit is not None else []
+
+    def rows(self) -> None:
+        """Draw a row for each bar, with its name and value."""
+        chart, width = self._chart, self._chart.width
+        left = math.ceil(min(max(svg.width_of(bar.label, svg.SMALL) for bar in self._drawn), _LONGEST_LABEL)) + 16
+        room = max(svg.width_of(self._text(bar), svg.SMALL) for bar in self._drawn) + 16
+        scale = self._from_zero(left, width - math.ceil(room))
+        top = 24 if self._limit is not None else 6
+        bottom = top + len(self._drawn) * _ROW
+        chart.height = bottom + 6
+        for index, bar in enumerate(self._drawn):
+            y = top + index * _ROW
+            over = self._is_over(bar)
+            shapes = svg.element("rect", class_="hit", x=0, y=y, width=width, height=_ROW)
+            shapes += svg.text(left - 8, y + 14, svg.fit(bar.label, left - 14, svg.SMALL), "chart-label", "end")
+            shapes += self._bar(bar, scale, y + 3, _ROW - 6)
+            shapes += svg.text(width - 4, y + 14, self._text(bar), "value over" if over else "value", "end")
+            chart.add(self._link(bar, shapes, f", above the {self._limit_label}" if over else ""))
+        chart.add(vertical("axis", scale(0), top, bottom))
+        if self._limit is not None:
+            x = scale(self._limit)
+            name = f"{self._limit_label} {self._write(self._limit)}"
+            half = svg.width_of(name, svg.SMALL) / 2
+            chart.add(vertical("limit", x, top - 4, bottom))
+            chart.add(svg.text(min(max(x, half), width - half), 13, name, "chart-label", "middle"))
+
+    def columns(self) -> None:
+        """Draw thin bars, in columns that have the same scale."""
+        chart, limit = self._chart, self._limit
+        pitch = max((chart.width - _MARGIN) / math.ceil(len(self._drawn) / ROWS), 56.0)
+        chart.height = 40 + ROWS * _THIN
+        text = f"The width of a column is {self._write(max(self._reach, default=0.0))}."
+        text += f" Line: {self._limit_label} {self._write(limit)}." if limit is not None else ""
+        chart.add(svg.text(_MARGIN, 13, text, "chart-muted"))
+        for start in range(0, len(self._drawn), ROWS):
+            column = self._drawn[start : start + ROWS]
+            left = _MARGIN + start // ROWS * pitch
+            scale = self._from_zero(left, left + pitch - _MARGIN)
+            bottom = 36 + len(column) * _THIN
+            for row, bar in enumerate(column):
+                y = 36 + row * _THIN
+                shapes = svg.element("rect", class_="hit", x=left, y=y, width=pitch - _MARGIN, height=_THIN)
+                chart.add(self._link(bar, shapes + self._bar(bar, scale, y + 1, _THIN - 2), focusable=False))
+            chart.add(vertical("axis", scale(0), 36, bottom))
+            if limit is not None:
+                chart.add(vertical("limit", scale(limit), 34, bottom))
+            chart.add(svg.text(left, 30, svg.fit(column[0].label, pitch - 4, svg.SMALL), "tick"))
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what the bars show."""
+        known = [(value, bar) for bar in self._drawn if (value := _value(bar)) is not None]
+        yield f"{counted(len(self._drawn), 'bar')}."
+        if known:
+            low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
+            yield f"Lowest {low[1].label}, {self._write(low[0])}; highest {high[1].label}, {self._write(high[0])}."
+        if len(known) < len(self._drawn):
+            yield f"{len(self._drawn) - len(known)} without a value."
+        if self._limit is not None:
+            above = sum(value > self._limit for value, _ in known)
+            yield f"{above} above the {self._limit_label} of {self._write(self._limit)}."
+
+    def _from_zero(self, start: float, end: float) -> scales.Scale:
+        """Return a scale that ends at the values farthest from zero: the longest bar takes all the room."""
+        low, high = min(0.0, *self._reach, 0.0), max(0.0, *self._reach, 0.0)
+        high = 1.0 if low == high else high
+        return scales.Scale(low, high, start, end, (), high - low)
+
+    def _is_over(self, bar: Bar) -> bool:
+        value = _value(bar)
+        return self._limit is not None and value is not None and value > self._limit
+
+    def _bar(self, bar: Bar, scale: scales.Scale, y: float, height: float) -> str:
+        value = _value(bar)
+        if value is None:
+            return ""
+        start, end = sorted((scale(0), scale(value)))
+        classes = f"bar {color_class(bar.color)}" + (" over" if self._is_over(bar) else "")
+        rounding = min(2.0, height / 4)
+        return svg.element("rect", class_=classes, x=start, y=y, width=end - start, height=height, rx=rounding)
+
+    def _text(self, bar: Bar) -> str:
+        value = _value(bar)
+        return "–" if value is None else self._write(value)
+
+    def _link(self, bar: Bar, shapes: str, more: str = "", focusable: bool = True) -> str:
+        name = f"{bar.label}: {self._text(bar)}" + (f", {bar.detail}" if bar.detail else "") + more
+        return self._chart.link(bar.href, name, shapes, focusable)
 
 
-def _columns(
-    drawn: Sequence[Bar],
-    reach: Sequence[float],
-    write: Callable[[float], str],
-    limit: float | None,
-    limit_label: str,
-    width: int,
-) -> tuple[list[str], float]:
-    """Thin bars, in columns beside each other; all columns have the same scale."""
-    columns = math.ceil(len(drawn) / ROWS)
-    pitch = max((width - _MARGIN) / columns, 56.0)
-    bottom = 40 + ROWS * _THIN
-    scale = _from_zero(reach, 0, pitch - _MARGIN)
-    most = write(max(reach, default=0.0))
-    said = f"The width of a column is {most}." + (f" Line: {limit_label} {write(limit)}." if limit is not None else "")
-    parts = [svg.text(_MARGIN, 13, said, "chart-muted")]
-    for column in range(columns):
-        its = drawn[column * ROWS : (column + 1) * ROWS]
-        left = _MARGIN + column * pitch
-        rows = []
-        for row, bar in enumerate(its):
-            y = 36 + row * _THIN
-            hit = svg.element("rect", class_="hit", x=0, y=y, width=pitch - _MARGIN, height=_THIN)
-            shapes = hit + _bar(bar, scale, y + 1, _THIN - 2, _over(bar, limit))
-            rows.append(svg.link(bar.href, _said(bar, write), shapes, focusable=False))
-        edge = 36 + len(its) * _THIN
-        rows.append(svg.element("line", class_="axis", x1=scale(0), x2=scale(0), y1=36, y2=edge))
-        if limit is not None:
-            rows.append(svg.element("line", class_="limit", x1=scale(limit), x2=scale(limit), y1=34, y2=edge))
-        rows.append(svg.text(0, 30, svg.fit(its[0].label, pitch - 4, svg.SMALL), "tick"))
-        parts.append(svg.element("g", "".join(rows), transform=f"translate({svg.coordinate(left)} 0)"))
-    return parts, bottom
-
-
-def _from_zero(reach: Sequence[float], start: float, end: float) -> scales.Scale:
-    """A scale that ends at the farthest value on either side of zero: the longest bar takes all the room."""
-    low, high = min(0.0, *reach, 0.0), max(0.0, *reach, 0.0)
-    if low == high:
-        high = 1.0
-    return scales.Scale(low, high, start, end, (), high - low)
-
-
-def _over(bar: Bar, limit: float | None) -> bool:
-    return limit is not None and bar.value is not None and scales.usable(bar.value) and bar.value > limit
-
-
-def _bar(bar: Bar, scale: scales.Scale, y: float, height: float, over: bool) -> str:
-    if bar.value is None or not scales.usable(bar.value):
-        return ""
-    start, end = sorted((scale(0), scale(bar.value)))
-    classes = f"bar {color_class(bar.color)}" + (" over" if over else "")
-    return svg.element("rect", class_=classes, x=start, y=y, width=end - start, height=height, rx=min(2.0, height / 4))
-
-
-def _value(bar: Bar, write: Callable[[float], str]) -> str:
-    return "–" if bar.value is None or not scales.usable(bar.value) else write(bar.value)
-
-
-def _said(bar: Bar, write: Callable[[float], str]) -> str:
-    return f"{bar.label}: {_value(bar, write)}" + (f", {bar.detail}" if bar.detail else "")
-
-
-def _summary(drawn: Sequence[Bar], write: Callable[[float], str], limit: float | None, limit_label: str) -> str:
-    return " ".join(_sentences(drawn, write, limit, limit_label))
-
-
-def _sentences(
-    drawn: Sequence[Bar], write: Callable[[float], str], limit: float | None, limit_label: str
-) -> Iterator[str]:
-    known = [(bar.value, bar) for bar in drawn if bar.value is not None and scales.usable(bar.value)]
-    yield f"{counted(len(drawn), 'bar')}."
-    if known:
-        low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
-        yield f"Lowest {low[1].label}, {write(low[0])}; highest {high[1].label}, {write(high[0])}."
-    if len(known) < len(drawn):
-        yield f"{len(drawn) - len(known)} without a value."
-    if limit is not None:
-        above = sum(value > limit for value, _ in known)
-        yield f"{above} above the {limit_label} of {write(limit)}."
+def _value(bar: Bar) -> float | None:
+    """Return a bar's value, if it can be drawn."""
+    return bar.value if bar.value is not None and scales.usable(bar.value) else None

@@ -1,4 +1,4 @@
-"""Graphs: the nodes of a run, and the lineage of an artifact."""
+"""Directed graphs: the nodes of a run, the lineage of an artifact."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline.core.text import counted
-from pipeline.web.charts import axes, dag_layout, state_icons, svg
+from pipeline.web.charts import dag_layout, state_icons, svg
+from pipeline.web.charts.chart import Chart, Drawing, Key
 
-MOST_NODES = 400  # more is no picture any more, and takes a second
-MOST_EDGES = 2000
-WIDEST = 6  # boxes beside each other that a page has room for; with more, layers run from left to right instead
+MOST_NODES = 200  # a pipeline has a dozen, a lineage some dozens; more cannot be read as a picture
+MOST_EDGES = 1000
+WIDEST = 6  # boxes beside each other that fit a page; with more, layers run from left to right instead
 
 _TITLE = 13  # pixels, font size
 _BOLD = 1.1  # times as wide as thin text
@@ -32,11 +33,11 @@ class GraphNode:
       id: its name in edges.
       title: the first line.
       detail: the second line: `executed · 30.1 s`; empty: none.
-      state: as `NodeRunState` writes it; empty: nothing that has a state.
+      state: as `NodeRunState` writes it; empty: none.
       href: where a click leads; empty: nowhere.
       mark: a word in a corner: `cached`; empty: none.
       kind: artifacts have round ends, executions are boxes.
-      current: whether it is what the page is about.
+      current: whether it is the subject of the page.
     """
 
     id: str
@@ -51,88 +52,72 @@ class GraphNode:
 
 @dataclasses.dataclass(frozen=True)
 class GraphEdge:
-    """An arrow. `label`: for its tooltip: what goes this way."""
+    """An arrow. `label`: for its tooltip."""
 
     source: str
     target: str
     label: str = ""
 
 
-def graph(
+def dag(
     nodes: Sequence[GraphNode], edges: Sequence[GraphEdge], *, title: str, direction: Direction | None = None
-) -> svg.Drawing:
-    """Draws a graph in layers, so that arrows lead to later ones; those that close a cycle are dashed.
+) -> Drawing:
+    """Draw a graph in layers, so that arrows lead to later ones; those that close a cycle are dashed.
 
     Args:
-      nodes: the first 400 are drawn, so the most important come first; of several with one id, the first.
+      nodes: the first 200 are drawn, so the most important come first; of several with one id, the first.
       edges: those between nodes that are drawn; several between the same two become one.
-      title: what is drawn.
+      title: of the chart.
       direction: of the arrows. None: down, as that fits a page and a phone, unless many boxes would be beside
         each other.
     """
-    known = {node.id: node for node in reversed(nodes)}
-    unique = [node for node in nodes if known[node.id] is node]
-    drawn = {node.id: node for node in unique[:MOST_NODES]}
+    chart = Chart("graph", title, 320)
+    unique = {node.id: node for node in reversed(nodes)}
+    drawn = {node.id: node for node in chart.limited([n for n in nodes if unique[n.id] is n], MOST_NODES, "boxes")}
     labels: dict[dag_layout.Edge, list[str]] = {}
     for one in edges:
         if one.source in drawn and one.target in drawn and one.source != one.target:
             labels.setdefault((one.source, one.target), []).append(one.label)
-    pairs = list(labels)[:MOST_EDGES]
+    pairs = chart.limited(list(labels), MOST_EDGES, "arrows")
     if not drawn:
-        parts = [axes.empty(320, 80, "There is nothing to draw.")]
-        return svg.document(parts, width=320, height=80, title=title, summary="No nodes.", kind="graph")
+        return chart.empty("There is nothing to draw.", "No nodes.")
 
     wide = min(max(max(_room(node) for node in drawn.values()), _NARROWEST), _WIDEST_BOX)
-    down = direction == "down" if direction else _most_beside(list(drawn), pairs) <= WIDEST
+    layers = list(dag_layout.assign(list(drawn), pairs)[0].values())
+    down = direction == "down" if direction else max(map(layers.count, layers)) <= WIDEST
     sizes = dag_layout.Sizes(wide, _HEIGHT, gap=44) if down else dag_layout.Sizes(_HEIGHT, wide, gap=72, beside=14)
     layout = dag_layout.arrange(list(drawn), pairs, sizes)
-    size = (layout.across, layout.along) if down else (layout.along, layout.across)
+    width, height = (layout.across, layout.along) if down else (layout.along, layout.across)
+    chart.width, chart.height = width + 2 * _MARGIN, height + 2 * _MARGIN
 
     parts = []
     for edge, route in layout.routes.items():
         names = ", ".join(dict.fromkeys(filter(None, labels[edge])))
-        said = f"{drawn[edge[0]].title} → {drawn[edge[1]].title}" + (f": {names}" if names else "")
-        parts.append(_arrow(route, down, edge in layout.back, said))
+        text = f"{drawn[edge[0]].title} → {drawn[edge[1]].title}" + (f": {names}" if names else "")
+        parts.append(_arrow(route, down, edge in layout.back, text))
     for name, (across, along) in layout.boxes.items():
-        centre = (across, along) if down else (along, across)
-        parts.append(_box(drawn[name], centre, wide))
-    place = f"translate({_MARGIN} {_MARGIN})"
-    return svg.document(
-        [svg.element("g", "".join(parts), transform=place)],
-        width=size[0] + 2 * _MARGIN, height=size[1] + 2 * _MARGIN, title=title, kind="graph",
-        summary=_summary(list(drawn.values()), len(pairs), max(layout.layers.values()) + 1),
-        links=any(node.href for node in drawn.values()), keys=state_keys([node.state for node in drawn.values()]),
-        note=_note(len(unique) - len(drawn), len(labels) - len(layout.routes)),
-    )  # fmt: skip
-
-
-def state_keys(seen: Sequence[str]) -> list[svg.Key]:
-    """A legend of states, each once."""
-    return [svg.Key(state, state_icons.state_mark(state)) for state in dict.fromkeys(seen) if state]
-
-
-def _most_beside(ids: list[str], pairs: list[dag_layout.Edge]) -> int:
-    its_layers = list(dag_layout.assign(ids, pairs)[0].values())
-    return max(its_layers.count(layer) for layer in set(its_layers))
-
-
-def _has_sign(node: GraphNode) -> bool:
-    return bool(node.state) or node.kind == "artifact"
+        description, shapes = _box(drawn[name], (across, along) if down else (along, across), wide)
+        parts.append(chart.link(drawn[name].href, description, shapes))
+    chart.add(svg.element("g", "".join(parts), transform=f"translate({_MARGIN} {_MARGIN})"))
+    states = dict.fromkeys(node.state for node in drawn.values() if node.state)
+    chart.keys = [Key(state, state_icons.state_mark(state)) for state in states]
+    return chart.drawing(_summary(list(drawn.values()), len(pairs), max(layers) + 1))
 
 
 def _room(node: GraphNode) -> int:
-    """The width that a box needs for its texts, in pixels."""
+    """Return the width that a box needs for its texts, in pixels."""
     chip = svg.width_of(node.mark, svg.SMALL) + 16 if node.mark else 0
     lines = max(svg.width_of(node.title, _TITLE) * _BOLD, svg.width_of(node.detail, svg.SMALL) + chip)
     return round(lines) + _inset(node) + 14
 
 
 def _inset(node: GraphNode) -> int:
-    """Where a box's texts start, in pixels from its left."""
-    return 34 if _has_sign(node) else 14
+    """Return where a box's texts start, in pixels from its left: after its mark, if it has one."""
+    return 34 if node.state or node.kind == "artifact" else 14
 
 
-def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> str:
+def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> tuple[str, str]:
+    """Draw a box; return a description and the shapes."""
     x, y = centre[0] - wide / 2, centre[1] - _HEIGHT / 2
     classes = f"box {node.kind} {state_icons.state_class(node.state) if node.state else 'state-none'}"
     rounding = _HEIGHT / 2 if node.kind == "artifact" else 7
@@ -160,14 +145,14 @@ def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> str:
         room -= long + 4
     if node.detail:
         shapes.append(svg.text(start, y + 38, svg.fit(node.detail, room, svg.SMALL), "box-detail"))
-    said = ", ".join(filter(None, [node.title, node.detail, node.mark, "this page" if node.current else ""]))
+    name = ", ".join(filter(None, [node.title, node.detail, node.mark, "this page" if node.current else ""]))
     if node.state and node.state not in node.detail and node.state != node.mark:
-        said += f", {node.state}"
-    return svg.link(node.href, said, "".join(shapes))
+        name += f", {node.state}"
+    return name, "".join(shapes)
 
 
-def _arrow(route: Sequence[dag_layout.Point], down: bool, back: bool, said: str) -> str:
-    """A line that is straight within layers and curved between them, and a head at its end."""
+def _arrow(route: Sequence[dag_layout.Point], down: bool, back: bool, text: str) -> str:
+    """Draw a line that is straight within layers and curved between them, with a head at its end."""
 
     def at(point: dag_layout.Point) -> str:
         across, along = point
@@ -187,28 +172,12 @@ def _arrow(route: Sequence[dag_layout.Point], down: bool, back: bool, said: str)
         + svg.element("path", class_="edge-line", d="".join(data))
         + svg.element("path", class_="edge-head", d=head)
     )
-    return svg.element("g", svg.tooltip(said) + shapes, class_="edge back" if back else "edge")
-
-
-def _note(nodes: int, edges: int) -> str:
-    """What is not drawn."""
-    parts = []
-    if nodes:
-        parts.append(f"{nodes:,} more boxes are not drawn.")
-    if edges:
-        parts.append(f"{edges:,} more arrows are not drawn.")
-    return " ".join(parts)
+    return svg.element("g", svg.tooltip(text) + shapes, class_="edge back" if back else "edge")
 
 
 def _summary(nodes: Sequence[GraphNode], edges: int, depth: int) -> str:
-    counts: dict[str, int] = {}
-    for node in nodes:
-        if node.state:
-            counts[node.state] = counts.get(node.state, 0) + 1
     artifacts = sum(node.kind == "artifact" for node in nodes)
-    executions = len(nodes) - artifacts
-    what = [counted(executions, "node")] if executions else []
-    what += [counted(artifacts, "artifact")] if artifacts else []
-    said = ", ".join(f"{count} {state}" for state, count in counts.items())
-    shape = f"{counted(depth, 'layer')}, {counted(edges, 'arrow')}"
-    return f"{' and '.join(what)} in {shape}" + (f": {said}." if said else ".")
+    kinds = [(len(nodes) - artifacts, "node"), (artifacts, "artifact")]
+    what = " and ".join(counted(number, kind) for number, kind in kinds if number)
+    states = state_icons.count_states([node.state for node in nodes if node.state])
+    return f"{what} in {counted(depth, 'layer')}, {counted(edges, 'arrow')}" + (f": {states}." if states else ".")

@@ -1,27 +1,24 @@
-"""Places for the boxes of a directed graph, in layers along its edges (after Sugiyama, Tagawa and Toda, 1981).
+"""Places for the boxes of a directed graph of some dozens, in layers along its edges (Sugiyama, Tagawa, Toda, 1981).
 
-Coordinates are `along` the flow, from layer to layer, and `across` it; the drawing decides which of them goes down.
-All boxes have one size. An edge that spans layers bends only between them: it passes through a layer on a straight line
-at a place that is kept free for it, so it never runs over a box. Long edges of one box share these places.
+Coordinates are `along` the flow, from layer to layer, and `across` it; the chart decides which of them goes down. All
+boxes have one size. An edge that spans layers bends only between them: it passes a layer on a straight line, at a place
+that is kept free for it, so it never runs over a box. Long edges of one box share these places.
 """
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import itertools
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-MOST_BENDS = 4000  # places kept for long edges; a store with odd content may ask for millions
+from pipeline.web.charts.scales import spread
 
-_ORDERINGS = 24  # passes that reorder layers; ours settles after four
-_PLACINGS = 80  # passes that move boxes
-_MOVES = 24_000  # of all passes together, about 0.2 s: large graphs get fewer passes
-_STRAIGHT = {0: 4.0, 1: 1.0, 2: 24.0}  # how much an edge wants to be straight, by how many of its ends are bends
+_ORDERINGS, _PLACINGS = 2, 8  # passes over the layers, down and up by turns
 
 Edge = tuple[str, str]
 Point = tuple[float, float]  # across, along
 Item = Hashable  # a box by its id, or a bend by (id of its box, whether its edge goes back, layer)
+Links = Mapping[Item, Sequence[Item]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +34,15 @@ class Sizes:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where everything goes.
+    """Where everything is.
 
     Attributes:
       boxes: by id, the centre.
       layers: by id, from 0.
       routes: by edge, from source to target: pairs of points between layers, each to be joined by a curve; from pair to
-        pair the edge is straight. Edges from a box to itself, and those beyond `MOST_BENDS`, have none.
-      back: edges that had to be turned round because they close a cycle.
-      across, along: size of it all.
+        pair the edge is straight. Edges from a box to itself have none.
+      back: edges that lead back, because they close a cycle.
+      across, along: size of the whole.
     """
 
     boxes: Mapping[str, Point]
@@ -57,83 +54,68 @@ class Layout:
 
 
 def assign(ids: Sequence[str], edges: Iterable[Edge]) -> tuple[dict[str, int], frozenset[Edge]]:
-    """The layer of each box, and the edges that close cycles: without these, every edge goes to a later layer.
+    """Return the layer of each box by the longest path to it, and the edges that close cycles.
 
     Args:
-      ids: of boxes, each once; their order decides between equals.
-      edges: between boxes that are there; those from a box to itself are passed over.
+      ids: of boxes, each once, fewer than calls may be nested; their order decides between equals.
+      edges: between these boxes; those from a box to itself are ignored.
     """
     after: dict[str, list[str]] = {name: [] for name in ids}
-    number = {name: index for index, name in enumerate(ids)}
-    for source, target in sorted(set(edges), key=lambda edge: (number[edge[0]], number[edge[1]])):
+    for source, target in dict.fromkeys(edges):
         if source != target:
             after[source].append(target)
-    back, order = _cycles(ids, after)
-    forward: dict[str, list[str]] = {name: [] for name in ids}
-    before: dict[str, list[str]] = {name: [] for name in ids}
-    for source in ids:
-        for target in after[source]:
-            first, second = (target, source) if (source, target) in back else (source, target)
-            forward[first].append(second)
-            before[second].append(first)
-    layers: dict[str, int] = {}
-    for name in order:
-        layers[name] = max((layers[one] + 1 for one in before[name]), default=0)
-    # A box with more behind it than before it moves towards these: its edges become shorter.
-    for name in reversed(order):
-        if len(forward[name]) > len(before[name]):
-            layers[name] = min(layers[one] for one in forward[name]) - 1
-    return layers, back
-
-
-def _cycles(ids: Sequence[str], after: Mapping[str, Sequence[str]]) -> tuple[frozenset[Edge], list[str]]:
-    """The edges that lead back to a box on the way to them, and the boxes so that all other edges go forward."""
     back: set[Edge] = set()
-    finished: list[str] = []
-    state: dict[str, int] = {}  # 1: on the way, 2: finished
-    for start in ids:
-        if start in state:
-            continue
-        state[start] = 1
-        stack = [(start, iter(after[start]))]
-        while stack:
-            name, rest = stack[-1]
-            for target in rest:
-                if target not in state:
-                    state[target] = 1
-                    stack.append((target, iter(after[target])))
-                    break
-                if state[target] == 1:
-                    back.add((name, target))
-            else:
-                state[name] = 2
-                finished.append(name)
-                stack.pop()
-    return frozenset(back), finished[::-1]
+    finished: dict[str, None] = {}  # those that everything after them is finished before
+
+    def visit(name: str, path: frozenset[str]) -> None:
+        path |= {name}
+        for target in after[name]:
+            if target in path:
+                back.add((name, target))
+            elif target not in finished:
+                visit(target, path)
+        finished[name] = None
+
+    for name in ids:
+        if name not in finished:
+            visit(name, frozenset())
+    order = list(finished)[::-1]
+    forward = [
+        (target, source) if (source, target) in back else (source, target)
+        for source in order
+        for target in after[source]
+    ]
+    layers = dict.fromkeys(order, 0)
+    place = {name: number for number, name in enumerate(order)}
+    for source, target in sorted(forward, key=lambda edge: place[edge[0]]):
+        layers[target] = max(layers[target], layers[source] + 1)
+    for name in set(ids) - {target for _, target in forward}:  # nothing before it: it moves to what needs it
+        layers[name] = min((layers[target] for source, target in forward if source == name), default=1) - 1
+    return layers, frozenset(back)
 
 
 def arrange(ids: Sequence[str], edges: Sequence[Edge], sizes: Sizes) -> Layout:
-    """Lays a graph out; see `assign` for its arguments."""
-    if not ids:
-        return Layout({}, {}, {}, frozenset(), 0.0, 0.0)
+    """Lay a graph out; see `assign` for its arguments."""
     layers, back = assign(ids, edges)
-    chains = _chains(edges, layers, back)
-    segments = sorted(
-        {pair for chain in chains.values() for pair in itertools.pairwise(chain)},
-        key=lambda pair: (repr(pair[0]), repr(pair[1])),
-    )
+    chains: dict[Edge, list[Item]] = {}  # what each edge passes, in the order of layers: a box, bends, a box
+    found: list[dict[Item, None]] = [{} for _ in range(max(layers.values(), default=-1) + 1)]  # by layer, in order
+    for name in ids:
+        found[layers[name]][name] = None
+    for edge in edges:
+        first, last = edge[::-1] if edge in back else edge
+        if first != last:
+            bends = [(edge[0], edge in back, layer) for layer in range(layers[first] + 1, layers[last])]
+            chains[edge] = [first, *bends, last]
+            for one in bends:
+                found[one[2]][one] = None
+    rows: list[list[Item]] = [list(items) for items in found]
     above: dict[Item, list[Item]] = {}
     below: dict[Item, list[Item]] = {}
-    for upper, lower in segments:
+    for upper, lower in dict.fromkeys(pair for chain in chains.values() for pair in itertools.pairwise(chain)):
         below.setdefault(upper, []).append(lower)
         above.setdefault(lower, []).append(upper)
-    rows: list[list[Item]] = [[] for _ in range(max(layers.values()) + 1)]
-    for name in ids:
-        rows[layers[name]].append(name)
-    for bend in dict.fromkeys(item for chain in chains.values() for item in chain[1:-1]):
-        rows[bend[2]].append(bend)  # type: ignore[index]
-    rows = _ordered(rows, above, below)
-    across = _placed(rows, above, below, sizes)
+    _order(rows, above, below)
+    across = _place(rows, above, below, sizes)
 
     pitch = sizes.along + sizes.gap
     boxes = {name: (across[name], layers[name] * pitch + sizes.along / 2) for name in ids}
@@ -147,92 +129,29 @@ def arrange(ids: Sequence[str], edges: Sequence[Edge], sizes: Sizes) -> Layout:
             points += [(across[bend], number * pitch), (across[bend], number * pitch + sizes.along)]
         points.append((ins[last][chain[-2]], layers[last] * pitch))
         routes[edge] = tuple(points[::-1] if edge in back else points)
-    width = max(across[row[-1]] + _half(row[-1], sizes) for row in rows)
-    return Layout(boxes, layers, routes, back, width, len(rows) * pitch - sizes.gap)
+    width = max((across[row[-1]] + _half(row[-1], sizes) for row in rows), default=0.0)
+    return Layout(boxes, layers, routes, back, width, max(0.0, len(rows) * pitch - sizes.gap))
 
 
-def _chains(edges: Sequence[Edge], layers: Mapping[str, int], back: frozenset[Edge]) -> dict[Edge, list[Item]]:
-    """What each edge passes through, in the order of layers: a box, bends, a box."""
-    chains: dict[Edge, list[Item]] = {}
-    bends: set[Item] = set()
-    for edge in dict.fromkeys(edges):
-        first, last = edge[::-1] if edge in back else edge
-        if first == last:
-            continue
-        # One line for all long edges that leave a box: it branches where they part.
-        passed = {(edge[0], edge in back, layer) for layer in range(layers[first] + 1, layers[last])}
-        if len(bends) + len(passed - bends) > MOST_BENDS:
-            continue
-        bends |= passed
-        chains[edge] = [first, *sorted(passed, key=lambda bend: bend[2]), last]
-    return chains
+def _pass(layers: int, number: int) -> range:
+    """Return the layers in the order of a pass: down for even numbers, else up."""
+    return range(layers) if number % 2 == 0 else range(layers - 1, -1, -1)
 
 
-def _ordered(
-    rows: list[list[Item]], above: Mapping[Item, list[Item]], below: Mapping[Item, list[Item]]
-) -> list[list[Item]]:
-    """The layers, with as few crossings as passes find that put each item at the mean of its neighbours' places."""
-    best, fewest, idle = rows, crossings(rows, below), 0
+def _order(rows: list[list[Item]], above: Links, below: Links) -> None:
+    """Order each layer by the mean place of neighbours in the layer before it, so that few edges cross."""
     for number in range(_ORDERINGS):
-        down = number % 2 == 0
-        rows = [list(row) for row in rows]
-        order = range(1, len(rows)) if down else range(len(rows) - 2, -1, -1)
-        for index in order:
-            places = {item: place for place, item in enumerate(rows[index - 1 if down else index + 1])}
-            neighbours = above if down else below
-            _sort(rows[index], neighbours, places)
-        found = crossings(rows, below)
-        if found < fewest:
-            best, fewest, idle = rows, found, 0
-        else:
-            idle += 1
-        if not fewest or idle > 6:
-            break
-    return best
+        for index in _pass(len(rows), number):
+            places = {item: float(place) for row in rows for place, item in enumerate(row)}
+            neighbours = above if number % 2 == 0 else below
+            means = {item: _mean(item, neighbours.get(item, ()), places) for item in rows[index]}
+            rows[index].sort(key=means.__getitem__)
 
 
-def _sort(row: list[Item], neighbours: Mapping[Item, list[Item]], places: Mapping[Item, int]) -> None:
-    """Sorts by the mean place of neighbours; an item without any keeps its place."""
-    means = {
-        item: sum(places[one] for one in neighbours[item]) / len(neighbours[item])
-        for item in row
-        if neighbours.get(item)
-    }
-    sorted_items = iter(sorted(means, key=lambda item: means[item]))
-    row[:] = [next(sorted_items) if item in means else item for item in row]
-
-
-def crossings(rows: Sequence[Sequence[Item]], below: Mapping[Item, Sequence[Item]]) -> int:
-    """How many pairs of edges cross between neighbouring layers."""
-    total = 0
-    for upper, lower in itertools.pairwise(rows):
-        places = {item: place for place, item in enumerate(lower)}
-        seen: list[int] = []
-        for item in upper:
-            ends = sorted(places[one] for one in below.get(item, ()))
-            total += sum(len(seen) - bisect.bisect_right(seen, end) for end in ends)
-            for end in ends:
-                bisect.insort(seen, end)
-    return total
-
-
-def _half(item: Item, sizes: Sizes) -> float:
-    return sizes.across / 2 if isinstance(item, str) else 0.0
-
-
-def _placed(
-    rows: Sequence[Sequence[Item]],
-    above: Mapping[Item, Sequence[Item]],
-    below: Mapping[Item, Sequence[Item]],
-    sizes: Sizes,
-) -> dict[Item, float]:
-    """Places across that make edges as straight as the order in the layers and the distances in them allow.
-
-    What is made small is the sum of squares of how far edges go across. Layer by layer that has an exact answer, and
-    as distances bind within layers only, passing over them again and again comes close to the best one.
-    """
+def _place(rows: Sequence[Sequence[Item]], above: Links, below: Links, sizes: Sizes) -> dict[Item, float]:
+    """Return places across that make edges rather straight, in the order of the layers and with their distances."""
     across: dict[Item, float] = {}
-    offsets: list[list[float]] = []  # of each item of a layer from its first, when they stand as close as they may
+    offsets: list[list[float]] = []  # of each item of a layer from its first, when they are as close as they may be
     for row in rows:
         steps = [0.0]
         for left, right in itertools.pairwise(row):
@@ -240,55 +159,25 @@ def _placed(
             steps.append(steps[-1] + _half(left, sizes) + room + _half(right, sizes))
         offsets.append(steps)
         across.update({item: step - steps[-1] / 2 for item, step in zip(row, steps, strict=True)})
-    for number in range(max(6, min(_PLACINGS, _MOVES // len(across)))):
-        for index in range(len(rows)) if number % 2 == 0 else range(len(rows) - 1, -1, -1):
-            row, steps = rows[index], offsets[index]
-            wished, weights = [], []
-            for item in row:
-                total, weight = 1e-3 * across[item], 1e-3  # without neighbours, or between equals: stay
-                for one in (*above.get(item, ()), *below.get(item, ())):
-                    wish = _STRAIGHT[(not isinstance(item, str)) + (not isinstance(one, str))]
-                    total, weight = total + wish * across[one], weight + wish
-                wished.append(total / weight)
-                weights.append(weight)
-            starts = rising([wish - step for wish, step in zip(wished, steps, strict=True)], weights)
-            across.update({item: start + step for item, start, step in zip(row, starts, steps, strict=True)})
-    for row, steps in zip(rows, offsets, strict=True):
-        _straighten(row, steps, above, across)
-    least = min(across[row[0]] - _half(row[0], sizes) for row in rows)
+    for number in range(_PLACINGS):
+        for index in _pass(len(rows), number):
+            wishes = [_mean(item, (*above.get(item, ()), *below.get(item, ())), across) for item in rows[index]]
+            across.update(zip(rows[index], spread(wishes, offsets[index]), strict=True))
+    least = min((across[row[0]] - _half(row[0], sizes) for row in rows), default=0.0)
     return {item: place - least for item, place in across.items()}
 
 
-def _straighten(
-    row: Sequence[Item], steps: Sequence[float], above: Mapping[Item, Sequence[Item]], across: dict[Item, float]
-) -> None:
-    """Puts bends right under the bends above them where there is room: a slight bend is worse than none."""
-    for index, item in enumerate(row):
-        upper = above.get(item, ())
-        if isinstance(item, str) or len(upper) != 1 or isinstance(upper[0], str):
-            continue
-        wish = across[upper[0]]
-        free_left = index == 0 or wish - across[row[index - 1]] >= steps[index] - steps[index - 1]
-        last = index == len(row) - 1
-        if free_left and (last or across[row[index + 1]] - wish >= steps[index + 1] - steps[index]):
-            across[item] = wish
+def _mean(item: Item, neighbours: Sequence[Item], places: Mapping[Item, float]) -> float:
+    """Return the mean place of an item's neighbours; its own place if it has none."""
+    return sum(places[one] for one in neighbours) / len(neighbours) if neighbours else places[item]
 
 
-def rising(values: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """The never falling numbers that are nearest to given ones, by weighted squares (pool adjacent violators)."""
-    blocks: list[tuple[float, float, int]] = []  # mean, weight, members
-    for value, weight in zip(values, weights, strict=True):
-        mean, heavy, members = value, weight, 1
-        while blocks and blocks[-1][0] > mean:
-            other, its_weight, its_members = blocks.pop()
-            mean = (mean * heavy + other * its_weight) / (heavy + its_weight)
-            heavy, members = heavy + its_weight, members + its_members
-        blocks.append((mean, heavy, members))
-    return [mean for mean, _, members in blocks for _ in range(members)]
+def _half(item: Item, sizes: Sizes) -> float:
+    return sizes.across / 2 if isinstance(item, str) else 0.0
 
 
 def _ports(name: str, neighbours: Iterable[Item], across: Mapping[Item, float], sizes: Sizes) -> dict[Item, float]:
-    """Where lines to neighbours meet a box's side: beside each other, in the neighbours' order."""
+    """Return where lines to neighbours meet a box's side: beside each other, in the neighbours' order."""
     ordered = sorted(neighbours, key=lambda item: (across[item], repr(item)))
     pitch = min(20.0, sizes.across * 0.7 / max(1, len(ordered) - 1))
     first = across[name] - pitch * (len(ordered) - 1) / 2

@@ -1,4 +1,4 @@
-"""When nodes ran and how long they took, as bars on one axis of time."""
+"""Start and duration of nodes, as bars on one time axis."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 from collections.abc import Sequence
 
 from pipeline.core.text import counted
-from pipeline.web.charts import axes, scales, state_icons, svg
+from pipeline.web.charts import scales, state_icons, svg
+from pipeline.web.charts.chart import Chart, Drawing
 
-MOST_ROWS = 200  # ours has eleven nodes; other people's pipelines have seldom more than fifty
+MOST_ROWS = 200  # pipelines seldom have more than fifty nodes
 
 _ROW, _BAR = 28, 14  # pixels
 _TOP, _BOTTOM = 8, 26  # pixels
@@ -25,7 +26,7 @@ class Span:
     Attributes:
       label: its name.
       start: seconds since the run started; None: it has not started.
-      seconds: how long it took, or has taken so far while it runs; None: not known.
+      seconds: its duration, so far if it is running; None: unknown.
       state: as `NodeRunState` writes it.
       href: where a click leads; empty: nowhere.
     """
@@ -37,33 +38,30 @@ class Span:
     href: str = ""
 
 
-def waterfall(spans: Sequence[Span], *, title: str = "Durations of nodes", width: int = 960) -> svg.Drawing:
-    """Draws nodes, a row each, in the order given.
+def gantt(spans: Sequence[Span], *, title: str = "Durations of nodes", width: int = 960) -> Drawing:
+    """Draw nodes, a row each, in the order given.
 
     Args:
       spans: at most 200 are drawn.
-      title: what is drawn.
+      title: of the chart.
       width: in pixels.
     """
-    drawn = spans[:MOST_ROWS]
-    note = f"The first {MOST_ROWS} of {len(spans):,} nodes are drawn." if len(spans) > MOST_ROWS else ""
+    chart = Chart("gantt", title, width)
+    drawn = chart.limited(spans, MOST_ROWS, "nodes")
     if not drawn:
-        parts = [axes.empty(width, 80, "No node has started yet.")]
-        return svg.document(parts, width=width, height=80, title=title, summary="No nodes.", kind="waterfall")
-    # A clock that was set back must not push bars off the drawing.
-    ends = [_start(span) + _seconds(span) for span in drawn if span.start is not None]
-    longest = max(ends, default=0.0)
+        return chart.empty("No node has started yet.", "No nodes.")
+    # A clock that was set back must not push bars off the chart.
+    longest = max((_start(span) + _seconds(span) for span in drawn if span.start is not None), default=0.0)
     left = math.ceil(min(max(svg.width_of(span.label, svg.TEXT) for span in drawn), _LONGEST_LABEL)) + 44
     right = width - 118  # room for the time beside the last bar
     scale = scales.durations(longest, left, right, count=max(2, min(8, int(right - left) // _TICK)))
     bottom = _TOP + len(drawn) * _ROW
-    parts = [axes.vertical_grid(scale, _TOP, bottom)]
-    parts.append(axes.bottom_axis(scale, left, right, bottom, lambda tick: scales.tick_duration(tick, scale.step)))
-    parts += [_row(span, scale, _TOP + index * _ROW, left, width) for index, span in enumerate(drawn)]
-    return svg.document(
-        parts, width=width, height=bottom + _BOTTOM, title=title, summary=_summary(drawn, longest), kind="waterfall",
-        links=any(span.href for span in drawn), note=note,
-    )  # fmt: skip
+    chart.height = bottom + _BOTTOM
+    chart.x_axis(scale, left, right, bottom, write=lambda tick: scales.tick_duration(tick, scale.step), grid_top=_TOP)
+    for index, span in enumerate(drawn):
+        name, shapes = _row(span, scale, _TOP + index * _ROW, left, width)
+        chart.add(chart.link(span.href, name, shapes))
+    return chart.drawing(_summary(drawn, longest))
 
 
 def _start(span: Span) -> float:
@@ -74,8 +72,8 @@ def _seconds(span: Span) -> float:
     return max(0.0, span.seconds) if span.seconds is not None and scales.usable(span.seconds) else 0.0
 
 
-def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -> str:
-    """A node's name, mark, bar and time."""
+def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -> tuple[str, str]:
+    """Draw a node's name, mark, bar and time; return a description and the shapes."""
     middle = y + _ROW / 2
     shapes = [
         svg.element("rect", class_="hit", x=0, y=y, width=width, height=_ROW),
@@ -100,26 +98,23 @@ def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -
                 svg.element("rect", class_=classes, x=start, y=top, width=long, height=_BAR, rx=min(3.0, long / 2))
             )
         shapes.append(svg.text(start + long + 7, middle + 4, time, "tick"))
-    said = f"{span.label}: {time if span.start is None else f'{span.state}, {time}'}"
+    name = f"{span.label}: {time if span.start is None else f'{span.state}, {time}'}"
     if span.start is not None:
-        said += f", started after {scales.duration(_start(span))}"
-    return svg.link(span.href, said, "".join(shapes))
+        name += f", started after {scales.duration(_start(span))}"
+    return name, "".join(shapes)
 
 
 def _time(span: Span) -> str:
     if span.start is None:
         return span.state
     if span.seconds is None or not scales.usable(span.seconds):
-        return "time not known"
+        return "unknown duration"
     so_far = " so far" if span.state == "running" else ""
     return f"{scales.duration(_seconds(span))}{so_far}"
 
 
 def _summary(spans: Sequence[Span], longest: float) -> str:
-    states_seen: dict[str, int] = {}
-    for span in spans:
-        states_seen[span.state] = states_seen.get(span.state, 0) + 1
-    counts = ", ".join(f"{count} {state}" for state, count in states_seen.items())
+    counts = state_icons.count_states([span.state for span in spans])
     parts = [f"{counted(len(spans), 'node')}: {counts}."]
     started = [span for span in spans if span.start is not None]
     if started:

@@ -1,10 +1,10 @@
-"""From values to pixels, ticks at round numbers, and numbers in words."""
+"""Scales from values to pixels, with ticks at round numbers; and numbers as text."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LARGEST = 1e100  # by amount; beyond, spans between values would overflow, and nothing that we measure is there
 
@@ -13,7 +13,7 @@ _DURATION_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """A linear scale.
+    """A linear scale from values to pixels.
 
     Attributes:
       low, high: values at its ends; low < high.
@@ -30,11 +30,11 @@ class Scale:
     step: float
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value."""
+        """Return the pixel of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def label(self, tick: float) -> str:
-        """A tick with as many decimals as its step has."""
+        """Write a tick with as many decimals as its step has."""
         if abs(tick) >= 1e9 or self.step < 1e-6:
             return number(tick)
         decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
@@ -42,12 +42,12 @@ class Scale:
 
 
 def usable(value: float | None) -> bool:
-    """Whether a value can be drawn."""
+    """Return whether a value can be drawn."""
     return value is not None and math.isfinite(value) and abs(value) <= LARGEST
 
 
 def round_step(span: float, count: int) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that divides a span into at most `count` steps."""
+    """Return the smallest of 1, 2 and 5 times a power of ten that divides a span into at most `count` steps."""
     raw = span / count
     power = 10.0 ** math.floor(math.log10(raw))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
@@ -56,7 +56,7 @@ def round_step(span: float, count: int) -> float:
 def linear(
     values: Iterable[float], start: float, end: float, *, count: int = 5, zero: bool = False, whole: bool = False
 ) -> Scale:
-    """A scale over values whose ends are ticks.
+    """Return a scale over values whose ends are ticks.
 
     Args:
       values: all of them usable; none: a scale from 0 to 1.
@@ -80,7 +80,7 @@ def linear(
 
 
 def tight(low: float, high: float, start: float, end: float, *, count: int = 8) -> Scale:
-    """A scale whose ends are the values themselves, with whole ticks inside: for epochs and runs."""
+    """Return a scale whose ends are the values themselves, with whole ticks inside: for epochs and runs."""
     if high <= low:
         low, high = low - 0.5, high + 0.5
     step = max(round_step(high - low, count), 1.0)
@@ -89,7 +89,7 @@ def tight(low: float, high: float, start: float, end: float, *, count: int = 8) 
 
 
 def durations(longest: float, start: float, end: float, *, count: int = 8) -> Scale:
-    """A scale from 0 to at least `longest` seconds, with ticks at round times."""
+    """Return a scale from 0 to at least `longest` seconds, with ticks at round times."""
     longest = max(longest, 1e-3)
     if longest <= count / 2:
         step = round_step(longest, count)
@@ -100,8 +100,31 @@ def durations(longest: float, start: float, end: float, *, count: int = 8) -> Sc
     return Scale(0.0, longest, start, end, ticks, step)
 
 
+def spread(
+    wishes: Sequence[float], offsets: Sequence[float], low: float = -math.inf, high: float = math.inf
+) -> list[float]:
+    """Return the places nearest to wished ones that keep their distances, within bounds while there is room.
+
+    Args:
+      wishes: in order.
+      offsets: of each from the first when they are as close as they may be.
+      low, high: bounds of the places.
+    """
+    blocks: list[tuple[float, int]] = []  # of those that touch: mean wish of their start, how many
+    for wish, offset in zip(wishes, offsets, strict=True):
+        start, members = wish - offset, 1
+        while blocks and blocks[-1][0] > start:
+            other, its_members = blocks.pop()
+            start = (start * members + other * its_members) / (members + its_members)
+            members += its_members
+        blocks.append((start, members))
+    starts = [start for start, members in blocks for _ in range(members)]
+    last = max(low, high - offsets[-1]) if offsets else high
+    return [max(low, min(start, last)) + offset for start, offset in zip(starts, offsets, strict=True)]
+
+
 def number(value: float) -> str:
-    """A number for people: four significant digits, or all of an integer's."""
+    """Write a number: four significant digits, or all of an integer's."""
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e9:
@@ -114,7 +137,7 @@ def number(value: float) -> str:
 
 
 def percentage(value: float) -> str:
-    """A fraction in percent, to a tenth."""
+    """Write a fraction in percent, to a tenth."""
     return f"{100 * value:.1f} %"
 
 
@@ -137,7 +160,7 @@ def duration(seconds: float) -> str:
 
 
 def tick_duration(seconds: float, step: float) -> str:
-    """A time at a tick, without the parts that are zero at every tick."""
+    """Write a time at a tick, without the parts that are zero at every tick."""
     if step < 1:
         return f"{seconds:.{max(0, -math.floor(math.log10(step) + 1e-9))}f} s" if seconds else "0 s"
     if seconds == 0:

@@ -1,18 +1,16 @@
-"""One measure of runs against another."""
+"""One metric of runs against another."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 from pipeline.core.text import counted
-from pipeline.web.charts import axes, scales, svg
-from pipeline.web.charts.line_chart import COLORS, color_class
+from pipeline.web.charts import scales, svg
+from pipeline.web.charts.chart import BOTTOM, COLORS, TOP, Chart, Drawing, Key, color_class, label_room, swatch
 
 MOST_POINTS = 1000
-MOST_NAMES = 200  # points whose names are tried for room; beyond, there is none
-_TOP, _BOTTOM = 30, 44  # pixels
+MOST_NAMES = 200  # points whose names may be drawn; with more there is no room
 _RADIUS = 5.0  # pixels
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -31,67 +29,53 @@ class ScatterPoint:
 
 def scatter(
     points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label: str, width: int = 640, height: int = 400
-) -> svg.Drawing:
-    """Draws points, with their names where there is room.
+) -> Drawing:
+    """Draw points, with their names where there is room.
 
     Args:
       points: at most 1,000 are drawn.
-      title: what is drawn.
-      x_label, y_label: with their units.
+      title: of the chart.
+      x_label, y_label: of the axes, with their units.
       width, height: in pixels.
     """
-    places = [
+    chart = Chart("scatter", title, width, height)
+    known = [
         (point, point.x, point.y)
         for point in points
         if point.x is not None and point.y is not None and scales.usable(point.x) and scales.usable(point.y)
     ]
-    missing = len(points) - len(places)
-    notes = [f"{counted(missing, 'run')} without both values left out."] if missing else []
-    if len(places) > MOST_POINTS:
-        notes.append(f"The first {MOST_POINTS:,} of {len(places):,} are drawn.")
-        places = places[:MOST_POINTS]
-    note = " ".join(notes)
-    if not places:
-        parts = [axes.empty(width, height, "There are no values to draw.")]
-        return svg.document(
-            parts, width=width, height=height, title=title, summary="No values.", kind="scatter", note=note
-        )
+    if missing := len(points) - len(known):
+        chart.notes.append(f"{counted(missing, 'run')} without both values left out.")
+    drawn = chart.limited(known, MOST_POINTS, "points")
+    if not drawn:
+        return chart.empty("There are no values to draw.")
 
-    y = scales.linear((down for _, _, down in places), height - _BOTTOM, _TOP)
-    left, right = math.ceil(axes.label_width(y)) + 14, width - 28
-    x = scales.linear((across for _, across, _ in places), left, right, count=6)
-    parts = [
-        axes.horizontal_grid(y, left, right),
-        axes.vertical_grid(x, _TOP, height - _BOTTOM),
-        axes.bottom_axis(x, left, right, height - _BOTTOM),
-        svg.text(left, 14, y_label, "axis-label"),
-        svg.text((left + right) / 2, height - 8, x_label, "axis-label", "middle"),
-    ]
-    centres = [(x(across), y(down)) for _, across, down in places]
-    room = (left, 16, width, height - _BOTTOM)
-    names = _names([svg.fit(point.name, 160, svg.SMALL) for point, _, _ in places[:MOST_NAMES]], centres, room)
-    names += [""] * (len(places) - len(names))
-    for (point, across, down), centre, name in zip(places, centres, names, strict=True):
-        said = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"
-        parts.append(svg.link(point.href, said, _shape(point.color, centre) + name))
-    hidden = names.count("")
+    y = scales.linear((down for _, _, down in drawn), height - BOTTOM, TOP)
+    left, right = label_room(y), width - 28
+    x = scales.linear((across for _, across, _ in drawn), left, right, count=6)
+    chart.y_axis(y, left, right, y_label)
+    chart.x_axis(x, left, right, height - BOTTOM, x_label, grid_top=TOP)
+    centres = [(x(across), y(down)) for _, across, down in drawn]
+    room = (left, 16, width, height - BOTTOM)
+    names = _names([svg.fit(point.name, 160, svg.SMALL) for point, _, _ in drawn[:MOST_NAMES]], centres, room)
+    names += [""] * (len(drawn) - len(names))
+    for (point, across, down), centre, name in zip(drawn, centres, names, strict=True):
+        text = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"
+        chart.add(chart.link(point.href, text, _shape(point.color, centre) + name))
     # As many points as colours, mostly runs that are compared: a legend names all of them.
-    keys = [_key(point) for point, _, _ in places] if len(places) <= COLORS else []
-    if hidden and not keys:
-        note = " ".join(filter(None, [note, f"{counted(hidden, 'name')} left out for want of room."]))
-    summary = (
-        f"{counted(len(places), 'point')}. {x_label} from {scales.number(min(p[1] for p in places))} to"
-        f" {scales.number(max(p[1] for p in places))}, {y_label} from {scales.number(min(p[2] for p in places))} to"
-        f" {scales.number(max(p[2] for p in places))}."
-    )
-    return svg.document(
-        parts, width=width, height=height, title=title, summary=summary, kind="scatter",
-        links=any(point.href for point, _, _ in places), keys=keys, note=note,
-    )  # fmt: skip
+    chart.keys = [_key(point) for point, _, _ in drawn] if len(drawn) <= COLORS else []
+    if (hidden := names.count("")) and not chart.keys:
+        chart.notes.append(f"{counted(hidden, 'name')} left out for want of room.")
+    ranges = _range(x_label, [across for _, across, _ in drawn]), _range(y_label, [down for _, _, down in drawn])
+    return chart.drawing(f"{counted(len(drawn), 'point')}. {', '.join(ranges)}.")
+
+
+def _range(label: str, values: Sequence[float]) -> str:
+    return f"{label} from {scales.number(min(values))} to {scales.number(max(values))}"
 
 
 def _shape(color: int, centre: tuple[float, float]) -> str:
-    """A mark around a point. Eight colours, four shapes: filled for the first four, hollow for the others."""
+    """Draw a mark around a point. Eight colours, four shapes: filled for the first four, hollow for the others."""
     x, y = centre
     outlines = (
         svg.element("circle", cx=x, cy=y, r=_RADIUS),
@@ -103,12 +87,12 @@ def _shape(color: int, centre: tuple[float, float]) -> str:
     return svg.element("g", outlines[kind % 4], class_=f"point {color_class(color)}" + (" hollow" if kind > 3 else ""))
 
 
-def _key(point: ScatterPoint) -> svg.Key:
-    return svg.Key(point.name, svg.swatch(_shape(point.color, (7, 6)), width=14))
+def _key(point: ScatterPoint) -> Key:
+    return Key(point.name, swatch(_shape(point.color, (7, 6)), width=14))
 
 
 def _names(names: list[str], centres: list[tuple[float, float]], room: Box) -> list[str]:
-    """The names of the first points, right, left, above or below it: the first place that is free; else empty."""
+    """Write the names of the first points right, left, above or below them where that is free; else nothing."""
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in centres]
     found = []
     for (x, y), name in zip(centres, names, strict=False):

@@ -1,6 +1,9 @@
-"""How states look: a class for the colour, and a mark of its own shape for those who cannot tell the colours apart."""
+"""Marks of states: a class for the colour, and a shape of its own for people who cannot tell the colours apart."""
 
 from __future__ import annotations
+
+import collections
+from collections.abc import Iterable
 
 from pipeline.web.charts import svg
 
@@ -17,7 +20,7 @@ _MARKS = {
     "not-run": "M5 8H11",  # a dash
     "other": "M6.2 6.4C6.2 3.9 9.8 3.9 9.8 6.4C9.8 7.8 8 7.8 8 9.2M8 11.4V11.6",  # a question mark
 }
-# What schedules, their daemon, and versions of models know beside these.
+# States of schedules, the daemon and model versions that look like one of these.
 _SAME = {
     "succeeded": "executed",
     "active": "executed",
@@ -41,12 +44,12 @@ def _name(state: str) -> str:
 
 
 def state_class(state: str) -> str:
-    """The class of a node's or a run's state: `state-not-run`; `state-other` for one that is not known."""
+    """Return the class of a state: `state-not-run`; `state-other` if it is unknown."""
     return f"state-{_name(state)}"
 
 
 class Html(str):
-    """A text that templates insert as it is."""
+    """Markup that templates insert without escaping."""
 
     __slots__ = ()
 
@@ -55,20 +58,24 @@ class Html(str):
 
 
 def state_mark(state: str) -> Html:
-    """The mark of a state for use beside its name in a page, 16 by 16 pixels."""
+    """Draw the mark of a state for a page, 16 by 16 pixels."""
     return Html(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="mark {state_class(state)}" viewBox="0 0 16 16" width="16"'
-        f' height="16" aria-hidden="true">{mark_shapes(state)}</svg>'
+        f' height="16" aria-hidden="true">{_shapes(state)}</svg>'
     )
 
 
 def mark(state: str, x: float, y: float) -> str:
-    """The mark in a drawing, with its upper left corner at a point."""
+    """Draw the mark of a state in a chart, with its upper left corner at a point."""
     place = f"translate({svg.coordinate(x)} {svg.coordinate(y)})"
-    return svg.element("g", mark_shapes(state), class_=f"mark {state_class(state)}", transform=place)
+    return svg.element("g", _shapes(state), class_=f"mark {state_class(state)}", transform=place)
 
 
-def mark_shapes(state: str) -> str:
-    """The shapes alone."""
+def _shapes(state: str) -> str:
     disc = svg.element("circle", class_="mark-disc", cx=8, cy=8, r=6.8)
     return disc + svg.element("path", class_="mark-sign", d=_MARKS[_name(state)])
+
+
+def count_states(states: Iterable[str]) -> str:
+    """Return how often each state occurs: `2 executed, 1 failed`."""
+    return ", ".join(f"{count} {state}" for state, count in collections.Counter(states).items())

@@ -1,17 +1,15 @@
-"""SVG as text: elements, escaped texts, and what every drawing returns."""
+"""SVG as text: elements, escaped texts, and estimates of the width of texts."""
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 TEXT = 12  # pixels, font size of titles and labels
-SMALL = 11  # pixels, the smallest text in any drawing
+SMALL = 11  # pixels, the smallest text in any chart
 LONGEST_TEXT = 2000  # characters of a tooltip; a store may hold texts of any length
 
-_PHONE = 340  # pixels; a drawing that is wider may have to be scrolled
 _NARROW = frozenset("fijlrtI.,:;'|!()[]/ -")
 _WIDE = frozenset("mwMW@%")
 
@@ -19,64 +17,24 @@ _WIDE = frozenset("mwMW@%")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-@dataclasses.dataclass(frozen=True)
-class Key:
-    """An entry of a legend. `swatch`: a small SVG of what the name stands for."""
-
-    name: str
-    swatch: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawing:
-    """A drawing, and what belongs beside it on a page.
-
-    Attributes:
-      svg: one `svg` element.
-      title: what is drawn.
-      summary: what is to be seen, in words and numbers.
-      keys: the legend; empty where the drawing needs none.
-      note: what was left out; empty when nothing was.
-      scrolls: whether it may have to be scrolled on a phone and holds no link that the keyboard could go to.
-    """
-
-    svg: str
-    title: str
-    summary: str
-    keys: tuple[Key, ...] = ()
-    note: str = ""
-    scrolls: bool = False
-
-    def __html__(self) -> str:
-        """The whole figure, as templates insert it."""
-        focus = f' tabindex="0" role="group" aria-label="{escape(self.title)}"' if self.scrolls else ""
-        parts = [f'<div class="drawing"><div class="drawing-frame"{focus}>{self.svg}</div>']
-        if self.keys:
-            items = "".join(f"<li>{key.swatch} {escape(key.name)}</li>" for key in self.keys)
-            parts.append(f'<ul class="drawing-keys">{items}</ul>')
-        if self.note:
-            parts.append(f'<p class="drawing-note">{escape(self.note)}</p>')
-        return "".join(parts) + "</div>"
-
-
 def escape(text: str) -> str:
-    """A text as it may stand in an element or in a quoted attribute."""
+    """Escape a text for an element or a quoted attribute."""
     return html.escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def coordinate(value: float) -> str:
-    """A number of pixels, to a tenth of one."""
+    """Write a number of pixels, to a tenth of one."""
     text = f"{value:.1f}"
     text = text[:-2] if text.endswith(".0") else text
     return "0" if text == "-0" else text
 
 
 def element(name: str, content: str | None = None, **attributes: str | float) -> str:
-    """An element.
+    """Write an element.
 
     Args:
       name: of the element.
-      content: what is in it, escaped already; None: an empty element.
+      content: its content, already escaped; None: an empty element.
       attributes: `_` in a name stands for `-`, a trailing one is dropped (`class_`). Texts are escaped, and an empty
         one is left out.
     """
@@ -90,12 +48,12 @@ def element(name: str, content: str | None = None, **attributes: str | float) ->
 
 
 def text(x: float, y: float, value: str, class_: str = "chart-label", anchor: str = "", size: int = SMALL) -> str:
-    """A line of text whose baseline starts (or, with `anchor`, is centred on or ends) at a point."""
+    """Write a line of text whose baseline starts (or, with `anchor`, is centred on or ends) at a point."""
     return element("text", escape(value), x=x, y=y, class_=class_, text_anchor=anchor, font_size=size)
 
 
 def tooltip(value: str) -> str:
-    """What a browser shows over the shape that this is in."""
+    """Write the text that a browser shows over the shape around it."""
     return element("title", escape(_cut(value)))
 
 
@@ -104,7 +62,7 @@ def _cut(value: str) -> str:
 
 
 def link(href: str, name: str, content: str, focusable: bool = True, class_: str = "chart-link") -> str:
-    """Shapes that lead somewhere; without an address, only the shapes with their tooltip.
+    """Write shapes that lead somewhere; without an address, only the shapes with their tooltip.
 
     Args:
       href: the address; empty: nowhere.
@@ -121,12 +79,12 @@ def link(href: str, name: str, content: str, focusable: bool = True, class_: str
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:
-    """Data of a path through points."""
+    """Return the data of a path through points."""
     return "M" + "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in points)
 
 
 def width_of(value: str, size: int) -> float:
-    """About how wide a text is in a sans-serif font, in pixels; rather too wide than too narrow.
+    """Estimate the width of a text in a sans-serif font, in pixels; rather too wide than too narrow.
 
     The numbers are those of DejaVu Sans, the widest of the fonts that pages fall back to.
     """
@@ -144,7 +102,7 @@ def width_of(value: str, size: int) -> float:
 
 
 def fit(value: str, width: float, size: int) -> str:
-    """A text, cut with an ellipsis in the middle to fit a width in pixels: ids differ mostly at their ends."""
+    """Cut a text in its middle, with an ellipsis, to fit a width in pixels: ids differ mostly at their ends."""
     value = " ".join(value[:LONGEST_TEXT].split())
     if width_of(value, size) <= width:
         return value
@@ -158,52 +116,3 @@ def fit(value: str, width: float, size: int) -> str:
 def _shorten(value: str, length: int) -> str:
     tail = length // 3
     return value[: length - tail] + "…" + (value[-tail:] if tail else "")
-
-
-def document(
-    parts: Sequence[str],
-    *,
-    width: float,
-    height: float,
-    title: str,
-    summary: str,
-    kind: str,
-    links: bool = False,
-    keys: Sequence[Key] = (),
-    note: str = "",
-) -> Drawing:
-    """Puts shapes together.
-
-    Args:
-      parts: shapes, the lowest first.
-      width, height: in pixels.
-      title: what is drawn.
-      summary: what is to be seen, in words and numbers.
-      kind: of drawing, for its class: `lines`.
-      links: whether shapes lead somewhere. A screen reader takes an image for one thing, and would hide them.
-      keys: the legend.
-      note: what was left out.
-    """
-    size = f'viewBox="0 0 {coordinate(width)} {coordinate(height)}" width="{coordinate(width)}"'
-    size += f' height="{coordinate(height)}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart chart-{kind}" {size}'
-    if links:
-        head += f' role="group" aria-label="{escape(f"{title}. {summary}")}">'
-    else:
-        head += f' role="img">{tooltip(title)}{element("desc", escape(summary))}'
-    return Drawing(
-        svg=head + "".join(parts) + "</svg>",
-        title=title,
-        summary=summary,
-        keys=tuple(keys),
-        note=note,
-        scrolls=width > _PHONE and not links,
-    )
-
-
-def swatch(content: str, width: float = 24) -> str:
-    """A small picture for a legend, 12 pixels high."""
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="swatch" viewBox="0 0 {coordinate(width)} 12"'
-        f' width="{coordinate(width)}" height="12" aria-hidden="true">{content}</svg>'
-    )

@@ -99,7 +99,7 @@ def draw(view: ArtifactView, to: Links) -> Drawings:
         edges = [charts.GraphEdge(one.id, "transform") for one in inputs]
         edges += [charts.GraphEdge("transform", one.id) for one in outputs]
         title = "What goes into the transform and what comes out"
-        return {"transform": charts.graph([middle, *inputs, *outputs], edges, title=title, direction="right")}
+        return {"transform": charts.dag([middle, *inputs, *outputs], edges, title=title, direction="right")}
     return {}
 
 

@@ -55,7 +55,7 @@ def slices(evaluation: previews.Evaluation) -> Drawing | None:
         return None
     limits = {one.limit for one in evaluation.thresholds if one.metric == "bce" and one.slice in found}
     limit = limits.pop() if len(limits) == 1 else None
-    return charts.bars(
+    return charts.bar_chart(
         [charts.Bar(name, value) for name, value in found.items()], title="BCE by label", limit=limit, width=_PHONE
     )
 
@@ -68,14 +68,16 @@ def units(report: previews.Report) -> Drawing | None:
         charts.Bar(f"unit {one.unit}", one.frequency, f"mean activation then {charts.number(one.mean)}")
         for one in report.units
     ]
-    return charts.bars(bars, title="Test images on which a unit is active", percent=True, width=_PHONE)
+    return charts.bar_chart(bars, title="Test images on which a unit is active", percent=True, width=_PHONE)
 
 
 def histograms(statistics: previews.Statistics) -> Mapping[str, Mapping[str, Drawing]]:
     """Histograms by split and feature."""
     return {
         split.name: {
-            feature.name: charts.histogram(feature.histogram, title=f"{feature.name} in {split.name}")
+            feature.name: charts.histogram(
+                [(one.low, one.high, one.count) for one in feature.histogram], title=f"{feature.name} in {split.name}"
+            )
             for feature in split.features
             if feature.histogram
         }
@@ -95,4 +97,4 @@ def layers(model: previews.Model) -> Drawing | None:
     ]
     names = [box.id for box in boxes]
     edges = [charts.GraphEdge(before, after) for before, after in itertools.pairwise(names)]
-    return charts.graph(boxes, edges, title="Layers of the model", direction="right")
+    return charts.dag(boxes, edges, title="Layers of the model", direction="right")

@@ -40,7 +40,7 @@ def draw(view: LineageView, to: Links) -> Drawings:
             boxes.setdefault(f"a{number}", _artifact(view, number, to))
         edges += [GraphEdge(f"a{number}", execution) for number in step.inputs]
         edges += [GraphEdge(execution, f"a{number}") for number in step.outputs]
-    return {"graph": charts.graph(list(boxes.values()), edges, title="Lineage")}
+    return {"graph": charts.dag(list(boxes.values()), edges, title="Lineage")}
 
 
 def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:

@@ -251,8 +251,8 @@ def draw(view: RunView, to: Links) -> Drawings:
     ]
     evaluation = view.evaluation or (previews.Evaluation(run.metrics, run.slices, ()) if run.metrics else None)
     return {
-        "graph": charts.graph(boxes, edges, title="Nodes of the run") if boxes else None,
-        "waterfall": charts.waterfall(spans, width=_HALF) if spans else None,
+        "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
+        "waterfall": charts.gantt(spans, width=_HALF) if spans else None,
         "curves": drawn.curves(view.epochs) if view.epochs else drawn.live_curves(view.live_epochs),
         "slices": drawn.slices(evaluation) if evaluation else None,
         "units": drawn.units(view.report) if view.report else None,

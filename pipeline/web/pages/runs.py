@@ -15,6 +15,10 @@ ROWS = 50  # runs on a page
 CHARTED = 250  # newest runs in the chart: more of them would be dots on dots, and long to read
 _WIDTH = 1120  # pixels, of the chart: a wide page in a card
 _ORDERS = ("asc", "desc")
+_PANELS = (
+    charts.Panel("Test BCE, nats per pixel", "test BCE"),
+    charts.Panel("Active units per image", "active units"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +106,11 @@ def build(asked: Asked) -> RunsView:
 def draw(view: RunsView, to: Links) -> Drawings:
     """The chart; none for fewer than two runs."""
     points = [
-        charts.RunPoint(one.id, one.test_bce, one.active_units, to.run(one.id), one.started, one.state)
+        charts.RunPoint(one.id, (one.test_bce, one.active_units), to.run(one.id), one.started, one.state)
         for one in view.charted
     ]
-    return {"history": charts.runs_chart(points, width=_WIDTH) if len(points) > 1 else None}
+    title = "Test BCE and active units over runs"
+    return {"history": charts.runs_chart(points, _PANELS, title=title, width=_WIDTH) if len(points) > 1 else None}
 
 
 PAGE = Page("runs", "/", build, draw)

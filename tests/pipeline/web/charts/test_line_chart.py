@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.web.charts.line_chart import Series, line_chart, spread, thin
+from pipeline.web.charts.line_chart import Series, line_chart, thin
 from tests.pipeline.web.charts.drawn import points, read
 
 LABELS = {"title": "Losses", "x_label": "Epoch", "y_label": "Loss"}
@@ -69,21 +69,6 @@ def test_names_at_the_ends_do_not_lie_over_each_other():
     assert max(heights) <= 320 - 44 + 4
 
 
-@pytest.mark.parametrize(
-    ("places", "moved"),
-    [
-        ([10, 50, 90], [10, 50, 90]),
-        ([50, 50], [45, 55]),
-        ([50, 52, 54], [42, 52, 62]),
-        ([0, 1], [0, 10]),
-        ([99, 100], [90, 100]),
-        ([], []),
-    ],
-)
-def test_spread_moves_as_little_as_needed(places, moved):
-    assert spread(places, 10, 0, 100) == pytest.approx(moved)
-
-
 def test_thousands_of_points_are_thinned_and_keep_their_peaks():
     values = [(float(i), 1.0) for i in range(5000)]
     values[1234] = (1234.0, 9.0)
@@ -106,7 +91,7 @@ def test_thin_keeps_ends_and_extremes_in_order():
 def test_too_many_curves_are_cut_and_that_is_said():
     drawing = draw(*[Series(f"run {i}", [(1, 1.0), (2, 2.0)]) for i in range(40)])
     assert len(read(drawing).all("path", "curve")) == 32
-    assert drawing.note == "8 more curves are not drawn."
+    assert drawing.note == "The first 32 of 40 curves are drawn."
 
 
 def test_labels_are_inside_the_drawing():

@@ -87,3 +87,24 @@ def test_times_have_units(seconds, text):
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, 1e300])
 def test_what_is_no_finite_number_is_not_drawn(value):
     assert not scales.usable(value)
+
+
+@pytest.mark.parametrize(
+    ("places", "moved"),
+    [
+        ([10, 50, 90], [10, 50, 90]),
+        ([50, 50], [45, 55]),
+        ([50, 52, 54], [42, 52, 62]),
+        ([0, 1], [0, 10]),
+        ([99, 100], [90, 100]),
+        ([], []),
+    ],
+)
+def test_spread_moves_as_little_as_needed(places, moved):
+    assert scales.spread(places, [10 * index for index in range(len(places))], 0, 100) == pytest.approx(moved)
+
+
+def test_spread_keeps_given_distances_and_needs_no_bounds():
+    assert scales.spread([1, 5, 3, 2, 6], [0] * 5) == pytest.approx([1, 10 / 3, 10 / 3, 10 / 3, 6])
+    assert scales.spread([50, 50], [0, 30]) == [35, 65]
+    assert scales.spread([], []) == []

@@ -73,4 +73,4 @@ def test_few_points_have_a_legend():
 def test_too_many_points_are_cut_and_that_is_said():
     drawing = scatter([ScatterPoint(str(i), i, i) for i in range(1200)], **LABELS)
     assert len(read(drawing).all("g", "point")) == 1000
-    assert drawing.note.startswith("The first 1,000 of 1,200 are drawn.")
+    assert drawing.note.startswith("The first 1,000 of 1,200 points are drawn.")

@@ -7,7 +7,6 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from pipeline.artifacts.previews import Bucket
 from pipeline.web import charts
 from pipeline.web.charts import svg
 from tests.pipeline.web.charts.drawn import read
@@ -33,13 +32,15 @@ def every_drawing(text="run", href="/runs/1"):
     spans = [charts.Span(text, 0, 3.0, text, href), charts.Span(text, None, None, "waiting")]
     return {
         "lines": charts.line_chart(curves, **labels),
-        "runs": charts.runs_chart([charts.RunPoint(text, 0.1, 7.0, href, text, text)] * 2, title=text),
+        "runs": charts.runs_chart(
+            [charts.RunPoint(text, (0.1,), href, text, text)] * 2, [charts.Panel(text, text)], title=text
+        ),
         "scatter": charts.scatter([charts.ScatterPoint(text, 1, 2, href), charts.ScatterPoint(text, 3, 2)], **labels),
-        "histogram": charts.histogram([Bucket(0, 1, 3)], title=text),
-        "bars": charts.bars(bars, title=text, limit=1.0, limit_label=text),
-        "many bars": charts.bars(bars * 40, title=text, limit=1.0, limit_label=text),
-        "waterfall": charts.waterfall(spans, title=text),
-        "graph": charts.graph(nodes, edges, title=text),
+        "histogram": charts.histogram([(0, 1, 3)], title=text),
+        "bars": charts.bar_chart(bars, title=text, limit=1.0, limit_label=text),
+        "many bars": charts.bar_chart(bars * 40, title=text, limit=1.0, limit_label=text),
+        "gantt": charts.gantt(spans, title=text),
+        "graph": charts.dag(nodes, edges, title=text),
     }
 
 
@@ -48,12 +49,12 @@ def no_drawing():
     labels = {"title": "t", "x_label": "x", "y_label": "y"}
     return {
         "lines": charts.line_chart([], **labels),
-        "runs": charts.runs_chart([]),
+        "runs": charts.runs_chart([], [charts.Panel("m", "m")], title="t"),
         "scatter": charts.scatter([], **labels),
         "histogram": charts.histogram([], title="t"),
-        "bars": charts.bars([], title="t"),
-        "waterfall": charts.waterfall([]),
-        "graph": charts.graph([], [], title="t"),
+        "bars": charts.bar_chart([], title="t"),
+        "gantt": charts.gantt([]),
+        "graph": charts.dag([], [], title="t"),
     }
 
 
@@ -124,7 +125,7 @@ def test_a_template_inserts_the_figure():
 
 
 def test_a_note_is_part_of_the_figure():
-    assert '<p class="drawing-note">3 &lt; 4</p>' in svg.Drawing("<svg/>", "t", "s", note="3 < 4").__html__()
+    assert '<p class="drawing-note">3 &lt; 4</p>' in charts.Drawing("<svg/>", "t", "s", note="3 < 4").__html__()
 
 
 @pytest.mark.parametrize(
