@@ -13,7 +13,7 @@ COPY LICENSE Makefile README.md pipeline_config.py pyproject.toml requirements*.
 COPY components/__init__.py components/
 COPY pipeline/__init__.py pipeline/
 COPY pipeline/core/__init__.py pipeline/core/tfx_versions.py pipeline/core/
-COPY tools/setup.py tools/
+COPY tools/bootstrap.py tools/
 RUN make setup && rm -rf .uv ~/.cache
 
 FROM debian:trixie-slim

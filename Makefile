@@ -1,5 +1,5 @@
 # Each target first makes .venv from the locks; when it is complete that takes a moment.
-# tools/setup.py does it, run by the first Python that really runs: pyenv's shims may fail.
+# tools/bootstrap.py does it, run by the first Python that really runs: pyenv's shims may fail.
 
 ARGS ?=
 export ARGS
@@ -12,28 +12,34 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 	done; echo "error: missing: a Python, 3.6 or newer, that runs" >&2; exit 6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-current test-lines test-quick lint lock bench bench-current clean
+.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-quick lint lock bench bench-current clean
 
 help:  ## this list; ARGS="..." adds options to a target's command
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## .venv with the locked packages
-	$(call tool,setup.py run)
+	$(call tool,bootstrap.py run)
 
 setup-dev:  ## the same with the packages for tests and linters
-	$(call tool,setup.py dev)
+	$(call tool,bootstrap.py dev)
 
 run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
 
-test: setup-dev  ## every test
-	@.venv/bin/python -m pytest -m "not lines" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup-dev  ## all tests but those that need MNIST, both TFX versions or much time
+	@.venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-current:  ## the same with the current TFX line, in a Debian 13 root where this machine is too old for it
-	$(call tool,current.py make test)
+test-current:  ## the same with the current TFX version, in a Debian 13 root where this machine is too old for it
+	$(call tool,debian_chroot.py make test)
 
-test-lines: setup-dev  ## what passes between the two lines, where this machine has both
-	@.venv/bin/python -m pytest -m lines $(ARGS)
+test-reference: setup-dev  ## the reference model on MNIST, prepared in ../shared/data/tensorflow_datasets
+	@.venv/bin/python -m pytest tests/e2e/test_mnist.py -m reference $(ARGS)
+
+test-tfx-versions: setup-dev  ## what passes between the two TFX versions, where this machine has both
+	@.venv/bin/python -m pytest tests/tfx_versions -m tfx_versions $(ARGS)
+
+test-chaos: setup-dev  ## runs and the daemon, killed at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
+	@.venv/bin/python -m pytest tests/chaos -m chaos -s $(ARGS)
 
 test-quick: setup-dev  ## the tests that take seconds
 	@.venv/bin/python -m pytest $(ARGS)
@@ -45,13 +51,13 @@ lint: setup-dev  ## style, types and the direction of imports
 	.venv/bin/lint-imports
 
 lock:  ## both locks, compiled again from pyproject.toml; ARGS=--upgrade for new versions
-	$(call tool,setup.py lock $(ARGS))
+	$(call tool,bootstrap.py lock $(ARGS))
 
-bench: setup  ## the benchmarks
-	@.venv/bin/python -m benchmarks $(ARGS)
+bench: setup  ## whole runs against a plain Keras script and the stock pipeline
+	@.venv/bin/python -m benchmarks.end_to_end $(ARGS)
 
-bench-current:  ## the same with the current TFX line
-	$(call tool,current.py make bench)
+bench-current:  ## the same with the current TFX version
+	$(call tool,debian_chroot.py make bench)
 
 clean:  ## remove .venv and everything else that make and the tools made
 	rm -rf .venv .uv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

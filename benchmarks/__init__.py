@@ -1,1 +1,1 @@
-"""What the README's table of speed and memory is made with: `make bench`."""
+"""Measurements; docs/performance.md has their figures. `make bench` runs `end_to_end`."""

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from benchmarks.__main__ import PROJECT, measure
+from benchmarks.end_to_end import PROJECT, measure
 from benchmarks.reproducibility import HISTORY
 from pipeline.core import pipeline_root
 from pipeline.definition import graph

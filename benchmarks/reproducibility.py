@@ -21,7 +21,7 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarks.__main__ import PROJECT, SHARED, line, measure, ratios
+from benchmarks.end_to_end import PROJECT, SHARED, line, measure, ratios
 
 # A process of its own: it runs `sae run` with a clock around whatever notes digests, decides, or writes a manifest.
 TIMED = """

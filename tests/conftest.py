@@ -23,7 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
-def current(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """tools/current.py, which imports what lies beside it."""
+def debian_chroot(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/debian_chroot.py, which imports what lies beside it."""
     monkeypatch.syspath_prepend(str(PROJECT / "tools"))
-    return importlib.import_module("current")
+    return importlib.import_module("debian_chroot")

@@ -1,4 +1,4 @@
-"""The Dockerfile agrees with tools/current.py, tools/debian.sh and what git ignores: what is tested is what is built.
+"""The Dockerfile agrees with tools/debian_chroot.py, tools/debian.sh and what git ignores: the tested is the built.
 
 None of it builds the image, which takes minutes and a network.
 """
@@ -99,22 +99,22 @@ def project() -> dict[str, Any]:
 # --- the same root as in the tests -------------------------------------------------------------
 
 
-def test_both_stages_start_from_the_suite_that_is_tested(current: ModuleType) -> None:
-    assert [only(stage, "FROM")[0] for stage in (BUILD, FINAL)] == [f"debian:{current.SUITE}-slim"] * 2
+def test_both_stages_start_from_the_suite_that_is_tested(debian_chroot: ModuleType) -> None:
+    assert [only(stage, "FROM")[0] for stage in (BUILD, FINAL)] == [f"debian:{debian_chroot.SUITE}-slim"] * 2
 
 
 def test_the_tested_root_is_made_by_the_steps_of_the_image(
-    current: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    debian_chroot: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(current.subprocess, "call", lambda command, **_: commands.append(command) or 0)
-    monkeypatch.setattr(current.Debian, "_copy_checkout", lambda self: None)
+    monkeypatch.setattr(debian_chroot.subprocess, "call", lambda command, **_: commands.append(command) or 0)
+    monkeypatch.setattr(debian_chroot.Debian, "_copy_checkout", lambda self: None)
     (tmp_path / "root/etc").mkdir(parents=True)
     (tmp_path / "lock").write_text("")
-    monkeypatch.setattr(current.setup, "remove", lambda folder: None)
-    current.Debian(tmp_path).prepare()
+    monkeypatch.setattr(debian_chroot.bootstrap, "remove", lambda folder: None)
+    debian_chroot.Debian(tmp_path).prepare()
     debootstrap, *steps = commands
-    assert debootstrap[:3] == ["debootstrap", "--variant=minbase", current.SUITE]
+    assert debootstrap[:3] == ["debootstrap", "--variant=minbase", debian_chroot.SUITE]
     expected = [*recipe_steps(BUILD), *recipe_steps(FINAL), TESTS]
     assert [command[-3:] for command in steps] == [
         ["sh", RECIPE.relative_to(ROOT).as_posix(), step] for step in expected
@@ -140,8 +140,8 @@ def test_the_recipe_refuses_an_unknown_step() -> None:
     assert (done.returncode, done.stderr) == (2, f"usage: tools/debian.sh {' | '.join(known_steps())}\n")
 
 
-def test_the_checkout_is_where_it_is_tested(current: ModuleType) -> None:
-    place = str(current.CHECKOUT)
+def test_the_checkout_is_where_it_is_tested(debian_chroot: ModuleType) -> None:
+    place = str(debian_chroot.CHECKOUT)
     assert only(BUILD, "WORKDIR") == [place]
     # .venv holds its own path, so it stays where it was made.
     assert ["--from=build", f"{place}/.venv", f"{place}/.venv"] in words_of(FINAL, "COPY")
@@ -160,7 +160,7 @@ def test_what_setup_reads_is_copied_before_it(tmp_path: Path) -> None:
         shutil.copy(ROOT / path, tmp_path / path)
     # All that it reads of the checkout itself; the install of the project then reads pyproject.toml. Without -S the
     # checkout's own install would stand in for what is missing.
-    code = "import setup; setup.stamp('run', '3.13'); setup.lock_entry('uv', 'requirements-dev.txt')"
+    code = "import bootstrap; bootstrap.stamp('run', '3.13'); bootstrap.lock_entry('uv', 'requirements-dev.txt')"
     subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, env={"PYTHONPATH": "tools"}, check=True)
     about = project()
     setuptools = about["tool"]["setuptools"]

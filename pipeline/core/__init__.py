@@ -1,1 +1,1 @@
-"""What every room uses. Imports nothing: tools/setup.py loads a module of it under any Python 3."""
+"""What every room uses. Imports nothing: tools/bootstrap.py loads a module of it under any Python 3."""

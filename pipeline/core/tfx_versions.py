@@ -1,7 +1,7 @@
 """The two lines of TFX that this project runs on, and all that differs between them.
 
 There is one code base and one lock; Python's version picks the line, by the markers in pyproject.toml. Nothing else in
-the project asks for a version. `tools/setup.py` imports this module under whatever Python is there, hence the old
+the project asks for a version. `tools/bootstrap.py` imports this module under whatever Python is there, hence the old
 syntax.
 
 What differs, and is not seen here because one way serves both lines:

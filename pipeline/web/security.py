@@ -72,7 +72,7 @@ class Guard:
                 headers={"Allow": ", ".join(_METHODS)},
             )
             return await answer(scope, receive, send_with_headers)
-        # Ids may hold slashes: a path is taken apart first and decoded then (`routing.NameConvertor`).
+        # Ids may hold slashes: a path is taken apart first and decoded then (`app.NameConvertor`).
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("latin-1")
         return await self._app({**scope, "path": path, "root_path": ""}, receive, send_with_headers)

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.conftest import SHARED_DATA, sae
 
 
+@pytest.mark.reference
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no prepared MNIST beside the project")
 def test_the_reference_setting_reaches_its_loss_and_made_again_is_the_same(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "root"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks import kills
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
@@ -18,6 +17,7 @@ from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata import store as metadata
+from tests.chaos import kill_points as kills
 from tests.e2e.conftest import QUICK
 from tests.pipeline.recorded import tree
 

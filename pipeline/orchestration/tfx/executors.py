@@ -1,6 +1,6 @@
 """How nodes are executed: the process's environment, Beam's engine, and TFX's executor operators.
 
-Importing this module imports TFX; `prepare_process` must have run before.
+Importing this module imports TFX; call `process_setup.set_environment` first.
 """
 
 from __future__ import annotations

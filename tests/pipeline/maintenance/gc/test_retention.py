@@ -301,7 +301,6 @@ def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypa
 
 
 def test_with_a_collection_after_each_night_the_root_stops_growing(recorded):
-    """benchmarks/retention.py does this for a year."""
     recorded.bytes = 50_000
     policy = RetentionConfig(runs=2, pushed=1, max_mib=0)
     found = []

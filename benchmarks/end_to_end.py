@@ -123,7 +123,7 @@ def start_up() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="times that each candidate runs (default 3)")
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--skip-stock", action="store_true", help="leave out the stock pipeline (2 to 5 minutes)")

@@ -1,8 +1,8 @@
 """Makes .venv from the locks. `make` calls this before everything else it does.
 
-    tools/setup.py run     the locked packages and the project itself
-    tools/setup.py dev     the same, with the packages for tests and linters
-    tools/setup.py lock    compile both locks again from pyproject.toml
+    tools/bootstrap.py run     the locked packages and the project itself
+    tools/bootstrap.py dev     the same, with the packages for tests and linters
+    tools/bootstrap.py lock    compile both locks again from pyproject.toml
 
 It runs on any Python from 3.6 and needs no package, because it comes first (hence the quoted types
 and the old calls). What is missing is named in one line, before anything is installed, with exit
@@ -336,7 +336,7 @@ def lock(options: "Sequence[str]") -> None:
 
 
 def say(text: str) -> None:
-    sys.stderr.write("setup: %s\n" % text)
+    sys.stderr.write("bootstrap: %s\n" % text)
     sys.stderr.flush()
 
 
@@ -364,7 +364,7 @@ def main(arguments: "Sequence[str]") -> int:
         elif len(arguments) == 1 and arguments[0] in LOCKS:
             set_up(arguments[0])
         else:
-            sys.stderr.write("usage: tools/setup.py run | dev | lock [OPTIONS OF uv]\n")
+            sys.stderr.write("usage: tools/bootstrap.py run | dev | lock [OPTIONS OF uv]\n")
             return 2
     except (Missing, OSError) as error:
         sys.stderr.write("error: %s\n" % error)

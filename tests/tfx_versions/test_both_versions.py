@@ -1,4 +1,4 @@
-"""What passes between the two lines of TFX: the same results over the same data, and one root for both."""
+"""Both TFX versions give the same results on the same data, and share one root."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pipeline.definition.graph import NAMES as NODES
 from pipeline.metadata import store as metadata
 from tests.e2e.conftest import QUICK
-from tests.lines.conftest import DATA, PROJECT, Command, sae_run, states
+from tests.tfx_versions.conftest import DATA, PROJECT, Command, sae_run, states
 
 SAMPLE = ("--profile", "sample", *(word for assignment in QUICK for word in ("--set", assignment)))
 MNIST = ("--set", f"data.data_dir=../{DATA}", "--set", "model.l1=1e-5")

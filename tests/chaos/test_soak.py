@@ -1,36 +1,31 @@
 """The daemon under fire: the sample every few seconds, while daemon and runs are killed at random.
 
-    .venv/bin/python -m benchmarks.soak --minutes 30
-
-The last third of the time the daemon is left alone, so that its memory can be compared. Exits with 1 where a tick has
-no decision or two, a process or a file is left over, memory grew, or `sae fsck` finds damage.
+The last third of the time the daemon is left alone, so that its memory can be compared.
 """
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextlib
 import os
 import pathlib
 import random
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 
 import psutil
+import pytest
 
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, Tick, Work
 from pipeline_config import SchedulePolicies
+from tests import PROJECT
 
-PROJECT = pathlib.Path(__file__).parents[1]
 PROGRAM = (
     "import logging, pathlib, sys; from pipeline.scheduler import daemon; "
     "logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(message)s'); "
@@ -103,7 +98,7 @@ class Soak:
         while time.monotonic() < end:
             time.sleep(self.chance.uniform(0, 10 if kills else 2))
             if self.daemon.poll() is not None:
-                raise SystemExit(f"the daemon ended by itself with {self.daemon.returncode}: see {self.log}")
+                raise RuntimeError(f"the daemon ended by itself with {self.daemon.returncode}: see {self.log}")
             self.note_memory()
             if kills:
                 self.chance.choices([self.kill_daemon, self.kill_run, lambda: None], [1, 2, 3])[0]()
@@ -172,36 +167,21 @@ def report(soak: Soak, ticks: tuple[Tick, ...]) -> None:
         print(f"{'memory':<12} {first:.1f} MiB at first, {last:.1f} at last, {most:.1f} at most")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
-    parser.add_argument("--every", default="5s", help="between two ticks (default: 5s)")
-    parser.add_argument("--seed", type=int, default=0, help="of what is killed when (default: 0)")
-    asked = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-soak-"))
-    root = folder / "root"
+def test_each_tick_has_one_outcome_and_nothing_is_left_over(
+    request: pytest.FixtureRequest, tmp_path: pathlib.Path
+) -> None:
+    minutes = request.config.option.chaos_minutes
+    root = tmp_path / "root"
     with Book.open(root) as book:
         policies = SchedulePolicies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
-        book.add(Schedule(NAME, triggers.every(asked.every), WORK, policies, book.now()))
-        soak = Soak(root, random.Random(asked.seed))
+        book.add(Schedule(NAME, triggers.every("5s"), WORK, policies, book.now()))
+        soak = Soak(root, random.Random(request.config.option.chaos_seed))
         try:
-            soak.fire(asked.minutes * 40, kills=True)
-            soak.fire(asked.minutes * 20, kills=False)
+            soak.fire(minutes * 40, kills=True)
+            soak.fire(minutes * 20, kills=False)
             ended = soak.finish(book)
         finally:
             soak.daemon.kill()
             soak.daemon.wait()
         report(soak, book.ticks(NAME))
-        found = list(faults(soak, book, ended))
-    for fault in found:
-        print(f"fault: {fault}")
-    if found:
-        print(f"all of it is in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    print("no fault")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        assert list(faults(soak, book, ended)) == []

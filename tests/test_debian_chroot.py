@@ -1,6 +1,6 @@
-"""tools/current.py: the Debian 13 root is made once, again when it must be, and in no folder that holds other things.
+"""tools/debian_chroot.py: the root is made once, again when it must be, and in no folder that holds other things.
 
-What runs in the root is proven by `make test-current` and `make test-lines`.
+What runs in the root is proven by `make test-current` and `make test-tfx-versions`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = PROJECT
 
 
 @pytest.fixture
-def checkout(current: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def checkout(debian_chroot: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A git checkout that stands for the project's: a tracked, an untracked and an ignored file."""
     folder = tmp_path / "checkout"
     (folder / "package").mkdir(parents=True)
@@ -27,12 +27,12 @@ def checkout(current: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         (folder / name).write_text(text)
     for command in (["init", "--quiet"], ["add", "package", ".gitignore"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    monkeypatch.setattr(current.setup, "ROOT", folder)
+    monkeypatch.setattr(debian_chroot.bootstrap, "ROOT", folder)
     return folder
 
 
 @pytest.fixture
-def machine(current: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def machine(debian_chroot: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A PATH with tools that note what they are asked to do; returns the file with their calls."""
     calls = tmp_path / "calls"
     scripts = {
@@ -45,8 +45,8 @@ def machine(current: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch
         script.write_text(f'#!/bin/sh\nfor word; do last=$word; done\necho "{name} $last" >> {calls}\n{text}\n')
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr(current, "environment", lambda index: dict(os.environ))
-    monkeypatch.setattr(current, "RECIPE", tmp_path / "recipe")
+    monkeypatch.setattr(debian_chroot, "environment", lambda index: dict(os.environ))
+    monkeypatch.setattr(debian_chroot, "RECIPE", tmp_path / "recipe")
     (tmp_path / "recipe").write_text("first")
     return calls
 
@@ -63,51 +63,53 @@ def made(root: Path) -> list[str]:
 
 
 def test_the_root_is_made_once_and_again_when_its_recipe_changes(
-    current: ModuleType, machine: Path, tmp_path: Path
+    debian_chroot: ModuleType, machine: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "cache/root"
-    current.Debian(tmp_path / "cache").prepare()
+    debian_chroot.Debian(tmp_path / "cache").prepare()
     assert called(machine) == made(root)
     (root / "left by the first").write_text("")
-    current.Debian(tmp_path / "cache").prepare()
+    debian_chroot.Debian(tmp_path / "cache").prepare()
     assert called(machine) == []
     (tmp_path / "recipe").write_text("second")
-    current.Debian(tmp_path / "cache").prepare()
+    debian_chroot.Debian(tmp_path / "cache").prepare()
     assert called(machine) == made(root)
     assert not (root / "left by the first").exists()
 
 
 @pytest.mark.parametrize("step", ["debootstrap", "build", "run", "test"])
 def test_a_root_that_was_not_finished_is_made_again(
-    current: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
+    debian_chroot: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
 ) -> None:
-    current.Debian(tmp_path / "cache").prepare()
+    debian_chroot.Debian(tmp_path / "cache").prepare()
     (tmp_path / "recipe").write_text("second")
     monkeypatch.setenv("FAIL_STEP", step)
     monkeypatch.setenv("FAIL_DEBOOTSTRAP", str(tmp_path if step == "debootstrap" else ""))
-    with pytest.raises(current.setup.Missing, match=rf"{step} failed, see .*; try again"):
-        current.Debian(tmp_path / "cache").prepare()
+    with pytest.raises(debian_chroot.bootstrap.Missing, match=rf"{step} failed, see .*; try again"):
+        debian_chroot.Debian(tmp_path / "cache").prepare()
     called(machine)
     monkeypatch.setenv("FAIL_STEP", "")
     monkeypatch.setenv("FAIL_DEBOOTSTRAP", "")
     (tmp_path / "recipe").write_text("first")  # that of the root which the failure left half removed
-    current.Debian(tmp_path / "cache").prepare()
+    debian_chroot.Debian(tmp_path / "cache").prepare()
     assert called(machine) == made(tmp_path / "cache/root")
 
 
 def test_a_mirror_can_be_named(
-    current: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    debian_chroot: ModuleType, machine: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SAE_DEBIAN_MIRROR", "http://127.0.0.1/debian")
-    current.Debian(tmp_path / "cache").prepare()
+    debian_chroot.Debian(tmp_path / "cache").prepare()
     assert called(machine)[0] == "debootstrap http://127.0.0.1/debian"
 
 
-def test_the_copy_follows_the_checkout(current: ModuleType, machine: Path, checkout: Path, tmp_path: Path) -> None:
+def test_the_copy_follows_the_checkout(
+    debian_chroot: ModuleType, machine: Path, checkout: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "cache/root/opt/sae"
 
     def files() -> dict[str, str]:
-        current.Debian(tmp_path / "cache").prepare()
+        debian_chroot.Debian(tmp_path / "cache").prepare()
         return {path.relative_to(copy).as_posix(): path.read_text() for path in copy.rglob("*") if path.is_file()}
 
     expected = {"package/tracked": "1", "untracked": "2", ".gitignore": "ignored\n"}
@@ -125,25 +127,25 @@ def test_the_copy_follows_the_checkout(current: ModuleType, machine: Path, check
     }
 
 
-def test_a_folder_of_somebody_else_is_left_alone(current: ModuleType, machine: Path, tmp_path: Path) -> None:
+def test_a_folder_of_somebody_else_is_left_alone(debian_chroot: ModuleType, machine: Path, tmp_path: Path) -> None:
     (tmp_path / "home/root").mkdir(parents=True)
     (tmp_path / "home/root/thesis").write_text("")
-    with pytest.raises(current.setup.Missing, match="which holds other things: name a new folder"):
-        current.Debian(tmp_path / "home").prepare()
+    with pytest.raises(debian_chroot.bootstrap.Missing, match="which holds other things: name a new folder"):
+        debian_chroot.Debian(tmp_path / "home").prepare()
     assert [path.name for path in (tmp_path / "home").rglob("*")] == ["root", "thesis"]
     assert called(machine) == []
 
 
-def test_the_root_is_not_made_inside_the_checkout(current: ModuleType, machine: Path, checkout: Path) -> None:
+def test_the_root_is_not_made_inside_the_checkout(debian_chroot: ModuleType, machine: Path, checkout: Path) -> None:
     for folder in (checkout, checkout / "cache"):
-        with pytest.raises(current.setup.Missing, match="inside the checkout: name a folder outside it"):
-            current.Debian(folder).prepare()
+        with pytest.raises(debian_chroot.bootstrap.Missing, match="inside the checkout"):
+            debian_chroot.Debian(folder).prepare()
     assert not (checkout / "cache").exists()
     assert called(machine) == []
 
 
 def test_what_a_root_needs_is_named_in_one_line(
-    current: ModuleType,
+    debian_chroot: ModuleType,
     machine: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -151,35 +153,35 @@ def test_what_a_root_needs_is_named_in_one_line(
 ) -> None:
     (tmp_path / "bin/debootstrap").unlink()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(current.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(debian_chroot.os, "geteuid", lambda: 1000)
     monkeypatch.setenv("SAE_DEBIAN_ROOT", str(tmp_path / "cache"))
     monkeypatch.setattr(tfx_versions, "glibc_version", lambda: (2, 36))
-    monkeypatch.setattr(current.sys, "platform", "linux")
-    assert current.main(["make", "test"]) == 6
+    monkeypatch.setattr(debian_chroot.sys, "platform", "linux")
+    assert debian_chroot.main(["make", "test"]) == 6
     missing = "debootstrap, chroot, mount, the rights of root"
     assert capsys.readouterr().err == f"error: TFX 1.21 needs glibc 2.39 or a Debian 13 root, and for that: {missing}\n"
     assert not (tmp_path / "cache").exists()
 
 
-def test_with_a_new_c_library_the_command_just_runs(current: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_new_c_library_the_command_just_runs(debian_chroot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = []
     monkeypatch.setattr(tfx_versions, "glibc_version", lambda: (2, 39))
-    monkeypatch.setattr(current.sys, "platform", "linux")
-    monkeypatch.setattr(current.os, "chdir", lambda folder: ran.append(folder))
-    monkeypatch.setattr(current.os, "execvp", lambda file, words: ran.append((file, words)))
-    monkeypatch.setattr(current, "enter", lambda words, share: None)
-    current.main(["make", "test"])
+    monkeypatch.setattr(debian_chroot.sys, "platform", "linux")
+    monkeypatch.setattr(debian_chroot.os, "chdir", lambda folder: ran.append(folder))
+    monkeypatch.setattr(debian_chroot.os, "execvp", lambda file, words: ran.append((file, words)))
+    monkeypatch.setattr(debian_chroot, "enter", lambda words, share: None)
+    debian_chroot.main(["make", "test"])
     assert ran == [str(ROOT), ("make", ["make", "test"])]
 
 
 def test_the_index_and_the_certificates_of_this_machine_hold_in_the_root(
-    current: ModuleType, monkeypatch: pytest.MonkeyPatch
+    debian_chroot: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in {*current.PASSED, *current.PROXIES}:
+    for name in {*debian_chroot.PASSED, *debian_chroot.PROXIES}:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("HOME", "/home/user")
-    env = current.environment({"UV_DEFAULT_INDEX": "http://127.0.0.1/simple", "SSL_CERT_FILE": "/etc/own.crt"})
+    env = debian_chroot.environment({"UV_DEFAULT_INDEX": "http://127.0.0.1/simple", "SSL_CERT_FILE": "/etc/own.crt"})
     assert env.pop("PATH").endswith("/bin")
     assert env == {
         "CI": "true",

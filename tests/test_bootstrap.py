@@ -1,4 +1,4 @@
-"""The locks agree with pyproject.toml, and tools/setup.py makes .venv from them on any machine."""
+"""The locks agree with pyproject.toml, and tools/bootstrap.py makes .venv from them on any machine."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_compiling_the_locks_again_changes_nothing(tmp_path: Path) -> None:
     # The locked uv, if it is there: each version words markers in its own way.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
-        [sys.executable, "tools/setup.py", "lock"],
+        [sys.executable, "tools/bootstrap.py", "lock"],
         cwd=tmp_path,
         env={**os.environ, "PATH": path},
         capture_output=True,
@@ -201,11 +201,11 @@ def test_compiling_the_locks_again_changes_nothing(tmp_path: Path) -> None:
         assert [line.rstrip(" \\") for line in new] == [line.rstrip(" \\") for line in old], name
 
 
-# --- tools/setup.py ----------------------------------------------------------------------------
+# --- tools/bootstrap.py ----------------------------------------------------------------------------
 
 
-def load_setup(checkout: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("setup_tool", checkout / "tools" / "setup.py")
+def load_bootstrap(checkout: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bootstrap_tool", checkout / "tools" / "bootstrap.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -219,7 +219,7 @@ def copy_checkout(folder: Path) -> None:
         "pyproject.toml",
         "pipeline/__init__.py",
         "pipeline/core/tfx_versions.py",
-        "tools/setup.py",
+        "tools/bootstrap.py",
         *LOCKS,
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -258,7 +258,7 @@ class Machine:
 
     def set_up(self, kind: str = "run", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "tools/setup.py", kind],
+            [sys.executable, "tools/bootstrap.py", kind],
             cwd=self.checkout,
             env={**self.environment, **environment},
             capture_output=True,
@@ -309,7 +309,7 @@ def test_a_failing_shim_is_passed_over_for_the_newest_python_of_pyenv(
     write_script(versions / "3.11.1/bin/python3.11", "echo False 3.11 True\n")  # not CPython
     monkeypatch.setenv("PATH", str(tmp_path / "shims"))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    found = load_setup(ROOT).find_pythons(NEW_LINE)
+    found = load_bootstrap(ROOT).find_pythons(NEW_LINE)
     assert [(Path(each.path).parts[-3], each.headers) for each in found] == [
         ("3.13.0", False),
         ("3.12.13", True),
@@ -344,7 +344,7 @@ def test_a_missing_interpreter_is_named_when_uv_has_none_either(machine: Machine
     (machine.bin / f"python3.{sys.version_info.minor}").unlink()
     done = machine.set_up()
     assert done.returncode == 6
-    errors = [line for line in done.stderr.splitlines() if not line.startswith("setup: ")]
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("bootstrap: ")]
     assert len(errors) == 1
     assert re.match(r"error: missing: Python 3\.1\d.* on PATH or in pyenv's folder; uv could not", errors[0])
     assert set(machine.calls()) == {"python find", "python install"}
@@ -352,32 +352,32 @@ def test_a_missing_interpreter_is_named_when_uv_has_none_either(machine: Machine
 
 
 def test_all_that_is_missing_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
-    setup = load_setup(machine.checkout)
-    monkeypatch.setattr(setup, "output", lambda command, env=None: "")  # nothing runs
-    with pytest.raises(setup.Missing, match=r"a C\+\+ compiler .*; uv, and pip or venv"):
-        setup.set_up("run")
+    bootstrap = load_bootstrap(machine.checkout)
+    monkeypatch.setattr(bootstrap, "output", lambda command, env=None: "")  # nothing runs
+    with pytest.raises(bootstrap.Missing, match=r"a C\+\+ compiler .*; uv, and pip or venv"):
+        bootstrap.set_up("run")
 
 
 def test_an_old_uv_is_passed_over(monkeypatch: pytest.MonkeyPatch, machine: Machine, tmp_path: Path) -> None:
     write_script(tmp_path / "old/uv", "echo uv 0.6.17\n")
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "old"), str(machine.bin)]))
-    assert load_setup(machine.checkout).find_uv() == str(machine.bin / "uv")
+    assert load_bootstrap(machine.checkout).find_uv() == str(machine.bin / "uv")
     monkeypatch.setenv("PATH", str(tmp_path / "old"))
-    assert load_setup(machine.checkout).find_uv() == ""
+    assert load_bootstrap(machine.checkout).find_uv() == ""
 
 
 def test_uv_itself_comes_from_the_lock_with_hashes(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
-    setup = load_setup(machine.checkout)
+    bootstrap = load_bootstrap(machine.checkout)
     commands: list[list[str]] = []
-    monkeypatch.setattr(setup, "run", lambda command, env=None: commands.append(list(command)))
-    monkeypatch.setattr(setup, "has_pip", lambda python: python != "without-pip")
-    setup.get_uv("with-pip")
+    monkeypatch.setattr(bootstrap, "run", lambda command, env=None: commands.append(list(command)))
+    monkeypatch.setattr(bootstrap, "has_pip", lambda python: python != "without-pip")
+    bootstrap.get_uv("with-pip")
     assert [command[0] for command in commands] == ["with-pip"]
     assert {"--require-hashes", "--only-binary=:all:"} <= set(commands[0])
     entry = Path(commands[0][-1]).read_text("utf-8")
     assert re.fullmatch(r"uv==[\d.]+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", entry)
     commands.clear()
-    setup.get_uv("without-pip")
+    bootstrap.get_uv("without-pip")
     assert commands[0][:3] == ["without-pip", "-m", "venv"]
     assert commands[1][0] == str(machine.checkout / ".uv/pip/bin/python")
 
@@ -438,25 +438,25 @@ def test_a_moved_checkout_or_a_lost_interpreter_is_noticed(machine: Machine) -> 
 def test_uv_gets_the_index_of_pip_only_when_it_has_none(
     monkeypatch: pytest.MonkeyPatch, machine: Machine, tmp_path: Path
 ) -> None:
-    setup = load_setup(machine.checkout)
+    bootstrap = load_bootstrap(machine.checkout)
     for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     listed = "global.cert='/pip.pem'\nglobal.index-url='of-pip-config'\n"
-    monkeypatch.setattr(setup, "output", lambda command, env=None: listed)
-    env = setup.uv_environment()
+    monkeypatch.setattr(bootstrap, "output", lambda command, env=None: listed)
+    env = bootstrap.uv_environment()
     assert (env["UV_DEFAULT_INDEX"], env["SSL_CERT_FILE"]) == ("of-pip-config", "/pip.pem")
     monkeypatch.setenv("PIP_INDEX_URL", "of-pip")
-    assert setup.uv_environment()["UV_DEFAULT_INDEX"] == "of-pip"
+    assert bootstrap.uv_environment()["UV_DEFAULT_INDEX"] == "of-pip"
     monkeypatch.setenv("UV_INDEX_URL", "of-uv")
-    assert "UV_DEFAULT_INDEX" not in setup.uv_environment()
+    assert "UV_DEFAULT_INDEX" not in bootstrap.uv_environment()
 
 
 def test_make_returns_at_once_and_offline_when_this_checkout_is_complete() -> None:
-    setup = load_setup(ROOT)
-    made = setup.read_stamp("dev")
-    if not made or made != setup.stamp("dev", made["python"]):
+    bootstrap = load_bootstrap(ROOT)
+    made = bootstrap.read_stamp("dev")
+    if not made or made != bootstrap.stamp("dev", made["python"]):
         pytest.skip(".venv was not made by `make test` from these locks")
     env = {**os.environ, "UV_OFFLINE": "1", "PIP_NO_INDEX": "1"}
     done = subprocess.run(["make", "setup-dev"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)

@@ -1,36 +1,24 @@
-"""Kills a run at seeded random points, goes on with it, and compares what comes out with an unbroken run.
-
-    .venv/bin/python -m benchmarks.kills --seed 1
-
-The run is killed in every node, in training once more, between the end of some nodes and the next, and while the model
-is copied to where it is served. It is killed from outside, by SIGKILL to all of its processes; where it is, its events
-say (`progress/<run>.jsonl`).
-"""
+"""Kill a run at chosen moments: in a node, between two, in training, in the push. Its events say where it is."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.maintenance import fsck
 from pipeline.metadata import store as metadata
-from pipeline.terminal import fsck as text
+from tests import PROJECT
 
-PROJECT = pathlib.Path(__file__).parents[1]
 _POLL = 0.005  # seconds between two looks
 _LONGEST = 600.0  # seconds that a run may take
 # What a run prints comes to nothing: its files tell.
@@ -144,7 +132,7 @@ def contents(root: Root, run_id: str) -> dict[str, str]:
     }
 
 
-def points(seed: int, seconds: Mapping[str, float], serving: pathlib.Path) -> list[Point]:
+def draw(seed: int, seconds: Mapping[str, float], serving: pathlib.Path) -> list[Point]:
     """In each node, at a random moment of the time that it took unbroken; and between some of them."""
     chosen = random.Random(seed)
     between = set(chosen.sample(graph.NAMES[:-1], 3))
@@ -157,41 +145,3 @@ def points(seed: int, seconds: Mapping[str, float], serving: pathlib.Path) -> li
         if node in between:
             made.append(after_node(node, chosen.uniform(0, 0.01)))
     return made
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=1, help="of the points")
-    parser.add_argument("--profile", default="mnist")
-    parser.add_argument("--set", action="append", default=[], dest="assignments", metavar="NAME=VALUE")
-    asked = parser.parse_args()
-    options = ["--profile", asked.profile, *(word for one in asked.assignments for word in ("--set", one))]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-kills-"))
-    try:
-        whole = json.loads(run_to_the_end(command(folder / "whole", *options)))
-        print(f"unbroken: {whole['seconds']:.1f} s", flush=True)
-        seconds = {node["id"]: node["seconds"] for node in whole["nodes"]}
-        broken = folder / "broken"
-        wanted = command(broken, *options)
-        kills = 0
-        for point in points(asked.seed, seconds, broken / "serving"):
-            killed = run_until(wanted, broken, point)
-            kills += killed
-            print(f"{point.name}: {'killed' if killed else 'ended before that'}", flush=True)
-            if (broken / "metadata.sqlite").exists():
-                wanted = command(broken, name="resume")
-        summary = json.loads(run_to_the_end(wanted))
-        run_id, root = summary["run_id"], Root(broken)
-        store = metadata.open_store(root, read_only=True)
-        tried = {node: len(store.executions_of(run_id, node)) for node in graph.NAMES}
-        same = contents(root, run_id) == contents(Root(folder / "whole"), whole["run_id"])
-        print(f"killed {kills} times, {sum(tried.values())} executions of {len(tried)} nodes: {tried}")
-        print(f"runs: {len(store.run_ids())}; fsck: {text.as_text(fsck.check(root))}")
-        print("every artifact has the same content" if same else "NOT the same content")
-        raise SystemExit(0 if same else 1)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Runs with both lines of TFX: this interpreter's, and the current one in a Debian 13 root, over shared folders."""
+"""Run both TFX versions over shared folders: this interpreter's, and the current one in a Debian 13 root."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Command = Callable[..., str]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if pathlib.Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.lines)
+            item.add_marker(pytest.mark.tfx_versions)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def current(share: pathlib.Path) -> Command:
     """The same with the current line."""
     if os.geteuid() != 0 or not shutil.which("debootstrap"):
         pytest.skip("a Debian 13 root is made by root, with debootstrap")
-    tool = [sys.executable, "tools/current.py", "--share", str(share)]
+    tool = [sys.executable, "tools/debian_chroot.py", "--share", str(share)]
     _run([*tool, "make", "setup"])
     return lambda *words: _run([*tool, ".venv/bin/python", *words])
 

@@ -1,6 +1,6 @@
-"""Runs a command in a checkout of this project with the current line of TFX.
+"""Run a command in a checkout of this project with the current TFX version.
 
-    tools/current.py [--share FOLDER] COMMAND ...
+    tools/debian_chroot.py [--share FOLDER] COMMAND ...
 
 Where this machine's C library is new enough, the command just runs. Where it is too old, it runs in a Debian 13 root:
 made with debootstrap in a cache folder, kept between calls, made again when its recipe changes. The recipe is
@@ -23,13 +23,13 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
-import setup  # beside this file
+import bootstrap  # beside this file
 
 from pipeline.core import tfx_versions
 
 SUITE = "trixie"  # Debian 13: glibc 2.41, Python 3.13
 CHECKOUT = Path("/opt/sae")  # as in the Dockerfile
-RECIPE = setup.ROOT / "tools" / "debian.sh"
+RECIPE = bootstrap.ROOT / "tools" / "debian.sh"
 CERTIFICATES = Path("/etc/ssl/host.crt")
 TOOLS = ("debootstrap", "chroot", "mount", "unshare")
 
@@ -68,36 +68,36 @@ class Debian:
         self._claim()
         recipe = {"suite": SUITE, "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()}
         if self._made_by() != recipe:
-            setup.say("making a Debian 13 root in %s" % self.folder)
+            bootstrap.say("making a Debian 13 root in %s" % self.folder)
             if self.about.exists():
                 self.about.unlink()
-            setup.remove(self.root)
+            bootstrap.remove(self.root)
             mirror = os.environ.get("SAE_DEBIAN_MIRROR")
             debootstrap = ["debootstrap", "--variant=minbase", SUITE, str(self.root), *([mirror] if mirror else [])]
             with open(str(self.folder / "debootstrap.log"), "wb") as log:
                 if subprocess.call(debootstrap, stdout=log, stderr=log) != 0:
-                    raise setup.Missing("debootstrap failed, see %s; try again" % log.name)
+                    raise bootstrap.Missing("debootstrap failed, see %s; try again" % log.name)
             self._copy_checkout()
             for step in ("build", "run", "test"):
                 if subprocess.call(self.command(["sh", "tools/debian.sh", step], []), env=environment({})) != 0:
-                    raise setup.Missing("tools/debian.sh %s failed, see above; try again" % step)
+                    raise bootstrap.Missing("tools/debian.sh %s failed, see above; try again" % step)
             self.about.write_text(json.dumps(recipe, indent=1) + "\n", "utf-8")
         self._copy_checkout()
 
     def _claim(self) -> None:
         """Take the folder for this process."""
-        if self.folder == setup.ROOT or setup.ROOT in self.folder.parents:
-            raise setup.Missing("SAE_DEBIAN_ROOT is %s, inside the checkout: name a folder outside it" % self.folder)
+        if self.folder == bootstrap.ROOT or bootstrap.ROOT in self.folder.parents:
+            raise bootstrap.Missing("SAE_DEBIAN_ROOT is %s, inside the checkout: choose one outside it" % self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self.folder / "lock"
         if not lock.exists() and any(self.folder.iterdir()):
-            raise setup.Missing("SAE_DEBIAN_ROOT is %s, which holds other things: name a new folder" % self.folder)
+            raise bootstrap.Missing("SAE_DEBIAN_ROOT is %s, which holds other things: name a new folder" % self.folder)
         self.lock = open(str(lock), "a")  # noqa: SIM115 - held as long as this object, and by the command
         os.set_inheritable(self.lock.fileno(), True)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            setup.say("waiting for another command to leave %s" % self.folder)
+            bootstrap.say("waiting for another command to leave %s" % self.folder)
             fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     def _made_by(self) -> "object":
@@ -113,15 +113,15 @@ class Debian:
         known = self.folder / "files.json"
         before = json.loads(known.read_text("utf-8")) if known.exists() else []
         list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        names = subprocess.check_output(list_files, cwd=str(setup.ROOT)).decode("utf-8").split("\0")
-        files = sorted({name for name in names if name and (setup.ROOT / name).is_file()})
+        names = subprocess.check_output(list_files, cwd=str(bootstrap.ROOT)).decode("utf-8").split("\0")
+        files = sorted({name for name in names if name and (bootstrap.ROOT / name).is_file()})
         known.write_text(json.dumps(sorted({*before, *files})), "utf-8")
         for name in sorted(set(before) - set(files)):
             if (target / name).exists():
                 (target / name).unlink()
         for name in files:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(str(setup.ROOT / name), str(target / name))
+            shutil.copy2(str(bootstrap.ROOT / name), str(target / name))
         known.write_text(json.dumps(files), "utf-8")
 
     def command(self, words: "Sequence[str]", shares: "Sequence[tuple[Path, Path, str]]") -> "list[str]":
@@ -155,16 +155,16 @@ def enter(words: "Sequence[str]", share: "Path | None") -> None:
         missing.append("the rights of root")
     if missing:
         need = "TFX %s needs glibc %d.%d or a Debian 13 root, and for that: %s"
-        raise setup.Missing(need % (tfx_versions.CURRENT.name, *tfx_versions.CURRENT.glibc, ", ".join(missing)))
+        raise bootstrap.Missing(need % (tfx_versions.CURRENT.name, *tfx_versions.CURRENT.glibc, ", ".join(missing)))
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(os.environ.get("SAE_DEBIAN_ROOT") or os.path.join(cache, "sae", "debian-13")).resolve()
     debian = Debian(folder)
     debian.prepare()
-    index = setup.uv_environment()
+    index = bootstrap.uv_environment()
     if "SSL_CERT_FILE" in index:
         shutil.copyfile(index["SSL_CERT_FILE"], str(debian.root / CERTIFICATES.relative_to("/")))
     shares = [(share.resolve(), share.resolve(), "rw")] if share else []
-    beside = setup.ROOT.parent / "shared"
+    beside = bootstrap.ROOT.parent / "shared"
     if beside.is_dir():
         shares.append((beside.resolve(), CHECKOUT.parent / "shared", "ro"))
     command = debian.command(words, shares)
@@ -172,7 +172,7 @@ def enter(words: "Sequence[str]", share: "Path | None") -> None:
 
 
 def main(arguments: "Sequence[str]") -> int:
-    parser = argparse.ArgumentParser(prog="tools/current.py", usage="%(prog)s [--share FOLDER] COMMAND ...")
+    parser = argparse.ArgumentParser(prog="tools/debian_chroot.py", usage="%(prog)s [--share FOLDER] COMMAND ...")
     parser.add_argument("--share", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
@@ -181,12 +181,12 @@ def main(arguments: "Sequence[str]") -> int:
     try:
         line = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
         if line == tfx_versions.CURRENT:
-            os.chdir(str(setup.ROOT))
+            os.chdir(str(bootstrap.ROOT))
             os.execvp(options.command[0], options.command)
         enter(options.command, options.share)
-    except (setup.Missing, OSError, subprocess.SubprocessError) as error:
+    except (bootstrap.Missing, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write("error: %s\n" % error)
-        return setup.EXIT_MISSING
+        return bootstrap.EXIT_MISSING
     except KeyboardInterrupt:
         return 130
     return 0
