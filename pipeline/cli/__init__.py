@@ -1,9 +1,8 @@
-"""The command `sae`. Heavy imports sit inside the commands that need them."""
+"""The command `sae`. `group.py` lists its commands; the module of a command is imported when the command is called."""
 
 from __future__ import annotations
 
-from pipeline.cli import config, inspect, models, restore, run, schedule, schedule_read, serve
 from pipeline.cli.entry import main
 from pipeline.cli.group import sae
 
-__all__ = ["config", "inspect", "main", "models", "restore", "run", "sae", "schedule", "schedule_read", "serve"]
+__all__ = ["main", "sae"]

@@ -1,6 +1,7 @@
-"""What the shell offers for a word that is being typed. It never fails and never prints: then nothing is offered.
+"""Shell completion of arguments and options. It never fails and never prints: in doubt it completes nothing.
 
-`click` hands over what stands on the line already, so ids come from the root or store that is named there.
+Ids come from the root or store named on the command line. What a completion reads is imported when it runs, because
+every command module imports this one.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from pipeline.core.pipeline_root import Root
     from pipeline.inspection.reader import Reader
 
-_MOST = 100  # offered at once; more than that nobody reads
+_MOST = 100  # words offered at once
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
-_Offer = tuple[str, str]  # a word, and what to say of it
+_Offer = tuple[str, str]  # a word, and its help
 
 
 def _safe(offers: Callable[[click.Context], Iterable[_Offer]]) -> Complete:
-    """A function for `shell_complete`."""
+    """Return a function for `shell_complete` that offers the words of `offers`."""
 
     @functools.wraps(offers)
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -44,7 +45,7 @@ def _safe(offers: Callable[[click.Context], Iterable[_Offer]]) -> Complete:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Drops what libraries written in C say on standard error: it would stand in the middle of the line."""
+    """Drop what libraries written in C print on standard error: it would end up in the command line."""
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -57,8 +58,7 @@ def _silence() -> Iterator[None]:
 
 
 def _root(ctx: click.Context) -> Root:
-
-    return pipeline_root.root_of(ctx.params.get("root"))
+    return pipeline_root.resolve_root(ctx.params.get("root"))
 
 
 @contextlib.contextmanager
@@ -70,7 +70,7 @@ def _reader(ctx: click.Context) -> Iterator[Reader]:
 
 
 def _run_ids(ctx: click.Context) -> list[str]:
-    """The newest first. From the manifests where there are any: that takes a tenth of the time."""
+    """Return ids of runs, newest first; from the manifests where there are any, in a tenth of the time."""
     if not ctx.params.get("metadata"):
         ids = [path.stem for path in _root(ctx).manifests.glob("[!.]*.json")]
         if ids:
@@ -81,7 +81,7 @@ def _run_ids(ctx: click.Context) -> list[str]:
 
 @_safe
 def runs(ctx: click.Context) -> Iterator[_Offer]:
-    """Ids of runs, and `latest`."""
+    """Complete ids of runs, and `latest`."""
     ids = _run_ids(ctx)
     if ids:
         yield "latest", ids[0]
@@ -90,7 +90,7 @@ def runs(ctx: click.Context) -> Iterator[_Offer]:
 
 @_safe
 def nodes(ctx: click.Context) -> Iterator[_Offer]:
-    """Names of nodes: of our pipeline, or of those in another store."""
+    """Complete names of nodes: of this pipeline, or of those in another store."""
     if ctx.params.get("metadata"):
         with _reader(ctx) as reader:
             yield from ((name, "") for name in reader.node_names())
@@ -102,7 +102,7 @@ def nodes(ctx: click.Context) -> Iterator[_Offer]:
 
 @_safe
 def artifacts(ctx: click.Context) -> Iterator[_Offer]:
-    """Ids of the newest artifacts, each with what it is."""
+    """Complete ids of the newest artifacts, each with type, node and run."""
     with _reader(ctx) as reader:
         rows, _ = reader.artifacts(limit=_MOST)
         yield from ((str(row.id), f"{row.type} of {row.node or 'no node'}, run {row.run}") for row in rows)
@@ -111,14 +111,14 @@ def artifacts(ctx: click.Context) -> Iterator[_Offer]:
 
 @_safe
 def types(ctx: click.Context) -> Iterator[_Offer]:
-    """Types of artifact that the store knows."""
+    """Complete artifact types of the store."""
     with _reader(ctx) as reader:
         yield from ((name, "") for name in reader.artifact_types())
 
 
 @_safe
 def schedules(ctx: click.Context) -> Iterator[_Offer]:
-    """Names of schedules, each with when it runs."""
+    """Complete names of schedules, each with its trigger."""
     from pipeline.scheduler import triggers
     from pipeline.scheduler.store import Book
 
@@ -130,7 +130,7 @@ def schedules(ctx: click.Context) -> Iterator[_Offer]:
 
 @_safe
 def columns(ctx: click.Context) -> Iterator[_Offer]:
-    """What runs can be sorted by."""
+    """Complete columns to sort runs by."""
     from pipeline.inspection.reader import RUN_COLUMNS
 
     return ((name, "") for name in RUN_COLUMNS)
@@ -138,10 +138,10 @@ def columns(ctx: click.Context) -> Iterator[_Offer]:
 
 @_safe
 def profiles(ctx: click.Context) -> Iterator[_Offer]:
-    """Names of profiles."""
+    """Complete names of profiles."""
     return ((name, "") for name in pipeline_config.PROFILES)
 
 
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders, by the shell's own means."""
+    """Let the shell complete folders."""
     return [CompletionItem(incomplete, type="dir")]

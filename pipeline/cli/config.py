@@ -1,4 +1,4 @@
-"""`sae config`: which settings there are and what they are now."""
+"""`sae config show` and `check`."""
 
 from __future__ import annotations
 
@@ -9,32 +9,30 @@ import click
 
 import pipeline_config
 from pipeline.cli import output
-from pipeline.cli.group import sae
 from pipeline.cli.options import json_option, request, setting_options
 from pipeline.core import settings
+from pipeline.terminal import json_documents
 
 
-@sae.group()
-def config() -> None:
+@click.group("config")
+def config_command() -> None:
     """Show or check a configuration without running it."""
 
 
-@config.command()
+@config_command.command()
 @setting_options
 @json_option
 def show(as_json: bool, **options: Any) -> None:
-    """Print every setting, where its value came from and what it means, as a file for --config."""
+    """Print every setting with its value, origin and meaning, as a file for --config."""
     resolved = settings.resolve(request(**options))
     if as_json:
-        from pipeline.terminal import json_documents
-
         output.write_json(json_documents.settings(resolved))
     else:
         click.echo(_as_toml(pipeline_config.flatten(resolved.config), resolved.origins))
 
 
 def _as_toml(values: dict[str, pipeline_config.Value], origins: dict[str, str]) -> str:
-    """A file for --config, with each value's origin and meaning behind it."""
+    """Return a file for --config, with the origin and meaning of each value in a comment."""
     lines = []
     for section in pipeline_config.SECTIONS:
         lines.append(f"[{section}]")
@@ -55,12 +53,12 @@ def _toml_value(value: pipeline_config.Value) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-@config.command()
+@config_command.command()
 @setting_options
 def check(**options: Any) -> None:
-    """Exit with 0 when the configuration is valid, else name what is wrong and exit with 2."""
+    """Check the configuration: exit code 0 when it is valid, else 2 with what is wrong."""
     resolved = settings.resolve(request(**options))
     origins = list(resolved.origins.values())
     profile = sum(origin.startswith("profile ") for origin in origins)
     given = len(origins) - profile - origins.count("default")
-    click.echo(f"valid: {profile} settings from profile {resolved.profile}, {given} from you, the rest by default")
+    click.echo(f"valid: {profile} settings from profile {resolved.profile}, {given} given, the rest defaults")

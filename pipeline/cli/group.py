@@ -1,43 +1,105 @@
-"""The group of commands, and the sections in which its help lists them."""
+"""The commands of `sae`: in which section of the help, in which module, and what each does in one line.
+
+The module of a command is imported when the command is called, so `sae --help` imports none of them and a command can
+import at its top what it needs. Command `NAME` is `NAME_command` in its module.
+"""
 
 from __future__ import annotations
 
-import click
+import collections
+import importlib
+from collections.abc import Mapping
+from typing import Any
 
-SECTIONS = {
-    "Run": ("run", "resume", "plan", "doctor", "config"),
-    "Look": ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open"),
-    "Check": ("verify", "fsck"),
-    "Schedule": ("schedule",),
-    "Keep": ("models", "promote", "rollback", "pin", "unpin", "gc", "restore"),
-    "In the browser": ("serve", "export"),
+import click
+from click.shell_completion import CompletionItem
+
+Sections = Mapping[str, Mapping[str, tuple[str, str]]]  # by title of a section and name: module, one line of help
+
+_COMMANDS: Sections = {
+    "Run": {
+        "run": ("run", "Run the pipeline or a part of it."),
+        "resume": ("run", "Resume a failed or interrupted run."),
+        "plan": ("run", "Show which nodes would run, and why."),
+        "doctor": ("doctor", "Check interpreter, packages, engine, disk and data."),
+        "config": ("config", "Show or check the configuration."),
+    },
+    "Inspect": {
+        "runs": ("runs", "List runs, newest first."),
+        "show": ("runs", "Show a run: its nodes, metrics and configuration."),
+        "why": ("compare", "Explain why a node was executed or cached."),
+        "diff": ("compare", "Compare two runs and find the first difference."),
+        "artifacts": ("artifacts", "List artifacts, newest first."),
+        "artifact": ("artifacts", "Show an artifact."),
+        "lineage": ("artifacts", "Draw the lineage of an artifact."),
+        "logs": ("runs", "Print the log of a run or of one of its nodes."),
+        "open": ("runs", "Open the report of a run in the browser."),
+    },
+    "Check": {
+        "verify": ("maintenance", "Rerun a run in a clean environment and compare every artifact."),
+        "fsck": ("maintenance", "Check the files of a root against their digests."),
+    },
+    "Schedule": {
+        "schedule": ("schedule", "Schedule runs, and start them on time."),
+    },
+    "Models and storage": {
+        "models": ("models", "List the pushed models, and who decided what."),
+        "promote": ("models", "Serve the model of a run."),
+        "rollback": ("models", "Serve the previous model again."),
+        "pin": ("models", "Protect a run from `sae gc`."),
+        "unpin": ("models", "Undo `sae pin`."),
+        "gc": ("maintenance", "Delete the bytes of old artifacts; a dry run without --yes."),
+        "restore": ("maintenance", "Regenerate an artifact, or restore the metadata store."),
+    },
+    "In the browser": {
+        "serve": ("serve", "Serve web pages about runs and artifacts."),
+        "export": ("serve", "Write these pages as files that open from disk."),
+    },
 }
 
 
-class Sections(click.Group):
-    """Lists its commands in sections."""
+class _Commands(collections.UserDict[str, Any]):
+    """Commands by name, each imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _ = self.data[name]
+        command: click.Command = getattr(importlib.import_module(f"pipeline.cli.{module}"), f"{name}_command")
+        return command
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only to call it or to print its help."""
+
+    def __init__(self, *args: Any, sections: Sections, **options: Any) -> None:
+        lazy = _Commands({name: entry for names in sections.values() for name, entry in names.items()})
+        super().__init__(*args, commands=lazy, **options)
+        self.sections = sections
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the sections; what is in none of them comes last."""
-        known = {name for names in SECTIONS.values() for name in names}
-        rest = tuple(name for name in self.commands if name not in known)
-        width = max(map(len, self.commands), default=0)
-        limit = formatter.width - 6 - width
-        for title, names in {**SECTIONS, "Other commands": rest}.items():
-            rows = [(name, self.commands[name].get_short_help_str(limit)) for name in names if name in self.commands]
-            if rows:
-                with formatter.section(title):
-                    # As wide as in every other section.
-                    formatter.write_dl([(f"{name:<{width}}", text) for name, text in rows])
+        """Write the sections, each with its commands and their line of help."""
+        width = max(map(len, self.commands))
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", text) for name, (_, text) in names.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that start with `incomplete`, then the group's options."""
+        found = sorted((name, text) for names in self.sections.values() for name, (_, text) in names.items())
+        items = [CompletionItem(name, help=text) for name, text in found if name.startswith(incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    sections=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="sae-pipeline", prog_name="sae")
 def sae(verbose: bool) -> None:
-    """Trains a sparse autoencoder in a TFX pipeline on this machine.
+    """Train a sparse autoencoder in a TFX pipeline on this machine, and inspect what it made.
 
-    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, worse than what
-    is served, or anomalies in the data), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
+    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, worse than the served
+    model, or anomalies in the data), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
     """
     del verbose  # read by `main`, which also handles errors before this runs

@@ -1,122 +1,78 @@
-"""The commands on models and roots over time: what is served, what is kept, and who decided it."""
+"""The commands that decide which models are served and which runs are kept, and list these decisions."""
 
 from __future__ import annotations
-
-import pathlib
-from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli import output
-from pipeline.cli.group import sae
-from pipeline.cli.options import config_option, json_option, root_option, run_argument, set_option
-from pipeline.core import settings
-from pipeline.core.pipeline_root import root_of
+from pipeline.cli.options import json_option, root_option, run_argument
+from pipeline.core.pipeline_root import resolve_root
+from pipeline.registry import listing, pins, promotion
+from pipeline.terminal import json_documents
+from pipeline.terminal import models as models_text
 
-if TYPE_CHECKING:
-    from pipeline.registry.promotion import Chosen
-
-reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded with the decision.")
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; recorded with the decision.")
 
 
-@sae.command(short_help="List the versions that were pushed, and who decided what.")
+@click.command("models")
 @root_option
 @json_option
-def models(root: str | None, as_json: bool) -> None:
-    """List the versions that were pushed, the highest first: run, test loss, digest, which is served; and decisions."""
-    from pipeline.registry import listing
-    from pipeline.terminal import json_documents
-    from pipeline.terminal import models as text
-
-    place = root_of(root)
+def models_command(root: str | None, as_json: bool) -> None:
+    """List the pushed models, highest version first: run, test loss, digest, which is served; then the decisions."""
+    place = resolve_root(root)
     found = listing.read(place)
     if as_json:
         output.write_json(json_documents.models(place, found))
     elif not found.models and not found.decisions:
-        output.note(f"no model was pushed in {place.path}: a run pushes the one that passes its gates")
+        output.note(f"no model was pushed in {place.path}: a run pushes a model that passes its gates")
     else:
-        output.write(text.as_text(output.screen(), found))
+        output.write(models_text.as_text(output.screen(), found))
 
 
-@sae.command(short_help="Serve the model of a run.")
+@click.command("promote")
 @run_argument
 @reason_option
 @root_option
-def promote(run_id: str, reason: str, root: str | None) -> None:
-    """Serve the model of a run, also an older or a withdrawn one: it becomes the highest version.
+def promote_command(run_id: str, reason: str, root: str | None) -> None:
+    """Serve the model of a run, also an older one or one that was rolled back: it becomes the highest version.
 
-    RUN is an id, the beginning of only one, `latest` or `latest~1`. Exits with 4 where the model was not blessed.
+    RUN is an id, its unique beginning, `latest` or `latest~1`. Exit code 4: the model was not blessed.
     """
-    from pipeline.registry import promotion
-
-    _say(promotion.promote(root_of(root), run_id, reason, output.note))
+    _note(promotion.promote(resolve_root(root), run_id, reason, output.note))
 
 
-@sae.command(short_help="Withdraw the served model, and serve the one before it.")
+@click.command("rollback")
 @reason_option
 @root_option
-def rollback(reason: str, root: str | None) -> None:
-    """Withdraw the model that is served, and serve the one before it: it becomes the highest version."""
-    from pipeline.registry import promotion
-
-    _say(promotion.rollback(root_of(root), reason, output.note))
+def rollback_command(reason: str, root: str | None) -> None:
+    """Stop serving the current model, and serve the previous one: it becomes the highest version."""
+    _note(promotion.rollback(resolve_root(root), reason, output.note))
 
 
-def _say(chosen: Chosen) -> None:
+def _note(chosen: promotion.Chosen) -> None:
     instead = f" instead of version {chosen.replaced_version}" if chosen.replaced_version else ""
     output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
 
 
-@sae.command(short_help="Delete the bytes of old artifacts; say first what goes.")
-@click.option("--yes", is_flag=True, help="Delete. Without it, it is only said what would be.")
-@config_option
-@set_option
-@root_option
-@json_option
-def gc(
-    yes: bool, config_file: pathlib.Path | None, assignments: tuple[str, ...], root: str | None, as_json: bool
-) -> None:
-    """Delete the bytes of artifacts that the settings under `retention` do not keep; say first what goes.
-
-    Their lineage, metrics and digests stay in ML Metadata.
-    """
-    from pipeline.core.pipeline_root import Root
-    from pipeline.maintenance import gc
-    from pipeline.terminal import gc as text
-    from pipeline.terminal import json_documents
-
-    resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
-    place = Root(pathlib.Path(resolved.config.paths.root).resolve())
-    found = (gc.apply if yes else gc.look)(place, resolved.config.retention)
-    if as_json:
-        output.write_json(json_documents.gc(found))
-    else:
-        output.write(text.as_text(found))
-
-
-@sae.command(short_help="Keep a run, whatever `sae gc` deletes.")
+@click.command("pin")
 @run_argument
 @reason_option
 @root_option
-def pin(run_id: str, reason: str, root: str | None) -> None:
-    """Keep all artifacts of a run, whatever `sae gc` deletes.
+def pin_command(run_id: str, reason: str, root: str | None) -> None:
+    """Protect a run: `sae gc` keeps all its artifacts.
 
-    RUN is an id, the beginning of only one, `latest` or `latest~1`.
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
     """
-    from pipeline.registry import pins
-
-    output.note(f"run {pins.pin(root_of(root), run_id, reason)} is pinned")
+    output.note(f"run {pins.pin(resolve_root(root), run_id, reason)} is pinned")
 
 
-@sae.command(short_help="Keep a run no longer than others.")
+@click.command("unpin")
 @run_argument
 @reason_option
 @root_option
-def unpin(run_id: str, reason: str, root: str | None) -> None:
-    """Undo `sae pin`: the run is kept no longer than others.
+def unpin_command(run_id: str, reason: str, root: str | None) -> None:
+    """Undo `sae pin`: `sae gc` may delete the artifacts of the run.
 
-    RUN is an id, the beginning of only one, `latest` or `latest~1`.
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
     """
-    from pipeline.registry import pins
-
-    output.note(f"run {pins.unpin(root_of(root), run_id, reason)} is not pinned any more")
+    output.note(f"run {pins.unpin(resolve_root(root), run_id, reason)} is no longer pinned")

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and what they stand for."""
+"""Options and arguments shared by commands, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import click
 import pipeline_config
 from pipeline.cli import completion
 from pipeline.core import settings
-from pipeline.core.pipeline_root import root_of
+from pipeline.core.pipeline_root import resolve_root
 
 if TYPE_CHECKING:
     from pipeline.inspection.reader import Reader
@@ -25,7 +25,7 @@ root_option = click.option(
     "--root",
     metavar="DIR",
     shell_complete=completion.folders,
-    help=f"The pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]",
+    help=f"Pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]",
 )
 node_option = functools.partial(click.option, default="", metavar="NODE", shell_complete=completion.nodes)
 config_option = click.option(
@@ -43,10 +43,13 @@ set_option = click.option(
     help="One setting, such as training.epochs=5; may be repeated. `sae config show` lists them.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Maximum number of rows."
+)
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which configuration to use; `request` reads them."""
+    """Add the options that select the configuration; `request` reads them."""
     options = [
         click.option(
             "--profile",
@@ -58,7 +61,7 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         config_option,
         set_option,
-        click.option("--seed", type=int, metavar="N", help="Seed of the weights and of each epoch's order."),
+        click.option("--seed", type=int, metavar="N", help="Seed of the weights and of the order in each epoch."),
         root_option,
     ]
     for option in reversed(options):
@@ -69,26 +72,26 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
 def request(
     profile: str, config_file: pathlib.Path | None, assignments: tuple[str, ...], seed: int | None, root: str | None
 ) -> settings.Request:
-    """What `setting_options` say."""
+    """Return the request for settings that `setting_options` give."""
     return settings.Request(profile, config_file, assignments, seed, root)
 
 
 def part_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which nodes a run executes."""
+    """Add the options that select the nodes of a run."""
     options = [
         click.option(
             "--from-node",
             default="",
             metavar="NODE",
             shell_complete=completion.nodes,
-            help="Run this node and those after it.",
+            help="Run this node and the nodes after it.",
         ),
         click.option(
             "--to-node",
             default="",
             metavar="NODE",
             shell_complete=completion.nodes,
-            help="Run this node and those before it.",
+            help="Run this node and the nodes before it.",
         ),
         click.option(
             "--base",
@@ -96,11 +99,11 @@ def part_options(command: Callable[..., None]) -> Callable[..., None]:
             default="",
             metavar="RUN",
             shell_complete=completion.runs,
-            help="Run to take the other nodes' outputs from.  [default: newest]",
+            help="Run whose outputs the other nodes provide.  [default: newest]",
         ),
         click.option("--no-cache", is_flag=True, help="Execute every node."),
         click.option(
-            "--verify-cache", is_flag=True, help="Read all bytes of what is reused, not only those of changed times."
+            "--verify-cache", is_flag=True, help="Hash all files of reused artifacts, not only those with a changed time."
         ),
     ]
     for option in reversed(options):
@@ -111,16 +114,17 @@ def part_options(command: Callable[..., None]) -> Callable[..., None]:
 run_argument = click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
 node_argument = click.argument("node", metavar="NODE", shell_complete=completion.nodes)
 artifact_argument = click.argument("artifact", metavar="ID", shell_complete=completion.artifacts)
+schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """What `reading_options` say.
+class ReadOptions:
+    """The options of a command that reads.
 
     Attributes:
-      metadata: a store to read in place of the root's; None where not given.
+      metadata: a store to read instead of the root's; None where not given.
       root: of `--root`; None where not given.
-      as_json: whether JSON is wanted.
+      as_json: whether to print JSON.
     """
 
     metadata: str | None
@@ -129,38 +133,34 @@ class Asked:
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[Reader]:
-        """Opens the store."""
+        """Open the store."""
+        # Imported here: this module is imported for `--help` and completion too, which read nothing.
         from pipeline.inspection.locations import open_reader
 
-        with open_reader(self.metadata, root_of(self.root)) as reader:
+        with open_reader(self.metadata, resolve_root(self.root)) as reader:
             yield reader
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say what to read and how to print it, handed to the command as one `Asked`."""
+    """Add the options that say what to read and how to print it; the command gets them as one `ReadOptions`."""
 
-    def with_asked(metadata: str | None, root: str | None, as_json: bool, **others: Any) -> None:
-        command(Asked(metadata, root, as_json), **others)
+    def with_options(metadata: str | None, root: str | None, as_json: bool, **others: Any) -> None:
+        command(ReadOptions(metadata, root, as_json), **others)
 
-    return root_option(metadata_option(json_option(in_place_of(command, with_asked))))
-
-
-def in_place_of(command: Callable[..., None], other: Callable[..., None]) -> Callable[..., None]:
-    """`other`, which calls `command`, with its name, its help and the options that it has already."""
-    other.__name__, other.__doc__ = command.__name__, command.__doc__
-    other.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    return other
+    with_options.__doc__ = command.__doc__
+    with_options.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    return root_option(metadata_option(json_option(with_options)))
 
 
 metadata_option = click.option(
     "--metadata",
     metavar="FILE|URL",
     type=click.Path(path_type=str),
-    help="Another store of ML Metadata: an SQLite file, or postgresql://... or mysql://...",
+    help="Read this ML Metadata store: an SQLite file, or postgresql://... or mysql://...",
 )
 
 
 def program() -> str:
-    """What to type for this command: `sae` where that is on PATH, else `.venv/bin/sae` as it was called."""
+    """Return the name to type for this command: `sae` where that is on PATH, else `.venv/bin/sae` as it was called."""
     called = pathlib.Path(sys.argv[0])
     return "sae" if shutil.which("sae") or called.name != "sae" else str(called)

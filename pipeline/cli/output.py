@@ -1,30 +1,25 @@
-"""What commands print: data on standard output, notes beside it on standard error."""
+"""Output of commands: data on standard output, notes on standard error."""
 
 from __future__ import annotations
 
 import select
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
 from pipeline.core import serialization
-
-if TYPE_CHECKING:
-    from pipeline.terminal.table import Screen
+from pipeline.core.text import escaped
+from pipeline.terminal.table import Screen, printable
 
 
 def screen() -> Screen:
-    """What is known of standard output."""
-    from pipeline.terminal.table import Screen
-
+    """Return the width and abilities of standard output."""
     return Screen.of(sys.stdout)
 
 
 def write(text: str) -> None:
-    """Prints text that is safe for a terminal, whatever characters this can show."""
-    from pipeline.terminal.table import printable
-
+    """Print text that is safe for a terminal; characters that it cannot show are escaped."""
     click.echo(printable(sys.stdout, text), color=True)  # a `Screen` knows whether colours are wanted
 
 
@@ -34,17 +29,14 @@ def write_json(fields: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Says something beside the data; nothing where there is nothing to say."""
-    from pipeline.core.text import escaped
-    from pipeline.terminal.table import printable
-
+    """Print a note on standard error; nothing for an empty text."""
     if text:
         sys.stdout.flush()  # on a terminal it comes after what it is about
         click.echo(printable(sys.stderr, escaped(text)), err=True)
 
 
 def nobody_reads(stream: TextIO) -> bool:
-    """Whether whoever read a stream went away, as in `sae logs latest | head -1`."""
+    """Whether the reader of a pipe is gone, as in `sae logs latest | head -1`."""
     asked = select.poll()
     asked.register(stream.fileno(), 0)
     return any(found & (select.POLLERR | select.POLLHUP) for _, found in asked.poll(0))

@@ -1,50 +1,40 @@
-"""The commands that run the pipeline, and those that check what it made or would do."""
+"""The commands that run the pipeline or plan a run: `sae run`, `resume` and `plan`."""
 
 from __future__ import annotations
 
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.group import sae
-from pipeline.cli.options import (
-    json_option,
-    node_option,
-    part_options,
-    program,
-    request,
-    root_option,
-    run_argument,
-    setting_options,
-)
-from pipeline.core import settings
-from pipeline.core.errors import ExitCode
-from pipeline.core.pipeline_root import root_of
-
-if TYPE_CHECKING:
-    from pipeline.orchestration.summary import Summary
+from pipeline.cli.options import json_option, part_options, program, request, root_option, setting_options
+from pipeline.core.pipeline_root import resolve_root
+from pipeline.orchestration import plan, run
+from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.summary import Summary
+from pipeline.provenance import manifest
+from pipeline.terminal import json_documents, run_summary
+from pipeline.terminal import plan as plan_text
+from pipeline.terminal.progress import display
 
 
-@sae.command(short_help="Run the pipeline or a part of it.")
+@click.command("run")
 @setting_options
 @part_options
+@click.option("--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to rerun.")
 @click.option(
-    "--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to make again."
-)
-@click.option(
-    "--trigger", default="manual", show_default=True, metavar="TEXT", help="What starts the run: noted of it."
+    "--trigger", default="manual", show_default=True, metavar="TEXT", help="What starts the run; recorded with it."
 )
 @click.option(
     "--run-id-file",
     type=click.Path(path_type=pathlib.Path),
     metavar="FILE",
-    help="Write the run's id there, as soon as it has one.",
+    help="Write the id of the run to this file, as soon as there is one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
-def run(
+def run_command(
     from_node: str,
     to_node: str,
     base_run: str,
@@ -57,11 +47,6 @@ def run(
     **options: Any,
 ) -> None:
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
-    from pipeline.orchestration import run as run_module
-    from pipeline.orchestration.request import RunRequest
-    from pipeline.provenance import manifest
-    from pipeline.terminal.progress import display
-
     wanted = RunRequest(
         request(**options),
         from_node,
@@ -74,29 +59,24 @@ def run(
         run_id_file=run_id_file,
         like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
     )
-    _end_with(run_module.run(wanted, display), as_json)
+    _end_with(run.run(wanted, display), as_json)
 
 
-@sae.command(short_help="Go on with a run that failed or broke off.")
+@click.command("resume")
 @click.argument("run_id", metavar="[RUN]", default="", shell_complete=completion.runs)
 @root_option
 @json_option
-def resume(run_id: str, root: str | None, as_json: bool) -> None:
-    """Go on with a run that failed, was interrupted or broke off, under the same id; finished nodes are kept.
+def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
+    """Resume a run that failed, was interrupted or died, under the same id; the results of finished nodes are kept.
 
-    RUN is an id, the beginning of one, `latest` or `latest~1`; without it, the newest such run. It is refused when
-    code, settings, packages or data are not those that the run began with.
+    RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run that can be resumed. Refused
+    when code, settings, packages or data differ from those of the run.
     """
-    from pipeline.orchestration import run as run_module
-    from pipeline.terminal.progress import display
-
-    _end_with(run_module.resume(root_of(root), run_id, display), as_json)
+    _end_with(run.resume(resolve_root(root), run_id, display), as_json)
 
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:
-    """Prints how a run ended, and ends with its exit code."""
-    from pipeline.terminal import json_documents, run_summary
-
+    """Print how a run ended, and exit with its code."""
     if as_json:
         output.write_json(json_documents.run_summary(summary))
     else:
@@ -105,11 +85,11 @@ def _end_with(summary: Summary, as_json: bool) -> NoReturn:
     raise SystemExit(int(summary.exit_code))
 
 
-@sae.command(short_help="Say which nodes would run, and why; run nothing.")
+@click.command("plan")
 @setting_options
 @part_options
 @json_option
-def plan(
+def plan_command(
     from_node: str,
     to_node: str,
     base_run: str,
@@ -118,75 +98,10 @@ def plan(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say which nodes `sae run` with the same options would run, and why. Runs and writes nothing."""
-    from pipeline.orchestration import plan as plan_module
-    from pipeline.terminal import plan as text
-
-    made = plan_module.make(
-        plan_module.Request(request(**options), from_node, to_node, base_run, not no_cache, verify_cache)
-    )
-    if as_json:
-        output.write_json(made)
-    else:
-        output.write(text.as_text(made))
-
-
-@sae.command(short_help="Make a run again elsewhere and compare what it makes.")
-@run_argument
-@node_option("--node", help="Make this node alone again, on the inputs that it had.")
-@root_option
-@json_option
-def verify(run_id: str, node: str, root: str | None, as_json: bool) -> None:
-    """Make a run again elsewhere, in other surroundings, and compare it artifact by artifact.
-
-    RUN is an id, the beginning of one, `latest` or `latest~1`. Exits with 4 where content differs.
-    """
-    from pipeline.maintenance import verify as verify_module
-    from pipeline.terminal import verify as text
-
-    found = verify_module.verify(root_of(root), run_id, node, lambda line: click.echo(line, err=True))
+    """Show which nodes `sae run` with the same options would run, and why. Run and write nothing."""
+    wanted = plan.Request(request(**options), from_node, to_node, base_run, not no_cache, verify_cache)
+    found = plan.make(wanted)
     if as_json:
         output.write_json(found)
     else:
-        output.write(text.as_text(found))
-    if not found.verified:
-        raise SystemExit(int(ExitCode.GATE_FAILED))
-
-
-@sae.command(short_help="Check the files of a root against their digests.")
-@root_option
-@json_option
-def fsck(root: str | None, as_json: bool) -> None:
-    """Check a root: its artifacts against their digests, and ML Metadata against the disk. Reads all, writes nothing.
-
-    Exits with 4 on damage.
-    """
-    from pipeline.maintenance import fsck as fsck_module
-    from pipeline.terminal import fsck as text
-    from pipeline.terminal import json_documents
-
-    found = fsck_module.check(root_of(root))
-    if as_json:
-        output.write_json(json_documents.fsck(found))
-    else:
-        output.write(text.as_text(found))
-    if found.exit_code:
-        raise SystemExit(int(found.exit_code))
-
-
-@sae.command(short_help="Check interpreter, packages, engine, disk and data.")
-@setting_options
-@json_option
-def doctor(as_json: bool, **options: Any) -> None:
-    """Check interpreter, packages, engine, disk and data; say what is wrong and what to do."""
-    from pipeline.maintenance import doctor as doctor_module
-    from pipeline.terminal import doctor as text
-    from pipeline.terminal import json_documents
-
-    checks = doctor_module.examine(settings.resolve(request(**options)).config)
-    if as_json:
-        output.write_json(json_documents.doctor(checks))
-    else:
-        output.write(text.as_text(checks))
-    if not all(check.good for check in checks):
-        raise SystemExit(int(ExitCode.ENVIRONMENT))
+        output.write(plan_text.as_text(found))

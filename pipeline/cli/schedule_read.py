@@ -1,119 +1,67 @@
-"""The commands that say what is planned, and what came of it. They write nothing."""
+"""The commands that read schedules: `sae schedule list`, `show`, `next`, `history` and `status`."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import pathlib
+from collections.abc import Iterator
 
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import in_place_of, json_option, root_option
-from pipeline.cli.schedule import schedule, schedule_argument
+from pipeline.cli.options import json_option, limit_option, root_option, schedule_argument
 from pipeline.core.errors import NotFoundError
-from pipeline.core.pipeline_root import root_of
-
-if TYPE_CHECKING:
-    import pathlib
-
-    from pipeline.scheduler.store import Book
+from pipeline.core.pipeline_root import resolve_root
+from pipeline.scheduler import history, status, upcoming
+from pipeline.scheduler.store import Book
+from pipeline.terminal import json_documents
+from pipeline.terminal import schedule as schedule_text
+from pipeline.terminal import schedules as schedules_text
 
 _NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
 _TICKS = 10  # of its history
+_optional_name = click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
 
 
-@dataclasses.dataclass(frozen=True)
-class Asked:
-    """What the options of reading say, and the time: all that is printed is of one moment.
-
-    Attributes:
-      folder: the pipeline root, absolute.
-      as_json: whether JSON is wanted.
-      now: in UTC.
-    """
-
-    folder: pathlib.Path
-    as_json: bool
-    now: datetime.datetime
-
-    @contextlib.contextmanager
-    def book(self) -> Iterator[Book | None]:
-        """The book of the root; None where nothing was ever planned."""
-        from pipeline.scheduler.store import Book
-
-        book = Book.read(self.folder)
-        if book is None:
-            yield None
-            return
-        with book:
-            yield book
-
-    @contextlib.contextmanager
-    def book_with(self, name: str) -> Iterator[Book]:
-        """The book of the root. Raises `NotFoundError` where there is none, and so no schedule of this name."""
-        with self.book() as book:
-            if book is None:
-                raise NotFoundError(
-                    f"no schedule {name!r} in {self.folder}: `sae schedule add` adds one, --root names another folder"
-                )
-            yield book
-
-
-def _reading(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that all of these have, handed to the command as one `Asked`."""
-
-    def with_asked(root: str | None, as_json: bool, **others: Any) -> None:
-        now = datetime.datetime.now(datetime.timezone.utc)
-        command(Asked(root_of(root).path, as_json, now), **others)
-
-    return root_option(json_option(in_place_of(command, with_asked)))
-
-
-@schedule.command("list", short_help="List schedules, with their next time and last result.")
-@_reading
-def list_(asked: Asked) -> None:
-    """List schedules: when, the next time, the last result, what they run."""
-    from pipeline.scheduler import status, upcoming
-    from pipeline.terminal import json_documents
-    from pipeline.terminal import schedules as text
-
-    with asked.book() as book:
-        found = upcoming.planned(book, asked.now, 1) if book else ()
-    daemon = status.daemon(asked.folder)
-    if asked.as_json:
+@click.command("list")
+@root_option
+@json_option
+def list_command(root: str | None, as_json: bool) -> None:
+    """List schedules: trigger, next time, last result, options of `sae run`."""
+    folder, now = resolve_root(root).path, _now()
+    with _book(folder) as book:
+        found = upcoming.planned(book, now, 1) if book else ()
+    daemon = status.daemon(folder)
+    if as_json:
         output.write_json(json_documents.schedules(found, daemon))
         return
     if found:
-        output.write(text.as_text(output.screen(), found, asked.now))
-    output.note(text.note(found, daemon, str(asked.folder)))
+        output.write(schedules_text.as_text(output.screen(), found, now))
+    output.note(schedules_text.note(found, daemon, str(folder)))
 
 
-@schedule.command(short_help="Show a schedule: next times, policies, history.")
+@click.command("show")
 @schedule_argument
-@_reading
-def show(asked: Asked, name: str) -> None:
-    """Show a schedule: when, what it runs, its next times, its policies, its newest ticks."""
-    from pipeline.scheduler import history as stretches
-    from pipeline.scheduler import upcoming
-    from pipeline.terminal import json_documents
-    from pipeline.terminal import schedule as text
-
-    with asked.book_with(name) as book:
-        book.schedule(name)  # says which names there are
-        [found] = [one for one in upcoming.planned(book, asked.now, _NEXT) if one.schedule.name == name]
-        ticks = book.ticks(name, stretches.READ)
-    if asked.as_json:
+@root_option
+@json_option
+def show_command(name: str, root: str | None, as_json: bool) -> None:
+    """Show a schedule: trigger, options of `sae run`, next times, policies, newest ticks."""
+    folder, now = resolve_root(root).path, _now()
+    with _book(folder, name) as book:
+        assert book is not None  # it has this name
+        book.schedule(name)  # an unknown name is an error that lists the known ones
+        [found] = [one for one in upcoming.planned(book, now, _NEXT) if one.schedule.name == name]
+        ticks = book.ticks(name, history.READ)
+    if as_json:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
-        history = stretches.of(ticks)[:_TICKS]
-        output.write(text.as_text(output.screen(), found, history, str(asked.folder), asked.now))
+        stretches = history.of(ticks)[:_TICKS]
+        output.write(schedule_text.as_text(output.screen(), found, stretches, str(folder), now))
 
 
-@schedule.command("next", short_help="Say when the next runs are.")
-@click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
+@click.command("next")
+@_optional_name
 @click.option(
     "-n",
     "--count",
@@ -121,73 +69,80 @@ def show(asked: Asked, name: str) -> None:
     default=5,
     show_default=True,
     metavar="N",
-    help="How many times.",
+    help="Number of times.",
 )
-@_reading
-def next_(asked: Asked, name: str, count: int) -> None:
-    """Say when the next runs are, of one schedule or of all: in UTC, and in words on the clocks of its zone."""
-    from pipeline.scheduler import upcoming
-    from pipeline.terminal import json_documents
-    from pipeline.terminal import schedules as text
-
-    with asked.book_with(name) if name else asked.book() as book:
+@root_option
+@json_option
+def next_command(name: str, count: int, root: str | None, as_json: bool) -> None:
+    """Show the next times of one schedule or of all: in UTC, and in words in the schedule's time zone."""
+    folder, now = resolve_root(root).path, _now()
+    with _book(folder, name) as book:
         if book and name:
             book.schedule(name)
-        found = upcoming.planned(book, asked.now, count) if book else ()
-    times = text.times([one for one in found if name in ("", one.schedule.name)], count)
-    if asked.as_json:
+        found = upcoming.planned(book, now, count) if book else ()
+    times = schedules_text.times([one for one in found if name in ("", one.schedule.name)], count)
+    if as_json:
         output.write_json(json_documents.next_times(times))
-        return
-    if times:
-        output.write(text.next_text(output.screen(), times, asked.now))
+    elif times:
+        output.write(schedules_text.next_text(output.screen(), times, now))
     else:
-        output.note(text.next_note(found, name, str(asked.folder)))
+        output.note(schedules_text.next_note(found, name, str(folder)))
 
 
-@schedule.command(short_help="List what became of past ticks, and why.")
-@click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="How many at most."
-)
-@_reading
-def history(asked: Asked, name: str, limit: int) -> None:
-    """List what was planned and what became of it, the newest first: started, caught up, skipped or missed, and why.
+@click.command("history")
+@_optional_name
+@limit_option
+@root_option
+@json_option
+def history_command(name: str, limit: int, root: str | None, as_json: bool) -> None:
+    """List the outcome of ticks, newest first: started, caught up, skipped or missed, and why.
 
-    Of one schedule, also one that was removed, or of all. Ticks that say the same one after another are one line.
+    Of one schedule, which may be removed, or of all. Consecutive ticks with the same outcome are one row.
     """
-    from pipeline.scheduler import history as stretches
-    from pipeline.terminal import json_documents
-    from pipeline.terminal import schedule as text
-
-    most = limit if asked.as_json else max(limit, stretches.READ)
-    with asked.book_with(name) if name else asked.book() as book:
+    most = limit if as_json else max(limit, history.READ)
+    with _book(resolve_root(root).path, name) as book:
         ticks = book.ticks(name, most + 1) if book else ()
         if book and name and not ticks:
-            book.schedule(name)  # an unknown name is a mistake, a schedule without ticks is not
-    if asked.as_json:
+            book.schedule(name)  # an unknown name is an error, a schedule without ticks is none
+    if as_json:
         output.write_json(json_documents.history(ticks[:limit], len(ticks) > limit))
         return
-    history = stretches.of(ticks[:most])
-    if history:
-        output.write(text.history_text(output.screen(), history[:limit]))
-    more = len(history) > limit or len(ticks) > most
-    output.note(text.history_note(min(limit, len(history)), more, name))
+    stretches = history.of(ticks[:most])
+    if stretches:
+        output.write(schedule_text.history_text(output.screen(), stretches[:limit]))
+    more = len(stretches) > limit or len(ticks) > most
+    output.note(schedule_text.history_note(min(limit, len(stretches)), more, name))
 
 
-@schedule.command(short_help="Say whether the daemon runs, and what is wrong.")
-@_reading
-def status(asked: Asked) -> None:
-    """Say whether the daemon runs, when it was last heard of, and which schedules failed last."""
-    from pipeline.scheduler import status as status_module
-    from pipeline.scheduler import upcoming
-    from pipeline.terminal import json_documents
-    from pipeline.terminal import schedules as text
-
-    with asked.book() as book:
-        found = upcoming.planned(book, asked.now, 1) if book else ()
-    daemon = status_module.daemon(asked.folder)
-    if asked.as_json:
+@click.command("status")
+@root_option
+@json_option
+def status_command(root: str | None, as_json: bool) -> None:
+    """Show whether the daemon runs, its last heartbeat, and which schedules failed last."""
+    folder, now = resolve_root(root).path, _now()
+    with _book(folder) as book:
+        found = upcoming.planned(book, now, 1) if book else ()
+    daemon = status.daemon(folder)
+    if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
         return
-    output.write(text.status_text(output.screen(), daemon, found, asked.now))
-    output.note(text.note(found, daemon, str(asked.folder)))
+    output.write(schedules_text.status_text(output.screen(), daemon, found, now))
+    output.note(schedules_text.note(found, daemon, str(folder)))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+@contextlib.contextmanager
+def _book(folder: pathlib.Path, name: str = "") -> Iterator[Book | None]:
+    """Open the schedule database of a root; None where there is none.
+
+    Raises:
+      NotFoundError: there is none, and so no schedule `name`.
+    """
+    found = Book.read(folder)
+    if found is None and name:
+        raise NotFoundError(f"no schedule {name!r} in {folder}: `sae schedule add` adds one, --root selects another root")
+    with found or contextlib.nullcontext() as book:
+        yield book

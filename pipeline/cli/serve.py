@@ -1,4 +1,4 @@
-"""The commands that show all of it in a browser."""
+"""The commands that show runs and artifacts in a browser: `sae serve` and `export`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,32 @@ import sys
 import click
 
 from pipeline.cli import output
-from pipeline.cli.group import sae
 from pipeline.cli.options import metadata_option, root_option
-from pipeline.core.pipeline_root import root_of
+from pipeline.core.pipeline_root import resolve_root
+from pipeline.core.text import escaped
+from pipeline.inspection.locations import open_place
+from pipeline.web import server, static_site
 
 
-@sae.command(short_help="Serve pages on all this, on this machine.")
-@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where to listen.")
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, metavar="N", help="0: any that is free."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    metavar="N",
+    help="Port to listen on; 0: any free one.",
 )
-@click.option("--open", "in_browser", is_flag=True, help="Open it in the browser.")
-@click.option("--get", "path", metavar="PATH", help="Print one answer, such as /runs.json, without a server.")
+@click.option("--open", "in_browser", is_flag=True, help="Open the pages in the browser.")
+@click.option("--get", "path", metavar="PATH", help="Print one response, such as /runs.json, without a server.")
 @root_option
 @metadata_option
-def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | None, metadata: str | None) -> None:
-    """Serve pages on runs, artifacts and their lineage, on this machine, until it is interrupted. Reads only."""
-    from pipeline.inspection.locations import open_place
-    from pipeline.web import server
-
-    with open_place(metadata, root_of(root)) as place:
+def serve_command(
+    host: str, port: int, in_browser: bool, path: str | None, root: str | None, metadata: str | None
+) -> None:
+    """Serve web pages about runs, artifacts and lineage on this machine, until interrupted. Reads only."""
+    with open_place(metadata, resolve_root(root)) as place:
         if path is None:
             server.serve(place, host, port, output.note, in_browser)
         else:
@@ -40,18 +46,16 @@ def serve(host: str, port: int, in_browser: bool, path: str | None, root: str | 
                 sys.stdout.flush()
 
 
-@sae.command(short_help="Write these pages as files that open from disk.")
+@click.command("export")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=pathlib.Path))
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N runs, and what they made.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N runs, with their inputs and outputs."
+)
 @root_option
 @metadata_option
-def export(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
+def export_command(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
     """Write the pages of `sae serve` as files that open from disk."""
-    from pipeline.core.text import escaped
-    from pipeline.inspection.locations import open_place
-    from pipeline.web import static_site as export_module
-
-    with open_place(metadata, root_of(root)) as place:
-        done = export_module.export(place, folder, limit)
+    with open_place(metadata, resolve_root(root)) as place:
+        done = static_site.export(place, folder, limit)
     output.note(f"{done.pages:,} pages on {done.runs:,} runs and {done.artifacts:,} artifacts: open the file below")
     output.write(escaped(done.folder / "index.html"))

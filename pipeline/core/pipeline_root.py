@@ -228,6 +228,6 @@ def moved_path(path: str, old: str, new: str) -> str:
     return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
 
 
-def root_of(given: str | None) -> Root:
-    """The root that `--root` or the environment names."""
+def resolve_root(given: str | None) -> Root:
+    """Return the root given with `--root`, else the one of the environment, else the default."""
     return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())

@@ -1,0 +1,74 @@
+"""The commands that read artifacts: `sae artifacts`, `artifact` and `lineage`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli import completion, output
+from pipeline.cli.options import ReadOptions, artifact_argument, limit_option, node_option, reading_options
+from pipeline.terminal import artifact as artifact_text
+from pipeline.terminal import artifacts as artifacts_text
+from pipeline.terminal import json_documents
+from pipeline.terminal import lineage as lineage_text
+
+
+@click.command("artifacts")
+@click.option("--type", "type_name", default="", metavar="TYPE", shell_complete=completion.types, help="Such as Model.")
+@node_option("--node", help="Only outputs of this node.")
+@click.option(
+    "--run",
+    "run_id",
+    default="",
+    metavar="RUN",
+    shell_complete=completion.runs,
+    help="Only inputs and outputs of this run.",
+)
+@limit_option
+@reading_options
+def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: str, limit: int) -> None:
+    """List artifacts, newest first: type, node, run, time, content digest."""
+    with options.reader() as reader:
+        rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id)
+        if options.as_json:
+            output.write_json(json_documents.artifacts(rows, page))
+            return
+        given = {"--type": type_name, "--node": node, "--run": run_id}
+        chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
+        if rows:
+            output.write(artifacts_text.as_text(output.screen(), rows))
+        output.note(artifacts_text.note(len(rows), page, chosen, reader.name))
+
+
+@click.command("artifact")
+@artifact_argument
+@reading_options
+def artifact_command(options: ReadOptions, artifact: str) -> None:
+    """Show an artifact: a preview by its type, its files, and the nodes that made and used it.
+
+    ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer,
+    latest:Trainer:model_run.
+    """
+    with options.reader() as reader:
+        found = reader.artifact(reader.find_artifact(artifact))
+        preview = reader.preview(found.row)
+    if options.as_json:
+        output.write_json(json_documents.artifact(found, preview))
+    else:
+        output.write(artifact_text.as_text(output.screen(), found, preview))
+
+
+@click.command("lineage")
+@artifact_argument
+@reading_options
+def lineage_command(options: ReadOptions, artifact: str) -> None:
+    """Draw the lineage of an artifact as two trees: what it was made from, and what was made from it.
+
+    ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer,
+    latest:Trainer:model_run.
+    """
+    with options.reader() as reader:
+        found = reader.lineage(reader.find_artifact(artifact))
+    if options.as_json:
+        output.write_json(found)
+    else:
+        output.write(lineage_text.as_text(output.screen(), found))

@@ -1,0 +1,46 @@
+"""The commands that compare executions and runs: `sae why` and `sae diff`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli import completion, output
+from pipeline.cli.options import ReadOptions, node_argument, reading_options, run_argument
+from pipeline.inspection import explain, run_diff
+from pipeline.terminal import differences as differences_text
+from pipeline.terminal import json_documents
+from pipeline.terminal import why as why_text
+
+
+@click.command("why")
+@run_argument
+@node_argument
+@reading_options
+def why_command(options: ReadOptions, run_id: str, node: str) -> None:
+    """Explain why a node was executed or cached in a run: compare its cache key with the nearest earlier execution.
+
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
+    """
+    with options.reader() as reader:
+        found = explain.explain(reader.store, reader.root, run_id, node)
+    if options.as_json:
+        output.write_json(found)
+    else:
+        output.write(why_text.as_text(found))
+
+
+@click.command("diff")
+@click.argument("old", metavar="RUN", shell_complete=completion.runs)
+@click.argument("new", metavar="RUN", shell_complete=completion.runs)
+@reading_options
+def diff_command(options: ReadOptions, old: str, new: str) -> None:
+    """Compare two runs: their inputs, their results, and the first node whose result differs.
+
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
+    """
+    with options.reader() as reader:
+        found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
+    if options.as_json:
+        output.write_json(json_documents.differences(found))
+    else:
+        output.write(differences_text.as_text(output.screen(), found))

@@ -1,0 +1,119 @@
+"""The commands that check a root and repair it: `sae verify`, `fsck`, `restore` and `gc`."""
+
+from __future__ import annotations
+
+import pathlib
+
+import click
+
+from pipeline.cli import completion, output
+from pipeline.cli.options import config_option, json_option, node_option, root_option, run_argument, set_option
+from pipeline.core import settings
+from pipeline.core.errors import ExitCode, UsageError
+from pipeline.core.pipeline_root import Root, resolve_root
+from pipeline.inspection.locations import open_reader
+from pipeline.maintenance import fsck, gc, restore, verify
+from pipeline.metadata import backup
+from pipeline.terminal import fsck as fsck_text
+from pipeline.terminal import gc as gc_text
+from pipeline.terminal import json_documents
+from pipeline.terminal import restore as restore_text
+from pipeline.terminal import verify as verify_text
+
+
+@click.command("verify")
+@run_argument
+@node_option("--node", help="Rerun only this node, on its recorded inputs.")
+@root_option
+@json_option
+def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> None:
+    """Rerun a run in a clean environment, and compare every artifact with the recorded one.
+
+    RUN is an id, its beginning, `latest` or `latest~1`. Exit code 4: content differs.
+    """
+    found = verify.verify(resolve_root(root), run_id, node, output.note)
+    if as_json:
+        output.write_json(found)
+    else:
+        output.write(verify_text.as_text(found))
+    if not found.verified:
+        raise SystemExit(int(ExitCode.GATE_FAILED))
+
+
+@click.command("fsck")
+@root_option
+@json_option
+def fsck_command(root: str | None, as_json: bool) -> None:
+    """Check a root: artifacts against their digests, and ML Metadata against the disk. Read all, write nothing.
+
+    Exit code 4: damage.
+    """
+    found = fsck.check(resolve_root(root))
+    if as_json:
+        output.write_json(json_documents.fsck(found))
+    else:
+        output.write(fsck_text.as_text(found))
+    if found.exit_code:
+        raise SystemExit(int(found.exit_code))
+
+
+@click.command("gc")
+@click.option("--yes", is_flag=True, help="Delete. Without it, only list what would be deleted.")
+@config_option
+@set_option
+@root_option
+@json_option
+def gc_command(
+    yes: bool, config_file: pathlib.Path | None, assignments: tuple[str, ...], root: str | None, as_json: bool
+) -> None:
+    """Delete the bytes of artifacts that the settings under `retention` do not keep; a dry run without --yes.
+
+    Lineage, metrics and digests stay in ML Metadata.
+    """
+    resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
+    place = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    found = (gc.apply if yes else gc.look)(place, resolved.config.retention)
+    if as_json:
+        output.write_json(json_documents.gc(found))
+    else:
+        output.write(gc_text.as_text(found))
+
+
+@click.command("restore")
+@click.argument("artifact", metavar="[ID]", default="", shell_complete=completion.artifacts)
+@click.option(
+    "--metadata",
+    "metadata_copy",  # `metadata` is the store that commands read
+    is_flag=False,
+    flag_value="",
+    metavar="[COPY]",
+    help="Restore the copy of the metadata store made after this run; without a value the newest.",
+)
+@root_option
+@json_option
+def restore_command(artifact: str, metadata_copy: str | None, root: str | None, as_json: bool) -> None:
+    """Regenerate an artifact whose bytes are missing or corrupted, check its digest, and put it back.
+
+    ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer,
+    latest:Trainer:model_run. Exit code 4: the content differs; then nothing was changed.
+
+    With --metadata: restore a copy of the metadata store. Each successful run makes one, named by the run. The current
+    store is kept under another name.
+    """
+    if bool(artifact) == (metadata_copy is not None):
+        raise UsageError("give either the ID of an artifact, or --metadata for a copy of the metadata store")
+    place = resolve_root(root)
+    if metadata_copy is not None:
+        if as_json:
+            raise UsageError("--json works with the ID of an artifact, not with --metadata")
+        place.create()
+        with place.lock():
+            output.write(restore_text.metadata_text(backup.restore(place, metadata_copy)))
+        return
+    with open_reader(None, place) as reader:
+        wanted = reader.find_artifact(artifact)
+    found = restore.restore(place, wanted, output.note)
+    if as_json:
+        output.write_json(found)
+    else:
+        output.write(restore_text.as_text(found))

@@ -1,0 +1,148 @@
+"""The commands that read runs: `sae runs`, `show`, `logs` and `open`."""
+
+from __future__ import annotations
+
+import collections
+import os
+import pathlib
+import sys
+import webbrowser
+from collections.abc import Iterable
+
+import click
+
+from pipeline.cli import completion, output
+from pipeline.cli.options import ReadOptions, limit_option, reading_options, run_argument
+from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.core.text import escaped
+from pipeline.inspection import logs
+from pipeline.inspection.views import RunState
+from pipeline.metadata import deletion
+from pipeline.provenance import manifest
+from pipeline.terminal import json_documents
+from pipeline.terminal import run as run_text
+from pipeline.terminal import runs as runs_text
+
+_REPORT = "Report"
+_STATES = [state.value for state in RunState]
+
+
+@click.command("runs")
+@limit_option
+@click.option("--state", type=click.Choice(_STATES), metavar="STATE", help=f"One of {', '.join(_STATES)}.")
+@click.option(
+    "--sort",
+    default="started",
+    show_default=True,
+    metavar="COLUMN",
+    shell_complete=completion.columns,
+    help="Sort by started, seconds, test_bce, active_units or id, descending.",
+)
+@click.option("--ascending", is_flag=True, help="Sort ascending.")
+@reading_options
+def runs_command(options: ReadOptions, limit: int, state: str | None, sort: str, ascending: bool) -> None:
+    """List runs, newest first: state, time, data set, test loss, active units, whether the model was blessed."""
+    wanted = RunState(state) if state else None
+    with options.reader() as reader:
+        rows, page = reader.runs(limit=limit, state=wanted, sort=sort, ascending=ascending)
+        if options.as_json:
+            output.write_json(json_documents.runs(rows, page))
+            return
+        if rows:
+            output.write(runs_text.as_text(output.screen(), rows))
+        output.note(runs_text.note(len(rows), page, wanted, reader.name))
+
+
+@click.command("show")
+@run_argument
+@click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest, as one JSON object.")
+@reading_options
+def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
+    """Show a run: nodes, times, inputs and outputs, metrics, thresholds, configuration.
+
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
+    """
+    with options.reader() as reader:
+        found = reader.run(reader.find_run(run_id))
+        recorded, missing = None, "unknown: a store without its root has no manifests"
+        try:
+            if reader.root is not None:
+                recorded = manifest.read(reader.root.path, found.row.id)
+        except SaeError as error:
+            missing = str(error)
+        evaluated = found.output("ModelEvaluation")
+        evaluation = reader.preview(evaluated) if evaluated else None
+        if whole:
+            if recorded is None:
+                raise NotFoundError(missing)
+            output.write(manifest.to_json(recorded).rstrip())
+        elif options.as_json:
+            output.write_json(json_documents.run(found, evaluation, recorded))
+        else:
+            place = str(reader.root.path) if reader.root else reader.name
+            output.write(run_text.as_text(output.screen(), found, place, evaluation, recorded, missing))
+
+
+@click.command("logs")
+@run_argument
+@click.argument("node", metavar="[NODE]", default="", shell_complete=completion.nodes)
+@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
+@reading_options
+def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None) -> None:
+    """Print the log of a run, or the lines between start and end of one node.
+
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
+    """
+    with options.reader() as reader:
+        found = reader.find_run(run_id)
+        path = logs.path_of(reader.root, found)
+        span = None
+        if node:
+            assert reader.root is not None  # else there is no log
+            span = logs.span_of(reader.root, reader.run(found), node)
+    lines: Iterable[str] = logs.lines(path, span)
+    if tail is not None:
+        lines = collections.deque(lines, maxlen=tail)
+    if options.as_json:
+        output.write_json(json_documents.log(found, node, path, list(lines)))
+        return
+    empty = True
+    for line in lines:
+        empty = False
+        # Tabs are harmless, and logs are full of them.
+        output.write("\t".join(map(escaped, line.split("\t"))))
+    if empty:
+        output.note(f"{path} has no lines{f' of {node}: a cached node writes none' if node else ''}")
+
+
+@click.command("open")
+@run_argument
+@click.option("--print", "only_print", is_flag=True, help="Print the path, and open nothing.")
+@reading_options
+def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
+    """Open the report of a run in the browser, and print its path. Without a display only print it.
+
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
+    """
+    with options.reader() as reader:
+        found = reader.run(reader.find_run(run_id))
+        report = found.output(_REPORT)
+        if report is None:
+            raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
+        deleted = deletion.words(report.state, reader.artifact(report.id).properties)
+    path = pathlib.Path(report.uri) / "report.html"
+    if deleted:
+        raise NotFoundError(f"the report of run {found.row.id} was {deleted}; {deletion.advice(report.id)}")
+    if not path.is_file():
+        raise NotFoundError(f"the report of run {found.row.id} is missing: {path}; {deletion.advice(report.id)}")
+    if options.as_json:
+        output.write_json(json_documents.report(found.row.id, path))
+    else:
+        output.write(escaped(path))
+    if not only_print and not options.as_json and _has_display():
+        webbrowser.open(path.absolute().as_uri())
+
+
+def _has_display() -> bool:
+    """Whether a window can open; a browser in the terminal would take that over."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

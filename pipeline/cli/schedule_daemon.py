@@ -1,0 +1,30 @@
+"""`sae schedule run`: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import click
+
+from pipeline.cli.options import root_option
+from pipeline.core.pipeline_root import resolve_root
+from pipeline.scheduler import daemon
+
+
+@click.command("run")
+@root_option
+def run_command(root: str | None) -> None:
+    """Run the daemon: start scheduled runs, in the foreground, until stopped. It logs to standard error.
+
+    Ctrl-C or SIGTERM: start no more runs and wait up to an hour for the current one; a second signal interrupts it.
+    SIGHUP: read the schedules now; the daemon does so every few seconds anyway. A root has one daemon; a second one
+    exits with code 5.
+    """
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("pipeline").setLevel(logging.INFO)  # libraries log little that matters here
+    raise SystemExit(int(daemon.run(resolve_root(root).path)))

@@ -1,0 +1,231 @@
+"""The commands that change or export schedules: `sae schedule add`, `pause`, `resume`, `remove`, `trigger`, `export`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from pipeline.cli import completion, output
+from pipeline.cli.options import program, request, root_option, schedule_argument, setting_options
+from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.pipeline_root import Root, resolve_root
+from pipeline.scheduler import parsing, status, times, triggers, wording
+from pipeline.scheduler.export import common, crontab
+from pipeline.scheduler.export import systemd as systemd_units
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule
+from pipeline_config import SchedulePolicies
+
+_DEFAULTS = SchedulePolicies()
+_NEXT = 3  # times that `add` and `resume` print
+
+
+def _duration(seconds: float) -> str:
+    units = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+    size, unit = next((size, unit) for size, unit in units if seconds % size == 0 and (seconds or size == 1))
+    return f"[default: {seconds / size:g}{unit}]"
+
+
+def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for overlapping, late, missed, failed and hung runs."""
+    duration = functools.partial(click.option, metavar="TIME")
+    options = [
+        click.option(
+            "--overlap",
+            type=click.Choice(["skip", "queue"]),
+            metavar="skip|queue",
+            help=f"When the root is locked by a run: skip the tick, or start it afterwards.  "
+            f"[default: {_DEFAULTS.overlap}]",
+        ),
+        click.option(
+            "--catch-up",
+            type=click.Choice(["none", "one", "all"]),
+            metavar="none|one|all",
+            help=f"Missed ticks to run later, newest first.  [default: {_DEFAULTS.catch_up}]",
+        ),
+        click.option(
+            "--catch-up-limit",
+            type=int,
+            metavar="N",
+            help=f"Maximum number of them, with all.  [default: {_DEFAULTS.catch_up_limit}]",
+        ),
+        duration(
+            "--max-late", help=f"Start a tick up to TIME late; after that it is missed.  {_duration(_DEFAULTS.max_late)}"
+        ),
+        duration("--jitter", help=f"Delay each start by up to TIME, to spread load.  {_duration(_DEFAULTS.jitter)}"),
+        click.option(
+            "--retries",
+            type=int,
+            metavar="N",
+            help=f"Maximum number of retries after a transient failure.  [default: {_DEFAULTS.retries}]",
+        ),
+        duration(
+            "--retry-wait", help=f"Wait before the first retry; doubled each time.  {_duration(_DEFAULTS.retry_wait)}"
+        ),
+        duration("--timeout", help="Interrupt a run that takes longer.  [default: never]"),
+        click.option(
+            "--on-failure", metavar="COMMAND", help="Run COMMAND after a failure, with the run's JSON on its input."
+        ),
+        click.option("--on-success", metavar="COMMAND", help="Run COMMAND after a success, in the same way."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("add")
+@click.argument("name", metavar="NAME")
+@click.option("--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.')
+@click.option("--every", metavar="TIME", help="Interval, such as 30s, 15m, 6h, 1d or 1h30m.")
+@click.option(
+    "--on-data-change",
+    is_flag=True,
+    help=f"Run when the data changed; checked every {DATA_CHECK_INTERVAL / 60:g} min, change with --every.",
+)
+@click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
+@setting_options
+@_policy_options
+def add_command(
+    name: str,
+    cron: str | None,
+    every: str | None,
+    on_data_change: bool,
+    zone: str | None,
+    profile: str,
+    config_file: pathlib.Path | None,
+    assignments: tuple[str, ...],
+    seed: int | None,
+    root: str | None,
+    **policies: Any,
+) -> None:
+    """Add a schedule. It runs what `sae run` with the same options would run.
+
+    The configuration is checked now and read again at each run, so a --config file may change in between. TIME is such
+    as 45s, 10m, 6h, 1d or 1h30m.
+    """
+    timing = parsing.timing_of(cron, every, on_data_change, zone)
+    work, folder = parsing.work_of(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
+    behaviour = parsing.policies_of(policies)
+    added = Schedule(name, timing, work, behaviour, times.as_text(datetime.datetime.now(datetime.timezone.utc)))
+    place = Root(folder.resolve())
+    place.create()
+    with Book.open(place.path) as book:
+        book.add(added)
+    _print(added, place.path, "added")
+
+
+@click.command("pause")
+@schedule_argument
+@root_option
+def pause_command(name: str, root: str | None) -> None:
+    """Pause a schedule until it is resumed. A current run continues."""
+    with _book(root, name) as (book, folder):
+        _print(book.pause(name), folder, "paused")
+
+
+@click.command("resume")
+@schedule_argument
+@root_option
+def resume_command(name: str, root: str | None) -> None:
+    """Resume a paused schedule from now on; ticks during the pause are not caught up."""
+    with _book(root, name) as (book, folder):
+        _print(book.resume(name), folder, "resumed")
+
+
+@click.command("remove")
+@schedule_argument
+@root_option
+def remove_command(name: str, root: str | None) -> None:
+    """Remove a schedule. Its history stays, and a current run continues."""
+    with _book(root, name) as (book, _):
+        book.remove(name)
+    output.write(f"removed {name}; `{program()} schedule history {name}` still lists its ticks")
+
+
+@click.command("trigger")
+@schedule_argument
+@root_option
+def trigger_command(name: str, root: str | None) -> None:
+    """Run a schedule now, or as soon as the root is free, even when it is paused. The daemon starts the run."""
+    with _book(root, name) as (book, folder):
+        tick = book.trigger(name)
+    output.write(f"requested a run of {name} at {wording.stamp(tick.planned)} UTC")
+    _warn(folder)
+
+
+@click.command("export")
+@click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
+@click.option("--all", "every", is_flag=True, help="Export all schedules that are not paused.")
+@click.option("--systemd", is_flag=True, help="Write a systemd service and timer for each.")
+@click.option("--cron", is_flag=True, help="Write a crontab line for each.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=pathlib.Path), metavar="DIR", help="Write the units to DIR as files."
+)
+@root_option
+def export_command(
+    name: str, every: bool, systemd: bool, cron: bool, folder: pathlib.Path | None, root: str | None
+) -> None:
+    """Print schedules as systemd units or crontab lines, for machines where systemd or cron starts the runs.
+
+    They support less than `sae schedule run`; comments list what is left out.
+    """
+    if bool(name) == every:
+        raise UsageError("give either the name of a schedule or --all")
+    if systemd == cron:
+        raise UsageError("give either --systemd or --cron")
+    if folder and cron:
+        raise UsageError("--to works with --systemd; install crontab lines with `crontab -e`")
+    with _book(root, name, write=False) as (book, place):
+        chosen = [one for one in book.schedules() if not one.paused] if every else [book.schedule(name)]
+    calls = [(one, common.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
+    if cron:
+        output.write("\n".join(crontab.lines(*pair) for pair in calls).rstrip())
+        return
+    units = [unit for pair in calls for unit in systemd_units.units(*pair)]
+    if folder is None:
+        output.write("\n".join(f"# {unit.name}\n{unit.text}" for unit in units).rstrip())
+        return
+    for path in common.write([(unit.name, unit.text) for unit in units], folder):
+        output.write(str(path))
+
+
+@contextlib.contextmanager
+def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Book, pathlib.Path]]:
+    """Open the schedule database of a root, and return the root's folder too. A missing database is not created."""
+    folder = resolve_root(root).path
+    found = Book.read(folder)
+    if found is None:
+        what = f"no schedule {name!r}" if name else "no schedule"
+        raise NotFoundError(f"{what} in {folder}: `sae schedule add` adds one, --root selects another root")
+    if write:
+        found.close()
+        found = Book.open(folder)
+    with found as book:
+        yield book, folder
+
+
+def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
+    """Print what was done, and the next times."""
+    output.write(f"{verb} {changed.name}: {triggers.in_words(changed.timing)}")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    zone = changed.timing.zone
+    count = 0 if changed.paused else _NEXT
+    for when in triggers.next_times(changed.timing, times.from_text(changed.created), now, count):
+        text = times.as_text(when)
+        utc = "" if zone == "UTC" else f"{wording.stamp(text)} UTC, "
+        output.write(f"next: {wording.moment(text, zone)} ({utc}{wording.distance(text, now)})")
+    if not changed.paused:
+        _warn(folder)
+
+
+def _warn(folder: pathlib.Path) -> None:
+    """Note that no daemon runs, where none does."""
+    daemon = status.daemon(folder)
+    if daemon.state in ("stopped", "silent"):
+        output.note(f"the daemon is {daemon.state}: start it with `{program()} schedule run`")
