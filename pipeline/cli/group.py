@@ -26,7 +26,7 @@ _COMMANDS: Sections = {
     },
     "Inspect": {
         "runs": ("runs", "List runs, newest first."),
-        "show": ("runs", "Show a run: its nodes, metrics and configuration."),
+        "show": ("show", "Show a run: its nodes, metrics and configuration."),
         "why": ("compare", "Explain why a node was executed or cached."),
         "diff": ("compare", "Compare two runs and find the first difference."),
         "artifacts": ("artifacts", "List artifacts, newest first."),
@@ -71,8 +71,8 @@ class LazyGroup(click.Group):
     """A group that imports a command only to call it or to print its help."""
 
     def __init__(self, *args: Any, sections: Sections, **options: Any) -> None:
-        lazy = _Commands({name: entry for names in sections.values() for name, entry in names.items()})
-        super().__init__(*args, commands=lazy, **options)
+        super().__init__(*args, **options)
+        self.commands = _Commands({name: entry for names in sections.values() for name, entry in names.items()})
         self.sections = sections
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -103,7 +103,9 @@ def part_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--no-cache", is_flag=True, help="Execute every node."),
         click.option(
-            "--verify-cache", is_flag=True, help="Hash all files of reused artifacts, not only those with a changed time."
+            "--verify-cache",
+            is_flag=True,
+            help="Hash every file of reused artifacts, not only changed ones.",
         ),
     ]
     for option in reversed(options):

@@ -1,4 +1,4 @@
-"""The commands that read runs: `sae runs`, `show`, `logs` and `open`."""
+"""The commands that read runs: `sae runs`, `logs` and `open`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import ReadOptions, limit_option, reading_options, run_argument
-from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.core.errors import NotFoundError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs
 from pipeline.inspection.views import RunState
 from pipeline.metadata import deletion
-from pipeline.provenance import manifest
 from pipeline.terminal import json_documents
-from pipeline.terminal import run as run_text
 from pipeline.terminal import runs as runs_text
 
 _REPORT = "Report"
@@ -51,36 +49,6 @@ def runs_command(options: ReadOptions, limit: int, state: str | None, sort: str,
         if rows:
             output.write(runs_text.as_text(output.screen(), rows))
         output.note(runs_text.note(len(rows), page, wanted, reader.name))
-
-
-@click.command("show")
-@run_argument
-@click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest, as one JSON object.")
-@reading_options
-def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
-    """Show a run: nodes, times, inputs and outputs, metrics, thresholds, configuration.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
-    with options.reader() as reader:
-        found = reader.run(reader.find_run(run_id))
-        recorded, missing = None, "unknown: a store without its root has no manifests"
-        try:
-            if reader.root is not None:
-                recorded = manifest.read(reader.root.path, found.row.id)
-        except SaeError as error:
-            missing = str(error)
-        evaluated = found.output("ModelEvaluation")
-        evaluation = reader.preview(evaluated) if evaluated else None
-        if whole:
-            if recorded is None:
-                raise NotFoundError(missing)
-            output.write(manifest.to_json(recorded).rstrip())
-        elif options.as_json:
-            output.write_json(json_documents.run(found, evaluation, recorded))
-        else:
-            place = str(reader.root.path) if reader.root else reader.name
-            output.write(run_text.as_text(output.screen(), found, place, evaluation, recorded, missing))
 
 
 @click.command("logs")

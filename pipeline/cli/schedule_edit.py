@@ -1,4 +1,4 @@
-"""The commands that change or export schedules: `sae schedule add`, `pause`, `resume`, `remove`, `trigger`, `export`."""
+"""The commands that change schedules, and `sae schedule export`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
             help=f"Maximum number of them, with all.  [default: {_DEFAULTS.catch_up_limit}]",
         ),
         duration(
-            "--max-late", help=f"Start a tick up to TIME late; after that it is missed.  {_duration(_DEFAULTS.max_late)}"
+            "--max-late",
+            help=f"Start a tick up to TIME late; later it is missed.  {_duration(_DEFAULTS.max_late)}",
         ),
         duration("--jitter", help=f"Delay each start by up to TIME, to spread load.  {_duration(_DEFAULTS.jitter)}"),
         click.option(

@@ -143,6 +143,8 @@ def _book(folder: pathlib.Path, name: str = "") -> Iterator[Book | None]:
     """
     found = Book.read(folder)
     if found is None and name:
-        raise NotFoundError(f"no schedule {name!r} in {folder}: `sae schedule add` adds one, --root selects another root")
+        raise NotFoundError(
+            f"no schedule {name!r} in {folder}: `sae schedule add` adds one, --root selects another root"
+        )
     with found or contextlib.nullcontext() as book:
         yield book

@@ -15,7 +15,6 @@ import sys
 import pytest
 
 from pipeline import cli
-from pipeline.cli import inspect
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunState
@@ -69,10 +68,9 @@ class TestRuns:
         assert sae("runs", "--state", "running") == (0, "", "no run is running; `sae runs` lists all\n")
 
     def test_the_help_names_the_columns_and_states(self, sae):
-        assert tuple(state.value for state in RunState) == inspect._STATES
         text = " ".join(sae("runs", "--help")[1].split())
-        assert "By started, seconds, test_bce, active_units or id;" in text
-        assert set(RUN_COLUMNS) == {"started", "seconds", "test_bce", "active_units", "id"}
+        for word in (*RUN_COLUMNS, *(state.value for state in RunState)):
+            assert re.search(rf"\b{word}\b", text), word
 
     def test_another_store_is_read_where_it_is_named(self, sae, recorded, tmp_path, monkeypatch):
         alone = tmp_path / "alone.sqlite"
@@ -81,7 +79,7 @@ class TestRuns:
         assert first_words(sae("runs", "--metadata", str(alone))[1]) == [FAILED, SECOND, FIRST]
         code, output, _ = sae("show", "latest", "--metadata", str(alone))
         assert code == 0
-        assert output.endswith("  a store alone holds no manifests: what the run was made from is not known\n")
+        assert "no manifests" in output.splitlines()[-1]
 
 
 class TestArtifacts:
@@ -128,8 +126,9 @@ def test_a_log_is_printed_as_it_is_but_for_what_moves_the_cursor(sae, root):
 def test_the_lines_of_one_node_are_those_of_its_time(sae, root):
     path = root.logs / f"{FAILED}.log"
     path.write_text("2000-01-01 00:00:00,000 INFO absl: long before\n")
-    said = f"{path} has no line of DataGate: a node that is cached leaves none\n"
-    assert sae("logs", FAILED, "DataGate") == (0, "", said)
+    code, output, note = sae("logs", FAILED, "DataGate")
+    assert (code, output) == (0, "")
+    assert note.startswith(f"{path} has no lines of DataGate")
     code, _, errors = sae("logs", FAILED, "Trainer")
     assert (code, errors.startswith("error: Trainer did not run in run 20261123-160000 (skipped)")) == (3, True)
     path.unlink()
@@ -163,7 +162,7 @@ class TestOpen:
         code, output, errors = sae("open", SECOND)
         page.with_name("moved").rename(page)
         assert (code, output) == (3, "")
-        assert errors == f"error: the report of run {SECOND} is not at {page} any more\n"
+        assert errors.startswith(f"error: the report of run {SECOND} is missing: {page}; `sae restore ")
 
 
 def test_the_manifest_is_printed_as_it_was_stored(sae, root):
@@ -307,7 +306,7 @@ from pipeline import cli
 from pipeline.cli import options
 def broken(*_):
     raise BrokenPipeError(32, "Broken pipe")
-options.Asked.reader = broken
+options.ReadOptions.reader = broken
 cli.main()
 """
     done = subprocess.run([sys.executable, "-c", code, "runs"], capture_output=True, check=False, env=environment())
@@ -340,7 +339,7 @@ print("imported", *{{name.partition(".")[0] for name in sys.modules}})
 
 def test_the_list_of_runs_needs_neither_manifests_nor_packages():
     """Each of these takes longer to import than the runs take to read."""
-    code = "import sys; from pipeline.cli import group, inspect; group.sae(['runs'], standalone_mode=False); " \
+    code = "import sys; from pipeline.cli import group; group.sae(['runs'], standalone_mode=False); " \
            "print('imported', *sys.modules)"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     imported = set(done.stdout.splitlines()[-1].split())

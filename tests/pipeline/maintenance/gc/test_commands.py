@@ -56,7 +56,7 @@ def test_gc_does_not_wait_for_a_run(sae, four):
 def test_a_pin_says_which_run_and_keeps_it(sae):
     assert sae("pin", "latest~3", "--reason", "for the paper") == (0, "", "run run-1 is pinned\n")
     assert "  run-1  pinned\n" in sae("gc", *KEEP_ONE)[1]
-    assert sae("unpin", "run-1", "--reason", "printed") == (0, "", "run run-1 is not pinned any more\n")
+    assert sae("unpin", "run-1", "--reason", "printed") == (0, "", "run run-1 is no longer pinned\n")
     assert "run-1" not in sae("gc", *KEEP_ONE)[1]
 
 

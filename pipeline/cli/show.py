@@ -1,0 +1,42 @@
+"""`sae show`. On its own, because reading manifests and previews takes longer to import than `sae runs` takes."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli import output
+from pipeline.cli.options import ReadOptions, reading_options, run_argument
+from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.provenance import manifest
+from pipeline.terminal import json_documents
+from pipeline.terminal import run as run_text
+
+
+@click.command("show")
+@run_argument
+@click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest, as one JSON object.")
+@reading_options
+def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
+    """Show a run: nodes, times, inputs and outputs, metrics, thresholds, configuration.
+
+    RUN is an id, its unique beginning, `latest` or `latest~1`.
+    """
+    with options.reader() as reader:
+        found = reader.run(reader.find_run(run_id))
+        recorded, missing = None, "unknown: a store without its root has no manifests"
+        try:
+            if reader.root is not None:
+                recorded = manifest.read(reader.root.path, found.row.id)
+        except SaeError as error:
+            missing = str(error)
+        evaluated = found.output("ModelEvaluation")
+        evaluation = reader.preview(evaluated) if evaluated else None
+        if whole:
+            if recorded is None:
+                raise NotFoundError(missing)
+            output.write(manifest.to_json(recorded).rstrip())
+        elif options.as_json:
+            output.write_json(json_documents.run(found, evaluation, recorded))
+        else:
+            place = str(reader.root.path) if reader.root else reader.name
+            output.write(run_text.as_text(output.screen(), found, place, evaluation, recorded, missing))
