@@ -1,235 +1,404 @@
-"""The configuration of the pipeline: every number, its meaning, its unit and what it may be.
+"""The configuration of the pipeline: every value that a user can set, with its meaning, unit and limits.
 
-`PipelineConfig` is a tree of frozen dataclasses. A value is checked when the object is made; a bad one raises a
-`ValueError` that names the field, the value and what is allowed. `PROFILES` holds the named sets of values. This
-module needs the standard library only, so that every command may import it at once.
+`PipelineConfig` is a tree of frozen dataclasses: sections of settings, each declared once by `setting`. Values are
+checked when a section is made. Commands, `--set`, docs, manifests and the report read the declarations; to add a
+setting, add a field here and use it in the module that it is for. Another pipeline has a `Configuration` of its own.
+
+This module needs the standard library only, so that every command can import it quickly.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 Value = str | int | float | bool
-
-
-def _setting(
-    default: Value,
-    meaning: str,
-    *,
-    low: float | None = None,
-    above: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    may_be_empty: bool = True,
-) -> Any:
-    """A field with its meaning and what is allowed: `low` and `high` may be taken, `above` may not."""
-    limits = {
-        "meaning": meaning,
-        "low": low,
-        "above": above,
-        "high": high,
-        "choices": choices,
-        "may_be_empty": may_be_empty,
-    }
-    return dataclasses.field(default=default, metadata=limits)
+_Config = TypeVar("_Config", bound="Configuration")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Section:
-    """A group of settings that checks its values when it is made."""
+class Setting:
+    """The declaration of one value that a user can set. Its type is that of its default.
+
+    Attributes:
+      default: the value where no other is given.
+      meaning: what it is, in one line.
+      unit: of the value; empty where it has none.
+      low, high: the smallest and the largest value allowed.
+      above: a limit that the value must exceed.
+      choices: the texts allowed; empty: any.
+      may_be_empty: whether an empty text is allowed.
+      affects_results: whether another value may change what a run makes. Where not, another value is no reason to
+        refuse to resume a run, or to expect other results of a rerun.
+      in_report: whether the report on a model lists it, if it affects results.
+      option: the command line option, beside `--set`, that sets it.
+      name: dotted: `training.epochs`.
+    """
+
+    default: Value
+    meaning: str
+    unit: str = ""
+    low: float | None = None
+    above: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    may_be_empty: bool = True
+    affects_results: bool = True
+    in_report: bool = True
+    option: str = ""
+    name: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What the value may be: `a whole number, at least 1`."""
+        if not self.may_be_empty:
+            return "text that is not empty"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        text = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[type(self.default)]
+        if self.low is not None:
+            text += f", at least {self.low:g}"
+        if self.above is not None:
+            text += f", above {self.above:g}"
+        if self.high is not None:
+            text += f", at most {self.high:.10g}"
+        return text
+
+    def check(self, value: object) -> Value:
+        """Return the value, a whole number as a float where the setting is one.
+
+        Raises:
+          ValueError: wrong type or out of range; names the setting, the value and what is allowed.
+        """
+        kind = type(self.default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            with contextlib.suppress(OverflowError):  # larger than any float: refused below
+                value = float(value)
+        is_of_kind = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+        if not is_of_kind or not self._is_in_range(value):
+            unit = f" ({self.unit})" if self.unit else ""
+            raise ValueError(f"{self.name} = {value!r} is not allowed: it must be {self.allowed}{unit}")
+        assert isinstance(value, (str, int, float, bool))
+        return value
+
+    def _is_in_range(self, value: object) -> bool:
+        if isinstance(value, str):
+            return (not self.choices or value in self.choices) and (value != "" or self.may_be_empty)
+        assert isinstance(value, (int, float))
+        return (
+            not math.isnan(value)
+            and (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.high is None or value <= self.high)
+        )
+
+
+def setting(default: Value, meaning: str, **declared: Any) -> Any:
+    """Declare a field of a section; the arguments are those of `Setting`."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(default, meaning, **declared)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A group of settings, which checks its values when it is made.
+
+    Attributes:
+      section: its name, the same as that of the field of the configuration.
+      in_manifest: whether its settings are inputs of a run and so recorded in the run's manifest.
+      profile_needs: name of a setting; where the user gives that another value than the profile does, the profile's
+        values for this section do not fit and are not used.
+    """
 
     section: ClassVar[str]
+    in_manifest: ClassVar[bool] = True
+    profile_needs: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = _checked(f"{self.section}.{field.name}", field, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
+        for key, declared in self.settings().items():
+            object.__setattr__(self, key, declared.check(getattr(self, key)))
+
+    @classmethod
+    def settings(cls) -> dict[str, Setting]:
+        """Return the declaration of each setting by the name of its field."""
+        return {
+            field.name: dataclasses.replace(field.metadata["setting"], name=f"{cls.section}.{field.name}")
+            for field in dataclasses.fields(cls)
+        }
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which data set, where from, and how it is split."""
 
     section = "data"
+    profile_needs = "data.dataset"
 
-    dataset: str = _setting("mnist", "name in TensorFlow Datasets, with its config if it has one: emnist/letters")
-    source: str = _setting(
+    dataset: str = setting("mnist", "name in TensorFlow Datasets, with its config if it has one: emnist/letters")
+    source: str = setting(
         "auto",
         "tfds: prepared or downloaded; sample: the embedded digits; auto: tfds, and for mnist else the sample",
         choices=("auto", "tfds", "sample"),
+        affects_results=False,
     )
-    data_dir: str = _setting("", "folder of prepared data sets; empty: TFDS_DATA_DIR, else TFDS's default folder")
-    train_split: str = _setting("train[:83%]", "examples to train on, in TFDS's split language")
-    validation_split: str = _setting("train[83%:]", "examples to validate on after each epoch")
-    test_split: str = _setting("test", "examples to evaluate the finished model on")
-    schema: str = _setting("", "curated schema in components/schemas; empty: made from the data set's description")
-    train_examples: int = _setting(0, "examples that the train split must hold; 0: any number", low=0)
-    validation_examples: int = _setting(0, "examples that the validation split must hold; 0: any number", low=0)
-    test_examples: int = _setting(0, "examples that the test split must hold; 0: any number", low=0)
-    shard_examples: int = _setting(10_000, "examples in one output file", low=1)
-    download_timeout: float = _setting(5.0, "seconds to find out whether a download host answers", above=0, high=10)
+    data_dir: str = setting(
+        "", "folder of prepared data sets; empty: TFDS_DATA_DIR, else TFDS's default folder", affects_results=False
+    )
+    train_split: str = setting("train[:83%]", "examples to train on, in TFDS's split language")
+    validation_split: str = setting("train[83%:]", "examples to validate on after each epoch")
+    test_split: str = setting("test", "examples to evaluate the trained model on")
+    schema: str = setting("", "curated schema in components/data/schemas; empty: made from the data set's description")
+    train_examples: int = setting(0, "number that the train split must hold; 0: any number", unit="examples", low=0)
+    validation_examples: int = setting(
+        0, "number that the validation split must hold; 0: any number", unit="examples", low=0
+    )
+    test_examples: int = setting(0, "number that the test split must hold; 0: any number", unit="examples", low=0)
+    shard_examples: int = setting(10_000, "size of one output file", unit="examples", low=1)
+    download_timeout: float = setting(
+        5.0, "time to find out whether a download host answers", unit="seconds", above=0, high=10, affects_results=False
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The sparse autoencoder: image - hidden - code - hidden - image."""
 
     section = "model"
 
-    hidden_units: int = _setting(256, "units of the layer before and of the layer after the code", low=1, high=65_536)
-    code_units: int = _setting(32, "units of the code", low=1, high=65_536)
-    l1: float = _setting(1e-3, "weight of the L1 penalty: l1 * sum |code|, mean over examples", low=0, high=1)
-    code_bias: float = _setting(
-        1.0, "where the biases of the code start; above 0, fewer units start dead", low=0, high=10
+    hidden_units: int = setting(
+        256, "size of the layer before and of the layer after the code", unit="units", low=1, high=65_536
+    )
+    code_units: int = setting(32, "size of the code", unit="units", low=1, high=65_536)
+    l1: float = setting(1e-3, "weight of the L1 penalty: l1 * sum |code|, mean over examples", low=0, high=1)
+    code_bias: float = setting(
+        1.0, "initial value of the code's biases; above 0, fewer units start dead", low=0, high=10
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How the model is trained (Adam, binary cross-entropy)."""
 
     section = "training"
 
-    epochs: int = _setting(50, "passes over the train split", low=1, high=100_000)
-    batch_size: int = _setting(256, "examples in one optimiser step", low=1, high=1_048_576)
-    learning_rate: float = _setting(1e-3, "Adam's step size", above=0, high=1)
-    seed: int = _setting(0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1)
-    resident_mib: int = _setting(
-        2048, "MiB of images (float32) that may stay in memory; more than that is streamed by tf.data", low=0
+    epochs: int = setting(50, "passes over the train split", unit="epochs", low=1, high=100_000)
+    batch_size: int = setting(256, "size of one optimiser step", unit="examples", low=1, high=1_048_576)
+    learning_rate: float = setting(1e-3, "Adam's step size", above=0, high=1)
+    seed: int = setting(0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1, option="--seed")
+    resident_mib: int = setting(
+        2048, "images (float32) that may stay in memory; more than that is streamed by tf.data", unit="MiB", low=0
     )
-    jit_compile: bool = _setting(True, "compile the training step with XLA")
+    jit_compile: bool = setting(True, "compile the training step with XLA")
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """What a model must reach on the test split to be blessed.
 
-    Losses are reconstruction losses without the L1 penalty: binary cross-entropy in nats per pixel.
+    Losses are reconstruction losses (binary cross-entropy) without the L1 penalty.
     """
 
     section = "evaluation"
+    profile_needs = "data.dataset"
 
-    max_bce: float = _setting(math.inf, "largest test loss of a blessed model; inf: no such gate", above=0)
-    max_bce_worst_label: float = _setting(math.inf, "the same for the label with the largest loss", above=0)
-    max_bce_to_mean_image: float = _setting(
-        0.9, "largest ratio of the loss to that of always predicting the mean training image", above=0, high=0.99
+    max_bce: float = setting(
+        math.inf, "largest test loss of a blessed model; inf: no limit", unit="nats/pixel", above=0
     )
-    batch_size: int = _setting(1_000, "examples in one batch of evaluation", low=1, high=1_048_576)
-    images_per_label: int = _setting(1, "test images of each label in the report", low=1, high=20)
+    max_bce_worst_label: float = setting(
+        math.inf, "largest test loss on any one label; inf: no limit", unit="nats/pixel", above=0
+    )
+    max_bce_to_mean_image: float = setting(
+        0.9, "largest ratio of the test loss to that of always predicting the mean training image", above=0, high=0.99
+    )
+    batch_size: int = setting(1_000, "size of one batch of evaluation", unit="examples", low=1, high=1_048_576)
+    images_per_label: int = setting(1, "test images of each label in the report", unit="images", low=1, high=20)
 
 
 @dataclasses.dataclass(frozen=True)
-class ServingConfig(_Section):
+class ServingConfig(Section):
     """When a blessed model replaces the one that is served."""
 
     section = "serving"
 
     # Seeds of the reference setting differ by up to 3 % (docs/model.md): no reason to refuse.
-    max_bce_to_served: float = _setting(
-        1.05, "largest ratio of its test loss to that of the served model of the same L1; inf: any", above=0
+    max_bce_to_served: float = setting(
+        1.05,
+        "largest ratio of its test loss to that of the served model of the same L1; inf: any",
+        above=0,
+        in_report=False,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class EngineConfig(_Section):
-    """How much of the machine is used. Never read off the machine: a run uses the same everywhere."""
+class EngineConfig(Section):
+    """How much of the machine is used. Never taken from the machine: a run uses the same everywhere."""
 
     section = "engine"
 
-    beam_workers: int = _setting(1, "worker processes of a Beam job; 1: this process does the work", low=1, high=256)
-    beam_batch_size: int = _setting(
-        1_000, "examples that a Beam job handles at once; never tuned by the clock", low=1, high=1_048_576
+    beam_workers: int = setting(
+        1,
+        "parallel workers of a Beam job; 1: it runs in this process",
+        unit="processes",
+        low=1,
+        high=256,
+        affects_results=False,
     )
-    checkpoint_seconds: float = _setting(
-        10.0, "seconds of training from one checkpoint to the next; 0: after each epoch, inf: none", low=0
+    beam_batch_size: int = setting(
+        1_000,
+        "size of the batches of a Beam job; never tuned by the clock",
+        unit="examples",
+        low=1,
+        high=1_048_576,
+        in_report=False,
     )
-    intra_op_threads: int = _setting(2, "TensorFlow's threads within one operation", low=1, high=256)
-    inter_op_threads: int = _setting(2, "TensorFlow's threads across operations", low=1, high=256)
+    checkpoint_seconds: float = setting(
+        10.0,
+        "training time between checkpoints; 0: after each epoch, inf: none",
+        unit="seconds",
+        low=0,
+        affects_results=False,
+    )
+    intra_op_threads: int = setting(
+        2, "TensorFlow's threads within one operation", unit="threads", low=1, high=256, in_report=False
+    )
+    inter_op_threads: int = setting(
+        2, "TensorFlow's threads across operations", unit="threads", low=1, high=256, in_report=False
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class PathsConfig(_Section):
+class PathsConfig(Section):
     """Where the pipeline writes."""
 
     section = "paths"
 
-    root: str = _setting("pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False)
-    metadata_copies: int = _setting(
-        3, "copies of ML Metadata's store to keep; one is made after each run that succeeds; 0: none", low=0, high=1_000
+    root: str = setting(
+        "pipeline_root",
+        "folder of artifacts, metadata, logs and served models",
+        may_be_empty=False,
+        affects_results=False,
+        option="--root",
+    )
+    metadata_copies: int = setting(
+        3,
+        "backups of the ML Metadata store to keep; one is made after each run that succeeds; 0: none",
+        unit="copies",
+        low=0,
+        high=1_000,
+        affects_results=False,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class SchedulePolicies(_Section):
+class SchedulePolicies(Section):
     """How a schedule handles overlapping, missed, failed and hung runs; the defaults of `sae schedule add`.
 
-    No result depends on these: they are in no cache key and in no run's manifest. Durations are in seconds.
+    No result depends on these: they are in no cache key and in no run's manifest.
     """
 
     section = "schedule"
 
-    overlap: str = _setting(
+    overlap: str = setting(
         "skip",
         "a tick that comes while a run holds the root: skip it, or start it later",
         choices=("skip", "queue"),
     )
-    catch_up: str = _setting("one", "missed ticks that are run later", choices=("none", "one", "all"))
-    catch_up_limit: int = _setting(10, "missed ticks that are run later at most, the newest ones", low=1, high=1_000)
-    max_late: float = _setting(3_600.0, "seconds after its planned time until which a tick may start", low=0)
-    jitter: float = _setting(0.0, "seconds by which a tick is delayed at most, to spread load", low=0, high=86_400)
-    retries: int = _setting(2, "retries after a failure that may be temporary", low=0, high=100)
-    retry_wait: float = _setting(
-        60.0, "seconds before the first retry; doubled for each further one", above=0, high=86_400
+    catch_up: str = setting("one", "missed ticks that are run later", choices=("none", "one", "all"))
+    catch_up_limit: int = setting(
+        10, "missed ticks that are run later at most, the newest ones", unit="ticks", low=1, high=1_000
     )
-    timeout: float = _setting(0.0, "seconds after which a run is interrupted; 0: never", low=0)
-    on_failure: str = _setting("", "command to run after a failure; it reads the run's JSON on standard input")
-    on_success: str = _setting("", "command to run after a success; it reads the run's JSON on standard input")
+    max_late: float = setting(
+        3_600.0, "time after its planned time until which a tick may start", unit="seconds", low=0
+    )
+    jitter: float = setting(0.0, "longest delay of a tick, to spread load", unit="seconds", low=0, high=86_400)
+    retries: int = setting(2, "retries after a failure that may be temporary", unit="retries", low=0, high=100)
+    retry_wait: float = setting(
+        60.0, "wait before the first retry; doubled for each further one", unit="seconds", above=0, high=86_400
+    )
+    timeout: float = setting(0.0, "time after which a run is interrupted; 0: never", unit="seconds", low=0)
+    on_failure: str = setting("", "command to run after a failure; it reads the run's JSON on standard input")
+    on_success: str = setting("", "command to run after a success; it reads the run's JSON on standard input")
 
 
 @dataclasses.dataclass(frozen=True)
-class RetentionConfig(_Section):
-    """What `sae gc` keeps. No result depends on it: it is in no cache key and in no run's manifest."""
+class RetentionConfig(Section):
+    """What `sae gc` keeps. No result depends on it, so it is in no cache key and in no manifest."""
 
     section = "retention"
+    in_manifest = False
 
-    runs: int = _setting(10, "newest runs that are kept with all that they made or used", low=1)
-    pushed: int = _setting(5, "models pushed before the served one that are kept, for a rollback", low=0)
-    max_mib: int = _setting(
-        20_480, "MiB that the root may hold: above that older runs of these go as well; 0: no limit", low=0
+    runs: int = setting(
+        10, "newest runs to keep, with all that they made or used", unit="runs", low=1, affects_results=False
+    )
+    pushed: int = setting(
+        5,
+        "models to keep that were pushed before the served one, for a rollback",
+        unit="models",
+        low=0,
+        affects_results=False,
+    )
+    max_mib: int = setting(
+        20_480,
+        "largest size of the root; above it, older ones of these runs are removed as well; 0: no limit",
+        unit="MiB",
+        low=0,
+        affects_results=False,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class PipelineConfig:
-    """Every setting."""
+class Configuration:
+    """The sections that every pipeline has. A pipeline's own configuration inherits them and adds its own.
 
-    data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
-    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
-    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
-    serving: ServingConfig = dataclasses.field(default_factory=ServingConfig)
+    Attributes:
+      profiles: named sets of values, by dotted name; the first is the default.
+    """
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Value]]] = {}
+
     engine: EngineConfig = dataclasses.field(default_factory=EngineConfig)
     paths: PathsConfig = dataclasses.field(default_factory=PathsConfig)
     retention: RetentionConfig = dataclasses.field(default_factory=RetentionConfig)
 
+    @classmethod
+    def sections(cls) -> dict[str, type[Section]]:
+        """Return the type of each section by its name, the pipeline's own sections first."""
+        common = [field.name for field in dataclasses.fields(Configuration)]
+        fields: list[Any] = sorted(dataclasses.fields(cls), key=lambda field: field.name in common)
+        return {field.name: field.default_factory for field in fields}
 
-SECTIONS: dict[str, type[Any]] = {
-    cls.section: cls
-    for cls in (
-        DataConfig,
-        ModelConfig,
-        TrainingConfig,
-        EvaluationConfig,
-        ServingConfig,
-        EngineConfig,
-        PathsConfig,
-        RetentionConfig,
-    )
-}
+    @classmethod
+    @functools.cache
+    def settings(cls) -> dict[str, Setting]:
+        """Return the declaration of every setting by its dotted name, in the order of the file."""
+        return {one.name: one for section in cls.sections().values() for one in section.settings().values()}
+
+    @classmethod
+    def build(cls: type[_Config], values: Mapping[str, Value]) -> _Config:
+        """Return the configuration with these values, by dotted name, and defaults elsewhere. Raises `ValueError`."""
+        by_section: dict[str, dict[str, Value]] = {name: {} for name in cls.sections()}
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            by_section[section][key] = value
+        made: dict[str, Any] = {name: section(**by_section[name]) for name, section in cls.sections().items()}
+        return cls(**made)
+
+    def values(self) -> dict[str, Value]:
+        """Return the value of every setting by its dotted name."""
+        return {
+            f"{name}.{key}": getattr(getattr(self, name), key)
+            for name, section in self.sections().items()
+            for key in section.settings()
+        }
+
+    def recorded(self) -> dict[str, Value]:
+        """Return the values that a run's manifest records."""
+        sections = self.sections()
+        return {name: value for name, value in self.values().items() if sections[name.partition(".")[0]].in_manifest}
+
 
 # The reference description: 50,000 / 10,000 / 10,000 images. The gates lie above what the reference setting reaches
 # with L1 from 0 to 1e-3 (0.079 to 0.094) and far below a collapsed model (0.2625).
@@ -246,7 +415,7 @@ _MNIST: dict[str, Value] = {
     "evaluation.max_bce_worst_label": 0.16,
 }
 
-PROFILES: dict[str, dict[str, Value]] = {
+_PROFILES: dict[str, dict[str, Value]] = {
     "mnist": _MNIST,
     # 5,000 digits in the proportions of the reference, 5 : 1 : 1. A tenth of the data takes a tenth of the steps in an
     # epoch, so more epochs are needed; with them a run still takes well under a minute.
@@ -275,86 +444,14 @@ PROFILES: dict[str, dict[str, Value]] = {
 }
 
 
-def setting_names() -> list[str]:
-    """The dotted name of every setting, in the order of this file: `data.dataset`, ..."""
-    return [f"{section}.{field.name}" for section, cls in SECTIONS.items() for field in dataclasses.fields(cls)]
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig(Configuration):
+    """Every setting of the sparse autoencoder's pipeline."""
 
+    profiles = _PROFILES
 
-def setting_field(name: str) -> dataclasses.Field[Any]:
-    """The dataclass field behind a dotted name. Raises `KeyError` where there is none."""
-    section, _, key = name.partition(".")
-    for field in dataclasses.fields(SECTIONS[section]):
-        if field.name == key:
-            return field
-    raise KeyError(name)
-
-
-def allowed(field: dataclasses.Field[Any]) -> str:
-    """What a setting may be, in words: `a whole number, at least 1`."""
-    limits = field.metadata
-    if not limits["may_be_empty"]:
-        return "text that is not empty"
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}[str(field.type)]
-    if limits["choices"]:
-        return "one of " + ", ".join(limits["choices"])
-    if limits["low"] is not None:
-        words += f", at least {limits['low']:g}"
-    if limits["above"] is not None:
-        words += f", above {limits['above']:g}"
-    if limits["high"] is not None:
-        words += f", at most {limits['high']:.10g}"
-    return words
-
-
-def check(name: str, value: object) -> Value:
-    """Returns the value of setting `name`, a whole number made a float where a float is wanted.
-
-    Raises:
-      ValueError: wrong type or out of range; names the setting, the value and what is allowed.
-    """
-    return _checked(name, setting_field(name), value)
-
-
-def _checked(name: str, field: dataclasses.Field[Any], value: object) -> Value:
-    limits = field.metadata
-    kind = str(field.type)
-    if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-        with contextlib.suppress(OverflowError):  # larger than any float: refused below
-            value = float(value)
-    good = isinstance(value, {"int": int, "float": float, "bool": bool, "str": str}[kind])
-    good = good and (kind == "bool" or not isinstance(value, bool))
-    if good and isinstance(value, (int, float)):
-        good = (
-            not math.isnan(value)
-            and (limits["low"] is None or value >= limits["low"])
-            and (limits["above"] is None or value > limits["above"])
-            and (limits["high"] is None or value <= limits["high"])
-        )
-    if good and limits["choices"]:
-        good = value in limits["choices"]
-    good = good and (value != "" or limits["may_be_empty"])
-    if not good:
-        raise ValueError(f"{name} = {value!r} is not allowed: it must be {allowed(field)}")
-    assert isinstance(value, (str, int, float, bool))
-    return value
-
-
-def build(values: Mapping[str, Value]) -> PipelineConfig:
-    """The configuration with these dotted names set and every other at its default. Raises `ValueError`."""
-    sections: dict[str, dict[str, Value]] = {section: {} for section in SECTIONS}
-    for name, value in values.items():
-        section, _, key = name.partition(".")
-        sections[section][key] = value
-    return PipelineConfig(**{section: cls(**sections[section]) for section, cls in SECTIONS.items()})
-
-
-def flatten(config: PipelineConfig) -> dict[str, Value]:
-    """Every setting of `config` by its dotted name."""
-    return {name: getattr(getattr(config, name.partition(".")[0]), name.partition(".")[2]) for name in setting_names()}
-
-
-def of_run(config: PipelineConfig) -> dict[str, Value]:
-    """The settings that a run is made from, by dotted name: all but those of what is kept afterwards."""
-    return {
-        name: value for name, value in flatten(config).items() if not name.startswith(f"{RetentionConfig.section}.")
-    }
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    serving: ServingConfig = dataclasses.field(default_factory=ServingConfig)

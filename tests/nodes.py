@@ -8,6 +8,7 @@ from typing import Any
 
 import pipeline_config
 from pipeline.definition import dataset
+from pipeline_config import PipelineConfig
 from tests import lazy
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
@@ -40,7 +41,11 @@ def make(
         schema_file=str(schema_file),
     )
     pipeline = definition.create_pipeline(
-        pipeline_config.build(settings), described, folder / "artifacts", folder / "metadata.sqlite", folder / "serving"
+        PipelineConfig.build(settings),
+        described,
+        folder / "artifacts",
+        folder / "metadata.sqlite",
+        folder / "serving",
     )
     return {component.id: component for component in pipeline.components}
 

@@ -8,11 +8,11 @@ import re
 import click
 import pytest
 
-import pipeline_config
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.definition.graph import NAMES as NODES
 from pipeline.terminal import json_documents
+from pipeline_config import PipelineConfig
 from tests import PROJECT
 from tests.pipeline.scheduler import examples
 
@@ -20,23 +20,24 @@ USAGE = PROJECT / "docs" / "usage.md"
 
 
 def settings_table() -> str:
-    """Every setting with its default, what it may be, and its meaning."""
-    lines = ["| setting | default | allowed | meaning |", "|---|---|---|---|"]
-    for name, value in pipeline_config.flatten(pipeline_config.PipelineConfig()).items():
-        field = pipeline_config.setting_field(name)
+    """Every setting with its default, what is allowed, its unit and its meaning."""
+    lines = ["| setting | default | allowed | unit | meaning |", "|---|---|---|---|---|"]
+    for name, value in PipelineConfig().values().items():
+        one = PipelineConfig.settings()[name]
+        meaning = one.meaning.replace("|", "\\|")
         default = f"`{value}`" if value != "" else "empty"
-        lines.append(f"| `{name}` | {default} | {pipeline_config.allowed(field)} | {field.metadata['meaning']} |")
+        lines.append(f"| `{name}` | {default} | {one.allowed} | {one.unit} | {meaning} |")
     return "\n".join(lines)
 
 
 def profiles_table() -> str:
     """What each profile sets."""
-    names = sorted({name for profile in pipeline_config.PROFILES.values() for name in profile})
-    order = [name for name in pipeline_config.setting_names() if name in names]
-    lines = ["| setting | " + " | ".join(f"`{name}`" for name in pipeline_config.PROFILES) + " |"]
-    lines.append("|---" * (len(pipeline_config.PROFILES) + 1) + "|")
+    names = sorted({name for profile in PipelineConfig.profiles.values() for name in profile})
+    order = [name for name in PipelineConfig.settings() if name in names]
+    lines = ["| setting | " + " | ".join(f"`{name}`" for name in PipelineConfig.profiles) + " |"]
+    lines.append("|---" * (len(PipelineConfig.profiles) + 1) + "|")
     for name in order:
-        values = [profile.get(name) for profile in pipeline_config.PROFILES.values()]
+        values = [profile.get(name) for profile in PipelineConfig.profiles.values()]
         lines.append(f"| `{name}` | " + " | ".join("" if value is None else f"`{value}`" for value in values) + " |")
     return "\n".join(lines)
 

@@ -10,19 +10,16 @@ import sys
 import pytest
 
 import pipeline_config
-from pipeline_config import PROFILES, SECTIONS, PipelineConfig
+from pipeline_config import Configuration, PipelineConfig, Section, setting
 from tests import PROJECT
 
-ROOT = PROJECT
-NAMES = pipeline_config.setting_names()
+ROOT, PROFILES = PROJECT, PipelineConfig.profiles
+SETTINGS = PipelineConfig.settings()
+NAMES = list(SETTINGS)
 
 
-def limits(name):
-    return pipeline_config.setting_field(name).metadata
-
-
-def numeric(limit):
-    return [name for name in NAMES if limits(name)[limit] is not None]
+def limited(limit):
+    return [name for name in NAMES if getattr(SETTINGS[name], limit) is not None]
 
 
 def test_it_imports_the_standard_library_alone():
@@ -33,7 +30,7 @@ def test_it_imports_the_standard_library_alone():
 
 
 def test_the_reference_setting():
-    config = pipeline_config.build(PROFILES["mnist"])
+    config = PipelineConfig.build(PROFILES["mnist"])
     data, model, training = config.data, config.model, config.training
     assert (data.train_examples, data.validation_examples, data.test_examples) == (50_000, 10_000, 10_000)
     assert (model.hidden_units, model.code_units, model.l1) == (256, 32, 0.001)
@@ -42,7 +39,7 @@ def test_the_reference_setting():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_has_a_meaning_that_fits_a_line(name):
-    meaning = limits(name)["meaning"]
+    meaning = SETTINGS[name].meaning
     assert 10 < len(meaning) < 120
     assert "\n" not in meaning
 
@@ -51,13 +48,14 @@ def test_names_come_in_the_order_of_the_sections_without_repetition():
     assert NAMES[0] == "data.dataset"
     assert NAMES[-1] == "retention.max_mib"
     assert len(set(NAMES)) == len(NAMES)
-    assert list(dict.fromkeys(name.partition(".")[0] for name in NAMES)) == list(SECTIONS)
-    assert list(SECTIONS) == [field.name for field in dataclasses.fields(PipelineConfig)]
+    sections = PipelineConfig.sections()
+    assert list(dict.fromkeys(name.partition(".")[0] for name in NAMES)) == list(sections)
+    assert [section.section for section in sections.values()] == list(sections)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_is_valid_and_sets_what_it_says(profile):
-    values = pipeline_config.flatten(pipeline_config.build(PROFILES[profile]))
+    values = PipelineConfig.build(PROFILES[profile]).values()
     assert {name: values[name] for name in PROFILES[profile]} == PROFILES[profile]
 
 
@@ -78,41 +76,41 @@ def test_the_gate_of_mnist_lies_between_a_good_model_and_a_collapsed_one():
     assert 0.0943 < PROFILES["mnist"]["evaluation.max_bce"] < 0.2625
 
 
-def test_what_is_kept_afterwards_is_no_setting_of_a_run():
-    one, other = (pipeline_config.of_run(pipeline_config.build({"retention.runs": number})) for number in (1, 2))
+def test_what_retention_keeps_is_not_recorded_for_a_run():
+    one, other = (PipelineConfig.build({"retention.runs": number}).recorded() for number in (1, 2))
     assert one == other
     assert set(NAMES) - set(one) == {"retention.runs", "retention.pushed", "retention.max_mib"}
 
 
 def test_flatten_undoes_build():
     values = {"training.epochs": 7, "model.l1": 0.5, "training.jit_compile": False, "paths.root": "elsewhere"}
-    flat = pipeline_config.flatten(pipeline_config.build(values))
+    flat = PipelineConfig.build(values).values()
     assert list(flat) == NAMES
-    assert flat == {**pipeline_config.flatten(PipelineConfig()), **values}
+    assert flat == {**PipelineConfig().values(), **values}
 
 
-@pytest.mark.parametrize("name", numeric("low"))
+@pytest.mark.parametrize("name", limited("low"))
 def test_the_low_limit_may_be_taken_and_nothing_below_it(name):
-    low = limits(name)["low"]
-    assert pipeline_config.check(name, low) == low
+    low = SETTINGS[name].low
+    assert SETTINGS[name].check(low) == low
     with pytest.raises(ValueError, match=f"^{name} = "):
-        pipeline_config.check(name, low - 1)
+        SETTINGS[name].check(low - 1)
 
 
-@pytest.mark.parametrize("name", numeric("above"))
+@pytest.mark.parametrize("name", limited("above"))
 def test_the_limit_above_which_a_value_must_lie_may_not_be_taken(name):
-    above = limits(name)["above"]
-    assert pipeline_config.check(name, above + 0.01) == above + 0.01
+    above = SETTINGS[name].above
+    assert SETTINGS[name].check(above + 0.01) == above + 0.01
     with pytest.raises(ValueError, match=f"^{name} = "):
-        pipeline_config.check(name, above)
+        SETTINGS[name].check(above)
 
 
-@pytest.mark.parametrize("name", numeric("high"))
+@pytest.mark.parametrize("name", limited("high"))
 def test_the_high_limit_may_be_taken_and_nothing_above_it(name):
-    high = limits(name)["high"]
-    assert pipeline_config.check(name, high) == high
+    high = SETTINGS[name].high
+    assert SETTINGS[name].check(high) == high
     with pytest.raises(ValueError, match=f"^{name} = "):
-        pipeline_config.check(name, high + 1)
+        SETTINGS[name].check(high + 1)
 
 
 @pytest.mark.parametrize(
@@ -132,30 +130,44 @@ def test_the_high_limit_may_be_taken_and_nothing_above_it(name):
 )
 def test_an_error_says_what_was_given_and_what_is_allowed(name, value, allowed):
     with pytest.raises(ValueError, match=name) as error:
-        pipeline_config.check(name, value)
-    assert str(error.value) == f"{name} = {value!r} is not allowed: it must be {allowed}"
+        SETTINGS[name].check(value)
+    assert str(error.value).startswith(f"{name} = {value!r} is not allowed: it must be {allowed}")
+
+
+def test_an_error_says_the_unit():
+    with pytest.raises(ValueError, match=r"^training\.epochs = 0 .*\(epochs\)$"):
+        SETTINGS["training.epochs"].check(0)
+
+
+def test_the_report_lists_the_settings_that_affect_results_but_those_of_the_push_gate_and_the_engine():
+    listed = {name for name in NAMES if SETTINGS[name].affects_results and SETTINGS[name].in_report}
+    assert {name.partition(".")[0] for name in listed} == {"data", "model", "training", "evaluation"}
+    without_effect = {name for name in NAMES if not SETTINGS[name].affects_results}
+    assert {name for name in without_effect if name.startswith(("data.", "engine.", "serving."))} == {
+        "data.source", "data.data_dir", "data.download_timeout", "engine.beam_workers", "engine.checkpoint_seconds",
+    }  # fmt: skip
 
 
 def test_a_whole_number_becomes_a_float_where_a_float_is_wanted():
-    value = pipeline_config.check("model.l1", 1)
+    value = SETTINGS["model.l1"].check(1)
     assert (value, type(value)) == (1.0, float)
     assert type(pipeline_config.ModelConfig(l1=1).l1) is float
 
 
 def test_a_whole_number_too_large_for_a_float_is_refused():
     with pytest.raises(ValueError, match=r"^training\.learning_rate = 1000"):
-        pipeline_config.check("training.learning_rate", 10**400)
+        SETTINGS["training.learning_rate"].check(10**400)
 
 
 def test_a_gate_may_be_infinite_but_not_minus_infinite():
-    assert pipeline_config.check("evaluation.max_bce", math.inf) == math.inf
+    assert SETTINGS["evaluation.max_bce"].check(math.inf) == math.inf
     with pytest.raises(ValueError, match=r"evaluation\.max_bce = -inf"):
-        pipeline_config.check("evaluation.max_bce", -math.inf)
+        SETTINGS["evaluation.max_bce"].check(-math.inf)
 
 
 def test_an_empty_root_is_refused_as_it_would_be_the_current_folder():
     with pytest.raises(ValueError, match=r"paths\.root = ''"):
-        pipeline_config.check("paths.root", "")
+        SETTINGS["paths.root"].check("")
 
 
 def test_a_section_checks_its_values_however_it_is_made():
@@ -164,13 +176,7 @@ def test_a_section_checks_its_values_however_it_is_made():
     with pytest.raises(ValueError, match=r"training\.epochs = 0"):
         dataclasses.replace(pipeline_config.TrainingConfig(), epochs=0)
     with pytest.raises(ValueError, match=r"training\.epochs = 0"):
-        pipeline_config.build({"training.epochs": 0})
-
-
-@pytest.mark.parametrize("name", ["training.epoch", "nothing.epochs", "epochs", ""])
-def test_there_is_no_field_behind_an_unknown_name(name):
-    with pytest.raises(KeyError):
-        pipeline_config.setting_field(name)
+        PipelineConfig.build({"training.epochs": 0})
 
 
 def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
@@ -178,23 +184,55 @@ def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
     assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
     with pytest.raises(ValueError, match=r"schedule\.overlap = 'run' is not allowed: it must be one of skip, queue"):
         pipeline_config.SchedulePolicies(overlap="run")
-    assert not [name for name in pipeline_config.setting_names() if name.startswith("schedule")]
+    assert not [name for name in PipelineConfig.settings() if name.startswith("schedule")]
 
 
-SCHEDULING = dataclasses.fields(pipeline_config.SchedulePolicies)
+SCHEDULING = pipeline_config.SchedulePolicies.settings()
 
 
-@pytest.mark.parametrize("field", SCHEDULING, ids=lambda field: field.name)
-def test_every_default_of_scheduling_has_a_meaning_that_fits_a_line(field):
-    assert 10 < len(field.metadata["meaning"]) < 120
+@pytest.mark.parametrize("name", SCHEDULING)
+def test_every_default_of_scheduling_has_a_meaning_that_fits_a_line(name):
+    assert 10 < len(SCHEDULING[name].meaning) < 120
 
 
 @pytest.mark.parametrize("limit", ["low", "above", "high"])
 def test_scheduling_holds_to_its_limits(limit):
     past = {"low": -1, "above": 0, "high": 1}[limit]
-    limited = [field for field in SCHEDULING if field.metadata[limit] is not None]
-    assert limited
-    for field in limited:
-        value = field.metadata[limit] + past
-        with pytest.raises(ValueError, match=rf"^schedule\.{field.name} = "):
-            pipeline_config.SchedulePolicies(**{field.name: value})
+    limits = {name: getattr(one, limit) for name, one in SCHEDULING.items() if getattr(one, limit) is not None}
+    assert limits
+    for name, value in limits.items():
+        with pytest.raises(ValueError, match=rf"^schedule\.{name} = "):
+            pipeline_config.SchedulePolicies(**{name: value + past})
+
+
+# --- a pipeline with settings of its own ---------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class TableConfig(Section):
+    """Settings of another pipeline."""
+
+    section = "table"
+    profile_needs = "table.file"
+
+    file: str = setting("taxi.csv", "file with the rows")
+    rows: int = setting(10, "rows to read", unit="rows", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherConfig(Configuration):
+    """The configuration of another pipeline."""
+
+    profiles = {"small": {"table.rows": 5, "table.file": "small.csv"}, "empty": {}}
+
+    table: TableConfig = dataclasses.field(default_factory=TableConfig)
+
+
+def test_another_pipeline_has_its_own_sections_and_those_that_all_have():
+    assert list(OtherConfig.sections()) == ["table", "engine", "paths", "retention"]
+    config = OtherConfig.build({"table.rows": 7, "engine.beam_workers": 2})
+    assert (config.table.rows, config.table.file, config.engine.beam_workers) == (7, "taxi.csv", 2)
+    assert list(config.values()) == list(OtherConfig.settings())
+    assert set(config.values()) - set(config.recorded()) == {"retention.runs", "retention.pushed", "retention.max_mib"}
+    with pytest.raises(ValueError, match=r"table\.rows = 0 .*at least 1 \(rows\)"):
+        OtherConfig.build({"table.rows": 0})

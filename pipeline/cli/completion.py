@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-import pipeline_config
 from pipeline.core import pipeline_root
+from pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.core.pipeline_root import Root
@@ -139,7 +139,7 @@ def columns(ctx: click.Context) -> Iterator[_Offer]:
 @_safe
 def profiles(ctx: click.Context) -> Iterator[_Offer]:
     """Complete names of profiles."""
-    return ((name, "") for name in pipeline_config.PROFILES)
+    return ((name, "") for name in PipelineConfig.profiles)
 
 
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-import pipeline_config
 from pipeline.cli import output
 from pipeline.cli.options import json_option, request, setting_options
 from pipeline.core import settings
 from pipeline.terminal import json_documents
+from pipeline_config import Configuration, Value
 
 
 @click.group("config")
@@ -28,25 +28,26 @@ def show(as_json: bool, **options: Any) -> None:
     if as_json:
         output.write_json(json_documents.settings(resolved))
     else:
-        click.echo(_as_toml(pipeline_config.flatten(resolved.config), resolved.origins))
+        click.echo(_as_toml(resolved.config, resolved.origins))
 
 
-def _as_toml(values: dict[str, pipeline_config.Value], origins: dict[str, str]) -> str:
-    """Return a file for --config, with the origin and meaning of each value in a comment."""
+def _as_toml(config: Configuration, origins: dict[str, str]) -> str:
+    """Return a file for --config, with each value's origin, meaning and unit behind it."""
+    values = config.values()
     lines = []
-    for section in pipeline_config.SECTIONS:
-        lines.append(f"[{section}]")
-        names = [name for name in values if name.startswith(f"{section}.")]
-        settings_of_section = [f"{name.partition('.')[2]} = {_toml_value(values[name])}" for name in names]
-        width = max(map(len, settings_of_section))
-        for name, text in zip(names, settings_of_section, strict=True):
-            meaning = pipeline_config.setting_field(name).metadata["meaning"]
-            lines.append(f"{text:<{width}}  # ({origins[name]}) {meaning}")
+    for name, section in config.sections().items():
+        lines.append(f"[{name}]")
+        settings_of_section = section.settings()
+        texts = [f"{key} = {_toml_value(values[one.name])}" for key, one in settings_of_section.items()]
+        width = max(map(len, texts))
+        for text, one in zip(texts, settings_of_section.values(), strict=True):
+            unit = f" ({one.unit})" if one.unit else ""
+            lines.append(f"{text:<{width}}  # ({origins[one.name]}) {one.meaning}{unit}")
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
-def _toml_value(value: pipeline_config.Value) -> str:
+def _toml_value(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     # JSON's text is TOML's basic string; Python writes floats, and inf, as TOML does.

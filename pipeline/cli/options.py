@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-import pipeline_config
 from pipeline.cli import completion
 from pipeline.core import settings
 from pipeline.core.pipeline_root import resolve_root
+from pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.inspection.reader import Reader
@@ -53,11 +53,11 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option(
             "--profile",
-            default=settings.DEFAULT_PROFILE,
+            default=next(iter(PipelineConfig.profiles)),
             show_default=True,
             metavar="NAME",
             shell_complete=completion.profiles,
-            help=f"Named set of settings: {', '.join(pipeline_config.PROFILES)}.",
+            help=f"Named set of settings: {', '.join(PipelineConfig.profiles)}.",
         ),
         config_option,
         set_option,

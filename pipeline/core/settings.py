@@ -1,4 +1,4 @@
-"""Puts a configuration together: profile, then file, then --set and the other options; each value knows its origin."""
+"""Build a configuration from a profile, a file and options; each value keeps where it came from."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pipeline_config
 from pipeline.core.errors import UsageError
 from pipeline.core.text import closest
 from pipeline.core.tfx_versions import tomllib
-from pipeline_config import PROFILES, PipelineConfig, Value
+from pipeline_config import Configuration, PipelineConfig, Value
 
-DEFAULT_PROFILE = "mnist"
 ROOT_VARIABLE = "SAE_ROOT"
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What the user asked for, before it is put together.
+    """The settings that the user gave.
 
     Attributes:
-      profile: name of a profile.
+      profile: name of a profile; empty: the first one of the configuration.
       config_file: a TOML file with tables like `[training]`, or None.
       assignments: texts like `training.epochs=5`.
       seed, root: of `--seed` and `--root`; None where not given.
+      config_type: the configuration of the pipeline.
     """
 
-    profile: str = DEFAULT_PROFILE
+    profile: str = ""
     config_file: pathlib.Path | None = None
     assignments: Sequence[str] = ()
     seed: int | None = None
     root: str | None = None
+    config_type: type[Configuration] = PipelineConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,84 +42,70 @@ class Settings:
     """A configuration and where each of its values came from.
 
     Attributes:
-      config: every setting.
+      config: every setting; of the type that was requested.
       origins: by dotted name: `default`, `profile mnist`, `file FILE`, `--set`, `--seed`, `--root` or `SAE_ROOT`.
       profile: the profile that was used.
-      has_profile: False when the data set is not the profile's: then the profile's schema, splits and gates are not
-        used.
     """
 
-    config: PipelineConfig
+    config: Any
     origins: dict[str, str]
     profile: str
-    has_profile: bool
 
 
 def resolve(
     request: Request, environ: Mapping[str, str] = os.environ, like: Mapping[str, Value] | None = None
 ) -> Settings:
-    """The configuration that `request` describes.
+    """Return the configuration that `request` describes.
 
     Args:
-      request: what the user asked for.
+      request: what the user gave.
       environ: the environment.
-      like: every setting of an earlier run, which then stand in for the profile's.
+      like: every setting of an earlier run, used in place of the profile.
 
     Raises:
-      UsageError: an unknown profile or key (with the closest one), a wrong type, or a value out of range.
+      UsageError: an unknown profile or setting (with the closest one), a wrong type, or a value out of range.
     """
-    profile = _profile(request.profile) if like is None else dict(like)
+    config_type = request.config_type
+    name = request.profile or next(iter(config_type.profiles), "")
+    profile = _profile(name, config_type) if like is None else like
     given: dict[str, tuple[object, str]] = {}
     if root := environ.get(ROOT_VARIABLE):
-        given["paths.root"] = (root, ROOT_VARIABLE)
+        given[_set_by("--root", config_type)] = (root, ROOT_VARIABLE)
     if request.config_file is not None:
-        given.update(_read_file(request.config_file))
+        given.update(_read_file(request.config_file, config_type))
     for assignment in request.assignments:
-        name, value = _parse_assignment(assignment)
-        given[name] = (value, "--set")
-    if request.seed is not None:
-        given["training.seed"] = (request.seed, "--seed")
-    if request.root is not None:
-        given["paths.root"] = (request.root, "--root")
+        setting, value = _parse_assignment(assignment, config_type)
+        given[setting] = (value, "--set")
+    for option, value in (("--seed", request.seed), ("--root", request.root)):
+        if value is not None:
+            given[_set_by(option, config_type)] = (value, option)
 
-    # A data set other than the profile's has other splits, another schema and other gates.
-    dataset = given.get("data.dataset", (profile.get("data.dataset"), ""))[0]
-    has_profile = dataset == profile.get("data.dataset")
-    layer = {
-        name: value
-        for name, value in profile.items()
-        if has_profile or name.partition(".")[0] not in ("data", "evaluation")
+    # Another data set than the profile's has other splits, another schema and other gates.
+    unfit = {
+        section
+        for section, cls in config_type.sections().items()
+        if (needed := cls.profile_needs) in given and given[needed][0] != profile.get(needed)
     }
-    values: dict[str, Value] = dict(layer)
-    origins = dict.fromkeys(pipeline_config.setting_names(), "default")
-    origins.update(dict.fromkeys(layer, f"profile {request.profile}" if like is None else "an earlier run"))
-    for name, (raw, origin) in given.items():
-        values[name] = _checked(name, raw, origin)
-        origins[name] = origin
-    return Settings(pipeline_config.build(values), origins, request.profile, has_profile)
+    origin = f"profile {name}" if like is None else "an earlier run"
+    layer: dict[str, tuple[object, str]] = {
+        setting: (value, origin) for setting, value in profile.items() if setting.partition(".")[0] not in unfit
+    }
+    layer.update(given)
+    values = {setting: _checked(setting, raw, origin, config_type) for setting, (raw, origin) in layer.items()}
+    origins = {setting: layer[setting][1] if setting in layer else "default" for setting in config_type.settings()}
+    return Settings(config_type.build(values), origins, name)
 
 
-def of_values(values: Mapping[str, Value]) -> PipelineConfig:
-    """The configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
-    return pipeline_config.build({name: _checked(name, value, "an earlier run") for name, value in values.items()})
+def of_values(values: Mapping[str, Value], config_type: type[Configuration] = PipelineConfig) -> Any:
+    """Return the configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
+    return config_type.build(
+        {name: _checked(name, value, "an earlier run", config_type) for name, value in values.items()}
+    )
 
 
-def _profile(name: str) -> dict[str, Value]:
-    if name not in PROFILES:
-        raise UsageError(f"no profile {name!r}{closest(name, list(PROFILES))} (there are: {', '.join(PROFILES)})")
-    return PROFILES[name]
-
-
-def _known(name: str, origin: str) -> str:
-    names = pipeline_config.setting_names()
-    if name in names:
-        return name
-    raise UsageError(f"no setting {name!r} ({origin}){closest_setting(name)}; `sae config show` lists them all")
-
-
-def closest_setting(name: str) -> str:
-    """`; did you mean training.epochs?` for `training.epoch`, `model.epochs` or `epochs`, or nothing."""
-    names = pipeline_config.setting_names()
+def closest_setting(name: str, config_type: type[Configuration] = PipelineConfig) -> str:
+    """Return `; did you mean training.epochs?` for `training.epoch`, `model.epochs` or `epochs`, or nothing."""
+    names = list(config_type.settings())
     word = name.lower()
     # The right key in the wrong section, or in none, goes before a name that merely looks alike.
     near = [known for known in names if known.partition(".")[2] == word.rpartition(".")[2]]
@@ -130,37 +116,53 @@ def closest_setting(name: str) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _checked(name: str, raw: object, origin: str) -> Value:
+def _profile(name: str, config_type: type[Configuration]) -> Mapping[str, Value]:
+    profiles = config_type.profiles
+    if name and name not in profiles:
+        raise UsageError(f"no profile {name!r}{closest(name, list(profiles))} (there are: {', '.join(profiles)})")
+    return profiles.get(name, {})
+
+
+def _set_by(option: str, config_type: type[Configuration]) -> str:
+    for name, setting in config_type.settings().items():
+        if setting.option == option:
+            return name
+    raise UsageError(f"this pipeline has no setting for {option}: leave it out")
+
+
+def _known(name: str, origin: str, config_type: type[Configuration]) -> str:
+    if name in config_type.settings():
+        return name
+    suggestion = closest_setting(name, config_type)
+    raise UsageError(f"no setting {name!r} ({origin}){suggestion}; `sae config show` lists them all")
+
+
+def _checked(name: str, raw: object, origin: str, config_type: type[Configuration]) -> Value:
     try:
-        return pipeline_config.check(name, raw)
+        return config_type.settings()[_known(name, origin, config_type)].check(raw)
     except ValueError as error:
         raise UsageError(f"{error} ({origin})") from error
 
 
-def _parse_assignment(text: str) -> tuple[str, object]:
+def _parse_assignment(text: str, config_type: type[Configuration]) -> tuple[str, object]:
     name, separator, value = text.partition("=")
     if not separator:
         raise UsageError(f"--set {text!r} has no value: write --set NAME=VALUE, as in --set training.epochs=5")
-    name = _known(name.strip(), "--set")
-    kind = str(pipeline_config.setting_field(name).type)
-    return name, _from_text(value.strip(), kind)
+    name = _known(name.strip(), "--set", config_type)
+    return name, _from_text(value.strip(), type(config_type.settings()[name].default))
 
 
-def _from_text(text: str, kind: str) -> object:
-    """The value that `text` stands for, or the text itself where it stands for none; the check names that."""
+def _from_text(text: str, kind: type) -> object:
+    """Return the value that the text means, or the text itself where it has no such meaning, for the check to name."""
     try:
-        if kind == "bool":
+        if kind is bool:
             return {"true": True, "false": False}.get(text.lower(), text)
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text)
+        return kind(text)
     except ValueError:
-        pass
-    return text
+        return text
 
 
-def _read_file(path: pathlib.Path) -> dict[str, tuple[object, str]]:
+def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str, tuple[object, str]]:
     origin = f"file {path}"
     try:
         tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -170,18 +172,18 @@ def _read_file(path: pathlib.Path) -> dict[str, tuple[object, str]]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error
     values: dict[str, tuple[object, str]] = {}
+    sections = list(config_type.sections())
     for section, table in tables.items():
-        if section not in pipeline_config.SECTIONS and not isinstance(table, dict):
+        if section not in sections and not isinstance(table, dict):
             raise UsageError(
-                f"{section!r} stands in no section ({origin}){closest_setting(section)}; write it below its table, "
-                "such as [training]"
+                f"{section!r} is in no section ({origin}){closest_setting(section, config_type)}; "
+                "write it below its table, such as [training]"
             )
-        if section not in pipeline_config.SECTIONS or not isinstance(table, dict):
-            known = list(pipeline_config.SECTIONS)
+        if section not in sections or not isinstance(table, dict):
             raise UsageError(
-                f"no section {section!r} ({origin}){closest(section, known)} (there are: {', '.join(known)}, "
+                f"no section {section!r} ({origin}){closest(section, sections)} (there are: {', '.join(sections)}, "
                 "each a table such as [training])"
             )
         for key, value in table.items():
-            values[_known(f"{section}.{key}", origin)] = (value, origin)
+            values[_known(f"{section}.{key}", origin, config_type)] = (value, origin)
     return values

@@ -13,7 +13,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import pipeline_config
 from components.data import sample_path
 from pipeline.core import atomic_file, file_digests, pipeline_root, settings
 from pipeline.core.pipeline_root import Root
@@ -114,7 +113,7 @@ def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
 def _asked(asked: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {
         name: value
-        for name, value in pipeline_config.flatten(asked.config).items()
+        for name, value in asked.config.values().items()
         if name.startswith("data.") and name not in _NOT_ASKED
     }
     values["TFDS_DATA_DIR"] = os.environ.get("TFDS_DATA_DIR", "")

@@ -11,10 +11,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import pipeline_config
 from components.data import features
 from pipeline.core import file_digests
 from pipeline.definition.dataset import Source
+from pipeline_config import PipelineConfig
 
 PIPELINE_NAME = "sparse_autoencoder"
 PUSH_GATE = "PushGate"
@@ -144,7 +144,7 @@ BY_NAME = {node.name: node for node in ALL}
 Parameters = dict[str, dict[str, Any]]
 
 
-def parameters(config: pipeline_config.PipelineConfig, source: Source) -> Parameters:
+def parameters(config: PipelineConfig, source: Source) -> Parameters:
     """What each node is told, by its name; values that JSON can hold.
 
     What names a file or folder to read is not here but in `contents`, and what names a place to write is nowhere: it
@@ -226,13 +226,10 @@ def contents(source: Source) -> dict[str, dict[str, str]]:
     return {"ExampleGen": dict(source.files), "SchemaGen": {schema_file.name: file_digests.of_file(schema_file)}}
 
 
-_NOT_IN_REPORT = {"data.data_dir", "data.source", "data.download_timeout"}
-
-
-def _settings_in_report(config: pipeline_config.PipelineConfig) -> dict[str, str]:
-    # Only what shapes the result: where it was made and with how many workers does not.
+def _settings_in_report(config: PipelineConfig) -> dict[str, str]:
+    declared = config.settings()
     return {
         name: str(value)
-        for name, value in pipeline_config.flatten(config).items()
-        if name.partition(".")[0] in ("data", "model", "training", "evaluation") and name not in _NOT_IN_REPORT
+        for name, value in config.values().items()
+        if declared[name].affects_results and declared[name].in_report
     }

@@ -11,10 +11,10 @@ import re
 import shutil
 import sys
 
-import pipeline_config
-from pipeline.core import settings, tfx_versions
+from pipeline.core import tfx_versions
 from pipeline.core.pipeline_root import FORMAT, Root
 from pipeline.core.project import LOCK
+from pipeline_config import DataConfig, EngineConfig, PipelineConfig
 
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
 _FREE_BYTES = 1 << 30
@@ -37,7 +37,7 @@ class Check:
     advice: str = ""
 
 
-def examine(config: pipeline_config.PipelineConfig) -> list[Check]:
+def examine(config: PipelineConfig) -> list[Check]:
     """Every check, for a run with `config`."""
     return [
         interpreter(),
@@ -118,7 +118,7 @@ def keras() -> Check:
     return Check("keras", True, f"tf-keras {version} (Keras 2)")
 
 
-def beam_engine(engine: pipeline_config.EngineConfig) -> Check:
+def beam_engine(engine: EngineConfig) -> Check:
     """The Beam engine that a run with this configuration uses."""
     try:
         version = importlib.metadata.version("apache-beam")
@@ -175,7 +175,7 @@ def _version(info: pathlib.Path) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", info.parent.name)]
 
 
-def data(config: pipeline_config.DataConfig) -> Check:
+def data(config: DataConfig) -> Check:
     """Whether the data set lies prepared in TFDS's folder."""
     if config.source == "sample":
         return Check("data", True, "the embedded sample (5,000 digits)")
@@ -185,7 +185,7 @@ def data(config: pipeline_config.DataConfig) -> Check:
     if prepared:
         return Check("data", True, f"{config.dataset} prepared in {prepared[-1].parent}")
     hint = f"a run will try to download {config.dataset}"
-    if config.source == "auto" and config.dataset == pipeline_config.PROFILES[settings.DEFAULT_PROFILE]["data.dataset"]:
+    if config.source == "auto" and config.dataset == DataConfig.dataset:
         return Check("data", True, f"{config.dataset} is not in {folder}; {hint}, else use the embedded sample")
     return Check(
         "data", False, f"{config.dataset} is not in {folder}", f"{hint}; or point TFDS_DATA_DIR to a prepared copy"

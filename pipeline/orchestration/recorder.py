@@ -7,7 +7,6 @@ import logging
 import pathlib
 import time
 
-import pipeline_config
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note, RunResult
@@ -60,7 +59,7 @@ class RunRecord:
             run_id=self._run_id,
             command=self._request.command,
             profile=resolved.profile,
-            configuration=pipeline_config.of_run(resolved.config),
+            configuration=resolved.config.recorded(),
             data=source,
             code=cache_key.code_of_nodes(),
             trigger=self._request.trigger,

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import pipeline_config
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -16,6 +15,7 @@ from pipeline.metadata import store as metadata
 from pipeline.metadata.run_options import Asked
 from pipeline.provenance import current, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
+from pipeline_config import PipelineConfig
 
 _OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
 _MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
@@ -74,7 +74,7 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
 
 def _here(recorded: Manifest) -> Manifest:
     """What it would be made from now, with the settings that this version has."""
-    defaults = pipeline_config.of_run(pipeline_config.PipelineConfig())
+    defaults = PipelineConfig().recorded()
     configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
     return dataclasses.replace(current.of(recorded), configuration=configuration)
 

@@ -16,7 +16,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.definition.dataset import Source
 from pipeline.provenance import environment, packages
 from pipeline.provenance import source_code as code_of
-from pipeline_config import Value, setting_field, setting_names
+from pipeline_config import PipelineConfig, Value
 
 SCHEMA_VERSION = 1
 PROPERTY = "manifest_digest"  # custom property of the context of a run: SHA-256 of its manifest
@@ -180,7 +180,7 @@ def from_json(text: str, name: str = "the manifest") -> Manifest:
 
 
 def _finite_or_not(name: str, value: Value) -> Value:
-    numbers = {known for known in setting_names() if setting_field(known).type == "float"}
+    numbers = {known for known, setting in PipelineConfig.settings().items() if isinstance(setting.default, float)}
     return math.inf if value == _INFINITE and name in numbers else value
 
 

@@ -11,14 +11,9 @@ from typing import Any, TypeVar
 from pipeline.definition.dataset import Source
 from pipeline.provenance import environment
 from pipeline.provenance.manifest import Manifest
-from pipeline_config import Value
+from pipeline_config import PipelineConfig, Value
 
 _SHOWN_DIGITS = 12  # of a digest or commit; enough to tell two apart
-# Settings that say where something lies or how much of the machine is used, but not what comes out.
-_WITHOUT_EFFECT = (
-    "paths.", "data.data_dir", "data.source", "data.download_timeout", "engine.beam_workers",
-    "engine.checkpoint_seconds",
-)  # fmt: skip
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
 _ARITHMETIC = re.compile(r"sse|avx|fma|f16c|amx|fp|simd|sve|sme|neon|bf16|i8mm|dotprod|FEAT_", re.IGNORECASE)
 _LAST_BITS = "floating point results may differ in their last bits, and training lets that grow"
@@ -106,8 +101,9 @@ def _code_differences(recorded: Manifest, here: Manifest) -> Iterator[Difference
 
 def _configuration_differences(recorded: Manifest, here: Manifest) -> Iterator[Difference]:
     old, new = recorded.configuration, here.configuration
+    declared = PipelineConfig.settings()
     for name in _keys(old, new):
-        matters = not name.startswith(_WITHOUT_EFFECT)
+        matters = name not in declared or declared[name].affects_results
         if not matters:
             effect = "does not change what comes out"
         elif name not in new:

@@ -10,7 +10,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pipeline_config
 from pipeline.core.pipeline_root import Root
 from pipeline.core.serialization import jsonable
 
@@ -36,7 +35,7 @@ def run_summary(found: Summary) -> dict[str, Any]:
 
 def settings(found: Settings) -> dict[str, Any]:
     """Of `sae config show`: value and origin of each setting."""
-    values = pipeline_config.flatten(found.config)
+    values = found.config.values()
     fields = {name: {"value": value, "origin": found.origins[name]} for name, value in values.items()}
     return {"profile": found.profile, "settings": fields}
 

@@ -6,10 +6,9 @@ import math
 import pathlib
 from typing import TYPE_CHECKING
 
-from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
-from pipeline_config import PathsConfig
+from pipeline_config import PathsConfig, PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.orchestration.summary import Summary
@@ -60,7 +59,7 @@ def next_command(summary: Summary, program: str = "sae") -> str:
     """Return the most useful command after this run."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
     root = "" if is_default else f" --root {summary.root}"
-    options = (f" --profile {summary.profile}" if summary.profile != settings.DEFAULT_PROFILE else "") + root
+    options = (f" --profile {summary.profile}" if summary.profile != next(iter(PipelineConfig.profiles)) else "") + root
     if summary.exit_code == ExitCode.NODE_FAILED:
         return f"less {summary.log}"
     if summary.kept_back:

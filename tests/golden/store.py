@@ -11,7 +11,6 @@ import logging
 import pathlib
 import re
 
-import pipeline_config
 from pipeline import cli
 from pipeline.artifacts import previews
 from pipeline.core import event_log
@@ -101,7 +100,7 @@ def _note(recorded, run_id, **fields):
 def _write_manifest(recorded, run_id, assignments):
     config = recorded.config("evaluation.max_bce=inf", *assignments)
     command = ("sae", "run", *(part for one in assignments for part in ("--set", one)))
-    one = dataclasses.replace(RECORDED, run_id=run_id, configuration=pipeline_config.of_run(config), command=command)
+    one = dataclasses.replace(RECORDED, run_id=run_id, configuration=config.recorded(), command=command)
     manifest.write(recorded.root.path, one)
 
 

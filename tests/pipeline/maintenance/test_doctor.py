@@ -6,11 +6,10 @@ import importlib.metadata
 
 import pytest
 
-import pipeline_config
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import doctor
 from pipeline.maintenance.doctor import Check
-from pipeline_config import DataConfig, EngineConfig
+from pipeline_config import DataConfig, EngineConfig, PipelineConfig
 from tests import PROJECT
 
 INSTALLED = importlib.metadata.version("click")
@@ -49,7 +48,7 @@ def prepare(folder, dataset, version="3.0.1"):
 
 
 def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path):
-    config = pipeline_config.build({"paths.root": str(tmp_path / "root"), "data.source": "sample"})
+    config = PipelineConfig.build({"paths.root": str(tmp_path / "root"), "data.source": "sample"})
     checks = doctor.examine(config)
     assert [check.name for check in checks] == [
         "python", "C library", "packages", "keras", "beam", "processor", "disk", "root", "data",
@@ -59,7 +58,7 @@ def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path
 
 
 def test_it_changes_nothing(tmp_path):
-    doctor.examine(pipeline_config.build({"paths.root": str(tmp_path / "root")}))
+    doctor.examine(PipelineConfig.build({"paths.root": str(tmp_path / "root")}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,6 @@ import shutil
 
 import pytest
 
-import pipeline_config
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
@@ -33,9 +32,7 @@ def collected(four, made_once, monkeypatch):
     `parts`: the first and the last node of each part that was asked for.
     """
     for run in ("run-1", "run-4"):
-        one = dataclasses.replace(
-            RECORDED, run_id=run, data=four.source(), configuration=pipeline_config.of_run(four.config())
-        )
+        one = dataclasses.replace(RECORDED, run_id=run, data=four.source(), configuration=four.config().recorded())
         path = manifest.write(four.root.path, one)
         context = four.writer.store.get_context_by_type_and_name("pipeline_run", run)
         set_properties(context.custom_properties, {manifest.PROPERTY: file_digests.of_file(path)})

@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 
-import pipeline_config
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition import graph
@@ -29,7 +28,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         run_id=run_id,
         command=("sae", "run"),
         profile="mnist",
-        configuration=pipeline_config.of_run(recorded.config()),
+        configuration=recorded.config().recorded(),
         data=recorded.source(),
         code=cache_key.code_of_nodes(),
     )
@@ -110,7 +109,7 @@ def test_a_changed_configuration_is_a_manifest_that_the_run_did_not_note(recorde
 
 
 def test_a_setting_that_this_version_does_not_have_is_named(recorded):
-    configuration = {**pipeline_config.of_run(recorded.config()), "training.momentum": 0.9}
+    configuration = {**recorded.config().recorded(), "training.momentum": 0.9}
     note(recorded, "a", configuration=configuration)
     with pytest.raises(UnavailableError, match=r"configuration: training\.momentum"):
         find(recorded)

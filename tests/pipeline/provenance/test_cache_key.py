@@ -12,14 +12,13 @@ import types
 
 import pytest
 
-import pipeline_config
 from pipeline.core import file_digests
 from pipeline.definition import dataset, graph
 from pipeline.definition.graph import Node
 from pipeline.metadata import node_key
 from pipeline.metadata.node_key import Change, Key
 from pipeline.provenance import cache_key, packages, source_code
-from pipeline_config import EngineConfig
+from pipeline_config import EngineConfig, PipelineConfig
 
 # Node by node, all whose code is ours; the others are TFX's alone.
 WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Evaluator", "PushGate", "Pusher", "Report"}
@@ -87,7 +86,7 @@ def described(tmp_path):
 
 def all_keys(described, **values):
     """The key of every node, with inputs that stay the same."""
-    config = pipeline_config.build({**pipeline_config.PROFILES["mnist"], **values})
+    config = PipelineConfig.build({**PipelineConfig.profiles["mnist"], **values})
     return {
         node.name: cache_key.of_node(
             node,
@@ -108,7 +107,7 @@ def changed(before, after):
 
 
 def test_every_setting_is_looked_at():
-    assert set(SETTINGS) == set(pipeline_config.setting_names())
+    assert set(SETTINGS) == set(PipelineConfig.settings())
 
 
 @pytest.mark.parametrize("name", SETTINGS)

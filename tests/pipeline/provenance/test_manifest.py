@@ -10,11 +10,11 @@ import os
 
 import pytest
 
-import pipeline_config
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.definition.dataset import Source
 from pipeline.provenance import environment, manifest, manifest_diff
 from pipeline.provenance.manifest_diff import Group
+from pipeline_config import PipelineConfig
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RECORDED = manifest.Manifest(
@@ -76,9 +76,9 @@ def collect(**fields):
         "run_id": "r1",
         "command": ["sae", "run"],
         "profile": "mnist",
-        "configuration": pipeline_config.of_run(
-            pipeline_config.build({"training.seed": 7, "engine.beam_workers": 3, "engine.intra_op_threads": 4})
-        ),
+        "configuration": PipelineConfig.build(
+            {"training.seed": 7, "engine.beam_workers": 3, "engine.intra_op_threads": 4}
+        ).recorded(),
         "data": RECORDED.data,
         "code": RECORDED.code,
     }
@@ -92,7 +92,7 @@ def test_what_the_caller_says_is_noted():
     assert (found.trigger, found.created) == ("schedule", "2024-01-02T01:04:05+00:00")
     assert found.seed == 7
     assert found.engine == manifest.Engine("FnApiRunner", 3, 4, 2)
-    assert set(found.configuration) == set(pipeline_config.of_run(pipeline_config.PipelineConfig()))
+    assert set(found.configuration) == set(PipelineConfig().recorded())
     assert (found.data, found.code) == (RECORDED.data, RECORDED.code)
 
 

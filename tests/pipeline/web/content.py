@@ -6,7 +6,6 @@ import html.parser
 import pathlib
 import zlib
 
-import pipeline_config
 from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
 from pipeline.artifacts.previews import Picture
@@ -141,7 +140,7 @@ def make_manifest(recorded, run_id, l1):
         run_id=run_id,
         command=["sae", "run", "--set", f"model.l1={l1}"],
         profile="mnist",
-        configuration=pipeline_config.of_run(recorded.config(f"model.l1={l1}")),
+        configuration=recorded.config(f"model.l1={l1}").recorded(),
         data=recorded.source(),
         code={"Trainer": {"components/model/run_fn.py": "ab" * 32}},
     )
