@@ -125,7 +125,7 @@ def schedules(ctx: click.Context) -> Iterator[_Offer]:
     book = Book.read(_root(ctx).path)
     if book is not None:
         with book:
-            yield from ((one.name, triggers.in_words(one.timing)) for one in book.schedules())
+            yield from ((one.name, triggers.explain(one.timing)) for one in book.schedules())
 
 
 @_safe

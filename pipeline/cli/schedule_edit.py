@@ -213,7 +213,7 @@ def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Boo
 
 def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
     """Print what was done, and the next times."""
-    output.write(f"{verb} {changed.name}: {triggers.in_words(changed.timing)}")
+    output.write(f"{verb} {changed.name}: {triggers.explain(changed.timing)}")
     now = datetime.datetime.now(datetime.timezone.utc)
     zone = changed.timing.zone
     count = 0 if changed.paused else _NEXT

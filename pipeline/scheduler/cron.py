@@ -1,137 +1,164 @@
-"""The five fields of cron: minute, hour, day of the month, month, weekday, read as cron reads them.
+"""Cron expressions of five fields, by cronsim, which reads them as Debian's cron does (crontab(5), cron(8)).
 
-APScheduler reads such a text otherwise: 0 is Monday to it, and a day must be right by month and by week where cron
-takes either. So the fields are read here, and it is handed plain lists of values.
+What differs from cronsim:
+
+- Times are those of a wall clock. Unless the hour begins with `*`, a time that is skipped when clocks go forward comes
+  once, at the first moment after the gap, and one that comes twice when they go back comes the first time only.
+  (Debian's cron and cronsim except `*` as the minute as well; then a nightly job would be lost in the gap.)
+- Where the hour begins with `*`, ticks come whenever the wall clock shows their time: none in a gap, and both of two
+  equal hours. cronsim loses some where clocks change by half an hour (Lord Howe), so it is asked for one UTC offset at
+  a time.
+- `fri-sun` and `fri-0` are allowed. Fields that only some crons know are refused: seconds, `L`, `#`, `5/15`.
 """
 
 from __future__ import annotations
 
 import calendar
 import dataclasses
+import datetime
 import functools
+import re
+from collections.abc import Iterator
+
+from cronsim import CronSim, CronSimError
 
 from pipeline.core.errors import UsageError
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_EPOCH = datetime.datetime(2000, 1, 1)
 _LEAP_YEAR = 2028
-
-
-@dataclasses.dataclass(frozen=True)
-class _Kind:
-    """What a field may be: from `low` to `high`, or one of `names`, which count from `low`."""
-
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-
-_KINDS = (
-    _Kind("minute", 0, 59),
-    _Kind("hour", 0, 23),
-    _Kind("day of the month", 1, 31),
-    _Kind("month", 1, 12, _MONTHS),
-    _Kind("weekday", 0, 7, _WEEKDAYS),
+_SECOND = datetime.timedelta(seconds=1)
+# What each field may be, for error messages, and the attribute of CronSim that holds its values.
+_FIELDS = (
+    ("minute", "0 to 59", "minutes"),
+    ("hour", "0 to 23", "hours"),
+    ("day of the month", "1 to 31", "days"),
+    ("month", "1 to 12 or jan to dec", "months"),
+    ("weekday", "0 to 7 or sun to sat (0 and 7 are Sunday)", "weekdays"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Field:
-    """One field.
-
-    Attributes:
-      values: what it allows, in order. Weekdays: 0 is Sunday, 6 Saturday.
-      free: whether it begins with `*`, which is how cron tells a field that restricts nothing: also in `*/2`.
-    """
-
-    values: tuple[int, ...]
-    free: bool
+_TO_SUNDAY = re.compile(r"(?<![a-z0-9])(?!sun|0)(\w+)-(?:sun|0)(?![a-z0-9])")
+_STEP_FROM_ONE_VALUE = re.compile(r"(^|,)\w+/")
 
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
-    """All five.
+    """The values that each field allows, in order.
 
     Attributes:
-      either_day: whether a day need be right by month or by week alone: where both fields restrict it.
+      weekday: 0 is Sunday, 6 Saturday.
+      either_day: whether a day needs to match by month or by week only: where neither field begins with `*`.
+      expression: the same for cronsim.
+      every_hour: whether the hour begins with `*`: ticks then follow the wall clock through changes of clocks.
     """
 
-    minute: Field
-    hour: Field
-    day: Field
-    month: Field
-    weekday: Field
-
-    @property
-    def either_day(self) -> bool:
-        """As above."""
-        return not self.day.free and not self.weekday.free
+    minute: tuple[int, ...]
+    hour: tuple[int, ...]
+    day: tuple[int, ...]
+    month: tuple[int, ...]
+    weekday: tuple[int, ...]
+    either_day: bool
+    expression: str
+    every_hour: bool
 
 
 @functools.lru_cache(maxsize=256)
 def parse(text: str) -> Fields:
-    """The fields of `0 3 * * 1-5`.
+    """Parse `0 3 * * 1-5`.
 
     Raises:
-      UsageError: it is none; says which field, and what is allowed there.
+      UsageError: the expression is not valid; names the field and what is allowed.
     """
+    words = _words(text)
+    minute, hour, day, month, weekday = (_values(index, word, text) for index, word in enumerate(words))
+    either_day = not (words[2].startswith("*") or words[4].startswith("*"))
+    possible = day[0] <= max(calendar.monthrange(_LEAP_YEAR, number)[1] for number in month)
+    if not (possible or either_day):
+        raise UsageError(f"cron {text!r} never comes: no such month has a day {day[0]}")
+    starred = [word if word.startswith("*") else "" for word in words]
+    expression = " ".join(
+        [
+            _listed(minute),
+            starred[1] or _listed(hour),
+            starred[2] or (_listed(day) if possible else "*"),  # the weekday decides alone
+            _listed(month),
+            starred[4] or _listed(weekday),
+        ]
+    )
+    return Fields(minute, hour, day, month, weekday, either_day, expression, bool(starred[1]))
+
+
+def explain(text: str, zone: str) -> str:
+    """Return an expression in English: `At 03:00 every day, UTC`."""
+    return f"{CronSim(' '.join(_words(text)), _EPOCH).explain()}, {zone}"
+
+
+def ticks(text: str, zone: datetime.tzinfo, after: datetime.datetime) -> Iterator[datetime.datetime]:
+    """Yield the times after a moment, in order, in UTC."""
+    fields = parse(text)
+    if fields.every_hour:
+        yield from _by_wall_clock(fields.expression, zone, after)
+        return
+    last = after
+    for shown in CronSim(fields.expression, after.astimezone(zone)):
+        when = shown.astimezone(datetime.timezone.utc)
+        if when > last:  # not so in an hour that comes twice, asked for in the second one
+            last = when
+            yield when
+
+
+def _by_wall_clock(expression: str, zone: datetime.tzinfo, after: datetime.datetime) -> Iterator[datetime.datetime]:
+    offset = after.astimezone(zone).utcoffset()
+    while True:
+        assert offset is not None
+        for shown in CronSim(expression, after.astimezone(datetime.timezone(offset))):
+            when = shown.astimezone(datetime.timezone.utc)
+            if when.astimezone(zone).utcoffset() != offset:
+                break
+            yield when
+            after = when
+        else:
+            return
+        change = _clock_change(after, when, zone)
+        offset, after = change.astimezone(zone).utcoffset(), change - _SECOND
+
+
+def _clock_change(before: datetime.datetime, after: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
+    """Return the first second with another UTC offset than `before`, where `after` has another one."""
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > _SECOND:
+        middle = (before + (after - before) / 2).replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _words(text: str) -> list[str]:
     words = text.lower().split()
-    if len(words) != len(_KINDS):
+    if len(words) != len(_FIELDS):
         raise UsageError(
             f"cron {text!r} has {len(words)} fields: write five, minute, hour, day of the month, month, weekday, as in "
             "'0 3 * * *' for every day at 03:00"
         )
-    fields = Fields(*(_field(word, kind, text) for word, kind in zip(words, _KINDS, strict=True)))
-    last_days = [calendar.monthrange(_LEAP_YEAR, month)[1] for month in fields.month.values]
-    if fields.day.values[0] > max(last_days) and not fields.either_day:
-        raise UsageError(f"cron {text!r} never comes: no such month has a day {fields.day.values[0]}")
-    return fields
+    words[-1] = _TO_SUNDAY.sub(r"\1-7", words[-1])
+    return words
 
 
-def _field(word: str, kind: _Kind, text: str) -> Field:
-    values: set[int] = set()
-    for part in word.split(","):
-        values.update(_part(part, kind, text))
-    if kind.name == "weekday":
-        values = {value % 7 for value in values}
-    return Field(tuple(sorted(values)), word.startswith("*"))
+def _values(index: int, word: str, text: str) -> tuple[int, ...]:
+    name, allowed, attribute = _FIELDS[index]
+    try:
+        parsed = CronSim(" ".join([*["*"] * index, word, *["*"] * (len(_FIELDS) - 1 - index)]), _EPOCH)
+        values = getattr(parsed, attribute)
+        known = all(isinstance(value, int) and value >= 0 for value in values)  # not so for L, LW and #
+    except CronSimError:
+        known = False
+    if not known or _STEP_FROM_ONE_VALUE.search(word):  # crons disagree on what 5/15 is
+        raise UsageError(
+            f"cron {text!r}: {word!r} is no {name}: it must be {allowed}, a range such as {allowed[0]}-5, a list, or a "
+            "step such as */2"
+        )
+    return tuple(sorted({value % 7 for value in values} if name == "weekday" else values))
 
 
-def _part(part: str, kind: _Kind, text: str) -> range:
-    """`*`, `5`, `1-5`, `*/15`, `8-18/2` or `mon-fri`."""
-    span, slash, step_text = part.partition("/")
-    step = _number(step_text, 1, kind.high, part, kind, text) if slash else 1
-    if span == "*":
-        return range(kind.low, kind.high + (kind.name != "weekday"), step)
-    first_text, dash, last_text = span.partition("-")
-    first = _value(first_text, part, kind, text)
-    if slash and not dash:
-        raise _wrong(part, kind, text)  # crons disagree on what 5/15 is
-    last = _value(last_text, part, kind, text) if dash else first
-    if kind.name == "weekday" and last_text in ("sun", "0") and first > 0:
-        last = 7
-    if last < first:
-        raise _wrong(part, kind, text)
-    return range(first, last + 1, step)
-
-
-def _value(word: str, part: str, kind: _Kind, text: str) -> int:
-    if word in kind.names:
-        return kind.names.index(word) + kind.low
-    return _number(word, kind.low, kind.high, part, kind, text)
-
-
-def _number(word: str, low: int, high: int, part: str, kind: _Kind, text: str) -> int:
-    if not (word.isascii() and word.isdecimal() and len(word) <= 2 and low <= int(word) <= high):
-        raise _wrong(part, kind, text)
-    return int(word)
-
-
-def _wrong(part: str, kind: _Kind, text: str) -> UsageError:
-    names = f" or {kind.names[0]} to {kind.names[-1]}" if kind.names else ""
-    sunday = " (0 and 7 are Sunday)" if kind.name == "weekday" else ""
-    return UsageError(
-        f"cron {text!r}: {part!r} is no {kind.name}: it must be {kind.low} to {kind.high}{names}{sunday}, a range "
-        f"such as {kind.low}-{kind.low + 4}, a list, or a step such as */2"
-    )
+def _listed(values: tuple[int, ...]) -> str:
+    return ",".join(map(str, values))

@@ -20,14 +20,13 @@ from collections.abc import Iterator
 from pipeline.core import process_identity
 from pipeline.core.clock import Clock, Jumps
 from pipeline.core.errors import ExitCode, LockedError, UnavailableError
-from pipeline.scheduler import compaction, times
+from pipeline.scheduler import compaction, tick_planner, times
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.service import Service
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import DaemonConfig
-from pipeline.scheduler.wakeups import Wakeups
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +106,6 @@ class _Daemon:
         self._alarm = alarm
         self._config = config
         self._service = Service(root, book, commands, alarm.ring, config)
-        self._wakeups = Wakeups(alarm.ring)
         self._signals = 0  # how often it was told to stop
         self._stop_at: float | None = None
         self._heard = float("-inf")
@@ -118,15 +116,14 @@ class _Daemon:
         logger.info("following the schedules of %s, process %d", root, os.getpid())
 
     def serve(self) -> None:
-        """Looks until it was told to stop and nothing is left to do."""
+        """Checks until it was told to stop and nothing is left to do."""
         while True:
-            more = self._look()
+            pause = self._check()
             if self._signals and self._service.idle:
                 return
             if self._signals > 1 and not self._service.runs:  # the next daemon sees what could not be recorded
                 return
-            pause = min(self._config.poll, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.poll
-            for number in self._alarm.wait(0.0 if more else pause):
+            for number in self._alarm.wait(pause):
                 if number in _LEAVE:
                     self._told_to_stop(signal.Signals(number).name)
             if self._stop_at is not None and time.monotonic() > self._stop_at:
@@ -134,26 +131,33 @@ class _Daemon:
 
     def close(self) -> None:
         """Ends what it started, but for a run."""
-        self._wakeups.stop()
         self._service.close()
 
-    def _look(self) -> bool:
-        """One look. What cannot be recorded, on a full disk say, is tried again at the next."""
+    def _check(self) -> float:
+        """Do what is due. Returns the seconds until the next check: until the next tick, if that is sooner.
+
+        What cannot be recorded, on a full disk say, is tried again at the next check.
+        """
         self._see_clock()
         try:
             more = self._service.look()
-            self._wakeups.follow(self._book.schedules())
+            upcoming = tick_planner.next_tick(self._book.connection, self._book.schedules())
             self._say_that_it_lives()
             self._tidy()
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 logger.warning("cannot go on: %s; trying again every %g s", error, self._config.poll)
-            return False
+            return self._config.poll
         if self._trouble:
             self._trouble = ""
             logger.info("going on again")
-        return more
+        if more:
+            return 0.0
+        pause = min(self._config.poll, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.poll
+        if upcoming is None or self._signals:
+            return pause
+        return min(pause, max(0.0, (upcoming - self._book.clock.now()).total_seconds()))
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDYING_INTERVAL:

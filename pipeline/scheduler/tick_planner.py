@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import hashlib
 import itertools
 import sqlite3
+from collections.abc import Iterable
 
+from pipeline.core.errors import UsageError
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.types import Schedule
 
@@ -21,6 +24,17 @@ def comes(connection: sqlite3.Connection, schedule: Schedule, until: datetime.da
         return False
     upcoming = _next(schedule, row[0])
     return upcoming is not None and upcoming <= until
+
+
+def next_tick(connection: sqlite3.Connection, schedules: Iterable[Schedule]) -> datetime.datetime | None:
+    """Return the earliest tick of all active schedules that is not written down yet."""
+    horizons = dict(connection.execute("SELECT name, horizon FROM schedules WHERE paused = ''").fetchall())
+    found = []
+    for schedule in schedules:
+        if schedule.name in horizons:
+            with contextlib.suppress(UsageError):  # its time zone is gone: reported where its ticks are planned
+                found.append(_next(schedule, horizons[schedule.name]))
+    return min((when for when in found if when is not None), default=None)
 
 
 def plan(connection: sqlite3.Connection, schedule: Schedule, until: datetime.datetime, most: int = CHUNK) -> bool:

@@ -172,7 +172,7 @@ class Planned:
 
     Attributes:
       schedule: what was added.
-      words: its timing in words: `every day at 03:00 UTC`.
+      words: its timing in words: `At 03:00 every day, UTC`.
       next: the next times; empty while it is paused.
       last: the newest decided tick that was not skipped; where all were, the newest; None before the first.
     """

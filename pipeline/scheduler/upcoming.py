@@ -13,7 +13,7 @@ def planned(book: Book, now: datetime.datetime, count: int) -> tuple[Planned, ..
     """All schedules by name, each with its next `count` times after `now`."""
     return tuple(
         Planned(
-            schedule, triggers.in_words(schedule.timing), _next(schedule, now, count), book.last_decided(schedule.name)
+            schedule, triggers.explain(schedule.timing), _next(schedule, now, count), book.last_decided(schedule.name)
         )
         for schedule in book.schedules()
     )

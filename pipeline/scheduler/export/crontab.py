@@ -6,11 +6,10 @@ What a line means: the manual page crontab(5).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import cron, times
-from pipeline.scheduler.cron import Field
 from pipeline.scheduler.export.common import Call
 from pipeline.scheduler.types import CatchUp, Kind, Overlap, Schedule
 
@@ -47,9 +46,9 @@ def _fields(schedule: Schedule) -> str:
     )
 
 
-def _field(word: str, field: Field) -> str:
+def _field(word: str, values: Sequence[int]) -> str:
     """A field as it was written; names, which not every cron takes in ranges and lists, as numbers."""
-    return ",".join(map(str, field.values)) if any(map(str.isalpha, word)) else word
+    return ",".join(map(str, values)) if any(map(str.isalpha, word)) else word
 
 
 def _comments(schedule: Schedule) -> Iterator[str]:

@@ -10,9 +10,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from pipeline.core.errors import ExitCode
-from pipeline.scheduler import cron as cron_fields
 from pipeline.scheduler import times, triggers
-from pipeline.scheduler.cron import Field
+from pipeline.scheduler.cron import parse
 from pipeline.scheduler.export.common import Call
 from pipeline.scheduler.types import CatchUp, Kind, Overlap, Schedule
 
@@ -71,7 +70,7 @@ def _timer(schedule: Schedule) -> str:
 
 
 def _description(schedule: Schedule) -> str:
-    return f"sae run, schedule {schedule.name}: {triggers.in_words(schedule.timing)}"
+    return f"sae run, schedule {schedule.name}: {triggers.explain(schedule.timing)}"
 
 
 def _head(schedule: Schedule) -> Iterator[str]:
@@ -104,7 +103,7 @@ def calendar(cron: str, zone: str) -> tuple[str, ...]:
     Raises:
       UsageError: `cron` is none.
     """
-    fields = cron_fields.parse(cron)
+    fields = parse(cron)
     clock = f"{_values(fields.hour, 24)}:{_values(fields.minute, 60)}:00 {zone}"
     months, days = _values(fields.month, 12), _values(fields.day, 31)
     weekdays = _weekdays(fields.weekday)
@@ -113,21 +112,21 @@ def calendar(cron: str, zone: str) -> tuple[str, ...]:
     return (f"{weekdays}*-{months}-{days} {clock}",)
 
 
-def _values(field: Field, count: int) -> str:
+def _values(values: Sequence[int], count: int) -> str:
     """Values with ranges for those in a row: `00,15,30,45`, `08..18`; `*` for all `count` of them."""
-    if len(field.values) == count:
+    if len(values) == count:
         return "*"
     return ",".join(
         f"{row[0]:02}..{row[-1]:02}" if len(row) >= _LISTED else ",".join(f"{value:02}" for value in row)
-        for row in _rows(field.values)
+        for row in _rows(values)
     )
 
 
-def _weekdays(field: Field) -> str:
+def _weekdays(values: Sequence[int]) -> str:
     """`Mon..Fri `, with a space behind it, as systemd counts: from Monday; nothing for all of them."""
-    if len(field.values) == len(_WEEKDAYS):
+    if len(values) == len(_WEEKDAYS):
         return ""
-    rows = _rows(sorted(value or len(_WEEKDAYS) for value in field.values))
+    rows = _rows(sorted(value or len(_WEEKDAYS) for value in values))
     named = [[_WEEKDAYS[value % len(_WEEKDAYS)] for value in row] for row in rows]
     return ",".join(f"{row[0]}..{row[-1]}" if len(row) >= _LISTED else ",".join(row) for row in named) + " "
 

@@ -58,7 +58,7 @@ class TestAdd:
         code, output, errors = sae(*NIGHTLY)
         assert code == 0
         first, *following = output.splitlines()
-        assert first == "added nightly: every day at 03:00 UTC"
+        assert first == "added nightly: At 03:00 every day, UTC"
         assert len(following) == 3
         assert all(re.fullmatch(r"next: \w+day, \d+ \w+ 20\d\d, 03:00 UTC \(in .+\)", line) for line in following)
         assert errors.startswith("the daemon is stopped: ")
@@ -147,7 +147,7 @@ class TestAdd:
 class TestChange:
     def test_pause_resume_trigger_and_remove(self, sae, root):
         sae(*NIGHTLY)
-        assert sae("pause", "nightly")[:2] == (0, "paused nightly: every day at 03:00 UTC\n")
+        assert sae("pause", "nightly")[:2] == (0, "paused nightly: At 03:00 every day, UTC\n")
         assert added(root).paused
         assert "next: " in sae("resume", "nightly")[1]
         assert not added(root).paused
@@ -199,9 +199,9 @@ class TestRead:
         assert code == 0
         assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "runs", "with"]
         assert re.match(
-            r"nightly +active +every day at 03:00 UTC +20\d\d-\d\d-\d\d 03:00 +in .+--profile sample$", nightly
+            r"nightly +active +At 03:00 every day, UTC +20\d\d-\d\d-\d\d 03:00 +in .+--profile sample$", nightly
         )
-        assert re.match(r"often +paused +every 6 h +--profile sample$", often)
+        assert re.match(r"often +paused +Every 6 h +--profile sample$", often)
         assert "nothing is started: `sae schedule run` starts it" in errors
         values = json.loads(sae("list", "--json")[1])
         assert [one["schedule"]["name"] for one in values["schedules"]] == ["nightly", "often"]
@@ -210,7 +210,7 @@ class TestRead:
     @pytest.mark.usefixtures("plan")
     def test_one(self, sae, root):
         output = sae("show", "nightly")[1]
-        assert output.startswith("schedule nightly\n  when   every day at 03:00 UTC\n")
+        assert output.startswith("schedule nightly\n  when   At 03:00 every day, UTC\n")
         assert f"sae run --profile sample --root {root}\n" in output
         assert output.count(" 03:00 UTC  in ") == 5
         assert "ticks while a run holds the root  skipped" in output
@@ -325,7 +325,7 @@ def test_the_shell_offers_names_of_schedules(sae):
     sae("add", "often", "--every", "6h")
     assert [item.value for item in complete.get_completions(["schedule", "show"], "")] == ["nightly", "often"]
     [item] = complete.get_completions(["schedule", "pause"], "n")
-    assert (item.value, item.help) == ("nightly", "every day at 03:00 UTC")
+    assert (item.value, item.help) == ("nightly", "At 03:00 every day, UTC")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ SKIPPED = tick("skipped", Decision.SKIPPED, (), "a run held the root: process 12
 MISSED = tick("missed", Decision.MISSED, (), "no daemon ran", planned="2026-11-22T03:00:00Z")
 
 
-def planned(given: Schedule | None = None, last: Tick | None = None, words: str = "every day at 03:00 UTC") -> Planned:
+def planned(given: Schedule | None = None, last: Tick | None = None, words: str = "At 03:00 every day, UTC") -> Planned:
     given = given or schedule()
     days = () if given.paused else tuple(f"2026-11-{day}T03:00:00Z" for day in (25, 26, 27, 28, 29))
     return Planned(given, words, days, last)

@@ -24,15 +24,15 @@ from pipeline.scheduler.cron import parse
     ],
 )
 def test_weekdays_are_counted_as_cron_does(weekday: str, values: tuple[int, ...]) -> None:
-    assert parse(f"0 3 * * {weekday}").weekday.values == values
+    assert parse(f"0 3 * * {weekday}").weekday == values
 
 
 def test_lists_ranges_and_steps() -> None:
     fields = parse("*/20 8-18/5 1,15 jan-mar *")
-    assert fields.minute.values == (0, 20, 40)
-    assert fields.hour.values == (8, 13, 18)
-    assert fields.day.values == (1, 15)
-    assert fields.month.values == (1, 2, 3)
+    assert fields.minute == (0, 20, 40)
+    assert fields.hour == (8, 13, 18)
+    assert fields.day == (1, 15)
+    assert fields.month == (1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,11 @@ def test_a_day_by_month_or_by_week_where_both_are_restricted(text: str, either: 
         ("5-1 3 * * *", "'5-1' is no minute"),
         ("5/15 3 * * *", "'5/15' is no minute"),
         ("*/0 3 * * *", "'*/0' is no minute"),
-        ("1,,2 3 * * *", "'' is no minute"),
+        ("1,,2 3 * * *", "'1,,2' is no minute"),
+        ("0 3 L * *", "'l' is no day of the month"),
+        ("0 3 * * mon#1", "'mon#1' is no weekday"),
+        ("0 3 * * 5L", "'5l' is no weekday"),
+        ("0 0 3 * * *", "has 6 fields"),
         ("-1 3 * * *", "'-1' is no minute"),
         ("²  3 * * *", "'²' is no minute"),
         ("0 3 31 2,4 *", "never comes: no such month has a day 31"),
@@ -73,6 +77,6 @@ def test_what_is_wrong_is_named(text: str, said: str) -> None:
 
 
 def test_the_last_days_of_long_months_come() -> None:
-    assert parse("0 3 31 2,3 *").day.values == (31,)
-    assert parse("0 3 29 2 *").month.values == (2,)
+    assert parse("0 3 31 2,3 *").day == (31,)
+    assert parse("0 3 29 2 *").month == (2,)
     assert parse("0 3 30 2 mon").either_day  # it comes, on Mondays

@@ -44,7 +44,7 @@ from pipeline.scheduler.types import DaemonConfig
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 root = pathlib.Path(sys.argv[1])
 try:
-    config = DaemonConfig(poll=0.1, interrupt_grace=float(sys.argv[3]))
+    config = DaemonConfig(poll=float(sys.argv[3]), interrupt_grace=float(sys.argv[4]))
     code = daemon.run(root, Commands(root, (sys.executable, sys.argv[2])), config=config)
 except SaeError as error:
     print(error, file=sys.stderr)
@@ -68,11 +68,11 @@ class Place:
     def log(self) -> str:
         return (self.root / "daemon.txt").read_text(encoding="utf-8")
 
-    def start(self, grace: float = 20.0) -> subprocess.Popen[bytes]:
+    def start(self, poll: float = 0.1, grace: float = 20.0) -> subprocess.Popen[bytes]:
         """A daemon, once it is there."""
         with open(self.root / "daemon.txt", "ab") as log:
             begun = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN), str(grace)],
+                [sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN), str(poll), str(grace)],
                 cwd=PROJECT,
                 env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stderr=log,
@@ -195,6 +195,12 @@ def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place
     place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
     skipped = [tick for tick in place.book.ticks() if tick.decision is Decision.SKIPPED]
     assert skipped[-1].reason.startswith("a run held the root: that of often ")
+
+
+def test_the_daemon_wakes_for_the_next_tick(place: Place) -> None:
+    place.add("often", found=triggers.every("2s"))
+    place.start(poll=3600.0)
+    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
 
 
 def test_the_book_is_followed_while_the_daemon_waits(place: Place) -> None:

@@ -195,10 +195,10 @@ def test_what_is_planned(book: Book, clock: SetClock) -> None:
     clock.set("2026-11-24 01:30")
     book.pause("a")
     hourly, nightly = planned(book, at("2026-11-24 02:00"), 2)
-    assert (hourly.words, hourly.next) == ("every 1 h", ())
+    assert (hourly.words, hourly.next) == ("Every 1 h", ())
     assert hourly.last is not None
     assert hourly.last.planned == "2026-11-24T01:00:00Z"
-    assert (nightly.words, nightly.last) == ("every day at 03:00 UTC", None)
+    assert (nightly.words, nightly.last) == ("At 03:00 every day, UTC", None)
     assert nightly.next == ("2026-11-24T03:00:00Z", "2026-11-25T03:00:00Z")
     book.trigger("b")
     assert planned(book, at("2026-11-24 02:00"), 2)[1].last is None  # it waits

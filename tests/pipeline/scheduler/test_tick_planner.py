@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
 
-from pipeline.scheduler import tick_planner
-from tests.pipeline.scheduler.helpers import at, schedule
+from pipeline.scheduler import tick_planner, triggers
+from pipeline.scheduler.store import Book
+from pipeline.scheduler.types import Kind, Timing
+from tests.pipeline.scheduler.helpers import SetClock, at, schedule
 
 
 def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:
@@ -13,3 +16,14 @@ def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:
     assert (min(drawn), max(drawn)) == (0, 60)
     assert drawn != [tick_planner.jitter(schedule("other", jitter=60.0), when).total_seconds() for when in moments]
     assert tick_planner.jitter(schedule(), moments[0]).total_seconds() == 0
+
+
+def test_the_next_tick_is_that_of_the_nearest_active_schedule(tmp_path: pathlib.Path) -> None:
+    with Book.open(tmp_path, SetClock()) as book:
+        assert tick_planner.next_tick(book.connection, book.schedules()) is None
+        book.add(schedule("nightly"))
+        book.add(schedule("hourly", triggers.every("1h")))
+        book.add(schedule("lost", Timing(Kind.CRON, cron="* * * * *", zone="Mars/Base")))
+        assert tick_planner.next_tick(book.connection, book.schedules()) == at("2026-11-24 01:00")
+        book.pause("hourly")
+        assert tick_planner.next_tick(book.connection, book.schedules()) == at("2026-11-24 03:00")

@@ -39,7 +39,7 @@ def test_nothing_comes_before_the_schedule_was_added() -> None:
 
 
 def test_weekdays_are_crons() -> None:
-    """The 22nd of November 2026 is a Sunday, which APScheduler calls 6 and cron 0."""
+    """The 22nd of November 2026 is a Sunday, 0 or 7 for cron."""
     assert of(triggers.cron("0 3 * * 0"), "2026-11-20 00:00", "2026-11-27 00:00") == ["2026-11-22T03:00:00Z"]
     assert of(triggers.cron("0 3 * * 5-7"), "2026-11-19 00:00", "2026-11-26 00:00") == [
         "2026-11-20T03:00:00Z", "2026-11-21T03:00:00Z", "2026-11-22T03:00:00Z"]  # fmt: skip
@@ -106,6 +106,18 @@ def test_hourly_work_goes_on_evenly() -> None:
     assert quarters == texts(at("2026-10-25 00:00") + datetime.timedelta(minutes=15 * n) for n in range(1, 9))
 
 
+def test_hourly_work_goes_on_evenly_where_clocks_change_by_half_an_hour() -> None:
+    """On Lord Howe 02:00 becomes 02:30 on 4 October 2026 (3 October, 15:30 UTC), and 01:30 on 5 April (4, 15:00 UTC).
+
+    cronsim on its own leaves out 03:00 of the one and the second 01:45 of the other.
+    """
+    third = triggers.cron("0 */3 * * *", "Australia/Lord_Howe")
+    assert of(third, "2026-10-03 13:30", "2026-10-03 19:00") == ["2026-10-03T16:00:00Z", "2026-10-03T19:00:00Z"]
+    hourly = triggers.cron("45 * * * *", "Australia/Lord_Howe")
+    assert of(hourly, "2026-04-04 14:00", "2026-04-04 16:30") == [
+        "2026-04-04T14:45:00Z", "2026-04-04T15:15:00Z", "2026-04-04T16:15:00Z"]  # fmt: skip
+
+
 def test_a_year_of_days_in_a_zone_has_each_day_once() -> None:
     for zone, minute_hour in [("Europe/Berlin", "30 2"), ("America/New_York", "30 1"), ("Australia/Lord_Howe", "45 1")]:
         found = list(
@@ -150,26 +162,26 @@ def test_kinds() -> None:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (triggers.cron("0 3 * * *"), "every day at 03:00 UTC"),
-        (triggers.cron("5 14 * * 1-5", "Europe/Berlin"), "every Monday to Friday at 14:05 Europe/Berlin"),
-        (triggers.cron("0 3 * * 0"), "every Sunday at 03:00 UTC"),
-        (triggers.cron("0 3 * * 7,2"), "every Tuesday and Sunday at 03:00 UTC"),
-        (triggers.cron("0 3 * * fri-sun"), "every Friday to Sunday at 03:00 UTC"),
-        (triggers.cron("0 3 * * 1,3,5"), "every Monday, Wednesday and Friday at 03:00 UTC"),
-        (triggers.cron("0 3 1 * *"), "on day 1 of every month at 03:00 UTC"),
-        (triggers.cron("* * * * *"), "every minute"),
-        (triggers.cron("*/15 * * * *"), "every 15 min"),
-        (triggers.cron("*/7 * * * *"), "cron */7 * * * *, UTC"),
-        (triggers.cron("5 * * * *"), "every hour at minute 5"),
-        (triggers.cron("0 3 13 * 5"), "cron 0 3 13 * 5, UTC"),
-        (triggers.cron("0 3 * 6 *"), "cron 0 3 * 6 *, UTC"),
-        (triggers.cron("0 3,15 * * *"), "cron 0 3,15 * * *, UTC"),
-        (triggers.every("90m"), "every 1 h 30 min"),
-        (triggers.on_data_change("15m"), "when the data changed, looked at every 15 min"),
+        (triggers.cron("0 3 * * *"), "At 03:00 every day, UTC"),
+        (triggers.cron("5 14 * * 1-5", "Europe/Berlin"), "At 14:05 on Monday through Friday, Europe/Berlin"),
+        (triggers.cron("0 3 * * 0"), "At 03:00 on Sunday, UTC"),
+        (triggers.cron("0 3 * * 7,2"), "At 03:00 on Sunday and Tuesday, UTC"),
+        (triggers.cron("0 3 * * fri-sun"), "At 03:00 on Friday through Sunday, UTC"),
+        (triggers.cron("0 3 * * 1,3,5"), "At 03:00 on Monday, Wednesday, and Friday, UTC"),
+        (triggers.cron("0 3 1 * *"), "At 03:00 on the first day of every month, UTC"),
+        (triggers.cron("* * * * *"), "Every minute, UTC"),
+        (triggers.cron("*/15 * * * *"), "Every 15th minute of every hour, UTC"),
+        (triggers.cron("*/7 * * * *"), "Every seventh minute of every hour, UTC"),
+        (triggers.cron("5 * * * *"), "At minute 5 of every hour, UTC"),
+        (triggers.cron("0 3 13 * 5"), "At 03:00 on the 13th day of month and on Friday, UTC"),
+        (triggers.cron("0 3 * 6 *"), "At 03:00 every day in June, UTC"),
+        (triggers.cron("0 3,15 * * *"), "At 03:00 and 15:00 every day, UTC"),
+        (triggers.every("90m"), "Every 1 h 30 min"),
+        (triggers.on_data_change("15m"), "When the data changed, checked every 15 min"),
     ],
 )
-def test_in_words(found: Timing, words: str) -> None:
-    assert triggers.in_words(found) == words
+def test_explain(found: Timing, words: str) -> None:
+    assert triggers.explain(found) == words
 
 
 def test_a_time_in_the_far_future_is_written_as_the_others() -> None:

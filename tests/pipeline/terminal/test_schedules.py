@@ -20,7 +20,7 @@ def test_the_list_has_a_line_for_each():
     titles, nightly, often = schedules.as_text(Screen(), [planned(last=examples.FAILED), PAUSED], NOW).splitlines()
     assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "last", "run", "runs", "with"]
     assert nightly == (
-        "nightly   active  every day at 03:00 UTC  2026-11-25 03:00  in 6 h 30 min  failed  20261124-030001-abcdef  "
+        "nightly   active  At 03:00 every day, UTC  2026-11-25 03:00  in 6 h 30 min  failed  20261124-030001-abcdef  "
         "--profile sample"
     )
     assert often.split() == ["often", "paused", "every", "6", "h", "--profile", "sample"]
@@ -75,7 +75,7 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
     ).splitlines()
     assert lines[:6] == [
         "schedule nightly",
-        "  when   every day at 03:00 UTC",
+        "  when   At 03:00 every day, UTC",
         "  cron   0 3 * * *",
         "  zone   UTC",
         "  runs   sae run --profile sample --root '/my root'",

@@ -61,7 +61,7 @@ class TestPage:
     def test_a_schedule_has_its_timing_times_result_history_and_policies(self, page):
         seen = Seen(page.text)
         assert page.status_code == 200
-        assert "nightly every day at 03:00 UTC" in seen.text
+        assert "nightly At 03:00 every day, UTC" in seen.text
         assert seen.text.count(", 03:00 UTC in ") == 5
         assert "SchemaGen: <b>broke</b>" in seen.text
         assert "no run exit 6" in seen.text
