@@ -39,7 +39,7 @@ def serve_command(
         else:
             try:
                 sys.stdout.buffer.write(server.get(place, path))
-            except server.NotWellError as error:
+            except server.BadStatusError as error:
                 sys.stdout.buffer.write(error.body)
                 raise
             finally:

@@ -35,9 +35,10 @@ def when_text(when: datetime.datetime | None) -> str:
 
 
 def seconds_text(seconds: float | None) -> str:
-    """`12.3 s`, `2 min 05 s`, `3 h 07 min`; empty where not known."""
-    if seconds is None:
+    """Write `12.3 s`, `2 min 05 s`, `3 h 07 min`; empty if unknown, zero if negative (a clock was set back)."""
+    if seconds is None or not math.isfinite(seconds):
         return ""
+    seconds = max(0.0, seconds)
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -46,9 +47,9 @@ def seconds_text(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 run`, `2 runs`, `1,000 runs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Write `1 run`, `2 runs`, `1,000 runs`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def bytes_text(size: int) -> str:

@@ -1,4 +1,4 @@
-"""Files of a root, as answers: only from inside it, only up to a size, and never as a page that could run a script."""
+"""Files of a root as responses: only from inside it, only up to a size, and never as a page that could run a script."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 import pathlib
 import stat
 
+from pipeline.artifacts import previews
 from pipeline.core.errors import NotFoundError
-from pipeline.web.formatting import size
+from pipeline.core.text import bytes_text
+from pipeline.web.pages.base import PageRequest, find_run, stored
 
 LARGEST = 32 * 1024 * 1024  # bytes; the largest files of a run on MNIST are shards of 10,000 images, about 3 MiB
 TAIL = 256 * 1024  # bytes of a log
@@ -18,7 +20,7 @@ REPORT = "report.html"
 
 
 class TooLargeError(Exception):
-    """A file that is too large to be sent; the message says where it is."""
+    """The file is too large to be sent; the message says where it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Content:
     Attributes:
       body: all of it, or its end.
       type: media type.
-      download: name under which a browser stores it; empty: it is shown.
+      download: name under which a browser stores it; empty: the browser shows it.
       page: whether it is a page of its own, which has to be kept in a sandbox.
     """
 
@@ -38,8 +40,44 @@ class Content:
     page: bool = False
 
 
+def run_file(request: PageRequest, run: str, kind: str) -> Content:
+    """Return the end of a run's `log`, or its `manifest`.
+
+    Raises:
+      NotFoundError: there is none.
+      MovedError: the run has another address.
+    """
+    folder, suffix = {"log": ("logs", ".log"), "manifest": ("manifests", ".json")}[kind]
+    run_id = find_run(request.open_reader, run, kind).row.id
+    path = stored(request.root, folder, run_id + suffix)
+    if path is None or request.root is None:
+        raise NotFoundError(f"no {kind} is stored for run {run_id}")
+    return read_tail(request.root.path, path) if kind == "log" else read(request.root.path, path)
+
+
+def picture(request: PageRequest, artifact: str, name: str) -> Content:
+    """Return a picture of an artifact's preview. Raises as `read` does."""
+    reader = request.open_reader
+    folder = reader.preview_folder(reader.artifact(reader.find_artifact(artifact)).row)
+    path = previews.picture_path(folder, name) if folder else None
+    if path is None or request.root is None:
+        raise NotFoundError(f"no picture {name!r} of artifact {artifact}")
+    return read(request.root.path, path)
+
+
+def artifact_file(request: PageRequest, artifact: str, name: str) -> Content:
+    """Return a file in an artifact's folder, or the artifact itself if it is a file. Raises as `read` does."""
+    reader = request.open_reader
+    row = reader.artifact(reader.find_artifact(artifact)).row
+    place = pathlib.Path(row.uri)
+    path = place / name
+    if request.root is None or reader.preview_folder(row) is None or ".." in path.parts or not path.is_absolute():
+        raise NotFoundError(f"no file {name!r} of artifact {artifact} in this pipeline root")
+    return read(request.root.path, place if not place.is_dir() and name == place.name else path, page=True)
+
+
 def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
-    """A file that lies in a root.
+    """Read a file that is in a root.
 
     Args:
       root: the folder outside of which nothing is read.
@@ -47,7 +85,7 @@ def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
       page: whether a file called `report.html` may be shown as a page.
 
     Raises:
-      NotFoundError: there is none, or it lies elsewhere: a link that leads out, `..`, a device.
+      NotFoundError: there is none, or it is elsewhere: a link that leads out, `..`, a device.
       TooLargeError: it is larger than is sent.
     """
     body = _bytes(root, path, LARGEST)
@@ -61,12 +99,12 @@ def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
 
 
 def read_tail(root: pathlib.Path, path: pathlib.Path) -> Content:
-    """The end of a text file, beginning with a whole line; says how much was left out. Raises as `read` does."""
+    """Read the end of a text file from a whole line on; say how much is left out. Raises as `read` does."""
     body = _bytes(root, path, TAIL, tail=True)
     whole = path.stat().st_size
     if whole > len(body):
         body = body.partition(b"\n")[2]
-        body = f"[the last {size(len(body))} of {size(whole)}; all of it: {path}]\n".encode() + body
+        body = f"[the last {bytes_text(len(body))} of {bytes_text(whole)}; the whole log: {path}]\n".encode() + body
     return Content(body, "text/plain; charset=utf-8")
 
 
@@ -75,16 +113,16 @@ def _bytes(root: pathlib.Path, path: pathlib.Path, most: int, tail: bool = False
         real = pathlib.Path(os.path.realpath(path))
         if not real.is_relative_to(os.path.realpath(root)):
             raise NotFoundError(f"no file {path.name} in this pipeline root")
-        # No link any more, and no waiting for a pipe that nobody writes to.
+        # No link any more, and no waiting for a pipe that has no writer.
         with open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise OSError
             if status.st_size > most:
                 if not tail:
-                    found = size(status.st_size)
+                    found = bytes_text(status.st_size)
                     raise TooLargeError(
-                        f"the file {path.name} has {found}, at most {size(most)} are sent: it is at {path}"
+                        f"the file {path.name} has {found}, at most {bytes_text(most)} are sent: it is at {path}"
                     )
                 file.seek(-most, os.SEEK_END)
             return file.read(most)

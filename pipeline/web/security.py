@@ -1,4 +1,4 @@
-"""What stands before every page: who may ask, how, and what browsers are told to refuse."""
+"""Security of every response: allowed hosts and methods, and headers that restrict browsers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# The report is one file with pictures and style in it. It has no scripts, and could not run any.
+# The report is one file that contains pictures and styles. It has no scripts, and could not run any.
 REPORT_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -28,28 +28,28 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # Another store may be served at the same address tomorrow, and a run in progress changes by the second.
+    # Another store may be served at the same address later, and a run in progress changes every second.
     "Cache-Control": "no-store",
 }
 
 
 class Guard:
-    """Refuses foreign Host headers and all that is not reading; adds the headers; hands on the path as it was sent.
+    """Refuse foreign Host headers and methods that write; add headers; pass on the path as it was sent.
 
-    A page of another site can give its own name the address of this machine, and so make a browser ask here for it:
-    the Host header then still has that name.
+    Another site can let its own name point to the address of this machine, and so make a browser send requests here
+    (DNS rebinding): the Host header then still has that name.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
-        """Keeps the application.
+        """Wrap an application.
 
         Args:
-          app: what is guarded.
+          app: the application.
           host: the address that the server is bound to.
         """
         self._app = app
         self._allowed = {*_LOCAL, host.lower(), f"[{host.lower()}]"}
-        self._any_address = host in ("0.0.0.0", "::", "")  # an address cannot be given to another machine by a name
+        self._any_address = host in ("0.0.0.0", "::", "")  # a name cannot imitate an address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,16 +63,16 @@ class Guard:
             await send(message)
 
         if not self._is_allowed(Headers(scope=scope).getlist("host")):
-            text = "This server answers to localhost and to its own address only.\n"
+            text = "This server responds to localhost and to its own address only.\n"
             return await PlainTextResponse(text, status_code=421)(scope, receive, send_with_headers)
         if scope["method"] not in _METHODS:
             answer = PlainTextResponse(
-                "Nothing can be changed here: only GET and HEAD are answered.\n",
+                "This site is read-only: only GET and HEAD are allowed.\n",
                 status_code=405,
                 headers={"Allow": ", ".join(_METHODS)},
             )
             return await answer(scope, receive, send_with_headers)
-        # Ids may hold slashes: a path is taken apart first and decoded then (`app.NameConvertor`).
+        # Ids may hold slashes: a path is split first and decoded then (`app.NameConvertor`).
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("latin-1")
         return await self._app({**scope, "path": path, "root_path": ""}, receive, send_with_headers)

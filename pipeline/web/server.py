@@ -1,4 +1,4 @@
-"""Serves the pages on this machine, or gives one answer without a server."""
+"""Serve the pages on this machine, or print one response without a server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 HOST, PORT = "127.0.0.1", 8765
 _OK = 200
-_SHUTDOWN = 3  # seconds for answers that are on their way; none takes as long
+_SHUTDOWN = 3  # seconds for pending responses; none takes as long
 
 
-class NotWellError(UnavailableError):
-    """The answer has another status than 200.
+class BadStatusError(UnavailableError):
+    """The response has a status other than 200.
 
     Attributes:
-      body: of the answer: it says why.
+      body: of the response: it says why.
     """
 
     def __init__(self, message: str, body: bytes) -> None:
@@ -42,17 +42,17 @@ class NotWellError(UnavailableError):
 def serve(
     place: Place, host: str = HOST, port: int = PORT, tell: Callable[[str], None] = print, open_browser: bool = False
 ) -> None:
-    """Serves until it is interrupted or terminated.
+    """Serve until interrupted or terminated.
 
     Args:
-      place: what is read.
+      place: the root or store to read.
       host: the address to bind to.
-      port: 0: any that is free.
-      tell: is told the address, once it answers.
-      open_browser: whether to show it in the user's browser.
+      port: 0: any free port.
+      tell: receives messages, such as the address.
+      open_browser: whether to open the pages in the user's browser.
 
     Raises:
-      UnavailableError: the port is taken, or the address is not one of this machine.
+      UnavailableError: the port is in use, or the address is not one of this machine.
     """
     listener = _bind(host, port)
     with listener:
@@ -69,9 +69,9 @@ def serve(
             date_header=True,
             timeout_graceful_shutdown=_SHUTDOWN,
         )
-        tell(f"{place.name} is served at {address} (Ctrl-C ends it)")
+        tell(f"serving {place.name} at {address} (stop with Ctrl-C)")
         if not _is_local(host):
-            tell("warning: everybody who can reach this machine over the network can read it; there is no password")
+            tell("warning: there is no password; every client that can reach this machine can read the pages")
         if open_browser:
             webbrowser.open(address)
         _Server(config).run(sockets=[listener])
@@ -85,12 +85,12 @@ def _is_local(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """Ends when it is told to, and returns; uvicorn's own would send itself the signal again."""
+    """Stop on a signal and return; uvicorn's own server would send itself the signal again."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
-            yield  # signals are the main thread's
+            yield  # only the main thread may handle signals
             return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -106,27 +106,27 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen()  # a browser that is quicker than the server waits
+        listener.listen()  # a browser that is faster than the server waits
     except (OSError, OverflowError) as error:
         listener.close()
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnavailableError(
-            f"cannot serve at {host}, port {port} ({why}): choose another with --port, or 0 for any that is free"
+            f"cannot serve at {host}, port {port} ({why}): choose another port with --port, or 0 for any free port"
         ) from error
     return listener
 
 
 def get(place: Place, path: str) -> bytes:
-    """What the server would answer, without a server.
+    """Return the response to a path without a server.
 
     Args:
-      place: what is read.
+      place: the root or store to read.
       path: of a page, encoded, with its query: `/runs/latest.json`. Redirections are followed.
 
     Raises:
       NotFoundError: there is no such page.
-      UsageError: it cannot be asked so.
-      UnavailableError: the store cannot be read; a `NotWellError` where the answer itself says what is not well.
+      UsageError: the query is invalid.
+      UnavailableError: the store cannot be read; `BadStatusError` if the response itself says what is wrong.
     """
     application = app.build(place, explain=False)
     for _ in range(3):
@@ -136,7 +136,7 @@ def get(place: Place, path: str) -> bytes:
             break
         path = location.decode()
     if status != _OK:
-        raise NotWellError(f"{path} is answered with status {status}: the output says why", body)
+        raise BadStatusError(f"{path} has status {status}: see the output", body)
     return body
 
 

@@ -1,4 +1,4 @@
-"""The pages as files: a folder that opens from the disk, without a server."""
+"""Static export: the pages as files, in a folder that opens from disk without a server."""
 
 from __future__ import annotations
 
@@ -11,28 +11,48 @@ import re
 import shutil
 import tempfile
 import urllib.parse
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Place
 from pipeline.inspection.reader import Reader
-from pipeline.web import app, file_responses, json_twin, pages, templating, urls
-from pipeline.web.pages import Asked, Page, artifact, artifacts, compare, lineage, models, node, run, runs, schedules
-from pipeline.web.query import Query
-from pipeline.web.urls import Links, path_of, twin_of
+from pipeline.web import app, file_responses, rendering, urls
+from pipeline.web.file_responses import Content
+from pipeline.web.pages import (
+    Page,
+    PageRequest,
+    Query,
+    artifact,
+    artifacts,
+    compare,
+    lineage,
+    models,
+    node,
+    run,
+    runs,
+    schedules,
+)
+from pipeline.web.urls import Links, json_path, path_of
 
-MARK = ".sae-export"  # in every folder that was made here: only those are replaced
-_MOST_ROWS = 5_000  # artifacts, or versions, of a list; a page of that many still opens
+MARK = ".sae-export"  # in every exported folder: only those are replaced
+_MOST_ROWS = 5_000  # artifacts or versions on a page; more open slowly
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_PICTURE = re.compile(r"/artifacts/([^/]+)/pictures/([^/]+)")
-_REPORT = re.compile(rf"/artifacts/([^/]+)/files/{re.escape(file_responses.REPORT)}")
-_LOG = re.compile(r"/runs/([^/]+)/(log|manifest)")
+# Addresses of files that are copied: the route, what answers it, and the name of the copy.
+_COPIED: tuple[tuple[re.Pattern[str], Callable[..., Content], str], ...] = (
+    (re.compile(r"/artifacts/([^/]+)/pictures/([^/]+)"), file_responses.picture, "pictures/{}/{}"),
+    (
+        re.compile(rf"/artifacts/([^/]+)/files/({re.escape(file_responses.REPORT)})"),
+        file_responses.artifact_file,
+        "reports/{}.html",
+    ),
+    (re.compile(r"/runs/([^/]+)/(log)"), file_responses.run_file, "logs/{}.txt"),
+    (re.compile(r"/runs/([^/]+)/(manifest)"), file_responses.run_file, "manifests/{}.json"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What was written: numbers of pages, of runs and of artifacts among them."""
+    """What was written: the numbers of pages, runs and artifacts."""
 
     folder: pathlib.Path
     pages: int
@@ -42,11 +62,12 @@ class Exported:
 
 @dataclasses.dataclass(frozen=True)
 class _Sheet:
-    """One page to write.
+    """A page to write.
 
     Attributes:
       path: its address on a server.
-      file: in the folder, without its ending.
+      file: its file in the folder, without its ending.
+      parts, query: the parameters of its `build`.
     """
 
     page: Page
@@ -57,20 +78,20 @@ class _Sheet:
 
 
 def export(place: Place, folder: pathlib.Path, limit: int | None = None) -> Exported:
-    """Writes the site, all of it or nothing.
+    """Write the whole site or nothing.
 
     Args:
-      place: what is read.
-      folder: a new or empty one, or one that was written so before: that is replaced.
-      limit: how many runs at most, the newest ones; None: all.
+      place: the root or store to read.
+      folder: a new or empty one, or an earlier export, which is replaced.
+      limit: maximum number of runs, the newest; None: all.
 
     Raises:
-      UsageError: the folder holds something else, or the limit is below 1.
+      UsageError: the folder contains something else, or the limit is below 1.
       NotFoundError: there is no run to export.
-      UnavailableError: the store cannot be read, or the folder not be written.
+      UnavailableError: the store cannot be read, or the folder cannot be written.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit}: give 1 or more")
+        raise UsageError(f"--limit {limit}: use 1 or more")
     folder = folder.absolute()
     _check(folder)
     reader = place.reader()
@@ -81,24 +102,24 @@ def export(place: Place, folder: pathlib.Path, limit: int | None = None) -> Expo
             _put(unfinished, folder)
     except OSError as error:
         raise UnavailableError(
-            f"cannot write {folder}: {error.strerror}; free space, or choose another folder"
+            f"cannot write {folder}: {error.strerror}; free space or choose another folder"
         ) from error
     return dataclasses.replace(exported, folder=folder)
 
 
 def _check(folder: pathlib.Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise UsageError(f"{folder} is no folder: name a new one")
+        raise UsageError(f"{folder} is not a folder: choose a new one")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
-        raise UsageError(f"{folder} is not empty, and `sae export` did not make it: name a new folder")
+        raise UsageError(f"{folder} is not empty and is not an earlier export: choose a new folder")
 
 
 @contextlib.contextmanager
 def _beside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new folder on the same disk, which is gone at the end unless it was moved."""
+    """Make a new folder on the same disk, and remove it at the end unless it was moved."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".unfinished", dir=folder.parent))
-    unfinished.chmod(0o755)  # others may read it, as they may any other folder
+    unfinished.chmod(0o755)  # readable like any other folder
     try:
         yield unfinished
     finally:
@@ -106,7 +127,7 @@ def _beside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _put(unfinished: pathlib.Path, folder: pathlib.Path) -> None:
-    """Puts the new folder in the place of the old one, which is removed after that."""
+    """Replace the old folder by the new one."""
     if not folder.exists():
         os.replace(unfinished, folder)
         return
@@ -121,7 +142,7 @@ def _put(unfinished: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 class _Export:
-    """Writes one site into a folder."""
+    """Write one site into a folder."""
 
     def __init__(self, place: Place, reader: Reader, folder: pathlib.Path, limit: int | None) -> None:
         self._place = place
@@ -130,24 +151,24 @@ class _Export:
         self._names = _Names()
         self._run_ids = reader.run_ids()[:limit]
         if not self._run_ids:
-            raise NotFoundError(f"no run in {place.name}: there is nothing to export")
+            raise NotFoundError(f"no runs in {place.name}: nothing to export")
         self._sheets: list[_Sheet] = []
         self._artifacts: dict[int, None] = {}
-        self._files: dict[str, str] = {}  # by address, the file of pages and of all that was copied
+        self._files: dict[str, str] = {}  # by address, the file of a page or of a copied file
 
     def write(self) -> Exported:
-        """Writes all of it; returns what."""
+        """Write everything; return what was written."""
         self._plan()
         shutil.copytree(app.STATIC, self._folder / "static", ignore=shutil.ignore_patterns("__pycache__"))
         for sheet in self._sheets:
             self._files[sheet.path] = f"{sheet.file}.html"
-            self._files[twin_of(sheet.path)] = f"{sheet.file}.json"
+            self._files[json_path(sheet.path)] = f"{sheet.file}.json"
         for sheet in self._sheets:
             self._write(sheet)
         return Exported(self._folder, len(self._sheets), len(self._run_ids), len(self._artifacts))
 
     def _plan(self) -> None:
-        """Finds out which pages there are, before the first link is written."""
+        """List the pages, before the first link is written."""
         self._sheets += [
             _Sheet(runs.PAGE, "/", "index"),
             _Sheet(artifacts.PAGE, "/artifacts", "artifacts"),
@@ -184,55 +205,31 @@ class _Export:
         self._sheets.append(_Sheet(compare.PAGE, path_of("compare", query=query), file, query=query))
 
     def _write(self, sheet: _Sheet) -> None:
-        asked = Asked(self._reader, self._place.root, self._place.name, Query(sheet.query), rows=self._rows(sheet.page))
-        view = sheet.page.build(asked, **dict(sheet.parts))
-        to = Links(lambda path: self._link(path, sheet.file, asked), live=False)
-        for ending, text in (
-            ("html", templating.page(sheet.page, view, asked, to, sheet.path)),
-            ("json", json_twin.to_json(sheet.page.name, view)),
-        ):
-            path = self._folder / f"{sheet.file}.{ending}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        rows = len(self._run_ids) if sheet.page is runs.PAGE else _MOST_ROWS
+        request = PageRequest(self._reader, self._place.root, self._place.name, Query(sheet.query), rows)
+        view = sheet.page.build(request, **dict(sheet.parts))
+        to = Links(lambda path: self._link(path, sheet.file, request), live=False)
+        self._put(f"{sheet.file}.html", rendering.page_html(sheet.page, view, request, to, sheet.path).encode())
+        self._put(f"{sheet.file}.json", rendering.page_json(sheet.page.name, view).encode())
 
-    def _rows(self, page: Page) -> int:
-        return len(self._run_ids) if page is runs.PAGE else _MOST_ROWS
-
-    def _link(self, path: str, file: str, asked: Asked) -> str:
-        """What a link in a file says to get to an address; empty where that is not exported."""
+    def _link(self, path: str, file: str, request: PageRequest) -> str:
+        """Return the link from a file to an address; empty if that is not exported."""
         if path not in self._files:
-            self._files[path] = path.lstrip("/") if path.startswith("/static/") else self._copy(path, asked)
+            self._files[path] = path.lstrip("/") if path.startswith("/static/") else self._copy(path, request)
         target = self._files[path]
         return urllib.parse.quote(posixpath.relpath(target, posixpath.dirname(file))) if target else ""
 
-    def _copy(self, path: str, asked: Asked) -> str:
-        """Copies what an address answers with, if it is a file of the root; returns where it is then."""
-        root = asked.root
-        if root is None:
-            return ""
-        with contextlib.suppress(NotFoundError, file_responses.TooLargeError):
-            if match := _PICTURE.fullmatch(path):
-                number, name = map(urllib.parse.unquote, match.groups())
-                found = app.picture_path(asked, number, name)
-                return self._put_file(file_responses.read(root.path, found).body, f"pictures/{number}/{name}")
-            if match := _REPORT.fullmatch(path):
-                number = urllib.parse.unquote(match.group(1))
-                found = app.file_path(asked, number, file_responses.REPORT)
-                return self._put_file(file_responses.read(root.path, found).body, f"reports/{number}.html")
-            if match := _LOG.fullmatch(path):
-                return self._put_log(asked, urllib.parse.unquote(match.group(1)), match.group(2))
+    def _copy(self, path: str, request: PageRequest) -> str:
+        """Copy the file of the root that an address answers with; return the copy's name, empty if there is none."""
+        for pattern, find, copy in _COPIED:
+            if match := pattern.fullmatch(path):
+                parts = [urllib.parse.unquote(part) for part in match.groups()]
+                with contextlib.suppress(NotFoundError, file_responses.TooLargeError):
+                    content = find(request, *parts)
+                    return self._put(copy.format(self._names.of(parts[0]), *parts[1:]), content.body)
         return ""
 
-    def _put_log(self, asked: Asked, wanted: str, what: str) -> str:
-        run_id = pages.base.run_named(self._reader, wanted).row.id
-        folder, suffix, ending = {"log": ("logs", ".log", ".txt"), "manifest": ("manifests", ".json", ".json")}[what]
-        path = pages.base.stored(asked.root, folder, run_id + suffix)
-        if path is None or asked.root is None:
-            return ""
-        read: Any = file_responses.read_tail if what == "log" else file_responses.read
-        return self._put_file(read(asked.root.path, path).body, f"{folder}/{self._names.of(run_id)}{ending}")
-
-    def _put_file(self, body: bytes, name: str) -> str:
+    def _put(self, name: str, body: bytes) -> str:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
@@ -240,14 +237,14 @@ class _Export:
 
 
 class _Names:
-    """File names for ids: readable, safe on every file system, and never the same for two, whatever their capitals."""
+    """File names for ids: readable, safe on every file system, and different for all, whatever their capitals."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, str] = {}
         self._taken: set[str] = set()
 
     def of(self, text: str) -> str:
-        """The name for an id; always the same."""
+        """Return the name for an id; always the same."""
         if text not in self._by_id:
             safe = _SAFE.fullmatch(text) is not None and not text.lower().endswith((".html", ".json"))
             safe = safe and text.casefold() not in self._taken

@@ -33,7 +33,7 @@ _SAME = {
     "served": "executed",
     "kept": "cached",
     "deleted": "not-run",
-    "withdrawn": "cancelled",
+    "rolled-back": "cancelled",
 }
 
 

@@ -1,7 +1,7 @@
-"""The pages, one module each. The more special a path, the earlier it comes."""
+"""The pages, one module each. A more specific path comes first."""
 
 from pipeline.web.pages import artifact, artifacts, compare, lineage, models, node, run, runs, schedules
-from pipeline.web.pages.base import Asked, MovedError, Page
+from pipeline.web.pages.base import MovedError, Page, PageRequest, Query
 
 ALL: tuple[Page, ...] = (
     runs.PAGE,
@@ -15,4 +15,4 @@ ALL: tuple[Page, ...] = (
     schedules.PAGE,
 )
 
-__all__ = ["ALL", "Asked", "MovedError", "Page"]
+__all__ = ["ALL", "MovedError", "Page", "PageRequest", "Query"]

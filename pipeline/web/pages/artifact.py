@@ -10,7 +10,7 @@ from pipeline.inspection.views import Artifact
 from pipeline.metadata import deletion
 from pipeline.web import charts
 from pipeline.web.pages import charts as drawn
-from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact, served_version
+from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact, served_version
 from pipeline.web.urls import Links
 
 _DIGESTS = (file_digests.CONTENT, file_digests.RAW, file_digests.MODEL)
@@ -41,13 +41,13 @@ class ArtifactView:
     digests: tuple[tuple[str, str], ...]
 
 
-def build(asked: Asked, artifact: str) -> ArtifactView:
+def build(request: PageRequest, artifact: str) -> ArtifactView:
     """Reads the artifact with its preview."""
-    reader = asked.open_reader
+    reader = request.open_reader
     found = reader.artifact(find_artifact(reader, artifact))
     preview = reader.preview(found.row)
     deleted = deletion.words(found.row.state, found.properties)
-    served = asked.root is not None and not found.gone and reader.preview_folder(found.row) is not None
+    served = request.root is not None and not found.gone and reader.preview_folder(found.row) is not None
     return ArtifactView(
         artifact=dataclasses.replace(
             found, properties={name: value for name, value in found.properties.items() if name not in _DIGESTS}
@@ -55,14 +55,14 @@ def build(asked: Asked, artifact: str) -> ArtifactView:
         kind=type(preview).__name__ if preview is not None else "",
         preview=preview,
         deleted=deleted,
-        missing=_missing(asked, found, preview, deleted),
+        missing=_missing(request, found, preview, deleted),
         served=served,
-        served_version=served_version(asked, found.row, content=str(found.properties.get(file_digests.MODEL, ""))),
+        served_version=served_version(request, found.row, content=str(found.properties.get(file_digests.MODEL, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
     )
 
 
-def _missing(asked: Asked, found: Artifact, preview: previews.Preview | None, deleted: str) -> str:
+def _missing(request: PageRequest, found: Artifact, preview: previews.Preview | None, deleted: str) -> str:
     if preview is not None:
         return ""
     if deleted:
@@ -70,7 +70,7 @@ def _missing(asked: Asked, found: Artifact, preview: previews.Preview | None, de
         return f"Its bytes were {deleted}: {advice}. Properties are shown, and the files that it had."
     if found.row.type not in previews.KINDS:
         return f"There is no picture for artifacts of type {found.row.type}: properties and files are shown."
-    if asked.root is None:
+    if request.root is None:
         return "This store has no pipeline root beside it, so there is no preview: properties and files are shown."
     return (
         "No preview was written of this artifact: an older version or another pipeline made it. Properties and files "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.inspection.views import ArtifactRow
-from pipeline.web.pages.base import Asked, Page, run_named
+from pipeline.web.pages.base import Page, PageRequest, previous_start, run_named
 
-ROWS = 50  # artifacts on a page; to find who made one takes a look-up of its own
+ROWS = 50  # artifacts on a page; the producer of each takes a look-up of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,12 +15,12 @@ class ArtifactsView:
     """The page.
 
     Attributes:
-      artifacts: the rows shown, the newest first.
-      total: how many there are; None where they were not counted.
-      start, next, previous: as of the list of runs.
-      type, node, run: as asked for.
-      types, nodes: what can be asked for.
-      empty: whether the store has no artifact at all.
+      artifacts: the rows shown, newest first.
+      total: number of artifacts; None if they were not counted.
+      start, next, previous: as in the list of runs.
+      type, node, run: the filter.
+      types, nodes: values that the filter may have.
+      empty: whether the store has no artifacts at all.
     """
 
     artifacts: tuple[ArtifactRow, ...]
@@ -36,21 +36,21 @@ class ArtifactsView:
     empty: bool
 
 
-def build(asked: Asked) -> ArtifactsView:
-    """Reads the artifacts."""
-    query, reader = asked.query, asked.reader
+def build(request: PageRequest) -> ArtifactsView:
+    """Read the artifacts."""
+    query, reader = request.query, request.reader
     type_name, node, run, start = query.one("type"), query.one("node"), query.one("run"), query.number("start")
     if reader is None:
         return ArtifactsView((), 0, 0, "", None, "", "", "", (), (), True)
     run_id = run_named(reader, run).row.id if run else ""
-    limit = asked.rows or ROWS
+    limit = request.rows or ROWS
     rows, page = reader.artifacts(limit=limit, start=start, type_name=type_name, node=node, run_id=run_id)
     return ArtifactsView(
         artifacts=tuple(rows),
         total=page.total,
         start=start,
         next=page.next,
-        previous=str(max(0, start - limit)) if start else None,
+        previous=previous_start(start, limit),
         type=type_name,
         node=node,
         run=run_id,

@@ -1,36 +1,70 @@
-"""What every page is: a view made from the reader, and drawings made from the view."""
+"""A page: a view made from the reader, and charts made from the view."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from pipeline.core.errors import NotFoundError
+from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.registry import listing
 from pipeline.web import urls
-from pipeline.web.query import Query
+from pipeline.web.formatting import cut
 from pipeline.web.urls import Links
 
 DELETED = "deleted"  # state of an artifact whose bytes `sae gc` deleted
 _MODELS = ("Model", "PushedModel")  # types of artifact that may be served
-Drawings = Mapping[str, Any]  # drawings by name, some in lists or mappings of their own
+_LARGEST = 10**9  # of a number in a query; more rows than any store has
+_SHOWN = 40  # characters of a value in an error
+
+Drawings = Mapping[str, Any]  # charts by name, some in lists or mappings of their own
+
+
+class Query:
+    """The query parameters of an address. Those that a page does not use are ignored."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple(pairs)
+
+    def one(self, name: str, allowed: Collection[str] = (), default: str = "") -> str:
+        """Return the last value of a parameter; an empty one counts as none.
+
+        Raises:
+          UsageError: it is none of `allowed`, if there are any.
+        """
+        value = next((value for key, value in reversed(self._pairs) if key == name and value), default)
+        if allowed and value != default and value not in allowed:
+            raise UsageError(f"unknown {name}={cut(value, _SHOWN)}: use one of {', '.join(allowed)}")
+        return value
+
+    def many(self, name: str) -> list[str]:
+        """Return all values of a parameter, each once, in order."""
+        return list(dict.fromkeys(value for key, value in self._pairs if key == name and value))
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return a number from 0 on. Raises `UsageError` for anything else."""
+        value = self.one(name)
+        if not value:
+            return default
+        if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_LARGEST)) and int(value) <= _LARGEST):
+            raise UsageError(f"{name}={cut(value, _SHOWN)} is not a number from 0 to {_LARGEST:,}")
+        return int(value)
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """A request, as pages see it.
+class PageRequest:
+    """A request for a page.
 
     Attributes:
-      reader: of the store; None where a root has no store yet.
+      reader: of the store; None if the root has no store yet.
       root: None for a store without a root.
-      store: the root's folder, or the store's file or URL, for people.
-      query: what follows the `?`.
-      rows: how many rows of a list go on one page; None: as many as the page sees fit.
+      store: the root's folder, or the store's file or URL, as text.
+      query: parameters after the `?`.
+      rows: rows of a list on one page; None: the page's default.
     """
 
     reader: Reader | None
@@ -41,14 +75,14 @@ class Asked:
 
     @property
     def open_reader(self) -> Reader:
-        """The reader. Raises `NotFoundError` where there is no store yet."""
+        """Return the reader. Raises `NotFoundError` if there is no store yet."""
         if self.reader is None:
-            raise NotFoundError(f"no run in {self.store}: `sae run` makes the first one")
+            raise NotFoundError(f"no runs in {self.store}: start the first one with `sae run`")
         return self.reader
 
 
 class MovedError(Exception):
-    """The page is at another address: `latest` is a name for what changes.
+    """The page has another address, such as that of the run that `latest` names.
 
     Attributes:
       path: encoded.
@@ -60,20 +94,20 @@ class MovedError(Exception):
 
 
 def no_drawings(view: Any, to: Links) -> Drawings:
-    """Of a page without drawings."""
+    """Draw nothing."""
     del view, to
     return {}
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A page and its twin.
+    """A page with its JSON endpoint.
 
     Attributes:
       name: of its template, and in its JSON.
       path: its route, such as `/runs/{run:name}`.
-      build: makes the view, a frozen dataclass, from what is asked and the parts of the path.
-      draw: makes the drawings from the view.
+      build: makes the view, a frozen dataclass, from the request and the parts of the path.
+      draw: makes the charts from the view.
     """
 
     name: str
@@ -82,8 +116,13 @@ class Page:
     draw: Callable[[Any, Links], Drawings] = no_drawings
 
 
+def previous_start(start: int, limit: int) -> str | None:
+    """Return the start of the list's page before this one; None on the first."""
+    return str(max(0, start - limit)) if start else None
+
+
 def run_named(reader: Reader, wanted: str) -> Run:
-    """The run that a reference names. Raises `NotFoundError`."""
+    """Return the run that a reference names. Raises `NotFoundError`."""
     if urls.is_digest(wanted):
         for run_id in reader.run_ids():
             if urls.segment(run_id) == wanted:
@@ -92,7 +131,7 @@ def run_named(reader: Reader, wanted: str) -> Run:
 
 
 def find_run(reader: Reader, wanted: str, *rest: str) -> Run:
-    """The run that a part of a path names.
+    """Return the run that a part of a path names.
 
     Args:
       reader: of the store.
@@ -101,7 +140,7 @@ def find_run(reader: Reader, wanted: str, *rest: str) -> Run:
 
     Raises:
       NotFoundError: there is none.
-      MovedError: it is named otherwise: by `latest`, or by the beginning of its id.
+      MovedError: the part is not its id, but `latest` or the beginning of the id.
     """
     found = run_named(reader, wanted)
     if wanted not in (found.row.id, urls.segment(found.row.id)):
@@ -110,30 +149,30 @@ def find_run(reader: Reader, wanted: str, *rest: str) -> Run:
 
 
 def find_artifact(reader: Reader, wanted: str, *rest: str) -> int:
-    """The id of the artifact that a part of a path names; raises as `find_run` does."""
+    """Return the id of the artifact that a part of a path names; raises as `find_run` does."""
     found = reader.find_artifact(wanted)
     if str(found) != wanted:
         raise MovedError(urls.path_of("artifacts", str(found), *rest))
     return found
 
 
-def served_version(asked: Asked, *rows: ArtifactRow, content: str = "") -> int:
-    """The version that a server takes, if it is of one of these artifacts; 0 where it is not.
+def served_version(request: PageRequest, *rows: ArtifactRow, content: str = "") -> int:
+    """Return the served version, if it is one of these artifacts; else 0.
 
     Args:
-      asked: the request.
-      rows: a model, a pushed model, or what else.
+      request: that is answered.
+      rows: a model, a pushed model, or any other artifact.
       content: digest of the model that a pushed model was made from.
     """
-    if asked.reader is None or asked.root is None or not any(row.type in _MODELS for row in rows):
+    if request.reader is None or request.root is None or not any(row.type in _MODELS for row in rows):
         return 0
-    push = listing.serving(asked.reader.store, asked.root)
+    push = listing.serving(request.reader.store, request.root)
     known = push is not None and any(push.is_of(row.id, one) for row in rows for one in (row.content, content))
     return push.version if push is not None and known else 0
 
 
 def stored(root: Root | None, folder: str, name: str) -> pathlib.Path | None:
-    """A file of a run in a folder of the root; None where there is none. The id of a run may be any text."""
+    """Return the path of a run's file in a folder of the root, or None. The id of a run may be any text."""
     if root is None or "/" in name or "\0" in name:
         return None
     path = root.path / folder / name

@@ -1,4 +1,4 @@
-"""Drawings that more than one page shows."""
+"""Charts on more than one page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two to eight runs beside each other: only what differs."""
+"""Comparison of two to eight runs: only what differs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.web import charts
-from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, run_named
+from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
 from pipeline.web.urls import Links
 
-FEWEST, MOST = 2, 8  # runs; there are eight colours that can be told apart
+FEWEST, MOST = 2, 8  # runs; eight colours can be told apart
 _HALF = 580  # pixels: half a wide page
 _MOST_IMAGES = 20  # rows of test images
 
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """What is drawn of one run.
+    """What the charts show of a run.
 
     Attributes:
-      history: of its training; empty where there is no preview.
-      report: the artifact whose pictures are shown; None where there are none.
+      history: of its training; empty if there is no preview.
+      report: the artifact whose pictures are shown; None if there are none.
     """
 
     id: str
@@ -39,11 +39,11 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """A test image, and what the models of the runs make of it.
+    """A test image with its reconstructions.
 
     Attributes:
-      report: the artifact that `original` is of.
-      reconstructions: by run; None where a run does not have it.
+      report: the artifact that `original` belongs to.
+      reconstructions: by run; None if a run does not have it.
     """
 
     label: str
@@ -59,8 +59,8 @@ class CompareView:
     Attributes:
       comparison: only what differs.
       compared: by run, in the same order.
-      images: the same test images for all; empty where the runs are on different data.
-      missing: what cannot be shown and why.
+      images: the same test images for all runs; empty if their data differ.
+      missing: what cannot be shown, and why.
     """
 
     comparison: run_diff.Comparison
@@ -69,21 +69,21 @@ class CompareView:
     missing: tuple[str, ...]
 
 
-def build(asked: Asked) -> CompareView:
-    """Reads the runs that `run=` names.
+def build(request: PageRequest) -> CompareView:
+    """Read the runs that `run=` names.
 
     Raises:
       UsageError: too few or too many of them.
     """
-    wanted = asked.query.many("run")
-    reader = asked.open_reader
+    wanted = request.query.many("run")
+    reader = request.open_reader
     if len(wanted) > MOST:
-        raise UsageError(f"{len(wanted)} runs were chosen to compare: choose {FEWEST} to {MOST}")
+        raise UsageError(f"{len(wanted)} runs are selected: select {FEWEST} to {MOST} runs to compare")
     by_id = {run.row.id: run for run in (run_named(reader, one) for one in wanted)}
     ids, runs = list(by_id), list(by_id.values())
     if len(ids) < FEWEST:
-        chosen = "no run was chosen" if not ids else "only one run was chosen"
-        raise UsageError(f"{chosen} to compare: choose {FEWEST} to {MOST} in the list of runs")
+        selected = "no run is selected" if not ids else "only one run is selected"
+        raise UsageError(f"{selected}: select {FEWEST} to {MOST} runs to compare in the list of runs")
     reports = [_report(reader, run) for run in runs]
     compared = tuple(
         Compared(
@@ -116,7 +116,7 @@ def _history(reader: Reader, run: Run) -> tuple[EpochLosses, ...]:
 
 
 def _images(compared: Sequence[Compared], reports: Sequence[previews.Report | None]) -> list[Image]:
-    """The same test images side by side: the report of every run on a data set shows the same, in the same order."""
+    """Return the test images: the reports of all runs on a data set have the same images in the same order."""
     first = next((number for number, report in enumerate(reports) if report and report.images), None)
     if first is None:
         return []
@@ -146,14 +146,14 @@ def _missing(compared: Sequence[Compared], runs: Sequence[Run]) -> list[str]:
         gone = [run_id for run_id, row in without if row and row.state == DELETED]
         rest = [run_id for run_id, _ in without if run_id not in gone]
         if gone:
-            lacking.append(f"There are no {what} of {', '.join(gone)}: they are deleted.")
+            lacking.append(f"No {what} for {', '.join(gone)}: they were deleted.")
         if rest:
-            lacking.append(f"There are no {what} of {', '.join(rest)}: no preview of them was written.")
+            lacking.append(f"No {what} for {', '.join(rest)}: these runs have no preview of them.")
     return lacking
 
 
 def draw(view: CompareView, to: Links) -> Drawings:
-    """Curves over each other, and active units against BCE."""
+    """Draw the curves of all runs, and active units against BCE."""
     series = []
     for number, one in enumerate(view.compared, 1):
         validation = [(epoch.epoch, epoch.val_reconstruction) for epoch in one.history]

@@ -1,4 +1,4 @@
-"""What an artifact was made from, and what was made from it."""
+"""The lineage of an artifact: its inputs, and what was made from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 from pipeline.inspection.lineage import Lineage
 from pipeline.web import charts, formatting
 from pipeline.web.charts import GraphEdge, GraphNode
-from pipeline.web.pages.base import Asked, Drawings, Page, find_artifact
+from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact
 from pipeline.web.urls import Links
 
 _LABEL = 40  # characters of a run's id in a box
@@ -15,19 +15,19 @@ _LABEL = 40  # characters of a run's id in a box
 
 @dataclasses.dataclass(frozen=True)
 class LineageView:
-    """The page: the lineage as the store has it."""
+    """The page."""
 
     lineage: Lineage
 
 
-def build(asked: Asked, artifact: str) -> LineageView:
-    """Walks both ways."""
-    reader = asked.open_reader
+def build(request: PageRequest, artifact: str) -> LineageView:
+    """Read the lineage, up and down."""
+    reader = request.open_reader
     return LineageView(reader.lineage(find_artifact(reader, artifact, "lineage")))
 
 
 def draw(view: LineageView, to: Links) -> Drawings:
-    """One graph of executions and artifacts; the nearest first, should it be cut."""
+    """Draw one graph of executions and artifacts, nearest first, in case it is cut."""
     lineage = view.lineage
     boxes = {f"a{lineage.center}": _artifact(view, lineage.center, to)}
     edges = []

@@ -1,4 +1,4 @@
-"""Versions that were pushed, which is served, and who decided it."""
+"""Model versions: which is served, and who decided it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pipeline.core.pipeline_root import Root
 from pipeline.registry import listing
 from pipeline.registry.listing import Decided, ModelRow
-from pipeline.web.pages.base import Asked, Page
+from pipeline.web.pages.base import Page, PageRequest, previous_start
 
 ROWS = 50  # versions on a page
-DECISIONS = 50  # shown of them, the newest; they are typed by hand, so there are few
+DECISIONS = 50  # newest decisions on the page; they are made by hand, so there are few
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,15 +20,15 @@ class ModelsView:
     """The page.
 
     Attributes:
-      root: the folder; empty for a store alone, which has no versions.
-      folder: the versions' own, which a server is pointed at.
-      served: None where nothing is, or nothing says what.
-      unknown: the version that a server takes, where nothing says who pushed it; 0 where that is known, or is none.
-      models: the versions shown, the highest first.
-      total: how many there are.
-      start, next, previous: as of the list of runs.
-      decisions: the newest first; decisions_cut: how many older ones are not shown.
-      commands: how another model is served, by what they do.
+      root: the folder; empty for a store without a root, which has no versions.
+      folder: the serving folder, with a folder for each version.
+      served: None if no version is served, or its origin is unknown.
+      unknown: the served version if its origin is unknown; else 0.
+      models: the versions shown, highest first.
+      total: number of versions.
+      start, next, previous: as in the list of runs.
+      decisions: newest first; decisions_cut: number of older ones that are not shown.
+      commands: that serve another model, by what they do.
       begin: the command that pushes the first version.
     """
 
@@ -47,12 +47,12 @@ class ModelsView:
     begin: str
 
 
-def build(asked: Asked) -> ModelsView:
-    """Reads the versions."""
-    start, limit, root = asked.query.number("start"), asked.rows or ROWS, asked.root
+def build(request: PageRequest) -> ModelsView:
+    """Read the versions."""
+    start, limit, root = request.query.number("start"), request.rows or ROWS, request.root
     found = listing.Models((), ())
-    if asked.reader and root:
-        found = listing.of_store(asked.reader.store, root, start, limit)
+    if request.reader and root:
+        found = listing.of_store(request.reader.store, root, start, limit)
     return ModelsView(
         root=str(root.path) if root else "",
         folder=str(root.serving) if root else "",
@@ -62,7 +62,7 @@ def build(asked: Asked) -> ModelsView:
         total=found.total,
         start=start,
         next=str(start + limit) if start + limit < found.total else "",
-        previous=str(max(0, start - limit)) if start else None,
+        previous=previous_start(start, limit),
         decisions=found.decisions[:DECISIONS],
         decisions_cut=max(0, len(found.decisions) - DECISIONS),
         commands=_commands(root, found) if root and found.total else {},
@@ -74,10 +74,8 @@ def _commands(root: Root, found: listing.Models) -> Mapping[str, str]:
     rest = f'--reason "..." --root {shlex.quote(str(root.path))}'
     commands = {}
     if found.back_to:
-        commands[f"serve the model of version {found.back_to} again, and withdraw the served one"] = (
-            f"sae rollback {rest}"
-        )
-    commands["serve the blessed model of any run, by its id"] = f"sae promote RUN {rest}"
+        commands[f"roll back to the model of version {found.back_to}"] = f"sae rollback {rest}"
+    commands["promote the blessed model of a run"] = f"sae promote RUN {rest}"
     return commands
 
 

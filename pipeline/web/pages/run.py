@@ -1,4 +1,4 @@
-"""One run."""
+"""A run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.core import event_log
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Note
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import counted
 from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
@@ -19,25 +20,23 @@ from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
 from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as drawn
-from pipeline.web.pages.base import DELETED, Asked, Drawings, Page, find_run, served_version, stored
+from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, served_version, stored
 from pipeline.web.urls import Links
 
 _HALF = 580  # pixels: half a wide page
-_MOST_NOTES = 200  # notes shown of a run; ours have a few
-# The metrics that tell most, shown large; then all in a table.
-HEADLINE = ("bce", "mse", "active_units", "dead_units")
+_MOST_NOTES = 200  # notes on the page; a run has a few
 
 
 @dataclasses.dataclass(frozen=True)
-class MadeFrom:
-    """What the page says of a run's manifest.
+class RunInputs:
+    """The inputs of a run, from its manifest.
 
     Attributes:
       command: the command line, as typed.
-      again: the command that makes it again, in the same root.
-      verify: the command that makes it again elsewhere and compares.
-      configuration: every setting by its dotted name.
-      facts: the rest by name, but for the long lists.
+      again: the command that reruns it in the same root.
+      verify: the command that reruns it elsewhere and compares.
+      configuration: settings by dotted name.
+      facts: the rest by name, except long lists.
     """
 
     command: str
@@ -52,25 +51,26 @@ class RunView:
     """The page.
 
     Attributes:
-      run: as the store has it.
-      previous, next: ids of the runs before and after it; empty where there are none.
-      made_from: None where there is no manifest.
-      changes: how it differs from the run before; None for the first run, and while it runs.
-      epochs: of the training: while it runs, those so far, of which only the losses with the penalty are known.
-      planned_epochs: how many there will be; None where that is not known.
-      evaluation, blessing, decision, report: previews; None where there are none.
-      evaluation_of, decision_of, model_run_of, report_of: the artifacts that they are of.
+      run: from the store.
+      previous, next: ids of the runs before and after it; empty if there are none.
+      made_from: its inputs; None without a manifest.
+      changes: the differences from the run before; None for the first run, and while it is running.
+      epochs: of the training.
+      live_epochs: while it is running, the epochs so far, with the losses including the penalty only.
+      planned_epochs: number of epochs when training ends; None if unknown.
+      evaluation, blessing, decision, report: previews; None if there are none.
+      evaluation_of, decision_of, model_run_of, report_of: the artifacts that they belong to.
       report_page: whether the report can be opened.
-      notes: what the orchestrator said.
+      notes: messages of the orchestrator.
       has_log: whether there is a log.
-      served_version: the one that its model is served as; 0 where it is not.
-      missing: what cannot be shown and why.
+      served_version: the served version, if it is this run's model; else 0.
+      missing: what cannot be shown, and why.
     """
 
     run: Run
     previous: str
     next: str
-    made_from: MadeFrom | None
+    made_from: RunInputs | None
     changes: run_diff.Comparison | None
     epochs: tuple[EpochLosses, ...]
     live_epochs: tuple[EpochEnded, ...]
@@ -90,13 +90,13 @@ class RunView:
     missing: tuple[str, ...]
 
 
-def build(asked: Asked, run: str) -> RunView:
-    """Reads the run with its previews."""
-    reader = asked.open_reader
+def build(request: PageRequest, run: str) -> RunView:
+    """Read the run with its previews."""
+    reader = request.open_reader
     found = find_run(reader, run)
     run_id = found.row.id
     previous, following = _neighbours(reader, found)
-    own = _manifest(asked.root, run_id)
+    own = _manifest(request.root, run_id)
     shown = {
         name: found.output(name) for name in ("ModelEvaluation", "ModelBlessing", "PushDecision", "Report", "ModelRun")
     }
@@ -104,15 +104,15 @@ def build(asked: Asked, run: str) -> RunView:
     history, evaluation = read["ModelRun"], read["ModelEvaluation"]
     blessing, decision, report = read["ModelBlessing"], read["PushDecision"], read["Report"]
     running = found.row.state == RunState.RUNNING
-    told = [one.event for one in _told(asked.root, run_id)]
-    live = event_log.epochs(told)
+    events = [one.event for one in _events(request.root, run_id)]
+    live = event_log.epochs(events)
     epochs = history.history if isinstance(history, previews.ModelRun) else ()
     report_of = shown["Report"]
     return RunView(
         run=found,
         previous=previous,
         next=following,
-        made_from=_made_from(asked.root, own) if own and asked.root else None,
+        made_from=_made_from(request.root, own) if own and request.root else None,
         changes=run_diff.compare(reader, [previous, run_id]) if previous and not running else None,
         epochs=epochs,
         live_epochs=() if epochs else live,
@@ -125,19 +125,19 @@ def build(asked: Asked, run: str) -> RunView:
         decision_of=shown["PushDecision"],
         model_run_of=shown["ModelRun"],
         report_of=report_of,
-        report_page=asked.root is not None
+        report_page=request.root is not None
         and report_of is not None
         and not report_of.unusable
         and any(file.name == "report.html" for file in reader.artifact(report_of.id).files),
-        notes=tuple(event for event in told if isinstance(event, Note))[:_MOST_NOTES],
-        has_log=stored(asked.root, "logs", f"{run_id}.log") is not None,
-        served_version=served_version(asked, *filter(None, map(found.output, ("Model", "PushedModel")))),
-        missing=tuple(_missing(asked, found, own, shown, read)),
+        notes=tuple(event for event in events if isinstance(event, Note))[:_MOST_NOTES],
+        has_log=stored(request.root, "logs", f"{run_id}.log") is not None,
+        served_version=served_version(request, *filter(None, map(found.output, ("Model", "PushedModel")))),
+        missing=tuple(_missing(request, found, own, shown, read)),
     )
 
 
 def _neighbours(reader: Reader, found: Run) -> tuple[str, str]:
-    """Ids of the run before, of the same pipeline, and of the next one. The list takes long, so it is read once."""
+    """Return the ids of the run before, of the same pipeline, and of the next run. Reading the list is slow."""
     ids = reader.run_ids()
     place = ids.index(found.row.id)
     before = ids[place + 1] if place + 1 < len(ids) else ""
@@ -146,7 +146,7 @@ def _neighbours(reader: Reader, found: Run) -> tuple[str, str]:
     return before, ids[place - 1] if place else ""
 
 
-def _told(root: Root | None, run_id: str) -> list[event_log.Stamped]:
+def _events(root: Root | None, run_id: str) -> list[event_log.Stamped]:
     if root is None or stored(root, "progress", f"{run_id}.jsonl") is None:
         return []
     return event_log.read(root.path, run_id)
@@ -159,30 +159,30 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
         return None
 
 
-def _made_from(root: Root, own: Manifest) -> MadeFrom:
+def _made_from(root: Root, own: Manifest) -> RunInputs:
     path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
-    commit = "not known"
-    lock = formatting.short_digest(own.lock.digest) if own.lock else "not known"
+    commit = "unknown"
+    lock = formatting.short_digest(own.lock.digest) if own.lock else "unknown"
     if own.git is not None:
-        commit = formatting.short_digest(own.git.commit) + (" and changes not committed" if own.git.dirty else "")
+        commit = formatting.short_digest(own.git.commit) + (" with uncommitted changes" if own.git.dirty else "")
     sizes = ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items())
     short = {
         "Profile": own.profile,
         "Seed": str(own.seed),
         "Data set": f"{own.data.name} {own.data.version}",
         "Examples": sizes,
-        "Content of the data": formatting.short_digest(own.data.fingerprint),
+        "Data fingerprint": formatting.short_digest(own.data.fingerprint),
         "Code": formatting.short_digest(own.code_digest),
         "Commit": commit,
-        "Line of TFX": own.tfx_line,
+        "TFX version": own.tfx_line,
         "Python": f"{own.python.implementation} {own.python.version}",
-        "TensorFlow": own.tensorflow.version if own.tensorflow else "not known",
+        "TensorFlow": own.tensorflow.version if own.tensorflow else "unknown",
         "Packages": f"{len(own.packages):,}, lock {lock}",
         "Processor": f"{own.machine.processor} ({own.machine.architecture})",
         "System": f"{own.machine.system}, {own.machine.libc}",
-        "Beam": f"{own.engine.name}, {formatting.count(own.engine.workers, 'worker')}",
+        "Beam": f"{own.engine.name}, {counted(own.engine.workers, 'worker')}",
     }
-    return MadeFrom(
+    return RunInputs(
         command=shlex.join(own.command),
         again=f"sae run --like {path} --root {folder}",
         verify=f"sae verify {shlex.quote(own.run_id)} --root {folder}",
@@ -192,39 +192,37 @@ def _made_from(root: Root, own: Manifest) -> MadeFrom:
 
 
 def _missing(
-    asked: Asked,
+    request: PageRequest,
     found: Run,
     own: Manifest | None,
     shown: Mapping[str, ArtifactRow | None],
     read: Mapping[str, previews.Preview | None],
 ) -> list[str]:
-    if asked.root is None:
+    if request.root is None:
         return [
-            "This store has no pipeline root beside it: there are no pictures, curves, manifests or logs. What ML "
-            "Metadata itself holds is shown."
+            "This store has no pipeline root: no pictures, curves, manifests or logs are available. "
+            "Only the contents of ML Metadata are shown."
         ]
     lacking = []
     if own is None:
-        lacking.append(
-            "No manifest is stored for this run, so what it was made from is known only from its nodes' parameters."
-        )
+        lacking.append("This run has no manifest: its inputs are known only from the parameters of its nodes.")
     unread = [row for name, row in shown.items() if row is not None and read[name] is None]
     if deleted := [row for row in unread if row.state == DELETED]:
         lacking.append(
-            f"Of {', '.join(row.type for row in deleted)} the bytes are deleted, and what would be shown of them. "
-            f"Metrics and digests stay; `sae restore {deleted[0].id}` makes {deleted[0].type} again."
+            f"The contents and previews of {', '.join(row.type for row in deleted)} were deleted. "
+            f"Metrics and digests are kept; regenerate {deleted[0].type} with `sae restore {deleted[0].id}`."
         )
     names = [row.type for row in unread if row.state != DELETED]
     if names and found.row.state != RunState.RUNNING:
         lacking.append(
-            f"No preview was written of {', '.join(names)}: an older version or another pipeline made it. What ML "
-            "Metadata and the files hold is shown."
+            f"No preview is available for {', '.join(names)}, made by an older version or another pipeline: only the "
+            "contents of ML Metadata and the files are shown."
         )
     return lacking
 
 
 def draw(view: RunView, to: Links) -> Drawings:
-    """The graph, the waterfall, curves and bars."""
+    """Draw the graph, the durations, curves and bars."""
     run = view.run
     boxes = [
         charts.GraphNode(
@@ -252,7 +250,7 @@ def draw(view: RunView, to: Links) -> Drawings:
     evaluation = view.evaluation or (previews.Evaluation(run.metrics, run.slices, ()) if run.metrics else None)
     return {
         "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
-        "waterfall": charts.gantt(spans, width=_HALF) if spans else None,
+        "durations": charts.gantt(spans, width=_HALF) if spans else None,
         "curves": drawn.curves(view.epochs) if view.epochs else drawn.live_curves(view.live_epochs),
         "slices": drawn.slices(evaluation) if evaluation else None,
         "units": drawn.units(view.report) if view.report else None,

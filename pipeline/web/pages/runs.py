@@ -8,12 +8,12 @@ import shlex
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import charts, formatting
-from pipeline.web.pages.base import Asked, Drawings, Page
+from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
 from pipeline.web.urls import Links
 
 ROWS = 50  # runs on a page
-CHARTED = 250  # newest runs in the chart: more of them would be dots on dots, and long to read
-_WIDTH = 1120  # pixels, of the chart: a wide page in a card
+CHARTED = 250  # newest runs in the chart: more would overlap, and take long to read
+_WIDTH = 1120  # pixels of the chart: a wide page in a card
 _ORDERS = ("asc", "desc")
 _PANELS = (
     charts.Panel("Test BCE, nats per pixel", "test BCE"),
@@ -38,15 +38,15 @@ class RunsView:
 
     Attributes:
       runs: the rows shown.
-      total: how many there are, of the state that was asked for.
-      start: how many come before those shown.
+      total: number of runs in the wanted state.
+      start: number of runs before those shown.
       next: `start` of the next page; empty on the last.
-      previous: of the one before; None on the first.
-      state, sort, order: as asked for.
-      empty: whether the store has no run at all.
-      command: fills an empty root; empty for a store without one.
-      running: whether one of those shown is in progress.
-      charted: for the chart, the oldest first.
+      previous: `start` of the page before; None on the first.
+      state, sort, order: the filter and order.
+      empty: whether the store has no runs at all.
+      command: starts a first run; empty for a store without a root.
+      running: whether one of the runs shown is running.
+      charted: runs in the chart, oldest first.
       chart_cut: whether only the newest runs are in the chart.
     """
 
@@ -65,29 +65,29 @@ class RunsView:
     chart_cut: bool
 
 
-def build(asked: Asked) -> RunsView:
-    """Reads the runs."""
-    state = asked.query.one("state", [one.value for one in RunState])
-    sort = asked.query.one("sort", RUN_COLUMNS, "started")
-    order = asked.query.one("order", _ORDERS, "desc")
-    start = asked.query.number("start")
-    command = f"sae run --root {shlex.quote(str(asked.root.path))}" if asked.root else ""
-    if asked.reader is None:
+def build(request: PageRequest) -> RunsView:
+    """Read the runs."""
+    state = request.query.one("state", [one.value for one in RunState])
+    sort = request.query.one("sort", RUN_COLUMNS, "started")
+    order = request.query.one("order", _ORDERS, "desc")
+    start = request.query.number("start")
+    command = f"sae run --root {shlex.quote(str(request.root.path))}" if request.root else ""
+    if request.reader is None:
         return RunsView((), 0, 0, "", None, state, sort, order, True, command, False, (), False)
-    limit = asked.rows or ROWS
+    limit = request.rows or ROWS
     wanted = RunState(state) if state else None
-    rows, page = asked.reader.runs(limit=limit, start=start, state=wanted, sort=sort, ascending=order == "asc")
+    rows, page = request.reader.runs(limit=limit, start=start, state=wanted, sort=sort, ascending=order == "asc")
     charted, more = rows, False
-    # Runs of other pipelines have nothing to chart, and every one of them would have to be looked at.
+    # Runs of other pipelines have nothing to chart, and each of them would have to be read.
     if any(row.test_bce is not None for row in rows):
-        charted, newest = asked.reader.runs(limit=CHARTED)
+        charted, newest = request.reader.runs(limit=CHARTED)
         more = bool(newest.next)
     return RunsView(
         runs=tuple(rows),
         total=page.total or 0,
         start=start,
         next=page.next,
-        previous=str(max(0, start - limit)) if start else None,
+        previous=previous_start(start, limit),
         state=state,
         sort=sort,
         order=order,
@@ -104,7 +104,7 @@ def build(asked: Asked) -> RunsView:
 
 
 def draw(view: RunsView, to: Links) -> Drawings:
-    """The chart; none for fewer than two runs."""
+    """Draw the chart, of at least two runs."""
     points = [
         charts.RunPoint(one.id, (one.test_bce, one.active_units), to.run(one.id), one.started, one.state)
         for one in view.charted

@@ -1,4 +1,4 @@
-"""What is planned, who does it, and what came of it."""
+"""Schedules: the daemon, their next runs and their history."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pipeline.scheduler import history as stretches
 from pipeline.scheduler.history import Stretch
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Daemon, Planned
-from pipeline.web.pages.base import Asked, Page
+from pipeline.web.pages.base import Page, PageRequest
 
-NEXT = 5  # times shown of a schedule
-ROWS = 10  # shown of its history
+NEXT = 5  # next times of each schedule
+ROWS = 10  # rows of its history
 
 
 @dataclasses.dataclass(frozen=True)
 class NextTime:
-    """A time to come: `2026-11-24T03:00:00Z`, how far away, and as the clocks of the schedule's zone show it."""
+    """A planned time: `2026-11-24T03:00:00Z`, its distance from now, and in words in the schedule's time zone."""
 
     time: str
     distance: str
@@ -33,11 +33,11 @@ class Shown:
     """A schedule on the page.
 
     Attributes:
-      planned: the schedule and where it stands.
+      planned: the schedule and its state.
       next: its next times.
-      command: what a tick runs, as it is typed.
-      policies: what it does when things do not go as planned, by what does not.
-      history: the newest ticks, with those together that say the same.
+      command: the command that a tick runs.
+      policies: for overlapping, missed, late and failed runs, by name.
+      history: the newest ticks; neighbours with the same outcome are one.
       more: whether there are older ones.
     """
 
@@ -54,14 +54,14 @@ class SchedulesView:
     """The page.
 
     Attributes:
-      root: the folder; empty for a store alone, which has no schedules.
+      root: the folder; empty for a store without a root, which has no schedules.
       now: when this was read, `2026-11-24T03:00:00Z`.
-      daemon: who does the scheduling; None without a root.
+      daemon: None without a root.
       daemon_words: the same in words.
-      alone: whether something is planned that no daemon will start.
+      alone: whether a schedule is active but no daemon will start its runs.
       schedules: by name.
       begin: the commands to begin with, by what they do.
-      going: whether a tick runs or waits for a run to end.
+      going: whether a tick is running or waiting.
     """
 
     root: str
@@ -74,21 +74,21 @@ class SchedulesView:
     going: bool
 
 
-def build(asked: Asked) -> SchedulesView:
-    """Reads the book."""
+def build(request: PageRequest) -> SchedulesView:
+    """Read the schedule database."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    if asked.root is None:
+    if request.root is None:
         return SchedulesView("", times.as_text(now), None, "", False, (), {}, False)
-    daemon = status.daemon(asked.root.path)
-    schedules = _schedules(asked.root, now)
+    daemon = status.daemon(request.root.path)
+    schedules = _schedules(request.root, now)
     return SchedulesView(
-        root=str(asked.root.path),
+        root=str(request.root.path),
         now=times.as_text(now),
         daemon=daemon,
         daemon_words=wording.daemon(daemon, now),
         alone=health.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
-        begin=_begin(asked.root),
+        begin=_begin(request.root),
         going=any(stretch.tick.state in ("running", "waiting") for one in schedules for stretch in one.history),
     )
 

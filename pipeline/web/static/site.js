@@ -1,4 +1,4 @@
-// What pages can do more with JavaScript: sort a table in place, copy a command, count chosen runs, follow a run.
+// What JavaScript adds: sort a table in place, copy a command, count selected runs, follow a run.
 "use strict";
 
 (function () {
@@ -59,15 +59,15 @@
   }
 
   // Runs to compare ----------------------------------------------------------------------------------------------
-  function countChosen(form) {
+  function countSelected(form) {
     const button = form.querySelector("button[type=submit]");
     const hint = form.querySelector("[data-hint]");
-    const said = hint.textContent;
+    const initial = hint.textContent;
     const update = () => {
       const count = form.querySelectorAll("input[name=run]:checked").length;
       button.disabled = count > 8;
       button.textContent = count > 1 ? "Compare " + count + " runs" : "Compare";
-      hint.textContent = count > 8 ? "Choose 8 at most." : count === 1 ? "Choose one more." : count ? "" : said;
+      hint.textContent = count > 8 ? "Select at most 8." : count === 1 ? "Select one more." : count ? "" : initial;
     };
     form.addEventListener("change", update);
     update();
@@ -85,7 +85,7 @@
     const all = (selector) => [...(part.matches(selector) ? [part] : []), ...part.querySelectorAll(selector)];
     all("table[data-sortable]").forEach(makeSortable);
     all("button[data-copy]").forEach(makeCopyable);
-    all("form[data-compare]").forEach(countChosen);
+    all("form[data-compare]").forEach(countSelected);
     fitFrames(part);
     all("[data-live=history] .drawing-frame").forEach((frame) => { frame.scrollLeft = frame.scrollWidth; }); // the newest
   }
@@ -157,7 +157,7 @@
       if (!going) {
         main.removeAttribute("data-follow");
         const state = fresh.querySelector("[data-state]");
-        news.push(state ? "The run ended: " + state.textContent.trim() : "No run is in progress any more");
+        news.push(state ? "The run ended: " + state.textContent.trim() : "No run is in progress");
       }
       if (news.length) announce(news.join(", "));
       return going;
@@ -170,7 +170,7 @@
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (show(page)) setTimeout(load, document.hidden ? LATE : EVERY);
       } catch (error) {
-        announce("The server does not answer. It is asked again.");
+        announce("The server does not respond. Retrying.");
         setTimeout(load, LATE);
       }
     }

@@ -175,7 +175,7 @@ def test_schedules_say_what_is_planned_and_what_came_of_it(visitor, site):
     assert nightly.get_by_role("link", name=site.failed, exact=True).first.is_visible()
     assert nightly.get_by_role("listitem").count() == 5 + 3  # next times, and ticks
     assert not nightly.get_by_text("Ticks while no daemon runs").is_visible()
-    nightly.get_by_text("What it runs, and its policies").click()
+    nightly.get_by_text("Command and policies").click()
     assert nightly.get_by_text("Ticks while no daemon runs").is_visible()
     assert SCRIPT in page.inner_text("main")
     assert page.evaluate("window.hacked") is None
@@ -190,7 +190,7 @@ def test_a_run_leads_to_the_version_that_it_is_served_as(visitor, site):
     page.wait_for_url(re.compile(f"/models#version-{served.version}$"))
     row = page.locator(f"#version-{served.version}").inner_text()
     assert [text in row for text in ("served", served.run, "pushed")] == [True] * 3
-    page.get_by_role("link", name="How another one is served").click()
+    page.get_by_role("link", name="Serve another model").click()
     assert "sae promote RUN --reason" in page.inner_text("main")
     assert visitor.visit(f"/runs/{site.failed}").get_by_role("link", name="as version").count() == 0
 

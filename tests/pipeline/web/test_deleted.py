@@ -29,9 +29,9 @@ def seen(collected, ask, path):
 def test_a_run_says_what_of_it_is_deleted_and_how_it_comes_back(collected, ask):
     page = seen(collected, ask, "/runs/good")
     evaluation = artifact_of(collected, "good", "Evaluator", "evaluation")
-    assert "Of ModelEvaluation, ModelBlessing, Report, ModelRun the bytes are deleted" in page.text
-    assert f"sae restore {evaluation} makes ModelEvaluation again" in page.text
-    assert "No preview was written" not in page.text
+    assert "ModelEvaluation, ModelBlessing, Report, ModelRun were deleted" in page.text
+    assert f"regenerate ModelEvaluation with sae restore {evaluation}" in page.text
+    assert "No preview is available" not in page.text
     model = artifact_of(collected, "good", "Trainer", "model")
     assert f"model #{model} (deleted)" in page.text
     assert "(deleted)" not in seen(collected, ask, "/runs/better").text
@@ -52,8 +52,8 @@ def test_no_link_leads_to_what_is_deleted(collected, ask):
 def test_runs_that_are_compared_lack_deleted_pictures(collected, ask):
     text = seen(collected, ask, "/compare?run=good&run=better&run=bad").text
     for what in ("curves", "pictures"):
-        assert f"There are no {what} of good: they are deleted." in text
-        assert f"There are no {what} of bad: no preview of them was written." in text
+        assert f"No {what} for good: they were deleted" in text
+        assert f"No {what} for bad: these runs have no preview" in text
 
 
 def test_the_artifact_says_when_and_how_it_comes_back(collected, ask):

@@ -127,7 +127,7 @@ class TestLog:
         log.write_text("first\nsecond\nthird\n")
         first, rest = ask(recorded.root).get("/runs/r1/log").text.split("\n", 1)
         assert rest == "third\n"
-        assert first == f"[the last 6 B of 19 B; all of it: {log}]"
+        assert first == f"[the last 6 B of 19 B; the whole log: {log}]"
 
     @pytest.mark.parametrize("run_id", ["../secret", "..", "a/b", "x" * 300])
     def test_an_id_leads_to_no_other_folder(self, recorded, ask, run_id):

@@ -44,7 +44,7 @@ class TestRuns:
 
     def test_of_one_state(self, site):
         assert ids(site, "/runs.json?state=failed") == ["bad"]
-        assert "No run is running here" in Seen(site.get("/?state=running").text).text
+        assert "No running runs" in Seen(site.get("/?state=running").text).text
 
     def test_nothing_after_the_last(self, paged):
         assert ids(paged, "/runs.json?start=1000") == []
@@ -75,9 +75,9 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("query", "said"),
         [
-            ("sort=name", "sort=name is not known (there are: started, seconds"),
-            ("order=up", "order=up is not known (there are: asc, desc)"),
-            ("state=good", "state=good is not known (there are: running, succeeded"),
+            ("sort=name", "sort=name: use one of started, seconds"),
+            ("order=up", "order=up: use one of asc, desc"),
+            ("state=good", "state=good: use one of running, succeeded"),
             ("start=-1", "start=-1 is not a number from 0 to 1,000,000,000"),
             ("start=1e9", "start=1e9 is not a number"),
             ("start=1000000001", "is not a number"),
@@ -88,7 +88,7 @@ class TestBounds:
     def test_what_is_not_allowed_is_refused_in_words(self, site, query, said):
         answer = site.get(f"/?{query}")
         assert answer.status_code == 400
-        assert said[1:] in Seen(answer.text).text  # a sentence begins with a capital
+        assert said[1:] in Seen(answer.text).text  # a sentence starts with a capital
         assert said in site.get(f"/runs.json?{query}").json()["error"]
 
     def test_an_empty_value_is_none_and_of_two_the_last_counts(self, site):

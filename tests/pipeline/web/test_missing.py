@@ -13,10 +13,10 @@ class TestEmpty:
     def test_a_root_in_which_nothing_ran_shows_the_command_that_fills_it(self, tmp_path, ask):
         client = ask(Root(tmp_path / "new root"))
         page = Seen(client.get("/").text)
-        assert "There is no run yet." in page.text
+        assert "No runs yet" in page.text
         assert f"sae run --root '{tmp_path}/new root'" in page.text
         assert client.get("/runs.json").json()["empty"] is True
-        assert "There is no artifact yet." in Seen(client.get("/artifacts").text).text
+        assert "No artifacts yet" in Seen(client.get("/artifacts").text).text
         assert client.get("/health.json").json()["runs"] == 0
         assert client.get("/runs/x").status_code == 404
         assert not (tmp_path / "new root").exists()
@@ -30,8 +30,8 @@ class TestEmpty:
     def test_a_store_without_runs(self, tmp_path, ask):
         Writer(tmp_path / "store.sqlite").context("pipeline", "p")
         client = ask(Root(tmp_path), metadata=str(tmp_path / "store.sqlite"))
-        assert "The store holds no run of a pipeline." in Seen(client.get("/").text).text
-        assert "There is no artifact yet." in Seen(client.get("/artifacts").text).text
+        assert "no pipeline runs" in Seen(client.get("/").text).text
+        assert "No artifacts yet" in Seen(client.get("/artifacts").text).text
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ class TestStoreAlone:
 
     def test_what_is_missing_is_said(self, alone):
         text = Seen(alone.get("/runs/good").text).text
-        assert "This store has no pipeline root beside it: there are no pictures, curves, manifests or logs." in text
-        assert "No manifest is stored for this run." in text
+        assert "This store has no pipeline root: no pictures, curves, manifests or logs are available." in text
+        assert "This run has no manifest." in text
         assert "BCE 0.0943" in text  # of ML Metadata itself
         assert "no pipeline root beside it, so there is no preview" in Seen(alone.get("/artifacts/1").text).text
         text = Seen(alone.get("/compare?run=good&run=better").text).text
-        assert "There are no pictures of good, better" in text
+        assert "No pictures for good, better" in text
         assert "compared is what ML Metadata notes of each node" in text
 
     def test_files_are_listed_but_not_opened(self, alone):
@@ -82,8 +82,8 @@ class TestRootOfAnOlderVersion:
             shutil.rmtree(folder)
         client = ask(copy)
         text = Seen(client.get("/runs/good").text).text
-        assert "No preview was written of ModelEvaluation, ModelBlessing, PushDecision, Report, ModelRun" in text
-        assert "No manifest is stored for this run" in text
+        assert "No preview is available for ModelEvaluation, ModelBlessing, PushDecision, Report, ModelRun" in text
+        assert "This run has no manifest" in text
         number = artifact_of(filled, "good", "Trainer", "model")
         assert "No preview was written of this artifact" in Seen(client.get(f"/artifacts/{number}").text).text
         number = artifact_of(filled, "good", "Pusher", "pushed_model")
@@ -105,4 +105,4 @@ class TestRootOfAnOlderVersion:
         answer = client.get("/runs.json")
         assert answer.status_code == 503
         assert "metadata.sqlite" in answer.json()["error"]
-        assert "The store cannot be read" in client.get("/").text
+        assert "Store unavailable" in client.get("/").text

@@ -43,12 +43,12 @@ class TestPage:
         seen = Seen(ask(decided.root).get("/models").text)
         digests = [decided.outputs(f"run-{n}", "Trainer")["model"].content.rpartition(":")[2][:12] for n in range(1, 5)]
         [who] = {one["who"] for one in ask(decided.root).get("/models.json").json()["decisions"]}
-        rows = seen.text.partition("How 6 ")[2]
+        rows = seen.text.partition("Origin 6 ")[2]
         passed = "pushed: test BCE 0.0943 is 1.000 times the 0.0943 of version {}, allowed is at most 1.05"
         for version, state, run, how in (
             ("", "served", 2, f"promoted by {who}: better in the field"),
             ("5 ", "kept", 3, f"rolled back to by {who}: worse in the field"),
-            ("4 ", "deleted withdrawn", 4, passed.format(3)),
+            ("4 ", "deleted rolled back", 4, passed.format(3)),
             ("3 ", "deleted", 3, passed.format(2)),
             ("2 ", "deleted", 2, passed.format(1)),
             ("1 ", "deleted", 1, "pushed: nothing was served"),
@@ -69,7 +69,7 @@ class TestPage:
 
     def test_it_says_how_another_one_is_served(self, decided, ask):
         text = text_of(ask, decided.root)
-        assert "Serve the model of version 5 again, and withdraw the served one" in text
+        assert "Roll back to the model of version 5" in text
         assert f'sae rollback --reason "..." --root {decided.root.path}' in text
         assert f'sae promote RUN --reason "..." --root {decided.root.path}' in text
         assert promotion.rollback(decided.root, "as the page says", print).run_id == "run-3"  # that of version 5
@@ -106,7 +106,7 @@ class TestServed:
     def test_a_version_that_nobody_pushed_is_named(self, four, ask):
         shutil.copytree(four.root.serving / "4", four.root.serving / "9")
         text = text_of(ask, four.root)
-        assert "Nothing says where version 9 comes from." in text
+        assert "The origin of version 9 is unknown." in text
         values = ask(four.root).get("/models.json").json()
         assert (values["served"], values["unknown"]) == (None, 9)
 
@@ -131,17 +131,17 @@ class TestEmpty:
     def test_the_command_that_pushes_the_first_one(self, recorded, ask):
         recorded.run("r1", names=["SchemaGen"])
         text = text_of(ask, recorded.root)
-        assert "No model was pushed yet." in text
+        assert "No models yet" in text
         assert f"sae run --root {recorded.root.path}" in text
 
     def test_a_root_without_a_run_has_the_page_and_gets_no_file(self, tmp_path, ask):
-        assert "No model was pushed yet." in text_of(ask, Root(tmp_path / "new"))
+        assert "No models yet" in text_of(ask, Root(tmp_path / "new"))
         assert not (tmp_path / "new").exists()
 
     def test_a_store_alone_has_no_versions(self, filled, tmp_path, ask):
         shutil.copy(filled.root.metadata, tmp_path / "mlmd.db")
         client = ask(Root(tmp_path / "no root"), metadata=str(tmp_path / "mlmd.db"))
-        assert "Versions belong to a pipeline root." in Seen(client.get("/models").text).text
+        assert "Model versions belong to a pipeline root" in Seen(client.get("/models").text).text
         assert client.get("/runs/good.json").json()["served_version"] == 0
 
 

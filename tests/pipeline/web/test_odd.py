@@ -40,7 +40,7 @@ class TestOddNames:
     def test_a_run(self, odd, ask, name):
         root, made = odd
         client = ask(root)
-        # From the page of the artifact to the run, to its node, and to its twin, as links say.
+        # From the page of the artifact to the run, to its node, and to its JSON, as links say.
         page = Seen(client.get(f"/artifacts/{made[name]}").text)
         run, node, *_ = (link for link in page.links if link.startswith("/runs/"))
         assert client.get(f"{run}.json").json()["run"]["row"]["id"] == name

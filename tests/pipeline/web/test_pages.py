@@ -1,4 +1,4 @@
-"""Every page and its twin, on a root with all that a run leaves behind."""
+"""Every page and its JSON, on a root with all that a run leaves behind."""
 
 import datetime
 import json
@@ -28,7 +28,7 @@ PAGES = {
 }
 
 
-def twin_of(path):
+def json_of(path):
     place, mark, query = path.partition("?")
     return ("/runs" if place == "/" else place) + ".json" + mark + query
 
@@ -52,8 +52,8 @@ class TestEveryPage:
         assert len(page.ids) == len(set(page.ids))
 
     @pytest.mark.parametrize("path", PAGES)
-    def test_its_twin_says_which_page_it_is(self, site, path):
-        answer = site.get(twin_of(path))
+    def test_its_json_says_which_page_it_is(self, site, path):
+        answer = site.get(json_of(path))
         values = answer.json()
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
         assert (values["schema_version"], values["page"]) == (1, PAGES[path])
@@ -61,7 +61,7 @@ class TestEveryPage:
     def test_every_link_leads_somewhere(self, site):
         found = {path: [link for link in seen(site, path).links if not link.startswith("#")] for path in PAGES}
         for path, links in found.items():
-            assert twin_of(path) in links
+            assert json_of(path) in links
         for link in {link for links in found.values() for link in links} - {
             "/compare"
         }:  # a form's, which adds the runs
@@ -72,17 +72,17 @@ class TestRuns:
     def test_a_row_has_all_of_a_run(self, site):
         text = seen(site, "/").text
         assert "mnist 3.0.1 manual 0.0806 28.4 ✓ blessed 10 / –" in text
-        assert "1 min 30 s" in text
+        assert "90.0 s" in text
         assert "4 runs" in text
 
     def test_the_chart_has_the_oldest_first(self, site):
         assert [one["id"] for one in site.get("/runs.json").json()["charted"]] == ["good", "again", "better"]
 
     def test_of_many_only_the_newest_are_in_the_chart(self, site, monkeypatch):
-        assert "Only the newest runs are drawn." not in seen(site, "/").text
+        assert "Only the newest runs are shown." not in seen(site, "/").text
         monkeypatch.setattr(runs, "CHARTED", 3)
         assert [one["id"] for one in site.get("/runs.json").json()["charted"]] == ["again", "better"]
-        assert "Only the newest runs are drawn." in seen(site, "/").text
+        assert "Only the newest runs are shown." in seen(site, "/").text
 
     def test_runs_can_be_chosen_to_compare(self, site):
         page = seen(site, "/")
@@ -93,7 +93,7 @@ class TestRuns:
 class TestRun:
     def test_the_error_comes_before_everything_else(self, site):
         text = seen(site, "/runs/bad").text
-        assert text.index("It failed") < text.index("the schema <b>broke</b>") < text.index("Nodes")
+        assert text.index("Run failed") < text.index("the schema <b>broke</b>") < text.index("Nodes")
 
     def test_metrics_slices_and_thresholds(self, site):
         text = seen(site, "/runs/good").text
@@ -120,7 +120,7 @@ class TestRun:
             make_manifest(recorded, f"r{number}", l1)
         text = seen(ask(recorded.root), "/runs/r2").text
         assert "model.l1 0.001 0.0001 configuration" in text
-        assert "It is the first run" in seen(ask(recorded.root), "/runs/r1").text
+        assert "This is the first run" in seen(ask(recorded.root), "/runs/r1").text
 
     def test_commands_that_can_be_copied(self, site, filled):
         root = filled.root.path
@@ -157,14 +157,14 @@ class TestRun:
         values = client.get("/runs/r1/nodes/SchemaGen.json").json()
         assert [text.partition(" line ")[2] for text in values["log"]] == [str(number) for number in range(1, 41)]
         assert values["log_cut"] == 1
-        assert "The last 40 lines; 1 line comes before." in seen(client, "/runs/r1/nodes/SchemaGen").text
-        assert "The log has no line of this node." in seen(client, "/runs/r1/nodes/ExampleGen").text
+        assert "The last 40 lines; 1 earlier line is in the log." in seen(client, "/runs/r1/nodes/SchemaGen").text
+        assert "The log has no lines of this node." in seen(client, "/runs/r1/nodes/ExampleGen").text
 
     def test_a_verdict_is_shown(self, recorded, ask):
         recorded.run("r1", names=["SchemaGen"])
         note(recorded, "r1", state="succeeded")
         client = ask(recorded.root)
-        assert "It was not verified" in seen(client, "/runs/r1").text
+        assert "Not verified yet" in seen(client, "/runs/r1").text
         writer = recorded.writer
         schema = writer.store.get_artifacts()[0]
         kind = writer.store.put_execution_type(pb.ExecutionType(name=records.VERIFY))
@@ -179,7 +179,7 @@ class TestRun:
         [number] = writer.store.put_artifacts([verdict])
         writer.store.put_events([pb.Event(artifact_id=number, execution_id=execution, type=pb.Event.OUTPUT)])
         text = seen(client, "/runs/r1").text
-        assert f"✗ something else came out SchemaGen 1 #{number}" in text
+        assert f"✗ different outputs SchemaGen 1 #{number}" in text
 
     def test_a_name_for_what_changes_leads_to_the_permalink(self, site):
         answer = site.get("/runs/latest.json")
@@ -228,7 +228,7 @@ class TestCompare:
         text = seen(site, "/compare?run=good&run=better").text
         assert "model.l1 0.001 0.0001" in text
         assert "model.code_units" not in text
-        assert "Parts from the first at the first" in text
+        assert "First difference baseline" in text
 
     def test_the_same_images_side_by_side(self, site, filled):
         links = seen(site, "/compare?run=good&run=better").links
@@ -237,16 +237,16 @@ class TestCompare:
             assert f"/artifacts/{report}/pictures/rebuilt.png" in links
 
     def test_what_of_a_run_is_missing_is_said(self, site):
-        assert "There are no curves of bad" in seen(site, "/compare?run=good&run=bad").text
+        assert "No curves for bad" in seen(site, "/compare?run=good&run=bad").text
 
     @pytest.mark.parametrize(
         ("query", "said"),
         [
-            ("", "no run was chosen"),
-            ("?run=good", "only one run was chosen"),
-            ("?run=good&run=good", "only one run was chosen"),
-            ("?run=good&run=latest~3", "only one run was chosen"),
-            ("?" + "&".join(f"run=r{number}" for number in range(9)), "9 runs were chosen"),
+            ("", "no run is selected"),
+            ("?run=good", "only one run is selected"),
+            ("?run=good&run=good", "only one run is selected"),
+            ("?run=good&run=latest~3", "only one run is selected"),
+            ("?" + "&".join(f"run=r{number}" for number in range(9)), "9 runs are selected"),
         ],
     )
     def test_too_few_and_too_many_are_refused_in_words(self, site, query, said):
@@ -278,18 +278,18 @@ class TestArtifact:
     def test_it_is_shown_by_its_type(self, site, filled, node, output, said):
         assert said in seen(site, f"/artifacts/{artifact_of(filled, 'good', node, output)}").text
 
-    def test_the_twin_has_the_preview(self, site, filled):
+    def test_the_json_has_the_preview(self, site, filled):
         for node, output in PREVIEWS:
             values = site.get(f"/artifacts/{artifact_of(filled, 'good', node, output)}.json").json()
             assert values["kind"] == type(PREVIEWS[node, output]).__name__
             assert values["preview"]
 
-    def test_who_made_it_who_took_it_over_and_who_read_it(self, site, filled):
+    def test_which_executions_made_reused_and_read_it(self, site, filled):
         text = seen(site, f"/artifacts/{artifact_of(filled, 'good', 'Trainer', 'model')}").text
-        assert "made it Trainer good model" in text
-        assert "took it over Trainer again model" in text
-        assert "read it Evaluator good model" in text
-        assert "read it (cached) Evaluator again model" in text
+        assert "output Trainer good model" in text
+        assert "reused Trainer again model" in text
+        assert "input Evaluator good model" in text
+        assert "input (cached) Evaluator again model" in text
 
     def test_files_and_digests(self, site, filled):
         number = artifact_of(filled, "good", "Trainer", "model")
@@ -302,7 +302,7 @@ class TestArtifact:
         number = artifact_of(recorded, "r1", "SchemaGen", "schema")
         recorded.change(number, uri=str(recorded.root.artifacts / "SchemaGen" / "schema" / "nowhere"))
         page = seen(ask(recorded.root), f"/artifacts/{number}")
-        assert "Its files are gone" in page.text
+        assert "Its files are missing" in page.text
         assert not [link for link in page.links if "/files/" in link]
 
 
@@ -310,7 +310,7 @@ class TestLineage:
     def test_both_ways_as_a_drawing_and_as_tables(self, site, filled):
         number = artifact_of(filled, "good", "Trainer", "model")
         page = seen(site, f"/artifacts/{number}/lineage")
-        up, down = page.text.partition("Made from")[2].split("What was made from it", 1)
+        up, down = page.text.partition("Upstream")[2].split("Downstream", 1)
         assert "svg" in page.tags
         assert "ExampleGen" in up
         assert "Report" in down
@@ -340,9 +340,9 @@ class TestTheRest:
     def test_what_is_not_there_is_a_page_like_the_others(self, site, path):
         answer = site.get(path)
         assert answer.status_code == 404
-        assert "To the list of runs" in answer.text
+        assert "Back to the list of runs" in answer.text
 
-    def test_a_twin_that_is_not_there_is_json(self, site):
+    def test_json_that_is_not_there_is_json(self, site):
         for path in ("/nowhere.json", "/runs/goof.json", "/artifacts/999.json"):
             answer = site.get(path)
             assert answer.status_code == 404

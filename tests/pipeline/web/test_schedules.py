@@ -82,14 +82,14 @@ class TestPage:
     def test_one_that_is_paused_says_how_to_go_on(self, page):
         text = Seen(page.text).text
         assert "paused since 2026-11-24 12:00" in text
-        assert "None, while it is paused: sae schedule resume off plans again." in text
+        assert "Paused. Resume it with sae schedule resume off ." in text
 
     def test_without_a_daemon_it_says_that_nothing_is_started_and_how(self, page, planned):
         text = Seen(page.text).text
-        assert "No daemon runs, so nothing of this is started." in text
+        assert "No daemon is running" in text
         assert f"sae schedule run --root {planned.path}" in text
 
-    def test_the_twin_holds_all_of_it(self, planned, ask):
+    def test_the_json_holds_all_of_it(self, planned, ask):
         values = ask(planned).get("/schedules.json").json()
         assert (values["page"], values["alone"], values["daemon"]["state"]) == ("schedules", True, "stopped")
         nightly, off, tokyo = values["schedules"]
@@ -110,7 +110,7 @@ class TestPage:
                 missed = examples.tick("missed", Decision.MISSED, (), f"{day}", planned=f"2026-10-{day:02}T03:00:00Z")
                 examples.write(book, missed)
         text = Seen(ask(recorded.root).get("/schedules").text).text
-        assert "There is more: sae schedule history nightly shows it." in text
+        assert "full history with sae schedule history nightly" in text
         assert ("2026-10-03 03:00" in text, "2026-10-02 03:00" in text) == (True, False)
 
     def test_ticks_that_say_the_same_hide_no_others(self, recorded, ask):
@@ -126,7 +126,7 @@ class TestPage:
         text = Seen(client.get("/schedules").text).text
         assert "2026-10-02 03:39 skipped 30 times since 2026-10-02 03:10" in text
         assert "2026-10-01 03:00 failed" in text
-        assert "There is more" not in text
+        assert "full history" not in text
         # What failed is still the last result, and known to what watches.
         [shown] = client.get("/schedules.json").json()["schedules"]
         assert shown["planned"]["last"]["state"] == "failed"
@@ -142,7 +142,7 @@ class TestPage:
         client = ask(recorded.root)
         text = Seen(client.get("/schedules").text).text
         assert "2026-10-02 03:10 skipped 4,322 times since 2026-09-02 02:00" in text
-        assert "There is more" not in text
+        assert "full history" not in text
         [shown] = client.get("/schedules.json").json()["schedules"]
         [stretch] = shown["history"]
         assert (stretch["count"], stretch["since"]) == (4_322, "2026-09-02T02:00:00Z")
@@ -158,7 +158,7 @@ class TestPage:
 class TestEmpty:
     def test_the_first_commands_are_shown(self, recorded, ask):
         text = Seen(ask(recorded.root).get("/schedules").text).text
-        assert "There are no schedules yet." in text
+        assert "No schedules yet" in text
         assert f'sae schedule add nightly --cron "0 3 * * *" --root {recorded.root.path}' in text
         assert f"sae schedule run --root {recorded.root.path}" in text
 
@@ -171,7 +171,7 @@ class TestEmpty:
     def test_a_store_alone_has_none(self, planned, tmp_path, ask):
         shutil.copy(planned.metadata, tmp_path / "mlmd.db")
         client = ask(Root(tmp_path), metadata=str(tmp_path / "mlmd.db"))
-        assert "Schedules belong to a pipeline root." in Seen(client.get("/schedules").text).text
+        assert "Schedules belong to a pipeline root" in Seen(client.get("/schedules").text).text
         assert client.get("/schedules.json").json()["daemon"] is None
         assert client.get("/health.json").json()["scheduler"] is None
 
@@ -182,7 +182,7 @@ def test_the_files_of_an_export_hold_the_page(planned, tmp_path):
     page = (tmp_path / "site" / "schedules.html").read_text()
     assert {"runs/good.html", "runs/bad.html", "#schedule-nightly"} <= set(Seen(page).links)
     assert "schedules.html#schedule-nightly" in Seen((tmp_path / "site" / "index.html").read_text()).links
-    assert "As it was at 20" in Seen(page).text
+    assert "State at 20" in Seen(page).text
     assert not [word for word in (", in 1", " ago") if word in Seen(page).text]  # what would not be true tomorrow
 
 
@@ -218,7 +218,7 @@ class TestHealth:
             cli.main(["serve", "--get", "/health.json", "--root", str(recorded.root.path)])
         output, errors = capfdbinary.readouterr()
         assert (end.value.code, json.loads(output)["status"]) == (6, "unattended")
-        assert errors == b"error: /health.json is answered with status 503: the output says why\n"
+        assert errors == b"error: /health.json has status 503: see the output\n"
 
     def test_a_schedule_that_fails_is_named_and_no_outage(self, recorded, health):
         with Book.open(recorded.root.path) as book:

@@ -34,7 +34,7 @@ def place(filled):
 
 
 class TestGet:
-    def test_a_page_and_its_twin(self, place, site):
+    def test_a_page_and_its_json(self, place, site):
         assert server.get(place, "/artifacts/1").decode() == site.get("/artifacts/1").text
         assert json.loads(server.get(place, "/runs.json?state=failed"))["runs"][0]["id"] == "bad"
         assert server.get(place, "/static/icon.svg").startswith(b"<svg")
@@ -52,7 +52,7 @@ class TestGet:
         [
             ("/nowhere", NotFoundError, "there is no page at this address: /nowhere"),
             ("/runs/goof", NotFoundError, "did you mean good"),
-            ("/compare", UsageError, "no run was chosen to compare"),
+            ("/compare", UsageError, "no run is selected"),
             ("/?start=x", UsageError, "start=x is not a number"),
         ],
     )
@@ -69,14 +69,12 @@ class TestServe:
         told = []
         server.serve(place, host=host, port=0, tell=told.append)
         assert len(told) == 1 + warned
-        assert all(line.startswith("warning: everybody who can reach this machine") for line in told[1:])
+        assert all(line.startswith("warning: there is no password") for line in told[1:])
 
     def test_a_port_that_is_taken(self, place):
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
-            with pytest.raises(
-                UnavailableError, match=rf"port {port} \(Address already in use\): choose another with --port"
-            ):
+            with pytest.raises(UnavailableError, match=rf"port {port} \(Address already in use\): .*--port"):
                 server.serve(place, port=port)
 
     def test_an_address_of_another_machine_and_a_port_that_is_none(self, place):
@@ -95,9 +93,9 @@ class TestServe:
         ) as process:
             try:
                 line = process.stdout.readline()
-                address = line.split(" is served at ")[1].split(" ")[0]
+                address = line.split(" at ")[1].split(" ")[0]
                 assert address.startswith("http://127.0.0.1:")
-                assert line.startswith(str(filled.root.path))
+                assert str(filled.root.path) in line
                 answers = []
 
                 def ask():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.web import templating
+from pipeline.web import rendering
 from pipeline.web.urls import Links
 
 
@@ -18,4 +18,4 @@ from pipeline.web.urls import Links
     ],
 )
 def test_commands_look_like_code_and_all_else_is_text(text, html):
-    assert f'role="alert">{html}</p>' in templating.problem("Title", text, "store", Links())
+    assert f'role="alert">{html}</p>' in rendering.error_html("Title", text, "store", Links())

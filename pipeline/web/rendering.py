@@ -1,0 +1,88 @@
+"""Views of pages as HTML and as JSON. Autoescape is on: everything that comes from a store is text."""
+
+from __future__ import annotations
+
+import functools
+import html
+from typing import Any
+
+import jinja2
+
+from pipeline.core import serialization
+from pipeline.core.text import bytes_text, counted
+from pipeline.scheduler import run_trigger, wording
+from pipeline.web import charts, formatting
+from pipeline.web.pages.base import Page, PageRequest
+from pipeline.web.urls import Links, reference, schedule_id
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        duration=formatting.duration,
+        moment=formatting.moment,
+        decimal=formatting.decimal,
+        metric=formatting.metric,
+        size=bytes_text,
+        digest=formatting.short_digest,
+        shorten=formatting.cut,
+        words=formatting.words,
+        commands=_commands,
+        reference=reference,
+        schedule_id=schedule_id,
+        stamp=wording.stamp,
+        trigger=run_trigger.parse,
+        tick_run=wording.run_of,
+        tick_reason=wording.reason,
+        number=charts.number,
+    )
+    environment.globals.update(
+        delta=formatting.delta, count=counted, state_mark=charts.state_mark, state_class=charts.state_class
+    )
+    return environment
+
+
+def _commands(text: str) -> charts.Html:
+    """Mark up the commands that a message has between backticks as code."""
+    parts = [html.escape(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # a backtick without another one
+        return charts.Html(html.escape(text))
+    return charts.Html("".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts)))
+
+
+def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str) -> str:
+    """Render a page as HTML.
+
+    Args:
+      page: which.
+      view: result of its `build`.
+      request: that is answered.
+      to: writes addresses.
+      path: of this page, encoded, with its query: for the link to its JSON.
+    """
+    template = _environment().get_template(f"{page.name}.html")
+    drawings = page.draw(view, to)
+    return template.render(view=view, to=to, store=request.store, place=page.name, json_link=to.json(path), **drawings)
+
+
+def page_json(name: str, view: Any) -> str:
+    """Render a view as one JSON object, with the name of the page."""
+    return serialization.document({"page": name, **serialization.jsonable(view)}) + "\n"
+
+
+def error_html(title: str, text: str, store: str, to: Links) -> str:
+    """Render an error as a page."""
+    template = _environment().get_template("error.html")
+    return template.render(title=title, text=text, store=store, to=to, place="", json_link="")
+
+
+def error_json(status: int, text: str) -> str:
+    """Render an error as one JSON object."""
+    return serialization.document({"error": text, "status": status}) + "\n"
