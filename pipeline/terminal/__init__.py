@@ -1,1 +1,1 @@
-"""What is read of ML Metadata as text, for terminals and pipes. Each module writes the answer of one command."""
+"""Output of commands: a module of text for each command, and the JSON documents of all of them."""

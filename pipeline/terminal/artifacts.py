@@ -19,12 +19,12 @@ _COLUMNS = (
     Column("state", drop=4),
     Column("name", least=8, drop=7),
     Column("content", least=16, drop=5),
-    Column("place", least=20, drop=8),
+    Column("path", least=20, drop=8),
 )
 
 
 def as_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:
-    """The artifacts as a table; empty where there are none."""
+    """Return the artifacts as a table; empty for no artifacts."""
     return "\n".join(screen.table(_COLUMNS, [_cells(row) for row in rows])) if rows else ""
 
 
@@ -45,18 +45,18 @@ def _cells(row: ArtifactRow) -> list[Cell | str]:
 
 
 def note(shown: int, page: Page, asked: str, place: str) -> str:
-    """What to say beside the table: that there are more, or why there is none.
+    """Return a note on how many more artifacts there are, or why there is none.
 
     Args:
       shown: how many are listed.
-      page: where the list was cut.
-      asked: the options that choose among artifacts, as typed; empty where there are none.
-      place: where was looked.
+      page: where the list ends.
+      asked: the options that filter artifacts, as typed; empty without filters.
+      place: the root or store.
     """
     if shown == 0:
         return f"no artifact with {asked}" if asked else f"no artifact in {place}: `sae run` makes the first ones"
     if not page.next:
         return ""
     if page.total is None:
-        return f"the newest {shown}; there are more: --limit {shown * 10} shows up to {shown * 10}"
+        return f"the newest {shown} artifacts; --limit {shown * 10} shows more"
     return f"{shown} of {page.total:,} artifacts; --limit {page.total} shows all"

@@ -1,4 +1,4 @@
-"""`sae diff RUN RUN`: what two runs were made from and what came out, as far as it differs."""
+"""`sae diff RUN RUN`: inputs and results of two runs, where they differ."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _ABSENT = "-"
 
 
 def as_text(screen: Screen, found: Comparison) -> str:
-    """The differences of two runs, in parts; or that there are none."""
+    """Return the differences of two runs, in parts; or that there are none."""
     old, new = (row.id for row in found.runs)
     lines = [screen.heading(f"{old} -> {new}"), ""]
     parting = found.partings[0]
     if found.same:
         compared = "settings, data, code, packages, machine, metrics and the content of all outputs are the same"
         lines += screen.paragraph(
-            "nothing that could be compared differs" if found.unknown else f"nothing differs: {compared}"
+            "no difference in what could be compared" if found.unknown else f"no difference: {compared}"
         )
     elif parting.node:
         reasons = f": {'; '.join(parting.reasons)}" if parting.reasons else ""
-        lines += screen.paragraph(f"{parting.node}{reasons}", "they part at ")
+        lines += screen.paragraph(f"{parting.node}{reasons}", "first difference: ")
     else:
         lines += ["all outputs have the same content"]
     for text in found.unknown:
@@ -40,7 +40,7 @@ def _settings(screen: Screen, found: Comparison, old: str, new: str) -> list[str
     columns = (Column("", least=12), Column(old, least=12), Column(new, least=12), Column("", drop=1))
     for group in dict.fromkeys(one.group for one in found.settings):
         rows: list[list[Cell | str]] = [
-            [one.field, *one.values, Cell("" if one.matters else "without effect on results", "dim")]
+            [one.field, *one.values, Cell("" if one.matters else "no effect on results", "dim")]
             for one in found.settings
             if one.group == group
         ]
@@ -68,7 +68,7 @@ def _metrics(screen: Screen, found: Comparison, old: str, new: str) -> list[str]
     ]
     lines = ["", screen.heading("metrics on the test split"), *screen.table(columns, rows, "  ")]
     more = len(found.metrics) - len(shown)
-    return [*lines, f"  and {more} more of single slices, with --json"] if more else lines
+    return [*lines, f"  and {more} more, of single slices; --json lists all"] if more else lines
 
 
 def _metric_name(metric: Metric) -> str:

@@ -1,7 +1,7 @@
-"""`sae lineage ID`: what an artifact was made from and what was made from it, as two trees.
+"""`sae lineage ID`: the artifacts upstream and downstream of an artifact, as two trees.
 
-The graph is no tree: Examples are read by many nodes. Each artifact is followed once, where it first appears; later it
-says so.
+The graph is no tree: many nodes read Examples. Each artifact is followed once, where it first appears, and marked
+`(see above)` later.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from pipeline.terminal.table import Screen
 
 @dataclasses.dataclass(frozen=True)
 class _Twig:
-    """An artifact, or a step that made none; `of`: the artifact's id."""
+    """An artifact, or an execution without outputs; `of`: the id of the artifact."""
 
     text: str
     of: int = 0
 
 
 def as_text(screen: Screen, lineage: Lineage) -> str:
-    """Both trees."""
+    """Return both trees."""
     center = lineage.artifacts[lineage.center]
     lines = [screen.heading(_name(center)), ""]
-    made_from, made = _Tree(screen, lineage, up=True), _Tree(screen, lineage, up=False)
-    lines += ["made from", *(made_from.lines() or ["  nothing: it was imported, or made from nothing in this store"])]
-    lines += ["", "used by", *(made.lines() or ["  nothing in this store"])]
+    upstream, downstream = _Tree(screen, lineage, up=True), _Tree(screen, lineage, up=False)
+    lines += [
+        "upstream",
+        *(upstream.lines() or ["  nothing: it was imported, or its node has no inputs in this store"]),
+    ]
+    lines += ["", "downstream", *(downstream.lines() or ["  nothing in this store"])]
     if lineage.cut:
-        lines += ["", "there is more than is shown here"]
+        lines += ["", "the lineage is longer than is shown here"]
     return "\n".join(lines)
 
 
@@ -65,7 +68,7 @@ class _Tree:
                 waiting.append(self._twigs(twig.of, inner))
 
     def _twigs(self, artifact: int, indent: str) -> Iterator[tuple[str, _Twig, str]]:
-        """The line of each twig, the twig, and what its own twigs are indented by."""
+        """Yield the line of each twig, the twig, and the indent of its own twigs."""
         found = list(self._next(artifact))
         fork, last, bar = ("├─ ", "└─ ", "│  ") if self._screen.unicode else ("|- ", "`- ", "|  ")
         for number, twig in enumerate(found):
@@ -90,11 +93,11 @@ class _Tree:
 
 
 def _name(row: ArtifactRow) -> str:
-    """`Model 7, model of Trainer, run 20261123-143005`; of one whose bytes are gone, that they are."""
+    """Return `Model 7, model of Trainer, run 20261123-143005`, with its state where it cannot be used."""
     origin = f", {row.key or 'output'} of {row.node}, run {row.run}" if row.node or row.run else ""
     unusable = f" ({row.unusable})" if row.unusable else ""
     return escaped(f"{row.type} {row.id}{f' {row.name!r}' if row.name else ''}{origin}{unusable}")
 
 
 def _step_name(step: Step) -> str:
-    return escaped(f"{step.node or step.type}, run {step.run} (made nothing)")
+    return escaped(f"{step.node or step.type}, run {step.run} (no outputs)")

@@ -10,7 +10,7 @@ _VERSIONS = (
     Column("version", right=True),
     Column("state"),
     Column("run", least=15),
-    Column("since", drop=3),
+    Column("pushed", drop=3),
     Column("test BCE", right=True),
     Column("model", drop=2),
     Column("how", least=16, drop=1),
@@ -26,16 +26,16 @@ _STYLES = {"served": "green", "deleted": "dim"}
 
 
 def as_text(screen: Screen, found: Models) -> str:
-    """All of it, as two tables."""
+    """Return versions and decisions as two tables."""
     lines = screen.table(_VERSIONS, [_version(one) for one in found.models])
     if found.decisions:
-        lines += ["", screen.heading("decisions, the newest first")]
+        lines += ["", screen.heading("decisions, newest first")]
         lines += screen.table(_DECISIONS, [_decision(one) for one in found.decisions])
     return "\n".join(lines)
 
 
 def _version(one: ModelRow) -> list[Cell | str]:
-    marks = [one.state.value, *(["withdrawn"] if one.withdrawn else []), *(["pinned"] if one.pinned else [])]
+    marks = [one.state.value, *(["rolled back"] if one.withdrawn else []), *(["pinned"] if one.pinned else [])]
     style = "yellow" if one.withdrawn else _STYLES.get(one.state.value, "")
     return [
         str(one.version),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.orchestration.plan import Plan
 
+_REASONS = 8  # of a node that are listed; a changed tree of source files gives dozens
+
 
 def as_text(found: Plan) -> str:
     """Return the plan as lines, then how many nodes run."""
@@ -14,8 +16,11 @@ def as_text(found: Plan) -> str:
     for line in found.nodes:
         verdict = "run" if line.verdict == "depends" else line.verdict
         reasons = line.reasons or ((f"outputs of run {line.of_run}",) if line.of_run else ("",))
-        lines.append(f"{line.node:<18}{verdict:<10}{reasons[0]}".rstrip())
-        lines += [f"{'':<28}{reason}" for reason in reasons[1:]]
+        shown = [*reasons[:_REASONS]]
+        if len(reasons) > _REASONS:
+            shown.append(f"and {len(reasons) - _REASONS} more; --json lists all")
+        lines.append(f"{line.node:<18}{verdict:<10}{shown[0]}".rstrip())
+        lines += [f"{'':<28}{reason}" for reason in shown[1:]]
     counts = {verdict: sum(line.verdict == verdict for line in found.nodes) for verdict in ("run", "depends", "cached")}
     totals = [f"{counts['run']} would run", f"{counts['cached']} cached"]
     if counts["depends"]:

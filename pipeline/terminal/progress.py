@@ -1,4 +1,4 @@
-"""Shows a run: a live table on a terminal, elsewhere one plain line per event."""
+"""Progress of a run: a live table on a terminal, elsewhere one plain line per event."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STYLES = {
 
 @contextlib.contextmanager
 def display(stream: TextIO) -> Iterator[Listener]:
-    """A listener that shows events on `stream`, as long as the context lasts."""
+    """Yield a listener that shows events on `stream` until the context ends."""
     console = Console(file=stream, highlight=False)
     if console.is_terminal and not console.is_dumb_terminal:
         view = _LiveView(console)
@@ -49,7 +49,7 @@ class _PlainView:
 
 
 def plain_line(event: Event) -> str:
-    """The line for an event: `Trainer executed in 31.2 s`."""
+    """Return the line for an event: `Trainer executed in 31.2 s`."""
     if isinstance(event, Note):
         return f"warning: {event.text}" if event.warning else event.text
     if isinstance(event, RunStarted):
@@ -59,19 +59,19 @@ def plain_line(event: Event) -> str:
     if isinstance(event, EpochEnded):
         return f"Trainer {epoch_text(event)}"
     ran = event.state in (NodeState.EXECUTED, NodeState.FAILED)
-    # No time where an earlier attempt did it.
+    # An earlier attempt has no time.
     time_text = f" in {event.seconds:.1f} s" if ran and event.seconds else ""
     return f"{event.node} {event.state.value}{time_text}" + (f": {event.reason}" if event.reason else "")
 
 
 def reasons_text(event: NodeStarted) -> str:
-    """The first reason why a node runs, and how many more there are."""
+    """Return the first reason why a node runs, and how many more there are."""
     more = len(event.reasons) - 1
     return event.reasons[0] + (f", and {more} more" if more else "")
 
 
 def epoch_text(event: EpochEnded) -> str:
-    """`epoch 3/50  loss 0.1550  validation 0.1510`."""
+    """Return `epoch 3/50  loss 0.1550  validation 0.1510`."""
     return f"epoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  validation {event.val_loss:.4f}"
 
 

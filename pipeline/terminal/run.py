@@ -1,4 +1,4 @@
-"""`sae show RUN`: a run's nodes with what they read and wrote, its metrics, thresholds and configuration."""
+"""`sae show RUN`: nodes with inputs and outputs, metrics, thresholds and configuration of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.terminal.digest import short
 from pipeline.terminal.evaluation import thresholds
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
-_NODES = (Column("node"), Column("state"), Column("time", right=True), Column("why", least=20))
+_NODES = (Column("node"), Column("state"), Column("time", right=True), Column("reason", least=20))
 _USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", least=12, drop=1))
 _INDENT = "    "
 
@@ -25,17 +25,17 @@ def as_text(
     run: Run,
     place: str,
     evaluation: previews.Preview | None,
-    made_from: Manifest | None,
+    manifest: Manifest | None,
     missing: str = "",
 ) -> str:
-    """All of a run.
+    """Return everything about a run.
 
     Args:
-      screen: where it is shown.
-      run: which.
-      place: the root or store that it is in.
-      evaluation: what is shown of its evaluation; None where there is nothing.
-      made_from: its manifest; None where there is none.
+      screen: to fit the text to.
+      run: to show.
+      place: its root or store.
+      evaluation: preview of its ModelEvaluation, if there is one.
+      manifest: of the run, if there is one.
       missing: why there is none.
     """
     row = run.row
@@ -47,15 +47,15 @@ def as_text(
         *screen.pairs(
             [
                 ("started", f"{when_text(row.started)} UTC" if row.started else ""),
-                ("took" if row.state.value != "running" else "runs for", seconds_text(row.seconds)),
-                ("data set", row.dataset or _dataset(made_from)),
+                ("duration" if row.state.value != "running" else "running for", seconds_text(row.seconds)),
+                ("data set", row.dataset or _dataset(manifest)),
                 ("pipeline", row.pipeline),
-                ("trigger", run_trigger.in_words(row.trigger or (made_from.trigger if made_from else ""))),
-                ("command", shlex.join(made_from.command) if made_from else ""),
+                ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
+                ("command", shlex.join(manifest.command) if manifest else ""),
                 ("resumed", _resumed(run.attempts)),
                 *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),
                 ("blessed", state_cell(yes_no(row.blessed))),
-                ("in", place),
+                ("store", place),
                 *(("verified", _verdict(one.verified, when_text(one.when), one.node)) for one in run.verifications),
             ]
         ),
@@ -68,13 +68,13 @@ def as_text(
     if isinstance(evaluation, previews.Evaluation) and evaluation.thresholds:
         lines += ["", screen.heading("thresholds"), *thresholds(screen, evaluation.thresholds, "  ")]
     lines += ["", screen.heading("configuration")]
-    if made_from is None:
+    if manifest is None:
         return "\n".join([*lines, *screen.paragraph(missing, "  ")])
-    return "\n".join([*lines, *screen.pairs(_settings(made_from.configuration), "  ")])
+    return "\n".join([*lines, *screen.pairs(_settings(manifest.configuration), "  ")])
 
 
 def _errors(run: Run) -> Iterator[str]:
-    """What went wrong, the first of it first; of a run that a node ended, with the node's name."""
+    """Yield the error of the run, then those of nodes that it does not contain."""
     if run.row.error:
         yield run.row.error
     for node in run.nodes:
@@ -82,13 +82,13 @@ def _errors(run: Run) -> Iterator[str]:
             yield f"{node.node}: {node.error}"
 
 
-def _dataset(made_from: Manifest | None) -> str:
-    return f"{made_from.data.name} {made_from.data.version}" if made_from else ""
+def _dataset(manifest: Manifest | None) -> str:
+    return f"{manifest.data.name} {manifest.data.version}" if manifest else ""
 
 
 def _verdict(verified: bool, when: str, node: str) -> Cell:
-    what = f"{node} alone" if node else "all of it"
-    return Cell(f"{'yes' if verified else 'no, it differs'}, {what}, {when} UTC", "green" if verified else "red")
+    what = f"only {node}" if node else "all nodes"
+    return Cell(f"{'yes' if verified else 'no, content differs'}, {what}, {when} UTC", "green" if verified else "red")
 
 
 def _resumed(made: Sequence[Attempt]) -> str:
@@ -103,7 +103,7 @@ def _attempt(one: Attempt) -> Cell:
 
 
 def _nodes(screen: Screen, run: Run) -> list[str]:
-    """A line for each node, and below it one for each artifact that it read and wrote."""
+    """Return a line for each node, and below it one for each input and output."""
     table = screen.table(_NODES, [_node_cells(node) for node in run.nodes])
     uses = [(node.node, cells) for node in run.nodes for cells in _use_cells(node)]
     used = screen.table(_USES, [cells for _, cells in uses], _INDENT)
@@ -118,7 +118,7 @@ def _node_cells(node: NodeRun) -> list[Cell | str]:
     if node.error:
         why = Cell(node.error, state_cell(node.state.value).style)
     elif node.cached_from:
-        why = Cell(f"as in run {node.cached_from}", "dim")
+        why = Cell(f"outputs of run {node.cached_from}", "dim")
     else:
         why = Cell("; ".join(node.reasons))
     time = "" if node.state == NodeRunState.CACHED else seconds_text(node.seconds)
@@ -126,7 +126,7 @@ def _node_cells(node: NodeRun) -> list[Cell | str]:
 
 
 def _use_cells(node: NodeRun) -> Iterator[list[Cell | str]]:
-    for verb, uses in (("reads", node.inputs), ("writes", node.outputs)):
+    for verb, uses in (("input", node.inputs), ("output", node.outputs)):
         for use in uses:
             yield [Cell(verb, "dim"), _key(use), str(use.artifact.id), use.artifact.type, _content(use)]
 

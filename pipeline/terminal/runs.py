@@ -20,14 +20,14 @@ _COLUMNS = (
     Column("test BCE", right=True),
     Column("active", right=True, drop=1),
     Column("blessed", drop=2),
-    Column("ran", right=True, drop=3),
+    Column("executed", right=True, drop=3),
     Column("cached", right=True, drop=3),
     Column("error", least=16, drop=9),
 )
 
 
 def as_text(screen: Screen, rows: Sequence[RunRow]) -> str:
-    """The runs as a table; empty where there are none."""
+    """Return the runs as a table; empty for no runs."""
     if not rows:
         return ""
     several = len({row.pipeline for row in rows}) > 1
@@ -54,11 +54,11 @@ def _cells(row: RunRow, several: bool) -> list[Cell | str]:
 
 
 def note(shown: int, page: Page, state: RunState | None, place: str) -> str:
-    """What to say beside the table: how many more there are, or why there is none."""
+    """Return a note on how many more runs there are, or why there is none."""
     if shown == 0:
         if state is not None:
-            return f"no run is {state.value}; `sae runs` lists all"
-        return f"no run in {place}: `sae run` makes the first one"
+            return f"no run is {state.value}: `sae runs` lists all runs"
+        return f"no run in {place}: `sae run` starts the first one"
     if page.next and page.total is not None:
         return f"{shown} of {page.total:,} runs; --limit {page.total} shows all"
     return ""

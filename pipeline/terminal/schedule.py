@@ -1,4 +1,4 @@
-"""`sae schedule show` and `history`: one schedule, and what its ticks ended as."""
+"""`sae schedule show` and `history`: one schedule, and the outcome of ticks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TICKS = (
     Column("planned (UTC)"),
     Column("result", least=9),
     Column("run", least=12, drop=1),
-    Column("why", least=16, drop=2),
+    Column("reason", least=16, drop=2),
 )
 
 
 def as_text(screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime) -> str:
-    """A schedule: when, what, its next times, its policies and its newest ticks."""
+    """Return trigger, command, next times, policies and newest ticks of a schedule."""
     return "\n".join(_lines(screen, found, history, root, now))
 
 
@@ -47,20 +47,21 @@ def _lines(
         yield ""
         yield screen.heading("next")
         yield from next_lines(screen, found, now)
-    said = wording.policies(schedule.policies)
     yield ""
     yield screen.heading("policies")
-    yield from screen.pairs(((name[0].lower() + name[1:], text) for name, text in said.items()), "  ")
+    yield from screen.pairs(
+        ((name[0].lower() + name[1:], text) for name, text in wording.policies(schedule.policies).items()), "  "
+    )
     yield ""
     yield screen.heading("history")
     if history:
         yield from screen.table(_TICKS[1:], [row[1:] for row in map(_row, history)], "  ")
     else:
-        yield "  no tick was decided yet"
+        yield "  no runs yet"
 
 
 def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[str]:
-    """The next times: in UTC, how far away, and as the clocks of the schedule's zone show them."""
+    """Return the next times: in UTC, how far away, and in the schedule's time zone."""
     zone = found.schedule.timing.zone
     columns = (Column(""), Column("", drop=1), Column("", least=20, drop=2))
     rows = [
@@ -70,7 +71,7 @@ def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[s
 
 
 def history_text(screen: Screen, history: Sequence[Stretch]) -> str:
-    """Ticks as a table, the newest first; empty where there are none."""
+    """Return ticks as a table, newest first; empty for no ticks."""
     return "\n".join(screen.table(_TICKS, list(map(_row, history)))) if history else ""
 
 
@@ -89,8 +90,8 @@ def _row(stretch: Stretch) -> list[Cell | str]:
 
 
 def history_note(shown: int, more: bool, name: str) -> str:
-    """What to say beside the history: that there is more of it, or none."""
+    """Return a note that there are more ticks, or none."""
     whose = f" of {name}" if name else ""
     if not shown:
-        return f"no tick{whose} was decided yet"
+        return f"no runs{whose} yet"
     return f"the newest {shown}{whose}; --limit shows more" if more else ""

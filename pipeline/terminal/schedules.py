@@ -1,4 +1,4 @@
-"""`sae schedule list`, `next` and `status`: what is planned, when, and who does it."""
+"""`sae schedule list`, `next` and `status`: schedules, next times and the daemon."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LIST = (
     Column("", drop=3),
     Column("last"),
     Column("run", least=12, drop=2),
-    Column("runs with", least=12, drop=1),
+    Column("options", least=12, drop=1),
 )
 _NEXT = (Column("schedule", least=12), Column("time (UTC)"), Column("", drop=1), Column("in words", least=20, drop=2))
 
 
 def as_text(screen: Screen, found: Sequence[Planned], now: datetime.datetime) -> str:
-    """The schedules as a table; empty where there are none."""
+    """Return the schedules as a table; empty for no schedules."""
     if not found:
         return ""
     return "\n".join(screen.table(_LIST, [_row(one, now) for one in found]))
@@ -43,22 +43,22 @@ def _row(one: Planned, now: datetime.datetime) -> list[Cell | str]:
 
 
 def note(found: Sequence[Planned], daemon: Daemon, place: str) -> str:
-    """What to say beside the table: how to begin, or that nobody does what is planned."""
+    """Return a note on how to add a schedule, or that no daemon starts the runs."""
     if not found:
-        return f'no schedule in {place}: `sae schedule add nightly --cron "0 3 * * *"` plans the first one'
+        return f'no schedule in {place}: `sae schedule add nightly --cron "0 3 * * *"` adds the first one'
     if health.unattended(daemon, found):
-        return f"the daemon is {daemon.state}, so nothing is started: `sae schedule run` starts it (docs/operations.md)"
+        return f"the daemon is {daemon.state}, so no run starts: start it with `sae schedule run` (docs/operations.md)"
     return ""
 
 
 def times(found: Sequence[Planned], count: int) -> list[tuple[Planned, str]]:
-    """The next times of all schedules together, the nearest first, `count` at most."""
+    """Return the next times of all schedules, nearest first, `count` at most."""
     every = [(one, time) for one in found for time in one.next]
     return sorted(every, key=lambda pair: (pair[1], pair[0].schedule.name))[:count]
 
 
 def next_text(screen: Screen, found: Sequence[tuple[Planned, str]], now: datetime.datetime) -> str:
-    """The next times as a table: in UTC, how far away, and in words as the clocks of the schedule's zone show them."""
+    """Return the next times as a table: in UTC, how far away, and in the schedule's time zone."""
     rows = [
         [
             one.schedule.name,
@@ -72,15 +72,15 @@ def next_text(screen: Screen, found: Sequence[tuple[Planned, str]], now: datetim
 
 
 def next_note(found: Sequence[Planned], name: str, place: str) -> str:
-    """What to say where there is no next time."""
+    """Return why there is no next time."""
     if name or found:
         which = f"{name} is" if name else "all schedules are"
-        return f"nothing is planned: {which} paused; `sae schedule resume NAME` plans again"
+        return f"no next run: {which} paused; resume with `sae schedule resume NAME`"
     return f"no schedule in {place}: `sae schedule add` adds one"
 
 
 def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: datetime.datetime) -> str:
-    """The daemon, how many schedules there are, and the ones whose last tick failed."""
+    """Return the state of the daemon, the number of schedules, and those whose last tick failed."""
     failing = health.failing(found)
     paused = sum(bool(one.schedule.paused) for one in found)
     upcoming = times(found, 1)
@@ -100,4 +100,4 @@ def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: d
 
 def _why(tick: Tick) -> str:
     run = wording.run_of(tick)
-    return (wording.reason(tick) or "no reason was noted") + (f" (run {run})" if run else "")
+    return (wording.reason(tick) or "no reason recorded") + (f" (run {run})" if run else "")

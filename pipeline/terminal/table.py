@@ -1,7 +1,7 @@
-"""Text for terminals and pipes: aligned tables, colours for states, and nothing that text from a store could start.
+"""Text for terminals and pipes: aligned tables, colours for states, control characters escaped.
 
 On a terminal a table fits the width: it drops its least important columns and cuts long texts, which then end in an
-ellipsis. In a pipe it is as wide as it must be, without colours; `NO_COLOR` takes these away on a terminal too.
+ellipsis. In a pipe it has no limit and no colours; `NO_COLOR` turns colours off on a terminal too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TextIO
 from pipeline.core.text import LONG_DIGEST, escaped
 
 GAP = "  "
-_NARROWEST = 20  # columns; a terminal that says less does not know
+_NARROWEST = 20  # columns; smaller terminals are not believed
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 STATES: Mapping[str, str] = {
     "succeeded": "green",
@@ -39,13 +39,13 @@ STATES: Mapping[str, str] = {
     "silent": "red",
     "yes": "green",
     "no": "yellow",
-}  # styles by state; also of what is blessed or not, of schedules, their ticks and their daemon
+}  # styles by state of runs, nodes, blessings, schedules, ticks and the daemon
 _BARS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BARS = " .:-=+*#@"
 
 
 def width_of(text: str) -> int:
-    """Columns that a text takes on a terminal."""
+    """Return the number of terminal columns of a text."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
@@ -57,10 +57,10 @@ class Column:
     """A column of a table.
 
     Attributes:
-      title: above it.
-      right: whether it is aligned to the right, as numbers are.
-      least: columns that it may be cut down to; 0: never cut.
-      drop: those with the highest number go first where the terminal is too narrow; 0: never.
+      title: its heading.
+      right: whether to align it to the right, as for numbers.
+      least: minimum width that it may be cut to; 0: never cut.
+      drop: on a narrow terminal, columns with the highest number are dropped first; 0: never.
     """
 
     title: str
@@ -71,25 +71,25 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A text in a table, and how to show it: one of the styles, such as `red`; empty: plainly."""
+    """A text in a table, with its style, such as `red`; empty: none."""
 
     text: str
     style: str = ""
 
 
 def state_cell(state: str) -> Cell:
-    """A state in its colour."""
+    """Return a cell with a state in its colour."""
     return Cell(state, STATES.get(state, ""))
 
 
 @dataclasses.dataclass(frozen=True)
 class Screen:
-    """Where text is shown.
+    """The terminal or pipe that text is made for.
 
     Attributes:
-      width: columns; None in a pipe: any number.
-      color: whether colours are wanted.
-      unicode: whether lines and bars of Unicode can be shown.
+      width: in columns; None in a pipe: no limit.
+      color: whether to use colours.
+      unicode: whether it can show Unicode lines and bars.
     """
 
     width: int | None = None
@@ -98,7 +98,7 @@ class Screen:
 
     @staticmethod
     def of(stream: TextIO, environ: Mapping[str, str] = os.environ) -> Screen:
-        """What is known of a stream."""
+        """Return the screen of a stream."""
         terminal = stream.isatty()
         color = terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         width = max(shutil.get_terminal_size().columns, _NARROWEST) if terminal else None
@@ -106,19 +106,19 @@ class Screen:
 
     @property
     def ellipsis(self) -> str:
-        """Stands for what was cut."""
+        """The end of a text that was cut."""
         return "…" if self.unicode else "..."
 
     def styled(self, text: str, style: str) -> str:
-        """A text that is escaped already, in this style, where colours are wanted."""
+        """Return an escaped text in this style, where colours are used."""
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.color and style and text else text
 
     def heading(self, text: str) -> str:
-        """Above a part."""
+        """Return the heading of a section."""
         return self.styled(escaped(text), "bold")
 
     def cut(self, text: str, width: int) -> str:
-        """A text of at most this many columns."""
+        """Return a text cut to at most this many columns."""
         if width_of(text) <= width:
             return text
         end = self.ellipsis[:width]
@@ -127,12 +127,12 @@ class Screen:
         return text.rstrip() + end
 
     def paragraph(self, text: str, first: str = "", indent: str | None = None, style: str = "") -> list[str]:
-        """A text of any length, broken at spaces where a terminal is too narrow for it; words are never broken.
+        """Return the lines of a text, wrapped at spaces on a terminal; words are never broken.
 
         Args:
-          text: from wherever.
-          first: what stands before it on its first line.
-          indent: what stands before the other lines; None: as many spaces as `first` takes.
+          text: of any length; it is escaped.
+          first: prefix of the first line.
+          indent: prefix of the other lines; None: as wide as `first`, in spaces.
           style: of the text.
         """
         indent = " " * width_of(first) if indent is None else indent
@@ -148,7 +148,7 @@ class Screen:
         ]
 
     def pairs(self, pairs: Iterable[tuple[str, str | Cell]], indent: str = "") -> list[str]:
-        """Names and values, the values below each other; empty ones are left out."""
+        """Return aligned names and values; empty values are left out."""
         found = [(name, value if isinstance(value, Cell) else Cell(value)) for name, value in pairs]
         found = [(escaped(name), value) for name, value in found if value.text]
         width = max((width_of(name) for name, _ in found), default=0)
@@ -164,7 +164,7 @@ class Screen:
         return lines
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], indent: str = "") -> list[str]:
-        """Rows below their titles; columns in which nothing stands are left out, titles too where there are none."""
+        """Return the rows below their titles; empty columns are left out, and the titles if all are empty."""
         columns = [dataclasses.replace(column, title=escaped(column.title)) for column in columns]
         cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
         cells = [[Cell(escaped(cell.text), cell.style) for cell in row] for row in cells]
@@ -179,13 +179,13 @@ class Screen:
         return [indent + self._row(columns, row, widths) for row in (*head, *cells)]
 
     def _fit(self, columns: Sequence[Column], natural: Mapping[int, int], indent: int) -> dict[int, int]:
-        """Widths of the columns that are shown."""
+        """Return the widths of the shown columns."""
         widths = dict(natural)
         while self.width:
             over = indent + sum(widths.values()) + len(GAP) * (len(widths) - 1) - self.width
             if over <= 0:
                 break
-            # Cutting may do, if each is left wide enough; else a column goes, and the others are as wide as before.
+            # Cut columns if that is enough; else drop a column and restore the width of the others.
             room = {number: widths[number] - columns[number].least for number in widths if columns[number].least}
             room = {number: spare for number, spare in room.items() if spare > 0}
             droppable = [number for number in widths if columns[number].drop]
@@ -195,7 +195,7 @@ class Screen:
         return widths
 
     def _shrunk(self, widths: Mapping[int, int], room: Mapping[int, int], over: int) -> dict[int, int]:
-        """The widest columns lose first."""
+        """Return widths cut by `over` columns, the widest first."""
         widths, room = dict(widths), dict(room)
         while over > 0 and any(room.values()):
             widest = max((number for number in room if room[number]), key=lambda number: widths[number])
@@ -214,13 +214,13 @@ class Screen:
         return GAP.join(parts).rstrip()
 
     def sparkline(self, values: Sequence[float]) -> str:
-        """A bar for each value, from 0 or the least to the greatest of them."""
+        """Return a bar for each value, between 0 or the minimum and the maximum."""
         bars = _BARS if self.unicode else _PLAIN_BARS
         low, high = min([0.0, *values]), max(values, default=0.0)
         if high <= low:
             return bars[0 if high == 0 else 1] * len(values)
         steps = len(bars) - 1
-        # Whatever is there shows.
+        # Any value above the minimum shows.
         return "".join(
             bars[max(round((value - low) / (high - low) * steps), 1 if value > low else 0)] for value in values
         )
@@ -235,6 +235,6 @@ def _encodes(stream: TextIO, text: str) -> bool:
 
 
 def printable(stream: TextIO, text: str) -> str:
-    r"""What of a text a stream can show: other characters become `\xe9`."""
+    r"""Return a text that a stream can show: other characters become `\xe9`."""
     encoding = stream.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -388,7 +388,7 @@ def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
     code, output, errors = sae("show", "2026")
     assert (code, errors) == (0, "")
     assert output.startswith("run 20261123-143005  succeeded\n\nstarted ")
-    assert re.search(r"^ExampleGen +executed +\d+\.\d s  as asked\n    writes  examples ", output, re.MULTILINE)
+    assert re.search(r"^ExampleGen +executed +\d+\.\d s  as asked\n    output  examples ", output, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

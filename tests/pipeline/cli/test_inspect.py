@@ -65,7 +65,7 @@ class TestRuns:
     def test_what_is_left_out_is_said_beside_the_data(self, sae):
         code, output, errors = sae("runs", "--limit", "1")
         assert (code, first_words(output), errors) == (0, [FAILED], "1 of 3 runs; --limit 3 shows all\n")
-        assert sae("runs", "--state", "running") == (0, "", "no run is running; `sae runs` lists all\n")
+        assert sae("runs", "--state", "running") == (0, "", "no run is running: `sae runs` lists all runs\n")
 
     def test_the_help_names_the_columns_and_states(self, sae):
         text = " ".join(sae("runs", "--help")[1].split())
@@ -96,7 +96,7 @@ class TestArtifacts:
     def test_none_and_too_many_are_said(self, sae):
         assert sae("artifacts", "--type", "Model", "--run", FAILED) == (
             0, "", f"no artifact with --type Model --run {FAILED}\n")  # fmt: skip
-        assert sae("artifacts", "--limit", "2")[2].startswith("the newest 2; there are more")
+        assert sae("artifacts", "--limit", "2")[2].startswith("the newest 2 artifacts; --limit 20")
 
     def test_one_is_shown_by_its_type(self, sae):
         output = sae("artifact", f"{FIRST}:Trainer")[1]
@@ -111,8 +111,8 @@ class TestArtifacts:
 
 def test_two_runs_are_compared(sae):
     output = sae("diff", "latest~2", "latest~1")[1]
-    assert output.splitlines()[2] == "they part at Trainer: epochs: 50 -> 60"
-    assert sae("diff", FIRST, FIRST)[1].splitlines()[2].startswith("nothing differs: ")
+    assert output.splitlines()[2] == "first difference: Trainer: epochs: 50 -> 60"
+    assert sae("diff", FIRST, FIRST)[1].splitlines()[2].startswith("no difference: ")
 
 
 def test_a_log_is_printed_as_it_is_but_for_what_moves_the_cursor(sae, root):

@@ -188,7 +188,7 @@ class TestRead:
         code, output, errors = sae(command)
         assert code == 0
         assert output == "" or command == "status"
-        assert errors == "" or errors.startswith(("no schedule in", "no tick was decided"))
+        assert errors == "" or errors.startswith(("no schedule in", "no runs yet"))
         assert json.loads(sae(command, "--json")[1])["schema_version"] == 1
         assert not root.exists()
 
@@ -197,12 +197,12 @@ class TestRead:
         code, output, errors = sae("list")
         titles, nightly, often = output.splitlines()
         assert code == 0
-        assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "runs", "with"]
+        assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "options"]
         assert re.match(
             r"nightly +active +At 03:00 every day, UTC +20\d\d-\d\d-\d\d 03:00 +in .+--profile sample$", nightly
         )
         assert re.match(r"often +paused +Every 6 h +--profile sample$", often)
-        assert "nothing is started: `sae schedule run` starts it" in errors
+        assert "start it with `sae schedule run`" in errors
         values = json.loads(sae("list", "--json")[1])
         assert [one["schedule"]["name"] for one in values["schedules"]] == ["nightly", "often"]
         assert values["daemon"]["state"] == "stopped"
@@ -214,7 +214,7 @@ class TestRead:
         assert f"sae run --profile sample --root {root}\n" in output
         assert output.count(" 03:00 UTC  in ") == 5
         assert "ticks while a run holds the root  skipped" in output
-        assert output.endswith("history\n  no tick was decided yet\n")
+        assert output.endswith("history\n  no runs yet\n")
         values = json.loads(sae("show", "nightly", "--json")[1])
         assert (values["schedule"]["name"], len(values["next"]), values["ticks"]) == ("nightly", 5, [])
         paused = sae("show", "often")[1]
@@ -231,7 +231,7 @@ class TestRead:
         assert len(sae("next", "nightly")[1].splitlines()) == 1 + 5
         sae("pause", "nightly")
         assert sae("next", "nightly") == (
-            0, "", "nothing is planned: nightly is paused; `sae schedule resume NAME` plans again\n")  # fmt: skip
+            0, "", "no next run: nightly is paused; resume with `sae schedule resume NAME`\n")  # fmt: skip
 
     @pytest.mark.usefixtures("plan")
     def test_the_history_says_that_there_is_more(self, sae):
@@ -242,7 +242,7 @@ class TestRead:
         assert len(output.splitlines()) == 3
         assert errors == "the newest 2 of nightly; --limit shows more\n"
         assert json.loads(sae("history", "--json", "--limit", "3")[1])["more"] is False
-        assert sae("history", "often") == (0, "", "no tick of often was decided yet\n")
+        assert sae("history", "often") == (0, "", "no runs of often yet\n")
 
     @pytest.mark.usefixtures("plan")
     def test_the_status(self, sae):

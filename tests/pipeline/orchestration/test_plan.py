@@ -275,3 +275,10 @@ def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):
     made = make(after_a_run)
     assert verdicts(made)["SchemaGen"] == "run"
     assert "is damaged" in text.as_text(made)
+
+
+def test_of_many_reasons_the_first_are_listed_and_the_others_counted():
+    line = plan.Line("Trainer", "run", tuple(f"code: {number}.py is new" for number in range(30)))
+    lines = text.as_text(plan.Plan("/root", "", "mnist", (line,))).splitlines()
+    assert len(lines) == 2 + 9 + 2
+    assert lines[-3].strip() == "and 22 more; --json lists all"

@@ -315,12 +315,12 @@ def test_the_list_as_text_and_as_json(sae, four):
     sae("rollback", "--reason", "worse\x1b[31m")
     _, printed, _ = sae("models")
     first, second, *_ = printed.splitlines()
-    assert first.split() == ["version", "state", "run", "since", "model", "how"]
+    assert first.split() == ["version", "state", "run", "pushed", "model", "how"]
     digest = content(four, "run-3").rpartition(":")[2][:12]
     assert second.split()[:3] == ["5", "served", "run-3"]
     assert digest in second
     assert f"rolled back to by {getpass.getuser()}: worse\\x1b[31m" in second
-    assert "kept, withdrawn" in printed
+    assert "kept, rolled back" in printed
     assert "kept, pinned" in printed
     values = json.loads(sae("models", "--json")[1])
     assert (values["schema_version"], values["root"]) == (1, str(four.root.path))

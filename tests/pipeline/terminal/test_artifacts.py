@@ -18,7 +18,7 @@ FOREIGN = ArtifactRow(12, "Dataset", "mine\x1b[2J", "gs://bucket/x", "deleted", 
 
 def test_an_artifact_has_all_its_columns_in_a_pipe():
     assert artifacts.as_text(Screen(), [MODEL]).splitlines() == [
-        "id  type   node     output  run  created           content               place",
+        "id  type   node     output  run  created           content               path",
         " 7  Model  Trainer  model   r1   2026-11-23 14:30  model-1:0a0a0a0a0a0a  /r/artifacts/Trainer/model/7",
     ]
 
@@ -33,7 +33,7 @@ def test_names_and_states_are_shown_where_there_are_any():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((20, Page(None, "20"), ""), "the newest 20; there are more: --limit 200 shows up to 200"),
+        ((20, Page(None, "20"), ""), "the newest 20 artifacts; --limit 200 shows more"),
         ((20, Page(34, "20"), "--type Model"), "20 of 34 artifacts; --limit 34 shows all"),
         ((3, Page(None), ""), ""),
         ((0, Page(0), "--type Model --run r1"), "no artifact with --type Model --run r1"),

@@ -36,7 +36,7 @@ def test_all_that_differs_is_shown_group_by_group():
     assert differences.as_text(Screen(), FOUND).splitlines() == [
         "r1 -> r2",
         "",
-        "they part at Trainer: epochs: 50 -> 60; model.py changed",
+        "first difference: Trainer: epochs: 50 -> 60; model.py changed",
         "not compared: of that nothing is known",
         "",
         "configuration",
@@ -45,7 +45,7 @@ def test_all_that_differs_is_shown_group_by_group():
         "",
         "machine",
         "                    r1         r2",
-        "  operating system  Debian 12  Debian 13  without effect on results",
+        "  operating system  Debian 12  Debian 13  no effect on results",
         "",
         "nodes",
         "          r1        r2",
@@ -55,7 +55,7 @@ def test_all_that_differs_is_shown_group_by_group():
         "                     r1       r2    change",
         "  bce           0.50000  0.25000  -0.25000",
         "  bce, label 0  0.50000        -",
-        "  and 1 more of single slices, with --json",
+        "  and 1 more, of single slices; --json lists all",
         "",
         "content of outputs",
         "                   r1                    r2",
@@ -66,11 +66,11 @@ def test_all_that_differs_is_shown_group_by_group():
 
 def test_where_nothing_differs_that_is_said():
     assert differences.as_text(Screen(), SAME).splitlines()[2:] == [
-        "nothing differs: settings, data, code, packages, machine, metrics and the content of all outputs are the same"
+        "no difference: settings, data, code, packages, machine, metrics and the content of all outputs are the same"
     ]
     unknown = dataclasses.replace(SAME, unknown=("no manifest",))
     assert differences.as_text(Screen(), unknown).splitlines()[2:] == [
-        "nothing that could be compared differs",
+        "no difference in what could be compared",
         "not compared: no manifest",
     ]
 

@@ -39,16 +39,16 @@ def test_both_ways_all_hops_by_name():
     assert lineage.as_text(Screen(), MODEL).splitlines() == [
         "Model 4, model of Trainer, run r1",
         "",
-        "made from",
+        "upstream",
         "├─ Examples 1, examples of ExampleGen, run r1",
         "└─ TransformGraph 3, transform_graph of Transform, run r1",
         "   ├─ Examples 1, examples of ExampleGen, run r1",
         "   └─ Schema 2 'curated'",
         "",
-        "used by",
+        "downstream",
         "├─ Evaluation 6, evaluation of Evaluator, run r1",
         "│  └─ Report 5, report of Report, run r1",
-        "├─ Gate, run r2 (made nothing)",
+        "├─ Gate, run r2 (no outputs)",
         "└─ Report 5, report of Report, run r1",
     ]
 
@@ -78,9 +78,9 @@ def test_a_cycle_ends():
 
 def test_an_artifact_alone_and_a_lineage_that_was_cut_are_said_to_be():
     lines = lineage.as_text(Screen(), Lineage(1, ROWS, (), (), True)).splitlines()
-    assert lines[3] == "  nothing: it was imported, or made from nothing in this store"
+    assert lines[3] == "  nothing: it was imported, or its node has no inputs in this store"
     assert lines[6] == "  nothing in this store"
-    assert lines[-1] == "there is more than is shown here"
+    assert lines[-1] == "the lineage is longer than is shown here"
 
 
 def test_on_a_terminal_no_line_is_wider_and_without_unicode_the_lines_are_plain():

@@ -50,8 +50,8 @@ RUN = Run(
 )  # fmt: skip
 
 
-def shown(found=RUN, evaluation=None, made_from=RECORDED, screen=None):
-    return run.as_text(screen or Screen(), found, "/root", evaluation, made_from, "there is no manifest").splitlines()
+def shown(found=RUN, evaluation=None, manifest=RECORDED, screen=None):
+    return run.as_text(screen or Screen(), found, "/root", evaluation, manifest, "there is no manifest").splitlines()
 
 
 def test_the_error_stands_on_top():
@@ -66,21 +66,21 @@ def test_the_error_of_a_node_stands_on_top_where_the_run_notes_none():
 def test_what_is_known_of_the_run_comes_next():
     assert shown()[3:12] == [
         "started   2026-11-23 14:30:05 UTC",
-        "took      30.5 s",
+        "duration  30.5 s",
         "data set  mnist 3.0.1",
         "pipeline  ours",
         "trigger   manual",
         "command   sae run --set training.epochs=2",
-        "in        /root",
-        "verified  yes, all of it, 2026-11-23 14:30:05 UTC",
-        "verified  no, it differs, Trainer alone, 2026-11-23 14:30:05 UTC",
+        "store     /root",
+        "verified  yes, all nodes, 2026-11-23 14:30:05 UTC",
+        "verified  no, content differs, only Trainer, 2026-11-23 14:30:05 UTC",
     ]
 
 
 def test_what_a_run_did_not_note_is_taken_from_its_manifest():
     found = dataclasses.replace(RUN, row=dataclasses.replace(ROW, dataset="", trigger=""))
     assert {"data set  mnist 3.0.1", "trigger   manual"} <= set(shown(found))
-    assert not any(line.startswith(("data set", "trigger")) for line in shown(found, made_from=None))
+    assert not any(line.startswith(("data set", "trigger")) for line in shown(found, manifest=None))
 
 
 def test_a_schedule_is_named_with_the_time_of_its_tick():
@@ -90,16 +90,16 @@ def test_a_schedule_is_named_with_the_time_of_its_tick():
 
 def test_each_node_has_its_state_time_reason_and_what_it_read_and_wrote():
     lines = shown()
-    start = lines.index("node        state      time  why")
+    start = lines.index("node        state      time  reason")
     assert lines[start : start + 9] == [
-        "node        state      time  why",
-        "ExampleGen  cached           as in run r1",
-        "    writes  examples   1  Examples  examples-1:0a0a0a0a0a0a",
+        "node        state      time  reason",
+        "ExampleGen  cached           outputs of run r1",
+        "    output  examples   1  Examples  examples-1:0a0a0a0a0a0a",
         "SchemaGen   executed  2.5 s  it never ran; other code",
-        "    writes  schema     2  Schema    without a digest  (out of use)",
-        "    writes  schema 1  12  Schema    without a digest",
+        "    output  schema     2  Schema    without a digest  (out of use)",
+        "    output  schema 1  12  Schema    without a digest",
         "Trainer     failed    1.0 s  it broke",
-        "    reads   examples   1  Examples  examples-1:0a0a0a0a0a0a",
+        "    input   examples   1  Examples  examples-1:0a0a0a0a0a0a",
         "Report      not run",
     ]
 
@@ -129,7 +129,7 @@ def test_metrics_thresholds_and_configuration_follow():
 
 
 def test_without_a_manifest_that_is_said():
-    assert shown(made_from=None)[-2:] == ["configuration", "  there is no manifest"]
+    assert shown(manifest=None)[-2:] == ["configuration", "  there is no manifest"]
 
 
 def test_a_terminal_shows_states_in_color():

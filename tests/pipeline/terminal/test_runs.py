@@ -20,12 +20,12 @@ BAD = RunRow("20261123-150000", "ours", RunState.FAILED, None, None, error="Data
 def test_a_run_has_all_its_columns_in_a_pipe():
     titles, good, bad = runs.as_text(Screen(), [GOOD, BAD]).splitlines()
     assert titles == (
-        "run              state      started             time  data set     trigger  test BCE  active  blessed  ran  "
-        "cached  error"
+        "run              state      started             time  data set     trigger  test BCE  active  blessed  "
+        "executed  cached  error"
     )
     assert good == (
-        "20261123-143005  succeeded  2026-11-23 14:30  68.9 s  mnist 3.0.1  manual    0.09430    17.2  yes       10  "
-        "     0"
+        "20261123-143005  succeeded  2026-11-23 14:30  68.9 s  mnist 3.0.1  manual    0.09430    17.2  yes     "
+        "       10       0"
     )
     assert bad.split("  ")[:2] == ["20261123-150000", "failed"]
     assert bad.index("DataGate: the data does not fit its schema") == titles.index("error")
@@ -38,7 +38,7 @@ def test_a_schedule_is_named_without_the_time_of_its_tick():
 
 def test_on_80_columns_the_less_important_ones_go():
     lines = runs.as_text(Screen(width=80), [GOOD, BAD]).splitlines()
-    assert lines[0].split() == ["run", "state", "time", "test", "BCE", "active", "blessed", "ran", "cached"]
+    assert lines[0].split() == ["run", "state", "time", "test", "BCE", "active", "blessed", "executed", "cached"]
     assert max(map(len, lines)) <= 80
 
 
@@ -59,8 +59,8 @@ def test_the_pipeline_is_named_where_there_are_several():
     [
         ((20, Page(1234, "20"), None), "20 of 1,234 runs; --limit 1234 shows all"),
         ((3, Page(3), None), ""),
-        ((0, Page(0), None), "no run in /root: `sae run` makes the first one"),
-        ((0, Page(0), RunState.FAILED), "no run is failed; `sae runs` lists all"),
+        ((0, Page(0), None), "no run in /root: `sae run` starts the first one"),
+        ((0, Page(0), RunState.FAILED), "no run is failed: `sae runs` lists all runs"),
     ],
 )
 def test_what_is_left_out_or_missing_is_said(arguments, said):

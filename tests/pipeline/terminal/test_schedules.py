@@ -18,7 +18,7 @@ PAUSED = planned(examples.schedule("often", paused="2026-11-24T12:00:00Z"), word
 
 def test_the_list_has_a_line_for_each():
     titles, nightly, often = schedules.as_text(Screen(), [planned(last=examples.FAILED), PAUSED], NOW).splitlines()
-    assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "last", "run", "runs", "with"]
+    assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "last", "run", "options"]
     assert nightly == (
         "nightly   active  At 03:00 every day, UTC  2026-11-25 03:00  in 6 h 30 min  failed  20261124-030001-abcdef  "
         "--profile sample"
@@ -30,15 +30,15 @@ def test_the_list_has_a_line_for_each():
 def test_on_80_columns_the_less_important_ones_go():
     lines = schedules.as_text(Screen(width=80), [planned(last=examples.FAILED)], NOW).splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["schedule", "state", "when", "next", "(UTC)", "last", "runs", "with"]
+    assert lines[0].split() == ["schedule", "state", "when", "next", "(UTC)", "last", "options"]
 
 
 @pytest.mark.parametrize(
     ("found", "daemon", "said"),
     [
         ([], examples.NEVER, "no schedule in /root: `sae schedule add nightly"),
-        ([planned()], examples.STOPPED, "the daemon is stopped, so nothing is started: `sae schedule run` starts it"),
-        ([planned()], examples.SILENT, "the daemon is silent, so nothing is started"),
+        ([planned()], examples.STOPPED, "the daemon is stopped, so no run starts: start it with `sae schedule run`"),
+        ([planned()], examples.SILENT, "the daemon is silent, so no run starts"),
         ([planned()], examples.RUNNING, ""),
         ([PAUSED], examples.STOPPED, ""),
     ],
@@ -84,7 +84,7 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
     assert "  2026-11-25 03:00 UTC  in 6 h 30 min  Wednesday, 25 November 2026, 03:00 UTC" in lines
     assert "  in time                           up to 1 d after the planned time" in lines
     assert lines[-3:] == [
-        "  planned (UTC)     result   run                     why",
+        "  planned (UTC)     result   run                     reason",
         "  2026-11-24 03:00  failed   20261124-030001-abcdef  Trainer failed: no space left",
         "  2026-11-23 03:00  skipped                          a run held the root: process 12",
     ]
@@ -107,8 +107,8 @@ def test_a_history_says_how_a_tick_came_to_its_result():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((0, False, ""), "no tick was decided yet"),
-        ((0, False, "nightly"), "no tick of nightly was decided yet"),
+        ((0, False, ""), "no runs yet"),
+        ((0, False, "nightly"), "no runs of nightly yet"),
         ((20, True, "nightly"), "the newest 20 of nightly; --limit shows more"),
         ((20, False, ""), ""),
     ],
