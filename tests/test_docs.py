@@ -8,6 +8,7 @@ import re
 import click
 import pytest
 
+from components.evaluation.metrics import METRICS
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.definition.graph import NAMES as NODES
@@ -86,11 +87,19 @@ def scheduling_table() -> str:
     return "\n".join(lines)
 
 
+def metrics_table() -> str:
+    """The metrics of a run, as declared."""
+    lines = ["| in the summary | unit | better | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{one.run_key}` | {one.unit} | {one.better} | {one.meaning} |" for one in METRICS if one.run_key]
+    return "\n".join(lines)
+
+
 TABLES = {
-    "settings": settings_table,
-    "profiles": profiles_table,
-    "reading": reading_table,
-    "scheduling": scheduling_table,
+    "settings": (USAGE, settings_table),
+    "profiles": (USAGE, profiles_table),
+    "reading": (USAGE, reading_table),
+    "scheduling": (USAGE, scheduling_table),
+    "metrics": (PROJECT / "docs" / "model.md", metrics_table),
 }
 
 
@@ -102,7 +111,8 @@ def block(text: str, name: str) -> re.Match[str]:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_generated_tables_are_up_to_date(name: str) -> None:
-    assert block(USAGE.read_text(encoding="utf-8"), name).group(1) == TABLES[name](), "python -m tests.test_docs"
+    path, table = TABLES[name]
+    assert block(path.read_text(encoding="utf-8"), name).group(1) == table(), "python -m tests.test_docs"
 
 
 def commands(command: click.Command, path: str = "sae") -> dict[str, click.Command]:
@@ -190,8 +200,7 @@ def test_links_between_the_documents_lead_somewhere() -> None:
 
 
 if __name__ == "__main__":
-    text = USAGE.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
+    for name, (path, table) in TABLES.items():
+        text = path.read_text(encoding="utf-8")
         found = block(text, name)
-        text = text[: found.start(1)] + table() + text[found.end(1) :]
-    USAGE.write_text(text, encoding="utf-8")
+        path.write_text(text[: found.start(1)] + table() + text[found.end(1) :], encoding="utf-8")

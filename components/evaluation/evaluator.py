@@ -1,4 +1,4 @@
-"""What the Evaluator measures, what blesses a model, and reading its answer."""
+"""The configuration of the Evaluator, and how to read the metrics that it writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.evaluation.thresholds import BCE, BCE_TO_MEAN_IMAGE, Evaluation,
 
 
 def eval_config(gates: Gates) -> config_pb2.EvalConfig:
-    """All metrics, overall and per label, with `gates` as value thresholds."""
+    """Return a configuration with all metrics, overall and per label, and `gates` as value thresholds."""
     everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
     limits = {
         BCE: ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
@@ -58,7 +58,7 @@ def _at_most(limit: float) -> config_pb2.MetricThreshold:
 
 
 def read_evaluation(uri: str) -> Evaluation:
-    """The metrics in a ModelEvaluation artifact.
+    """Read the metrics in a ModelEvaluation artifact.
 
     Raises:
       FileNotFoundError: nothing was written at `uri`.

@@ -1,4 +1,4 @@
-"""What is measured of each test image, as TensorFlow functions: they become part of the served model's `evaluate`."""
+"""Metrics of single images as TensorFlow functions, part of the signature `evaluate` of the exported model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTIVE_ABOVE = 0.0
 def measure_images(
     images: tf.Tensor, codes: tf.Tensor, logits: tf.Tensor, mean_image: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Every scalar measure of n images.
+    """Compute the metrics of n images.
 
     Args:
       images: float32, shape (n, pixels), values in [0, 1].
@@ -22,9 +22,7 @@ def measure_images(
       mean_image: float32, shape (pixels,), the mean training image in [0, 1].
 
     Returns:
-      float32 tensors of shape (n,): `bce` (nats per pixel), `mse`, `active_units`, `hoyer`, `gini`; and of the
-      baselines `mean_image_bce`, `mean_image_mse` (always predicting the mean image) and `entropy_floor` (the
-      cross-entropy of an image with itself: no reconstruction can do better).
+      float32 tensors of shape (n,), one for each metric of `metrics.METRICS` whose source is `image`.
     """
     return {
         "bce": autoencoder.reconstruction_loss(images, logits),
@@ -38,29 +36,23 @@ def measure_images(
     }
 
 
-SCALARS = (
-    "bce",
-    "mse",
-    "active_units",
-    "hoyer",
-    "gini",
-    "mean_image_bce",
-    "mean_image_mse",
-    "entropy_floor",
-)
-
-
 def cross_entropy(target: tf.Tensor, probability: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy of each pixel in nats, the probability kept 1e-7 away from 0 and 1, as Keras does."""
+    """Compute the binary cross-entropy of each pixel in nats.
+
+    Args:
+      target: float32, shape (n, pixels) or one that broadcasts to it, values in [0, 1].
+      probability: the same; clipped to [1e-7, 1 - 1e-7], as Keras does.
+    """
     safe = tf.clip_by_value(probability, 1e-7, 1 - 1e-7)
     # xlogy is 0 where the target is 0, so an image's cross-entropy with itself is its entropy, not more.
     return -(tf.math.xlogy(target, safe) + tf.math.xlogy(1 - target, 1 - safe))
 
 
 def hoyer(codes: tf.Tensor) -> tf.Tensor:
-    """Hoyer's sparsity of each code: (sqrt(u) - L1/L2) / (sqrt(u) - 1) for u units.
+    """Compute Hoyer's sparsity of each code: (sqrt(u) - L1/L2) / (sqrt(u) - 1) for u units.
 
-    0 where all units are equally active, 1 where one is. A code of zeros tells nothing and counts as 0.
+    Takes float32 of shape (n, units), >= 0, and returns float32 of shape (n,).
+    0 where all units are equally active, 1 where one is. For a code of zeros it is 0.
 
     Source: P. O. Hoyer, Non-negative matrix factorization with sparseness constraints, JMLR 5 (2004).
     """
@@ -71,9 +63,10 @@ def hoyer(codes: tf.Tensor) -> tf.Tensor:
 
 
 def gini(codes: tf.Tensor) -> tf.Tensor:
-    """The Gini index of each code: 1 - 2 * sum_k c_k / L1 * (u - k + 1/2) / u, c sorted upwards, k from 1 to u.
+    """Compute the Gini index of each code: 1 - 2 * sum_k c_k / L1 * (u - k + 1/2) / u, c sorted upwards, k from 1 to u.
 
-    0 where all units are equally active, 1 - 1/u where one is. A code of zeros tells nothing and counts as 0.
+    Takes float32 of shape (n, units), >= 0, and returns float32 of shape (n,).
+    0 where all units are equally active, 1 - 1/u where one is. For a code of zeros it is 0.
 
     Source: N. Hurley, S. Rickard, Comparing measures of sparsity, IEEE Trans. Inf. Theory 55 (2009).
     """

@@ -1,8 +1,8 @@
-"""The TFMA metric: means of the model's scalars, and which units were ever active."""
+"""The TFMA metric: means over images, and the units of the code that are active on any image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -10,24 +10,36 @@ import numpy as np
 import numpy.typing as npt
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluation import image_metrics
-from components.evaluation.thresholds import BCE_TO_MEAN_IMAGE
+from components.evaluation import image_metrics, metrics
 from components.model import saved_model
 
-DEAD_UNITS = "dead_units"
-NAMES = (*image_metrics.SCALARS, DEAD_UNITS, BCE_TO_MEAN_IMAGE)
+# Metrics that are means over images, and all that are computed here.
+MEANS = tuple(one.name for one in metrics.METRICS if one.source == "image")
+NAMES = (*MEANS, *(one.name for one in metrics.METRICS if one.source == "slice"))
 
 
 class SparseAutoencoderMetrics(metric_types.Metric):
-    """Everything measured on a slice, from one pass.
-
-    One value per name in `NAMES`: the mean over the slice's images of each scalar of `measures.SCALARS`;
-    `dead_units`, the number of code units active on none of them; and `bce_to_mean_image`, the mean loss over the
-    mean loss of always predicting the mean training image (1 where the model learned nothing more).
-    """
+    """Compute every metric in `NAMES` on a slice, in one pass."""
 
     def __init__(self, name: str = "sparse_autoencoder") -> None:
         super().__init__(_computations, name=name)
+
+
+def measure_slice(means: Mapping[str, float], ever_active: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Compute the metrics whose source is `slice`.
+
+    Args:
+      means: mean over the images of the slice, by metric.
+      ever_active: bool, shape (units,): whether a unit of the code is active on any of them.
+
+    Returns:
+      `dead_units`, and `bce_to_mean_image`: the mean loss over that of always predicting the mean training image.
+    """
+    baseline = means["mean_image_bce"]
+    return {
+        "dead_units": float(ever_active.size - ever_active.sum()),
+        "bce_to_mean_image": means["bce"] / baseline if baseline else 0.0,
+    }
 
 
 def _computations(
@@ -43,26 +55,26 @@ def _computations(
     ]
 
 
-# (images, sum of each scalar in float64, whether each unit was ever active); the memory of one code, not of the slice.
+# (images, sum of each metric in float64, whether each unit was ever active); the memory of one code, not of the slice.
 Accumulator = tuple[int, npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
 
 class SliceCombiner(beam.CombineFn):
-    """Adds up scalars and ORs the activity of units."""
+    """Adds up the metrics of images, and keeps which units were ever active."""
 
     def __init__(self, model_name: str = "") -> None:
         self._model_name = model_name
 
     def create_accumulator(self) -> Accumulator:
-        return 0, np.zeros(len(image_metrics.SCALARS)), np.zeros(0, np.bool_)
+        return 0, np.zeros(len(MEANS)), np.zeros(0, np.bool_)
 
     def add_input(self, accumulator: Accumulator, element: Any) -> Accumulator:
-        """Adds one image. `element.prediction`: a scalar per name, and the code of shape (units,)."""
+        """Add one image. `element.prediction`: one number per name in `MEANS`, and the code of shape (units,)."""
         count, sums, ever_active = accumulator
         prediction = element.prediction
-        scalars = np.fromiter((np.ravel(prediction[name])[0] for name in image_metrics.SCALARS), np.float64)
+        values = np.fromiter((np.ravel(prediction[name])[0] for name in MEANS), np.float64)
         active = np.ravel(prediction[saved_model.CODE]) > image_metrics.ACTIVE_ABOVE
-        return count + 1, sums + scalars, (ever_active | active if ever_active.size else active)
+        return count + 1, sums + values, (ever_active | active if ever_active.size else active)
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
         count, sums, ever_active = self.create_accumulator()
@@ -74,12 +86,8 @@ class SliceCombiner(beam.CombineFn):
 
     def extract_output(self, accumulator: Accumulator) -> dict[metric_types.MetricKey, float]:
         count, sums, ever_active = accumulator
-        means = dict(zip(image_metrics.SCALARS, (sums / max(count, 1)).tolist(), strict=True))
-        values = {
-            **means,
-            DEAD_UNITS: float(ever_active.size - ever_active.sum()),
-            BCE_TO_MEAN_IMAGE: means["bce"] / means["mean_image_bce"] if means["mean_image_bce"] else 0.0,
-        }
+        means = dict(zip(MEANS, (sums / max(count, 1)).tolist(), strict=True))
+        values = {**means, **measure_slice(means, ever_active)}
         return {_key(key, self._model_name): value for key, value in values.items()}
 
 

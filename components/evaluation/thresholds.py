@@ -1,9 +1,11 @@
-"""What nodes tell each other and people, free of TensorFlow: losses of an epoch, and how a model stood to a gate."""
+"""The thresholds that a model must meet to be blessed, and the results that nodes pass on. Free of TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+
+from components.evaluation import metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +28,13 @@ class EpochLosses:
 
 @dataclasses.dataclass(frozen=True)
 class Gate:
-    """One threshold that a model must reach to be blessed, and how it stood to it.
+    """A threshold that a model must meet to be blessed, and the value measured.
 
     Attributes:
-      name: of the metric.
+      name: of the metric, one of `metrics.METRICS`.
       slice: `overall` or `label 3`; empty: all test images.
       value, limit: passed when value <= limit; an infinite limit is no gate.
-      passed: whether it did.
+      passed: whether the value is within the limit.
     """
 
     name: str
@@ -43,13 +45,12 @@ class Gate:
 
 
 OVERALL = "overall"
-BCE = "bce"
-BCE_TO_MEAN_IMAGE = "bce_to_mean_image"
+BCE, BCE_TO_MEAN_IMAGE = metrics.BCE.name, metrics.BCE_TO_MEAN_IMAGE.name
 
 
 @dataclasses.dataclass(frozen=True)
 class Gates:
-    """What a model must reach. Losses in nats per pixel, without the penalty; inf is no gate.
+    """The limits of the thresholds. Losses in nats per pixel, without the penalty; inf is no limit.
 
     Attributes:
       max_bce: largest mean loss over the test split.
@@ -64,11 +65,11 @@ class Gates:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The Evaluator's answer.
+    """The metrics in a ModelEvaluation.
 
     Attributes:
-      overall: value by metric name (`metrics.NAMES` and `example_count`).
-      per_label: the same by the label's number, the numbers rising.
+      overall: value by name, one for each of `metrics.METRICS`.
+      per_label: the same by label, the labels rising.
     """
 
     overall: dict[str, float]
@@ -76,7 +77,7 @@ class Evaluation:
 
 
 def judge(evaluation: Evaluation, gates: Gates) -> tuple[Gate, ...]:
-    """How a model stood to its gates, for display (the blessing is TFMA's own): overall, then the worst labels."""
+    """Compare a model with the thresholds, for display: overall, then the worst labels. The blessing is TFMA's own."""
     overall, per_label = evaluation.overall, evaluation.per_label
     judged = []
     for name, limit in ((BCE, gates.max_bce), (BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
@@ -90,7 +91,7 @@ def judge(evaluation: Evaluation, gates: Gates) -> tuple[Gate, ...]:
 
 
 def reasons(judged: Iterable[Gate]) -> tuple[str, ...]:
-    """A sentence for each gate that was not passed."""
+    """Return a sentence for each threshold that was not met."""
     return tuple(
         f"{gate.name} {gate.slice} is {gate.value:.4f}, allowed is at most {gate.limit:g}"
         for gate in judged

@@ -26,7 +26,7 @@ class ServedModel(tf.Module):
       `reconstruction`: float32, shape (n, pixels), values in [0, 1];
     * `encode(images)`: float32, shape (n, pixels), values in [0, 1] -> `code`: float32, shape (n, code_units), >= 0;
     * `reconstruct(images)`: like `encode` -> `reconstruction`;
-    * `evaluate(examples)`: -> one float32 of shape (n,) per name in `measures.SCALARS`, and `code`.
+    * `evaluate(examples)`: -> one float32 of shape (n,) per name in `image_metrics.measure_images`, and `code`.
     """
 
     def __init__(self, model: Autoencoder, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:

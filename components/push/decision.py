@@ -11,6 +11,8 @@ import json
 import math
 import pathlib
 
+from components.evaluation.metrics import BCE
+
 FILE = "decision.json"
 SCHEMA_VERSION = 1
 STANDING = "standing"  # property of the node that tells how the candidate stands
@@ -140,10 +142,9 @@ def decide(
     else:
         push = bce <= limit * baseline_bce
         ratio = bce / baseline_bce if baseline_bce else math.inf
-        reason = (
-            f"test BCE {bce:.4f} is {ratio:.3f} times the {baseline_bce:.4f} of version {baseline.version}, allowed is "
-            + (f"at most {limit:g}" if math.isfinite(limit) else "any")
-        )
+        allowed = f"at most {limit:g}" if math.isfinite(limit) else "any"
+        losses = f"test {BCE.label} {BCE.text(bce)} is {ratio:.3f} times the {BCE.text(baseline_bce)}"
+        reason = f"{losses} of version {baseline.version}, allowed is {allowed}"
         reason += f" ({standing.note})" if standing.note else ""
     measured = baseline is not None and baseline_bce is not None
     return PushDecision(

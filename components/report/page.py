@@ -12,13 +12,14 @@ import dataclasses
 import math
 import pathlib
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import jinja2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from components.evaluation import metrics
 from components.evaluation.thresholds import EpochLosses, Gate
 from components.report import figures
 
@@ -36,6 +37,29 @@ MODEL = "Model"
 MEAN_IMAGE = "Mean image"
 ENTROPY_FLOOR = "Entropy floor"
 
+# Texts for metrics, in the order of the page. Other declared metrics follow under their own labels.
+KEY_FIGURES = {
+    "example_count": "test images",
+    "bce_to_mean_image": "loss, share of the mean image's",
+    "active_units": "active units per image",
+    "dead_units": "dead units",
+    "hoyer": "Hoyer sparsity",
+    "gini": "Gini index",
+}
+COUNTS_OF_UNITS = ("active_units", "dead_units")
+LABEL_COLUMNS = {
+    "example_count": "images",
+    "bce": "cross-entropy",
+    "mean_image_bce": "mean image's",
+    "entropy_floor": "floor",
+    "bce_to_mean_image": "share of mean image's",
+    "mse": "squared error",
+    "active_units": "active units",
+    "dead_units": "dead units",
+    "hoyer": "Hoyer",
+    "gini": "Gini",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportData:
@@ -46,10 +70,8 @@ class ReportData:
       notice: a sentence to show as a banner; empty: none.
       blessed: whether the model passed all gates.
       reasons: why not blessed, one sentence each; empty when blessed.
-      gates: what was asked of the model.
-      metrics: over all test images: `bce`, `mean_image_bce` and `entropy_floor` (nats per pixel), `mse` and
-        `mean_image_mse` (pixels are in [0, 1]), `bce_to_mean_image` (a ratio), `active_units` (mean per image),
-        `dead_units`, `hoyer`, `gini` (in [0, 1]) and `example_count`.
+      gates: the thresholds and the values measured.
+      metrics: over all test images, one for each of `metrics.METRICS`.
       per_label: label -> the same metrics over the test images of that label; at least one label.
       pca_mse: squared error of PCA with as many components as the code has units, fitted on train, on test.
       history: by epoch, rising; at least one.
@@ -60,7 +82,7 @@ class ReportData:
         active (above 0); 0: dead.
       unit_mean: float64, shape (units,), >= 0: mean activation over those images; 0 where dead.
       settings: resolved configuration, dotted name -> value.
-      facts: what else is known of the run, name -> value.
+      facts: further facts about the run, name -> value.
 
     Raises:
       ValueError: shapes do not fit each other, or there is nothing to show.
@@ -182,7 +204,7 @@ def _page(data: ReportData, pictures: Mapping[str, _Picture]) -> str:
 
 def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figure], str]]:
     """Every figure's name, how to draw it, and what it shows in words and numbers."""
-    metrics = data.metrics
+    overall = data.metrics
     columns = {
         field.name: np.array([getattr(losses, field.name) for losses in data.history], dtype=np.float64)
         for field in dataclasses.fields(EpochLosses)
@@ -211,7 +233,7 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
         "reconstructions": (
             lambda theme: figures.draw_reconstructions(theme, data.images, data.reconstructions, data.image_labels),
             f"{len(data.images)} test images of {len(set(data.image_labels))} labels, each above its reconstruction;"
-            f" over all test images the squared error is {_mse(metrics['mse'])}.",
+            f" over all test images the squared error is {_mse(overall['mse'])}.",
         ),
         "curves": (
             lambda theme: figures.draw_curves(
@@ -221,7 +243,7 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
                 validation=columns["val_reconstruction"],
                 training_with_penalty=columns["loss"],
                 validation_with_penalty=columns["val_loss"],
-                floor=metrics["entropy_floor"],
+                floor=overall["entropy_floor"],
             ),
             _curves_in_words(data.history),
         ),
@@ -232,7 +254,7 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
                 model=by_label["bce"],
                 mean_image=by_label["mean_image_bce"],
                 floor=by_label["entropy_floor"],
-                overall=metrics["bce"],
+                overall=overall["bce"],
             ),
             _labels_in_words(data.per_label),
         ),
@@ -281,14 +303,14 @@ def _units_in_words(frequency: npt.NDArray[np.float64]) -> str:
 
 
 def _baselines(data: ReportData) -> dict[str, tuple[float | None, float | None]]:
-    """Cross-entropy and squared error, from the worst that should be expected to the best that can be."""
-    metrics = data.metrics
+    """Return cross-entropy and squared error, from the worst to be expected to the best possible."""
+    overall = data.metrics
     units = len(data.unit_frequency)
     return {
-        MEAN_IMAGE: (metrics["mean_image_bce"], metrics["mean_image_mse"]),
+        MEAN_IMAGE: (overall["mean_image_bce"], overall["mean_image_mse"]),
         f"PCA, {units:,} component{'s' if units > 1 else ''}": (None, data.pca_mse),
-        MODEL: (metrics["bce"], metrics["mse"]),
-        ENTROPY_FLOOR: (metrics["entropy_floor"], 0.0),
+        MODEL: (overall["bce"], overall["mse"]),
+        ENTROPY_FLOOR: (overall["entropy_floor"], 0.0),
     }
 
 
@@ -302,16 +324,22 @@ def _headline(data: ReportData) -> _Table:
 
 
 def _key_figures(data: ReportData) -> dict[str, str]:
-    metrics = data.metrics
-    units = len(data.unit_frequency)
-    return {
-        "test images": f"{metrics['example_count']:,.0f}",
-        "loss, share of the mean image's": _percent(metrics["bce_to_mean_image"]),
-        "active units per image": f"{metrics['active_units']:.1f} of {units:,}",
-        "dead units": f"{metrics['dead_units']:,.0f} of {units:,}",
-        "Hoyer sparsity": f"{metrics['hoyer']:.3f}",
-        "Gini index": f"{metrics['gini']:.3f}",
-    }
+    units = f" of {len(data.unit_frequency):,}"
+    shown = {name: text + (units if name in COUNTS_OF_UNITS else "") for name, text in _metric_texts(data.metrics)}
+    named = {KEY_FIGURES[name]: shown.pop(name) for name in KEY_FIGURES}
+    return {**named, **{one.label: shown[one.name] for one in _further_metrics()}}
+
+
+def _metric_texts(values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of every declared metric, a share in per cent."""
+    for one in metrics.METRICS:
+        value = values[one.name]
+        yield one.name, _percent(value) if one is metrics.BCE_TO_MEAN_IMAGE else one.text(value)
+
+
+def _further_metrics() -> list[metrics.Metric]:
+    """Return the metrics that this page has no text of its own for."""
+    return [one for one in metrics.METRICS if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
 
 
 def _gates(data: ReportData) -> _Table:
@@ -338,38 +366,12 @@ def _gates(data: ReportData) -> _Table:
 
 
 def _labels(data: ReportData) -> _Table:
-    return _Table(
-        "Test images of each label",
-        (
-            "label",
-            "images",
-            "cross-entropy",
-            "mean image's",
-            "floor",
-            "share of mean image's",
-            "squared error",
-            "active units",
-            "dead units",
-            "Hoyer",
-            "Gini",
-        ),
-        [
-            (
-                label,
-                f"{values['example_count']:,.0f}",
-                _bce(values["bce"]),
-                _bce(values["mean_image_bce"]),
-                _bce(values["entropy_floor"]),
-                _percent(values["bce_to_mean_image"]),
-                _mse(values["mse"]),
-                f"{values['active_units']:.1f}",
-                f"{values['dead_units']:,.0f}",
-                f"{values['hoyer']:.3f}",
-                f"{values['gini']:.3f}",
-            )
-            for label, values in data.per_label.items()
-        ],
-    )
+    columns = LABEL_COLUMNS | {one.name: one.label for one in _further_metrics()}
+    rows = []
+    for label, values in data.per_label.items():
+        texts = dict(_metric_texts(values))
+        rows.append((label, *(texts[name] for name in columns)))
+    return _Table("Test images of each label", ("label", *columns.values()), rows)
 
 
 def _epochs(data: ReportData) -> _Table:

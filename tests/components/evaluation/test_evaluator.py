@@ -18,7 +18,7 @@ from tests.components.conftest import SETTINGS, Trained
 
 autoencoder = lazy.module("components.model.autoencoder")
 evaluation = lazy.module("components.evaluation.evaluator")
-measures = lazy.module("components.evaluation.image_metrics")
+tfma_metric = lazy.module("components.evaluation.tfma_metric")
 serving = lazy.module("components.model.saved_model")
 tf = lazy.module("tensorflow")
 tfma = lazy.module("tensorflow_model_analysis")
@@ -87,7 +87,7 @@ def test_metrics_are_the_means_of_the_model_s_scalars_overall_and_per_label(trai
     assert list(loosest.found.per_label) == [0, 1, 2]
     for found, chosen in parts:
         assert found["example_count"] == chosen.sum()
-        for name in measures.SCALARS:
+        for name in tfma_metric.MEANS:
             assert found[name] == pytest.approx(scalars[name][chosen].mean(dtype=np.float64), rel=1e-5), name
         assert found["dead_units"] == (scalars["code"][chosen] == 0).all(axis=0).sum()
         assert found["bce_to_mean_image"] == pytest.approx(found["bce"] / found["mean_image_bce"])

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.component
 
 def image(code: list[float], **scalars: float) -> types.SimpleNamespace:
     """One image as TFMA hands it over; scalars that are not given are 1."""
-    values = {name: np.float32([scalars.get(name, 1.0)]) for name in metrics.measures.SCALARS}
+    values = {name: np.float32([scalars.get(name, 1.0)]) for name in metrics.MEANS}
     return types.SimpleNamespace(prediction=values | {"code": np.float32(code)})
 
 

@@ -18,7 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from components.evaluation import thresholds
+from components.evaluation import metrics, thresholds
 from components.report import figures
 from components.report import page as report_page
 
@@ -28,7 +28,7 @@ VOID_TAGS = {"meta", "link", "img", "source", "br"}
 
 
 def make_metrics(**changes: float) -> dict[str, float]:
-    metrics = {
+    values = {
         "bce": 0.0943,
         "mse": 0.01077,
         "active_units": 17.2,
@@ -41,7 +41,7 @@ def make_metrics(**changes: float) -> dict[str, float]:
         "bce_to_mean_image": 0.3592,
         "example_count": 10_000.0,
     }
-    return metrics | changes
+    return values | changes
 
 
 def make_history(epochs: int, penalty: float = 0.016) -> tuple[thresholds.EpochLosses, ...]:
@@ -451,3 +451,20 @@ def test_percentages_never_hide_a_small_rest() -> None:
 def test_data_that_does_not_fit_is_refused_by_name(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{field} "):
         make_data(**{field: value})
+
+
+def test_a_metric_that_is_declared_is_on_the_page(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, no_pictures: None
+) -> None:
+    added = metrics.Metric("psnr", "peak signal to noise", "decibels", decimals=1)
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, added))
+    data = make_data()
+    data = dataclasses.replace(
+        data,
+        metrics={**data.metrics, "psnr": 20.04},
+        per_label={label: {**values, "psnr": 19.96} for label, values in data.per_label.items()},
+    )
+    report_page.write_report(data, tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<dt>peak signal to noise</dt><dd>20.0</dd>" in text
+    assert text.count("<td>20.0</td>") == len(data.per_label)

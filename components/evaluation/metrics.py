@@ -1,0 +1,146 @@
+"""The metrics of this pipeline, each declared once. Free of TensorFlow.
+
+What is computed, recorded, listed, drawn and reported follows from `METRICS`. To add a metric, declare it here and
+compute it: where it is a mean over images in `image_metrics.measure_images`, else in `tfma_metric.measure_slice`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A number that the Evaluator computes, over all test images and for each label.
+
+    Attributes:
+      name: in the evaluation: `bce`.
+      label: for people: `BCE`.
+      meaning: what it is, in one line.
+      unit: of the number; empty where it has none.
+      better: whether `lower` or `higher` is better; empty where neither is.
+      decimals: digits after the point.
+      source: `image`: the mean over images of a value of each; `slice`: computed from all images of a slice at once;
+        `count`: TFMA's number of examples.
+      run_key: its name in the JSON of a run, and on the run in ML Metadata; empty: it is not among a run's metrics.
+      recorded: whether it is recorded on the run, for lists of runs.
+      column: its heading in the list of runs; empty: no column.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    unit: str = ""
+    better: Literal["lower", "higher", ""] = ""
+    decimals: int = 4
+    source: Literal["image", "slice", "count"] = "image"
+    run_key: str = ""
+    recorded: bool = False
+    column: str = ""
+
+    def text(self, value: float | None) -> str:
+        """Return a value as people read it; empty where there is none."""
+        return "" if value is None or not math.isfinite(value) else f"{value:,.{self.decimals}f}"
+
+    @property
+    def title(self) -> str:
+        """The label with the unit: `BCE, nats per pixel`."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+
+BCE = Metric(
+    "bce",
+    "BCE",
+    "reconstruction loss on the test split: binary cross-entropy without the penalty",
+    "nats per pixel",
+    "lower",
+    run_key="test_bce",
+    recorded=True,
+    column="test BCE",
+)
+BCE_TO_MEAN_IMAGE = Metric(
+    "bce_to_mean_image",
+    "BCE to mean image",
+    "`test_bce / mean_image_bce`; near 1 the model has learned nothing",
+    better="lower",
+    source="slice",
+    run_key="bce_to_mean_image",
+)
+# In the order in which a run lists them.
+METRICS = (
+    BCE,
+    Metric(
+        "mse",
+        "MSE",
+        "squared error, mean over pixels and images",
+        better="lower",
+        decimals=5,
+        run_key="test_mse",
+        recorded=True,
+    ),
+    Metric(
+        "active_units",
+        "active units",
+        "units of the code above 0, mean over images",
+        "per image",
+        decimals=1,
+        run_key="active_units",
+        recorded=True,
+        column="active",
+    ),
+    Metric(
+        "dead_units",
+        "dead units",
+        "units of the code that are above 0 on none of the images",
+        better="lower",
+        decimals=0,
+        source="slice",
+        run_key="dead_units",
+        recorded=True,
+    ),
+    Metric(
+        "hoyer",
+        "Hoyer sparsity",
+        "Hoyer's sparsity of the code: 0 all equal, 1 one unit alone (Hoyer 2004)",
+        decimals=3,
+        run_key="hoyer",
+    ),
+    Metric(
+        "gini",
+        "Gini index",
+        "Gini index of the code: 0 all equal, near 1 one unit alone (Hurley and Rickard 2009)",
+        decimals=3,
+        run_key="gini",
+    ),
+    Metric(
+        "mean_image_bce",
+        "mean image's BCE",
+        "reconstruction loss of always predicting the mean training image",
+        "nats per pixel",
+        run_key="mean_image_bce",
+    ),
+    Metric(
+        "mean_image_mse",
+        "mean image's MSE",
+        "squared error of always predicting the mean training image",
+        decimals=5,
+        run_key="mean_image_mse",
+    ),
+    Metric(
+        "entropy_floor",
+        "entropy floor",
+        "cross-entropy of the images with themselves: no model can be below it",
+        "nats per pixel",
+        run_key="entropy_floor",
+    ),
+    BCE_TO_MEAN_IMAGE,
+    Metric("example_count", "test images", "number of images", decimals=0, source="count"),
+)
+
+
+def run_metrics(values: Mapping[str, float], metrics: Iterable[Metric] = METRICS) -> dict[str, float]:
+    """Return the metrics of a run by their names there, from those of its evaluation."""
+    return {one.run_key: values[one.name] for one in metrics if one.run_key and one.name in values}
