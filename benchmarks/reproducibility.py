@@ -54,7 +54,7 @@ def timed(owner, name):
 
 for owner, name in ((cache.Decider, "decide"), (cache.Decider, "damage"), (manifest, "collect"),
                     (manifest, "write"), (dataset_cache, "recall"), (dataset_cache, "remember"),
-                    (writer.Recorder, "begin_run"),
+                    (MetadataWriter, "begin_run"),
                     (publish, "describe_outputs")):
     timed(owner, name)
 try:

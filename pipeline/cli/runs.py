@@ -17,7 +17,7 @@ from pipeline.core.errors import NotFoundError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs
 from pipeline.inspection.views import RunState
-from pipeline.metadata import deletion
+from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
 from pipeline.terminal import runs as runs_text
 
@@ -97,12 +97,12 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
         report = found.output(_REPORT)
         if report is None:
             raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
-        deleted = deletion.words(report.state, reader.artifact(report.id).properties)
+        deleted = deletion_text(report.state, reader.artifact(report.id).properties)
     path = pathlib.Path(report.uri) / "report.html"
     if deleted:
-        raise NotFoundError(f"the report of run {found.row.id} was {deleted}; {deletion.advice(report.id)}")
+        raise NotFoundError(f"the report of run {found.row.id} was {deleted}; {restore_hint(report.id)}")
     if not path.is_file():
-        raise NotFoundError(f"the report of run {found.row.id} is missing: {path}; {deletion.advice(report.id)}")
+        raise NotFoundError(f"the report of run {found.row.id} is missing: {path}; {restore_hint(report.id)}")
     if options.as_json:
         output.write_json(json_documents.report(found.row.id, path))
     else:

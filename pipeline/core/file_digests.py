@@ -8,13 +8,6 @@ import json
 import pathlib
 from collections.abc import Iterable, Mapping
 
-# Custom properties of an artifact in ML Metadata.
-RAW = "raw_digest"  # Merkle digest over the names and bytes of its files
-CONTENT = "content_digest"  # digest of its canonical form (pipeline/canonical)
-FILES = "files"  # JSON: size, modification time and digest of each file
-EARLIER = "earlier_files"  # JSON list of what FILES was before the artifact was restored with other bytes
-MODEL = "model_digest"  # of a blessing or a pushed model: content digest of the model that it is about
-
 _BLOCK = 1 << 20  # bytes read at once
 
 

@@ -1,141 +1,138 @@
-"""Artifacts as ML Metadata holds them: rows for a list, and one artifact whole with who made, took over and read it."""
+"""Artifacts: rows for a list, and one artifact with all that made, reused and read it."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Sequence
-
-import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pipeline.core import file_digests, text
 from pipeline.core.errors import NotFoundError
-from pipeline.inspection import protobuf_values
+from pipeline.core.events import NodeState
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.lookups import NODE_TYPES, Access, Maker
-from pipeline.inspection.views import Artifact, ArtifactRow, File, Page, Use
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Page, Use
 from pipeline.metadata import references
+from pipeline.metadata.properties import EARLIER_FILES, FILES
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact, Event, Execution, Maker, RunContext
 
+_STATES = {"UNKNOWN": "", "MARKED_FOR_DELETION": "out of use"}  # the others in lower case
 MOST_USES = 20  # executions listed of each kind: what each night takes over is used a thousand times
 _FEW = 200  # artifacts that a node made or read, of which each is looked at
 MOST_FILES = 500  # files listed of an artifact
 
 
+def rows_of(store: Store, artifacts: Sequence[Artifact]) -> list[ArtifactRow]:
+    """Artifacts as they are listed, in the same order."""
+    makers = store.makers_of(artifacts)
+    return [_row(one, makers.get(one.id)) for one in artifacts]
+
+
+def _row(artifact: Artifact, maker: Maker | None) -> ArtifactRow:
+    state = _STATES.get(artifact.state)
+    return ArtifactRow(
+        id=artifact.id,
+        type=artifact.type,
+        name=artifact.name,
+        uri=artifact.uri,
+        state=artifact.state.lower().replace("_", " ") if state is None else state,
+        created=artifact.created,
+        content=artifact.content,
+        run=maker.owner.run if maker else "",
+        node=maker.owner.node if maker else "",
+        key=maker.key if maker else "",
+    )
+
+
 class Artifacts:
     """Reads artifacts."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._known_steps: dict[int, Step | None] = {}  # None: cached
 
-    def types(self) -> list[str]:
-        """Names of the types of artifact, sorted."""
-        return sorted(str(one.name) for one in self._access.store.get_artifact_types())
-
     def page(
-        self, *, limit: int, start: int, type_name: str, node: str, run: pb.Context | None
+        self, *, limit: int, start: int, type_name: str, node: str, run: RunContext | None
     ) -> tuple[list[ArtifactRow], Page]:
         """Artifacts, the newest first; empty texts and None: any."""
+        end = start + limit
         if not (type_name or node or run):
-            found = self._access.store.get_artifacts(_newest(start + limit + 1))
-            rows = self._access.rows(found[start : start + limit])
-            return rows, Page(None, str(start + limit) if len(found) > start + limit else "")
-        if node and run is None:
-            found = self._made_by_node(node, type_name, start + limit + 1)
-            more = len(found) > start + limit
-            return self._access.rows(found[start : start + limit]), Page(None, str(start + limit) if more else "")
-        matching = self._of_node(protobuf_values.newest_first(self._matching(type_name, run)), node)
-        more = len(matching) > start + limit
-        rows = self._access.rows(matching[start : start + limit])
-        return rows, Page(len(matching), str(start + limit) if more else "")
+            found, total = self._store.newest_artifacts(end + 1), None
+        elif node and run is None:
+            found, total = self._made_by_node(node, type_name, end + 1), None
+        else:
+            found = self._of_node(_newest_first(self._matching(type_name, run)), node)
+            total = len(found)
+        return rows_of(self._store, found[start:end]), Page(total, str(end) if len(found) > end else "")
 
-    def _of_node(self, artifacts: list[pb.Artifact], node: str) -> list[pb.Artifact]:
+    def _of_node(self, artifacts: list[Artifact], node: str) -> list[Artifact]:
         """Those that a node made; all where no node is asked for."""
         if not node:
             return artifacts
-        node = references.find_node(node, list(self.nodes()))
-        makers = self._access.makers(artifacts)
+        node = references.find_node(node, list(self._store.nodes()))
+        makers = self._store.makers_of(artifacts)
         return [one for one in artifacts if one.id in makers and makers[one.id].owner.node == node]
 
-    def _matching(self, type_name: str, run: pb.Context | None) -> list[pb.Artifact]:
+    def _matching(self, type_name: str, run: RunContext | None) -> list[Artifact]:
         """Artifacts of a type and a run."""
         self._check_type(type_name)
-        store = self._access.store
         if run is None:
-            return list(store.get_artifacts_by_type(type_name))
-        return [one for one in store.get_artifacts_by_context(run.id) if type_name in ("", one.type)]
+            return self._store.artifacts_of_type(type_name)
+        return [one for one in self._store.artifacts_of_context(run.id) if type_name in ("", one.type)]
 
     def _check_type(self, type_name: str) -> None:
-        known = self.types() if type_name else []
+        known = self._store.artifact_types() if type_name else []
         if type_name not in ("", *known):
             near = text.closest(type_name, known)
             raise NotFoundError(f"no type {type_name}{near} (there are: {', '.join(known) or 'none'})")
 
-    def _made_by_node(self, node: str, type_name: str, most: int) -> list[pb.Artifact]:
+    def _made_by_node(self, node: str, type_name: str, most: int) -> list[Artifact]:
         """What a node made, the newest first, at least `most` of them if there are so many."""
         self._check_type(type_name)
-        store, contexts = self._access.store, self._node_contexts(node)
-        few = _newest(_FEW + 1)
-        around = {one.id: one for context in contexts for one in store.get_artifacts_by_context(context, few)}
+        known = self._store.nodes()
+        contexts = known[references.find_node(node, list(known))]
+        around = {one.id: one for context in contexts for one in self._store.artifacts_of_context(context, _FEW + 1)}
         if len(around) <= _FEW:  # of many runs that were cached, say
             found = self._of_node(list(around.values()), node)
-            return protobuf_values.newest_first(one for one in found if type_name in ("", one.type))
+            return _newest_first(one for one in found if type_name in ("", one.type))
         looked_at = most
         while True:
-            newest = _newest(looked_at)
-            executions = [one for context in contexts for one in store.get_executions_by_context(context, newest)]
-            ran = {one.id for one in executions if one.last_known_state != pb.Execution.CACHED}
-            events = self._access.events_of_executions(ran)
-            made = self._access.artifacts({one.artifact_id for one in events if one.type in protobuf_values.OUTPUTS})
-            found = protobuf_values.newest_first(one for one in made if type_name in ("", one.type))
+            executions = [one for context in contexts for one in self._store.newest_executions(context, looked_at)]
+            ran = {one.id for one in executions if one.state != NodeState.CACHED}
+            wrote = {event.artifact for event in self._store.events_of_executions(ran) if event.wrote}
+            found = self._store.artifacts_by_id(wrote)
+            found = _newest_first(one for one in found if type_name in ("", one.type))
             if len(found) >= most or len(executions) < looked_at:
                 return found
             looked_at *= 4  # many were cached, or failed
 
-    def nodes(self) -> dict[str, list[int]]:
-        """Ids of the contexts of each node, by its name; one for each pipeline."""
-        found: dict[str, list[int]] = {}
-        pipelines = self._access.pipelines()
-        for context in (one for kind in NODE_TYPES for one in self._access.store.get_contexts_by_type(kind)):
-            prefix = next((f"{one}." for one in pipelines if context.name.startswith(f"{one}.")), "")
-            found.setdefault(context.name.removeprefix(prefix), []).append(context.id)
-        return found
-
-    def _node_contexts(self, node: str) -> list[int]:
-        known = self.nodes()
-        return known[references.find_node(node, list(known))]
-
     def contents(self) -> dict[int, str]:
         """The content digest of every artifact that has one, by id."""
-        return {
-            artifact.id: artifact.custom_properties[file_digests.CONTENT].string_value
-            for artifact in self._access.store.get_artifacts()
-            if file_digests.CONTENT in artifact.custom_properties
-        }
+        return {artifact.id: artifact.content for artifact in self._store.all_artifacts() if artifact.content}
 
     def exists(self, artifact_id: int) -> bool:
         """Whether there is an artifact of this id."""
-        return bool(self._access.artifacts([artifact_id]))
+        return bool(self._store.artifacts_by_id([artifact_id]))
 
-    def artifact(self, artifact_id: int) -> Artifact:
+    def artifact(self, artifact_id: int) -> ArtifactDetails:
         """An artifact, whole. Raises `NotFoundError` where there is none of this id."""
-        found = self._access.artifacts([artifact_id])
+        found = self._store.artifacts_by_id([artifact_id])
         if not found:
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
-        [row] = self._access.rows(found)
-        properties = protobuf_values.properties_of(found[0])
-        noted = properties.pop(file_digests.FILES, None)
-        properties.pop(file_digests.EARLIER, None)
+        maker = self._store.makers_of(found).get(artifact_id)
+        row = _row(found[0], maker)
+        properties = dict(found[0].properties)
+        noted = properties.pop(FILES, None)
+        properties.pop(EARLIER_FILES, None)
         taken, used, cut = self._uses(artifact_id)
         files = _published(str(noted)) if noted is not None else None
         there = _is_there(row.uri)
         listed = files if files is not None else _files_of(pathlib.Path(row.uri)) if there else ()
-        return Artifact(
+        return ArtifactDetails(
             row=row,
             properties=properties,
-            made_by=self._made_by(found[0]),
+            made_by=_made_by(maker, row),
             taken_by=taken,
             used_by=used,
             cut=cut,
@@ -144,42 +141,37 @@ class Artifacts:
             gone=there is False,
         )
 
-    def _made_by(self, artifact: pb.Artifact) -> Use | None:
-        maker: Maker | None = self._access.makers([artifact]).get(artifact.id)
-        if maker is None:
-            return None
-        owner, when = maker.owner, protobuf_values.when(artifact.create_time_since_epoch)
-        return Use(maker.execution, owner.run, owner.node, maker.key, False, when)
-
     def _uses(self, artifact_id: int) -> tuple[tuple[Use, ...], tuple[Use, ...], int]:
-        """Who took it over, who read it, and how many are not listed."""
-        events = protobuf_values.newest_first_by_execution(self._access.events_of_artifacts([artifact_id]))
-        wrote = [event for event in events if event.type in protobuf_values.OUTPUTS]
-        read = [event for event in events if event.type in protobuf_values.INPUTS]
-        taken, used = wrote[:-1], read  # the first that wrote it made it
-        cut = max(0, len(taken) - MOST_USES) + max(0, len(used) - MOST_USES)
-        shown = [taken[:MOST_USES], used[:MOST_USES]]
-        executions = self._access.executions({event.execution_id for events in shown for event in events})
-        taken_by, used_by = (tuple(self._use(one, executions.get(one.execution_id)) for one in part) for part in shown)
+        """Which executions reused it, which read it, and how many are not listed."""
+        events = self._store.events_of_artifacts([artifact_id])
+        events = sorted(events, key=lambda event: event.execution, reverse=True)
+        wrote = [event for event in events if event.wrote]
+        read = [event for event in events if not event.wrote]
+        reused = wrote[:-1]  # the first that wrote it made it
+        cut = max(0, len(reused) - MOST_USES) + max(0, len(read) - MOST_USES)
+        shown = [reused[:MOST_USES], read[:MOST_USES]]
+        executions = self._store.executions_by_id({event.execution for events in shown for event in events})
+        taken_by, used_by = (tuple(self._use(one, executions.get(one.execution)) for one in part) for part in shown)
         return taken_by, used_by, cut
 
-    def _use(self, event: pb.Event, execution: pb.Execution | None) -> Use:
-        owner = self._access.owner(event.execution_id)
-        cached = execution is not None and execution.last_known_state == pb.Execution.CACHED
-        key, _ = protobuf_values.key_of(event)
-        return Use(
-            event.execution_id, owner.run, owner.node, key, cached, protobuf_values.when(event.milliseconds_since_epoch)
-        )
+    def _use(self, event: Event, execution: Execution | None) -> Use:
+        owner = self._store.owner(event.execution)
+        cached = execution is not None and execution.state == NodeState.CACHED
+        return Use(event.execution, owner.run, owner.node, event.key, cached, event.when)
 
     def makers(self, artifact_ids: Collection[int]) -> list[Step]:
         """The executions that made any of these artifacts."""
-        made = self._access.makers(self._access.artifacts(artifact_ids))
+        made = self._store.makers_of(self._store.artifacts_by_id(artifact_ids))
         return self._steps({maker.execution for maker in made.values()})
 
     def readers(self, artifact_ids: Collection[int]) -> list[Step]:
         """The executions that read any of these artifacts, but for cached ones."""
-        events = self._access.events_of_artifacts(artifact_ids)
-        return self._steps({event.execution_id for event in events if event.type in protobuf_values.INPUTS})
+        events = self._store.events_of_artifacts(artifact_ids)
+        return self._steps({event.execution for event in events if not event.wrote})
+
+    def rows_by_id(self, artifact_ids: Collection[int]) -> Mapping[int, ArtifactRow]:
+        """Artifacts as they are listed, by id."""
+        return {row.id: row for row in rows_of(self._store, self._store.artifacts_by_id(artifact_ids))}
 
     def _steps(self, execution_ids: Collection[int]) -> list[Step]:
         new = [number for number in execution_ids if number not in self._known_steps]
@@ -191,22 +183,27 @@ class Artifacts:
     def _read_steps(self, execution_ids: Collection[int]) -> Iterator[Step]:
         sides: dict[tuple[int, bool], set[int]] = {}
         first: dict[int, int] = {}  # of those given, the first execution that wrote an artifact
-        for event in self._access.events_of_executions(execution_ids):
-            wrote = event.type in protobuf_values.OUTPUTS
-            sides.setdefault((event.execution_id, wrote), set()).add(event.artifact_id)
-            if wrote:
-                first[event.artifact_id] = min(event.execution_id, first.get(event.artifact_id, event.execution_id))
+        for event in self._store.events_of_executions(execution_ids):
+            sides.setdefault((event.execution, event.wrote), set()).add(event.artifact)
+            if event.wrote:
+                first[event.artifact] = min(event.execution, first.get(event.artifact, event.execution))
         # The others took over what these made. To read the state of thousands to see that would take long.
         without_outputs = {number for number in execution_ids if (number, True) not in sides}
-        for number, execution in self._access.executions({*first.values(), *without_outputs}).items():
-            if execution.last_known_state != pb.Execution.CACHED:
-                owner = self._access.owner(number)
+        for number, execution in self._store.executions_by_id({*first.values(), *without_outputs}).items():
+            if execution.state != NodeState.CACHED:
+                owner = self._store.owner(number)
                 inputs, outputs = (tuple(sorted(sides.get((number, wrote), ()))) for wrote in (False, True))
                 yield Step(number, owner.run, owner.node, execution.type, inputs, outputs)
 
 
-def _newest(limit: int) -> mlmd.ListOptions:
-    return mlmd.ListOptions(limit=limit, order_by=mlmd.OrderByField.ID, is_asc=False)
+def _newest_first(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    return sorted(artifacts, key=lambda artifact: artifact.id, reverse=True)
+
+
+def _made_by(maker: Maker | None, row: ArtifactRow) -> Use | None:
+    if maker is None:
+        return None
+    return Use(maker.execution, maker.owner.run, maker.owner.node, maker.key, False, row.created)
 
 
 def _published(noted: str) -> list[File] | None:

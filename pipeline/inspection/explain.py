@@ -10,7 +10,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.metadata import node_key, references
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store, nearest
 from pipeline.provenance import cache_key, manifest, packages
 
 
@@ -35,7 +35,7 @@ class Answer:
     changes: tuple[node_key.Change, ...]
 
 
-def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) -> Answer:
+def explain(store: Store, root: Root | None, wanted: str, node: str) -> Answer:
     """Answers for a node of the run that `wanted` names.
 
     Args:
@@ -55,28 +55,27 @@ def explain(store: metadata.Store, root: Root | None, wanted: str, node: str) ->
             f"{node} has no execution in run {run_id}{text.closest(node, there)} (there are: {', '.join(there)})"
         )
     execution = executions[node]
-    asked = store.candidate(execution.id)
     state = execution.state.value if execution.state else "not ended"
-    if asked.key is None:
+    if execution.key is None:
         raise NotFoundError(f"{node} of run {run_id} has no key: it was not recorded by this version of sae")
     cached = execution.state == NodeState.CACHED
     if cached:
         used = _ids(store, execution.id)
         known = [
             candidate
-            for candidate in store.with_key(asked.key.digest, execution.id)
+            for candidate in store.with_key(execution.key.digest, execution.id)
             if candidate.state == NodeState.EXECUTED and _ids(store, candidate.id) == used
         ]
     else:
         known = store.of_node(graph.PIPELINE_NAME, node, execution.id)
-    found = metadata.nearest(known, asked.key)
-    against = found.run_id if found else ""
-    changes = asked.key.changes_since(found.key) if found and found.key else ()
-    parts = {part: dict(asked.key.parts[part]) for part in node_key.PARTS}
-    return Answer(run_id, node, state, asked.reasons, against, parts, _named(root, node, changes, against, run_id))
+    found = nearest(known, execution.key)
+    against = store.owner(found.id).run if found else ""
+    changes = execution.key.changes_since(found.key) if found and found.key else ()
+    parts = {part: dict(execution.key.parts[part]) for part in node_key.PARTS}
+    return Answer(run_id, node, state, execution.reasons, against, parts, _named(root, node, changes, against, run_id))
 
 
-def _ids(store: metadata.Store, execution_id: int) -> set[int]:
+def _ids(store: Store, execution_id: int) -> set[int]:
     """The artifacts that an execution wrote or, cached, stands for."""
     return {output.id for output in store.outputs(execution_id).values()}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.stores import Source, open_source
+from pipeline.metadata.sources import Source, open_source
 
 
 class Place:

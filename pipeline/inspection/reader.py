@@ -6,10 +6,9 @@ only of those shown whose end was not noted there.
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Iterator
-
-from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.artifacts import previews
 from pipeline.core import text
@@ -18,11 +17,12 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.inspection import lineage
 from pipeline.inspection.artifacts import Artifacts
-from pipeline.inspection.lookups import Access
 from pipeline.inspection.runs import Runs
-from pipeline.inspection.stores import Source
-from pipeline.inspection.views import Artifact, ArtifactRow, Page, Run, RunRow, RunState
-from pipeline.metadata import references, store
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Page, Run, RunRow, RunState
+from pipeline.metadata import references
+from pipeline.metadata.sources import Source
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import RunContext
 
 RUN_COLUMNS = ("started", "seconds", "test_bce", "active_units", "id")  # what runs can be sorted by
 _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
@@ -37,18 +37,21 @@ class Reader:
       root: the pipeline root that the store belongs to; None for a store without one: then there are no previews, no
         manifests and no logs.
       name: the store's file or URL, for people.
-      store: the same store as decisions read it, for `sae why`.
+      store: the store itself.
     """
 
     def __init__(self, source: Source, root: Root | None) -> None:
         self.root = root
         self.name = source.name
-        client, moved = source.connect(), root.moved() if root else None
-        self.store = store.Store.of_client(client, moved)
-        self._access = Access(client, moved)
-        self._runs = Runs(self._access, root)
-        self._artifacts = Artifacts(self._access)
+        self.store = Store.of_client(source.connect(), root.moved() if root else None)
+        self._runs = Runs(self.store, root)
+        self._artifacts = Artifacts(self.store)
         self._read: dict[str, Run] = {}
+
+    @functools.cached_property
+    def _run_contexts(self) -> list[RunContext]:
+        """Of all runs, the newest first; with a thousand runs this takes as long as all else on a page."""
+        return self.store.run_contexts()
 
     def runs(
         self,
@@ -75,7 +78,7 @@ class Reader:
             raise UsageError(
                 f"no column {sort!r}{text.closest(sort, RUN_COLUMNS)} (there are: {', '.join(RUN_COLUMNS)})"
             )
-        contexts = self._access.run_contexts()
+        contexts = self._run_contexts
         if sort == "started":
             contexts = contexts[::-1] if ascending else contexts
             if state is None:  # the others need not be looked at
@@ -84,7 +87,7 @@ class Reader:
         found = self._sorted(self._in_state(contexts, state), sort, ascending)
         return found[start : start + limit], Page(len(found), str(start + limit) if len(found) > start + limit else "")
 
-    def _in_state(self, contexts: list[pb.Context], state: RunState | None) -> Iterator[RunRow]:
+    def _in_state(self, contexts: list[RunContext], state: RunState | None) -> Iterator[RunRow]:
         rows = (self._runs.row(context) for context in contexts)
         return (row for row in rows if state is None or row.state == state)
 
@@ -98,7 +101,7 @@ class Reader:
 
     def run_ids(self) -> list[str]:
         """Every run's id, the newest first."""
-        return [str(context.name) for context in self._access.run_contexts()]
+        return [context.name for context in self._run_contexts]
 
     def find_run(self, wanted: str) -> str:
         """The id of the run that `wanted` names: an id, the beginning of only one, `latest`, `latest~1`.
@@ -110,7 +113,7 @@ class Reader:
 
     def run(self, run_id: str) -> Run:
         """A run, whole. Raises `NotFoundError` where there is none of this id."""
-        context = self._access.run_context(run_id)
+        context = self.store.run_context(run_id)
         if context is None:
             return self.run(self.find_run(run_id))
         if run_id not in self._read:
@@ -119,26 +122,26 @@ class Reader:
 
     def previous(self, run_id: str) -> str:
         """The id of the run before this one of the same pipeline; empty for the first."""
-        contexts = self._access.run_contexts()
+        contexts = self._run_contexts
         place = next((number for number, context in enumerate(contexts) if context.name == run_id), len(contexts))
-        pipeline = self._access.pipeline_of_run(contexts[place]) if place < len(contexts) else ""
-        before = (one for one in contexts[place + 1 :] if self._access.pipeline_of_run(one) == pipeline)
-        return next((str(context.name) for context in before), "")
+        pipeline = self.store.pipeline_of_run(contexts[place]) if place < len(contexts) else ""
+        before = (one for one in contexts[place + 1 :] if self.store.pipeline_of_run(one) == pipeline)
+        return next((context.name for context in before), "")
 
     def node_names(self) -> list[str]:
         """Names of the nodes of all pipelines, sorted."""
-        return sorted(self._artifacts.nodes())
+        return sorted(self.store.nodes())
 
     def artifacts(
         self, *, limit: int, start: int = 0, type_name: str = "", node: str = "", run_id: str = ""
     ) -> tuple[list[ArtifactRow], Page]:
         """Artifacts, the newest first. Raises `NotFoundError` for a type, node or run that does not exist."""
-        run = self._access.run_context(self.find_run(run_id)) if run_id else None
+        run = self.store.run_context(self.find_run(run_id)) if run_id else None
         return self._artifacts.page(limit=limit, start=start, type_name=type_name, node=node, run=run)
 
     def artifact_types(self) -> list[str]:
         """Names of the types of artifact, sorted."""
-        return self._artifacts.types()
+        return self.store.artifact_types()
 
     def find_artifact(self, wanted: str) -> int:
         """The id of the artifact that `wanted` names.
@@ -189,7 +192,7 @@ class Reader:
                 raise
             return references.find_run(first, run_ids), middle, last
 
-    def artifact(self, artifact_id: int) -> Artifact:
+    def artifact(self, artifact_id: int) -> ArtifactDetails:
         """An artifact, whole. Raises `NotFoundError` where there is none of this id."""
         return self._artifacts.artifact(artifact_id)
 
@@ -197,7 +200,7 @@ class Reader:
         """All that an artifact was made from, and all that was made from it. Raises `NotFoundError`."""
         if not self._artifacts.exists(artifact_id):
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
-        return lineage.walk(artifact_id, self._artifacts.makers, self._artifacts.readers, self._access.rows_by_id)
+        return lineage.walk(artifact_id, self._artifacts.makers, self._artifacts.readers, self._artifacts.rows_by_id)
 
     def preview(self, artifact: ArtifactRow) -> previews.Preview | None:
         """What is shown of it; None where nothing was written."""

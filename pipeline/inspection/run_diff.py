@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeline.core.errors import SaeError
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest as manifests
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
@@ -19,7 +19,7 @@ _PROPERTIES = "configuration"  # the group of what executions were told, where t
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class SettingDifference:
     """Something that the runs were made from and that is not the same for all of them.
 
     Attributes:
@@ -36,7 +36,7 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Metric:
+class MetricDifference:
     """A metric on the test split that is not the same for all runs.
 
     Attributes:
@@ -52,7 +52,7 @@ class Metric:
 
 
 @dataclasses.dataclass(frozen=True)
-class Output:
+class OutputDifference:
     """An output that does not have the same content in all runs.
 
     Attributes:
@@ -103,9 +103,9 @@ class Comparison:
     """
 
     runs: tuple[RunRow, ...]
-    settings: tuple[Setting, ...]
-    metrics: tuple[Metric, ...]
-    outputs: tuple[Output, ...]
+    settings: tuple[SettingDifference, ...]
+    metrics: tuple[MetricDifference, ...]
+    outputs: tuple[OutputDifference, ...]
     states: tuple[NodeStates, ...]
     partings: tuple[Parting, ...]
     unknown: tuple[str, ...]
@@ -144,7 +144,7 @@ def compare(reader: Reader, run_ids: Sequence[str]) -> Comparison:
     )
 
 
-def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[Setting], list[str]]:
+def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[SettingDifference], list[str]]:
     """What the runs were made from, from their manifests; what executions were told where one has none."""
     found: list[Manifest] = []
     unknown = []
@@ -160,7 +160,7 @@ def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[Setting], list[
     return _of_manifests(found), []
 
 
-def _of_manifests(found: Sequence[Manifest]) -> list[Setting]:
+def _of_manifests(found: Sequence[Manifest]) -> list[SettingDifference]:
     first, *others = found
     by_run = [{(one.group, one.field): one for one in manifest_diff.differences(first, other)} for other in others]
     order = list(manifest_diff.Group)
@@ -176,35 +176,37 @@ def _of_manifests(found: Sequence[Manifest]) -> list[Setting]:
                 values.append(old)
             else:  # of sets, such as a processor's features, only what the other side lacks is told
                 values.append(pair.new if pair.old == old else f"{pair.new} (in place of {pair.old})")
-        settings.append(Setting(group.value, field, tuple(values), any(pair.matters for pair in there)))
+        settings.append(SettingDifference(group.value, field, tuple(values), any(pair.matters for pair in there)))
     return settings
 
 
-def _told(runs: Sequence[Run]) -> list[Setting]:
+def _told(runs: Sequence[Run]) -> list[SettingDifference]:
     """What the executions were told, where that differs."""
     told = [
         {f"{node.node} {name}": str(value) for node in run.nodes for name, value in node.properties.items()}
         for run in runs
     ]
     fields = dict.fromkeys(field for run in told for field in run)
-    rows = [Setting(_PROPERTIES, field, tuple(run.get(field, "not there") for run in told)) for field in fields]
+    rows = [
+        SettingDifference(_PROPERTIES, field, tuple(run.get(field, "not there") for run in told)) for field in fields
+    ]
     return [row for row in rows if len(set(row.values)) > 1]
 
 
-def _metrics(runs: Sequence[Run]) -> Iterable[Metric]:
+def _metrics(runs: Sequence[Run]) -> Iterable[MetricDifference]:
     slices = dict.fromkeys(name for run in runs for name in run.slices)
     yield from _metrics_of([run.metrics for run in runs], OVERALL)
     for name in slices:
         yield from _metrics_of([run.slices.get(name, {}) for run in runs], name)
 
 
-def _metrics_of(found: Sequence[Mapping[str, float]], of_slice: str) -> Iterable[Metric]:
+def _metrics_of(found: Sequence[Mapping[str, float]], of_slice: str) -> Iterable[MetricDifference]:
     for name in dict.fromkeys(name for metrics in found for name in metrics):
         values = tuple(metrics.get(name) for metrics in found)
         if len(set(values)) > 1:
             first = values[0]
             deltas = (None if value is None or first is None else value - first for value in values)
-            yield Metric(name, of_slice, values, tuple(deltas))
+            yield MetricDifference(name, of_slice, values, tuple(deltas))
 
 
 def _node_names(runs: Sequence[Run]) -> list[str]:
@@ -223,7 +225,7 @@ def _made(run: Run, name: str) -> dict[str, ArtifactRow]:
     return {f"{use.key} {use.index}" if use.index else use.key: use.artifact for use in outputs}
 
 
-def _outputs(runs: Sequence[Run], nodes: Sequence[str]) -> tuple[list[Output], list[str]]:
+def _outputs(runs: Sequence[Run], nodes: Sequence[str]) -> tuple[list[OutputDifference], list[str]]:
     """Outputs that differ, and those of which that is not known."""
     found, undigested = [], []
     for node in nodes:
@@ -236,7 +238,7 @@ def _outputs(runs: Sequence[Run], nodes: Sequence[str]) -> tuple[list[Output], l
             if len(there) == len(rows) and len({row.content for row in there if row.content}) < 2:
                 continue
             contents = tuple(row.content if row else "" for row in rows)
-            found.append(Output(node, key, contents, tuple(row.id if row else 0 for row in rows)))
+            found.append(OutputDifference(node, key, contents, tuple(row.id if row else 0 for row in rows)))
     return found, undigested
 
 
@@ -253,7 +255,7 @@ def _parting(
     runs: Sequence[Run],
     place: int,
     nodes: Sequence[str],
-    outputs: Sequence[Output],
+    outputs: Sequence[OutputDifference],
     states: Sequence[NodeStates],
 ) -> Parting:
     differ = {one.node for one in outputs if _is_other(one, place)}
@@ -262,7 +264,7 @@ def _parting(
     return Parting(runs[place].row.id, node, _reasons(reader, runs[0], runs[place], node) if node else ())
 
 
-def _is_other(output: Output, place: int) -> bool:
+def _is_other(output: OutputDifference, place: int) -> bool:
     """Whether a run is known to have another one than the first run."""
     first, other = ((output.artifacts[number], output.contents[number]) for number in (0, place))
     if not (first[0] and other[0]):
@@ -275,6 +277,6 @@ def _reasons(reader: Reader, first: Run, other: Run, name: str) -> tuple[str, ..
     pair = _node(first, name), _node(other, name)
     if reader.root is None or pair[0] is None or pair[1] is None or not (pair[0].execution and pair[1].execution):
         return ()
-    store = metadata.open_store(reader.root, read_only=True)
-    old, new = (store.candidate(node.execution).key for node in pair if node is not None)
+    store = open_store(reader.root, read_only=True)
+    old, new = (store.execution(node.execution).key for node in pair if node is not None)
     return tuple(map(str, new.changes_since(old))) if old is not None and new is not None else ()

@@ -1,79 +1,84 @@
-"""Runs as ML Metadata holds them: rows for a list, and one run whole."""
+"""Runs: rows for a list, and one run with its nodes."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
-from ml_metadata.proto import metadata_store_pb2 as pb
-
 from components.push import serving_dir
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.inspection import protobuf_values
-from pipeline.inspection.lookups import Access
+from pipeline.inspection.artifacts import rows_of
 from pipeline.inspection.views import (
     ArtifactRow,
     ArtifactUse,
     NodeRun,
     NodeRunState,
-    Property,
     Run,
     RunRow,
     RunState,
-    Verification,
+    VerificationRow,
 )
-from pipeline.metadata import attempts, node_key, run_options, run_properties, store, writer
+from pipeline.metadata import node_key
+from pipeline.metadata.properties import (
+    CANCEL_REASON,
+    EXECUTION_RESULT,
+    KEY,
+    KILL_REASON,
+    METRICS,
+    MODEL_EVALUATION,
+    PUSHED_MODEL,
+    REASONS,
+    VERIFICATION,
+    VERIFY,
+)
+from pipeline.metadata.run_properties import ATTEMPTS, Headline, attempts_of, from_properties, options_of
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Event, Execution, Property, RunContext, numbers_of, object_of
 from pipeline.registry import versions
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
 _NOT_SHOWN = frozenset(
-    {store.REASONS, store.RESULT, store.CANCEL_REASON, store.BREAK_REASON, node_key.PROPERTY}
-    | {f"{node_key.PROPERTY}_{part}" for part in node_key.PARTS}
+    {REASONS, EXECUTION_RESULT, CANCEL_REASON, KILL_REASON, KEY} | {f"{KEY}_{part}" for part in node_key.PARTS}
 )
-_EVALUATION = "ModelEvaluation"
-_READ = (_EVALUATION, "PushedModel", writer.VERIFICATION)  # types whose properties say something of the run
+_READ = (MODEL_EVALUATION, PUSHED_MODEL, VERIFICATION)  # types whose properties say something of the run
 
 
 class Runs:
     """Reads runs."""
 
-    def __init__(self, access: Access, root: Root | None) -> None:
-        self._access = access
+    def __init__(self, store: Store, root: Root | None) -> None:
+        self._store = store
         self._root = root
         self._rows: dict[int, RunRow] = {}
 
-    def row(self, context: pb.Context) -> RunRow:
+    def row(self, context: RunContext) -> RunRow:
         """A run in a list: from its context alone where its end was noted there, else from its executions."""
         if context.id not in self._rows:
             self._rows[context.id] = self._read_row(context)
         return self._rows[context.id]
 
-    def _read_row(self, context: pb.Context) -> RunRow:
-        noted = run_properties.from_properties(protobuf_values.properties_of(context))
+    def _read_row(self, context: RunContext) -> RunRow:
+        noted = from_properties(context.properties)
         if noted.state in {state.value for state in RunState}:
             return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)
-        return self._row_of_executions(context, noted, self._executions(context))
-
-    def _executions(self, context: pb.Context) -> list[pb.Execution]:
-        found = self._access.store.get_executions_by_context(context.id)
-        return sorted(found, key=lambda execution: execution.id)
+        return self._row_of_executions(context, noted, self._store.executions_of_run(context))
 
     def _row_of_headline(
         self,
-        context: pb.Context,
-        noted: run_properties.Headline,
+        context: RunContext,
+        noted: Headline,
         state: RunState,
         seconds: float | None,
         error: str = "",
     ) -> RunRow:
         return RunRow(
             id=context.name,
-            pipeline=self._access.pipeline_of_run(context),
+            pipeline=self._store.pipeline_of_run(context),
             state=state,
-            started=protobuf_values.when(context.create_time_since_epoch),
+            started=context.created,
             seconds=seconds,
             dataset=noted.dataset or "",
             trigger=noted.trigger or "",
@@ -85,78 +90,77 @@ class Runs:
             error=noted.error or error,
         )
 
-    def _row_of_executions(
-        self, context: pb.Context, noted: run_properties.Headline, executions: Sequence[pb.Execution]
-    ) -> RunRow:
-        of_nodes = [execution for execution in executions if writer.is_of_node(execution.type)]
-        if attempts.PROPERTY in context.custom_properties:  # of each node only its last execution counts
+    def _row_of_executions(self, context: RunContext, noted: Headline, executions: Sequence[Execution]) -> RunRow:
+        of_nodes = [execution for execution in executions if execution.is_of_node]
+        if ATTEMPTS in context.properties:  # of each node only its last execution counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
         state = self._state(context, of_nodes)
-        begun = context.create_time_since_epoch
-        last = max((execution.last_update_time_since_epoch for execution in of_nodes), default=begun)
-        end = _now() if state == RunState.RUNNING and self._root else last
-        failed = [one for one in of_nodes if one.last_known_state == pb.Execution.FAILED]
-        error = store.reason_of(failed[0]) if failed else ""
-        if state == RunState.UNFINISHED and noted.trigger:  # ours, so we can go on with it
-            way_on = run_options.of_run(protobuf_values.properties_of(context)).way_on(context.name)
-            error = f"it broke off, no process works on it any more: {way_on}"
+        begun = context.created
+        end = max((one.updated for one in of_nodes if one.updated), default=begun)
+        if state == RunState.RUNNING and self._root:
+            end = datetime.datetime.now(datetime.timezone.utc)
+        failed = [one for one in of_nodes if one.state == NodeState.FAILED]
+        error = failed[0].error if failed else ""
+        if state == RunState.UNFINISHED and noted.trigger:  # ours, so it can be resumed
+            next_step = options_of(context.properties).next_step(context.name)
+            error = f"it broke off, no process works on it any more: {next_step}"
         row = self._row_of_headline(
             context,
             noted,
             state,
-            (end - begun) / 1000 if begun else None,
+            (end - begun).total_seconds() if begun and end else None,
             error,
         )
         counts = {
-            name: sum(execution.last_known_state == kind for execution in of_nodes)
-            for name, kind in (("executed", pb.Execution.COMPLETE), ("cached", pb.Execution.CACHED))
+            name: sum(execution.state == kind for execution in of_nodes)
+            for name, kind in (("executed", NodeState.EXECUTED), ("cached", NodeState.CACHED))
         }
         return RunRow(**{**vars(row), **counts})
 
-    def _state(self, context: pb.Context, executions: Sequence[pb.Execution]) -> RunState:
-        states = {execution.last_known_state for execution in executions}
+    def _state(self, context: RunContext, executions: Sequence[Execution]) -> RunState:
+        states = {execution.state for execution in executions}
         if self._root is not None and self._is_held(context):
             return RunState.RUNNING
-        if attempts.PROPERTY in context.custom_properties:  # what failed may be of an attempt that is over
+        if ATTEMPTS in context.properties:  # what failed may be of an attempt that is over
             return RunState.UNFINISHED
-        if pb.Execution.FAILED in states:
+        if NodeState.FAILED in states:
             return RunState.FAILED
-        if pb.Execution.CANCELED in states:
+        if NodeState.CANCELLED in states:
             return RunState.CANCELLED
-        if not states or states & set(store.UNFINISHED):
+        if not states or None in states:
             # In a store of others nothing tells a run in progress from one that was killed.
             return RunState.UNFINISHED if self._root is not None or not states else RunState.RUNNING
         return RunState.UNFINISHED if self._ended_early(executions) else RunState.SUCCEEDED
 
-    def _ended_early(self, executions: Sequence[pb.Execution]) -> bool:
+    def _ended_early(self, executions: Sequence[Execution]) -> bool:
         """Whether one of our runs noted no end: of a version that notes it, or with nodes missing."""
         return self._root is not None and not {self._node(one) for one in executions} >= set(graph.NAMES)
 
-    def _is_held(self, context: pb.Context) -> bool:
+    def _is_held(self, context: RunContext) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
         assert self._root is not None
-        held, begun = root_lock.holder(self._root), protobuf_values.when(context.create_time_since_epoch)
+        held, begun = root_lock.holder(self._root), context.created
         if held is not None and held.run:
             return bool(held.run == context.name)
         if held is None or begun is None or begun < held.since:
             return False
-        newest = max((one.id for one in self._access.run_contexts()), default=0)
+        newest = max((one.id for one in self._store.run_contexts()), default=0)
         return bool(newest == context.id)
 
-    def _node(self, execution: pb.Execution) -> str:
-        return self._access.owner(execution.id).node or execution.name or execution.type.rpartition(".")[2]
+    def _node(self, execution: Execution) -> str:
+        return self._store.owner(execution.id).node or execution.name or execution.type.rpartition(".")[2]
 
-    def run(self, context: pb.Context) -> Run:
+    def run(self, context: RunContext) -> Run:
         """A run, whole."""
-        properties = protobuf_values.properties_of(context)
-        executions = self._executions(context)
-        of_nodes = [execution for execution in executions if writer.is_of_node(execution.type)]
-        noted = run_properties.from_properties(properties)
+        properties = dict(context.properties)
+        executions = self._store.executions_of_run(context)
+        of_nodes = [execution for execution in executions if execution.is_of_node]
+        noted = from_properties(properties)
         row = self.row(context) if noted.state else self._row_of_executions(context, noted, executions)
-        events = self._access.events_of_executions([execution.id for execution in executions])
-        artifacts = self._access.artifacts({event.artifact_id for event in events})
-        uses = _uses(events, {one.id: one for one in self._access.rows(artifacts)})
-        notes = {one.id: protobuf_values.properties_of(one) for one in artifacts if one.type in _READ}
+        events = self._store.events_of_executions([execution.id for execution in executions])
+        artifacts = self._store.artifacts_by_id({event.artifact for event in events})
+        uses = _uses(events, {one.id: one for one in rows_of(self._store, artifacts)})
+        notes = {one.id: one.properties for one in artifacts if one.type in _READ}
         newest = {self._node(execution): execution for execution in of_nodes}
         told = self._told(row.id)
         made = [self._node_run(node, one, uses, row, told, notes) for node, one in newest.items()]
@@ -168,7 +172,7 @@ class Runs:
             metrics,
             slices,
             tuple(_verifications(executions, uses, notes)),
-            attempts.of_run(properties),
+            attempts_of(properties),
         )
 
     def _told(self, run_id: str) -> dict[str, NodeEnded]:
@@ -181,25 +185,24 @@ class Runs:
     def _node_run(
         self,
         node: str,
-        execution: pb.Execution,
+        execution: Execution,
         uses: Mapping[tuple[int, bool], Sequence[ArtifactUse]],
         row: RunRow,
         told: Mapping[str, NodeEnded],
         notes: Mapping[int, Mapping[str, Property]],
     ) -> NodeRun:
-        properties = protobuf_values.properties_of(execution)
         inputs, outputs = uses.get((execution.id, False), ()), uses.get((execution.id, True), ())
-        state = protobuf_values.NODE_STATES.get(execution.last_known_state, NodeRunState.RUNNING)
+        state = NodeRunState(execution.state.value) if execution.state else NodeRunState.RUNNING
         if state == NodeRunState.RUNNING and row.state != RunState.RUNNING:
             state = NodeRunState.UNFINISHED
-        error = store.reason_of(execution) if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
+        error = execution.error if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
         of_outputs = [notes.get(use.artifact.id, {}) for use in outputs]
         if not_pushed := [found for found in of_outputs if found.get(serving_dir.PUSHED) == 0]:
             state, error = NodeRunState.SKIPPED, versions.why_not_pushed(not_pushed[0])
         elif state == NodeRunState.FAILED and node in told:
             error = told[node].reason or error  # the same without the libraries' wrapping
-        started = protobuf_values.when(execution.create_time_since_epoch)
-        ended = None if state == NodeRunState.RUNNING else protobuf_values.when(execution.last_update_time_since_epoch)
+        started = execution.created
+        ended = None if state == NodeRunState.RUNNING else execution.updated
         end = ended or datetime.datetime.now(datetime.timezone.utc)
         return NodeRun(
             execution=execution.id,
@@ -209,12 +212,12 @@ class Runs:
             started=started,
             ended=ended,
             seconds=(end - started).total_seconds() if started else None,
-            reasons=protobuf_values.texts_of(properties.get(store.REASONS, "[]")),
+            reasons=execution.reasons,
             error=error,
             cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
             inputs=tuple(inputs),
             outputs=tuple(outputs),
-            properties={name: value for name, value in properties.items() if name not in _NOT_SHOWN},
+            properties={name: value for name, value in execution.properties.items() if name not in _NOT_SHOWN},
             after=self._after(node, row, inputs),
         )
 
@@ -224,7 +227,7 @@ class Runs:
         return tuple(dict.fromkeys(use.artifact.node for use in inputs if use.artifact.node))
 
     def _not_run(
-        self, row: RunRow, executions: Mapping[str, pb.Execution], told: Mapping[str, NodeEnded]
+        self, row: RunRow, executions: Mapping[str, Execution], told: Mapping[str, NodeEnded]
     ) -> list[NodeRun]:
         """The nodes of our pipeline that have no execution in a run."""
         if row.pipeline != graph.PIPELINE_NAME or not set(executions) <= set(graph.NAMES):
@@ -247,17 +250,13 @@ class Runs:
         ]
 
 
-def _now() -> int:
-    return int(datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000)
-
-
-def _uses(events: Sequence[pb.Event], rows: Mapping[int, ArtifactRow]) -> dict[tuple[int, bool], list[ArtifactUse]]:
+def _uses(events: Sequence[Event], rows: Mapping[int, ArtifactRow]) -> dict[tuple[int, bool], list[ArtifactUse]]:
     """By execution, and whether it wrote them: artifacts, sorted by key and index."""
     found: dict[tuple[int, bool], list[ArtifactUse]] = {}
     for event in events:
-        if event.artifact_id in rows:  # a store may have lost one
-            use = ArtifactUse(*protobuf_values.key_of(event), rows[event.artifact_id])
-            found.setdefault((event.execution_id, event.type in protobuf_values.OUTPUTS), []).append(use)
+        if event.artifact in rows:  # a store may have lost one
+            use = ArtifactUse(event.key, event.index, rows[event.artifact])
+            found.setdefault((event.execution, event.wrote), []).append(use)
     return {key: sorted(uses, key=lambda use: (use.key, use.index)) for key, uses in found.items()}
 
 
@@ -266,25 +265,23 @@ def _metrics(
 ) -> tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]:
     """Of the run's evaluation: overall, and by slice."""
     outputs = (use.artifact for one in made for use in one.outputs)
-    evaluation = next((artifact.id for artifact in outputs if artifact.type == _EVALUATION), 0)
-    noted = protobuf_values.object_of(notes.get(evaluation, {}).get(store.METRICS, ""))
+    evaluation = next((artifact.id for artifact in outputs if artifact.type == MODEL_EVALUATION), 0)
+    noted = object_of(notes.get(evaluation, {}).get(METRICS, ""))
     per_label = noted.get("per_label")
     slices = per_label if isinstance(per_label, dict) else {}
-    return protobuf_values.numbers_of(noted.get("overall")), {
-        f"label {label}": protobuf_values.numbers_of(found) for label, found in slices.items()
-    }
+    return numbers_of(noted.get("overall")), {f"label {label}": numbers_of(found) for label, found in slices.items()}
 
 
 def _verifications(
-    executions: Sequence[pb.Execution],
+    executions: Sequence[Execution],
     uses: Mapping[tuple[int, bool], Sequence[ArtifactUse]],
     notes: Mapping[int, Mapping[str, Property]],
-) -> Iterator[Verification]:
+) -> Iterator[VerificationRow]:
     """The newest first."""
-    for execution in protobuf_values.newest_first(one for one in executions if one.type == writer.VERIFY):
+    for execution in reversed([one for one in executions if one.type == VERIFY]):
         for use in uses.get((execution.id, True), ()):
             noted = notes.get(use.artifact.id, {})
-            yield Verification(
+            yield VerificationRow(
                 artifact=use.artifact.id,
                 when=use.artifact.created,
                 verified=noted.get("verified") == 1,

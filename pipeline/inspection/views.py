@@ -11,9 +11,8 @@ import datetime
 import enum
 from collections.abc import Mapping
 
-from pipeline.metadata.attempts import Attempt
-
-Property = str | int | float | bool | Mapping[str, object] | None
+from pipeline.metadata.run_properties import RunAttempt
+from pipeline.metadata.types import Property
 
 
 class RunState(str, enum.Enum):
@@ -151,7 +150,7 @@ class NodeRun:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verification:
+class VerificationRow:
     """A verdict of `sae verify` on a run.
 
     Attributes:
@@ -186,8 +185,8 @@ class Run:
     properties: Mapping[str, Property] = dataclasses.field(default_factory=dict)
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     slices: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
-    verifications: tuple[Verification, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
+    verifications: tuple[VerificationRow, ...] = ()
+    attempts: tuple[RunAttempt, ...] = ()
 
     def output(self, type_name: str) -> ArtifactRow | None:
         """The first artifact of a type among its outputs, in the order of nodes and keys; None: there is none."""
@@ -223,7 +222,7 @@ class Use:
 
 
 @dataclasses.dataclass(frozen=True)
-class Artifact:
+class ArtifactDetails:
     """An artifact, whole.
 
     Attributes:

@@ -16,8 +16,10 @@ from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
-from pipeline.metadata import deletion, sqlite
+from pipeline.metadata import sqlite
+from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
+from pipeline.metadata.types import restore_hint
 from pipeline.orchestration import partial_run
 from pipeline.provenance import current, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
@@ -37,7 +39,7 @@ def manifest_of(root: Root, store: Store, run_id: str) -> Manifest:
     """
     recorded = manifest.read(root.path, run_id)
     path = manifest.path_of(root.path, run_id)
-    if file_digests.of_file(path) != store.run_property(run_id, manifest.PROPERTY):
+    if file_digests.of_file(path) != store.run_properties(run_id).get(MANIFEST_DIGEST):
         raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
     return recorded
 
@@ -142,7 +144,7 @@ def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place:
     for name in needed:
         for key, output in store.outputs(executions[name].id).items():
             if output.deleted:
-                advice = deletion.advice(output.id)
+                advice = restore_hint(output.id)
                 raise NotFoundError(f"{name}'s {key} of run {run_id} was {output.deleted}: {advice}")
             folder = pathlib.Path(output.uri)
             if folder.is_relative_to(root.path) and folder.is_dir():

@@ -18,9 +18,10 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.maintenance import rerun
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
-from pipeline.metadata.store import Output, Store
+from pipeline.metadata.properties import RAW_DIGEST
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run
 
 
@@ -69,7 +70,7 @@ class _Lost:
 
     node: str
     key: str
-    output: Output
+    output: Artifact
 
 
 def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restoration:
@@ -89,7 +90,7 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
       OtherContentError: it came out otherwise; nothing was changed.
       SaeError: a node failed.
     """
-    store = metadata.open_store(root, read_only=True)
+    store = open_store(root, read_only=True)
     run_id, node, key = _origin(store, artifact_id)
     outputs = {name: store.outputs(execution.id) for name, execution in store.executions(run_id).items()}
     wanted = _Lost(node, key, outputs[node][key])
@@ -107,7 +108,7 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
             tell(f"{one.node}'s {one.key}, artifact {one.output.id}, is gone as well, and made again first")
         tell(f"making {node} again{' and what comes before it' if whole else ' on the inputs that it had'}")
         made = rerun.make(root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {})
-        found = _made(metadata.open_store(scratch), made)
+        found = _made(open_store(scratch), made)
         lost = [*before, *_lost(node, outputs[node])]
         pairs = [(one, _same(one, found.get((one.node, one.key)), run_id)) for one in lost]
         restored = tuple(_put_back(root, scratch, one, other) for one, other in pairs)
@@ -117,7 +118,7 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
 def _origin(store: Store, artifact_id: int) -> tuple[str, str, str]:
     """The run, the node and the output key that made an artifact first."""
     for execution in store.makers(artifact_id):
-        run_id = store.candidate(execution).run_id
+        run_id = store.owner(execution).run
         for name, one in store.executions(run_id).items() if run_id else ():
             if one.id == execution and one.state == NodeState.EXECUTED and name in graph.BY_NAME:
                 keys = {output.id: key for key, output in store.outputs(execution).items()}
@@ -148,16 +149,16 @@ def _check_history(lost: _Lost) -> None:
         )
 
 
-def _lost(node: str, outputs: Mapping[str, Output]) -> Iterator[_Lost]:
+def _lost(node: str, outputs: Mapping[str, Artifact]) -> Iterator[_Lost]:
     return (_Lost(node, key, output) for key, output in outputs.items() if _is_lost(output))
 
 
-def _is_lost(output: Output) -> bool:
+def _is_lost(output: Artifact) -> bool:
     damaged = output.files is not None and file_digests.damage(pathlib.Path(output.uri), output.files, all_bytes=True)
     return not output.live or bool(damaged)
 
 
-def _made(store: Store, run_id: str) -> dict[tuple[str, str], Output]:
+def _made(store: Store, run_id: str) -> dict[tuple[str, str], Artifact]:
     return {
         (name, key): output
         for name, execution in store.executions(run_id).items()
@@ -165,7 +166,7 @@ def _made(store: Store, run_id: str) -> dict[tuple[str, str], Output]:
     }
 
 
-def _same(one: _Lost, other: Output | None, run_id: str) -> Output:
+def _same(one: _Lost, other: Artifact | None, run_id: str) -> Artifact:
     """What was made again, if it is what was recorded."""
     if other is None or other.content != one.output.content:
         came = f"{other.content}, recorded is {one.output.content}" if other else "nothing"
@@ -176,7 +177,7 @@ def _same(one: _Lost, other: Output | None, run_id: str) -> Output:
     return other
 
 
-def _put_back(root: Root, scratch: Root, one: _Lost, other: Output) -> Restored:
+def _put_back(root: Root, scratch: Root, one: _Lost, other: Artifact) -> Restored:
     """Moves what was made again to the artifact's place; marks it as there when it is."""
     place = pathlib.Path(one.output.uri)
     for made, target in _moves(root, scratch, pathlib.Path(other.uri), place):
@@ -184,14 +185,14 @@ def _put_back(root: Root, scratch: Root, one: _Lost, other: Output) -> Restored:
             target.rename(scratch.path / f"replaced-{one.output.id}-{target.parts[-4]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         made.rename(target)
-    writer.Recorder(root).restored(one.output.id, other)
+    MetadataWriter(root).restored(one.output.id, other)
     return Restored(
         artifact=one.output.id,
         node=one.node,
         output=one.key,
         path=str(place),
         content=one.output.content,
-        identical=one.output.properties.get(file_digests.RAW) == other.properties.get(file_digests.RAW),
+        identical=one.output.properties.get(RAW_DIGEST) == other.properties.get(RAW_DIGEST),
     )
 
 

@@ -19,9 +19,10 @@ from pipeline.core.pipeline_root import Root, stamp
 from pipeline.core.text import counted
 from pipeline.definition import graph
 from pipeline.maintenance import rerun
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
-from pipeline.metadata.store import Output, Store
+from pipeline.metadata.properties import MODEL_DIGEST, RAW_DIGEST
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run, recovery
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
@@ -99,14 +100,14 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
             f"--node {node}: what it decides depends on what was served then, so it is recorded, not made again; "
             f"one of {', '.join(name for name in graph.NAMES if not graph.BY_NAME[name].of_history)}"
         )
-    store = metadata.open_store(root, read_only=True)
+    store = open_store(root, read_only=True)
     run_id = store.find_run(wanted)
     recorded = rerun.manifest_of(root, store, run_id)
     differences = rerun.differences(recorded)
     for line in rerun.surroundings_text(run_id, differences):
         tell(line)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
-        for broken_off in recovery.close_broken_off(root, metadata.open_store(root)):
+        for broken_off in recovery.close_broken_off(root, open_store(root)):
             tell(str(broken_off))
         workers = 2 if recorded.engine.workers == 1 else 1
         changed = (
@@ -117,7 +118,7 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
         tell(f"making {node or 'all of it'} again {', '.join(changed)}")
         surroundings = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
         made = rerun.make(root, store, recorded, scratch, node, node, workers, surroundings)
-        artifacts = tuple(_compare(root, store, run_id, metadata.open_store(scratch), made, node, recorded))
+        artifacts = tuple(_compare(root, store, run_id, open_store(scratch), made, node, recorded))
         verified = all(one.verdict != Verdict.DIFFERENT for one in artifacts)
         found = Verification(verified, run_id, node, differences, changed, artifacts)
         _record(root, found)
@@ -140,19 +141,19 @@ def _compare(
                 yield compared
 
 
-def _about(output: Output | None, same: Mapping[str, str]) -> Output | None:
+def _about(output: Artifact | None, same: Mapping[str, str]) -> Artifact | None:
     """With the digest of the model that it is about as it was recorded, where the model is the same.
 
     The digests are two where a later version of the canonical form made the second one.
     """
-    if output is None or file_digests.MODEL not in output.properties:
+    if output is None or MODEL_DIGEST not in output.properties:
         return output
-    model = str(output.properties[file_digests.MODEL])
-    return dataclasses.replace(output, properties={**output.properties, file_digests.MODEL: same.get(model, model)})
+    model = str(output.properties[MODEL_DIGEST])
+    return dataclasses.replace(output, properties={**output.properties, MODEL_DIGEST: same.get(model, model)})
 
 
 def _compare_artifacts(
-    node: str, key: str, one: Output, other: Output | None, root: Root, recorded: Manifest
+    node: str, key: str, one: Artifact, other: Artifact | None, root: Root, recorded: Manifest
 ) -> Compared:
     def verdict(kind: Verdict, difference: str = "") -> Compared:
         return Compared(node, key, one.id, kind, one.content, other.content if other else "", difference)
@@ -162,7 +163,7 @@ def _compare_artifacts(
     if not one.content:
         return verdict(Verdict.DIFFERENT, "it was published without a digest, so there is nothing to compare with")
     if one.content == other.content:
-        same_bytes = one.properties.get(file_digests.RAW) == other.properties.get(file_digests.RAW)
+        same_bytes = one.properties.get(RAW_DIGEST) == other.properties.get(RAW_DIGEST)
         return verdict(Verdict.IDENTICAL if same_bytes else Verdict.SAME)
     if one.files is not None and (damage := file_digests.damage(pathlib.Path(one.uri), one.files)):
         return verdict(Verdict.DIFFERENT, f"its content is another one; where cannot be said, as {damage}")
@@ -172,7 +173,7 @@ def _compare_artifacts(
     return verdict(Verdict.DIFFERENT, difference)
 
 
-def _first_difference(one: Output, other: Output, root: Root, recorded: Manifest) -> str:
+def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Manifest) -> str:
     from pipeline.orchestration import process_setup  # and TensorFlow: only where something differs
 
     process_setup.set_environment(root, settings.of_values(recorded.configuration).engine)
@@ -181,8 +182,7 @@ def _first_difference(one: Output, other: Output, root: Root, recorded: Manifest
             from pipeline.artifacts import fingerprints
 
         first, second = (
-            fingerprints.Artifact(output.type_name, pathlib.Path(output.uri), output.properties)
-            for output in (one, other)
+            fingerprints.Artifact(output.type, pathlib.Path(output.uri), output.properties) for output in (one, other)
         )
         return fingerprints.first_difference(first, second)
 
@@ -195,7 +195,7 @@ def _record(root: Root, found: Verification) -> None:
     folder = next(place / name for name in names if not (place / name).exists())
     folder.mkdir(parents=True)
     (folder / VERDICT_FILE).write_text(serialization.document(found) + "\n", encoding="utf-8")
-    writer.Recorder(root).verification(
+    MetadataWriter(root).verification(
         found.run_id,
         folder,
         [compared.artifact_id for compared in found.artifacts],

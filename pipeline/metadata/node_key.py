@@ -9,15 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core import file_digests
+from pipeline.metadata.properties import KEY
 
 PARTS = ("code", "parameters", "data", "inputs", "packages")
 
 
 REQUIRED = "and all that these require"
-
-
-# Custom properties of an Execution: the digest of the key, and each part as JSON.
-PROPERTY = "key"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,15 +53,13 @@ class Key:
 
     def properties(self) -> dict[str, str]:
         """Custom properties of the Execution."""
-        return {PROPERTY: self.digest} | {
-            f"{PROPERTY}_{part}": json.dumps(self.parts[part], sort_keys=True) for part in PARTS
-        }
+        return {KEY: self.digest} | {f"{KEY}_{part}": json.dumps(self.parts[part], sort_keys=True) for part in PARTS}
 
 
 def of_properties(properties: Mapping[str, Any]) -> Key | None:
     """The key of an Execution with these custom properties; None where none was stored, or not all of it."""
     try:
-        parts = {part: json.loads(properties[f"{PROPERTY}_{part}"]) for part in PARTS}
+        parts = {part: json.loads(properties[f"{KEY}_{part}"]) for part in PARTS}
     except (KeyError, ValueError, TypeError):
         return None
     return Key(parts) if all(isinstance(part, dict) for part in parts.values()) else None

@@ -21,7 +21,9 @@ from pipeline.definition import graph
 from pipeline.definition.dataset import Source
 from pipeline.definition.graph import Node
 from pipeline.metadata import node_key
-from pipeline.metadata.store import Candidate, Output, Store, nearest
+from pipeline.metadata.properties import MODEL_DIGEST
+from pipeline.metadata.store import Store, nearest
+from pipeline.metadata.types import Artifact, Execution
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline, versions
 
@@ -74,7 +76,7 @@ class Decision:
     reasons: tuple[str, ...] = ()
     execution_id: int = 0
     run_id: str = ""
-    outputs: Mapping[str, Output] = dataclasses.field(default_factory=dict)
+    outputs: Mapping[str, Artifact] = dataclasses.field(default_factory=dict)
     damage: tuple[Damage, ...] = ()
     told: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -113,7 +115,7 @@ class Decider:
         self.use_cache = use_cache
         self._all_bytes = all_bytes
 
-    def decide(self, node: Node, inputs: Mapping[str, Output | None]) -> Decision:
+    def decide(self, node: Node, inputs: Mapping[str, Artifact | None]) -> Decision:
         """Decides on one node.
 
         Args:
@@ -153,7 +155,7 @@ class Decider:
                 Verdict.CACHED,
                 key,
                 execution_id=candidate.id,
-                run_id=candidate.run_id,
+                run_id=self._store.owner(candidate.id).run,
                 outputs=outputs,
                 damage=tuple(damage),
                 told=told,
@@ -162,7 +164,7 @@ class Decider:
         return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage), told=told)
 
     def decide_all(
-        self, names: Collection[str] = graph.NAMES, given: Mapping[str, Mapping[str, Output]] | None = None
+        self, names: Collection[str] = graph.NAMES, given: Mapping[str, Mapping[str, Artifact]] | None = None
     ) -> list[Decision]:
         """Decides on nodes in their order, without running any.
 
@@ -179,7 +181,7 @@ class Decider:
         return decided
 
     def holds(
-        self, node: Node, candidate: Candidate, inputs: Mapping[str, Output], outputs: Mapping[str, Output]
+        self, node: Node, candidate: Execution, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact]
     ) -> bool:
         """Whether what an earlier attempt at the same run made is what the node would make now, and still there."""
         if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
@@ -187,7 +189,7 @@ class Decider:
         damage, unusable = self._examine(node, outputs)
         return not damage and not unusable and not self._overtaken(node, self._told(node, inputs), outputs)
 
-    def _key(self, node: Node, inputs: Mapping[str, Output]) -> node_key.Key:
+    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> node_key.Key:
         return cache_key.of_node(
             node,
             self._parameters[node.name],
@@ -196,7 +198,7 @@ class Decider:
             self._config.engine,
         )
 
-    def _examine(self, node: Node, outputs: Mapping[str, Output]) -> tuple[list[Damage], str]:
+    def _examine(self, node: Node, outputs: Mapping[str, Artifact]) -> tuple[list[Damage], str]:
         """What is damaged among outputs, and why they cannot be used otherwise."""
         lacking = [name for name in node.outputs if name not in outputs]
         if lacking:
@@ -212,20 +214,20 @@ class Decider:
             if (reason := self.damage(output))
         ], ""
 
-    def damage(self, output: Output) -> str:
+    def damage(self, output: Artifact) -> str:
         """What is wrong with an artifact's files; empty when nothing is, or nothing was noted of them."""
         return (
             "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
         )
 
-    def _told(self, node: Node, inputs: Mapping[str, Output]) -> dict[str, str]:
+    def _told(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
         told = dict(self._paths.get(node.name, {}))
         if node.name == graph.PUSH_GATE:
             stands = baseline.standing(self._root, self._store, inputs["model"], inputs["examples"])
             told[decision.STANDING] = stands.as_text()
         return told
 
-    def _overtaken(self, node: Node, told: Mapping[str, str], outputs: Mapping[str, Output]) -> str:
+    def _overtaken(self, node: Node, told: Mapping[str, str], outputs: Mapping[str, Artifact]) -> str:
         """Why a decision of the push gate has to be made again: what it compared with is not the baseline any more."""
         if node.name != graph.PUSH_GATE:
             return ""
@@ -237,7 +239,7 @@ class Decider:
             return ""
         return "what is served, or was pushed before, is not what it compared the model with"
 
-    def _not_served(self, candidate: Candidate, outputs: Mapping[str, Output]) -> str:
+    def _not_served(self, candidate: Execution, outputs: Mapping[str, Artifact]) -> str:
         """Why what a candidate pushed must be pushed again: a blessed run ends with its model served."""
         pushed = outputs.get("pushed_model")
         if pushed is None:
@@ -273,7 +275,7 @@ class Decider:
         changes = changes_since(key, found.key)
         return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
-    def _earlier(self, node: Node) -> list[Candidate]:
+    def _earlier(self, node: Node) -> list[Execution]:
         return self._store.of_node(graph.PIPELINE_NAME, node.name)
 
 
@@ -282,7 +284,7 @@ def _own_changes(key: node_key.Key, old: node_key.Key) -> tuple[node_key.Change,
     return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)
 
 
-def check_blessing(inputs: Mapping[str, Output]) -> None:
+def check_blessing(inputs: Mapping[str, Artifact]) -> None:
     """A blessing goes with the model that it judged, and with no other.
 
     Raises:
@@ -292,7 +294,7 @@ def check_blessing(inputs: Mapping[str, Output]) -> None:
     blessing = inputs.get("model_blessing", inputs.get("blessing"))
     if model is None or blessing is None:
         return
-    judged = blessing.properties.get(file_digests.MODEL)
+    judged = blessing.properties.get(MODEL_DIGEST)
     # What plain TFX wrote, and what is about a model of it, has the artifact's number alone.
     number = blessing.properties.get("current_model_id")
     same = judged == model.content if judged else number in (None, model.id)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 
 # Read by `components/model/checkpoints.py`, which is not imported here: with it comes NumPy, and whatever imports that.
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"
@@ -46,7 +46,7 @@ def remove(root: Root, key: str) -> None:
     shutil.rmtree(_folder(root, key), ignore_errors=True)
 
 
-def sweep(root: Root, store: metadata.Store) -> None:
+def sweep(root: Root, store: Store) -> None:
     """Removes the checkpoints of trainings that ended, and all but the newest few of those that did not."""
     found = [path for path in root.checkpoints.glob("*") if path.is_dir()]
     waiting = [path for path in found if not any(one.state == NodeState.EXECUTED for one in store.with_key(path.name))]

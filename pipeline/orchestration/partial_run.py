@@ -9,7 +9,7 @@ from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 
 
 def check(from_node: str, to_node: str, base_run: str) -> None:
@@ -59,7 +59,7 @@ def _closed(upstream: Callable[[str], Collection[str]]) -> dict[str, set[str]]:
     return before
 
 
-def base_run(store: metadata.Store, root: Root, wanted: str, needed: Sequence[str]) -> str:
+def base_run(store: Store, root: Root, wanted: str, needed: Sequence[str]) -> str:
     """The run to take nodes from: the one asked for, else the newest in which all of them succeeded.
 
     Args:

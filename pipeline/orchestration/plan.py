@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import Decider, Decision, Verdict
 
@@ -68,7 +68,7 @@ def make(request: Request) -> Plan:
     if not needed and not root.metadata.is_file():
         lines = _without_decision(to_run, needed, "", "nothing ran in this root yet")
         return Plan(str(root.path), "", resolved.profile, lines)
-    store = metadata.open_store(root, read_only=True)
+    store = open_store(root, read_only=True)
     base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
     recalled = dataset_cache.recall(root, resolved)
     if recalled is None:

@@ -13,9 +13,11 @@ from pipeline.core.events import Listener, NodeEnded, Note, RunResult
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
-from pipeline.metadata import attempts, backup, run_properties, writer
-from pipeline.metadata import store as metadata
-from pipeline.metadata.run_properties import Headline
+from pipeline.metadata import backup, run_properties
+from pipeline.metadata.properties import MANIFEST_DIGEST
+from pipeline.metadata.run_properties import Headline, attempts_of, seconds_before, with_next_attempt
+from pipeline.metadata.store import Store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import summary
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -43,14 +45,14 @@ class RunRecord:
         """Whether ML Metadata knows of the run, and of no end of it."""
         return self._unended is not None
 
-    def begin(self, store: metadata.Store, resolved: settings.Settings, source: Source) -> writer.Recorder:
+    def begin(self, store: Store, resolved: settings.Settings, source: Source) -> MetadataWriter:
         """Notes what the run is made from, beside it and on its context; shows the notice."""
         started = Headline(
             dataset=f"{source.name} {source.version}", profile=resolved.profile, trigger=self._request.trigger
         )
         if source.notice:
             self._tell(Note(source.notice, warning=True))
-        recorder = writer.Recorder(self._root)
+        recorder = MetadataWriter(self._root)
         if self._request.resumed:
             self._begin_attempt(store, recorder)
             self._unended = resolved, source
@@ -66,7 +68,7 @@ class RunRecord:
         )
         path = manifest.write(self._root.path, noted)
         properties = {
-            manifest.PROPERTY: file_digests.of_file(path),
+            MANIFEST_DIGEST: file_digests.of_file(path),
             **run_properties.to_properties(started),
             **self._request.asked.properties(),
         }
@@ -74,21 +76,21 @@ class RunRecord:
         self._unended = resolved, source
         return recorder
 
-    def _begin_attempt(self, store: metadata.Store, recorder: writer.Recorder) -> None:
+    def _begin_attempt(self, store: Store, recorder: MetadataWriter) -> None:
         """Notes on the run's context that it is gone on with; what its last attempt left unpublished is removed."""
         now = datetime.datetime.now(datetime.timezone.utc)
         properties = store.run_properties(self._run_id)
         # It began before TensorFlow was loaded: its seconds count from there as well.
         began = now - datetime.timedelta(seconds=time.monotonic() - self._begun)
-        noted = attempts.with_next(properties, store.run_began(self._run_id) or now, began)
+        noted = with_next_attempt(properties, store.run_began(self._run_id) or now, began)
         recorder.begin_attempt(self._run_id, noted)
-        store.remove_unsuccessful_outputs(self._run_id, self._root)
-        made = attempts.of_run(store.run_properties(self._run_id))
-        self._seconds_before = attempts.seconds_before(store.run_properties(self._run_id))
+        recorder.remove_unsuccessful_outputs(self._run_id)
+        made = attempts_of(store.run_properties(self._run_id))
+        self._seconds_before = seconds_before(store.run_properties(self._run_id))
         why = made[-2].error or made[-2].state
         self._tell(Note(f"run {self._run_id} goes on, attempt {len(made)}; the one before ended: {why}"))
 
-    def end(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+    def end(self, store: Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
         """Notes the end of a run that came to one, and copies the store where it succeeded."""
         summed_up = self._sum_up(store, result, resolved, source)
         self._note_end(summary.headline_of(summed_up, self._request.trigger))
@@ -96,12 +98,12 @@ class RunRecord:
             self._copy_metadata(resolved.config.paths.metadata_copies)
         return summed_up
 
-    def broke_off(self, store: metadata.Store, state: str, error: str = "") -> None:
+    def broke_off(self, store: Store, state: str, error: str = "") -> None:
         """Notes how far a run came that did not get to its end."""
         if self._unended is None:
             return
-        executions = store.executions(self._run_id).values()
-        ended = tuple(NodeEnded(one.node, one.state, 0.0) for one in executions if one.state is not None)
+        executions = store.executions(self._run_id).items()
+        ended = tuple(NodeEnded(node, one.state, 0.0) for node, one in executions if one.state is not None)
         result = RunResult(self._run_id, ended, ExitCode.INTERRUPTED, error)
         self._note_end(summary.headline_of(self._sum_up(store, result, *self._unended), self._request.trigger, state))
 
@@ -115,14 +117,14 @@ class RunRecord:
         else:
             logger.info("ML Metadata's store copied and checked in %.3f s", time.monotonic() - begun)
 
-    def _sum_up(self, store: metadata.Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+    def _sum_up(self, store: Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
         seconds = self._seconds_before + time.monotonic() - self._begun
         return summary.of_run(store, result, resolved, source, self._root, self._log, seconds)
 
     def _note_end(self, ended: Headline) -> None:
         """Notes the end on the run's context. It is there to look at: a run does not fail for want of it."""
         try:
-            writer.Recorder(self._root).end_run(self._run_id, run_properties.to_properties(ended))
+            MetadataWriter(self._root).end_run(self._run_id, run_properties.to_properties(ended))
         except Exception as error:  # a full disk, a damaged store: ML Metadata has several kinds
             logger.warning("the end of the run is not noted on its context: %s", error)
         self._unended = None

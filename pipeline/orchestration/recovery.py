@@ -11,9 +11,10 @@ import datetime
 from pipeline.core import event_log
 from pipeline.core.events import NodeState, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import attempts, run_options, run_properties, writer
-from pipeline.metadata import store as metadata
-from pipeline.metadata.run_properties import Headline
+from pipeline.metadata import run_properties
+from pipeline.metadata.run_properties import Headline, attempts_of, options_of, seconds_before
+from pipeline.metadata.store import Store
+from pipeline.metadata.writer import MetadataWriter
 
 REASON = "its process ended without a word: it was killed, or the machine stopped"
 
@@ -39,7 +40,7 @@ class BrokenOff:
         return f"run {self.run_id} {self.error}{removed}; {self.way_on}"
 
 
-def close_broken_off(root: Root, store: metadata.Store) -> list[BrokenOff]:
+def close_broken_off(root: Root, store: Store) -> list[BrokenOff]:
     """Closes every run of this pipeline that noted no end, the newest first. Finished nodes are kept.
 
     Args:
@@ -49,12 +50,13 @@ def close_broken_off(root: Root, store: metadata.Store) -> list[BrokenOff]:
     return [_close(root, store, run_id) for run_id in store.unended_runs()]
 
 
-def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
-    closed = store.close_unfinished(run_id, root, REASON, killed=True)
-    executions = store.executions(run_id).values()
-    states = [one.state for one in executions]
-    way_on = run_options.of_run(store.run_properties(run_id)).way_on(run_id)
-    found = BrokenOff(run_id, tuple(closed), _error(closed, [one.node for one in executions]), way_on)
+def _close(root: Root, store: Store, run_id: str) -> BrokenOff:
+    writer = MetadataWriter(root)
+    closed = writer.close_unfinished(run_id, REASON, killed=True)
+    executions = store.executions(run_id)
+    states = [one.state for one in executions.values()]
+    way_on = options_of(store.run_properties(run_id)).next_step(run_id)
+    found = BrokenOff(run_id, tuple(closed), _error(closed, list(executions)), way_on)
     end = Headline(
         state="failed",
         seconds=_seconds(root, store, run_id),
@@ -63,7 +65,7 @@ def _close(root: Root, store: metadata.Store, run_id: str) -> BrokenOff:
         error=found.error,
     )
     event_log.append(root.path, run_id, Note(str(found), warning=True))
-    writer.Recorder(root).end_run(run_id, run_properties.to_properties(end))
+    writer.end_run(run_id, run_properties.to_properties(end))
     return found
 
 
@@ -77,12 +79,12 @@ def _error(closed: list[str], begun: list[str]) -> str:
     return f"broke off {where}: {REASON}"
 
 
-def _seconds(root: Root, store: metadata.Store, run_id: str) -> float | None:
+def _seconds(root: Root, store: Store, run_id: str) -> float | None:
     """From the run's start to the last sign of life in its events; with what earlier attempts took."""
     properties = store.run_properties(run_id)
-    made = attempts.of_run(properties)
+    made = attempts_of(properties)
     began: datetime.datetime | None = made[-1].began if made else store.run_began(run_id)
     told = event_log.read(root.path, run_id)
     if began is None or not told:
         return None
-    return attempts.seconds_before(properties) + max(0.0, (told[-1].when - began).total_seconds())
+    return seconds_before(properties) + max(0.0, (told[-1].when - began).total_seconds())

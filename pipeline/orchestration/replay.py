@@ -8,13 +8,13 @@ from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Listener, NodeState, Note, RunStarted
 from pipeline.definition import graph
-from pipeline.metadata import writer
-from pipeline.metadata.store import Output
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import outcome
 from pipeline.orchestration.cache import Damage, Decision
 
 
-def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str, tell: Listener) -> events.RunResult:
+def replay(decisions: Sequence[Decision], recorder: MetadataWriter, run_id: str, tell: Listener) -> events.RunResult:
     """Records all nodes, each decided to be cached, and returns how the run ended."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
     ended = []
@@ -31,7 +31,7 @@ def replay(decisions: Sequence[Decision], recorder: writer.Recorder, run_id: str
     return events.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
 
-def record(decision: Decision, inputs: Mapping[str, Output], recorder: writer.Recorder, run_id: str) -> None:
+def record(decision: Decision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str) -> None:
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
     recorder.hit(
         graph.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
@@ -39,7 +39,7 @@ def record(decision: Decision, inputs: Mapping[str, Output], recorder: writer.Re
     )  # fmt: skip
 
 
-def use_no_more(damage: Iterable[Damage], recorder: writer.Recorder, tell: Listener) -> None:
+def use_no_more(damage: Iterable[Damage], recorder: MetadataWriter, tell: Listener) -> None:
     """Takes what is damaged out of use, and says so."""
     for one in damage:
         recorder.take_out_of_use(one.artifact_id, one.reason)

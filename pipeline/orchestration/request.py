@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 
 from pipeline.core import settings
-from pipeline.metadata.run_options import Asked
+from pipeline.metadata.run_properties import RunOptions
 from pipeline.provenance import manifest
 
 
@@ -40,8 +40,8 @@ class RunRequest:
     resumed: str = ""
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RunOptions:
         """What is noted of it, for going on with the run."""
         named = (("--from-node", self.from_node), ("--to-node", self.to_node), ("--base", self.base_run))
         part = " ".join(f"{option} {value}" for option, value in named if value)
-        return Asked(part, self.use_cache, self.all_bytes)
+        return RunOptions(part, self.use_cache, self.all_bytes)

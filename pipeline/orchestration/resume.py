@@ -9,10 +9,10 @@ import dataclasses
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import run_options as asked_for
 from pipeline.metadata import run_properties
-from pipeline.metadata import store as metadata
-from pipeline.metadata.run_options import Asked
+from pipeline.metadata.properties import MANIFEST_DIGEST
+from pipeline.metadata.run_properties import RunOptions, options_of
+from pipeline.metadata.store import Store
 from pipeline.provenance import current, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import PipelineConfig
@@ -27,10 +27,10 @@ class Resumable:
 
     run_id: str
     recorded: Manifest
-    asked: Asked
+    asked: RunOptions
 
 
-def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
+def find(root: Root, store: Store, wanted: str) -> Resumable:
     """The run to go on with. Those that broke off must have been closed before.
 
     Args:
@@ -49,14 +49,14 @@ def find(root: Root, store: metadata.Store, wanted: str) -> Resumable:
     again = f"`sae run --like {manifest.path_of(root.path, run_id)}`"
     if state == "succeeded":
         raise UsageError(f"run {run_id} succeeded, there is nothing left of it to do: {again} makes it again")
-    asked = asked_for.of_run(properties)
+    asked = options_of(properties)
     if asked.part:
         raise UsageError(
-            f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.way_on(run_id)}"
+            f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.next_step(run_id)}"
         )
     recorded = manifest.read(root.path, run_id)
     path = manifest.path_of(root.path, run_id)
-    if file_digests.of_file(path) != properties.get(manifest.PROPERTY):
+    if file_digests.of_file(path) != properties.get(MANIFEST_DIGEST):
         raise UnavailableError(
             f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
             "or start anew with `sae run`"
@@ -79,7 +79,7 @@ def _here(recorded: Manifest) -> Manifest:
     return dataclasses.replace(current.of(recorded), configuration=configuration)
 
 
-def _newest(root: Root, store: metadata.Store) -> str:
+def _newest(root: Root, store: Store) -> str:
     for run_id in store.run_ids():
         if run_properties.from_properties(store.run_properties(run_id)).state in _OPEN:
             return run_id

@@ -11,8 +11,10 @@ from typing import TextIO
 from pipeline.core import atomic_file, event_log, settings
 from pipeline.core.events import Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
-from pipeline.metadata import backup, writer
-from pipeline.metadata import store as metadata
+from pipeline.metadata import backup
+from pipeline.metadata.client import logger as waiting_logger
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration import checkpoints, partial_run, process_setup, recovery
 from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
@@ -60,7 +62,7 @@ def resume(root: Root, wanted: str, display: Display) -> Summary:
       KeyboardInterrupt: it was interrupted once more.
     """
     if not root.metadata.is_file() and not backup.copies(root):
-        metadata.open_store(root, read_only=True)  # says that there is none
+        open_store(root, read_only=True)  # says that there is none
     root.create()
     with root.lock() as note_holder:
         store, notes, broken_off = _put_in_order(root)
@@ -80,16 +82,16 @@ def resume(root: Root, wanted: str, display: Display) -> Summary:
         return _run_as(found.run_id, request, resolved, root, store, note_holder, notes, display)
 
 
-def _put_in_order(root: Root) -> tuple[metadata.Store, list[Note], list[recovery.BrokenOff]]:
+def _put_in_order(root: Root) -> tuple[Store, list[Note], list[recovery.BrokenOff]]:
     """Mends, under the lock, what happened to the root since the last run.
 
     Returns its store, open, so whole: that is found out before slow imports; and what there is to say of the root.
     """
     notes = []
     backup.check(root)
-    if copy := writer.mend_moved_root(root):
+    if copy := mend_moved_root(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
-    store = metadata.open_store(root)
+    store = open_store(root)
     broken_off = recovery.close_broken_off(root, store)
     checkpoints.sweep(root, store)
     return store, notes, broken_off
@@ -100,7 +102,7 @@ def _run_as(
     request: RunRequest,
     resolved: settings.Settings,
     root: Root,
-    store: metadata.Store,
+    store: Store,
     note_holder: Callable[[str], None],
     notes: Sequence[Note],
     display: Display,
@@ -157,11 +159,11 @@ def _waits_told(tell: Listener) -> Iterator[None]:
             tell(Note(record.getMessage(), warning=True))
 
     handler = Notes(logging.WARNING)
-    metadata.logger.addHandler(handler)
+    waiting_logger.addHandler(handler)
     try:
         yield
     finally:
-        metadata.logger.removeHandler(handler)
+        waiting_logger.removeHandler(handler)
 
 
 def _both(one: Listener, other: Listener) -> Listener:

@@ -12,7 +12,8 @@ from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache
 from pipeline.definition.dataset import Source
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, process_setup, replay
 from pipeline.orchestration.cache import Decider, Verdict
 from pipeline.orchestration.recorder import RunRecord
@@ -29,7 +30,7 @@ class Run:
         request: RunRequest,
         resolved: settings.Settings,
         root: Root,
-        store: metadata.Store,
+        store: Store,
         run_id: str,
         log: pathlib.Path,
         listener: Listener,
@@ -53,13 +54,12 @@ class Run:
         """Closes what was running. May be called from another thread, so it opens the store anew."""
         begun = self._record.unended
         if self._root.metadata.exists():
-            store = metadata.Store(self._root.metadata)
-            closed = store.close_unfinished(self._run_id, self._root, "the run was interrupted")
+            closed = MetadataWriter(self._root).close_unfinished(self._run_id, "the run was interrupted")
             for node in closed:
                 self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
-            self._record.broke_off(store, "cancelled")
+            self._record.broke_off(open_store(self._root), "cancelled")
         resumable = begun or self._request.resumed
-        way_on = self._request.asked.way_on(self._run_id) if resumable else "there is nothing to go on with"
+        way_on = self._request.asked.next_step(self._run_id) if resumable else "there is nothing to go on with"
         self._tell(Note(f"run {self._run_id} was interrupted; {way_on}"))
 
     def _run(self) -> Summary:

@@ -10,17 +10,17 @@ from typing import Any
 from components.evaluation import thresholds
 from components.push import decision as push_decision
 from components.push import serving_dir
-from pipeline.core import file_digests, settings
+from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState, RunResult
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.definition.dataset import Source
-from pipeline.metadata import store as metadata
+from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
 from pipeline.metadata.run_properties import Headline
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact
 from pipeline.registry import versions
-
-PCA_MSE = "pca_mse"  # custom property of a Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ _METRICS = {
 
 
 def of_run(
-    store: metadata.Store,
+    store: Store,
     result: RunResult,
     resolved: settings.Settings,
     source: Source,
@@ -73,7 +73,7 @@ def of_run(
     """The summary of a run that ended, from ML Metadata; whatever a failed or partial run did not make is absent."""
     executions = store.executions(result.run_id)
 
-    def output(node: str, key: str) -> metadata.Output | None:
+    def output(node: str, key: str) -> Artifact | None:
         execution = executions.get(node)
         good = execution is not None and execution.state in (NodeState.EXECUTED, NodeState.CACHED)
         return store.outputs(execution.id).get(key) if execution is not None and good else None
@@ -127,9 +127,9 @@ def of_run(
     )
 
 
-def _served_version(pushed: metadata.Output, root: Root) -> str | None:
+def _served_version(pushed: Artifact, root: Root) -> str | None:
     """The version as which a run's model is served; None where somebody replaced it."""
-    held = pushed.properties.get(file_digests.MODEL) in versions.held_back(root)
+    held = pushed.properties.get(MODEL_DIGEST) in versions.held_back(root)
     version = pushed.properties.get(serving_dir.PUSHED_VERSION)
     return None if held or version is None else str(version)
 
@@ -155,9 +155,9 @@ def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
     )
 
 
-def evaluation_of(evaluated: metadata.Output) -> thresholds.Evaluation | None:
+def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
     """The numbers that were noted of a ModelEvaluation; None where that was not done."""
-    text = evaluated.properties.get(metadata.METRICS)
+    text = evaluated.properties.get(METRICS)
     if text is None:
         return None
     values = json.loads(str(text))

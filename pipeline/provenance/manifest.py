@@ -19,7 +19,6 @@ from pipeline.provenance import source_code as code_of
 from pipeline_config import PipelineConfig, Value
 
 SCHEMA_VERSION = 1
-PROPERTY = "manifest_digest"  # custom property of the context of a run: SHA-256 of its manifest
 
 _ENGINE = "FnApiRunner"
 _INFINITE = "inf"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import getpass
 import os
 from collections.abc import Iterable
 
-import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
-
-from pipeline.metadata import store
+from pipeline.core.events import NodeState
+from pipeline.metadata.store import Store
 
 
 class Kind(str, enum.Enum):
@@ -43,7 +42,7 @@ class Entry:
       run_id: the run, or the run that made the model.
       reason: in the words of who decided.
       who: the user's name on the machine.
-      when: milliseconds since the epoch.
+      when: in UTC.
       model: digest of the content of the model that was chosen; empty for pins.
       replaced: digest of the one that was served until then; empty where none was.
       replaced_version: number of the highest version until then, whoever made it; 0 where there was none.
@@ -56,7 +55,7 @@ class Entry:
     run_id: str
     reason: str
     who: str
-    when: int
+    when: datetime.datetime | None
     model: str = ""
     replaced: str = ""
     replaced_version: int = 0
@@ -64,43 +63,43 @@ class Entry:
     open: bool = False
 
 
-def entries(client: mlmd.MetadataStore, kinds: Iterable[Kind] = Kind) -> list[Entry]:
+def entries(store: Store, kinds: Iterable[Kind] = Kind) -> list[Entry]:
     """All decisions of these kinds, the oldest first."""
     found = []
     for kind in kinds:
-        for execution in client.get_executions_by_type(kind.value):
-            notes = {name: store.value_of(value) for name, value in execution.custom_properties.items()}
+        for execution in store.executions_of_type(kind.value):
+            notes = execution.properties
             found.append(
                 Entry(
-                    int(execution.id),
+                    execution.id,
                     kind,
                     str(notes.get(RUN, "")),
                     str(notes.get(REASON, "")),
                     str(notes.get(WHO, "")),
-                    int(execution.create_time_since_epoch),
+                    execution.created,
                     str(notes.get(MODEL, "")),
                     str(notes.get(REPLACED, "")),
-                    int(notes.get(REPLACED_VERSION, 0)),
-                    execution.last_known_state == pb.Execution.COMPLETE,
-                    execution.last_known_state in store.UNFINISHED,
+                    int(str(notes.get(REPLACED_VERSION, 0))),
+                    execution.state == NodeState.EXECUTED,
+                    execution.state is None,
                 )
             )
     return sorted(found, key=lambda entry: entry.execution)
 
 
-def pinned(client: mlmd.MetadataStore) -> dict[str, Entry]:
+def pinned(store: Store) -> dict[str, Entry]:
     """The runs that are pinned now, each with the decision."""
     state: dict[str, Entry] = {}
-    for entry in entries(client, (Kind.PIN, Kind.UNPIN)):
+    for entry in entries(store, (Kind.PIN, Kind.UNPIN)):
         state.pop(entry.run_id, None)
         if entry.kind == Kind.PIN:
             state[entry.run_id] = entry
     return state
 
 
-def chosen(client: mlmd.MetadataStore) -> list[Entry]:
+def chosen(store: Store) -> list[Entry]:
     """What was promoted or rolled back, the oldest first, without what was called off."""
-    return [one for one in entries(client, (Kind.PROMOTE, Kind.ROLLBACK)) if one.carried_out or one.open]
+    return [one for one in entries(store, (Kind.PROMOTE, Kind.ROLLBACK)) if one.carried_out or one.open]
 
 
 def withdrawn(decisions: Iterable[Entry]) -> frozenset[str]:

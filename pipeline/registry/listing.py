@@ -7,12 +7,10 @@ import datetime
 import enum
 from collections.abc import Mapping
 
-import ml_metadata as mlmd
-
 from components.push import decision, serving_dir
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import run_properties, store
-from pipeline.metadata.store import Store
+from pipeline.metadata.run_properties import from_properties
+from pipeline.metadata.store import Store, open_store
 from pipeline.registry import decision_log, versions
 from pipeline.registry.decision_log import Entry
 from pipeline.registry.versions import Push
@@ -49,7 +47,7 @@ class ModelRow:
     artifact: int
     state: State
     run: str
-    pushed: datetime.datetime
+    pushed: datetime.datetime | None
     test_bce: float | None
     model: str
     how: str
@@ -70,7 +68,7 @@ class Decided:
 
     what: str
     run: str
-    when: datetime.datetime
+    when: datetime.datetime | None
     who: str
     reason: str
     carried_out: bool
@@ -98,7 +96,7 @@ class Models:
 
 def read(root: Root) -> Models:
     """Reads a root. Raises `NotFoundError` where there is none, `UnavailableError` where its store does not open."""
-    return of_store(store.open_store(root, read_only=True), root)
+    return of_store(open_store(root, read_only=True), root)
 
 
 def of_store(store: Store, root: Root, start: int = 0, limit: int | None = None) -> Models:
@@ -110,29 +108,29 @@ def of_store(store: Store, root: Root, start: int = 0, limit: int | None = None)
       start: how many to pass over.
       limit: how many at most; None: all.
     """
-    return store.ask(lambda client: _read(client, root, slice(start, None if limit is None else start + limit)))
+    return _read(store, root, slice(start, None if limit is None else start + limit))
 
 
 def serving(store: Store, root: Root) -> Push | None:
     """The push of the version that a server takes; None where that is not known, or is none."""
-    return store.ask(lambda client: versions.serving(client, root))
+    return versions.serving(store, root)
 
 
-def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
-    decisions = decision_log.entries(client)
+def _read(store: Store, root: Root, wanted: slice) -> Models:
+    decisions = decision_log.entries(store)
     by_execution = {entry.execution: entry for entry in decisions}
     # Of several pushes of a version the first: the later ones found it served already.
-    pushes = list({push.version: push for push in versions.pushes(client, root)}.values())
+    pushes = list({push.version: push for push in versions.pushes(store, root)}.values())
     served = versions.served(root, pushes)
-    withdrawn = decision_log.withdrawn(decision_log.chosen(client))
-    pinned = decision_log.pinned(client)
+    withdrawn = decision_log.withdrawn(decision_log.chosen(store))
+    pinned = decision_log.pinned(store)
     shown = pushes[wanted]
-    made = _makers(client, [*shown, *([served] if served else [])])
-    of_gate = _reasons(client, made)
+    made = _makers(store, [*shown, *([served] if served else [])])
+    of_gate = _reasons(store, made)
 
     def row(push: Push) -> ModelRow:
         execution = made.get(push.artifact, 0)
-        run, test_bce = _run(client, execution)
+        run, test_bce = _run(store, execution)
         entry = by_execution.get(execution)
         there = (root.serving / str(push.version)).is_dir()
         return ModelRow(
@@ -140,7 +138,7 @@ def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
             artifact=push.artifact,
             state=State.SERVED if push == served else State.THERE if there else State.GONE,
             run=run,
-            pushed=store.moment(push.when),
+            pushed=push.when,
             test_bce=test_bce,
             model=push.model,
             how=entry.kind.past if entry else "pushed",
@@ -162,34 +160,25 @@ def _read(client: mlmd.MetadataStore, root: Root, wanted: slice) -> Models:
     )
 
 
-def _makers(client: mlmd.MetadataStore, pushes: list[Push]) -> dict[int, int]:
+def _makers(store: Store, pushes: list[Push]) -> dict[int, int]:
     """By the pushed model's id, the first execution that wrote it: cached ones came later."""
-    events = client.get_events_by_artifact_ids([push.artifact for push in pushes]) if pushes else []
-    wrote = [event for event in events if event.type in store.OUTPUT_EVENTS]
-    return {one.artifact_id: one.execution_id for one in sorted(wrote, key=lambda one: -int(one.execution_id))}
+    wrote = [event for event in store.events_of_artifacts([push.artifact for push in pushes]) if event.wrote]
+    return {event.artifact: event.execution for event in sorted(wrote, key=lambda event: -event.execution)}
 
 
-def _reasons(client: mlmd.MetadataStore, made: Mapping[int, int]) -> dict[int, str]:
+def _reasons(store: Store, made: Mapping[int, int]) -> dict[int, str]:
     """Why the push gate let models pass, by the execution that pushed them."""
-    events = client.get_events_by_execution_ids(sorted(set(made.values()))) if made else []
-    read = [(one.execution_id, one.artifact_id) for one in events if one.type in store.INPUT_EVENTS]
-    artifacts = client.get_artifacts_by_id(sorted({artifact for _, artifact in read})) if read else []
-    said = {
-        one.id: one.custom_properties[decision.REASON].string_value for one in artifacts if one.type == PUSH_DECISION
-    }
-    return {execution: said[artifact] for execution, artifact in read if artifact in said}
+    read = [event for event in store.events_of_executions(sorted(set(made.values()))) if not event.wrote]
+    artifacts = store.artifacts_by_id(sorted({event.artifact for event in read}))
+    said = {one.id: str(one.properties.get(decision.REASON, "")) for one in artifacts if one.type == PUSH_DECISION}
+    return {event.execution: said[event.artifact] for event in read if event.artifact in said}
 
 
-def _run(client: mlmd.MetadataStore, execution: int) -> tuple[str, float | None]:
+def _run(store: Store, execution: int) -> tuple[str, float | None]:
     """The run of an execution, and the test loss that it noted."""
-    contexts = client.get_contexts_by_execution(execution) if execution else []
-    for context in contexts:
-        if context.type == store.PIPELINE_RUN:
-            notes = {name: store.value_of(value) for name, value in context.custom_properties.items()}
-            return str(context.name), run_properties.from_properties(notes).test_bce
-    return "", None
+    run_id = store.owner(execution).run if execution else ""
+    return run_id, from_properties(store.run_properties(run_id)).test_bce if run_id else None
 
 
 def _decided(entry: Entry) -> Decided:
-    when = store.moment(entry.when)
-    return Decided(entry.kind.past, entry.run_id, when, entry.who, entry.reason, entry.carried_out)
+    return Decided(entry.kind.past, entry.run_id, entry.when, entry.who, entry.reason, entry.carried_out)

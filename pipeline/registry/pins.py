@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
+from pipeline.metadata.store import open_store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log
 from pipeline.registry.decision_log import Kind
 
@@ -41,18 +41,18 @@ def unpin(root: Root, wanted: str, reason: str) -> str:
 @contextlib.contextmanager
 def _run(root: Root, wanted: str, reason: str) -> Iterator[tuple[str, dict[str, decision_log.Entry]]]:
     check_reason(reason)
-    store = metadata.open_store(root, read_only=True)
+    store = open_store(root, read_only=True)
     run_id = store.find_run(wanted)
     with root.lock():
-        yield run_id, store.ask(decision_log.pinned)
+        yield run_id, decision_log.pinned(store)
 
 
 def _record(root: Root, kind: Kind, run_id: str, reason: str) -> None:
-    store = metadata.open_store(root)
+    store = open_store(root)
     execution = store.executions(run_id).get("Trainer")
     model = store.outputs(execution.id).get("model") if execution else None
     notes = {decision_log.RUN: run_id, decision_log.REASON: reason.strip(), decision_log.WHO: decision_log.who()}
-    writer.Recorder(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
+    MetadataWriter(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
 
 
 def check_reason(reason: str) -> None:

@@ -14,9 +14,12 @@ from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import deletion, references, writer
-from pipeline.metadata import store as metadata
-from pipeline.metadata.store import Output, Store
+from pipeline.metadata import references
+from pipeline.metadata.properties import MODEL_DIGEST
+from pipeline.metadata.run_properties import Scalar
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact, restore_hint
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, versions
 from pipeline.registry.decision_log import Entry, Kind
 from pipeline.registry.pins import check_reason
@@ -61,7 +64,7 @@ def promote(root: Root, wanted: str, reason: str, tell: Callable[[str], None]) -
       UnavailableError: the model has no digest: plain TFX made it.
     """
     check_reason(reason)
-    metadata.open_store(root, read_only=True)
+    open_store(root, read_only=True)
     with root.lock():
         store = _open(root, tell)
         run_id = references.find_run(wanted, store.run_ids())
@@ -82,14 +85,14 @@ def rollback(root: Root, reason: str, tell: Callable[[str], None]) -> Chosen:
       UnavailableError: one of the models has no digest: plain TFX pushed it.
     """
     check_reason(reason)
-    metadata.open_store(root, read_only=True)
+    open_store(root, read_only=True)
     with root.lock():
         store = _open(root, tell)
         pushes = _pushes(store, root)
         present = versions.served(root, pushes)
         if present is None:
             raise NotFoundError(f"no version in {root.serving} was pushed from here: there is nothing to roll back")
-        withdrawn = decision_log.withdrawn(store.ask(decision_log.chosen))
+        withdrawn = decision_log.withdrawn(decision_log.chosen(store))
         earlier = next(versions.before(pushes, present, withdrawn), None)
         if earlier is None:
             raise NotFoundError(
@@ -102,18 +105,18 @@ def rollback(root: Root, reason: str, tell: Callable[[str], None]) -> Chosen:
 
 def _open(root: Root, tell: Callable[[str], None]) -> Store:
     """The store, in which no decision is half carried out any more."""
-    store = metadata.open_store(root)
-    for entry in store.ask(decision_log.chosen):
+    store = open_store(root)
+    for entry in decision_log.chosen(store):
         if entry.open:
             tell(_finish(root, store, entry))
     return store
 
 
 def _pushes(store: Store, root: Root) -> list[Push]:
-    return store.ask(lambda client: versions.pushes(client, root))
+    return versions.pushes(store, root)
 
 
-def _blessed_model(store: Store, run_id: str) -> Output:
+def _blessed_model(store: Store, run_id: str) -> Artifact:
     executions = store.executions(run_id)
     made = {name: store.outputs(executions[name].id) for name in ("Trainer", "Evaluator") if name in executions}
     model, blessing = made.get("Trainer", {}).get("model"), made.get("Evaluator", {}).get("blessing")
@@ -125,7 +128,7 @@ def _blessed_model(store: Store, run_id: str) -> Output:
     return model
 
 
-def _of_push(store: Store, push: Push) -> tuple[str, Output]:
+def _of_push(store: Store, push: Push) -> tuple[str, Artifact]:
     """The run and the model of a push."""
     found = versions.of_push(store, push)
     if found is None:
@@ -136,7 +139,7 @@ def _of_push(store: Store, push: Push) -> tuple[str, Output]:
 
 
 def _decide(
-    root: Root, store: Store, kind: Kind, run_id: str, model: Output, present: Push | None, reason: str
+    root: Root, store: Store, kind: Kind, run_id: str, model: Artifact, present: Push | None, reason: str
 ) -> Chosen:
     if not model.content or (present and not present.model):
         raise UnavailableError(
@@ -145,7 +148,7 @@ def _decide(
         )
     source = _bytes(root, model, _pushes(store, root))
     newest = serving_dir.newest_version(root.serving)
-    notes: dict[str, writer.Property] = {
+    notes: dict[str, Scalar] = {
         decision_log.RUN: run_id,
         decision_log.REASON: reason.strip(),
         decision_log.WHO: decision_log.who(),
@@ -154,21 +157,21 @@ def _decide(
         decision_log.REPLACED_VERSION: int(newest.name) if newest else 0,
     }
     inputs = {"model": model.id, **({"replaced": present.artifact} if present else {})}
-    execution = writer.Recorder(root).decision(kind.value, run_id, notes, inputs, ended=False)
+    execution = MetadataWriter(root).decision(kind.value, run_id, notes, inputs, ended=False)
     version = _carry_out(root, store, execution, model, source)
     return Chosen(run_id, version, present.version if present else 0)
 
 
-def _carry_out(root: Root, store: Store, execution: int, model: Output, source: pathlib.Path) -> int:
+def _carry_out(root: Root, store: Store, execution: int, model: Artifact, source: pathlib.Path) -> int:
     """Serves a model and ends the decision to do so; doing it twice is doing it once. Returns the version."""
     root.serving.mkdir(exist_ok=True)
-    serving_dir.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
+    serving_dir.hold_back(root.serving, decision_log.held_back(decision_log.chosen(store)))
     folder = serving_dir.push(source, root.serving)
-    notes: dict[str, writer.Property] = {
+    notes: dict[str, Scalar] = {
         serving_dir.PUSHED: 1, serving_dir.PUSHED_DESTINATION: str(folder),
-        serving_dir.PUSHED_VERSION: folder.name, file_digests.MODEL: model.content,
+        serving_dir.PUSHED_VERSION: folder.name, MODEL_DIGEST: model.content,
     }  # fmt: skip
-    writer.Recorder(root).served(execution, folder, notes)
+    MetadataWriter(root).served(execution, folder, notes)
     return int(folder.name)
 
 
@@ -179,18 +182,18 @@ def _finish(root: Root, store: Store, entry: Entry) -> str:
     newest = serving_dir.newest_version(root.serving)
     is_its_own = newest is not None and versions.holds(newest, model)
     if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
-        writer.Recorder(root).called_off(entry.execution, "another model was pushed since")
-        serving_dir.hold_back(root.serving, decision_log.held_back(store.ask(decision_log.chosen)))
+        MetadataWriter(root).called_off(entry.execution, "another model was pushed since")
+        serving_dir.hold_back(root.serving, decision_log.held_back(decision_log.chosen(store)))
         return f"a decision that was cut off was called off, as another model was pushed since: {what}"
     source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))
     version = _carry_out(root, store, entry.execution, model, source)
     return f"a decision that was cut off was carried out: {what} (version {version})"
 
 
-def _bytes(root: Root, model: Output, pushes: Sequence[Push]) -> pathlib.Path:
+def _bytes(root: Root, model: Artifact, pushes: Sequence[Push]) -> pathlib.Path:
     """Where the bytes of a model lie. Raises `NotFoundError`: nowhere."""
     if (place := versions.saved_model(root, model, pushes)) is not None:
         return place
     damage = file_digests.damage(pathlib.Path(model.uri), model.files or {}, all_bytes=True)
     why = model.deleted or damage or "it is out of use"
-    raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {deletion.advice(model.id)}")
+    raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {restore_hint(model.id)}")

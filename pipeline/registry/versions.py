@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
-
 from components.push import serving_dir
-from pipeline.core import file_digests, pipeline_root
+from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import store, writer
-from pipeline.metadata.store import Output, Store
+from pipeline.core.text import is_number
+from pipeline.metadata.properties import MODEL_DIGEST, PUSHED_MODEL
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact
 
 _NEWEST = 100  # artifacts; a run makes twelve
-_MOST_DIGITS = 18  # of a version, which servers read into 64 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,50 +28,34 @@ class Push:
       artifact: id of the pushed model in ML Metadata.
       model: digest of the model's content; empty where plain TFX pushed it.
       own: whether the version's folder is the artifact's own place: `sae promote` and `sae rollback` made it.
-      when: milliseconds since the epoch.
+      when: in UTC.
     """
 
     version: int
     artifact: int
     model: str
     own: bool
-    when: int
+    when: datetime.datetime | None
 
     def is_of(self, artifact: int, model: str) -> bool:
         """Whether it is the push of this artifact, or of a model with this content."""
         return artifact == self.artifact or (model != "" and model == self.model)
 
 
-def pushes(client: mlmd.MetadataStore, root: Root) -> list[Push]:
+def pushes(store: Store, root: Root) -> list[Push]:
     """All of them, the highest version first; of several of a version, the newest first."""
-    # By their type's name, which need not exist yet.
-    if writer.PUSHED_MODEL not in {one.name for one in client.get_artifact_types()}:
-        return []
-    moved = root.moved()
-    found = (_push(one, root, moved) for one in client.get_artifacts_by_type(writer.PUSHED_MODEL))
+    found = (_push(one, root, store) for one in store.artifacts_of_type(PUSHED_MODEL))
     return sorted(filter(None, found), key=lambda push: (push.version, push.artifact), reverse=True)
 
 
-def _push(artifact: pb.Artifact, root: Root, moved: tuple[str, str] | None) -> Push | None:
-    def note(name: str) -> str | int | float:
-        """Not all properties at once: they take longer than the rest, and a root of years has a thousand pushes."""
-        for held in (artifact.custom_properties, artifact.properties):
-            if name in held:
-                return store.value_of(held[name])
-        return ""
-
-    def here(path: str) -> str:
-        return pipeline_root.moved_path(path, *moved) if moved else path
-
+def _push(artifact: Artifact, root: Root, store: Store) -> Push | None:
     folder = f"{root.serving}/"
-    destination = here(str(note(serving_dir.PUSHED_DESTINATION)))
+    destination = store.here(str(artifact.properties.get(serving_dir.PUSHED_DESTINATION, "")))
     version = destination[len(folder) :] if destination.startswith(folder) else ""
-    is_here = version.isdecimal() and len(version) <= _MOST_DIGITS
-    if not note(serving_dir.PUSHED) or not is_here or artifact.state == pb.Artifact.PENDING:
+    if not artifact.properties.get(serving_dir.PUSHED) or not is_number(version) or artifact.state == "PENDING":
         return None
-    model = str(note(file_digests.MODEL))
-    own = here(artifact.uri) == destination
-    return Push(int(version), int(artifact.id), model, own, int(artifact.create_time_since_epoch))
+    model = str(artifact.properties.get(MODEL_DIGEST, ""))
+    return Push(int(version), artifact.id, model, artifact.uri == destination, artifact.created)
 
 
 def served(root: Root, known: Collection[Push]) -> Push | None:
@@ -82,18 +65,16 @@ def served(root: Root, known: Collection[Push]) -> Push | None:
     return next((push for push in known if push.version == number), None)
 
 
-def serving(client: mlmd.MetadataStore, root: Root) -> Push | None:
+def serving(store: Store, root: Root) -> Push | None:
     """The same, mostly without reading all pushes: the served one is among the newest artifacts."""
     newest = serving_dir.newest_version(root.serving)
     if newest is None:
         return None
-    options = mlmd.ListOptions(limit=_NEWEST, order_by=mlmd.OrderByField.ID, is_asc=False)
-    moved = root.moved()
-    for artifact in client.get_artifacts(list_options=options):
-        push = _push(artifact, root, moved) if artifact.type == writer.PUSHED_MODEL else None
+    for artifact in store.newest_artifacts(_NEWEST):
+        push = _push(artifact, root, store) if artifact.type == PUSHED_MODEL else None
         if push is not None and push.version == int(newest.name):
             return push
-    return served(root, pushes(client, root))
+    return served(root, pushes(store, root))
 
 
 def before(known: Collection[Push], present: Push | None, withdrawn: Collection[str]) -> Iterator[Push]:
@@ -111,16 +92,16 @@ def before(known: Collection[Push], present: Push | None, withdrawn: Collection[
             yield push
 
 
-def of_push(store: Store, push: Push) -> tuple[str, Output] | None:
+def of_push(store: Store, push: Push) -> tuple[str, Artifact] | None:
     """The run and the model of a push; None where ML Metadata does not say."""
     for execution in store.makers(push.artifact):
         model = store.inputs(execution).get("model")
         if model is not None:
-            return store.candidate(execution).run_id, model
+            return store.owner(execution).run, model
     return None
 
 
-def saved_model(root: Root, model: Output, known: Iterable[Push]) -> pathlib.Path | None:
+def saved_model(root: Root, model: Artifact, known: Iterable[Push]) -> pathlib.Path | None:
     """A folder that holds a model's SavedModel as it was published: its artifact's, or a version's; None: nowhere."""
     folder = pathlib.Path(model.uri)
     if model.live and not file_digests.damage(folder, model.files or {}, all_bytes=True):
@@ -140,14 +121,14 @@ def held_back(root: Root) -> frozenset[str]:
         raise UnavailableError(f"{error}; `sae promote` and `sae rollback` write it anew from ML Metadata") from error
 
 
-def holds(folder: pathlib.Path, model: Output) -> bool:
+def holds(folder: pathlib.Path, model: Artifact) -> bool:
     """Whether a folder holds the bytes that a model was published with; the artifact itself may be gone by now."""
     if model.files is None:
         return serving_dir.same_files(pathlib.Path(model.uri) / serving_dir.MODEL, folder)
     return any(file_digests.is_as(folder, files) for files in served_files(model))
 
 
-def served_files(model: Output) -> list[file_digests.Files]:
+def served_files(model: Artifact) -> list[file_digests.Files]:
     """Files of a model in a version that was made from it, as they are now and as they were before it was restored."""
     place = f"{serving_dir.MODEL}/"
     return [

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts import previews
-from pipeline.core import file_digests
 from pipeline.core.text import bytes_text, escaped, when_text
-from pipeline.inspection.views import Artifact, ArtifactRow, File, Property, Use
-from pipeline.metadata import deletion, store
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Use
+from pipeline.metadata.properties import CONTENT_DIGEST, METRICS
+from pipeline.metadata.types import Property, deletion_text, restore_hint
 from pipeline.terminal import preview as preview_text
 from pipeline.terminal.table import Cell, Column, Screen
 
@@ -18,14 +18,14 @@ _FILES = (Column("file", least=20), Column("size", right=True), Column("SHA-256"
 _LONGEST = 300  # characters of a property that are shown; all of it is in the JSON
 _MOST_RUNS = 4  # named on one line
 # Shown in a better place already.
-_SHOWN = frozenset({file_digests.CONTENT})
-_SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, store.METRICS})
+_SHOWN = frozenset({CONTENT_DIGEST})
+_SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, METRICS})
 
 
-def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None) -> str:
+def as_text(screen: Screen, artifact: ArtifactDetails, preview: previews.Preview | None) -> str:
     """All of an artifact; `preview`: what is shown of its content, None where nothing was written."""
     row = artifact.row
-    deleted = deletion.words(row.state, artifact.properties)
+    deleted = deletion_text(row.state, artifact.properties)
     state = "" if row.state == "live" else f"  {screen.styled(escaped(row.state), 'yellow')}"
     lines = [screen.heading(f"artifact {row.id}  {row.type}") + state, ""]
     lines += screen.pairs(
@@ -58,7 +58,7 @@ def as_text(screen: Screen, artifact: Artifact, preview: previews.Preview | None
 
 def _no_preview(row: ArtifactRow, deleted: str) -> str:
     if deleted:
-        return f"{deleted}: {deletion.advice(row.id)}; here are its properties and the files that it had"
+        return f"{deleted}: {restore_hint(row.id)}; here are its properties and the files that it had"
     if row.type not in previews.KINDS:
         return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.core.text import delta_text, number_text
-from pipeline.inspection.run_diff import OVERALL, Comparison, Metric
+from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
 from pipeline.terminal.digest import short
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
@@ -71,7 +71,7 @@ def _metrics(screen: Screen, found: Comparison, old: str, new: str) -> list[str]
     return [*lines, f"  and {more} more, of single slices; --json lists all"] if more else lines
 
 
-def _metric_name(metric: Metric) -> str:
+def _metric_name(metric: MetricDifference) -> str:
     return metric.name if metric.slice == OVERALL else f"{metric.name}, {metric.slice}"
 
 

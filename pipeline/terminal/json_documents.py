@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing all of these would take longer than to list runs
     from pipeline.artifacts import previews
     from pipeline.core.settings import Settings
     from pipeline.inspection.run_diff import Comparison
-    from pipeline.inspection.views import Artifact, ArtifactRow, Page, Run, RunRow
+    from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Page, Run, RunRow
     from pipeline.maintenance.doctor import Check
     from pipeline.maintenance.fsck import Result
     from pipeline.maintenance.gc import Collected
@@ -59,8 +59,8 @@ def artifacts(rows: Sequence[ArtifactRow], page: Page) -> dict[str, Any]:
     return {"artifacts": rows, "total": page.total, "more": bool(page.next)}
 
 
-def artifact(found: Artifact, preview: previews.Preview | None) -> dict[str, Any]:
-    """Of `sae artifact`: all of `Artifact`, and its preview; null where none was written."""
+def artifact(found: ArtifactDetails, preview: previews.Preview | None) -> dict[str, Any]:
+    """Of `sae artifact`: all of `ArtifactDetails`, and its preview; null where none was written."""
     return {**jsonable(found), "preview": preview}
 
 

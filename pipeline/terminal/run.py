@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.artifacts import previews
 from pipeline.core.text import counted, number_text, seconds_text, when_text, yes_no
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
-from pipeline.metadata.attempts import Attempt
+from pipeline.metadata.run_properties import RunAttempt
 from pipeline.provenance.manifest import Manifest
 from pipeline.scheduler import run_trigger
 from pipeline.terminal.digest import short
@@ -91,11 +91,11 @@ def _verdict(verified: bool, when: str, node: str) -> Cell:
     return Cell(f"{'yes' if verified else 'no, content differs'}, {what}, {when} UTC", "green" if verified else "red")
 
 
-def _resumed(made: Sequence[Attempt]) -> str:
+def _resumed(made: Sequence[RunAttempt]) -> str:
     return counted(len(made) - 1, "time") if made else ""
 
 
-def _attempt(one: Attempt) -> Cell:
+def _attempt(one: RunAttempt) -> Cell:
     took = f", {seconds_text(one.seconds)}" if one.seconds is not None else ""
     why = f": {one.why}" if one.why else ""
     state = one.state or "not ended"

@@ -7,7 +7,6 @@ import pathlib
 import urllib.parse
 from collections.abc import Callable
 
-import ml_metadata.errors as mlmd_errors
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -17,7 +16,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
-from pipeline.inspection import stores
 from pipeline.inspection.locations import Place
 from pipeline.web import file_responses, health, pages, rendering
 from pipeline.web.file_responses import Content, TooLargeError
@@ -123,8 +121,6 @@ class _Site:
                 if not self._explain:
                     raise
                 return self._error(_STATUS.get(type(error), 500), str(error), as_json)
-            except mlmd_errors.StatusError as error:
-                return self._error(503, str(stores.unreadable(self._place, error)), as_json)  # type: ignore[arg-type]
             except Exception:
                 logger.exception("no answer to %s", request.url.path)
                 return self._error(500, "This is an error in sae: the server's output has the details.", as_json)

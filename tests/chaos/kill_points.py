@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import open_store
 from tests import PROJECT
 
 _POLL = 0.005  # seconds between two looks
@@ -123,7 +123,7 @@ def _told_since(root: pathlib.Path, before: Mapping[pathlib.Path, int]) -> list[
 
 def contents(root: Root, run_id: str) -> dict[str, str]:
     """Content digest of each artifact of a run, by node and output."""
-    store = metadata.open_store(root, read_only=True)
+    store = open_store(root, read_only=True)
     executions = store.executions(run_id)
     return {
         f"{node} {key}": output.content

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.maintenance import fsck
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import open_store
 from tests.chaos import kill_points
 
 
@@ -31,7 +31,7 @@ def test_a_run_that_is_killed_in_every_node_ends_as_an_unbroken_one(
             wanted = kill_points.command(root.path, name="resume")
     summary = json.loads(kill_points.run_to_the_end(wanted))
 
-    store = metadata.open_store(root, read_only=True)
+    store = open_store(root, read_only=True)
     tried = {node: len(store.executions_of(summary["run_id"], node)) for node in graph.NAMES}
     print(f"killed {kills} times, {sum(tried.values())} executions of {len(tried)} nodes: {tried}")
     assert kills > 0

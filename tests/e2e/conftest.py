@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import writer
+from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -103,7 +103,7 @@ class SampleRun:
     def copy(self, place: pathlib.Path) -> pathlib.Path:
         """Copies the root to a place that is not there yet, to be changed; returns the place."""
         shutil.copytree(self.root, place)
-        before = writer.mend_moved_root(Root(place))
+        before = mend_moved_root(Root(place))
         assert before is not None
         before.unlink()
         return place

@@ -23,8 +23,10 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
 from pipeline.definition.graph import NAMES as NODES
 from pipeline.inspection import explain as why
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
+from pipeline.metadata.properties import CACHE, OUT_OF_USE, PIPELINE_RUN, REASONS
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter, mend_moved_root
 from pipeline.orchestration import cache, plan
 from pipeline.orchestration.summary import Summary
 from pipeline.terminal import why as why_text
@@ -37,7 +39,7 @@ OUTPUTS = [(node.name, key) for node in graph.ALL for key in node.outputs]
 
 def explain(root, *arguments):
     """`sae why` on a root."""
-    return why.explain(metadata.open_store(root, read_only=True), root, *arguments)
+    return why.explain(open_store(root, read_only=True), root, *arguments)
 
 
 def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
@@ -65,8 +67,8 @@ def root(made: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
     return copy_of(made, tmp_path / "root")
 
 
-def store_of(root: pathlib.Path) -> metadata.Store:
-    return metadata.open_store(Root(root))
+def store_of(root: pathlib.Path) -> Store:
+    return open_store(Root(root))
 
 
 def connected(root: pathlib.Path) -> mlmd.MetadataStore:
@@ -176,7 +178,7 @@ def test_touched_files_and_another_number_of_workers_run_nothing_again(root: pat
 
 
 def test_a_moved_root_is_mended_and_runs_nothing_again(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    writer.mend_moved_root(Root(root))
+    mend_moved_root(Root(root))
     [copy] = root.glob("metadata.sqlite.before-move-*")
     copy.unlink()
     place = tmp_path / "elsewhere" / "root"
@@ -208,21 +210,21 @@ def described(root: pathlib.Path) -> dict[str, Any]:
     of our own, and an execution of either kind is in those of whoever recorded it.
     """
     store = connected(root)
-    runs = sorted(store.get_contexts_by_type(metadata.PIPELINE_RUN), key=lambda context: context.id)
+    runs = sorted(store.get_contexts_by_type(PIPELINE_RUN), key=lambda context: context.id)
     numbers = {context.name: f"run {number}" for number, context in enumerate(runs)}
 
     def values(properties: Any) -> dict[str, str]:
         return {key: numbers.get(value.string_value, str(value)) for key, value in properties.items()}
 
     def names(contexts: Any) -> tuple[str, ...]:
-        of_use = [context for context in contexts if context.type != metadata.CACHE]
+        of_use = [context for context in contexts if context.type != CACHE]
         return tuple(sorted(f"{context.type} {numbers.get(context.name, context.name)}" for context in of_use))
 
     kinds = [*store.get_artifact_types(), *store.get_execution_types(), *store.get_context_types()]
     types = {
         f"{type(kind).__name__} {kind.name}": (kind.version, kind.base_type, dict(kind.properties))
         for kind in kinds
-        if kind.name != metadata.CACHE
+        if kind.name != CACHE
     }
     contexts = {
         names([context]): (
@@ -231,7 +233,7 @@ def described(root: pathlib.Path) -> dict[str, Any]:
             {**values(context.properties), **values(context.custom_properties)},
         )
         for context in store.get_contexts()
-        if context.type != metadata.CACHE
+        if context.type != CACHE
     }
     artifacts = {
         artifact.id: (
@@ -291,7 +293,7 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
         name = node.node_info.id
         [execution] = connected(root).get_executions_by_id([first[name].id])
         for key, value in execution.custom_properties.items():
-            if key in (metadata.REASONS, push_decision.STANDING) or key.startswith("key"):
+            if key in (REASONS, push_decision.STANDING) or key.startswith("key"):
                 node.parameters.parameters[key].field_value.CopyFrom(value)
         node.execution_options.caching_options.enable_cache = True
         launcher.Launcher(
@@ -341,7 +343,7 @@ def test_a_rerun_is_recorded_as_tfx_records_it(made: pathlib.Path, tmp_path: pat
     for held, count in ((ours, len(NODES)), (theirs, 2 * len(NODES))):
         found = [one["custom properties"] for one in held["executions"].values()]
         assert len(found) == 2 * len(NODES)
-        assert sum(properties.pop(metadata.REASONS, None) is not None for properties in found) == count
+        assert sum(properties.pop(REASONS, None) is not None for properties in found) == count
     assert ours == theirs
 
 
@@ -368,7 +370,7 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     from pipeline.definition import pipeline as definition
 
     root = copy_of(changed.root, tmp_path / "root")
-    writer.mend_moved_root(Root(root))
+    mend_moved_root(Root(root))
     place = Root(root)
     resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
     recalled = dataset_cache.recall(place, resolved)
@@ -526,11 +528,11 @@ FILES = {
 def damaged(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A root that the tests damage and make whole again, each another artifact."""
     root = copy_of(made, tmp_path_factory.mktemp("damaged") / "root")
-    writer.mend_moved_root(Root(root))
+    mend_moved_root(Root(root))
     return root
 
 
-def output_of(root: pathlib.Path, node: str, key: str) -> metadata.Output:
+def output_of(root: pathlib.Path, node: str, key: str) -> Artifact:
     """What stands for a node's output now: that of the newest run in which it was made or used."""
     store = store_of(root)
     run_id = next(run_id for run_id in store.run_ids() if node in store.executions(run_id))
@@ -552,7 +554,7 @@ def tfx_would_use(root: pathlib.Path, artifact_id: int) -> bool:
 
     connection = tfx_metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
     with tfx_metadata.Metadata(connection) as handle:
-        contexts = handle.store.get_contexts_by_type(metadata.CACHE)
+        contexts = handle.store.get_contexts_by_type(CACHE)
         found = [cache_utils.get_cached_outputs(handle, cache_context=context) for context in contexts]
     ids = {artifact.id for outputs in found for artifacts in (outputs or {}).values() for artifact in artifacts}
     assert ids
@@ -572,7 +574,7 @@ def is_made_again(
 
     [artifact] = connected(root).get_artifacts_by_id([before.id])
     assert artifact.state != pb.Artifact.LIVE
-    assert artifact.custom_properties[writer.OUT_OF_USE].string_value == wrong
+    assert artifact.custom_properties[OUT_OF_USE].string_value == wrong
     assert not tfx_would_use(root, before.id)
     after = output_of(root, node, key)
     assert after.live
@@ -651,12 +653,12 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
 ) -> None:
     """A store in which the Evaluator's newest execution in the last run stands for that of the first."""
     root = copy_of(changed.root, tmp_path / "root")
-    writer.mend_moved_root(Root(root))
+    mend_moved_root(Root(root))
     store = store_of(root)
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
-    own = store.candidate(first["Evaluator"].id).key
+    own = store.execution(first["Evaluator"].id).key
     assert own is not None
-    writer.Recorder(root=Root(root)).hit(
+    MetadataWriter(root=Root(root)).hit(
         graph.PIPELINE_NAME, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
         store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
     )  # fmt: skip

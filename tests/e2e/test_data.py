@@ -13,8 +13,8 @@ import pytest
 from pipeline.core.errors import ExitCode, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
+from pipeline.metadata.store import Store
+from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
@@ -50,7 +50,7 @@ def letters(make_dataset: MakeDataset, tmp_path_factory: pytest.TempPathFactory)
 def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
     """A copy of a run's root, to be changed."""
     shutil.copytree(summary.root, place)
-    writer.mend_moved_root(Root(place))
+    mend_moved_root(Root(place))
     return place
 
 
@@ -124,11 +124,11 @@ def test_a_label_outside_the_schema_stops_the_run_after_the_anomalies_are_publis
         assert states(summary)["DataGate"] == "failed"
         assert states(summary)["Trainer"] == "skipped"
         assert "label in train: Out-of-range values" in summary.error
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     executions = store.executions(summary.run_id)
     anomalies = store.outputs(executions["ExampleValidator"].id)["anomalies"]
     assert (pathlib.Path(anomalies.uri) / "Split-train" / "SchemaDiff.pb").is_file()
-    assert "Out-of-range values" in executions["DataGate"].reason
+    assert "Out-of-range values" in executions["DataGate"].error
 
 
 def test_images_of_another_shape_than_the_schema_s_stop_the_run(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun
 
 Contents = dict[tuple[str, str], str]
@@ -43,7 +43,7 @@ def rerun(
 
 
 def contents(root: pathlib.Path, run_id: str) -> Contents:
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     return {
         (node, key): output.content
         for node, execution in store.executions(run_id).items()

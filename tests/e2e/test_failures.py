@@ -14,7 +14,7 @@ import time
 import pytest
 
 from pipeline.core.events import NodeState
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, sae, states
 
 SETTINGS = [argument for assignment in QUICK for argument in ("--set", assignment)]
@@ -74,7 +74,7 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
     assert "Trainer cancelled" in messages
     assert output == ""
 
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     executions = store.executions(store.run_ids()[0])
     assert executions["Trainer"].state == NodeState.CANCELLED
     assert executions["Transform"].state == before

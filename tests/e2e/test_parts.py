@@ -13,7 +13,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.metadata import store as metadata
+from pipeline.metadata.properties import FILES
+from pipeline.metadata.store import Store
 from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
@@ -97,7 +98,6 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
     from pipeline.core import settings
     from pipeline.core.pipeline_root import Root
     from pipeline.definition import dataset_resolver, pipeline
-    from pipeline.metadata import store as metadata
 
     place = Root(tmp_path / "root")
     place.create()
@@ -106,7 +106,7 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
     LocalDagRunner().run(
         pipeline.create_pipeline(found.settings.config, found.source, place.artifacts, place.metadata, place.serving)
     )
-    store = metadata.Store(place.metadata)
+    store = Store(place.metadata)
     [run_id] = store.run_ids()
     assert set(store.executions(run_id)) == set(NODES)
     assert (place.serving / "1" / "saved_model.pb").is_file()
@@ -119,7 +119,7 @@ def test_a_model_that_does_not_load_is_not_used(
     root: pathlib.Path, whole: SampleRun, node: str, output: str, user: str
 ) -> None:
     """As one of the other TFX line may not: nothing runs, and the line says which node makes it again."""
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     runs = store.run_ids()
     [path] = pathlib.Path(store.outputs(store.executions(whole.run_id)[node].id)[output].uri).rglob("saved_model.pb")
     content = path.read_bytes()
@@ -138,20 +138,20 @@ def test_a_model_that_does_not_load_is_not_used(
 
 def note_files(root: pathlib.Path, run_id: str, node: str, output: str, text: str = "") -> str:
     """Notes the files of an output as they are now, or as `text` says; returns what was noted before."""
-    found = metadata.Store(root / "metadata.sqlite")
+    found = Store(root / "metadata.sqlite")
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(root / "metadata.sqlite")
     store = metadata_store.MetadataStore(config)
     [artifact] = store.get_artifacts_by_id([found.outputs(found.executions(run_id)[node].id)[output].id])
-    before = str(artifact.custom_properties[file_digests.FILES].string_value)
+    before = str(artifact.custom_properties[FILES].string_value)
     now = text or file_digests.to_text(file_digests.scan(pathlib.Path(artifact.uri)))
-    artifact.custom_properties[file_digests.FILES].string_value = now
+    artifact.custom_properties[FILES].string_value = now
     store.put_artifacts([artifact])
     return before
 
 
 def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pathlib.Path, whole: SampleRun) -> None:
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     model = store.outputs(store.executions(whole.run_id)["Trainer"].id)["model"]
     [path] = pathlib.Path(model.uri).rglob("fingerprint.pb")  # of the others TensorFlow itself sees the damage
     content = bytearray(path.read_bytes())

@@ -20,9 +20,11 @@ from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.definition import graph
-from pipeline.metadata import run_properties, writer
-from pipeline.metadata import store as metadata
+from pipeline.metadata import protobuf, run_properties
+from pipeline.metadata.properties import PIPELINE_RUN
 from pipeline.metadata.run_properties import Headline
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
 
@@ -34,7 +36,7 @@ def root(sample_run: SampleRun, tmp_path: pathlib.Path) -> pathlib.Path:
     return sample_run.copy(tmp_path / "root")
 
 
-def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], metadata.Output]:
+def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], Artifact]:
     """What stands for each output in a run, by node and key."""
     store = store_of(root)
     executions = store.executions(run_id)
@@ -47,16 +49,16 @@ def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], metadat
 
 def headline_in(root: pathlib.Path, run_id: str) -> Headline:
     """The headline on a run's context."""
-    context = connected(root).get_context_by_type_and_name(metadata.PIPELINE_RUN, run_id)
+    context = connected(root).get_context_by_type_and_name(PIPELINE_RUN, run_id)
     return run_properties.from_properties(
-        {name: metadata.value_of(value) for name, value in context.custom_properties.items()}
+        {name: protobuf.value_of(value) for name, value in context.custom_properties.items()}
     )
 
 
-def preview_in(root: pathlib.Path, output: metadata.Output) -> Any:
+def preview_in(root: pathlib.Path, output: Artifact) -> Any:
     folder = previews.folder_of(root, output.uri)
     assert folder is not None
-    return previews.read(folder, output.type_name)
+    return previews.read(folder, output.type)
 
 
 # --- previews
@@ -68,7 +70,7 @@ def test_every_artifact_has_a_preview_with_the_pictures_that_it_names(
 ) -> None:
     output = outputs_of(sample_run.root, sample_run.run_id)[node, key]
     shown = preview_in(sample_run.root, output)
-    assert isinstance(shown, previews.KINDS[output.type_name])
+    assert isinstance(shown, previews.KINDS[output.type])
     folder = previews.folder_of(sample_run.root, output.uri)
     assert folder is not None
     named = {one["file"] for one in _objects(dataclasses.asdict(shown)) if "file" in one}
@@ -128,7 +130,7 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     from pipeline.artifacts import preview_writers
 
     def fail(artifact: preview_writers.Artifact) -> None:
-        raise RuntimeError(f"cannot show a {artifact.type_name}")
+        raise RuntimeError(f"cannot show a {artifact.type}")
 
     monkeypatch.setattr(preview_writers, "make", fail)
     other = tmp_path / "root"
@@ -216,7 +218,7 @@ def test_a_run_is_not_ended_by_a_headline_that_cannot_be_noted(
     def fail(*arguments: Any) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(writer.Recorder, "end_run", fail)
+    monkeypatch.setattr(MetadataWriter, "end_run", fail)
     again = run_here(root, *QUICK)
     assert again.exit_code == 0
     assert headline_in(root, again.run_id).state is None

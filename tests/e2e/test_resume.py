@@ -16,7 +16,7 @@ from pipeline.inspection.locations import open_reader
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import open_store
 from tests.chaos import kill_points as kills
 from tests.e2e.conftest import QUICK
 from tests.pipeline.recorded import tree
@@ -73,7 +73,7 @@ def test_it_ends_under_its_id_and_what_had_ended_is_not_run_again(survived: Surv
     assert (survived.summary["run_id"], survived.summary["state"]) == (survived.run_id, "succeeded")
     told = {node["id"]: node["reason"] for node in survived.summary["nodes"]}
     assert [name for name, reason in told.items() if reason == "it ended in an earlier attempt"] == [*_KEPT, "Trainer"]
-    store = metadata.open_store(survived.root, read_only=True)
+    store = open_store(survived.root, read_only=True)
     assert store.run_ids() == [survived.run_id]
     for name in _KEPT:
         assert len(store.executions_of(survived.run_id, name)) == 1, name
@@ -86,8 +86,8 @@ def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
     assert [one.state for one in found.attempts] == ["failed", "failed", "succeeded"]
     assert found.attempts[0].error.startswith("broke off in Trainer: its process ended without a word")
     assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(graph.NAMES)
-    store = metadata.open_store(survived.root, read_only=True)
-    failed, ended = (store.candidate(one) for one in store.executions_of(survived.run_id, "Trainer"))
+    store = open_store(survived.root, read_only=True)
+    failed, ended = (store.execution(one) for one in store.executions_of(survived.run_id, "Trainer"))
     assert (failed.state, ended.state) == (NodeState.FAILED, NodeState.EXECUTED)
     assert store.outputs(failed.id) == {}
     log = (survived.root.logs / f"{survived.run_id}.log").read_text(encoding="utf-8", errors="replace")
@@ -111,7 +111,7 @@ def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
             kills.command(survived.root.path, *OPTIONS, "--from-node", "Trainer", "--to-node", "Trainer", "--no-cache")
         )
     )
-    store = metadata.open_store(survived.root, read_only=True)
+    store = open_store(survived.root, read_only=True)
     made = store.outputs(store.executions(whole["run_id"])["Trainer"].id)
     assert len({output.uri for output in made.values()} & {broken_uri(survived, key) for key in made}) == 0
     assert {f"Trainer {key}": output.content for key, output in made.items()} == {
@@ -121,5 +121,5 @@ def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
 
 
 def broken_uri(survived: Survived, key: str) -> str:
-    store = metadata.open_store(survived.root, read_only=True)
+    store = open_store(survived.root, read_only=True)
     return store.outputs(store.executions(survived.run_id)["Trainer"].id)[key].uri

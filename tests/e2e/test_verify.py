@@ -15,7 +15,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun, sae
 
 
@@ -86,7 +86,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     compared = {event.artifact_id for event in events if event.type == pb.Event.INPUT}
     assert compared == {artifact["artifact_id"] for artifact in content["artifacts"]}
     # It is no node of the run.
-    assert len(metadata.Store(root / "metadata.sqlite").executions(run_id)) == 11
+    assert len(Store(root / "metadata.sqlite").executions(run_id)) == 11
 
 
 def test_one_node_is_made_again_on_the_inputs_that_it_had(root: pathlib.Path, run_id: str) -> None:
@@ -158,7 +158,7 @@ def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run_id: str
 
 
 def test_what_is_gone_is_made_again_with_what_it_takes_and_is_a_hit(root: pathlib.Path, run_id: str) -> None:
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     executions = store.executions(run_id)
     gone = [
         store.outputs(executions[node].id)[key]

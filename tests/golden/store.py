@@ -16,7 +16,8 @@ from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.definition.graph import NAMES
-from pipeline.metadata import run_properties, writer
+from pipeline.metadata import run_properties
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
 from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
 from tests.pipeline.provenance.test_manifest import RECORDED
@@ -86,7 +87,7 @@ def make(folder: pathlib.Path) -> Recorded:
     journal.close()
     compared = [recorded.outputs(FIRST, "Trainer")["model"].id]
     verdict = recorded.root.path / "verifications" / "1"
-    writer.Recorder(recorded.root).verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
+    MetadataWriter(recorded.root).verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
     return recorded
 
 

@@ -20,8 +20,10 @@ from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
 from pipeline.definition.dataset import Source
-from pipeline.metadata import store, writer
-from pipeline.metadata.store import Output, Store
+from pipeline.metadata.properties import CONTENT_DIGEST, FILES, MODEL_DIGEST, RAW_DIGEST
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import Decider
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline
@@ -152,7 +154,7 @@ class Recorded:
         return Source(**{**values, **changes})
 
     def store(self) -> Store:
-        return store.open_store(self.root, read_only=True)
+        return open_store(self.root, read_only=True)
 
     def remember(self, *assignments: str, profile: str = "mnist") -> None:
         """Notes the data set as a run does."""
@@ -165,7 +167,7 @@ class Recorded:
         """What becomes of each node, by its name."""
         return {one.node: one for one in self.decider(*assignments, **options).decide_all()}
 
-    def outputs(self, run_id: str, node: str) -> dict[str, Output]:
+    def outputs(self, run_id: str, node: str) -> dict[str, Artifact]:
         store = self.store()
         return store.outputs(store.executions(run_id)[node].id)
 
@@ -181,7 +183,7 @@ class Recorded:
         blessed: bool = True,
         content: str = "",
         noted: bool = True,
-        given: Mapping[str, Mapping[str, Output]] | None = None,
+        given: Mapping[str, Mapping[str, Artifact]] | None = None,
     ) -> dict[str, int]:
         """Records a run that executed its nodes, and writes their files. Returns the executions' ids by node.
 
@@ -196,7 +198,7 @@ class Recorded:
           given: outputs of nodes that are not among `names`.
         """
         config, source = self.config(*assignments), self.source()
-        made: dict[str, Mapping[str, Output]] = dict(given or {})
+        made: dict[str, Mapping[str, Artifact]] = dict(given or {})
         ids = {}
         for node in (graph.BY_NAME[name] for name in graph.NAMES if name in names):
             inputs = {name: made[upstream][output] for name, (upstream, output) in node.inputs.items()}
@@ -277,14 +279,14 @@ class Recorded:
             write(folder / "inner" / "part-1", "more")
         if noted:
             if output in ("blessing", "decision", "pushed_model"):
-                properties[file_digests.MODEL] = inputs["model"].content
+                properties[MODEL_DIGEST] = inputs["model"].content
             if output == "evaluation":
-                properties[store.METRICS] = json.dumps({"overall": METRICS, "per_label": LABEL_METRICS})
+                properties["metrics"] = json.dumps({"overall": METRICS, "per_label": LABEL_METRICS})
             files = file_digests.scan(folder)
             properties |= {
-                file_digests.FILES: file_digests.to_text(files),
-                file_digests.RAW: file_digests.of_files(files),
-                file_digests.CONTENT: f"{output}-1:{hashlib.sha256(own.encode()).hexdigest()}",
+                FILES: file_digests.to_text(files),
+                RAW_DIGEST: file_digests.of_files(files),
+                CONTENT_DIGEST: f"{output}-1:{hashlib.sha256(own.encode()).hexdigest()}",
             }
         kind = self.writer.store.put_artifact_type(pb.ArtifactType(name=TYPES[output]))
         artifact = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
@@ -310,7 +312,7 @@ class Recorded:
 
     def replay(self, run_id: str, *assignments: str, names: Collection[str] = graph.NAMES) -> None:
         """Records a run in which these nodes were cached."""
-        recorder = writer.Recorder(self.root)
+        recorder = MetadataWriter(self.root)
         recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
         made = self.decisions(*assignments)
         for name in names:

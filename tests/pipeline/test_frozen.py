@@ -10,11 +10,11 @@ import pytest
 import pipeline_config
 from pipeline.core import events, pipeline_root, settings
 from pipeline.maintenance import doctor
-from pipeline.metadata import store
+from pipeline.metadata import types
 from pipeline.orchestration import run
 from tests import PROJECT
 
-MODULES = (pipeline_config, doctor, events, store, pipeline_root, run, settings)
+MODULES = (pipeline_config, doctor, events, types, pipeline_root, run, settings)
 CLASSES = [
     value
     for module in MODULES

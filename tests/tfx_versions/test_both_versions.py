@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.definition.graph import NAMES as NODES
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 from tests.e2e.conftest import QUICK
 from tests.tfx_versions.conftest import DATA, PROJECT, Command, sae_run, states
 
@@ -91,7 +91,7 @@ def test_a_root_goes_on_with_either_line_and_no_hit_crosses_them(
     assert [states(summary) for summary in made] == [first, first, again, again]
     assert [summary["pushed_version"] for summary in made] == ["1", "2", "3", "4"]
     # One line reads all of it, also what the other one wrote last.
-    store = metadata.Store(root / "metadata.sqlite")
+    store = Store(root / "metadata.sqlite")
     assert store.run_ids() == [summary["run_id"] for summary in reversed(made)]
     for summary in made:
         found = store.executions(summary["run_id"])

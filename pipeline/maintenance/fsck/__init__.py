@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ml_metadata import errors as mlmd_errors
-
-from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import artifacts, orphans, runs, served
-from pipeline.maintenance.fsck.findings import Checked, Finding, Findings, Kind, Result
-from pipeline.maintenance.fsck.store import Store
-from pipeline.metadata import store as metadata
+from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind, Findings, Result
+from pipeline.metadata.store import Store, open_store
 
-__all__ = ["Finding", "Kind", "Result", "check"]
+__all__ = ["Finding", "FindingKind", "Result", "check"]
 
 
 def check(root: Root) -> Result:
@@ -27,26 +23,19 @@ def check(root: Root) -> Result:
       NotFoundError: there is no store in it.
       UnavailableError: the store cannot be opened or read.
     """
-    metadata.open_store(root, read_only=True)  # says why, where it does not open
-    store = Store(root)
+    store = open_store(root, read_only=True)
     checked = Checked()
-    found = Findings(store.origin)
-    try:
-        for finding in _look(root, store, checked):
-            found.keep(finding)
-    except (mlmd_errors.StatusError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UnavailableError(
-            f"{root.metadata} cannot be read to its end ({reason}): restore a copy of it; nothing was changed"
-        ) from error
+    found = Findings(store)
+    for finding in _look(root, store, checked):
+        found.keep(finding)
     return Result(str(root.path), dict(vars(checked)), found.counts, found.listed())
 
 
 def _look(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     last_push = None
-    for artifact, state in store.all_artifacts():
+    for artifact in store.all_artifacts():
         checked.artifacts += 1
-        yield from artifacts.findings(artifact, state, checked)
+        yield from artifacts.findings(artifact, checked)
         last_push = served.push_of(artifact, root, store) or last_push
     # A run pushes first and publishes then: looked at in this order, a push in between is no damage.
     yield from served.findings(root, store, last_push, checked)

@@ -9,7 +9,8 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from pipeline.core import file_digests
-from pipeline.maintenance.fsck.findings import Checked, Finding, Kind
+from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
+from pipeline.metadata.properties import FILES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Words:
 
 def noted(properties: Mapping[str, str | int | float]) -> file_digests.Files:
     """The files of an artifact as they were published. Raises `ValueError` when that cannot be read."""
-    if file_digests.FILES not in properties:
+    if FILES not in properties:
         raise ValueError("the list of its files is not there")
     try:
-        files = file_digests.from_text(str(properties[file_digests.FILES]))
+        files = file_digests.from_text(str(properties[FILES]))
     except (OverflowError, RecursionError) as error:  # numbers and depths that JSON allows
         raise ValueError(str(error)) from error
     outside = [name for name in files if pathlib.PurePosixPath(name).is_absolute() or ".." in name.split("/")]
@@ -42,7 +43,7 @@ def compare(folder: pathlib.Path, files: file_digests.Files, words: Words, check
         yield unreadable(folder, error)
         return
     if found is None or not stat.S_ISDIR(found.st_mode):
-        yield Finding(Kind.MISSING, f"{folder} is {'no folder' if found else 'missing'}", str(folder))
+        yield Finding(FindingKind.MISSING, f"{folder} is {'no folder' if found else 'missing'}", str(folder))
         return
     for name, state in sorted(files.items()):
         path = folder / name
@@ -61,13 +62,13 @@ def _compare_file(
     if found is None:
         yield missing(path)
     elif not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
-        yield Finding(Kind.ALTERED, f"{path} is no file", str(path))
+        yield Finding(FindingKind.ALTERED, f"{path} is no file", str(path))
     elif found.st_size != state.size:
-        yield Finding(Kind.ALTERED, f"{path} has {found.st_size:,} bytes instead of {state.size:,}", str(path))
+        yield Finding(FindingKind.ALTERED, f"{path} has {found.st_size:,} bytes instead of {state.size:,}", str(path))
     else:
         checked.bytes += found.st_size
         if file_digests.of_file(path) != state.digest:
-            yield Finding(Kind.ALTERED, f"{path} {words.other}", str(path))
+            yield Finding(FindingKind.ALTERED, f"{path} {words.other}", str(path))
 
 
 def _strangers(folder: pathlib.Path, files: file_digests.Files, words: Words) -> Iterator[Finding]:
@@ -79,7 +80,7 @@ def _strangers(folder: pathlib.Path, files: file_digests.Files, words: Words) ->
             path = pathlib.Path(place, name)
             try:
                 if path.relative_to(folder).as_posix() not in files and path.is_file():
-                    yield Finding(Kind.ALTERED, f"{path} {words.stranger}", str(path))
+                    yield Finding(FindingKind.ALTERED, f"{path} {words.stranger}", str(path))
             except OSError as error:
                 yield unreadable(path, error)
     for reason in closed:
@@ -96,9 +97,9 @@ def stat_of(path: pathlib.Path) -> os.stat_result | None:
 
 def missing(path: pathlib.Path) -> Finding:
     """That a file or folder is not there."""
-    return Finding(Kind.MISSING, f"{path} is missing", str(path))
+    return Finding(FindingKind.MISSING, f"{path} is missing", str(path))
 
 
 def unreadable(path: pathlib.Path, error: OSError) -> Finding:
     """That a file or folder cannot be read."""
-    return Finding(Kind.UNREADABLE, f"{path} cannot be read: {error.strerror or error}", str(path))
+    return Finding(FindingKind.UNREADABLE, f"{path} cannot be read: {error.strerror or error}", str(path))

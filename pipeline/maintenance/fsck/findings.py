@@ -5,14 +5,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from pipeline.core.errors import ExitCode
+from pipeline.metadata.store import Store
 
 _LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million helps nobody
 
 
-class Kind(str, enum.Enum):
+class FindingKind(str, enum.Enum):
     """What was found; those that are damage come first."""
 
     MISSING = "missing"
@@ -29,7 +30,13 @@ class Kind(str, enum.Enum):
     @property
     def is_damage(self) -> bool:
         """Whether the root is not sound because of it."""
-        return self in (Kind.MISSING, Kind.ALTERED, Kind.UNREADABLE, Kind.SERVED, Kind.MANIFESTS)
+        return self in (
+            FindingKind.MISSING,
+            FindingKind.ALTERED,
+            FindingKind.UNREADABLE,
+            FindingKind.SERVED,
+            FindingKind.MANIFESTS,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Finding:
       node, output: who made it, and under which key; empty where that is not known.
     """
 
-    kind: Kind
+    kind: FindingKind
     sentence: str
     path: str = ""
     artifact: int | None = None
@@ -70,11 +77,11 @@ class Checked:
 class Findings:
     """Counts all findings, and keeps the first ones of each kind."""
 
-    def __init__(self, origin: Callable[[int], tuple[str, str]]) -> None:
-        """Takes what tells the node and the key that made an artifact, by its id."""
-        self.counts = dict.fromkeys((kind.value for kind in Kind), 0)
-        self._origin = origin
-        self._kept: dict[Kind, list[Finding]] = collections.defaultdict(list)
+    def __init__(self, store: Store) -> None:
+        """Takes the store, which tells what made an artifact."""
+        self.counts = dict.fromkeys((kind.value for kind in FindingKind), 0)
+        self._store = store
+        self._kept: dict[FindingKind, list[Finding]] = collections.defaultdict(list)
 
     def keep(self, finding: Finding) -> None:
         """Counts a finding; keeps it, with the origin of its artifact, unless there are many of its kind."""
@@ -82,13 +89,14 @@ class Findings:
         # No origin is asked for what is only counted: an artifact that was used again often has many events.
         if len(self._kept[finding.kind]) < _LISTED:
             if finding.artifact is not None:
-                node, output = self._origin(finding.artifact)
-                finding = dataclasses.replace(finding, node=node, output=output)
+                maker = self._store.makers_of(self._store.artifacts_by_id([finding.artifact])).get(finding.artifact)
+                if maker is not None and maker.owner.node:
+                    finding = dataclasses.replace(finding, node=maker.owner.node, output=maker.key)
             self._kept[finding.kind].append(finding)
 
     def listed(self) -> tuple[Finding, ...]:
         """What was kept, in the order of the kinds."""
-        return tuple(finding for kind in Kind for finding in self._kept[kind])
+        return tuple(finding for kind in FindingKind for finding in self._kept[kind])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +118,7 @@ class Result:
     @property
     def damaged(self) -> int:
         """How many findings are damage."""
-        return sum(self.counts[kind.value] for kind in Kind if kind.is_damage)
+        return sum(self.counts[kind.value] for kind in FindingKind if kind.is_damage)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -7,9 +7,10 @@ import pathlib
 from collections.abc import Generator, Iterator
 
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import is_number
 from pipeline.maintenance.fsck import files
-from pipeline.maintenance.fsck.findings import Finding, Kind
-from pipeline.maintenance.fsck.store import Store
+from pipeline.maintenance.fsck.findings import Finding, FindingKind
+from pipeline.metadata.store import Store
 
 _Entry = os.DirEntry[str]
 
@@ -37,22 +38,32 @@ def findings(root: Root, store: Store) -> Iterator[Finding]:
 
 def _made(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Finding]:
     """What an execution of a node made under an output key."""
-    if store.names(entry.path):
+    if _is_published(store, entry.path):
         return
     # TFX's values, and artifacts of which there are several under a key, lie one folder deeper.
     inside = (yield from _entries(entry.path)) if _is_folder(entry) else []
-    if any(store.names(inner.path) for inner in inside):
+    if any(_is_published(store, inner.path) for inner in inside):
         return
     sentence = f"no artifact in ML Metadata names {entry.path}"
-    execution = store.unended_execution(entry.name, node)
+    execution = _unended_execution(store, entry.name, node)
     if execution is not None:
         sentence += f": execution {execution}, which has not ended, was writing it"
-    yield Finding(Kind.ORPHANED, sentence, entry.path, execution=execution, node=node, output=output)
+    yield Finding(FindingKind.ORPHANED, sentence, entry.path, execution=execution, node=node, output=output)
+
+
+def _is_published(store: Store, path: str) -> bool:
+    return any(artifact.published for artifact in store.artifacts_at(path))
+
+
+def _unended_execution(store: Store, name: str, node: str) -> int | None:
+    """The execution of which this is the number, if it is one of this node that has not ended."""
+    found = store.executions_by_id([int(name)] if is_number(name) else [])
+    return next((id_ for id_, one in found.items() if one.state is None and store.owner(id_).node == node), None)
 
 
 def _stray(entry: _Entry) -> Finding:
     sentence = f"{entry.path} lies among the artifacts, but is no output of a node"
-    return Finding(Kind.ORPHANED, sentence, entry.path)
+    return Finding(FindingKind.ORPHANED, sentence, entry.path)
 
 
 def _entries(folder: os.PathLike[str] | str) -> Generator[Finding, None, list[_Entry]]:

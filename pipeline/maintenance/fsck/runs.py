@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import files
-from pipeline.maintenance.fsck.findings import Checked, Finding, Kind
-from pipeline.maintenance.fsck.store import Store
+from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
+from pipeline.metadata.properties import MANIFEST_DIGEST
+from pipeline.metadata.store import Store
 from pipeline.provenance import manifest
 
 
 def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     """Manifests that are not what their runs noted."""
-    for run_id, noted in store.all_manifests():
+    for context in store.all_run_contexts():
+        if MANIFEST_DIGEST not in context.properties:
+            continue
         checked.manifests += 1
+        run_id = context.name
         path = manifest.path_of(root.path, run_id)
         try:
             found = files.stat_of(path)
@@ -27,13 +31,13 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
             else:
                 checked.files += 1
                 checked.bytes += found.st_size
-                is_same = file_digests.of_file(path) == noted
+                is_same = file_digests.of_file(path) == context.properties[MANIFEST_DIGEST]
                 fault = "" if is_same else "holds other bytes than when the run began"
         except OSError as error:
             yield files.unreadable(path, error)
             continue
         if fault:
-            yield Finding(Kind.MANIFESTS, f"{path}, the manifest of run {run_id}, {fault}", str(path))
+            yield Finding(FindingKind.MANIFESTS, f"{path}, the manifest of run {run_id}, {fault}", str(path))
 
 
 def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
@@ -41,15 +45,16 @@ def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     is_held = None
     for execution in store.all_executions():
         checked.executions += 1
-        if execution.ended:
+        if execution.state is not None:
             continue
         if is_held is None:  # the lock is not touched where nobody asks
             is_held = _is_held(root)
-        node, run_id = store.node_of(execution.id), store.run_of(execution.id)
-        who = f"execution {execution.id}" + (f" of {node}" if node else "") + (f" in run {run_id}" if run_id else "")
+        owner = store.owner(execution.id)
+        who = f"execution {execution.id}" + (f" of {owner.node}" if owner.node else "")
+        who += f" in run {owner.run}" if owner.run else ""
         why = "a run may be in progress, the root is locked" if is_held else "no run holds the root"
-        sentence = f"{who} has not ended, its state is {execution.state}: {why}"
-        yield Finding(Kind.UNENDED, sentence, execution=execution.id, node=node)
+        sentence = f"{who} has not ended, its state is {execution.state_name}: {why}"
+        yield Finding(FindingKind.UNENDED, sentence, execution=execution.id, node=owner.node)
 
 
 def _is_held(root: Root) -> bool:

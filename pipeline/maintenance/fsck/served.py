@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import is_number
 from pipeline.maintenance.fsck import files
-from pipeline.maintenance.fsck.findings import Checked, Finding, Kind
-from pipeline.maintenance.fsck.store import Store, is_number
-from pipeline.metadata.store import Output
+from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
+from pipeline.metadata.properties import EARLIER_FILES, FILES, PUSHED_MODEL
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact
 from pipeline.registry import versions
 
-_PUSHED_MODEL = "PushedModel"
 _MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes
 _WORDS = files.Words("holds other bytes than in the model that was pushed", "is not in the model that was pushed")
 
 
 @dataclasses.dataclass(frozen=True)
-class Push:
+class LastPush:
     """A push to the root's serving folder.
 
     Attributes:
@@ -33,18 +34,18 @@ class Push:
     artifact: int
 
 
-def push_of(artifact: Output, root: Root, store: Store) -> Push | None:
+def push_of(artifact: Artifact, root: Root, store: Store) -> LastPush | None:
     """The push that an artifact tells of; None where it tells of none, or of one to another folder."""
     notes = artifact.properties
-    if not artifact.live or artifact.type_name != _PUSHED_MODEL or not notes.get(serving_dir.PUSHED):
+    if not artifact.live or artifact.type != PUSHED_MODEL or not notes.get(serving_dir.PUSHED):
         return None
     destination = pathlib.Path(store.here(str(notes.get(serving_dir.PUSHED_DESTINATION, ""))))
     version = str(notes.get(serving_dir.PUSHED_VERSION, destination.name))
     is_here = is_number(version) and destination == root.serving / version
-    return Push(int(version), artifact.id) if is_here else None
+    return LastPush(int(version), artifact.id) if is_here else None
 
 
-def findings(root: Root, store: Store, push: Push | None, checked: Checked) -> Iterator[Finding]:
+def findings(root: Root, store: Store, push: LastPush | None, checked: Checked) -> Iterator[Finding]:
     """The newest model in the serving folder against the model that it is a copy of.
 
     Args:
@@ -61,23 +62,23 @@ def findings(root: Root, store: Store, push: Push | None, checked: Checked) -> I
     if push is not None and served < push.version:
         lost = root.serving / str(push.version)
         instead = f"version {newest.name} is served instead" if newest else "nothing is served"
-        yield Finding(Kind.SERVED, f"{lost}, the last model that was pushed, is missing: {instead}", str(lost))
+        yield Finding(FindingKind.SERVED, f"{lost}, the last model that was pushed, is missing: {instead}", str(lost))
     elif newest is not None and push is not None and served == push.version:
         yield from _compare(newest, push, store, checked)
     elif newest is not None:
         sentence = f"{newest} is the newest model in the serving folder, but ML Metadata knows of no push to it"
-        yield Finding(Kind.ORPHANED, sentence, str(newest))
+        yield Finding(FindingKind.ORPHANED, sentence, str(newest))
 
 
-def _compare(newest: pathlib.Path, push: Push, store: Store, checked: Checked) -> Iterator[Finding]:
+def _compare(newest: pathlib.Path, push: LastPush, store: Store, checked: Checked) -> Iterator[Finding]:
     try:
         pushed = _pushed_files(push.artifact, store, newest)
     except (ValueError, OSError) as error:
         sentence = f"{newest} cannot be compared with the model that was pushed: {error}"
-        yield Finding(Kind.UNVERIFIED, sentence, str(newest), push.artifact)
+        yield Finding(FindingKind.UNVERIFIED, sentence, str(newest), push.artifact)
         return
     for fault in files.compare(newest, pushed, _WORDS, checked):
-        kind = Kind.UNREADABLE if fault.kind == Kind.UNREADABLE else Kind.SERVED
+        kind = FindingKind.UNREADABLE if fault.kind == FindingKind.UNREADABLE else FindingKind.SERVED
         yield dataclasses.replace(fault, kind=kind, artifact=push.artifact)
 
 
@@ -92,10 +93,10 @@ def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> file_
     if model is None:
         raise ValueError("ML Metadata does not say which one that was")
     folder = f"{serving_dir.MODEL}/"
-    if file_digests.FILES in model.properties:
+    if FILES in model.properties:
         noted = files.noted(model.properties)
         found = {name[len(folder) :]: state for name, state in noted.items() if name.startswith(folder)}
-        if file_digests.EARLIER in model.properties:  # was it pushed before the model was restored with other bytes?
+        if EARLIER_FILES in model.properties:  # was it pushed before the model was restored with other bytes?
             held = file_digests.of_folder(newest).items()
             found = max(
                 versions.served_files(model),

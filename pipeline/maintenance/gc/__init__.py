@@ -8,8 +8,7 @@ from __future__ import annotations
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.report import Collected
-from pipeline.maintenance.gc.store import Store
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import open_store
 from pipeline_config import RetentionConfig
 
 __all__ = ["Collected", "apply", "look"]
@@ -22,8 +21,7 @@ def look(root: Root, policy: RetentionConfig) -> Collected:
       NotFoundError: there is no store in the root.
       UnavailableError: the store cannot be opened.
     """
-    metadata.open_store(root, read_only=True)  # says why, where it does not open
-    return Collected.of(root, collect.plan(root, Store(root, read_only=True), policy), deleted=False)
+    return Collected.of(root, collect.plan(root, open_store(root, read_only=True), policy), deleted=False)
 
 
 def apply(root: Root, policy: RetentionConfig) -> Collected:
@@ -35,9 +33,8 @@ def apply(root: Root, policy: RetentionConfig) -> Collected:
       LockedError: a run holds the root.
       OSError: something cannot be deleted.
     """
-    metadata.open_store(root, read_only=True)
+    open_store(root, read_only=True)
     with root.lock():
-        store = Store(root, read_only=False)
-        planned = collect.plan(root, store, policy)
-        collect.delete(root, store, planned)
+        planned = collect.plan(root, open_store(root), policy)
+        collect.delete(root, planned)
     return Collected.of(root, planned, deleted=True)

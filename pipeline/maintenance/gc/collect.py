@@ -10,21 +10,24 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.maintenance import rerun
 from pipeline.maintenance.fsck import orphans
-from pipeline.maintenance.fsck.findings import Kind
+from pipeline.maintenance.fsck.findings import FindingKind
 from pipeline.maintenance.gc import policy as keeping
 from pipeline.maintenance.gc import sizes
 from pipeline.maintenance.gc.policy import Kept
-from pipeline.maintenance.gc.store import Store, Stored
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import versions
 from pipeline_config import RetentionConfig
 
 _MIB = 1 << 20
+_PAGE = 100  # artifacts looked up at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,25 @@ class Victim:
 
 
 @dataclasses.dataclass(frozen=True)
+class StoredOutput:
+    """An output of one of our nodes, in this root.
+
+    Attributes:
+      id: in ML Metadata.
+      type: TFX's name of its type.
+      place: below the root's `artifacts`: `Trainer/model/17`.
+      node: that made it.
+      deleted: whether its bytes were deleted, or are about to be.
+    """
+
+    id: int
+    type: str
+    place: pathlib.PurePath
+    node: str
+    deleted: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class LeftOver:
     """A folder that nothing names: half-written by a run that was cut off. `bytes`: of its files."""
 
@@ -58,7 +80,7 @@ class LeftOver:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class DeletionPlan:
     """What may go, and what is kept.
 
     Attributes:
@@ -81,15 +103,15 @@ class Plan:
     limit: int
 
 
-def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
+def plan(root: Root, store: Store, policy: RetentionConfig) -> DeletionPlan:
     """Looks at a root; nothing is written."""
-    pushes = store.ask(lambda client: versions.pushes(client, root))
+    pushes = versions.pushes(store, root)
     # Decisions of the push gate stay: they are small, tell of what was served, and nothing makes one again.
-    outputs = [one for one in store.outputs_of_nodes() if one.node != graph.PUSH_GATE]
+    outputs = [one for one in _outputs_of_nodes(root, store) if one.node != graph.PUSH_GATE]
     stored = [one for one in outputs if not one.deleted or _is_there(root, one)]
     sized = {one.id: tuple(sizes.of_folder(parent / one.place) for parent in _places(root)) for one in stored}
     found = keeping.kept(root, store, policy, pushes)
-    of_run = {run.id: store.artifacts_of_run(run.id) for run in found.runs}
+    of_run = {run.id: _artifacts_of_run(store, run.id) for run in found.runs}
     before = sizes.by_directory(root.path)
     left_over = tuple(_left_over(root, store))
     known = {push.version for push in pushes}
@@ -104,24 +126,25 @@ def plan(root: Root, store: Store, policy: RetentionConfig) -> Plan:
         if fewer is None or not policy.max_mib or sum(after.values()) <= policy.max_mib * _MIB:
             break
         found = fewer
+    makers = _makers(store, [one.id for one in going])
     victims = tuple(
         Victim(
-            one.id, one.type, one.node, store.run_that_made(one.id, one.place), str(root.artifacts / one.place),
+            one.id, one.type, one.node, makers.get(one.id, ""), str(root.artifacts / one.place),
             sum(sized[one.id]), one.deleted,
         )
         for one in sorted(going, key=lambda one: one.id)
     )  # fmt: skip
     own = tuple(push.artifact for push in pushes if push.own and push.version in numbers)
-    return Plan(found, victims, numbers, own, left_over, before, after, policy.max_mib * _MIB)
+    return DeletionPlan(found, victims, numbers, own, left_over, before, after, policy.max_mib * _MIB)
 
 
-def delete(root: Root, store: Store, planned: Plan) -> None:
+def delete(root: Root, planned: DeletionPlan) -> None:
     """Deletes what was planned.
 
     Raises:
       OSError: something cannot be deleted; what is marked is deleted by the next call.
     """
-    store.mark_deleted([*(one.id for one in planned.artifacts if not one.marked), *planned.own])
+    MetadataWriter(root).mark_deleted([*(one.id for one in planned.artifacts if not one.marked), *planned.own])
     for victim in planned.artifacts:
         place = pathlib.Path(victim.path).relative_to(root.artifacts)
         for parent in _places(root):
@@ -134,6 +157,39 @@ def delete(root: Root, store: Store, planned: Plan) -> None:
         _remove(going)
     for one in planned.left_over:
         _remove(pathlib.Path(one.path))
+
+
+def _outputs_of_nodes(root: Root, store: Store) -> list[StoredOutput]:
+    """Every published artifact in its own place below `artifacts`."""
+    found = (_stored(root, one) for one in store.all_artifacts() if one.published)
+    return [one for one in found if one is not None]
+
+
+def _stored(root: Root, artifact: Artifact) -> StoredOutput | None:
+    path = pathlib.PurePath(artifact.uri)
+    if not path.is_relative_to(root.artifacts):
+        return None
+    place = path.relative_to(root.artifacts)
+    # Anything else below `artifacts` was not made by this pipeline.
+    if len(place.parts) != 3 or place.parts[0] not in graph.BY_NAME or ".." in place.parts:
+        return None
+    return StoredOutput(artifact.id, artifact.type, place, place.parts[0], artifact.state == "DELETED")
+
+
+def _artifacts_of_run(store: Store, run_id: str) -> set[int]:
+    """Ids of all artifacts that a run's executions read, made or reused."""
+    context = store.run_context(run_id)
+    executions = store.executions_of_run(context) if context else []
+    return {event.artifact for event in store.events_of_executions([one.id for one in executions])}
+
+
+def _makers(store: Store, artifact_ids: Sequence[int]) -> dict[int, str]:
+    """The runs that made artifacts, by the artifact's id."""
+    found: dict[int, str] = {}
+    for first in range(0, len(artifact_ids), _PAGE):
+        artifacts = store.artifacts_by_id(artifact_ids[first : first + _PAGE])
+        found.update((number, maker.owner.run) for number, maker in store.makers_of(artifacts).items())
+    return found
 
 
 def _remove(path: pathlib.Path) -> None:
@@ -149,7 +205,7 @@ def _places(root: Root) -> tuple[pathlib.Path, pathlib.Path]:
     return root.artifacts, root.previews
 
 
-def _is_there(root: Root, one: Stored) -> bool:
+def _is_there(root: Root, one: StoredOutput) -> bool:
     return any(os.path.lexists(parent / one.place) for parent in _places(root))
 
 
@@ -163,7 +219,7 @@ def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
     """Half-written outputs, as `sae fsck` finds them, deleted versions, and the scratch root of what was killed."""
     for finding in orphans.findings(root, store):
         # What is no output of a node may be somebody's.
-        if finding.kind == Kind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
+        if finding.kind == FindingKind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
             yield LeftOver(finding.path, sizes.of_folder(pathlib.Path(finding.path)))
     places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]
     for place in places:
@@ -173,7 +229,7 @@ def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
 
 def _freed(
     root: Root,
-    going: Iterable[Stored],
+    going: Iterable[StoredOutput],
     sized: Mapping[int, tuple[int, ...]],
     versions: Iterable[int],
     left_over: Iterable[LeftOver],

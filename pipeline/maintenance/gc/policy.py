@@ -7,8 +7,11 @@ import enum
 import itertools
 from collections.abc import Sequence
 
+from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.maintenance.gc.store import Store
+from pipeline.metadata.run_properties import from_properties
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import RunContext
 from pipeline.registry import decision_log, versions
 from pipeline.registry.versions import Push
 from pipeline_config import RetentionConfig
@@ -24,6 +27,7 @@ class Reason(str, enum.Enum):
     NEWEST = "one of the newest"
 
 
+_ENDED = ("succeeded", "failed")
 _ALWAYS = (Reason.SERVED, Reason.PINNED)
 
 
@@ -60,12 +64,12 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
     wanted = _wanted(root, store, policy, pushes)
     numbers: dict[str, int] = {}
     for push, reason in wanted:
-        if run_id := store.run_that_made(push.artifact):
+        if run_id := _run_of(store, push):
             reasons.setdefault(run_id, []).append(reason)
             numbers.setdefault(run_id, push.version)
-    for run_id in store.ask(decision_log.pinned):
+    for run_id in decision_log.pinned(store):
         reasons.setdefault(run_id, []).append(Reason.PINNED)
-    for run_id in store.unfinished():
+    for run_id in _unfinished(store):
         reasons.setdefault(run_id, []).append(Reason.UNFINISHED)
     for run_id in run_ids[: policy.runs]:
         reasons.setdefault(run_id, []).append(Reason.NEWEST)
@@ -77,10 +81,28 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
     return Kept(tuple(runs), frozenset(push.version for push, _ in wanted))
 
 
+def _run_of(store: Store, push: Push) -> str:
+    """The run that made a push; empty where ML Metadata does not say."""
+    return next((run for one in store.makers(push.artifact) if (run := store.owner(one).run)), "")
+
+
+def _unfinished(store: Store) -> list[str]:
+    """Runs that did not come to their end: killed, interrupted, or in progress; the newest first."""
+    return [context.name for context in store.run_contexts() if _is_unfinished(store, context)]
+
+
+def _is_unfinished(store: Store, context: RunContext) -> bool:
+    recorded = from_properties(context.properties)
+    if recorded.state is not None or recorded.trigger is not None:  # a run of this pipeline records its end as well
+        return recorded.state not in _ENDED
+    states = {one.state for one in store.executions_of_run(context) if one.is_of_node}
+    return not states or None in states or NodeState.CANCELLED in states
+
+
 def _wanted(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> list[tuple[Push, Reason]]:
     """The push that is served, and those that are kept for a rollback."""
     served = versions.served(root, pushes)
-    withdrawn = decision_log.withdrawn(store.ask(decision_log.chosen))
+    withdrawn = decision_log.withdrawn(decision_log.chosen(store))
     earlier = versions.before(pushes, served, withdrawn)
     found = [(push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed)]
     # Of one version there may be several pushes: it was served already when the later ones were made.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.core.pipeline_root import Root
-from pipeline.maintenance.gc.collect import LeftOver, Plan, Victim
+from pipeline.maintenance.gc.collect import DeletionPlan, LeftOver, Victim
 from pipeline.maintenance.gc.policy import KeptRun
 
 
@@ -46,7 +46,7 @@ class Collected:
     left_over: tuple[LeftOver, ...]
 
     @classmethod
-    def of(cls, root: Root, plan: Plan, *, deleted: bool) -> Collected:
+    def of(cls, root: Root, plan: DeletionPlan, *, deleted: bool) -> Collected:
         """The report on a plan that was carried out, or was not."""
         directories = tuple(Directory(name, size, size - plan.after[name]) for name, size in plan.before.items())
         return cls(

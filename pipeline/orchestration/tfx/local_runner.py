@@ -26,7 +26,10 @@ from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import store, writer
+from pipeline.metadata.properties import CACHE, REASONS
+from pipeline.metadata.store import open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import checkpoints, outcome, replay
 from pipeline.orchestration.cache import Damage, Decider, Decision, Verdict
 from pipeline.orchestration.tfx import executors, metadata_view, partial_run
@@ -44,8 +47,8 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._decider = decider
         self._config = config
         self._tell = listener
-        self._store = store.open_store(root)
-        self._recorder = writer.Recorder(root)
+        self._store = open_store(root)
+        self._recorder = MetadataWriter(root)
 
     def run_with_ir(
         self,
@@ -126,18 +129,18 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             checkpoints.remove(self._root, decision.key.digest)
         return ended
 
-    def _kept(self, name: str, inputs: Mapping[str, store.Output]) -> NodeEnded | None:
+    def _kept(self, name: str, inputs: Mapping[str, Artifact]) -> NodeEnded | None:
         """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
         found = self._store.executions(self._run_id).get(name)
         if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
             return None
         outputs = self._store.outputs(found.id)
-        if not self._decider.holds(graph.BY_NAME[name], self._store.candidate(found.id), inputs, outputs):
+        if not self._decider.holds(graph.BY_NAME[name], found, inputs, outputs):
             return None
         ended = outcome.ended(name, found.state, outputs, 0.0)
         return dataclasses.replace(ended, reason=ended.reason or events.KEPT)
 
-    def _inputs(self, name: str) -> dict[str, store.Output]:
+    def _inputs(self, name: str) -> dict[str, Artifact]:
         """What a node reads in this run, by key."""
         executions = self._store.executions(self._run_id)
         return {
@@ -145,7 +148,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             for key, (upstream, output) in graph.BY_NAME[name].inputs.items()
         }
 
-    def _damaged(self, name: str, inputs: Mapping[str, store.Output]) -> Damage | None:
+    def _damaged(self, name: str, inputs: Mapping[str, Artifact]) -> Damage | None:
         """The first input that is no longer what was published."""
         for key, (upstream, output) in graph.BY_NAME[name].inputs.items():
             if reason := self._decider.damage(inputs[key]):
@@ -154,11 +157,11 @@ class LocalRunner(tfx_runner.IrBasedRunner):
 
     def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
         """Tells the node what only now is known, has TFX store the key, and has it decide nothing by itself."""
-        notes = {**decision.key.properties(), store.REASONS: json.dumps(decision.reasons), **decision.told}
+        notes = {**decision.key.properties(), REASONS: json.dumps(decision.reasons), **decision.told}
         for name, text in notes.items():
             node.parameters.parameters[name].field_value.string_value = text
         context = node.contexts.contexts.add()
-        context.type.name = store.CACHE
+        context.type.name = CACHE
         context.name.field_value.string_value = decision.key.digest
         node.execution_options.caching_options.enable_cache = False
 
@@ -171,7 +174,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             return NodeEnded(name, NodeState.FAILED, seconds, "TFX recorded no end of it; the log has more")
         if execution.state == NodeState.FAILED:
             return NodeEnded(
-                name, NodeState.FAILED, seconds, (execution.reason.strip().splitlines() or ["the log has more"])[-1]
+                name, NodeState.FAILED, seconds, (execution.error.strip().splitlines() or ["the log has more"])[-1]
             )
         return outcome.ended(name, execution.state, self._store.outputs(execution.id), seconds)
 

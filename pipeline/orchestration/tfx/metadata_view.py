@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration import metadata as tfx_metadata
 
-from pipeline.metadata.store import NODE, PIPELINE_RUN, PatientStore
+from pipeline.metadata.client import PatientStore
+from pipeline.metadata.properties import NODE, PIPELINE_RUN
 
 # How TFX asks for the executions that are in several contexts.
 _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
@@ -22,7 +22,7 @@ _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
 class RunMetadata(tfx_metadata.Metadata):
     """TFX's handle, on one run."""
 
-    def __init__(self, connection_config: pb.ConnectionConfig, run_id: str, hidden: Collection[int] = ()) -> None:
+    def __init__(self, connection_config: Any, run_id: str, hidden: Collection[int] = ()) -> None:
         """Sets up.
 
         Args:
@@ -43,28 +43,28 @@ class RunMetadata(tfx_metadata.Metadata):
 class _RunStore(PatientStore):
     """A store whose contexts hold the executions of one run only."""
 
-    def __init__(self, config: pb.ConnectionConfig, run_id: str, hidden: Collection[int]) -> None:
+    def __init__(self, config: Any, run_id: str, hidden: Collection[int]) -> None:
         super().__init__(config)
         self._run_id = run_id
         self._hidden = hidden
 
     def get_executions_by_context(
         self, context_id: int, list_options: Any = None, extra_options: Any = None
-    ) -> list[pb.Execution]:
+    ) -> list[Any]:
         return self._in_contexts({context_id})
 
-    def get_executions(self, list_options: Any = None, extra_options: Any = None) -> list[pb.Execution]:
+    def get_executions(self, list_options: Any = None, extra_options: Any = None) -> list[Any]:
         wanted = _IN_CONTEXTS.findall(list_options.filter_query or "") if list_options else []
         if not wanted:
             return list(super().get_executions(list_options, extra_options))
         return self._in_contexts(set(map(int, wanted)))
 
-    def _in_contexts(self, wanted: set[int]) -> list[pb.Execution]:
+    def _in_contexts(self, wanted: set[int]) -> list[Any]:
         run = self.get_context_by_type_and_name(PIPELINE_RUN, self._run_id)
         if run is None:
             return []
         # Of a node that a resumed run tried several times, the last execution alone counts.
-        newest: dict[str, tuple[pb.Execution, set[int]]] = {}
+        newest: dict[str, tuple[Any, set[int]]] = {}
         for execution in sorted(super().get_executions_by_context(run.id), key=lambda execution: execution.id):
             if execution.id in self._hidden:
                 continue

@@ -13,7 +13,7 @@ from tfx.utils import path_utils
 
 from pipeline.core import tfx_versions
 from pipeline.core.errors import UnavailableError
-from pipeline.metadata import store as metadata
+from pipeline.metadata.store import Store
 
 # Where the nodes that write a SavedModel have it: the output, and the model's folder in it.
 _MODELS = {
@@ -46,7 +46,7 @@ def is_reused(node: pipeline_pb2.PipelineNode) -> bool:
     return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
-def check_models(store: metadata.Store, run_id: str, needed: Sequence[str]) -> list[str]:
+def check_models(store: Store, run_id: str, needed: Sequence[str]) -> list[str]:
     """Loads the models of a run that are to be used again: those of the other line may not load with this one.
 
     Returns:

@@ -7,15 +7,16 @@ import json
 import logging
 import pathlib
 import time
+from typing import Any
 
-from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
 from components.evaluation import evaluator
 from pipeline.artifacts import fingerprints, preview_writers, previews
 from pipeline.core import file_digests
-from pipeline.metadata import store
+from pipeline.metadata.properties import CONTENT_DIGEST, FILES, METRICS, MODEL_DIGEST, RAW_DIGEST
+from pipeline.metadata.protobuf import properties_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def describe_outputs(
 ) -> execution_result_pb2.ExecutorOutput:
     """Adds to each output artifact what is known of its content; also to those that the executor left out."""
     model = "".join(
-        artifact.get_string_custom_property(file_digests.CONTENT) for artifact in execution.input_dict.get("model", [])
+        artifact.get_string_custom_property(CONTENT_DIGEST) for artifact in execution.input_dict.get("model", [])
     )
     for key, planned in execution.output_dict.items():
         found = output.output_artifacts[key].artifacts
@@ -40,18 +41,18 @@ def describe_outputs(
     return output
 
 
-def _describe(artifact: pb.Artifact, type_name: str, model: str) -> None:
+def _describe(artifact: Any, type_name: str, model: str) -> None:
     folder = pathlib.Path(artifact.uri)
     notes = artifact.custom_properties
     if type_name in _ABOUT_A_MODEL:
-        notes[file_digests.MODEL].string_value = model
+        notes[MODEL_DIGEST].string_value = model
     if type_name == "ModelEvaluation":
-        notes[store.METRICS].string_value = json.dumps(dataclasses.asdict(evaluator.read_evaluation(artifact.uri)))
+        notes[METRICS].string_value = json.dumps(dataclasses.asdict(evaluator.read_evaluation(artifact.uri)))
     files = file_digests.scan(folder)
-    notes[file_digests.FILES].string_value = file_digests.to_text(files)
-    notes[file_digests.RAW].string_value = file_digests.of_files(files)
-    notes[file_digests.CONTENT].string_value = fingerprints.content_digest(
-        fingerprints.Artifact(type_name, folder, store.properties_of(artifact))
+    notes[FILES].string_value = file_digests.to_text(files)
+    notes[RAW_DIGEST].string_value = file_digests.of_files(files)
+    notes[CONTENT_DIGEST].string_value = fingerprints.content_digest(
+        fingerprints.Artifact(type_name, folder, properties_of(artifact))
     )
 
 
@@ -64,7 +65,7 @@ def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.Exec
         for artifact, described in zip(written.get(key, ()), planned, strict=True):
             begun = time.monotonic()
             shown = preview_writers.Artifact(
-                described.type_name, pathlib.Path(artifact.uri), store.properties_of(artifact), inputs, siblings
+                described.type_name, pathlib.Path(artifact.uri), properties_of(artifact), inputs, siblings
             )
             try:
                 made = preview_writers.make(shown)

@@ -9,17 +9,15 @@ from tfx.orchestration.pipeline import RunOptions
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
+from pipeline.metadata.store import Store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run as parts
 from pipeline.orchestration.cache import Decider
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.tfx import partial_run
 
 
-def options(
-    request: RunRequest, root: Root, store: metadata.Store, decider: Decider, tell: Listener
-) -> RunOptions | None:
+def options(request: RunRequest, root: Root, store: Store, decider: Decider, tell: Listener) -> RunOptions | None:
     """TFX's options for the part that was asked for; None for the whole pipeline.
 
     Raises:
@@ -43,13 +41,13 @@ def options(
     )
 
 
-def _check_bytes(store: metadata.Store, root: Root, decider: Decider, run_id: str, needed: Sequence[str]) -> None:
+def _check_bytes(store: Store, root: Root, decider: Decider, run_id: str, needed: Sequence[str]) -> None:
     """Raises `UnavailableError` where what is to be reused is damaged, and takes that out of use."""
     executions = store.executions(run_id)
     for name in needed:
         for key, output in store.outputs(executions[name].id).items():
             if reason := decider.damage(output):
-                writer.Recorder(root).take_out_of_use(output.id, reason)
+                MetadataWriter(root).take_out_of_use(output.id, reason)
                 raise UnavailableError(
                     f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; make it again with "
                     f"--from-node {name}"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.artifacts import previews
-from pipeline.core import file_digests
-from pipeline.inspection.views import Artifact
-from pipeline.metadata import deletion
+from pipeline.inspection.views import ArtifactDetails
+from pipeline.metadata.properties import CONTENT_DIGEST, MODEL_DIGEST, RAW_DIGEST
+from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.web import charts
 from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact, served_version
 from pipeline.web.urls import Links
 
-_DIGESTS = (file_digests.CONTENT, file_digests.RAW, file_digests.MODEL)
+_DIGESTS = (CONTENT_DIGEST, RAW_DIGEST, MODEL_DIGEST)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ArtifactView:
       digests: by name.
     """
 
-    artifact: Artifact
+    artifact: ArtifactDetails
     kind: str
     preview: previews.Preview | None
     deleted: str
@@ -46,7 +46,7 @@ def build(request: PageRequest, artifact: str) -> ArtifactView:
     reader = request.open_reader
     found = reader.artifact(find_artifact(reader, artifact))
     preview = reader.preview(found.row)
-    deleted = deletion.words(found.row.state, found.properties)
+    deleted = deletion_text(found.row.state, found.properties)
     served = request.root is not None and not found.gone and reader.preview_folder(found.row) is not None
     return ArtifactView(
         artifact=dataclasses.replace(
@@ -57,16 +57,16 @@ def build(request: PageRequest, artifact: str) -> ArtifactView:
         deleted=deleted,
         missing=_missing(request, found, preview, deleted),
         served=served,
-        served_version=served_version(request, found.row, content=str(found.properties.get(file_digests.MODEL, ""))),
+        served_version=served_version(request, found.row, content=str(found.properties.get(MODEL_DIGEST, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
     )
 
 
-def _missing(request: PageRequest, found: Artifact, preview: previews.Preview | None, deleted: str) -> str:
+def _missing(request: PageRequest, found: ArtifactDetails, preview: previews.Preview | None, deleted: str) -> str:
     if preview is not None:
         return ""
     if deleted:
-        advice = deletion.advice(found.row.id)
+        advice = restore_hint(found.row.id)
         return f"Its bytes were {deleted}: {advice}. Properties are shown, and the files that it had."
     if found.row.type not in previews.KINDS:
         return f"There is no picture for artifacts of type {found.row.type}: properties and files are shown."

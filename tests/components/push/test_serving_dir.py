@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from components.push import serving_dir
-from pipeline.core import file_digests
+from pipeline.metadata.properties import CONTENT_DIGEST
 
 
 def model(folder: pathlib.Path, weights: str) -> pathlib.Path:
@@ -157,4 +157,4 @@ def test_a_damaged_list_is_not_taken_for_an_empty_one(serving: pathlib.Path, tex
 
 
 def test_models_are_held_back_by_the_digest_that_runs_note() -> None:
-    assert serving_dir.CONTENT_DIGEST == file_digests.CONTENT
+    assert serving_dir.CONTENT_DIGEST == CONTENT_DIGEST

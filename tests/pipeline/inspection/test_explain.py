@@ -12,7 +12,7 @@ from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
 from pipeline.inspection import explain
-from pipeline.metadata import store
+from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest, packages, source_code
 from pipeline.terminal import why
 from tests.pipeline.provenance.test_manifest import RECORDED
@@ -195,7 +195,7 @@ def test_a_moved_root_is_answered_too(recorded):
     recorded.run("r1")
     recorded.replay("r2")
     root = Root(recorded.root.path.rename(recorded.folder / "moved"))
-    assert explain.explain(store.open_store(root, read_only=True), root, "r2", "Trainer").against == "r1"
+    assert explain.explain(open_store(root, read_only=True), root, "r2", "Trainer").against == "r1"
 
 
 def test_what_is_not_there_is_not_found(recorded, tmp_path):

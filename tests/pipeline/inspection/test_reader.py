@@ -20,7 +20,9 @@ from pipeline.definition import graph
 from pipeline.inspection import artifacts
 from pipeline.inspection.locations import open_place, open_reader
 from pipeline.inspection.views import NodeRunState, RunState
-from pipeline.metadata import attempts, run_properties, writer
+from pipeline.metadata import run_properties
+from pipeline.metadata.run_properties import with_next_attempt
+from pipeline.metadata.writer import MetadataWriter
 from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties, tree
 
 
@@ -67,7 +69,7 @@ class TestRuns:
         recorded.run("r1", names=["SchemaGen"])
         note(recorded, "r1", state="succeeded", seconds=30.5, dataset="mnist 3.0.1", trigger="manual", test_bce=0.0885,
              active_units=23.0, blessed=1, executed=4, cached=6)  # fmt: skip
-        monkeypatch.setattr(reader._access.store, "get_executions_by_context", lambda *_: pytest.fail("read"))
+        monkeypatch.setattr(reader.store._client, "get_executions_by_context", lambda *_: pytest.fail("read"))
         [row] = reader.runs(limit=9)[0]
         assert row.state is RunState.SUCCEEDED
         assert (row.id, row.pipeline, row.dataset, row.trigger) == ("r1", graph.PIPELINE_NAME, "mnist 3.0.1", "manual")
@@ -138,10 +140,10 @@ class TestRuns:
     def test_the_attempts_of_a_resumed_run_are_told_and_the_last_execution_of_a_node_counts(self, recorded, look):
         recorded.run("r1", failed="SchemaGen")
         note(recorded, "r1", state="failed", seconds=3.0, error="SchemaGen: no schema", trigger="manual")
-        recorder = writer.Recorder(recorded.root)
+        recorder = MetadataWriter(recorded.root)
         began = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
         again = began + datetime.timedelta(minutes=1)
-        recorder.begin_attempt("r1", attempts.with_next(recorded.store().run_properties("r1"), began, again))
+        recorder.begin_attempt("r1", with_next_attempt(recorded.store().run_properties("r1"), began, again))
         assert look().runs(limit=9)[0][0].state is RunState.UNFINISHED
         recorded.writer.execution("r1", "SchemaGen", STATE.COMPLETE)
         found = look().run("r1")
@@ -236,7 +238,7 @@ class TestRun:
             (tmp_path / name).mkdir()
             (tmp_path / name / "verdict.json").write_text("{}")
             properties = {"verified": good, "node": "", "compared": 2}
-            writer.Recorder(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
+            MetadataWriter(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(graph.NAMES)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
@@ -364,7 +366,7 @@ class TestArtifacts:
     def test_what_is_out_of_use_says_so(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
         number = recorded.outputs("r1", "SchemaGen")["schema"].id
-        writer.Recorder(recorded.root).take_out_of_use(number, "it is damaged")
+        MetadataWriter(recorded.root).take_out_of_use(number, "it is damaged")
         found = reader.artifact(number)
         assert found.row.state == "out of use"
         assert found.properties["out_of_use"] == "it is damaged"

@@ -9,7 +9,14 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.inspection.locations import open_reader
-from pipeline.inspection.run_diff import Metric, NodeStates, Output, Parting, Setting, compare
+from pipeline.inspection.run_diff import (
+    MetricDifference,
+    NodeStates,
+    OutputDifference,
+    Parting,
+    SettingDifference,
+    compare,
+)
 from pipeline.provenance import manifest
 from tests.pipeline.provenance.test_manifest import RECORDED, changed
 from tests.pipeline.recorded import METRICS, Recorded
@@ -53,8 +60,8 @@ def test_settings_that_differ_have_a_value_for_each_run(recorded):
         write(recorded, run_id, configuration={**RECORDED.configuration, "training.epochs": epochs, "model.l1": l1})
     found = compared(recorded, "r1", "r2", "r3")
     assert found.settings == (
-        Setting("configuration", "training.epochs", ("2", "3", "2")),
-        Setting("configuration", "model.l1", ("0.1", "0.1", "0.5")),
+        SettingDifference("configuration", "training.epochs", ("2", "3", "2")),
+        SettingDifference("configuration", "model.l1", ("0.1", "0.1", "0.5")),
     )
     assert not found.same
 
@@ -65,8 +72,8 @@ def test_groups_come_in_one_order_and_say_what_has_no_effect(recorded):
     write(recorded, "r1")
     write(recorded, "r2", changed("machine", system="Debian 13"), packages={"numpy": "2.0", "tfx": "1.16.0"})
     assert compared(recorded, "r1", "r2").settings == (
-        Setting("packages", "numpy", ("1.26.4", "2.0")),
-        Setting("machine", "operating system", ("Debian 12", "Debian 13"), matters=False),
+        SettingDifference("packages", "numpy", ("1.26.4", "2.0")),
+        SettingDifference("machine", "operating system", ("Debian 12", "Debian 13"), matters=False),
     )
 
 
@@ -90,14 +97,14 @@ def test_without_manifests_what_the_executions_were_told_is_compared(recorded, t
     execution.custom_properties["own"].int_value = 8
     store.put_executions([execution])
     found = compared(recorded, "r1", "r2")
-    assert found.settings == (Setting("configuration", "SchemaGen own", ("7", "8")),)
+    assert found.settings == (SettingDifference("configuration", "SchemaGen own", ("7", "8")),)
     [unknown] = found.unknown
     assert unknown.startswith("no manifest of run r2 in ")
     assert unknown.endswith("; compared is what ML Metadata notes of each node")
     alone = tmp_path / "alone.sqlite"
     alone.write_bytes(recorded.root.metadata.read_bytes())
     found = compared(recorded, "r1", "r2", metadata=str(alone))
-    assert found.settings == (Setting("configuration", "SchemaGen own", ("7", "8")),)
+    assert found.settings == (SettingDifference("configuration", "SchemaGen own", ("7", "8")),)
     assert found.unknown == ("a store alone holds no manifests; compared is what ML Metadata notes of each node",)
 
 
@@ -108,9 +115,9 @@ def test_metrics_have_a_delta_against_the_first_run(recorded):
     metrics(recorded, "r1", {**METRICS, "bce": 0.5}, {"0": {"bce": 0.125}})
     metrics(recorded, "r3", {**METRICS, "bce": 0.5}, {"0": {"bce": 0.125}})
     assert compared(recorded, "r1", "r2", "r3").metrics == (
-        Metric("bce", "overall", (0.5, 0.25, 0.5), (0.0, -0.25, 0.0)),
-        Metric("new", "overall", (None, 1.0, None), (None, None, None)),
-        Metric("bce", "label 0", (0.125, 0.25, 0.125), (0.0, 0.125, 0.0)),
+        MetricDifference("bce", "overall", (0.5, 0.25, 0.5), (0.0, -0.25, 0.0)),
+        MetricDifference("new", "overall", (None, 1.0, None), (None, None, None)),
+        MetricDifference("bce", "label 0", (0.125, 0.25, 0.125), (0.0, 0.125, 0.0)),
     )
 
 
@@ -136,7 +143,7 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
         ("Pusher", "pushed_model"),
     ]
     models = [recorded.outputs(run_id, "Trainer")["model"] for run_id in ("r1", "r2")]
-    assert found.outputs[0] == Output(
+    assert found.outputs[0] == OutputDifference(
         "Trainer", "model", tuple(one.content for one in models), tuple(one.id for one in models)
     )
     assert found.states == ()
@@ -159,7 +166,7 @@ def test_a_run_that_failed_parts_where_it_failed(recorded):
     found = compared(recorded, "r1", "r2")
     assert found.states == (NodeStates("SchemaGen", ("executed", "failed")),)
     schema = recorded.outputs("r1", "SchemaGen")["schema"]
-    assert found.outputs == (Output("SchemaGen", "schema", (schema.content, ""), (schema.id, 0)),)
+    assert found.outputs == (OutputDifference("SchemaGen", "schema", (schema.content, ""), (schema.id, 0)),)
     assert found.partings == (Parting("r2", "SchemaGen"),)
 
 

@@ -13,7 +13,9 @@ from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.maintenance import fsck, gc, rerun
 from pipeline.maintenance import restore as restoring
-from pipeline.metadata import store as metadata
+from pipeline.metadata import client
+from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
+from pipeline.metadata.store import open_store
 from pipeline.orchestration.cache import Verdict
 from pipeline.provenance import manifest
 from pipeline.registry import promotion
@@ -35,7 +37,7 @@ def collected(four, made_once, monkeypatch):
         one = dataclasses.replace(RECORDED, run_id=run, data=four.source(), configuration=four.config().recorded())
         path = manifest.write(four.root.path, one)
         context = four.writer.store.get_context_by_type_and_name("pipeline_run", run)
-        set_properties(context.custom_properties, {manifest.PROPERTY: file_digests.of_file(path)})
+        set_properties(context.custom_properties, {MANIFEST_DIGEST: file_digests.of_file(path)})
         four.writer.store.put_contexts([context])
     gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
@@ -129,21 +131,23 @@ def test_a_served_model_that_comes_back_with_other_bytes_is_served_still(other_b
         assert fsck.check(other_bytes.root).damaged == 0
         assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == Verdict.CACHED
     change_bytes(other_bytes.root.serving / "4" / "variables" / "variables.index")
-    assert [one.kind for one in fsck.check(other_bytes.root).findings if one.kind.is_damage] == [fsck.Kind.SERVED]
+    assert [one.kind for one in fsck.check(other_bytes.root).findings if one.kind.is_damage] == [
+        fsck.FindingKind.SERVED
+    ]
     assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == Verdict.RUN
 
 
 def made_outputs(place, run_id):
-    store = metadata.open_store(place)
+    store = open_store(place)
     return store.outputs(store.executions(run_id)["Trainer"].id)
 
 
 def note(place, artifact_id, folder, **others):
     """Notes an artifact's files as they are now."""
-    store = metadata.connect(place.metadata)
+    store = client.connect(place.metadata)
     [artifact] = store.get_artifacts_by_id([artifact_id])
     files = file_digests.scan(folder)
-    notes = {file_digests.FILES: file_digests.to_text(files), file_digests.RAW: file_digests.of_files(files), **others}
+    notes = {FILES: file_digests.to_text(files), RAW_DIGEST: file_digests.of_files(files), **others}
     set_properties(artifact.custom_properties, notes)
     store.put_artifacts([artifact])
 
@@ -186,7 +190,7 @@ def test_a_node_that_fails_changes_nothing(collected, monkeypatch):
 
 
 def test_what_a_kill_cut_off_is_restored_by_the_next_call(collected, monkeypatch):
-    monkeypatch.setattr(restoring.writer.Recorder, "restored", lambda *_: 1 / 0)
+    monkeypatch.setattr(restoring.MetadataWriter, "restored", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         restore(collected, "Trainer", "model")
     monkeypatch.undo()

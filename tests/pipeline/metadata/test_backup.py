@@ -9,8 +9,9 @@ import pytest
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
-from pipeline.metadata import backup, writer
-from pipeline.metadata import store as metadata
+from pipeline.metadata import backup
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.writer import mend_moved_root
 from pipeline.terminal import restore
 from tests.pipeline.recorded import Recorded, tree
 
@@ -39,7 +40,7 @@ def test_the_newest_copies_are_kept_and_hold_the_runs_so_far(recorded):
     assert names(recorded.root) == ["r4", "r3"]
     assert sorted(os.listdir(recorded.root.metadata_copies)) == ["r3.json", "r3.sqlite", "r4.json", "r4.sqlite"]
     copy = recorded.root.metadata_copies / "r3.sqlite"
-    assert metadata.Store(copy, read_only=True).run_ids() == ["r3", "r2", "r1"]
+    assert Store(copy, read_only=True).run_ids() == ["r3", "r2", "r1"]
 
 
 def test_none_are_made_where_none_are_to_be_kept(recorded):
@@ -138,10 +139,10 @@ def test_a_copy_from_before_the_root_was_moved_is_mended_by_the_next_run(recorde
     recorded.run("r1")
     make(recorded, "r1")
     moved = Root(recorded.root.path.rename(recorded.folder / "moved"))
-    writer.mend_moved_root(moved)
+    mend_moved_root(moved)
     backup.restore(moved)
     assert moved.moved() == (str(recorded.folder / "root"), str(moved.path))
-    writer.mend_moved_root(moved)
-    store = metadata.open_store(moved)
+    mend_moved_root(moved)
+    store = open_store(moved)
     model = store.outputs(store.executions("r1")["Trainer"].id)["model"]
     assert model.uri.startswith(f"{moved.path}/artifacts/Trainer/")

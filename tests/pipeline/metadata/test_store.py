@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import logging
 import signal
@@ -12,7 +13,6 @@ import sys
 import tempfile
 
 import pytest
-from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
@@ -20,9 +20,10 @@ from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root, moved_path
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer as records
-from pipeline.metadata.store import NodeExecution, Output, Store, open_store, remove_outputs
+from pipeline.metadata import client
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter, remove_outputs
 from tests import PROJECT
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Recorded, Writer, tree
@@ -59,22 +60,22 @@ def test_what_is_written_waits_for_a_program_that_reads_and_says_so(root, writer
             told.append(record.getMessage())
             program.end()
 
-    recorder = records.Recorder(root)
+    recorder = MetadataWriter(root)
     ending = Ending()
-    metadata.logger.addHandler(ending)
+    client.logger.addHandler(ending)
     try:
         with reader(root.metadata) as program:
             recorder.begin_run("pipeline", "r1", {"number": 7})
     finally:
-        metadata.logger.removeHandler(ending)
+        client.logger.removeHandler(ending)
     assert told == [f"another program is reading {root.metadata}: waiting until it has done so"]
     assert Store(root.metadata).run_properties("r1") == {"number": 7}
 
 
 def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, monkeypatch):
-    recorder = records.Recorder(root)
+    recorder = MetadataWriter(root)
     recorder.begin_run("pipeline", "r1", {"number": 7})
-    monkeypatch.setattr(metadata, "_PATIENCE", 0.0)
+    monkeypatch.setattr(client, "_PATIENCE", 0.0)
     with reader(root.metadata), pytest.raises(UnavailableError) as raised:
         recorder.end_run("r1", {"number": 8})
     assert f"`fuser {root.metadata}` names its process" in str(raised.value)
@@ -87,7 +88,7 @@ def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, mo
 def cut_off(root, writer):
     """The store of a root whose writer was killed in the middle of a change that had reached the file."""
     writer.execution("r1", "Trainer", STATE.COMPLETE)
-    command = [sys.executable, "-m", "tests.pipeline.inspection.writing", "uncommitted", str(root.metadata)]
+    command = [sys.executable, "-m", "tests.pipeline.metadata.writing", "uncommitted", str(root.metadata)]
     assert subprocess.run(command, check=False, cwd=PROJECT).returncode == -signal.SIGKILL
     assert root.metadata.with_name("metadata.sqlite-journal").stat().st_size > 0
     return root
@@ -137,7 +138,9 @@ def test_runs_come_newest_first(writer, store):
 )
 def test_each_state_of_an_execution_is_read(writer, store, written, read):
     execution = writer.execution("1", "Trainer", written)
-    assert store.executions("1") == {"Trainer": NodeExecution(execution, "Trainer", read, "")}
+    [(node, found)] = store.executions("1").items()
+    assert (node, found.id, found.type, found.state, found.error) == ("Trainer", execution, "type_of_Trainer", read, "")
+    assert (found.state_name, found.is_of_node, found.key, found.reasons) == (STATE.Name(written), True, None, ())
 
 
 def test_a_run_has_its_own_executions_only(writer, store):
@@ -152,7 +155,8 @@ def test_a_run_has_its_own_executions_only(writer, store):
 def test_of_two_executions_of_a_node_the_newer_one_counts(writer, store):
     writer.execution("1", "Trainer", STATE.FAILED)
     newer = writer.execution("1", "Trainer", STATE.COMPLETE)
-    assert store.executions("1")["Trainer"] == NodeExecution(newer, "Trainer", NodeState.EXECUTED, "")
+    found = store.executions("1")["Trainer"]
+    assert (found.id, found.state) == (newer, NodeState.EXECUTED)
 
 
 @pytest.mark.parametrize(
@@ -165,17 +169,22 @@ def test_of_two_executions_of_a_node_the_newer_one_counts(writer, store):
 )
 def test_the_reason_of_a_failure_is_what_the_node_said(writer, store, result, reason):
     writer.execution("1", "Trainer", STATE.FAILED, result)
-    assert store.executions("1")["Trainer"].reason == reason
+    assert store.executions("1")["Trainer"].error == reason
 
 
 def test_outputs_are_found_by_their_key_with_their_properties(writer, store):
     execution = writer.execution("1", "Trainer", STATE.COMPLETE)
     writer.artifact(execution, "model", "/root/model/1", digest="abc", epochs=50, loss=0.5)
     writer.artifact(execution, "model_run", "/root/model_run/1")
-    assert store.outputs(execution) == {
-        "model": Output("/root/model/1", {"digest": "abc", "epochs": 50, "loss": 0.5}, 1, "Anything"),
-        "model_run": Output("/root/model_run/1", {}, 2, "Anything"),
+    found = store.outputs(execution)
+    created = found["model"].created
+    assert found == {
+        "model": Artifact(
+            "/root/model/1", {"digest": "abc", "epochs": 50, "loss": 0.5}, 1, "Anything", created=created
+        ),
+        "model_run": Artifact("/root/model_run/1", {}, 2, "Anything", created=found["model_run"].created),
     }
+    assert created.tzinfo is datetime.timezone.utc
 
 
 def test_inputs_and_unfinished_outputs_are_no_outputs(writer, store):
@@ -203,27 +212,31 @@ def test_what_a_run_left_unfinished_is_closed_with_the_reason(root, writer, stor
     }
     for node, state in (("Trainer", STATE.RUNNING), ("Evaluator", STATE.NEW), ("Report", STATE.UNKNOWN)):
         writer.execution("1", node, state)
-    assert sorted(store.close_unfinished("1", root, "the run was interrupted")) == ["Evaluator", "Report", "Trainer"]
+    assert sorted(MetadataWriter(root).close_unfinished("1", "the run was interrupted")) == [
+        "Evaluator",
+        "Report",
+        "Trainer",
+    ]
     found = Store(root.metadata).executions("1")
     for node in ("Trainer", "Evaluator", "Report"):
-        assert (found[node].state, found[node].reason) == (NodeState.CANCELLED, "the run was interrupted")
+        assert (found[node].state, found[node].error) == (NodeState.CANCELLED, "the run was interrupted")
     assert {node: found[node].state for node in ended} == {
         "ExampleGen": NodeState.EXECUTED,
         "SchemaGen": NodeState.CACHED,
         "Transform": NodeState.FAILED,
     }
-    assert store.close_unfinished("1", root, "again") == []
+    assert MetadataWriter(root).close_unfinished("1", "again") == []
 
 
 def test_closing_a_run_leaves_another_ones_alone(root, writer, store):
     writer.execution("1", "Trainer", STATE.RUNNING)
     writer.execution("2", "Trainer", STATE.RUNNING)
-    assert store.close_unfinished("2", root, "why") == ["Trainer"]
+    assert MetadataWriter(root).close_unfinished("2", "why") == ["Trainer"]
     assert store.executions("1")["Trainer"].state is None
 
 
 def test_closing_a_run_that_never_began_does_nothing(root, store):
-    assert store.close_unfinished("1", root, "why") == []
+    assert MetadataWriter(root).close_unfinished("1", "why") == []
 
 
 def test_closing_removes_what_the_execution_had_written_and_nothing_else(root, writer, store):
@@ -246,7 +259,7 @@ def test_closing_removes_what_the_execution_had_written_and_nothing_else(root, w
     for folder in kept + removed:
         folder.mkdir(parents=True)
         (folder / "file").touch()
-    store.close_unfinished("2", root, "why")
+    MetadataWriter(root).close_unfinished("2", "why")
     assert [(folder / "file").exists() for folder in kept] == [True] * 4
     assert [folder.exists() for folder in removed] == [False] * 5
 
@@ -360,7 +373,7 @@ def test_what_ran_with_a_key_is_found_by_its_digest_the_newest_first(recorded):
     recorded.replay("r3", names=["SchemaGen"])
     store = recorded.store()
     [one, other] = store.with_key(recorded.decisions()["SchemaGen"].key.digest)
-    assert (one.run_id, other.run_id) == ("r2", "r1")
+    assert (store.owner(one.id).run, store.owner(other.id).run) == ("r2", "r1")
     assert (one.state, one.reasons) == (NodeState.EXECUTED, ("as asked",))
     assert one.key == other.key == recorded.decisions()["SchemaGen"].key
     assert store.with_key(one.key.digest, before=one.id) == [other]
@@ -374,7 +387,7 @@ def test_the_executions_of_a_node_are_found_in_all_states_the_newest_first(recor
     recorded.run("r4", names=["SchemaGen"], noted=False)
     store = recorded.store()
     found = store.of_node("sparse_autoencoder", "SchemaGen")
-    assert [candidate.run_id for candidate in found] == ["r4", "r3", "r2", "r1"]
+    assert [store.owner(candidate.id).run for candidate in found] == ["r4", "r3", "r2", "r1"]
     executed, failed, cached = NodeState.EXECUTED, NodeState.FAILED, NodeState.CACHED
     assert [candidate.state for candidate in found] == [executed, failed, cached, executed]
     assert [candidate.key is None for candidate in found] == [True, False, False, False]
@@ -382,7 +395,7 @@ def test_the_executions_of_a_node_are_found_in_all_states_the_newest_first(recor
     assert store.of_node("sparse_autoencoder", "SchemaGen", before=found[1].id) == found[2:]
     assert store.of_node("sparse_autoencoder", "Trainer") == []
     assert store.of_node("another_pipeline", "SchemaGen") == []
-    assert store.candidate(found[2].id) == found[2]
+    assert store.execution(found[2].id) == found[2]
 
 
 def test_of_many_executions_the_newest_twenty_are_looked_at(writer, store):
@@ -434,10 +447,10 @@ def test_declared_events_count_as_well(writer, store):
 
 def test_an_artifact_tells_its_digest_and_its_files():
     files = {"a": file_digests.FileState(1, 2, "ab")}
-    output = Output("/a", {"content_digest": "model-1:ab", "files": file_digests.to_text(files)})
+    output = Artifact("/a", {"content_digest": "model-1:ab", "files": file_digests.to_text(files)})
     assert (output.content, output.files) == ("model-1:ab", files)
-    assert (Output("/a", {}).content, Output("/a", {}).files) == ("", None)
-    assert Output("/a", {"files": "damaged"}).files is None
+    assert (Artifact("/a", {}).content, Artifact("/a", {}).files) == ("", None)
+    assert Artifact("/a", {"files": "damaged"}).files is None
 
 
 def test_what_was_deleted_or_marked_is_not_live(writer, store):
@@ -497,11 +510,11 @@ def test_reading_alone_writes_nothing(recorded):
     before = tree(recorded.root.path)
     store = recorded.store()
     for execution in store.executions(store.find_run("latest")).values():
-        store.candidate(execution.id)
+        store.execution(execution.id)
         store.inputs(execution.id)
         store.outputs(execution.id)
-    with pytest.raises(mlmd_errors.StatusError):
-        store._store.put_artifact_type(pb.ArtifactType(name="New"))
+    with pytest.raises(UnavailableError):
+        store._client.put_artifact_type(pb.ArtifactType(name="New"))
     assert tree(recorded.root.path) == before
 
 

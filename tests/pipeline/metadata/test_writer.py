@@ -13,9 +13,9 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import store as metadata
-from pipeline.metadata import writer
+from pipeline.metadata import protobuf
 from pipeline.metadata.store import Store
+from pipeline.metadata.writer import MetadataWriter, mend_moved_root
 from tests.pipeline.recorded import RESULT, STATE, Recorded, Writer
 
 PIPELINE = graph.PIPELINE_NAME
@@ -30,7 +30,7 @@ def recorded(tmp_path):
 
 @pytest.fixture
 def recorder(recorded):
-    return writer.Recorder(recorded.root)
+    return MetadataWriter(recorded.root)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_hit_has_the_properties_of_the_execution_that_ran_and_the_key_of_now(r
     recorded.replay("r2", names=["Evaluator"])
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     assert {name: value.string_value for name, value in new.properties.items()} == {"declared": "of Evaluator"}
-    notes = {name: metadata.value_of(value) for name, value in new.custom_properties.items()}
+    notes = {name: protobuf.value_of(value) for name, value in new.custom_properties.items()}
     key = recorded.decisions()["Evaluator"].key
     # Neither why the other one ran, nor what its executor said, nor what stands among the declared ones.
     assert notes == {"own": 7, **key.properties()}
@@ -94,7 +94,7 @@ def test_the_key_of_a_hit_is_the_one_of_now(recorded, recorder, store):
     executed = recorded.store().executions("r1")["Trainer"].id
     recorder.hit(PIPELINE, "r2", "Trainer", key, executed, {}, {})
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
-    assert recorded.store().candidate(new.id).key == key
+    assert recorded.store().execution(new.id).key == key
 
 
 def test_a_hit_has_an_event_for_each_input_and_each_output(recorded, store):
@@ -143,7 +143,7 @@ def test_a_hit_is_no_source_of_later_hits(recorded):
     recorded.replay("r2")
     one = recorded.decisions()["Trainer"]
     assert one.run_id == "r1"
-    assert [candidate.run_id for candidate in recorded.store().with_key(one.key.digest)] == ["r1"]
+    assert [recorded.store().owner(found.id).run for found in recorded.store().with_key(one.key.digest)] == ["r1"]
 
 
 # --- a run, and what is out of use -------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_a_hit_is_no_source_of_later_hits(recorded):
 def test_a_run_begins_with_its_context_below_the_pipelines(tmp_path):
     root = Root(tmp_path / "new")
     root.create()
-    recorder = writer.Recorder(root)
+    recorder = MetadataWriter(root)
     recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "other": "x"})
     recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "other": "x"})  # once more changes nothing
     recorder.begin_run(PIPELINE, "r2", {})
@@ -179,12 +179,12 @@ def test_a_run_whose_context_is_there_without_a_parent_gets_it(recorded, recorde
 def test_what_is_noted_at_the_end_of_a_run_joins_what_was_noted_before(tmp_path):
     root = Root(tmp_path / "new")
     root.create()
-    recorder = writer.Recorder(root)
+    recorder = MetadataWriter(root)
     recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "seconds": 0.5})
     recorder.end_run("r1", {"seconds": 61.25, "cached": 10, "state": "succeeded"})
     store = Writer(root.metadata).store
     [run] = store.get_contexts_by_type("pipeline_run")
-    assert {name: metadata.value_of(value) for name, value in run.custom_properties.items()} == {
+    assert {name: protobuf.value_of(value) for name, value in run.custom_properties.items()} == {
         "manifest_digest": "abc",
         "seconds": 61.25,
         "cached": 10,
@@ -230,7 +230,7 @@ def artifacts(root):
 
 def test_a_root_that_was_not_moved_is_not_mended(recorded):
     before = recorded.root.metadata.read_bytes()
-    assert writer.mend_moved_root(recorded.root) is None
+    assert mend_moved_root(recorded.root) is None
     assert recorded.root.metadata.read_bytes() == before
     assert list(recorded.root.path.glob("metadata.sqlite?*")) == []
 
@@ -239,7 +239,7 @@ def test_a_moved_root_without_metadata_only_notes_its_place(tmp_path):
     Root(tmp_path / "old").create()
     root = Root((tmp_path / "old").rename(tmp_path / "new"))
     assert root.moved() == (str(tmp_path / "old"), str(tmp_path / "new"))
-    assert writer.mend_moved_root(root) is None
+    assert mend_moved_root(root) is None
     assert root.moved() is None
     assert not root.metadata.exists()
 
@@ -247,7 +247,7 @@ def test_a_moved_root_without_metadata_only_notes_its_place(tmp_path):
 def test_mending_writes_where_artifacts_and_pushed_models_lie_now(moved):
     old, new = str(moved.folder / "root"), str(moved.folder / "moved")
     before = artifacts(moved.root)
-    writer.mend_moved_root(moved.root)
+    mend_moved_root(moved.root)
     after = artifacts(moved.root)
     changed = 0
     for number, artifact in after.items():
@@ -264,7 +264,7 @@ def test_mending_writes_where_artifacts_and_pushed_models_lie_now(moved):
 
 def test_mending_leaves_alone_what_lay_elsewhere(moved):
     old, new = str(moved.folder / "root"), str(moved.folder / "moved")
-    writer.mend_moved_root(moved.root)
+    mend_moved_root(moved.root)
     outputs = moved.outputs("r1", "Trainer")
     assert outputs["foreign"].uri == f"{moved.folder}/foreign/a"
     assert outputs["foreign"].properties == {
@@ -278,7 +278,7 @@ def test_mending_leaves_alone_what_lay_elsewhere(moved):
 
 def test_the_copy_from_before_is_exact(moved):
     before = moved.root.metadata.read_bytes()
-    copy = writer.mend_moved_root(moved.root)
+    copy = mend_moved_root(moved.root)
     assert copy.parent == moved.root.path
     assert copy.name.startswith("metadata.sqlite.before-move-")
     header = 100  # bytes of SQLite's own: it counts changes in it
@@ -296,13 +296,13 @@ def test_a_mending_that_broke_off_is_gone_on_with(moved, monkeypatch, moment):
     with monkeypatch.context() as patch:
         patch.setattr(*place, break_off)
         with pytest.raises(KeyboardInterrupt):
-            writer.mend_moved_root(moved.root)
+            mend_moved_root(moved.root)
     if moment == "while writing":
         assert artifacts(moved.root) == before
     # What only reads finds everything meanwhile.
     assert moved.root.moved() is not None
     assert {one.verdict.value for one in moved.decisions().values()} == {"cached"}
-    assert writer.mend_moved_root(moved.root) is not None
+    assert mend_moved_root(moved.root) is not None
     assert moved.root.moved() is None
     for node in graph.ALL:
         for output in node.outputs:
@@ -315,7 +315,7 @@ def test_all_places_are_written_at_once(moved, monkeypatch):
     monkeypatch.setattr(
         mlmd.MetadataStore, "put_artifacts", lambda self, found: calls.append(len(found)) or real(self, found)
     )
-    writer.mend_moved_root(moved.root)
+    mend_moved_root(moved.root)
     assert calls == [sum(len(node.outputs) for node in graph.ALL) + 1]  # and one whose property names the root
 
 
@@ -327,8 +327,8 @@ def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypa
     recorded.root = Root((recorded.folder / "between").rename(old / "within"))
     with monkeypatch.context() as patch:
         patch.setattr(Root, "note_place", lambda self: None)
-        writer.mend_moved_root(recorded.root)
-    writer.mend_moved_root(recorded.root)
+        mend_moved_root(recorded.root)
+    mend_moved_root(recorded.root)
     assert recorded.outputs("r1", "Trainer")["model"].uri == f"{old}/within/artifacts/Trainer/model/r1"
     assert {one.verdict.value for one in recorded.decisions().values()} == {"cached"}
 
@@ -336,7 +336,7 @@ def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypa
 def test_in_a_store_without_artifacts_only_the_place_is_noted(tmp_path):
     old = Root(tmp_path / "old")
     old.create()
-    writer.Recorder(old).begin_run(PIPELINE, "r1", {})
+    MetadataWriter(old).begin_run(PIPELINE, "r1", {})
     root = Root(old.path.rename(tmp_path / "new"))
-    assert writer.mend_moved_root(root) is not None
+    assert mend_moved_root(root) is not None
     assert json.loads((root.path / "root.json").read_text())["path"] == str(root.path)

@@ -13,8 +13,10 @@ from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
-from pipeline.metadata import node_key, store, writer
-from pipeline.metadata.store import Candidate, Output
+from pipeline.metadata import node_key
+from pipeline.metadata.store import nearest
+from pipeline.metadata.types import Artifact, Execution
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cache
 from pipeline.orchestration.cache import Verdict
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
@@ -38,7 +40,7 @@ def verdicts(made):
 
 
 def out_of_use(recorded, artifact_id):
-    writer.Recorder(recorded.root).take_out_of_use(artifact_id, "a reason")
+    MetadataWriter(recorded.root).take_out_of_use(artifact_id, "a reason")
 
 
 def test_in_an_empty_root_every_node_would_run_or_wait_and_never_did(recorded):
@@ -58,7 +60,7 @@ def test_with_the_same_keys_every_node_is_cached_with_the_outputs_of_before(afte
         assert (one.reasons, one.damage, one.run_id) == ((), (), "r1")
         assert one.execution_id == executions[name].id
         assert one.outputs == store.outputs(executions[name].id)
-        assert one.key == store.candidate(one.execution_id).key
+        assert one.key == store.execution(one.execution_id).key
 
 
 def test_deciding_writes_nothing(after_a_run):
@@ -221,7 +223,7 @@ def test_an_output_that_was_not_published_cannot_be_used(recorded):
     made = recorded.run("r1", names=["ExampleGen"])
     store = recorded.writer.store
     [key_context] = [c for c in store.get_contexts_by_execution(made["ExampleGen"]) if c.type == "execution_cache"]
-    assert key_context.name == recorded.store().candidate(made["ExampleGen"]).key.digest
+    assert key_context.name == recorded.store().execution(made["ExampleGen"]).key.digest
     # The same key once more, without any output.
     [old] = store.get_executions_by_id([made["ExampleGen"]])
     new = pb.Execution(type_id=old.type_id, last_known_state=old.last_known_state)
@@ -308,7 +310,7 @@ def test_of_what_waits_only_its_own_changes_are_told(after_a_run):
 def test_another_content_of_an_input_runs_those_that_read_it(after_a_run):
     given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
     examples = given["ExampleGen"]["examples"]
-    other = Output(examples.uri, {**examples.properties, "content_digest": "examples-1:" + "f" * 64}, examples.id)
+    other = Artifact(examples.uri, {**examples.properties, "content_digest": "examples-1:" + "f" * 64}, examples.id)
     [one] = after_a_run.decider().decide_all(["StatisticsGen"], {"ExampleGen": {"examples": other}})
     old, new = examples.content, "examples-1:ffffffffffff"
     assert one.verdict == RUN
@@ -415,11 +417,11 @@ def test_a_model_that_was_not_pushed_need_not_be_served(recorded):
 
 
 def model(content, number=1):
-    return Output(f"/model/{number}", {"content_digest": content} if content else {}, number)
+    return Artifact(f"/model/{number}", {"content_digest": content} if content else {}, number)
 
 
 def blessing(**properties):
-    return Output("/blessing", {"blessed": 1, **properties}, 9)
+    return Artifact("/blessing", {"blessed": 1, **properties}, 9)
 
 
 @pytest.mark.parametrize("key", ["model_blessing", "blessing"])
@@ -480,8 +482,12 @@ def test_no_node_is_handed_a_blessing_of_another_model(after_a_run, node, use_ca
 # --- the nearest execution ---------------------------------------------------------------------
 
 
+def execution(number, state, properties):
+    return Execution(number, "tfx.Trainer", f"r{number}", state, "", None, None, properties)
+
+
 def candidate(number, state=NodeState.EXECUTED, **parameters):
-    return Candidate(number, f"r{number}", state, key(**parameters))
+    return execution(number, state, key(**parameters).properties())
 
 
 def key(**parameters):
@@ -490,21 +496,21 @@ def key(**parameters):
 
 def test_the_nearest_has_the_fewest_fields_unlike():
     far, near = candidate(3, a="x", b="x"), candidate(2, a="x", b="2")
-    assert store.nearest([far, near], key(a="1", b="2")) == near
-    assert store.nearest([near, far], key(a="1", b="2")) == near
+    assert nearest([far, near], key(a="1", b="2")) == near
+    assert nearest([near, far], key(a="1", b="2")) == near
 
 
 def test_of_several_equally_near_the_first_counts():
     one, other = candidate(2, a="x"), candidate(1, a="y")
-    assert store.nearest([one, other], key(a="1")) == one
+    assert nearest([one, other], key(a="1")) == one
 
 
 def test_what_has_no_key_or_has_not_ended_is_not_near():
-    running, without = candidate(3, None, a="1"), Candidate(2, "r2", NodeState.EXECUTED, None)
+    running, without = candidate(3, None, a="1"), execution(2, NodeState.EXECUTED, {})
     failed = candidate(1, NodeState.FAILED, a="2")
-    assert store.nearest([running, without, failed], key(a="1")) == failed
-    assert store.nearest([running, without], key(a="1")) is None
-    assert store.nearest([], key(a="1")) is None
+    assert nearest([running, without, failed], key(a="1")) == failed
+    assert nearest([running, without], key(a="1")) is None
+    assert nearest([], key(a="1")) is None
 
 
 def test_damage_is_told_of_a_single_artifact(after_a_run):
@@ -518,7 +524,7 @@ def test_damage_is_told_of_a_single_artifact(after_a_run):
 def test_what_an_earlier_attempt_made_holds_only_with_the_same_key_and_undamaged(after_a_run):
     store = after_a_run.store()
     trainer = graph.BY_NAME["Trainer"]
-    ended = store.candidate(store.executions("r1")["Trainer"].id)
+    ended = store.execution(store.executions("r1")["Trainer"].id)
     inputs, outputs = store.inputs(ended.id), store.outputs(ended.id)
     assert after_a_run.decider().holds(trainer, ended, inputs, outputs)
     # Also where nothing else is reused: the run itself began without the cache.

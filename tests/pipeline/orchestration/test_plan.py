@@ -246,14 +246,15 @@ import pathlib, sys
 from pipeline.core import settings
 from pipeline.definition import graph
 from pipeline.inspection import explain
-from pipeline.metadata import store, writer
+from pipeline.metadata import writer
+from pipeline.metadata.store import open_store
 from pipeline.orchestration import plan, replay
 from pipeline.terminal import plan as text
 from pipeline.core.pipeline_root import Root
 root = sys.argv[1]
 print(text.as_text(plan.make(plan.Request(settings.Request(root=root)))).splitlines()[-1])
 place = Root(pathlib.Path(root))
-print(explain.explain(store.open_store(place, read_only=True), place, "latest", "Trainer").state)
+print(explain.explain(open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
 """
 

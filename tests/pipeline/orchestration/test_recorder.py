@@ -10,11 +10,13 @@ import pytest
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Note, RunResult
-from pipeline.metadata import attempts, backup, run_properties, store, writer
-from pipeline.metadata.run_properties import Headline
+from pipeline.metadata import backup, run_properties
+from pipeline.metadata.properties import MANIFEST_DIGEST
+from pipeline.metadata.run_properties import Headline, attempts_of
+from pipeline.metadata.store import open_store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.recorder import RunRecord
 from pipeline.orchestration.request import RunRequest
-from pipeline.provenance import manifest
 from tests.pipeline.recorded import Recorded
 
 
@@ -34,7 +36,7 @@ class OneRun:
 
     def begin(self, **source):
         made_from = self._recorded.settings(), self._recorded.source(**source)
-        self.record.begin(store.open_store(self._recorded.root), *made_from)
+        self.record.begin(open_store(self._recorded.root), *made_from)
         return self
 
     def end(self, exit_code=ExitCode.DONE, error=""):
@@ -54,7 +56,7 @@ class OneRun:
 def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
     run = OneRun(recorded, use_cache=False).begin(notice="a stand-in")
     assert (run.headline.dataset, run.headline.profile, run.headline.trigger) == ("mnist 3.0.1", "mnist", "a test")
-    assert run.noted[manifest.PROPERTY] == file_digests.of_file(recorded.root.manifests / "r1.json")
+    assert run.noted[MANIFEST_DIGEST] == file_digests.of_file(recorded.root.manifests / "r1.json")
     assert recorded.store().unended_runs() == ["r1"]
     assert run.record.unended
     assert run.told == [Note("a stand-in", warning=True)]
@@ -68,7 +70,7 @@ def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):
     monotonic = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 8)
     again.begin()
-    assert attempts.of_run(again.noted)[-1].began < made
+    assert attempts_of(again.noted)[-1].began < made
 
 
 def test_the_end_is_noted_and_the_store_copied(recorded):
@@ -110,7 +112,7 @@ def test_of_a_run_that_never_began_no_end_is_noted(recorded):
 def test_going_on_adds_an_attempt_and_the_time_of_those_before(recorded):
     first = OneRun(recorded).begin()
     first.record.broke_off(recorded.store(), "failed", "the reason")
-    writer.Recorder(recorded.root).end_run("r1", run_properties.to_properties(Headline(seconds=1000.0)))
+    MetadataWriter(recorded.root).end_run("r1", run_properties.to_properties(Headline(seconds=1000.0)))
     before = (recorded.root.manifests / "r1.json").read_bytes()
 
     again = OneRun(recorded, resumed="r1").begin()

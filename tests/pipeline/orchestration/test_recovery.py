@@ -7,9 +7,10 @@ import pytest
 from pipeline.core import event_log
 from pipeline.core.events import NodeStarted, NodeState
 from pipeline.definition import graph
-from pipeline.metadata import run_properties, store, writer
-from pipeline.metadata.run_options import Asked
-from pipeline.metadata.run_properties import Headline
+from pipeline.metadata import run_properties
+from pipeline.metadata.run_properties import Headline, RunOptions
+from pipeline.metadata.store import open_store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import recovery
 from tests.pipeline.recorded import STATE, Recorded, tree
 
@@ -21,11 +22,11 @@ def recorded(tmp_path):
 
 def begin(recorded, run_id):
     properties = run_properties.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
-    writer.Recorder(recorded.root).begin_run(graph.PIPELINE_NAME, run_id, properties)
+    MetadataWriter(recorded.root).begin_run(graph.PIPELINE_NAME, run_id, properties)
 
 
 def close(recorded):
-    return recovery.close_broken_off(recorded.root, store.open_store(recorded.root))
+    return recovery.close_broken_off(recorded.root, open_store(recorded.root))
 
 
 def noted(recorded, run_id):
@@ -46,7 +47,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
 
     assert found.nodes == ("Trainer",)
     executions = recorded.store().executions("r1")
-    assert (executions["Trainer"].state, executions["Trainer"].reason) == (NodeState.FAILED, recovery.REASON)
+    assert (executions["Trainer"].state, executions["Trainer"].error) == (NodeState.FAILED, recovery.REASON)
     assert executions["SchemaGen"].id == kept["SchemaGen"]
     assert executions["SchemaGen"].state == NodeState.EXECUTED
     assert tree(recorded.root.artifacts / "SchemaGen") == before
@@ -61,7 +62,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
 
 def test_of_a_part_the_way_on_is_to_run_it_again(recorded):
     begin(recorded, "r1")
-    writer.Recorder(recorded.root).end_run("r1", Asked(part="--from-node Trainer").properties())
+    MetadataWriter(recorded.root).end_run("r1", RunOptions(part="--from-node Trainer").properties())
     [found] = close(recorded)
     assert str(found).endswith("; `sae run --from-node Trainer` with the same settings takes over what had ended")
 
@@ -99,7 +100,7 @@ def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
 
 def test_runs_that_ended_and_those_of_others_are_left_alone(recorded):
     begin(recorded, "ended")
-    writer.Recorder(recorded.root).end_run("ended", run_properties.to_properties(Headline(state="cancelled")))
+    MetadataWriter(recorded.root).end_run("ended", run_properties.to_properties(Headline(state="cancelled")))
     recorded.writer.execution("of plain TFX", "Trainer", STATE.RUNNING)
     assert close(recorded) == []
     assert recorded.store().executions("of plain TFX")["Trainer"].state is None

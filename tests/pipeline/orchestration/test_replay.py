@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
 from pipeline.definition import graph
-from pipeline.metadata import writer
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import replay
 from tests.pipeline.recorded import Recorded, change_bytes
 
@@ -19,7 +19,7 @@ def recorded(tmp_path):
 
 def replayed(recorded, run_id):
     told = []
-    recorder = writer.Recorder(recorded.root)
+    recorder = MetadataWriter(recorded.root)
     recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
     result = replay.replay(recorded.decider().decide_all(), recorder, run_id, told.append)
     return result, told

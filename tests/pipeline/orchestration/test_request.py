@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pipeline.core import settings
-from pipeline.metadata.run_options import Asked
+from pipeline.metadata.run_properties import RunOptions
 from pipeline.orchestration.request import RunRequest
 
 
 def test_a_whole_run_was_asked_for_no_part():
-    assert RunRequest(settings.Request()).asked == Asked("", True, False)
+    assert RunRequest(settings.Request()).asked == RunOptions("", True, False)
 
 
 def test_a_part_is_noted_as_it_is_typed():
     asked = RunRequest(settings.Request(), from_node="Trainer", base_run="r1", use_cache=False, all_bytes=True).asked
-    assert asked == Asked("--from-node Trainer --base r1", False, True)
+    assert asked == RunOptions("--from-node Trainer --base r1", False, True)

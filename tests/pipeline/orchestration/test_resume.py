@@ -9,9 +9,11 @@ import pytest
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition import graph
-from pipeline.metadata import run_properties, store, writer
-from pipeline.metadata.run_options import Asked
-from pipeline.metadata.run_properties import Headline
+from pipeline.metadata import run_properties
+from pipeline.metadata.properties import MANIFEST_DIGEST
+from pipeline.metadata.run_properties import Headline, RunOptions
+from pipeline.metadata.store import open_store
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import resume
 from pipeline.provenance import cache_key, manifest, packages, source_code
 from tests.pipeline.recorded import Recorded
@@ -33,14 +35,14 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         code=cache_key.code_of_nodes(),
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
-    properties = {manifest.PROPERTY: file_digests.of_file(path), **(asked or Asked()).properties()}
-    recorder = writer.Recorder(recorded.root)
+    properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(asked or RunOptions()).properties()}
+    recorder = MetadataWriter(recorded.root)
     recorder.begin_run(graph.PIPELINE_NAME, run_id, properties)
     recorder.end_run(run_id, run_properties.to_properties(Headline(state=state)))
 
 
 def find(recorded, wanted=""):
-    return resume.find(recorded.root, store.open_store(recorded.root), wanted)
+    return resume.find(recorded.root, open_store(recorded.root), wanted)
 
 
 def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):
@@ -54,9 +56,9 @@ def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded
 
 
 def test_what_the_run_was_asked_for_is_told(recorded):
-    note(recorded, "a", asked=Asked(use_cache=False, all_bytes=True))
+    note(recorded, "a", asked=RunOptions(use_cache=False, all_bytes=True))
     found = find(recorded)
-    assert found.asked == Asked(use_cache=False, all_bytes=True)
+    assert found.asked == RunOptions(use_cache=False, all_bytes=True)
     assert found.recorded.configuration["training.epochs"] == 50
 
 
@@ -69,7 +71,7 @@ def test_where_nothing_failed_there_is_nothing_to_go_on_with(recorded):
 
 
 def test_a_part_is_refused(recorded):
-    note(recorded, "a", asked=Asked(part="--from-node Trainer"))
+    note(recorded, "a", asked=RunOptions(part="--from-node Trainer"))
     with pytest.raises(UsageError, match=r"run a ran a part \(--from-node Trainer\)"):
         find(recorded)
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import store
+from pipeline.metadata import client
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
 from pipeline.terminal.progress import display
@@ -84,13 +84,13 @@ def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, e
             program.end()
 
     ending = Ending()
-    store.logger.addHandler(ending)
+    client.logger.addHandler(ending)
     try:
         with reader(recorded.root.metadata) as program:
             request = RunRequest(settings.Request(root=str(recorded.root.path)))
             summary = run.run(request, display)
     finally:
-        store.logger.removeHandler(ending)
+        client.logger.removeHandler(ending)
     assert {node["state"] for node in summary.nodes} == {"cached"}
     assert f"another program is reading {recorded.root.metadata}: waiting" in capfd.readouterr().err
     assert recorded.store().run_properties(summary.run_id)["sae_state"] == "succeeded"

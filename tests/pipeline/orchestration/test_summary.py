@@ -12,6 +12,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.definition import graph
 from pipeline.metadata.run_properties import Headline
+from pipeline.metadata.types import Artifact
 from pipeline.orchestration import summary as summaries
 from tests.pipeline import recorded as roots
 from tests.pipeline.terminal.examples import FAILED, NOT_BLESSED, summary
@@ -182,7 +183,7 @@ def test_without_numbers_noted_there_are_none(recorded):
 
 def test_the_numbers_of_an_evaluation_are_by_label():
     text = json.dumps({"overall": {"bce": 0.1}, "per_label": {"0": {"bce": 0.2}, "10": {"bce": 0.3}}})
-    found = summaries.evaluation_of(summaries.metadata.Output("/evaluation", {"metrics": text}))
+    found = summaries.evaluation_of(Artifact("/evaluation", {"metrics": text}))
     assert found.overall == {"bce": 0.1}
     assert found.per_label == {0: {"bce": 0.2}, 10: {"bce": 0.3}}
 

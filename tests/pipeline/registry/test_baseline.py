@@ -10,7 +10,7 @@ import pytest
 from components.push import decision
 from pipeline.definition import graph
 from pipeline.definition.graph import NAMES
-from pipeline.metadata import store
+from pipeline.metadata.types import Artifact
 from pipeline.orchestration.cache import Verdict
 from pipeline.registry import baseline, promotion
 from tests.pipeline.nightly import DATA
@@ -45,7 +45,7 @@ def content(recorded, run):
 def measured(recorded, run, bce):
     """Notes another loss on a run's evaluation."""
     found = recorded.outputs(run, "Evaluator")["evaluation"]
-    numbers = json.loads(found.properties[store.METRICS])
+    numbers = json.loads(found.properties["metrics"])
     recorded.change(found.id, metrics=json.dumps({**numbers, "overall": {**numbers["overall"], "bce": bce}}))
 
 
@@ -127,14 +127,14 @@ def test_a_loss_on_other_examples_is_not_taken(four):
     examples = four.outputs("run-1", "ExampleGen")["examples"]
     candidate(four, "new", "training.seed=9")
     others = {**examples.properties, "content_digest": "examples-1:of another test split"}
-    found = standing(four, "new", store.Output(examples.uri, others, examples.id))
+    found = standing(four, "new", Artifact(examples.uri, others, examples.id))
     assert found.baseline.bce is None
     assert found.baseline.folder == str(four.folder_of("run-4", "Trainer", "model") / "Format-Serving")
     # The artifact's bytes are gone, those that are served are not.
     shutil.rmtree(four.folder_of("run-4", "Trainer", "model"))
-    assert standing(four, "new", store.Output("", others)).baseline.folder == str(four.root.serving / "4")
+    assert standing(four, "new", Artifact("", others)).baseline.folder == str(four.root.serving / "4")
     shutil.rmtree(four.root.serving / "4")
-    assert standing(four, "new", store.Output("", others)).baseline.folder == ""
+    assert standing(four, "new", Artifact("", others)).baseline.folder == ""
 
 
 def test_nor_is_one_on_examples_without_a_digest(four):
@@ -142,7 +142,7 @@ def test_nor_is_one_on_examples_without_a_digest(four):
     candidate(four, "new", "training.seed=9")
     first = four.outputs("run-1", "ExampleGen")["examples"]
     four.change(first.id, content_digest="")
-    assert standing(four, "new", store.Output("", {})).baseline.bce is None
+    assert standing(four, "new", Artifact("", {})).baseline.bce is None
 
 
 # --- what becomes of a decision ----------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_a_run_that_is_gone_on_with_keeps_a_decision_as_long_as_it_holds(four):
     """Somebody may have chosen another model between two attempts."""
     store, node = four.store(), graph.BY_NAME["PushGate"]
     execution = store.executions("run-4")["PushGate"].id
-    given = store.candidate(execution), store.inputs(execution), store.outputs(execution)
+    given = store.execution(execution), store.inputs(execution), store.outputs(execution)
     assert four.decider("training.seed=4").holds(node, *given)
     promotion.promote(four.root, "run-1", "better in the field", print)
     assert not four.decider("training.seed=4").holds(node, *given)

@@ -12,7 +12,7 @@ from components.push import serving_dir
 from pipeline import cli
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.maintenance import fsck, gc
-from pipeline.metadata import writer
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import Verdict
 from pipeline.registry import decision_log, listing, promotion, versions
 from pipeline.registry.decision_log import Kind
@@ -61,12 +61,12 @@ def test_an_older_model_becomes_the_highest_version(four):
 
 def test_it_is_recorded_with_reason_author_and_what_it_replaced(four):
     promote(four, "run-2")
-    [entry] = four.store().ask(decision_log.entries)
+    [entry] = decision_log.entries(four.store())
     assert (entry.kind, entry.run_id, entry.reason) == (Kind.PROMOTE, "run-2", "better in the field")
     assert (entry.who, entry.replaced_version, entry.carried_out) == (getpass.getuser(), 4, True)
     assert (entry.model, entry.replaced) == (content(four, "run-2"), content(four, "run-4"))
     pushed = four.store().outputs(entry.execution)["pushed_model"]
-    assert (pushed.uri, pushed.type_name) == (str(four.root.serving / "5"), "PushedModel")
+    assert (pushed.uri, pushed.type) == (str(four.root.serving / "5"), "PushedModel")
     read = four.store().inputs(entry.execution)
     assert read["model"].id == four.outputs("run-2", "Trainer")["model"].id
     assert read["replaced"].id == four.outputs("run-4", "Pusher")["pushed_model"].id
@@ -102,7 +102,7 @@ def test_nothing_is_recorded_where_the_bytes_are_gone(four):
     gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     with pytest.raises(NotFoundError, match=r"are gone \(deleted by gc on "):
         promote(four, "run-2")
-    assert four.store().ask(decision_log.entries) == []
+    assert decision_log.entries(four.store()) == []
     assert served(four) == (4, "run-4")
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_promoted_is_refused(four):
     with four.root.lock(), pytest.raises(LockedError):
         promote(four, "run-2")
     assert tree(four.root.serving) == before
-    assert four.store().ask(decision_log.entries) == []
+    assert decision_log.entries(four.store()) == []
 
 
 def test_models_of_plain_tfx_are_refused(recorded):
@@ -144,7 +144,7 @@ def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
     with pytest.raises(NotFoundError, match="version 7 is served, and no model before it was not withdrawn"):
         rollback(four)
     assert served(four) == (7, "run-1")
-    withdrawn = decision_log.withdrawn(four.store().ask(decision_log.chosen))
+    withdrawn = decision_log.withdrawn(decision_log.chosen(four.store()))
     assert withdrawn == {content(four, f"run-{number}") for number in (2, 3, 4)}
     assert fsck.check(four.root).findings == ()
 
@@ -168,7 +168,7 @@ def test_a_withdrawn_model_is_served_again_when_somebody_promotes_it(four):
     rollback(four)
     assert promote(four, "run-4", "it was the camera").version == 6
     assert served(four) == (6, "run-4")
-    assert decision_log.withdrawn(four.store().ask(decision_log.chosen)) == frozenset()
+    assert decision_log.withdrawn(decision_log.chosen(four.store())) == frozenset()
     assert serving_dir.held_back(four.root.serving) == {content(four, "run-3")}
     # What was held back when it ran is pushed when it runs again, once it is not held back any more.
     pushed = four.outputs("run-4", "Pusher")["pushed_model"]
@@ -215,7 +215,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(("module", "name"), [
-    (serving_dir, "hold_back"), (serving_dir, "push"), (writer.Recorder, "served"),
+    (serving_dir, "hold_back"), (serving_dir, "push"), (MetadataWriter, "served"),
 ])  # fmt: skip
 def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypatch, capsys, module, name):
     def kill(*_):
@@ -228,7 +228,7 @@ def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypat
     assert fsck.check(four.root).damaged == 0
     assert promote(four, "run-1").version == 6
     assert "cut off was carried out: run run-3, rolled back to for 'worse' (version 5)" in capsys.readouterr().out
-    entries = four.store().ask(decision_log.entries)
+    entries = decision_log.entries(four.store())
     assert [(one.kind, one.carried_out) for one in entries] == [(Kind.ROLLBACK, True), (Kind.PROMOTE, True)]
     assert decision_log.withdrawn(entries) == {content(four, "run-4")}
     assert fsck.check(four.root).findings == ()
@@ -242,7 +242,7 @@ def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(
     nightly(four, "run-5", 5)
     assert promote(four, "run-1").version == 6
     assert "was called off, as another model was pushed since" in capsys.readouterr().out
-    assert [one.carried_out for one in four.store().ask(decision_log.entries)] == [False, True]
+    assert [one.carried_out for one in decision_log.entries(four.store())] == [False, True]
     assert serving_dir.held_back(four.root.serving) == {content(four, "run-5")}
 
 
@@ -293,7 +293,7 @@ def test_versions_of_another_root_or_without_a_push_are_not_listed(four, tmp_pat
 def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded):
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
-    writer.Recorder(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
+    MetadataWriter(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
     found = gc.look(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert [run.id for run in found.kept] == ["plain-2"]
 

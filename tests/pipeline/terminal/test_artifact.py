@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 
 from pipeline.artifacts import previews
-from pipeline.inspection.views import Artifact, ArtifactRow, File, Use
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Use
 from pipeline.terminal import artifact
 from pipeline.terminal.table import Screen
 
@@ -19,7 +19,7 @@ def used(node, run, key="blessing"):
     return Use(1, run, node, key, False, CREATED)
 
 
-ONE = Artifact(
+ONE = ArtifactDetails(
     ROW,
     {"content_digest": CONTENT, "blessed": 1, "splits": {"a": 1}, "long": "x" * 310},
     used("Evaluator", "r1"),

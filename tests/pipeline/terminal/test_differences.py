@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.inspection.run_diff import Comparison, Metric, NodeStates, Output, Parting, Setting
+from pipeline.inspection.run_diff import (
+    Comparison,
+    MetricDifference,
+    NodeStates,
+    OutputDifference,
+    Parting,
+    SettingDifference,
+)
 from pipeline.inspection.views import RunRow, RunState
 from pipeline.terminal import differences
 from pipeline.terminal.table import Screen
@@ -14,17 +21,17 @@ SAME = Comparison(ROWS, (), (), (), (), (Parting("r2", ""),), ())
 FOUND = Comparison(
     ROWS,
     (
-        Setting("configuration", "training.epochs", ("50", "60")),
-        Setting("machine", "operating system", ("Debian 12", "Debian 13"), matters=False),
+        SettingDifference("configuration", "training.epochs", ("50", "60")),
+        SettingDifference("machine", "operating system", ("Debian 12", "Debian 13"), matters=False),
     ),
     (
-        Metric("bce", "overall", (0.5, 0.25), (0.0, -0.25)),
-        Metric("bce", "label 0", (0.5, None), (0.0, None)),
-        Metric("mse", "label 0", (0.5, 0.25), (0.0, -0.25)),
+        MetricDifference("bce", "overall", (0.5, 0.25), (0.0, -0.25)),
+        MetricDifference("bce", "label 0", (0.5, None), (0.0, None)),
+        MetricDifference("mse", "label 0", (0.5, 0.25), (0.0, -0.25)),
     ),
     (
-        Output("Trainer", "model", (f"model-1:{'0a' * 32}", f"model-1:{'0b' * 32}"), (1, 2)),
-        Output("Report", "report", ("", ""), (3, 0)),
+        OutputDifference("Trainer", "model", (f"model-1:{'0a' * 32}", f"model-1:{'0b' * 32}"), (1, 2)),
+        OutputDifference("Report", "report", ("", ""), (3, 0)),
     ),
     (NodeStates("Report", ("executed", "")),),
     (Parting("r2", "Trainer", ("epochs: 50 -> 60", "model.py changed")),),
@@ -82,6 +89,6 @@ def test_other_settings_may_give_the_same():
 
 def test_names_from_a_store_stay_text():
     rows = (dataclasses.replace(ROWS[0], id="\x1b[2J"), ROWS[1])
-    setting = Setting("configuration", "\x1b", ("\x07", "\n"))
+    setting = SettingDifference("configuration", "\x1b", ("\x07", "\n"))
     found = dataclasses.replace(FOUND, runs=rows, settings=(setting,), partings=(Parting("r2", "\x1b", ("\x1b",)),))
     assert not {"\x1b", "\x07"} & set(differences.as_text(Screen(), found))

@@ -13,9 +13,9 @@ from pipeline.inspection.views import (
     Run,
     RunRow,
     RunState,
-    Verification,
+    VerificationRow,
 )
-from pipeline.metadata.attempts import Attempt
+from pipeline.metadata.run_properties import RunAttempt
 from pipeline.terminal import run
 from pipeline.terminal.table import Screen
 from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
@@ -45,7 +45,7 @@ RUN = Run(
     ),
     metrics={"bce": 0.0943, "dead_units": 12.0},
     verifications=(
-        Verification(9, STARTED, True, "", 13, "/r/9"), Verification(8, STARTED, False, "Trainer", 1, "/r/8"),
+        VerificationRow(9, STARTED, True, "", 13, "/r/9"), VerificationRow(8, STARTED, False, "Trainer", 1, "/r/8"),
     ),
 )  # fmt: skip
 
@@ -149,9 +149,9 @@ def test_names_from_a_store_stay_text():
 def test_the_attempts_of_a_resumed_run_are_listed_with_why_they_ended():
     later = STARTED + datetime.timedelta(minutes=5)
     made = (
-        Attempt(STARTED, "failed", 60.0, "broke off in Trainer: killed"),
-        Attempt(later, "cancelled", 5.0),
-        Attempt(later, "succeeded", 30.5),
+        RunAttempt(STARTED, "failed", 60.0, "broke off in Trainer: killed"),
+        RunAttempt(later, "cancelled", 5.0),
+        RunAttempt(later, "succeeded", 30.5),
     )
     lines = shown(dataclasses.replace(RUN, attempts=made))
     place = next(number for number, line in enumerate(lines) if line.startswith("resumed"))

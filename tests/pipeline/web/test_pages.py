@@ -7,8 +7,9 @@ import os
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.metadata import attempts
-from pipeline.metadata import writer as records
+from pipeline.metadata.properties import VERIFICATION, VERIFY
+from pipeline.metadata.run_properties import with_next_attempt
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.web.pages import runs
 from tests.pipeline.recorded import STATE, set_properties
 from tests.pipeline.web.content import PREVIEWS, Seen, artifact_of, make_manifest, note
@@ -167,13 +168,13 @@ class TestRun:
         assert "Not verified yet" in seen(client, "/runs/r1").text
         writer = recorded.writer
         schema = writer.store.get_artifacts()[0]
-        kind = writer.store.put_execution_type(pb.ExecutionType(name=records.VERIFY))
+        kind = writer.store.put_execution_type(pb.ExecutionType(name=VERIFY))
         [execution] = writer.store.put_executions([pb.Execution(type_id=kind, last_known_state=STATE.COMPLETE)])
         run = writer.store.get_context_by_type_and_name("pipeline_run", "r1")
         writer.store.put_attributions_and_associations([], [pb.Association(execution_id=execution, context_id=run.id)])
         writer.store.put_events([pb.Event(artifact_id=schema.id, execution_id=execution, type=pb.Event.INPUT)])
-        writer.store.put_artifact_type(pb.ArtifactType(name=records.VERIFICATION))
-        kind = writer.store.get_artifact_type(records.VERIFICATION).id
+        writer.store.put_artifact_type(pb.ArtifactType(name=VERIFICATION))
+        kind = writer.store.get_artifact_type(VERIFICATION).id
         verdict = pb.Artifact(type_id=kind, uri="/nowhere/verdict.json")
         set_properties(verdict.custom_properties, {"verified": 0, "node": "SchemaGen"})
         [number] = writer.store.put_artifacts([verdict])
@@ -192,8 +193,8 @@ class TestRun:
         recorded.run("r1", names=["SchemaGen"])
         began = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
         note(recorded, "r1", state="failed", seconds=3.0, error="broke off in <Trainer>")
-        noted = attempts.with_next(recorded.store().run_properties("r1"), began, began + datetime.timedelta(minutes=1))
-        records.Recorder(recorded.root).begin_attempt("r1", noted)
+        noted = with_next_attempt(recorded.store().run_properties("r1"), began, began + datetime.timedelta(minutes=1))
+        MetadataWriter(recorded.root).begin_attempt("r1", noted)
         note(recorded, "r1", state="succeeded", seconds=5.0)
         site = ask(recorded.root)
         assert "Resumed 1 time." in seen(site, "/runs/r1").text

@@ -22,8 +22,10 @@ from pipeline.core import file_digests, serialization
 from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
-from pipeline.maintenance.fsck import Kind, findings
-from pipeline.metadata import writer as records
+from pipeline.maintenance.fsck import FindingKind, findings
+from pipeline.metadata import client
+from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
 from pipeline.terminal import fsck as text_of
 from pipeline.terminal import json_documents
@@ -56,8 +58,8 @@ class RootWriter(Writer):
         if digested:
             found = file_digests.scan(folder)
             notes = {
-                file_digests.FILES: file_digests.to_text(found),
-                file_digests.RAW: file_digests.of_files(found),
+                FILES: file_digests.to_text(found),
+                RAW_DIGEST: file_digests.of_files(found),
                 **notes,
             }
         for name, value in notes.items():
@@ -90,7 +92,7 @@ class RootWriter(Writer):
         path = manifest.path_of(self.root.path, run)
         write(path.parent, {path.name: b'{"run_id": "%s"}\n' % run.encode()})
         [context] = self.store.get_contexts_by_id([self.context("pipeline_run", run)])
-        context.custom_properties[manifest.PROPERTY].string_value = hashlib.sha256(path.read_bytes()).hexdigest()
+        context.custom_properties[MANIFEST_DIGEST].string_value = hashlib.sha256(path.read_bytes()).hexdigest()
         self.store.put_contexts([context])
         return path
 
@@ -193,12 +195,12 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
     for number in range(1, 1201):
         (folder / str(number)).mkdir(parents=True)
         artifacts.append(pb.Artifact(type_id=kind, uri=str(folder / str(number)), state=LIVE))
-        artifacts[-1].custom_properties[file_digests.FILES].string_value = "{}"
-        artifacts[-1].custom_properties[file_digests.RAW].string_value = file_digests.of_files({})
+        artifacts[-1].custom_properties[FILES].string_value = "{}"
+        artifacts[-1].custom_properties[RAW_DIGEST].string_value = file_digests.of_files({})
     ids = writer.store.put_artifacts(artifacts)
     (folder / "1200").rmdir()
     pages = []
-    real = mlmd.MetadataStore
+    real = client.ReadingClient
 
     class Watched(real):
         def get_artifacts_by_id(self, ids):
@@ -217,11 +219,11 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
             assert options.limit == 1
             return super().get_contexts(options)
 
-    monkeypatch.setattr(mlmd, "MetadataStore", Watched)
+    monkeypatch.setattr(client, "ReadingClient", Watched)
     result = fsck.check(root)
     assert result.checked["artifacts"] == 1200
-    assert pages == [100] * 12
-    assert [(one.kind, one.artifact) for one in result.findings] == [(Kind.MISSING, ids[-1])]
+    assert pages == [100] * 12 + [1]  # and the one that a finding is about
+    assert [(one.kind, one.artifact) for one in result.findings] == [(FindingKind.MISSING, ids[-1])]
 
 
 # --- damage to artifacts -----------------------------------------------------------------------
@@ -238,7 +240,7 @@ def test_a_flipped_byte_is_found_whatever_the_time_says(root, examples, name, sa
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     finding = only(root)
     assert finding == fsck.Finding(
-        Kind.ALTERED,
+        FindingKind.ALTERED,
         f"{path} holds other bytes than when it was published",
         str(path),
         artifact,
@@ -251,27 +253,27 @@ def test_a_flipped_byte_is_found_whatever_the_time_says(root, examples, name, sa
 def test_another_size_is_found(root, examples):
     path = examples[1] / "Split-train/a"
     path.write_bytes(b"1234567")
-    assert found(root) == [(Kind.ALTERED, str(path), f"{path} has 7 bytes instead of 5")]
+    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} has 7 bytes instead of 5")]
 
 
 def test_a_file_that_was_not_published_is_found(root, examples):
     path = examples[1] / "Split-train" / "deep" / "c"
     write(path.parent, {"c": b""})
-    assert found(root) == [(Kind.ALTERED, str(path), f"{path} was not there when the artifact was published")]
+    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} was not there when the artifact was published")]
 
 
 def test_a_file_in_a_folder_that_was_empty_is_found(root, pushed, writer):
     [artifact] = writer.store.get_artifacts_by_id([pushed[1]])
     path = pathlib.Path(artifact.uri) / "x"
     path.touch()
-    assert found(root) == [(Kind.ALTERED, str(path), f"{path} was not there when the artifact was published")]
+    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} was not there when the artifact was published")]
 
 
 def test_every_vanished_file_is_found(root, examples):
     shutil.rmtree(examples[1] / "Split-train")
     (examples[1] / "Split-test/b").unlink()
     paths = [examples[1] / "Split-test/b", examples[1] / "Split-train/a"]
-    assert found(root) == [(Kind.MISSING, str(path), f"{path} is missing") for path in paths]
+    assert found(root) == [(FindingKind.MISSING, str(path), f"{path} is missing") for path in paths]
 
 
 @pytest.mark.parametrize("digested", [True, False])
@@ -281,14 +283,14 @@ def test_a_vanished_folder_is_found_once(root, writer, digested):
     folder = root.artifacts / "SchemaGen" / "schema" / str(execution)
     shutil.rmtree(folder)
     finding = only(root)
-    assert (finding.kind, finding.sentence) == (Kind.MISSING, f"{folder} is missing")
+    assert (finding.kind, finding.sentence) == (FindingKind.MISSING, f"{folder} is missing")
     assert finding.label == f"SchemaGen's schema, artifact {artifact}"
 
 
 def test_a_file_in_place_of_the_folder_is_found(root, examples):
     shutil.rmtree(examples[1])
     examples[1].write_bytes(b"x")
-    assert found(root) == [(Kind.MISSING, str(examples[1]), f"{examples[1]} is no folder")]
+    assert found(root) == [(FindingKind.MISSING, str(examples[1]), f"{examples[1]} is no folder")]
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
@@ -307,7 +309,7 @@ def test_what_is_no_file_in_place_of_one_is_found_and_not_waited_for(root, write
             listening.bind("f")
     signal.alarm(20)
     try:
-        assert found(root) == [(Kind.ALTERED, str(folder / "f"), f"{folder / 'f'} is no file")]
+        assert found(root) == [(FindingKind.ALTERED, str(folder / "f"), f"{folder / 'f'} is no file")]
     finally:
         signal.alarm(0)
 
@@ -316,7 +318,7 @@ def test_a_broken_link_is_a_missing_file(root, examples):
     path = examples[1] / "Split-train/a"
     path.unlink()
     path.symlink_to("nowhere")
-    assert found(root) == [(Kind.MISSING, str(path), f"{path} is missing")]
+    assert found(root) == [(FindingKind.MISSING, str(path), f"{path} is missing")]
 
 
 @pytest.mark.parametrize("target", ["Split-train/a", "Split-train"])
@@ -342,7 +344,7 @@ def test_what_cannot_be_read_is_a_finding(root, examples, target, monkeypatch):
             return real_scan(asked)
 
         monkeypatch.setattr(os, "scandir", scandir)
-    assert found(root) == [(Kind.UNREADABLE, str(path), f"{path} cannot be read: Permission denied")]
+    assert found(root) == [(FindingKind.UNREADABLE, str(path), f"{path} cannot be read: Permission denied")]
     assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
 
 
@@ -351,7 +353,7 @@ def test_a_link_that_leads_to_itself_cannot_be_read(root, examples):
     path.unlink()
     path.symlink_to("a")
     [(kind, where, sentence)] = found(root)
-    assert (kind, where) == (Kind.UNREADABLE, str(path))
+    assert (kind, where) == (FindingKind.UNREADABLE, str(path))
     assert sentence.startswith(f"{path} cannot be read: ")
 
 
@@ -369,9 +371,9 @@ def test_an_artifact_is_named_after_who_made_it_not_after_who_read_it_first(root
 
 
 def test_a_raw_digest_that_is_not_of_the_files_is_found(root, writer, examples):
-    writer.change(examples[0], **{file_digests.RAW: "0" * 64})
+    writer.change(examples[0], **{RAW_DIGEST: "0" * 64})
     [(kind, path, sentence)] = found(root)
-    assert (kind, path) == (Kind.ALTERED, str(examples[1]))
+    assert (kind, path) == (FindingKind.ALTERED, str(examples[1]))
     assert sentence.endswith("has a raw_digest in ML Metadata that does not agree with its list of files there")
 
 
@@ -396,18 +398,18 @@ def test_a_raw_digest_that_is_not_of_the_files_is_found(root, writer, examples):
     ids=lambda text: str(text)[:20],
 )
 def test_a_damaged_list_of_files_is_a_finding(root, writer, examples, text):
-    writer.change(examples[0], **{file_digests.FILES: text})
+    writer.change(examples[0], **{FILES: text})
     finding = only(root)
-    assert (finding.kind, finding.path, finding.artifact) == (Kind.ALTERED, str(examples[1]), examples[0])
+    assert (finding.kind, finding.path, finding.artifact) == (FindingKind.ALTERED, str(examples[1]), examples[0])
     assert "cannot be checked, its digests in ML Metadata are damaged: " in finding.sentence
     shutil.rmtree(examples[1])
-    assert [kind for kind, _, _ in found(root)] == [Kind.MISSING, Kind.ALTERED]
+    assert [kind for kind, _, _ in found(root)] == [FindingKind.MISSING, FindingKind.ALTERED]
 
 
 def test_a_list_without_a_raw_digest_is_a_finding_and_the_files_are_read(root, writer, examples):
-    writer.change(examples[0], **{file_digests.RAW: None})
+    writer.change(examples[0], **{RAW_DIGEST: None})
     (examples[1] / "Split-train/a").write_bytes(b"54321")
-    assert [kind for kind, _, _ in found(root)] == [Kind.ALTERED, Kind.ALTERED]
+    assert [kind for kind, _, _ in found(root)] == [FindingKind.ALTERED, FindingKind.ALTERED]
 
 
 def document(result):
@@ -417,9 +419,7 @@ def document(result):
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "line\nend", "\x1b[31mred"])
 def test_odd_names_end_in_a_finding_and_text_of_one_line(root, writer, examples, name):
     files = {name: file_digests.FileState(1, 1, "")}
-    writer.change(
-        examples[0], **{file_digests.FILES: file_digests.to_text(files), file_digests.RAW: file_digests.of_files(files)}
-    )
+    writer.change(examples[0], **{FILES: file_digests.to_text(files), RAW_DIGEST: file_digests.of_files(files)})
     result = fsck.check(root)
     assert len(result.findings) == 3  # two that are not noted, and this one
     assert [one for one in result.findings if one.path == str(examples[1] / name)]
@@ -434,7 +434,7 @@ def test_a_file_whose_name_is_no_text_is_a_finding(root, examples):
     (pathlib.Path(os.fsdecode(bytes(examples[1]) + b"/\xff"))).touch()
     (pathlib.Path(os.fsdecode(bytes(examples[1].parent) + b"/\xff"))).mkdir()
     result = fsck.check(root)
-    assert [one.kind for one in result.findings] == [Kind.ALTERED, Kind.ORPHANED]
+    assert [one.kind for one in result.findings] == [FindingKind.ALTERED, FindingKind.ORPHANED]
     text_of.as_text(result).encode("utf-8")
     json.loads(document(result))
 
@@ -444,7 +444,7 @@ def test_an_artifact_without_a_place_is_missing(root, writer, examples):
     artifact.uri = ""
     writer.store.put_artifacts([artifact])
     shutil.rmtree(examples[1])
-    assert found(root) == [(Kind.MISSING, "", "ML Metadata does not say where it lies")]
+    assert found(root) == [(FindingKind.MISSING, "", "ML Metadata does not say where it lies")]
 
 
 def test_an_artifact_elsewhere_is_looked_at_where_it_is(root, writer, tmp_path):
@@ -453,14 +453,14 @@ def test_an_artifact_elsewhere_is_looked_at_where_it_is(root, writer, tmp_path):
     assert found(root) == []
     (tmp_path / "stock/model/a").write_bytes(b"2")
     finding = only(root)
-    assert (finding.kind, finding.path) == (Kind.ALTERED, str(tmp_path / "stock/model/a"))
+    assert (finding.kind, finding.path) == (FindingKind.ALTERED, str(tmp_path / "stock/model/a"))
     assert finding.label == f"Trainer's model, artifact {artifact}"
 
 
 def test_an_artifact_in_a_bucket_is_not_looked_at(root, writer, examples):
     writer.change(examples[0], uri="gs://bucket/examples/1")
     shutil.rmtree(examples[1])
-    assert [(kind, path) for kind, path, _ in found(root)] == [(Kind.UNVERIFIED, "gs://bucket/examples/1")]
+    assert [(kind, path) for kind, path, _ in found(root)] == [(FindingKind.UNVERIFIED, "gs://bucket/examples/1")]
 
 
 # --- notices -----------------------------------------------------------------------------------
@@ -470,7 +470,7 @@ def test_an_artifact_without_digests_is_unverified_and_no_damage(root, writer):
     execution = writer.execution("run-1", "SchemaGen", STATE.COMPLETE)
     writer.published(execution, "SchemaGen", "schema", {"schema": b"x"}, digested=False)
     finding = only(root)
-    assert finding.kind == Kind.UNVERIFIED
+    assert finding.kind == FindingKind.UNVERIFIED
     assert finding.label.startswith("SchemaGen's schema, artifact ")
     assert "has no digests" in finding.sentence
     assert fsck.check(root).exit_code == ExitCode.DONE
@@ -479,13 +479,13 @@ def test_an_artifact_without_digests_is_unverified_and_no_damage(root, writer):
 @pytest.mark.parametrize("reason", [None, "a file was wrong"])
 def test_what_was_taken_out_of_use_is_named_with_the_reason_and_not_read(root, writer, examples, reason):
     if reason:
-        records.Recorder(root).take_out_of_use(examples[0], reason)
+        MetadataWriter(root).take_out_of_use(examples[0], reason)
     else:
         writer.change(examples[0], state=pb.Artifact.MARKED_FOR_DELETION)
     (examples[1] / "Split-train/a").write_bytes(b"other")
     finding = only(root)
     said = reason or "no reason was noted, its state is MARKED_FOR_DELETION"
-    assert finding.kind == Kind.OUT_OF_USE
+    assert finding.kind == FindingKind.OUT_OF_USE
     assert finding.sentence == f"{examples[1]} is out of use: {said}"
     assert (finding.artifact, finding.node) == (examples[0], "ExampleGen")
     assert fsck.check(root).exit_code == ExitCode.DONE
@@ -495,7 +495,7 @@ def test_folders_that_no_artifact_names_are_orphans(root, examples):
     folder = examples[1].parent / "77"
     write(folder, {"half": b"x"})
     finding = only(root)
-    assert (finding.kind, finding.path) == (Kind.ORPHANED, str(folder))
+    assert (finding.kind, finding.path) == (FindingKind.ORPHANED, str(folder))
     assert finding.sentence == f"no artifact in ML Metadata names {folder}"
     assert (finding.node, finding.output, finding.execution) == ("ExampleGen", "examples", None)
     assert fsck.check(root).exit_code == ExitCode.DONE
@@ -505,7 +505,7 @@ def test_folders_that_no_artifact_names_are_orphans(root, examples):
 def test_an_output_that_was_announced_only_is_an_orphan(root, writer, state):
     execution = writer.execution("run-1", "Trainer", STATE.FAILED)
     writer.published(execution, "Trainer", "model", {"half": b"x"}, state=state)
-    assert [kind for kind, _, _ in found(root)] == [Kind.ORPHANED]
+    assert [kind for kind, _, _ in found(root)] == [FindingKind.ORPHANED]
 
 
 def test_what_an_unended_execution_writes_is_an_orphan_that_names_it(root, writer):
@@ -514,7 +514,7 @@ def test_what_an_unended_execution_writes_is_an_orphan_that_names_it(root, write
     other = root.artifacts / "Evaluator" / "evaluation" / str(execution)  # the number alone does not make it its own
     for path in (folder, other):
         path.mkdir(parents=True)
-    orphans = [(one.path, one.execution) for one in fsck.check(root).findings if one.kind == Kind.ORPHANED]
+    orphans = [(one.path, one.execution) for one in fsck.check(root).findings if one.kind == FindingKind.ORPHANED]
     assert orphans == [(str(other), None), (str(folder), execution)]
     said = [one.sentence for one in fsck.check(root).findings if one.path == str(folder)]
     assert said[0].endswith(f": execution {execution}, which has not ended, was writing it")
@@ -524,9 +524,9 @@ def test_what_an_unended_execution_writes_is_an_orphan_that_names_it(root, write
 def test_a_folder_is_no_orphan_when_an_artifact_lies_right_in_it(root, writer, examples, inner):
     folder = examples[1].parent / "9"
     write(folder / inner if inner == "0" else folder, {"value": b"x"})
-    writer.change(examples[0], uri=str(folder / inner), **{file_digests.FILES: None, file_digests.RAW: None})
+    writer.change(examples[0], uri=str(folder / inner), **{FILES: None, RAW_DIGEST: None})
     shutil.rmtree(examples[1])
-    assert [kind for kind, _, _ in found(root)] == [Kind.UNVERIFIED]
+    assert [kind for kind, _, _ in found(root)] == [FindingKind.UNVERIFIED]
 
 
 @pytest.mark.parametrize(
@@ -536,7 +536,7 @@ def test_files_elsewhere_among_the_artifacts_are_orphans(root, examples, name):
     write(root.artifacts, {name: b"x"})
     where = root.artifacts / name
     finding = only(root)
-    assert finding.kind == Kind.ORPHANED
+    assert finding.kind == FindingKind.ORPHANED
     assert finding.path == str(where.parent if name.endswith("/y") else where)
 
 
@@ -555,7 +555,7 @@ def test_an_execution_that_has_not_ended_is_a_notice_that_looks_at_the_lock(root
         with root.lock():
             pass  # looking at it did not keep it
     [finding] = result.findings
-    assert (finding.kind, finding.execution, finding.node) == (Kind.UNENDED, execution, "Trainer")
+    assert (finding.kind, finding.execution, finding.node) == (FindingKind.UNENDED, execution, "Trainer")
     why = "a run may be in progress, the root is locked" if held else "no run holds the root"
     assert finding.sentence == (
         f"execution {execution} of Trainer in run run-1 has not ended, its state is {state}: {why}"
@@ -582,8 +582,8 @@ def test_a_served_file_with_other_bytes_is_found(root, writer, digested):
     pushed = writer.push("run-1", writer.model("run-1", digested), 1)
     path = root.serving / "1" / "variables" / "variables.index"
     path.write_bytes(b"WEIGHTS")
-    [finding] = [one for one in fsck.check(root).findings if one.kind != Kind.UNVERIFIED]
-    assert (finding.kind, finding.path, finding.artifact) == (Kind.SERVED, str(path), pushed)
+    [finding] = [one for one in fsck.check(root).findings if one.kind != FindingKind.UNVERIFIED]
+    assert (finding.kind, finding.path, finding.artifact) == (FindingKind.SERVED, str(path), pushed)
     assert finding.sentence == f"{path} holds other bytes than in the model that was pushed"
     assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
 
@@ -592,8 +592,8 @@ def test_a_served_file_too_many_or_too_few_is_found(root, pushed):
     (root.serving / "1/extra").touch()
     (root.serving / "1/saved_model.pb").unlink()
     assert [(kind, pathlib.Path(path).name) for kind, path, _ in found(root)] == [
-        (Kind.SERVED, "saved_model.pb"),
-        (Kind.SERVED, "extra"),
+        (FindingKind.SERVED, "saved_model.pb"),
+        (FindingKind.SERVED, "extra"),
     ]
 
 
@@ -602,7 +602,7 @@ def test_only_the_newest_served_model_is_looked_at(root, writer, pushed):
     (root.serving / "1/saved_model.pb").write_bytes(b"other")
     assert found(root) == []
     (root.serving / "2/saved_model.pb").write_bytes(b"other")
-    assert [kind for kind, _, _ in found(root)] == [Kind.SERVED]
+    assert [kind for kind, _, _ in found(root)] == [FindingKind.SERVED]
 
 
 def test_version_10_is_newer_than_version_9(root, writer, pushed):
@@ -624,7 +624,7 @@ def test_a_pushed_model_that_is_gone_is_damage(root, writer, pushed):
     shutil.rmtree(root.serving)
     path = root.serving / "1"
     said = f"{path}, the last model that was pushed, is missing: nothing is served"
-    assert found(root) == [(Kind.SERVED, str(path), said)]
+    assert found(root) == [(FindingKind.SERVED, str(path), said)]
     (root.serving / "0").mkdir(parents=True)
     assert found(root)[0][2].endswith("is missing: version 0 is served instead")
 
@@ -635,19 +635,19 @@ def test_a_push_after_all_versions_were_removed_counts_though_its_number_is_lowe
     writer.push("run-3", pushed[0], 1)
     assert found(root) == []
     (root.serving / "1/saved_model.pb").write_bytes(b"GRAPH")
-    assert [kind for kind, _, _ in found(root)] == [Kind.SERVED]
+    assert [kind for kind, _, _ in found(root)] == [FindingKind.SERVED]
 
 
 def test_a_served_file_that_cannot_be_read_is_a_finding(root, pushed):
     path = root.serving / "1" / "saved_model.pb"
     path.unlink()
     path.symlink_to(path.name)
-    assert [(kind, where) for kind, where, _ in found(root)] == [(Kind.UNREADABLE, str(path))]
+    assert [(kind, where) for kind, where, _ in found(root)] == [(FindingKind.UNREADABLE, str(path))]
 
 
 def test_a_push_is_compared_with_what_was_read_not_with_what_else_was_written(root, writer):
     other, model = writer.model("run-1"), writer.model("run-2")
-    writer.change(other, **{file_digests.FILES: "{}", file_digests.RAW: file_digests.of_files({})}, state=ABANDONED)
+    writer.change(other, **{FILES: "{}", RAW_DIGEST: file_digests.of_files({})}, state=ABANDONED)
     executions = [writer.execution("run-2", "Pusher", STATE.COMPLETE) for _ in range(2)]
     # Of an execution that only reads the pushed model, nothing is taken; of the one that made it, what it read.
     pushed = writer.push("run-2", model, 1)
@@ -655,14 +655,14 @@ def test_a_push_is_compared_with_what_was_read_not_with_what_else_was_written(ro
     writer.event(executions[0], other, "model", pb.Event.INPUT)
     [made] = writer.store.get_events_by_artifact_ids([pushed])[:1]
     writer.event(made.execution_id, other, "model", pb.Event.OUTPUT)
-    served = [one for one in fsck.check(root).findings if one.kind in (Kind.SERVED, Kind.UNVERIFIED)]
+    served = [one for one in fsck.check(root).findings if one.kind in (FindingKind.SERVED, FindingKind.UNVERIFIED)]
     assert served == []
 
 
 def test_a_served_model_that_nothing_pushed_is_a_notice(root, writer, pushed):
     (root.serving / "2").mkdir()
     [(kind, path, _)] = found(root)
-    assert (kind, path) == (Kind.ORPHANED, str(root.serving / "2"))
+    assert (kind, path) == (FindingKind.ORPHANED, str(root.serving / "2"))
 
 
 def test_a_model_that_was_not_pushed_or_elsewhere_is_not_looked_for(root, writer, tmp_path):
@@ -683,7 +683,7 @@ def test_a_push_of_an_unknown_model_cannot_be_compared(root, writer):
     notes = {"pushed": 1, "pushed_destination": str(root.serving / "1"), "pushed_version": "1"}
     writer.published(execution, "Pusher", "pushed_model", {}, kind="PushedModel", **notes)
     [(kind, path, sentence)] = found(root)
-    assert (kind, path) == (Kind.UNVERIFIED, str(root.serving / "1"))
+    assert (kind, path) == (FindingKind.UNVERIFIED, str(root.serving / "1"))
     assert sentence.endswith(
         "cannot be compared with the model that was pushed: ML Metadata does not say which one that was"
     )
@@ -707,14 +707,14 @@ def test_a_manifest_that_is_not_what_was_noted_is_damage(root, writer, damage):
         "missing": "is missing",
         "folder": "is no file",
     }[damage]
-    assert found(root) == [(Kind.MANIFESTS, str(path), f"{path}, the manifest of run run-2, {said}")]
+    assert found(root) == [(FindingKind.MANIFESTS, str(path), f"{path}, the manifest of run run-2, {said}")]
     assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
 
 
 def test_a_run_without_a_manifest_is_as_it_should_be(root, writer):
     writer.execution("run-1", "ExampleGen", STATE.COMPLETE)
     [node] = [one for one in writer.store.get_contexts() if one.type == "node"]
-    node.custom_properties[manifest.PROPERTY].string_value = "of no run"
+    node.custom_properties[MANIFEST_DIGEST].string_value = "of no run"
     writer.store.put_contexts([node])
     assert fsck.check(root).checked["manifests"] == 0
     assert found(root) == []
@@ -734,8 +734,8 @@ def test_a_moved_root_is_sound_and_its_damage_is_found_where_it_lies_now(root, w
     path.write_bytes(b"54321")
     (moved.serving / "1/saved_model.pb").write_bytes(b"GRAPH")
     assert [(one.kind, one.path) for one in fsck.check(moved).findings] == [
-        (Kind.ALTERED, str(path)),
-        (Kind.SERVED, str(moved.serving / "1/saved_model.pb")),
+        (FindingKind.ALTERED, str(path)),
+        (FindingKind.SERVED, str(moved.serving / "1/saved_model.pb")),
     ]
 
 
@@ -776,20 +776,20 @@ def test_a_store_that_is_damaged_further_on_is_unavailable(root, writer):
     for first in rows[1:]:  # opening it looks at the first row of each table
         pages[first : first + 64] = b"\xff" * 64
     root.metadata.write_bytes(pages)
-    with pytest.raises(UnavailableError, match="cannot be read to its end") as error:
+    with pytest.raises(UnavailableError, match="cannot be read to the end") as error:
         fsck.check(root)
     assert "\n" not in str(error.value)
 
 
 def test_the_store_is_opened_for_reading_only(root, writer, monkeypatch):
     modes = []
-    real = mlmd.MetadataStore
+    real = mlmd.MetadataStore.__init__
 
-    def watched(config):
+    def watched(self, config, **options):
         modes.append(config.sqlite.connection_mode)
-        return real(config)
+        real(self, config, **options)
 
-    monkeypatch.setattr(mlmd, "MetadataStore", watched)
+    monkeypatch.setattr(mlmd.MetadataStore, "__init__", watched)
     fsck.check(root)
     assert set(modes) == {pb.SqliteMetadataSourceConfig.READONLY}
 
@@ -875,7 +875,7 @@ def test_json_is_one_object_with_counts_and_findings(root, examples):
         "root": str(root.path),
         "sound": False,
         "checked": {"artifacts": 1, "executions": 1, "manifests": 0, "files": 2, "bytes": 3},
-        "counts": {**dict.fromkeys((kind.value for kind in Kind), 0), "missing": 1},
+        "counts": {**dict.fromkeys((kind.value for kind in FindingKind), 0), "missing": 1},
         "cut": False,
         "findings": [
             {

@@ -283,7 +283,7 @@ def test_fsck_counts_it_as_no_damage_and_says_when(four):
     gc.apply(four.root, ONE)
     found = fsck.check(four.root)
     assert found.damaged == 0
-    deleted = [one for one in found.findings if one.kind == fsck.Kind.DELETED]
+    deleted = [one for one in found.findings if one.kind == fsck.FindingKind.DELETED]
     assert len(deleted) == found.counts["deleted"] == 18
     assert deleted[0].sentence.startswith(f"{deleted[0].path}, deleted by gc on ")
     assert fsck_text.as_text(found).count("deleted by gc on") == 5
@@ -293,7 +293,7 @@ def test_fsck_counts_it_as_no_damage_and_says_when(four):
 def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypatch):
     monkeypatch.setattr(collect, "_remove", lambda path: None)
     gc.apply(four.root, ONE)
-    found = [one for one in fsck.check(four.root).findings if one.kind == fsck.Kind.DELETED]
+    found = [one for one in fsck.check(four.root).findings if one.kind == fsck.FindingKind.DELETED]
     assert all(one.sentence.endswith("files of it are left there, `sae gc --yes` deletes them") for one in found)
 
 

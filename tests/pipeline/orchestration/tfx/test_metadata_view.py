@@ -8,7 +8,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import store
+from pipeline.metadata import client
 from tests.pipeline.reading import reader
 from tests.pipeline.recorded import STATE, Writer
 
@@ -28,10 +28,10 @@ def test_what_tfx_publishes_waits_for_a_program_that_reads_the_store(tmp_path):
     connection = pb.ConnectionConfig()
     connection.sqlite.filename_uri = str(root.metadata)
     ending = Ending()
-    store.logger.addHandler(ending)
+    client.logger.addHandler(ending)
     try:
         with RunMetadata(connection, "r1") as handle, reader(root.metadata) as program:
             handle.store.put_context_type(pb.ContextType(name="published"))
     finally:
-        store.logger.removeHandler(ending)
+        client.logger.removeHandler(ending)
     assert Writer(root.metadata).store.get_context_type("published").name == "published"

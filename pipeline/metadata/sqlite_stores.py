@@ -25,7 +25,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.metadata import store
+from pipeline.metadata import client
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes
@@ -73,7 +73,7 @@ class StoreFile:
             if self._wal_mode and not self._beside(_WAL).exists():
                 return self._of_copy()
             try:
-                return _opened(self._path)
+                return _opened(self._path, self.name)
             except RuntimeError as error:
                 if not self._may_be_read_in_copy(str(error)):
                     raise
@@ -92,7 +92,7 @@ class StoreFile:
         return self._path.with_name(self._path.name + suffix)
 
     def _may_be_read_in_copy(self, error: str) -> bool:
-        if schemas := store.other_schema(error):
+        if schemas := client.other_schema(error):
             return schemas[0] < schemas[1]
         return self._beside(_WAL if self._wal_mode else _JOURNAL).exists()
 
@@ -109,7 +109,7 @@ class StoreFile:
                 self._copy_to(copy)
                 _upgrade(copy)
                 self._copied = state
-            return _opened(copy)
+            return _opened(copy, self.name)
 
     def _state(self) -> list[tuple[int, ...]]:
         """What changes with the file: times and sizes of it and of what SQLite keeps beside it."""
@@ -190,12 +190,12 @@ def _config(path: pathlib.Path, mode: int) -> pb.ConnectionConfig:
     return config
 
 
-def _opened(path: pathlib.Path) -> mlmd.MetadataStore:
+def _opened(path: pathlib.Path, name: str) -> mlmd.MetadataStore:
     deadline = time.monotonic() + _PATIENCE
     while True:
         began = time.monotonic()
         try:
-            return mlmd.MetadataStore(_config(path, pb.SqliteMetadataSourceConfig.READONLY))
+            return client.ReadingClient(_config(path, pb.SqliteMetadataSourceConfig.READONLY), name)
         except RuntimeError as error:
             if time.monotonic() - began < _WAITED:
                 raise
@@ -205,9 +205,9 @@ def _opened(path: pathlib.Path) -> mlmd.MetadataStore:
 
 def _upgrade(copy: pathlib.Path) -> None:
     try:
-        _opened(copy)
+        _opened(copy, str(copy))
     except RuntimeError as error:
-        schemas = store.other_schema(str(error))
+        schemas = client.other_schema(str(error))
         if schemas is None or schemas[0] > schemas[1]:
             raise
         # Not otherwise: it would make a store of any other SQLite file.
@@ -219,12 +219,12 @@ def _why(error: Exception) -> str:
     text = str(error)
     if text == _BUSY:
         return f"is busy: a writer held it for more than {_PATIENCE:.0f} s; try again"
-    if schemas := store.other_schema(text):
+    if schemas := client.other_schema(text):
         return (
             f"has schema {schemas[0]} of ML Metadata, and this version reads schemas up to {schemas[1]}: read it with "
             "the version that wrote it"
         )
-    said = store.said(text)
+    said = client.said(text)
     if "readonly database" in said:  # ML Metadata wanted to make its tables
         return f"is an SQLite file, but no store of ML Metadata: {_GIVE}"
     if any(word in said for word in _DAMAGED):

@@ -15,13 +15,12 @@ import tempfile
 import time
 
 import pytest
-from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.inspection import sqlite_stores
-from pipeline.inspection.stores import open_source
+from pipeline.metadata import sqlite_stores
+from pipeline.metadata.sources import open_source
 from tests import PROJECT
 from tests.pipeline.recorded import STATE, Writer
 
@@ -91,7 +90,7 @@ def refusal(path):
 def writing(*arguments):
     """A process of `writing.py` that has begun; it ends with the context."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.pipeline.inspection.writing", *map(str, arguments)],
+        [sys.executable, "-m", "tests.pipeline.metadata.writing", *map(str, arguments)],
         cwd=PROJECT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -152,7 +151,7 @@ def test_a_store_is_read_and_nothing_changes(store, mode):
 
 def test_nothing_can_be_written_through_a_client(store):
     before = state(store.parent)
-    with open_source(str(store)) as source, pytest.raises(mlmd_errors.InternalError, match="readonly database"):
+    with open_source(str(store)) as source, pytest.raises(UnavailableError, match="readonly database"):
         source.connect().put_context_type(pb.ContextType(name="new"))
     assert state(store.parent) == before
 
@@ -379,10 +378,7 @@ def test_damage_that_is_met_while_reading_is_named(tmp_path, caplog, capfd):
     store.write_bytes(content[:page] + bytes(4096) + content[page + 4096 :])
     with pytest.raises(UnavailableError) as error, open_source(str(store)) as source:
         runs(source)
-    assert str(error.value) == (
-        f"{store} cannot be read to the end (database disk image is malformed): the file is damaged, or the server "
-        "went away"
-    )
+    assert str(error.value).startswith(f"{store} cannot be read to the end (database disk image is malformed): ")
     assert caplog.text == ""
     assert capfd.readouterr() == ("", "")
 

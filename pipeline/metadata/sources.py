@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import ml_metadata as mlmd
-from ml_metadata import errors as mlmd_errors
 
-from pipeline.core.errors import UnavailableError
-from pipeline.inspection import database_stores
-from pipeline.inspection.sqlite_stores import StoreFile
-from pipeline.metadata import store
+from pipeline.metadata import database_stores
+from pipeline.metadata.sqlite_stores import StoreFile
 
 
 class Source(Protocol):
@@ -37,7 +34,7 @@ class Source(Protocol):
 
 @contextlib.contextmanager
 def open_source(given: str) -> Iterator[Source]:
-    """A store to read, as long as the context lasts; what ML Metadata raises in it is raised as `UnavailableError`.
+    """A store to read, as long as the context lasts.
 
     Args:
       given: the path of an SQLite file, or `postgresql://user@host/database`, `mysql://user@host/database`.
@@ -55,20 +52,7 @@ def open_source(given: str) -> Iterator[Source]:
         else:
             source = opened.enter_context(contextlib.closing(StoreFile(pathlib.Path(given))))
         source.connect()  # what is wrong with it is found out here
-        try:
-            yield source
-        except mlmd_errors.StatusError as error:
-            raise unreadable(source, error) from error
-
-
-def unreadable(source: Source, error: mlmd_errors.StatusError) -> UnavailableError:
-    """What to say of a store that could be opened, but not be read to the end."""
-    if isinstance(error, mlmd_errors.AbortedError):
-        return UnavailableError(f"{source.name} is busy: a writer held it for longer than was waited; try again")
-    return UnavailableError(
-        f"{source.name} cannot be read to the end ({store.said(str(error))}): the file is damaged, or "
-        "the server went away"
-    )
+        yield source
 
 
 @contextlib.contextmanager

@@ -16,10 +16,10 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import SaeError, UnavailableError, UsageError
-from pipeline.inspection import database_stores
-from pipeline.inspection.stores import open_source
-from tests.pipeline.inspection import database_servers
-from tests.pipeline.inspection.database_servers import (
+from pipeline.metadata import database_stores
+from pipeline.metadata.sources import open_source
+from tests.pipeline.metadata import database_servers
+from tests.pipeline.metadata.database_servers import (
     OWNER,
     OWNERS_PASSWORD,
     READER,

@@ -23,7 +23,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import UnavailableError, UsageError
-from pipeline.metadata import store
+from pipeline.metadata import client
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
 _POSTGRESQL, _MYSQL = "postgresql", "mysql"
@@ -94,7 +94,7 @@ class Server:
         for field, value in self._options.items():
             setattr(config.postgresql.ssloption, field, _quoted(value))
         config.postgresql.skip_db_creation = True
-        return self._opened(lambda: mlmd.MetadataStore(config))
+        return self._opened(lambda: client.ReadingClient(config, self.name))
 
     def _in_mysql(self) -> mlmd.MetadataStore:
         try:  # ML Metadata waits without limit, and does not say whether it was the server or the password
@@ -112,7 +112,7 @@ class Server:
         def opened() -> mlmd.MetadataStore:
             # Asks for nothing to be done, and is refused where there is no store. Opening one would make it.
             metadata_store.downgrade_schema(config, _library_schema())
-            return mlmd.MetadataStore(config)
+            return client.ReadingClient(config, self.name)
 
         return self._opened(opened)
 
@@ -125,7 +125,7 @@ class Server:
             raise self._why(str(error), log) from error
 
     def _why(self, error: str, log: list[str]) -> UnavailableError:
-        if schemas := store.other_schema(error):
+        if schemas := client.other_schema(error):
             found, known = schemas
             advice = "upgrade a copy of the database" if found < known else "read it with the version that wrote it"
             return UnavailableError(
@@ -138,7 +138,7 @@ class Server:
                 "the database that the pipeline writes to, or grant SELECT on its tables"
             )
         failed = next((line.partition(_CONNECTION_FAILED)[2] for line in log if _CONNECTION_FAILED in line), "")
-        said = failed or store.said(error)
+        said = failed or client.said(error)
         if any(words in said for words in _UNREACHABLE):
             return self._unreachable(said.partition(" Is the server running")[0])
         if self._kind == _MYSQL and "mysql_real_connect failed" in said:
