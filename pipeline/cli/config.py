@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -10,8 +9,8 @@ import click
 from pipeline.cli import output
 from pipeline.cli.options import json_option, request, setting_options
 from pipeline.core import settings
+from pipeline.terminal import config as config_text
 from pipeline.terminal import json_documents
-from pipeline_config import Configuration, Value
 
 
 @click.group("config")
@@ -28,30 +27,7 @@ def show(as_json: bool, **options: Any) -> None:
     if as_json:
         output.write_json(json_documents.settings(resolved))
     else:
-        click.echo(_as_toml(resolved.config, resolved.origins))
-
-
-def _as_toml(config: Configuration, origins: dict[str, str]) -> str:
-    """Return a file for --config, with each value's origin, meaning and unit behind it."""
-    values = config.values()
-    lines = []
-    for name, section in config.sections().items():
-        lines.append(f"[{name}]")
-        settings_of_section = section.settings()
-        texts = [f"{key} = {_toml_value(values[one.name])}" for key, one in settings_of_section.items()]
-        width = max(map(len, texts))
-        for text, one in zip(texts, settings_of_section.values(), strict=True):
-            unit = f" ({one.unit})" if one.unit else ""
-            lines.append(f"{text:<{width}}  # ({origins[one.name]}) {one.meaning}{unit}")
-        lines.append("")
-    return "\n".join(lines).rstrip()
-
-
-def _toml_value(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    # JSON's text is TOML's basic string; Python writes floats, and inf, as TOML does.
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+        output.write(config_text.as_text(resolved.config, resolved.origins))
 
 
 @config_command.command()
@@ -62,4 +38,4 @@ def check(**options: Any) -> None:
     origins = list(resolved.origins.values())
     profile = sum(origin.startswith("profile ") for origin in origins)
     given = len(origins) - profile - origins.count("default")
-    click.echo(f"valid: {profile} settings from profile {resolved.profile}, {given} given, the rest defaults")
+    output.write(f"valid: {profile} settings from profile {resolved.profile}, {given} given, the rest defaults")

@@ -1,4 +1,4 @@
-"""The entry point: runs a command, and ends with one line where it fails."""
+"""The entry point: run a command, and print one line for an error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import click
 from pipeline.cli import output
 from pipeline.cli.group import sae
 from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.text import escaped
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. One line per error; the traceback with --verbose."""
+    """Run the command of these arguments and exit; print one line for an error, with --verbose its traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
-    # As the option of the group it stands before the command's name; people write it behind.
+    # An option of the group comes before the name of the command; users type it after the name as well.
     arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]
     logging.captureWarnings(True)
     try:
@@ -29,9 +30,9 @@ def main(arguments: list[str] | None = None) -> None:
             error.show()
         else:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
-            click.echo(f"error: {error.format_message().rstrip('.')}; `{command} --help` shows what there is", err=True)
+            click.echo(f"error: {error.format_message().rstrip('.')}; see `{command} --help`", err=True)
         raise SystemExit(int(ExitCode.USAGE)) from None
-    except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the one into the other
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the former into the latter
         click.echo("interrupted", err=True)
         _leave(ExitCode.INTERRUPTED)
     except SaeError as error:
@@ -49,32 +50,30 @@ def main(arguments: list[str] | None = None) -> None:
         if verbose:
             traceback.print_exc()
         reason = (str(error).splitlines() or [""])[0]
-        _say(f"unexpected {type(error).__name__}: {reason} (--verbose shows where)")
+        _say(f"unexpected {type(error).__name__}: {reason} (--verbose prints the traceback)")
         raise SystemExit(int(ExitCode.NODE_FAILED)) from None
 
 
 def _say(error: str) -> None:
-    """One line, whatever names from a store are in it."""
-    from pipeline.core.text import escaped
-
+    """Print one line, whatever names from a store are in it."""
     click.echo(f"error: {escaped(error)}", err=True)
 
 
 def _run(arguments: list[str]) -> int | None:
-    """Runs the command; a reader of its output who goes away early ends it quietly."""
+    """Run the command; if the reader of its output closes the pipe early, exit quietly."""
     stream = sys.stdout
     try:
         code: int | None = sae.main(args=arguments, prog_name="sae", standalone_mode=False)
     except SystemExit:
-        # click ends with 1 after any broken pipe, also one between processes of a run.
-        if sys.stdout is not stream and output.nobody_reads(stream):
+        # click exits with 1 after any broken pipe, including one between processes of a run.
+        if sys.stdout is not stream and output.reader_is_gone(stream):
             raise SystemExit(int(ExitCode.DONE)) from None
         raise
     return code
 
 
 def _leave(code: ExitCode) -> None:
-    """Ends the process at once: threads and worker processes of the libraries may still be busy."""
+    """Exit at once: threads and worker processes of libraries may still be busy."""
     from pipeline.orchestration import cancellation
 
     cancellation.kill_children()

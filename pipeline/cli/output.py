@@ -35,7 +35,7 @@ def note(text: str) -> None:
         click.echo(printable(sys.stderr, escaped(text)), err=True)
 
 
-def nobody_reads(stream: TextIO) -> bool:
+def reader_is_gone(stream: TextIO) -> bool:
     """Whether the reader of a pipe is gone, as in `sae logs latest | head -1`."""
     asked = select.poll()
     asked.register(stream.fileno(), 0)

@@ -19,7 +19,7 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def escaped(text: object) -> str:
-    r"""Text that stays on its line and does nothing to a terminal: ESC becomes `\x1b`, a line end `\n`."""
+    r"""Escape what would move, colour or reverse text on a terminal: ESC becomes `\x1b`, a line end `\n`."""
 
     def code(match: re.Match[str]) -> str:
         character = match.group()
@@ -30,7 +30,7 @@ def escaped(text: object) -> str:
 
 
 def when_text(when: datetime.datetime | None) -> str:
-    """`2026-11-23 14:30:05`, in UTC as the ids of runs are; empty where not known."""
+    """Write `2026-11-23 14:30:05`, in UTC as the ids of runs are; empty if unknown."""
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if when else ""
 
 
@@ -53,7 +53,7 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 
 def bytes_text(size: int) -> str:
-    """`512 B`, `1.4 kB`, `3.2 MB`."""
+    """Write `512 B`, `1.4 kB`, `3.2 MB`."""
     if size < 1000:
         return f"{size} B"
     amount = float(size)
@@ -65,7 +65,7 @@ def bytes_text(size: int) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """A metric: as many digits as tell two results apart; `-` where there is none."""
+    """Write a metric with enough digits to tell two results apart; `-` if it is missing."""
     if value is None:
         return "-"
     if not math.isfinite(value):
@@ -76,19 +76,19 @@ def number_text(value: float | None) -> str:
 
 
 def delta_text(value: float | None) -> str:
-    """A difference, with its sign."""
+    """Write a difference, with its sign."""
     if value is None:
         return ""
     return ("+" if value >= 0 else "-") + number_text(abs(value))
 
 
 def yes_no(value: bool | None) -> str:
-    """`yes` or `no`; empty where nothing was judged."""
+    """Write `yes` or `no`; empty for None."""
     return "" if value is None else "yes" if value else "no"
 
 
 def closest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean X?` for the known word nearest to `word`, whatever its capitals, or nothing."""
+    """Write `; did you mean X?` for the known word closest to `word`, ignoring case; empty if none is close."""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""

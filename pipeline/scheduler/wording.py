@@ -18,10 +18,7 @@ _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60  # seconds
 
 
 def moment(text: str, zone: str = "UTC") -> str:
-    """`Tuesday, 24 November 2026, 03:00 UTC`, as the clocks of `zone` show it; seconds only where there are some.
-
-    A zone that this machine does not know is left aside for UTC.
-    """
+    """Write `Tuesday, 24 November 2026, 03:00 UTC`, in `zone`; in UTC if this machine does not know the zone."""
     when = times.from_text(text)
     try:
         when = when.astimezone(zoneinfo.ZoneInfo(zone))
@@ -32,7 +29,7 @@ def moment(text: str, zone: str = "UTC") -> str:
 
 
 def stamp(text: str) -> str:
-    """`2026-11-24 03:00`, in UTC, for tables; with seconds where there are some; empty for an empty text."""
+    """Write `2026-11-24 03:00`, in UTC, for tables; with seconds unless they are 0; empty for an empty text."""
     if not text:
         return ""
     when = times.from_text(text)
@@ -40,7 +37,7 @@ def stamp(text: str) -> str:
 
 
 def distance(text: str, now: datetime.datetime) -> str:
-    """How far a time is from now: `in 6 h 24 min`, `2 d ago`, `now`."""
+    """Write how far a time is from now: `in 6 h 24 min`, `2 d ago`, `now`."""
     seconds = (times.from_text(text) - now).total_seconds()
     if abs(seconds) < 1:
         return "now"
@@ -49,39 +46,38 @@ def distance(text: str, now: datetime.datetime) -> str:
 
 
 def _rounded(seconds: float) -> float:
-    """Seconds for the next minutes, minutes for the next day, hours after it: more than that nobody wants to know."""
+    """Round to seconds below 2 minutes, to minutes below a day, to hours below a week, then to days."""
     step = 1 if seconds < 2 * _MINUTE else _MINUTE if seconds < _DAY else _HOUR if seconds < 7 * _DAY else _DAY
     return step * max(1, round(seconds / step))
 
 
 def policies(given: SchedulePolicies) -> dict[str, str]:
-    """What a schedule does when things do not go as planned, by what does not."""
-    held = {Overlap.SKIP: "skipped", Overlap.QUEUE: "started when that run ends"}
+    """Write the policies of a schedule, by what they control."""
+    overlap = {Overlap.SKIP: "skipped", Overlap.QUEUE: "started when the current run ends"}
     missed = {
-        CatchUp.NONE: "left missed",
-        CatchUp.ONE: "made up for by the newest of them",
-        CatchUp.ALL: f"made up for, the newest {given.catch_up_limit:,} at most",
+        CatchUp.NONE: "not caught up",
+        CatchUp.ONE: "the newest is caught up",
+        CatchUp.ALL: f"caught up, at most the newest {given.catch_up_limit:,}",
     }
-    retried = "not tried again"
+    retries = "not retried"
     if given.retries:
-        often = "once more" if given.retries == 1 else f"{given.retries:,} times more"
-        wait = times.in_words(given.retry_wait)
-        longer = ", twice as long before each next one" if given.retries > 1 else ""
-        retried = f"tried {often}, after {wait}{longer}"
+        often = "once" if given.retries == 1 else f"up to {given.retries:,} times"
+        longer = ", doubled each time" if given.retries > 1 else ""
+        retries = f"retried {often}, after {times.in_words(given.retry_wait)}{longer}"
     return {
-        "Ticks while a run holds the root": held[Overlap(given.overlap)],
-        "Ticks while no daemon runs": missed[CatchUp(given.catch_up)],
-        "In time": f"up to {times.in_words(given.max_late)} after the planned time",
+        "Overlapping ticks": overlap[Overlap(given.overlap)],
+        "Missed ticks": missed[CatchUp(given.catch_up)],
+        "On time": f"up to {times.in_words(given.max_late)} after the planned time",
         "Jitter": f"up to {times.in_words(given.jitter)}" if given.jitter else "none",
-        "Failures that may pass": retried,
-        "Longest run": f"{times.in_words(given.timeout)}, then it is interrupted" if given.timeout else "no limit",
+        "Transient failures": retries,
+        "Timeout": f"{times.in_words(given.timeout)}, then interrupted" if given.timeout else "none",
         "Command after a failure": given.on_failure or "none",
         "Command after a success": given.on_success or "none",
     }
 
 
 def options(work: Work) -> tuple[str, ...]:
-    """What a tick gives to `sae run`, as it is typed, without the root."""
+    """Return the options that a tick gives to `sae run`, without the root."""
     given = ["--profile", work.profile]
     if work.config_file:
         given += ["--config", work.config_file]
@@ -93,31 +89,31 @@ def options(work: Work) -> tuple[str, ...]:
 
 
 def result(tick: Tick) -> str:
-    """A tick's state, with how it came to it where that is not plain: `succeeded, caught up`."""
+    """Write the state of a tick, with `caught up`, `manual` or the number of attempts: `succeeded, caught up`."""
     found = [tick.state]
     if tick.decision is Decision.CAUGHT_UP:
         found.append("caught up")
     if tick.manual:
-        found.append("by hand")
+        found.append("manual")
     if len(tick.attempts) > 1:
         found.append(f"{len(tick.attempts)} attempts")
     return ", ".join(found)
 
 
 def reason(tick: Tick) -> str:
-    """Why a tick ended as it did: its own reason, and that of its last run."""
+    """Write why a tick ended as it did: its own reason, and that of its last run."""
     last = tick.attempts[-1].reason if tick.attempts else ""
     return "; ".join(text for text in dict.fromkeys((tick.reason, last)) if text)
 
 
 def run_of(tick: Tick) -> str:
-    """Id of the tick's last run; empty where there was none."""
+    """Return the id of the tick's last run; empty if it had none."""
     return next((one.run_id for one in reversed(tick.attempts) if one.run_id), "")
 
 
 def daemon(found: Daemon, now: datetime.datetime) -> str:
-    """Who does the scheduling, in a sentence without its full stop."""
-    heard = f"last heard of {distance(found.heard, now)}" if found.heard else ""
+    """Write the state of the daemon, with process, start and last heartbeat."""
+    heard = f"last heartbeat {distance(found.heard, now)}" if found.heard else ""
     if found.process is None:
         return f"{found.state}: {heard or 'never started here'}"
     parts = [f"process {found.process}", f"started {stamp(found.since)} UTC" if found.since else "", heard]

@@ -213,7 +213,7 @@ class TestRead:
         assert output.startswith("schedule nightly\n  when   At 03:00 every day, UTC\n")
         assert f"sae run --profile sample --root {root}\n" in output
         assert output.count(" 03:00 UTC  in ") == 5
-        assert "ticks while a run holds the root  skipped" in output
+        assert "overlapping ticks        skipped" in output
         assert output.endswith("history\n  no runs yet\n")
         values = json.loads(sae("show", "nightly", "--json")[1])
         assert (values["schedule"]["name"], len(values["next"]), values["ticks"]) == ("nightly", 5, [])

@@ -49,12 +49,12 @@ def test_how_far_a_time_is(seconds, said):
 
 def test_every_policy_is_said():
     assert wording.policies(examples.policies()) == {
-        "Ticks while a run holds the root": "skipped",
-        "Ticks while no daemon runs": "made up for by the newest of them",
-        "In time": "up to 1 d after the planned time",
+        "Overlapping ticks": "skipped",
+        "Missed ticks": "the newest is caught up",
+        "On time": "up to 1 d after the planned time",
         "Jitter": "none",
-        "Failures that may pass": "tried 2 times more, after 1 min, twice as long before each next one",
-        "Longest run": "no limit",
+        "Transient failures": "retried up to 2 times, after 1 min, doubled each time",
+        "Timeout": "none",
         "Command after a failure": "none",
         "Command after a success": "none",
     }
@@ -63,18 +63,18 @@ def test_every_policy_is_said():
         timeout=7_200.0, on_failure="mail -s failed me", on_success="touch it",
     )  # fmt: skip
     assert list(wording.policies(other).values()) == [
-        "started when that run ends",
-        "made up for, the newest 1,000 at most",
+        "started when the current run ends",
+        "caught up, at most the newest 1,000",
         "up to 1 min 30 s after the planned time",
         "up to 30 s",
-        "tried once more, after 1 min",
-        "2 h, then it is interrupted",
+        "retried once, after 1 min",
+        "2 h, then interrupted",
         "mail -s failed me",
         "touch it",
     ]
     never = wording.policies(examples.policies(catch_up=CatchUp.NONE, retries=0))
-    assert never["Ticks while no daemon runs"] == "left missed"
-    assert never["Failures that may pass"] == "not tried again"
+    assert never["Missed ticks"] == "not caught up"
+    assert never["Transient failures"] == "not retried"
 
 
 def test_what_a_tick_runs_is_said_as_it_is_typed():
@@ -91,7 +91,7 @@ def test_a_result_says_how_it_came_to_be():
     assert wording.result(examples.tick()) == "succeeded"
     twice = examples.tick(attempts=(examples.attempt(code=1), examples.attempt()), decision=Decision.CAUGHT_UP)
     assert wording.result(twice) == "succeeded, caught up, 2 attempts"
-    assert wording.result(examples.tick("running", manual=True)) == "running, by hand"
+    assert wording.result(examples.tick("running", manual=True)) == "running, manual"
 
 
 def test_a_reason_is_that_of_the_tick_and_of_its_last_run():
@@ -113,9 +113,9 @@ def test_the_run_of_a_tick_is_the_last_that_came_to_be():
 @pytest.mark.parametrize(
     ("daemon", "said"),
     [
-        (examples.RUNNING, "running: process 4711, started 2026-11-20 12:00 UTC, last heard of 5 s ago"),
-        (examples.SILENT, "silent: process 4711, started 2026-11-20 12:00 UTC, last heard of 2 h ago"),
-        (examples.STOPPED, "stopped: last heard of 1 d ago"),
+        (examples.RUNNING, "running: process 4711, started 2026-11-20 12:00 UTC, last heartbeat 5 s ago"),
+        (examples.SILENT, "silent: process 4711, started 2026-11-20 12:00 UTC, last heartbeat 2 h ago"),
+        (examples.STOPPED, "stopped: last heartbeat 1 d ago"),
         (examples.NEVER, "stopped: never started here"),
     ],
 )

@@ -62,7 +62,7 @@ def test_the_next_times_of_all_come_in_order_and_no_more_than_are_asked_for():
 def test_the_status_names_what_failed_and_why():
     found = [planned(last=examples.FAILED), PAUSED]
     assert schedules.status_text(Screen(), examples.RUNNING, found, NOW).splitlines() == [
-        "daemon     running: process 4711, started 2026-11-20 12:00 UTC, last heard of 5 s ago",
+        "daemon     running: process 4711, started 2026-11-20 12:00 UTC, last heartbeat 5 s ago",
         "schedules  2, 1 of them paused",
         "next       nightly, 2026-11-25 03:00 UTC, in 6 h 30 min",
         "failed     nightly: Trainer failed: no space left (run 20261124-030001-abcdef)",
@@ -82,7 +82,7 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
         "  added  2026-11-20 12:00 UTC",
     ]
     assert "  2026-11-25 03:00 UTC  in 6 h 30 min  Wednesday, 25 November 2026, 03:00 UTC" in lines
-    assert "  in time                           up to 1 d after the planned time" in lines
+    assert "  on time                  up to 1 d after the planned time" in lines
     assert lines[-3:] == [
         "  planned (UTC)     result   run                     reason",
         "  2026-11-24 03:00  failed   20261124-030001-abcdef  Trainer failed: no space left",
@@ -94,7 +94,7 @@ def test_a_history_says_how_a_tick_came_to_its_result():
     late = examples.tick(decision=Decision.CAUGHT_UP, reason="nobody was there at its time")
     text = schedule.history_text(Screen(), history.of([late, examples.tick("running", manual=True)]))
     assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
-    assert "  running, by hand  " in text
+    assert "  running, manual  " in text
     assert schedule.history_text(Screen(), []) == ""
     older = dataclasses.replace(examples.SKIPPED, planned="2026-11-21T03:00:00Z")
     text = schedule.history_text(Screen(), history.of([examples.SKIPPED, older]))

@@ -67,7 +67,7 @@ class TestPage:
         assert "no run exit 6" in seen.text
         assert "caught up" in seen.text
         assert "no daemon ran" in seen.text
-        assert "Ticks while a run holds the root skipped" in seen.text
+        assert "Overlapping ticks skipped" in seen.text
         assert "mail <me>" in seen.text
         assert {"/runs/good", "/runs/bad", "#schedule-nightly"} <= set(seen.links)
         assert "schedule-nightly" in seen.ids

@@ -1,0 +1,30 @@
+"""`sae config show`: settings as a TOML file for `--config`."""
+
+from __future__ import annotations
+
+import json
+
+from pipeline_config import Configuration, Value
+
+
+def as_text(config: Configuration, origins: dict[str, str]) -> str:
+    """Return a TOML file, with the origin, meaning and unit of each value in a comment."""
+    values = config.values()
+    lines = []
+    for name, section in config.sections().items():
+        lines.append(f"[{name}]")
+        settings_of_section = section.settings()
+        texts = [f"{key} = {_toml_value(values[one.name])}" for key, one in settings_of_section.items()]
+        width = max(map(len, texts))
+        for text, one in zip(texts, settings_of_section.values(), strict=True):
+            unit = f" ({one.unit})" if one.unit else ""
+            lines.append(f"{text:<{width}}  # ({origins[one.name]}) {one.meaning}{unit}")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _toml_value(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    # JSON's text is TOML's basic string; Python writes floats, and inf, as TOML does.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
