@@ -38,6 +38,7 @@ class RunsView:
 
     Attributes:
       runs: the rows shown.
+      states: that runs can be filtered by.
       total: number of runs in the wanted state.
       start: number of runs before those shown.
       next: `start` of the next page; empty on the last.
@@ -51,6 +52,7 @@ class RunsView:
     """
 
     runs: tuple[RunRow, ...]
+    states: tuple[str, ...]
     total: int
     start: int
     next: str
@@ -67,13 +69,14 @@ class RunsView:
 
 def build(request: PageRequest) -> RunsView:
     """Read the runs."""
-    state = request.query.one("state", [one.value for one in RunState])
+    states = tuple(one.value for one in RunState)
+    state = request.query.one("state", states)
     sort = request.query.one("sort", RUN_COLUMNS, "started")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"sae run --root {shlex.quote(str(request.root.path))}" if request.root else ""
     if request.reader is None:
-        return RunsView((), 0, 0, "", None, state, sort, order, True, command, False, (), False)
+        return RunsView((), states, 0, 0, "", None, state, sort, order, True, command, False, (), False)
     limit = request.rows or ROWS
     wanted = RunState(state) if state else None
     rows, page = request.reader.runs(limit=limit, start=start, state=wanted, sort=sort, ascending=order == "asc")
@@ -84,6 +87,7 @@ def build(request: PageRequest) -> RunsView:
         more = bool(newest.next)
     return RunsView(
         runs=tuple(rows),
+        states=states,
         total=page.total or 0,
         start=start,
         next=page.next,
