@@ -8,6 +8,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+# Its layers in their order, with the activation of each; the sigmoid after the logits is part of the loss.
+ACTIVATIONS = {"encoder_hidden": "relu", "code": "relu", "decoder_hidden": "relu", "logits": "sigmoid"}
+CODE_LAYER = "code"
+
 
 @dataclasses.dataclass(frozen=True)
 class Autoencoder:

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-SCHEMA_VERSION = 1  # of every JSON document for users; raised when a key changes its name or meaning
+SCHEMA_VERSION = 2  # of every JSON document for users; raised when a key changes its name or meaning
 
 _PLAIN = (str, int, float, bool, type(None))
 

@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Iterator
 
 from pipeline.artifacts import previews
+from pipeline.artifacts.sections import Preview
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -202,7 +203,7 @@ class Reader:
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
         return lineage.walk(artifact_id, self._artifacts.makers, self._artifacts.readers, self._artifacts.rows_by_id)
 
-    def preview(self, artifact: ArtifactRow) -> previews.Preview | None:
+    def preview(self, artifact: ArtifactRow) -> Preview | None:
         """What is shown of it; None where nothing was written."""
         folder = self.preview_folder(artifact)
         return previews.read(folder, artifact.type) if folder else None

@@ -179,10 +179,10 @@ def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Mani
     process_setup.set_environment(root, settings.of_values(recorded.configuration).engine)
     with process_setup.output_to(pathlib.Path(os.devnull)):  # what the libraries say while they are loaded
         with process_setup.heavy_imports():
-            from pipeline.artifacts import fingerprints
+            from pipeline.artifacts import fingerprints, types
 
         first, second = (
-            fingerprints.Artifact(output.type, pathlib.Path(output.uri), output.properties) for output in (one, other)
+            types.StoredArtifact(output.type, pathlib.Path(output.uri), output.properties) for output in (one, other)
         )
         return fingerprints.first_difference(first, second)
 

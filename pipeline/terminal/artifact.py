@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from pipeline.artifacts import previews
+from pipeline.artifacts import types
+from pipeline.artifacts.sections import Preview
 from pipeline.core.text import bytes_text, escaped, when_text
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Use
 from pipeline.metadata.properties import CONTENT_DIGEST, METRICS
@@ -22,7 +23,7 @@ _SHOWN = frozenset({CONTENT_DIGEST})
 _SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, METRICS})
 
 
-def as_text(screen: Screen, artifact: ArtifactDetails, preview: previews.Preview | None) -> str:
+def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) -> str:
     """All of an artifact; `preview`: what is shown of its content, None where nothing was written."""
     row = artifact.row
     deleted = deletion_text(row.state, artifact.properties)
@@ -59,11 +60,11 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: previews.Preview
 def _no_preview(row: ArtifactRow, deleted: str) -> str:
     if deleted:
         return f"{deleted}: {restore_hint(row.id)}; here are its properties and the files that it had"
-    if row.type not in previews.KINDS:
+    if not types.find(row.type).preview:
         return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
     return (
-        "no preview of it: runs of this version write one when a node ends, in previews/ of the root; here are its "
-        "properties and files"
+        "no preview, or one of an earlier version: `sae run` writes a new one when it executes the node; here are the "
+        "artifact's properties and files"
     )
 
 

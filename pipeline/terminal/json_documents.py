@@ -14,7 +14,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.core.serialization import jsonable
 
 if TYPE_CHECKING:  # importing all of these would take longer than to list runs
-    from pipeline.artifacts import previews
+    from pipeline.artifacts.sections import Preview
     from pipeline.core.settings import Settings
     from pipeline.inspection.run_diff import Comparison
     from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Page, Run, RunRow
@@ -45,11 +45,11 @@ def runs(rows: Sequence[RunRow], page: Page) -> dict[str, Any]:
     return {"runs": rows, "total": page.total, "more": bool(page.next)}
 
 
-def run(found: Run, evaluation: previews.Preview | None, manifest: Manifest | None) -> dict[str, Any]:
+def run(found: Run, evaluation: Preview | None, manifest: Manifest | None) -> dict[str, Any]:
     """Of `sae show`: all of `Run`, the thresholds, and the settings; null without a manifest."""
     return {
         **jsonable(found),
-        "thresholds": getattr(evaluation, "thresholds", ()),
+        "thresholds": evaluation.records("thresholds") if evaluation else [],
         "configuration": manifest.configuration if manifest else None,
     }
 
@@ -59,7 +59,7 @@ def artifacts(rows: Sequence[ArtifactRow], page: Page) -> dict[str, Any]:
     return {"artifacts": rows, "total": page.total, "more": bool(page.next)}
 
 
-def artifact(found: ArtifactDetails, preview: previews.Preview | None) -> dict[str, Any]:
+def artifact(found: ArtifactDetails, preview: Preview | None) -> dict[str, Any]:
     """Of `sae artifact`: all of `ArtifactDetails`, and its preview; null where none was written."""
     return {**jsonable(found), "preview": preview}
 

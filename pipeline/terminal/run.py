@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.artifacts import previews
+from pipeline.artifacts.sections import Preview, Table
 from pipeline.core.text import counted, number_text, seconds_text, when_text, yes_no
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.provenance.manifest import Manifest
 from pipeline.scheduler import run_trigger
+from pipeline.terminal import preview as preview_text
 from pipeline.terminal.digest import short
-from pipeline.terminal.evaluation import thresholds
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _NODES = (Column("node"), Column("state"), Column("time", right=True), Column("reason", least=20))
@@ -24,7 +24,7 @@ def as_text(
     screen: Screen,
     run: Run,
     place: str,
-    evaluation: previews.Preview | None,
+    evaluation: Preview | None,
     manifest: Manifest | None,
     missing: str = "",
 ) -> str:
@@ -65,8 +65,9 @@ def as_text(
     if run.metrics:
         lines += ["", screen.heading("metrics on the test split")]
         lines += screen.pairs([(name, number_text(value)) for name, value in run.metrics.items()], "  ")
-    if isinstance(evaluation, previews.Evaluation) and evaluation.thresholds:
-        lines += ["", screen.heading("thresholds"), *thresholds(screen, evaluation.thresholds, "  ")]
+    thresholds = evaluation.section("thresholds") if evaluation else None
+    if isinstance(thresholds, Table):
+        lines += ["", screen.heading(thresholds.title), *preview_text.table(screen, thresholds, "  ")]
     lines += ["", screen.heading("configuration")]
     if manifest is None:
         return "\n".join([*lines, *screen.paragraph(missing, "  ")])

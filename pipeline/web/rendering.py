@@ -12,6 +12,7 @@ from pipeline.core import serialization
 from pipeline.core.text import bytes_text, counted
 from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts, formatting
+from pipeline.web.pages import charts as page_charts
 from pipeline.web.pages.base import Page, PageRequest
 from pipeline.web.urls import Links, reference, schedule_id
 
@@ -44,8 +45,9 @@ def _environment() -> jinja2.Environment:
         number=charts.number,
     )
     environment.globals.update(
-        delta=formatting.delta, count=counted, state_mark=charts.state_mark, state_class=charts.state_class
-    )
+        delta=formatting.delta, count=counted, state_mark=charts.state_mark, state_class=charts.state_class,
+        section_chart=page_charts.of_section, histogram=charts.histogram,
+    )  # fmt: skip
     return environment
 
 

@@ -43,7 +43,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 
 def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_error(sample_run: SampleRun) -> None:
     summary = json.loads(sample_run.output)
-    assert summary["schema_version"] == 1
+    assert summary["schema_version"] == 2
     assert summary["state"] == "succeeded"
     assert {"run_id", "dataset", "nodes", "metrics", "blessed", "report"} <= set(summary)
     assert {"test_bce", "test_mse", "active_units", "dead_units"} <= set(summary["metrics"])

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.artifacts import previews
+from pipeline.artifacts import previews, types
+from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
@@ -70,7 +71,7 @@ def test_every_artifact_has_a_preview_with_the_pictures_that_it_names(
 ) -> None:
     output = outputs_of(sample_run.root, sample_run.run_id)[node, key]
     shown = preview_in(sample_run.root, output)
-    assert isinstance(shown, previews.KINDS[output.type])
+    assert shown is not None
     folder = previews.folder_of(sample_run.root, output.uri)
     assert folder is not None
     named = {one["file"] for one in _objects(dataclasses.asdict(shown)) if "file" in one}
@@ -96,30 +97,30 @@ def test_a_preview_tells_what_the_artifact_holds(sample_run: SampleRun) -> None:
         key: preview_in(sample_run.root, output)
         for (_, key), output in outputs_of(sample_run.root, sample_run.run_id).items()
     }
-    assert {split.name: split.count for split in shown["examples"].splits} == {
-        "train": 3572,
-        "validation": 714,
-        "test": 714,
-    }
-    for split in shown["examples"].splits:
-        assert [picture.label for picture in split.pictures] == [f"label {label // 2}" for label in range(20)]
+    assert shown["examples"].section("splits").rows == (("train", 3572), ("validation", 714), ("test", 714))
+    for name in ("train", "validation", "test"):
+        tiles = shown["examples"].section(f"images of {name}").tiles
+        assert [tile.label for tile in tiles] == [f"label {label // 2}" for label in range(20)]
     # 784 - 256 - 32 - 256 - 784, each layer with its biases.
-    assert [layer.parameters for layer in shown["model"].layers] == [200_960, 8_224, 8_448, 201_488]
-    assert shown["model"].parameters == 419_120
-    assert len(shown["model"].units) == 32
-    assert [losses.epoch for losses in shown["model_run"].history] == [1, 2]
-    assert shown["evaluation"].metrics["bce"] == metrics["test_bce"]
-    assert [(one.metric, one.limit, one.passed) for one in shown["evaluation"].thresholds] == [
+    layers = shown["model"].records("layers")
+    assert [layer["parameters"] for layer in layers] == [200_960, 8_224, 8_448, 201_488]
+    assert [layer["activation"] for layer in layers] == ["relu", "relu", "relu", "sigmoid"]
+    assert shown["model"].section("size").values == {"parameters": 419_120}
+    assert len(shown["model"].section("the decoder's answer to each unit").tiles) == 32
+    assert [losses["epoch"] for losses in shown["model_run"].records("losses by epoch")] == [1, 2]
+    assert shown["evaluation"].section("metrics on the test split").values["bce"] == metrics["test_bce"]
+    assert [(row["metric"], row["limit"], row["passed"]) for row in shown["evaluation"].records("thresholds")] == [
         ("bce", 0.6, True),
         ("bce_to_mean_image", 0.99, True),
         ("bce", 0.7, True),
         ("bce_to_mean_image", 0.99, True),
     ]
-    assert shown["blessing"] == previews.Blessing(True, ())
-    assert [image.label for image in shown["report"].images] == [str(label) for label in range(10)]
-    assert len(shown["report"].units) == 32
-    dead = [unit.unit for unit in shown["report"].units if unit.frequency == 0]
-    assert len(dead) == metrics["dead_units"]
+    assert shown["blessing"].sections[0].passed is True
+    tiles = shown["report"].section("test images and their reconstructions").tiles
+    assert [tile.label for tile in tiles] == [str(label) for label in range(10)]
+    units = shown["report"].section("activity of the units of the code").bars
+    assert len(units) == 32
+    assert len([unit for unit in units if unit.value == 0]) == metrics["dead_units"]
 
 
 def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
@@ -127,12 +128,10 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipeline.artifacts import preview_writers
+    def fail(artifact: types.StoredArtifact) -> None:
+        raise RuntimeError(f"cannot show a {artifact.type_name}")
 
-    def fail(artifact: preview_writers.Artifact) -> None:
-        raise RuntimeError(f"cannot show a {artifact.type}")
-
-    monkeypatch.setattr(preview_writers, "make", fail)
+    monkeypatch.setattr(types, "make_preview", fail)
     other = tmp_path / "root"
     summary = run_here(other, *QUICK)
     assert states(summary) == dict.fromkeys(graph.NAMES, "executed")
@@ -241,7 +240,8 @@ def test_an_interrupted_run_is_cancelled_in_its_headline_and_leaves_no_preview(r
         if "epoch 2/" in line:
             # As if the Trainer had written it before it was interrupted.
             execution = store_of(root).executions(store_of(root).run_ids()[0])["Trainer"].id
-            previews.write(root / "previews" / "Trainer" / "model" / str(execution), previews.Blessing(True, ()), {})
+            place = root / "previews" / "Trainer" / "model" / str(execution)
+            previews.write(place, "Model", Preview("model", ()), {})
             process.send_signal(signal.SIGINT)
             break
     process.communicate(timeout=300)

@@ -19,7 +19,7 @@ from pipeline.definition.graph import NAMES
 from pipeline.metadata import run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
-from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
+from tests.pipeline.artifacts.samples import FILES, PREVIEWS
 from tests.pipeline.provenance.test_manifest import RECORDED
 from tests.pipeline.recorded import METRICS, TYPES, Recorded, set_properties
 
@@ -109,9 +109,9 @@ def _write_previews(recorded):
     for node in NAMES:
         for output in recorded.outputs(FIRST, node).values():
             kind = TYPES[pathlib.Path(output.uri).parts[-2]]
-            if kind in ONE_OF_EACH:
+            if kind in PREVIEWS:
                 folder = previews.folder_of(recorded.root.path, output.uri)
-                previews.write(folder, ONE_OF_EACH[kind], {"a.png": b"a", "b.png": b"b"})
+                previews.write(folder, kind, PREVIEWS[kind], dict.fromkeys(FILES.get(kind, ()), b"png"))
 
 
 def _write_log(recorded):

@@ -19,7 +19,7 @@ def recorded(tmp_path_factory):
 def test_the_json_of_a_command_is_as_it_was(recorded, name):
     wanted = (store.FOLDER / f"{name}.json").read_text(encoding="utf-8")
     assert store.answer(recorded, *store.COMMANDS[name]) == wanted, "python -m tests.golden"
-    assert json.loads(wanted)["schema_version"] == 1
+    assert json.loads(wanted)["schema_version"] == 2
 
 
 def test_every_golden_file_is_compared():

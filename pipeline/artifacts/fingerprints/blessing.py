@@ -1,4 +1,4 @@
-"""The form `blessing-1`, of ModelBlessing: the verdict, and on which model.
+"""Fingerprint `blessing-1` of ModelBlessing: the verdict, and on which model.
 
 * `verdict`: which of the files `BLESSED` and `NOT_BLESSED` there are; what is in them counts too, where it is not
   empty.
@@ -13,19 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "blessing-1"
 MODEL_DIGEST = "model_digest"
 _VERDICTS = ("BLESSED", "NOT_BLESSED")
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """The verdict, the model, then other files."""
     files = Files(artifact.folder)
     found = [name for name in _VERDICTS if name in files]
-    yield Entry("verdict", " ".join(found))
-    yield Entry(MODEL_DIGEST, str(artifact.properties.get(MODEL_DIGEST, "")))
+    yield ContentEntry("verdict", " ".join(found))
+    yield ContentEntry(MODEL_DIGEST, str(artifact.properties.get(MODEL_DIGEST, "")))
     files.leave_out(name for name in found if not files.path(name).stat().st_size)
     yield from files.rest()

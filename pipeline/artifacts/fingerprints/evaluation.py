@@ -1,4 +1,4 @@
-"""The form `evaluation-1`, of ModelEvaluation: what TFMA measured, and what it made of the thresholds.
+"""Fingerprint `evaluation-1` of ModelEvaluation: what TFMA measured, and what it made of the thresholds.
 
 * Metrics, plots and attributions (`metrics-*`, `plots-*`, `attributions-*`, all `.tfrecord`): for each slice, sorted
   by its key, an entry for each key, sorted. A single number counts as a double, anything else by the bytes of its
@@ -24,8 +24,9 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
 from pipeline.artifacts.fingerprints import json_values, protobufs, tfrecords
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "evaluation-1"
 _LEFT_OUT = {"modelLocations", "dataLocation", "version"}
@@ -38,7 +39,7 @@ _TABLES = {
 }
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """Tables, validation, configuration, then other files."""
     files = Files(artifact.folder)
     for table, (kind, field) in _TABLES.items():
@@ -54,7 +55,7 @@ def entries(artifact: Artifact) -> Iterator[Entry]:
     yield from files.rest()
 
 
-def _records(files: Files, names: list[str], kind: Any) -> Generator[Entry, None, list[Any]]:
+def _records(files: Files, names: list[str], kind: Any) -> Generator[ContentEntry, None, list[Any]]:
     """Yields the files that cannot be read, returns the messages in the others."""
     found: list[Any] = []
     for name in names:
@@ -65,13 +66,13 @@ def _records(files: Files, names: list[str], kind: Any) -> Generator[Entry, None
     return found
 
 
-def _slice_entries(one: Any, table: str, field: str) -> Iterator[Entry]:
+def _slice_entries(one: Any, table: str, field: str) -> Iterator[ContentEntry]:
     place = _slice(one)
     yield protobufs.message_entry(f"{table} {place}", protobufs.without(one, field))
     for item in sorted(getattr(one, field), key=lambda item: (_key(item.key), protobufs.serialized(item))):
         name = f"{table.rstrip('s')} {_key(item.key)} {place}"
         if table == "metrics" and _is_number(item):
-            yield Entry(name, float(item.value.double_value.value))
+            yield ContentEntry(name, float(item.value.double_value.value))
         else:
             yield protobufs.message_entry(name, protobufs.without(item, "key"))
 
@@ -113,7 +114,7 @@ def _as_json(message: Any) -> str:
     return json.dumps(json_format.MessageToDict(message), sort_keys=True)
 
 
-def _validation_entries(validation: Any) -> Iterator[Entry]:
+def _validation_entries(validation: Any) -> Iterator[ContentEntry]:
     by_bytes: Callable[[Any], bytes] = protobufs.serialized
     for one in sorted(validation.metric_validations_per_slice, key=lambda one: (_slice(one), by_bytes(one))):
         yield protobufs.message_entry(f"validation {_slice(one)}", protobufs.without(one, "failures"))
@@ -126,7 +127,7 @@ def _validation_entries(validation: Any) -> Iterator[Entry]:
     yield protobufs.message_entry("rest of the validation", rest)
 
 
-def _configuration(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _configuration(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     document = json_values.read(path)
     if not isinstance(document, dict):
         raise ValueError(f"{name} holds no object")

@@ -1,4 +1,4 @@
-"""The form `examples-1`, of Examples: the records of each split in order.
+"""Fingerprint `examples-1` of Examples: the records of each split in order.
 
 Splits come sorted by name: those in the property `split_names` (a JSON list), or, where there is none, those that have
 a folder `Split-<name>`. Of each split there is an entry with its name, which counts also when the split is empty, and
@@ -20,31 +20,32 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.artifacts.fingerprints import differences, tfrecords
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "examples-1"
 _FOLDER = "Split-"
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """The records of every split."""
     files = Files(artifact.folder)
     for split in _splits(artifact):
-        yield Entry(f"split {split}", split)
+        yield ContentEntry(f"split {split}", split)
         number = 0
         ending = f" of {split}"
         for name in files.take_folder(f"{_FOLDER}{split}"):
             try:
                 for record in tfrecords.read(files.path(name)):
-                    yield Entry(f"record {number}{ending}", record, _explain_records)
+                    yield ContentEntry(f"record {number}{ending}", record, _explain_records)
                     number += 1
             except ValueError:
                 yield files.raw(name)
     yield from files.rest()
 
 
-def _splits(artifact: Artifact) -> list[str]:
+def _splits(artifact: StoredArtifact) -> list[str]:
     names = artifact.properties.get("split_names")
     if names:
         return sorted(str(name) for name in json.loads(str(names)))
@@ -52,7 +53,7 @@ def _splits(artifact: Artifact) -> list[str]:
     return sorted(path.name.removeprefix(_FOLDER) for path in folders if path.is_dir())
 
 
-def _explain_records(one: Entry, other: Entry) -> str:
+def _explain_records(one: ContentEntry, other: ContentEntry) -> str:
     """`feature label: 3 against 5`, where both records are tf.Examples."""
     try:
         first, second = (tf.train.Example.FromString(entry.value).features.feature for entry in (one, other))

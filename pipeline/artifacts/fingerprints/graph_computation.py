@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.artifacts.fingerprints import protobufs, stream
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints import entries, protobufs
+from pipeline.artifacts.fingerprints.entries import ContentEntry
 
 _LEFT_OUT = {"shared_name", "debug_name", "container", "config", "config_proto", "executor_type"}
 _COMPILED = "_XlaMustCompile"
@@ -61,18 +61,22 @@ class Operation:
     inputs: tuple[str, ...] = ()
     after: tuple[int, ...] = ()
 
-    def stream(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[ContentEntry]:
         """What counts of it."""
-        yield Entry("kind", self.kind)
+        yield ContentEntry("kind", self.kind)
         for name, attribute in self.attributes:
             yield protobufs.message_entry(f"attribute {name}", attribute)
         if self.constant is not None:
-            yield Entry("constant", self.constant)
+            yield ContentEntry("constant", self.constant)
         for name, called in self.calls:
-            yield computation_entry(f"function {name}", called) if isinstance(called, Body) else Entry(name, called)
+            yield (
+                computation_entry(f"function {name}", called)
+                if isinstance(called, Body)
+                else ContentEntry(name, called)
+            )
         for number, value in enumerate(self.inputs):
-            yield Entry(f"input {number}", value)
-        yield Entry("what it waits for", repr(self.after))
+            yield ContentEntry(f"input {number}", value)
+        yield ContentEntry("what it waits for", repr(self.after))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,40 +93,42 @@ class Body:
     operations: tuple[Operation, ...]
     results: tuple[str, ...]
     effects: tuple[int, ...] = ()
-    about: tuple[Entry, ...] = ()
+    about: tuple[ContentEntry, ...] = ()
 
     @functools.cached_property
     def digest(self) -> bytes:
-        return stream.digest(self.stream())
+        return entries.digest(self.entries())
 
-    def stream(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[ContentEntry]:
         """Operation by operation, then the results."""
         yield from self.about
         for number, operation in enumerate(self.operations):
-            yield Entry(f"operation {number}", stream.digest(operation.stream()), _explain_operations, operation)
+            yield ContentEntry(
+                f"operation {number}", entries.digest(operation.entries()), _explain_operations, operation
+            )
         for number, result in enumerate(self.results):
-            yield Entry(f"result {number}", result)
-        yield Entry("effects", repr(self.effects))
+            yield ContentEntry(f"result {number}", result)
+        yield ContentEntry("effects", repr(self.effects))
 
 
-def computation_entry(name: str, body: Body) -> Entry:
-    """A body in a stream; a difference is followed down to the operation."""
-    return Entry(name, body.digest, _explain_bodies, body)
+def computation_entry(name: str, body: Body) -> ContentEntry:
+    """A body as an entry; a difference is followed down to the operation."""
+    return ContentEntry(name, body.digest, _explain_bodies, body)
 
 
-def _explain_bodies(one: Entry, other: Entry) -> str:
+def _explain_bodies(one: ContentEntry, other: ContentEntry) -> str:
     try:
-        return stream.first_difference(one.detail.stream, other.detail.stream)
+        return entries.first_difference(one.detail.entries, other.detail.entries)
     except RecursionError:  # digests are worked out without recursion, but nobody reads words as deep as this
         return "too deep in functions to follow"
 
 
-def _explain_operations(one: Entry, other: Entry) -> str:
-    difference = stream.first_difference(one.detail.stream, other.detail.stream)
+def _explain_operations(one: ContentEntry, other: ContentEntry) -> str:
+    difference = entries.first_difference(one.detail.entries, other.detail.entries)
     return difference if one.detail.kind != other.detail.kind else f"{one.detail.kind}: {difference}"
 
 
-def about_function(definition: Any) -> tuple[Entry, ...]:
+def about_function(definition: Any) -> tuple[ContentEntry, ...]:
     """Types and attributes of a FunctionDef."""
     signature = definition.signature
     found = []

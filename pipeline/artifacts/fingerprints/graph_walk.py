@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts.fingerprints import stream
+from pipeline.artifacts.fingerprints import entries
+from pipeline.artifacts.fingerprints.entries import ContentEntry
 from pipeline.artifacts.fingerprints.graph_computation import (
     Body,
     Operation,
@@ -14,7 +15,6 @@ from pipeline.artifacts.fingerprints.graph_computation import (
     functions_of,
     operation_of,
 )
-from pipeline.artifacts.fingerprints.stream import Entry
 
 
 class Graph:
@@ -139,9 +139,9 @@ class _Walk:
                 begun.add(name)
                 stack += [one for one in sources if one not in begun]
                 continue
-            named = [Entry(one.partition(":")[2], self._input_key(_node(one))) for one in data]
-            after = [Entry("after", key) for key in sorted(self._input_key(one) for one in control)]
-            self._keys[name] = stream.digest([*self._without_inputs(name).stream(), *named, *after])
+            named = [ContentEntry(one.partition(":")[2], self._input_key(_node(one))) for one in data]
+            after = [ContentEntry("after", key) for key in sorted(self._input_key(one) for one in control)]
+            self._keys[name] = entries.digest([*self._without_inputs(name).entries(), *named, *after])
             stack.pop()
         return self._input_key(root)
 

@@ -1,4 +1,4 @@
-"""JSON in a stream: every value under its path, whatever the spacing and the order of keys.
+"""JSON as entries: every value under its path, whatever the spacing and the order of keys.
 
 A number counts as an integer or as a double, as it is written; an object or a list without content counts as such.
 A document in which a key stands twice is not understood.
@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
 
 
 def read(path: pathlib.Path) -> Any:
@@ -30,7 +30,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def document_entries(value: Any, label: str, path: str = "") -> Iterator[Entry]:
+def document_entries(value: Any, label: str, path: str = "") -> Iterator[ContentEntry]:
     """The values of a document, named `per_label.3.bce of summary.json` where `label` is the last part."""
     if isinstance(value, dict) and value:
         for key in sorted(value):
@@ -40,4 +40,4 @@ def document_entries(value: Any, label: str, path: str = "") -> Iterator[Entry]:
             yield from document_entries(inner, label, f"{path}[{number}]")
     else:
         empty = isinstance(value, (dict, list))
-        yield Entry(f"{path or 'all'} of {label}", json.dumps(value).encode() if empty else value)
+        yield ContentEntry(f"{path or 'all'} of {label}", json.dumps(value).encode() if empty else value)

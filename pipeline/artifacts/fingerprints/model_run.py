@@ -1,4 +1,4 @@
-"""The form `model-run-1`, of ModelRun: what training wrote about itself.
+"""Fingerprint `model-run-1` of ModelRun: what training wrote about itself.
 
 * TensorBoard's event files (`events.out.tfevents.*`): of each folder with such files, in the order of their names and
   then of their records, each value of a summary under its tag and step, as an array where it is one and else by its
@@ -22,14 +22,15 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.artifacts.fingerprints import json_values, protobufs, tfrecords
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "model-run-1"
 _EVENTS = "events.out.tfevents.*"
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """Events, arrays, documents, then other files."""
     files = Files(artifact.folder)
     for name in sorted([*files.take(_EVENTS), *files.take(f"*/{_EVENTS}")], key=_folder_first):
@@ -50,7 +51,7 @@ def _folder_first(name: str) -> tuple[str, str]:
     return folder, file
 
 
-def _event(event: Any, folder: str) -> Iterator[Entry]:
+def _event(event: Any, folder: str) -> Iterator[ContentEntry]:
     kind = event.WhichOneof("what")
     if kind == "file_version":
         return
@@ -66,25 +67,25 @@ def _event(event: Any, folder: str) -> Iterator[Entry]:
         yield protobufs.message_entry(f"metadata of {name}", protobufs.without(value, "tag", "tensor", "simple_value"))
 
 
-def _summary_value(name: str, value: Any) -> Entry:
+def _summary_value(name: str, value: Any) -> ContentEntry:
     kind = value.WhichOneof("value")
     if kind == "simple_value":
-        return Entry(name, np.asarray(value.simple_value, np.float32))
+        return ContentEntry(name, np.asarray(value.simple_value, np.float32))
     if kind == "tensor":
-        return Entry(name, np.asarray(tf.make_ndarray(value.tensor)))
+        return ContentEntry(name, np.asarray(tf.make_ndarray(value.tensor)))
     return protobufs.message_entry(name, value)
 
 
-def _arrays(files: Files, name: str) -> Iterator[Entry]:
+def _arrays(files: Files, name: str) -> Iterator[ContentEntry]:
     try:
         with np.load(files.path(name), allow_pickle=False) as arrays:
             for key in sorted(arrays.files):
-                yield Entry(f"array {key} of {name}", arrays[key])
+                yield ContentEntry(f"array {key} of {name}", arrays[key])
     except Exception:  # zipfile, zlib and NumPy each raise their own on damage
         yield files.raw(name)
 
 
-def _document(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _document(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     document = json_values.read(path)
     if not _has_epochs(document):
         yield from json_values.document_entries(document, name)

@@ -13,15 +13,14 @@ import collections
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.artifacts.fingerprints import protobufs
-from pipeline.artifacts.fingerprints import stream as entries
+from pipeline.artifacts.fingerprints import entries, protobufs
+from pipeline.artifacts.fingerprints.entries import ContentEntry
 from pipeline.artifacts.fingerprints.graph_walk import Graph
-from pipeline.artifacts.fingerprints.stream import Entry
 
 ROOT = 0  # TensorFlow's number of the root
 
 
-def object_entries(object_graph: Any, graph: Graph, asset_names: list[str]) -> Iterator[Entry]:
+def object_entries(object_graph: Any, graph: Graph, asset_names: list[str]) -> Iterator[ContentEntry]:
     """Every object that is reachable; `asset_names` are in TensorFlow's order."""
     if not object_graph.nodes:
         return
@@ -61,12 +60,12 @@ def _references(node: Any) -> Iterator[tuple[str, int]]:
 
 
 def _function_digest(name: str, function: Any, graph: Graph, numbers: dict[int, int]) -> str:
-    stream = [
-        Entry("body", graph.function(name).digest),
-        Entry("types", protobufs.serialized(protobufs.without(function, "bound_inputs"))),
-        Entry("captured", repr([numbers.get(node, f"unknown object {node}") for node in function.bound_inputs])),
+    found = [
+        ContentEntry("body", graph.function(name).digest),
+        ContentEntry("types", protobufs.serialized(protobufs.without(function, "bound_inputs"))),
+        ContentEntry("captured", repr([numbers.get(node, f"unknown object {node}") for node in function.bound_inputs])),
     ]
-    return entries.digest(stream).hex()
+    return entries.digest(found).hex()
 
 
 def _described(

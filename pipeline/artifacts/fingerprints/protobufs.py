@@ -1,4 +1,4 @@
-"""Protocol buffers in a stream: by their bytes, written with map entries sorted; a difference is named by its field."""
+"""Protocol buffers as entries: by their bytes, written with map entries sorted; a difference is named by its field."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from pipeline.artifacts.fingerprints import differences
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
 
 
-def message_entry(name: str, message: Any) -> Entry:
+def message_entry(name: str, message: Any) -> ContentEntry:
     """A message under this name."""
-    return Entry(name, serialized(message), _explain, message)
+    return ContentEntry(name, serialized(message), _explain, message)
 
 
 def serialized(message: Any) -> bytes:
@@ -40,7 +40,7 @@ def without(message: Any, *fields: str) -> Any:
     return copy
 
 
-def _explain(one: Entry, other: Entry) -> str:
+def _explain(one: ContentEntry, other: ContentEntry) -> str:
     """`bytes_stats.avg_num_bytes: 271.5 against 271.6`."""
     fields, others = dict(_leaves(one.detail, "")), dict(_leaves(other.detail, ""))
     for path in [*fields, *(path for path in others if path not in fields)]:

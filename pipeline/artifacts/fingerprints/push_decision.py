@@ -1,4 +1,4 @@
-"""The form `push-decision-1`, of PushDecision: whether a model is pushed, and which.
+"""Fingerprint `push-decision-1` of PushDecision: whether a model is pushed, and which.
 
 * `push` and `model` of `decision.json`: the verdict, and the content digest of the model.
 
@@ -13,13 +13,14 @@ import pathlib
 from collections.abc import Iterator
 
 from components.push import decision
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "push-decision-1"
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """The verdict and the model, then other files."""
     files = Files(artifact.folder)
     for name in files.take(decision.FILE):
@@ -27,7 +28,7 @@ def entries(artifact: Artifact) -> Iterator[Entry]:
     yield from files.rest()
 
 
-def _verdict(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _verdict(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     decided = decision.read(path.parent)
-    yield Entry(f"push of {name}", decided.push)
-    yield Entry(f"model of {name}", decided.model)
+    yield ContentEntry(f"push of {name}", decided.push)
+    yield ContentEntry(f"model of {name}", decided.model)

@@ -1,4 +1,4 @@
-"""The form `pushed-model-1`, of PushedModel: whether a model went into the serving folder, and which.
+"""Fingerprint `pushed-model-1` of PushedModel: whether a model went into the serving folder, and which.
 
 * `pushed`: the property of this name, 1 or 0; nothing where there is none.
 * `model_digest`: the property of this name, the content digest of that model; empty where there is none.
@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "pushed-model-1"
 PUSHED = "pushed"
 MODEL_DIGEST = "model_digest"
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """Both properties, then files."""
-    yield Entry(PUSHED, artifact.properties.get(PUSHED))
-    yield Entry(MODEL_DIGEST, str(artifact.properties.get(MODEL_DIGEST, "")))
+    yield ContentEntry(PUSHED, artifact.properties.get(PUSHED))
+    yield ContentEntry(MODEL_DIGEST, str(artifact.properties.get(MODEL_DIGEST, "")))
     yield from Files(artifact.folder).rest()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "raw-1"
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """Every file."""
     yield from Files(artifact.folder).rest()

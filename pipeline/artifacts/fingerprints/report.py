@@ -1,4 +1,4 @@
-"""The form `report-1`, of Report: the page, its pictures, and the summary.
+"""Fingerprint `report-1` of Report: the page, its pictures, and the summary.
 
 * `*.json`: every value (`documents.py`).
 * `*.html`: each picture inside (`data:image/png;base64,...`) by its pixels (`pictures.py`), and the text with each of
@@ -17,14 +17,15 @@ import re
 from collections.abc import Iterator
 
 from pipeline.artifacts.fingerprints import json_values, png
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "report-1"
 _PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/]+={0,2})")
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """Documents, pages, pictures, then other files."""
     files = Files(artifact.folder)
     for pattern, parse in (("*.json", _document), ("*.html", _page), ("*.png", _picture)):
@@ -33,18 +34,18 @@ def entries(artifact: Artifact) -> Iterator[Entry]:
     yield from files.rest()
 
 
-def _document(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _document(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     yield from json_values.document_entries(json_values.read(path), name)
 
 
-def _page(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _page(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     page = path.read_bytes().decode("utf-8")
     found: list[str] = _PICTURE.findall(page)
     numbers = iter(range(len(found)))
-    yield Entry(f"text of {name}", _PICTURE.sub(lambda _: f"picture {next(numbers)}", page))
+    yield ContentEntry(f"text of {name}", _PICTURE.sub(lambda _: f"picture {next(numbers)}", page))
     for number, encoded in enumerate(found):
-        yield Entry(f"picture {number} of {name}", png.pixels(base64.b64decode(encoded, validate=True)))
+        yield ContentEntry(f"picture {number} of {name}", png.pixels(base64.b64decode(encoded, validate=True)))
 
 
-def _picture(path: pathlib.Path, name: str) -> Iterator[Entry]:
-    yield Entry(f"picture {name}", png.pixels(path.read_bytes()))
+def _picture(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
+    yield ContentEntry(f"picture {name}", png.pixels(path.read_bytes()))

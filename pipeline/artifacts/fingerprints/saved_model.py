@@ -1,4 +1,4 @@
-"""A SavedModel in a stream: tensors, files, signatures, what they compute, and the tree of objects.
+"""A SavedModel as entries: tensors, files, signatures, what they compute, and the tree of objects.
 
 Under the SavedModel's folder, relative to the artifact's, there come, in this order:
 
@@ -28,10 +28,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from pipeline.artifacts.fingerprints import object_graph, protobufs
-from pipeline.artifacts.fingerprints.artifact import Files
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.fingerprints.graph_computation import computation_entry
 from pipeline.artifacts.fingerprints.graph_walk import Graph
-from pipeline.artifacts.fingerprints.stream import Entry
 
 _FILE = "saved_model.pb"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -39,7 +39,7 @@ _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _MAIN_OP = "saved_model_main_op"
 
 
-def saved_model_entries(files: Files) -> Iterator[Entry]:
+def saved_model_entries(files: Files) -> Iterator[ContentEntry]:
     """All SavedModels among the files; takes these."""
     for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
         folder = name.removesuffix(_FILE)
@@ -51,7 +51,7 @@ def saved_model_entries(files: Files) -> Iterator[Entry]:
         yield from files.parsed(name, _graphs)
 
 
-def _tensors(files: Files, folder: str, label: str) -> Iterator[Entry]:
+def _tensors(files: Files, folder: str, label: str) -> Iterator[ContentEntry]:
     """One at a time: a model may be larger than what is left of the memory."""
     names = [
         name for name in files.take_folder(f"{folder}variables") if name.startswith(f"{folder}variables/variables.")
@@ -66,7 +66,7 @@ def _tensors(files: Files, folder: str, label: str) -> Iterator[Entry]:
             if key != _OBJECTS:
                 variable = f" ({variables[key]})" if key in variables else ""
                 value = np.asarray(checkpoint.get_tensor(key))
-                yield Entry(f"tensor {key.removesuffix(_SUFFIX)}{variable}{label}", value)
+                yield ContentEntry(f"tensor {key.removesuffix(_SUFFIX)}{variable}{label}", value)
     except (tf.errors.OpError, RuntimeError, ValueError):  # damaged, or no checkpoint of this kind
         for name in names:
             yield files.raw(name)
@@ -87,18 +87,18 @@ def _label(name: str) -> str:
     return f" of {folder}" if folder else ""
 
 
-def _graphs(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _graphs(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     label = _label(name)
     saved = protobufs.from_file(saved_model_pb2.SavedModel, path)
-    yield Entry(f"version of the format{label}", int(saved.saved_model_schema_version))
+    yield ContentEntry(f"version of the format{label}", int(saved.saved_model_schema_version))
     for meta in sorted(saved.meta_graphs, key=lambda meta: sorted(meta.meta_info_def.tags)):
         tags = sorted(meta.meta_info_def.tags)
-        yield Entry(f"tags{label}", " ".join(tags))
+        yield ContentEntry(f"tags{label}", " ".join(tags))
         place = label if len(saved.meta_graphs) == 1 else f" of graph {' '.join(tags)}{label}"
         yield from _graph(meta, place)
 
 
-def _graph(meta: Any, label: str) -> Iterator[Entry]:
+def _graph(meta: Any, label: str) -> Iterator[ContentEntry]:
     asset_names = [asset.filename for asset in meta.asset_file_def]
     assets = {_node(asset.tensor_info.name): f"asset {asset.filename}" for asset in meta.asset_file_def}
     graph = Graph(meta.graph_def, assets)

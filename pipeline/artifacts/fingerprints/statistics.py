@@ -1,4 +1,4 @@
-"""The form `statistics-1`, of ExampleStatistics: the statistics of every feature of every split.
+"""Fingerprint `statistics-1` of ExampleStatistics: the statistics of every feature of every split.
 
 Of each file `FeatureStats.pb`, sorted by name (a split has one, in its folder), and of each data set in it, sorted by
 name, there is an entry for each feature, sorted by its path, and one for all else (number of examples, statistics
@@ -15,21 +15,22 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from pipeline.artifacts.fingerprints import protobufs
-from pipeline.artifacts.fingerprints.artifact import Artifact, Files
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
 
 FORM = "statistics-1"
 _FILE = "FeatureStats.pb"
 
 
-def entries(artifact: Artifact) -> Iterator[Entry]:
+def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
     """Statistics of each split, then other files."""
     files = Files(artifact.folder)
     yield from files.all_parsed(_FILE, _parse)
     yield from files.rest()
 
 
-def _parse(path: pathlib.Path, name: str) -> Iterator[Entry]:
+def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     statistics = protobufs.from_file(statistics_pb2.DatasetFeatureStatisticsList, path)
     for data in sorted(statistics.datasets, key=lambda data: (data.name, protobufs.serialized(data))):
         label = f"{data.name} in {name}" if data.name else name

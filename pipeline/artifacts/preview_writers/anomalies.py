@@ -1,4 +1,4 @@
-"""Of ExampleAnomalies: what in each split is not as the schema says."""
+"""ExampleAnomalies: what in each split does not fit the schema."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.preview_writers import splits as records
-from pipeline.artifacts.previews import Anomalies, AnomaliesSplit, Anomaly
+from pipeline.artifacts.preview_writers import splits
+from pipeline.artifacts.sections import Preview, Section, Table, TableColumn, Text
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "SchemaDiff.pb"
 _MOST = 500  # anomalies of a split
+_COLUMNS = (TableColumn("feature"), TableColumn("anomaly"), TableColumn("description"))
 
 
-def make(artifact: Artifact) -> tuple[Anomalies, Pictures]:
-    """Those of the whole data set first, then by feature."""
-    splits = []
-    for name, folder in records.splits(artifact.folder).items():
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
+    """A table for each split with anomalies: those of the whole data set first, then by feature."""
+    sections: list[Section] = []
+    for name, folder in splits.splits(artifact.folder).items():
         found = anomalies_pb2.Anomalies.FromString((folder / _FILE).read_bytes())
-        anomalies = [_anomaly("", found.dataset_anomaly_info)] if found.HasField("dataset_anomaly_info") else []
-        anomalies += [_anomaly(feature, info) for feature, info in sorted(found.anomaly_info.items())]
-        splits.append(AnomaliesSplit(name, tuple(anomalies[:_MOST])))
-    return Anomalies(tuple(splits)), {}
+        whole = [_row("the data set", found.dataset_anomaly_info)] if found.HasField("dataset_anomaly_info") else []
+        rows = [*whole, *(_row(feature, info) for feature, info in sorted(found.anomaly_info.items()))][:_MOST]
+        if rows:
+            sections.append(Table(f"anomalies in {name}", _COLUMNS, tuple(rows)))
+        else:
+            sections.append(Text(f"{name} fits the schema", "no anomalies", True))
+    return Preview("anomalies", tuple(sections)), {}
 
 
-def _anomaly(feature: str, info: Any) -> Anomaly:
-    return Anomaly(feature, str(info.short_description), str(info.description))
+def _row(feature: str, info: Any) -> tuple[str, str, str]:
+    return feature, str(info.short_description), str(info.description)

@@ -1,22 +1,24 @@
-"""Of ModelBlessing: the verdict, and why it is not better."""
+"""ModelBlessing: the verdict, and why a model is not blessed."""
 
 from __future__ import annotations
 
 from components.evaluation import evaluator, thresholds
-from pipeline.artifacts.preview_writers import Artifact, Pictures
 from pipeline.artifacts.preview_writers.evaluation import judged
-from pipeline.artifacts.previews import Blessing
+from pipeline.artifacts.sections import Preview, Text
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _BLESSED, _NOT_BLESSED = "BLESSED", "NOT_BLESSED"
 _EVALUATION = "evaluation"  # the Evaluator's other output
+_TITLE = "blessing"
 
 
-def make(artifact: Artifact) -> tuple[Blessing, Pictures] | None:
-    """None where there is no verdict, as where the Evaluator was told no threshold."""
-    blessed = (artifact.folder / _BLESSED).exists()
-    if not blessed and not (artifact.folder / _NOT_BLESSED).exists():
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
+    """None where there is no verdict, as where the Evaluator has no threshold."""
+    if (artifact.folder / _BLESSED).exists():
+        return Preview(_TITLE, (Text("the model passed every threshold", "blessed", True, title=_TITLE),)), {}
+    if not (artifact.folder / _NOT_BLESSED).exists():
         return None
     folder = artifact.siblings.get(_EVALUATION)
-    if blessed or folder is None:
-        return Blessing(blessed, ()), {}
-    return Blessing(False, thresholds.reasons(judged(evaluator.read_evaluation(str(folder)), folder))), {}
+    reasons = thresholds.reasons(judged(evaluator.read_evaluation(str(folder)), folder)) if folder else ()
+    text = "" if reasons else "no reason is recorded"
+    return Preview(_TITLE, (Text(text, "not blessed", False, reasons, title=_TITLE),)), {}

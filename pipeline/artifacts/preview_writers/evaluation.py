@@ -1,4 +1,4 @@
-"""Of ModelEvaluation: metrics overall and by label, and how the model stood to each of its gates."""
+"""ModelEvaluation: metrics overall and by label, and whether each threshold was passed."""
 
 from __future__ import annotations
 
@@ -10,26 +10,48 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation import evaluator, thresholds
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.previews import Evaluation, Threshold
+from pipeline.artifacts.sections import BarChart, BarValue, Pairs, Preview, Section, Table, TableColumn, Value
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "eval_config.json"
+# Their titles are the keys of `thresholds` in `sae show --json`.
+_THRESHOLDS = (
+    TableColumn("metric", "name"),
+    TableColumn("slice"),
+    TableColumn("value", "number"),
+    TableColumn("limit", "number"),
+    TableColumn("passed", "verdict"),
+)
 
 
-def make(artifact: Artifact) -> tuple[Evaluation, Pictures]:
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     """Numbers that are not finite are left out."""
     measured = evaluator.read_evaluation(str(artifact.folder))
-    thresholds = tuple(
-        Threshold(gate.name, gate.slice, gate.value, gate.limit if math.isfinite(gate.limit) else None, gate.passed)
-        for gate in judged(measured, artifact.folder)
-        if math.isfinite(gate.value)
-    )
+    gates = [gate for gate in judged(measured, artifact.folder) if math.isfinite(gate.value)]
     slices = {f"label {label}": _finite(values) for label, values in measured.per_label.items()}
-    return Evaluation(_finite(measured.overall), slices, thresholds), {}
+    names = list(dict.fromkeys(name for values in slices.values() for name in values))
+    found: list[Section] = [Pairs("metrics on the test split", _finite(measured.overall))]
+    if gates:
+        found.append(Table("thresholds", _THRESHOLDS, tuple(_row(gate) for gate in gates)))
+    losses = {name: values[thresholds.BCE] for name, values in slices.items() if thresholds.BCE in values}
+    if losses:
+        limits = {gate.limit for gate in gates if gate.name == thresholds.BCE and gate.slice != thresholds.OVERALL}
+        limit = next((limit for limit in limits if math.isfinite(limit)), None)
+        found.append(BarChart("BCE by label", tuple(BarValue(*loss) for loss in losses.items()), limit))
+    if slices:
+        columns = (TableColumn("slice"), *(TableColumn(name, "number") for name in names))
+        rows = tuple((slice_, *(values.get(name) for name in names)) for slice_, values in slices.items())
+        found.append(Table("metrics by slice", columns, rows))
+    return Preview("evaluation", tuple(found)), {}
+
+
+def _row(gate: thresholds.Gate) -> tuple[Value, ...]:
+    limit = gate.limit if math.isfinite(gate.limit) else None
+    return gate.name, gate.slice, gate.value, limit, gate.passed
 
 
 def judged(measured: thresholds.Evaluation, folder: pathlib.Path) -> tuple[thresholds.Gate, ...]:
-    """How a model stood to the gates that the Evaluator was told; empty where it measured other things."""
+    """The thresholds of the Evaluator with their values; empty where it measured other things."""
     if not {thresholds.BCE, thresholds.BCE_TO_MEAN_IMAGE} <= measured.overall.keys():
         return ()
     return thresholds.judge(measured, _gates(folder))

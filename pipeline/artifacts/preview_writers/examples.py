@@ -1,4 +1,4 @@
-"""Of Examples: splits with counts, features, and the first images of each label."""
+"""Examples: splits with counts, features, and the first images of each label."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from components.data import features
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.preview_writers import splits as records
-from pipeline.artifacts.previews import Examples, ExamplesSplit, Feature, Picture
+from pipeline.artifacts.preview_writers import splits
+from pipeline.artifacts.preview_writers.features import Feature, table
+from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, TableColumn, Tile
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 RECORDS = 300  # of a split that are looked at: enough for each of ten labels to be among them
 IMAGES_PER_LABEL = 2
@@ -22,28 +23,31 @@ _PNG_HEADER = 24  # bytes up to the end of width and height
 _TYPES = {"bytes_list": "bytes", "int64_list": "int64", "float_list": "float32"}
 
 
-def make(artifact: Artifact) -> tuple[Examples, Pictures]:
-    """Counts are those that ExampleGen noted, or else counted."""
-    pictures: dict[str, bytes] = {}
-    splits = []
-    for number, (name, folder) in enumerate(records.splits(artifact.folder).items()):
-        found = records.first(folder, RECORDS)
-        shown = _pictures(found, number)
-        pictures |= {picture.file: png for picture, png in shown}
-        splits.append(
-            ExamplesSplit(
-                name=name,
-                count=_count(artifact, name, folder),
-                features=_features(found[0]) if found else (),
-                pictures=tuple(picture for picture, _ in shown),
-            )
-        )
-    return Examples(tuple(splits)), pictures
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
+    """Counts are those that ExampleGen recorded, or else counted."""
+    pngs: dict[str, bytes] = {}
+    counts: list[tuple[str, int]] = []
+    shown: list[Section] = []
+    known: dict[tuple[Feature, ...], list[str]] = {}  # most data sets have the same features in each split
+    for number, (name, folder) in enumerate(splits.splits(artifact.folder).items()):
+        found = splits.first(folder, RECORDS)
+        counts.append((name, _count(artifact, name, folder)))
+        if found:
+            known.setdefault(_features(found[0]), []).append(name)
+        if pictures := _pictures(found, number):
+            pngs |= {picture.file: png for picture, png in pictures}
+            shown.append(Pictures(f"images of {name}", tuple(Tile(one.label, (one,)) for one, _ in pictures)))
+    columns = (TableColumn("split"), TableColumn("examples", "number"))
+    tables = [
+        table("features" if len(known) == 1 else f"features of {', '.join(names)}", features)
+        for features, names in known.items()
+    ]
+    return Preview("examples", (Table("splits", columns, tuple(counts)), *tables, *shown)), pngs
 
 
-def _count(artifact: Artifact, split: str, folder: pathlib.Path) -> int:
-    noted = artifact.properties.get(f"{split}_examples")
-    return noted if isinstance(noted, int) else records.count(folder)
+def _count(artifact: StoredArtifact, split: str, folder: pathlib.Path) -> int:
+    recorded = artifact.properties.get(f"{split}_examples")
+    return recorded if isinstance(recorded, int) else splits.count(folder)
 
 
 def _features(example: Any) -> tuple[Feature, ...]:

@@ -1,15 +1,13 @@
-"""Of Model: signatures, and of our autoencoder the layers and what its decoder makes of each unit of the code.
+"""Model: layers, signatures, and of an autoencoder what its decoder answers to each unit of the code.
 
-Read from the SavedModel's files alone: loading it would take as long as all previews of a run together. The forward
-pass of our four dense layers is written out here in NumPy; a test holds it against the SavedModel.
+Read from the SavedModel's files alone: loading it would take as long as all previews of a run together.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import pathlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,136 +17,135 @@ import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from components.data import features
-from components.evaluation import image_metrics
+from components.model import autoencoder, saved_layers
+from components.model.saved_layers import SavedLayer
 from components.report import png
-from pipeline.artifacts.preview_writers import Artifact, Pictures, splits
-from pipeline.artifacts.previews import Feature, Layer, Model, Picture, Signature, UnitAnswer
+from pipeline.artifacts.preview_writers import splits
+from pipeline.artifacts.sections import (
+    Box,
+    Diagram,
+    Pairs,
+    Picture,
+    Pictures,
+    Preview,
+    Section,
+    Table,
+    TableColumn,
+    Tile,
+    Value,
+)
+from pipeline.artifacts.types import PNGs, StoredArtifact
+from pipeline.core.text import number_text
 
 IMAGES = 500  # of the validation split, on which the units' mean activations are taken
 _MOST_UNITS = 1_024
+_MOST_LAYERS = 500
+_MOST_BOXES = 12  # layers of a diagram; a page has no room for more
 _SAVED_MODEL = "saved_model.pb"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _HIDDEN_SIGNATURE = "__saved_model_init_op"
 _ANY_SIZE = -1
-# What components/model/autoencoder.py builds, and what is applied to the outputs of each layer.
-_ACTIVATIONS = {"encoder_hidden": "relu", "code": "relu", "decoder_hidden": "relu", "logits": "sigmoid"}
+_ACTIVATIONS = {"Relu", "Relu6", "Sigmoid", "Tanh", "Softmax", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu"}
+_LAYERS = (
+    TableColumn("layer"),
+    TableColumn("inputs", "number"),
+    TableColumn("outputs", "number"),
+    TableColumn("activation"),
+    TableColumn("parameters", "number"),
+)
+_SIGNATURES = tuple(TableColumn(title) for title in ("signature", "", "tensor", "type", "shape"))
 
 Array = npt.NDArray[np.float32]
 
 
-@dataclasses.dataclass(frozen=True)
-class Dense:
-    """A layer without its activation: kernel, float32, shape (inputs, outputs), bias, float32, shape (outputs,)."""
-
-    kernel: Array
-    bias: Array
-
-    def __call__(self, values: Array) -> Array:
-        applied: Array = values @ self.kernel + self.bias
-        return applied
-
-
-def make(artifact: Artifact) -> tuple[Model, Pictures] | None:
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     """None where there is no SavedModel in it."""
-    saved = min(artifact.folder.rglob(_SAVED_MODEL), default=None)
-    if saved is None:
+    path = min(artifact.folder.rglob(_SAVED_MODEL), default=None)
+    if path is None:
         return None
-    variables = variables_of(saved.parent)
-    layers = layers_of(variables)
-    units, shown = _units(layers, artifact) if layers else ((), {})
-    model = Model(
-        parameters=sum(int(value.size) for value in variables.values()),
-        layers=tuple(
-            Layer(name, len(layer.kernel), len(layer.bias), _ACTIVATIONS[name], layer.kernel.size + layer.bias.size)
-            for name, layer in layers.items()
-        ),
-        signatures=_signatures(saved),
-        units=units,
-    )
-    return model, shown
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    layers = saved_layers.layers_of(variables_of(path.parent), activations_in(saved) | autoencoder.ACTIVATIONS)
+    tiles, shown = _units(layers, artifact)
+    sections: list[Section] = [Pairs("size", {"parameters": sum(layer.parameters for layer in layers)})]
+    if 1 < len(layers) <= _MOST_BOXES:
+        start = [Box("input", f"{layers[0].sizes[0]:,} values", data=True)] if layers[0].sizes[0] else []
+        boxes = [*start, *(_box(layer) for layer in layers)]
+        sections.append(Diagram("layers of the model", tuple((box,) for box in boxes)))
+    if layers:
+        sections.append(Table("layers", _LAYERS, tuple(_row(layer) for layer in layers[:_MOST_LAYERS])))
+    sections.append(Table("signatures", _SIGNATURES, tuple(_signatures(saved))))
+    if tiles:
+        text = (
+            "One unit is set to its mean activation over the images on which it is active, all others to 0. The number "
+            "below is that mean."
+        )
+        sections.append(Pictures("the decoder's answer to each unit", tiles, text))
+    return Preview("model", tuple(sections)), shown
+
+
+def _box(layer: SavedLayer) -> Box:
+    inputs, outputs = layer.sizes
+    sizes = " → ".join(f"{size:,}" for size in (inputs, outputs) if size is not None)
+    return Box(layer.name, ", ".join(part for part in (sizes, layer.activation) if part))
+
+
+def _row(layer: SavedLayer) -> tuple[Value, ...]:
+    return layer.name, *layer.sizes, layer.activation or None, layer.parameters
 
 
 def variables_of(folder: pathlib.Path) -> dict[str, npt.NDArray[Any]]:
-    """The SavedModel's variables by the names that they had when it was made."""
+    """The SavedModel's variables in the order in which it lists them, by the names that they had when it was made."""
     if not (folder / "variables" / "variables.index").is_file():
         return {}
     checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    keys = checkpoint.get_variable_to_shape_map()
+    keys = set(checkpoint.get_variable_to_shape_map())
     names = {}
     if _OBJECTS in keys:
         graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(checkpoint.get_tensor(_OBJECTS))
         names = {one.checkpoint_key: one.full_name for node in graph.nodes for one in node.attributes}
-    return {names.get(key) or key: np.asarray(checkpoint.get_tensor(key)) for key in keys if key != _OBJECTS}
+    return {
+        names.get(key) or key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): np.asarray(checkpoint.get_tensor(key))
+        for key in sorted(keys - {_OBJECTS}, key=_by_numbers)
+    }
 
 
-def layers_of(variables: Mapping[str, npt.NDArray[Any]]) -> dict[str, Dense]:
-    """The layers of our autoencoder in their order; empty where the model is another one."""
-    if variables.keys() != {f"{name}/{part}" for name in _ACTIVATIONS for part in ("kernel", "bias")}:
-        return {}
-    layers = {name: Dense(variables[f"{name}/kernel"], variables[f"{name}/bias"]) for name in _ACTIVATIONS}
-    chain = list(layers.values())
-    fits = all(layer.kernel.ndim == 2 and layer.bias.shape == layer.kernel.shape[1:] for layer in chain) and all(
-        one.bias.shape[0] == other.kernel.shape[0] for one, other in itertools.pairwise(chain)
-    )
-    return layers if fits else {}
+def _by_numbers(key: str) -> list[tuple[int, str]]:
+    """Sorts `variables/10` after `variables/9`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
 
 
-def _units(layers: Mapping[str, Dense], artifact: Artifact) -> tuple[tuple[UnitAnswer, ...], Pictures]:
-    """What the decoder makes of each unit alone; nothing where the images are not at hand."""
+def activations_in(saved: Any) -> dict[str, str]:
+    """Activations by layer, from operations such as `encoder/code/Relu`: each scope in the name may be the layer's."""
+    found = {}
+    for graph in saved.meta_graphs:
+        for nodes in (graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function)):
+            for node in nodes:
+                if node.op in _ACTIVATIONS:
+                    found.update(dict.fromkeys(node.name.split("/")[:-1], node.op.lower()))
+    return found
+
+
+def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
+    """What the decoder makes of each unit alone; nothing for other models, or where the images are not at hand."""
+    halves = saved_layers.halves(layers, autoencoder.CODE_LAYER)
     examples, graph = artifact.inputs.get("examples"), artifact.inputs.get("transform_graph")
     folder = splits.splits(examples).get(features.VALIDATION) if examples else None
     size = _size(folder) if folder else None
-    if folder is None or graph is None or size is None or size[0] * size[1] != layers["logits"].bias.size:
+    if halves is None or folder is None or graph is None or size is None or size[0] * size[1] != layers[-1].sizes[1]:
         return (), {}
-    means = mean_activations(layers, _images(folder, graph))[:_MOST_UNITS]
-    answers = decode(layers, np.diag(means), len(means)).reshape(-1, *size)
+    encoder, decoder = halves
+    means = saved_layers.mean_activations(encoder, _images(folder, graph))[:_MOST_UNITS]
+    answers = saved_layers.apply(decoder, np.diag(means)).reshape(-1, *size)
     shown: dict[str, bytes] = {}
-    units = []
+    tiles = []
     for unit, (mean, answer) in enumerate(zip(means, answers, strict=True)):
-        picture = None
         if mean > 0:
             picture = Picture(f"unit{unit}.png", size[1], size[0], f"the decoder's answer to unit {unit}")
             shown[picture.file] = png.grey_png(answer)
-        units.append(UnitAnswer(unit, float(mean), picture))
-    return tuple(units), shown
-
-
-def mean_activations(layers: Mapping[str, Dense], images: Array) -> Array:
-    """Mean of each unit over the images on which it is active, 0 where that is none.
-
-    Args:
-      layers: of the autoencoder.
-      images: float32, shape (n, pixels), values in [0, 1].
-
-    Returns:
-      float32, shape (code_units,), >= 0.
-    """
-    codes = _relu(layers["code"](_relu(layers["encoder_hidden"](images))))
-    counts = (codes > image_metrics.ACTIVE_ABOVE).sum(axis=0)
-    means: Array = (codes.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)).astype(np.float32)
-    return means
-
-
-def decode(layers: Mapping[str, Dense], activations: Array, units: int) -> Array:
-    """Reconstructions of codes of which only the first `units` are set.
-
-    Args:
-      layers: of the autoencoder.
-      activations: float32, shape (n, units).
-      units: at most as many as the code has.
-
-    Returns:
-      float32, shape (n, pixels), values in [0, 1].
-    """
-    first = Dense(layers["decoder_hidden"].kernel[:units], layers["decoder_hidden"].bias)
-    logits = layers["logits"](_relu(first(activations)))
-    pixels: Array = 0.5 * (1 + np.tanh(0.5 * logits))  # the sigmoid; this way it does not overflow
-    return pixels
-
-
-def _relu(values: Array) -> Array:
-    positive: Array = np.maximum(values, np.float32(0))
-    return positive
+            tiles.append(Tile(f"unit {unit}", (picture,), number_text(float(mean))))
+        else:
+            tiles.append(Tile(f"unit {unit}", (), "dead"))
+    return tuple(tiles), shown
 
 
 def _images(folder: pathlib.Path, graph: pathlib.Path) -> Array:
@@ -170,21 +167,13 @@ def _size(folder: pathlib.Path) -> tuple[int, int] | None:
     return None
 
 
-def _signatures(saved: pathlib.Path) -> tuple[Signature, ...]:
-    graphs = saved_model_pb2.SavedModel.FromString(saved.read_bytes()).meta_graphs
-    return tuple(
-        Signature(name, _tensors(signature.inputs), _tensors(signature.outputs))
-        for graph in graphs
-        for name, signature in sorted(graph.signature_def.items())
-        if name != _HIDDEN_SIGNATURE
-    )
-
-
-def _tensors(tensors: Mapping[str, Any]) -> tuple[Feature, ...]:
-    return tuple(
-        Feature(name, tf.dtypes.as_dtype(info.dtype).name, _shape(info.tensor_shape))
-        for name, info in sorted(tensors.items())
-    )
+def _signatures(saved: Any) -> Iterator[tuple[str, str, str, str, str | None]]:
+    """A row for each tensor."""
+    for graph in saved.meta_graphs:
+        for name, signature in sorted(graph.signature_def.items()):
+            for verb, tensors in (("takes", signature.inputs), ("returns", signature.outputs)):
+                for tensor, info in sorted(tensors.items() if name != _HIDDEN_SIGNATURE else ()):
+                    yield name, verb, tensor, tf.dtypes.as_dtype(info.dtype).name, _shape(info.tensor_shape) or None
 
 
 def _shape(shape: Any) -> str:

@@ -1,4 +1,4 @@
-"""Of ModelRun: the losses of each epoch."""
+"""ModelRun: the losses of each epoch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,36 @@ import json
 import numpy as np
 
 from components.evaluation.thresholds import EpochLosses
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.previews import ModelRun
+from pipeline.artifacts.sections import Curve, LineChart, Preview, Table, TableColumn
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "history.json"
 _MOST_EPOCHS = 2_000  # more are thinned out evenly, with the first and the last
+_PENALTY = 0.001  # share of the loss from which the penalty is drawn: below it, two curves would be one
+_COLUMNS = (
+    TableColumn("epoch"),
+    TableColumn("validation", "number"),
+    TableColumn("training", "number"),
+    TableColumn("validation with penalty", "number"),
+    TableColumn("training with penalty", "number"),
+)
 
 
-def make(artifact: Artifact) -> tuple[ModelRun, Pictures] | None:
-    """None where nothing of ours is in it."""
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
+    """None where there is no history."""
     path = artifact.folder / _FILE
     if not path.is_file():
         return None
     history = [EpochLosses(**losses) for losses in json.loads(path.read_text(encoding="utf-8"))]
     if len(history) > _MOST_EPOCHS:
         history = [history[place] for place in np.linspace(0, len(history) - 1, _MOST_EPOCHS).round().astype(int)]
-    return ModelRun(tuple(history)), {}
+    rows = tuple((one.epoch, one.val_reconstruction, one.reconstruction, one.val_loss, one.loss) for one in history)
+    last = history[-1] if history else None
+    penalty = last is not None and last.val_loss - last.val_reconstruction > _PENALTY * abs(last.val_loss)
+    curves = tuple(
+        Curve(column.title, tuple((float(row[0]), float(row[place])) for row in rows), dashed=place > 2)
+        for place, column in enumerate(_COLUMNS)
+        if 0 < place <= (4 if penalty else 2)
+    )
+    chart = LineChart("reconstruction loss by epoch", curves, "epoch", "BCE, nats per pixel")
+    return Preview("training", (chart, Table("losses by epoch", _COLUMNS, rows, folded=True))), {}

@@ -1,25 +1,26 @@
-"""Of PushDecision: whether the model is served, why, and what it was compared with."""
+"""PushDecision: whether the model is to be served, why, and what it was compared with."""
 
 from __future__ import annotations
 
 from components.push import decision
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.previews import PushDecision
+from pipeline.artifacts.sections import Preview, Table, TableColumn, Text, Value
+from pipeline.artifacts.types import PNGs, StoredArtifact
+
+_TITLE = "decision of the push gate"
+_COLUMNS = (
+    TableColumn("model"),
+    TableColumn("run", "run"),
+    TableColumn("test BCE", "number"),
+    TableColumn("measured"),
+)
 
 
-def make(artifact: Artifact) -> tuple[PushDecision, Pictures]:
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     """Raises `OSError` or `ValueError` where there is no decision."""
     decided = decision.read(artifact.folder)
-    baseline = decided.baseline
-    preview = PushDecision(
-        push=decided.push,
-        reason=decided.reason,
-        bce=decided.bce,
-        l1=decided.l1,
-        limit=decided.limit,
-        version=baseline.version if baseline else None,
-        run=baseline.run_id if baseline else None,
-        baseline_bce=decided.baseline_bce,
-        baseline_evaluation=decided.baseline_evaluation,
-    )
-    return preview, {}
+    rows: list[tuple[Value, ...]] = [("this one", None, decided.bce, "by its Evaluator")]
+    if baseline := decided.baseline:
+        measured = decided.baseline_evaluation or None
+        rows.append((f"version {baseline.version}", baseline.run_id, decided.baseline_bce, measured))
+    verdict = Text(decided.reason, "to be served" if decided.push else "rejected", decided.push, title=_TITLE)
+    return Preview(_TITLE, (verdict, Table("models compared", _COLUMNS, tuple(rows)))), {}

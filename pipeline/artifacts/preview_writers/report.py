@@ -1,4 +1,4 @@
-"""Of Report: the test images with their reconstructions, and the activity of the units, as the report has them."""
+"""Report: test images with their reconstructions, and the activity of the units of the code."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import json
 import struct
 from typing import Any
 
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.previews import Picture, Reconstruction, Report, UnitActivity
+from pipeline.artifacts.sections import BarChart, BarValue, Picture, Pictures, Preview, Section, Text, Tile
+from pipeline.artifacts.types import PNGs, StoredArtifact
+from pipeline.core.text import number_text
 
-_FILE = "summary.json"
+_FILE, _PAGE = "summary.json", "report.html"
 _MOST_IMAGES = 100
 _MOST_UNITS = 4_096
 
 
-def make(artifact: Artifact) -> tuple[Report, Pictures] | None:
-    """None where nothing of ours is in it; images and units are empty for the report of an older version."""
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
+    """None where there is no summary; the report of an older version has neither images nor units."""
     path = artifact.folder / _FILE
     if not path.is_file():
         return None
@@ -29,16 +30,24 @@ def make(artifact: Artifact) -> tuple[Report, Pictures] | None:
         pictures[file] = png
         return Picture(file, width, height, label)
 
-    images = tuple(
-        Reconstruction(
-            label=one["label"],
-            original=picture(one["original"], f"test image, {one['label']}"),
-            reconstruction=picture(one["reconstruction"], f"reconstruction, {one['label']}"),
+    tiles = tuple(
+        Tile(
+            one["label"],
+            (
+                picture(one["original"], f"test image, {one['label']}"),
+                picture(one["reconstruction"], f"reconstruction, {one['label']}"),
+            ),
         )
         for one in summary.get("images", [])[:_MOST_IMAGES]
     )
-    units = tuple(
-        UnitActivity(number, one["frequency"], one["mean"])
-        for number, one in enumerate(summary.get("units", [])[:_MOST_UNITS])
-    )
-    return Report(images, units), pictures
+    units = summary.get("units", [])[:_MOST_UNITS]
+    shown: list[Section] = [Text("open the report", file=_PAGE, title="report")]
+    if tiles:
+        shown.append(Pictures("test images and their reconstructions", tiles))
+    if units:
+        bars = tuple(
+            BarValue(f"unit {number}", one["frequency"], f"mean activation then {number_text(one['mean'])}")
+            for number, one in enumerate(units)
+        )
+        shown.append(BarChart("activity of the units of the code", bars, share=True))
+    return Preview("report", tuple(shown)), pictures

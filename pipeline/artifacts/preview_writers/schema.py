@@ -1,4 +1,4 @@
-"""Of Schema: what each feature must be, in words."""
+"""Schema: the rules for each feature, in words."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.previews import Schema, SchemaFeature
+from pipeline.artifacts.sections import Preview, Table, TableColumn
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "schema.pbtxt"
 _MOST_FEATURES = 500
 _MOST_VALUES = 20  # of a text that are named
+_COLUMNS = tuple(TableColumn(title) for title in ("feature", "type", "presence", "shape", "domain"))
 
 
-def make(artifact: Artifact) -> tuple[Schema, Pictures]:
-    """In the schema's own order."""
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
+    """A row for each feature, in the schema's own order."""
     schema = text_format.Parse((artifact.folder / _FILE).read_text(encoding="utf-8"), schema_pb2.Schema())
-    return Schema(tuple(_feature(feature, schema) for feature in schema.feature[:_MOST_FEATURES])), {}
+    rows = tuple(_row(feature, schema) for feature in schema.feature[:_MOST_FEATURES])
+    return Preview("schema", (Table("features", _COLUMNS, rows),)), {}
 
 
-def _feature(feature: Any, schema: Any) -> SchemaFeature:
-    return SchemaFeature(
-        name=str(feature.name),
-        type=schema_pb2.FeatureType.Name(feature.type).lower().removeprefix("type_"),
-        presence=_presence(feature),
-        shape=_shape(feature),
-        domain=_domain(feature, schema),
-    )
+def _row(feature: Any, schema: Any) -> tuple[str | None, ...]:
+    kind = schema_pb2.FeatureType.Name(feature.type).lower().removeprefix("type_")
+    rules = (_presence(feature), _shape(feature), _domain(feature, schema))
+    return str(feature.name), kind, *(rule or None for rule in rules)
 
 
 def _presence(feature: Any) -> str:

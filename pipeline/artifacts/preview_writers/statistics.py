@@ -1,66 +1,67 @@
-"""Of ExampleStatistics: what TFDV counted of each feature, with the histogram of equal width."""
+"""ExampleStatistics: what TFDV counted of each feature, with its histogram of equal width."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.preview_writers import splits as records
-from pipeline.artifacts.previews import Bucket, FeatureStatistics, Statistics, StatisticsSplit
+from pipeline.artifacts.preview_writers import splits
+from pipeline.artifacts.sections import Histogram, Histograms, Preview, Section, Table, TableColumn, Value
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "FeatureStats.pb"
 _MOST_FEATURES = 500  # of a split
 _NUMBERS, _TEXTS, _BYTES = "num_stats", "string_stats", "bytes_stats"
+_NUMBER_COLUMNS = ("count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length")
+_COLUMNS = (
+    TableColumn("feature"), TableColumn("type"), *(TableColumn(title, "number") for title in _NUMBER_COLUMNS)
+)  # fmt: skip
 
 
-def make(artifact: Artifact) -> tuple[Statistics, Pictures]:
-    """One data set a split, as TFDV writes them."""
-    splits = []
-    for name, folder in records.splits(artifact.folder).items():
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
+    """A table and the histograms of each split; TFDV writes one data set a split."""
+    sections: list[Section] = []
+    for name, folder in splits.splits(artifact.folder).items():
         found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / _FILE).read_bytes())
         for data in found.datasets[:1]:
-            features = tuple(_feature(feature) for feature in data.features[:_MOST_FEATURES])
-            splits.append(
-                StatisticsSplit(name, int(data.num_examples), tuple(sorted(features, key=lambda one: one.name)))
-            )
-    return Statistics(tuple(splits)), {}
+            features = sorted(data.features[:_MOST_FEATURES], key=_name)
+            title = f"split {name}, {int(data.num_examples):,} examples"
+            sections.append(Table(title, _COLUMNS, tuple(_row(feature) for feature in features)))
+            histograms = [Histogram(_name(one), _histogram(one.num_stats)) for one in features]
+            if drawn := tuple(one for one in histograms if one.buckets):
+                sections.append(Histograms(f"histograms of {name}", drawn))
+    return Preview("statistics", tuple(sections)), {}
 
 
-def _feature(feature: Any) -> FeatureStatistics:
-    name = "/".join(feature.path.step) if feature.HasField("path") else str(feature.name)
+def _name(feature: Any) -> str:
+    return "/".join(feature.path.step) if feature.HasField("path") else str(feature.name)
+
+
+def _row(feature: Any) -> tuple[Value, ...]:
+    """The values of `_COLUMNS`; None where TFDV counts nothing."""
+    name = _name(feature)
     kind = statistics_pb2.FeatureNameStatistics.Type.Name(feature.type).lower()
     which = feature.WhichOneof("stats")
     if which not in (_NUMBERS, _TEXTS, _BYTES):
-        return FeatureStatistics(name, kind, 0, 0)
+        return name, kind, 0, 0, *[None] * 7
     stats = getattr(feature, which)
-    counted = FeatureStatistics(
-        name, kind, count=int(stats.common_stats.num_non_missing), missing=int(stats.common_stats.num_missing)
-    )
+    counts = int(stats.common_stats.num_non_missing), int(stats.common_stats.num_missing)
     if which == _NUMBERS:
-        return dataclasses.replace(
-            counted,
-            minimum=_finite(stats.min),
-            maximum=_finite(stats.max),
-            mean=_finite(stats.mean),
-            std_dev=_finite(stats.std_dev),
-            zeros=int(stats.num_zeros),
-            histogram=_histogram(stats),
-        )
+        numbers = (_finite(value) for value in (stats.min, stats.mean, stats.max, stats.std_dev))
+        return name, kind, *counts, *numbers, int(stats.num_zeros), None, None
     average = stats.avg_length if which == _TEXTS else stats.avg_num_bytes
-    # TFDV counts different values of some features only, and has 0 for the others.
-    return dataclasses.replace(counted, unique=int(stats.unique) or None, average_length=_finite(average))
+    # TFDV counts unique values of some features only, and has 0 for the others.
+    return name, kind, *counts, *[None] * 5, int(stats.unique) or None, _finite(average)
 
 
-def _histogram(stats: Any) -> tuple[Bucket, ...]:
+def _histogram(stats: Any) -> tuple[tuple[float, ...], ...]:
     """The buckets of equal width; those that reach to infinity are left out."""
     standard = statistics_pb2.Histogram.STANDARD
     buckets = next((one.buckets for one in stats.histograms if one.type == standard), ())
     return tuple(
-        Bucket(float(bucket.low_value), float(bucket.high_value), float(bucket.sample_count))
+        (float(bucket.low_value), float(bucket.high_value), float(bucket.sample_count))
         for bucket in buckets
         if math.isfinite(bucket.low_value) and math.isfinite(bucket.high_value) and math.isfinite(bucket.sample_count)
     )

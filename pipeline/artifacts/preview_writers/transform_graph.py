@@ -1,4 +1,4 @@
-"""Of TransformGraph: the features that go in, and those that come out."""
+"""TransformGraph: its input and output features."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from typing import Any
 
 import tensorflow_transform as tft
 
-from pipeline.artifacts.preview_writers import Artifact, Pictures
-from pipeline.artifacts.previews import Feature, TransformGraph
+from pipeline.artifacts.preview_writers.features import Feature, table
+from pipeline.artifacts.sections import Box, Diagram, Preview
+from pipeline.artifacts.types import PNGs, StoredArtifact
 
 
-def make(artifact: Artifact) -> tuple[TransformGraph, Pictures]:
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     """From the schemas beside the graph."""
     graph = tft.TFTransformOutput(str(artifact.folder))
-    return TransformGraph(_features(graph.raw_feature_spec()), _features(graph.transformed_feature_spec())), {}
+    inputs, outputs = _features(graph.raw_feature_spec()), _features(graph.transformed_feature_spec())
+    columns = (
+        tuple(_box(one) for one in inputs),
+        (Box("Transform", "preprocessing"),),
+        tuple(_box(one) for one in outputs),
+    )
+    shown = (Diagram("transform", columns), table("inputs", inputs), table("outputs", outputs))
+    return Preview("transform graph", shown), {}
+
+
+def _box(feature: Feature) -> Box:
+    return Box(feature.name, f"{feature.type} {feature.shape}".rstrip(), data=True)
 
 
 def _features(specs: Mapping[str, Any]) -> tuple[Feature, ...]:

@@ -13,15 +13,13 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
 from components.evaluation import evaluator
-from pipeline.artifacts import fingerprints, preview_writers, previews
+from pipeline.artifacts import fingerprints, previews, types
+from pipeline.artifacts.types import StoredArtifact
 from pipeline.core import file_digests
 from pipeline.metadata.properties import CONTENT_DIGEST, FILES, METRICS, MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.protobuf import properties_of
 
 logger = logging.getLogger(__name__)
-
-# Types that say something of a model: they carry the digest of the model that their node read.
-_ABOUT_A_MODEL = {"ModelBlessing", "PushDecision", "PushedModel"}
 
 
 def describe_outputs(
@@ -44,7 +42,7 @@ def describe_outputs(
 def _describe(artifact: Any, type_name: str, model: str) -> None:
     folder = pathlib.Path(artifact.uri)
     notes = artifact.custom_properties
-    if type_name in _ABOUT_A_MODEL:
+    if types.find(type_name).about_model:
         notes[MODEL_DIGEST].string_value = model
     if type_name == "ModelEvaluation":
         notes[METRICS].string_value = json.dumps(dataclasses.asdict(evaluator.read_evaluation(artifact.uri)))
@@ -52,7 +50,7 @@ def _describe(artifact: Any, type_name: str, model: str) -> None:
     notes[FILES].string_value = file_digests.to_text(files)
     notes[RAW_DIGEST].string_value = file_digests.of_files(files)
     notes[CONTENT_DIGEST].string_value = fingerprints.content_digest(
-        fingerprints.Artifact(type_name, folder, properties_of(artifact))
+        StoredArtifact(type_name, folder, properties_of(artifact))
     )
 
 
@@ -64,15 +62,15 @@ def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.Exec
     for key, planned in execution.output_dict.items():
         for artifact, described in zip(written.get(key, ()), planned, strict=True):
             begun = time.monotonic()
-            shown = preview_writers.Artifact(
+            shown = StoredArtifact(
                 described.type_name, pathlib.Path(artifact.uri), properties_of(artifact), inputs, siblings
             )
             try:
-                made = preview_writers.make(shown)
+                made = types.make_preview(shown)
                 # TFX's place for an output: `<node>/<output>/<execution>` in the root's `artifacts`.
                 place = previews.folder_of(shown.folder.parents[3], artifact.uri)
                 if made is not None and place is not None:
-                    previews.write(place, *made)
+                    previews.write(place, shown.type_name, *made)
                     logger.info("preview of %s written in %.3f s", key, time.monotonic() - begun)
             except Exception as error:
                 logger.warning("no preview of %s: %s", artifact.uri, error, exc_info=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from components.evaluation.thresholds import EpochLosses
-from pipeline.artifacts import previews
-from pipeline.artifacts.previews import Picture
+from pipeline.artifacts import types
+from pipeline.artifacts.sections import Curve, LineChart, Picture, Pictures, Section, Tile
 from pipeline.core.errors import UsageError
 from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.views import ArtifactRow, Run
+from pipeline.inspection.views import Run
 from pipeline.web import charts
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
 from pipeline.web.urls import Links
@@ -26,30 +25,37 @@ class Compared:
     """What the charts show of a run.
 
     Attributes:
-      history: of its training; empty if there is no preview.
-      report: the artifact whose pictures are shown; None if there are none.
+      sections: charts and pictures of its outputs, each with the artifact that it is of.
     """
 
     id: str
     test_bce: float | None
     active_units: float | None
-    history: tuple[EpochLosses, ...]
-    report: ArtifactRow | None
+    sections: tuple[ComparedSection, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Image:
-    """A test image with its reconstructions.
+class ComparedSection:
+    """A line chart or pictures of an artifact."""
+
+    artifact: int
+    section: Section
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedImage:
+    """The same picture of every run, such as a test image and its reconstructions.
 
     Attributes:
-      report: the artifact that `original` belongs to.
-      reconstructions: by run; None if a run does not have it.
+      artifact: the artifact that `original` is of.
+      original: the picture that all runs share.
+      pictures: by run, with the artifact that each is of; None where a run does not have it.
     """
 
     label: str
-    report: int
+    artifact: int
     original: Picture
-    reconstructions: tuple[Picture | None, ...]
+    pictures: tuple[tuple[int, Picture] | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +65,13 @@ class CompareView:
     Attributes:
       comparison: only what differs.
       compared: by run, in the same order.
-      images: the same test images for all runs; empty if their data differ.
+      images: the same pictures of all runs; empty if their data differ.
       missing: what cannot be shown, and why.
     """
 
     comparison: run_diff.Comparison
     compared: tuple[Compared, ...]
-    images: tuple[Image, ...]
+    images: tuple[ComparedImage, ...]
     missing: tuple[str, ...]
 
 
@@ -84,92 +90,97 @@ def build(request: PageRequest) -> CompareView:
     if len(ids) < FEWEST:
         selected = "no run is selected" if not ids else "only one run is selected"
         raise UsageError(f"{selected}: select {FEWEST} to {MOST} runs to compare in the list of runs")
-    reports = [_report(reader, run) for run in runs]
     compared = tuple(
         Compared(
             run.row.id,
             run.metrics.get("bce", run.row.test_bce),
             run.metrics.get("active_units", run.row.active_units),
-            _history(reader, run),
-            run.output("Report") if report else None,
+            tuple(_sections(reader, run)),
         )
-        for run, report in zip(runs, reports, strict=True)
+        for run in runs
     )
     return CompareView(
         comparison=run_diff.compare(reader, ids),
         compared=compared,
-        images=tuple(_images(compared, reports))[:_MOST_IMAGES],
+        images=tuple(_images(compared))[:_MOST_IMAGES],
         missing=tuple(_missing(compared, runs)),
     )
 
 
-def _report(reader: Reader, run: Run) -> previews.Report | None:
-    row = run.output("Report")
-    found = reader.preview(row) if row else None
-    return found if isinstance(found, previews.Report) else None
+def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
+    """The line charts and pictures of a run's outputs whose type is compared."""
+    for kind in types.compared():
+        row = run.output(kind.name)
+        if row and (preview := reader.preview(row)):
+            for section in preview.sections:
+                if isinstance(section, (LineChart, Pictures)):
+                    yield ComparedSection(row.id, section)
 
 
-def _history(reader: Reader, run: Run) -> tuple[EpochLosses, ...]:
-    row = run.output("ModelRun")
-    found = reader.preview(row) if row else None
-    return found.history if isinstance(found, previews.ModelRun) else ()
-
-
-def _images(compared: Sequence[Compared], reports: Sequence[previews.Report | None]) -> list[Image]:
-    """Return the test images: the reports of all runs on a data set have the same images in the same order."""
-    first = next((number for number, report in enumerate(reports) if report and report.images), None)
+def _images(compared: Sequence[Compared]) -> list[ComparedImage]:
+    """The pictures of the first run that has some, with those of the others that show the same, in the same order."""
+    found = [
+        next((one for one in run.sections if isinstance(one.section, Pictures)), None) for run in compared
+    ]  # the report of every run on a data set shows the same test images
+    first = next((one for one in found if one is not None), None)
     if first is None:
         return []
-    shown, row = reports[first], compared[first].report
-    assert shown is not None
-    assert row is not None
-    labels = [one.label for one in shown.images]
-    by_run: list[Mapping[int, Picture]] = [
-        {place: one.reconstruction for place, one in enumerate(report.images)}
-        if report and [one.label for one in report.images] == labels
-        else {}
-        for report in reports
-    ]
+    tiles = [_tiles(one) for one in found]
+    labels = [tile.label for tile in _tiles(first)]
+    same = [[tile.label for tile in one] == labels for one in tiles]
     return [
-        Image(one.label, row.id, one.original, tuple(pictures.get(place) for pictures in by_run))
-        for place, one in enumerate(shown.images)
+        ComparedImage(
+            tile.label,
+            first.artifact,
+            tile.pictures[0],
+            tuple(
+                (one.artifact, of_run[place].pictures[-1]) if one is not None and fits else None
+                for one, of_run, fits in zip(found, tiles, same, strict=True)
+            ),
+        )
+        for place, tile in enumerate(_tiles(first))
     ]
+
+
+def _tiles(one: ComparedSection | None) -> Sequence[Tile]:
+    """The tiles with an original and what is made of it."""
+    tiles = one.section.tiles if one is not None and isinstance(one.section, Pictures) else ()
+    return [tile for tile in tiles if len(tile.pictures) > 1]
 
 
 def _missing(compared: Sequence[Compared], runs: Sequence[Run]) -> list[str]:
     lacking = []
-    for what, type_name, having in (
-        ("curves", "ModelRun", [one.id for one in compared if one.history]),
-        ("pictures", "Report", [one.id for one in compared if one.report]),
-    ):
+    for what, type_name, kind in (("curves", "ModelRun", LineChart), ("pictures", "Report", Pictures)):
+        having = [one.id for one in compared if any(isinstance(found.section, kind) for found in one.sections)]
         without = [(run.row.id, run.output(type_name)) for run in runs if run.row.id not in having]
         gone = [run_id for run_id, row in without if row and row.state == DELETED]
         rest = [run_id for run_id, _ in without if run_id not in gone]
         if gone:
             lacking.append(f"No {what} for {', '.join(gone)}: they were deleted.")
         if rest:
-            lacking.append(f"No {what} for {', '.join(rest)}: these runs have no preview of them.")
+            lacking.append(f"No {what} for {', '.join(rest)}: these runs have no preview of this version.")
     return lacking
 
 
 def draw(view: CompareView, to: Links) -> Drawings:
     """Draw the curves of all runs, and active units against BCE."""
-    series = []
+    series, chart = [], None
     for number, one in enumerate(view.compared, 1):
-        validation = [(epoch.epoch, epoch.val_reconstruction) for epoch in one.history]
-        training = [(epoch.epoch, epoch.reconstruction) for epoch in one.history]
-        if one.history:
-            series.append(charts.Series(f"{one.id}, validation", validation, number, label=one.id))
-            series.append(charts.Series(f"{one.id}, training", training, number, dashed=True))
+        for section in (found.section for found in one.sections):
+            if isinstance(section, LineChart) and section.curves and section.title == (chart or section).title:
+                chart = chart or section
+                main, *others = section.curves[:2]
+                series.append(charts.Series(f"{one.id}, {main.name}", _points(main), number, label=one.id))
+                series += [charts.Series(f"{one.id}, {other.name}", _points(other), number, True) for other in others]
     points = [
         charts.ScatterPoint(one.id, one.test_bce, one.active_units, to.run(one.id), number)
         for number, one in enumerate(view.compared, 1)
     ]
     return {
         "curves": charts.line_chart(
-            series, title="Reconstruction loss by epoch", x_label="epoch", y_label="BCE, nats per pixel", width=_HALF
+            series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=_HALF
         )
-        if series
+        if chart
         else None,
         "scatter": charts.scatter(
             points,
@@ -181,6 +192,10 @@ def draw(view: CompareView, to: Links) -> Drawings:
         if any(one.test_bce is not None for one in view.compared)
         else None,
     }
+
+
+def _points(curve: Curve) -> list[tuple[float, float | None]]:
+    return [(x, y) for x, y in curve.points]
 
 
 PAGE = Page("compare", "/compare", build, draw)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from components.evaluation.thresholds import EpochLosses
-from pipeline.artifacts import previews
+from pipeline.artifacts import types
+from pipeline.artifacts.sections import BarChart, LineChart, Preview
 from pipeline.core import event_log
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Note
@@ -47,6 +47,19 @@ class RunInputs:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShownOutput:
+    """An output of the run, and the part of its preview that the page of the run shows.
+
+    Attributes:
+      files: whether files of the artifact can be opened.
+    """
+
+    artifact: ArtifactRow
+    preview: Preview
+    files: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class RunView:
     """The page.
 
@@ -55,12 +68,9 @@ class RunView:
       previous, next: ids of the runs before and after it; empty if there are none.
       made_from: its inputs; None without a manifest.
       changes: the differences from the run before; None for the first run, and while it is running.
-      epochs: of the training.
-      live_epochs: while it is running, the epochs so far, with the losses including the penalty only.
+      live_epochs: of a training in progress: the epochs so far, with the losses including the penalty only.
       planned_epochs: number of epochs when training ends; None if unknown.
-      evaluation, blessing, decision, report: previews; None if there are none.
-      evaluation_of, decision_of, model_run_of, report_of: the artifacts that they belong to.
-      report_page: whether the report can be opened.
+      shown: sections of its outputs' previews.
       notes: messages of the orchestrator.
       has_log: whether there is a log.
       served_version: the served version, if it is this run's model; else 0.
@@ -72,18 +82,9 @@ class RunView:
     next: str
     made_from: RunInputs | None
     changes: run_diff.Comparison | None
-    epochs: tuple[EpochLosses, ...]
     live_epochs: tuple[EpochEnded, ...]
     planned_epochs: int | None
-    evaluation: previews.Evaluation | None
-    blessing: previews.Blessing | None
-    decision: previews.PushDecision | None
-    report: previews.Report | None
-    evaluation_of: ArtifactRow | None
-    decision_of: ArtifactRow | None
-    model_run_of: ArtifactRow | None
-    report_of: ArtifactRow | None
-    report_page: bool
+    shown: tuple[ShownOutput, ...]
     notes: tuple[Note, ...]
     has_log: bool
     served_version: int
@@ -97,42 +98,30 @@ def build(request: PageRequest, run: str) -> RunView:
     run_id = found.row.id
     previous, following = _neighbours(reader, found)
     own = _manifest(request.root, run_id)
-    shown = {
-        name: found.output(name) for name in ("ModelEvaluation", "ModelBlessing", "PushDecision", "Report", "ModelRun")
-    }
-    read = {name: reader.preview(row) if row else None for name, row in shown.items()}
-    history, evaluation = read["ModelRun"], read["ModelEvaluation"]
-    blessing, decision, report = read["ModelBlessing"], read["PushDecision"], read["Report"]
+    outputs = [(kind, row) for kind in types.shown_on_run() if (row := found.output(kind.name))]
+    read = [(kind, row, reader.preview(row)) for kind, row in outputs]
+    shown = tuple(
+        ShownOutput(row, preview.chosen(kind.on_run), request.root is not None and not row.unusable)
+        for kind, row, preview in read
+        if preview
+    )
     running = found.row.state == RunState.RUNNING
     events = [one.event for one in _events(request.root, run_id)]
-    live = event_log.epochs(events)
-    epochs = history.history if isinstance(history, previews.ModelRun) else ()
-    report_of = shown["Report"]
+    trained = any(isinstance(one, LineChart) for output in shown for one in output.preview.sections)
+    live = () if trained else event_log.epochs(events)
     return RunView(
         run=found,
         previous=previous,
         next=following,
         made_from=_made_from(request.root, own) if own and request.root else None,
         changes=run_diff.compare(reader, [previous, run_id]) if previous and not running else None,
-        epochs=epochs,
-        live_epochs=() if epochs else live,
-        planned_epochs=live[-1].epochs if live and not epochs else None,
-        evaluation=evaluation if isinstance(evaluation, previews.Evaluation) else None,
-        decision=decision if isinstance(decision, previews.PushDecision) else None,
-        blessing=blessing if isinstance(blessing, previews.Blessing) else None,
-        report=report if isinstance(report, previews.Report) else None,
-        evaluation_of=shown["ModelEvaluation"],
-        decision_of=shown["PushDecision"],
-        model_run_of=shown["ModelRun"],
-        report_of=report_of,
-        report_page=request.root is not None
-        and report_of is not None
-        and not report_of.unusable
-        and any(file.name == "report.html" for file in reader.artifact(report_of.id).files),
+        live_epochs=live,
+        planned_epochs=live[-1].epochs if live else None,
+        shown=shown,
         notes=tuple(event for event in events if isinstance(event, Note))[:_MOST_NOTES],
         has_log=stored(request.root, "logs", f"{run_id}.log") is not None,
         served_version=served_version(request, *filter(None, map(found.output, ("Model", "PushedModel")))),
-        missing=tuple(_missing(request, found, own, shown, read)),
+        missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
     )
 
 
@@ -195,8 +184,7 @@ def _missing(
     request: PageRequest,
     found: Run,
     own: Manifest | None,
-    shown: Mapping[str, ArtifactRow | None],
-    read: Mapping[str, previews.Preview | None],
+    unread: Sequence[ArtifactRow],
 ) -> list[str]:
     if request.root is None:
         return [
@@ -206,7 +194,6 @@ def _missing(
     lacking = []
     if own is None:
         lacking.append("This run has no manifest: its inputs are known only from the parameters of its nodes.")
-    unread = [row for name, row in shown.items() if row is not None and read[name] is None]
     if deleted := [row for row in unread if row.state == DELETED]:
         lacking.append(
             f"The contents and previews of {', '.join(row.type for row in deleted)} were deleted. "
@@ -215,8 +202,8 @@ def _missing(
     names = [row.type for row in unread if row.state != DELETED]
     if names and found.row.state != RunState.RUNNING:
         lacking.append(
-            f"No preview is available for {', '.join(names)}, made by an older version or another pipeline: only the "
-            "contents of ML Metadata and the files are shown."
+            f"There is no preview of {', '.join(names)}, or one of an earlier version: `sae run` writes a new one when "
+            "it executes the node. Data of ML Metadata is shown."
         )
     return lacking
 
@@ -247,13 +234,12 @@ def draw(view: RunView, to: Links) -> Drawings:
         )
         for node in run.nodes
     ]
-    evaluation = view.evaluation or (previews.Evaluation(run.metrics, run.slices, ()) if run.metrics else None)
+    charted = any(isinstance(one, BarChart) for output in view.shown for one in output.preview.sections)
     return {
         "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
         "durations": charts.gantt(spans, width=_HALF) if spans else None,
-        "curves": drawn.curves(view.epochs) if view.epochs else drawn.live_curves(view.live_epochs),
-        "slices": drawn.slices(evaluation) if evaluation else None,
-        "units": drawn.units(view.report) if view.report else None,
+        "curves": drawn.live_curves(view.live_epochs),
+        "slices": None if charted else drawn.slices(run.slices),
     }
 
 

@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 
 import pytest
 
-from components.evaluation.thresholds import EpochLosses
-from pipeline.artifacts import previews
-from pipeline.artifacts.previews import Picture
+from pipeline.artifacts import previews, sections, types
+from pipeline.artifacts.sections import Pairs, Preview, Text
+from pipeline.artifacts.types import ArtifactType
+from tests.pipeline.artifacts.samples import PREVIEWS, THRESHOLDS
 
-PICTURE = Picture("a.png", 28, 20, "label 3")
-FEATURE = previews.Feature("image", "bytes", "(1,)")
-ONE_OF_EACH = {
-    "Examples": previews.Examples((previews.ExamplesSplit("train", 60, (FEATURE,), (PICTURE,)),)),
-    "ExampleStatistics": previews.Statistics(
-        (
-            previews.StatisticsSplit(
-                "train",
-                60,
-                (
-                    previews.FeatureStatistics(
-                        "label", "int", 59, 1, 0.0, 9.0, 4.5, 2.5, 7, histogram=(previews.Bucket(0.0, 4.5, 30.5),)
-                    ),
-                    previews.FeatureStatistics("image", "string", 60, 0, unique=58, average_length=278.5),
-                ),
-            ),
-        )
-    ),
-    "ExampleAnomalies": previews.Anomalies(
-        (previews.AnomaliesSplit("test", (previews.Anomaly("label", "out of range", "10 is above 9"),)),)
-    ),
-    "Schema": previews.Schema((previews.SchemaFeature("label", "int", "in every example", "(1,)", "0 to 9"),)),
-    "TransformGraph": previews.TransformGraph((FEATURE,), (previews.Feature("image_xf", "float32", "(784,)"),)),
-    "Model": previews.Model(
-        12,
-        (previews.Layer("code", 3, 3, "relu", 12),),
-        (previews.Signature("encode", (FEATURE,), (FEATURE,)),),
-        (previews.UnitAnswer(0, 1.5, PICTURE), previews.UnitAnswer(1, 0.0, None)),
-    ),
-    "ModelRun": previews.ModelRun((EpochLosses(1, 0.5, 0.4, 0.6, 0.5),)),
-    "ModelEvaluation": previews.Evaluation(
-        {"bce": 0.1},
-        {"label 3": {"bce": 0.2}},
-        (
-            previews.Threshold("bce", "overall", 0.1, 0.12, True),
-            previews.Threshold("bce", "label 3", 0.2, None, True),
-        ),
-    ),
-    "ModelBlessing": previews.Blessing(False, ("bce is 0.2, allowed is at most 0.1",)),
-    "PushDecision": previews.PushDecision(False, "worse", 0.1, 0.001, 1.05, 3, "r3", 0.08, "recorded"),
-    "Report": previews.Report(
-        (previews.Reconstruction("3", PICTURE, dataclasses.replace(PICTURE, file="b.png")),),
-        (previews.UnitActivity(0, 0.25, 1.5),),
-    ),
-}
-BLESSING = ONE_OF_EACH["ModelBlessing"]
+BLESSING = PREVIEWS["ModelBlessing"]
+BLESSED = Preview("blessing", (Text("", "blessed", True),))
 
 
 @pytest.fixture
@@ -65,36 +21,37 @@ def folder(tmp_path):
     return tmp_path / "previews" / "Node" / "output" / "7"
 
 
-def test_every_kind_is_among_those_that_are_tested():
-    assert {name: type(preview) for name, preview in ONE_OF_EACH.items()} == previews.KINDS
+def test_every_kind_of_section_is_among_those_that_are_tested():
+    tested = {type(section) for preview in PREVIEWS.values() for section in preview.sections}
+    assert tested == set(sections._KINDS.values())
 
 
-@pytest.mark.parametrize("type_name", ONE_OF_EACH)
+@pytest.mark.parametrize("type_name", PREVIEWS)
 def test_what_is_written_is_read_again(folder, type_name):
-    previews.write(folder, ONE_OF_EACH[type_name], {"a.png": b"one", "b.png": b"other"})
-    assert previews.read(folder, type_name) == ONE_OF_EACH[type_name]
+    previews.write(folder, type_name, PREVIEWS[type_name], {"a.png": b"one", "b.png": b"other"})
+    assert previews.read(folder, type_name) == PREVIEWS[type_name]
     assert previews.picture_path(folder, "b.png").read_bytes() == b"other"
 
 
 def test_an_older_preview_is_replaced_with_its_pictures(folder):
-    previews.write(folder, BLESSING, {"old.png": b"old"})
-    previews.write(folder, previews.Blessing(True, ()), {"new.png": b"new"})
-    assert previews.read(folder, "ModelBlessing") == previews.Blessing(True, ())
+    previews.write(folder, "ModelBlessing", BLESSING, {"old.png": b"old"})
+    previews.write(folder, "ModelBlessing", BLESSED, {"new.png": b"new"})
+    assert previews.read(folder, "ModelBlessing") == BLESSED
     assert sorted(path.name for path in folder.parent.rglob("*")) == ["7", "new.png", "preview.json"]
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_a_number_that_json_has_not_leaves_no_preview(folder, number):
     with pytest.raises(ValueError, match="JSON"):
-        previews.write(folder, previews.Evaluation({"bce": number}, {}, ()), {})
+        previews.write(folder, "ModelEvaluation", Preview("evaluation", (Pairs("metrics", {"bce": number}),)), {})
     assert previews.read(folder, "ModelEvaluation") is None
     assert not folder.parent.exists()
 
 
 def test_a_write_that_breaks_off_leaves_the_older_preview_and_nothing_else(folder):
-    previews.write(folder, BLESSING, {})
+    previews.write(folder, "ModelBlessing", BLESSING, {})
     with pytest.raises(OSError, match="no-such-folder"):
-        previews.write(folder, previews.Blessing(True, ()), {"a.png": b"png", "no-such-folder/b.png": b"png"})
+        previews.write(folder, "ModelBlessing", BLESSED, {"a.png": b"png", "no-such-folder/b.png": b"png"})
     assert previews.read(folder, "ModelBlessing") == BLESSING
     assert [path.name for path in folder.parent.iterdir()] == ["7"]
 
@@ -102,17 +59,20 @@ def test_a_write_that_breaks_off_leaves_the_older_preview_and_nothing_else(folde
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema_version": 2},
+        {"schema_version": 1},
         {"type": "Model"},
-        {"blessed": "yes"},
-        {"blessed": None},
-        {"reasons": "none"},
-        {"reasons": [1]},
+        {"title": 1},
+        {"sections": None},
+        {"sections": "none"},
+        {"sections": [1]},
+        {"sections": [{"kind": "song"}]},
+        {"sections": [{"kind": "text"}]},
+        {"sections": [{"kind": "pairs", "title": "x", "values": {"a": []}}]},
     ],
     ids=str,
 )
 def test_another_version_type_or_value_is_no_preview(folder, change):
-    previews.write(folder, BLESSING, {})
+    previews.write(folder, "ModelBlessing", BLESSING, {})
     values = json.loads((folder / previews.FILE).read_text())
     (folder / previews.FILE).write_text(json.dumps(values | change))
     assert previews.read(folder, "ModelBlessing") is None
@@ -128,7 +88,7 @@ def test_another_version_type_or_value_is_no_preview(folder, change):
         b"\xff\xfe",
         b'"text"',
         b"[" * 100_000,
-        b'{"schema_version": 1, "type": "ModelBlessing"}',
+        b'{"schema_version": 2, "type": "ModelBlessing"}',
     ],
     ids=["empty", "cut", "list", "null", "no text", "a text", "deep", "without values"],
 )
@@ -139,7 +99,7 @@ def test_a_damaged_or_foreign_file_is_no_preview(folder, content):
 
 
 def test_a_value_that_this_version_does_not_know_is_passed_over(folder):
-    previews.write(folder, BLESSING, {})
+    previews.write(folder, "ModelBlessing", BLESSING, {})
     values = json.loads((folder / previews.FILE).read_text())
     (folder / previews.FILE).write_text(json.dumps({**values, "later": 1}))
     assert previews.read(folder, "ModelBlessing") == BLESSING
@@ -147,13 +107,13 @@ def test_a_value_that_this_version_does_not_know_is_passed_over(folder):
 
 def test_there_is_none_where_nothing_was_written_or_for_another_type(folder):
     assert previews.read(folder, "ModelBlessing") is None
-    previews.write(folder, BLESSING, {})
+    previews.write(folder, "ModelBlessing", BLESSING, {})
     assert previews.read(folder, "PushedModel") is None
     assert previews.read(folder, "Model") is None
 
 
 def test_a_file_that_is_too_large_is_not_read(folder, monkeypatch):
-    previews.write(folder, BLESSING, {})
+    previews.write(folder, "ModelBlessing", BLESSING, {})
     size = (folder / previews.FILE).stat().st_size
     monkeypatch.setattr(previews, "_LARGEST", size)
     assert previews.read(folder, "ModelBlessing") == BLESSING
@@ -187,3 +147,29 @@ def test_what_is_no_name_of_a_picture_is_nowhere(folder, name):
 def test_a_preview_lies_as_its_artifact_does(tmp_path, uri, expected):
     found = previews.folder_of(tmp_path, f"{tmp_path}/{uri}")
     assert found == (tmp_path / expected if expected else None)
+
+
+def test_rows_become_records_by_the_titles_of_their_columns():
+    assert Preview("evaluation", (THRESHOLDS,)).records("thresholds")[0] == {
+        "metric": "bce",
+        "slice": "overall",
+        "value": 0.1,
+        "limit": 0.12,
+        "passed": True,
+    }
+    assert Preview("evaluation", ()).records("thresholds") == []
+
+
+def test_a_pipeline_adds_types_of_its_own(monkeypatch):
+    monkeypatch.setattr(types, "_TYPES", dict(types._TYPES))
+    assert types.find("Forest") == ArtifactType("Forest")
+    mine = ArtifactType("Forest", "mine.fingerprint", "mine.preview", on_run=("trees",))
+    types.register(mine)
+    assert types.find("Forest") == mine
+    assert types.shown_on_run()[-1] == mine
+
+
+def test_what_the_page_of_a_run_shows_is_in_the_previews():
+    for kind in types.shown_on_run():
+        titles = {section.title for section in PREVIEWS[kind.name].sections}
+        assert set(kind.on_run) <= titles, kind.name

@@ -139,7 +139,7 @@ def test_config_show_as_json_has_every_setting(sae):
     code, output, errors = sae("config", "show", "--json", "--profile", "sample", "--set", "evaluation.max_bce=inf")
     assert (code, errors) == (0, "")
     found = json.loads(output)
-    assert (found["schema_version"], found["profile"]) == (1, "sample")
+    assert (found["schema_version"], found["profile"]) == (2, "sample")
     assert list(found["settings"]) == list(PipelineConfig.settings())
     assert found["settings"]["data.test_examples"] == {"value": 714, "origin": "profile sample"}
     assert found["settings"]["training.jit_compile"] == {"value": True, "origin": "default"}

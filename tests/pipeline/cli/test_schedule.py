@@ -189,7 +189,7 @@ class TestRead:
         assert code == 0
         assert output == "" or command == "status"
         assert errors == "" or errors.startswith(("no schedule in", "no runs yet"))
-        assert json.loads(sae(command, "--json")[1])["schema_version"] == 1
+        assert json.loads(sae(command, "--json")[1])["schema_version"] == 2
         assert not root.exists()
 
     @pytest.mark.usefixtures("plan")

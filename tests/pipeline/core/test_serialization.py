@@ -30,4 +30,4 @@ def test_a_document_is_ascii_and_has_a_version():
     text = serialization.document({"name": "\u202eé\x1b"})
     assert text.isascii()
     assert "\x1b" not in text
-    assert json.loads(text) == {"schema_version": 1, "name": "\u202eé\x1b"}
+    assert json.loads(text) == {"schema_version": 2, "name": "\u202eé\x1b"}

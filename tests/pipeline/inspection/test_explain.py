@@ -178,7 +178,7 @@ def test_as_json_it_is_one_object(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
     found = json.loads(serialization.document(explain.explain(recorded.store(), recorded.root, "latest", "Trainer")))
-    assert (found["schema_version"], found["run_id"], found["node"], found["against"]) == (1, "r2", "Trainer", "r1")
+    assert (found["schema_version"], found["run_id"], found["node"], found["against"]) == (2, "r2", "Trainer", "r1")
     assert found["changes"] == [{"part": "parameters", "field": "epochs", "old": "50", "new": "60"}]
     assert set(found["key"]) == {"code", "parameters", "data", "inputs", "packages"}
     assert found["reasons"] == ["as asked"]

@@ -12,6 +12,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.artifacts import previews
+from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState
@@ -417,9 +418,9 @@ class TestArtifacts:
 
     def test_previews_are_found_by_the_place_of_the_artifact_also_in_a_moved_root(self, recorded, tmp_path):
         recorded.run("r1")
-        shown = previews.Blessing(True, ())
+        shown = Preview("blessing", ())
         uri = recorded.outputs("r1", "Evaluator")["blessing"].uri
-        previews.write(previews.folder_of(recorded.root.path, uri), shown, {})
+        previews.write(previews.folder_of(recorded.root.path, uri), "ModelBlessing", shown, {})
         moved = Root(tmp_path / "elsewhere")
         shutil.move(recorded.root.path, moved.path)
         with open_reader(None, moved) as reader:

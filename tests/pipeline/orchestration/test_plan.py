@@ -82,7 +82,7 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
 
 def test_as_json_it_is_one_object(after_a_run):
     found = json.loads(serialization.document(make(after_a_run, "training.epochs=60")))
-    assert (found["schema_version"], found["dataset"], found["profile"]) == (1, "mnist 3.0.1", "mnist")
+    assert (found["schema_version"], found["dataset"], found["profile"]) == (2, "mnist 3.0.1", "mnist")
     assert found["root"] == str(after_a_run.root.path)
     assert [line["node"] for line in found["nodes"]] == list(graph.NAMES)
     by_name = {line.pop("node"): line for line in found["nodes"]}

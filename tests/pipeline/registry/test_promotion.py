@@ -323,7 +323,7 @@ def test_the_list_as_text_and_as_json(sae, four):
     assert "kept, rolled back" in printed
     assert "kept, pinned" in printed
     values = json.loads(sae("models", "--json")[1])
-    assert (values["schema_version"], values["root"]) == (1, str(four.root.path))
+    assert (values["schema_version"], values["root"]) == (2, str(four.root.path))
     assert [one["state"] for one in values["models"]] == ["served", *["kept"] * 4]
     assert [one["what"] for one in values["decisions"]] == ["rolled back to", "pinned"]
 

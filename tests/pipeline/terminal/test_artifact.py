@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline.artifacts import previews
+from pipeline.artifacts.sections import Pairs, Preview, Text
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Use
 from pipeline.terminal import artifact
 from pipeline.terminal.table import Screen
@@ -37,7 +37,7 @@ def shown(one=ONE, preview=None):
 
 
 def test_all_that_is_known_is_shown():
-    assert shown(preview=previews.Blessing(True, ())) == [
+    assert shown(preview=Preview("blessing", (Text("", "blessed", True),))) == [
         "artifact 7  ModelBlessing",
         "",
         "made by  Evaluator as blessing, run r1",
@@ -70,7 +70,7 @@ def test_all_that_is_known_is_shown():
 
 
 def test_where_nothing_was_written_to_show_that_is_said():
-    assert shown()[7].startswith("no preview of it: runs of this version write one")
+    assert shown()[7].startswith("no preview")
     other = dataclasses.replace(ONE, row=dataclasses.replace(ROW, type="Dataset"))
     assert shown(other)[7].startswith("nothing more is known of artifacts of type Dataset")
 
@@ -91,7 +91,7 @@ def test_what_is_missing_is_said():
 def test_metrics_are_shown_once():
     one = dataclasses.replace(ONE, properties={"metrics": "{...}"})
     assert "  metrics  {...}" in shown(one)
-    assert "properties" not in shown(one, previews.Evaluation({"bce": 0.5}, {}, ()))
+    assert "properties" not in shown(one, Preview("evaluation", (Pairs("metrics", {"bce": 0.5}),)))
 
 
 def test_names_from_a_store_stay_text():

@@ -30,7 +30,7 @@ def test_a_list_says_whether_there_is_more():
 
 def test_as_json_it_is_one_object_with_null_for_what_there_is_not():
     found = read(json_documents.run_summary(FAILED))
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert found["exit_code"] == 1
     assert (found["report"], found["blessed"], found["pushed_version"], found["notice"]) == (None, None, None, None)
     assert found["error"] == "Trainer: the loss is not a number"
@@ -47,7 +47,7 @@ def test_as_json_it_has_the_measures_unrounded_and_every_node():
 def test_the_checks_of_a_machine_are_one_object(good):
     checks = [Check("python", True, "3.10.13"), Check("disk", good, "x", "" if good else "free some")]
     assert read(json_documents.doctor(checks)) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "good": good,
         "checks": [
             {"name": "python", "good": True, "found": "3.10.13", "advice": ""},

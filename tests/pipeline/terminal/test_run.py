@@ -18,7 +18,7 @@ from pipeline.inspection.views import (
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.terminal import run
 from pipeline.terminal.table import Screen
-from tests.pipeline.artifacts.test_previews import ONE_OF_EACH
+from tests.pipeline.artifacts.samples import PREVIEWS
 from tests.pipeline.provenance.test_manifest import RECORDED
 
 STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
@@ -105,16 +105,17 @@ def test_each_node_has_its_state_time_reason_and_what_it_read_and_wrote():
 
 
 def test_metrics_thresholds_and_configuration_follow():
-    lines = shown(evaluation=ONE_OF_EACH["ModelEvaluation"])
-    assert lines[lines.index("metrics on the test split") :][:9] == [
+    lines = shown(evaluation=PREVIEWS["ModelEvaluation"])
+    assert lines[lines.index("metrics on the test split") :][:10] == [
         "metrics on the test split",
         "  bce         0.09430",
         "  dead_units  12",
         "",
         "thresholds",
-        "  metric  of         value    limit",
-        "  bce     overall  0.10000  0.12000  kept",
-        "  bce     label 3  0.20000           nothing asked",
+        "  metric  slice      value    limit  passed",
+        "  bce     overall  0.10000  0.12000  passed",
+        "  bce     label 3  0.20000           passed",
+        "  mse     overall  0.30000  0.20000  failed",
         "",
     ]
     assert lines[lines.index("configuration") :] == [

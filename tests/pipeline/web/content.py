@@ -6,83 +6,28 @@ import html.parser
 import pathlib
 import zlib
 
-from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts import previews
-from pipeline.artifacts.previews import Picture
 from pipeline.core import event_log
 from pipeline.core.events import Note
 from pipeline.definition import graph
 from pipeline.metadata import run_properties
 from pipeline.provenance import manifest
-from tests.pipeline.recorded import METRICS, set_properties
+from tests.pipeline.artifacts import samples
+from tests.pipeline.recorded import set_properties
 
-FEATURE = previews.Feature("image", "bytes", "(1,)")
-ORIGINAL = Picture("original.png", 2, 2, "test image, 3")
-REBUILT = Picture("rebuilt.png", 2, 2, "reconstruction, 3")
-HISTORY = tuple(EpochLosses(number, 0.3 / number, 0.29 / number, 0.31 / number, 0.28 / number) for number in (1, 2, 3))
-EVALUATION = previews.Evaluation(
-    METRICS,
-    {"label 0": {"bce": 0.1}, "label 1": {"bce": 0.05}},
-    (
-        previews.Threshold("bce", "overall", 0.0943, 0.2, True),
-        previews.Threshold("bce", "label 0", 0.1, 0.09, False),
-        previews.Threshold("mse", "overall", 0.0108, None, True),
-    ),
-)
 # By node and output.
-PREVIEWS = {
-    ("ExampleGen", "examples"): previews.Examples(
-        (previews.ExamplesSplit("train", 50_000, (FEATURE,), (Picture("digit.png", 2, 2, "label 7"),)),)
-    ),
-    ("StatisticsGen", "statistics"): previews.Statistics(
-        (
-            previews.StatisticsSplit(
-                "train",
-                50_000,
-                (
-                    previews.FeatureStatistics(
-                        "label", "int", 50_000, 0, 0.0, 9.0, 4.5, 2.9, 4_932, 10, None,
-                        (previews.Bucket(0.0, 5.0, 3e4), previews.Bucket(5.0, 10.0, 2e4)),
-                    ),
-                    previews.FeatureStatistics("image", "bytes", 50_000, 0, average_length=278.5),
-                ),
-            ),
-        )
-    ),
-    ("SchemaGen", "schema"): previews.Schema(
-        (previews.SchemaFeature("label", "int", "in every example", "(1,)", "0 to 9"),)
-    ),
-    ("ExampleValidator", "anomalies"): previews.Anomalies(
-        (
-            previews.AnomaliesSplit("train", (previews.Anomaly("label", "out of range", "value 11"),)),
-            previews.AnomaliesSplit("test", ()),
-        )
-    ),
-    ("Transform", "transform_graph"): previews.TransformGraph(
-        (FEATURE,), (previews.Feature("image_xf", "float32", "(784,)"),)
-    ),
-    ("Trainer", "model"): previews.Model(
-        419_120,
-        (previews.Layer("code", 256, 32, "relu", 8_224), previews.Layer("logits", 32, 784, "sigmoid", 410_896)),
-        (previews.Signature("encode", (FEATURE,), (previews.Feature("code", "float32", "(None, 32)"),)),),
-        (previews.UnitAnswer(0, 0.75, Picture("unit.png", 2, 2, "answer of 0")), previews.UnitAnswer(1, 0.0, None)),
-    ),
-    ("Trainer", "model_run"): previews.ModelRun(HISTORY),
-    ("Evaluator", "evaluation"): EVALUATION,
-    ("Evaluator", "blessing"): previews.Blessing(False, ("BCE of label 0 is 0.1, at most 0.09 is allowed",)),
-    (graph.PUSH_GATE, "decision"): previews.PushDecision(
-        False, "test BCE 0.0943 is 1.179 times the 0.0800 of version 1, allowed is at most 1.05",
-        0.0943, 0.001, 1.05, 1, "good", 0.08, "recorded",
-    ),
-    ("Report", "report"): previews.Report(
-        (previews.Reconstruction("3", ORIGINAL, REBUILT),),
-        (previews.UnitActivity(0, 0.5, 0.75), previews.UnitActivity(1, 0.0, 0.0)),
-    ),
-}  # fmt: skip
-PICTURES = {
-    "examples": ("digit.png",),
-    "model": ("unit.png",),
-    "report": ("original.png", "rebuilt.png"),
+TYPES = {
+    ("ExampleGen", "examples"): "Examples",
+    ("StatisticsGen", "statistics"): "ExampleStatistics",
+    ("SchemaGen", "schema"): "Schema",
+    ("ExampleValidator", "anomalies"): "ExampleAnomalies",
+    ("Transform", "transform_graph"): "TransformGraph",
+    ("Trainer", "model"): "Model",
+    ("Trainer", "model_run"): "ModelRun",
+    ("Evaluator", "evaluation"): "ModelEvaluation",
+    ("Evaluator", "blessing"): "ModelBlessing",
+    (graph.PUSH_GATE, "decision"): "PushDecision",
+    ("Report", "report"): "Report",
 }
 
 
@@ -129,9 +74,9 @@ def note(recorded, run_id, **fields):
 
 def show(recorded, run_id):
     """Writes the previews of a run's artifacts."""
-    for (node, output), preview in PREVIEWS.items():
+    for (node, output), kind in TYPES.items():
         folder = previews.folder_of(recorded.root.path, str(recorded.folder_of(run_id, node, output)))
-        previews.write(folder, preview, {name: png() for name in PICTURES.get(output, ())})
+        previews.write(folder, kind, samples.PREVIEWS[kind], {name: png() for name in samples.FILES.get(kind, ())})
 
 
 def make_manifest(recorded, run_id, l1):

@@ -100,10 +100,10 @@ class TestReport:
 class TestPictures:
     def test_those_of_a_preview(self, site, filled):
         number = artifact_of(filled, "good", "ExampleGen", "examples")
-        answer = site.get(f"/artifacts/{number}/pictures/digit.png")
+        answer = site.get(f"/artifacts/{number}/pictures/a.png")
         assert (answer.content, answer.headers["content-type"]) == (content.png(), "image/png")
 
-    @pytest.mark.parametrize("name", ["preview.json", "..%2Fx.png", "%2e%2e%2fx.png", "x.png", ".png", "digit.png%00"])
+    @pytest.mark.parametrize("name", ["preview.json", "..%2Fx.png", "%2e%2e%2fx.png", "x.png", ".png", "a.png%00"])
     def test_nothing_else(self, site, filled, name):
         number = artifact_of(filled, "good", "ExampleGen", "examples")
         assert site.get(f"/artifacts/{number}/pictures/{name}").status_code == 404

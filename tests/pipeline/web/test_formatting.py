@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipeline.artifacts import previews
+from pipeline.artifacts.sections import BarValue
 from pipeline.core.text import counted
 from pipeline.web import formatting, rendering, urls
 
@@ -79,6 +79,5 @@ class TestAddresses:
 
 
 def test_json_has_null_for_what_it_cannot_hold():
-    bucket = previews.Bucket(float("nan"), float("inf"), 2.0)
-    values = json.loads(rendering.page_json("some", bucket))
-    assert values == {"schema_version": 1, "page": "some", "low": None, "high": None, "count": 2.0}
+    values = json.loads(rendering.page_json("some", BarValue("x", float("nan"))))
+    assert values == {"schema_version": 2, "page": "some", "label": "x", "value": None, "note": ""}

@@ -82,12 +82,12 @@ class TestRootOfAnOlderVersion:
             shutil.rmtree(folder)
         client = ask(copy)
         text = Seen(client.get("/runs/good").text).text
-        assert "No preview is available for ModelEvaluation, ModelBlessing, PushDecision, Report, ModelRun" in text
+        assert "There is no preview of ModelRun, ModelEvaluation, ModelBlessing, PushDecision, Report" in text
         assert "This run has no manifest" in text
         number = artifact_of(filled, "good", "Trainer", "model")
-        assert "No preview was written of this artifact" in Seen(client.get(f"/artifacts/{number}").text).text
+        assert "There is no preview of this artifact" in Seen(client.get(f"/artifacts/{number}").text).text
         number = artifact_of(filled, "good", "Pusher", "pushed_model")
-        assert "no picture for artifacts of type PushedModel" in Seen(client.get(f"/artifacts/{number}").text).text
+        assert "no preview for artifacts of type PushedModel" in Seen(client.get(f"/artifacts/{number}").text).text
 
     def test_a_damaged_preview_is_a_missing_one(self, copy, ask):
         for path in copy.previews.rglob("preview.json"):

@@ -62,12 +62,12 @@ class TestSite:
             assert pathlib.Path(f"{name}.html") in pages
         for page in pages:
             values = json.loads((folder / page).with_suffix(".json").read_text(encoding="utf-8"))
-            assert values["schema_version"] == 1
+            assert values["schema_version"] == 2
 
     def test_pictures_reports_logs_and_manifests_come_along(self, exported, filled):
         folder, _ = exported
         number = artifact_of(filled, "good", "ExampleGen", "examples")
-        assert (folder / "pictures" / str(number) / "digit.png").read_bytes() == png()
+        assert (folder / "pictures" / str(number) / "a.png").read_bytes() == png()
         report = artifact_of(filled, "good", "Report", "report")
         assert (folder / "reports" / f"{report}.html").is_file()
         assert (folder / "logs" / "good.txt").read_text() == "first line\nlast line\n"

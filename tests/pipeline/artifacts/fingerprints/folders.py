@@ -6,10 +6,11 @@ import pathlib
 from collections.abc import Mapping
 
 from pipeline.artifacts import fingerprints
+from pipeline.artifacts.types import StoredArtifact
 
 
-def artifact(type_name: str, folder: pathlib.Path, **properties: str | int | float) -> fingerprints.Artifact:
-    return fingerprints.Artifact(type_name, folder, properties)
+def artifact(type_name: str, folder: pathlib.Path, **properties: str | int | float) -> StoredArtifact:
+    return StoredArtifact(type_name, folder, properties)
 
 
 def write(folder: pathlib.Path, files: Mapping[str, bytes]) -> pathlib.Path:
@@ -22,12 +23,12 @@ def write(folder: pathlib.Path, files: Mapping[str, bytes]) -> pathlib.Path:
     return folder
 
 
-def assert_same(one: fingerprints.Artifact, other: fingerprints.Artifact) -> None:
+def assert_same(one: StoredArtifact, other: StoredArtifact) -> None:
     assert fingerprints.first_difference(one, other) == ""
     assert fingerprints.content_digest(one) == fingerprints.content_digest(other)
 
 
-def assert_differ(one: fingerprints.Artifact, other: fingerprints.Artifact) -> str:
+def assert_differ(one: StoredArtifact, other: StoredArtifact) -> str:
     """Digests differ; returns the line that says where."""
     assert fingerprints.content_digest(one) != fingerprints.content_digest(other)
     line = fingerprints.first_difference(one, other)

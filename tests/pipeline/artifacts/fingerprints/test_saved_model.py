@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.artifacts import fingerprints
+from pipeline.artifacts.types import StoredArtifact
 from tests import lazy
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
 
@@ -32,7 +32,7 @@ def plain(module: Any, x: Any) -> Any:
 
 
 @pytest.fixture
-def save(tmp_path: pathlib.Path) -> Callable[..., fingerprints.Artifact]:
+def save(tmp_path: pathlib.Path) -> Callable[..., StoredArtifact]:
     """Saves a module with two variables that computes something of x, under the folder `Format-Serving`."""
 
     def saved(
@@ -42,7 +42,7 @@ def save(tmp_path: pathlib.Path) -> Callable[..., fingerprints.Artifact]:
         key: str = "x",
         more: Any = None,
         variable: str = "layer/kernel",
-    ) -> fingerprints.Artifact:
+    ) -> StoredArtifact:
         module = tf.Module()
         module.weights = tf.Variable(weights, name=variable)
         module.bias = tf.Variable([0.5, 0.25], name="layer/bias")
@@ -205,7 +205,7 @@ def test_a_function_that_is_no_signature_counts(save: Any) -> None:
 
 @pytest.fixture
 def save_with_table(save: Any, tmp_path: pathlib.Path) -> Any:
-    def saved(name: str, words: bytes) -> fingerprints.Artifact:
+    def saved(name: str, words: bytes) -> StoredArtifact:
         path = write(tmp_path / f"of {name}", {"words.txt": words}) / "words.txt"
 
         index = tf.lookup.TextFileIndex
@@ -231,7 +231,7 @@ def test_an_asset_counts_by_name_and_bytes_not_by_where_it_came_from(save_with_t
     )
 
 
-def rewrite(model: fingerprints.Artifact, change: Callable[[Any], None]) -> None:
+def rewrite(model: StoredArtifact, change: Callable[[Any], None]) -> None:
     path = model.folder / "Format-Serving/saved_model.pb"
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     change(saved.meta_graphs[0])
@@ -341,7 +341,7 @@ def test_long_chains_of_nodes_and_of_functions_are_no_trouble() -> None:
     assert one.digest == same.digest
     assert one.digest != other.digest
     assert len(one.operations) == 3001
-    line = computation.entries.first_difference(one.stream, other.stream)
+    line = computation.entries.first_difference(one.entries, other.entries)
     assert len(line) < 600
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from components.report import png
-from pipeline.artifacts import preview_writers
+from pipeline.artifacts.types import StoredArtifact
 from tests import lazy
 from tests.pipeline.artifacts.fingerprints.folders import write
 
@@ -25,8 +25,8 @@ def artifact(
     inputs: Mapping[str, pathlib.Path] | None = None,
     siblings: Mapping[str, pathlib.Path] | None = None,
     **properties: str | int | float,
-) -> preview_writers.Artifact:
-    return preview_writers.Artifact(type_name, folder, properties, inputs or {}, siblings or {})
+) -> StoredArtifact:
+    return StoredArtifact(type_name, folder, properties, inputs or {}, siblings or {})
 
 
 def grey(value: float, height: int = 2, width: int = 3) -> bytes:

@@ -8,16 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.artifacts.previews import (
-    AnomaliesSplit,
-    Anomaly,
-    Bucket,
-    Feature,
-    FeatureStatistics,
-    SchemaFeature,
-    StatisticsSplit,
-    TransformGraph,
-)
+from pipeline.artifacts.sections import Diagram, Histogram, Text
 from tests import lazy
 from tests.components.conftest import Trained
 from tests.pipeline.artifacts.preview_writers.artifacts import artifact, write
@@ -56,35 +47,40 @@ IMAGE = """
 """
 
 
-def statistics_of(tmp_path: pathlib.Path, *features: str, examples: int = 60) -> tuple[Any, ...]:
-    """The features of one split."""
+def statistics_of(tmp_path: pathlib.Path, *features: str, examples: int = 60) -> Any:
+    """The preview of one split's statistics."""
     text = "".join(f"features {{ {feature} }}" for feature in features)
     data = text_format.Parse(
         f"datasets {{ num_examples: {examples} {text} }}", statistics_pb2.DatasetFeatureStatisticsList()
     )
     write(tmp_path, {"Split-train/FeatureStats.pb": data.SerializeToString()})
-    [split] = statistics.make(artifact("ExampleStatistics", tmp_path))[0].splits
-    assert (split.name, split.examples) == ("train", examples)
-    return tuple(split.features)
+    made, pictures = statistics.make(artifact("ExampleStatistics", tmp_path))
+    assert made.sections[0].title == f"split train, {examples} examples"
+    assert pictures == {}
+    return made
 
 
 def test_statistics_of_numbers_and_texts_sorted_by_name(tmp_path: pathlib.Path) -> None:
-    assert statistics_of(tmp_path, LABEL, IMAGE) == (
-        FeatureStatistics("image", "string", 60, 0, unique=58, average_length=278.5),
-        FeatureStatistics(
-            "label", "int", 59, 1, minimum=0.0, maximum=9.0, mean=4.5, std_dev=2.5, zeros=7,
-            histogram=(Bucket(0.0, 4.5, 30.0), Bucket(4.5, 9.0, 29.0)),
-        ),
-    )  # fmt: skip
+    table, histograms = statistics_of(tmp_path, LABEL, IMAGE).sections
+    assert [column.title for column in table.columns] == [
+        "feature", "type", "count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length",
+    ]  # fmt: skip
+    assert table.rows == (
+        ("image", "string", 60, 0, None, None, None, None, None, 58, 278.5),
+        ("label", "int", 59, 1, 0.0, 4.5, 9.0, 2.5, 7, None, None),
+    )
+    assert histograms.histograms == (Histogram("label", ((0.0, 4.5, 30.0), (4.5, 9.0, 29.0))),)
 
 
 def test_statistics_of_bytes_and_of_what_is_not_counted(tmp_path: pathlib.Path) -> None:
     raw = 'name: "raw" type: BYTES bytes_stats { common_stats { num_non_missing: 5 } avg_num_bytes: 2.5 }'
-    found = statistics_of(tmp_path, raw, 'name: "struct" type: STRUCT struct_stats {}', 'name: "void" type: INT')
-    assert found == (
-        FeatureStatistics("raw", "bytes", 5, 0, average_length=2.5),
-        FeatureStatistics("struct", "struct", 0, 0),
-        FeatureStatistics("void", "int", 0, 0),
+    [table] = statistics_of(
+        tmp_path, raw, 'name: "struct" type: STRUCT struct_stats {}', 'name: "void" type: INT'
+    ).sections
+    assert table.rows == (
+        ("raw", "bytes", 5, 0, *[None] * 6, 2.5),
+        ("struct", "struct", 0, 0, *[None] * 7),
+        ("void", "int", 0, 0, *[None] * 7),
     )
 
 
@@ -92,10 +88,11 @@ def test_what_is_not_finite_is_left_out(tmp_path: pathlib.Path) -> None:
     text = (
         LABEL.replace("max: 9 ", "max: inf ").replace("std_dev: 2.5", "std_dev: nan").replace("value: 9", "value: inf")
     )
-    [found] = statistics_of(tmp_path, text)
-    assert (found.minimum, found.maximum, found.std_dev) == (0.0, None, None)
-    assert found.histogram == (Bucket(0.0, 4.5, 30.0),)
-    assert not any(isinstance(value, float) and not math.isfinite(value) for value in vars(found).values())
+    table, histograms = statistics_of(tmp_path, text).sections
+    [row] = table.records()
+    assert (row["min"], row["max"], row["std_dev"]) == (0.0, None, None)
+    assert histograms.histograms[0].buckets == ((0.0, 4.5, 30.0),)
+    assert not any(isinstance(value, float) and not math.isfinite(value) for value in row.values())
 
 
 def test_statistics_that_are_damaged_raise(tmp_path: pathlib.Path) -> None:
@@ -106,7 +103,7 @@ def test_statistics_that_are_damaged_raise(tmp_path: pathlib.Path) -> None:
 
 def test_splits_without_a_data_set_are_left_out(tmp_path: pathlib.Path) -> None:
     write(tmp_path, {"Split-train/FeatureStats.pb": b""})
-    assert statistics.make(artifact("ExampleStatistics", tmp_path))[0].splits == ()
+    assert statistics.make(artifact("ExampleStatistics", tmp_path))[0].sections == ()
 
 
 # --- anomalies
@@ -122,16 +119,13 @@ def test_anomalies_by_split_those_of_the_data_set_first(tmp_path: pathlib.Path) 
         anomalies_pb2.Anomalies(),
     )
     write(tmp_path, {"Split-test/SchemaDiff.pb": found.SerializeToString(), "Split-train/SchemaDiff.pb": b""})
-    assert anomalies.make(artifact("ExampleAnomalies", tmp_path))[0].splits == (
-        AnomaliesSplit("train", ()),
-        AnomaliesSplit(
-            "test",
-            (
-                Anomaly("", "few", "1 example, 5 are asked for"),
-                Anomaly("label", "l", "10 is above 9"),
-                Anomaly("width", "w", "29 is above 28"),
-            ),
-        ),
+    first, table = anomalies.make(artifact("ExampleAnomalies", tmp_path))[0].sections
+    assert first == Text("train fits the schema", "no anomalies", True)
+    assert table.title == "anomalies in test"
+    assert table.rows == (
+        ("the data set", "few", "1 example, 5 are asked for"),
+        ("label", "l", "10 is above 9"),
+        ("width", "w", "29 is above 28"),
     )
 
 
@@ -140,8 +134,8 @@ def test_anomalies_are_sorted_by_feature_however_they_are_stored(tmp_path: pathl
     for number in (5, 3, 8, 0, 9, 1, 7, 2, 6, 4):
         found.anomaly_info[f"feature {number}"].short_description = "odd"
     write(tmp_path, {"Split-all/SchemaDiff.pb": found.SerializeToString()})
-    [split] = anomalies.make(artifact("ExampleAnomalies", tmp_path))[0].splits
-    assert [anomaly.feature for anomaly in split.anomalies] == [f"feature {number}" for number in range(10)]
+    [table] = anomalies.make(artifact("ExampleAnomalies", tmp_path))[0].sections
+    assert [row[0] for row in table.rows] == [f"feature {number}" for number in range(10)]
 
 
 # --- schema
@@ -180,17 +174,18 @@ def test_anomalies_are_sorted_by_feature_however_they_are_stored(tmp_path: pathl
 def test_a_feature_is_told_in_words(tmp_path: pathlib.Path, text: str, expected: tuple[str, ...]) -> None:
     colours = 'string_domain { name: "colours" value: "red" value: "blue" }'
     write(tmp_path, {"schema.pbtxt": f'feature {{ name: "it" {text} }} {colours}'.encode()})
-    assert schema.make(artifact("Schema", tmp_path))[0].features == (SchemaFeature("it", *expected),)
+    [table] = schema.make(artifact("Schema", tmp_path))[0].sections
+    assert table.rows == (("it", *(text or None for text in expected)),)
 
 
 def test_features_keep_the_schema_s_order_and_long_domains_are_cut(tmp_path: pathlib.Path) -> None:
     values = " ".join(f'value: "{number}"' for number in range(22))
     text = f'feature {{ name: "b" string_domain {{ {values} }} }} feature {{ name: "a" }}'
     write(tmp_path, {"schema.pbtxt": text.encode()})
-    one, other = schema.make(artifact("Schema", tmp_path))[0].features
-    assert (one.name, other.name) == ("b", "a")
-    assert one.domain.startswith("0, 1, 2,")
-    assert one.domain.endswith(", 19 and 2 more")
+    one, other = schema.make(artifact("Schema", tmp_path))[0].records("features")
+    assert (one["feature"], other["feature"]) == ("b", "a")
+    assert one["domain"].startswith("0, 1, 2,")
+    assert one["domain"].endswith(", 19 and 2 more")
 
 
 # --- transform graph
@@ -198,15 +193,16 @@ def test_features_keep_the_schema_s_order_and_long_domains_are_cut(tmp_path: pat
 
 def test_a_transform_graph_tells_what_goes_in_and_what_comes_out(trained: Trained) -> None:
     made, pictures = transform_graph.make(artifact("TransformGraph", pathlib.Path(trained.transform_graph.uri)))
-    assert made == TransformGraph(
-        inputs=(
-            Feature("height", "int64", "(1,)"),
-            Feature("image", "string", "(1,)"),
-            Feature("label", "int64", "(1,)"),
-            Feature("width", "int64", "(1,)"),
-        ),
-        outputs=(Feature("image_xf", "float32", "(48,)"), Feature("label_xf", "int64", "()")),
+    diagram, inputs, outputs = made.sections
+    assert isinstance(diagram, Diagram)
+    assert [len(column) for column in diagram.columns] == [4, 1, 2]
+    assert inputs.rows == (
+        ("height", "int64", "(1,)"),
+        ("image", "string", "(1,)"),
+        ("label", "int64", "(1,)"),
+        ("width", "int64", "(1,)"),
     )
+    assert outputs.rows == (("image_xf", "float32", "(48,)"), ("label_xf", "int64", "()"))
     assert pictures == {}
 
 
@@ -214,4 +210,5 @@ def test_one_split_of_statistics_is_named(tmp_path: pathlib.Path) -> None:
     write(tmp_path, {"Split-all/FeatureStats.pb": statistics_pb2.DatasetFeatureStatisticsList(
         datasets=[statistics_pb2.DatasetFeatureStatistics(num_examples=7)]
     ).SerializeToString()})  # fmt: skip
-    assert statistics.make(artifact("ExampleStatistics", tmp_path))[0].splits == (StatisticsSplit("all", 7, ()),)
+    [table] = statistics.make(artifact("ExampleStatistics", tmp_path))[0].sections
+    assert (table.title, table.rows) == ("split all, 7 examples", ())

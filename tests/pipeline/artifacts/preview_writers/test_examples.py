@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
+from typing import Any
 
 import pytest
 
-from pipeline.artifacts import preview_writers, previews
-from pipeline.artifacts.previews import Feature
+from pipeline.artifacts import previews, types
+from pipeline.artifacts.sections import Pictures, Table
 from tests import lazy
 from tests.pipeline.artifacts.preview_writers.artifacts import artifact, example, grey, tfrecord
 
 examples = lazy.module("pipeline.artifacts.preview_writers.examples")
 
 pytestmark = pytest.mark.component
+
+
+def pictures_of(made: Any) -> list[Pictures]:
+    return [section for section in made.sections if isinstance(section, Pictures)]
 
 
 def image(label: int, value: float) -> bytes:
@@ -28,11 +34,13 @@ def test_the_first_images_of_each_label_are_shown_as_they_are_sorted_by_label(tm
 
     shown, pictures = examples.make(artifact("Examples", tmp_path))
 
-    [split] = shown.splits
-    assert [picture.label for picture in split.pictures] == ["label 0", "label 0", "label 3", "label 7", "label 7"]
-    assert {(picture.width, picture.height) for picture in split.pictures} == {(3, 2)}
+    [found] = pictures_of(shown)
+    assert found.title == "images of train"
+    assert [tile.label for tile in found.tiles] == ["label 0", "label 0", "label 3", "label 7", "label 7"]
+    shown_pictures = [tile.pictures[0] for tile in found.tiles]
+    assert {(picture.width, picture.height) for picture in shown_pictures} == {(3, 2)}
     wanted = [(0, 0), (0, 1), (3, 0), (7, 0), (7, 1)]  # the third 7 is one too many
-    assert [pictures[picture.file] for picture in split.pictures] == [grey(greys[one]) for one in wanted]
+    assert [pictures[picture.file] for picture in shown_pictures] == [grey(greys[one]) for one in wanted]
     assert len(pictures) == 5
     assert all(previews.picture_path(tmp_path, name) for name in pictures)
 
@@ -41,27 +49,38 @@ def test_splits_come_in_the_pipeline_s_order_with_the_counts_that_were_noted(tmp
     for name in ("test", "extra", "train", "validation", "aside"):
         tfrecord(tmp_path / f"Split-{name}" / "data", [image(0, 0.5)] * 3)
     made, pictures = examples.make(artifact("Examples", tmp_path, train_examples=60, test_examples=31))
-    assert [(split.name, split.count) for split in made.splits] == [
+    assert made.section("splits").rows == (
         ("train", 60),
         ("validation", 3),
         ("test", 31),
         ("aside", 3),
         ("extra", 3),
-    ]
+    )
     assert len(pictures) == 5 * 2  # no split's picture takes the place of another's
 
 
 def test_features_are_those_of_the_first_example(tmp_path: pathlib.Path) -> None:
     first = example(zero=[], text=[b"a", b"b"], number=7, fraction=[0.5, 1.5, 2.5])
     tfrecord(tmp_path / "Split-train" / "data", [first, example(other=1)])
-    [split] = examples.make(artifact("Examples", tmp_path))[0].splits
-    assert split.features == (
-        Feature("fraction", "float32", "(3,)"),
-        Feature("number", "int64", "(1,)"),
-        Feature("text", "bytes", "(2,)"),
-        Feature("zero", "empty"),
+    made, _ = examples.make(artifact("Examples", tmp_path))
+    assert made.section("features").rows == (
+        ("fraction", "float32", "(3,)"),
+        ("number", "int64", "(1,)"),
+        ("text", "bytes", "(2,)"),
+        ("zero", "empty", None),
     )
-    assert (split.count, split.pictures) == (2, ())
+    assert (made.section("splits").rows, pictures_of(made)) == ((("train", 2),), [])
+
+
+def test_splits_with_other_features_have_a_table_of_their_own(tmp_path: pathlib.Path) -> None:
+    for name in ("train", "validation", "test"):
+        tfrecord(tmp_path / f"Split-{name}" / "data", [example(other=1) if name == "test" else example(label=1)])
+    made, _ = examples.make(artifact("Examples", tmp_path))
+    assert [section.title for section in made.sections] == [
+        "splits",
+        "features of train, validation",
+        "features of test",
+    ]
 
 
 def test_what_is_no_labelled_png_is_not_shown(tmp_path: pathlib.Path) -> None:
@@ -78,35 +97,38 @@ def test_what_is_no_labelled_png_is_not_shown(tmp_path: pathlib.Path) -> None:
         example(),
     ]
     tfrecord(tmp_path / "Split-train" / "data", odd)
-    [split] = examples.make(artifact("Examples", tmp_path))[0].splits
-    assert (split.count, split.pictures) == (len(odd), ())
+    made, _ = examples.make(artifact("Examples", tmp_path))
+    assert (made.section("splits").rows, pictures_of(made)) == ((("train", len(odd)),), [])
 
 
 def test_a_large_split_is_read_only_so_far(tmp_path: pathlib.Path) -> None:
     records = [image(0, 0.5)] * examples.RECORDS + [image(9, 0.5)]
     tfrecord(tmp_path / "Split-train" / "data", records)
-    [split] = examples.make(artifact("Examples", tmp_path))[0].splits
-    assert {picture.label for picture in split.pictures} == {"label 0"}
-    assert split.count == len(records)
+    made, _ = examples.make(artifact("Examples", tmp_path))
+    assert {tile.label for tile in pictures_of(made)[0].tiles} == {"label 0"}
+    assert made.section("splits").rows == (("train", len(records)),)
 
 
 def test_of_many_labels_a_hundred_pictures_are_kept(tmp_path: pathlib.Path) -> None:
     tfrecord(tmp_path / "Split-train" / "data", [image(label, 0.5) for label in range(150)])
-    [split] = examples.make(artifact("Examples", tmp_path))[0].splits
-    assert [picture.label for picture in split.pictures] == [f"label {label}" for label in range(100)]
+    [found] = pictures_of(examples.make(artifact("Examples", tmp_path))[0])
+    assert [tile.label for tile in found.tiles] == [f"label {label}" for label in range(100)]
 
 
 def test_an_empty_split_has_nothing_to_show(tmp_path: pathlib.Path) -> None:
     tfrecord(tmp_path / "Split-train" / "data", [])
-    assert examples.make(artifact("Examples", tmp_path)) == (
-        previews.Examples((previews.ExamplesSplit("train", 0, (), ()),)),
-        {},
-    )
+    made, pictures = examples.make(artifact("Examples", tmp_path))
+    [table] = made.sections
+    assert isinstance(table, Table)
+    assert (table.rows, pictures) == ((("train", 0),), {})
 
 
-def test_a_type_that_is_not_known_has_no_preview(tmp_path: pathlib.Path) -> None:
-    assert preview_writers.make(artifact("PushedModel", tmp_path)) is None
+def test_a_type_without_a_preview_has_none(tmp_path: pathlib.Path) -> None:
+    assert types.make_preview(artifact("PushedModel", tmp_path)) is None
+    assert types.make_preview(artifact("Forest", tmp_path)) is None
 
 
-def test_every_kind_of_preview_has_a_maker() -> None:
-    assert preview_writers._MAKERS.keys() == previews.KINDS.keys()
+def test_every_type_has_its_modules() -> None:
+    for kind in types._TYPES.values():
+        assert importlib.import_module(kind.fingerprint).FORM
+        assert not kind.preview or importlib.import_module(kind.preview).make

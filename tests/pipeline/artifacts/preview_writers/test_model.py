@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import math
@@ -14,21 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.evaluation.thresholds import EpochLosses
 from components.push import decision
-from pipeline.artifacts.previews import (
-    Blessing,
-    Feature,
-    Layer,
-    ModelRun,
-    Picture,
-    PushDecision,
-    Reconstruction,
-    Report,
-    Signature,
-    Threshold,
-    UnitActivity,
-)
+from pipeline.artifacts.sections import Picture, Text, Tile
 from tests import lazy, nodes
 from tests.components.conftest import Trained
 from tests.pipeline.artifacts.preview_writers.artifacts import artifact, example, grey, tfrecord, write
@@ -36,11 +22,14 @@ from tests.tfds_builders import HEIGHT, WIDTH
 
 blessing = lazy.module("pipeline.artifacts.preview_writers.blessing")
 evaluation = lazy.module("pipeline.artifacts.preview_writers.evaluation")
+autoencoder = lazy.module("components.model.autoencoder")
 examples_input = lazy.module("components.data.transformed_input")
 model = lazy.module("pipeline.artifacts.preview_writers.model")
 model_run = lazy.module("pipeline.artifacts.preview_writers.model_run")
 previewing_push_decision = lazy.module("pipeline.artifacts.preview_writers.push_decision")
+saved_layers = lazy.module("components.model.saved_layers")
 report = lazy.module("pipeline.artifacts.preview_writers.report")
+keras = lazy.module("tf_keras")
 tf = lazy.module("tensorflow")
 tft = lazy.module("tensorflow_transform")
 
@@ -68,98 +57,74 @@ def shown(trained: Trained, inputs: dict[str, pathlib.Path]) -> tuple[Any, dict[
     return made
 
 
+ANSWERS = "the decoder's answer to each unit"
+
+
 def test_layers_are_named_with_their_sizes(shown: Any) -> None:
     made, _ = shown
-    assert made.layers == (
-        Layer("encoder_hidden", 48, 16, "relu", 48 * 16 + 16),
-        Layer("code", 16, 4, "relu", 16 * 4 + 4),
-        Layer("decoder_hidden", 4, 16, "relu", 4 * 16 + 16),
-        Layer("logits", 16, 48, "sigmoid", 16 * 48 + 48),
+    assert made.section("layers").rows == (
+        ("encoder_hidden", 48, 16, "relu", 48 * 16 + 16),
+        ("code", 16, 4, "relu", 16 * 4 + 4),
+        ("decoder_hidden", 4, 16, "relu", 4 * 16 + 16),
+        ("logits", 16, 48, "sigmoid", 16 * 48 + 48),
     )
-    assert made.parameters == 784 + 68 + 80 + 816
+    assert made.section("size").values == {"parameters": 784 + 68 + 80 + 816}
+    boxes = [column[0].name for column in made.section("layers of the model").columns]
+    assert boxes == ["input", "encoder_hidden", "code", "decoder_hidden", "logits"]
 
 
-def test_signatures_tell_what_they_take_and_give(shown: Any) -> None:
-    by_name = {signature.name: signature for signature in shown[0].signatures}
-    assert list(by_name) == ["encode", "evaluate", "reconstruct", "serving_default"]
-    images = (Feature("images", "float32", "(None, 48)"),)
-    assert by_name["encode"] == Signature("encode", images, (Feature("code", "float32", "(None, 4)"),))
-    assert by_name["serving_default"].inputs == (Feature("examples", "string", "(None,)"),)
+def test_signatures_have_a_row_for_each_tensor(shown: Any) -> None:
+    rows = shown[0].section("signatures").rows
+    assert list(dict.fromkeys(row[0] for row in rows)) == ["encode", "evaluate", "reconstruct", "serving_default"]
+    assert rows[:2] == (
+        ("encode", "takes", "images", "float32", "(None, 48)"),
+        ("encode", "returns", "code", "float32", "(None, 4)"),
+    )
+    assert ("serving_default", "takes", "examples", "string", "(None,)") in rows
 
 
 def test_units_answer_as_the_saved_model_does(trained: Trained, shown: Any) -> None:
-    """Held against the signatures of the SavedModel: codes of the validation images, and what is decoded from them."""
+    """Compared with the signatures of the SavedModel: codes of the validation images, and what is decoded from them."""
     made, pictures = shown
     signatures = tf.saved_model.load(str(next(folder_of(trained.model).rglob("saved_model.pb")).parent)).signatures
     pattern = str(folder_of(trained.examples) / "Split-validation" / "*")
     [batch] = examples_input.transformed([pattern], tft.TFTransformOutput(trained.transform_graph.uri))
     codes = signatures["encode"](images=batch["image_xf"])["code"].numpy()
     assert len(codes) == 30
-    layers = model.layers_of(model.variables_of(next(folder_of(trained.model).rglob("saved_model.pb")).parent))
+    variables = model.variables_of(next(folder_of(trained.model).rglob("saved_model.pb")).parent)
+    layers = saved_layers.layers_of(variables, autoencoder.ACTIVATIONS)
+    encoder, decoder = saved_layers.halves(layers, "code")
+    np.testing.assert_allclose(saved_layers.apply(encoder, batch["image_xf"].numpy()), codes, atol=1e-5)
     np.testing.assert_allclose(
-        model.decode(layers, codes, 4),
+        saved_layers.apply(decoder, codes),
         signatures["reconstruct"](images=batch["image_xf"])["reconstruction"].numpy(),
         atol=1e-5,
     )
 
-    assert [unit.unit for unit in made.units] == [0, 1, 2, 3]
+    tiles = made.section(ANSWERS).tiles
+    assert [tile.label for tile in tiles] == ["unit 0", "unit 1", "unit 2", "unit 3"]
     alive = 0
-    for unit in made.units:
-        active = codes[:, unit.unit][codes[:, unit.unit] > 0]
-        assert (unit.picture is None) == (not active.size)
-        if unit.picture:
-            alive += 1
-            assert unit.activation == pytest.approx(float(active.mean()), rel=1e-5)
-            assert (unit.picture.width, unit.picture.height) == (WIDTH, HEIGHT)
-            alone = np.zeros((1, 4), np.float32)
-            alone[0, unit.unit] = unit.activation
-            with Image.open(io.BytesIO(pictures[unit.picture.file])) as picture:
-                answer = model.decode(layers, alone, 4).reshape(HEIGHT, WIDTH)
-                np.testing.assert_allclose(np.asarray(picture), answer * 255, atol=0.51)
+    for unit, tile in enumerate(tiles):
+        active = codes[:, unit][codes[:, unit] > 0]
+        assert (not tile.pictures) == (not active.size)
+        if not tile.pictures:
+            assert tile.note == "dead"
+            continue
+        alive += 1
+        assert float(tile.note) == pytest.approx(float(active.mean()), abs=1e-5)
+        [picture] = tile.pictures
+        assert (picture.width, picture.height) == (WIDTH, HEIGHT)
+        alone = np.zeros((1, 4), np.float32)
+        alone[0, unit] = active.mean()
+        with Image.open(io.BytesIO(pictures[picture.file])) as image:
+            answer = saved_layers.apply(decoder, alone).reshape(HEIGHT, WIDTH)
+            np.testing.assert_allclose(np.asarray(image), answer * 255, atol=0.51)
     assert alive == len(pictures) > 0
-
-
-# Two pixels, two hidden units, two units of the code: the encoder hands its input on, the decoder's logits are
-# (8 * first, -8 * second unit). No bias but the code's, which the second unit never exceeds.
-IDENTITY = np.eye(2, dtype=np.float32)
-NONE = np.zeros(2, np.float32)
-
-
-def dense(kernel: Any, bias: Any = NONE) -> Any:
-    return model.Dense(np.float32(kernel), np.float32(bias))
-
-
-@pytest.fixture
-def small() -> dict[str, Any]:
-    return {
-        "encoder_hidden": dense(IDENTITY),
-        "code": dense(IDENTITY, [-0.25, -1]),
-        "decoder_hidden": dense(IDENTITY),
-        "logits": dense([[8, 0], [0, -8]]),
-    }
-
-
-def test_the_mean_activation_is_over_the_images_on_which_a_unit_is_active(small: dict[str, Any]) -> None:
-    images = np.float32([[1, 1], [0.5, 0], [0, 1], [0.25, 0]])
-    # The first unit is 0.75, 0.25, 0 and 0; the second is at most 1 - 1 = 0.
-    assert model.mean_activations(small, images).tolist() == [0.5, 0]
-
-
-def test_a_unit_alone_is_decoded_with_all_others_at_nothing(small: dict[str, Any]) -> None:
-    answers = model.decode(small, np.diag(np.float32([0.5, 0.25])), 2)
-    # Logits (4, 0) and (0, -2).
-    sigmoids = [[1 / (1 + np.exp(-4)), 0.5], [0.5, 1 / (1 + np.exp(2))]]
-    np.testing.assert_allclose(answers, sigmoids, rtol=1e-6)
-    np.testing.assert_allclose(model.decode(small, np.float32([[0.5]]), 1), sigmoids[:1], rtol=1e-6)
-
-
-def test_a_large_logit_is_decoded_without_overflow(small: dict[str, Any]) -> None:
-    assert model.decode(small, np.float32([[1000, 1000]]), 2).tolist() == [[1, 0]]
 
 
 def test_without_the_images_there_are_layers_and_no_answers(trained: Trained, shown: Any) -> None:
     made, pictures = model.make(artifact("Model", folder_of(trained.model)))
-    assert made == dataclasses.replace(shown[0], units=())
+    assert made.sections == shown[0].sections[:-1]
     assert pictures == {}
 
 
@@ -170,13 +135,11 @@ def test_with_other_images_there_are_no_answers(
     tfrecord(tmp_path / "Split-validation" / "data", [example(image=grey(0.5), label=1, **size)])
     other = {**inputs, "examples": tmp_path}
     made, pictures = model.make(artifact("Model", folder_of(trained.model), inputs=other))
-    assert len(made.layers) == 4
-    assert (made.units, pictures) == ((), {})
+    assert len(made.section("layers").rows) == 4
+    assert (made.section(ANSWERS), pictures) == (None, {})
 
 
-def test_a_model_with_other_layers_has_signatures_and_parameters(
-    inputs: dict[str, pathlib.Path], tmp_path: pathlib.Path
-) -> None:
+def test_another_model_has_its_layers_and_signatures(inputs: dict[str, pathlib.Path], tmp_path: pathlib.Path) -> None:
     module = tf.Module()
     module.kernel = tf.Variable(tf.ones([3, 5]), name="dense/kernel")
     module.steps = tf.Variable(7, name="steps")
@@ -184,29 +147,49 @@ def test_a_model_with_other_layers_has_signatures_and_parameters(
     double = tf.function(lambda x: {"y": tf.matmul(x, module.kernel)}, input_signature=[spec])
     tf.saved_model.save(module, str(tmp_path / "Format-Serving"), signatures={"double": double})
     made, pictures = model.make(artifact("Model", tmp_path, inputs=inputs))
-    assert (made.parameters, made.layers, made.units, pictures) == (16, (), (), {})
-    assert made.signatures == (
-        Signature("double", (Feature("x", "float32", "(None, 3)"),), (Feature("y", "float32", "(None, 5)"),)),
+    assert made.section("size").values == {"parameters": 16}
+    assert made.section("layers").rows == (("dense", 3, 5, None, 15), ("steps", None, None, None, 1))
+    assert (made.section(ANSWERS), pictures) == (None, {})
+    assert made.section("signatures").rows == (
+        ("double", "takes", "x", "float32", "(None, 3)"),
+        ("double", "returns", "y", "float32", "(None, 5)"),
     )
 
 
-def test_a_model_with_our_names_but_other_shapes_is_another_one(small: dict[str, Any]) -> None:
-    variables = {f"{name}/{part}": getattr(layer, part) for name, layer in small.items() for part in ("kernel", "bias")}
-    assert list(model.layers_of(variables)) == list(small)
-    for name, other in [
-        ("code/kernel", np.ones((3, 2), np.float32)),
-        ("code/bias", np.ones(3, np.float32)),
-        ("logits/kernel", np.ones(2, np.float32)),
-    ]:
-        assert model.layers_of({**variables, name: other}) == {}
-    assert model.layers_of({**variables, "more/kernel": IDENTITY}) == {}
+def test_a_deeper_autoencoder_has_all_its_layers_and_answers(
+    inputs: dict[str, pathlib.Path], tmp_path: pathlib.Path
+) -> None:
+    """Three hidden layers before and after the code; more than ten variables, so that order by text would be wrong."""
+    pixels, sizes = (
+        PIXELS,
+        {"hidden_a": 9, "hidden_b": 8, "hidden_c": 7, "code": 3, "back_c": 7, "back_b": 8, "back_a": 9},
+    )
+    module = tf.Module()
+    layers = [keras.layers.Dense(units, "relu", name=name) for name, units in sizes.items()]
+    layers.append(keras.layers.Dense(pixels, "sigmoid", name="pixels"))
+    chain = keras.Sequential([keras.Input((pixels,)), *layers])
+    layers[3].bias.assign([1.0, 1.0, -100.0])  # one unit is never active
+    module.model_variables = chain.trainable_variables
+    spec = tf.TensorSpec([None, pixels], tf.float32, name="images")
+    reconstruct = tf.function(lambda images: {"pixels": chain(images)}, input_signature=[spec], autograph=False)
+    tf.saved_model.save(module, str(tmp_path / "Format-Serving"), signatures={"reconstruct": reconstruct})
+    made, pictures = model.make(artifact("Model", tmp_path, inputs=inputs))
+    rows = made.records("layers")
+    assert [row["layer"] for row in rows] == [*sizes, "pixels"]
+    assert [(row["inputs"], row["outputs"]) for row in rows[:2]] == [(pixels, 9), (9, 8)]
+    assert [row["activation"] for row in rows] == ["relu"] * 7 + ["sigmoid"]
+    tiles = made.section(ANSWERS).tiles
+    assert tiles[2] == Tile("unit 2", (), "dead")
+    assert len(tiles) == 3
+    assert len(pictures) == len([tile for tile in tiles if tile.pictures])
 
 
 def test_a_saved_model_without_variables_has_none(trained: Trained, tmp_path: pathlib.Path) -> None:
     saved = next(folder_of(trained.model).rglob("saved_model.pb"))
     shutil.copy(saved, tmp_path / saved.name)
     made, _ = model.make(artifact("Model", tmp_path))
-    assert (made.parameters, made.layers, len(made.signatures)) == (0, (), 4)
+    assert made.section("size").values == {"parameters": 0}
+    assert [section.title for section in made.sections] == ["size", "signatures"]
 
 
 def test_what_holds_no_saved_model_is_not_shown(tmp_path: pathlib.Path) -> None:
@@ -220,20 +203,46 @@ def test_what_holds_no_saved_model_is_not_shown(tmp_path: pathlib.Path) -> None:
 def test_a_model_run_tells_the_losses_of_each_epoch(trained: Trained) -> None:
     folder = folder_of(trained.model_run)
     made, pictures = model_run.make(artifact("ModelRun", folder))
-    noted = json.loads((folder / "history.json").read_text())
-    assert len(noted) == 30
-    assert (made, pictures) == (ModelRun(tuple(EpochLosses(**losses) for losses in noted)), {})
+    recorded = json.loads((folder / "history.json").read_text())
+    chart, numbers = made.sections
+    assert len(numbers.rows) == 30
+    assert numbers.records()[7] == {
+        "epoch": 8,
+        "validation": recorded[7]["val_reconstruction"],
+        "training": recorded[7]["reconstruction"],
+        "validation_with_penalty": recorded[7]["val_loss"],
+        "training_with_penalty": recorded[7]["loss"],
+    }
+    assert chart.curves[0].points == tuple((one["epoch"], one["val_reconstruction"]) for one in recorded)
+    assert [curve.name for curve in chart.curves][:2] == ["validation", "training"]
+    assert pictures == {}
+
+
+@pytest.mark.parametrize(("penalty", "curves"), [(0.0, 2), (0.0004, 2), (0.01, 4)])
+def test_losses_with_the_penalty_are_drawn_where_they_can_be_told_apart(
+    tmp_path: pathlib.Path, penalty: float, curves: int
+) -> None:
+    losses = {"reconstruction": 0.5, "val_reconstruction": 0.5, "loss": 0.5 + penalty, "val_loss": 0.5 + penalty}
+    write(tmp_path, {"history.json": json.dumps([{"epoch": 1, **losses}]).encode()})
+    chart = model_run.make(artifact("ModelRun", tmp_path))[0].sections[0]
+    assert len(chart.curves) == curves
+    assert [curve.dashed for curve in chart.curves] == [False, False, True, True][:curves]
+
+
+def test_a_training_without_epochs_is_an_empty_chart(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, {"history.json": b"[]"})
+    assert not any(curve.points for curve in model_run.make(artifact("ModelRun", tmp_path))[0].sections[0].curves)
 
 
 def test_a_long_history_is_thinned_out_evenly_with_its_ends(tmp_path: pathlib.Path) -> None:
     losses = {"loss": 0.5, "reconstruction": 0.5, "val_loss": 0.5, "val_reconstruction": 0.5}
     history = [{"epoch": epoch, **losses} for epoch in range(1, 4000)]
     write(tmp_path, {"history.json": json.dumps(history).encode()})
-    epochs = [one.epoch for one in model_run.make(artifact("ModelRun", tmp_path))[0].history]
+    epochs = [row["epoch"] for row in model_run.make(artifact("ModelRun", tmp_path))[0].records("losses by epoch")]
     assert epochs == list(range(1, 4000, 2))
     # Every 1.5th: the places 0, 1.5, 3 and 4.5, rounded.
     write(tmp_path, {"history.json": json.dumps(history[:3000]).encode()})
-    epochs = [one.epoch for one in model_run.make(artifact("ModelRun", tmp_path))[0].history]
+    epochs = [row["epoch"] for row in model_run.make(artifact("ModelRun", tmp_path))[0].records("losses by epoch")]
     assert (epochs[:4], epochs[-1], len(epochs)) == ([1, 3, 4, 6], 3000, 2000)
 
 
@@ -262,21 +271,22 @@ def test_an_evaluation_tells_the_metrics_and_how_the_model_stood_to_each_gate(
 ) -> None:
     made, pictures = evaluation.make(artifact("ModelEvaluation", evaluated["evaluation"]))
     assert pictures == {}
-    assert made.metrics["example_count"] == 31
-    assert {name: values["example_count"] for name, values in made.slices.items()} == {
-        "label 0": 10,
-        "label 1": 11,
-        "label 2": 10,
-    }
-    worst = max(made.slices, key=lambda name: made.slices[name]["bce"])
-    ratio, worst_ratio = "bce_to_mean_image", max(values["bce_to_mean_image"] for values in made.slices.values())
-    [of_worst] = [name for name, values in made.slices.items() if values[ratio] == worst_ratio]
-    assert made.thresholds == (
-        Threshold("bce", "overall", made.metrics["bce"], 0.01, False),
-        Threshold(ratio, "overall", made.metrics[ratio], 0.99, made.metrics[ratio] <= 0.99),
-        Threshold("bce", worst, made.slices[worst]["bce"], None, True),
-        Threshold(ratio, of_worst, worst_ratio, 0.99, worst_ratio <= 0.99),
+    metrics = made.section("metrics on the test split").values
+    assert metrics["example_count"] == 31
+    slices = {str(row["slice"]): row for row in made.records("metrics by slice")}
+    assert {name: row["example_count"] for name, row in slices.items()} == {"label 0": 10, "label 1": 11, "label 2": 10}
+    ratio = "bce_to_mean_image"
+    worst, of_worst = (max(slices, key=lambda name: slices[name][metric]) for metric in ("bce", ratio))
+    worst_ratio = slices[of_worst][ratio]
+    assert made.section("thresholds").rows == (
+        ("bce", "overall", metrics["bce"], 0.01, False),
+        (ratio, "overall", metrics[ratio], 0.99, metrics[ratio] <= 0.99),
+        ("bce", worst, slices[worst]["bce"], None, True),
+        (ratio, of_worst, worst_ratio, 0.99, worst_ratio <= 0.99),
     )
+    bars = made.section("BCE by label")
+    assert {bar.label: bar.value for bar in bars.bars} == {name: row["bce"] for name, row in slices.items()}
+    assert bars.limit is None
 
 
 def test_an_evaluation_of_other_metrics_has_no_thresholds(tmp_path: pathlib.Path) -> None:
@@ -287,8 +297,14 @@ def test_an_evaluation_of_other_metrics_has_no_thresholds(tmp_path: pathlib.Path
 
 def test_a_refused_model_is_told_why(evaluated: dict[str, pathlib.Path]) -> None:
     made, pictures = blessing.make(artifact("ModelBlessing", evaluated["blessing"], siblings=evaluated))
-    bce = evaluation.make(artifact("ModelEvaluation", evaluated["evaluation"]))[0].metrics["bce"]
-    assert made == Blessing(False, (f"bce overall is {bce:.4f}, allowed is at most 0.01",))
+    bce = (
+        evaluation.make(artifact("ModelEvaluation", evaluated["evaluation"]))[0]
+        .section("metrics on the test split")
+        .values["bce"]
+    )
+    [verdict] = made.sections
+    assert verdict.passed is False
+    assert verdict.items == (f"bce overall is {bce:.4f}, allowed is at most 0.01",)
     assert pictures == {}
 
 
@@ -296,8 +312,10 @@ def test_a_verdict_without_its_evaluation_has_no_reasons(tmp_path: pathlib.Path)
     write(tmp_path / "good", {"BLESSED": b""})
     write(tmp_path / "bad", {"NOT_BLESSED": b""})
     write(tmp_path / "none", {"other": b""})
-    assert blessing.make(artifact("ModelBlessing", tmp_path / "good")) == (Blessing(True, ()), {})
-    assert blessing.make(artifact("ModelBlessing", tmp_path / "bad")) == (Blessing(False, ()), {})
+    for name, passed in (("good", True), ("bad", False)):
+        [verdict] = blessing.make(artifact("ModelBlessing", tmp_path / name))[0].sections
+        assert isinstance(verdict, Text)
+        assert (verdict.passed, verdict.items) == (passed, ())
     assert blessing.make(artifact("ModelBlessing", tmp_path / "none")) is None
 
 
@@ -310,7 +328,9 @@ def test_a_decision_is_shown_with_what_it_compared(tmp_path: pathlib.Path) -> No
     decision.write(tmp_path, decision.decide(True, 0.1, 1.05, standing, 0.08))
     made, pictures = previewing_push_decision.make(artifact("PushDecision", tmp_path))
     reason = "test BCE 0.1000 is 1.250 times the 0.0800 of version 3, allowed is at most 1.05"
-    assert made == PushDecision(False, reason, 0.1, 1e-3, 1.05, 3, "run-3", 0.08, "recorded")
+    verdict, table = made.sections
+    assert (verdict.text, verdict.passed) == (reason, False)
+    assert table.rows == (("this one", None, 0.1, "by its Evaluator"), ("version 3", "run-3", 0.08, "recorded"))
     assert pictures == {}
 
 
@@ -318,7 +338,9 @@ def test_a_model_that_was_compared_with_nothing_has_no_baseline(tmp_path: pathli
     standing = decision.Standing("model-1:new", 1e-3, note="nothing was served")
     decision.write(tmp_path, decision.decide(True, 0.1, math.inf, standing, None))
     made, _ = previewing_push_decision.make(artifact("PushDecision", tmp_path))
-    assert made == PushDecision(True, "nothing was served", 0.1, 1e-3, None, None, None, None, "")
+    verdict, table = made.sections
+    assert (verdict.text, verdict.passed) == ("nothing was served", True)
+    assert table.rows == (("this one", None, 0.1, "by its Evaluator"),)
 
 
 # --- report
@@ -332,24 +354,26 @@ def test_a_report_hands_its_pictures_and_units_on(tmp_path: pathlib.Path) -> Non
     pngs = {"000-original.png": grey(0.25), "000-x.png": grey(0.75)}
     files = {f"images/{name}": png for name, png in pngs.items()}
     write(tmp_path, {"summary.json": json.dumps(summary).encode(), **files})
-    assert report.make(artifact("Report", tmp_path)) == (
-        Report(
-            images=(
-                Reconstruction(
-                    "top",
-                    Picture("000-original.png", 3, 2, "test image, top"),
-                    Picture("000-x.png", 3, 2, "reconstruction, top"),
-                ),
+    made, pictures = report.make(artifact("Report", tmp_path))
+    text, images, activity = made.sections
+    assert text.file == "report.html"
+    assert images.tiles == (
+        Tile(
+            "top",
+            (
+                Picture("000-original.png", 3, 2, "test image, top"),
+                Picture("000-x.png", 3, 2, "reconstruction, top"),
             ),
-            units=(UnitActivity(0, 0.25, 1.5), UnitActivity(1, 0.0, 0.0)),
         ),
-        pngs,
     )
+    assert [(bar.label, bar.value) for bar in activity.bars] == [("unit 0", 0.25), ("unit 1", 0.0)]
+    assert pictures == pngs
 
 
 def test_the_report_of_an_older_version_has_no_pictures(tmp_path: pathlib.Path) -> None:
     write(tmp_path, {"summary.json": b'{"blessed": true}'})
-    assert report.make(artifact("Report", tmp_path)) == (Report((), ()), {})
+    made, pictures = report.make(artifact("Report", tmp_path))
+    assert ([section.title for section in made.sections], pictures) == (["report"], {})
 
 
 def test_a_report_of_others_is_not_shown(tmp_path: pathlib.Path) -> None:

@@ -871,7 +871,7 @@ def test_json_is_one_object_with_counts_and_findings(root, examples):
     printed = json.loads(document(fsck.check(root)))
     path = str(examples[1] / "Split-train/a")
     assert printed == {
-        "schema_version": 1,
+        "schema_version": 2,
         "root": str(root.path),
         "sound": False,
         "checked": {"artifacts": 1, "executions": 1, "manifests": 0, "files": 2, "bytes": 3},

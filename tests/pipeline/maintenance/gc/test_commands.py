@@ -33,7 +33,7 @@ def test_gc_says_what_goes_and_deletes_it_only_with_yes(sae, four):
 def test_gc_as_json_has_sizes_by_directory(sae):
     code, printed, _ = sae("gc", "--json", *KEEP_ONE)
     found = json.loads(printed)
-    assert (code, found["schema_version"], found["deleted"], found["too_large"]) == (0, 1, False, False)
+    assert (code, found["schema_version"], found["deleted"], found["too_large"]) == (0, 2, False, False)
     assert sum(one["bytes"] for one in found["directories"]) == found["bytes"]
     assert sum(one["freed"] for one in found["directories"]) == found["freed"] > 0
     assert {one["name"] for one in found["directories"] if one["freed"]} == {"artifacts", "serving"}

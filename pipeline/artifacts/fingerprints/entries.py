@@ -1,4 +1,4 @@
-"""The stream of named values that a digest is taken of, and the comparison of two such streams.
+"""The named values that a content digest is taken of, and the comparison of two such lists.
 
 The digest is SHA-256 over the entries in their order. An entry is encoded as
 
@@ -32,11 +32,11 @@ from pipeline.artifacts.fingerprints import differences
 Value = Union[bytes, str, int, float, bool, None, "npt.NDArray[Any]"]
 
 
-class Entry(NamedTuple):
-    """One named value of a form.
+class ContentEntry(NamedTuple):
+    """One named value that counts as content.
 
     Attributes:
-      name: what people are told when it differs; counts.
+      name: shown when it differs; counts.
       value: counts.
       explain: puts the difference of two entries of this name in words: `3 against 5`.
       detail: what `explain` needs besides the values; does not count.
@@ -48,11 +48,11 @@ class Entry(NamedTuple):
     detail: Any = None
 
 
-def digest(stream: Iterable[Entry]) -> bytes:
-    """SHA-256 of a stream, 32 bytes."""
+def digest(entries: Iterable[ContentEntry]) -> bytes:
+    """SHA-256 of entries in their order, 32 bytes."""
     sha = hashlib.sha256()
     update, pack = sha.update, _LENGTH.pack
-    for entry in stream:
+    for entry in entries:
         name = entry.name.encode()
         value = entry.value
         if isinstance(value, bytes):  # by far the most frequent: the records of a data set
@@ -75,7 +75,7 @@ def encode(value: Value) -> tuple[bytes, bytes]:
     """The tag and the bytes of a value.
 
     Raises:
-      TypeError: it is of no type that a form may hold.
+      TypeError: it is of another type.
     """
     if isinstance(value, bytes):
         return b"b", value
@@ -91,7 +91,7 @@ def encode(value: Value) -> tuple[bytes, bytes]:
         return b"f", _DOUBLE.pack(value)
     if isinstance(value, np.ndarray):
         return b"a", _encode_array(value)
-    raise TypeError(f"a form holds bytes, texts, numbers and arrays, not {type(value).__name__}")
+    raise TypeError(f"a fingerprint has entries of bytes, text, numbers and arrays, not {type(value).__name__}")
 
 
 def _encode_array(array: npt.NDArray[Any]) -> bytes:
@@ -108,8 +108,8 @@ def _encode_array(array: npt.NDArray[Any]) -> bytes:
     return b"".join((_LENGTH.pack(len(dtype)), dtype, shape, content))
 
 
-def first_difference(one: Callable[[], Iterator[Entry]], other: Callable[[], Iterator[Entry]]) -> str:
-    """One line on the first entry in which two streams differ, or "". The streams may be opened more than once."""
+def first_difference(one: Callable[[], Iterator[ContentEntry]], other: Callable[[], Iterator[ContentEntry]]) -> str:
+    """One line on the first entry that differs, or "". Both may be called more than once."""
     left, right = one(), other()
     while True:
         first, second = next(left, None), next(right, None)
@@ -121,7 +121,7 @@ def first_difference(one: Callable[[], Iterator[Entry]], other: Callable[[], Ite
             return f"{first.name} differs: {_explain(first, second)}"
 
 
-def _explain(one: Entry, other: Entry) -> str:
+def _explain(one: ContentEntry, other: ContentEntry) -> str:
     function = one.explain if one.explain is not None and one.explain is other.explain else None
     words = function(one, other) if function else differences.values(one.value, other.value)
     words = " ".join(words.split())
@@ -129,10 +129,13 @@ def _explain(one: Entry, other: Entry) -> str:
 
 
 def _missing(
-    first: Entry | None, second: Entry | None, one: Callable[[], Iterator[Entry]], other: Callable[[], Iterator[Entry]]
+    first: ContentEntry | None,
+    second: ContentEntry | None,
+    one: Callable[[], Iterator[ContentEntry]],
+    other: Callable[[], Iterator[ContentEntry]],
 ) -> str:
-    """What to say where two streams go on with entries of different names."""
-    # From the start, not from here: a stream that was walked on holds no more what it passed.
+    """The difference where the next entries have different names."""
+    # From the start, not from here: an iterator no longer has what it passed.
     if first is not None and all(entry.name != first.name for entry in other()):
         return f"only the first has {first.name}"
     if second is not None and all(entry.name != second.name for entry in one()):

@@ -1,37 +1,21 @@
-"""The files of an artifact, and how those count that no form understands."""
+"""The files of an artifact, and how those count that no fingerprint understands."""
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.artifacts.fingerprints import differences
-from pipeline.artifacts.fingerprints.stream import Entry
+from pipeline.artifacts.fingerprints.entries import ContentEntry
 
 _BLOCK = 1 << 20  # bytes read at once
 
 
-@dataclasses.dataclass(frozen=True)
-class Artifact:
-    """An artifact whose content is asked for.
-
-    Attributes:
-      type_name: TFX's: `Examples`, `Model`, ...
-      folder: its URI, on this disk.
-      properties: properties and custom properties together.
-    """
-
-    type_name: str
-    folder: pathlib.Path
-    properties: Mapping[str, str | int | float]
-
-
 class Files:
-    """All files of an artifact by relative name; a form takes those that it understands, `rest` are the others.
+    """All files of an artifact by relative name; a fingerprint takes those that it understands, `rest` are the others.
 
     Args:
       root: the artifact's folder, or its only file, whose name is then `.`.
@@ -68,28 +52,30 @@ class Files:
         gone = set(names)
         self._names = [name for name in self._names if name not in gone]
 
-    def all_parsed(self, file_name: str, parse: Callable[[pathlib.Path, str], Iterable[Entry]]) -> Iterator[Entry]:
+    def all_parsed(
+        self, file_name: str, parse: Callable[[pathlib.Path, str], Iterable[ContentEntry]]
+    ) -> Iterator[ContentEntry]:
         """The entries of every file of this name, the one in the folder itself first, then those below, sorted."""
         for name in [*self.take(file_name), *self.take(f"*/{file_name}")]:
             yield from self.parsed(name, parse)
 
-    def rest(self) -> Iterator[Entry]:
+    def rest(self) -> Iterator[ContentEntry]:
         """The files that nobody took, by name and bytes."""
         for name in self._names:
             yield self.raw(name)
 
-    def raw(self, name: str) -> Entry:
+    def raw(self, name: str) -> ContentEntry:
         """One file by its relative name and the SHA-256 of its bytes; a link to a folder by where it points."""
         path = self.path(name)
         if path.is_dir():
-            return Entry(f"link {name}", os.readlink(path))
+            return ContentEntry(f"link {name}", os.readlink(path))
         sha = hashlib.sha256()
         with open(path, "rb") as file:
             while block := file.read(_BLOCK):
                 sha.update(block)
-        return Entry(f"file {name}", sha.digest(), _explain_files, path)
+        return ContentEntry(f"file {name}", sha.digest(), _explain_files, path)
 
-    def parsed(self, name: str, parse: Callable[[pathlib.Path, str], Iterable[Entry]]) -> Iterator[Entry]:
+    def parsed(self, name: str, parse: Callable[[pathlib.Path, str], Iterable[ContentEntry]]) -> Iterator[ContentEntry]:
         """What `parse` makes of a file that fits in memory and its name, or its bytes when it cannot be read."""
         try:
             yield from list(parse(self.path(name), name))
@@ -108,7 +94,7 @@ def _names(root: pathlib.Path) -> Iterator[str]:
             yield pathlib.Path(folder, name).relative_to(root).as_posix()
 
 
-def _explain_files(one: Entry, other: Entry) -> str:
+def _explain_files(one: ContentEntry, other: ContentEntry) -> str:
     """Reads both files once more, block by block."""
     sizes = [entry.detail.stat().st_size for entry in (one, other)]
     place = 0

@@ -1,0 +1,117 @@
+"""The types of artifact: how each is hashed, previewed and shown. Each is declared once, here or by a pipeline.
+
+Modules are named, not imported: most import TensorFlow, which commands that only read do without.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.artifacts.sections import Preview
+
+PNGs = Mapping[str, bytes]  # PNG files by the name that the preview gives them
+_FINGERPRINTS = "pipeline.artifacts.fingerprints"
+_WRITERS = "pipeline.artifacts.preview_writers"
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredArtifact:
+    """An artifact on this disk, and the folders around it.
+
+    Attributes:
+      type_name: TFX's: `Examples`, `Model`, ...
+      folder: its URI.
+      properties: properties and custom properties together.
+      inputs: folders of what its node read, by key; of several under a key the first.
+      siblings: the same of what its node wrote.
+    """
+
+    type_name: str
+    folder: pathlib.Path
+    properties: Mapping[str, str | int | float]
+    inputs: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    siblings: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class ArtifactType:
+    """A type of artifact.
+
+    Attributes:
+      name: TFX's name of the type.
+      fingerprint: module with `FORM`, such as `examples-1`, and `entries(artifact)`: what counts as content. Empty: all
+        files count by name and bytes.
+      preview: module with `make(artifact)`, which returns a `Preview` and its PNG files, or None; empty: no preview.
+      on_run: titles of the preview's sections that the page of a run shows.
+      compared: whether the page that compares runs shows its line charts and pictures together.
+      about_model: whether it says something about a model; it then carries the content digest of the model that its
+        node read.
+    """
+
+    name: str
+    fingerprint: str = ""
+    preview: str = ""
+    on_run: tuple[str, ...] = ()
+    compared: bool = False
+    about_model: bool = False
+
+
+def _ours(name: str, module: str, preview: bool = True, **display: Any) -> ArtifactType:
+    return ArtifactType(name, f"{_FINGERPRINTS}.{module}", f"{_WRITERS}.{module}" if preview else "", **display)
+
+
+_TYPES = {
+    one.name: one
+    for one in (
+        _ours("Examples", "examples"),
+        _ours("ExampleStatistics", "statistics"),
+        _ours("ExampleAnomalies", "anomalies"),
+        _ours("Schema", "schema"),
+        _ours("TransformGraph", "transform_graph"),
+        _ours("Model", "model"),
+        _ours("ModelRun", "model_run", on_run=("reconstruction loss by epoch", "losses by epoch"), compared=True),
+        _ours("ModelEvaluation", "evaluation", on_run=("thresholds", "BCE by label")),
+        _ours("ModelBlessing", "blessing", on_run=("blessing",), about_model=True),
+        _ours("PushDecision", "push_decision", on_run=("decision of the push gate",), about_model=True),
+        _ours("PushedModel", "pushed_model", preview=False, about_model=True),
+        _ours(
+            "Report", "report", compared=True,
+            on_run=("report", "test images and their reconstructions", "activity of the units of the code"),
+        ),
+    )
+}  # fmt: skip
+
+
+def register(*types: ArtifactType) -> None:
+    """Add the types of a pipeline, or replace those of the same name."""
+    _TYPES.update({one.name: one for one in types})
+
+
+def find(name: str) -> ArtifactType:
+    """The type of this name; one that is not registered counts by its bytes and has no preview."""
+    return _TYPES.get(name) or ArtifactType(name)
+
+
+def shown_on_run() -> tuple[ArtifactType, ...]:
+    """The types that the page of a run shows, in their order."""
+    return tuple(one for one in _TYPES.values() if one.on_run)
+
+
+def compared() -> tuple[ArtifactType, ...]:
+    """The types that the page that compares runs shows."""
+    return tuple(one for one in _TYPES.values() if one.compared)
+
+
+def make_preview(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
+    """The preview of an artifact with its pictures; None where there is nothing to show.
+
+    Raises:
+      Exception: whatever a library raises on an artifact that is damaged.
+    """
+    module = find(artifact.type_name).preview
+    made: tuple[Preview, PNGs] | None = importlib.import_module(module).make(artifact) if module else None
+    return made
