@@ -52,8 +52,8 @@ def timed(owner, name):
             spent.append(time.monotonic() - begun)
     setattr(owner, name, call)
 
-for owner, name in ((cache.Decider, "decide"), (cache.Decider, "damage"), (manifest, "collect"),
-                    (manifest, "write"), (dataset_cache, "recall"), (dataset_cache, "remember"),
+for owner, name in ((cache.NodeCache, "decide"), (cache.NodeCache, "damage"), (manifest, "collect"),
+                    (manifest, "write"), (dataset_cache, "remember"),
                     (MetadataWriter, "begin_run"),
                     (publish, "describe_outputs")):
     timed(owner, name)
@@ -65,12 +65,13 @@ finally:
 HISTORY = """
 import pathlib, sys
 from pipeline.core import settings
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import request as run_request
 from pipeline.orchestration import run
 from pipeline.terminal.progress import display
 from tests.e2e.conftest import QUICK
 
-request = run_request.RunRequest(settings.Request(profile="sample", assignments=QUICK, root=sys.argv[1]))
+request = run_request.RunRequest(PIPELINE, settings.Request(profile="sample", assignments=QUICK, root=sys.argv[1]))
 for number in range(int(sys.argv[2])):
     run.run(request, display)
 """

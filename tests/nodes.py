@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pipeline_config
-from pipeline.definition import dataset
+from pipeline.core.settings import Settings
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.definition.spec import ConfiguredPipeline
 from pipeline_config import PipelineConfig
 from tests import lazy
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
@@ -29,7 +32,7 @@ def make(
     schema_file = folder / "schema" / "schema.pbtxt"
     schema_file.parent.mkdir(parents=True, exist_ok=True)
     schema_file.write_text(schema.schema_text(HEIGHT, WIDTH, LABELS), encoding="utf-8")
-    described = dataset.Source(
+    described = ImageDataset(
         builder_dir=builder_dir,
         files={"bands.tfrecord": "a-digest"},
         name="bands",
@@ -40,13 +43,10 @@ def make(
         split_sizes=dict(split_sizes or {"train": 0, "validation": 0, "test": 0}),
         schema_file=str(schema_file),
     )
-    pipeline = definition.create_pipeline(
-        PipelineConfig.build(settings),
-        described,
-        folder / "artifacts",
-        folder / "metadata.sqlite",
-        folder / "serving",
+    configured = ConfiguredPipeline(
+        PIPELINE, Settings(PipelineConfig.build(settings), {}, "mnist"), described, folder / "serving"
     )
+    pipeline = definition.create_pipeline(configured, folder / "artifacts", folder / "metadata.sqlite")
     return {component.id: component for component in pipeline.components}
 
 

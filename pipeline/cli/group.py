@@ -95,11 +95,12 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.option("--pipeline", metavar="MODULE:NAME", help="Use another pipeline; also SAE_PIPELINE.")
 @click.version_option(package_name="sae-pipeline", prog_name="sae")
-def sae(verbose: bool) -> None:
+def sae(verbose: bool, pipeline: str | None) -> None:
     """Train a sparse autoencoder in a TFX pipeline on this machine, and inspect what it made.
 
     Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, worse than the served
     model, or anomalies in the data), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
     """
-    del verbose  # read by `main`, which also handles errors before this runs
+    del verbose, pipeline  # read by `main`, which also handles errors before this runs, and by `current_pipeline`

@@ -7,7 +7,15 @@ import pathlib
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import config_option, json_option, node_option, root_option, run_argument, set_option
+from pipeline.cli.options import (
+    config_option,
+    current_pipeline,
+    json_option,
+    node_option,
+    root_option,
+    run_argument,
+    set_option,
+)
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root, resolve_root
@@ -31,7 +39,7 @@ def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> N
 
     RUN is an id, its beginning, `latest` or `latest~1`. Exit code 4: content differs.
     """
-    found = verify.verify(resolve_root(root), run_id, node, output.note)
+    found = verify.verify(current_pipeline(), resolve_root(root), run_id, node, output.note)
     if as_json:
         output.write_json(found)
     else:
@@ -112,7 +120,7 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
         return
     with open_reader(None, place) as reader:
         wanted = reader.find_artifact(artifact)
-    found = restore.restore(place, wanted, output.note)
+    found = restore.restore(current_pipeline(), place, wanted, output.note)
     if as_json:
         output.write_json(found)
     else:

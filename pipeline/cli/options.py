@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import pathlib
 import shutil
 import sys
@@ -19,7 +20,21 @@ from pipeline.core.pipeline_root import resolve_root
 from pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:
+    from pipeline.definition.spec import Pipeline
     from pipeline.inspection.reader import Reader
+
+DEFAULT_PIPELINE = "pipeline.definition.sparse_autoencoder:PIPELINE"
+PIPELINE_VARIABLE = "SAE_PIPELINE"
+
+
+def current_pipeline() -> Pipeline:
+    """The pipeline that `--pipeline` or the environment names; the one of this project where neither does."""
+    from pipeline.definition.spec import load
+
+    context = click.get_current_context(silent=True)
+    given = context.find_root().params.get("pipeline") if context else ""
+    return load(given or os.environ.get(PIPELINE_VARIABLE) or DEFAULT_PIPELINE)
+
 
 root_option = click.option(
     "--root",

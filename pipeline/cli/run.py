@@ -9,7 +9,15 @@ from typing import Any, NoReturn
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import json_option, part_options, program, request, root_option, setting_options
+from pipeline.cli.options import (
+    current_pipeline,
+    json_option,
+    part_options,
+    program,
+    request,
+    root_option,
+    setting_options,
+)
 from pipeline.core.pipeline_root import resolve_root
 from pipeline.orchestration import plan, run
 from pipeline.orchestration.request import RunRequest
@@ -47,7 +55,9 @@ def run_command(
     **options: Any,
 ) -> None:
     """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
+    pipeline = current_pipeline()
     wanted = RunRequest(
+        pipeline,
         request(**options),
         from_node,
         to_node,
@@ -57,7 +67,7 @@ def run_command(
         command=tuple(sys.argv),
         trigger=trigger,
         run_id_file=run_id_file,
-        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like)) if like else None,
+        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like), pipeline.data.dataset) if like else None,
     )
     _end_with(run.run(wanted, display), as_json)
 
@@ -72,7 +82,7 @@ def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
     RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run that can be resumed. Refused
     when code, settings, packages or data differ from those of the run.
     """
-    _end_with(run.resume(resolve_root(root), run_id, display), as_json)
+    _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, display), as_json)
 
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:
@@ -99,7 +109,15 @@ def plan_command(
     **options: Any,
 ) -> None:
     """Show which nodes `sae run` with the same options would run, and why. Run and write nothing."""
-    wanted = plan.Request(request(**options), from_node, to_node, base_run, not no_cache, verify_cache)
+    wanted = RunRequest(
+        current_pipeline(),
+        request(**options),
+        from_node,
+        to_node,
+        base_run,
+        use_cache=not no_cache,
+        all_bytes=verify_cache,
+    )
     found = plan.make(wanted)
     if as_json:
         output.write_json(found)

@@ -54,7 +54,7 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         missing = [
             field.name
             for field in dataclasses.fields(kind)
-            if field.name not in value and field.default is dataclasses.MISSING
+            if field.name not in value and field.default is field.default_factory is dataclasses.MISSING
         ]
         if missing:
             raise KeyError(f"{place}{missing[0]} is missing")

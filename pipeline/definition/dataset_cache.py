@@ -10,42 +10,33 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from components.data import sample_path
-from pipeline.core import atomic_file, file_digests, pipeline_root, settings
+from pipeline.core import atomic_file, file_digests, pipeline_root, serialization, settings
+from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
-from pipeline.definition import dataset as source
-from pipeline.definition.dataset import Source
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.spec import FoundDataset
 
+# The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
+SAMPLED = "mnist"
 _MOST = 50  # descriptions kept
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 # Stand for the root's path and for that of the curated schemas' package, so that either may be moved.
 _IN_ROOT, _IN_PACKAGE = "<root>", "<components>"
 _NOT_ASKED = {"data.download_timeout"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Recalled:
-    """A data set as an earlier run described it, with its files as they are now.
-
-    Attributes:
-      profile: the profile that the run used: `sample` where the sample stood in.
-      exact: False where other data settings were asked for than now: its sizes may then be other ones.
-    """
-
-    source: Source
-    profile: str
-    exact: bool
-
-
-def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
-    """Notes what was found for the settings `asked`."""
+def remember(root: Root, asked: Settings, profile: str, found: ImageDataset) -> None:
+    """Record what was found for the settings `asked`; `profile` is that of the data set that was found."""
     entry = {
         "asked": _asked(asked),
         "profile": profile,
-        "source": {**found.as_dict(), "files": {}},
+        "source": {**dataclasses.asdict(found), "files": {}},
         "beside": _beside(pathlib.Path(found.builder_dir)),
     }
     for place, name in _places(root):
@@ -54,16 +45,19 @@ def remember(root: Root, asked: Settings, profile: str, found: Source) -> None:
     atomic_file.write(_file(root), json.dumps([*others, entry][-_MOST:], indent=1) + "\n")
 
 
-def recall(root: Root, asked: Settings) -> Recalled | None:
-    """The data set for the settings `asked`; None where none is known, or it may be another one by now."""
+def recall(root: Root, request: Request, asked: Settings) -> FoundDataset | None:
+    """The data set for the settings `asked`, as an earlier run described it, with its files as they are now.
+
+    None where none is known, or it may be another one by now.
+    """
     entries, now = _entries(root), _asked(asked)
     try:
         for entry in reversed(entries):
             if entry["asked"] == now:
-                return _recalled(entry, exact=True)
+                return _recalled(root, request, asked, entry, exact=True)
         for entry in reversed(entries):
             if entry["asked"]["data.dataset"] == now["data.dataset"]:
-                return _recalled(entry, exact=False)
+                return _recalled(root, request, asked, entry, exact=False)
     except (AttributeError, KeyError, TypeError):  # damaged: as if it were not known
         pass
     return None
@@ -76,14 +70,54 @@ def with_profile(request: Request, resolved: Settings, profile: str) -> Settings
     return settings.resolve(dataclasses.replace(request, profile=profile))
 
 
-def data_dir(asked: Settings) -> pathlib.Path:
-    """The folder in which TensorFlow Datasets looks for prepared data sets."""
-    return _data_dir(_asked(asked))
+def fingerprint(root: Root, request: Request, asked: Settings) -> str:
+    """Digest of the data that a run with the settings `asked` would read; empty where there is none.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    recalled = recall(root, request, asked)
+    if recalled is not None:
+        return recalled.dataset.fingerprint
+    data = asked.config.data
+    if data.source == "sample" or data.dataset == sample_path.NAME:
+        return file_digests.of_mapping(sample_files())
+    folder = newest_version(_data_dir(_asked(asked)) / data.dataset)
+    if folder is not None:
+        return file_digests.of_mapping(file_digests.of_folder(folder))
+    return file_digests.of_mapping(sample_files()) if data.source == "auto" and data.dataset == SAMPLED else ""
 
 
-def is_sample(described: Source) -> bool:
+def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
+    """The folder of a prepared data set's newest version, which TensorFlow Datasets takes; None where there is none."""
+    if not folder.is_dir():
+        return None
+    found = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
+    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+
+
+def is_sample(described: ImageDataset) -> bool:
     """Whether it is the embedded sample."""
     return described.name == sample_path.NAME
+
+
+def refresh(recorded: ImageDataset) -> ImageDataset:
+    """A recorded data set with its files as they are now.
+
+    Raises:
+      UnavailableError: it is no longer where it was.
+    """
+    folder = pathlib.Path(recorded.builder_dir)
+    if is_sample(recorded):
+        files = sample_files()
+    elif folder.is_dir():
+        files = file_digests.of_folder(folder)
+    else:
+        raise UnavailableError(
+            f"data set {recorded.name} {recorded.version} is no longer in {folder}: restore it, or name its folder of "
+            "prepared data sets with --set data.data_dir=DIR"
+        )
+    return dataclasses.replace(recorded, files=files)
 
 
 def sample_files() -> dict[str, str]:
@@ -92,9 +126,13 @@ def sample_files() -> dict[str, str]:
     return {path.name: file_digests.of_file(path)}
 
 
-def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
-    found = source.from_dict(entry["source"])
+def _recalled(
+    root: Root, request: Request, asked: Settings, entry: Mapping[str, Any], exact: bool
+) -> FoundDataset | None:
+    found = serialization.build(ImageDataset, entry["source"])
     folder = pathlib.Path(found.builder_dir)
+    if not folder.is_dir():
+        return None
     if found.name == sample_path.NAME:
         # It stands in for as long as there is no prepared copy of what was asked for.
         dataset = entry["asked"]["data.dataset"]
@@ -102,12 +140,13 @@ def _recalled(entry: Mapping[str, Any], exact: bool) -> Recalled | None:
             return None
         files = sample_files()
     else:
-        if not folder.is_dir() or _beside(folder) != entry["beside"]:
+        if _beside(folder) != entry["beside"]:
             return None
         files = file_digests.of_folder(folder)
     if not pathlib.Path(found.schema_file).is_file():
         return None
-    return Recalled(dataclasses.replace(found, files=files), entry["profile"], exact)
+    used = with_profile(request, asked, entry["profile"])
+    return FoundDataset(used, dataclasses.replace(found, files=files), exact)
 
 
 def _asked(asked: Settings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import requests
 import tensorflow_datasets as tfds
@@ -21,39 +22,38 @@ from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache
-from pipeline.definition.dataset import Source
+from pipeline.definition.dataset_cache import SAMPLED
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.spec import FoundDataset
 
-# The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
-SAMPLED = "mnist"
 SAMPLE_PROFILE = "sample"
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """What a run will read.
-
-    Attributes:
-      settings: those asked for, or the sample's where the sample stands in.
-      source: the data set.
-    """
-
-    settings: settings.Settings
-    source: Source
-
-
-def find(request: settings.Request, root: Root, download: Callable[[tfds.core.DatasetBuilder], None]) -> Found:
-    """Finds the data set of `request`.
+def find(
+    root: Root, request: settings.Request, resolved: settings.Settings, download: Callable[[Any], None]
+) -> FoundDataset:
+    """Find the data set of a run, and record it for later runs.
 
     Args:
-      request: what the user asked for.
       root: where the embedded sample is prepared.
+      request: the settings that the user gave.
+      resolved: the configuration that they result in.
       download: downloads and prepares a builder's data set; shows its progress.
 
     Raises:
       UsageError: no such data set, split or schema; or the root holds runs on another data set.
       UnavailableError: it is not there and cannot be had, or cannot be used; says why and what to do.
     """
-    resolved = settings.resolve(request)
+    settled, dataset = _find(root, request, resolved, download)
+    root.claim_dataset(dataset.name)
+    dataset_cache.remember(root, resolved, settled.profile, dataset)
+    return FoundDataset(settled, dataset)
+
+
+def _find(
+    root: Root, request: settings.Request, resolved: settings.Settings, download: Callable[[Any], None]
+) -> tuple[settings.Settings, ImageDataset]:
+    """The data set, and the settings that go with it: the sample's, where that stands in."""
     data = resolved.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         if data.dataset not in (SAMPLED, sample_path.NAME):
@@ -61,16 +61,17 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
                 f"data.source = sample holds digits of {SAMPLED}, not {data.dataset}: choose data.source = tfds, or "
                 f"--profile {SAMPLE_PROFILE}"
             )
-        return _sample(request, root, "")
+        return _sample(request, resolved, root, "")
     builder, missing = _prepared_or_downloaded(data, download)
     if builder is not None:
         files = file_digests.of_folder(pathlib.Path(builder.data_dir))
-        return Found(resolved, describe(builder, files, resolved, root, ""))
+        return resolved, describe(builder, files, resolved, root, "")
     if data.source == "auto" and data.dataset == SAMPLED:
         held = root.dataset()
         if held in (None, sample_path.NAME):
             return _sample(
                 request,
+                resolved,
                 root,
                 f"This is the embedded sample, 5,000 digits of MNIST's training set, not {SAMPLED}: {missing}",
             )
@@ -81,35 +82,29 @@ def find(request: settings.Request, root: Root, download: Callable[[tfds.core.Da
     )
 
 
-def again(resolved: settings.Settings, source: Source, root: Root) -> Found:
-    """The data set of an earlier run, as it is now, for settings like those of that run.
+def prepare(recorded: ImageDataset, root: Root) -> ImageDataset:
+    """The data set of an earlier run with its files as they are now, ready to be read.
 
     Raises:
-      UnavailableError: it is not where it was.
+      UnavailableError: it, or its schema, is not where it was.
     """
-    folder = pathlib.Path(source.builder_dir)
-    if source.name == sample_path.NAME:
-        folder, files = _prepare_sample(root), dataset_cache.sample_files()
-    elif folder.is_dir():
-        files = file_digests.of_folder(folder)
-    else:
-        raise UnavailableError(
-            f"data set {source.name} {source.version} is no longer in {folder}: bring it back, or name its folder of "
-            "prepared data sets with --set data.data_dir=DIR"
-        )
-    schema_file = pathlib.Path(source.schema_file)
+    found = dataset_cache.refresh(recorded)
+    if dataset_cache.is_sample(found):
+        found = dataclasses.replace(found, builder_dir=str(_prepare_sample(root)))
+    schema_file = pathlib.Path(found.schema_file)
     if not schema_file.is_file():
         raise UnavailableError(f"the schema {schema_file} is no longer there: run the pipeline again to make it")
-    return Found(resolved, dataclasses.replace(source, builder_dir=str(folder), files=files))
+    return found
 
 
-def _sample(request: settings.Request, root: Root, notice: str) -> Found:
+def _sample(
+    request: settings.Request, resolved: settings.Settings, root: Root, notice: str
+) -> tuple[settings.Settings, ImageDataset]:
     """The embedded sample, prepared under the root, with the profile that fits it."""
-    resolved = settings.resolve(request)
     if resolved.config.data.dataset != sample_path.NAME:
-        resolved = settings.resolve(dataclasses.replace(request, profile=SAMPLE_PROFILE))
+        resolved = dataset_cache.with_profile(request, resolved, SAMPLE_PROFILE)
     prepared = tfds.builder_from_directory(str(_prepare_sample(root)))
-    return Found(resolved, describe(prepared, dataset_cache.sample_files(), resolved, root, notice))
+    return resolved, describe(prepared, dataset_cache.sample_files(), resolved, root, notice)
 
 
 def _prepare_sample(root: Root) -> pathlib.Path:
@@ -175,7 +170,7 @@ def unreachable(urls: list[str], timeout: float) -> str:
 
 def describe(
     builder: tfds.core.DatasetBuilder, files: dict[str, str], resolved: settings.Settings, root: Root, notice: str
-) -> Source:
+) -> ImageDataset:
     """Describes a prepared data set that `files` identify; writes its schema under the root where none is curated.
 
     Raises:
@@ -195,7 +190,7 @@ def describe(
         }
     except errors.DataError as error:
         raise UsageError(f"{error}; set data.train_split, data.validation_split or data.test_split") from error
-    return Source(
+    return ImageDataset(
         builder_dir=str(pathlib.Path(builder.data_dir).resolve()),
         files=files,
         name=description.name,

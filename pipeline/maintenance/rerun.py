@@ -16,12 +16,14 @@ from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata import sqlite
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import restore_hint
 from pipeline.orchestration import partial_run
-from pipeline.provenance import current, manifest, manifest_diff
+from pipeline.orchestration.resume import current_manifest
+from pipeline.provenance import manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
 
@@ -30,23 +32,23 @@ _NO_NODE_FAILED = (ExitCode.DONE, ExitCode.GATE_FAILED)
 _MOST_SHOWN = 5  # differences of a group; another line of TFX has hundreds of other packages
 
 
-def manifest_of(root: Root, store: Store, run_id: str) -> Manifest:
+def manifest_of(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> Manifest:
     """The manifest of a run, which must be the one that it noted.
 
     Raises:
       NotFoundError: there is none.
       UnavailableError: it is another one.
     """
-    recorded = manifest.read(root.path, run_id)
+    recorded = manifest.read(root.path, run_id, pipeline.data.dataset)
     path = manifest.path_of(root.path, run_id)
     if file_digests.of_file(path) != store.run_properties(run_id).get(MANIFEST_DIGEST):
         raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
     return recorded
 
 
-def differences(recorded: Manifest) -> tuple[Difference, ...]:
+def differences(pipeline: Pipeline, recorded: Manifest) -> tuple[Difference, ...]:
     """What is not here and now as it was recorded. Raises `UnavailableError` where the data is no longer there."""
-    return tuple(manifest_diff.differences(recorded, current.of(recorded)))
+    return tuple(manifest_diff.differences(recorded, current_manifest(pipeline, recorded)))
 
 
 def surroundings_text(run_id: str, found: tuple[Difference, ...]) -> list[str]:
@@ -77,6 +79,7 @@ def scratch(root: Root, run_id: str) -> Iterator[Root]:
 
 
 def make(
+    pipeline: Pipeline,
     root: Root,
     store: Store,
     recorded: Manifest,
@@ -89,6 +92,7 @@ def make(
     """Runs in a process of its own; returns the id of the run.
 
     Args:
+      pipeline: of the run.
       root, store: of the run that is made again.
       recorded: its manifest.
       place: where it is made again; what the part reads is copied there.
@@ -105,7 +109,7 @@ def make(
     command = [sys.executable, "-m", "pipeline", "run", "--json", "--no-cache", "--like", str(like)]
     command += ["--profile", recorded.profile, "--root", str(place.path), "--set", f"engine.beam_workers={workers}"]
     if from_node or to_node:
-        _, needed = partial_run.nodes_of(from_node, to_node)
+        _, needed = partial_run.nodes_of(pipeline, from_node, to_node)
         if needed:
             copy_inputs(root, store, recorded.run_id, needed, place)
             command += ["--base", recorded.run_id]

@@ -16,7 +16,7 @@ from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.metadata.properties import RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
@@ -73,10 +73,11 @@ class _Lost:
     output: Artifact
 
 
-def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restoration:
+def restore(pipeline: Pipeline, root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restoration:
     """Makes an artifact again, with what it takes, and puts it back.
 
     Args:
+      pipeline: of the run that made it.
       root: of the artifact.
       artifact_id: in ML Metadata.
       tell: is told, line by line, what is going on.
@@ -91,23 +92,25 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
       SaeError: a node failed.
     """
     store = open_store(root, read_only=True)
-    run_id, node, key = _origin(store, artifact_id)
+    run_id, node, key = _origin(pipeline, store, artifact_id)
     outputs = {name: store.outputs(execution.id) for name, execution in store.executions(run_id).items()}
     wanted = _Lost(node, key, outputs[node][key])
-    _check(root, wanted)
-    recorded = rerun.manifest_of(root, store, run_id)
-    for line in rerun.surroundings_text(run_id, rerun.differences(recorded)):
+    _check(pipeline, root, wanted)
+    recorded = rerun.manifest_of(pipeline, root, store, run_id)
+    for line in rerun.surroundings_text(run_id, rerun.differences(pipeline, recorded)):
         tell(line)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
-        _, needed = partial_run.nodes_of(node, node)
+        _, needed = partial_run.nodes_of(pipeline, node, node)
         before = [lost for name in needed for lost in _lost(name, outputs.get(name, {}))]
         for one in before:
-            _check_history(one)
+            _check_restorable(pipeline, one)
         whole = bool(before) or any(name not in outputs for name in needed)
         for one in before:
             tell(f"{one.node}'s {one.key}, artifact {one.output.id}, is gone as well, and made again first")
         tell(f"making {node} again{' and what comes before it' if whole else ' on the inputs that it had'}")
-        made = rerun.make(root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {})
+        made = rerun.make(
+            pipeline, root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {}
+        )
         found = _made(open_store(scratch), made)
         lost = [*before, *_lost(node, outputs[node])]
         pairs = [(one, _same(one, found.get((one.node, one.key)), run_id)) for one in lost]
@@ -115,12 +118,12 @@ def restore(root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restor
     return Restoration(run_id, restored)
 
 
-def _origin(store: Store, artifact_id: int) -> tuple[str, str, str]:
+def _origin(pipeline: Pipeline, store: Store, artifact_id: int) -> tuple[str, str, str]:
     """The run, the node and the output key that made an artifact first."""
     for execution in store.makers(artifact_id):
         run_id = store.owner(execution).run
         for name, one in store.executions(run_id).items() if run_id else ():
-            if one.id == execution and one.state == NodeState.EXECUTED and name in graph.BY_NAME:
+            if one.id == execution and one.state == NodeState.EXECUTED and name in pipeline.by_name:
                 keys = {output.id: key for key, output in store.outputs(execution).items()}
                 return run_id, name, keys[artifact_id]
     raise NotFoundError(
@@ -129,20 +132,20 @@ def _origin(store: Store, artifact_id: int) -> tuple[str, str, str]:
     )
 
 
-def _check(root: Root, wanted: _Lost) -> None:
+def _check(pipeline: Pipeline, root: Root, wanted: _Lost) -> None:
     output = wanted.output
     what = f"{wanted.node}'s {wanted.key}, artifact {output.id}"
     if not output.content or output.files is None:
         raise UnavailableError(f"{what}, was published without digests, so nobody could tell whether it is the same")
     if not pathlib.Path(output.uri).is_relative_to(root.artifacts):
         raise UnavailableError(f"{what}, lies outside the artifacts of this root, in {output.uri}")
-    _check_history(wanted)
+    _check_restorable(pipeline, wanted)
     if not _is_lost(output):
         raise UsageError(f"{what}, is there as it was published: there is nothing to restore")
 
 
-def _check_history(lost: _Lost) -> None:
-    if lost.node == graph.PUSH_GATE:
+def _check_restorable(pipeline: Pipeline, lost: _Lost) -> None:
+    if not pipeline.by_name[lost.node].restorable:
         raise UnavailableError(
             f"{lost.node}'s {lost.key}, artifact {lost.output.id}, depends on what was served then, so it cannot be "
             "made again: the next run that needs one decides anew"

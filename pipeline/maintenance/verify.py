@@ -17,7 +17,7 @@ from pipeline.core import file_digests, serialization, settings
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.core.text import counted
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.metadata.properties import MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
@@ -78,10 +78,11 @@ class Verification:
     artifacts: tuple[Compared, ...]
 
 
-def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> Verification:
+def verify(pipeline: Pipeline, root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> Verification:
     """Makes a run again, compares, and records the verdict in ML Metadata.
 
     Args:
+      pipeline: of the run.
       root: where the run is.
       wanted: a run id, the beginning of one, or `latest`.
       node: the node to make again on its recorded inputs; empty for the whole run.
@@ -94,16 +95,16 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
       UnavailableError: the data is no longer there.
       SaeError: the run could not be made again.
     """
-    partial_run.check_node("--node", node)
-    if node and graph.BY_NAME[node].of_history:
+    partial_run.check_node(pipeline, "--node", node)
+    if node and pipeline.by_name[node].depends_on_history:
         raise UsageError(
             f"--node {node}: what it decides depends on what was served then, so it is recorded, not made again; "
-            f"one of {', '.join(name for name in graph.NAMES if not graph.BY_NAME[name].of_history)}"
+            f"one of {', '.join(one.name for one in pipeline.nodes if not one.depends_on_history)}"
         )
     store = open_store(root, read_only=True)
     run_id = store.find_run(wanted)
-    recorded = rerun.manifest_of(root, store, run_id)
-    differences = rerun.differences(recorded)
+    recorded = rerun.manifest_of(pipeline, root, store, run_id)
+    differences = rerun.differences(pipeline, recorded)
     for line in rerun.surroundings_text(run_id, differences):
         tell(line)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
@@ -117,8 +118,8 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
         )
         tell(f"making {node or 'all of it'} again {', '.join(changed)}")
         surroundings = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
-        made = rerun.make(root, store, recorded, scratch, node, node, workers, surroundings)
-        artifacts = tuple(_compare(root, store, run_id, open_store(scratch), made, node, recorded))
+        made = rerun.make(pipeline, root, store, recorded, scratch, node, node, workers, surroundings)
+        artifacts = tuple(_compare(pipeline, root, store, run_id, open_store(scratch), made, node, recorded))
         verified = all(one.verdict != Verdict.DIFFERENT for one in artifacts)
         found = Verification(verified, run_id, node, differences, changed, artifacts)
         _record(root, found)
@@ -126,14 +127,23 @@ def verify(root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> V
 
 
 def _compare(
-    root: Root, store: Store, run_id: str, other: Store, made: str, node: str, recorded: Manifest
+    pipeline: Pipeline,
+    root: Root,
+    store: Store,
+    run_id: str,
+    other: Store,
+    made: str,
+    node: str,
+    recorded: Manifest,
 ) -> Iterator[Compared]:
     ours, theirs = store.executions(run_id), other.executions(made)
     same: dict[str, str] = {}  # content digests, made again and recorded, of artifacts found to be the same
-    for name in [node] if node else [one.name for one in graph.ALL if one.name in ours and not one.of_history]:
+    for name in (
+        [node] if node else [one.name for one in pipeline.nodes if one.name in ours and not one.depends_on_history]
+    ):
         before = store.outputs(ours[name].id) if name in ours else {}
         after = other.outputs(theirs[name].id) if name in theirs else {}
-        for key in graph.BY_NAME[name].outputs:
+        for key in pipeline.by_name[name].outputs:
             if key in before:
                 compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
                 if compared.verdict != Verdict.DIFFERENT:

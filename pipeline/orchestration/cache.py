@@ -11,21 +11,14 @@ import enum
 import pathlib
 from collections.abc import Callable, Collection, Mapping
 
-import pipeline_config
-from components.push import decision, serving_dir
 from pipeline.core import file_digests
-from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
-from pipeline.definition.dataset import Source
-from pipeline.definition.graph import Node
+from pipeline.definition.spec import ConfiguredPipeline, Node, Reuse
 from pipeline.metadata import node_key
-from pipeline.metadata.properties import MODEL_DIGEST
 from pipeline.metadata.store import Store, nearest
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.provenance import cache_key
-from pipeline.registry import baseline, versions
 
 
 class Verdict(str, enum.Enum):
@@ -67,7 +60,7 @@ class Decision:
       execution_id, run_id: whose outputs are used when cached; 0 and empty otherwise.
       outputs: these outputs, by key.
       damage: what is to be taken out of use.
-      told: what the node is told besides, by property, that is in no key: places, and how a model stands to others.
+      runtime_properties: what the node is told besides, by property, that is in no key.
     """
 
     node: str
@@ -78,40 +71,37 @@ class Decision:
     run_id: str = ""
     outputs: Mapping[str, Artifact] = dataclasses.field(default_factory=dict)
     damage: tuple[Damage, ...] = ()
-    told: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 _ChangesSince = Callable[[node_key.Key, node_key.Key], tuple[node_key.Change, ...]]
 
 
-class Decider:
-    """Decides on the nodes of one run."""
+class NodeCache:
+    """Decides for each node of a run whether an earlier result of it is used."""
 
     def __init__(
         self,
         root: Root,
         store: Store,
-        config: pipeline_config.PipelineConfig,
-        source: Source,
+        configured: ConfiguredPipeline,
         *,
         use_cache: bool = True,
         all_bytes: bool = False,
     ) -> None:
-        """Sets up.
+        """Set up.
 
         Args:
-          root: where models are served.
+          root: the pipeline root.
           store: what was run before.
-          config, source: what the run is asked for.
+          configured: the pipeline, with the settings and the data set of the run.
           use_cache: False runs every node.
           all_bytes: True reads all files of what is reused, False those whose time changed.
         """
         self._root = root
         self._store = store
-        self._config = config
-        self._parameters = graph.parameters(config, source)
-        self._contents = graph.contents(source)
-        self._paths = graph.paths(source, root.serving)
+        self.configured = configured
+        self.pipeline = configured.pipeline
         self.use_cache = use_cache
         self._all_bytes = all_bytes
 
@@ -123,18 +113,18 @@ class Decider:
           inputs: its input artifacts by key; None for one that a node before it has yet to make.
 
         Raises:
-          UnavailableError: the blessing that it would read is of another model.
+          UnavailableError: artifacts that it would read do not belong together.
         """
         known = {name: artifact for name, artifact in inputs.items() if artifact is not None}
-        check_blessing(known)
+        node.check_inputs(known)
         key = self._key(node, known)
         if not self.use_cache:
-            told = self._told(node, known) if len(known) == len(inputs) else {}
-            return Decision(node.name, Verdict.RUN, key, ("the cache is not used",), told=told)
+            told = self._runtime_properties(node, known) if len(known) == len(inputs) else {}
+            return Decision(node.name, Verdict.RUN, key, ("the cache is not used",), runtime_properties=told)
         waits_for = sorted({node.inputs[name][0] for name in inputs if name not in known})
         if waits_for:
             return self._without_inputs(node, key, waits_for)
-        told = self._told(node, known)
+        told = self._runtime_properties(node, known)
         damage: list[Damage] = []
         reasons: list[str] = []
         for candidate in self._store.with_key(key.digest):
@@ -147,7 +137,7 @@ class Decider:
             reasons += [unusable] if unusable else []
             if found or unusable:
                 continue
-            if reason := self._overtaken(node, told, outputs) or self._not_served(candidate, outputs):
+            if reason := node.outdated(Reuse(self._root, self._store, candidate, outputs, told, same_run=False)):
                 reasons.append(reason)
                 continue
             return Decision(
@@ -158,23 +148,23 @@ class Decider:
                 run_id=self._store.owner(candidate.id).run,
                 outputs=outputs,
                 damage=tuple(damage),
-                told=told,
+                runtime_properties=told,
             )
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
-        return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage), told=told)
+        return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage), runtime_properties=told)
 
     def decide_all(
-        self, names: Collection[str] = graph.NAMES, given: Mapping[str, Mapping[str, Artifact]] | None = None
+        self, names: Collection[str] | None = None, given: Mapping[str, Mapping[str, Artifact]] | None = None
     ) -> list[Decision]:
         """Decides on nodes in their order, without running any.
 
         Args:
-          names: which.
+          names: which; None: all.
           given: the outputs of nodes that are not among them, by node and key.
         """
         outputs = dict(given or {})
         decided = []
-        for node in (graph.BY_NAME[name] for name in graph.NAMES if name in names):
+        for node in (node for node in self.pipeline.nodes if names is None or node.name in names):
             inputs = {name: outputs[upstream].get(output) for name, (upstream, output) in node.inputs.items()}
             decided.append(self.decide(node, inputs))
             outputs[node.name] = decided[-1].outputs
@@ -187,15 +177,17 @@ class Decider:
         if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
             return False
         damage, unusable = self._examine(node, outputs)
-        return not damage and not unusable and not self._overtaken(node, self._told(node, inputs), outputs)
+        told = self._runtime_properties(node, inputs)
+        reuse = Reuse(self._root, self._store, candidate, outputs, told, same_run=True)
+        return not damage and not unusable and not node.outdated(reuse)
 
     def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> node_key.Key:
         return cache_key.of_node(
             node,
-            self._parameters[node.name],
-            self._contents.get(node.name, {}),
+            self.configured.parameters[node.name],
+            self.configured.contents[node.name],
             {name: artifact.content or f"unverified artifact {artifact.id}" for name, artifact in inputs.items()},
-            self._config.engine,
+            self.configured.config.engine,
         )
 
     def _examine(self, node: Node, outputs: Mapping[str, Artifact]) -> tuple[list[Damage], str]:
@@ -220,38 +212,8 @@ class Decider:
             "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
         )
 
-    def _told(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
-        told = dict(self._paths.get(node.name, {}))
-        if node.name == graph.PUSH_GATE:
-            stands = baseline.standing(self._root, self._store, inputs["model"], inputs["examples"])
-            told[decision.STANDING] = stands.as_text()
-        return told
-
-    def _overtaken(self, node: Node, told: Mapping[str, str], outputs: Mapping[str, Artifact]) -> str:
-        """Why a decision of the push gate has to be made again: what it compared with is not the baseline any more."""
-        if node.name != graph.PUSH_GATE:
-            return ""
-        try:
-            decided = decision.read(pathlib.Path(outputs["decision"].uri))
-        except (OSError, ValueError) as error:
-            return str(error)
-        if decided.holds(decision.standing_of(told[decision.STANDING])):
-            return ""
-        return "what is served, or was pushed before, is not what it compared the model with"
-
-    def _not_served(self, candidate: Execution, outputs: Mapping[str, Artifact]) -> str:
-        """Why what a candidate pushed must be pushed again: a blessed run ends with its model served."""
-        pushed = outputs.get("pushed_model")
-        if pushed is None:
-            return ""
-        model = self._store.inputs(candidate.id)["model"]
-        if model.content in versions.held_back(self._root):
-            return ""  # somebody replaced it: it is not pushed again by itself
-        if not pushed.properties.get(serving_dir.PUSHED):
-            was = pushed.properties.get(serving_dir.HELD_BACK)
-            return "its model was held back then, and is not any more" if was else ""
-        served = serving_dir.newest_version(self._root.serving)
-        return "" if served and versions.holds(served, model) else "another model, or none, is served now"
+    def _runtime_properties(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
+        return {**self.configured.paths[node.name], **node.runtime_properties(self._root, self._store, inputs)}
 
     def _without_inputs(self, node: Node, key: node_key.Key, waits_for: list[str]) -> Decision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
@@ -276,30 +238,9 @@ class Decider:
         return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
     def _earlier(self, node: Node) -> list[Execution]:
-        return self._store.of_node(graph.PIPELINE_NAME, node.name)
+        return self._store.of_node(self.pipeline.name, node.name)
 
 
 def _own_changes(key: node_key.Key, old: node_key.Key) -> tuple[node_key.Change, ...]:
     """What is another than before, but for inputs that are not known yet."""
     return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)
-
-
-def check_blessing(inputs: Mapping[str, Artifact]) -> None:
-    """A blessing goes with the model that it judged, and with no other.
-
-    Raises:
-      UnavailableError: among these inputs are a model and a blessing of another one.
-    """
-    model = inputs.get("model")
-    blessing = inputs.get("model_blessing", inputs.get("blessing"))
-    if model is None or blessing is None:
-        return
-    judged = blessing.properties.get(MODEL_DIGEST)
-    # What plain TFX wrote, and what is about a model of it, has the artifact's number alone.
-    number = blessing.properties.get("current_model_id")
-    same = judged == model.content if judged else number in (None, model.id)
-    if not same:
-        raise UnavailableError(
-            f"the blessing in {blessing.uri} is of another model than the one in {model.uri}: run the Evaluator on it, "
-            "with --from-node Evaluator"
-        )

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata.store import Store
 
 
-def check(from_node: str, to_node: str, base_run: str) -> None:
+def check(pipeline: Pipeline, from_node: str, to_node: str, base_run: str) -> None:
     """Checks what was asked for; empty is none asked for.
 
     Raises:
       NotFoundError: one of the nodes is none.
       UsageError: a run to take the rest from, but no part.
     """
-    check_node("--from-node", from_node)
-    check_node("--to-node", to_node)
+    check_node(pipeline, "--from-node", from_node)
+    check_node(pipeline, "--to-node", to_node)
     if base_run and not (from_node or to_node):
         raise UsageError("--base goes with --from-node or --to-node: a whole run reuses nothing of another run")
 
 
-def check_node(option: str, node: str) -> None:
+def check_node(pipeline: Pipeline, option: str, node: str) -> None:
     """Raises `NotFoundError` where the node that `option` names is none; empty is none asked for."""
-    if node and node not in graph.NAMES:
-        raise NotFoundError(
-            f"{option} {node}: no such node{text.closest(node, graph.NAMES)} (there are: {', '.join(graph.NAMES)})"
-        )
+    names = pipeline.names
+    if node and node not in names:
+        raise NotFoundError(f"{option} {node}: no such node{text.closest(node, names)} (there are: {', '.join(names)})")
 
 
-def nodes_of(from_node: str, to_node: str) -> tuple[list[str], list[str]]:
+def nodes_of(pipeline: Pipeline, from_node: str, to_node: str) -> tuple[list[str], list[str]]:
     """The nodes that a run of this part runs, and those whose earlier outputs it needs; in their order.
 
     Args:
@@ -42,20 +41,21 @@ def nodes_of(from_node: str, to_node: str) -> tuple[list[str], list[str]]:
     Raises:
       UsageError: no node lies between the two.
     """
-    before = _closed(lambda name: graph.BY_NAME[name].upstream)
-    after = {name: {other for other in graph.NAMES if name in before[other]} for name in graph.NAMES}
-    to_run = (after[from_node] if from_node else set(graph.NAMES)) & (before[to_node] if to_node else set(graph.NAMES))
+    names = pipeline.names
+    before = _with_upstream(pipeline)
+    after = {name: {other for other in names if name in before[other]} for name in names}
+    to_run = (after[from_node] if from_node else set(names)) & (before[to_node] if to_node else set(names))
     if not to_run:
         raise UsageError(f"no node lies between --from-node {from_node} and --to-node {to_node}")
     reused = set().union(*(before[name] for name in to_run)) - set().union(*(after[name] for name in to_run))
-    return [name for name in graph.NAMES if name in to_run], [name for name in graph.NAMES if name in reused]
+    return [name for name in names if name in to_run], [name for name in names if name in reused]
 
 
-def _closed(upstream: Callable[[str], Collection[str]]) -> dict[str, set[str]]:
-    """Each node with all that lie before it."""
+def _with_upstream(pipeline: Pipeline) -> dict[str, set[str]]:
+    """Each node's name with the names of all nodes before it."""
     before: dict[str, set[str]] = {}
-    for name in graph.NAMES:
-        before[name] = {name}.union(*(before[other] for other in upstream(name)))
+    for node in pipeline.nodes:
+        before[node.name] = {node.name}.union(*(before[other] for other in node.upstream))
     return before
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache, graph
+from pipeline.definition.spec import ConfiguredPipeline, Pipeline
 from pipeline.metadata.store import open_store
 from pipeline.orchestration import partial_run
-from pipeline.orchestration.cache import Decider, Decision, Verdict
+from pipeline.orchestration.cache import Decision, NodeCache, Verdict
+from pipeline.orchestration.request import RunRequest
 
 _REUSED, _LEFT_OUT = "reused", "left out"
 
@@ -43,58 +44,42 @@ class Plan:
     nodes: tuple[Line, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What `sae plan` was asked for: the options of `sae run`."""
-
-    settings: settings.Request
-    from_node: str = ""
-    to_node: str = ""
-    base_run: str = ""
-    use_cache: bool = True
-    all_bytes: bool = False
-
-
-def make(request: Request) -> Plan:
+def make(request: RunRequest) -> Plan:
     """Decides on every node as a run would, as far as that can be told before anything runs.
 
     Raises:
       SaeError: what `sae run` would refuse as well.
     """
     resolved = settings.resolve(request.settings)
-    partial_run.check(request.from_node, request.to_node, request.base_run)
-    to_run, needed = partial_run.nodes_of(request.from_node, request.to_node)
+    pipeline = request.pipeline
+    partial_run.check(pipeline, request.from_node, request.to_node, request.base_run)
+    to_run, needed = partial_run.nodes_of(pipeline, request.from_node, request.to_node)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     if not needed and not root.metadata.is_file():
-        lines = _without_decision(to_run, needed, "", "nothing ran in this root yet")
+        lines = _without_decision(pipeline, to_run, needed, "", "nothing ran in this root yet")
         return Plan(str(root.path), "", resolved.profile, lines)
     store = open_store(root, read_only=True)
     base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
-    recalled = dataset_cache.recall(root, resolved)
-    if recalled is None:
+    found = pipeline.data.recall(root, request.settings, resolved)
+    if found is None:
         reason = "the data set is not known in this root, or may be another one now"
-        return Plan(str(root.path), "", resolved.profile, _without_decision(to_run, needed, base, reason))
-    resolved = dataset_cache.with_profile(request.settings, resolved, recalled.profile)
-    decider = Decider(
-        root,
-        store,
-        resolved.config,
-        recalled.source,
-        use_cache=request.use_cache,
-        all_bytes=request.all_bytes,
-    )
+        return Plan(str(root.path), "", resolved.profile, _without_decision(pipeline, to_run, needed, base, reason))
+    configured = ConfiguredPipeline(pipeline, found.settings, found.dataset, root.serving)
+    cache = NodeCache(root, store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
     given = {name: store.outputs(execution.id) for name, execution in store.executions(base).items()} if base else {}
-    made = {decision.node: decision for decision in decider.decide_all(to_run, given)}
-    lines = tuple(_line(made[name]) if name in made else _not_run(name, needed, base) for name in graph.NAMES)
-    dataset = f"{recalled.source.name} {recalled.source.version}"
-    return Plan(str(root.path), dataset, resolved.profile, lines)
+    made = {decision.node: decision for decision in cache.decide_all(to_run, given)}
+    lines = tuple(_line(made[name]) if name in made else _not_run(name, needed, base) for name in pipeline.names)
+    dataset = f"{found.dataset.name} {found.dataset.version}"
+    return Plan(str(root.path), dataset, found.settings.profile, lines)
 
 
-def _without_decision(to_run: Sequence[str], needed: Sequence[str], base: str, reason: str) -> tuple[Line, ...]:
+def _without_decision(
+    pipeline: Pipeline, to_run: Sequence[str], needed: Sequence[str], base: str, reason: str
+) -> tuple[Line, ...]:
     """Lines where all that could run would, for one reason."""
     return tuple(
         Line(name, Verdict.RUN.value, (reason,)) if name in to_run else _not_run(name, needed, base)
-        for name in graph.NAMES
+        for name in pipeline.names
     )
 
 

@@ -7,12 +7,11 @@ import logging
 import pathlib
 import time
 
-from pipeline.core import file_digests, settings
+from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import Listener, NodeEnded, Note, RunResult
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
-from pipeline.definition.dataset import Source
+from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata import backup, run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, attempts_of, seconds_before, with_next_attempt
@@ -26,7 +25,7 @@ from pipeline.provenance import cache_key, manifest
 logger = logging.getLogger(__name__)
 
 
-class RunRecord:
+class RunRecorder:
     """The record of one run. Its time counts from when this is made."""
 
     def __init__(self, request: RunRequest, root: Root, run_id: str, log: pathlib.Path, listener: Listener) -> None:
@@ -38,32 +37,33 @@ class RunRecord:
         self._begun = time.monotonic()
         self._seconds_before = 0.0  # of earlier attempts
         # What the run is made from, from when ML Metadata knows of it until its end is noted there.
-        self._unended: tuple[settings.Settings, Source] | None = None
+        self._unended: ConfiguredPipeline | None = None
 
     @property
     def unended(self) -> bool:
         """Whether ML Metadata knows of the run, and of no end of it."""
         return self._unended is not None
 
-    def begin(self, store: Store, resolved: settings.Settings, source: Source) -> MetadataWriter:
+    def begin(self, store: Store, configured: ConfiguredPipeline) -> MetadataWriter:
         """Notes what the run is made from, beside it and on its context; shows the notice."""
+        resolved, dataset = configured.settings, configured.dataset
         started = Headline(
-            dataset=f"{source.name} {source.version}", profile=resolved.profile, trigger=self._request.trigger
+            dataset=f"{dataset.name} {dataset.version}", profile=resolved.profile, trigger=self._request.trigger
         )
-        if source.notice:
-            self._tell(Note(source.notice, warning=True))
+        if dataset.notice:
+            self._tell(Note(dataset.notice, warning=True))
         recorder = MetadataWriter(self._root)
         if self._request.resumed:
             self._begin_attempt(store, recorder)
-            self._unended = resolved, source
+            self._unended = configured
             return recorder
         noted = manifest.collect(
             run_id=self._run_id,
             command=self._request.command,
             profile=resolved.profile,
             configuration=resolved.config.recorded(),
-            data=source,
-            code=cache_key.code_of_nodes(),
+            data=dataset,
+            code=cache_key.code_of_nodes(configured.pipeline.nodes),
             trigger=self._request.trigger,
         )
         path = manifest.write(self._root.path, noted)
@@ -72,8 +72,8 @@ class RunRecord:
             **run_properties.to_properties(started),
             **self._request.asked.properties(),
         }
-        recorder.begin_run(graph.PIPELINE_NAME, self._run_id, properties)
-        self._unended = resolved, source
+        recorder.begin_run(configured.pipeline.name, self._run_id, properties)
+        self._unended = configured
         return recorder
 
     def _begin_attempt(self, store: Store, recorder: MetadataWriter) -> None:
@@ -90,12 +90,12 @@ class RunRecord:
         why = made[-2].error or made[-2].state
         self._tell(Note(f"run {self._run_id} goes on, attempt {len(made)}; the one before ended: {why}"))
 
-    def end(self, store: Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+    def end(self, store: Store, result: RunResult, configured: ConfiguredPipeline) -> Summary:
         """Notes the end of a run that came to one, and copies the store where it succeeded."""
-        summed_up = self._sum_up(store, result, resolved, source)
+        summed_up = self._sum_up(store, result, configured)
         self._note_end(summary.headline_of(summed_up, self._request.trigger))
         if result.exit_code == ExitCode.DONE:
-            self._copy_metadata(resolved.config.paths.metadata_copies)
+            self._copy_metadata(configured.config.paths.metadata_copies)
         return summed_up
 
     def broke_off(self, store: Store, state: str, error: str = "") -> None:
@@ -105,7 +105,7 @@ class RunRecord:
         executions = store.executions(self._run_id).items()
         ended = tuple(NodeEnded(node, one.state, 0.0) for node, one in executions if one.state is not None)
         result = RunResult(self._run_id, ended, ExitCode.INTERRUPTED, error)
-        self._note_end(summary.headline_of(self._sum_up(store, result, *self._unended), self._request.trigger, state))
+        self._note_end(summary.headline_of(self._sum_up(store, result, self._unended), self._request.trigger, state))
 
     def _copy_metadata(self, keep: int) -> None:
         """A run does not fail for want of a copy: that is said, and the earlier copies stay."""
@@ -117,9 +117,9 @@ class RunRecord:
         else:
             logger.info("ML Metadata's store copied and checked in %.3f s", time.monotonic() - begun)
 
-    def _sum_up(self, store: Store, result: RunResult, resolved: settings.Settings, source: Source) -> Summary:
+    def _sum_up(self, store: Store, result: RunResult, configured: ConfiguredPipeline) -> Summary:
         seconds = self._seconds_before + time.monotonic() - self._begun
-        return summary.of_run(store, result, resolved, source, self._root, self._log, seconds)
+        return summary.of_run(store, result, configured, self._root, self._log, seconds)
 
     def _note_end(self, ended: Headline) -> None:
         """Notes the end on the run's context. It is there to look at: a run does not fail for want of it."""

@@ -6,36 +6,37 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.core import events
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import Listener, NodeState, Note, RunStarted
-from pipeline.definition import graph
+from pipeline.core.events import Listener, NodeEnded, NodeState, Note, RunStarted
+from pipeline.definition.spec import Node, Pipeline
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import outcome
 from pipeline.orchestration.cache import Damage, Decision
 
 
-def replay(decisions: Sequence[Decision], recorder: MetadataWriter, run_id: str, tell: Listener) -> events.RunResult:
+def replay(
+    pipeline: Pipeline, decisions: Sequence[Decision], recorder: MetadataWriter, run_id: str, tell: Listener
+) -> events.RunResult:
     """Records all nodes, each decided to be cached, and returns how the run ended."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
     ended = []
     made = {decision.node: decision for decision in decisions}
     for decision in decisions:
-        inputs = {
-            key: made[upstream].outputs[output]
-            for key, (upstream, output) in graph.BY_NAME[decision.node].inputs.items()
-        }
+        node = pipeline.by_name[decision.node]
+        inputs = {key: made[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
         use_no_more(decision.damage, recorder, tell)  # an older copy of the same stands in for it
-        record(decision, inputs, recorder, run_id)
-        ended.append(outcome.ended(decision.node, NodeState.CACHED, decision.outputs, 0.0))
+        record(pipeline, decision, inputs, recorder, run_id)
+        ended.append(node_ended(node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
     return events.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
 
-def record(decision: Decision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str) -> None:
+def record(
+    pipeline: Pipeline, decision: Decision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str
+) -> None:
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
     recorder.hit(
-        graph.PIPELINE_NAME, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
-        decision.told,
+        pipeline.name, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
+        decision.runtime_properties,
     )  # fmt: skip
 
 
@@ -44,3 +45,10 @@ def use_no_more(damage: Iterable[Damage], recorder: MetadataWriter, tell: Listen
     for one in damage:
         recorder.take_out_of_use(one.artifact_id, one.reason)
         tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
+
+
+def node_ended(node: Node, state: NodeState, outputs: Mapping[str, Artifact], seconds: float) -> NodeEnded:
+    """How a node that did not fail ended: one that had nothing to do was skipped."""
+    if reason := node.skipped(outputs):
+        return NodeEnded(node.name, NodeState.SKIPPED, seconds, reason)
+    return NodeEnded(node.name, state, seconds)

@@ -1,4 +1,4 @@
-"""What `sae run` was asked for."""
+"""The options of `sae run` and `sae plan`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import dataclasses
 import pathlib
 
 from pipeline.core import settings
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata.run_properties import RunOptions
 from pipeline.provenance import manifest
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRequest:
-    """What `sae run` was asked for.
+    """The options of `sae run` and `sae plan`.
 
     Attributes:
+      pipeline: the pipeline to run.
       settings: profile, file, assignments.
       from_node, to_node: the part to run; empty for the whole.
       base_run: the run that stands in for the rest; empty for the newest that fits.
@@ -27,6 +29,7 @@ class RunRequest:
       resumed: the run to go on with, under its id; `like` is its manifest.
     """
 
+    pipeline: Pipeline
     settings: settings.Request
     from_node: str = ""
     to_node: str = ""

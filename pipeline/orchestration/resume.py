@@ -9,11 +9,12 @@ import dataclasses
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata import run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import RunOptions, options_of
 from pipeline.metadata.store import Store
-from pipeline.provenance import current, manifest, manifest_diff
+from pipeline.provenance import cache_key, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import PipelineConfig
 
@@ -30,7 +31,7 @@ class Resumable:
     asked: RunOptions
 
 
-def find(root: Root, store: Store, wanted: str) -> Resumable:
+def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable:
     """The run to go on with. Those that broke off must have been closed before.
 
     Args:
@@ -54,14 +55,14 @@ def find(root: Root, store: Store, wanted: str) -> Resumable:
         raise UsageError(
             f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.next_step(run_id)}"
         )
-    recorded = manifest.read(root.path, run_id)
+    recorded = manifest.read(root.path, run_id, pipeline.data.dataset)
     path = manifest.path_of(root.path, run_id)
     if file_digests.of_file(path) != properties.get(MANIFEST_DIGEST):
         raise UnavailableError(
             f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
             "or start anew with `sae run`"
         )
-    found = [one for one in manifest_diff.differences(recorded, _here(recorded)) if one.matters]
+    found = [one for one in manifest_diff.differences(recorded, _here(pipeline, recorded)) if one.matters]
     if found:
         said = "; ".join(f"{one.group.value}: {one.field}: {one.old} -> {one.new}" for one in found[:_MOST_SHOWN])
         more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
@@ -72,11 +73,27 @@ def find(root: Root, store: Store, wanted: str) -> Resumable:
     return Resumable(run_id, recorded, asked)
 
 
-def _here(recorded: Manifest) -> Manifest:
+def _here(pipeline: Pipeline, recorded: Manifest) -> Manifest:
     """What it would be made from now, with the settings that this version has."""
     defaults = PipelineConfig().recorded()
     configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
-    return dataclasses.replace(current.of(recorded), configuration=configuration)
+    return dataclasses.replace(current_manifest(pipeline, recorded), configuration=configuration)
+
+
+def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
+    """The manifest of `recorded`'s configuration with the code, packages, data and machine that are here.
+
+    Raises:
+      UnavailableError: the data is no longer there.
+    """
+    return manifest.collect(
+        run_id=recorded.run_id,
+        command=(),
+        profile=recorded.profile,
+        configuration=recorded.configuration,
+        data=pipeline.data.refresh(recorded.data),
+        code=cache_key.code_of_nodes(pipeline.nodes),
+    )
 
 
 def _newest(root: Root, store: Store) -> str:

@@ -11,6 +11,7 @@ from typing import TextIO
 from pipeline.core import atomic_file, event_log, settings
 from pipeline.core.events import Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata import backup
 from pipeline.metadata.client import logger as waiting_logger
 from pipeline.metadata.store import Store, open_store
@@ -18,7 +19,7 @@ from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration import checkpoints, partial_run, process_setup, recovery
 from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
-from pipeline.orchestration.session import Run
+from pipeline.orchestration.session import RunSession
 from pipeline.orchestration.summary import Summary
 
 # Shows a run's events on a stream, the terminal, as long as the context lasts.
@@ -37,7 +38,7 @@ def run(request: RunRequest, display: Display) -> Summary:
       KeyboardInterrupt: it was interrupted; what had ended is kept.
     """
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
-    partial_run.check(request.from_node, request.to_node, request.base_run)
+    partial_run.check(request.pipeline, request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
     with root.lock() as note_holder:
@@ -49,10 +50,11 @@ def run(request: RunRequest, display: Display) -> Summary:
         return _run_as(run_id, request, resolved, root, store, note_holder, notes, display)
 
 
-def resume(root: Root, wanted: str, display: Display) -> Summary:
+def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Summary:
     """Goes on with a run that failed or broke off, under its id.
 
     Args:
+      pipeline: of the run.
       root: where it is.
       wanted: a run id, the beginning of one, or `latest`; empty for the newest that failed or broke off.
       display: as for `run`.
@@ -66,9 +68,10 @@ def resume(root: Root, wanted: str, display: Display) -> Summary:
     root.create()
     with root.lock() as note_holder:
         store, notes, broken_off = _put_in_order(root)
-        found = resuming.find(root, store, wanted)
+        found = resuming.find(pipeline, root, store, wanted)
         recorded = found.recorded
         request = RunRequest(
+            pipeline,
             settings.Request(recorded.profile, root=str(root.path)),
             use_cache=found.asked.use_cache,
             all_bytes=found.asked.all_bytes,
@@ -121,7 +124,7 @@ def _run_as(
         ):
             for note in notes:
                 listener(note)
-            return Run(request, resolved, root, store, run_id, log, listener, terminal).execute()
+            return RunSession(request, resolved, root, store, run_id, log, listener, terminal).execute()
     finally:
         process_setup.clear_temporary(root)
 

@@ -10,19 +10,17 @@ from typing import Any, TextIO
 from pipeline.core import settings
 from pipeline.core.events import Listener, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache
-from pipeline.definition.dataset import Source
+from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, process_setup, replay
-from pipeline.orchestration.cache import Decider, Verdict
-from pipeline.orchestration.recorder import RunRecord
+from pipeline.orchestration.cache import NodeCache, Verdict
+from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
-from pipeline_config import PipelineConfig
 
 
-class Run:
+class RunSession:
     """One run, in its steps."""
 
     def __init__(
@@ -43,7 +41,7 @@ class Run:
         self._run_id = run_id
         self._tell = listener
         self._terminal = terminal
-        self._record = RunRecord(request, root, run_id, log, listener)
+        self._record = RunRecorder(request, root, run_id, log, listener)
 
     def execute(self) -> Summary:
         """Runs to the end; a signal is answered from the first import on."""
@@ -64,63 +62,66 @@ class Run:
 
     def _run(self) -> Summary:
         try:
-            return self._replay() or self._execute()
+            configured = self._known_dataset()
+            return (self._replay(configured) if configured else None) or self._execute(configured)
         except Exception as error:  # around the nodes: what fails in one of them is part of the result
             self._record.broke_off(self._store, "failed", str(error).partition("\n")[0] or type(error).__name__)
             raise
 
-    def _replay(self) -> Summary | None:
-        """The quick way, without TensorFlow and TFX; None when a node must run, or that cannot be told without them."""
+    def _known_dataset(self) -> ConfiguredPipeline | None:
+        """The pipeline with its data set, where that can be told without TensorFlow; None otherwise."""
         request = self._request
-        if request.from_node or request.to_node or request.like or not request.use_cache:
+        if request.like:  # also of a run that is resumed
             return None
-        recalled = dataset_cache.recall(self._root, self._resolved)
-        if recalled is None or not recalled.exact:
+        found = request.pipeline.data.recall(self._root, request.settings, self._resolved)
+        return self._configure(found) if found and found.exact else None
+
+    def _replay(self, configured: ConfiguredPipeline) -> Summary | None:
+        """Record all nodes as cached, without TensorFlow and TFX; None where a node must run."""
+        request = self._request
+        if request.from_node or request.to_node or not request.use_cache:
             return None
-        resolved = dataset_cache.with_profile(request.settings, self._resolved, recalled.profile)
-        decider = self._decider(resolved.config, recalled.source)
-        decisions = decider.decide_all()
+        decisions = self._cache(configured).decide_all()
         if any(decision.verdict != Verdict.CACHED for decision in decisions):
             return None
-        recorder = self._record.begin(self._store, resolved, recalled.source)
-        result = replay.replay(decisions, recorder, self._run_id, self._tell)
-        return self._record.end(self._store, result, resolved, recalled.source)
+        recorder = self._record.begin(self._store, configured)
+        result = replay.replay(request.pipeline, decisions, recorder, self._run_id, self._tell)
+        return self._record.end(self._store, result, configured)
 
-    def _execute(self) -> Summary:
+    def _execute(self, configured: ConfiguredPipeline | None) -> Summary:
         self._tell(Note("loading TensorFlow and TFX"))
         with process_setup.heavy_imports():
-            from pipeline.definition import dataset_resolver
-            from pipeline.definition import pipeline as definition
-            from pipeline.orchestration.tfx import local_runner, reused_part
+            from pipeline.definition.pipeline import create_pipeline
+            from pipeline.orchestration.tfx import local_runner, partial_run
 
-        if self._request.like:  # also of a run that is gone on with
-            found = dataset_resolver.again(self._resolved, self._request.like.data, self._root)
-        else:
-            found = dataset_resolver.find(self._request.settings, self._root, self._download)
-        config, source = found.settings.config, found.source
-        self._root.claim_dataset(source.name)
-        if not self._request.like:
-            dataset_cache.remember(self._root, self._resolved, found.settings.profile, source)
-        pipeline = definition.create_pipeline(
-            config, source, self._root.artifacts, self._root.metadata, self._root.serving
-        )
-        decider = self._decider(config, source)
-        part = reused_part.options(self._request, self._root, self._store, decider, self._tell)
-        self._record.begin(self._store, found.settings, source)
+        request, data = self._request, self._request.pipeline.data
+        if configured is None:
+            found = (
+                FoundDataset(self._resolved, data.prepare(request.like.data, self._root))
+                if request.like
+                else data.find(self._root, request.settings, self._resolved, self._download)
+            )
+            configured = self._configure(found)
+        self._root.claim_dataset(configured.dataset.name)
+        pipeline = create_pipeline(configured, self._root.artifacts, self._root.metadata)
+        cache = self._cache(configured)
+        part = partial_run.options(request, self._root, self._store, cache, self._tell)
+        self._record.begin(self._store, configured)
         handler = local_runner.EpochHandler(self._tell)
         logging.getLogger("components").addHandler(handler)
-        local = local_runner.LocalRunner(self._root, self._run_id, decider, config.engine, self._tell)
+        local = local_runner.LocalRunner(self._root, self._run_id, cache, self._tell)
         try:
             result = local.run(pipeline, run_options=part)
         finally:
             logging.getLogger("components").removeHandler(handler)
-        return self._record.end(self._store, result, found.settings, source)
+        return self._record.end(self._store, result, configured)
 
-    def _decider(self, config: PipelineConfig, source: Source) -> Decider:
+    def _configure(self, found: FoundDataset) -> ConfiguredPipeline:
+        return ConfiguredPipeline(self._request.pipeline, found.settings, found.dataset, self._root.serving)
+
+    def _cache(self, configured: ConfiguredPipeline) -> NodeCache:
         request = self._request
-        return Decider(
-            self._root, self._store, config, source, use_cache=request.use_cache, all_bytes=request.all_bytes
-        )
+        return NodeCache(self._root, self._store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
 
     def _download(self, builder: Any) -> None:
         """TFDS's own progress bars, on the terminal."""

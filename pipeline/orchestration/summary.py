@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
-from components.evaluation import thresholds
 from components.push import decision as push_decision
 from components.push import serving_dir
-from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState, RunResult
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
-from pipeline.definition.dataset import Source
-from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
+from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.metadata.properties import MODEL_DIGEST
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact
@@ -46,64 +42,40 @@ class Summary:
     exit_code: ExitCode
 
 
-# Metrics of the summary, by their name in the Evaluator.
-_METRICS = {
-    "test_bce": "bce",
-    "test_mse": "mse",
-    "active_units": "active_units",
-    "dead_units": "dead_units",
-    "hoyer": "hoyer",
-    "gini": "gini",
-    "mean_image_bce": "mean_image_bce",
-    "mean_image_mse": "mean_image_mse",
-    "entropy_floor": "entropy_floor",
-    "bce_to_mean_image": "bce_to_mean_image",
-}
-
-
 def of_run(
     store: Store,
     result: RunResult,
-    resolved: settings.Settings,
-    source: Source,
+    configured: ConfiguredPipeline,
     root: Root,
     log: pathlib.Path,
     seconds: float,
 ) -> Summary:
     """The summary of a run that ended, from ML Metadata; whatever a failed or partial run did not make is absent."""
-    executions = store.executions(result.run_id)
-
-    def output(node: str, key: str) -> Artifact | None:
-        execution = executions.get(node)
-        good = execution is not None and execution.state in (NodeState.EXECUTED, NodeState.CACHED)
-        return store.outputs(execution.id).get(key) if execution is not None and good else None
-
-    metrics: dict[str, float] = {}
-    reasons: tuple[str, ...] = ()
-    evaluated = output("Evaluator", "evaluation")
-    if evaluated and (evaluation := evaluation_of(evaluated)):
-        metrics = {name: evaluation.overall[key] for name, key in _METRICS.items()}
-        gates = graph.parameters(resolved.config, source)["Evaluator"]["gates"]
-        reasons = thresholds.reasons(thresholds.judge(evaluation, thresholds.Gates(**gates)))
-    blessing = output("Evaluator", "blessing")
+    pipeline, dataset = configured.pipeline, configured.dataset
+    outputs = {
+        (node, key): output
+        for node, execution in store.executions(result.run_id).items()
+        if execution.state in (NodeState.EXECUTED, NodeState.CACHED)
+        for key, output in store.outputs(execution.id).items()
+    }
+    blessing, decision, pushed, report = (
+        outputs.get(name) if name else None
+        for name in (pipeline.blessing, pipeline.decision, pipeline.pushed, pipeline.report)
+    )
+    metrics, reasons = pipeline.metrics(configured, outputs)
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
-    decision = output(graph.PUSH_GATE, "decision")
     kept_back = ""
     if blessed and decision and not decision.properties.get(push_decision.PUSH):
         kept_back = str(decision.properties.get(push_decision.REASON, ""))
-    pushed = output("Pusher", "pushed_model")
-    report = output("Report", "report")
-    if report and PCA_MSE in report.properties:
-        metrics["pca_mse"] = float(report.properties[PCA_MSE])
     exit_code = result.exit_code
     if exit_code == ExitCode.DONE and (blessed is False or kept_back):
         exit_code = ExitCode.GATE_FAILED
     return Summary(
         run_id=result.run_id,
         state="succeeded" if result.exit_code == ExitCode.DONE else "failed",
-        dataset=f"{source.name} {source.version}",
-        notice=source.notice,
-        profile=resolved.profile,
+        dataset=f"{dataset.name} {dataset.version}",
+        notice=dataset.notice,
+        profile=configured.settings.profile,
         nodes=tuple(
             {
                 "id": node.node,
@@ -153,13 +125,3 @@ def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
         pushed_version=summary.pushed_version,
         error=summary.error or None,
     )
-
-
-def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
-    """The numbers that were noted of a ModelEvaluation; None where that was not done."""
-    text = evaluated.properties.get(METRICS)
-    if text is None:
-        return None
-    values = json.loads(str(text))
-    per_label = {int(label): numbers for label, numbers in values["per_label"].items()}
-    return thresholds.Evaluation(values["overall"], per_label)

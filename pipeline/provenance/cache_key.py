@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.core import file_digests
-from pipeline.definition.graph import ALL, Node
+from pipeline.definition.spec import Node
 from pipeline.metadata.node_key import REQUIRED, Key
 from pipeline.provenance import packages, source_code
 from pipeline_config import EngineConfig
@@ -71,9 +71,9 @@ def _imported(node: Node) -> set[str]:
     return set(node.packages) | (source_code.distributions(node.code) if node.code else set())
 
 
-def code_of_nodes() -> dict[str, dict[str, str]]:
+def code_of_nodes(nodes: Iterable[Node]) -> dict[str, dict[str, str]]:
     """Digest of each file of ours that a node runs, by node; those that are TFX's alone have none."""
-    return {node.name: source_code.files(node.code) for node in ALL if node.code}
+    return {node.name: source_code.files(node.code) for node in nodes if node.code}
 
 
 def _packages(node: Node) -> dict[str, str]:

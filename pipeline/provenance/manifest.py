@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pipeline.core import serialization, tfx_versions
+from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.definition.dataset import Source
 from pipeline.provenance import environment, packages
 from pipeline.provenance import source_code as code_of
 from pipeline_config import PipelineConfig, Value
@@ -72,7 +72,7 @@ class Manifest:
     profile: str
     configuration: Mapping[str, Value]
     seed: int
-    data: Source
+    data: Dataset
     code: Mapping[str, Mapping[str, str]]
     code_digest: str
     git: environment.Git | None
@@ -91,7 +91,7 @@ def collect(
     command: Sequence[str],
     profile: str,
     configuration: Mapping[str, Value],
-    data: Source,
+    data: Dataset,
     code: Mapping[str, Mapping[str, str]],
     trigger: str = "manual",
     created: datetime.datetime | None = None,
@@ -150,12 +150,13 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
-def from_json(text: str, name: str = "the manifest") -> Manifest:
+def from_json(text: str, name: str = "the manifest", dataset: type[Dataset] = Dataset) -> Manifest:
     """The manifest that `to_json` wrote. Fields that this version does not know are left out.
 
     Args:
       text: what `to_json` gave.
       name: what to call it in an error.
+      dataset: the pipeline's class of data sets; the default keeps what all of them have.
 
     Raises:
       UnavailableError: it is damaged, or of a newer version.
@@ -172,10 +173,11 @@ def from_json(text: str, name: str = "the manifest") -> Manifest:
         )
     try:
         manifest = serialization.build(Manifest, values)
+        data = serialization.build(dataset, values["data"])
     except (KeyError, TypeError) as error:
         raise _damaged(name, str(error.args[0])) from error
     configuration = {name: _finite_or_not(name, value) for name, value in manifest.configuration.items()}
-    return dataclasses.replace(manifest, configuration=configuration)
+    return dataclasses.replace(manifest, configuration=configuration, data=data)
 
 
 def _finite_or_not(name: str, value: Value) -> Value:
@@ -213,7 +215,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
     return path
 
 
-def read(root_folder: pathlib.Path, run_id: str) -> Manifest:
+def read(root_folder: pathlib.Path, run_id: str, dataset: type[Dataset] = Dataset) -> Manifest:
     """The stored manifest of a run.
 
     Raises:
@@ -232,7 +234,7 @@ def read(root_folder: pathlib.Path, run_id: str) -> Manifest:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(str(path), str(error)) from error
-    manifest = from_json(text, str(path))
+    manifest = from_json(text, str(path), dataset)
     if manifest.run_id != run_id:
         raise _damaged(str(path), f"it is of run {manifest.run_id}")
     return manifest

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pipeline.definition.dataset import Source
+from pipeline.core.dataset import Dataset
 from pipeline.provenance import environment
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import PipelineConfig, Value
@@ -67,7 +67,7 @@ def differences(recorded: Manifest, here: Manifest) -> list[Difference]:
     ]
 
 
-def _data_differences(old: Source, new: Source) -> Iterator[Difference]:
+def _data_differences(old: Dataset, new: Dataset) -> Iterator[Difference]:
     group = Group.DATA
     effect = "other data: no result can be expected to agree; point TFDS_DATA_DIR to the recorded data set"
     yield from _unlike(group, "data set", (old.name, old.version), (new.name, new.version), effect, shown=" ".join)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pathlib
-import re
 from collections.abc import Callable
 
-from components.data import sample_path
-from pipeline.core import file_digests, settings
+from pipeline.core import settings
 from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.provenance import manifest
 from pipeline.scheduler.types import Work
-
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class DataLooks:
@@ -59,7 +55,7 @@ class DataLooks:
 
 
 def fingerprint(root: Root, work: Work) -> str:
-    """Digest of the data that `sae run` would read, as `Source.fingerprint`; empty where there is none.
+    """Digest of the data that `sae run` would read, as `Dataset.fingerprint`; empty where there is none.
 
     Raises:
       SaeError: its settings are not allowed.
@@ -74,29 +70,7 @@ def fingerprint(root: Root, work: Work) -> str:
         work.seed,
         str(root.path),
     )
-    resolved = settings.resolve(request)
-    recalled = dataset_cache.recall(root, resolved)
-    if recalled is not None:
-        return recalled.source.fingerprint
-    data = resolved.config.data
-    if data.source == "sample" or data.dataset == sample_path.NAME:
-        return file_digests.of_mapping(dataset_cache.sample_files())
-    folder = newest_version(dataset_cache.data_dir(resolved) / data.dataset)
-    if folder is not None:
-        return file_digests.of_mapping(file_digests.of_folder(folder))
-    return (
-        file_digests.of_mapping(dataset_cache.sample_files())
-        if data.source == "auto" and data.dataset == "mnist"
-        else ""
-    )
-
-
-def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
-    """The folder of a prepared data set's newest version, which TensorFlow Datasets takes; None where there is none."""
-    if not folder.is_dir():
-        return None
-    found = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
-    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+    return dataset_cache.fingerprint(root, request, settings.resolve(request))
 
 
 def was_run_on(root: Root, wanted: str) -> bool:

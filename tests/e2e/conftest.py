@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
@@ -56,7 +57,7 @@ def run_here(
 ) -> Summary:
     """A run in this process, under `root`."""
     request = settings.Request(profile=profile, assignments=assignments, seed=seed, root=str(root))
-    return run_module.run(RunRequest(request, **options), display)
+    return run_module.run(RunRequest(PIPELINE, request, **options), display)
 
 
 def sae(

@@ -22,12 +22,15 @@ from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
 from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.inspection import explain as why
 from pipeline.metadata.properties import CACHE, OUT_OF_USE, PIPELINE_RUN, REASONS
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter, mend_moved_root
-from pipeline.orchestration import cache, plan
+from pipeline.orchestration import plan
+from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 from pipeline.terminal import why as why_text
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
@@ -84,7 +87,7 @@ def executed(summary: Summary) -> set[str]:
 
 def planned(root: pathlib.Path, *assignments: str, **options: Any) -> plan.Plan:
     request = settings.Request(profile="sample", assignments=(*QUICK, *assignments), root=str(root))
-    return plan.make(plan.Request(request, **options))
+    return plan.make(RunRequest(PIPELINE, request, **options))
 
 
 def to_run(root: pathlib.Path, *assignments: str, **options: Any) -> set[str]:
@@ -268,6 +271,14 @@ def described(root: pathlib.Path) -> dict[str, Any]:
     return {"types": types, "contexts": contexts, "artifacts": artifacts, "executions": executions}
 
 
+def configured_for(place: Root) -> ConfiguredPipeline:
+    """The pipeline with the settings and the data set of the runs in a root."""
+    request = settings.Request(profile="sample", assignments=QUICK, root=str(place.path))
+    found = dataset_cache.recall(place, request, settings.resolve(request))
+    assert found is not None
+    return ConfiguredPipeline(PIPELINE, found.settings, found.dataset, place.serving)
+
+
 def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     """The same run again through TFX's launcher, with its cache on, told the same parameters as the first run."""
     from tfx.dsl.compiler import compiler, constants
@@ -279,12 +290,8 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     from pipeline.orchestration.tfx import executors
 
     place = Root(root)
-    resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
-    recalled = dataset_cache.recall(place, resolved)
-    assert recalled is not None
-    pipeline = compiler.Compiler().compile(
-        definition.create_pipeline(resolved.config, recalled.source, place.artifacts, place.metadata, place.serving)
-    )
+    configured = configured_for(place)
+    pipeline = compiler.Compiler().compile(definition.create_pipeline(configured, place.artifacts, place.metadata))
     runtime_parameter_utils.substitute_runtime_parameter(pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     store = store_of(root)
@@ -302,7 +309,9 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, name),
-            custom_executor_operators=executors.executor_operators(resolved.config.engine, executors.Failures()),
+            custom_executor_operators=executors.executor_operators(
+                PIPELINE.by_name[name], configured.config.engine, executors.Failures()
+            ),
         ).launch()
     assert {name: execution.state for name, execution in store.executions(run_id).items()} == CACHED
 
@@ -372,12 +381,8 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     root = copy_of(changed.root, tmp_path / "root")
     mend_moved_root(Root(root))
     place = Root(root)
-    resolved = settings.resolve(settings.Request(profile="sample", assignments=QUICK, root=str(root)))
-    recalled = dataset_cache.recall(place, resolved)
-    assert recalled is not None
-    pipeline = definition.create_pipeline(
-        resolved.config, recalled.source, place.artifacts, place.metadata, place.serving
-    )
+    configured = configured_for(place)
+    pipeline = definition.create_pipeline(configured, place.artifacts, place.metadata)
     pipeline.enable_cache = False
     options = tfx_pipeline.RunOptions(from_nodes=["Evaluator"], base_pipeline_run_id=changed.again.run_id)
     LocalDagRunner().run(pipeline, run_options=options)
@@ -643,9 +648,13 @@ def test_a_blessing_of_another_model_is_refused(changed: Changed) -> None:
     store = store_of(changed.root)
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     blessing = store.outputs(first["Evaluator"].id)["blessing"]
-    cache.check_blessing({"model": store.outputs(first["Trainer"].id)["model"], "model_blessing": blessing})
+    PIPELINE.by_name["Pusher"].check_inputs(
+        {"model": store.outputs(first["Trainer"].id)["model"], "model_blessing": blessing}
+    )
     with pytest.raises(UnavailableError, match=r"is of another model than the one in .* --from-node Evaluator"):
-        cache.check_blessing({"model": store.outputs(last["Trainer"].id)["model"], "model_blessing": blessing})
+        PIPELINE.by_name["Pusher"].check_inputs(
+            {"model": store.outputs(last["Trainer"].id)["model"], "model_blessing": blessing}
+        )
 
 
 def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(

@@ -98,13 +98,17 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
     from pipeline.core import settings
     from pipeline.core.pipeline_root import Root
     from pipeline.definition import dataset_resolver, pipeline
+    from pipeline.definition.sparse_autoencoder import PIPELINE
+    from pipeline.definition.spec import ConfiguredPipeline
 
     place = Root(tmp_path / "root")
     place.create()
     request = settings.Request(profile="sample", assignments=QUICK)
-    found = dataset_resolver.find(request, place, lambda builder: None)
+    found = dataset_resolver.find(place, request, settings.resolve(request), lambda builder: None)
     LocalDagRunner().run(
-        pipeline.create_pipeline(found.settings.config, found.source, place.artifacts, place.metadata, place.serving)
+        pipeline.create_pipeline(
+            ConfiguredPipeline(PIPELINE, found.settings, found.dataset, place.serving), place.artifacts, place.metadata
+        )
     )
     store = Store(place.metadata)
     [run_id] = store.run_ids()

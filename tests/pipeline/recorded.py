@@ -18,13 +18,15 @@ import pipeline_config
 from components.push import decision
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache, graph
-from pipeline.definition.dataset import Source
+from pipeline.definition import dataset_cache
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata.properties import CONTENT_DIGEST, FILES, MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration.cache import Decider
+from pipeline.orchestration.cache import NodeCache
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline
 
@@ -144,14 +146,14 @@ class Recorded:
     def config(self, *assignments: str) -> pipeline_config.PipelineConfig:
         return self.settings(*assignments).config
 
-    def source(self, **changes: Any) -> Source:
+    def source(self, **changes: Any) -> ImageDataset:
         """The data set as it is now."""
         values: dict[str, Any] = {
             "builder_dir": str(self.data), "files": file_digests.of_folder(self.data), "name": "mnist",
             "version": "3.0.1", "height": 28, "width": 28, "label_names": ("0", "1"),
             "split_sizes": {"train": 50_000, "validation": 10_000, "test": 10_000}, "schema_file": str(self.schema),
         }  # fmt: skip
-        return Source(**{**values, **changes})
+        return ImageDataset(**{**values, **changes})
 
     def store(self) -> Store:
         return open_store(self.root, read_only=True)
@@ -160,8 +162,12 @@ class Recorded:
         """Notes the data set as a run does."""
         dataset_cache.remember(self.root, self.settings(*assignments), profile, self.source())
 
-    def decider(self, *assignments: str, source: Source | None = None, **options: Any) -> Decider:
-        return Decider(self.root, self.store(), self.config(*assignments), source or self.source(), **options)
+    def configured(self, *assignments: str, source: ImageDataset | None = None) -> ConfiguredPipeline:
+        """The pipeline with these settings and, unless another is given, the data set as it is now."""
+        return ConfiguredPipeline(PIPELINE, self.settings(*assignments), source or self.source(), self.root.serving)
+
+    def decider(self, *assignments: str, source: ImageDataset | None = None, **options: Any) -> NodeCache:
+        return NodeCache(self.root, self.store(), self.configured(*assignments, source=source), **options)
 
     def decisions(self, *assignments: str, **options: Any) -> dict[str, Any]:
         """What becomes of each node, by its name."""
@@ -178,7 +184,7 @@ class Recorded:
         self,
         run_id: str,
         *assignments: str,
-        names: Collection[str] = graph.NAMES,
+        names: Collection[str] = PIPELINE.names,
         failed: str = "",
         blessed: bool = True,
         content: str = "",
@@ -197,17 +203,17 @@ class Recorded:
           noted: False as plain TFX writes: neither keys nor digests.
           given: outputs of nodes that are not among `names`.
         """
-        config, source = self.config(*assignments), self.source()
+        configured = self.configured(*assignments)
         made: dict[str, Mapping[str, Artifact]] = dict(given or {})
         ids = {}
-        for node in (graph.BY_NAME[name] for name in graph.NAMES if name in names):
+        for node in (node for node in PIPELINE.nodes if node.name in names):
             inputs = {name: made[upstream][output] for name, (upstream, output) in node.inputs.items()}
             key = cache_key.of_node(
                 node,
-                graph.parameters(config, source)[node.name],
-                graph.contents(source).get(node.name, {}),
+                configured.parameters[node.name],
+                configured.contents[node.name],
                 {name: one.content or f"unverified artifact {one.id}" for name, one in inputs.items()},
-                config.engine,
+                configured.config.engine,
             )
             state = STATE.FAILED if node.name == failed else STATE.COMPLETE
             ids[node.name] = self._execution(run_id, node, key, inputs, state, blessed, content, noted)
@@ -226,8 +232,8 @@ class Recorded:
             held["declared"].string_value = f"of {node.name}"
         execution.custom_properties["own"].int_value = 7
         execution.custom_properties[RESULT].string_value = json.dumps({"resultMessage": f"{node.name} ended"})
-        node_name = f"{graph.PIPELINE_NAME}.{node.name}"
-        contexts = [("pipeline", graph.PIPELINE_NAME), ("pipeline_run", run_id), ("node", node_name)]
+        node_name = f"{PIPELINE.name}.{node.name}"
+        contexts = [("pipeline", PIPELINE.name), ("pipeline_run", run_id), ("node", node_name)]
         if noted:
             set_properties(execution.custom_properties, {**key.properties(), "reasons": json.dumps(["as asked"])})
             contexts.append(("execution_cache", key.digest))
@@ -310,15 +316,17 @@ class Recorded:
         set_properties(artifact.custom_properties, properties)
         self.writer.store.put_artifacts([artifact])
 
-    def replay(self, run_id: str, *assignments: str, names: Collection[str] = graph.NAMES) -> None:
+    def replay(self, run_id: str, *assignments: str, names: Collection[str] = PIPELINE.names) -> None:
         """Records a run in which these nodes were cached."""
         recorder = MetadataWriter(self.root)
-        recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
+        recorder.begin_run(PIPELINE.name, run_id, {})
         made = self.decisions(*assignments)
         for name in names:
             one = made[name]
-            inputs = {key: made[node].outputs[out] for key, (node, out) in graph.BY_NAME[name].inputs.items()}
-            recorder.hit(graph.PIPELINE_NAME, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.told)
+            inputs = {key: made[node].outputs[out] for key, (node, out) in PIPELINE.by_name[name].inputs.items()}
+            recorder.hit(
+                PIPELINE.name, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties
+            )
 
 
 def event(key: str, event_type: int) -> pb.Event:

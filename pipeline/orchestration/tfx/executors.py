@@ -21,6 +21,7 @@ from tfx.orchestration.portable import (
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
+from pipeline.definition.spec import Node
 from pipeline.orchestration.tfx import beam_patches, publish
 from pipeline_config import EngineConfig
 
@@ -28,11 +29,6 @@ logger = logging.getLogger(__name__)
 
 # Any code but 0 marks an execution as failed; this is gRPC's UNKNOWN.
 _FAILED = 2
-
-
-# Nodes whose result is the same for any number of workers. TFDV and TFMA merge floats in the order of Beam's bundles,
-# and a batch of another size may give a model's last bits another value, so the other nodes run on one worker.
-ANY_WORKERS = {"ExampleGen"}
 
 
 class _BatchesOf(beam.BatchElements):
@@ -100,19 +96,20 @@ class Failures:
 
 
 def executor_operators(
-    config: EngineConfig, failures: Failures
+    node: Node, config: EngineConfig, failures: Failures
 ) -> dict[Any, type[base_executor_operator.BaseExecutorOperator]]:
     """TFX's own operators, with our Beam engine, with digests of what they made, and with the reasons of failures.
 
     Beam's arguments do not go through `beam_pipeline_args`: with any of those, every node builds a source
-    distribution of TFX first.
+    distribution of TFX first. TFDV and TFMA merge floats in the order of Beam's bundles, and a batch of another size
+    may give a model's last bits another value, so a node runs on one worker unless it declares `any_workers`.
     """
+    workers = config.beam_workers if node.any_workers else 1
 
     class BeamOperator(beam_executor_operator.BeamExecutorOperator):
         def run_executor(
             self, execution_info: data_types.ExecutionInfo, make_beam_pipeline_fn: Any = None
         ) -> execution_result_pb2.ExecutorOutput:
-            workers = config.beam_workers if execution_info.pipeline_node.node_info.id in ANY_WORKERS else 1
             try:
                 output = super().run_executor(
                     execution_info, lambda: make_beam_pipeline(workers, config.beam_batch_size)

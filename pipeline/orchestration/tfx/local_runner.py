@@ -25,15 +25,14 @@ from pipeline.core import events
 from pipeline.core.errors import ExitCode, SaeError
 from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Node
 from pipeline.metadata.properties import CACHE, REASONS
 from pipeline.metadata.store import open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import checkpoints, outcome, replay
-from pipeline.orchestration.cache import Damage, Decider, Decision, Verdict
+from pipeline.orchestration import checkpoints, replay
+from pipeline.orchestration.cache import Damage, Decision, NodeCache, Verdict
 from pipeline.orchestration.tfx import executors, metadata_view, partial_run
-from pipeline_config import EngineConfig
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +40,12 @@ logger = logging.getLogger(__name__)
 class LocalRunner(tfx_runner.IrBasedRunner):
     """Runs the pipeline in this process."""
 
-    def __init__(self, root: Root, run_id: str, decider: Decider, config: EngineConfig, listener: Listener) -> None:
+    def __init__(self, root: Root, run_id: str, cache: NodeCache, listener: Listener) -> None:
         self._root = root
         self._run_id = run_id
-        self._decider = decider
-        self._config = config
+        self._cache = cache
+        self._pipeline = cache.pipeline
+        self._config = cache.configured.config.engine
         self._tell = listener
         self._store = open_store(root)
         self._recorder = MetadataWriter(root)
@@ -94,22 +94,23 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if node.execution_options.run.perform_snapshot:
             with tfx_metadata.Metadata(connection) as handle:
                 partial_run_utils.snapshot(handle, pipeline)
-        inputs = self._inputs(name)
-        if (kept := self._kept(name, inputs)) is not None:
+        declared = self._pipeline.by_name[name]
+        inputs = self._inputs(declared)
+        if (kept := self._kept(declared, inputs)) is not None:
             return kept
-        decision = self._decider.decide(graph.BY_NAME[name], inputs)
+        decision = self._cache.decide(declared, inputs)
         replay.use_no_more(decision.damage, self._recorder, self._tell)
         if decision.verdict == Verdict.CACHED:
-            replay.record(decision, inputs, self._recorder, self._run_id)
+            replay.record(self._pipeline, decision, inputs, self._recorder, self._run_id)
         else:
             self._tell(NodeStarted(name, decision.reasons))
-            if damage := self._damaged(name, inputs):
+            if damage := self._damaged(declared, inputs):
                 replay.use_no_more([damage], self._recorder, self._tell)
                 reason = f"{damage.output} is damaged: {damage.reason}; make it again with --from-node {damage.node}"
                 return NodeEnded(name, NodeState.FAILED, 0.0, reason)
             self._set_key(node, decision)
             earlier = self._store.executions_of(self._run_id, name)
-            afresh = not self._decider.use_cache and not earlier
+            afresh = not self._cache.use_cache and not earlier
             with checkpoints.offered(self._root, decision.key.digest, self._config.checkpoint_seconds, afresh):
                 try:
                     launcher.Launcher(
@@ -119,45 +120,48 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                         pipeline_runtime_spec=pipeline.runtime_spec,
                         executor_spec=runner_utils.extract_executor_spec(deployment, name),
                         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                        custom_executor_operators=executors.executor_operators(self._config, failures),
+                        custom_executor_operators=executors.executor_operators(declared, self._config, failures),
                     ).launch()
                 except Exception as error:
                     failures.last = failures.last or error
                     logger.exception("%s failed", name)
-        ended = self._read_back(name, time.monotonic() - begun, failures)
+        ended = self._read_back(declared, time.monotonic() - begun, failures)
         if ended.state == NodeState.EXECUTED:
             checkpoints.remove(self._root, decision.key.digest)
         return ended
 
-    def _kept(self, name: str, inputs: Mapping[str, Artifact]) -> NodeEnded | None:
+    def _kept(self, node: Node, inputs: Mapping[str, Artifact]) -> NodeEnded | None:
         """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
-        found = self._store.executions(self._run_id).get(name)
+        found = self._store.executions(self._run_id).get(node.name)
         if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
             return None
         outputs = self._store.outputs(found.id)
-        if not self._decider.holds(graph.BY_NAME[name], found, inputs, outputs):
+        if not self._cache.holds(node, found, inputs, outputs):
             return None
-        ended = outcome.ended(name, found.state, outputs, 0.0)
+        ended = replay.node_ended(node, found.state, outputs, 0.0)
         return dataclasses.replace(ended, reason=ended.reason or events.KEPT)
 
-    def _inputs(self, name: str) -> dict[str, Artifact]:
+    def _inputs(self, node: Node) -> dict[str, Artifact]:
         """What a node reads in this run, by key."""
         executions = self._store.executions(self._run_id)
         return {
-            key: self._store.outputs(executions[upstream].id)[output]
-            for key, (upstream, output) in graph.BY_NAME[name].inputs.items()
+            key: self._store.outputs(executions[upstream].id)[output] for key, (upstream, output) in node.inputs.items()
         }
 
-    def _damaged(self, name: str, inputs: Mapping[str, Artifact]) -> Damage | None:
+    def _damaged(self, node: Node, inputs: Mapping[str, Artifact]) -> Damage | None:
         """The first input that is no longer what was published."""
-        for key, (upstream, output) in graph.BY_NAME[name].inputs.items():
-            if reason := self._decider.damage(inputs[key]):
+        for key, (upstream, output) in node.inputs.items():
+            if reason := self._cache.damage(inputs[key]):
                 return Damage(inputs[key].id, upstream, output, reason)
         return None
 
     def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
         """Tells the node what only now is known, has TFX store the key, and has it decide nothing by itself."""
-        notes = {**decision.key.properties(), REASONS: json.dumps(decision.reasons), **decision.told}
+        notes = {
+            **decision.key.properties(),
+            REASONS: json.dumps(decision.reasons),
+            **decision.runtime_properties,
+        }
         for name, text in notes.items():
             node.parameters.parameters[name].field_value.string_value = text
         context = node.contexts.contexts.add()
@@ -165,8 +169,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         context.name.field_value.string_value = decision.key.digest
         node.execution_options.caching_options.enable_cache = False
 
-    def _read_back(self, name: str, seconds: float, failures: executors.Failures) -> NodeEnded:
+    def _read_back(self, node: Node, seconds: float, failures: executors.Failures) -> NodeEnded:
         """The node's state as ML Metadata holds it: `launch()` returns normally from some failures."""
+        name = node.name
         execution = self._store.executions(self._run_id).get(name)
         if failures.last is not None:
             return NodeEnded(name, NodeState.FAILED, seconds, explain(failures.last))
@@ -176,7 +181,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             return NodeEnded(
                 name, NodeState.FAILED, seconds, (execution.error.strip().splitlines() or ["the log has more"])[-1]
             )
-        return outcome.ended(name, execution.state, self._store.outputs(execution.id), seconds)
+        return replay.node_ended(node, execution.state, self._store.outputs(execution.id), seconds)
 
     def _result(
         self, results: list[NodeEnded], failed: NodeEnded | None, failures: executors.Failures

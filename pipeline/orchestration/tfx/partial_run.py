@@ -1,4 +1,4 @@
-"""TFX's side of a partial run: which nodes of a compiled pipeline to run, and models that may not load here."""
+"""TFX's side of a partial run: the nodes of a compiled pipeline to run, and what is reused of an earlier run."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import os
 from collections.abc import Sequence
 
 import tensorflow as tf
-import tensorflow_transform as tft
+from tfx.orchestration.pipeline import RunOptions
 from tfx.orchestration.portable import partial_run_utils
 from tfx.proto.orchestration import pipeline_pb2
-from tfx.utils import path_utils
 
 from pipeline.core import tfx_versions
 from pipeline.core.errors import UnavailableError
+from pipeline.core.events import Listener, Note
+from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata.store import Store
+from pipeline.metadata.writer import MetadataWriter
+from pipeline.orchestration import partial_run
+from pipeline.orchestration.cache import NodeCache
+from pipeline.orchestration.request import RunRequest
 
-# Where the nodes that write a SavedModel have it: the output, and the model's folder in it.
-_MODELS = {
-    "Transform": ("transform_graph", lambda uri: os.path.join(uri, tft.TFTransformOutput.TRANSFORM_FN_DIR)),
-    "Trainer": ("model", path_utils.serving_model_path),
-}
 _TFX_VERSION = "tfx_version"  # TFX notes it on every artifact
 
 
@@ -46,7 +47,44 @@ def is_reused(node: pipeline_pb2.PipelineNode) -> bool:
     return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
-def check_models(store: Store, run_id: str, needed: Sequence[str]) -> list[str]:
+def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tell: Listener) -> RunOptions | None:
+    """TFX's options for the nodes that were asked for; None for the whole pipeline.
+
+    Raises:
+      NotFoundError, UsageError: see `partial_run.nodes_of` and `partial_run.base_run`.
+      UnavailableError: what would be reused is damaged, and out of use now; or a model of it does not load here.
+    """
+    if not (request.from_node or request.to_node):
+        return None
+    _, needed = partial_run.nodes_of(request.pipeline, request.from_node, request.to_node)
+    base_run = None
+    if needed:
+        base_run = partial_run.base_run(store, root, request.base_run, needed)
+        _check_bytes(store, root, cache, base_run, needed)
+        tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
+        for notice in check_models(request.pipeline, store, base_run, needed):
+            tell(Note(notice, warning=True))
+    return RunOptions(
+        from_nodes=[request.from_node] if request.from_node else [],
+        to_nodes=[request.to_node] if request.to_node else [],
+        base_pipeline_run_id=base_run,
+    )
+
+
+def _check_bytes(store: Store, root: Root, cache: NodeCache, run_id: str, needed: Sequence[str]) -> None:
+    """Raises `UnavailableError` where what is to be reused is damaged, and takes that out of use."""
+    executions = store.executions(run_id)
+    for name in needed:
+        for key, output in store.outputs(executions[name].id).items():
+            if reason := cache.damage(output):
+                MetadataWriter(root).take_out_of_use(output.id, reason)
+                raise UnavailableError(
+                    f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; make it again with "
+                    f"--from-node {name}"
+                )
+
+
+def check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str]) -> list[str]:
     """Loads the models of a run that are to be used again: those of the other line may not load with this one.
 
     Returns:
@@ -57,12 +95,12 @@ def check_models(store: Store, run_id: str, needed: Sequence[str]) -> list[str]:
     """
     executions = store.executions(run_id)
     notices = []
-    for node in [node for node in needed if node in _MODELS]:
-        key, folder_of = _MODELS[node]
+    models = [(name, *model) for name in needed for model in pipeline.by_name[name].saved_models.items()]
+    for node, key, folder in models:
         output = store.outputs(executions[node].id)[key]
         version = str(output.properties.get(_TFX_VERSION, "an unknown version"))
         try:
-            tf.saved_model.load(folder_of(output.uri))
+            tf.saved_model.load(os.path.join(output.uri, folder))
         except Exception as error:  # whatever it is: damaged files, unknown operations, another format
             reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some say nothing but their type
             raise UnavailableError(

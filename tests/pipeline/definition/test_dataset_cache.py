@@ -30,7 +30,8 @@ def recorded(tmp_path):
 
 
 def recall(recorded, *assignments):
-    return dataset_cache.recall(recorded.root, recorded.settings(*assignments))
+    request = settings.Request(assignments=assignments, root=str(recorded.root.path))
+    return dataset_cache.recall(recorded.root, request, recorded.settings(*assignments))
 
 
 def remembered(recorded):
@@ -44,7 +45,8 @@ def test_nothing_is_known_in_a_new_root(recorded):
 
 def test_a_data_set_is_known_for_the_settings_that_found_it(recorded):
     recorded.remember()
-    assert recall(recorded) == dataset_cache.Recalled(recorded.source(), "mnist", exact=True)
+    found = recall(recorded)
+    assert (found.dataset, found.settings, found.exact) == (recorded.source(), recorded.settings(), True)
 
 
 @pytest.mark.parametrize(
@@ -60,16 +62,17 @@ def test_settings_that_do_not_choose_the_data_do_not_matter(recorded, setting):
 )
 def test_with_other_data_settings_it_is_known_but_may_have_other_sizes(recorded, setting):
     recorded.remember()
-    assert recall(recorded, setting) == dataset_cache.Recalled(recorded.source(), "mnist", exact=False)
+    found = recall(recorded, setting)
+    assert (found.dataset, found.settings.profile, found.exact) == (recorded.source(), "mnist", False)
 
 
 def test_the_settings_themselves_go_before_others_of_the_same_data_set(recorded):
-    recorded.remember("data.train_split=train[:10]", profile="one")
-    recorded.remember(profile="two")
-    recorded.remember("data.train_split=train[:20]", profile="three")
-    assert (recall(recorded).profile, recall(recorded).exact) == ("two", True)
+    recorded.remember("data.train_split=train[:10]", profile="mnist")
+    recorded.remember(profile="sample")
+    recorded.remember("data.train_split=train[:20]", profile="fashion_mnist")
+    assert (recall(recorded).settings.profile, recall(recorded).exact) == ("sample", True)
     other = recall(recorded, "data.train_split=train[:30]")
-    assert (other.profile, other.exact) == ("three", False)
+    assert (other.settings.profile, other.exact) == ("fashion_mnist", False)
 
 
 def test_another_data_set_is_not_known(recorded):
@@ -101,7 +104,7 @@ def test_files_are_read_anew(recorded):
     recorded.remember()
     (recorded.data / "mnist-test.tfrecord").write_bytes(b"other images")
     (recorded.data / "new").write_bytes(b"abc")
-    found = recall(recorded).source.files
+    found = recall(recorded).dataset.files
     assert found == file_digests.of_folder(recorded.data)
     assert found["new"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert [entry["source"]["files"] for entry in remembered(recorded)] == [{}]
@@ -140,6 +143,7 @@ def test_a_vanished_schema_is_not_known(recorded):
 
 def remember_sample(recorded, *assignments):
     prepared = recorded.root.data / "mnist_sample" / "1.0.0"
+    prepared.mkdir(parents=True, exist_ok=True)
     found = recorded.source(
         name=sample_path.NAME, version="1.0.0", builder_dir=str(prepared), files=dataset_cache.sample_files()
     )
@@ -150,7 +154,8 @@ def remember_sample(recorded, *assignments):
 def test_the_sample_is_told_by_the_file_that_holds_the_digits(recorded):
     assert dataset_cache.sample_files() == {"mnist_5k.csv.gz": file_digests.of_file(sample_path.path())}
     found = remember_sample(recorded)
-    assert recall(recorded) == dataset_cache.Recalled(found, "sample", exact=True)
+    known = recall(recorded)
+    assert (known.dataset, known.settings.profile, known.exact) == (found, "sample", True)
     assert dataset_cache.is_sample(found)
     assert not dataset_cache.is_sample(recorded.source())
 
@@ -163,7 +168,7 @@ def test_the_sample_stands_in_until_there_is_a_prepared_copy(recorded, tmp_path,
         monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
     remember_sample(recorded, *assignments)
     (folder / "fashion_mnist").mkdir(parents=True)
-    assert recall(recorded, *assignments).profile == "sample"
+    assert recall(recorded, *assignments).settings.profile == "sample"
     (folder / "mnist").mkdir()
     assert recall(recorded, *assignments) is None
 
@@ -248,8 +253,8 @@ def test_in_a_moved_root_what_lies_within_is_found_again(recorded):
     data_dir = f"data.data_dir={recorded.root.data}"
     recalled = recall(recorded, data_dir)
     assert recalled.exact
-    assert recalled.source.builder_dir == str(recorded.folder / "moved" / "data" / "mnist" / "3.0.1")
-    assert recalled.source.schema_file == str(recorded.folder / "moved" / "data" / "mnist-3.0.1.pbtxt")
+    assert recalled.dataset.builder_dir == str(recorded.folder / "moved" / "data" / "mnist" / "3.0.1")
+    assert recalled.dataset.schema_file == str(recorded.folder / "moved" / "data" / "mnist-3.0.1.pbtxt")
     recorded.remember(data_dir)  # the same question: it takes the place of the other
     assert len(remembered(recorded)) == 1
 
@@ -262,8 +267,8 @@ def test_in_a_moved_root_what_lies_beside_it_stays_where_it_was(recorded):
     dataset_cache.remember(recorded.root, recorded.settings(), "mnist", found)
     recorded.root = Root(recorded.root.path.rename(recorded.folder / "moved"))
     recalled = recall(recorded)
-    assert recalled.source.builder_dir == str(beside)
-    assert recalled.source.schema_file == str(recorded.schema)
+    assert recalled.dataset.builder_dir == str(beside)
+    assert recalled.dataset.schema_file == str(recorded.schema)
 
 
 def test_a_curated_schema_is_the_one_of_the_project_that_asks(recorded, tmp_path, monkeypatch):
@@ -278,7 +283,7 @@ def test_a_curated_schema_is_the_one_of_the_project_that_asks(recorded, tmp_path
 
     found = recorded.source(schema_file=use("one"))
     dataset_cache.remember(recorded.root, recorded.settings(), "mnist", found)
-    assert recall(recorded).source.schema_file == found.schema_file
+    assert recall(recorded).dataset.schema_file == found.schema_file
     schema = use("other")
-    assert recall(recorded).source.schema_file == schema
+    assert recall(recorded).dataset.schema_file == schema
     assert pathlib.Path(schema).read_text() == "other"

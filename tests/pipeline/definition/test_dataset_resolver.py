@@ -65,12 +65,16 @@ def request(tmp_path: pathlib.Path, dataset: str, *assignments: str) -> settings
     return settings.Request(assignments=(f"data.dataset={dataset}", f"data.data_dir={tmp_path / 'data'}", *assignments))
 
 
+def find(asked: settings.Request, root: Root, download):
+    return data_source.find(root, asked, settings.resolve(asked), download)
+
+
 def prepare(builder) -> None:
     builder.download_and_prepare()
 
 
 def test_what_is_not_prepared_is_prepared_by_tfds(made_here, tmp_path: pathlib.Path, root: Root) -> None:
-    source = data_source.find(request(tmp_path, "made_here"), root, prepare).source
+    source = find(request(tmp_path, "made_here"), root, prepare).dataset
     assert (source.name, source.version) == ("made_here", "1.0.0")
     # 83 % of 60, and what is left.
     assert source.split_sizes == {"train": 50, "validation": 10, "test": 20}
@@ -78,7 +82,7 @@ def test_what_is_not_prepared_is_prepared_by_tfds(made_here, tmp_path: pathlib.P
     def never(builder) -> None:
         raise AssertionError("it is prepared already")
 
-    assert data_source.find(request(tmp_path, "made_here"), root, never).source == source
+    assert find(request(tmp_path, "made_here"), root, never).dataset == source
 
 
 def test_half_a_download_is_never_data(made_here, tmp_path: pathlib.Path, root: Root) -> None:
@@ -86,25 +90,25 @@ def test_half_a_download_is_never_data(made_here, tmp_path: pathlib.Path, root: 
     try:
         for _ in range(2):
             with pytest.raises(UnavailableError, match=r"download of made_here failed.*try again"):
-                data_source.find(request(tmp_path, "made_here"), root, prepare)
+                find(request(tmp_path, "made_here"), root, prepare)
     finally:
         made_here["breaks"] = False
-    assert data_source.find(request(tmp_path, "made_here"), root, prepare).source.split_sizes["test"] == 20
+    assert find(request(tmp_path, "made_here"), root, prepare).dataset.split_sizes["test"] == 20
 
 
 def test_an_unknown_split_is_refused_with_those_there_are(made_here, tmp_path: pathlib.Path, root: Root) -> None:
     with pytest.raises(UsageError, match=r"'exam' is no split of made_here.*train, test.*data.test_split"):
-        data_source.find(request(tmp_path, "made_here", "data.test_split=exam"), root, prepare)
+        find(request(tmp_path, "made_here", "data.test_split=exam"), root, prepare)
 
 
 def test_an_unknown_schema_is_refused_with_those_there_are(made_here, tmp_path: pathlib.Path, root: Root) -> None:
     with pytest.raises(UsageError, match="no curated schema 'letters'; there are: fashion_mnist, mnist"):
-        data_source.find(request(tmp_path, "made_here", "data.schema=letters"), root, prepare)
+        find(request(tmp_path, "made_here", "data.schema=letters"), root, prepare)
 
 
 def test_the_sample_is_digits_and_nothing_else(tmp_path: pathlib.Path, root: Root) -> None:
     with pytest.raises(UsageError, match="holds digits of mnist, not fashion_mnist"):
-        data_source.find(request(tmp_path, "fashion_mnist", "data.source=sample"), root, prepare)
+        find(request(tmp_path, "fashion_mnist", "data.source=sample"), root, prepare)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.definition import graph
-from pipeline.definition.dataset import Source
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import partial_run
 from pipeline_config import PipelineConfig
 from tests import lazy
@@ -76,21 +77,21 @@ def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
         required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
         reused = [name for name in graph.NAMES if options[name].skip.reuse_artifacts_mode == required]
         if runs:
-            assert partial_run.nodes_of(first, last) == (runs, reused), (first, last)
+            assert partial_run.nodes_of(PIPELINE, first, last) == (runs, reused), (first, last)
             compared += 1
         else:
             with pytest.raises(UsageError, match=f"no node lies between --from-node {first} and --to-node {last}"):
-                partial_run.nodes_of(first, last)
+                partial_run.nodes_of(PIPELINE, first, last)
     assert compared > 20
 
 
 def test_the_whole_needs_nothing_of_another_run() -> None:
-    assert partial_run.nodes_of("", "") == (list(graph.NAMES), [])
+    assert partial_run.nodes_of(PIPELINE, "", "") == (list(graph.NAMES), [])
 
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
     with pytest.raises(NotFoundError, match=r"--to-node Trainr: no such node; did you mean Trainer\?"):
-        partial_run.check("", "Trainr", "")
+        partial_run.check(PIPELINE, "", "Trainr", "")
 
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:
@@ -99,7 +100,7 @@ def test_every_module_whose_code_is_in_a_key_exists() -> None:
     assert all(importlib.util.find_spec(module) for module in modules)
 
 
-def source(folder: pathlib.Path, **changes: Any) -> Source:
+def source(folder: pathlib.Path, **changes: Any) -> ImageDataset:
     schema_file = folder / "a.pbtxt"
     schema_file.write_text("feature {}")
     values = {
@@ -107,15 +108,19 @@ def source(folder: pathlib.Path, **changes: Any) -> Source:
         "width": 28, "label_names": ("0", "1"), "split_sizes": {"train": 6, "validation": 2, "test": 1},
         "schema_file": str(schema_file),
     }  # fmt: skip
-    return Source(**{**values, **changes})
+    return ImageDataset(**{**values, **changes})
+
+
+def contents(dataset: ImageDataset) -> dict[str, dict[str, str]]:
+    return {node.name: node.contents(dataset) for node in PIPELINE.nodes}
 
 
 def test_files_count_by_content_not_by_place(tmp_path: pathlib.Path) -> None:
-    found = graph.contents(source(tmp_path))
+    found = contents(source(tmp_path))
     assert found["ExampleGen"] == {"a": "1"}
     assert list(found["SchemaGen"]) == ["a.pbtxt"]
     (tmp_path / "other").mkdir()
-    assert graph.contents(source(tmp_path / "other", builder_dir="/elsewhere")) == found
+    assert contents(source(tmp_path / "other", builder_dir="/elsewhere")) == found
     same = source(tmp_path)
     (tmp_path / "a.pbtxt").write_text("feature { }")
-    assert graph.contents(same)["SchemaGen"] != found["SchemaGen"]
+    assert contents(same)["SchemaGen"] != found["SchemaGen"]

@@ -11,6 +11,7 @@ import pytest
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc, rerun
 from pipeline.maintenance import restore as restoring
 from pipeline.metadata import client
@@ -42,7 +43,7 @@ def collected(four, made_once, monkeypatch):
     gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
 
-    def make(root, store, recorded, place, from_node, to_node, workers, surroundings):
+    def make(pipeline, root, store, recorded, place, from_node, to_node, workers, surroundings):
         parts.append((from_node, to_node))
         shutil.copytree(made_once[1] / "root", place.path, dirs_exist_ok=True)
         return recorded.run_id
@@ -53,7 +54,7 @@ def collected(four, made_once, monkeypatch):
 
 
 def restore(recorded, node, key, run="run-1"):
-    return restoring.restore(recorded.root, recorded.outputs(run, node)[key].id, print)
+    return restoring.restore(PIPELINE, recorded.root, recorded.outputs(run, node)[key].id, print)
 
 
 def test_what_gc_deleted_is_in_its_place_again_and_a_hit(collected):
@@ -106,8 +107,8 @@ def other_bytes(collected, monkeypatch):
     """The same, where a model that is made again has the same content and other bytes."""
     real = rerun.make
 
-    def make(root, store, recorded, place, *others):
-        run_id = real(root, store, recorded, place, *others)
+    def make(pipeline, root, store, recorded, place, *others):
+        run_id = real(pipeline, root, store, recorded, place, *others)
         output = made_outputs(place, run_id)["model"]
         change_bytes(pathlib.Path(output.uri) / "Format-Serving" / "saved_model.pb")
         note(place, output.id, pathlib.Path(output.uri))
@@ -155,8 +156,8 @@ def note(place, artifact_id, folder, **others):
 def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
     real = rerun.make
 
-    def make(root, store, recorded, place, *others):
-        run_id = real(root, store, recorded, place, *others)
+    def make(pipeline, root, store, recorded, place, *others):
+        run_id = real(pipeline, root, store, recorded, place, *others)
         output = made_outputs(place, run_id)["model_run"]
         note(place, output.id, pathlib.Path(output.uri), content_digest="model_run-1:other")
         return run_id
@@ -207,10 +208,10 @@ def test_what_needs_no_restoring_or_cannot_be_is_refused(collected):
         restore(collected, "Trainer", "model", "run-2")
     model = collected.outputs("run-1", "Trainer")["model"].id
     with collected.root.lock(), pytest.raises(LockedError):
-        restoring.restore(collected.root, model, print)
+        restoring.restore(PIPELINE, collected.root, model, print)
     collected.change(model, gone=["content_digest"])
     with pytest.raises(UnavailableError, match="was published without digests"):
-        restoring.restore(collected.root, model, print)
+        restoring.restore(PIPELINE, collected.root, model, print)
     assert collected.parts == []
 
 
@@ -218,4 +219,4 @@ def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
     promotion.rollback(four.root, "worse", print)
     pushed = max(one.id for one in four.writer.store.get_artifacts())
     with pytest.raises(NotFoundError, match="`sae promote RUN` serves again"):
-        restoring.restore(four.root, pushed, print)
+        restoring.restore(PIPELINE, four.root, pushed, print)

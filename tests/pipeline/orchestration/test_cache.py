@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 
@@ -13,12 +14,13 @@ from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE, PUSHER
 from pipeline.metadata import node_key
 from pipeline.metadata.store import nearest
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import cache
 from pipeline.orchestration.cache import Verdict
+from tests.pipeline import recorded as roots
 from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
 
 RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
@@ -289,14 +291,15 @@ def test_executions_without_a_key_are_not_compared_with(recorded):
 
 def test_what_a_node_is_no_longer_told_is_a_change_of_its_own(after_a_run, monkeypatch):
     """It runs, whatever becomes of what it reads."""
-    real = graph.parameters
+    evaluator = PIPELINE.by_name["Evaluator"]
 
-    def fewer(config, source):
-        found = real(config, source)
-        del found["Evaluator"]["example_splits"]
+    def fewer(config, dataset):
+        found = evaluator.parameters(config, dataset)
+        del found["example_splits"]
         return found
 
-    monkeypatch.setattr(graph, "parameters", fewer)
+    nodes = tuple(dataclasses.replace(node, parameters=fewer) if node is evaluator else node for node in PIPELINE.nodes)
+    monkeypatch.setattr(roots, "PIPELINE", dataclasses.replace(PIPELINE, nodes=nodes))
     one = after_a_run.decisions("training.epochs=60")["Evaluator"]
     assert (one.verdict, one.reasons) == (RUN, ("parameters: example_splits is gone",))
 
@@ -439,7 +442,7 @@ def blessing(**properties):
     ids=["by content", "by content made again", "by number", "plain TFX", "judged by us, made by plain TFX", "unknown"],
 )
 def test_a_blessing_goes_with_the_model_that_it_judged(key, model, blessing):
-    cache.check_blessing({"model": model, key: blessing})
+    PUSHER.check_inputs({"model": model, key: blessing})
 
 
 @pytest.mark.parametrize("key", ["model_blessing", "blessing"])
@@ -457,7 +460,7 @@ def test_a_blessing_goes_with_the_model_that_it_judged(key, model, blessing):
 )
 def test_a_blessing_of_another_model_is_refused(key, model, blessing):
     with pytest.raises(UnavailableError) as error:
-        cache.check_blessing({"model": model, key: blessing})
+        PUSHER.check_inputs({"model": model, key: blessing})
     assert str(error.value) == (
         f"the blessing in /blessing is of another model than the one in {model.uri}: run the Evaluator on it, with "
         "--from-node Evaluator"
@@ -466,7 +469,7 @@ def test_a_blessing_of_another_model_is_refused(key, model, blessing):
 
 @pytest.mark.parametrize("inputs", [{}, {"model": model("a")}, {"blessing": blessing(model_digest="b")}])
 def test_without_a_model_or_a_blessing_there_is_nothing_to_refuse(inputs):
-    cache.check_blessing(inputs)
+    PUSHER.check_inputs(inputs)
 
 
 @pytest.mark.parametrize("use_cache", [True, False])

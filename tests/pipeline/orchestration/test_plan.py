@@ -13,7 +13,9 @@ from pipeline.core import serialization, settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache, graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import plan
+from pipeline.orchestration.request import RunRequest
 from pipeline.terminal import plan as text
 from tests import PROJECT
 from tests.pipeline.recorded import Recorded, change_bytes, tree
@@ -42,7 +44,7 @@ def after_a_run(recorded):
 
 def make(recorded, *assignments, **options):
     request = settings.Request(assignments=assignments, root=str(recorded.root.path))
-    return plan.make(plan.Request(request, **options))
+    return plan.make(RunRequest(PIPELINE, request, **options))
 
 
 def verdicts(made):
@@ -103,7 +105,7 @@ def test_planning_writes_nothing(after_a_run):
 
 
 def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
-    made = plan.make(plan.Request(settings.Request(root=str(tmp_path / "none"))))
+    made = plan.make(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none"))))
     assert verdicts(made) == dict.fromkeys(graph.NAMES, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
     assert text.as_text(made).startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
@@ -219,7 +221,7 @@ def test_what_a_run_would_refuse_is_refused(after_a_run, options, error, said):
 
 def test_a_part_is_refused_where_no_run_has_what_it_needs(tmp_path, recorded):
     with pytest.raises(NotFoundError, match=f"no run in {tmp_path / 'none'}"):
-        plan.make(plan.Request(settings.Request(root=str(tmp_path / "none")), from_node="Trainer"))
+        plan.make(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none")), from_node="Trainer"))
     assert not (tmp_path / "none").exists()
     recorded.run("r1", failed="Transform")
     with pytest.raises(NotFoundError, match=r"no run in .* in which .* succeeded"):
@@ -235,7 +237,7 @@ def test_a_blessing_of_another_model_is_refused(after_a_run):
 
 def test_wrong_settings_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"did you mean training\.epochs"):
-        plan.make(plan.Request(settings.Request(assignments=["training.epoch=3"], root=str(tmp_path / "none"))))
+        plan.make(RunRequest(PIPELINE, settings.Request(assignments=["training.epoch=3"], root=str(tmp_path / "none"))))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,15 +246,16 @@ def test_wrong_settings_are_refused(tmp_path):
 CODE = f"""
 import pathlib, sys
 from pipeline.core import settings
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection import explain
 from pipeline.metadata import writer
 from pipeline.metadata.store import open_store
 from pipeline.orchestration import plan, replay
 from pipeline.terminal import plan as text
 from pipeline.core.pipeline_root import Root
+from pipeline.orchestration.request import RunRequest
 root = sys.argv[1]
-print(text.as_text(plan.make(plan.Request(settings.Request(root=root)))).splitlines()[-1])
+print(text.as_text(plan.make(RunRequest(PIPELINE, settings.Request(root=root)))).splitlines()[-1])
 place = Root(pathlib.Path(root))
 print(explain.explain(open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))

@@ -10,12 +10,13 @@ import pytest
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Note, RunResult
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import backup, run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, attempts_of
 from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration.recorder import RunRecord
+from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from tests.pipeline.recorded import Recorded
 
@@ -31,18 +32,17 @@ class OneRun:
     def __init__(self, recorded, **options):
         self.told: list[Note] = []
         self._recorded = recorded
-        request = RunRequest(settings.Request(), trigger="a test", **options)
-        self.record = RunRecord(request, recorded.root, "r1", recorded.root.logs / "r1.log", self.told.append)
+        request = RunRequest(PIPELINE, settings.Request(), trigger="a test", **options)
+        self.record = RunRecorder(request, recorded.root, "r1", recorded.root.logs / "r1.log", self.told.append)
 
     def begin(self, **source):
-        made_from = self._recorded.settings(), self._recorded.source(**source)
-        self.record.begin(open_store(self._recorded.root), *made_from)
+        configured = self._recorded.configured(source=self._recorded.source(**source))
+        self.record.begin(open_store(self._recorded.root), configured)
         return self
 
     def end(self, exit_code=ExitCode.DONE, error=""):
         result = RunResult("r1", (), exit_code, error)
-        made_from = self._recorded.settings(), self._recorded.source()
-        return self.record.end(self._recorded.store(), result, *made_from)
+        return self.record.end(self._recorded.store(), result, self._recorded.configured())
 
     @property
     def noted(self):

@@ -7,6 +7,8 @@ import pytest
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
 from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import replay
 from tests.pipeline.recorded import Recorded, change_bytes
@@ -21,7 +23,7 @@ def replayed(recorded, run_id):
     told = []
     recorder = MetadataWriter(recorded.root)
     recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
-    result = replay.replay(recorded.decider().decide_all(), recorder, run_id, told.append)
+    result = replay.replay(PIPELINE, recorded.decider().decide_all(), recorder, run_id, told.append)
     return result, told
 
 
@@ -71,3 +73,26 @@ def test_a_damaged_copy_for_which_another_stands_in_is_out_of_use_and_named(reco
     assert recorded.outputs("r3", "ExampleGen") == recorded.outputs("r1", "ExampleGen")
     _, told = replayed(recorded, "r4")
     assert not any(isinstance(event, Note) for event in told)
+
+
+PUSHED = {"pushed_model": Artifact("/pushed", {"pushed": 1})}
+NOT_PUSHED = {"pushed_model": Artifact("/pushed", {"pushed": 0})}
+PUSHER, TRAINER = PIPELINE.by_name["Pusher"], PIPELINE.by_name["Trainer"]
+
+
+@pytest.mark.parametrize("state", [NodeState.EXECUTED, NodeState.CACHED])
+def test_a_node_ended_as_recorded(state):
+    assert replay.node_ended(TRAINER, state, {}, 2.5) == NodeEnded("Trainer", state, 2.5, "")
+    assert replay.node_ended(PUSHER, state, PUSHED, 2.5) == NodeEnded("Pusher", state, 2.5, "")
+
+
+def test_a_pusher_says_why_it_pushed_nothing():
+    rejected = {"pushed_model": Artifact("/pushed", {"pushed": 0, "not_pushed": "worse than version 3"})}
+    assert replay.node_ended(PUSHER, NodeState.EXECUTED, rejected, 0.5).reason == "worse than version 3"
+
+
+@pytest.mark.parametrize("outputs", [NOT_PUSHED, {"pushed_model": Artifact("/pushed", {})}])
+def test_a_pusher_that_had_nothing_to_push_was_skipped(outputs):
+    for state in (NodeState.EXECUTED, NodeState.CACHED):
+        ended = NodeEnded("Pusher", NodeState.SKIPPED, 2.5, "the model is not blessed")
+        assert replay.node_ended(PUSHER, state, outputs, 2.5) == ended

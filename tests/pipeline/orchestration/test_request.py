@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pipeline.core import settings
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.run_properties import RunOptions
 from pipeline.orchestration.request import RunRequest
 
 
 def test_a_whole_run_was_asked_for_no_part():
-    assert RunRequest(settings.Request()).asked == RunOptions("", True, False)
+    assert RunRequest(PIPELINE, settings.Request()).asked == RunOptions("", True, False)
 
 
 def test_a_part_is_noted_as_it_is_typed():
-    asked = RunRequest(settings.Request(), from_node="Trainer", base_run="r1", use_cache=False, all_bytes=True).asked
+    asked = RunRequest(
+        PIPELINE, settings.Request(), from_node="Trainer", base_run="r1", use_cache=False, all_bytes=True
+    ).asked
     assert asked == RunOptions("--from-node Trainer --base r1", False, True)

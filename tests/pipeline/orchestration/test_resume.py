@@ -9,6 +9,7 @@ import pytest
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, RunOptions
@@ -32,7 +33,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         profile="mnist",
         configuration=recorded.config().recorded(),
         data=recorded.source(),
-        code=cache_key.code_of_nodes(),
+        code=cache_key.code_of_nodes(PIPELINE.nodes),
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(asked or RunOptions()).properties()}
@@ -42,7 +43,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
 
 
 def find(recorded, wanted=""):
-    return resume.find(recorded.root, open_store(recorded.root), wanted)
+    return resume.find(PIPELINE, recorded.root, open_store(recorded.root), wanted)
 
 
 def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):
@@ -88,8 +89,8 @@ def test_changed_code_is_named(recorded, monkeypatch):
     monkeypatch.setattr(source_code, "project_digest", lambda: "0" * 64)
     with pytest.raises(UnavailableError, match=r"there changed code: code outside the nodes: .* -> 000000000000: `sae"):
         find(recorded)
-    changed = {node: dict.fromkeys(files, "1" * 64) for node, files in cache_key.code_of_nodes().items()}
-    monkeypatch.setattr(cache_key, "code_of_nodes", lambda: changed)
+    changed = {node: dict.fromkeys(files, "1" * 64) for node, files in cache_key.code_of_nodes(PIPELINE.nodes).items()}
+    monkeypatch.setattr(cache_key, "code_of_nodes", lambda nodes: changed)
     with pytest.raises(UnavailableError, match=r"code: components/\w+.py: \w+ -> 111111111111; code: .*; and \d+ more"):
         find(recorded)
 

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import client
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
@@ -87,7 +88,7 @@ def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, e
     client.logger.addHandler(ending)
     try:
         with reader(recorded.root.metadata) as program:
-            request = RunRequest(settings.Request(root=str(recorded.root.path)))
+            request = RunRequest(PIPELINE, settings.Request(root=str(recorded.root.path)))
             summary = run.run(request, display)
     finally:
         client.logger.removeHandler(ending)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
-from pipeline.definition import graph
+from pipeline.definition import graph, sparse_autoencoder
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration import summary as summaries
@@ -73,8 +73,7 @@ def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error=""):
     return summaries.of_run(
         recorded.store(),
         events.RunResult(run_id, ended, exit_code, error),
-        recorded.settings(*assignments),
-        recorded.source(notice="a notice"),
+        recorded.configured(*assignments, source=recorded.source(notice="a notice")),
         recorded.root,
         recorded.root.logs / f"{run_id}.log",
         61.23456,
@@ -178,12 +177,12 @@ def test_without_numbers_noted_there_are_none(recorded):
     found = of_run(recorded, "r1")
     assert found.metrics == {"pca_mse": 0.0168}
     assert (found.blessed, found.reasons) == (True, ())
-    assert summaries.evaluation_of(recorded.outputs("r1", "Evaluator")["evaluation"]) is None
+    assert sparse_autoencoder.evaluation_of(recorded.outputs("r1", "Evaluator")["evaluation"]) is None
 
 
 def test_the_numbers_of_an_evaluation_are_by_label():
     text = json.dumps({"overall": {"bce": 0.1}, "per_label": {"0": {"bce": 0.2}, "10": {"bce": 0.3}}})
-    found = summaries.evaluation_of(Artifact("/evaluation", {"metrics": text}))
+    found = sparse_autoencoder.evaluation_of(Artifact("/evaluation", {"metrics": text}))
     assert found.overall == {"bce": 0.1}
     assert found.per_label == {0: {"bce": 0.2}, 10: {"bce": 0.3}}
 

@@ -13,8 +13,9 @@ import types
 import pytest
 
 from pipeline.core import file_digests
-from pipeline.definition import dataset, graph
-from pipeline.definition.graph import Node
+from pipeline.definition import graph
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.spec import Node
 from pipeline.metadata import node_key
 from pipeline.metadata.node_key import Change, Key
 from pipeline.provenance import cache_key, packages, source_code
@@ -71,7 +72,7 @@ SETTINGS = {
 def described(tmp_path):
     schema = tmp_path / "mnist.pbtxt"
     schema.write_text("feature {}")
-    return dataset.Source(
+    return ImageDataset(
         builder_dir="/data/mnist/3.0.1",
         files={"mnist-train.tfrecord": "1" * 64, "mnist-test.tfrecord": "2" * 64},
         name="mnist",
@@ -90,8 +91,8 @@ def all_keys(described, **values):
     return {
         node.name: cache_key.of_node(
             node,
-            graph.parameters(config, described)[node.name],
-            graph.contents(described).get(node.name, {}),
+            node.parameters(config, described),
+            node.contents(described),
             {name: f"{name}-1:{'a' * 64}" for name in node.inputs},
             config.engine,
         )

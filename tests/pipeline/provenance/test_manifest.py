@@ -11,7 +11,7 @@ import os
 import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.definition.dataset import Source
+from pipeline.definition.image_dataset import ImageDataset
 from pipeline.provenance import environment, manifest, manifest_diff
 from pipeline.provenance.manifest_diff import Group
 from pipeline_config import PipelineConfig
@@ -32,7 +32,7 @@ RECORDED = manifest.Manifest(
         "paths.root": "pipeline_root",
     },
     seed=7,
-    data=Source(
+    data=ImageDataset(
         builder_dir="/data/mnist/3.0.1",
         files={"mnist-train.tfrecord": "f" * 64},
         name="mnist",
@@ -131,14 +131,14 @@ def test_here_and_now_twice_is_the_same():
 def test_what_is_written_is_read_again(tmp_path, one):
     path = manifest.write(tmp_path, one)
     assert path == tmp_path / "manifests" / "20240102-030405-abcd.json"
-    found = manifest.read(tmp_path, one.run_id)
+    found = manifest.read(tmp_path, one.run_id, ImageDataset)
     assert found == one
     assert type(found.configuration["training.jit_compile"]) is bool
 
 
 def test_a_collected_manifest_is_read_again():
     one = collect()
-    assert manifest.from_json(manifest.to_json(one)) == one
+    assert manifest.from_json(manifest.to_json(one), dataset=ImageDataset) == one
 
 
 def test_the_file_says_its_version_and_plain_values(tmp_path):
@@ -164,7 +164,7 @@ def test_a_write_that_fails_keeps_what_was_there(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnavailableError, match=r"cannot write .*abcd.json: No space left on device; free space"):
         manifest.write(tmp_path, changed(seed=8))
-    assert manifest.read(tmp_path, RECORDED.run_id) == RECORDED
+    assert manifest.read(tmp_path, RECORDED.run_id, ImageDataset) == RECORDED
     assert [path.name for path in (tmp_path / "manifests").iterdir()] == ["20240102-030405-abcd.json"]
 
 
@@ -198,7 +198,7 @@ def test_fields_that_a_later_version_added_are_left_out():
     values = json.loads(manifest.to_json(RECORDED))
     values["later"] = 1
     values["machine"]["later"] = [1]
-    assert manifest.from_json(json.dumps(values)) == RECORDED
+    assert manifest.from_json(json.dumps(values), dataset=ImageDataset) == RECORDED
 
 
 def test_no_notice_is_an_empty_one():

@@ -155,14 +155,14 @@ def gate(recorded, *assignments):
 def test_a_decision_is_used_again_while_its_model_is_served(four):
     found = gate(four, "training.seed=4")
     assert (found.verdict, found.run_id) == (Verdict.CACHED, "run-4")
-    assert decision.standing_of(found.told["standing"]).served == 4
+    assert decision.standing_of(found.runtime_properties["standing"]).served == 4
 
 
 def test_a_decision_against_another_baseline_is_made_again(four):
     found = gate(four, "training.seed=3")  # it was held against run-2's, and run-4's is served now
     assert found.verdict == Verdict.RUN
     assert found.reasons == ("what is served, or was pushed before, is not what it compared the model with",)
-    assert decision.standing_of(found.told["standing"]).baseline.run_id == "run-4"
+    assert decision.standing_of(found.runtime_properties["standing"]).baseline.run_id == "run-4"
 
 
 def test_it_is_used_again_when_the_same_baseline_is_served_again(four):

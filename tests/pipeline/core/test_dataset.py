@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import json
 
-from pipeline.definition import dataset
+from pipeline.core import serialization
+from pipeline.definition.image_dataset import ImageDataset
 
-DESCRIBED = dataset.Source(
+DESCRIBED = ImageDataset(
     builder_dir="/data/mnist/3.0.1",
     files={"b": "2", "a": "1"},
     name="mnist",
@@ -31,6 +32,6 @@ def test_the_fingerprint_is_of_the_files_alone():
 
 
 def test_as_plain_values_it_is_read_again():
-    values = json.loads(json.dumps(DESCRIBED.as_dict()))
+    values = json.loads(json.dumps(dataclasses.asdict(DESCRIBED)))
     assert values["label_names"] == ["0", "1"]
-    assert dataset.from_dict(values) == DESCRIBED
+    assert serialization.build(ImageDataset, values) == DESCRIBED

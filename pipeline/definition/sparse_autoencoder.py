@@ -1,0 +1,538 @@
+"""The pipeline of this project: data, validation, transform, training, evaluation, report, push.
+
+Each node stands here once, with the TFX component that it constructs, what it is told, what enters its cache key, and
+its hooks. TFX is imported only when the components are constructed.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from components.data import features
+from components.evaluation import thresholds
+from components.push import decision, serving_dir
+from pipeline.core import file_digests
+from pipeline.core.errors import UnavailableError
+from pipeline.core.pipeline_root import Root
+from pipeline.core.settings import Request, Settings
+from pipeline.definition import dataset_cache
+from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.spec import (
+    ComponentInputs,
+    ConfiguredPipeline,
+    DataSource,
+    FoundDataset,
+    Node,
+    OutputName,
+    Outputs,
+    Pipeline,
+    Reuse,
+)
+from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
+from pipeline.metadata.store import Store
+from pipeline.metadata.types import Artifact
+from pipeline.registry import baseline, versions
+from pipeline_config import PipelineConfig
+
+_EXAMPLES = ("ExampleGen", "examples")
+_STATISTICS = ("StatisticsGen", "statistics")
+_SCHEMA = ("SchemaGen", "schema")
+_GRAPH = ("Transform", "transform_graph")
+_MODEL = ("Trainer", "model")
+_EVALUATION = ("Evaluator", "evaluation")
+_BLESSING = ("Evaluator", "blessing")
+_DECISION = ("PushGate", "decision")
+_PUSHED = ("Pusher", "pushed_model")
+_REPORT = ("Report", "report")
+
+# ExampleGen: reads a prepared TFDS data set, in the same order for any number of workers.
+
+
+def _example_gen(node: ComponentInputs) -> Any:
+    from components.data.example_gen import TfdsExampleGen
+
+    return TfdsExampleGen(fingerprint=node.dataset.fingerprint, **node.paths, **node.parameters)
+
+
+def _example_gen_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    splits = (config.data.train_split, config.data.validation_split, config.data.test_split)
+    return {
+        "splits": dict(zip(features.SPLITS, splits, strict=True)),
+        "shard_examples": config.data.shard_examples,
+    }
+
+
+EXAMPLE_GEN = Node(
+    "ExampleGen",
+    _example_gen,
+    outputs=("examples",),
+    code="components.data.example_gen",
+    parameters=_example_gen_parameters,
+    contents=lambda dataset: dict(dataset.files),
+    paths=lambda dataset, serving_dir: {"builder_dir": dataset.builder_dir},
+    any_workers=True,
+)
+
+
+# SchemaGen: imports the schema from a file; it is not inferred from the data that it validates.
+
+
+def _schema_gen(node: ComponentInputs) -> Any:
+    from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+
+    return ImportSchemaGen(**node.paths)
+
+
+def _schema_contents(dataset: ImageDataset) -> dict[str, str]:
+    file = pathlib.Path(dataset.schema_file)
+    return {file.name: file_digests.of_file(file)}
+
+
+SCHEMA_GEN = Node(
+    "SchemaGen",
+    _schema_gen,
+    outputs=("schema",),
+    contents=_schema_contents,
+    paths=lambda dataset, serving_dir: {"schema_file": dataset.schema_file},
+)
+
+
+# StatisticsGen: counts and ranges of every feature, for validation against the schema.
+
+
+def _statistics_gen(node: ComponentInputs) -> Any:
+    import tensorflow_data_validation as tfdv
+    from tfx.components.statistics_gen.component import StatisticsGen
+
+    return StatisticsGen(**node.inputs, stats_options=tfdv.StatsOptions(**node.parameters))
+
+
+STATISTICS_GEN = Node(
+    "StatisticsGen",
+    _statistics_gen,
+    inputs={"examples": _EXAMPLES},
+    outputs=("statistics",),
+    packages=("tfx", "tensorflow-data-validation"),
+    # No list of the most frequent values: it says nothing about images.
+    parameters=lambda config, dataset: {"num_top_values": 0},
+    batches=True,
+)
+
+
+# ExampleValidator: records anomalies. The stock component succeeds when there are any.
+
+
+def _example_validator(node: ComponentInputs) -> Any:
+    from tfx.components.example_validator.component import ExampleValidator
+
+    return ExampleValidator(**node.inputs)
+
+
+EXAMPLE_VALIDATOR = Node(
+    "ExampleValidator",
+    _example_validator,
+    inputs={"statistics": _STATISTICS, "schema": _SCHEMA},
+    outputs=("anomalies",),
+    packages=("tfx", "tensorflow-data-validation"),
+)
+
+
+# DataGate: fails when there are anomalies. Transform and Trainer wait for it.
+
+
+def _data_gate(node: ComponentInputs) -> Any:
+    from components.data.data_gate import DataGate
+
+    return DataGate(**node.inputs, **node.parameters)
+
+
+def _data_gate_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    expected = (config.data.train_examples, config.data.validation_examples, config.data.test_examples)
+    return {"expected_examples": dict(zip(features.SPLITS, expected, strict=True))}
+
+
+DATA_GATE = Node(
+    "DataGate",
+    _data_gate,
+    inputs={"anomalies": ("ExampleValidator", "anomalies"), "statistics": _STATISTICS},
+    code="components.data.data_gate",
+    parameters=_data_gate_parameters,
+)
+
+
+# Transform: the graph that flattens and scales.
+
+
+def _transform(node: ComponentInputs) -> Any:
+    from tfx.components.transform.component import Transform
+
+    from components.data import preprocessing
+
+    return Transform(preprocessing_fn=_dotted_path(preprocessing.preprocessing_fn), **node.inputs, **node.parameters)
+
+
+def _transform_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    return {
+        "custom_config": {"height": dataset.height, "width": dataset.width},
+        # The same graph reads the images for training, evaluation, report and serving, so a second copy of the data,
+        # 28 times as large, is not written.
+        "materialize": False,
+        "disable_analyzer_cache": True,  # there is no analyzer to cache
+        "disable_statistics": True,  # StatisticsGen made them already
+    }
+
+
+TRANSFORM = Node(
+    "Transform",
+    _transform,
+    inputs={"examples": _EXAMPLES, "schema": _SCHEMA},
+    outputs=("transform_graph",),
+    code="components.data.preprocessing",
+    packages=("tfx", "tensorflow-transform"),
+    parameters=_transform_parameters,
+    after=("DataGate",),
+    saved_models={"transform_graph": "transform_fn"},  # TFTransformOutput.TRANSFORM_FN_DIR
+)
+
+
+# Trainer: trains the autoencoder.
+
+
+def _trainer(node: ComponentInputs) -> Any:
+    from tfx.components.trainer.component import Trainer
+    from tfx.proto import trainer_pb2
+
+    from components.model import run_fn
+
+    return Trainer(
+        run_fn=_dotted_path(run_fn.run_fn),
+        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
+        eval_args=trainer_pb2.EvalArgs(splits=[features.VALIDATION]),
+        custom_config=dict(node.parameters),
+        **node.inputs,
+    )
+
+
+def _trainer_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    training, model = config.training, config.model
+    return {
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "validation_batch_size": config.evaluation.batch_size,
+        "learning_rate": training.learning_rate,
+        "seed": training.seed,
+        "jit_compile": training.jit_compile,
+        "resident_mib": training.resident_mib,
+        "hidden_units": model.hidden_units,
+        "code_units": model.code_units,
+        "l1": model.l1,
+        "code_bias": model.code_bias,
+        "train_examples": dataset.split_sizes[features.TRAIN],
+        "validation_examples": dataset.split_sizes[features.VALIDATION],
+    }
+
+
+TRAINER = Node(
+    "Trainer",
+    _trainer,
+    inputs={"examples": _EXAMPLES, "transform_graph": _GRAPH},
+    outputs=("model", "model_run"),
+    code="components.model.run_fn",
+    parameters=_trainer_parameters,
+    after=("DataGate",),
+    threads=True,
+    saved_models={"model": serving_dir.MODEL},
+)
+
+
+# Evaluator: judges this model alone, by thresholds. Without a baseline model the answer depends on no earlier run.
+
+
+def _evaluator(node: ComponentInputs) -> Any:
+    from tfx.components.evaluator.component import Evaluator
+
+    from components.evaluation import evaluator
+
+    gates = thresholds.Gates(**node.parameters["gates"])
+    return Evaluator(
+        eval_config=evaluator.eval_config(gates), example_splits=node.parameters["example_splits"], **node.inputs
+    )
+
+
+def _gates(config: PipelineConfig) -> dict[str, float]:
+    evaluation = config.evaluation
+    return {
+        "max_bce": evaluation.max_bce,
+        "max_bce_worst_label": evaluation.max_bce_worst_label,
+        "max_bce_to_mean_image": evaluation.max_bce_to_mean_image,
+    }
+
+
+EVALUATOR = Node(
+    "Evaluator",
+    _evaluator,
+    inputs={"examples": _EXAMPLES, "model": _MODEL, "schema": _SCHEMA},
+    outputs=("evaluation", "blessing"),
+    code="components.evaluation.evaluator",
+    packages=("tfx", "tensorflow-model-analysis"),
+    parameters=lambda config, dataset: {"gates": _gates(config), "example_splits": [features.TEST]},
+    threads=True,
+    batches=True,
+)
+
+
+def _check_blessing(inputs: Outputs) -> None:
+    """A blessing goes with the model that it judged, and with no other.
+
+    Raises:
+      UnavailableError: among these inputs are a model and a blessing of another one.
+    """
+    model = inputs.get("model")
+    blessing = inputs.get("model_blessing", inputs.get("blessing"))
+    if model is None or blessing is None:
+        return
+    judged = blessing.properties.get(MODEL_DIGEST)
+    # Plain TFX records the artifact's number alone.
+    number = blessing.properties.get("current_model_id")
+    same = judged == model.content if judged else number in (None, model.id)
+    if not same:
+        raise UnavailableError(
+            f"the blessing in {blessing.uri} is of another model than the one in {model.uri}: run the Evaluator on it, "
+            "with --from-node Evaluator"
+        )
+
+
+# PushGate: compares the model with what was pushed before. Only this node and the Pusher depend on that.
+
+
+def _push_gate(node: ComponentInputs) -> Any:
+    from components.push.gate import PushGate
+
+    # The standing is a runtime property.
+    return PushGate(standing="", **node.inputs, **node.parameters)
+
+
+def _standing(root: Root, store: Store, inputs: Outputs) -> dict[str, str]:
+    """How the model compares with what is served and was pushed before."""
+    return {decision.STANDING: baseline.standing(root, store, inputs["model"], inputs["examples"]).as_text()}
+
+
+def _overtaken(reuse: Reuse) -> str:
+    """Why a decision has to be made again: what it compared the model with is no longer the baseline."""
+    try:
+        decided = decision.read(pathlib.Path(reuse.outputs["decision"].uri))
+    except (OSError, ValueError) as error:
+        return str(error)
+    if decided.holds(decision.standing_of(reuse.runtime_properties[decision.STANDING])):
+        return ""
+    return "what is served, or was pushed before, is not what it compared the model with"
+
+
+PUSH_GATE = Node(
+    "PushGate",
+    _push_gate,
+    inputs={"examples": _EXAMPLES, "model": _MODEL, "evaluation": _EVALUATION, "model_blessing": _BLESSING},
+    outputs=("decision",),
+    code="components.push.gate",
+    parameters=lambda config, dataset: {"max_bce_to_served": config.serving.max_bce_to_served},
+    threads=True,
+    depends_on_history=True,
+    restorable=False,
+    check_inputs=_check_blessing,
+    runtime_properties=_standing,
+    outdated=_overtaken,
+)
+
+
+# Report: the page that people look at.
+
+
+def _report(node: ComponentInputs) -> Any:
+    from components.report.component import ReportGen
+
+    return ReportGen(**node.inputs, **node.parameters)
+
+
+def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    return {
+        "texts": {
+            "title": f"{dataset.name} {dataset.version}",
+            "notice": dataset.notice,
+            "label_names": list(dataset.label_names),
+            "height": dataset.height,
+            "width": dataset.width,
+            "gates": _gates(config),
+            "settings": _settings_in_report(config),
+            "facts": {f"{split} images": f"{size:,}" for split, size in dataset.split_sizes.items()},
+        },
+        "images_per_label": config.evaluation.images_per_label,
+    }
+
+
+def _settings_in_report(config: PipelineConfig) -> dict[str, str]:
+    declared = config.settings()
+    return {
+        name: str(value)
+        for name, value in config.values().items()
+        if declared[name].affects_results and declared[name].in_report
+    }
+
+
+REPORT = Node(
+    "Report",
+    _report,
+    inputs={
+        "examples": _EXAMPLES,
+        "transform_graph": _GRAPH,
+        "model": _MODEL,
+        "model_run": ("Trainer", "model_run"),
+        "evaluation": _EVALUATION,
+        "blessing": _BLESSING,
+    },
+    outputs=("report",),
+    code="components.report.component",
+    parameters=_report_parameters,
+    threads=True,
+    check_inputs=_check_blessing,
+)
+
+
+# Pusher: serves the model if it was blessed and the push gate let it pass.
+
+
+def _pusher(node: ComponentInputs) -> Any:
+    from components.push.pusher import Pusher
+
+    return Pusher(**node.inputs, **node.paths)
+
+
+def _not_served(reuse: Reuse) -> str:
+    """Why a model must be pushed again: a run that blessed its model ends with that model served."""
+    if reuse.same_run:
+        return ""
+    pushed = reuse.outputs["pushed_model"]
+    model = reuse.store.inputs(reuse.candidate.id)["model"]
+    if model.content in versions.held_back(reuse.root):
+        return ""  # it was replaced by a promotion or a rollback: no run pushes it again
+    if not pushed.properties.get(serving_dir.PUSHED):
+        was = pushed.properties.get(serving_dir.HELD_BACK)
+        return "its model was held back then, and is not any more" if was else ""
+    served = serving_dir.newest_version(reuse.root.serving)
+    return "" if served and versions.holds(served, model) else "another model, or none, is served now"
+
+
+def _not_pushed(outputs: Outputs) -> str:
+    properties = outputs["pushed_model"].properties
+    return "" if properties.get(serving_dir.PUSHED) else versions.why_not_pushed(properties)
+
+
+PUSHER = Node(
+    "Pusher",
+    _pusher,
+    inputs={"model": _MODEL, "model_blessing": _BLESSING, "decision": _DECISION},
+    outputs=("pushed_model",),
+    code="components.push.pusher",
+    paths=lambda dataset, serving_dir: {"serving_dir": str(serving_dir)},
+    depends_on_history=True,
+    check_inputs=_check_blessing,
+    outdated=_not_served,
+    skipped=_not_pushed,
+)
+
+
+# The data set: TensorFlow Datasets, or the embedded sample.
+
+
+def _find(root: Root, request: Request, resolved: Settings, download: Callable[[Any], None]) -> FoundDataset:
+    from pipeline.definition import dataset_resolver
+
+    return dataset_resolver.find(root, request, resolved, download)
+
+
+def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
+    from pipeline.definition import dataset_resolver
+
+    return dataset_resolver.prepare(dataset, root)
+
+
+# What a run says about its model.
+
+# Metrics of the summary, by their name in the Evaluator.
+_METRICS = {
+    "test_bce": "bce",
+    "test_mse": "mse",
+    "active_units": "active_units",
+    "dead_units": "dead_units",
+    "hoyer": "hoyer",
+    "gini": "gini",
+    "mean_image_bce": "mean_image_bce",
+    "mean_image_mse": "mean_image_mse",
+    "entropy_floor": "entropy_floor",
+    "bce_to_mean_image": "bce_to_mean_image",
+}
+
+
+def _metrics(
+    configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifact]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    found: dict[str, float] = {}
+    reasons: tuple[str, ...] = ()
+    evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
+    if evaluation:
+        found = {name: evaluation.overall[key] for name, key in _METRICS.items()}
+        gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
+        reasons = thresholds.reasons(thresholds.judge(evaluation, gates))
+    if _REPORT in outputs and PCA_MSE in outputs[_REPORT].properties:
+        found["pca_mse"] = float(outputs[_REPORT].properties[PCA_MSE])
+    return found, reasons
+
+
+def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
+    """The numbers that were recorded of a ModelEvaluation; None where there are none."""
+    text = evaluated.properties.get(METRICS)
+    if text is None:
+        return None
+    values = json.loads(str(text))
+    per_label = {int(label): numbers for label, numbers in values["per_label"].items()}
+    return thresholds.Evaluation(values["overall"], per_label)
+
+
+def _dotted_path(function: Any) -> str:
+    """TFX then imports the function, and does not build and install a wheel of its module."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+PIPELINE = Pipeline(
+    name="sparse_autoencoder",
+    nodes=(
+        EXAMPLE_GEN,
+        SCHEMA_GEN,
+        STATISTICS_GEN,
+        EXAMPLE_VALIDATOR,
+        DATA_GATE,
+        TRANSFORM,
+        TRAINER,
+        EVALUATOR,
+        PUSH_GATE,
+        REPORT,
+        PUSHER,
+    ),
+    data=DataSource(
+        dataset=ImageDataset,
+        recall=dataset_cache.recall,
+        find=_find,
+        refresh=dataset_cache.refresh,
+        prepare=_prepare,
+        fingerprint=dataset_cache.fingerprint,
+    ),
+    model=_MODEL,
+    evaluation=_EVALUATION,
+    blessing=_BLESSING,
+    decision=_DECISION,
+    pushed=_PUSHED,
+    report=_REPORT,
+    metrics=_metrics,
+)
