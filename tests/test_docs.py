@@ -15,7 +15,7 @@ from pipeline.definition.graph import NAMES as NODES
 from pipeline.terminal import json_documents
 from pipeline_config import PipelineConfig
 from tests import PROJECT
-from tests.pipeline.scheduler import examples
+from tests.builders import schedules as examples
 
 USAGE = PROJECT / "docs" / "usage.md"
 

@@ -17,9 +17,9 @@ from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata.store import open_store
+from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
 from tests.e2e.conftest import QUICK
-from tests.pipeline.recorded import tree
 
 ASSIGNMENTS = (*QUICK, "training.epochs=4", "engine.checkpoint_seconds=0")
 OPTIONS = ("--profile", "sample", *(word for one in ASSIGNMENTS for word in ("--set", one)))

@@ -16,12 +16,11 @@ from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.definition.graph import NAMES
-from pipeline.metadata import run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
+from tests.builders.roots import METRICS, TYPES, Recorded
 from tests.pipeline.artifacts.samples import FILES, PREVIEWS
 from tests.pipeline.provenance.test_manifest import RECORDED
-from tests.pipeline.recorded import METRICS, TYPES, Recorded, set_properties
 
 FOLDER = pathlib.Path(__file__).parent
 FIRST, SECOND, FAILED = "20261123-143005", "20261123-150000", "20261123-160000"
@@ -65,12 +64,12 @@ def make(folder: pathlib.Path) -> Recorded:
     recorded.replay(FAILED, names=DATA[:4])
     recorded.run(FAILED, names=["DataGate"], failed="DataGate",
                  given={node: recorded.outputs(FIRST, node) for node in DATA[:4]})  # fmt: skip
-    _note(recorded, FIRST, state="succeeded", seconds=68.9, dataset="mnist 3.0.1", profile="mnist", trigger="manual",
+    recorded.end(FIRST, state="succeeded", seconds=68.9, dataset="mnist 3.0.1", profile="mnist", trigger="manual",
           test_bce=0.0943, test_mse=0.0108, active_units=17.2, dead_units=12.0, blessed=1, executed=10, cached=0,
           pushed_version="1")  # fmt: skip
-    _note(recorded, SECOND, state="succeeded", seconds=30.5, dataset="mnist 3.0.1", profile="mnist", trigger="manual",
+    recorded.end(SECOND, state="succeeded", seconds=30.5, dataset="mnist 3.0.1", profile="mnist", trigger="manual",
           test_bce=0.13, test_mse=0.02, active_units=14.1, dead_units=3.0, blessed=0, executed=3, cached=6)  # fmt: skip
-    _note(recorded, FAILED, state="failed", seconds=10.5, dataset="mnist 3.0.1", profile="mnist", trigger="manual",
+    recorded.end(FAILED, state="failed", seconds=10.5, dataset="mnist 3.0.1", profile="mnist", trigger="manual",
           executed=0, cached=4, error=f"DataGate: {GATE_SAYS}")  # fmt: skip
     for run_id, *assignments in ((FIRST,), (SECOND, "training.epochs=60"), (FAILED, "data.train_examples=1")):
         _write_manifest(recorded, run_id, assignments)
@@ -89,13 +88,6 @@ def make(folder: pathlib.Path) -> Recorded:
     verdict = recorded.root.path / "verifications" / "1"
     MetadataWriter(recorded.root).verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
     return recorded
-
-
-def _note(recorded, run_id, **fields):
-    store = recorded.writer.store
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
-    store.put_contexts([context])
 
 
 def _write_manifest(recorded, run_id, assignments):

@@ -17,8 +17,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import triggers
 from pipeline.scheduler.store import Book
+from tests.builders import schedules as examples
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here
-from tests.pipeline.scheduler import examples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # Without these a Chromium at rest asks its maker's hosts for updates.

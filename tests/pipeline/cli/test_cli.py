@@ -18,7 +18,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.metadata import backup
 from pipeline_config import PipelineConfig
 from tests import PROJECT
-from tests.pipeline.recorded import Recorded, change_bytes
+from tests.builders.roots import Recorded, change_bytes
 
 HEAVY = {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets"}
 BAD_FILES = {

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipeline.core.clock import Jumps
-from tests.pipeline.scheduler.helpers import SetClock
+from tests.builders.schedules import SetClock
 
 
 def test_a_clock_that_is_put_back_is_noticed_once() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core import file_digests
 from pipeline.core.file_digests import FileState
-from tests.pipeline.recorded import change_bytes
+from tests.builders.roots import change_bytes
 
 # The examples of FIPS 180-4.
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -13,7 +13,7 @@ from components.data import sample_path
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition import dataset_cache
-from tests.pipeline.recorded import Recorded
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture(autouse=True)

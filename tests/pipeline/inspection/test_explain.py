@@ -15,8 +15,8 @@ from pipeline.inspection import explain
 from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest, packages, source_code
 from pipeline.terminal import why
+from tests.builders.roots import STATE, Recorded, tree
 from tests.pipeline.provenance.test_manifest import RECORDED
-from tests.pipeline.recorded import STATE, Recorded, tree
 
 
 @pytest.fixture

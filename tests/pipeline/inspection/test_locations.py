@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place, open_reader
-from tests.pipeline.recorded import STATE, Recorded, Writer
+from tests.builders.roots import STATE, Recorded, Writer
 
 
 def test_a_root_without_a_store_says_what_fills_it_and_is_read_once_there_is_one(tmp_path):

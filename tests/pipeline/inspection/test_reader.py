@@ -21,10 +21,9 @@ from pipeline.definition import graph
 from pipeline.inspection import artifacts
 from pipeline.inspection.locations import open_place, open_reader
 from pipeline.inspection.views import NodeRunState, RunState
-from pipeline.metadata import run_properties
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
-from tests.pipeline.recorded import METRICS, STATE, Recorded, Writer, event, set_properties, tree
+from tests.builders.roots import METRICS, STATE, Recorded, Writer, event, tree
 
 
 @pytest.fixture
@@ -45,11 +44,7 @@ def reader(look):
 
 
 def note(recorded, run_id, **fields):
-    """Puts a headline on a run's context, as a run does when it ends."""
-    store = recorded.writer.store
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
-    store.put_contexts([context])
+    recorded.end(run_id, **fields)
 
 
 def ids(rows):

@@ -18,8 +18,8 @@ from pipeline.inspection.run_diff import (
     compare,
 )
 from pipeline.provenance import manifest
+from tests.builders.roots import METRICS, Recorded
 from tests.pipeline.provenance.test_manifest import RECORDED, changed
-from tests.pipeline.recorded import METRICS, Recorded
 
 
 @pytest.fixture

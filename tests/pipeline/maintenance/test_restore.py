@@ -21,9 +21,9 @@ from pipeline.orchestration.cache import Verdict
 from pipeline.provenance import manifest
 from pipeline.registry import promotion
 from pipeline_config import RetentionConfig
-from tests.pipeline.nightly import four, made_once, recorded
+from tests.builders.histories import four, made_once, recorded
+from tests.builders.roots import change_bytes, set_properties, tree, write
 from tests.pipeline.provenance.test_manifest import RECORDED
-from tests.pipeline.recorded import change_bytes, set_properties, tree, write
 
 __all__ = ["four", "made_once", "recorded"]
 

@@ -13,7 +13,7 @@ from pipeline.metadata import backup
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import mend_moved_root
 from pipeline.terminal import restore
-from tests.pipeline.recorded import Recorded, tree
+from tests.builders.roots import Recorded, tree
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core.errors import SaeError, UnavailableError, UsageError
 from pipeline.metadata import database_stores
 from pipeline.metadata.sources import open_source
+from tests.builders.roots import STATE, Writer
 from tests.pipeline.metadata import database_servers
 from tests.pipeline.metadata.database_servers import (
     OWNER,
@@ -26,7 +27,6 @@ from tests.pipeline.metadata.database_servers import (
     READERS_PASSWORD,
     free_port,
 )
-from tests.pipeline.recorded import STATE, Writer
 
 PASSWORDS = {OWNER: OWNERS_PASSWORD, READER: READERS_PASSWORD}
 KEPT, EMPTY, OLD = "kept-runs", "empty", "old"

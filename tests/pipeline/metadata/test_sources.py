@@ -22,7 +22,7 @@ from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.metadata import sqlite_stores
 from pipeline.metadata.sources import open_source
 from tests import PROJECT
-from tests.pipeline.recorded import STATE, Writer
+from tests.builders.roots import STATE, Writer
 
 GIVE = "give the SQLite file in which a pipeline records its runs"
 
@@ -90,7 +90,7 @@ def refusal(path):
 def writing(*arguments):
     """A process of `writing.py` that has begun; it ends with the context."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.pipeline.metadata.writing", *map(str, arguments)],
+        [sys.executable, "-m", "tests.builders.store_writer", *map(str, arguments)],
         cwd=PROJECT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -25,8 +25,8 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter, remove_outputs
 from tests import PROJECT
-from tests.pipeline.reading import reader
-from tests.pipeline.recorded import STATE, Recorded, Writer, tree
+from tests.builders.roots import STATE, Recorded, Writer, tree
+from tests.builders.store_reader import reader
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_program_that_does_not_end_is_not_waited_for_for_ever(root, writer, mo
 def cut_off(root, writer):
     """The store of a root whose writer was killed in the middle of a change that had reached the file."""
     writer.execution("r1", "Trainer", STATE.COMPLETE)
-    command = [sys.executable, "-m", "tests.pipeline.metadata.writing", "uncommitted", str(root.metadata)]
+    command = [sys.executable, "-m", "tests.builders.store_writer", "uncommitted", str(root.metadata)]
     assert subprocess.run(command, check=False, cwd=PROJECT).returncode == -signal.SIGKILL
     assert root.metadata.with_name("metadata.sqlite-journal").stat().st_size > 0
     return root

@@ -16,7 +16,7 @@ from pipeline.definition import graph
 from pipeline.metadata import protobuf
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter, mend_moved_root
-from tests.pipeline.recorded import RESULT, STATE, Recorded, Writer
+from tests.builders.roots import RESULT, STATE, Recorded, Writer
 
 PIPELINE = graph.PIPELINE_NAME
 

@@ -20,8 +20,8 @@ from pipeline.metadata.store import nearest
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import Verdict
-from tests.pipeline import recorded as roots
-from tests.pipeline.recorded import STATE, Recorded, change_bytes, tree
+from tests.builders import roots
+from tests.builders.roots import STATE, Recorded, change_bytes, tree
 
 RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
 

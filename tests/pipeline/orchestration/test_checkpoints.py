@@ -8,7 +8,7 @@ import pytest
 
 from components.model import checkpoints as of_node
 from pipeline.orchestration import checkpoints
-from tests.pipeline.recorded import Recorded
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture

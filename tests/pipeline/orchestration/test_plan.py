@@ -18,7 +18,7 @@ from pipeline.orchestration import plan
 from pipeline.orchestration.request import RunRequest
 from pipeline.terminal import plan as text
 from tests import PROJECT
-from tests.pipeline.recorded import Recorded, change_bytes, tree
+from tests.builders.roots import Recorded, change_bytes, tree
 
 HEAVY = ("tensorflow", "tfx", "apache_beam", "tensorflow_datasets")
 

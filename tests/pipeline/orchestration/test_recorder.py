@@ -18,7 +18,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
-from tests.pipeline.recorded import Recorded
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture

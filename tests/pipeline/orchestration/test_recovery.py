@@ -12,7 +12,7 @@ from pipeline.metadata.run_properties import Headline, RunOptions
 from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import recovery
-from tests.pipeline.recorded import STATE, Recorded, tree
+from tests.builders.roots import STATE, Recorded, tree
 
 
 @pytest.fixture

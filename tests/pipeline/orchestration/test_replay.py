@@ -11,7 +11,7 @@ from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import replay
-from tests.pipeline.recorded import Recorded, change_bytes
+from tests.builders.roots import Recorded, change_bytes
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import resume
 from pipeline.provenance import cache_key, manifest, packages, source_code
-from tests.pipeline.recorded import Recorded
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture

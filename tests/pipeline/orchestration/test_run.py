@@ -18,8 +18,8 @@ from pipeline.metadata import client
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
 from pipeline.terminal.progress import display
-from tests.pipeline.reading import reader
-from tests.pipeline.recorded import Recorded
+from tests.builders.roots import Recorded
+from tests.builders.store_reader import reader
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pipeline.definition import graph, sparse_autoencoder
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration import summary as summaries
-from tests.pipeline import recorded as roots
+from tests.builders import roots
 from tests.pipeline.terminal.examples import FAILED, NOT_BLESSED, summary
 
 NODES = tuple(

@@ -13,8 +13,8 @@ from pipeline.definition.graph import NAMES
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration.cache import Verdict
 from pipeline.registry import baseline, promotion
-from tests.pipeline.nightly import DATA
-from tests.pipeline.recorded import METRICS
+from tests.builders.histories import DATA
+from tests.builders.roots import METRICS
 
 AFTER_DATA = [name for name in NAMES if name not in DATA]
 

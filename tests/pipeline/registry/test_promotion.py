@@ -18,8 +18,8 @@ from pipeline.registry import decision_log, listing, promotion, versions
 from pipeline.registry.decision_log import Kind
 from pipeline.registry.listing import State
 from pipeline_config import RetentionConfig
-from tests.pipeline.nightly import nightly
-from tests.pipeline.recorded import Recorded, change_bytes, tree
+from tests.builders.histories import nightly
+from tests.builders.roots import Recorded, change_bytes, tree
 
 
 def served(recorded):

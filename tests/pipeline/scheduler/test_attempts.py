@@ -12,7 +12,10 @@ from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Deciding
 from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
-from tests.pipeline.scheduler.helpers import POLICIES, SetClock, schedule
+from tests.builders.schedules import SetClock
+from tests.builders.schedules import new_schedule as schedule
+
+POLICIES = schedule().policies
 
 FAILED = Outcome("failed", 1, "it does not learn", may_pass=True)
 

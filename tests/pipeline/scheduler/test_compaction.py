@@ -15,8 +15,9 @@ import pytest
 from pipeline.scheduler import compaction, history, schema, tick_planner, times, triggers
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Decision, Schedule, Tick
-from tests.pipeline.scheduler import examples
-from tests.pipeline.scheduler.helpers import SetClock, at, schedule
+from tests.builders import schedules as examples
+from tests.builders.schedules import SetClock, at
+from tests.builders.schedules import new_schedule as schedule
 
 SAME = "the data did not change"
 

@@ -28,8 +28,8 @@ from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Deciding
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Tick, Timing, Work
 from tests import PROJECT
-from tests.pipeline.scheduler import examples
-from tests.pipeline.scheduler.helpers import schedule
+from tests.builders import schedules as examples
+from tests.builders.schedules import new_schedule as schedule
 
 pytestmark = pytest.mark.component
 

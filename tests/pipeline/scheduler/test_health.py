@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.scheduler import health
-from tests.pipeline.scheduler import examples
+from tests.builders import schedules as examples
 
 ACTIVE = examples.planned()
 PAUSED = examples.planned(examples.schedule(paused="2026-11-24T12:00:00Z"))

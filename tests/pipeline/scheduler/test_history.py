@@ -6,7 +6,7 @@ import dataclasses
 
 from pipeline.scheduler import history
 from pipeline.scheduler.types import Decision
-from tests.pipeline.scheduler import examples
+from tests.builders import schedules as examples
 
 
 def skipped(minute, reason="the data did not change", **changed):

@@ -14,7 +14,7 @@ from pipeline.scheduler.attempts import Untold
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.types import Work
-from tests.pipeline.scheduler.helpers import schedule
+from tests.builders.schedules import new_schedule as schedule
 
 pytestmark = pytest.mark.component
 

@@ -10,7 +10,7 @@ from pipeline.core import process_identity
 from pipeline.scheduler import status
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Daemon, DaemonConfig
-from tests.pipeline.scheduler.helpers import SetClock
+from tests.builders.schedules import SetClock
 
 
 def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) -> None:

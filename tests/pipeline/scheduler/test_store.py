@@ -13,7 +13,8 @@ from pipeline.scheduler import schema, triggers
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Decision, Work
 from pipeline.scheduler.upcoming import planned
-from tests.pipeline.scheduler.helpers import SetClock, at, schedule
+from tests.builders.schedules import SetClock, at
+from tests.builders.schedules import new_schedule as schedule
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.tick_decisions import Deciding
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule
-from tests.pipeline.scheduler.helpers import SetClock, at, schedule
+from tests.builders.schedules import SetClock, at
+from tests.builders.schedules import new_schedule as schedule
 
 SUCCEEDED = Outcome("succeeded", 0, "", may_pass=False)
 

@@ -6,7 +6,8 @@ import pathlib
 from pipeline.scheduler import tick_planner, triggers
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Kind, Timing
-from tests.pipeline.scheduler.helpers import SetClock, at, schedule
+from tests.builders.schedules import SetClock, at
+from tests.builders.schedules import new_schedule as schedule
 
 
 def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.types import Kind, Timing
-from tests.pipeline.scheduler.helpers import at, texts
+from tests.builders.schedules import at, texts
 
 CREATED = at("2020-01-01 00:00")
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.scheduler import times, wording
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Work
-from tests.pipeline.scheduler import examples
+from tests.builders import schedules as examples
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pipeline.scheduler import history
 from pipeline.scheduler.types import Decision, Kind, Timing
 from pipeline.terminal import schedule, schedules
 from pipeline.terminal.table import Screen
-from tests.pipeline.scheduler import examples
-from tests.pipeline.scheduler.examples import NOW, planned
+from tests.builders import schedules as examples
+from tests.builders.schedules import NOW, planned
 
 PAUSED = planned(examples.schedule("often", paused="2026-11-24T12:00:00Z"), words="every 6 h")
 

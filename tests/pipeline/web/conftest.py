@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 
 from pipeline.inspection.locations import open_place
 from pipeline.web import app
-from tests.pipeline.recorded import Recorded
-from tests.pipeline.web import content
+from tests.builders import pages as content
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture

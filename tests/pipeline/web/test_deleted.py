@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.maintenance import gc
 from pipeline_config import RetentionConfig
-from tests.pipeline.recorded import Recorded
-from tests.pipeline.web import content
-from tests.pipeline.web.content import Seen, artifact_of
+from tests.builders import pages as content
+from tests.builders.pages import Seen, artifact_of
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture(scope="module")

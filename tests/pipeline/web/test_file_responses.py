@@ -7,8 +7,8 @@ import pytest
 from pipeline.artifacts import previews
 from pipeline.web import file_responses
 from pipeline.web.security import REPORT_POLICY
-from tests.pipeline.web import content
-from tests.pipeline.web.content import artifact_of, note, path_of
+from tests.builders import pages as content
+from tests.builders.pages import artifact_of, note, path_of
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.web.pages import artifacts, runs
-from tests.pipeline.web.content import Seen
+from tests.builders.pages import Seen
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from pipeline.core.pipeline_root import Root
-from tests.pipeline.recorded import Recorded, Writer
-from tests.pipeline.web.content import Seen, artifact_of
+from tests.builders.pages import Seen, artifact_of
+from tests.builders.roots import Recorded, Writer
 
 
 class TestEmpty:

@@ -15,9 +15,9 @@ from pipeline.registry import pins, promotion
 from pipeline.web.pages import models
 from pipeline.web.static_site import export
 from pipeline_config import RetentionConfig
-from tests.pipeline.nightly import four, made_once
-from tests.pipeline.recorded import tree
-from tests.pipeline.web.content import Seen
+from tests.builders.histories import four, made_once
+from tests.builders.pages import Seen
+from tests.builders.roots import tree
 
 __all__ = ["four", "made_once"]
 

@@ -5,8 +5,8 @@ import html
 import pytest
 
 from pipeline.web import urls
-from tests.pipeline.recorded import STATE, Recorded
-from tests.pipeline.web.content import Seen
+from tests.builders.pages import Seen
+from tests.builders.roots import STATE, Recorded
 
 ODD = [
     "<script>alert(1)</script>",

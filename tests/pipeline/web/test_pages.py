@@ -11,8 +11,8 @@ from pipeline.metadata.properties import VERIFICATION, VERIFY
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.web.pages import runs
-from tests.pipeline.recorded import STATE, set_properties
-from tests.pipeline.web.content import TYPES, Seen, artifact_of, make_manifest, note
+from tests.builders.pages import TYPES, Seen, artifact_of, make_manifest, note
+from tests.builders.roots import STATE, set_properties
 
 PAGES = {
     "/": "runs",

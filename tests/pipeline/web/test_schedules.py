@@ -17,10 +17,10 @@ from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Decision, Work
 from pipeline.web.static_site import export
-from tests.pipeline.recorded import Recorded
-from tests.pipeline.scheduler import examples
-from tests.pipeline.web import content
-from tests.pipeline.web.content import Seen
+from tests.builders import pages as content
+from tests.builders import schedules as examples
+from tests.builders.pages import Seen
+from tests.builders.roots import Recorded
 
 
 def stamp(seconds: float = 0.0) -> str:

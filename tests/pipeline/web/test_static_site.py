@@ -11,8 +11,8 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_place
 from pipeline.web import static_site
-from tests.pipeline.recorded import STATE, Recorded
-from tests.pipeline.web.content import Seen, artifact_of, png
+from tests.builders.pages import Seen, artifact_of, png
+from tests.builders.roots import STATE, Recorded
 
 pytestmark = pytest.mark.component  # seconds
 

@@ -12,7 +12,7 @@ from pipeline.inspection.locations import open_place
 from pipeline.maintenance import gc, rerun
 from pipeline.web import server
 from pipeline_config import RetentionConfig
-from tests.pipeline.recorded import tree
+from tests.builders.roots import tree
 
 KEEP_ONE = ("--set", "retention.runs=1", "--set", "retention.pushed=0")
 

@@ -20,8 +20,8 @@ from pipeline.registry import pins
 from pipeline.terminal import fsck as fsck_text
 from pipeline.terminal import gc as gc_text
 from pipeline_config import RetentionConfig
-from tests.pipeline.nightly import nightly, note
-from tests.pipeline.recorded import STATE, Recorded, tree, write
+from tests.builders.histories import nightly, note
+from tests.builders.roots import STATE, Recorded, tree, write
 
 ONE = RetentionConfig(runs=1, pushed=0, max_mib=0)
 

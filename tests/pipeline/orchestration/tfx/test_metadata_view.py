@@ -9,8 +9,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client
-from tests.pipeline.reading import reader
-from tests.pipeline.recorded import STATE, Writer
+from tests.builders.roots import STATE, Writer
+from tests.builders.store_reader import reader
 
 
 @pytest.mark.component

@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.errors import UsageError
 from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.types import CatchUp, Kind, Overlap, Timing
-from tests.pipeline.scheduler import examples
+from tests.builders import schedules as examples
 
 CALL = common.Call(("/opt/sae", "run", "--profile", "sample", "--root", "/data/root"), "/data")
 

@@ -17,7 +17,7 @@ from pipeline.scheduler import triggers
 from pipeline.scheduler.export import common, systemd
 from pipeline.scheduler.types import CatchUp, Kind, Overlap, Timing, Work
 from tests import PROJECT
-from tests.pipeline.scheduler import examples
+from tests.builders import schedules as examples
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(

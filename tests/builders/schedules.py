@@ -1,11 +1,13 @@
-"""Schedules, ticks and attempts to show."""
+"""Schedules, ticks, attempts and daemons, and a clock that is set by hand."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import Any
 
 from pipeline.core import process_identity
+from pipeline.scheduler import times
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import (
     Attempt,
@@ -24,6 +26,7 @@ from pipeline_config import SchedulePolicies
 
 NOW = datetime.datetime(2026, 11, 24, 20, 30, tzinfo=datetime.timezone.utc)
 CREATED = "2026-11-20T12:00:00Z"
+MIDNIGHT = "2026-11-24T00:00:00Z"
 
 
 def policies(**changed: Any) -> SchedulePolicies:
@@ -53,6 +56,14 @@ def schedule(
         CREATED,
         paused,
     )
+
+
+def new_schedule(
+    name: str = "nightly", timing: Timing | None = None, created: str = MIDNIGHT, **changed: Any
+) -> Schedule:
+    """A schedule without ticks, created at midnight; it catches up on little and is soon too late."""
+    strict = {"catch_up_limit": 3, "max_late": 600.0, **changed}
+    return dataclasses.replace(schedule(name, timing, **strict), created=created)
 
 
 def attempt(run_id: str = "20261124-030001-abcdef", code: int | None = 0, reason: str = "") -> Attempt:
@@ -121,3 +132,28 @@ def live(book: Book, heard: str, process: int) -> None:
         "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
         (process, process_identity.identity(process), CREATED, heard),
     )
+
+
+def at(text: str) -> datetime.datetime:
+    """A time in UTC: `2026-11-24 03:00`, `2026-11-24 03:00:05`."""
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc)
+
+
+def texts(found: Any) -> list[str]:
+    return [times.as_text(when) for when in found]
+
+
+class SetClock:
+    """A clock that shows what it is set to."""
+
+    def __init__(self, now: str = "2026-11-24 00:00") -> None:
+        self.time = at(now)
+
+    def now(self) -> datetime.datetime:
+        return self.time
+
+    def set(self, text: str) -> None:
+        self.time = at(text)
+
+    def forward(self, seconds: float) -> None:
+        self.time += datetime.timedelta(seconds=seconds)

@@ -22,6 +22,7 @@ from pipeline.definition import dataset_cache
 from pipeline.definition.image_dataset import ImageDataset
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.metadata import run_properties
 from pipeline.metadata.properties import CONTENT_DIGEST, FILES, MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
@@ -306,6 +307,13 @@ class Recorded:
         destination = self.root.serving / str(number)
         shutil.copytree(pathlib.Path(model.uri) / "Format-Serving", destination)
         return {"pushed": 1, "pushed_destination": str(destination), "pushed_version": str(number)}
+
+    def end(self, run_id: str, **fields: Any) -> None:
+        """Puts a headline on a run's context, as a run does when it ends."""
+        held = self.writer.store
+        context = held.get_context_by_type_and_name("pipeline_run", run_id)
+        set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
+        held.put_contexts([context])
 
     def change(self, artifact_id: int, uri: str = "", gone: Collection[str] = (), **properties: Any) -> None:
         """Changes an artifact in ML Metadata behind everybody's back."""

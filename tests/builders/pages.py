@@ -10,10 +10,8 @@ from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import Note
 from pipeline.definition import graph
-from pipeline.metadata import run_properties
 from pipeline.provenance import manifest
 from tests.pipeline.artifacts import samples
-from tests.pipeline.recorded import set_properties
 
 # By node and output.
 TYPES = {
@@ -64,12 +62,7 @@ def fill(recorded):
 
 
 def note(recorded, run_id, **fields):
-    """Puts a headline on a run's context, as a run does when it ends."""
-    fields = {"dataset": "mnist 3.0.1", "trigger": "manual", **fields}
-    store = recorded.writer.store
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
-    store.put_contexts([context])
+    recorded.end(run_id, **{"dataset": "mnist 3.0.1", "trigger": "manual", **fields})
 
 
 def show(recorded, run_id):

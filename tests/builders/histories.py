@@ -10,8 +10,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.definition.graph import NAMES
-from pipeline.metadata import run_properties
-from tests.pipeline.recorded import Recorded, Writer, set_properties
+from tests.builders.roots import Recorded, Writer
 
 DATA = NAMES[:6]
 
@@ -34,12 +33,7 @@ def nightly(recorded: Recorded, run_id: str, seed: int, blessed: bool = True, st
 
 
 def note(recorded: Recorded, run_id: str, state: str | None) -> None:
-    store = recorded.writer.store
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    set_properties(
-        context.custom_properties, run_properties.to_properties(run_properties.Headline(state=state, trigger="manual"))
-    )
-    store.put_contexts([context])
+    recorded.end(run_id, state=state, trigger="manual")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """Writes to a store from a process of its own, as a pipeline does while somebody reads.
 
-python -m tests.pipeline.metadata.writing executions FILE   puts executions until standard input ends; prints how many
-python -m tests.pipeline.metadata.writing hold FILE SECONDS   keeps everybody else from it; at most so long
-python -m tests.pipeline.metadata.writing uncommitted FILE   is killed in a transaction that reached the file
-python -m tests.pipeline.metadata.writing context FILE NAME   adds a run's context, with sqlite3, and keeps it open
+python -m tests.builders.store_writer executions FILE   puts executions until standard input ends; prints how many
+python -m tests.builders.store_writer hold FILE SECONDS   keeps everybody else from it; at most so long
+python -m tests.builders.store_writer uncommitted FILE   is killed in a transaction that reached the file
+python -m tests.builders.store_writer context FILE NAME   adds a run's context, with sqlite3, and keeps it open
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ADD = (
 
 
 def _executions(path):
-    from tests.pipeline.recorded import STATE, Writer
+    from tests.builders.roots import STATE, Writer
 
     writer = Writer(pathlib.Path(path))
     count = 0

@@ -1,0 +1,1 @@
+"""Fake roots, runs, stores and schedules for tests, written without TFX."""
