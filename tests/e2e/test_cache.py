@@ -494,15 +494,15 @@ def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_ag
     root: pathlib.Path, project: pathlib.Path
 ) -> None:
     append(project / "README.md", "\n<!-- a comment -->\n")
-    append(project / "pipeline" / "display.py", "\n# A comment.\n")
+    append(project / "pipeline" / "terminal" / "progress.py", "\n# A comment.\n")
     for path in (*project.rglob("*.py"), *project.rglob("*.html")):
         os.utime(path, (1, 1))
     done, imported = typed(root, project=project)
     assert states_of(done) == CACHED
     assert "tfx" not in imported
 
-    append(project / "components" / "tfds_reader.py", "\n# A comment.\n")  # ExampleGen's
-    append(project / "components" / "measures.py", "\n# A comment.\n")  # of the other four
+    append(project / "components" / "data" / "tfds_reader.py", "\n# A comment.\n")  # ExampleGen's
+    append(project / "components" / "evaluation" / "image_metrics.py", "\n# A comment.\n")  # of the other four
     done, _ = typed(root, project=project)
     assert {node for node, state in states_of(done).items() if state == "executed"} == {
         "ExampleGen", "Trainer", "Evaluator", "PushGate", "Report"

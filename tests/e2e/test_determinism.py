@@ -89,7 +89,7 @@ def test_the_content_is_the_same_with(change: str, usual: Contents, tmp_path: pa
 
 def test_a_seed_that_is_taken_away_is_seen(sample_run: SampleRun, usual: Contents, tmp_path: pathlib.Path) -> None:
     source = copy_of_the_project(tmp_path / "project")
-    module = source / "components" / "autoencoder.py"
+    module = source / "components" / "model" / "autoencoder.py"
     text = module.read_text()
     assert "GlorotUniform(seed=seeds[layer])" in text
     module.write_text(text.replace("GlorotUniform(seed=seeds[layer])", "GlorotUniform()"))

@@ -108,7 +108,7 @@ def test_other_code_is_named_with_the_commit_and_the_tensor_that_differs_with_it
     for name in ("components", "pipeline"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(PROJECT / "pipeline_config.py", tmp_path)
-    module = tmp_path / "components" / "autoencoder.py"
+    module = tmp_path / "components" / "model" / "autoencoder.py"
     text = module.read_text()
     assert text.count("np.random.SeedSequence(seed)") == 1
     module.write_text(text.replace("np.random.SeedSequence(seed)", "np.random.SeedSequence(seed + 1)"))

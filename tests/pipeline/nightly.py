@@ -1,0 +1,1 @@
+from tests.builders.histories import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.builders.roots import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.builders.schedules import *  # noqa: F403

@@ -1,0 +1,1 @@
+from tests.builders.pages import *  # noqa: F403
