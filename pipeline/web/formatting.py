@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import math
+from typing import Any
 
+from components.evaluation.metrics import METRICS, Metric
 from pipeline.core.text import seconds_text, when_text
 
 _DIGITS = 12  # of a digest; enough to tell two apart
-# Digits after the point by a metric's name; those of losses tell runs apart, those of counts do not.
-_DECIMALS = {"active_units": 1, "dead_units": 0, "example_count": 0}
+_BY_NAME = {name: one for one in METRICS for name in (one.name, one.run_key) if name}
+RUN_METRICS = tuple(one for one in METRICS if one.column)  # in lists of runs, their charts and comparisons
 
 NOTHING = "–"  # instead of a missing value
 LONGEST_NAME = 120  # characters of an id or name in a table; all of it is one click or hover away
@@ -31,8 +33,30 @@ def decimal(value: float | None, decimals: int = 4) -> str:
 
 
 def metric(name: str, value: float | None) -> str:
-    """Write a metric."""
-    return decimal(value, _DECIMALS.get(name.removeprefix("test_"), 4))
+    """Write a metric with the digits that it declares."""
+    return decimal(value, _BY_NAME[name].decimals if name in _BY_NAME else 4)
+
+
+def metric_label(name: str) -> str:
+    """Write the label of a metric, or its name as words if it is not declared."""
+    return capitalized(_BY_NAME[name].label) if name in _BY_NAME else words(name)
+
+
+def run_metric_title(one: Metric, unit: bool = False) -> str:
+    """Write the title of a metric of runs: `Test BCE`; with its unit: `Test BCE, nats per pixel`."""
+    return words(one.run_key) + (f", {one.unit}" if unit and one.unit else "")
+
+
+def run_metric_name(one: Metric) -> str:
+    """Write the name of a metric of runs inside a sentence: `test BCE`."""
+    title = run_metric_title(one)
+    return title[:1].lower() + title[1:]
+
+
+def run_metric(row: Any, one: Metric) -> float | None:
+    """Return a metric of a row of runs."""
+    value: float | None = getattr(row, one.run_key, None)
+    return value
 
 
 def delta(name: str, value: float | None, base: float | None) -> str:
@@ -60,4 +84,9 @@ def words(name: str) -> str:
     known = {"bce": "BCE", "mse": "MSE", "pca": "PCA", "l1": "L1"}
     parts = [known.get(part, part) for part in name.replace("_", " ").split()]
     text = " ".join(parts)
+    return capitalized(text)
+
+
+def capitalized(text: str) -> str:
+    """Write a text with a capital first letter."""
     return text[:1].upper() + text[1:]

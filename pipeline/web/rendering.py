@@ -31,6 +31,9 @@ def _environment() -> jinja2.Environment:
         moment=formatting.moment,
         decimal=formatting.decimal,
         metric=formatting.metric,
+        metric_label=formatting.metric_label,
+        run_metric=formatting.run_metric,
+        run_metric_title=formatting.run_metric_title,
         size=bytes_text,
         digest=formatting.short_digest,
         shorten=formatting.cut,
@@ -45,6 +48,7 @@ def _environment() -> jinja2.Environment:
         number=charts.number,
     )
     environment.globals.update(
+        run_metrics=formatting.RUN_METRICS,
         delta=formatting.delta, count=counted, state_mark=charts.state_mark, state_class=charts.state_class,
         section_chart=page_charts.of_section, histogram=charts.histogram,
     )  # fmt: skip

@@ -17,7 +17,6 @@ from pipeline.web.formatting import cut
 from pipeline.web.urls import Links
 
 DELETED = "deleted"  # state of an artifact whose bytes `sae gc` deleted
-_MODELS = ("Model", "PushedModel")  # types of artifact that may be served
 _LARGEST = 10**9  # of a number in a query; more rows than any store has
 _SHOWN = 40  # characters of a value in an error
 
@@ -164,7 +163,7 @@ def served_version(request: PageRequest, *rows: ArtifactRow, content: str = "") 
       rows: a model, a pushed model, or any other artifact.
       content: digest of the model that a pushed model was made from.
     """
-    if request.reader is None or request.root is None or not any(row.type in _MODELS for row in rows):
+    if request.reader is None or request.root is None or not rows:
         return 0
     push = listing.serving(request.reader.store, request.root)
     known = push is not None and any(push.is_of(row.id, one) for row in rows for one in (row.content, content))

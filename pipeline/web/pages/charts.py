@@ -9,13 +9,14 @@ from pipeline.artifacts.sections import BarChart, Diagram, LineChart, Section
 from pipeline.core.events import EpochEnded
 from pipeline.web import charts
 from pipeline.web.charts import Drawing
+from pipeline.web.formatting import RUN_METRICS, metric_label
 
 _PHONE = 356  # pixels: as wide as a phone, so that values at the end of bars are seen
 _HALF = 580  # pixels: half a wide page
 
 
 def of_section(section: Section) -> Drawing | None:
-    """The chart of a section; None for a section that is no chart, or has nothing to draw."""
+    """Draw a section; None if it is not a chart, or has nothing to draw."""
     if isinstance(section, LineChart) and any(curve.points for curve in section.curves):
         return _lines(section)
     if isinstance(section, BarChart) and section.bars:
@@ -25,7 +26,7 @@ def of_section(section: Section) -> Drawing | None:
 
 
 def _lines(section: LineChart) -> Drawing:
-    """Solid lines in a colour each, dashed ones in the same colours again."""
+    """Draw solid lines in one colour each, dashed ones in the same colours."""
     solid, dashed = itertools.count(1), itertools.count(1)
     series = [
         charts.Series(
@@ -58,7 +59,7 @@ def _diagram(section: Diagram) -> Drawing:
 
 
 def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
-    """Losses so far, with the penalty: the Trainer tells no other while it runs."""
+    """Draw the losses so far, including the penalty: a training in progress reports no others."""
     if not epochs:
         return None
     series = [
@@ -66,11 +67,16 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
         charts.Series("training", [(one.epoch, one.loss) for one in epochs], 2, label="training"),
     ]
     return charts.line_chart(
-        series, title="Loss by epoch, with the penalty", x_label="epoch", y_label="loss, nats per pixel", width=_HALF
+        series,
+        title="Loss by epoch, including the penalty",
+        x_label="epoch",
+        y_label="loss, nats per pixel",
+        width=_HALF,
     )
 
 
 def slices(metrics: Mapping[str, Mapping[str, float]]) -> Drawing | None:
-    """BCE by slice, from ML Metadata alone: without a preview no limit is known."""
-    bars = [charts.Bar(name, found["bce"]) for name, found in metrics.items() if "bce" in found]
-    return charts.bar_chart(bars, title="BCE by label", width=_PHONE) if bars else None
+    """Draw the first metric of runs by slice, from ML Metadata alone: without a preview no limit is known."""
+    first = RUN_METRICS[0]
+    bars = [charts.Bar(name, found[first.name]) for name, found in metrics.items() if first.name in found]
+    return charts.bar_chart(bars, title=f"{metric_label(first.name)} by slice", width=_PHONE) if bars else None

@@ -12,6 +12,7 @@ from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import Run
 from pipeline.web import charts
+from pipeline.web.formatting import RUN_METRICS, run_metric, run_metric_name, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
 from pipeline.web.urls import Links
 
@@ -108,7 +109,7 @@ def build(request: PageRequest) -> CompareView:
 
 
 def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
-    """The line charts and pictures of a run's outputs whose type is compared."""
+    """Yield the line charts and pictures of a run's outputs of the types that are compared."""
     for kind in types.compared():
         row = run.output(kind.name)
         if row and (preview := reader.preview(row)):
@@ -118,7 +119,7 @@ def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
 
 
 def _images(compared: Sequence[Compared]) -> list[ComparedImage]:
-    """The pictures of the first run that has some, with those of the others that show the same, in the same order."""
+    """Return the pictures of the first run that has some, with those of the other runs if they show the same."""
     found = [
         next((one for one in run.sections if isinstance(one.section, Pictures)), None) for run in compared
     ]  # the report of every run on a data set shows the same test images
@@ -143,27 +144,28 @@ def _images(compared: Sequence[Compared]) -> list[ComparedImage]:
 
 
 def _tiles(one: ComparedSection | None) -> Sequence[Tile]:
-    """The tiles with an original and what is made of it."""
+    """Return the tiles that have an original and a picture made from it."""
     tiles = one.section.tiles if one is not None and isinstance(one.section, Pictures) else ()
     return [tile for tile in tiles if len(tile.pictures) > 1]
 
 
 def _missing(compared: Sequence[Compared], runs: Sequence[Run]) -> list[str]:
     lacking = []
-    for what, type_name, kind in (("curves", "ModelRun", LineChart), ("pictures", "Report", Pictures)):
-        having = [one.id for one in compared if any(isinstance(found.section, kind) for found in one.sections)]
-        without = [(run.row.id, run.output(type_name)) for run in runs if run.row.id not in having]
-        gone = [run_id for run_id, row in without if row and row.state == DELETED]
-        rest = [run_id for run_id, _ in without if run_id not in gone]
+    for kind in types.compared():
+        rows = {run.row.id: run.output(kind.name) for run in runs}
+        shown = {found.artifact for one in compared for found in one.sections}
+        without = [run_id for run_id, row in rows.items() if row is None or row.id not in shown]
+        gone = [run_id for run_id in without if (row := rows[run_id]) and row.state == DELETED]
+        rest = [run_id for run_id in without if run_id not in gone]
         if gone:
-            lacking.append(f"No {what} for {', '.join(gone)}: they were deleted.")
+            lacking.append(f"No {kind.name} for {', '.join(gone)}: it was deleted.")
         if rest:
-            lacking.append(f"No {what} for {', '.join(rest)}: these runs have no preview of this version.")
+            lacking.append(f"No {kind.name} for {', '.join(rest)}: there is no preview of this version.")
     return lacking
 
 
 def draw(view: CompareView, to: Links) -> Drawings:
-    """Draw the curves of all runs, and active units against BCE."""
+    """Draw the curves of all runs, and their second metric against the first."""
     series, chart = [], None
     for number, one in enumerate(view.compared, 1):
         for section in (found.section for found in one.sections):
@@ -172,8 +174,9 @@ def draw(view: CompareView, to: Links) -> Drawings:
                 main, *others = section.curves[:2]
                 series.append(charts.Series(f"{one.id}, {main.name}", _points(main), number, label=one.id))
                 series += [charts.Series(f"{one.id}, {other.name}", _points(other), number, True) for other in others]
+    across, down = RUN_METRICS[:2]
     points = [
-        charts.ScatterPoint(one.id, one.test_bce, one.active_units, to.run(one.id), number)
+        charts.ScatterPoint(one.id, run_metric(one, across), run_metric(one, down), to.run(one.id), number)
         for number, one in enumerate(view.compared, 1)
     ]
     return {
@@ -184,12 +187,12 @@ def draw(view: CompareView, to: Links) -> Drawings:
         else None,
         "scatter": charts.scatter(
             points,
-            title="Active units against test BCE",
-            x_label="test BCE, nats per pixel",
-            y_label="active units",
+            title=f"{run_metric_title(down)} against {run_metric_name(across)}",
+            x_label=run_metric_title(across, unit=True),
+            y_label=run_metric_title(down, unit=True),
             width=_HALF,
         )
-        if any(one.test_bce is not None for one in view.compared)
+        if any(run_metric(one, across) is not None for one in view.compared)
         else None,
     }
 

@@ -120,7 +120,7 @@ def build(request: PageRequest, run: str) -> RunView:
         shown=shown,
         notes=tuple(event for event in events if isinstance(event, Note))[:_MOST_NOTES],
         has_log=stored(request.root, "logs", f"{run_id}.log") is not None,
-        served_version=served_version(request, *filter(None, map(found.output, ("Model", "PushedModel")))),
+        served_version=served_version(request, *(use.artifact for node in found.nodes for use in node.outputs)),
         missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
     )
 

@@ -8,6 +8,7 @@ import shlex
 from pipeline.inspection.reader import RUN_COLUMNS
 from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import charts, formatting
+from pipeline.web.formatting import RUN_METRICS, run_metric
 from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
 from pipeline.web.urls import Links
 
@@ -15,10 +16,9 @@ ROWS = 50  # runs on a page
 CHARTED = 250  # newest runs in the chart: more would overlap, and take long to read
 _WIDTH = 1120  # pixels of the chart: a wide page in a card
 _ORDERS = ("asc", "desc")
-_PANELS = (
-    charts.Panel("Test BCE, nats per pixel", "test BCE"),
-    charts.Panel("Active units per image", "active units"),
-)
+_PANELS = [
+    charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one)) for one in RUN_METRICS
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def build(request: PageRequest) -> RunsView:
     rows, page = request.reader.runs(limit=limit, start=start, state=wanted, sort=sort, ascending=order == "asc")
     charted, more = rows, False
     # Runs of other pipelines have nothing to chart, and each of them would have to be read.
-    if any(row.test_bce is not None for row in rows):
+    if any(_is_evaluated(row) for row in rows):
         charted, newest = request.reader.runs(limit=CHARTED)
         more = bool(newest.next)
     return RunsView(
@@ -101,19 +101,23 @@ def build(request: PageRequest) -> RunsView:
         charted=tuple(
             Charted(row.id, row.state.value, formatting.moment(row.started), row.test_bce, row.active_units)
             for row in reversed(charted)
-            if row.test_bce is not None or row.active_units is not None
+            if _is_evaluated(row)
         ),
         chart_cut=more,
     )
 
 
+def _is_evaluated(row: RunRow) -> bool:
+    return any(run_metric(row, one) is not None for one in RUN_METRICS)
+
+
 def draw(view: RunsView, to: Links) -> Drawings:
     """Draw the chart, of at least two runs."""
     points = [
-        charts.RunPoint(one.id, (one.test_bce, one.active_units), to.run(one.id), one.started, one.state)
+        charts.RunPoint(one.id, [run_metric(one, m) for m in RUN_METRICS], to.run(one.id), one.started, one.state)
         for one in view.charted
     ]
-    title = "Test BCE and active units over runs"
+    title = formatting.capitalized(f"{' and '.join(panel.name for panel in _PANELS)} over runs")
     return {"history": charts.runs_chart(points, _PANELS, title=title, width=_WIDTH) if len(points) > 1 else None}
 
 

@@ -59,7 +59,7 @@ class TestStoreAlone:
         assert "BCE 0.0943" in text  # of ML Metadata itself
         assert "no pipeline root beside it, so there is no preview" in Seen(alone.get("/artifacts/1").text).text
         text = Seen(alone.get("/compare?run=good&run=better").text).text
-        assert "No pictures for good, better" in text
+        assert "No Report for good, better" in text
         assert "compared is what ML Metadata notes of each node" in text
 
     def test_files_are_listed_but_not_opened(self, alone):

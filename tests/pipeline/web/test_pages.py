@@ -239,7 +239,7 @@ class TestCompare:
             assert f"/artifacts/{report}/pictures/b.png" in links
 
     def test_what_of_a_run_is_missing_is_said(self, site):
-        assert "No curves for bad" in seen(site, "/compare?run=good&run=bad").text
+        assert "No ModelRun for bad" in seen(site, "/compare?run=good&run=bad").text
 
     @pytest.mark.parametrize(
         ("query", "said"),
