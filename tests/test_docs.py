@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 
 import click
@@ -197,6 +198,92 @@ def test_links_between_the_documents_lead_somewhere() -> None:
         prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+# --- names in the documents ----------------------------------------------------------------------
+
+DOCUMENTS = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+OURS = ("pipeline", "components", "tests", "benchmarks", "tools", "docs")
+# The yardsticks of `make bench`, which lie beside the project, and a module that a reader writes.
+ELSEWHERE = {"plain_keras.py", "stock_tfx.py", "setup.py"}
+
+
+def code_in(text: str) -> list[str]:
+    """Lines of the fenced blocks, and code spans."""
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`]+)`", prose)
+
+
+def unknown_modules(code: str) -> list[str]:
+    """Files of Python, and dotted names of ours, that do not exist. A path of another project is left out."""
+    files = {str(path.relative_to(PROJECT)) for folder in OURS for path in (PROJECT / folder).rglob("*.py")}
+    files |= {path.name for path in PROJECT.glob("*.py")}
+    missing = []
+    for name in re.findall(r"(?<![\w./~-])[\w./-]+\.py\b", code):
+        folder = name.partition("/")[0]
+        if name not in ELSEWHERE and ("/" not in name or folder in OURS):
+            missing += [] if any(f"/{file}".endswith(f"/{name}") for file in files) else [name]
+    for name in re.findall(rf"(?<![\w./-])(?:{'|'.join(OURS)})(?:\.[A-Za-z_]\w*)+(?![\w/])", code):
+        whole, (parent, _, last) = name.replace(".", "/"), name.rpartition(".")
+        homes = [f"{parent.replace('.', '/')}{end}" for end in (".py", "/__init__.py")]
+        known = any(f"{whole}{end}" in files for end in (".py", "/__init__.py")) or any(
+            re.search(rf"\b{last}\b", (PROJECT / home).read_text(encoding="utf-8")) for home in homes if home in files
+        )
+        missing += [] if known or last == "py" else [name]
+    return missing
+
+
+def unknown_commands(code: str) -> list[str]:
+    """Commands and options of `sae` that do not exist."""
+    missing = []
+    for words in re.findall(r"(?<![\w./-])sae ((?:(?![|;&)#]).)+)", code):
+        command: click.Command = cli.sae
+        options, path = {option for one in cli.sae.params for option in one.opts}, "sae"
+        for word in words.split():
+            name = word.strip("`,.:'\"[]")
+            if isinstance(command, click.Group) and re.fullmatch(r"[a-z]+", name):
+                if name not in command.commands:
+                    missing.append(f"{path} {name}")
+                    break
+                command, path = command.commands[name], f"{path} {name}"
+                options |= {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+            elif name.startswith("--") and name.partition("=")[0] not in {*options, "--help", "--version", "--"}:
+                missing.append(f"{path} {name}")
+    return missing
+
+
+def unknown_targets(code: str) -> list[str]:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    return [f"make {name}" for name in re.findall(r"(?:^|[\s$(])make ([a-z][a-z-]*)", code) if name not in targets]
+
+
+def unknown_names(text: str) -> list[str]:
+    checks = (unknown_modules, unknown_commands, unknown_targets)
+    return [name for code in code_in(text) for check in checks for name in check(code)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_modules_commands_options_and_targets_in_the_documents_exist(path: pathlib.Path) -> None:
+    assert unknown_names(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("see `tools/bootstrap.py` and `root_lock.py`, `pipeline.core.text`, `dvc/stage/cache.py`", []),
+        ("see `tools/strap.py`", ["tools/strap.py"]),
+        ("see `scheduling.py`", ["scheduling.py"]),
+        ("`.venv/bin/python -m benchmarks.soak`", ["benchmarks.soak"]),
+        ("```\n$ sae runs --limit 3 | head --lines=3\n$ sae schedule list --json\n```", []),
+        ("`sae runs --limits 3`", ["sae runs --limits"]),
+        ("```\nsae rums   # all\n```", ["sae rums"]),
+        ("`sae schedule ad nightly`", ["sae schedule ad"]),
+        ("run `make test` or make do, `make tests`", ["make tests"]),
+    ],
+)
+def test_a_name_that_does_not_exist_is_found(text: str, wrong: list[str]) -> None:
+    assert unknown_names(text) == wrong
 
 
 if __name__ == "__main__":
