@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import tempfile
 
-from tests.golden import store
+from tests.golden import schema, store
 
 if __name__ == "__main__":
     for path in store.FOLDER.glob("*.json"):
@@ -14,3 +15,5 @@ if __name__ == "__main__":
         recorded = store.make(pathlib.Path(folder))
         for name, arguments in store.COMMANDS.items():
             (store.FOLDER / f"{name}.json").write_text(store.answer(recorded, *arguments), encoding="utf-8")
+    shapes = {command: schema.of_command(command) for command in schema.DOCUMENTS}
+    (store.FOLDER / "schema.json").write_text(json.dumps(shapes, indent=1) + "\n", encoding="utf-8")
