@@ -12,7 +12,7 @@ from pipeline.web.charts.gantt import Span, gantt
 from pipeline.web.charts.histogram import histogram
 from pipeline.web.charts.line_chart import Series, line_chart
 from pipeline.web.charts.runs_chart import Panel, RunPoint, runs_chart
-from pipeline.web.charts.scales import duration, number
+from pipeline.web.charts.scales import number
 from pipeline.web.charts.scatter import ScatterPoint, scatter
 from pipeline.web.charts.state_icons import Html, state_class, state_mark
 
@@ -30,7 +30,6 @@ __all__ = [
     "Span",
     "bar_chart",
     "dag",
-    "duration",
     "gantt",
     "histogram",
     "line_chart",

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from pipeline.core.text import counted
+from pipeline.core.text import counted, seconds_text
 from pipeline.web.charts import scales, state_icons, svg
 from pipeline.web.charts.chart import Chart, Drawing
 
@@ -100,7 +100,7 @@ def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -
         shapes.append(svg.text(start + long + 7, middle + 4, time, "tick"))
     name = f"{span.label}: {time if span.start is None else f'{span.state}, {time}'}"
     if span.start is not None:
-        name += f", started after {scales.duration(_start(span))}"
+        name += f", started after {seconds_text(_start(span))}"
     return name, "".join(shapes)
 
 
@@ -110,7 +110,7 @@ def _time(span: Span) -> str:
     if span.seconds is None or not scales.usable(span.seconds):
         return "unknown duration"
     so_far = " so far" if span.state == "running" else ""
-    return f"{scales.duration(_seconds(span))}{so_far}"
+    return f"{seconds_text(_seconds(span))}{so_far}"
 
 
 def _summary(spans: Sequence[Span], longest: float) -> str:
@@ -120,7 +120,7 @@ def _summary(spans: Sequence[Span], longest: float) -> str:
     if started:
         slowest = max(started, key=_seconds)
         parts.append(
-            f"All within {scales.duration(longest)}; the longest is {slowest.label} with"
-            f" {scales.duration(_seconds(slowest))}."
+            f"All within {seconds_text(longest)}; the longest is {slowest.label} with"
+            f" {seconds_text(_seconds(slowest))}."
         )
     return " ".join(parts)

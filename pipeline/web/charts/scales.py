@@ -141,24 +141,6 @@ def percentage(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def duration(seconds: float) -> str:
-    """A time for people: `0.42 s`, `30.1 s`, `1 min 30 s`, `2 h 5 min`, `3 d 4 h`."""
-    if seconds < 0:
-        return "-" + duration(-seconds)
-    if seconds < 1:
-        return f"{seconds:.2f} s" if seconds else "0 s"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    hours = round(seconds / 3600)
-    return f"{hours // 24} d {hours % 24} h"
-
-
 def tick_duration(seconds: float, step: float) -> str:
     """Write a time at a tick, without the parts that are zero at every tick."""
     if step < 1:

@@ -62,11 +62,11 @@ def _missing(request: PageRequest, found: ArtifactDetails, preview: Preview | No
         return ""
     if deleted:
         advice = restore_hint(found.row.id)
-        return f"Its bytes were {deleted}: {advice}. Properties are shown, and the files that it had."
+        return f"Its bytes were {deleted}: {advice}. Its properties and the list of its files are shown."
     if not types.find(found.row.type).preview:
-        return f"There is no preview for artifacts of type {found.row.type}: properties and files are shown."
+        return f"Artifacts of type {found.row.type} have no preview: properties and files are shown."
     if request.root is None:
-        return "This store has no pipeline root beside it, so there is no preview: properties and files are shown."
+        return "This store has no pipeline root, so there is no preview: properties and files are shown."
     return (
         "There is no preview of this artifact, or one of an earlier version: `sae run` writes a new one when it "
         "executes the node. Properties and files are shown."

@@ -73,17 +73,6 @@ def test_numbers_have_four_significant_digits(value, text):
     assert scales.number(value) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"), (0.42, "0.42 s"), (30.12, "30.1 s"), (59.97, "1 min 0 s"), (90.4, "1 min 30 s"),
-        (3599.6, "1 h 0 min"), (7500, "2 h 5 min"), (100 * 3600, "4 d 4 h"), (-2, "-2.0 s"),
-    ],
-)  # fmt: skip
-def test_times_have_units(seconds, text):
-    assert scales.duration(seconds) == text
-
-
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, 1e300])
 def test_what_is_no_finite_number_is_not_drawn(value):
     assert not scales.usable(value)
