@@ -31,6 +31,20 @@ class Autoencoder:
         """The trainable variables, encoder first."""
         return [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
 
+    def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Codes of images."""
+        return self.encoder(images, training=training)
+
+    def decode(self, codes: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits of the reconstructions."""
+        return self.decoder(codes, training=training)
+
+    def losses(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean reconstruction loss and L1 penalty of images: two scalars."""
+        logits = self.decode(self.encode(images, training), training)
+        reconstruction = tf.reduce_mean(reconstruction_loss(images, logits))
+        return reconstruction, tf.add_n(self.encoder.losses) if self.encoder.losses else tf.constant(0.0)
+
 
 def build_autoencoder(
     pixels: int, hidden_units: int, code_units: int, l1: float, seed: int, code_bias: float = 0.0

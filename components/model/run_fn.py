@@ -16,10 +16,10 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.data import features, transformed_input
 from components.evaluation.thresholds import EpochLosses
-from components.model import baselines, saved_model
-from components.model.autoencoder import Autoencoder, build_autoencoder
+from components.model import adapter, baselines, saved_model
+from components.model.adapter import TrainableModel
 from components.model.checkpoints import Checkpoints
-from components.model.train_loop import Images, Settings, train
+from components.model.train_loop import Images, TrainingSettings, train
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,13 @@ _MIB = 1024 * 1024
 def run_fn(fn_args: FnArgs) -> None:
     """Trains the model on the transformed train split and writes it, with its history.
 
-    `fn_args.custom_config` holds the settings of `training.Settings`, and `hidden_units`, `code_units`, `l1`,
+    `fn_args.custom_config` holds the settings of `train_loop.TrainingSettings`, and `hidden_units`, `code_units`, `l1`,
     `code_bias`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
     `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and
     `pca.npz` (the baseline, fitted on the train split).
     """
     config = fn_args.custom_config
-    settings = Settings(**{field.name: config[field.name] for field in dataclasses.fields(Settings)})
+    settings = TrainingSettings(**{field.name: config[field.name] for field in dataclasses.fields(TrainingSettings)})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     pixels = transform.transformed_feature_spec()[features.IMAGE_XF].shape[0]
     counts = (config["train_examples"], config["validation_examples"])
@@ -51,9 +51,7 @@ def run_fn(fn_args: FnArgs) -> None:
     files = (fn_args.train_files, fn_args.eval_files)
     splits = [_open(split, count, transform, resident) for split, count in zip(files, counts, strict=True)]
 
-    model = build_autoencoder(
-        pixels, config["hidden_units"], config["code_units"], config["l1"], settings.seed, config["code_bias"]
-    )
+    model = adapter.build(pixels, config, settings.seed)
     logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
     run_dir = pathlib.Path(fn_args.model_run_dir)
     history = _train_with_logs(model, splits, settings, run_dir)
@@ -75,7 +73,7 @@ def _open(files: Sequence[str], count: int, transform: tft.TFTransformOutput, re
     return Images.streamed(count, stream)
 
 
-def _batches(images: Images, settings: Settings) -> Iterable[npt.NDArray[np.float32]]:
+def _batches(images: Images, settings: TrainingSettings) -> Iterable[npt.NDArray[np.float32]]:
     if images.resident is not None:
         return [images.resident.numpy()]
     assert images.stream is not None
@@ -83,7 +81,7 @@ def _batches(images: Images, settings: Settings) -> Iterable[npt.NDArray[np.floa
 
 
 def _train_with_logs(
-    model: Autoencoder, splits: list[Images], settings: Settings, run_dir: pathlib.Path
+    model: TrainableModel, splits: list[Images], settings: TrainingSettings, run_dir: pathlib.Path
 ) -> list[EpochLosses]:
     """Trains; tells the log and TensorBoard of each epoch."""
     writer = tf.summary.create_file_writer(str(run_dir))

@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 
 from components.data import features
 from components.evaluation import image_metrics
-from components.model.autoencoder import Autoencoder
+from components.model.adapter import TrainableModel
 
 # The one name under which the model returns a code; the metrics read it.
 CODE = "code"
@@ -29,13 +29,16 @@ class ServedModel(tf.Module):
     * `evaluate(examples)`: -> one float32 of shape (n,) per name in `image_metrics.measure_images`, and `code`.
     """
 
-    def __init__(self, model: Autoencoder, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:
+    def __init__(self, model: TrainableModel, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:
         super().__init__(name="sparse_autoencoder")
         # What is saved beside the signatures: the variables, not the Keras models around them. Keras would trace every
         # layer's call again, which takes two seconds and makes a model that only this package can name.
         self.model_variables = model.variables
         self.pixels = int(mean_image.shape[0])
-        self._functions: Callable[[], tuple[Autoencoder, Any]] = lambda: (model, transform.transform_features_layer())
+        self._functions: Callable[[], tuple[TrainableModel, Any]] = lambda: (
+            model,
+            transform.transform_features_layer(),
+        )
         # Serving needs no label, so a client need not send one.
         self._spec = {features.IMAGE: transform.raw_feature_spec()[features.IMAGE]}
         self._mean_image = tf.constant(mean_image, tf.float32)
@@ -49,21 +52,21 @@ class ServedModel(tf.Module):
 
     def encode(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
-        return {CODE: model.encoder(images)}
+        return {CODE: model.encode(images)}
 
     def reconstruct(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
-        return {"reconstruction": tf.sigmoid(model.decoder(model.encoder(images)))}
+        return {"reconstruction": tf.sigmoid(model.decode(model.encode(images)))}
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
         images = self._images(examples)
-        codes = model.encoder(images)
-        return {**image_metrics.measure_images(images, codes, model.decoder(codes), self._mean_image), CODE: codes}
+        codes = model.encode(images)
+        return {**image_metrics.measure_images(images, codes, model.decode(codes), self._mean_image), CODE: codes}
 
 
 def save(
-    model: Autoencoder, transform: tft.TFTransformOutput, mean_image: tf.Tensor, folder: str | pathlib.Path
+    model: TrainableModel, transform: tft.TFTransformOutput, mean_image: tf.Tensor, folder: str | pathlib.Path
 ) -> None:
     """Writes the SavedModel into `folder`.
 

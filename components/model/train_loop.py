@@ -17,12 +17,12 @@ import tf_keras as keras
 
 from components import errors
 from components.evaluation.thresholds import EpochLosses
-from components.model.autoencoder import Autoencoder, reconstruction_loss
+from components.model.adapter import TrainableModel
 from components.model.checkpoints import Checkpoints
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How to train; see `TrainingConfig` for what each may be.
 
     Attributes:
@@ -70,10 +70,10 @@ SHUFFLE_WINDOW = 8_192
 
 
 def train(
-    model: Autoencoder,
+    model: TrainableModel,
     train_images: Images,
     validation_images: Images,
-    settings: Settings,
+    settings: TrainingSettings,
     on_epoch: Callable[[EpochLosses], None],
     checkpoints: Checkpoints | None = None,
 ) -> list[EpochLosses]:
@@ -127,7 +127,7 @@ def _mean(sums: tf.Tensor, count: int) -> tuple[float, float]:
 class _Steps:
     """The compiled functions for one model."""
 
-    def __init__(self, model: Autoencoder, settings: Settings) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings) -> None:
         self._model = model
         self._settings = settings
         self._optimizer = keras.optimizers.Adam(settings.learning_rate)
@@ -163,18 +163,12 @@ class _Steps:
         assert images.stream is not None
         return _add_up(self._validation_step(batch) for batch in images.stream().batch(size).prefetch(2))
 
-    def _losses(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        codes = self._model.encoder(images, training=training)
-        reconstruction = tf.reduce_mean(reconstruction_loss(images, self._model.decoder(codes, training=training)))
-        penalty = tf.add_n(self._model.encoder.losses) if self._model.encoder.losses else tf.constant(0.0)
-        return reconstruction, penalty
-
     def _sums(self, images: tf.Tensor, losses: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         return tf.stack(losses) * tf.cast(tf.shape(images)[0], tf.float32)
 
     def _train_batch(self, images: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            losses = self._losses(images, training=True)
+            losses = self._model.losses(images, training=True)
             loss = losses[0] + losses[1]
         self._optimizer.apply_gradients(
             zip(tape.gradient(loss, self._model.variables), self._model.variables, strict=True)
@@ -182,7 +176,7 @@ class _Steps:
         return self._sums(images, losses)
 
     def _measure(self, images: tf.Tensor) -> tf.Tensor:
-        return self._sums(images, self._losses(images, training=False))
+        return self._sums(images, self._model.losses(images, training=False))
 
     def _loop_resident(self, images: tf.Tensor, order: tf.Tensor, size: int, training: bool) -> tf.Tensor:
         """All batches of an epoch in one graph. The last one is smaller where the batch size does not divide."""

@@ -74,7 +74,7 @@ def test_every_artifact_has_a_preview_with_the_pictures_that_it_names(
     assert shown is not None
     folder = previews.folder_of(sample_run.root, output.uri)
     assert folder is not None
-    named = {one["file"] for one in _objects(dataclasses.asdict(shown)) if "file" in one}
+    named = {one["file"] for one in _objects(dataclasses.asdict(shown)) if "width" in one}
     assert {path.name for path in folder.iterdir()} == {previews.FILE, *named}
     for name in named:
         path = previews.picture_path(folder, name)

@@ -17,7 +17,7 @@ import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from components.data import features
-from components.model import autoencoder, saved_layers
+from components.model import adapter, saved_layers
 from components.model.saved_layers import SavedLayer
 from components.report import png
 from pipeline.artifacts.preview_writers import splits
@@ -53,7 +53,7 @@ _LAYERS = (
     TableColumn("activation"),
     TableColumn("parameters", "number"),
 )
-_SIGNATURES = tuple(TableColumn(title) for title in ("signature", "", "tensor", "type", "shape"))
+_SIGNATURES = tuple(TableColumn(title) for title in ("signature", "direction", "tensor", "type", "shape"))
 
 Array = npt.NDArray[np.float32]
 
@@ -64,7 +64,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     if path is None:
         return None
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    layers = saved_layers.layers_of(variables_of(path.parent), activations_in(saved) | autoencoder.ACTIVATIONS)
+    layers = saved_layers.layers_of(variables_of(path.parent), {**activations_in(saved), **adapter.ACTIVATIONS})
     tiles, shown = _units(layers, artifact)
     sections: list[Section] = [Pairs("size", {"parameters": sum(layer.parameters for layer in layers)})]
     if 1 < len(layers) <= _MOST_BOXES:
@@ -127,7 +127,7 @@ def activations_in(saved: Any) -> dict[str, str]:
 
 def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
     """What the decoder makes of each unit alone; nothing for other models, or where the images are not at hand."""
-    halves = saved_layers.halves(layers, autoencoder.CODE_LAYER)
+    halves = saved_layers.halves(layers, adapter.CODE_LAYER)
     examples, graph = artifact.inputs.get("examples"), artifact.inputs.get("transform_graph")
     folder = splits.splits(examples).get(features.VALIDATION) if examples else None
     size = _size(folder) if folder else None
@@ -171,9 +171,15 @@ def _signatures(saved: Any) -> Iterator[tuple[str, str, str, str, str | None]]:
     """A row for each tensor."""
     for graph in saved.meta_graphs:
         for name, signature in sorted(graph.signature_def.items()):
-            for verb, tensors in (("takes", signature.inputs), ("returns", signature.outputs)):
+            for direction, tensors in (("input", signature.inputs), ("output", signature.outputs)):
                 for tensor, info in sorted(tensors.items() if name != _HIDDEN_SIGNATURE else ()):
-                    yield name, verb, tensor, tf.dtypes.as_dtype(info.dtype).name, _shape(info.tensor_shape) or None
+                    yield (
+                        name,
+                        direction,
+                        tensor,
+                        tf.dtypes.as_dtype(info.dtype).name,
+                        _shape(info.tensor_shape) or None,
+                    )
 
 
 def _shape(shape: Any) -> str:

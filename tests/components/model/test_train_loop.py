@@ -46,7 +46,7 @@ def some_images(count: int) -> np.ndarray:
     return images
 
 
-def settings(**changes: Any) -> training.Settings:
+def settings(**changes: Any) -> training.TrainingSettings:
     defaults = {
         "epochs": 1,
         "batch_size": 3,
@@ -55,7 +55,7 @@ def settings(**changes: Any) -> training.Settings:
         "seed": 0,
         "jit_compile": False,
     }
-    return training.Settings(**defaults | changes)
+    return training.TrainingSettings(**defaults | changes)
 
 
 def resident(images: np.ndarray) -> training.Images:

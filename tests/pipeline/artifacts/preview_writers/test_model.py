@@ -22,7 +22,7 @@ from tests.tfds_builders import HEIGHT, WIDTH
 
 blessing = lazy.module("pipeline.artifacts.preview_writers.blessing")
 evaluation = lazy.module("pipeline.artifacts.preview_writers.evaluation")
-autoencoder = lazy.module("components.model.autoencoder")
+adapter = lazy.module("components.model.adapter")
 examples_input = lazy.module("components.data.transformed_input")
 model = lazy.module("pipeline.artifacts.preview_writers.model")
 model_run = lazy.module("pipeline.artifacts.preview_writers.model_run")
@@ -77,10 +77,10 @@ def test_signatures_have_a_row_for_each_tensor(shown: Any) -> None:
     rows = shown[0].section("signatures").rows
     assert list(dict.fromkeys(row[0] for row in rows)) == ["encode", "evaluate", "reconstruct", "serving_default"]
     assert rows[:2] == (
-        ("encode", "takes", "images", "float32", "(None, 48)"),
-        ("encode", "returns", "code", "float32", "(None, 4)"),
+        ("encode", "input", "images", "float32", "(None, 48)"),
+        ("encode", "output", "code", "float32", "(None, 4)"),
     )
-    assert ("serving_default", "takes", "examples", "string", "(None,)") in rows
+    assert ("serving_default", "input", "examples", "string", "(None,)") in rows
 
 
 def test_units_answer_as_the_saved_model_does(trained: Trained, shown: Any) -> None:
@@ -92,7 +92,7 @@ def test_units_answer_as_the_saved_model_does(trained: Trained, shown: Any) -> N
     codes = signatures["encode"](images=batch["image_xf"])["code"].numpy()
     assert len(codes) == 30
     variables = model.variables_of(next(folder_of(trained.model).rglob("saved_model.pb")).parent)
-    layers = saved_layers.layers_of(variables, autoencoder.ACTIVATIONS)
+    layers = saved_layers.layers_of(variables, adapter.ACTIVATIONS)
     encoder, decoder = saved_layers.halves(layers, "code")
     np.testing.assert_allclose(saved_layers.apply(encoder, batch["image_xf"].numpy()), codes, atol=1e-5)
     np.testing.assert_allclose(
@@ -151,8 +151,8 @@ def test_another_model_has_its_layers_and_signatures(inputs: dict[str, pathlib.P
     assert made.section("layers").rows == (("dense", 3, 5, None, 15), ("steps", None, None, None, 1))
     assert (made.section(ANSWERS), pictures) == (None, {})
     assert made.section("signatures").rows == (
-        ("double", "takes", "x", "float32", "(None, 3)"),
-        ("double", "returns", "y", "float32", "(None, 5)"),
+        ("double", "input", "x", "float32", "(None, 3)"),
+        ("double", "output", "y", "float32", "(None, 5)"),
     )
 
 
