@@ -8,7 +8,6 @@ Names, order and bytes are the same for any number of workers.
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +21,7 @@ from tfx.dsl.components.base import base_beam_component, base_beam_executor, exe
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
+from components import atomic_file
 from components.data import features, tfds_reader
 
 
@@ -88,7 +88,7 @@ class _WriteShard(beam.DoFn):
             if part is not None:
                 for png, label in tfds_reader.records(self._builder_dir, self._description, part):
                     writer.write(self._example(png, label))
-        os.replace(unfinished, path)
+        atomic_file.replace(pathlib.Path(unfinished), pathlib.Path(path))
         yield path
 
     def _example(self, png: bytes, label: int) -> bytes:

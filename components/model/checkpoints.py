@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from components import atomic_file
 from components.evaluation.thresholds import EpochLosses
 
 logger = logging.getLogger(__name__)
@@ -97,15 +98,9 @@ class Checkpoints:
         content = io.BytesIO()
         arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
         np.savez(content, history=json.dumps([dataclasses.asdict(losses) for losses in history]), **arrays)
-        data = content.getbuffer()
+        data = content.getvalue()
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        with open(unfinished, "wb") as file:
-            file.write(hashlib.sha256(data).hexdigest().encode() + b"\n")
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a crash of the machine could leave the new name with nothing behind it
-        os.replace(unfinished, path)
+        atomic_file.write(path, hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
 
 def _read(text: bytes, variables: Sequence[Any]) -> tuple[list[Any], list[EpochLosses]]:

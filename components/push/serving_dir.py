@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import filecmp
 import json
-import os
 import pathlib
 import shutil
 from collections.abc import Iterable
+
+from components import atomic_file
 
 # The custom properties that TFX's own Pusher sets.
 PUSHED = "pushed"
@@ -44,7 +45,7 @@ def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(model, unfinished)
     destination = serving_dir / str(int(newest.name) + 1 if newest else 1)
-    os.rename(unfinished, destination)
+    atomic_file.replace(unfinished, destination)
     return destination
 
 
@@ -61,13 +62,7 @@ def held_back(serving_dir: pathlib.Path) -> frozenset[str]:
 
 def hold_back(serving_dir: pathlib.Path, models: Iterable[str]) -> None:
     """Makes `models` those that are held back."""
-    path = _held_back(serving_dir)
-    unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "w", encoding="utf-8") as file:
-        json.dump({"models": sorted(models)}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    atomic_file.write(_held_back(serving_dir), json.dumps({"models": sorted(models)}, indent=1))
 
 
 def _held_back(serving_dir: pathlib.Path) -> pathlib.Path:

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from components import atomic_file
 from pipeline.artifacts import sections
 from pipeline.artifacts.sections import Preview
 
@@ -56,7 +57,7 @@ def write(folder: pathlib.Path, type_name: str, preview: Preview, pictures: Mapp
             (unfinished / name).write_bytes(png)
         (unfinished / FILE).write_text(text, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(unfinished, folder)
+        atomic_file.replace(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import locale
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from pipeline.core import atomic_file, settings
-from pipeline.core.errors import LockedError, UnavailableError, UsageError
+from components import atomic_file
+from pipeline.core import root_lock, settings
+from pipeline.core.errors import UnavailableError, UsageError
 
 # Raised when the layout changes so that an older version would misread it.
 FORMAT = 1
@@ -107,6 +107,11 @@ class Root:
         """What makes a folder a root: format, place, data set."""
         return self.path / "root.json"
 
+    @property
+    def lock_file(self) -> pathlib.Path:
+        """Held by a run for as long as it lives."""
+        return self.path / "lock"
+
     def create(self) -> None:
         """Makes the folders that are not there yet, and checks the format.
 
@@ -186,39 +191,15 @@ class Root:
     def _write(self, about: dict[str, object]) -> None:
         atomic_file.write(self.about, json.dumps(about, indent=1) + "\n")
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[Callable[[str], None]]:
-        """Holds the root for one run. The kernel frees it when the process ends, however it ends.
-
-        Yields a function that notes beside the lock for which run it is held.
+    def lock(self) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+        """Hold the root for one run: a context manager with a function that records for which run.
 
         Raises:
-          LockedError: another process holds it; says which, and since when.
+          LockedError: another process holds it; names it and since when.
         """
-        path = self.path / "lock"
-        with open(path, "a+", encoding="utf-8") as file:
-            try:
-                # flock itself: it needs no clean-up after a kill, and the file says who holds it. The lock libraries
-                # looked at add polling and timeouts, which are of no use here.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                raise LockedError(
-                    f"another run holds {self.path}: {file.read().strip() or 'its holder is just starting'}; wait for "
-                    "it to end, or choose another root with --root"
-                ) from error
-            since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
-
-            def note(run: str) -> None:
-                file.truncate(0)
-                file.write(f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n")
-                file.flush()
-
-            note("")
-            try:
-                yield note
-            finally:
-                file.truncate(0)
+        return root_lock.hold(
+            self.lock_file, f"another run holds {self.path}", "wait for it to end, or choose another root with --root"
+        )
 
 
 def moved_path(path: str, old: str, new: str) -> str:

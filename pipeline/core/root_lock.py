@@ -1,19 +1,24 @@
-"""Whether a root's lock is held by a process that lives: what tells a run in progress from one that was killed."""
+"""Lock files: held by one process, which the file names. The root of a run and the daemon have one each."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import fcntl
+import os
+import pathlib
 import re
+from collections.abc import Callable, Iterator
 
-from pipeline.core.pipeline_root import Root
+from pipeline.core.errors import LockedError
 
 _HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run (\S+))?")
 
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """The process that holds a root.
+    """The process that holds a lock.
 
     Attributes:
       since: when it took the lock, in UTC.
@@ -24,21 +29,52 @@ class Holder:
     run: str
 
 
-def held_since(root: Root) -> datetime.datetime | None:
-    """Since when the root is held; None where it is not."""
-    found = holder(root)
-    return found.since if found else None
+@contextlib.contextmanager
+def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str], None]]:
+    """Hold a lock. The kernel frees it when the process ends, however it ends.
+
+    Yields a function that records the run that the lock is held for.
+
+    Args:
+      path: the lock file; created if missing.
+      taken: begins the error message when another process holds the lock: `another run holds ROOT`.
+      advice: ends that message.
+
+    Raises:
+      LockedError: another process holds the lock; names it and since when.
+      OSError: the file cannot be written.
+    """
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            # flock needs no clean-up after a kill. Lock libraries add polling and timeouts, which are of no use here.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "its holder is just starting"
+            raise LockedError(f"{taken}: {holder}; {advice}") from error
+        since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
+
+        def record(run: str) -> None:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n")
+            file.flush()
+
+        record("")
+        try:
+            yield record
+        finally:
+            file.truncate(0)
 
 
-def holder(root: Root) -> Holder | None:
-    """The process that holds the root; None where none does.
+def holder(path: pathlib.Path) -> Holder | None:
+    """Return the process that holds a lock; None if no process does.
 
-    The lock itself is not tried: for a moment that would hold it, and a run that starts then would be refused.
+    The lock itself is not tried: that would hold it for a moment, and a run that starts then would be refused.
     """
     import psutil  # 15 ms: only when a run without an end is looked at
 
     try:
-        match = _HELD.match((root.path / "lock").read_text(encoding="utf-8"))
+        match = _HELD.match(path.read_text(encoding="utf-8"))
         if match is None:
             return None
         since = datetime.datetime.fromisoformat(match.group(2))

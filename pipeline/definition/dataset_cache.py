@@ -14,8 +14,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from components import atomic_file
 from components.data import sample_path
-from pipeline.core import atomic_file, file_digests, pipeline_root, serialization, settings
+from pipeline.core import file_digests, pipeline_root, serialization, settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings

@@ -139,7 +139,7 @@ class Runs:
     def _is_held(self, context: RunContext) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
         assert self._root is not None
-        held, begun = root_lock.holder(self._root), context.created
+        held, begun = root_lock.holder(self._root.lock_file), context.created
         if held is not None and held.run:
             return bool(held.run == context.name)
         if held is None or begun is None or begun < held.since:

@@ -11,6 +11,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from components import atomic_file
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
@@ -187,7 +188,7 @@ def _put_back(root: Root, scratch: Root, one: _Lost, other: Artifact) -> Restore
         if os.path.lexists(target):  # what is damaged goes with the scratch root
             target.rename(scratch.path / f"replaced-{one.output.id}-{target.parts[-4]}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        made.rename(target)
+        atomic_file.replace(made, target)
     MetadataWriter(root).restored(one.output.id, other)
     return Restored(
         artifact=one.output.id,

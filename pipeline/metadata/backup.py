@@ -9,10 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import pathlib
 
-from pipeline.core import atomic_file
+from components import atomic_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.metadata import sqlite, store
@@ -111,7 +110,7 @@ def restore(root: Root, wanted: str = "") -> Restored:
         sqlite.copy(copy, unfinished)
         if kept:
             sqlite.set_aside(root.metadata, kept)
-        os.replace(unfinished, root.metadata)
+        atomic_file.replace(unfinished, root.metadata)
     except OSError as error:
         raise UnavailableError(f"cannot write in {root.path}: {error.strerror}; free space there") from error
     finally:

@@ -8,7 +8,8 @@ import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-from pipeline.core import atomic_file, event_log, settings
+from components import atomic_file
+from pipeline.core import event_log, settings
 from pipeline.core.events import Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition.spec import Pipeline

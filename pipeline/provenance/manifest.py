@@ -6,11 +6,11 @@ import dataclasses
 import datetime
 import json
 import math
-import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
+from components import atomic_file
 from pipeline.core import serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
@@ -197,17 +197,9 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
       UnavailableError: it cannot be written.
     """
     path = path_of(root_folder, manifest.run_id)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
-                file.write(to_json(manifest))
-                file.flush()
-                os.fsync(file.fileno())  # else a crash could leave the new name with nothing behind it
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        atomic_file.write(path, to_json(manifest))
     except OSError as error:
         raise UnavailableError(
             f"cannot write {path}: {error.strerror}; free space, or choose another root with --root"

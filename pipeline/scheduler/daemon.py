@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import logging
 import os
 import pathlib
@@ -17,9 +16,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from pipeline.core import process_identity
+from pipeline.core import process_identity, root_lock
 from pipeline.core.clock import Clock, Jumps
-from pipeline.core.errors import ExitCode, LockedError, UnavailableError
+from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.scheduler import compaction, tick_planner, times
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
@@ -72,30 +71,21 @@ def run(
 
 @contextlib.contextmanager
 def _alone(root: pathlib.Path) -> Iterator[None]:
-    """Holds the lock of the daemon. The kernel frees it when the process ends, however it ends."""
+    """Hold the lock of the daemon."""
     path = Places(root).lock
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise UnavailableError(f"cannot write {path}: {error.strerror}; choose another root with --root") from error
-    with file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            root.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(
+                root_lock.hold(
+                    path,
+                    f"another daemon follows the schedules of {root}",
+                    "one is enough, or choose another root with --root",
+                )
+            )
         except OSError as error:
-            file.seek(0)
-            raise LockedError(
-                f"another daemon follows the schedules of {root}: {file.read().strip() or 'it is just starting'}; "
-                "one is enough, or choose another root with --root"
-            ) from error
-        file.truncate(0)
-        since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
-        file.write(f"process {os.getpid()} since {since}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+            raise UnavailableError(f"cannot write {path}: {error.strerror}; choose another root with --root") from error
+        yield
 
 
 class _Daemon:

@@ -145,8 +145,8 @@ class Service:
             return f"that of {self._runs[0].name}"
         if self._ended:
             return "one whose end cannot be recorded yet"
-        since = root_lock.held_since(self._root)
-        return f"one since {since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
+        holder = root_lock.holder(self._root.lock_file)
+        return f"one since {holder.since:%Y-%m-%dT%H:%M:%SZ}" if holder else ""
 
     def _start(self) -> bool:
         """Starts the first tick that may, when the root is free. Returns whether it did."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import stat
 from collections.abc import Iterator
 
-from pipeline.core import file_digests
+from pipeline.core import file_digests, root_lock
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import files
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
@@ -48,26 +46,10 @@ def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
         if execution.state is not None:
             continue
         if is_held is None:  # the lock is not touched where nobody asks
-            is_held = _is_held(root)
+            is_held = root_lock.holder(root.lock_file) is not None
         owner = store.owner(execution.id)
         who = f"execution {execution.id}" + (f" of {owner.node}" if owner.node else "")
         who += f" in run {owner.run}" if owner.run else ""
         why = "a run may be in progress, the root is locked" if is_held else "no run holds the root"
         sentence = f"{who} has not ended, its state is {execution.state_name}: {why}"
         yield Finding(FindingKind.UNENDED, sentence, execution=execution.id, node=owner.node)
-
-
-def _is_held(root: Root) -> bool:
-    """Whether a run holds the root now."""
-    try:
-        file = os.open(root.path / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        # Shared, so that two who ask at once do not take each other for a run.
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(file)  # releases it
-    return False

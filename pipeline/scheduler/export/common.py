@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Iterable, Mapping
 
-from pipeline.core import atomic_file
+from components import atomic_file
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.scheduler import wording
 from pipeline.scheduler.types import Kind, Schedule

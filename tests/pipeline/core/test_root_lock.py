@@ -22,20 +22,20 @@ def root(tmp_path):
 
 
 def test_a_root_is_held_as_long_as_its_lock_is(root):
-    assert root_lock.held_since(root) is None
+    assert root_lock.holder(root.lock_file) is None
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     with root.lock():
-        since = root_lock.held_since(root)
-        assert since is not None
-        assert before <= since <= datetime.datetime.now(datetime.timezone.utc)
-    assert root_lock.held_since(root) is None
+        found = root_lock.holder(root.lock_file)
+        assert found is not None
+        assert before <= found.since <= datetime.datetime.now(datetime.timezone.utc)
+    assert root_lock.holder(root.lock_file) is None
 
 
 def test_a_process_that_was_killed_holds_nothing(root):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     (root.path / "lock").write_text(f"process {gone.pid} since 2026-11-24 16:00:00+00:00\n")
-    assert root_lock.held_since(root) is None
+    assert root_lock.holder(root.lock_file) is None
 
 
 def test_a_later_process_of_the_same_number_holds_nothing(root):
@@ -43,19 +43,19 @@ def test_a_later_process_of_the_same_number_holds_nothing(root):
     for seconds, held in ((-5, False), (0, True), (5, True)):
         since = (begun + datetime.timedelta(seconds=seconds)).replace(microsecond=0)
         (root.path / "lock").write_text(f"process {os.getpid()} since {since.isoformat(sep=' ')}\n")
-        assert (root_lock.held_since(root) is not None) is held
+        assert (root_lock.holder(root.lock_file) is not None) is held
 
 
 @pytest.mark.parametrize("odd", ["", "nobody", "process 1 since yesterday evening", "process 99999999999999 since a b"])
 def test_a_lock_file_that_says_something_else_holds_nothing(root, odd):
     (root.path / "lock").write_text(odd)
-    assert root_lock.held_since(root) is None
+    assert root_lock.holder(root.lock_file) is None
 
 
 def test_the_lock_says_for_which_run_it_is_held(root):
     with root.lock() as note_holder:
-        assert root_lock.holder(root).run == ""
+        assert root_lock.holder(root.lock_file).run == ""
         note_holder("20261124-120000-2")
-        assert root_lock.holder(root).run == "20261124-120000-2"
-        assert root_lock.held_since(root) is not None
-    assert root_lock.holder(root) is None
+        assert root_lock.holder(root.lock_file).run == "20261124-120000-2"
+        assert root_lock.holder(root.lock_file) is not None
+    assert root_lock.holder(root.lock_file) is None
