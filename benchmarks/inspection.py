@@ -31,7 +31,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from benchmarks.end_to_end import PROJECT, measure
 from benchmarks.reproducibility import HISTORY
 from pipeline.core import pipeline_root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
 
 SAE = [sys.executable, "-m", "pipeline"]
@@ -45,9 +45,9 @@ def executed_runs(path: pathlib.Path, runs: int) -> None:
     config.sqlite.filename_uri = str(path)
     store = mlmd.MetadataStore(config)
     kinds = {name: store.put_context_type(pb.ContextType(name=name)) for name in ("pipeline", "pipeline_run", "node")}
-    types = {node.name: store.put_execution_type(pb.ExecutionType(name=node.name)) for node in graph.ALL}
-    keys = {key: store.put_artifact_type(pb.ArtifactType(name=key)) for node in graph.ALL for key in node.outputs}
-    [parent] = store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=graph.PIPELINE_NAME)])
+    types = {node.name: store.put_execution_type(pb.ExecutionType(name=node.name)) for node in PIPELINE.nodes}
+    keys = {key: store.put_artifact_type(pb.ArtifactType(name=key)) for node in PIPELINE.nodes for key in node.outputs}
+    [parent] = store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name)])
     for number in range(runs):
         run = pb.Context(type_id=kinds["pipeline_run"], name=f"run-{number:05d}")
         noted = run_properties.Headline(
@@ -60,7 +60,7 @@ def executed_runs(path: pathlib.Path, runs: int) -> None:
         [run_id] = store.put_contexts([run])
         store.put_parent_contexts([pb.ParentContext(child_id=run_id, parent_id=parent)])
         made: dict[tuple[str, str], pb.Artifact] = {}
-        for node in graph.ALL:
+        for node in PIPELINE.nodes:
             execution = pb.Execution(type_id=types[node.name], name=str(uuid.uuid4()), last_known_state=3)
             execution.custom_properties["key_code"].string_value = NOTE
             pairs = [(made[source], event(key, pb.Event.INPUT)) for key, source in node.inputs.items()]
@@ -70,9 +70,9 @@ def executed_runs(path: pathlib.Path, runs: int) -> None:
                 artifact.custom_properties["files"].string_value = NOTE
                 pairs.append((artifact, event(key, pb.Event.OUTPUT)))
             contexts = [
-                pb.Context(type_id=kinds["pipeline"], name=graph.PIPELINE_NAME),
+                pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name),
                 pb.Context(type_id=kinds["pipeline_run"], name=run.name),
-                pb.Context(type_id=kinds["node"], name=f"{graph.PIPELINE_NAME}.{node.name}"),
+                pb.Context(type_id=kinds["node"], name=f"{PIPELINE.name}.{node.name}"),
             ]
             _, ids, _ = store.put_execution(
                 execution, pairs, contexts, reuse_context_if_already_exist=True, force_reuse_context=True

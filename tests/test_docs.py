@@ -12,7 +12,7 @@ import pytest
 from components.evaluation.metrics import METRICS
 from pipeline import cli
 from pipeline.core.errors import ExitCode
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.terminal import json_documents
 from pipeline_config import PipelineConfig
 from tests import PROJECT
@@ -190,7 +190,7 @@ def test_every_exit_code_is_documented() -> None:
 
 def test_every_node_is_documented() -> None:
     text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    for node in NODES:
+    for node in PIPELINE.names:
         assert f"**{node}**" in text, node
 
 

@@ -22,7 +22,7 @@ def why_command(options: ReadOptions, run_id: str, node: str) -> None:
     RUN is an id, its unique beginning, `latest` or `latest~1`.
     """
     with options.reader() as reader:
-        found = explain.explain(reader.store, reader.root, run_id, node)
+        found = explain.explain(reader.pipeline, reader.store, reader.root, run_id, node)
     if options.as_json:
         output.write_json(found)
     else:

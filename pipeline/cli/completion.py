@@ -63,9 +63,10 @@ def _root(ctx: click.Context) -> Root:
 
 @contextlib.contextmanager
 def _reader(ctx: click.Context) -> Iterator[Reader]:
+    from pipeline.cli.options import current_pipeline
     from pipeline.inspection.locations import open_reader
 
-    with open_reader(ctx.params.get("metadata"), _root(ctx)) as reader:
+    with open_reader(current_pipeline(), ctx.params.get("metadata"), _root(ctx)) as reader:
         yield reader
 
 
@@ -95,9 +96,9 @@ def nodes(ctx: click.Context) -> Iterator[_Offer]:
         with _reader(ctx) as reader:
             yield from ((name, "") for name in reader.node_names())
     else:
-        from pipeline.definition.graph import NAMES
+        from pipeline.cli.options import current_pipeline
 
-        yield from ((name, "") for name in NAMES)
+        yield from ((name, "") for name in current_pipeline().names)
 
 
 @_safe

@@ -80,7 +80,7 @@ def gc_command(
     """
     resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())
-    found = (gc.apply if yes else gc.look)(place, resolved.config.retention)
+    found = (gc.apply if yes else gc.look)(current_pipeline(), place, resolved.config.retention)
     if as_json:
         output.write_json(json_documents.gc(found))
     else:
@@ -118,7 +118,7 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
         with place.lock():
             output.write(restore_text.metadata_text(backup.restore(place, metadata_copy)))
         return
-    with open_reader(None, place) as reader:
+    with open_reader(current_pipeline(), None, place) as reader:
         wanted = reader.find_artifact(artifact)
     found = restore.restore(current_pipeline(), place, wanted, output.note)
     if as_json:

@@ -154,7 +154,7 @@ class ReadOptions:
         # Imported here: this module is imported for `--help` and completion too, which read nothing.
         from pipeline.inspection.locations import open_reader
 
-        with open_reader(self.metadata, resolve_root(self.root)) as reader:
+        with open_reader(current_pipeline(), self.metadata, resolve_root(self.root)) as reader:
             yield reader
 
 

@@ -8,7 +8,7 @@ from pipeline.core import text
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata import node_key, references
 from pipeline.metadata.store import Store, nearest
 from pipeline.provenance import cache_key, manifest, packages
@@ -35,10 +35,11 @@ class Answer:
     changes: tuple[node_key.Change, ...]
 
 
-def explain(store: Store, root: Root | None, wanted: str, node: str) -> Answer:
+def explain(pipeline: Pipeline, store: Store, root: Root | None, wanted: str, node: str) -> Answer:
     """Answers for a node of the run that `wanted` names.
 
     Args:
+      pipeline: of the run.
       store: what was run.
       root: that the store belongs to; None: there are no manifests to look things up in.
       wanted: names a run.
@@ -67,12 +68,14 @@ def explain(store: Store, root: Root | None, wanted: str, node: str) -> Answer:
             if candidate.state == NodeState.EXECUTED and _ids(store, candidate.id) == used
         ]
     else:
-        known = store.of_node(graph.PIPELINE_NAME, node, execution.id)
+        known = store.of_node(pipeline.name, node, execution.id)
     found = nearest(known, execution.key)
     against = store.owner(found.id).run if found else ""
     changes = execution.key.changes_since(found.key) if found and found.key else ()
     parts = {part: dict(execution.key.parts[part]) for part in node_key.PARTS}
-    return Answer(run_id, node, state, execution.reasons, against, parts, _named(root, node, changes, against, run_id))
+    return Answer(
+        run_id, node, state, execution.reasons, against, parts, _named(pipeline, root, node, changes, against, run_id)
+    )
 
 
 def _ids(store: Store, execution_id: int) -> set[int]:
@@ -81,7 +84,7 @@ def _ids(store: Store, execution_id: int) -> set[int]:
 
 
 def _named(
-    root: Root | None, node: str, changes: tuple[node_key.Change, ...], old: str, new: str
+    pipeline: Pipeline, root: Root | None, node: str, changes: tuple[node_key.Change, ...], old: str, new: str
 ) -> tuple[node_key.Change, ...]:
     """With the packages that were required and changed, by name, where the manifests of both runs are still there."""
     if root is None or not any(change.field == node_key.REQUIRED for change in changes):
@@ -91,8 +94,8 @@ def _named(
     except SaeError:
         return changes
     known = {change.field for change in changes}
-    if node in graph.BY_NAME:  # the manifests have the packages of all nodes
-        known |= packages.installed_runtime().keys() - cache_key.packages_of(graph.BY_NAME[node]).keys()
+    if node in pipeline.by_name:  # the manifests have the packages of all nodes
+        known |= packages.installed_runtime().keys() - cache_key.packages_of(pipeline.by_name[node]).keys()
     more = [
         node_key.Change("packages", name, before.get(name), after.get(name))
         for name in sorted({**before, **after})

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import Pipeline
 from pipeline.inspection.reader import Reader
 from pipeline.metadata.sources import Source, open_source
 
@@ -17,11 +18,13 @@ class Place:
     """A root or a store. The store is opened when it is first read, so it may come into being later.
 
     Attributes:
+      pipeline: whose runs are shown with what it declares.
       root: None for a store without a pipeline root beside it.
       name: the root's folder, or the store's file or URL, for people.
     """
 
-    def __init__(self, metadata: str, root: Root | None, opened: contextlib.ExitStack) -> None:
+    def __init__(self, pipeline: Pipeline, metadata: str, root: Root | None, opened: contextlib.ExitStack) -> None:
+        self.pipeline = pipeline
         self.root = root
         self.name = "" if root is None else str(root.path)
         self._metadata = metadata
@@ -48,14 +51,15 @@ class Place:
                     )
                 self._source = self._opened.enter_context(open_source(self._metadata))
                 self.name = self.name or self._source.name  # a URL may hold a password, this name does not
-        return Reader(self._source, self.root)
+        return Reader(self.pipeline, self._source, self.root)
 
 
 @contextlib.contextmanager
-def open_place(metadata: str | None, root: Root) -> Iterator[Place]:
+def open_place(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Place]:
     """What to read, as long as the context lasts.
 
     Args:
+      pipeline: whose runs are shown with what it declares.
       metadata: an SQLite file or the URL of a server; None: the store of `root`.
       root: the pipeline root; with `metadata` given it is not looked at, but a store that lies in a root of its own
         brings that with it.
@@ -65,17 +69,17 @@ def open_place(metadata: str | None, root: Root) -> Iterator[Place]:
     """
     with contextlib.ExitStack() as opened:
         if metadata is None:
-            yield Place(str(root.metadata), root, opened)
+            yield Place(pipeline, str(root.metadata), root, opened)
             return
-        place = Place(metadata, _root_of(metadata), opened)
+        place = Place(pipeline, metadata, _root_of(metadata), opened)
         place.reader()  # a name that was typed is wrong now, not at the first page
         yield place
 
 
 @contextlib.contextmanager
-def open_reader(metadata: str | None, root: Root) -> Iterator[Reader]:
+def open_reader(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Reader]:
     """A reader of what `open_place` opens, for the calling thread."""
-    with open_place(metadata, root) as place:
+    with open_place(pipeline, metadata, root) as place:
         yield place.reader()
 
 

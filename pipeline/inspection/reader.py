@@ -15,7 +15,7 @@ from pipeline.artifacts.sections import Preview
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.inspection import lineage
 from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
@@ -35,17 +35,19 @@ class Reader:
     It keeps what it has read: whoever wants to see what has changed since makes another one.
 
     Attributes:
+      pipeline: whose runs are shown with what it declares.
       root: the pipeline root that the store belongs to; None for a store without one: then there are no previews, no
         manifests and no logs.
       name: the store's file or URL, for people.
       store: the store itself.
     """
 
-    def __init__(self, source: Source, root: Root | None) -> None:
+    def __init__(self, pipeline: Pipeline, source: Source, root: Root | None) -> None:
+        self.pipeline = pipeline
         self.root = root
         self.name = source.name
         self.store = Store.of_client(source.connect(), root.moved() if root else None)
-        self._runs = Runs(self.store, root)
+        self._runs = Runs(pipeline, self.store, root)
         self._artifacts = Artifacts(self.store)
         self._read: dict[str, Run] = {}
 
@@ -171,7 +173,7 @@ class Reader:
         by_node = {one.node: one for one in self.run(run_id).nodes}
         found = by_node[references.find_node(node, list(by_node))]
         made = {use.key: use.artifact.id for use in reversed(found.outputs)}
-        declared = graph.BY_NAME[found.node].outputs if found.node in graph.BY_NAME else ()
+        declared = self.pipeline.by_name[found.node].outputs if found.node in self.pipeline.by_name else ()
         first = next(iter(declared), "")
         if not key and first not in made:
             first = min(made, default="")

@@ -9,7 +9,7 @@ from components.push import serving_dir
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.inspection.artifacts import rows_of
 from pipeline.inspection.views import (
     ArtifactRow,
@@ -49,7 +49,8 @@ _READ = (MODEL_EVALUATION, PUSHED_MODEL, VERIFICATION)  # types whose properties
 class Runs:
     """Reads runs."""
 
-    def __init__(self, store: Store, root: Root | None) -> None:
+    def __init__(self, pipeline: Pipeline, store: Store, root: Root | None) -> None:
+        self._pipeline = pipeline
         self._store = store
         self._root = root
         self._rows: dict[int, RunRow] = {}
@@ -134,7 +135,7 @@ class Runs:
 
     def _ended_early(self, executions: Sequence[Execution]) -> bool:
         """Whether one of our runs noted no end: of a version that notes it, or with nodes missing."""
-        return self._root is not None and not {self._node(one) for one in executions} >= set(graph.NAMES)
+        return self._root is not None and not {self._node(one) for one in executions} >= set(self._pipeline.names)
 
     def _is_held(self, context: RunContext) -> bool:
         """Whether the process that holds the root's lock took it for this run."""
@@ -167,7 +168,7 @@ class Runs:
         metrics, slices = _metrics(made, notes)
         return Run(
             row,
-            tuple(_in_order(made, self._not_run(row, newest, told))),
+            tuple(_in_order(self._pipeline.names, made, self._not_run(row, newest, told))),
             properties,
             metrics,
             slices,
@@ -222,15 +223,15 @@ class Runs:
         )
 
     def _after(self, node: str, row: RunRow, inputs: Sequence[ArtifactUse]) -> tuple[str, ...]:
-        if row.pipeline == graph.PIPELINE_NAME and node in graph.BY_NAME:
-            return tuple(name for name in graph.NAMES if name in graph.BY_NAME[node].upstream)
+        if row.pipeline == self._pipeline.name and node in self._pipeline.by_name:
+            return tuple(name for name in self._pipeline.names if name in self._pipeline.by_name[node].upstream)
         return tuple(dict.fromkeys(use.artifact.node for use in inputs if use.artifact.node))
 
     def _not_run(
         self, row: RunRow, executions: Mapping[str, Execution], told: Mapping[str, NodeEnded]
     ) -> list[NodeRun]:
         """The nodes of our pipeline that have no execution in a run."""
-        if row.pipeline != graph.PIPELINE_NAME or not set(executions) <= set(graph.NAMES):
+        if row.pipeline != self._pipeline.name or not set(executions) <= set(self._pipeline.names):
             return []
         waiting = NodeRunState.WAITING if row.state == RunState.RUNNING else NodeRunState.NOT_RUN
         return [
@@ -245,7 +246,7 @@ class Runs:
                 error=told[name].reason if name in told else "",
                 after=self._after(name, row, ()),
             )
-            for name in graph.NAMES
+            for name in self._pipeline.names
             if name not in executions
         ]
 
@@ -291,7 +292,7 @@ def _verifications(
             )
 
 
-def _in_order(ran: Sequence[NodeRun], not_run: Sequence[NodeRun]) -> list[NodeRun]:
+def _in_order(names: Sequence[str], ran: Sequence[NodeRun], not_run: Sequence[NodeRun]) -> list[NodeRun]:
     """As they ran; those of our pipeline in its order."""
-    place = {name: number for number, name in enumerate(graph.NAMES)} if not_run else {}
+    place = {name: number for number, name in enumerate(names)} if not_run else {}
     return sorted([*ran, *not_run], key=lambda one: (place.get(one.node, len(place)), one.execution))

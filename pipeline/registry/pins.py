@@ -9,7 +9,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.registry import decision_log
+from pipeline.registry import decision_log, versions
 from pipeline.registry.decision_log import Kind
 
 
@@ -49,8 +49,7 @@ def _run(root: Root, wanted: str, reason: str) -> Iterator[tuple[str, dict[str, 
 
 def _record(root: Root, kind: Kind, run_id: str, reason: str) -> None:
     store = open_store(root)
-    execution = store.executions(run_id).get("Trainer")
-    model = store.outputs(execution.id).get("model") if execution else None
+    model = versions.output_of_type(store, run_id, versions.MODEL)
     notes = {decision_log.RUN: run_id, decision_log.REASON: reason.strip(), decision_log.WHO: decision_log.who()}
     MetadataWriter(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
 

@@ -117,11 +117,10 @@ def _pushes(store: Store, root: Root) -> list[Push]:
 
 
 def _blessed_model(store: Store, run_id: str) -> Artifact:
-    executions = store.executions(run_id)
-    made = {name: store.outputs(executions[name].id) for name in ("Trainer", "Evaluator") if name in executions}
-    model, blessing = made.get("Trainer", {}).get("model"), made.get("Evaluator", {}).get("blessing")
+    model = versions.output_of_type(store, run_id, versions.MODEL)
+    blessing = versions.output_of_type(store, run_id, versions.MODEL_BLESSING)
     if model is None:
-        raise NotFoundError(f"run {run_id} has no model: its Trainer did not succeed")
+        raise NotFoundError(f"run {run_id} has no model: no node of it made one")
     if blessing is None or blessing.properties.get("blessed") != 1:
         why = "was not judged" if blessing is None else "was not blessed"
         raise NotBlessedError(f"the model of run {run_id} {why}: only one that passed its gate is served")

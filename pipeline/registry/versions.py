@@ -18,6 +18,8 @@ from pipeline.metadata.types import Artifact
 
 _NEWEST = 100  # artifacts; a run makes twelve
 
+MODEL, MODEL_BLESSING = "Model", "ModelBlessing"  # TFX's names of the types
+
 
 @dataclasses.dataclass(frozen=True)
 class Push:
@@ -143,3 +145,9 @@ def why_not_pushed(properties: Mapping[str, object]) -> str:
         return "the model is held back: somebody replaced it (`sae models`)"
     # Roots of an earlier version have no other reason.
     return str(properties.get(serving_dir.NOT_PUSHED, "the model is not blessed"))
+
+
+def output_of_type(store: Store, run_id: str, type_name: str) -> Artifact | None:
+    """The artifact of this type that a run made or reused; None where there is none."""
+    outputs = (output for one in store.executions(run_id).values() for output in store.outputs(one.id).values())
+    return next((output for output in outputs if output.type == type_name), None)

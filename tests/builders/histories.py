@@ -9,10 +9,10 @@ import shutil
 import pytest
 
 from pipeline import cli
-from pipeline.definition.graph import NAMES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from tests.builders.roots import Recorded, Writer
 
-DATA = NAMES[:6]
+DATA = PIPELINE.names[:6]
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def recorded(tmp_path):
 
 def nightly(recorded: Recorded, run_id: str, seed: int, blessed: bool = True, state: str = "succeeded") -> None:
     """A run that makes a model of its own from the data that the first one read."""
-    names = [name for name in NAMES if not (name in DATA and recorded.store().run_ids())]
+    names = [name for name in PIPELINE.names if not (name in DATA and recorded.store().run_ids())]
     given = {}
-    if len(names) < len(NAMES):
+    if len(names) < len(PIPELINE.names):
         first = recorded.store().run_ids()[-1]
         given = {name: recorded.outputs(first, name) for name in DATA}
         recorded.replay(run_id, names=DATA)

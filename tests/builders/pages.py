@@ -9,7 +9,6 @@ import zlib
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import Note
-from pipeline.definition import graph
 from pipeline.provenance import manifest
 from tests.pipeline.artifacts import samples
 
@@ -24,7 +23,7 @@ TYPES = {
     ("Trainer", "model_run"): "ModelRun",
     ("Evaluator", "evaluation"): "ModelEvaluation",
     ("Evaluator", "blessing"): "ModelBlessing",
-    (graph.PUSH_GATE, "decision"): "PushDecision",
+    ("PushGate", "decision"): "PushDecision",
     ("Report", "report"): "Report",
 }
 

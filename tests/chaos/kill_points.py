@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import open_store
 from tests import PROJECT
 
@@ -127,7 +127,7 @@ def contents(root: Root, run_id: str) -> dict[str, str]:
     executions = store.executions(run_id)
     return {
         f"{node} {key}": output.content
-        for node in graph.NAMES
+        for node in PIPELINE.names
         for key, output in store.outputs(executions[node].id).items()
     }
 
@@ -135,9 +135,9 @@ def contents(root: Root, run_id: str) -> dict[str, str]:
 def draw(seed: int, seconds: Mapping[str, float], serving: pathlib.Path) -> list[Point]:
     """In each node, at a random moment of the time that it took unbroken; and between some of them."""
     chosen = random.Random(seed)
-    between = set(chosen.sample(graph.NAMES[:-1], 3))
+    between = set(chosen.sample(PIPELINE.names[:-1], 3))
     made = []
-    for node in graph.NAMES:
+    for node in PIPELINE.names:
         times = 2 if node == "Trainer" else 1
         made += [in_node(node, chosen.uniform(0, 0.9 * seconds[node])) for _ in range(times)]
         if node == "Pusher":

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck
 from pipeline.metadata.store import open_store
 from tests.chaos import kill_points
@@ -32,7 +32,7 @@ def test_a_run_that_is_killed_in_every_node_ends_as_an_unbroken_one(
     summary = json.loads(kill_points.run_to_the_end(wanted))
 
     store = open_store(root, read_only=True)
-    tried = {node: len(store.executions_of(summary["run_id"], node)) for node in graph.NAMES}
+    tried = {node: len(store.executions_of(summary["run_id"], node)) for node in PIPELINE.names}
     print(f"killed {kills} times, {sum(tried.values())} executions of {len(tried)} nodes: {tried}")
     assert kills > 0
     assert store.run_ids() == [summary["run_id"]]

@@ -20,8 +20,7 @@ from components.push import decision as push_decision
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache, graph
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition import dataset_cache
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.inspection import explain as why
@@ -35,9 +34,9 @@ from pipeline.orchestration.summary import Summary
 from pipeline.terminal import why as why_text
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
 
-CACHED = dict.fromkeys(NODES, "cached")
+CACHED = dict.fromkeys(PIPELINE.names, "cached")
 ARGUMENTS = ["--profile", "sample", *(word for setting in QUICK for word in ("--set", setting))]
-OUTPUTS = [(node.name, key) for node in graph.ALL for key in node.outputs]
+OUTPUTS = [(node.name, key) for node in PIPELINE.nodes for key in node.outputs]
 
 
 def explain(root, *arguments):
@@ -55,7 +54,7 @@ def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
 def first(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A run, in which every node was executed, in a root that is not to be changed."""
     summary = run_here(tmp_path_factory.mktemp("made") / "root", *QUICK)
-    assert states(summary) == dict.fromkeys(NODES, "executed")
+    assert states(summary) == dict.fromkeys(PIPELINE.names, "executed")
     return summary
 
 
@@ -349,9 +348,9 @@ def test_a_rerun_is_recorded_as_tfx_records_it(made: pathlib.Path, tmp_path: pat
         assert sorted(r"\"served\": 1" in text for text in found if text) == [False, now]
     # A cached execution of ours gives no reasons to run. TFX was told those of the first run, for else its key would
     # be another one.
-    for held, count in ((ours, len(NODES)), (theirs, 2 * len(NODES))):
+    for held, count in ((ours, len(PIPELINE.names)), (theirs, 2 * len(PIPELINE.names))):
         found = [one["custom properties"] for one in held["executions"].values()]
-        assert len(found) == 2 * len(NODES)
+        assert len(found) == 2 * len(PIPELINE.names)
         assert sum(properties.pop(REASONS, None) is not None for properties in found) == count
     assert ours == theirs
 
@@ -668,7 +667,7 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
     own = store.execution(first["Evaluator"].id).key
     assert own is not None
     MetadataWriter(root=Root(root)).hit(
-        graph.PIPELINE_NAME, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
+        PIPELINE.name, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
         store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
     )  # fmt: skip
     connected_store = connected(root)

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.core.errors import ExitCode, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration.summary import Summary
@@ -55,7 +55,7 @@ def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
 
 
 def test_fashion_mnist_runs_end_to_end(fashion: Summary) -> None:
-    assert states(fashion) == dict.fromkeys(NODES, "executed")
+    assert states(fashion) == dict.fromkeys(PIPELINE.names, "executed")
     assert fashion.dataset == "fashion_mnist 1.0.0"
     assert fashion.metrics["test_bce"] < fashion.metrics["mean_image_bce"]
 

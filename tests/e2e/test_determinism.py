@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun
 
@@ -84,7 +84,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def test_the_content_is_the_same_with(change: str, usual: Contents, tmp_path: pathlib.Path) -> None:
     options = dict(CHANGES[change])
     root = tmp_path / options.pop("root", "root")
-    assert rerun(root, *options.pop("settings", ()), **options) == (usual, set(NODES))
+    assert rerun(root, *options.pop("settings", ()), **options) == (usual, set(PIPELINE.names))
 
 
 def test_a_seed_that_is_taken_away_is_seen(sample_run: SampleRun, usual: Contents, tmp_path: pathlib.Path) -> None:

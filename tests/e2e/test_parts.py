@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.properties import FILES
 from pipeline.metadata.store import Store
 from pipeline.orchestration.summary import Summary
@@ -88,7 +88,7 @@ def test_an_empty_part_is_refused(root: pathlib.Path, whole: SampleRun) -> None:
 
 def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: SampleRun) -> None:
     summary = run_here(root, *QUICK, use_cache=False)
-    assert states(summary) == dict.fromkeys(NODES, "executed")
+    assert states(summary) == dict.fromkeys(PIPELINE.names, "executed")
     assert summary.metrics == whole.summary["metrics"]
 
 
@@ -112,7 +112,7 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
     )
     store = Store(place.metadata)
     [run_id] = store.run_ids()
-    assert set(store.executions(run_id)) == set(NODES)
+    assert set(store.executions(run_id)) == set(PIPELINE.names)
     assert (place.serving / "1" / "saved_model.pb").is_file()
 
 

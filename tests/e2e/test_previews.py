@@ -20,7 +20,7 @@ from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import protobuf, run_properties
 from pipeline.metadata.properties import PIPELINE_RUN
 from pipeline.metadata.run_properties import Headline
@@ -29,7 +29,7 @@ from pipeline.metadata.writer import MetadataWriter
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
 
-SHOWN = [(node.name, key) for node in graph.ALL for key in node.outputs if key != "pushed_model"]
+SHOWN = [(node.name, key) for node in PIPELINE.nodes for key in node.outputs if key != "pushed_model"]
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_without_previews_the_artifacts_are_the_same_and_the_run_succeeds(
     monkeypatch.setattr(types, "make_preview", fail)
     other = tmp_path / "root"
     summary = run_here(other, *QUICK)
-    assert states(summary) == dict.fromkeys(graph.NAMES, "executed")
+    assert states(summary) == dict.fromkeys(PIPELINE.names, "executed")
     assert not (other / "previews").exists()
     log = pathlib.Path(summary.log).read_text()
     assert log.count(": cannot show a ") >= len(SHOWN)

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.inspection.views import NodeRunState, RunState
 from tests.e2e.conftest import PROJECT, QUICK
@@ -47,7 +47,7 @@ def looked_at(tmp_path_factory):
     """Three runs, one of which executes all, one nothing and one fails; what was seen of each while it ran."""
     root = tmp_path_factory.mktemp("reading") / "root"
     seen, summaries = [], []
-    with open_place(None, Root(root)) as place:
+    with open_place(PIPELINE, None, Root(root)) as place:
         for options in ((), (), ("--set", "data.train_examples=1")):
             looks = []
             process = begin(root, *options)
@@ -78,7 +78,7 @@ def test_a_run_in_progress_was_seen_at_many_stages(looked_at):
     assert len(running) > 20
     assert len(set(running)) >= 5
     # a node that has ended stays so
-    for node in range(len(graph.NAMES)):
+    for node in range(len(PIPELINE.names)):
         ended = [one[node] is NodeRunState.EXECUTED for one in states]
         assert ended == sorted(ended)
     assert set(states[-1]) == {NodeRunState.EXECUTED}

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.maintenance import fsck
@@ -51,7 +51,7 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
     assert kills.run_until(kills.command(folder, *OPTIONS), folder, kills.after_epoch(2))
     root = Root(folder)
     before = tree(folder)
-    with open_reader(None, root) as reader:
+    with open_reader(PIPELINE, None, root) as reader:
         unfinished = reader.run("latest")
     untouched = tree(folder) == before
     resume = kills.command(folder, name="resume")
@@ -80,12 +80,12 @@ def test_it_ends_under_its_id_and_what_had_ended_is_not_run_again(survived: Surv
 
 
 def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
-    with open_reader(None, survived.root) as reader:
+    with open_reader(PIPELINE, None, survived.root) as reader:
         found = reader.run(survived.run_id)
     assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
     assert [one.state for one in found.attempts] == ["failed", "failed", "succeeded"]
     assert found.attempts[0].error.startswith("broke off in Trainer: its process ended without a word")
-    assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(graph.NAMES)
+    assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(PIPELINE.names)
     store = open_store(survived.root, read_only=True)
     failed, ended = (store.execution(one) for one in store.executions_of(survived.run_id, "Trainer"))
     assert (failed.state, ended.state) == (NodeState.FAILED, NodeState.EXECUTED)

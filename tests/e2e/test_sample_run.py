@@ -16,7 +16,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration.summary import Summary
 from tests.e2e.conftest import PROJECT, run_here, states
 
@@ -60,13 +60,13 @@ def test_images(runs: Runs) -> npt.NDArray[np.float32]:
 
 
 def test_the_first_run_executes_every_node(runs: Runs) -> None:
-    assert states(runs.first) == dict.fromkeys(NODES, "executed")
+    assert states(runs.first) == dict.fromkeys(PIPELINE.names, "executed")
     assert runs.first.exit_code == ExitCode.DONE
     assert runs.first.blessed is True
 
 
 def test_the_same_run_again_takes_every_node_from_the_cache(runs: Runs) -> None:
-    assert states(runs.again) == dict.fromkeys(NODES, "cached")
+    assert states(runs.again) == dict.fromkeys(PIPELINE.names, "cached")
     assert runs.again.metrics == runs.first.metrics
     assert runs.again.blessed is True
 
@@ -81,7 +81,7 @@ def test_ml_metadata_holds_an_execution_per_node_and_run(runs: Runs, store: mlmd
     for summary, state in ((runs.first, pb.Execution.COMPLETE), (runs.again, pb.Execution.CACHED)):
         context = store.get_context_by_type_and_name("pipeline_run", summary.run_id)
         executions = store.get_executions_by_context(context.id)
-        assert len(executions) == len(NODES)
+        assert len(executions) == len(PIPELINE.names)
         assert {execution.last_known_state for execution in executions} == {state}
 
 

@@ -15,7 +15,7 @@ from pipeline import cli
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
-from pipeline.definition.graph import NAMES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
 from tests.builders.roots import METRICS, TYPES, Recorded
@@ -25,7 +25,7 @@ from tests.pipeline.provenance.test_manifest import RECORDED
 FOLDER = pathlib.Path(__file__).parent
 FIRST, SECOND, FAILED = "20261123-143005", "20261123-150000", "20261123-160000"
 BEGUN = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
-DATA, MODEL = NAMES[:6], NAMES[6:]
+DATA, MODEL = PIPELINE.names[:6], PIPELINE.names[6:]
 GATE_SAYS = "the data does not fit its schema: train: it holds 3,572 examples, 1 are expected"
 
 # By the name of the golden file: what follows `sae` on the command line.
@@ -82,7 +82,7 @@ def make(folder: pathlib.Path) -> Recorded:
     _write_previews(recorded)
     _write_log(recorded)
     journal = event_log.Journal(recorded.root.path, FAILED)
-    journal(RunStarted(FAILED, NAMES))
+    journal(RunStarted(FAILED, PIPELINE.names))
     journal(NodeStarted("DataGate", ("as asked",)))
     journal(NodeEnded("DataGate", NodeState.FAILED, 0.1, GATE_SAYS))
     for node in MODEL:
@@ -102,7 +102,7 @@ def _write_manifest(recorded, run_id, assignments):
 
 
 def _write_previews(recorded):
-    for node in NAMES:
+    for node in PIPELINE.names:
         for output in recorded.outputs(FIRST, node).values():
             kind = TYPES[pathlib.Path(output.uri).parts[-2]]
             if kind in PREVIEWS:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.definition.graph import NAMES as NODES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
 from tests.e2e.conftest import QUICK
 from tests.tfx_versions.conftest import DATA, PROJECT, Command, sae_run, states
@@ -85,10 +85,10 @@ def test_a_root_goes_on_with_either_line_and_no_hit_crosses_them(
 ) -> None:
     root = share / "both"
     made = [sae_run(line, root, *SAMPLE) for line in (older, current, older, current)]
-    first = dict.fromkeys(NODES, "executed")
+    first = dict.fromkeys(PIPELINE.names, "executed")
     # The model of the other version is served each time, so the Pusher runs. The gate ran without a served model first,
     # so it runs again on the older version; on the current one it compared with the same model before.
-    again = {**dict.fromkeys(NODES, "cached"), "Pusher": "executed"}
+    again = {**dict.fromkeys(PIPELINE.names, "cached"), "Pusher": "executed"}
     assert [states(summary) for summary in made] == [first, first, {**again, "PushGate": "executed"}, again]
     assert [summary["pushed_version"] for summary in made] == ["1", "2", "3", "4"]
     # One line reads all of it, also what the other one wrote last.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import Pipeline
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.report import Collected
 from pipeline.metadata.store import open_store
@@ -14,17 +15,17 @@ from pipeline_config import RetentionConfig
 __all__ = ["Collected", "apply", "look"]
 
 
-def look(root: Root, policy: RetentionConfig) -> Collected:
+def look(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
     """What would be deleted; nothing is. Also while a run is at work, which is kept.
 
     Raises:
       NotFoundError: there is no store in the root.
       UnavailableError: the store cannot be opened.
     """
-    return Collected.of(root, collect.plan(root, open_store(root, read_only=True), policy), deleted=False)
+    return Collected.of(root, collect.plan(pipeline, root, open_store(root, read_only=True), policy), deleted=False)
 
 
-def apply(root: Root, policy: RetentionConfig) -> Collected:
+def apply(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
     """Deletes what a policy does not keep, under the root's lock. Breaking off does no harm: the next call goes on.
 
     Raises:
@@ -35,6 +36,6 @@ def apply(root: Root, policy: RetentionConfig) -> Collected:
     """
     open_store(root, read_only=True)
     with root.lock():
-        planned = collect.plan(root, open_store(root), policy)
+        planned = collect.plan(pipeline, root, open_store(root), policy)
         collect.delete(root, planned)
     return Collected.of(root, planned, deleted=True)

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.maintenance.fsck import orphans
 from pipeline.maintenance.fsck.findings import FindingKind
@@ -103,11 +103,11 @@ class DeletionPlan:
     limit: int
 
 
-def plan(root: Root, store: Store, policy: RetentionConfig) -> DeletionPlan:
+def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) -> DeletionPlan:
     """Looks at a root; nothing is written."""
     pushes = versions.pushes(store, root)
-    # Decisions of the push gate stay: they are small, tell of what was served, and nothing makes one again.
-    outputs = [one for one in _outputs_of_nodes(root, store) if one.node != graph.PUSH_GATE]
+    # What nothing can make again stays: decisions of the push gate, which are small and tell of what was served.
+    outputs = [one for one in _outputs_of_nodes(pipeline, root, store) if pipeline.by_name[one.node].restorable]
     stored = [one for one in outputs if not one.deleted or _is_there(root, one)]
     sized = {one.id: tuple(sizes.of_folder(parent / one.place) for parent in _places(root)) for one in stored}
     found = keeping.kept(root, store, policy, pushes)
@@ -159,19 +159,19 @@ def delete(root: Root, planned: DeletionPlan) -> None:
         _remove(pathlib.Path(one.path))
 
 
-def _outputs_of_nodes(root: Root, store: Store) -> list[StoredOutput]:
+def _outputs_of_nodes(pipeline: Pipeline, root: Root, store: Store) -> list[StoredOutput]:
     """Every published artifact in its own place below `artifacts`."""
-    found = (_stored(root, one) for one in store.all_artifacts() if one.published)
+    found = (_stored(pipeline, root, one) for one in store.all_artifacts() if one.published)
     return [one for one in found if one is not None]
 
 
-def _stored(root: Root, artifact: Artifact) -> StoredOutput | None:
+def _stored(pipeline: Pipeline, root: Root, artifact: Artifact) -> StoredOutput | None:
     path = pathlib.PurePath(artifact.uri)
     if not path.is_relative_to(root.artifacts):
         return None
     place = path.relative_to(root.artifacts)
     # Anything else below `artifacts` was not made by this pipeline.
-    if len(place.parts) != 3 or place.parts[0] not in graph.BY_NAME or ".." in place.parts:
+    if len(place.parts) != 3 or place.parts[0] not in pipeline.by_name or ".." in place.parts:
         return None
     return StoredOutput(artifact.id, artifact.type, place, place.parts[0], artifact.state == "DELETED")
 

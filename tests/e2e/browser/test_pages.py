@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.artifacts import types
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.registry import listing
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
@@ -17,7 +17,7 @@ from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
 
 def artifacts(site):
     """An artifact of each type, by type."""
-    with open_reader(None, Root(site.root)) as reader:
+    with open_reader(PIPELINE, None, Root(site.root)) as reader:
         run = reader.run(site.first)
     return {use.artifact.type: use.artifact.id for node in run.nodes for use in node.outputs}
 
@@ -90,7 +90,7 @@ def test_runs_are_listed_filtered_sorted_and_chosen_to_compare(visitor, site):
 def test_a_run_shows_its_graph_times_metrics_pictures_and_how_to_make_it_again(visitor, site):
     page = visitor.visit(f"/runs/{site.first}")
     text = page.inner_text("main")
-    for node in graph.NAMES:
+    for node in PIPELINE.names:
         assert page.locator("svg a", has_text=node).count() or page.get_by_role("link", name=node).count(), node
     assert "bce" in text.lower()
     assert f"manifests/{site.first}.json" in text  # the command that makes it again

@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 
 from pipeline import cli
 from pipeline.cli import completion
-from pipeline.definition.graph import NAMES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from tests import PROJECT
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
@@ -45,7 +45,7 @@ def test_the_second_run_of_a_difference_too():
 
 def test_nodes_are_offered_whatever_their_capitals():
     assert offered("logs", FIRST, "t") == ["Transform", "Trainer"]
-    assert offered("why", FIRST, "") == list(NAMES)
+    assert offered("why", FIRST, "") == list(PIPELINE.names)
     assert offered("artifacts", "--node", "Ex") == ["ExampleGen", "ExampleValidator"]
     assert offered("plan", "--from-node", "Push") == ["PushGate", "Pusher"]
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.definition import graph
 from pipeline.definition.image_dataset import ImageDataset
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import partial_run
@@ -30,17 +29,17 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The pipeline as TFX's intermediate representation."""
     folder = tmp_path_factory.mktemp("definition")
     components = list(made.make(folder, {}).values())
-    pipeline = tfx_pipeline.Pipeline(graph.PIPELINE_NAME, pipeline_root=str(folder), components=components)
+    pipeline = tfx_pipeline.Pipeline(PIPELINE.name, pipeline_root=str(folder), components=components)
     return compiler.Compiler().compile(pipeline)
 
 
 @pytest.mark.component
 def test_the_nodes_are_those_of_the_compiled_pipeline_in_its_order(compiled: Any) -> None:
-    assert tuple(node.pipeline_node.node_info.id for node in compiled.nodes) == graph.NAMES
+    assert tuple(node.pipeline_node.node_info.id for node in compiled.nodes) == PIPELINE.names
 
 
 @pytest.mark.component
-@pytest.mark.parametrize("name", graph.NAMES)
+@pytest.mark.parametrize("name", PIPELINE.names)
 def test_each_node_reads_writes_and_waits_for_what_tfx_says(compiled: Any, name: str) -> None:
     [node] = [node.pipeline_node for node in compiled.nodes if node.pipeline_node.node_info.id == name]
     inputs = {
@@ -48,9 +47,9 @@ def test_each_node_reads_writes_and_waits_for_what_tfx_says(compiled: Any, name:
         for key, spec in node.inputs.inputs.items()
         for channel in spec.channels
     }
-    assert inputs == dict(graph.BY_NAME[name].inputs)
-    assert set(node.outputs.outputs) == set(graph.BY_NAME[name].outputs)
-    assert set(node.upstream_nodes) == graph.BY_NAME[name].upstream
+    assert inputs == dict(PIPELINE.by_name[name].inputs)
+    assert set(node.outputs.outputs) == set(PIPELINE.by_name[name].outputs)
+    assert set(node.upstream_nodes) == PIPELINE.by_name[name].upstream
 
 
 @pytest.mark.component
@@ -67,15 +66,15 @@ def test_no_node_is_told_an_infinite_number(tmp_path: pathlib.Path) -> None:
 @pytest.mark.component
 def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
     compared = 0
-    for first, last in itertools.product(["", *graph.NAMES], repeat=2):
+    for first, last in itertools.product(["", *PIPELINE.names], repeat=2):
         if not first and not last:
             continue
         pipeline = pipeline_pb2.Pipeline.FromString(compiled.SerializeToString())
         marked = partial_run_utils.mark_pipeline(pipeline, [first] if first else None, [last] if last else None)
         options = {node.pipeline_node.node_info.id: node.pipeline_node.execution_options for node in marked.nodes}
-        runs = [name for name in graph.NAMES if options[name].HasField("run")]
+        runs = [name for name in PIPELINE.names if options[name].HasField("run")]
         required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
-        reused = [name for name in graph.NAMES if options[name].skip.reuse_artifacts_mode == required]
+        reused = [name for name in PIPELINE.names if options[name].skip.reuse_artifacts_mode == required]
         if runs:
             assert partial_run.nodes_of(PIPELINE, first, last) == (runs, reused), (first, last)
             compared += 1
@@ -86,7 +85,7 @@ def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
 
 
 def test_the_whole_needs_nothing_of_another_run() -> None:
-    assert partial_run.nodes_of(PIPELINE, "", "") == (list(graph.NAMES), [])
+    assert partial_run.nodes_of(PIPELINE, "", "") == (list(PIPELINE.names), [])
 
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
@@ -95,7 +94,7 @@ def test_a_misspelt_node_is_refused_with_the_closest() -> None:
 
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:
-    modules = [node.code for node in graph.ALL if node.code]
+    modules = [node.code for node in PIPELINE.nodes if node.code]
     assert len(modules) == 8
     assert all(importlib.util.find_spec(module) for module in modules)
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection import explain
 from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest, packages, source_code
@@ -32,7 +32,7 @@ def sizes(recorded, node):
 
 def test_a_first_execution_has_nothing_to_be_compared_with(recorded):
     recorded.run("r1")
-    answer = explain.explain(recorded.store(), recorded.root, "r1", "Trainer")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer")
     assert (answer.run_id, answer.node, answer.state) == ("r1", "Trainer", "executed")
     assert (answer.against, answer.changes, answer.reasons) == ("", (), ("as asked",))
     assert why.as_text(answer).splitlines() == [
@@ -47,7 +47,7 @@ def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(reco
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
     recorded.run("r3", "training.epochs=70", "model.l1=0.5")
-    answer = explain.explain(recorded.store(), recorded.root, "r2", "Trainer")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")
     assert answer.against == "r1"
     assert [(change.part, str(change)) for change in answer.changes] == [("parameters", "epochs: 50 -> 60")]
     assert answer.key["parameters"]["epochs"] == "60"
@@ -71,14 +71,16 @@ def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(reco
 def test_an_earlier_attempt_at_the_same_run_is_called_that(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
-    answer = dataclasses.replace(explain.explain(recorded.store(), recorded.root, "r2", "Trainer"), against="r2")
+    answer = dataclasses.replace(
+        explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer"), against="r2"
+    )
     assert "nearest earlier execution: an earlier attempt at this run" in why.as_text(answer).splitlines()
 
 
 def test_several_changes_of_a_part_stand_below_each_other(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60", "training.seed=3")
-    lines = why.as_text(explain.explain(recorded.store(), recorded.root, "r2", "Trainer")).splitlines()
+    lines = why.as_text(explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")).splitlines()
     assert lines[6:8] == ["parameters  epochs: 50 -> 60", "            seed: 0 -> 3"]
 
 
@@ -87,7 +89,7 @@ def test_data_is_told_file_by_file(recorded):
     (recorded.data / "mnist-train.tfrecord").write_bytes(b"other images")
     (recorded.data / "mnist-test.tfrecord").rename(recorded.data / "mnist-test-2.tfrecord")
     recorded.run("r2")
-    answer = explain.explain(recorded.store(), recorded.root, "r2", "ExampleGen")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "ExampleGen")
     digest = recorded.source().files["mnist-test-2.tfrecord"][:12]
     assert [str(change) for change in answer.changes] == [
         f"mnist-test-2.tfrecord is new: {digest}",
@@ -99,7 +101,7 @@ def test_data_is_told_file_by_file(recorded):
 def test_other_inputs_are_told_by_their_digests(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
-    answer = explain.explain(recorded.store(), recorded.root, "r2", "Evaluator")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Evaluator")
     old, new = (recorded.outputs(run, "Trainer")["model"].content for run in ("r1", "r2"))
     assert [str(change) for change in answer.changes] == [
         f"model: {old[:20]} -> {new[:20]}"
@@ -110,8 +112,8 @@ def test_later_executions_do_not_count(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60", "training.seed=3")
     recorded.run("r3", "training.epochs=60")
-    assert explain.explain(recorded.store(), recorded.root, "r2", "Trainer").against == "r1"
-    assert explain.explain(recorded.store(), recorded.root, "r1", "Trainer").against == ""
+    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer").against == "r1"
+    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer").against == ""
 
 
 def test_an_old_run_is_compared_with_what_was_before_it_however_many_came_after(recorded):
@@ -120,13 +122,13 @@ def test_an_old_run_is_compared_with_what_was_before_it_however_many_came_after(
     names = {"ExampleGen", "SchemaGen", "Transform", "Trainer"}
     for number in range(3, 26):
         recorded.run(f"r{number}", f"training.epochs={number}", names=names)
-    assert explain.explain(recorded.store(), recorded.root, "r2", "Trainer").against == "r1"
+    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer").against == "r1"
 
 
 def test_a_cached_node_names_the_run_whose_outputs_it_used(recorded):
     recorded.run("r1")
     recorded.replay("r2")
-    answer = explain.explain(recorded.store(), recorded.root, "r2", "Trainer")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")
     assert (answer.state, answer.against, answer.changes, answer.reasons) == ("cached", "r1", (), ())
     same = sizes(recorded, "Trainer")
     assert why.as_text(answer).splitlines() == [
@@ -148,14 +150,14 @@ def test_a_cached_node_names_neither_a_failed_nor_a_damaged_execution_of_the_sam
     recorded.run("r3", failed="ExampleGen")
     (recorded.folder_of("r2", "ExampleGen", "examples") / "part-0").unlink()
     recorded.replay("r4", names=["ExampleGen"])
-    assert explain.explain(recorded.store(), recorded.root, "r4", "ExampleGen").against == "r1"
+    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r4", "ExampleGen").against == "r1"
 
 
 def test_a_cached_node_without_outputs_names_one_that_succeeded(recorded):
     recorded.run("r1")
     recorded.run("r2", failed="DataGate")
     recorded.replay("r3", names=["DataGate"])
-    assert explain.explain(recorded.store(), recorded.root, "r3", "DataGate").against == "r1"
+    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r3", "DataGate").against == "r1"
 
 
 def test_a_cached_node_names_none_that_ran_later(recorded):
@@ -163,13 +165,13 @@ def test_a_cached_node_names_none_that_ran_later(recorded):
     recorded.replay("r2")
     recorded.run("r3")
     for node in ("DataGate", "Trainer"):
-        assert explain.explain(recorded.store(), recorded.root, "r2", node).against == "r1"
+        assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", node).against == "r1"
 
 
 def test_a_failed_node_is_told_with_what_differs(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60", failed="Trainer")
-    answer = explain.explain(recorded.store(), recorded.root, "r2", "Trainer")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer")
     assert (answer.state, answer.against) == ("failed", "r1")
     assert [str(change) for change in answer.changes] == ["epochs: 50 -> 60"]
 
@@ -177,7 +179,9 @@ def test_a_failed_node_is_told_with_what_differs(recorded):
 def test_as_json_it_is_one_object(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
-    found = json.loads(serialization.document(explain.explain(recorded.store(), recorded.root, "latest", "Trainer")))
+    found = json.loads(
+        serialization.document(explain.explain(PIPELINE, recorded.store(), recorded.root, "latest", "Trainer"))
+    )
     assert (found["schema_version"], found["run_id"], found["node"], found["against"]) == (2, "r2", "Trainer", "r1")
     assert found["changes"] == [{"part": "parameters", "field": "epochs", "old": "50", "new": "60"}]
     assert set(found["key"]) == {"code", "parameters", "data", "inputs", "packages"}
@@ -187,7 +191,7 @@ def test_as_json_it_is_one_object(recorded):
 def test_asking_writes_nothing(recorded):
     recorded.run("r1")
     before = tree(recorded.folder)
-    explain.explain(recorded.store(), recorded.root, "latest", "Trainer")
+    explain.explain(PIPELINE, recorded.store(), recorded.root, "latest", "Trainer")
     assert tree(recorded.folder) == before
 
 
@@ -195,15 +199,15 @@ def test_a_moved_root_is_answered_too(recorded):
     recorded.run("r1")
     recorded.replay("r2")
     root = Root(recorded.root.path.rename(recorded.folder / "moved"))
-    assert explain.explain(open_store(root, read_only=True), root, "r2", "Trainer").against == "r1"
+    assert explain.explain(PIPELINE, open_store(root, read_only=True), root, "r2", "Trainer").against == "r1"
 
 
 def test_what_is_not_there_is_not_found(recorded, tmp_path):
     recorded.run("r1", failed="StatisticsGen")
     with pytest.raises(NotFoundError, match="no run r9"):
-        explain.explain(recorded.store(), recorded.root, "r9", "Trainer")
+        explain.explain(PIPELINE, recorded.store(), recorded.root, "r9", "Trainer")
     with pytest.raises(NotFoundError) as error:
-        explain.explain(recorded.store(), recorded.root, "r1", "SchmaGen")
+        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "SchmaGen")
     assert str(error.value) == (
         "SchmaGen has no execution in run r1; did you mean SchemaGen? (there are: ExampleGen, SchemaGen, StatisticsGen)"
     )
@@ -212,7 +216,7 @@ def test_what_is_not_there_is_not_found(recorded, tmp_path):
 def test_an_execution_without_a_key_cannot_be_explained(recorded):
     recorded.run("r1", noted=False)
     with pytest.raises(NotFoundError, match="Trainer of run r1 has no key: it was not recorded by this version"):
-        explain.explain(recorded.store(), recorded.root, "r1", "Trainer")
+        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer")
 
 
 def test_what_has_not_ended_is_said_to_be_so(recorded):
@@ -220,7 +224,7 @@ def test_what_has_not_ended_is_said_to_be_so(recorded):
     [execution] = recorded.writer.store.get_executions_by_id([made["Trainer"]])
     execution.last_known_state = STATE.RUNNING
     recorded.writer.store.put_executions([execution])
-    assert explain.explain(recorded.store(), recorded.root, "r1", "Trainer").state == "not ended"
+    assert explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer").state == "not ended"
 
 
 # --- packages that were required ---------------------------------------------------------------
@@ -231,7 +235,7 @@ def after_an_update(recorded, monkeypatch):
     """A run before and one after another version of a package that TFX requires."""
     real = packages._installed
     name = "absl-py"
-    assert not any(name in source_code.distributions(node.code) for node in graph.ALL if node.code)
+    assert not any(name in source_code.distributions(node.code) for node in PIPELINE.nodes if node.code)
 
     def installed(path):
         return {**real(path), name: dataclasses.replace(real(path)[name], version="99")}
@@ -251,7 +255,7 @@ def write_manifest(recorded, run_id, **versions):
 def test_required_packages_are_named_from_the_manifests_and_those_of_other_nodes_are_not(after_an_update):
     write_manifest(after_an_update, "r1", **{"absl-py": "1.4", "same": "1", "gone": "1", "matplotlib": "1"})
     write_manifest(after_an_update, "r2", **{"absl-py": "99", "same": "1", "new": "2", "matplotlib": "2"})
-    answer = explain.explain(after_an_update.store(), after_an_update.root, "r2", "SchemaGen")
+    answer = explain.explain(PIPELINE, after_an_update.store(), after_an_update.root, "r2", "SchemaGen")
     assert [str(change) for change in answer.changes] == [
         "and all that these require changed",
         "absl-py: 1.4 -> 99",
@@ -267,7 +271,7 @@ def test_required_packages_are_named_from_the_manifests_and_those_of_other_nodes
 def test_where_a_manifest_is_gone_the_sum_alone_is_told(after_an_update, there):
     for run_id in there:
         write_manifest(after_an_update, run_id, **{"absl-py": run_id})
-    answer = explain.explain(after_an_update.store(), after_an_update.root, "r2", "SchemaGen")
+    answer = explain.explain(PIPELINE, after_an_update.store(), after_an_update.root, "r2", "SchemaGen")
     assert [str(change) for change in answer.changes] == ["and all that these require changed"]
 
 
@@ -276,6 +280,6 @@ def test_manifests_are_not_read_where_no_required_package_changed(recorded):
     recorded.run("r2", "training.epochs=60")
     write_manifest(recorded, "r1", other="1")
     write_manifest(recorded, "r2", other="2")
-    assert [str(change) for change in explain.explain(recorded.store(), recorded.root, "r2", "Trainer").changes] == [
-        "epochs: 50 -> 60"
-    ]
+    assert [
+        str(change) for change in explain.explain(PIPELINE, recorded.store(), recorded.root, "r2", "Trainer").changes
+    ] == ["epochs: 50 -> 60"]

@@ -17,7 +17,7 @@ from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection import artifacts
 from pipeline.inspection.locations import open_place, open_reader
 from pipeline.inspection.views import NodeRunState, RunState
@@ -34,7 +34,7 @@ def recorded(tmp_path):
 @pytest.fixture
 def look(recorded):
     """Opens another reader: one keeps what it has read."""
-    with open_place(None, recorded.root) as place:
+    with open_place(PIPELINE, None, recorded.root) as place:
         yield place.reader
 
 
@@ -68,7 +68,7 @@ class TestRuns:
         monkeypatch.setattr(reader.store._client, "get_executions_by_context", lambda *_: pytest.fail("read"))
         [row] = reader.runs(limit=9)[0]
         assert row.state is RunState.SUCCEEDED
-        assert (row.id, row.pipeline, row.dataset, row.trigger) == ("r1", graph.PIPELINE_NAME, "mnist 3.0.1", "manual")
+        assert (row.id, row.pipeline, row.dataset, row.trigger) == ("r1", PIPELINE.name, "mnist 3.0.1", "manual")
         assert (row.seconds, row.test_bce, row.active_units, row.blessed) == (30.5, 0.0885, 23.0, True)
         assert (row.executed, row.cached, row.error) == (4, 6, "")
         assert row.started.tzinfo is datetime.timezone.utc
@@ -172,7 +172,7 @@ class TestRun:
     def test_nodes_come_in_order_with_what_they_read_and_made(self, recorded, reader):
         recorded.run("r1")
         run = reader.run("r1")
-        assert [node.node for node in run.nodes] == list(graph.NAMES)
+        assert [node.node for node in run.nodes] == list(PIPELINE.names)
         by_name = {node.node: node for node in run.nodes}
         trainer = by_name["Trainer"]
         assert [(use.key, use.artifact.node) for use in trainer.inputs] == [
@@ -208,7 +208,7 @@ class TestRun:
     def test_a_failed_run_says_why_in_the_words_of_the_orchestrator_and_what_did_not_run(self, recorded, look):
         recorded.run("r1", failed="StatisticsGen")
         run = look().run("r1")
-        assert [node.node for node in run.nodes] == list(graph.NAMES)
+        assert [node.node for node in run.nodes] == list(PIPELINE.names)
         by_name = {node.node: node for node in run.nodes}
         assert by_name["StatisticsGen"].state is NodeRunState.FAILED
         assert by_name["StatisticsGen"].error == "StatisticsGen ended"
@@ -236,7 +236,7 @@ class TestRun:
             properties = {"verified": good, "node": "", "compared": 2}
             MetadataWriter(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
         run = reader.run("r1")
-        assert [node.node for node in run.nodes] == list(graph.NAMES)
+        assert [node.node for node in run.nodes] == list(PIPELINE.names)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
         assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 11)]
 
@@ -418,7 +418,7 @@ class TestArtifacts:
         previews.write(previews.folder_of(recorded.root.path, uri), "ModelBlessing", shown, {})
         moved = Root(tmp_path / "elsewhere")
         shutil.move(recorded.root.path, moved.path)
-        with open_reader(None, moved) as reader:
+        with open_reader(PIPELINE, None, moved) as reader:
             row = reader.artifact(reader.find_artifact("latest:Evaluator:blessing")).row
             assert row.uri.startswith(str(moved.path))
             assert reader.preview(row) == shown
@@ -461,7 +461,7 @@ class TestOtherStores:
 
     @pytest.fixture
     def others(self, writer, tmp_path):
-        with open_reader(str(tmp_path / "others.sqlite"), Root(tmp_path / "unused")) as opened:
+        with open_reader(PIPELINE, str(tmp_path / "others.sqlite"), Root(tmp_path / "unused")) as opened:
             yield opened
 
     def test_an_empty_one(self, others):
@@ -541,7 +541,7 @@ class TestOtherStores:
             writer.artifact(execution, key, "/nowhere")
         with contextlib.closing(sqlite3.connect(tmp_path / "others.sqlite")) as database, database:
             database.execute("DELETE FROM Artifact WHERE id = 1")
-        with open_reader(str(tmp_path / "others.sqlite"), Root(tmp_path / "unused")) as others:
+        with open_reader(PIPELINE, str(tmp_path / "others.sqlite"), Root(tmp_path / "unused")) as others:
             assert [use.key for use in others.run("x").nodes[0].outputs] == ["there"]
             assert [row.key for row in others.artifacts(limit=9)[0]] == ["there"]
             with pytest.raises(NotFoundError, match="no artifact 1"):

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from pipeline.core.errors import NotFoundError
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.run_diff import (
     MetricDifference,
@@ -28,7 +29,7 @@ def recorded(tmp_path):
 
 
 def compared(recorded, *run_ids, metadata=None):
-    with open_reader(metadata, recorded.root) as reader:
+    with open_reader(PIPELINE, metadata, recorded.root) as reader:
         return compare(reader, run_ids)
 
 

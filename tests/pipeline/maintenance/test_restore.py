@@ -40,7 +40,7 @@ def collected(four, made_once, monkeypatch):
         context = four.writer.store.get_context_by_type_and_name("pipeline_run", run)
         set_properties(context.custom_properties, {MANIFEST_DIGEST: file_digests.of_file(path)})
         four.writer.store.put_contexts([context])
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
 
     def make(pipeline, root, store, recorded, place, from_node, to_node, workers, surroundings):
@@ -197,7 +197,7 @@ def test_what_a_kill_cut_off_is_restored_by_the_next_call(collected, monkeypatch
     monkeypatch.undo()
     assert fsck.check(collected.root).damaged == 0
     monkeypatch.setattr(rerun, "make", lambda *_: pytest.fail("not yet"))
-    gc.apply(collected.root, RetentionConfig(runs=1, pushed=0, max_mib=0))  # bytes that nothing vouches for
+    gc.apply(PIPELINE, collected.root, RetentionConfig(runs=1, pushed=0, max_mib=0))  # bytes that nothing vouches for
     assert not collected.folder_of("run-1", "Trainer", "model").exists()
 
 

@@ -12,13 +12,13 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import protobuf
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter, mend_moved_root
 from tests.builders.roots import RESULT, STATE, Recorded, Writer
 
-PIPELINE = graph.PIPELINE_NAME
+PIPELINE = PIPELINE.name
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_hit_has_an_event_for_each_input_and_each_output(recorded, store):
     recorded.replay("r2", names=["Evaluator"])
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     found = {(event.type, *steps(event)): event.artifact_id for event in store.get_events_by_execution_ids([new.id])}
-    id_of = {(node, key): output.id for node in graph.NAMES for key, output in recorded.outputs("r1", node).items()}
+    id_of = {(node, key): output.id for node in PIPELINE.names for key, output in recorded.outputs("r1", node).items()}
     assert found == {
         (pb.Event.INPUT, "examples", 0): id_of["ExampleGen", "examples"],
         (pb.Event.INPUT, "model", 0): id_of["Trainer", "model"],
@@ -122,9 +122,9 @@ def test_a_run_of_hits_alone_leaves_the_artifacts_as_they_are(recorded, store):
     recorded.replay("r2")
     assert artifacts() == before
     executions = recorded.store().executions("r2")
-    assert list(executions) == list(graph.NAMES)
+    assert list(executions) == list(PIPELINE.names)
     assert {execution.state for execution in executions.values()} == {NodeState.CACHED}
-    for node in graph.NAMES:
+    for node in PIPELINE.names:
         assert recorded.outputs("r2", node) == recorded.outputs("r1", node)
         one, other = (recorded.store().executions(run)[node].id for run in ("r1", "r2"))
         assert recorded.store().inputs(one) == recorded.store().inputs(other)
@@ -134,7 +134,7 @@ def test_a_hit_in_a_new_run_makes_its_context_and_another_one_uses_it(recorded, 
     for run in ("r2", "r2", "r3"):
         recorded.replay(run, names=["ExampleGen"])
     assert [context.name for context in store.get_contexts_by_type("pipeline_run")] == ["r1", "r2", "r3"]
-    assert len(store.get_contexts_by_type("node")) == len(graph.NAMES)
+    assert len(store.get_contexts_by_type("node")) == len(PIPELINE.names)
     names = [execution.name for execution in store.get_executions() if execution.type == "tfx.ExampleGen"]
     assert len(set(names)) == len(names) == 4
 
@@ -255,7 +255,7 @@ def test_mending_writes_where_artifacts_and_pushed_models_lie_now(moved):
             changed += 1
             assert artifact.uri == before[number].uri.replace(old, new, 1)
             assert pathlib.Path(artifact.uri).is_dir()
-    assert changed == sum(len(node.outputs) for node in graph.ALL)
+    assert changed == sum(len(node.outputs) for node in PIPELINE.nodes)
     pushed = moved.outputs("r1", "Pusher")["pushed_model"]
     assert pushed.properties["pushed_destination"] == f"{new}/serving/1"
     assert moved.root.moved() is None
@@ -304,7 +304,7 @@ def test_a_mending_that_broke_off_is_gone_on_with(moved, monkeypatch, moment):
     assert {one.verdict.value for one in moved.decisions().values()} == {"cached"}
     assert mend_moved_root(moved.root) is not None
     assert moved.root.moved() is None
-    for node in graph.ALL:
+    for node in PIPELINE.nodes:
         for output in node.outputs:
             assert moved.outputs("r1", node.name)[output].uri == f"{moved.root.path}/artifacts/{node.name}/{output}/r1"
 
@@ -316,7 +316,7 @@ def test_all_places_are_written_at_once(moved, monkeypatch):
         mlmd.MetadataStore, "put_artifacts", lambda self, found: calls.append(len(found)) or real(self, found)
     )
     mend_moved_root(moved.root)
-    assert calls == [sum(len(node.outputs) for node in graph.ALL) + 1]  # and one whose property names the root
+    assert calls == [sum(len(node.outputs) for node in PIPELINE.nodes) + 1]  # and one whose property names the root
 
 
 def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypatch):

@@ -13,7 +13,6 @@ from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import graph
 from pipeline.definition.sparse_autoencoder import PIPELINE, PUSHER
 from pipeline.metadata import node_key
 from pipeline.metadata.store import nearest
@@ -47,7 +46,7 @@ def out_of_use(recorded, artifact_id):
 
 def test_in_an_empty_root_every_node_would_run_or_wait_and_never_did(recorded):
     made = recorded.decisions()
-    assert list(made) == list(graph.NAMES)
+    assert list(made) == list(PIPELINE.names)
     assert {one.verdict for one in made.values()} == {RUN}
     assert {one.reasons for one in made.values()} == {("it never ran in this root",)}
     assert {(one.execution_id, one.run_id, len(one.outputs)) for one in made.values()} == {(0, "", 0)}
@@ -90,7 +89,7 @@ def test_changed_data_is_told_by_its_file(after_a_run):
     assert made["ExampleGen"].verdict == RUN
     assert made["ExampleGen"].reasons == ("data: mnist-test.tfrecord changed",)
     assert made["SchemaGen"].verdict == CACHED
-    assert {name for name, one in made.items() if one.verdict == DEPENDS} == set(graph.NAMES[2:])
+    assert {name for name, one in made.items() if one.verdict == DEPENDS} == set(PIPELINE.names[2:])
 
 
 def test_every_change_is_told(after_a_run):
@@ -171,7 +170,9 @@ def test_those_that_read_what_is_damaged_wait_for_what_is_made_of_it(after_a_run
     assert made["Report"].reasons == ("unless Evaluator and Trainer make the same again",)
 
 
-@pytest.mark.parametrize(("node", "output"), [(node.name, output) for node in graph.ALL for output in node.outputs])
+@pytest.mark.parametrize(
+    ("node", "output"), [(node.name, output) for node in PIPELINE.nodes for output in node.outputs]
+)
 def test_damage_of_every_output_is_seen(after_a_run, node, output):
     (after_a_run.folder_of("r1", node, output) / "stranger").touch()
     one = after_a_run.decisions()[node]
@@ -311,7 +312,7 @@ def test_of_what_waits_only_its_own_changes_are_told(after_a_run):
 
 
 def test_another_content_of_an_input_runs_those_that_read_it(after_a_run):
-    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in PIPELINE.names}
     examples = given["ExampleGen"]["examples"]
     other = Artifact(examples.uri, {**examples.properties, "content_digest": "examples-1:" + "f" * 64}, examples.id)
     [one] = after_a_run.decider().decide_all(["StatisticsGen"], {"ExampleGen": {"examples": other}})
@@ -359,7 +360,7 @@ def test_a_blessed_model_is_pushed_where_another_is_served(after_a_run):
     assert made["PushGate"].reasons == ("what is served, or was pushed before, is not what it compared the model with",)
     assert (made["Pusher"].verdict, made["Pusher"].reasons) == (DEPENDS, ("unless PushGate makes the same again",))
     # With what the gate would decide, to push it:
-    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in PIPELINE.names}
     [one] = after_a_run.decider().decide_all(["Pusher"], given)
     assert (one.verdict, one.reasons) == (RUN, ("another model, or none, is served now",))
     assert after_a_run.decisions("training.epochs=60")["Pusher"].verdict == CACHED
@@ -379,7 +380,7 @@ def test_a_served_model_counts_by_its_bytes(after_a_run, name):
 
 def test_a_served_model_is_compared_with_what_was_published_of_it(after_a_run):
     """Its artifact may be gone, as long as nobody reads it."""
-    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in PIPELINE.names}
     shutil.rmtree(after_a_run.folder_of("r1", "Trainer", "model"))
     [one] = after_a_run.decider().decide_all(["Pusher"], given)
     assert one.verdict == CACHED
@@ -476,7 +477,7 @@ def test_without_a_model_or_a_blessing_there_is_nothing_to_refuse(inputs):
 @pytest.mark.parametrize("node", ["Pusher", "Report"])
 def test_no_node_is_handed_a_blessing_of_another_model(after_a_run, node, use_cache):
     after_a_run.run("r2", "training.epochs=60")
-    given = {name: after_a_run.outputs("r1", name) for name in graph.NAMES}
+    given = {name: after_a_run.outputs("r1", name) for name in PIPELINE.names}
     given["Trainer"] = after_a_run.outputs("r2", "Trainer")
     with pytest.raises(UnavailableError, match="is of another model"):
         after_a_run.decider(use_cache=use_cache).decide_all([node], given)
@@ -526,7 +527,7 @@ def test_damage_is_told_of_a_single_artifact(after_a_run):
 
 def test_what_an_earlier_attempt_made_holds_only_with_the_same_key_and_undamaged(after_a_run):
     store = after_a_run.store()
-    trainer = graph.BY_NAME["Trainer"]
+    trainer = PIPELINE.by_name["Trainer"]
     ended = store.execution(store.executions("r1")["Trainer"].id)
     inputs, outputs = store.inputs(ended.id), store.outputs(ended.id)
     assert after_a_run.decider().holds(trainer, ended, inputs, outputs)

@@ -12,7 +12,7 @@ import pytest
 from pipeline.core import serialization, settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache, graph
+from pipeline.definition import dataset_cache
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import plan
 from pipeline.orchestration.request import RunRequest
@@ -53,7 +53,7 @@ def verdicts(made):
 
 def test_after_a_run_nothing_would_run(after_a_run):
     made = make(after_a_run)
-    assert verdicts(made) == dict.fromkeys(graph.NAMES, "cached")
+    assert verdicts(made) == dict.fromkeys(PIPELINE.names, "cached")
     assert (made.dataset, made.profile, made.root) == ("mnist 3.0.1", "mnist", str(after_a_run.root.path))
     assert {(line.reasons, line.of_run) for line in made.nodes} == {((), "r1")}
 
@@ -86,7 +86,7 @@ def test_as_json_it_is_one_object(after_a_run):
     found = json.loads(serialization.document(make(after_a_run, "training.epochs=60")))
     assert (found["schema_version"], found["dataset"], found["profile"]) == (2, "mnist 3.0.1", "mnist")
     assert found["root"] == str(after_a_run.root.path)
-    assert [line["node"] for line in found["nodes"]] == list(graph.NAMES)
+    assert [line["node"] for line in found["nodes"]] == list(PIPELINE.names)
     by_name = {line.pop("node"): line for line in found["nodes"]}
     assert by_name["ExampleGen"] == {"verdict": "cached", "reasons": [], "of_run": "r1"}
     assert by_name["Trainer"] == {"verdict": "run", "reasons": ["parameters: epochs: 50 -> 60"], "of_run": ""}
@@ -106,7 +106,7 @@ def test_planning_writes_nothing(after_a_run):
 
 def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
     made = plan.make(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none"))))
-    assert verdicts(made) == dict.fromkeys(graph.NAMES, "run")
+    assert verdicts(made) == dict.fromkeys(PIPELINE.names, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
     assert text.as_text(made).startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
     assert list(tmp_path.iterdir()) == []
@@ -115,7 +115,7 @@ def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
 def test_where_the_data_set_is_not_known_all_would_run(recorded):
     recorded.run("r1")
     made = make(recorded)
-    assert verdicts(made) == dict.fromkeys(graph.NAMES, "run")
+    assert verdicts(made) == dict.fromkeys(PIPELINE.names, "run")
     reason = "the data set is not known in this root, or may be another one now"
     assert {line.reasons for line in made.nodes} == {(reason,)}
     assert made.dataset == ""
@@ -134,7 +134,7 @@ def test_where_the_sample_stands_in_its_profile_is_planned_with(recorded):
 def test_in_a_moved_root_nothing_would_run_and_nothing_is_written(after_a_run):
     after_a_run.root = Root(after_a_run.root.path.rename(after_a_run.folder / "moved"))
     before = tree(after_a_run.root.path)
-    assert verdicts(make(after_a_run)) == dict.fromkeys(graph.NAMES, "cached")
+    assert verdicts(make(after_a_run)) == dict.fromkeys(PIPELINE.names, "cached")
     assert tree(after_a_run.root.path) == before
 
 
@@ -192,7 +192,7 @@ def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
     """The base's own artifacts are read, not those of the newest run."""
     after_a_run.run("r2", "training.epochs=60")
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r1"))["Evaluator"] == "cached"
-    after_a_run.run("r3", "training.epochs=70", names=graph.NAMES[:7])
+    after_a_run.run("r3", "training.epochs=70", names=PIPELINE.names[:7])
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r3"))["Evaluator"] == "run"
 
 
@@ -257,7 +257,7 @@ from pipeline.orchestration.request import RunRequest
 root = sys.argv[1]
 print(text.as_text(plan.make(RunRequest(PIPELINE, settings.Request(root=root)))).splitlines()[-1])
 place = Root(pathlib.Path(root))
-print(explain.explain(open_store(place, read_only=True), place, "latest", "Trainer").state)
+print(explain.explain(PIPELINE, open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
 """
 

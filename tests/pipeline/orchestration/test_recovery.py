@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core import event_log
 from pipeline.core.events import NodeStarted, NodeState
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
 from pipeline.metadata.run_properties import Headline, RunOptions
 from pipeline.metadata.store import open_store
@@ -22,7 +22,7 @@ def recorded(tmp_path):
 
 def begin(recorded, run_id):
     properties = run_properties.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
-    MetadataWriter(recorded.root).begin_run(graph.PIPELINE_NAME, run_id, properties)
+    MetadataWriter(recorded.root).begin_run(PIPELINE.name, run_id, properties)
 
 
 def close(recorded):

@@ -6,7 +6,6 @@ import pytest
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
-from pipeline.definition import graph
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
@@ -22,7 +21,7 @@ def recorded(tmp_path):
 def replayed(recorded, run_id):
     told = []
     recorder = MetadataWriter(recorded.root)
-    recorder.begin_run(graph.PIPELINE_NAME, run_id, {})
+    recorder.begin_run(PIPELINE.name, run_id, {})
     result = replay.replay(PIPELINE, recorded.decider().decide_all(), recorder, run_id, told.append)
     return result, told
 
@@ -30,14 +29,14 @@ def replayed(recorded, run_id):
 def test_every_node_is_recorded_and_told_as_cached(recorded):
     recorded.run("r1")
     result, told = replayed(recorded, "r2")
-    ended = tuple(NodeEnded(name, NodeState.CACHED, 0.0) for name in graph.NAMES)
+    ended = tuple(NodeEnded(name, NodeState.CACHED, 0.0) for name in PIPELINE.names)
     assert (result.run_id, result.nodes, result.exit_code, result.error) == ("r2", ended, ExitCode.DONE, "")
-    assert told == [RunStarted("r2", graph.NAMES), *ended]
+    assert told == [RunStarted("r2", PIPELINE.names), *ended]
     executions = recorded.store().executions("r2")
     assert {name: execution.state for name, execution in executions.items()} == dict.fromkeys(
-        graph.NAMES, NodeState.CACHED
+        PIPELINE.names, NodeState.CACHED
     )
-    for node in graph.ALL:
+    for node in PIPELINE.nodes:
         inputs = recorded.store().inputs(executions[node.name].id)
         assert inputs == {key: recorded.outputs("r1", name)[output] for key, (name, output) in node.inputs.items()}
         assert recorded.outputs("r2", node.name) == recorded.outputs("r1", node.name)

@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.definition import graph
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
@@ -38,7 +37,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(asked or RunOptions()).properties()}
     recorder = MetadataWriter(recorded.root)
-    recorder.begin_run(graph.PIPELINE_NAME, run_id, properties)
+    recorder.begin_run(PIPELINE.name, run_id, properties)
     recorder.end_run(run_id, run_properties.to_properties(Headline(state=state)))
 
 

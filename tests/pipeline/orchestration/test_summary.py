@@ -10,7 +10,8 @@ import pytest
 from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
-from pipeline.definition import graph, sparse_autoencoder
+from pipeline.definition import sparse_autoencoder
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration import summary as summaries
@@ -191,4 +192,4 @@ def test_a_run_in_a_moved_root_is_summed_up_where_it_lies(recorded):
     recorded.run("r1")
     recorded.root = type(recorded.root)(recorded.root.path.rename(recorded.folder / "moved"))
     assert pathlib.Path(of_run(recorded, "r1").report).is_file()
-    assert set(graph.NAMES) == set(recorded.store().executions("r1"))
+    assert set(PIPELINE.names) == set(recorded.store().executions("r1"))

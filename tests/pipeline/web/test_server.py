@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.web import server
 
@@ -21,7 +22,7 @@ import pathlib, sys
 from pipeline.inspection.locations import open_place
 from pipeline.core.pipeline_root import Root
 from pipeline.web import server
-with open_place(None, Root(pathlib.Path(sys.argv[1]))) as place:
+with open_place(PIPELINE, None, Root(pathlib.Path(sys.argv[1]))) as place:
     server.serve(place, port=0, tell=lambda text: print(text, flush=True))
 print("ended", flush=True)
 """
@@ -29,7 +30,7 @@ print("ended", flush=True)
 
 @pytest.fixture
 def place(filled):
-    with open_place(None, filled.root) as opened:
+    with open_place(PIPELINE, None, filled.root) as opened:
         yield opened
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.maintenance import gc, rerun
 from pipeline.web import server
@@ -68,7 +69,7 @@ def test_a_pin_without_a_reason_is_refused(sae):
 
 @pytest.fixture
 def collected(four):
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     return four
 
 
@@ -111,7 +112,7 @@ def test_a_node_on_inputs_that_are_gone_is_not_verified(collected, tmp_path):
 def test_pages_say_that_it_was_deleted_and_when(collected):
     model = collected.outputs("run-1", "Trainer")["model"].id
     report = collected.outputs("run-1", "Report")["report"].id
-    with open_place(None, collected.root) as place:
+    with open_place(PIPELINE, None, collected.root) as place:
         for artifact in (model, report):
             page = server.get(place, f"/artifacts/{artifact}").decode()
             assert f"Its bytes were {GONE}" in page

@@ -12,6 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.artifacts import previews
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.policy import Reason
@@ -40,7 +41,7 @@ def reasons(found: gc.Collected) -> dict[str, set[Reason]]:
 
 
 def test_only_what_the_policy_keeps_stays(four):
-    found = gc.apply(four.root, ONE)
+    found = gc.apply(PIPELINE, four.root, ONE)
     assert reasons(found) == {"run-4": {Reason.SERVED, Reason.NEWEST}}
     assert models(four) == {"run-4"}
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["4"]
@@ -51,9 +52,9 @@ def test_only_what_the_policy_keeps_stays(four):
 
 def test_without_yes_nothing_is_written_and_the_same_is_said(four):
     before = tree(four.root.path)
-    looked = gc.look(four.root, ONE)
+    looked = gc.look(PIPELINE, four.root, ONE)
     assert tree(four.root.path) == before
-    applied = gc.apply(four.root, ONE)
+    applied = gc.apply(PIPELINE, four.root, ONE)
     assert (looked.deleted, applied.deleted) == (False, True)
     assert looked.artifacts == applied.artifacts != ()
     assert looked.freed == applied.freed == before_minus_after(before, tree(four.root.path))
@@ -66,7 +67,7 @@ def before_minus_after(before, after):
 
 def test_lineage_metrics_and_digests_stay(four):
     before = four.outputs("run-1", "Trainer")["model"]
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     after = four.outputs("run-1", "Trainer")["model"]
     assert (before.live, after.live) == (True, False)
     assert after.deleted.startswith("deleted by gc on ")
@@ -78,7 +79,7 @@ def test_lineage_metrics_and_digests_stay(four):
 
 
 def test_the_last_pushed_are_kept_for_a_rollback(four):
-    found = gc.apply(four.root, RetentionConfig(runs=1, pushed=2, max_mib=0))
+    found = gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=2, max_mib=0))
     assert reasons(found) == {
         "run-4": {Reason.SERVED, Reason.NEWEST}, "run-3": {Reason.PUSHED}, "run-2": {Reason.PUSHED},
     }  # fmt: skip
@@ -88,26 +89,26 @@ def test_the_last_pushed_are_kept_for_a_rollback(four):
 
 def test_the_newest_runs_are_kept_whether_they_pushed_or_not(four):
     nightly(four, "run-5", 5, blessed=False)
-    found = gc.apply(four.root, RetentionConfig(runs=2, pushed=0, max_mib=0))
+    found = gc.apply(PIPELINE, four.root, RetentionConfig(runs=2, pushed=0, max_mib=0))
     assert reasons(found) == {"run-5": {Reason.NEWEST}, "run-4": {Reason.SERVED, Reason.NEWEST}}
-    assert gc.apply(four.root, ONE).artifacts == ()  # run-4 is served still
+    assert gc.apply(PIPELINE, four.root, ONE).artifacts == ()  # run-4 is served still
 
 
 def test_what_is_served_stays_however_old_it_is(recorded):
     nightly(recorded, "run-1", 1)
     for number in (2, 3):
         nightly(recorded, f"run-{number}", number, blessed=False)
-    found = gc.apply(recorded.root, ONE)
+    found = gc.apply(PIPELINE, recorded.root, ONE)
     assert reasons(found) == {"run-1": {Reason.SERVED}, "run-3": {Reason.NEWEST}}
     assert models(recorded) == {"run-1", "run-3"}
 
 
 def test_a_pinned_run_stays_until_it_is_unpinned(four):
     assert pins.pin(four.root, "run-1", "the one in the paper") == "run-1"
-    assert reasons(gc.apply(four.root, ONE))["run-1"] == {Reason.PINNED}
+    assert reasons(gc.apply(PIPELINE, four.root, ONE))["run-1"] == {Reason.PINNED}
     assert models(four) == {"run-1", "run-4"}
     pins.unpin(four.root, "run-1", "it is printed")
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     assert models(four) == {"run-4"}
 
 
@@ -116,7 +117,7 @@ def test_what_an_unfinished_run_needs_to_go_on_stays(four, state):
     note(four, "run-2", "failed")
     nightly(four, "run-5", 5, state=state)
     nightly(four, "run-6", 6)
-    found = gc.apply(four.root, ONE)
+    found = gc.apply(PIPELINE, four.root, ONE)
     assert reasons(found)["run-5"] == {Reason.UNFINISHED}
     assert models(four) == {"run-5", "run-6"}
 
@@ -125,11 +126,11 @@ def test_a_run_of_plain_tfx_is_unfinished_while_an_execution_of_it_is(recorded):
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
     execution = recorded.writer.execution("plain-1", "Report", STATE.RUNNING)
-    assert "plain-1" in reasons(gc.look(recorded.root, ONE))
+    assert "plain-1" in reasons(gc.look(PIPELINE, recorded.root, ONE))
     [row] = recorded.writer.store.get_executions_by_id([execution])
     row.last_known_state = STATE.COMPLETE
     recorded.writer.store.put_executions([row])
-    assert "plain-1" not in reasons(gc.look(recorded.root, ONE))
+    assert "plain-1" not in reasons(gc.look(PIPELINE, recorded.root, ONE))
 
 
 def test_a_root_that_is_too_large_gives_up_the_oldest_and_rollbacks_last(four):
@@ -138,12 +139,12 @@ def test_a_root_that_is_too_large_gives_up_the_oldest_and_rollbacks_last(four):
         shard = four.folder_of(f"run-{number}", "Trainer", "model") / "Format-Serving" / "variables" / "data"
         shard.write_bytes(b"x" * size)
     pins.pin(four.root, "run-1", "the one in the paper")
-    found = gc.look(four.root, RetentionConfig(runs=9, pushed=1, max_mib=0))
+    found = gc.look(PIPELINE, four.root, RetentionConfig(runs=9, pushed=1, max_mib=0))
     assert len(found.kept) == 4
     assert 4 * size < found.bytes < 5 * size
-    found = gc.look(four.root, RetentionConfig(runs=9, pushed=1, max_mib=3))
+    found = gc.look(PIPELINE, four.root, RetentionConfig(runs=9, pushed=1, max_mib=3))
     assert (list(reasons(found)), found.too_large) == (["run-4", "run-3", "run-1"], False)
-    found = gc.apply(four.root, RetentionConfig(runs=9, pushed=1, max_mib=1))
+    found = gc.apply(PIPELINE, four.root, RetentionConfig(runs=9, pushed=1, max_mib=1))
     assert list(reasons(found)) == ["run-4", "run-1"]  # not the pinned one, though that would not be enough
     assert found.too_large
     assert found.versions == (1, 2, 3)
@@ -153,7 +154,7 @@ def test_a_root_that_is_too_large_gives_up_the_oldest_and_rollbacks_last(four):
 def test_it_says_when_what_must_be_kept_is_too_large(four):
     model = four.folder_of("run-4", "Trainer", "model")
     (model / "large").write_bytes(b"x" * 2_000_000)
-    found = gc.look(four.root, RetentionConfig(runs=3, pushed=3, max_mib=1))
+    found = gc.look(PIPELINE, four.root, RetentionConfig(runs=3, pushed=3, max_mib=1))
     assert found.too_large
     assert list(reasons(found)) == ["run-4"]
     assert "unpin runs, or allow more" in gc_text.as_text(found)
@@ -168,7 +169,7 @@ def test_the_previews_of_what_goes_go_too(four):
     )
     for folder in (kept, gone):
         write(folder / "preview.json", "{}")
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     assert (kept.exists(), gone.exists()) == (True, False)
 
 
@@ -181,7 +182,7 @@ def test_half_written_outputs_go_and_what_is_no_output_stays(four):
     scratch, unfinished = four.root.path / "scratch" / "x", four.root.serving / ".unfinished"
     for folder in (scratch, unfinished):
         write(folder / "file", "left")
-    found = gc.apply(four.root, ONE)
+    found = gc.apply(PIPELINE, four.root, ONE)
     assert {pathlib.Path(one.path) for one in found.left_over} == {half, scratch.parent, unfinished}
     assert not any(pathlib.Path(one.path).exists() for one in found.left_over)
     assert all(stranger.exists() for stranger in strangers)
@@ -190,14 +191,14 @@ def test_half_written_outputs_go_and_what_is_no_output_stays(four):
 def test_a_version_that_no_push_made_stays(four):
     write(four.root.serving / "2" / "marker", "as it was")
     shutil.copytree(four.root.serving / "2", four.root.serving / "0")
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["0", "4"]
 
 
 def test_a_root_that_was_moved_is_collected_where_it_lies(four, tmp_path):
     place = tmp_path / "elsewhere"
     shutil.move(four.root.path, place)
-    found = gc.apply(Root(place), ONE)
+    found = gc.apply(PIPELINE, Root(place), ONE)
     assert found.artifacts
     assert all(one.path.startswith(str(place)) and not os.path.exists(one.path) for one in found.artifacts)
 
@@ -223,29 +224,29 @@ def test_broken_off_at_any_removal_the_next_call_goes_on_and_nothing_is_damaged(
 
     monkeypatch.setattr(collect, "_remove", remove)
     with pytest.raises(KilledError):
-        gc.apply(four.root, ONE)
+        gc.apply(PIPELINE, four.root, ONE)
     monkeypatch.undo()
     assert fsck.check(four.root).damaged == 0
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     assert models(four) == {"run-4"}
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["4"]
-    after = gc.look(four.root, ONE)
+    after = gc.look(PIPELINE, four.root, ONE)
     assert (after.artifacts, after.versions, after.left_over) == ((), (), ())
 
 
 def test_a_half_deleted_artifact_is_no_hit_and_goes_even_if_its_run_is_pinned_by_then(four, monkeypatch):
     monkeypatch.setattr(collect, "_remove", lambda path: None)
-    gc.apply(four.root, RetentionConfig(runs=1, pushed=3, max_mib=1))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=3, max_mib=1))
     monkeypatch.undo()
     nightly(four, "run-5", 5)
-    gc.apply(four.root, RetentionConfig(runs=2, pushed=0, max_mib=0))
+    gc.apply(PIPELINE, four.root, RetentionConfig(runs=2, pushed=0, max_mib=0))
     assert not is_there(four, "run-3", "Trainer", "model")
 
 
 def test_a_second_call_finds_nothing(four):
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     before = tree(four.root.artifacts)
-    said = gc_text.as_text(gc.apply(four.root, ONE))
+    said = gc_text.as_text(gc.apply(PIPELINE, four.root, ONE))
     assert said.startswith("kept: 1 run\n")
     assert said.endswith("nothing to delete")
     assert tree(four.root.artifacts) == before
@@ -257,13 +258,13 @@ def test_a_second_call_finds_nothing(four):
 def test_a_run_that_holds_the_root_is_left_alone(four):
     before = tree(four.root.artifacts)
     with four.root.lock(), pytest.raises(LockedError, match="another run holds"):
-        gc.apply(four.root, ONE)
+        gc.apply(PIPELINE, four.root, ONE)
     assert tree(four.root.artifacts) == before
 
 
 def test_a_root_without_runs_is_refused_and_not_made(tmp_path):
     with pytest.raises(NotFoundError, match="no run in"):
-        gc.apply(Root(tmp_path / "nowhere"), ONE)
+        gc.apply(PIPELINE, Root(tmp_path / "nowhere"), ONE)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -271,7 +272,7 @@ def test_a_root_without_runs_is_refused_and_not_made(tmp_path):
 
 
 def test_what_was_deleted_is_no_hit_and_plan_says_so(four):
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     made = four.decisions("training.seed=1")
     [reason] = made["Trainer"].reasons
     assert made["Trainer"].verdict == Verdict.RUN
@@ -280,7 +281,7 @@ def test_what_was_deleted_is_no_hit_and_plan_says_so(four):
 
 
 def test_fsck_counts_it_as_no_damage_and_says_when(four):
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     found = fsck.check(four.root)
     assert found.damaged == 0
     deleted = [one for one in found.findings if one.kind == fsck.FindingKind.DELETED]
@@ -292,7 +293,7 @@ def test_fsck_counts_it_as_no_damage_and_says_when(four):
 
 def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypatch):
     monkeypatch.setattr(collect, "_remove", lambda path: None)
-    gc.apply(four.root, ONE)
+    gc.apply(PIPELINE, four.root, ONE)
     found = [one for one in fsck.check(four.root).findings if one.kind == fsck.FindingKind.DELETED]
     assert all(one.sentence.endswith("files of it are left there, `sae gc --yes` deletes them") for one in found)
 
@@ -308,7 +309,7 @@ def test_with_a_collection_after_each_night_the_root_stops_growing(recorded):
         (recorded.data / "mnist-train.tfrecord").write_text(f"images of night {night}")
         recorded.run(f"night-{night}")
         note(recorded, f"night-{night}", "succeeded")
-        gc.apply(recorded.root, policy)
+        gc.apply(PIPELINE, recorded.root, policy)
         files = [path for path in recorded.root.artifacts.rglob("*") if path.is_file()]
         decisions = [path for path in files if path.name == "decision.json"]
         assert len(decisions) == night  # small, and nothing makes one again

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from pipeline.definition import graph
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.web.charts import dag_layout
 from pipeline.web.charts.dag import MOST_EDGES, MOST_NODES
 
 SIZES = dag_layout.Sizes(across=120, along=48, gap=44)
-PIPELINE = [node.name for node in graph.ALL]
-PIPELINE_EDGES = [(source, node.name) for node in graph.ALL for source in sorted(node.upstream)]
+NAMES = list(PIPELINE.names)
+PIPELINE_EDGES = [(source, node.name) for node in PIPELINE.nodes for source in sorted(node.upstream)]
 
 
 def graph_of(seed, count=40, edges=70):
@@ -23,7 +23,7 @@ def graph_of(seed, count=40, edges=70):
 
 
 def test_the_pipelines_nodes_are_in_the_layers_that_their_inputs_ask_for():
-    found, back = dag_layout.assign(PIPELINE, PIPELINE_EDGES)
+    found, back = dag_layout.assign(NAMES, PIPELINE_EDGES)
     assert not back
     assert found == {
         "ExampleGen": 0,
