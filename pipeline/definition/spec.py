@@ -13,6 +13,8 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.artifacts import types
+from pipeline.artifacts.types import ArtifactType
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
@@ -167,6 +169,7 @@ class Pipeline:
       nodes: in the order in which they run.
       data: how its data set is found.
       model, evaluation, blessing, decision, pushed, report: the output that holds it; None where there is none.
+      artifact_types: types of artifact of its own, known as soon as the pipeline is imported.
       metrics: what its evaluation found, by name, and why the model was not blessed.
       location: where it is declared, `MODULE:NAME`; empty where it was not loaded from there.
     """
@@ -180,10 +183,14 @@ class Pipeline:
     decision: OutputName | None = None
     pushed: OutputName | None = None
     report: OutputName | None = None
+    artifact_types: tuple[ArtifactType, ...] = ()
     metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], tuple[dict[str, float], tuple[str, ...]]] = (
         lambda configured, outputs: ({}, ())
     )
     location: str = ""
+
+    def __post_init__(self) -> None:
+        types.register(*self.artifact_types)
 
     @functools.cached_property
     def by_name(self) -> dict[str, Node]:

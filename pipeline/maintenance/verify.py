@@ -154,7 +154,7 @@ def _compare(
 def _about(output: Artifact | None, same: Mapping[str, str]) -> Artifact | None:
     """With the digest of the model that it is about as it was recorded, where the model is the same.
 
-    The digests are two where a later version of the canonical form made the second one.
+    There are two digests where a later version of the fingerprint made the second one.
     """
     if output is None or MODEL_DIGEST not in output.properties:
         return output

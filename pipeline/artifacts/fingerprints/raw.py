@@ -1,4 +1,4 @@
-"""The form `raw-1`, of artifacts of a type that this pipeline does not publish.
+"""Fingerprint `raw-1` of artifacts whose type has no other.
 
 Every file counts by its relative name and the SHA-256 of its bytes, in the order of the names. Properties do not
 count: what they mean is not known here. Nothing else is left out.

@@ -36,7 +36,11 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
             known.setdefault(_features(found[0]), []).append(name)
         if pictures := _pictures(found, number):
             pngs |= {picture.file: png for picture, png in pictures}
-            shown.append(Pictures(f"images of {name}", tuple(Tile(one.label, (one,)) for one, _ in pictures)))
+            shown.append(
+                Pictures(
+                    f"images of {name}", tuple(Tile(one.label.removeprefix("image of "), (one,)) for one, _ in pictures)
+                )
+            )
     columns = (TableColumn("split"), TableColumn("examples", "number"))
     tables = [
         table("features" if len(known) == 1 else f"features of {', '.join(names)}", features)
@@ -71,7 +75,7 @@ def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]
             width, height = struct.unpack(">II", png[16:_PNG_HEADER])
             # Splits have any name, so that files carry their numbers.
             file = f"split{split}-label{label}-{by_label[label]}.png"
-            chosen.append((label, Picture(file, width, height, f"label {label}"), png))
+            chosen.append((label, Picture(file, width, height, f"image of label {label}"), png))
             by_label[label] += 1
     chosen.sort(key=lambda one: one[0])
     return [(picture, png) for _, picture, png in chosen[:_MOST_PICTURES]]
