@@ -14,8 +14,8 @@ from pipeline.metadata.types import Property, deletion_text, restore_hint
 from pipeline.terminal import preview as preview_text
 from pipeline.terminal.table import Cell, Column, Screen
 
-_USES = (Column("node"), Column("as"), Column("in runs, the newest first", least=15))
-_FILES = (Column("file", least=20), Column("size", right=True), Column("SHA-256", least=12, drop=1))
+_USES = (Column("node"), Column("as"), Column("in runs, the newest first", min_width=15))
+_FILES = (Column("file", min_width=20), Column("size", right=True), Column("SHA-256", min_width=12, drop=1))
 _LONGEST = 300  # characters of a property that are shown; all of it is in the JSON
 _MOST_RUNS = 4  # named on one line
 # Shown in a better place already.

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 
 from pipeline.core.text import when_text
 from pipeline.inspection.views import ArtifactRow, Page
-from pipeline.terminal.digest import short
-from pipeline.terminal.table import Cell, Column, Screen
+from pipeline.terminal.table import Cell, Column, Screen, short_digest
 
 _COLUMNS = (
     Column("id", right=True),
     Column("type"),
     Column("node", drop=1),
     Column("output", drop=3),
-    Column("run", least=15, drop=2),
+    Column("run", min_width=15, drop=2),
     Column("created", drop=6),
     Column("state", drop=4),
-    Column("name", least=8, drop=7),
-    Column("content", least=16, drop=5),
-    Column("path", least=20, drop=8),
+    Column("name", min_width=8, drop=7),
+    Column("content", min_width=16, drop=5),
+    Column("path", min_width=20, drop=8),
 )
 
 
@@ -39,7 +38,7 @@ def _cells(row: ArtifactRow) -> list[Cell | str]:
         created,
         Cell(row.unusable, "yellow"),
         row.name,
-        short(row.content),
+        short_digest(row.content),
         row.uri,
     ]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pipeline.core.text import delta_text, number_text
 from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
-from pipeline.terminal.digest import short
-from pipeline.terminal.table import Cell, Column, Screen, state_cell
+from pipeline.terminal.table import Cell, Column, Screen, short_digest, state_cell
 
 _LOSS = "bce"  # the one metric whose slices are listed; the others are in the JSON
 _ABSENT = "-"
@@ -37,7 +36,7 @@ def as_text(screen: Screen, found: Comparison) -> str:
 
 def _settings(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
     lines = []
-    columns = (Column("", least=12), Column(old, least=12), Column(new, least=12), Column("", drop=1))
+    columns = (Column("", min_width=12), Column(old, min_width=12), Column(new, min_width=12), Column("", drop=1))
     for group in dict.fromkeys(one.group for one in found.settings):
         rows: list[list[Cell | str]] = [
             [one.field, *one.values, Cell("" if one.matters else "no effect on results", "dim")]
@@ -61,7 +60,7 @@ def _states(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
 def _metrics(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
     if not found.metrics:
         return []
-    columns = (Column("", least=12), Column(old, right=True), Column(new, right=True), Column("change", right=True))
+    columns = (Column("", min_width=12), Column(old, right=True), Column(new, right=True), Column("change", right=True))
     shown = [one for one in found.metrics if one.slice == OVERALL or one.name == _LOSS]
     rows = [
         [_metric_name(one), *(number_text(value) for value in one.values), delta_text(one.deltas[1])] for one in shown
@@ -78,10 +77,10 @@ def _metric_name(metric: MetricDifference) -> str:
 def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
     if not found.outputs:
         return []
-    columns = (Column("", least=12), Column("", drop=1), Column(old, least=12), Column(new, least=12))
+    columns = (Column("", min_width=12), Column("", drop=1), Column(old, min_width=12), Column(new, min_width=12))
     rows: list[list[Cell | str]] = []
     for one in found.outputs:
         pairs = zip(one.contents, one.artifacts, strict=True)
-        contents = [short(content) or ("without a digest" if number else _ABSENT) for content, number in pairs]
+        contents = [short_digest(content) or ("without a digest" if number else _ABSENT) for content, number in pairs]
         rows.append([one.node, one.key, *contents])
     return ["", screen.heading("content of outputs"), *screen.table(columns, rows, "  ")]

@@ -9,18 +9,18 @@ from pipeline.terminal.table import Cell, Column, Screen
 _VERSIONS = (
     Column("version", right=True),
     Column("state"),
-    Column("run", least=15),
+    Column("run", min_width=15),
     Column("pushed", drop=3),
     Column("test BCE", right=True),
     Column("model", drop=2),
-    Column("how", least=16, drop=1),
+    Column("how", min_width=16, drop=1),
 )
 _DECISIONS = (
     Column("when", drop=2),
     Column("decision"),
-    Column("run", least=15),
+    Column("run", min_width=15),
     Column("by", drop=1),
-    Column("reason", least=16),
+    Column("reason", min_width=16),
 )
 _STYLES = {"served": "green", "deleted": "dim"}
 

@@ -62,7 +62,7 @@ def table(screen: Screen, section: Table, indent: str = "") -> list[str]:
         Column(
             column.title,
             right=column.form in _RIGHT,
-            least=_LEAST if place and column.form == "text" else 0,
+            min_width=_LEAST if place and column.form == "text" else 0,
             drop=place if place > 1 and column.form != "verdict" else 0,
         )
         for place, column in enumerate(section.columns)

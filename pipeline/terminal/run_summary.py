@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import pathlib
 from typing import TYPE_CHECKING
 
+from components.evaluation.metrics import METRICS
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
+from pipeline.core.text import number_text
 from pipeline_config import PathsConfig, PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.orchestration.summary import Summary
+
+_METRICS = {metric.run_key: metric for metric in METRICS if metric.run_key}
 
 
 def as_text(summary: Summary, program: str = "sae") -> str:
@@ -21,18 +24,12 @@ def as_text(summary: Summary, program: str = "sae") -> str:
         lines.append(f"note: {summary.notice}")
     if summary.error:
         lines.append(f"error: {summary.error}")
-    if metrics := summary.metrics:
-        lines += [
-            "",
-            f"{'on the test split':<24}{'model':>9}{'mean image':>12}{'PCA':>9}{'floor':>9}",
-            f"{'  BCE, nats per pixel':<24}{metrics['test_bce']:9.4f}{metrics['mean_image_bce']:12.4f}"
-            f"{'':>9}{metrics['entropy_floor']:9.4f}",
-            f"{'  MSE':<24}{metrics['test_mse']:9.5f}{metrics['mean_image_mse']:12.5f}"
-            f"{metrics.get('pca_mse', math.nan):9.5f}{0:9}",
-            f"{'  active units per image':<24}{metrics['active_units']:9.1f}",
-            f"{'  dead units':<24}{metrics['dead_units']:9.0f}",
-            "",
-        ]
+    if summary.metrics:
+        pairs = [_metric(name, value) for name, value in summary.metrics.items()]
+        widths = [max(map(len, texts)) for texts in zip(*pairs, strict=True)]
+        lines += ["", "metrics on the test split"]
+        lines += [f"  {title:<{widths[0]}}  {value:>{widths[1]}}" for title, value in pairs]
+        lines.append("")
     if summary.blessed:
         lines.append(f"blessed{_served_text(summary, program)}")
     elif summary.blessed is False:
@@ -44,6 +41,12 @@ def as_text(summary: Summary, program: str = "sae") -> str:
     return "\n".join([*lines, f"next:   {next_command(summary, program)}"])
 
 
+def _metric(name: str, value: float) -> tuple[str, str]:
+    """Return title and value of a metric; one that is not declared is titled by its name."""
+    metric = _METRICS.get(name)
+    return (metric.title, metric.text(value)) if metric else (name, number_text(value))
+
+
 def _served_text(summary: Summary, program: str) -> str:
     if summary.pushed_version:
         return f", served as version {summary.pushed_version}"
@@ -51,23 +54,21 @@ def _served_text(summary: Summary, program: str) -> str:
         return f", not served: {summary.kept_back}"
     pusher = next((node["state"] for node in summary.nodes if node["id"] == "Pusher"), "")
     if pusher in (NodeState.CACHED.value, NodeState.SKIPPED.value):
-        return f", not served: somebody replaced this model (`{program} models` says who and why)"
-    return ""  # it was not to be pushed: a part of the pipeline ran
+        return f", not served: superseded or rolled back (`{program} models` lists who decided it and why)"
+    return ""  # only a part of the pipeline ran, which does not push
 
 
 def next_command(summary: Summary, program: str = "sae") -> str:
     """Return the most useful command after this run."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
     root = "" if is_default else f" --root {summary.root}"
-    options = (f" --profile {summary.profile}" if summary.profile != next(iter(PipelineConfig.profiles)) else "") + root
+    profile = f" --profile {summary.profile}" if summary.profile != next(iter(PipelineConfig.profiles)) else ""
     if summary.exit_code == ExitCode.NODE_FAILED:
         return f"less {summary.log}"
     if summary.kept_back:
-        return f"{program} promote {summary.run_id} --reason TEXT{root}   (serves it all the same)"
+        return f"{program} promote {summary.run_id} --reason TEXT{root}   (serve it anyway)"
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
-        return f"{program} config show{options}   (the splits and the schema that the data is held against)"
+        return f"{program} config show{profile}{root}   (the splits and the schema that the data is checked against)"
     if summary.blessed is False:
-        return (
-            f"{program} run{options} --set training.epochs=100   (train longer; the report shows where it falls short)"
-        )
-    return f"{program} run{options} --set model.l1=1e-4   (only what depends on the changed setting runs again)"
+        return f"{program} show {summary.run_id}{root}   (the thresholds that the model missed, by slice)"
+    return f"{program} show {summary.run_id}{root}   (nodes, metrics, configuration; `{program} serve` shows charts)"

@@ -10,8 +10,8 @@ from pipeline.scheduler import run_trigger
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _COLUMNS = (
-    Column("run", least=15),
-    Column("pipeline", least=8, drop=5),
+    Column("run", min_width=15),
+    Column("pipeline", min_width=8, drop=5),
     Column("state"),
     Column("started", drop=6),
     Column("time", right=True, drop=4),
@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("blessed", drop=2),
     Column("executed", right=True, drop=3),
     Column("cached", right=True, drop=3),
-    Column("error", least=16, drop=9),
+    Column("error", min_width=16, drop=9),
 )
 
 

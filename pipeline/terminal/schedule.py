@@ -12,11 +12,11 @@ from pipeline.scheduler.types import Planned
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _TICKS = (
-    Column("schedule", least=12),
+    Column("schedule", min_width=12),
     Column("planned (UTC)"),
-    Column("result", least=9),
-    Column("run", least=12, drop=1),
-    Column("reason", least=16, drop=2),
+    Column("result", min_width=9),
+    Column("run", min_width=12, drop=1),
+    Column("reason", min_width=16, drop=2),
 )
 
 
@@ -63,7 +63,7 @@ def _lines(
 def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[str]:
     """Return the next times: in UTC, how far away, and in the schedule's time zone."""
     zone = found.schedule.timing.zone
-    columns = (Column(""), Column("", drop=1), Column("", least=20, drop=2))
+    columns = (Column(""), Column("", drop=1), Column("", min_width=20, drop=2))
     rows = [
         [f"{wording.stamp(time)} UTC", wording.distance(time, now), wording.moment(time, zone)] for time in found.next
     ]

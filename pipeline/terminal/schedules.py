@@ -10,16 +10,21 @@ from pipeline.scheduler.types import Daemon, Planned, Tick
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _LIST = (
-    Column("schedule", least=12),
+    Column("schedule", min_width=12),
     Column("state"),
-    Column("when", least=16),
+    Column("when", min_width=16),
     Column("next (UTC)"),
     Column("", drop=3),
     Column("last"),
-    Column("run", least=12, drop=2),
-    Column("options", least=12, drop=1),
+    Column("run", min_width=12, drop=2),
+    Column("options", min_width=12, drop=1),
 )
-_NEXT = (Column("schedule", least=12), Column("time (UTC)"), Column("", drop=1), Column("in words", least=20, drop=2))
+_NEXT = (
+    Column("schedule", min_width=12),
+    Column("time (UTC)"),
+    Column("", drop=1),
+    Column("in words", min_width=20, drop=2),
+)
 
 
 def as_text(screen: Screen, found: Sequence[Planned], now: datetime.datetime) -> str:

@@ -17,6 +17,7 @@ from typing import TextIO
 from pipeline.core.text import LONG_DIGEST, escaped
 
 GAP = "  "
+_DIGITS = 12  # of a digest: enough to tell two apart, and to find an artifact by
 _NARROWEST = 20  # columns; smaller terminals are not believed
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 STATES: Mapping[str, str] = {
@@ -59,13 +60,13 @@ class Column:
     Attributes:
       title: its heading.
       right: whether to align it to the right, as for numbers.
-      least: minimum width that it may be cut to; 0: never cut.
+      min_width: minimum width that it may be cut to; 0: never cut.
       drop: on a narrow terminal, columns with the highest number are dropped first; 0: never.
     """
 
     title: str
     right: bool = False
-    least: int = 0
+    min_width: int = 0
     drop: int = 0
 
 
@@ -75,6 +76,12 @@ class Cell:
 
     text: str
     style: str = ""
+
+
+def short_digest(content: str) -> str:
+    """Write `model-1:0123456789ab` for a content digest; empty if there is none."""
+    form, colon, digits = content.rpartition(":")
+    return f"{form}{colon}{digits[:_DIGITS]}"
 
 
 def state_cell(state: str) -> Cell:
@@ -186,7 +193,9 @@ class Screen:
             if over <= 0:
                 break
             # Cut columns if that is enough; else drop a column and restore the width of the others.
-            room = {number: widths[number] - columns[number].least for number in widths if columns[number].least}
+            room = {
+                number: widths[number] - columns[number].min_width for number in widths if columns[number].min_width
+            }
             room = {number: spare for number, spare in room.items() if spare > 0}
             droppable = [number for number in widths if columns[number].drop]
             if sum(room.values()) >= over or not droppable:

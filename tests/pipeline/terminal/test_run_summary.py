@@ -26,11 +26,18 @@ def test_a_good_run_ends_with_its_measures_and_what_to_do_next():
         "",
         "mnist 3.0.1, run 20261123-143005: succeeded in 61.2 s",
         "",
-        "on the test split           model  mean image      PCA    floor",
-        "  BCE, nats per pixel      0.0943      0.2625            0.0581",
-        "  MSE                     0.01077     0.06750  0.01683        0",
-        "  active units per image     17.2",
-        "  dead units                   12",
+        "metrics on the test split",
+        "  pca_mse                           0.01683",
+        "  BCE, nats per pixel                0.0943",
+        "  MSE                               0.01077",
+        "  active units, per image              17.2",
+        "  dead units                             12",
+        "  Hoyer sparsity                      0.412",
+        "  Gini index                          0.637",
+        "  mean image's BCE, nats per pixel   0.2625",
+        "  mean image's MSE                  0.06750",
+        "  entropy floor, nats per pixel      0.0581",
+        "  BCE to mean image                  0.3593",
         "",
         "blessed, served as version 1795447856",
         "report: /root/report.html",
@@ -39,7 +46,7 @@ def test_a_good_run_ends_with_its_measures_and_what_to_do_next():
 
 
 def test_the_next_command_names_a_root_that_is_not_the_default():
-    assert run_summary.next_command(summary(root="/other")).startswith("sae run --root /other --set model.l1=1e-4")
+    assert run_summary.next_command(summary(root="/other")).startswith("sae show 20261123-143005 --root /other")
 
 
 def test_a_notice_is_repeated_with_the_result():
@@ -63,7 +70,7 @@ def test_a_model_that_is_kept_back_is_explained():
 
 def test_the_command_that_serves_it_all_the_same_names_its_root_and_no_profile():
     found = run_summary.next_command(dataclasses.replace(KEPT_BACK, root="/other", profile="sample"))
-    assert found == "sae promote 20261123-143005 --reason TEXT --root /other   (serves it all the same)"
+    assert found == "sae promote 20261123-143005 --reason TEXT --root /other   (serve it anyway)"
 
 
 def test_a_failed_node_is_explained_with_the_log_and_without_measures():
@@ -85,9 +92,9 @@ def test_refused_data_is_explained_without_measures():
 @pytest.mark.parametrize(
     ("ended", "command"),
     [
-        (summary(), "sae run --set model.l1=1e-4"),
+        (summary(), "sae show 20261123-143005"),
         (FAILED, "less /root/logs/20261123-143005.log"),
-        (NOT_BLESSED, "sae run --set training.epochs=100"),
+        (NOT_BLESSED, "sae show 20261123-143005"),
         (KEPT_BACK, "sae promote 20261123-143005 --reason TEXT"),
         (DATA_REFUSED, "sae config show"),
     ],
@@ -98,4 +105,10 @@ def test_the_next_command_fits_the_end(ended, command):
 
 
 def test_the_next_command_keeps_the_profile_of_this_run():
-    assert "--profile sample" in run_summary.next_command(summary(profile="sample"))
+    found = run_summary.next_command(dataclasses.replace(DATA_REFUSED, profile="sample"))
+    assert found.startswith("sae config show --profile sample")
+
+
+def test_metrics_of_another_pipeline_are_listed_by_name():
+    lines = run_summary.as_text(summary(metrics={"accuracy": 0.875, "examples": 1000.0})).splitlines()
+    assert [line.split() for line in lines[4:6]] == [["accuracy", "0.87500"], ["examples", "1,000"]]

@@ -87,7 +87,7 @@ class TestEscaped:
 
 
 class TestTable:
-    COLUMNS = (Column("run"), Column("n", right=True), Column("text", least=6, drop=1), Column("more", drop=2))
+    COLUMNS = (Column("run"), Column("n", right=True), Column("text", min_width=6, drop=1), Column("more", drop=2))
 
     def test_columns_are_aligned_and_lines_end_with_their_text(self):
         rows = [["r1", "5", "short", ""], ["r22", "10", "a longer text", "x"]]
