@@ -116,7 +116,7 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folder = shared / "sample-run"
+    folder = shared / "Größe und Maß"  # what it makes is compared with runs in plain folders
     with open(shared / "sample-run.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "output").exists():

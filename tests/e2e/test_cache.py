@@ -643,19 +643,6 @@ def test_a_served_model_with_a_flipped_byte_is_pushed_again(damaged: pathlib.Pat
 # --- blessings -----------------------------------------------------------------------------------
 
 
-def test_a_blessing_of_another_model_is_refused(changed: Changed) -> None:
-    store = store_of(changed.root)
-    first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
-    blessing = store.outputs(first["Evaluator"].id)["blessing"]
-    PIPELINE.by_name["Pusher"].check_inputs(
-        {"model": store.outputs(first["Trainer"].id)["model"], "model_blessing": blessing}
-    )
-    with pytest.raises(UnavailableError, match=r"is of another model than the one in .* --from-node Evaluator"):
-        PIPELINE.by_name["Pusher"].check_inputs(
-            {"model": store.outputs(last["Trainer"].id)["model"], "model_blessing": blessing}
-        )
-
-
 def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
     changed: Changed, tmp_path: pathlib.Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.errors import ExitCode, UnavailableError, UsageError
+from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
@@ -221,14 +221,6 @@ def test_more_data_than_may_stay_in_memory_is_streamed(sample_run: SampleRun, tm
     assert summary.metrics["test_bce"] < 0.6
 
 
-def test_a_root_never_changes_its_data_set(
-    sample_run: SampleRun, fashion_data: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    root = sample_run.copy(tmp_path / "root")
-    with pytest.raises(UsageError, match="holds runs on data set mnist_sample, this run is on fashion_mnist"):
-        run_here(root, *SMALL, f"data.data_dir={fashion_data}", profile="fashion_mnist")
-
-
 def test_without_data_and_network_mnist_becomes_the_sample_and_says_so(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,17 +232,3 @@ def test_without_data_and_network_mnist_becomes_the_sample_and_says_so(
     assert summary.dataset == "mnist_sample 1.0.0"
     assert "embedded sample" in summary.notice
     assert "cannot be reached" in summary.notice
-
-
-def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(UnavailableError, match="fashion_mnist is not available"):
-        run_here(tmp_path / "root", f"data.data_dir={tmp_path / 'none'}", profile="fashion_mnist")
-
-
-def test_an_unknown_data_set_is_refused_with_the_closest(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UsageError, match="no data set 'fashion_mnits'; did you mean fashion_mnist"):
-        run_here(tmp_path / "root", "data.dataset=fashion_mnits", f"data.data_dir={tmp_path}", profile="mnist")

@@ -8,7 +8,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -63,28 +62,13 @@ def test_every_output_has_a_canonical_form(usual: Contents) -> None:
     assert "raw" not in forms
 
 
-# A whole run each, so several things are changed at once: were the content other, each alone would tell which it is.
-# The C locale cannot name a folder with an umlaut.
-CHANGES: dict[str, dict[str, Any]] = {
-    "two Beam workers, one core, another locale": {
-        "settings": ("engine.beam_workers=2",),
-        "before": ("taskset", "--cpu-list", "0"),
-        **{"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"},
-    },
-    "another folder, hash seed, date and hour, umask": {
-        "root": "Größe und Maß",
-        "PYTHONHASHSEED": "4711",
-        "TZ": "Pacific/Kiritimati",
-        "before": ("sh", "-c", 'umask 077; exec "$@"', "sh"),
-    },
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_the_content_is_the_same_with(change: str, usual: Contents, tmp_path: pathlib.Path) -> None:
-    options = dict(CHANGES[change])
-    root = tmp_path / options.pop("root", "root")
-    assert rerun(root, *options.pop("settings", ()), **options) == (usual, set(PIPELINE.names))
+def test_the_content_is_the_same_in_another_environment(usual: Contents, tmp_path: pathlib.Path) -> None:
+    """All at once: were the content other, each change alone would tell which it is."""
+    root = tmp_path / "root"
+    narrow = ("taskset", "--cpu-list", "0", "sh", "-c", 'umask 077; exec "$@"', "sh")
+    locale = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
+    clock = {"TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "4711"}
+    assert rerun(root, "engine.beam_workers=2", before=narrow, **locale, **clock) == (usual, set(PIPELINE.names))
 
 
 def test_a_seed_that_is_taken_away_is_seen(sample_run: SampleRun, usual: Contents, tmp_path: pathlib.Path) -> None:

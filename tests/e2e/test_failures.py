@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pathlib
@@ -101,42 +100,6 @@ def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> No
     assert process.returncode == 130
     assert workers
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
-
-
-def test_a_second_run_on_a_root_says_who_holds_it(tmp_path: pathlib.Path) -> None:
-    with open(tmp_path / "lock", "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("process 4711 since 2026-01-01 00:00:00+00:00\n")
-        file.flush()
-        done = sae("run", "--root", tmp_path, "--profile", "sample")
-    assert done.returncode == 5
-    assert "process 4711 since 2026-01-01 00:00:00+00:00" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_damaged_store_is_named_and_left_as_it_is(tmp_path: pathlib.Path) -> None:
-    damaged = b"SQLite format 3\0" + b"nothing of the kind" * 100
-    (tmp_path / "metadata.sqlite").write_bytes(damaged)
-    done = sae("run", "--root", tmp_path, "--profile", "sample")
-    assert done.returncode == 6
-    assert "metadata.sqlite cannot be opened" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert (tmp_path / "metadata.sqlite").read_bytes() == damaged
-
-
-def test_a_root_that_cannot_be_written_is_named(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    done = sae("run", "--root", tmp_path / "file" / "root", "--profile", "sample")
-    assert done.returncode == 6
-    assert "cannot write to the pipeline root" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_root_of_a_newer_version_is_refused(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "root.json").write_text('{"format": 99}')
-    done = sae("run", "--root", tmp_path, "--profile", "sample")
-    assert done.returncode == 6
-    assert "format 99, this version knows up to 1" in done.stderr
 
 
 def test_a_full_disk_is_one_line_and_leaves_earlier_artifacts(tmp_path: pathlib.Path) -> None:

@@ -11,7 +11,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests
-from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.properties import FILES
 from pipeline.metadata.store import Store
@@ -64,41 +64,12 @@ def test_base_chooses_the_run(root: pathlib.Path, whole: SampleRun, capfd: pytes
     assert f"of run {whole.run_id}" in capfd.readouterr().err
 
 
-def test_an_unknown_base_run_is_refused_with_the_closest(root: pathlib.Path, whole: SampleRun) -> None:
-    with pytest.raises(NotFoundError, match=f"no such run .* did you mean {whole.run_id}"):
-        run_here(root, from_node="Report", base_run=f"{whole.run_id}x")
-
-
-def test_a_base_run_that_lacks_a_node_is_refused(
-    root: pathlib.Path, up_to_transform: Summary, whole: SampleRun
-) -> None:
-    with pytest.raises(NotFoundError, match=r"Trainer.* did not succeed in that run"):
-        run_here(root, *QUICK, from_node="Evaluator", base_run=up_to_transform.run_id)
-
-
-def test_a_part_without_any_earlier_run_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(NotFoundError, match="run the whole pipeline first"):
-        run_here(tmp_path / "root", *QUICK, from_node="Trainer")
-
-
-def test_an_empty_part_is_refused(root: pathlib.Path, whole: SampleRun) -> None:
-    with pytest.raises(UsageError, match="no node lies between"):
-        run_here(root, *QUICK, from_node="Report", to_node="ExampleGen")
-
-
-def test_without_the_cache_every_node_executes(root: pathlib.Path, whole: SampleRun) -> None:
-    summary = run_here(root, *QUICK, use_cache=False)
-    assert states(summary) == dict.fromkeys(PIPELINE.names, "executed")
-    assert summary.metrics == whole.summary["metrics"]
-
-
 def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.Path) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
     from pipeline.core import settings
     from pipeline.core.pipeline_root import Root
     from pipeline.definition import dataset_resolver, pipeline
-    from pipeline.definition.sparse_autoencoder import PIPELINE
     from pipeline.definition.spec import ConfiguredPipeline
 
     place = Root(tmp_path / "root")

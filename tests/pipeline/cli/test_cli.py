@@ -274,6 +274,7 @@ def test_a_damaged_store_is_found_before_tensorflow_is_imported(folder):
     assert (code, output) == (6, "")
     assert errors.startswith(f"error: {root.metadata} cannot be opened as an ML Metadata store")
     assert errors.count("\n") == 1
+    assert root.metadata.read_bytes() == b"not a database"
 
 
 def test_the_root_of_the_environment_is_used(monkeypatch, sae):

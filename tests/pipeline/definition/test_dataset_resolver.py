@@ -96,6 +96,20 @@ def test_half_a_download_is_never_data(made_here, tmp_path: pathlib.Path, root: 
     assert find(request(tmp_path, "made_here"), root, prepare).dataset.split_sizes["test"] == 20
 
 
+def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
+    tmp_path: pathlib.Path, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing listens on the discard port
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match=r"fashion_mnist is not available.*TFDS_DATA_DIR"):
+        find(request(tmp_path, "fashion_mnist"), root, prepare)
+
+
+def test_an_unknown_data_set_is_refused_with_the_closest(tmp_path: pathlib.Path, root: Root) -> None:
+    with pytest.raises(UsageError, match=r"fashion_mnits.*did you mean fashion_mnist"):
+        find(request(tmp_path, "fashion_mnits"), root, prepare)
+
+
 def test_an_unknown_split_is_refused_with_those_there_are(made_here, tmp_path: pathlib.Path, root: Root) -> None:
     with pytest.raises(UsageError, match=r"'exam' is no split of made_here.*train, test.*data.test_split"):
         find(request(tmp_path, "made_here", "data.test_split=exam"), root, prepare)

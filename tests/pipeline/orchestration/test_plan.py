@@ -228,6 +228,15 @@ def test_a_part_is_refused_where_no_run_has_what_it_needs(tmp_path, recorded):
         make(recorded, from_node="Trainer")
 
 
+def test_a_base_run_that_lacks_a_node_is_refused(recorded):
+    recorded.run("r1", failed="Evaluator")
+    recorded.run("r2", failed="Transform")
+    with pytest.raises(NotFoundError, match="--base r2: Transform, Trainer did not succeed in that run"):
+        make(recorded, from_node="Evaluator", base_run="r2")
+    with pytest.raises(NotFoundError, match=r"--base r11: .*did you mean r1\?"):
+        make(recorded, from_node="Evaluator", base_run="r11")
+
+
 def test_a_blessing_of_another_model_is_refused(after_a_run):
     blessing = after_a_run.outputs("r1", "Evaluator")["blessing"]
     after_a_run.change(blessing.id, model_digest="model-1:" + "f" * 64)
