@@ -1,1 +1,0 @@
-from tests.builders.histories import *  # noqa: F403

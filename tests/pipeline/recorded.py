@@ -1,1 +1,0 @@
-from tests.builders.roots import *  # noqa: F403

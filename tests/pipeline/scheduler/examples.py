@@ -1,1 +1,0 @@
-from tests.builders.schedules import *  # noqa: F403

@@ -1,1 +1,0 @@
-from tests.builders.pages import *  # noqa: F403
