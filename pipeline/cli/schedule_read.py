@@ -13,7 +13,7 @@ from pipeline.cli import completion, output
 from pipeline.cli.options import json_option, limit_option, root_option, schedule_argument
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import resolve_root
-from pipeline.scheduler import history, status, upcoming
+from pipeline.scheduler import history, status
 from pipeline.scheduler.store import Book
 from pipeline.terminal import json_documents
 from pipeline.terminal import schedule as schedule_text
@@ -31,7 +31,7 @@ def list_command(root: str | None, as_json: bool) -> None:
     """List schedules: trigger, next time, last result, options of `sae run`."""
     folder, now = resolve_root(root).path, _now()
     with _book(folder) as book:
-        found = upcoming.planned(book, now, 1) if book else ()
+        found = status.planned(book, now, 1) if book else ()
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -51,7 +51,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
     with _book(folder, name) as book:
         assert book is not None  # it has this name
         book.schedule(name)  # an unknown name is an error that lists the known ones
-        [found] = [one for one in upcoming.planned(book, now, _NEXT) if one.schedule.name == name]
+        [found] = [one for one in status.planned(book, now, _NEXT) if one.schedule.name == name]
         ticks = book.ticks(name, history.READ)
     if as_json:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
@@ -79,7 +79,7 @@ def next_command(name: str, count: int, root: str | None, as_json: bool) -> None
     with _book(folder, name) as book:
         if book and name:
             book.schedule(name)
-        found = upcoming.planned(book, now, count) if book else ()
+        found = status.planned(book, now, count) if book else ()
     times = schedules_text.times([one for one in found if name in ("", one.schedule.name)], count)
     if as_json:
         output.write_json(json_documents.next_times(times))
@@ -121,7 +121,7 @@ def status_command(root: str | None, as_json: bool) -> None:
     """Show whether the daemon runs, its last heartbeat, and which schedules failed last."""
     folder, now = resolve_root(root).path, _now()
     with _book(folder) as book:
-        found = upcoming.planned(book, now, 1) if book else ()
+        found = status.planned(book, now, 1) if book else ()
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))

@@ -54,7 +54,7 @@ class Commands:
         return (*self.sae, *options)
 
     def row(self, run_id: str) -> dict[str, str]:
-        """State and error of a run, as the store has them; empty where it does not know the run.
+        """Return state and error of a run as the store has them; empty where it does not know the run.
 
         By the command: the store's library stays out of the daemon, with its memory and its locks.
         """
@@ -67,7 +67,20 @@ class Commands:
                 timeout=_SHOW_TIMEOUT,
                 check=False,
             )
-            row: dict[str, Any] = json.loads(done.stdout)["row"]
-            return {"state": str(row["state"]), "error": str(row["error"])}
+            run: dict[str, Any] = json.loads(done.stdout)
+            return {"state": str(run["row"]["state"]), "error": _error(run)}
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
             return {}
+
+
+def _error(run: dict[str, Any]) -> str:
+    """Return why a run failed; where no node did, why nodes were skipped and which thresholds were not met."""
+    if run["row"]["error"]:
+        return str(run["row"]["error"])
+    found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"]]
+    found += [
+        f"{one['metric']} ({one['slice']}) is {one['value']:g}, the limit is {one['limit']:g}"
+        for one in run.get("thresholds", ())
+        if not one["passed"] and one["value"] is not None and one["limit"] is not None
+    ]
+    return "; ".join(dict.fromkeys(found))

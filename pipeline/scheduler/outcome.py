@@ -11,8 +11,6 @@ from pipeline.core.errors import ExitCode
 # Those that may pass by themselves. A gate gives the same answer again, and so do wrong usage and what is not there.
 _MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
 _MOST = 500  # characters of a reason
-# As the summary of `sae run` begins to say it: no node failed, so the store has no error.
-_NOT_SERVED = ("not blessed", "blessed, not served: ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +81,8 @@ def of_store(run: Mapping[str, str], interrupted: str) -> Outcome:
 
 
 def _said(output: str) -> str:
-    """The last line of the output that says why: an error, or which gate a model did not pass."""
-    lines = [line for line in output.splitlines() if line.startswith(("error: ", *_NOT_SERVED))]
+    """Return the last error that the output names."""
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
     return lines[-1].removeprefix("error: ") if lines else ""
 
 

@@ -1,20 +1,23 @@
-"""Who does the scheduling in a root: what the book says of its daemon, held against the processes that there are."""
+"""What is planned, whether a daemon runs that will start it, and what failed last."""
 
 from __future__ import annotations
 
+import datetime
 import pathlib
+from collections.abc import Iterable
 
 from pipeline.core import process_identity
 from pipeline.core.clock import Clock, SystemClock
-from pipeline.scheduler import times
+from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import Book
-from pipeline.scheduler.types import Daemon
+from pipeline.scheduler.types import Daemon, Planned, Schedule, Tick
 
 _SILENCE = 60.0  # seconds without a sign of life, after which a daemon counts as silent: six heartbeats
+_FAILED = ("failed", "missed")
 
 
 def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
-    """The daemon of a root. Reads alone: whether it holds its lock is not tried. Raises `UnavailableError`."""
+    """Return the daemon of a root. Only reads: does not try its lock. Raises `UnavailableError`."""
     book = Book.read(root)
     if book is None:
         return Daemon("stopped", None, "", "")
@@ -27,3 +30,30 @@ def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
     quiet = ((clock or SystemClock()).now() - times.from_text(row["heard"])).total_seconds()
     state = "stopping" if row["stopping"] else "running"
     return Daemon("silent" if quiet > _SILENCE else state, row["process"], row["since"], row["heard"])
+
+
+def planned(book: Book, now: datetime.datetime, count: int) -> tuple[Planned, ...]:
+    """Return all schedules by name, each with its next `count` times after `now` and its last tick."""
+    return tuple(
+        Planned(
+            schedule, triggers.explain(schedule.timing), _next(schedule, now, count), book.last_decided(schedule.name)
+        )
+        for schedule in book.schedules()
+    )
+
+
+def _next(schedule: Schedule, now: datetime.datetime, count: int) -> tuple[str, ...]:
+    if schedule.paused:
+        return ()
+    found = triggers.next_times(schedule.timing, times.from_text(schedule.created), now, count)
+    return tuple(times.as_text(when) for when in found)
+
+
+def unattended(daemon: Daemon, found: Iterable[Planned]) -> bool:
+    """Return whether a schedule is active and no daemon will start it: it is gone or silent."""
+    return daemon.state in ("stopped", "silent") and any(not one.schedule.paused for one in found)
+
+
+def failing(found: Iterable[Planned]) -> dict[str, Tick]:
+    """Return the last ticks that failed or were missed, by schedule."""
+    return {one.schedule.name: one.last for one in found if one.last and one.last.state in _FAILED}

@@ -138,12 +138,12 @@ def scheduler_status(daemon: Daemon, found: Sequence[Planned]) -> dict[str, Any]
     `unattended`: whether something is planned that no daemon will start; `failing`: by schedule, the last ticks that
     failed or were missed.
     """
-    from pipeline.scheduler import health
+    from pipeline.scheduler.status import failing, unattended
 
     return {
         "daemon": daemon,
         "schedules": len(found),
         "paused": [one.schedule.name for one in found if one.schedule.paused],
-        "unattended": health.unattended(daemon, found),
-        "failing": health.failing(found),
+        "unattended": unattended(daemon, found),
+        "failing": failing(found),
     }

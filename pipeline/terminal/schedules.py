@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from pipeline.scheduler import health, wording
+from pipeline.scheduler import status, wording
 from pipeline.scheduler.types import Daemon, Planned, Tick
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
@@ -51,7 +51,7 @@ def note(found: Sequence[Planned], daemon: Daemon, place: str) -> str:
     """Return a note on how to add a schedule, or that no daemon starts the runs."""
     if not found:
         return f'no schedule in {place}: `sae schedule add nightly --cron "0 3 * * *"` adds the first one'
-    if health.unattended(daemon, found):
+    if status.unattended(daemon, found):
         return f"the daemon is {daemon.state}, so no run starts: start it with `sae schedule run` (docs/operations.md)"
     return ""
 
@@ -86,7 +86,7 @@ def next_note(found: Sequence[Planned], name: str, place: str) -> str:
 
 def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: datetime.datetime) -> str:
     """Return the state of the daemon, the number of schedules, and those whose last tick failed."""
-    failing = health.failing(found)
+    failing = status.failing(found)
     paused = sum(bool(one.schedule.paused) for one in found)
     upcoming = times(found, 1)
     lines = screen.pairs(

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import health, status, upcoming
+from pipeline.scheduler import status
 from pipeline.scheduler.store import Book
 from pipeline.web.pages.base import PageRequest
 
@@ -60,6 +60,6 @@ def _with_schedules(root: Root, store: str, runs: int) -> Health:
     if book is None:
         return Health(OK, store, runs, SchedulerHealth(daemon.state, daemon.heard, 0, ()))
     with book:
-        found = upcoming.planned(book, datetime.datetime.now(datetime.timezone.utc), 0)
-    scheduler = SchedulerHealth(daemon.state, daemon.heard, len(found), tuple(health.failing(found)))
-    return Health(UNATTENDED if health.unattended(daemon, found) else OK, store, runs, scheduler)
+        found = status.planned(book, datetime.datetime.now(datetime.timezone.utc), 0)
+    scheduler = SchedulerHealth(daemon.state, daemon.heard, len(found), tuple(status.failing(found)))
+    return Health(UNATTENDED if status.unattended(daemon, found) else OK, store, runs, scheduler)

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import health, status, times, upcoming, wording
 from pipeline.scheduler import history as stretches
+from pipeline.scheduler import status, times, wording
 from pipeline.scheduler.history import Stretch
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Daemon, Planned
@@ -86,7 +86,7 @@ def build(request: PageRequest) -> SchedulesView:
         now=times.as_text(now),
         daemon=daemon,
         daemon_words=wording.daemon(daemon, now),
-        alone=health.unattended(daemon, [one.planned for one in schedules]),
+        alone=status.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
         begin=_begin(request.root),
         going=any(stretch.tick.state in ("running", "waiting") for one in schedules for stretch in one.history),
@@ -98,7 +98,7 @@ def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
     if book is None:
         return ()
     with book:
-        return tuple(_shown(book, one, root, now) for one in upcoming.planned(book, now, NEXT))
+        return tuple(_shown(book, one, root, now) for one in status.planned(book, now, NEXT))
 
 
 def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Shown:

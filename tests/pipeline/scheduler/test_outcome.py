@@ -5,10 +5,7 @@ import signal
 import pytest
 
 from pipeline.core.errors import ExitCode
-from pipeline.orchestration.summary import Summary
 from pipeline.scheduler import outcome
-from pipeline.terminal import run_summary
-from tests.pipeline.terminal.examples import KEPT_BACK, NOT_BLESSED
 
 FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
 
@@ -47,21 +44,11 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     said = "loading\nerror: one\nerror: another run holds it\nbye\n"
     assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
     assert outcome.of_exit(5, {}, said, "").reason == "another run holds it"
-    gate = "run r1  0.5 s\nnot blessed, not served: bce is 0.3, at most 0.2 is allowed\nlog: /root/logs/r1.log\n"
-    unblessed = outcome.of_exit(4, {"state": "succeeded", "error": ""}, gate, "")
-    assert unblessed.reason == "not blessed, not served: bce is 0.3, at most 0.2 is allowed"
     assert outcome.of_exit(5, {}, "", "").reason == "sae run ended with 5"
     assert str(outcome.of_exit(5, {}, said, "")) == "failed, another run holds it"
     assert str(outcome.of_exit(0, {}, said, "")) == "succeeded"
     assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
     assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503
-
-
-@pytest.mark.parametrize("ended", [NOT_BLESSED, KEPT_BACK])
-def test_what_a_gate_says_at_the_end_of_a_run_is_its_reason(ended: Summary) -> None:
-    found = outcome.of_exit(4, {"state": "succeeded", "error": ""}, run_summary.as_text(ended), "")
-    why = "; ".join(ended.reasons) or ended.kept_back
-    assert (found.reason.endswith(f"not served: {why}"), found.may_pass) == (True, False)
 
 
 @pytest.mark.parametrize(

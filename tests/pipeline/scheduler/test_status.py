@@ -10,6 +10,7 @@ from pipeline.core import process_identity
 from pipeline.scheduler import status
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Daemon, DaemonConfig
+from tests.builders import schedules as examples
 from tests.builders.schedules import SetClock
 
 
@@ -63,3 +64,34 @@ def test_a_process_that_ended_does_not_live() -> None:
 
 def test_a_daemon_gives_several_signs_of_life_before_it_counts_as_silent() -> None:
     assert status._SILENCE >= 3 * DaemonConfig().heartbeat >= 3 * DaemonConfig().poll
+
+
+ACTIVE = examples.planned()
+PAUSED = examples.planned(examples.schedule(paused="2026-11-24T12:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("daemon", "found", "expected"),
+    [
+        (examples.RUNNING, [ACTIVE], False),
+        (examples.SILENT, [ACTIVE], True),
+        (examples.STOPPED, [ACTIVE, PAUSED], True),
+        (examples.NEVER, [ACTIVE], True),
+        (examples.STOPPED, [PAUSED], False),
+        (examples.SILENT, [PAUSED], False),
+        (examples.NEVER, [], False),
+    ],
+)
+def test_schedules_that_are_not_paused_need_a_daemon(daemon, found, expected):
+    assert status.unattended(daemon, found) is expected
+
+
+def test_the_last_tick_tells_whether_a_schedule_fails():
+    found = [
+        examples.planned(examples.schedule("good"), examples.tick()),
+        examples.planned(examples.schedule("bad"), examples.FAILED),
+        examples.planned(examples.schedule("late"), examples.MISSED),
+        examples.planned(examples.schedule("held"), examples.SKIPPED),
+        examples.planned(examples.schedule("new")),
+    ]
+    assert status.failing(found) == {"bad": examples.FAILED, "late": examples.MISSED}

@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduler import schema, triggers
+from pipeline.scheduler.status import planned
 from pipeline.scheduler.store import Book
 from pipeline.scheduler.types import Decision, Work
-from pipeline.scheduler.upcoming import planned
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
 

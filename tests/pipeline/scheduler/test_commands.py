@@ -1,0 +1,42 @@
+"""What the daemon reads of a run, whatever its pipeline."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+import pytest
+
+from pipeline.scheduler.commands import Commands
+
+MISSED = {"metric": "bce", "slice": "overall", "value": 0.3, "limit": 0.2, "passed": False}
+PASSED = {"metric": "mse", "slice": "overall", "value": 0.1, "limit": 0.2, "passed": True}
+NODES = [{"node": "First", "error": ""}, {"node": "Last", "error": "worse than version 3"}]
+
+
+def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
+    (folder / "show.json").write_text(json.dumps(run))
+    program = f"import sys; assert sys.argv[1] == 'show'; print(open({str(folder / 'show.json')!r}).read())"
+    return Commands(folder, (sys.executable, "-c", program)).row("r1")
+
+
+@pytest.mark.parametrize(
+    ("error", "nodes", "thresholds", "expected"),
+    [
+        ("Trainer: no space", NODES, [MISSED], "Trainer: no space"),
+        ("", NODES, [PASSED], "worse than version 3"),
+        ("", NODES, [MISSED, PASSED], "worse than version 3; bce (overall) is 0.3, the limit is 0.2"),
+        ("", NODES[:1], [], ""),
+    ],
+)
+def test_why_a_run_failed_or_its_model_was_rejected(
+    tmp_path: pathlib.Path, error: str, nodes: list[Any], thresholds: list[Any], expected: str
+) -> None:
+    run = {"row": {"state": "failed", "error": error}, "nodes": nodes, "thresholds": thresholds}
+    assert row(tmp_path, run) == {"state": "failed", "error": expected}
+
+
+def test_a_run_that_the_store_does_not_know(tmp_path: pathlib.Path) -> None:
+    assert row(tmp_path, {"error": "no run r1"}) == {}
