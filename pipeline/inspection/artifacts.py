@@ -11,7 +11,7 @@ from pipeline.core import file_digests, text
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Page, Use
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, File, Use
 from pipeline.metadata import references
 from pipeline.metadata.properties import EARLIER_FILES, FILES
 from pipeline.metadata.store import Store
@@ -54,7 +54,7 @@ class Artifacts:
 
     def page(
         self, *, limit: int, start: int, type_name: str, node: str, run: RunContext | None
-    ) -> tuple[list[ArtifactRow], Page]:
+    ) -> tuple[list[ArtifactRow], Continuation]:
         """Artifacts, the newest first; empty texts and None: any."""
         end = start + limit
         if not (type_name or node or run):
@@ -64,7 +64,7 @@ class Artifacts:
         else:
             found = self._of_node(_newest_first(self._matching(type_name, run)), node)
             total = len(found)
-        return rows_of(self._store, found[start:end]), Page(total, str(end) if len(found) > end else "")
+        return rows_of(self._store, found[start:end]), Continuation(total, str(end) if len(found) > end else "")
 
     def _of_node(self, artifacts: list[Artifact], node: str) -> list[Artifact]:
         """Those that a node made; all where no node is asked for."""

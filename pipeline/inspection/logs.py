@@ -25,7 +25,7 @@ _LONGEST = 100_000  # characters of one line; a library once printed a whole mod
 
 
 @dataclasses.dataclass(frozen=True)
-class Span:
+class TimeSpan:
     """From when to when a node ran, in UTC; `end` is None where it has not ended."""
 
     start: datetime.datetime
@@ -50,7 +50,7 @@ def path_of(root: Root | None, run_id: str) -> pathlib.Path:
     return path
 
 
-def lines(path: pathlib.Path, span: Span | None = None) -> Iterator[str]:
+def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
     """The lines of a log, without their ends; those of a node where its span is given.
 
     Raises:
@@ -79,7 +79,7 @@ def _when(line: str) -> datetime.datetime | None:
     return local.replace(microsecond=int(match.group(2).ljust(6, "0"))).astimezone(datetime.timezone.utc)
 
 
-def span_of(root: Root, run: Run, wanted: str) -> Span:
+def span_of(root: Root, run: Run, wanted: str) -> TimeSpan:
     """When a node ran.
 
     Raises:
@@ -96,10 +96,10 @@ def span_of(root: Root, run: Run, wanted: str) -> Span:
         )
     # ML Metadata keeps milliseconds, a log microseconds.
     end = found.ended + datetime.timedelta(milliseconds=1) if found.ended else None
-    return Span(found.started, end)
+    return TimeSpan(found.started, end)
 
 
-def _span_of_events(root: Root, run_id: str, node: str) -> Span | None:
+def _span_of_events(root: Root, run_id: str, node: str) -> TimeSpan | None:
     start = end = None
     for stamped in event_log.read(root.path, run_id):
         event = stamped.event
@@ -114,4 +114,4 @@ def _span_of_events(root: Root, run_id: str, node: str) -> Span | None:
                 continue
             start = start or stamped.when - datetime.timedelta(seconds=event.seconds)
             end = after
-    return Span(start, end) if start is not None else None
+    return TimeSpan(start, end) if start is not None else None

@@ -19,7 +19,7 @@ from pipeline.definition.spec import Pipeline
 from pipeline.inspection import lineage
 from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Page, Run, RunRow, RunState
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState
 from pipeline.metadata import references
 from pipeline.metadata.sources import Source
 from pipeline.metadata.store import Store
@@ -64,12 +64,12 @@ class Reader:
         state: RunState | None = None,
         sort: str = "started",
         ascending: bool = False,
-    ) -> tuple[list[RunRow], Page]:
+    ) -> tuple[list[RunRow], Continuation]:
         """Runs, the newest first unless sorted otherwise; those without a value come last.
 
         Args:
           limit: how many at most.
-          start: how many to pass over: `Page.next` as a number.
+          start: how many to pass over: `Continuation.next` as a number.
           state: only those that stand so.
           sort: one of `RUN_COLUMNS`.
           ascending: the other way round: with `sort="started"`, the oldest first.
@@ -86,9 +86,11 @@ class Reader:
             contexts = contexts[::-1] if ascending else contexts
             if state is None:  # the others need not be looked at
                 shown = [self._runs.row(context) for context in contexts[start : start + limit]]
-                return shown, Page(len(contexts), str(start + limit) if len(contexts) > start + limit else "")
+                return shown, Continuation(len(contexts), str(start + limit) if len(contexts) > start + limit else "")
         found = self._sorted(self._in_state(contexts, state), sort, ascending)
-        return found[start : start + limit], Page(len(found), str(start + limit) if len(found) > start + limit else "")
+        return found[start : start + limit], Continuation(
+            len(found), str(start + limit) if len(found) > start + limit else ""
+        )
 
     def _in_state(self, contexts: list[RunContext], state: RunState | None) -> Iterator[RunRow]:
         rows = (self._runs.row(context) for context in contexts)
@@ -137,7 +139,7 @@ class Reader:
 
     def artifacts(
         self, *, limit: int, start: int = 0, type_name: str = "", node: str = "", run_id: str = ""
-    ) -> tuple[list[ArtifactRow], Page]:
+    ) -> tuple[list[ArtifactRow], Continuation]:
         """Artifacts, the newest first. Raises `NotFoundError` for a type, node or run that does not exist."""
         run = self.store.run_context(self.find_run(run_id)) if run_id else None
         return self._artifacts.page(limit=limit, start=start, type_name=type_name, node=node, run=run)

@@ -248,7 +248,7 @@ class ArtifactDetails:
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class Continuation:
     """Where a list was cut.
 
     Attributes:

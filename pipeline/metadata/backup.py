@@ -22,7 +22,7 @@ _SUFFIX, _ABOUT = ".sqlite", ".json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Restored:
+class RestoredBackup:
     """What going back to a copy did.
 
     Attributes:
@@ -88,7 +88,7 @@ def check(root: Root) -> None:
         )
 
 
-def restore(root: Root, wanted: str = "") -> Restored:
+def restore(root: Root, wanted: str = "") -> RestoredBackup:
     """Goes back to a copy. The store that is there is kept under another name.
 
     Args:
@@ -118,7 +118,7 @@ def restore(root: Root, wanted: str = "") -> Restored:
     if place := _place(copy):
         root.note_old_place(place)
     lost = tuple(sorted(run_id for run_id in before if run_id not in known))
-    return Restored(copy, kept, len(known), lost)
+    return RestoredBackup(copy, kept, len(known), lost)
 
 
 def _find(root: Root, wanted: str) -> pathlib.Path:

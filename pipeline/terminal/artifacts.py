@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.core.text import when_text
-from pipeline.inspection.views import ArtifactRow, Page
+from pipeline.inspection.views import ArtifactRow, Continuation
 from pipeline.terminal.table import Cell, Column, Screen, short_digest
 
 _COLUMNS = (
@@ -43,7 +43,7 @@ def _cells(row: ArtifactRow) -> list[Cell | str]:
     ]
 
 
-def note(shown: int, page: Page, asked: str, place: str) -> str:
+def note(shown: int, page: Continuation, asked: str, place: str) -> str:
     """Return a note on how many more artifacts there are, or why there is none.
 
     Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # importing all of these would take longer than to list runs
     from pipeline.artifacts.sections import Preview
     from pipeline.core.settings import Settings
     from pipeline.inspection.run_diff import Comparison
-    from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Page, Run, RunRow
+    from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow
     from pipeline.maintenance.doctor import Check
     from pipeline.maintenance.fsck import Result
     from pipeline.maintenance.gc import Collected
@@ -40,7 +40,7 @@ def settings(found: Settings) -> dict[str, Any]:
     return {"profile": found.profile, "settings": fields}
 
 
-def runs(rows: Sequence[RunRow], page: Page) -> dict[str, Any]:
+def runs(rows: Sequence[RunRow], page: Continuation) -> dict[str, Any]:
     """Of `sae runs`. `total`: how many runs there are; `more`: whether some are not listed."""
     return {"runs": rows, "total": page.total, "more": bool(page.next)}
 
@@ -54,7 +54,7 @@ def run(found: Run, evaluation: Preview | None, manifest: Manifest | None) -> di
     }
 
 
-def artifacts(rows: Sequence[ArtifactRow], page: Page) -> dict[str, Any]:
+def artifacts(rows: Sequence[ArtifactRow], page: Continuation) -> dict[str, Any]:
     """Of `sae artifacts`. `total` is null where they were not counted."""
     return {"artifacts": rows, "total": page.total, "more": bool(page.next)}
 

@@ -22,7 +22,7 @@ def as_text(found: Restoration) -> str:
     )
 
 
-def metadata_text(found: backup.Restored) -> str:
+def metadata_text(found: backup.RestoredBackup) -> str:
     """Return what restoring a copy of the metadata store did."""
     lines = [f"ML Metadata's store is as it was after run {found.copy.stem}; it knows {counted(found.runs, 'run')}"]
     if found.kept:

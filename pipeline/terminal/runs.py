@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.core.text import number_text, seconds_text, when_text, yes_no
-from pipeline.inspection.views import Page, RunRow, RunState
+from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.scheduler import run_trigger
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
@@ -53,7 +53,7 @@ def _cells(row: RunRow, several: bool) -> list[Cell | str]:
     ]
 
 
-def note(shown: int, page: Page, state: RunState | None, place: str) -> str:
+def note(shown: int, page: Continuation, state: RunState | None, place: str) -> str:
     """Return a note on how many more runs there are, or why there is none."""
     if shown == 0:
         if state is not None:

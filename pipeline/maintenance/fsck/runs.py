@@ -45,7 +45,7 @@ def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
         checked.executions += 1
         if execution.state is not None:
             continue
-        if is_held is None:  # the lock is not touched where nobody asks
+        if is_held is None:
             is_held = root_lock.holder(root.lock_file) is not None
         owner = store.owner(execution.id)
         who = f"execution {execution.id}" + (f" of {owner.node}" if owner.node else "")

@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from pipeline.inspection.views import ArtifactRow, Page
+from pipeline.inspection.views import ArtifactRow, Continuation
 from pipeline.terminal import artifacts
 from pipeline.terminal.table import Screen
 
@@ -33,11 +33,11 @@ def test_names_and_states_are_shown_where_there_are_any():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((20, Page(None, "20"), ""), "the newest 20 artifacts; --limit 200 shows more"),
-        ((20, Page(34, "20"), "--type Model"), "20 of 34 artifacts; --limit 34 shows all"),
-        ((3, Page(None), ""), ""),
-        ((0, Page(0), "--type Model --run r1"), "no artifact with --type Model --run r1"),
-        ((0, Page(None), ""), "no artifact in /root: `sae run` makes the first ones"),
+        ((20, Continuation(None, "20"), ""), "the newest 20 artifacts; --limit 200 shows more"),
+        ((20, Continuation(34, "20"), "--type Model"), "20 of 34 artifacts; --limit 34 shows all"),
+        ((3, Continuation(None), ""), ""),
+        ((0, Continuation(0), "--type Model --run r1"), "no artifact with --type Model --run r1"),
+        ((0, Continuation(None), ""), "no artifact in /root: `sae run` makes the first ones"),
     ],
 )
 def test_what_is_left_out_or_missing_is_said(arguments, said):

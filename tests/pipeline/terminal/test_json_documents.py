@@ -9,7 +9,7 @@ import math
 import pytest
 
 from pipeline.core import serialization
-from pipeline.inspection.views import Page, RunRow, RunState
+from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.maintenance.doctor import Check
 from pipeline.terminal import json_documents
 from tests.pipeline.terminal.examples import FAILED, METRICS, summary
@@ -23,9 +23,9 @@ def read(fields):
 
 def test_a_list_says_whether_there_is_more():
     row = RunRow("r1", "p", RunState.SUCCEEDED, WHEN, math.nan)
-    found = read(json_documents.runs([row], Page(7, "1")))
+    found = read(json_documents.runs([row], Continuation(7, "1")))
     assert (found["total"], found["more"], found["runs"][0]["seconds"]) == (7, True, None)
-    assert json_documents.artifacts([], Page(None, "")) == {"artifacts": [], "total": None, "more": False}
+    assert json_documents.artifacts([], Continuation(None, "")) == {"artifacts": [], "total": None, "more": False}
 
 
 def test_as_json_it_is_one_object_with_null_for_what_there_is_not():

@@ -7,7 +7,7 @@ import datetime
 
 import pytest
 
-from pipeline.inspection.views import Page, RunRow, RunState
+from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.terminal import runs
 from pipeline.terminal.table import Screen
 
@@ -57,10 +57,10 @@ def test_the_pipeline_is_named_where_there_are_several():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((20, Page(1234, "20"), None), "20 of 1,234 runs; --limit 1234 shows all"),
-        ((3, Page(3), None), ""),
-        ((0, Page(0), None), "no run in /root: `sae run` starts the first one"),
-        ((0, Page(0), RunState.FAILED), "no run is failed: `sae runs` lists all runs"),
+        ((20, Continuation(1234, "20"), None), "20 of 1,234 runs; --limit 1234 shows all"),
+        ((3, Continuation(3), None), ""),
+        ((0, Continuation(0), None), "no run in /root: `sae run` starts the first one"),
+        ((0, Continuation(0), RunState.FAILED), "no run is failed: `sae runs` lists all runs"),
     ],
 )
 def test_what_is_left_out_or_missing_is_said(arguments, said):

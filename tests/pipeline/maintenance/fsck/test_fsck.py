@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -561,6 +562,14 @@ def test_an_execution_that_has_not_ended_is_a_notice_that_looks_at_the_lock(root
         f"execution {execution} of Trainer in run run-1 has not ended, its state is {state}: {why}"
     )
     assert result.exit_code == ExitCode.DONE
+
+
+def test_the_lock_is_never_taken_so_that_a_run_can_start_meanwhile(root, writer, monkeypatch):
+    writer.execution("run-1", "Trainer", STATE.RUNNING)
+    with root.lock():
+        pass
+    monkeypatch.setattr(fcntl, "flock", lambda *_: pytest.fail("the lock was tried"))
+    assert [one.kind for one in fsck.check(root).findings] == [FindingKind.UNENDED]
 
 
 def test_of_many_findings_of_a_kind_some_are_listed_and_all_counted(root, examples, monkeypatch):
