@@ -18,7 +18,7 @@ from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Event, Execution, Maker, RunContext
 
 _STATES = {"UNKNOWN": "", "MARKED_FOR_DELETION": "out of use"}  # the others in lower case
-MOST_USES = 20  # executions listed of each kind: what each night takes over is used a thousand times
+MOST_USES = 20  # executions listed of each kind: what each night reuses is used a thousand times
 _FEW = 200  # artifacts that a node made or read, of which each is looked at
 MOST_FILES = 500  # files listed of an artifact
 
@@ -187,7 +187,7 @@ class Artifacts:
             sides.setdefault((event.execution, event.wrote), set()).add(event.artifact)
             if event.wrote:
                 first[event.artifact] = min(event.execution, first.get(event.artifact, event.execution))
-        # The others took over what these made. To read the state of thousands to see that would take long.
+        # The others reused what these made. To read the state of thousands to see that would take long.
         without_outputs = {number for number in execution_ids if (number, True) not in sides}
         for number, execution in self._store.executions_by_id({*first.values(), *without_outputs}).items():
             if execution.state != NodeState.CACHED:
@@ -223,7 +223,7 @@ def _is_there(uri: str) -> bool | None:
 
 
 def _files_of(folder: pathlib.Path) -> Sequence[File]:
-    """The files that lie in a folder, one more than are listed at most."""
+    """The files in a folder, one more than are listed at most."""
     if folder.is_file():
         return [File(folder.name, folder.stat().st_size)]
 

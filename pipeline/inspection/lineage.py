@@ -12,7 +12,7 @@ MOST_STEPS = 500  # executions in one lineage; more than that nobody reads, and 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """An execution between artifacts. Cached executions are none: they took over what an earlier one had made.
+    """An execution between artifacts. Cached executions are none: they reused what an earlier one had made.
 
     Attributes:
       execution: id in ML Metadata.

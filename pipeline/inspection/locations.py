@@ -61,7 +61,7 @@ def open_place(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator
     Args:
       pipeline: whose runs are shown with what it declares.
       metadata: an SQLite file or the URL of a server; None: the store of `root`.
-      root: the pipeline root; with `metadata` given it is not looked at, but a store that lies in a root of its own
+      root: the pipeline root; with `metadata` given it is not looked at, but a store that is in a root of its own
         brings that with it.
 
     Raises:

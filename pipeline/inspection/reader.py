@@ -1,7 +1,7 @@
 """Reads a store of ML Metadata into the dataclasses of `snapshots`, by contexts, executions, artifacts and events.
 
 No `filter_query` (ML Metadata 1.18 and later has none) and no SQL. A list of runs reads their contexts, and executions
-only of those shown whose end was not noted there.
+only of those shown whose end was not recorded there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
 class Reader:
     """Reads one store. Its client is not thread-safe: a reader belongs to the thread that made it; making one is cheap.
 
-    It keeps what it has read: whoever wants to see what has changed since makes another one.
+    It caches what it has read: make another one to see what has changed since.
 
     Attributes:
       pipeline: whose runs are shown with what it declares.

@@ -219,7 +219,7 @@ def _node(run: Run, name: str) -> NodeRun | None:
 
 
 def _made(run: Run, name: str) -> dict[str, ArtifactRow]:
-    """What a node made, or took over, by key; lists are numbered from the second on."""
+    """What a node made or reused, by key; lists are numbered from the second on."""
     node = _node(run, name)
     outputs = node.outputs if node else ()
     return {f"{use.key} {use.index}" if use.index else use.key: use.artifact for use in outputs}

@@ -56,7 +56,7 @@ class Runs:
         self._rows: dict[int, RunRow] = {}
 
     def row(self, context: RunContext) -> RunRow:
-        """A run in a list: from its context alone where its end was noted there, else from its executions."""
+        """A run in a list: from its context alone where its end was recorded there, else from its executions."""
         if context.id not in self._rows:
             self._rows[context.id] = self._read_row(context)
         return self._rows[context.id]

@@ -1,6 +1,6 @@
 """What ML Metadata holds, in words that users would say: frozen dataclasses, free of protocol buffers.
 
-Times are aware and in UTC; None where the store has none. Texts come from the store as they are: whoever shows them
+Times are aware and in UTC; None where the store has none. Texts come from the store as they are: whatever shows them
 escapes them.
 """
 
@@ -47,12 +47,12 @@ class RunRow:
       id: its name in ML Metadata.
       pipeline: name of the pipeline; empty where the store does not say.
       seconds: from start to end, or until now while it runs; None where that is not known.
-      dataset: name and version; empty where not noted.
+      dataset: name and version; empty where not recorded.
       trigger: what started it: `manual`.
       test_bce: reconstruction loss on the test split, nats per pixel; None where nothing was evaluated.
       active_units: units of the code active per image, mean over the test split; None likewise.
       blessed: None where nothing was judged.
-      executed, cached: numbers of nodes; None where not noted (and not counted).
+      executed, cached: numbers of nodes; None where not recorded (and not counted).
       error: why it failed; empty when it did not.
     """
 
@@ -79,7 +79,7 @@ class ArtifactRow:
       id: in ML Metadata.
       type: TFX's name of its type: `Examples`.
       name: its name in ML Metadata; mostly empty.
-      uri: where it lies now, also where the root was moved since.
+      uri: where it is now, also where the root was moved since.
       state: `live`, `deleted`, `out of use` ...; as ML Metadata says, in lower case.
       created: when it was published.
       content: digest of its content, `<form>-<version>:<hex>`; empty where there is none.
@@ -125,7 +125,7 @@ class NodeRun:
       node: its id in TFX.
       type: TFX's name of the execution's type, mostly the component's class.
       seconds: how long it took, or has taken until now; None where not known.
-      reasons: why it ran; empty when it was cached or nothing was noted.
+      reasons: why it ran; empty when it was cached or nothing was recorded.
       error: why it failed; empty when it did not.
       cached_from: the run that made its outputs, when cached.
       inputs, outputs: sorted by key and index.
@@ -155,7 +155,7 @@ class VerificationRow:
 
     Attributes:
       artifact: id of the verdict in ML Metadata.
-      node: the node that alone was made again; empty: all of the run.
+      node: the node that alone was rerun; empty: all of the run.
       compared: number of artifacts.
     """
 
@@ -196,7 +196,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file of an artifact. `digest`: SHA-256 in hex as it was published; empty where that was not noted."""
+    """A file of an artifact. `digest`: SHA-256 in hex as it was published; empty where that was not recorded."""
 
     name: str
     size: int
@@ -210,7 +210,7 @@ class Use:
     Attributes:
       execution: id in ML Metadata.
       key: under which it knew the artifact.
-      cached: whether the execution was cached: it took over what an earlier one had made.
+      cached: whether the execution was cached: it reused what an earlier one had made.
     """
 
     execution: int
@@ -231,7 +231,7 @@ class ArtifactDetails:
       taken_by: executions that were cached and took it over, the newest first.
       used_by: executions that read it, the newest first.
       cut: how many more of `taken_by` and `used_by` there are than are listed.
-      files: as published, else as they lie there now; sorted by name.
+      files: as published, else as they are there now; sorted by name.
       files_cut: how many more files there are than are listed.
       gone: whether nothing is at its `uri` on this machine any more.
     """

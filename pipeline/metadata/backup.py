@@ -53,7 +53,7 @@ def make(root: Root, run_id: str, keep: int) -> None:
         return
     target = root.metadata_copies / f"{run_id}{_SUFFIX}"
     target.parent.mkdir(exist_ok=True)
-    # Where the root lies now, as the store's paths say; it may be moved before the copy is used.
+    # Where the root is now, as the store's paths say; it may be moved before the copy is used.
     atomic_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
     if reason := sqlite.copy_aside(root.metadata, target):
         raise UnavailableError(f"no copy of {root.metadata} was made: {reason}")
@@ -157,7 +157,7 @@ def _name_for_old(root: Root) -> pathlib.Path:
 
 
 def _place(copy: pathlib.Path) -> str:
-    """Where the root lay when a copy was made; empty where that was not noted."""
+    """Where the root was when a copy was made; empty where that was not recorded."""
     try:
         return str(json.loads(copy.with_suffix(_ABOUT).read_text(encoding="utf-8"))["path"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -31,7 +31,7 @@ _PAUSE = 1.0  # seconds between two tries; SQLite lets no new reader in during o
 class PatientStore(mlmd.MetadataStore):
     """ML Metadata's client, which waits for those who read the file: by itself it gives up after some 20 seconds.
 
-    In SQLite's rollback mode what was written is put into the file when nobody is reading it. A wait is said once a
+    In SQLite's rollback mode changes reach the file when no program is reading it. A wait is said once a
     call, as a warning of this module's logger. A call that waited too long raises `UnavailableError`; it wrote nothing.
     """
 
@@ -129,7 +129,7 @@ def said(error: str) -> str:
 
 
 def _why_not_opened(path: pathlib.Path, error: str) -> str:
-    # Not upgraded here: a migration that breaks off leaves a store that nothing opens.
+    # Not upgraded here: an interrupted migration leaves a store that nothing opens.
     if schemas := other_schema(error):
         found, known = schemas
         if found < known:

@@ -1,4 +1,4 @@
-"""Finds what somebody means: `latest`, `latest~2`, the beginning of an id, `latest:Trainer:model`."""
+"""Find the run, node or artifact that a text names: `latest`, `latest~2`, start of an id, `latest:Trainer:model`."""
 
 from __future__ import annotations
 

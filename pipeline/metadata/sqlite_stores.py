@@ -1,9 +1,9 @@
-"""A store in an SQLite file, which is read and never written: neither the file nor what lies beside it changes, but for
+"""A store in an SQLite file, which is read and never written: neither the file nor what is beside it changes, but for
 `-shm` beside a file in WAL mode that is in use, or was when its writer was killed: SQLite notes there who reads.
 
 It is read in place, also while a pipeline writes to it. What SQLite or ML Metadata could read only by writing is
 copied to a private folder and read there: an older schema, which must be upgraded; a journal that a killed writer left
-behind, which must be rolled back; a file in WAL mode that nobody has open, beside which SQLite would leave two files.
+behind, which must be rolled back; a WAL-mode file that no process has open, beside which SQLite would leave two files.
 
 A process loses its locks on a file when it closes any other handle of it, and Python's copy of SQLite does not know the
 handles of ML Metadata's. So a file is opened either by ML Metadata or, to copy it, by Python; its first bytes are
@@ -147,7 +147,7 @@ class StoreFile:
             original.backup(target, progress=give_up)
 
     def _copy_files_to(self, copy: pathlib.Path) -> None:
-        """Copies the file and what lies beside it, again when a writer came in between."""
+        """Copies the file and what is beside it, again when a writer came in between."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             before = self._state()

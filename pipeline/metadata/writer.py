@@ -193,7 +193,7 @@ class MetadataWriter:
 
         Args:
           run_id: the run.
-          folder: where the verdict lies.
+          folder: of the verdict.
           compared: ids of the artifacts that were compared.
           properties: custom properties of the verdict.
         """
@@ -210,7 +210,7 @@ class MetadataWriter:
     def decision(
         self, kind: str, run_id: str, notes: Mapping[str, Scalar], inputs: Mapping[str, int], ended: bool = True
     ) -> int:
-        """Records what somebody decided about a run; returns the execution's id.
+        """Records a decision of an operator about a run; returns the execution's id.
 
         Args:
           kind: name of the execution's type.
@@ -306,9 +306,9 @@ def _now() -> str:
 
 
 def mend_moved_root(root: Root) -> pathlib.Path | None:
-    """Writes where a moved root's artifacts lie now into ML Metadata, after a copy of it.
+    """Corrects the places of artifacts in ML Metadata after the root was moved; copies the store first.
 
-    Breaking off does no harm: the next call goes on where this one stopped.
+    An interrupt does no harm: the next call continues where this one stopped.
 
     Returns:
       The copy; None where the root was not moved, or holds no metadata yet.

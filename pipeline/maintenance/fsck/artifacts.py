@@ -54,7 +54,7 @@ def _faults(artifact: Artifact, checked: Checked) -> Iterator[Finding]:
 
 
 def _absence(path: pathlib.Path) -> Finding | None:
-    """That nothing is at a place, or that nobody can tell; None where something is."""
+    """That nothing is at a place, or that it cannot be told; None where something is."""
     try:
         return None if files.stat_of(path) else files.missing(path)
     except OSError as error:

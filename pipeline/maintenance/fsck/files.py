@@ -1,4 +1,4 @@
-"""Files on the disk against what was noted of them; all bytes are read."""
+"""Compare files on the disk with what was recorded of them; all bytes are read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noted(properties: Mapping[str, str | int | float]) -> file_digests.Files:
 
 
 def compare(folder: pathlib.Path, files: file_digests.Files, words: Words, checked: Checked) -> Iterator[Finding]:
-    """How a folder differs from what is noted of its files."""
+    """How a folder differs from what is recorded of its files."""
     try:
         found = stat_of(folder)
     except OSError as error:
@@ -72,7 +72,7 @@ def _compare_file(
 
 
 def _strangers(folder: pathlib.Path, files: file_digests.Files, words: Words) -> Iterator[Finding]:
-    """Files that are not noted; what is neither file nor folder was not noted when it was published either."""
+    """Files that are not recorded; what is neither file nor folder was not recorded at publication either."""
     closed: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=closed.append):
         folders.sort()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pipeline.core.errors import ExitCode
 from pipeline.metadata.store import Store
 
-_LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million helps nobody
+_LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million is of no use
 
 
 class FindingKind(str, enum.Enum):

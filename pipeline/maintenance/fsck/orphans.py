@@ -1,4 +1,4 @@
-"""Orphans: whatever lies among the artifacts that ML Metadata does not know."""
+"""Orphans: files and folders among the artifacts that ML Metadata does not know."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IN_SYSTEM = {"executor_execution", "driver_execution", "stateful_working_dir", 
 
 
 def findings(root: Root, store: Store) -> Iterator[Finding]:
-    """Files and folders that no artifact names; they lie in `NODE/OUTPUT/EXECUTION`."""
+    """Files and folders that no artifact names; places are `NODE/OUTPUT/EXECUTION`."""
     for node in (yield from _entries(root.artifacts)):
         if not _is_folder(node):
             yield _stray(node)
@@ -40,7 +40,7 @@ def _made(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Findi
     """What an execution of a node made under an output key."""
     if _is_published(store, entry.path):
         return
-    # TFX's values, and artifacts of which there are several under a key, lie one folder deeper.
+    # TFX's values, and artifacts of which there are several under a key, are one folder deeper.
     inside = (yield from _entries(entry.path)) if _is_folder(entry) else []
     if any(_is_published(store, inner.path) for inner in inside):
         return
@@ -67,7 +67,7 @@ def _stray(entry: _Entry) -> Finding:
 
 
 def _entries(folder: os.PathLike[str] | str) -> Generator[Finding, None, list[_Entry]]:
-    """Returns what lies in a folder, in the order of names and numbers; yields why it cannot be read."""
+    """Returns what is in a folder, in the order of names and numbers; yields why it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: (len(entry.name) * entry.name.isdecimal(), entry.name))

@@ -1,4 +1,4 @@
-"""Runs: whether their manifests are still what was noted, and executions that have not ended."""
+"""Runs: whether their manifests are still what was recorded, and executions that have not ended."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def _remove(path: pathlib.Path) -> None:
 
 
 def _places(root: Root) -> tuple[pathlib.Path, pathlib.Path]:
-    """Where an artifact and its preview lie, in folders alike."""
+    """Where an artifact and its preview are, in folders alike."""
     return root.artifacts, root.previews
 
 
@@ -218,7 +218,7 @@ def _versions(root: Root) -> list[int]:
 def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
     """Half-written outputs, as `sae fsck` finds them, deleted versions, and the scratch root of what was killed."""
     for finding in orphans.findings(root, store):
-        # What is no output of a node may be somebody's.
+        # What is no output of a node may be a user's.
         if finding.kind == FindingKind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
             yield LeftOver(finding.path, sizes.of_folder(pathlib.Path(finding.path)))
     places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]

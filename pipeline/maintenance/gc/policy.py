@@ -33,7 +33,7 @@ _ALWAYS = (Reason.SERVED, Reason.PINNED)
 
 @dataclasses.dataclass(frozen=True)
 class KeptRun:
-    """A run whose artifacts are kept: all that it made, read or took over.
+    """A run whose artifacts are kept: all that it made, read or reused.
 
     Attributes:
       version: of its model in the serving folder; 0 where it is not kept for that.

@@ -6,7 +6,7 @@ import os
 import pathlib
 import stat
 
-FILES = "files of the root"  # what lies in it directly: ML Metadata, above all
+FILES = "files of the root"  # what is in it directly: ML Metadata, above all
 
 
 def of_folder(folder: pathlib.Path) -> int:
