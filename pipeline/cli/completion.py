@@ -121,9 +121,9 @@ def types(ctx: click.Context) -> Iterator[_Offer]:
 def schedules(ctx: click.Context) -> Iterator[_Offer]:
     """Complete names of schedules, each with its trigger."""
     from pipeline.scheduler import triggers
-    from pipeline.scheduler.store import Book
+    from pipeline.scheduler.store import ScheduleDatabase
 
-    book = Book.read(_root(ctx).path)
+    book = ScheduleDatabase.read(_root(ctx).path)
     if book is not None:
         with book:
             yield from ((one.name, triggers.explain(one.timing)) for one in book.schedules())

@@ -18,7 +18,7 @@ from pipeline.core.pipeline_root import Root, resolve_root
 from pipeline.scheduler import parsing, status, times, triggers, wording
 from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.export import systemd as systemd_units
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule
 from pipeline_config import SchedulePolicies
 
@@ -116,7 +116,7 @@ def add_command(
     added = Schedule(name, timing, work, behaviour, times.as_text(datetime.datetime.now(datetime.timezone.utc)))
     place = Root(folder.resolve())
     place.create()
-    with Book.open(place.path) as book:
+    with ScheduleDatabase.open(place.path) as book:
         book.add(added)
     _print(added, place.path, "added")
 
@@ -197,16 +197,16 @@ def export_command(
 
 
 @contextlib.contextmanager
-def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Book, pathlib.Path]]:
+def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
     """Open the schedule database of a root, and return the root's folder too. A missing database is not created."""
     folder = resolve_root(root).path
-    found = Book.read(folder)
+    found = ScheduleDatabase.read(folder)
     if found is None:
         what = f"no schedule {name!r}" if name else "no schedule"
         raise NotFoundError(f"{what} in {folder}: `sae schedule add` adds one, --root selects another root")
     if write:
         found.close()
-        found = Book.open(folder)
+        found = ScheduleDatabase.open(folder)
     with found as book:
         yield book, folder
 

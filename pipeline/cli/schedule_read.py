@@ -14,7 +14,7 @@ from pipeline.cli.options import json_option, limit_option, root_option, schedul
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import resolve_root
 from pipeline.scheduler import history, status
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents
 from pipeline.terminal import schedule as schedule_text
 from pipeline.terminal import schedules as schedules_text
@@ -135,13 +135,13 @@ def _now() -> datetime.datetime:
 
 
 @contextlib.contextmanager
-def _book(folder: pathlib.Path, name: str = "") -> Iterator[Book | None]:
+def _book(folder: pathlib.Path, name: str = "") -> Iterator[ScheduleDatabase | None]:
     """Open the schedule database of a root; None where there is none.
 
     Raises:
       NotFoundError: there is none, and so no schedule `name`.
     """
-    found = Book.read(folder)
+    found = ScheduleDatabase.read(folder)
     if found is None and name:
         raise NotFoundError(
             f"no schedule {name!r} in {folder}: `sae schedule add` adds one, --root selects another root"

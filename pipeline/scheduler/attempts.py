@@ -1,4 +1,4 @@
-"""The runs of ticks in the book: begun, known by their process, known by their run, ended, tried again.
+"""The runs of ticks in the schedule database: begun, known by their process, known by their run, ended, tried again.
 
 What is written here goes ahead of what is done: the decision and the attempt before the process, its number before it
 may go on. So a daemon that comes after one that was killed knows what to look for.
@@ -12,7 +12,7 @@ import sqlite3
 
 from pipeline.scheduler import schema, times
 from pipeline.scheduler.outcome import Outcome
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.tick_decisions import Candidate
 from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
@@ -22,7 +22,7 @@ _LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
 
 @dataclasses.dataclass(frozen=True)
 class Unended:
-    """An attempt that the book does not know the end of.
+    """An attempt that the schedule database does not know the end of.
 
     Attributes:
       id: of the attempt.
@@ -64,11 +64,11 @@ class Untold:
 
 
 class Attempts:
-    """The daemon's view of the runs of a book."""
+    """The daemon's view of the runs of a schedule database."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
-        self._connection = book.connection
+    def __init__(self, database: ScheduleDatabase) -> None:
+        self._database = database
+        self._connection = database.connection
 
     def begin(self, candidate: Candidate, data: str | None = None) -> int | None:
         """Decides a tick, where it is not decided yet, and notes that a run of it begins.
@@ -87,7 +87,7 @@ class Attempts:
             if candidate.decision is not None:
                 self._connection.execute(
                     "UPDATE ticks SET decision = ?, decided = ?, reason = ? WHERE id = ?",
-                    (candidate.decision.value, self._book.now(), candidate.reason, candidate.id),
+                    (candidate.decision.value, self._database.now(), candidate.reason, candidate.id),
                 )
             if data is not None:
                 self.remember_data(candidate.schedule, data)
@@ -95,7 +95,7 @@ class Attempts:
                 "UPDATE ticks SET state = 'running', place = '', retry = '' WHERE id = ?", (candidate.id,)
             )
             return self._connection.execute(
-                "INSERT INTO attempts (tick, started) VALUES (?, ?)", (candidate.id, self._book.now())
+                "INSERT INTO attempts (tick, started) VALUES (?, ?)", (candidate.id, self._database.now())
             ).lastrowid
 
     def remember_data(self, schedule: str, fingerprint: str) -> None:
@@ -125,7 +125,7 @@ class Attempts:
           outcome: how it ended.
           policies: of the schedule; None where that is gone, and nothing is tried again.
         """
-        now = self._book.clock.now()
+        now = self._database.clock.now()
         with schema.transaction(self._connection):
             [tick] = self._connection.execute("SELECT tick FROM attempts WHERE id = ?", (attempt,)).fetchone()
             self._connection.execute(
@@ -184,7 +184,7 @@ class Attempts:
             return None
         if not outcome.begun:  # nothing was tried, so it does not count; but it may be too late by now
             row = self._connection.execute("SELECT due FROM ticks WHERE id = ?", (tick,)).fetchone()
-            late = (self._book.clock.now() - times.from_text(row["due"])).total_seconds()
+            late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0
         [tried] = self._connection.execute(
             "SELECT COUNT(*) FROM attempts WHERE tick = ? AND begun = 1", (tick,)

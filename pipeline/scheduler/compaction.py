@@ -1,4 +1,4 @@
-"""What the book forgets: of looks that found nothing new, one line stands for many, once they are old.
+"""What the schedule database forgets: of looks that found nothing new, one line stands for many, once they are old.
 
 Ticks of a schedule that were skipped for the same reason one after another become the newest of them, which says how
 many it stands for and since when. What started, failed, was missed or was asked for stays as it is, and ends such a

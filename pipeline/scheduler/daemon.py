@@ -1,7 +1,7 @@
-"""`sae schedule run`: follows the book of a root, in the foreground, until it is told to stop.
+"""`sae schedule run`: follows the schedule database of a root, in the foreground, until it is told to stop.
 
 Signals: SIGTERM or SIGINT plans nothing more and lets the run finish, up to a limit; the second one interrupts the run.
-SIGHUP looks at the book at once. A daemon that is killed leaves its run running; the next one looks after it.
+SIGHUP checks the schedule database at once. A daemon that is killed leaves its run running; the next one takes it over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.service import Service
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DaemonConfig
 
 logger = logging.getLogger(__name__)
@@ -54,12 +54,16 @@ def run(
 
     Raises:
       LockedError: another daemon is there; says which.
-      UnavailableError: the root or its book cannot be used.
+      UnavailableError: the root or its schedule database cannot be used.
     """
     root = root.resolve()
-    with _alone(root), Book.open(root, clock) as book, Alarm((*_LEAVE, signal.SIGHUP, signal.SIGCHLD)) as alarm:
+    with (
+        _alone(root),
+        ScheduleDatabase.open(root, clock) as database,
+        Alarm((*_LEAVE, signal.SIGHUP, signal.SIGCHLD)) as alarm,
+    ):
         try:
-            daemon = _Daemon(root, book, commands or Commands(root), alarm, config or DaemonConfig())
+            daemon = _Daemon(root, database, commands or Commands(root), alarm, config or DaemonConfig())
         except (sqlite3.Error, OSError) as error:
             raise UnavailableError(f"cannot write to {root}: {error}; the daemon needs space there") from error
         try:
@@ -91,17 +95,19 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
 class _Daemon:
     """The loop."""
 
-    def __init__(self, root: pathlib.Path, book: Book, commands: Commands, alarm: Alarm, config: DaemonConfig) -> None:
-        self._book = book
+    def __init__(
+        self, root: pathlib.Path, database: ScheduleDatabase, commands: Commands, alarm: Alarm, config: DaemonConfig
+    ) -> None:
+        self._database = database
         self._alarm = alarm
         self._config = config
-        self._service = Service(root, book, commands, alarm.ring, config)
+        self._service = Service(root, database, commands, alarm.ring, config)
         self._signals = 0  # how often it was told to stop
         self._stop_at: float | None = None
         self._heard = float("-inf")
         self._tidied = float("-inf")
         self._trouble = ""
-        self._jumps = Jumps(book.clock)
+        self._jumps = Jumps(database.clock)
         self._introduce()
         logger.info("following the schedules of %s, process %d", root, os.getpid())
 
@@ -131,7 +137,7 @@ class _Daemon:
         self._see_clock()
         try:
             more = self._service.look()
-            upcoming = tick_planner.next_tick(self._book.connection, self._book.schedules())
+            upcoming = tick_planner.next_tick(self._database.connection, self._database.schedules())
             self._say_that_it_lives()
             self._tidy()
         except (sqlite3.Error, OSError) as error:
@@ -147,13 +153,13 @@ class _Daemon:
         pause = min(self._config.poll, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.poll
         if upcoming is None or self._signals:
             return pause
-        return min(pause, max(0.0, (upcoming - self._book.clock.now()).total_seconds()))
+        return min(pause, max(0.0, (upcoming - self._database.clock.now()).total_seconds()))
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDYING_INTERVAL:
             return
-        before = self._book.clock.now() - datetime.timedelta(seconds=_WHOLE_HISTORY)
-        if fewer := compaction.tidy(self._book.connection, before):
+        before = self._database.clock.now() - datetime.timedelta(seconds=_WHOLE_HISTORY)
+        if fewer := compaction.tidy(self._database.connection, before):
             logger.info("%d old ticks that started nothing became part of others", fewer)
         self._tidied = time.monotonic()
 
@@ -175,16 +181,16 @@ class _Daemon:
         logger.info("%s: planning nothing more; a run may take up to %g s to finish", name, self._config.drain)
         self._stop_at = time.monotonic() + self._config.drain
         with contextlib.suppress(sqlite3.Error):  # a full disk: it is only shown
-            self._book.connection.execute("UPDATE daemon SET stopping = 1, heard = ?", (self._book.now(),))
+            self._database.connection.execute("UPDATE daemon SET stopping = 1, heard = ?", (self._database.now(),))
 
     def _introduce(self) -> None:
-        now = self._book.now()
-        self._book.connection.execute(
+        now = self._database.now()
+        self._database.connection.execute(
             "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
             (os.getpid(), process_identity.identity(os.getpid()), now, now),
         )
 
     def _say_that_it_lives(self) -> None:
         if time.monotonic() - self._heard >= self._config.heartbeat:
-            self._book.connection.execute("UPDATE daemon SET heard = ?", (self._book.now(),))
+            self._database.connection.execute("UPDATE daemon SET heard = ?", (self._database.now(),))
             self._heard = time.monotonic()

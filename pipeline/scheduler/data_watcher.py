@@ -14,7 +14,7 @@ from pipeline.provenance import manifest
 from pipeline.scheduler.types import Work
 
 
-class DataLooks:
+class DataWatcher:
     """Looks in a thread of its own: a large data set takes minutes to read."""
 
     def __init__(self, root: Root, wake: Callable[[], object]) -> None:
@@ -27,7 +27,7 @@ class DataLooks:
         self._root = root
         self._wake = wake
         self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="data")
-        self._looks: dict[int, concurrent.futures.Future[str]] = {}
+        self._checks: dict[int, concurrent.futures.Future[str]] = {}
 
     def fingerprint(self, tick: int, work: Work) -> str | None:
         """Of the data of `work`, read for a tick; None while it is being read: ask again.
@@ -35,15 +35,15 @@ class DataLooks:
         Raises:
           SaeError: it cannot be read.
         """
-        look = self._looks.get(tick)
+        look = self._checks.get(tick)
         if look is None:
             # Those that nobody asked for again: their ticks were skipped meanwhile.
-            self._looks = {other: look for other, look in self._looks.items() if not look.done()}
-            look = self._looks[tick] = self._thread.submit(fingerprint, self._root, work)
+            self._checks = {other: look for other, look in self._checks.items() if not look.done()}
+            look = self._checks[tick] = self._thread.submit(fingerprint, self._root, work)
             look.add_done_callback(lambda _: self._wake())
         if not look.done():
             return None
-        del self._looks[tick]
+        del self._checks[tick]
         try:
             return look.result()
         except OSError as error:

@@ -17,7 +17,7 @@ class Stretch:
 
     Attributes:
       tick: the newest of them.
-      count: how many, those too that one in the book stands for.
+      count: how many, those too that one in the schedule database stands for.
       since: planned time of the oldest.
     """
 

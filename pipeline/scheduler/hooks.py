@@ -49,7 +49,7 @@ class _Step:
     holds_root: bool = False
 
 
-class Afterwards:
+class Hooks:
     """A queue of commands, of which one runs at a time."""
 
     def __init__(self, commands: Commands, places: Places, note_told: Callable[[int], None], timeout: float) -> None:

@@ -1,4 +1,4 @@
-"""How a run ended, from its exit code and what it left: what the book says of it, and whether to try again."""
+"""How a run ended, from its exit code and what it left, and whether it is tried again."""
 
 from __future__ import annotations
 

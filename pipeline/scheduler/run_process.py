@@ -18,7 +18,7 @@ from pipeline.core import process_identity
 from pipeline.scheduler import times
 
 # Waits for a line on standard input, then becomes the command. When the daemon is killed before it sent the line, the
-# other end closes and nothing is run: no run begins of which the book does not know the process.
+# other end closes and nothing is run: no run begins of which the schedule database does not know the process.
 _GATE = 'read -r go && exec "$@" < /dev/null'
 
 

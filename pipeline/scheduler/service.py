@@ -1,4 +1,4 @@
-"""One look of the daemon: what ended, what is due, what follows. All that it knows across looks is in the book."""
+"""One check of the daemon: what ended, what is due, what follows. What it knows is in the schedule database."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pipeline.core.project import PROJECT
 from pipeline.scheduler import data_watcher, outcome, run_process
 from pipeline.scheduler.attempts import Attempts, Unended
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.data_watcher import DataLooks
-from pipeline.scheduler.hooks import Afterwards
+from pipeline.scheduler.data_watcher import DataWatcher
+from pipeline.scheduler.hooks import Hooks
 from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.run_process import Adopted, Child, Process, Watch
-from pipeline.scheduler.store import Book
-from pipeline.scheduler.tick_decisions import Candidate, Deciding
+from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.tick_decisions import Candidate, TickDecisions
 from pipeline.scheduler.types import DaemonConfig, Kind, Schedule
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class _Run:
     """A run that goes on.
 
     Attributes:
-      attempt: its id in the book.
+      attempt: its id in the schedule database.
       name: for people: `nightly 2026-11-24T03:00:00Z`.
       schedule: name.
       watch: over its process.
@@ -49,30 +49,35 @@ class Service:
     """The work of a daemon on one root."""
 
     def __init__(
-        self, root: pathlib.Path, book: Book, commands: Commands, wake: Callable[[], object], config: DaemonConfig
+        self,
+        root: pathlib.Path,
+        database: ScheduleDatabase,
+        commands: Commands,
+        wake: Callable[[], object],
+        config: DaemonConfig,
     ) -> None:
         """Takes over what an earlier daemon left: its runs that still go on, and those that ended unseen.
 
         Args:
           root: the pipeline root.
-          book: of that root.
+          database: of that root.
           commands: on that root.
           wake: called, in another thread, when it is time to look again.
           config: how long runs and commands may take to end.
         """
         self._config = config
         self._root = Root(root)
-        self._book = book
+        self._database = database
         self._commands = commands
         self._places = Places(root)
-        self._deciding = Deciding(book)
-        self._attempts = Attempts(book)
-        self._looks = DataLooks(self._root, wake)
-        self._afterwards = Afterwards(commands, self._places, self._attempts.note_told, config.command_timeout)
+        self._decisions = TickDecisions(database)
+        self._attempts = Attempts(database)
+        self._data = DataWatcher(self._root, wake)
+        self._hooks = Hooks(commands, self._places, self._attempts.note_told, config.command_timeout)
         self._runs: list[_Run] = []  # never more than one, but for those of a daemon before this one
-        self._ended: dict[int, tuple[str, Outcome]] = {}  # by attempt: the schedule, and what the book is still to know
+        self._ended: dict[int, tuple[str, Outcome]] = {}  # by attempt: the schedule, and what is still to be recorded
         self._stopping = False
-        self._deciding.begin()
+        self._decisions.begin()
         left = self._attempts.unended()
         self._places.clear_others([unended.id for unended in left])
         for unended in left:
@@ -87,10 +92,10 @@ class Service:
         self._watch()
         self._close()
         self._follow()
-        self._afterwards.go_on(free=not self._busy())
+        self._hooks.go_on(free=not self._busy())
         more = False
-        if not (self._stopping or self._afterwards.holds_root):
-            complete = self._deciding.look(self._busy())
+        if not (self._stopping or self._hooks.holds_root):
+            complete = self._decisions.look(self._busy())
             more = self._start() or not complete
         return more
 
@@ -106,7 +111,7 @@ class Service:
     @property
     def idle(self) -> bool:
         """Whether nothing runs, and all is recorded."""
-        return not (self._runs or self._ended or self._afterwards.busy)
+        return not (self._runs or self._ended or self._hooks.busy)
 
     @property
     def runs(self) -> bool:
@@ -120,8 +125,8 @@ class Service:
 
     def close(self) -> None:
         """Ends what the service itself keeps running; runs go on."""
-        self._looks.stop()
-        self._afterwards.stop()
+        self._data.stop()
+        self._hooks.stop()
 
     def _take_over(self, unended: Unended) -> None:
         name = f"{unended.schedule} {unended.planned}"
@@ -129,7 +134,7 @@ class Service:
             self._ended[unended.id] = (unended.schedule, outcome.never_begun())
             logger.info("the run of %s was never begun: the daemon ended before", name)
             return
-        since = (self._book.clock.now() - unended.started).total_seconds()
+        since = (self._database.clock.now() - unended.started).total_seconds()
         adopted = Adopted(unended.process, unended.identity)
         self._runs.append(self._run(unended.id, name, unended.schedule, adopted, since))
         logger.info("looking after the run of %s, process %d, which an earlier daemon began", name, unended.process)
@@ -152,7 +157,7 @@ class Service:
         """Starts the first tick that may, when the root is free. Returns whether it did."""
         if self._busy():
             return False
-        for candidate in self._deciding.candidates():
+        for candidate in self._decisions.candidates():
             schedule = self._schedule(candidate.schedule)
             if schedule is not None and self._begin(candidate, schedule):
                 return True
@@ -190,20 +195,20 @@ class Service:
     def _changed_data(self, candidate: Candidate, schedule: Schedule) -> str | None:
         """The fingerprint of data that is to be run on; None where it is not, or not known yet."""
         try:
-            seen = self._looks.fingerprint(candidate.id, schedule.work)
+            seen = self._data.fingerprint(candidate.id, schedule.work)
         except SaeError as error:
-            self._deciding.skip(candidate.id, str(error))
+            self._decisions.skip(candidate.id, str(error))
             return None
         if seen is None:
             return None
         known = self._attempts.data_of(schedule.name)
         if not seen:
-            self._deciding.skip(candidate.id, "there is no prepared data set to look at")
+            self._decisions.skip(candidate.id, "there is no prepared data set to look at")
         elif seen == known:
-            self._deciding.skip(candidate.id, "the data did not change")
+            self._decisions.skip(candidate.id, "the data did not change")
         elif not known and data_watcher.was_run_on(self._root, seen):
             self._attempts.remember_data(schedule.name, seen)
-            self._deciding.skip(candidate.id, "the first look: there is a run on this data")
+            self._decisions.skip(candidate.id, "the first look: there is a run on this data")
         else:
             return seen
         return None
@@ -247,7 +252,7 @@ class Service:
     def _follow(self) -> None:
         """Queues the commands after runs that ended."""
         for done in self._attempts.untold():
-            self._afterwards.add(done, self._schedule(done.schedule))
+            self._hooks.add(done, self._schedule(done.schedule))
 
     def _schedule(self, name: str) -> Schedule | None:
-        return next((schedule for schedule in self._book.schedules() if schedule.name == name), None)
+        return next((schedule for schedule in self._database.schedules() if schedule.name == name), None)

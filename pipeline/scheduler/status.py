@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pipeline.core import process_identity
 from pipeline.core.clock import Clock, SystemClock
 from pipeline.scheduler import times, triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, Planned, Schedule, Tick
 
 _SILENCE = 60.0  # seconds without a sign of life, after which a daemon counts as silent: six heartbeats
@@ -18,11 +18,11 @@ _FAILED = ("failed", "missed")
 
 def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
     """Return the daemon of a root. Only reads: does not try its lock. Raises `UnavailableError`."""
-    book = Book.read(root)
-    if book is None:
+    database = ScheduleDatabase.read(root)
+    if database is None:
         return Daemon("stopped", None, "", "")
-    with book:
-        row = book.connection.execute("SELECT * FROM daemon").fetchone()
+    with database:
+        row = database.connection.execute("SELECT * FROM daemon").fetchone()
     if row is None:
         return Daemon("stopped", None, "", "")
     if not process_identity.lives(row["process"], row["process_identity"]):
@@ -32,13 +32,16 @@ def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
     return Daemon("silent" if quiet > _SILENCE else state, row["process"], row["since"], row["heard"])
 
 
-def planned(book: Book, now: datetime.datetime, count: int) -> tuple[Planned, ...]:
+def planned(database: ScheduleDatabase, now: datetime.datetime, count: int) -> tuple[Planned, ...]:
     """Return all schedules by name, each with its next `count` times after `now` and its last tick."""
     return tuple(
         Planned(
-            schedule, triggers.explain(schedule.timing), _next(schedule, now, count), book.last_decided(schedule.name)
+            schedule,
+            triggers.explain(schedule.timing),
+            _next(schedule, now, count),
+            database.last_decided(schedule.name),
         )
-        for schedule in book.schedules()
+        for schedule in database.schedules()
     )
 
 

@@ -1,4 +1,4 @@
-"""The book of a root: its schedules, and what became of each of their ticks.
+"""The schedule database of a root: its schedules, and what became of each of their ticks.
 
 Commands write schedules into it and the daemon ticks; both may have it open at once.
 """
@@ -25,22 +25,22 @@ from pipeline.scheduler.types import Attempt, Decision, Schedule, Tick
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Book:
-    """An opened book; closes itself as a context manager. Not for several threads."""
+class ScheduleDatabase:
+    """An opened schedule database; closes itself as a context manager. Not for several threads."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
-        """Keeps the connection, which the daemon's side of the book (`deciding`, `attempts`) shares."""
+        """Keeps the connection, which the daemon's side of the schedule database (`deciding`, `attempts`) shares."""
         self.connection = connection
         self.clock = clock
 
     @classmethod
-    def open(cls, root: pathlib.Path, clock: Clock | None = None) -> Book:
-        """Opens the book of a root for writing, and makes it where there is none. Raises `UnavailableError`."""
+    def open(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase:
+        """Open the schedule database of a root for writing; create it if missing. Raises `UnavailableError`."""
         return cls(schema.open_for_writing(root), clock or SystemClock())
 
     @classmethod
-    def read(cls, root: pathlib.Path, clock: Clock | None = None) -> Book | None:
-        """Opens the book of a root for reading alone; None where there is none. Raises `UnavailableError`."""
+    def read(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase | None:
+        """Open the schedule database of a root for reading only; None if missing. Raises `UnavailableError`."""
         connection = schema.open_for_reading(root)
         return None if connection is None else cls(connection, clock or SystemClock())
 
@@ -48,14 +48,14 @@ class Book:
         """Closes the file."""
         self.connection.close()
 
-    def __enter__(self) -> Book:
+    def __enter__(self) -> ScheduleDatabase:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def now(self) -> str:
-        """The time as the book writes it."""
+        """The time as the schedule database writes it."""
         return times.as_text(self.clock.now())
 
     def add(self, schedule: Schedule) -> None:

@@ -1,6 +1,6 @@
 """What becomes of each tick: all that are planned up to now are written down, and each gets one decision.
 
-A tick waits in the book until it is decided, so what was written down is decided once, whatever ends the daemon
+A tick waits in the schedule database until its outcome is recorded, so it has one outcome, whatever ends the daemon
 between. Of the ticks that a look finds at once, the newest is in time while it is no later than max-late; the others
 were missed, and catch-up says which of them are made up for.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import schema, tick_planner, times
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule
 
 logger = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ class Candidate:
     """A tick that may start now.
 
     Attributes:
-      id: in the book.
+      id: in the schedule database.
       schedule: name.
-      planned: its time, as the book writes it.
+      planned: its time, as the schedule database writes it.
       decision: what it becomes when it starts; None when it did already, and is tried again.
       reason: of that decision.
       manual: whether it was asked for.
@@ -45,12 +45,12 @@ class Candidate:
     manual: bool
 
 
-class Deciding:
-    """The daemon's view of the ticks of a book."""
+class TickDecisions:
+    """The daemon's view of the ticks of a schedule database."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
-        self._connection = book.connection
+    def __init__(self, database: ScheduleDatabase) -> None:
+        self._database = database
+        self._connection = database.connection
         self._refused: set[str] = set()
 
     def begin(self) -> None:
@@ -67,9 +67,9 @@ class Deciding:
         Returns:
           Whether that is all; when not, look again at once.
         """
-        now = self._book.clock.now()
+        now = self._database.clock.now()
         complete = True
-        for schedule in self._book.schedules():
+        for schedule in self._database.schedules():
             try:
                 if not schedule.paused and not self._plan(schedule, now):
                     complete = False
@@ -84,7 +84,7 @@ class Deciding:
 
     def candidates(self) -> Iterator[Candidate]:
         """Ticks that may start now, as the root is free: those in time first, then retries, then missed ones."""
-        now = self._book.now()
+        now = self._database.now()
         rows = self._connection.execute(
             "SELECT *, 0 AS turn, due AS since FROM ticks WHERE decision IS NULL AND (manual = 1 OR place = ?) "
             "UNION ALL "
@@ -104,7 +104,7 @@ class Deciding:
     def _candidate(self, row: sqlite3.Row) -> Candidate:
         decision, reason = None, row["reason"]
         if row["decision"] is None:
-            late = (self._book.clock.now() - times.from_text(row["due"])).total_seconds()
+            late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             caught_up = row["place"] == _LATE
             decision = Decision.CAUGHT_UP if caught_up else Decision.STARTED
             if caught_up:
@@ -172,5 +172,5 @@ class Deciding:
     def _write(self, decision: Decision, reason: str, where: str, values: tuple[object, ...]) -> None:
         self._connection.execute(
             f"UPDATE ticks SET decision = ?, state = ?, decided = ?, reason = ?, place = '' WHERE {where}",
-            (decision.value, decision.value, self._book.now(), reason, *values),
+            (decision.value, decision.value, self._database.now(), reason, *values),
         )

@@ -7,7 +7,7 @@ import datetime
 
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import status
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.web.pages.base import PageRequest
 
 OK, UNATTENDED = "ok", "unattended"
@@ -56,7 +56,7 @@ def check(request: PageRequest) -> Health:
 
 def _with_schedules(root: Root, store: str, runs: int) -> Health:
     daemon = status.daemon(root.path)
-    book = Book.read(root.path)
+    book = ScheduleDatabase.read(root.path)
     if book is None:
         return Health(OK, store, runs, SchedulerHealth(daemon.state, daemon.heard, 0, ()))
     with book:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core import process_identity
 from pipeline.scheduler import times
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import (
     Attempt,
     CatchUp,
@@ -100,7 +100,7 @@ STOPPED = Daemon("stopped", None, "", "2026-11-23T20:30:00Z")
 NEVER = Daemon("stopped", None, "", "")
 
 
-def write(book: Book, found: Tick) -> None:
+def write(book: ScheduleDatabase, found: Tick) -> None:
     """Puts a tick into a book as if the daemon had."""
     decision = found.decision.value if found.decision else None
     row = book.connection.execute(
@@ -126,7 +126,7 @@ def write(book: Book, found: Tick) -> None:
         )
 
 
-def live(book: Book, heard: str, process: int) -> None:
+def live(book: ScheduleDatabase, heard: str, process: int) -> None:
     """Puts a daemon into a book: a process of this machine, last heard of at some time."""
     book.connection.execute(
         "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from pipeline.scheduler import times, triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, Tick, Work
 from pipeline_config import SchedulePolicies
 from tests import PROJECT
@@ -103,7 +103,7 @@ class Soak:
             if kills:
                 self.chance.choices([self.kill_daemon, self.kill_run, lambda: None], [1, 2, 3])[0]()
 
-    def finish(self, book: Book) -> bool:
+    def finish(self, book: ScheduleDatabase) -> bool:
         """One run more, to tidy up after killed ones; then the daemon is stopped. Returns whether all ended."""
         book.pause(NAME)
         book.trigger(NAME)
@@ -116,7 +116,7 @@ class Soak:
         return self.daemon.wait(PATIENCE) == 0
 
 
-def faults(soak: Soak, book: Book, ended: bool) -> Iterator[str]:
+def faults(soak: Soak, book: ScheduleDatabase, ended: bool) -> Iterator[str]:
     """What is wrong, in sentences."""
     if not ended:
         yield "what was left to do did not end, or the daemon ended badly"
@@ -172,7 +172,7 @@ def test_each_tick_has_one_outcome_and_nothing_is_left_over(
 ) -> None:
     minutes = request.config.option.chaos_minutes
     root = tmp_path / "root"
-    with Book.open(root) as book:
+    with ScheduleDatabase.open(root) as book:
         policies = SchedulePolicies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
         book.add(Schedule(NAME, triggers.every("5s"), WORK, policies, book.now()))
         soak = Soak(root, random.Random(request.config.option.chaos_seed))

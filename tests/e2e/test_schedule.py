@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.scheduler import status, triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule, Work
 from pipeline_config import SchedulePolicies
 from tests.e2e.conftest import PROJECT, QUICK, sae
@@ -23,7 +23,7 @@ POLICIES = SchedulePolicies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0,
 LONGEST = 240.0  # seconds
 
 
-def until(true: Callable[[], Any], book: Book) -> Any:
+def until(true: Callable[[], Any], book: ScheduleDatabase) -> Any:
     end = time.monotonic() + LONGEST
     while not (found := true()):
         assert time.monotonic() < end, book.ticks()
@@ -50,7 +50,7 @@ def start(tmp_path: pathlib.Path) -> Iterator[Callable[[], subprocess.Popen[byte
 def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
     tmp_path: pathlib.Path, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    with Book.open(tmp_path) as book:
+    with ScheduleDatabase.open(tmp_path) as book:
         work = Work("sample", assignments=QUICK, seed=3)
         said = tmp_path / "said.json"
         policies = SchedulePolicies(**{**vars(POLICIES), "on_success": f"cat > {said}.part && mv {said}.part {said}"})

@@ -11,7 +11,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import history as stretches
 from pipeline.scheduler import status, times, wording
 from pipeline.scheduler.history import Stretch
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, Planned
 from pipeline.web.pages.base import Page, PageRequest
 
@@ -94,14 +94,14 @@ def build(request: PageRequest) -> SchedulesView:
 
 
 def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
-    book = Book.read(root.path)
+    book = ScheduleDatabase.read(root.path)
     if book is None:
         return ()
     with book:
         return tuple(_shown(book, one, root, now) for one in status.planned(book, now, NEXT))
 
 
-def _shown(book: Book, one: Planned, root: Root, now: datetime.datetime) -> Shown:
+def _shown(book: ScheduleDatabase, one: Planned, root: Root, now: datetime.datetime) -> Shown:
     ticks = book.ticks(one.schedule.name, stretches.READ + 1)
     history = stretches.of(ticks[: stretches.READ])
     zone = one.schedule.timing.zone

@@ -16,7 +16,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from tests.builders import schedules as examples
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here
 
@@ -138,7 +138,7 @@ class Site:
 
 def plan(root: Root, first: str, failed: str) -> None:
     """Schedules with a history."""
-    with Book.open(root.path) as book:
+    with ScheduleDatabase.open(root.path) as book:
         book.add(examples.schedule(on_failure=SCRIPT))
         book.add(examples.schedule("tokyo", triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")))
         book.add(examples.schedule("off", triggers.every("6h"), paused=examples.CREATED))

@@ -15,7 +15,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from pipeline import cli
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Kind, Overlap, Work
 from pipeline_config import SchedulePolicies
 from tests import PROJECT
@@ -49,7 +49,7 @@ def sae(capsys):
 
 
 def added(root, name="nightly"):
-    with Book.open(root) as book:
+    with ScheduleDatabase.open(root) as book:
         return book.schedule(name)
 
 

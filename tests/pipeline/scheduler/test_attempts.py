@@ -8,8 +8,8 @@ import pytest
 from pipeline.scheduler import outcome
 from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.outcome import Outcome
-from pipeline.scheduler.store import Book
-from pipeline.scheduler.tick_decisions import Deciding
+from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.tick_decisions import TickDecisions
 from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
 from tests.builders.schedules import SetClock
@@ -25,9 +25,9 @@ class Tried:
 
     def __init__(self, root: pathlib.Path) -> None:
         self.clock = SetClock("2026-11-24 03:00")
-        self.book = Book.open(root, self.clock)
-        self.deciding, self.attempts = Deciding(self.book), Attempts(self.book)
-        self.book.add(schedule())
+        self.database = ScheduleDatabase.open(root, self.clock)
+        self.deciding, self.attempts = TickDecisions(self.database), Attempts(self.database)
+        self.database.add(schedule())
         self.deciding.look("")
 
     def begin(self) -> int:
@@ -52,18 +52,18 @@ class Tried:
 def tried(tmp_path: pathlib.Path) -> Iterator[Tried]:
     found = Tried(tmp_path)
     yield found
-    found.book.close()
+    found.database.close()
 
 
 def test_waits_double_until_nothing_is_tried_any_more(tried: Tried) -> None:
     tried.try_it(FAILED)
-    assert tried.book.ticks()[0].state == "waiting"
+    assert tried.database.ticks()[0].state == "waiting"
     assert tried.wait(60) == 1
     tried.try_it(FAILED)
     assert tried.wait(120) == 1
     assert tried.attempts.untold() == ()
     tried.try_it(FAILED)
-    [tick] = tried.book.ticks()
+    [tick] = tried.database.ticks()
     assert (tick.state, len(tick.attempts)) == ("failed", 3)
     [done] = tried.attempts.untold()
     assert (done.state, done.exit_code) == ("failed", 1)
@@ -76,13 +76,13 @@ def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
     for _ in range(30):
         tried.try_it(FAILED, many)
         tried.clock.forward(86_400)
-    assert tried.book.ticks()[0].state == "waiting"
+    assert tried.database.ticks()[0].state == "waiting"
 
 
 @pytest.mark.parametrize("policies", [None, POLICIES])
 def test_what_is_not_tried_again(tried: Tried, policies: SchedulePolicies | None) -> None:
     tried.try_it(Outcome("failed", 4, "the gate", may_pass=policies is None), policies)
-    assert tried.book.ticks()[0].state == "failed"
+    assert tried.database.ticks()[0].state == "failed"
 
 
 def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None:
@@ -92,7 +92,7 @@ def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None
     tried.try_it(FAILED, one)
     assert tried.wait(60) == 1
     tried.try_it(FAILED, one)
-    [tick] = tried.book.ticks()
+    [tick] = tried.database.ticks()
     assert tick.state == "failed"
     assert [one.ended for one in tick.attempts] == ["", "", "", "2026-11-24T03:00:00Z", "2026-11-24T03:01:00Z"]
 
@@ -102,25 +102,25 @@ def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) 
     tried.clock.forward(601)
     never = SchedulePolicies(**{**vars(POLICIES), "catch_up": CatchUp.NONE})
     tried.attempts.end(attempt, outcome.never_begun(), never)
-    assert tried.book.ticks()[0].state == "failed"
+    assert tried.database.ticks()[0].state == "failed"
 
 
 def test_pausing_and_removing_give_up_what_waits_for_a_retry(tried: Tried) -> None:
     tried.try_it(FAILED)
     tried.clock.forward(60)
     [candidate] = tried.deciding.candidates()
-    tried.book.remove("nightly")
+    tried.database.remove("nightly")
     assert tried.attempts.begin(candidate) is None
-    assert tried.book.ticks()[0].state == "failed"
+    assert tried.database.ticks()[0].state == "failed"
     assert list(tried.deciding.candidates()) == []
 
 
 def test_what_is_not_closed_is_found_by_the_next_daemon(tried: Tried) -> None:
     attempt = tried.begin()
     tried.attempts.note_run(attempt, "20261124-030000")
-    [unended] = Attempts(tried.book).unended()
+    [unended] = Attempts(tried.database).unended()
     assert (unended.id, unended.schedule, unended.process, unended.identity) == (attempt, "nightly", 1, "one")
-    [tick] = tried.book.ticks()
+    [tick] = tried.database.ticks()
     assert (tick.state, tick.attempts[0].run_id) == ("running", "20261124-030000")
     tried.attempts.end(attempt, FAILED, None)
-    assert Attempts(tried.book).unended() == ()
+    assert Attempts(tried.database).unended() == ()

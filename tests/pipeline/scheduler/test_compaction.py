@@ -1,4 +1,4 @@
-"""What the book forgets, and that each planned time is still that of exactly one decision."""
+"""What the schedule database forgets, and that each planned time is still that of exactly one decision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.scheduler import compaction, history, schema, tick_planner, times, triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Decision, Schedule, Tick
 from tests.builders import schedules as examples
 from tests.builders.schedules import SetClock, at
@@ -28,9 +28,9 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def book(tmp_path: pathlib.Path, clock: SetClock) -> Iterator[Book]:
-    with Book.open(tmp_path, clock) as book:
-        yield book
+def database(tmp_path: pathlib.Path, clock: SetClock) -> Iterator[ScheduleDatabase]:
+    with ScheduleDatabase.open(tmp_path, clock) as database:
+        yield database
 
 
 def skipped(minute: int, reason: str = SAME, **changed: object) -> Tick:
@@ -38,29 +38,29 @@ def skipped(minute: int, reason: str = SAME, **changed: object) -> Tick:
     return dataclasses.replace(tick, **changed)  # type: ignore[arg-type]
 
 
-def write(book: Book, *ticks: Tick) -> None:
+def write(database: ScheduleDatabase, *ticks: Tick) -> None:
     for tick in ticks:
-        examples.write(book, tick)
+        examples.write(database, tick)
 
 
-def tidy(book: Book, before: str = "2027-01-01 00:00") -> int:
-    return compaction.tidy(book.connection, at(before))
+def tidy(database: ScheduleDatabase, before: str = "2027-01-01 00:00") -> int:
+    return compaction.tidy(database.connection, at(before))
 
 
-def told(book: Book) -> list[tuple[str, str, int, str]]:
-    return [(one.planned[14:16], one.state, one.count, one.since[14:16]) for one in book.ticks()]
+def told(database: ScheduleDatabase) -> list[tuple[str, str, int, str]]:
+    return [(one.planned[14:16], one.state, one.count, one.since[14:16]) for one in database.ticks()]
 
 
-def test_looks_that_found_nothing_become_the_newest_of_them(book: Book) -> None:
-    write(book, skipped(10), skipped(20), skipped(30, decided="2026-11-24T03:30:02Z"))
-    assert tidy(book) == 2
-    assert told(book) == [("30", "skipped", 3, "10")]
-    [one] = book.ticks()
+def test_looks_that_found_nothing_become_the_newest_of_them(database: ScheduleDatabase) -> None:
+    write(database, skipped(10), skipped(20), skipped(30, decided="2026-11-24T03:30:02Z"))
+    assert tidy(database) == 2
+    assert told(database) == [("30", "skipped", 3, "10")]
+    [one] = database.ticks()
     assert (one.decision, one.reason, one.decided) == (Decision.SKIPPED, SAME, "2026-11-24T03:30:02Z")
-    assert tidy(book) == 0
-    write(book, skipped(40), skipped(50))
-    assert tidy(book) == 2
-    assert told(book) == [("50", "skipped", 5, "10")]
+    assert tidy(database) == 0
+    write(database, skipped(40), skipped(50))
+    assert tidy(database) == 2
+    assert told(database) == [("50", "skipped", 5, "10")]
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_looks_that_found_nothing_become_the_newest_of_them(book: Book) -> None:
     ],
     ids=["started", "failed", "missed", "waiting", "another reason", "by hand"],
 )
-def test_what_is_more_than_that_stays_and_ends_them(book: Book, other: Tick) -> None:
-    write(book, skipped(0), skipped(10), other, skipped(30), skipped(40))
-    assert tidy(book) == 2
-    newer, kept, older = book.ticks()
+def test_what_is_more_than_that_stays_and_ends_them(database: ScheduleDatabase, other: Tick) -> None:
+    write(database, skipped(0), skipped(10), other, skipped(30), skipped(40))
+    assert tidy(database) == 2
+    newer, kept, older = database.ticks()
     assert kept == other
     assert [(one.planned[14:16], one.count, one.since[14:16]) for one in (newer, older)] == [
         ("40", 2, "30"),
@@ -86,76 +86,78 @@ def test_what_is_more_than_that_stays_and_ends_them(book: Book, other: Tick) -> 
     ]
 
 
-def test_one_by_hand_at_the_same_time_ends_them_on_both_sides(book: Book) -> None:
-    write(book, skipped(0), skipped(10), skipped(10, manual=True), skipped(20))
-    assert tidy(book) == 0
+def test_one_by_hand_at_the_same_time_ends_them_on_both_sides(database: ScheduleDatabase) -> None:
+    write(database, skipped(0), skipped(10), skipped(10, manual=True), skipped(20))
+    assert tidy(database) == 0
 
 
-def test_of_each_schedule_its_own(book: Book) -> None:
+def test_of_each_schedule_its_own(database: ScheduleDatabase) -> None:
     for minute in (10, 20, 30):
-        write(book, skipped(minute), skipped(minute, schedule="other"))
-    assert tidy(book) == 4
-    assert {(one.schedule, one.count) for one in book.ticks()} == {("nightly", 3), ("other", 3)}
+        write(database, skipped(minute), skipped(minute, schedule="other"))
+    assert tidy(database) == 4
+    assert {(one.schedule, one.count) for one in database.ticks()} == {("nightly", 3), ("other", 3)}
 
 
-def test_newer_ones_stay_whole(book: Book) -> None:
-    write(book, *(skipped(minute) for minute in (10, 20, 30, 40)))
-    assert tidy(book, "2026-11-24 03:30") == 1
-    assert told(book) == [("40", "skipped", 1, ""), ("30", "skipped", 1, ""), ("20", "skipped", 2, "10")]
+def test_newer_ones_stay_whole(database: ScheduleDatabase) -> None:
+    write(database, *(skipped(minute) for minute in (10, 20, 30, 40)))
+    assert tidy(database, "2026-11-24 03:30") == 1
+    assert told(database) == [("40", "skipped", 1, ""), ("30", "skipped", 1, ""), ("20", "skipped", 2, "10")]
     # On a page and a terminal they are one all the same.
-    [shown] = history.of(book.ticks())
+    [shown] = history.of(database.ticks())
     assert (shown.count, shown.since[14:16], shown.tick.planned[14:16]) == (4, "10", "40")
 
 
-def test_what_another_one_stands_for_is_not_planned_again(book: Book, clock: SetClock) -> None:
+def test_what_another_one_stands_for_is_not_planned_again(database: ScheduleDatabase, clock: SetClock) -> None:
     """A clock that was ahead is put right, and the schedule goes on from then."""
-    book.add(schedule(timing=triggers.every("10m"), created="2026-11-24T00:00:00Z"))
-    decide(book, book.schedule("nightly"), at("2026-11-25 00:00"))
-    [before] = book.connection.execute("SELECT count(*) FROM ticks").fetchone()
-    assert tidy(book) == before - 1
+    database.add(schedule(timing=triggers.every("10m"), created="2026-11-24T00:00:00Z"))
+    decide(database, database.schedule("nightly"), at("2026-11-25 00:00"))
+    [before] = database.connection.execute("SELECT count(*) FROM ticks").fetchone()
+    assert tidy(database) == before - 1
     clock.set("2026-11-24 12:05")
-    book.resume("nightly")
-    decide(book, book.schedule("nightly"), at("2026-11-25 01:00"))
-    assert [(one.planned, one.count) for one in book.ticks()][-2:] == [
+    database.resume("nightly")
+    decide(database, database.schedule("nightly"), at("2026-11-25 01:00"))
+    assert [(one.planned, one.count) for one in database.ticks()][-2:] == [
         ("2026-11-25T00:10:00Z", 1), ("2026-11-25T00:00:00Z", before)]  # fmt: skip
 
 
-def decide(book: Book, found: Schedule, until: datetime.datetime) -> None:
+def decide(database: ScheduleDatabase, found: Schedule, until: datetime.datetime) -> None:
     """Plans ticks up to a time and skips them all, as looks do that find nothing new."""
-    with schema.transaction(book.connection):
-        while not tick_planner.plan(book.connection, found, until):
+    with schema.transaction(database.connection):
+        while not tick_planner.plan(database.connection, found, until):
             pass
-        book.connection.execute(
+        database.connection.execute(
             "UPDATE ticks SET decision = 'skipped', state = 'skipped', reason = ? WHERE decision IS NULL", (SAME,)
         )
 
 
-def test_a_year_of_looks_is_small_and_each_time_has_one_decision(book: Book, tmp_path: pathlib.Path) -> None:
+def test_a_year_of_looks_is_small_and_each_time_has_one_decision(
+    database: ScheduleDatabase, tmp_path: pathlib.Path
+) -> None:
     created = at("2026-11-24 00:00")
     found = schedule(timing=triggers.on_data_change("10m"), created=times.as_text(created))
-    book.add(found)
-    book.connection.execute("PRAGMA synchronous = OFF")
+    database.add(found)
+    database.connection.execute("PRAGMA synchronous = OFF")
     for day in range(1, 366):
         now = created + datetime.timedelta(days=day)
-        decide(book, found, now)
+        decide(database, found, now)
         if day % 30 == 0:  # the data changed: a run, one that failed and one that nobody was there for
             for state, decision, hour in (
                 ("succeeded", "started", 3), ("failed", "caught up", 9), ("missed", "missed", 15)
             ):  # fmt: skip
                 moment = times.as_text(now - datetime.timedelta(days=1) + datetime.timedelta(hours=hour))
-                book.connection.execute(
+                database.connection.execute(
                     "UPDATE ticks SET decision = ?, state = ?, reason = '' WHERE planned = ?", (decision, state, moment)
                 )
     end = created + datetime.timedelta(days=365)
     every = [times.as_text(when) for when in triggers.between(found.timing, created, created, end)]
-    stood = {one.planned: one for one in book.ticks()}
+    stood = {one.planned: one for one in database.ticks()}
     assert len(every) == len(stood) == 365 * 144
     path = tmp_path / schema.NAME
-    book.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+    database.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
     large = path.stat().st_size
-    assert compaction.tidy(book.connection, end - datetime.timedelta(days=7)) > 51_000
-    book.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
-    ticks = book.ticks()
+    assert compaction.tidy(database.connection, end - datetime.timedelta(days=7)) > 51_000
+    database.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+    ticks = database.ticks()
     assert len(ticks) < 7 * 144 + 12 * 3 + 40
     assert path.stat().st_size < large / 20
     # Each planned time has one decision, and it is the one that it had.
@@ -174,30 +176,30 @@ def test_a_year_of_looks_is_small_and_each_time_has_one_decision(book: Book, tmp
     assert sum(one.state in ("succeeded", "failed", "missed") for one in ticks) == 12 * 3
 
 
-def test_it_is_whole_or_not_there(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(book, skipped(10), skipped(20))
-    before = book.ticks()
-    book.connection.execute("CREATE TRIGGER full BEFORE DELETE ON ticks BEGIN SELECT RAISE(ABORT, 'no space'); END")
+def test_it_is_whole_or_not_there(database: ScheduleDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(database, skipped(10), skipped(20))
+    before = database.ticks()
+    database.connection.execute("CREATE TRIGGER full BEFORE DELETE ON ticks BEGIN SELECT RAISE(ABORT, 'no space'); END")
     with pytest.raises(sqlite3.IntegrityError, match="no space"):
-        tidy(book)
-    assert book.ticks() == before
+        tidy(database)
+    assert database.ticks() == before
 
 
-def test_a_book_of_the_first_format_is_read_and_goes_on(tmp_path: pathlib.Path, book: Book) -> None:
-    book.add(schedule())
-    write(book, skipped(10), skipped(20))
-    book.close()
+def test_a_book_of_the_first_format_is_read_and_goes_on(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
+    database.add(schedule())
+    write(database, skipped(10), skipped(20))
+    database.close()
     with contextlib.closing(sqlite3.connect(tmp_path / schema.NAME, isolation_level=None)) as old:
         old.execute("DROP INDEX ticks_skipped")
         for column in ("count", "since"):
             old.execute(f"ALTER TABLE ticks DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 1")
-    reader = Book.read(tmp_path)
+    reader = ScheduleDatabase.read(tmp_path)
     assert reader is not None
     with reader:
         assert told(reader) == [("20", "skipped", 1, ""), ("10", "skipped", 1, "")]
     for _ in range(2):
-        with Book.open(tmp_path) as again:
+        with ScheduleDatabase.open(tmp_path) as again:
             tidy(again)
             assert told(again) == [("20", "skipped", 2, "10")]
             assert again.schedules() == (schedule(),)

@@ -24,8 +24,8 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import status, times, triggers
 from pipeline.scheduler.attempts import Attempts
-from pipeline.scheduler.store import Book
-from pipeline.scheduler.tick_decisions import Deciding
+from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.tick_decisions import TickDecisions
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Tick, Timing, Work
 from tests import PROJECT
 from tests.builders import schedules as examples
@@ -56,12 +56,12 @@ LONGEST = 60.0  # seconds that a busy machine may take for what takes one
 
 
 class Place:
-    """A root, its book, and its daemons."""
+    """A root, its schedule database, and its daemons."""
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root = root
         Root(root).create()
-        self.book = Book.open(root)
+        self.database = ScheduleDatabase.open(root)
         self.daemons: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -86,7 +86,7 @@ class Place:
         """Waits for something."""
         end = time.monotonic() + LONGEST
         while not (found := true()):
-            assert time.monotonic() < end, f"{self.book.ticks()}\n{self.log}"
+            assert time.monotonic() < end, f"{self.database.ticks()}\n{self.log}"
             time.sleep(0.02)
         return found
 
@@ -94,14 +94,14 @@ class Place:
         """A schedule without ticks of its own in the time of a test, unless a timing is given."""
         work = Work("sample", assignments=(f"do={do}",))
         policies = {"retry_wait": 1.0, **policies}
-        added = schedule(name, found or triggers.every("3650d"), self.book.now(), **policies)
-        self.book.add(dataclasses.replace(added, work=work))
+        added = schedule(name, found or triggers.every("3650d"), self.database.now(), **policies)
+        self.database.add(dataclasses.replace(added, work=work))
 
     def trigger(self, name: str) -> None:
-        self.book.trigger(name)
+        self.database.trigger(name)
 
     def tick(self, name: str) -> Tick:
-        return self.book.ticks(name, 1)[0]
+        return self.database.ticks(name, 1)[0]
 
     def in_state(self, name: str, state: str) -> Tick:
         """The newest tick, once it is so."""
@@ -126,7 +126,7 @@ class Place:
                 if (number and "stand_in" in _command(number)) or "sleep" in _command(number):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(number, signal.SIGKILL)
-        self.book.close()
+        self.database.close()
 
 
 def _command(process: int) -> str:
@@ -192,27 +192,27 @@ def test_what_becomes_of_runs(place: Place) -> None:
 def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place) -> None:
     place.add("often", "sleep:2.5", triggers.every("1s"))
     place.start()
-    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
-    skipped = [tick for tick in place.book.ticks() if tick.decision is Decision.SKIPPED]
+    place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
+    skipped = [tick for tick in place.database.ticks() if tick.decision is Decision.SKIPPED]
     assert skipped[-1].reason.startswith("a run held the root: that of often ")
 
 
 def test_the_daemon_wakes_for_the_next_tick(place: Place) -> None:
     place.add("often", found=triggers.every("2s"))
     place.start(poll=3600.0)
-    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
+    place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
 
 
 def test_the_book_is_followed_while_the_daemon_waits(place: Place) -> None:
     daemon = place.start()
     place.add("one", found=triggers.every("2s"))
     daemon.send_signal(signal.SIGHUP)
-    place.until(lambda: place.book.ticks("one") and place.tick("one").state == "succeeded")
-    place.book.remove("one")
-    count = len(place.book.ticks("one"))
+    place.until(lambda: place.database.ticks("one") and place.tick("one").state == "succeeded")
+    place.database.remove("one")
+    count = len(place.database.ticks("one"))
     place.add("two", found=triggers.every("1s"))
-    place.until(lambda: len(place.book.ticks("two")) >= 3)
-    assert len(place.book.ticks("one")) == count
+    place.until(lambda: len(place.database.ticks("two")) >= 3)
+    assert len(place.database.ticks("one")) == count
 
 
 def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
@@ -221,9 +221,9 @@ def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
         tick = examples.tick(
             "skipped", Decision.SKIPPED, (), "same", planned=f"2020-01-01T00:{minute}:00Z", name="quiet"
         )
-        examples.write(place.book, tick)
+        examples.write(place.database, tick)
     place.start()
-    place.until(lambda: len(place.book.ticks("quiet")) == 1)
+    place.until(lambda: len(place.database.ticks("quiet")) == 1)
     assert (place.tick("quiet").count, place.tick("quiet").since) == (3, "2020-01-01T00:10:00Z")
     place.until(lambda: "2 old ticks that started nothing became part of others" in place.log)
 
@@ -241,9 +241,9 @@ def test_a_run_by_hand_holds_the_root(place: Place) -> None:
     with Root(place.root).lock():
         place.add("b", found=triggers.every("1s"), overlap=Overlap.SKIP)
         place.trigger("a")
-        place.until(lambda: place.book.ticks("b") and place.tick("b").state == "skipped")
+        place.until(lambda: place.database.ticks("b") and place.tick("b").state == "skipped")
         assert place.tick("b").reason.startswith("a run held the root: one since 20")
-        place.book.pause("b")
+        place.database.pause("b")
         assert place.tick("a").state == "waiting"
     place.in_state("a", "succeeded")
 
@@ -258,7 +258,7 @@ def test_one_signal_lets_the_run_finish_and_a_second_interrupts_it(place: Place,
     daemon.send_signal(number)
     assert daemon.wait() == ExitCode.DONE
     assert place.tick("short").state == "succeeded"
-    place.book.remove("late")
+    place.database.remove("late")
 
     daemon = place.start()
     place.add("long", "sleep:100")
@@ -346,11 +346,11 @@ def test_a_daemon_that_died_between_decision_and_start(place: Place, known: bool
     """The next one begins the run, also where nothing is to be tried again."""
     place.add("begun", retries=0)
     place.trigger("begun")
-    [candidate] = Deciding(place.book).candidates()
-    attempt = Attempts(place.book).begin(candidate)
+    [candidate] = TickDecisions(place.database).candidates()
+    attempt = Attempts(place.database).begin(candidate)
     assert attempt is not None
     if known:
-        Attempts(place.book).note_process(attempt, 2**22 + 1, "one that ended at its gate")
+        Attempts(place.database).note_process(attempt, 2**22 + 1, "one that ended at its gate")
     place.start()
     tick = place.in_state("begun", "succeeded")
     assert [one.exit_code for one in tick.attempts] == [None, 0]
@@ -368,14 +368,14 @@ def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None
         daemon.wait()
     place.start()
     place.until(lambda: place.ran())
-    place.book.pause("often")
-    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.book.ticks()))
+    place.database.pause("often")
+    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.database.ticks()))
     place.daemons[-1].terminate()
     assert place.daemons[-1].wait() == ExitCode.DONE
 
-    ticks = place.book.ticks("often")
+    ticks = place.database.ticks("often")
     assert all(tick.decision is not None for tick in ticks)
-    added = place.book.schedule("often")
+    added = place.database.schedule("often")
     seconds = [times.from_text(tick.planned) for tick in reversed(ticks)]
     wanted = triggers.between(added.timing, times.from_text(added.created), times.from_text(added.created), seconds[-1])
     assert seconds == list(wanted)
@@ -390,9 +390,9 @@ def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None
 
 
 def test_schedules_keep_all_options_of_a_run(place: Place) -> None:
-    added = schedule("all", triggers.every("3650d"), place.book.now())
+    added = schedule("all", triggers.every("3650d"), place.database.now())
     work = Work("mnist", "/etc/sae.toml", ("a=b c", "do="), 7)
-    place.book.add(dataclasses.replace(added, work=work))
+    place.database.add(dataclasses.replace(added, work=work))
     place.trigger("all")
     place.start()
     place.in_state("all", "succeeded")
@@ -407,19 +407,19 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     """No file may grow any more, which is what a full disk comes to."""
     daemon = place.start()
     place.add("often", "", triggers.every("1s"), catch_up=CatchUp.ALL, catch_up_limit=1000, max_late=0.5)
-    place.until(lambda: [tick.state for tick in place.book.ticks()].count("succeeded") >= 2)
+    place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     time.sleep(0.5)  # what it was doing
-    before = place.book.ticks()
+    before = place.database.ticks()
     time.sleep(3)
-    assert place.book.ticks() == before
+    assert place.database.ticks() == before
     assert daemon.poll() is None
     resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    place.until(lambda: len(place.book.ticks()) >= len(before) + 3)
-    place.book.pause("often")
-    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.book.ticks()))
+    place.until(lambda: len(place.database.ticks()) >= len(before) + 3)
+    place.database.pause("often")
+    place.until(lambda: all(tick.state not in ("waiting", "running") for tick in place.database.ticks()))
     assert "going on again" in place.log
-    moments = [times.from_text(tick.planned) for tick in reversed(place.book.ticks())]
+    moments = [times.from_text(tick.planned) for tick in reversed(place.database.ticks())]
     assert {(later - sooner).total_seconds() for sooner, later in itertools.pairwise(moments)} == {1.0}
     began = [line["trigger"] for line in place.ran() if "arguments" in line]
     assert len(began) == len(set(began))
@@ -430,12 +430,12 @@ def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path) -> Non
     file.parent.mkdir(parents=True)
     file.write_text("one")
     work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
-    added = schedule("data", triggers.on_data_change("1s"), place.book.now(), overlap=Overlap.QUEUE)
-    place.book.add(dataclasses.replace(added, work=work))
+    added = schedule("data", triggers.on_data_change("1s"), place.database.now(), overlap=Overlap.QUEUE)
+    place.database.add(dataclasses.replace(added, work=work))
     place.start()
 
     def looks(reason: str, state: str) -> int:
-        return [(tick.reason, tick.state) for tick in place.book.ticks()].count((reason, state))
+        return [(tick.reason, tick.state) for tick in place.database.ticks()].count((reason, state))
 
     place.until(lambda: looks("", "succeeded") == 1)  # no run on it yet
     place.until(lambda: looks("the data did not change", "skipped") > 1)

@@ -54,7 +54,7 @@ def test_data_that_is_not_there(tmp_path: pathlib.Path, root: Root) -> None:
 
 def test_what_is_wrong_with_a_look_is_raised_when_asked_for(root: Root) -> None:
     woken = threading.Event()
-    looks = data_watcher.DataLooks(root, woken.set)
+    looks = data_watcher.DataWatcher(root, woken.set)
     with pytest.raises(UsageError, match="no setting 'x'"):
         until_known(looks, Work("mnist", assignments=("x=1",)))
     assert until_known(looks, Work("sample")) == data_watcher.fingerprint(root, Work("sample"))
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_a_look_is_raised_when_asked_for(root: Root) -> None:
     looks.stop()
 
 
-def until_known(looks: data_watcher.DataLooks, work: Work) -> str:
+def until_known(looks: data_watcher.DataWatcher, work: Work) -> str:
     while (found := looks.fingerprint(1, work)) is None:
         pass
     return found

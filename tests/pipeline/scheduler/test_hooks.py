@@ -35,7 +35,7 @@ class Following:
         Places(root).folder.mkdir()
         self.told: list[int] = []
         commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
-        self.afterwards = hooks.Afterwards(commands, Places(root), self.told.append)
+        self.afterwards = hooks.Hooks(commands, Places(root), self.told.append)
 
     def to_the_end(self, free: bool = True) -> None:
         end = time.monotonic() + 30

@@ -8,15 +8,15 @@ import pytest
 
 from pipeline.core import process_identity
 from pipeline.scheduler import status
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, DaemonConfig
 from tests.builders import schedules as examples
 from tests.builders.schedules import SetClock
 
 
 def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) -> None:
-    with Book.open(root) as book:
-        book.connection.execute(
+    with ScheduleDatabase.open(root) as database:
+        database.connection.execute(
             "INSERT OR REPLACE INTO daemon VALUES (1, ?, ?, '2026-11-24T01:00:00Z', '2026-11-24T02:00:00Z', ?)",
             (process, identity, stopping),
         )
@@ -39,7 +39,7 @@ def test_one_that_lives(tmp_path: pathlib.Path, stopping: int, now: str, state: 
 
 def test_none(tmp_path: pathlib.Path) -> None:
     assert status.daemon(tmp_path) == Daemon("stopped", None, "", "")
-    with Book.open(tmp_path):
+    with ScheduleDatabase.open(tmp_path):
         pass
     assert status.daemon(tmp_path) == Daemon("stopped", None, "", "")
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduler import schema, triggers
 from pipeline.scheduler.status import planned
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Decision, Work
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
@@ -23,183 +23,187 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def book(tmp_path: pathlib.Path, clock: SetClock) -> Iterator[Book]:
-    with Book.open(tmp_path, clock) as book:
-        yield book
+def database(tmp_path: pathlib.Path, clock: SetClock) -> Iterator[ScheduleDatabase]:
+    with ScheduleDatabase.open(tmp_path, clock) as database:
+        yield database
 
 
-def test_a_schedule_comes_back_as_it_was_added(book: Book, tmp_path: pathlib.Path) -> None:
+def test_a_schedule_comes_back_as_it_was_added(database: ScheduleDatabase, tmp_path: pathlib.Path) -> None:
     work = Work("mnist", "/etc/sae.toml", ("training.epochs=5", "data.data_dir=/a b"), 3)
     added = dataclasses.replace(schedule(on_failure="mail -s 'failed' me", jitter=5.0), work=work)
-    book.add(added)
-    assert book.schedule("nightly") == added
-    assert book.schedules() == (added,)
-    reader = Book.read(tmp_path)
+    database.add(added)
+    assert database.schedule("nightly") == added
+    assert database.schedules() == (added,)
+    reader = ScheduleDatabase.read(tmp_path)
     assert reader is not None
     with reader:
         assert reader.schedules() == (added,)
 
 
-def test_names(book: Book) -> None:
-    book.add(schedule("nightly"))
+def test_names(database: ScheduleDatabase) -> None:
+    database.add(schedule("nightly"))
     with pytest.raises(UsageError, match="there is a schedule 'nightly' already"):
-        book.add(schedule("nightly"))
+        database.add(schedule("nightly"))
     for name in ("", "-x", "a b", "../x", "x" * 65, "ä"):
         with pytest.raises(UsageError, match="a schedule cannot be called"):
-            book.add(schedule(name))
+            database.add(schedule(name))
     with pytest.raises(NotFoundError, match=r"no schedule 'nighty'; did you mean nightly\? \(there are: nightly\)"):
-        book.schedule("nighty")
+        database.schedule("nighty")
 
 
 @pytest.mark.parametrize("what", ["remove", "pause", "resume", "trigger", "schedule"])
-def test_what_is_done_to_a_schedule_that_is_not_there(book: Book, what: str) -> None:
+def test_what_is_done_to_a_schedule_that_is_not_there(database: ScheduleDatabase, what: str) -> None:
     with pytest.raises(NotFoundError, match=r"no schedule 'x' \(there is none\)"):
-        getattr(book, what)("x")
+        getattr(database, what)("x")
 
 
-def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(book: Book, clock: SetClock) -> None:
-    book.add(schedule(timing=triggers.every("1h")))
+def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(
+    database: ScheduleDatabase, clock: SetClock
+) -> None:
+    database.add(schedule(timing=triggers.every("1h")))
     clock.set("2026-11-24 02:30")
-    assert book.pause("nightly").paused == "2026-11-24T02:30:00Z"
-    [second, first] = book.ticks()
+    assert database.pause("nightly").paused == "2026-11-24T02:30:00Z"
+    [second, first] = database.ticks()
     assert (first.planned, second.planned) == ("2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
     assert {(tick.decision, tick.reason, tick.state) for tick in (first, second)} == {
         (Decision.SKIPPED, "the schedule was paused", "skipped")
     }
     clock.set("2026-11-24 05:30")
-    assert book.pause("nightly").paused == "2026-11-24T02:30:00Z"  # already
-    assert book.resume("nightly").paused == ""
+    assert database.pause("nightly").paused == "2026-11-24T02:30:00Z"  # already
+    assert database.resume("nightly").paused == ""
     clock.set("2026-11-24 06:30")
-    book.remove("nightly")
-    assert [tick.planned for tick in book.ticks()][:2] == ["2026-11-24T06:00:00Z", "2026-11-24T02:00:00Z"]
-    assert book.ticks("nightly", 1)[0].reason == "the schedule was removed"
-    assert book.schedules() == ()
+    database.remove("nightly")
+    assert [tick.planned for tick in database.ticks()][:2] == ["2026-11-24T06:00:00Z", "2026-11-24T02:00:00Z"]
+    assert database.ticks("nightly", 1)[0].reason == "the schedule was removed"
+    assert database.schedules() == ()
 
 
-def test_a_name_that_is_used_again_gets_no_tick_twice(book: Book, clock: SetClock) -> None:
+def test_a_name_that_is_used_again_gets_no_tick_twice(database: ScheduleDatabase, clock: SetClock) -> None:
     for _ in range(2):
-        book.add(schedule(timing=triggers.every("1h")))
+        database.add(schedule(timing=triggers.every("1h")))
         clock.set("2026-11-24 02:30")
-        book.remove("nightly")
-    assert len(book.ticks()) == 2
+        database.remove("nightly")
+    assert len(database.ticks()) == 2
 
 
-def test_more_ticks_than_one_chunk(book: Book, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    book.add(schedule(timing=triggers.every("1m")))
+def test_more_ticks_than_one_chunk(
+    database: ScheduleDatabase, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.add(schedule(timing=triggers.every("1m")))
     clock.set("2026-11-25 23:59:59")
-    book.pause("nightly")
-    ticks = book.ticks()
+    database.pause("nightly")
+    ticks = database.ticks()
     assert len(ticks) == 2 * 24 * 60 - 1
     assert all(tick.decision is Decision.SKIPPED for tick in ticks)
 
 
-def test_triggers_wait_for_the_daemon_and_are_never_one(book: Book, clock: SetClock) -> None:
-    book.add(schedule())
+def test_triggers_wait_for_the_daemon_and_are_never_one(database: ScheduleDatabase, clock: SetClock) -> None:
+    database.add(schedule())
     clock.set("2026-11-24 03:00")
-    first, second = book.trigger("nightly"), book.trigger("nightly")
+    first, second = database.trigger("nightly"), database.trigger("nightly")
     assert (first.planned, second.planned) == ("2026-11-24T03:00:00Z", "2026-11-24T03:00:01Z")
     assert (first.manual, first.decision, first.state, first.attempts) == (True, None, "waiting", ())
-    book.remove("nightly")  # its own tick of that time is another one
-    assert sorted((tick.planned[-9:], tick.manual) for tick in book.ticks()) == [
+    database.remove("nightly")  # its own tick of that time is another one
+    assert sorted((tick.planned[-9:], tick.manual) for tick in database.ticks()) == [
         ("03:00:00Z", False), ("03:00:00Z", True), ("03:00:01Z", True)]  # fmt: skip
 
 
-def test_resuming_is_the_way_out_of_a_clock_that_was_ahead(book: Book, clock: SetClock) -> None:
-    book.add(schedule(timing=triggers.every("1d")))
+def test_resuming_is_the_way_out_of_a_clock_that_was_ahead(database: ScheduleDatabase, clock: SetClock) -> None:
+    database.add(schedule(timing=triggers.every("1d")))
     clock.set("2026-12-24 00:00")
-    book.pause("nightly")
+    database.pause("nightly")
     clock.set("2026-11-26 12:00")
-    book.resume("nightly")
+    database.resume("nightly")
     clock.set("2026-11-27 12:00")
-    book.pause("nightly")
-    assert len(book.ticks()) == 30  # that of the 27th was there already
-    [horizon] = book.connection.execute("SELECT horizon FROM schedules").fetchone()
+    database.pause("nightly")
+    assert len(database.ticks()) == 30  # that of the 27th was there already
+    [horizon] = database.connection.execute("SELECT horizon FROM schedules").fetchone()
     assert horizon == "2026-11-27T00:00:00Z"
 
 
 def test_reading_writes_nothing(tmp_path: pathlib.Path, clock: SetClock) -> None:
-    assert Book.read(tmp_path) is None
+    assert ScheduleDatabase.read(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
-    with Book.open(tmp_path, clock) as book:
-        book.add(schedule())
-        reader = Book.read(tmp_path)  # while it is written
+    with ScheduleDatabase.open(tmp_path, clock) as database:
+        database.add(schedule())
+        reader = ScheduleDatabase.read(tmp_path)  # while it is written
         assert reader is not None
         with reader:
             assert len(reader.schedules()) == 1
             with pytest.raises(sqlite3.OperationalError):
                 reader.connection.execute("DELETE FROM schedules")
     before = sorted(path.name for path in tmp_path.iterdir())
-    reader = Book.read(tmp_path)
+    reader = ScheduleDatabase.read(tmp_path)
     assert reader is not None
     with reader:
         assert len(reader.schedules()) == 1
         assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_two_may_write(tmp_path: pathlib.Path, book: Book) -> None:
-    with Book.open(tmp_path) as other:
-        book.add(schedule("a"))
+def test_two_may_write(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
+    with ScheduleDatabase.open(tmp_path) as other:
+        database.add(schedule("a"))
         other.add(schedule("b"))
-        assert book.schedules() == other.schedules() == (schedule("a"), schedule("b"))
+        assert database.schedules() == other.schedules() == (schedule("a"), schedule("b"))
 
 
 def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:
     path = tmp_path / schema.NAME
     path.write_bytes(b"no database" * 1000)
-    for opening in (Book.open, Book.read):
+    for opening in (ScheduleDatabase.open, ScheduleDatabase.read):
         with pytest.raises(UnavailableError, match=r"schedules\.sqlite"):
             opening(tmp_path)
     path.unlink()
-    with Book.open(tmp_path) as book:
-        book.connection.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
-    for opening in (Book.open, Book.read):
+    with ScheduleDatabase.open(tmp_path) as database:
+        database.connection.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
+    for opening in (ScheduleDatabase.open, ScheduleDatabase.read):
         with pytest.raises(UnavailableError, match="has format 3, this version knows up to 2: update sae"):
             opening(tmp_path)
     with pytest.raises(UnavailableError, match="cannot write"):
-        Book.open(path / "below a file")
+        ScheduleDatabase.open(path / "below a file")
 
 
 def test_one_that_is_just_being_made_is_not_there_yet(tmp_path: pathlib.Path) -> None:
     sqlite3.connect(tmp_path / schema.NAME).close()
     (tmp_path / schema.NAME).touch()
-    assert Book.read(tmp_path) is None
+    assert ScheduleDatabase.read(tmp_path) is None
 
 
-def test_what_cannot_be_written_changes_nothing(tmp_path: pathlib.Path, book: Book) -> None:
-    book.add(schedule("a"))
+def test_what_cannot_be_written_changes_nothing(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
+    database.add(schedule("a"))
     with contextlib.closing(sqlite3.connect(tmp_path / schema.NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        book.connection.execute("PRAGMA busy_timeout = 10")
-        for change in (lambda: book.add(schedule("b")), lambda: book.pause("a"), lambda: book.trigger("a")):
+        database.connection.execute("PRAGMA busy_timeout = 10")
+        for change in (lambda: database.add(schedule("b")), lambda: database.pause("a"), lambda: database.trigger("a")):
             with pytest.raises(UnavailableError, match="cannot write the schedules: database is locked; nothing was"):
                 change()
-    assert book.schedules() == (schedule("a"),)
-    assert book.ticks() == ()
+    assert database.schedules() == (schedule("a"),)
+    assert database.ticks() == ()
 
 
-def test_a_transaction_is_whole_or_not_there(book: Book) -> None:
-    book.add(schedule())
+def test_a_transaction_is_whole_or_not_there(database: ScheduleDatabase) -> None:
+    database.add(schedule())
 
     def broken_off() -> None:
-        with schema.transaction(book.connection):
-            book.connection.execute("DELETE FROM schedules")
+        with schema.transaction(database.connection):
+            database.connection.execute("DELETE FROM schedules")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         broken_off()
-    assert len(book.schedules()) == 1
+    assert len(database.schedules()) == 1
 
 
-def test_what_is_planned(book: Book, clock: SetClock) -> None:
-    book.add(schedule("a", triggers.every("1h")))
-    book.add(schedule("b"))
+def test_what_is_planned(database: ScheduleDatabase, clock: SetClock) -> None:
+    database.add(schedule("a", triggers.every("1h")))
+    database.add(schedule("b"))
     clock.set("2026-11-24 01:30")
-    book.pause("a")
-    hourly, nightly = planned(book, at("2026-11-24 02:00"), 2)
+    database.pause("a")
+    hourly, nightly = planned(database, at("2026-11-24 02:00"), 2)
     assert (hourly.words, hourly.next) == ("Every 1 h", ())
     assert hourly.last is not None
     assert hourly.last.planned == "2026-11-24T01:00:00Z"
     assert (nightly.words, nightly.last) == ("At 03:00 every day, UTC", None)
     assert nightly.next == ("2026-11-24T03:00:00Z", "2026-11-25T03:00:00Z")
-    book.trigger("b")
-    assert planned(book, at("2026-11-24 02:00"), 2)[1].last is None  # it waits
+    database.trigger("b")
+    assert planned(database, at("2026-11-24 02:00"), 2)[1].last is None  # it waits

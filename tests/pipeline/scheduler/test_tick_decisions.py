@@ -13,8 +13,8 @@ import pytest
 from pipeline.scheduler import tick_planner, times, triggers
 from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.outcome import Outcome
-from pipeline.scheduler.store import Book
-from pipeline.scheduler.tick_decisions import Deciding
+from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.tick_decisions import TickDecisions
 from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
@@ -27,13 +27,13 @@ class Simulation:
 
     def __init__(self, root: pathlib.Path) -> None:
         self.clock = SetClock()
-        self.book = Book.open(root, self.clock)
-        self.book.connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
+        self.database = ScheduleDatabase.open(root, self.clock)
+        self.database.connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
         self.start_daemon()
 
     def start_daemon(self) -> None:
-        self.deciding = Deciding(self.book)
-        self.attempts = Attempts(self.book)
+        self.deciding = TickDecisions(self.database)
+        self.attempts = Attempts(self.database)
         self.deciding.begin()
 
     def look(self, busy: str = "") -> list[str]:
@@ -46,7 +46,7 @@ class Simulation:
             assert attempt is not None
             started.append(candidate.planned)
             self.attempts.note_process(attempt, 1, "one")
-            self.attempts.end(attempt, SUCCEEDED, self.book.schedule(candidate.schedule).policies)
+            self.attempts.end(attempt, SUCCEEDED, self.database.schedule(candidate.schedule).policies)
             self.deciding.look("")
         return started
 
@@ -56,18 +56,18 @@ class Simulation:
 
     def decisions(self, name: str = "nightly") -> dict[str, str]:
         """By time, oldest first: what it ended as."""
-        ticks = reversed(self.book.ticks(name))
+        ticks = reversed(self.database.ticks(name))
         return {tick.planned[5:16]: tick.decision.value if tick.decision else tick.state for tick in ticks}
 
     def reasons(self) -> set[str]:
-        return {tick.reason for tick in self.book.ticks()}
+        return {tick.reason for tick in self.database.ticks()}
 
 
 @pytest.fixture
 def simulation(tmp_path: pathlib.Path) -> Iterator[Simulation]:
     found = Simulation(tmp_path)
     yield found
-    found.book.close()
+    found.database.close()
 
 
 def hourly(**policies: Any) -> Schedule:
@@ -75,18 +75,18 @@ def hourly(**policies: Any) -> Schedule:
 
 
 def test_a_tick_starts_at_its_time_and_once(simulation: Simulation) -> None:
-    simulation.book.add(schedule())
+    simulation.database.add(schedule())
     assert simulation.at("2026-11-24 02:59:59") == []
-    assert simulation.book.ticks() == ()
+    assert simulation.database.ticks() == ()
     assert simulation.at("2026-11-24 03:00") == ["2026-11-24T03:00:00Z"]
     assert simulation.at("2026-11-24 03:00:01") == []
-    [tick] = simulation.book.ticks()
+    [tick] = simulation.database.ticks()
     assert (tick.decision, tick.decided, tick.reason, tick.state) == (
         Decision.STARTED, "2026-11-24T03:00:00Z", "", "succeeded")  # fmt: skip
 
 
 def test_one_that_is_late_says_so(simulation: Simulation) -> None:
-    simulation.book.add(schedule())
+    simulation.database.add(schedule())
     assert simulation.at("2026-11-24 03:09:30") == ["2026-11-24T03:00:00Z"]
     assert simulation.reasons() == {"9 min late"}
 
@@ -110,7 +110,7 @@ def test_one_that_is_late_says_so(simulation: Simulation) -> None:
 def test_after_an_absence(
     simulation: Simulation, policies: dict[str, Any], decisions: list[str], overlap: Overlap
 ) -> None:
-    simulation.book.add(hourly(overlap=overlap, **policies))
+    simulation.database.add(hourly(overlap=overlap, **policies))
     started = simulation.at("2026-11-24 05:30")
     assert list(simulation.decisions().values()) == decisions
     assert len(started) == 5 - decisions.count("missed")
@@ -124,7 +124,7 @@ def test_an_absence_of_months_is_planned_in_pieces(simulation: Simulation, monke
     monkeypatch.setattr(tick_planner, "CHUNK", 7)
     monkeypatch.setattr(tick_planner.plan, "__defaults__", (7,))
     monkeypatch.setattr("pipeline.scheduler.tick_decisions._CHUNKS", 3)
-    simulation.book.add(hourly())
+    simulation.database.add(hourly())
     simulation.clock.set("2026-12-24 00:30")
     assert not simulation.deciding.look("")
     assert set(simulation.decisions().values()) == {"waiting"}  # which is the newest is not known yet
@@ -134,18 +134,18 @@ def test_an_absence_of_months_is_planned_in_pieces(simulation: Simulation, monke
 
 
 def test_while_a_run_holds_the_root(simulation: Simulation) -> None:
-    simulation.book.add(hourly())
-    simulation.book.add(schedule("queued", triggers.every("1h"), overlap=Overlap.QUEUE))
+    simulation.database.add(hourly())
+    simulation.database.add(schedule("queued", triggers.every("1h"), overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="that of x")
     assert simulation.decisions() == {"11-24T01:00": "skipped"}
-    assert simulation.book.ticks("nightly")[0].reason == "a run held the root: that of x"
+    assert simulation.database.ticks("nightly")[0].reason == "a run held the root: that of x"
     assert simulation.decisions("queued") == {"11-24T01:00": "waiting"}
     assert simulation.at("2026-11-24 01:09") == ["2026-11-24T01:00:00Z"]
     assert simulation.decisions("queued") == {"11-24T01:00": "started"}
 
 
 def test_one_that_is_queued_does_not_wait_for_ever(simulation: Simulation) -> None:
-    simulation.book.add(hourly(overlap=Overlap.QUEUE))
+    simulation.database.add(hourly(overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="x")
     simulation.at("2026-11-24 01:10", busy="x")
     assert simulation.decisions() == {"11-24T01:00": "waiting"}
@@ -155,7 +155,7 @@ def test_one_that_is_queued_does_not_wait_for_ever(simulation: Simulation) -> No
 
 
 def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation: Simulation) -> None:
-    simulation.book.add(hourly(overlap=Overlap.QUEUE))
+    simulation.database.add(hourly(overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="x")
     simulation.start_daemon()
     assert simulation.at("2026-11-24 01:05") == ["2026-11-24T01:00:00Z"]
@@ -167,7 +167,7 @@ def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation
 
 
 def test_made_up_for_when_the_root_is_free_and_after_what_is_in_time(simulation: Simulation) -> None:
-    simulation.book.add(hourly(catch_up=CatchUp.ALL))
+    simulation.database.add(hourly(catch_up=CatchUp.ALL))
     simulation.at("2026-11-24 03:05", busy="x")
     assert list(simulation.decisions().values()) == ["waiting", "waiting", "skipped"]
     assert simulation.at("2026-11-24 04:00") == [f"2026-11-24T0{hour}:00:00Z" for hour in (4, 1, 2)]
@@ -175,7 +175,7 @@ def test_made_up_for_when_the_root_is_free_and_after_what_is_in_time(simulation:
 
 def test_jitter_puts_the_start_off_and_not_the_tick(simulation: Simulation) -> None:
     added = hourly(jitter=600.0)
-    simulation.book.add(added)
+    simulation.database.add(added)
     late = tick_planner.jitter(added, at("2026-11-24 01:00"))
     assert datetime.timedelta(0) < late
     simulation.clock.time = at("2026-11-24 01:00") + late - datetime.timedelta(seconds=1)
@@ -188,7 +188,7 @@ def test_jitter_puts_the_start_off_and_not_the_tick(simulation: Simulation) -> N
 
 
 def test_a_clock_that_jumps_ahead_and_back(simulation: Simulation) -> None:
-    simulation.book.add(hourly())
+    simulation.database.add(hourly())
     assert simulation.at("2026-11-24 01:00") == ["2026-11-24T01:00:00Z"]
     assert simulation.at("2026-11-24 06:30") == ["2026-11-24T06:00:00Z"]  # caught up
     for time in ("01:10", "02:00", "03:00", "06:00", "06:59"):
@@ -200,41 +200,41 @@ def test_a_clock_that_jumps_ahead_and_back(simulation: Simulation) -> None:
 
 
 def test_resuming_after_a_clock_was_years_ahead_runs_no_tick_twice(simulation: Simulation) -> None:
-    simulation.book.add(hourly())
+    simulation.database.add(hourly())
     simulation.at("2026-11-30 00:30")
     assert simulation.at("2026-11-24 12:00") == []
-    simulation.book.resume("nightly")
+    simulation.database.resume("nightly")
     assert simulation.at("2026-11-24 13:00") == []  # decided already
     assert simulation.at("2026-11-30 01:00") == ["2026-11-30T01:00:00Z"]
-    assert len(simulation.book.ticks()) == 6 * 24 + 1
+    assert len(simulation.database.ticks()) == 6 * 24 + 1
 
 
 def test_paused_is_not_planned(simulation: Simulation) -> None:
-    simulation.book.add(hourly())
+    simulation.database.add(hourly())
     simulation.at("2026-11-24 01:00")
-    simulation.book.pause("nightly")
+    simulation.database.pause("nightly")
     assert simulation.at("2026-11-24 03:30") == []
-    simulation.book.resume("nightly")
+    simulation.database.resume("nightly")
     assert simulation.at("2026-11-24 04:00") == ["2026-11-24T04:00:00Z"]
     assert list(simulation.decisions()) == ["11-24T01:00", "11-24T04:00"]
 
 
 def test_asked_for(simulation: Simulation) -> None:
-    simulation.book.add(hourly())
-    simulation.book.pause("nightly")
-    simulation.book.trigger("nightly")
+    simulation.database.add(hourly())
+    simulation.database.pause("nightly")
+    simulation.database.trigger("nightly")
     assert simulation.at("2026-11-24 01:00", busy="x") == []
     assert simulation.at("2026-11-25 01:00") == ["2026-11-24T00:00:00Z"]  # whenever the root is free
-    [tick] = simulation.book.ticks()
+    [tick] = simulation.database.ticks()
     assert (tick.decision, tick.manual, tick.reason) == (Decision.STARTED, True, "")
 
 
 def test_what_was_paused_between_looking_and_starting_does_not_start(simulation: Simulation) -> None:
-    simulation.book.add(hourly())
+    simulation.database.add(hourly())
     simulation.clock.set("2026-11-24 01:00")
     simulation.deciding.look("")
     [candidate] = simulation.deciding.candidates()
-    simulation.book.pause("nightly")
+    simulation.database.pause("nightly")
     assert simulation.attempts.begin(candidate) is None
     assert simulation.decisions() == {"11-24T01:00": "skipped"}
 
@@ -242,8 +242,8 @@ def test_what_was_paused_between_looking_and_starting_does_not_start(simulation:
 def test_a_zone_that_is_gone_stops_its_own_schedule_alone(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    simulation.book.add(schedule("berlin", triggers.cron("0 2 * * *", "Europe/Berlin")))
-    simulation.book.add(schedule("utc", triggers.cron("0 2 * * *")))
+    simulation.database.add(schedule("berlin", triggers.cron("0 2 * * *", "Europe/Berlin")))
+    simulation.database.add(schedule("utc", triggers.cron("0 2 * * *")))
 
     def gone(name: str) -> None:
         raise ValueError(name)
@@ -259,8 +259,8 @@ def test_a_year_in_a_zone_with_a_daemon_that_comes_and_goes(simulation: Simulati
     simulation.clock.set("2026-01-01 00:00")
     created = "2026-01-01T00:00:00Z"
     nightly = triggers.cron("30 2 * * *", "Europe/Berlin")
-    simulation.book.add(schedule("nightly", nightly, created, max_late=7200.0))
-    simulation.book.add(schedule("sixth", triggers.every("6h"), created, overlap=Overlap.QUEUE, max_late=3600.0))
+    simulation.database.add(schedule("nightly", nightly, created, max_late=7200.0))
+    simulation.database.add(schedule("sixth", triggers.every("6h"), created, overlap=Overlap.QUEUE, max_late=3600.0))
     for hour in range(0, 365 * 24, 2):
         if hour % 240 == 0:
             simulation.start_daemon()
@@ -272,11 +272,11 @@ def test_a_year_in_a_zone_with_a_daemon_that_comes_and_goes(simulation: Simulati
             simulation.look()
     simulation.at("2027-01-01 00:00")
     for name, found in (("nightly", nightly), ("sixth", triggers.every("6h"))):
-        ticks = simulation.book.ticks(name)
+        ticks = simulation.database.ticks(name)
         wanted = triggers.between(found, times.from_text(created), at("2026-01-01 00:00"), at("2027-01-01 00:00"))
         assert [tick.planned for tick in reversed(ticks)] == [times.as_text(when) for when in wanted]
         counted = collections.Counter(tick.decision for tick in ticks)
         assert counted[None] == 0
         assert min(counted[Decision.STARTED], counted[Decision.CAUGHT_UP], counted[Decision.MISSED]) > 0
         assert all(len(tick.attempts) == (tick.state == "succeeded") for tick in ticks)
-    assert len(simulation.book.ticks("nightly")) == 365
+    assert len(simulation.database.ticks("nightly")) == 365

@@ -4,7 +4,7 @@ import datetime
 import pathlib
 
 from pipeline.scheduler import tick_planner, triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Kind, Timing
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
@@ -20,11 +20,11 @@ def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:
 
 
 def test_the_next_tick_is_that_of_the_nearest_active_schedule(tmp_path: pathlib.Path) -> None:
-    with Book.open(tmp_path, SetClock()) as book:
-        assert tick_planner.next_tick(book.connection, book.schedules()) is None
-        book.add(schedule("nightly"))
-        book.add(schedule("hourly", triggers.every("1h")))
-        book.add(schedule("lost", Timing(Kind.CRON, cron="* * * * *", zone="Mars/Base")))
-        assert tick_planner.next_tick(book.connection, book.schedules()) == at("2026-11-24 01:00")
-        book.pause("hourly")
-        assert tick_planner.next_tick(book.connection, book.schedules()) == at("2026-11-24 03:00")
+    with ScheduleDatabase.open(tmp_path, SetClock()) as database:
+        assert tick_planner.next_tick(database.connection, database.schedules()) is None
+        database.add(schedule("nightly"))
+        database.add(schedule("hourly", triggers.every("1h")))
+        database.add(schedule("lost", Timing(Kind.CRON, cron="* * * * *", zone="Mars/Base")))
+        assert tick_planner.next_tick(database.connection, database.schedules()) == at("2026-11-24 01:00")
+        database.pause("hourly")
+        assert tick_planner.next_tick(database.connection, database.schedules()) == at("2026-11-24 03:00")

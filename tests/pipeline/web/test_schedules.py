@@ -15,7 +15,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.scheduler import times, triggers
-from pipeline.scheduler.store import Book
+from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Decision, Work
 from pipeline.web.static_site import export
 from tests.builders import pages as content
@@ -32,7 +32,7 @@ def stamp(seconds: float = 0.0) -> str:
 
 def fill(root: Root) -> None:
     """A schedule that failed last, one in another zone, one that is paused."""
-    with Book.open(root.path) as book:
+    with ScheduleDatabase.open(root.path) as book:
         book.add(examples.schedule(on_failure="mail <me>"))
         tokyo = triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")
         book.add(examples.schedule("tokyo", tokyo, Work("mnist", assignments=("model.l1=1e-4",))))
@@ -105,7 +105,7 @@ class TestPage:
         assert "schedule nightly for 2026-11-24 03:00" in Seen(client.get("/runs/better").text).text
 
     def test_a_long_history_is_cut_and_says_so(self, recorded, ask):
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
             for day in range(1, 13):
                 missed = examples.tick("missed", Decision.MISSED, (), f"{day}", planned=f"2026-10-{day:02}T03:00:00Z")
@@ -115,7 +115,7 @@ class TestPage:
         assert ("2026-10-03 03:00" in text, "2026-10-02 03:00" in text) == (True, False)
 
     def test_ticks_that_say_the_same_hide_no_others(self, recorded, ask):
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
             examples.write(book, examples.tick("failed", planned="2026-10-01T03:00:00Z"))
             for minute in range(10, 40):
@@ -135,7 +135,7 @@ class TestPage:
 
     def test_one_that_stands_for_many_says_so(self, recorded, ask):
         same = examples.tick("skipped", Decision.SKIPPED, (), "the data did not change")
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
             many = dataclasses.replace(same, planned="2026-10-02T03:00:00Z", count=4_321, since="2026-09-02T02:00:00Z")
             examples.write(book, many)
@@ -150,7 +150,7 @@ class TestPage:
 
     def test_a_page_is_followed_while_a_tick_runs(self, recorded, ask, page):
         assert "data-follow" not in page.text
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
             examples.write(book, examples.tick("running"))
         assert "data-follow" in ask(recorded.root).get("/schedules").text
@@ -200,7 +200,7 @@ class TestHealth:
 
     def test_a_schedule_needs_a_daemon_that_is_heard_of(self, recorded, health):
         assert health()[:2] == (200, "ok")
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
             assert health()[:2] == (503, "unattended")
             heard = stamp()
@@ -213,7 +213,7 @@ class TestHealth:
             assert health()[:2] == (200, "ok")
 
     def test_without_a_server_it_is_printed_and_the_exit_code_says_the_same(self, recorded, capfdbinary):
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
         with pytest.raises(SystemExit) as end:
             cli.main(["serve", "--get", "/health.json", "--root", str(recorded.root.path)])
@@ -222,7 +222,7 @@ class TestHealth:
         assert errors == b"error: /health.json has status 503: see the output\n"
 
     def test_a_schedule_that_fails_is_named_and_no_outage(self, recorded, health):
-        with Book.open(recorded.root.path) as book:
+        with ScheduleDatabase.open(recorded.root.path) as book:
             book.add(examples.schedule())
             examples.live(book, stamp(), os.getpid())
             examples.write(book, examples.FAILED)
