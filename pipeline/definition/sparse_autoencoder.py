@@ -13,6 +13,7 @@ from typing import Any
 
 from components.data import features
 from components.evaluation import thresholds
+from components.evaluation.metrics import run_metrics
 from components.push import decision, serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
@@ -460,20 +461,6 @@ def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
 
 # What a run says about its model.
 
-# Metrics of the summary, by their name in the Evaluator.
-_METRICS = {
-    "test_bce": "bce",
-    "test_mse": "mse",
-    "active_units": "active_units",
-    "dead_units": "dead_units",
-    "hoyer": "hoyer",
-    "gini": "gini",
-    "mean_image_bce": "mean_image_bce",
-    "mean_image_mse": "mean_image_mse",
-    "entropy_floor": "entropy_floor",
-    "bce_to_mean_image": "bce_to_mean_image",
-}
-
 
 def _metrics(
     configured: ConfiguredPipeline, outputs: Mapping[OutputName, Artifact]
@@ -482,7 +469,7 @@ def _metrics(
     reasons: tuple[str, ...] = ()
     evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
     if evaluation:
-        found = {name: evaluation.overall[key] for name, key in _METRICS.items()}
+        found = run_metrics(evaluation.overall)
         gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
         reasons = thresholds.reasons(thresholds.judge(evaluation, gates))
     if _REPORT in outputs and PCA_MSE in outputs[_REPORT].properties:
