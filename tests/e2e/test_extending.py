@@ -78,7 +78,7 @@ def test_the_pipeline_runs_with_all_of_them(extended, tmp_path):
     size = json.loads(sae("artifact", "latest:ModelSize", "--json").stdout)
     assert size["row"]["content"].startswith("model-size-1:")
     assert size["preview"]["sections"][0]["values"]["files"] >= 3
-    model = json.loads(sae("artifact", "latest:Trainer.model", "--json").stdout)
+    model = json.loads(sae("artifact", "latest:Trainer:model", "--json").stdout)
     [layers] = [one for one in model["preview"]["sections"] if one["title"] == "layers"]
     assert [row[0] for row in layers["rows"]] == ["code", "logits"]
     shown = json.loads(sae("show", "latest", "--json").stdout)
