@@ -26,7 +26,6 @@ LEFT = {
     "Page",
     "PushDecision",
     "Restored",
-    "Settings",
     "Span",
     "Verdict",
 }
