@@ -18,8 +18,6 @@ from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter, mend_moved_root
 from tests.builders.roots import RESULT, STATE, Recorded, Writer
 
-PIPELINE = PIPELINE.name
-
 
 @pytest.fixture
 def recorded(tmp_path):
@@ -58,9 +56,9 @@ def test_a_hit_is_a_cached_execution_of_the_same_type_in_the_runs_contexts(recor
     assert str(uuid.UUID(new.name)) == new.name
     assert new.name != old.name
     assert contexts_of(store, new.id) == {
-        ("pipeline", PIPELINE),
+        ("pipeline", PIPELINE.name),
         ("pipeline_run", "r2"),
-        ("node", f"{PIPELINE}.Evaluator"),
+        ("node", f"{PIPELINE.name}.Evaluator"),
     }
 
 
@@ -83,7 +81,9 @@ def test_a_hit_has_the_properties_of_the_execution_that_ran_and_the_key_of_now(r
 def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told(recorded, recorder, store):
     key = recorded.decisions()["Evaluator"].key
     executed = recorded.store().executions("r1")["Evaluator"].id
-    recorder.hit(PIPELINE, "r2", "Evaluator", key, executed, {}, {}, {"declared": "/now", "serving_dir": "/elsewhere"})
+    recorder.hit(
+        PIPELINE.name, "r2", "Evaluator", key, executed, {}, {}, {"declared": "/now", "serving_dir": "/elsewhere"}
+    )
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     assert new.properties["declared"].string_value == "/now"
     assert "serving_dir" not in new.custom_properties
@@ -92,7 +92,7 @@ def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told
 def test_the_key_of_a_hit_is_the_one_of_now(recorded, recorder, store):
     key = recorded.decisions("training.epochs=60")["Trainer"].key
     executed = recorded.store().executions("r1")["Trainer"].id
-    recorder.hit(PIPELINE, "r2", "Trainer", key, executed, {}, {})
+    recorder.hit(PIPELINE.name, "r2", "Trainer", key, executed, {}, {})
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     assert recorded.store().execution(new.id).key == key
 
@@ -153,13 +153,13 @@ def test_a_run_begins_with_its_context_below_the_pipelines(tmp_path):
     root = Root(tmp_path / "new")
     root.create()
     recorder = MetadataWriter(root)
-    recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "other": "x"})
-    recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "other": "x"})  # once more changes nothing
-    recorder.begin_run(PIPELINE, "r2", {})
+    recorder.begin_run(PIPELINE.name, "r1", {"manifest_digest": "abc", "other": "x"})
+    recorder.begin_run(PIPELINE.name, "r1", {"manifest_digest": "abc", "other": "x"})  # once more changes nothing
+    recorder.begin_run(PIPELINE.name, "r2", {})
     store = Writer(root.metadata).store
     [pipeline] = store.get_contexts_by_type("pipeline")
     one, other = store.get_contexts_by_type("pipeline_run")
-    assert (pipeline.name, one.name, other.name) == (PIPELINE, "r1", "r2")
+    assert (pipeline.name, one.name, other.name) == (PIPELINE.name, "r1", "r2")
     assert {name: value.string_value for name, value in one.custom_properties.items()} == {
         "manifest_digest": "abc",
         "other": "x",
@@ -171,16 +171,16 @@ def test_a_run_begins_with_its_context_below_the_pipelines(tmp_path):
 
 def test_a_run_whose_context_is_there_without_a_parent_gets_it(recorded, recorder, store):
     assert store.get_parent_contexts_by_context(run_context(store)("r1").id) == []
-    recorder.begin_run(PIPELINE, "r1", {})
+    recorder.begin_run(PIPELINE.name, "r1", {})
     [parent] = store.get_parent_contexts_by_context(run_context(store)("r1").id)
-    assert parent.name == PIPELINE
+    assert parent.name == PIPELINE.name
 
 
 def test_what_is_noted_at_the_end_of_a_run_joins_what_was_noted_before(tmp_path):
     root = Root(tmp_path / "new")
     root.create()
     recorder = MetadataWriter(root)
-    recorder.begin_run(PIPELINE, "r1", {"manifest_digest": "abc", "seconds": 0.5})
+    recorder.begin_run(PIPELINE.name, "r1", {"manifest_digest": "abc", "seconds": 0.5})
     recorder.end_run("r1", {"seconds": 61.25, "cached": 10, "state": "succeeded"})
     store = Writer(root.metadata).store
     [run] = store.get_contexts_by_type("pipeline_run")
@@ -191,7 +191,7 @@ def test_what_is_noted_at_the_end_of_a_run_joins_what_was_noted_before(tmp_path)
         "state": "succeeded",
     }
     assert run.custom_properties["cached"].WhichOneof("value") == "int_value"
-    assert [parent.name for parent in store.get_parent_contexts_by_context(run.id)] == [PIPELINE]
+    assert [parent.name for parent in store.get_parent_contexts_by_context(run.id)] == [PIPELINE.name]
 
 
 def test_what_is_taken_out_of_use_is_not_live_and_says_why(recorded, recorder, store):
@@ -336,7 +336,7 @@ def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypa
 def test_in_a_store_without_artifacts_only_the_place_is_noted(tmp_path):
     old = Root(tmp_path / "old")
     old.create()
-    MetadataWriter(old).begin_run(PIPELINE, "r1", {})
+    MetadataWriter(old).begin_run(PIPELINE.name, "r1", {})
     root = Root(old.path.rename(tmp_path / "new"))
     assert mend_moved_root(root) is not None
     assert json.loads((root.path / "root.json").read_text())["path"] == str(root.path)
