@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 
@@ -141,6 +141,21 @@ METRICS = (
 )
 
 
-def run_metrics(values: Mapping[str, float], metrics: Iterable[Metric] = METRICS) -> dict[str, float]:
+def run_metrics(values: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics of a run by their names there, from those of its evaluation."""
-    return {one.run_key: values[one.name] for one in metrics if one.run_key and one.name in values}
+    return {one.run_key: values[one.name] for one in METRICS if one.run_key and one.name in values}
+
+
+def recorded(values: Mapping[str, float]) -> dict[str, float]:
+    """Return those metrics of a run that are recorded on it."""
+    return {one.run_key: values[one.run_key] for one in METRICS if one.recorded and one.run_key in values}
+
+
+def columns() -> tuple[Metric, ...]:
+    """Return the metrics that are columns of a list of runs."""
+    return tuple(one for one in METRICS if one.column)
+
+
+def find(name: str) -> Metric | None:
+    """Return the metric with this name in an evaluation or in a run."""
+    return next((one for one in METRICS if name and name in (one.name, one.run_key)), None)

@@ -132,9 +132,9 @@ def schedules(ctx: click.Context) -> Iterator[_Offer]:
 @_safe
 def columns(ctx: click.Context) -> Iterator[_Offer]:
     """Complete columns to sort runs by."""
-    from pipeline.inspection.reader import RUN_COLUMNS
+    from pipeline.inspection.reader import sort_columns
 
-    return ((name, "") for name in RUN_COLUMNS)
+    return ((name, "") for name in sort_columns())
 
 
 @_safe

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 SCHEMA_VERSION = 2  # of every JSON document for users; raised when a key changes its name or meaning
 
+INLINE = "inline"  # in the metadata of a field
 _PLAIN = (str, int, float, bool, type(None))
 
 _Kind = TypeVar("_Kind")
@@ -72,9 +73,16 @@ def _read(kind: Any, value: Any, place: str) -> Any:
 
 
 def jsonable(value: Any) -> Any:
-    """Return a value as JSON knows it: dataclasses become objects, times ISO 8601 in UTC, NaN and infinity null."""
+    """Return a value as JSON knows it: dataclasses become objects, times ISO 8601 in UTC, NaN and infinity null.
+
+    The items of a mapping in a field that is marked `INLINE` take the place of the field.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        made: dict[str, Any] = {}
+        for field in dataclasses.fields(value):
+            inner = jsonable(getattr(value, field.name))
+            made.update(inner if field.metadata.get(INLINE) else {field.name: inner})
+        return made
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
+from components.evaluation import metrics
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
@@ -25,8 +27,12 @@ from pipeline.metadata.sources import Source
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
 
-RUN_COLUMNS = ("started", "seconds", "test_bce", "active_units", "id")  # what runs can be sorted by
 _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
+
+
+def sort_columns() -> list[str]:
+    """Return the names that runs can be sorted by."""
+    return ["started", "seconds", *(one.run_key for one in metrics.columns()), "id"]
 
 
 class Reader:
@@ -71,16 +77,15 @@ class Reader:
           limit: how many at most.
           start: how many to pass over: `Continuation.next` as a number.
           state: only those that stand so.
-          sort: one of `RUN_COLUMNS`.
+          sort: one of `sort_columns`.
           ascending: the other way round: with `sort="started"`, the oldest first.
 
         Raises:
           UsageError: no such column.
         """
-        if sort not in RUN_COLUMNS:
-            raise UsageError(
-                f"no column {sort!r}{text.closest(sort, RUN_COLUMNS)} (there are: {', '.join(RUN_COLUMNS)})"
-            )
+        known = sort_columns()
+        if sort not in known:
+            raise UsageError(f"no column {sort!r}{text.closest(sort, known)} (there are: {', '.join(known)})")
         contexts = self._run_contexts
         if sort == "started":
             contexts = contexts[::-1] if ascending else contexts
@@ -100,9 +105,12 @@ class Reader:
         found = list(rows)
         if sort == "started":
             return found
-        having = [row for row in found if getattr(row, sort) is not None]
-        lacking = [row for row in found if getattr(row, sort) is None]
-        return [*sorted(having, key=lambda row: getattr(row, sort), reverse=not ascending), *lacking]
+        values: dict[str, Any] = {
+            row.id: row.metrics[sort] if sort in row.metrics else getattr(row, sort) for row in found
+        }
+        having = [row for row in found if values[row.id] is not None]
+        lacking = [row for row in found if values[row.id] is None]
+        return [*sorted(having, key=lambda row: values[row.id], reverse=not ascending), *lacking]
 
     def run_ids(self) -> list[str]:
         """Every run's id, the newest first."""

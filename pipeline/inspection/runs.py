@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.evaluation import metrics
 from components.push import serving_dir
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
@@ -83,8 +84,7 @@ class Runs:
             seconds=seconds,
             dataset=noted.dataset or "",
             trigger=noted.trigger or "",
-            test_bce=noted.test_bce,
-            active_units=noted.active_units,
+            metrics={one.run_key: noted.metrics.get(one.run_key) for one in metrics.columns()},
             blessed=None if noted.blessed is None else noted.blessed == 1,
             executed=noted.executed,
             cached=noted.cached,

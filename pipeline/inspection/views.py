@@ -11,6 +11,7 @@ import datetime
 import enum
 from collections.abc import Mapping
 
+from pipeline.core.serialization import INLINE
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.metadata.types import Property
 
@@ -49,8 +50,7 @@ class RunRow:
       seconds: from start to end, or until now while it runs; None where that is not known.
       dataset: name and version; empty where not recorded.
       trigger: what started it: `manual`.
-      test_bce: reconstruction loss on the test split, nats per pixel; None where nothing was evaluated.
-      active_units: units of the code active per image, mean over the test split; None likewise.
+      metrics: those that are columns of runs, by their name in a run (`test_bce`); None where nothing was evaluated.
       blessed: None where nothing was judged.
       executed, cached: numbers of nodes; None where not recorded (and not counted).
       error: why it failed; empty when it did not.
@@ -63,8 +63,7 @@ class RunRow:
     seconds: float | None
     dataset: str = ""
     trigger: str = ""
-    test_bce: float | None = None
-    active_units: float | None = None
+    metrics: Mapping[str, float | None] = dataclasses.field(default_factory=dict, metadata={INLINE: True})
     blessed: bool | None = None
     executed: int | None = None
     cached: int | None = None

@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Mapping
+from typing import Any
 
 # Prefix of the custom properties: a context may hold others.
 _PREFIX = "sae_"
@@ -31,13 +32,11 @@ class Headline:
       dataset: name and version.
       profile: name of the profile.
       trigger: what started it.
-      test_bce: reconstruction loss on the test split, nats per pixel.
-      test_mse: squared error, mean over pixels.
-      active_units, dead_units: of the code, on the test split.
       blessed: 1 or 0.
       executed, cached: numbers of nodes.
       pushed_version: of the served model.
       error: why it failed.
+      metrics: by name in a run: `test_bce`. The pipeline declares which are recorded.
     """
 
     state: str | None = None
@@ -45,38 +44,50 @@ class Headline:
     dataset: str | None = None
     profile: str | None = None
     trigger: str | None = None
-    test_bce: float | None = None
-    test_mse: float | None = None
-    active_units: float | None = None
-    dead_units: float | None = None
     blessed: int | None = None
     executed: int | None = None
     cached: int | None = None
     pushed_version: str | None = None
     error: str | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-# The property and the type of each field; a thousand runs are read at once.
+# The property and the type of each field but the metrics; a thousand runs are read at once.
 _FIELDS = {
-    field.name: (f"{_PREFIX}{field.name}", str(field.type).partition(" ")[0]) for field in dataclasses.fields(Headline)
+    field.name: (f"{_PREFIX}{field.name}", str(field.type).partition(" ")[0])
+    for field in dataclasses.fields(Headline)
+    if field.name != "metrics"
 }
+_FIELD_PROPERTIES = frozenset(key for key, _ in _FIELDS.values())
 
 
 def to_properties(headline: Headline) -> dict[str, Scalar]:
-    """The custom properties that hold it."""
-    return {f"{_PREFIX}{name}": value for name, value in vars(headline).items() if value is not None}
+    """Return the custom properties that hold it."""
+    values = {**vars(headline), **headline.metrics}
+    del values["metrics"]
+    return {f"{_PREFIX}{name}": value for name, value in values.items() if value is not None}
 
 
 def from_properties(properties: Mapping[str, object]) -> Headline:
-    """What `to_properties` put there; whatever is of another type is left out."""
+    """Return what `to_properties` wrote; values of another type are left out."""
     held = {name: (properties.get(key), kind) for name, (key, kind) in _FIELDS.items()}
-    found = {name: value for name, (value, kind) in held.items() if type(value).__name__ == kind}
-    return Headline(**found)  # type: ignore[arg-type]
+    found: dict[str, Any] = {name: value for name, (value, kind) in held.items() if type(value).__name__ == kind}
+    return Headline(**found, metrics=_metrics(properties))
 
 
-def of_end() -> frozenset[str]:
-    """The custom properties that tell of a run's end; an attempt that begins takes them away."""
-    return frozenset(f"{_PREFIX}{name}" for name in vars(Headline()) if name not in ("dataset", "profile", "trigger"))
+def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
+    """Return the fractions with the prefix that are no field of a headline."""
+    return {
+        key[len(_PREFIX) :]: value
+        for key, value in properties.items()
+        if type(value) is float and key.startswith(_PREFIX) and key not in _FIELD_PROPERTIES
+    }
+
+
+def of_end(properties: Mapping[str, object]) -> set[str]:
+    """Return the names of those of a run's properties that a new attempt removes: they say how the run ended."""
+    ends = {key for name, (key, _) in _FIELDS.items() if name not in ("dataset", "profile", "trigger")}
+    return (ends | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,7 +35,7 @@ from pipeline.metadata.properties import (
     VERIFICATION,
     VERIFY,
 )
-from pipeline.metadata.protobuf import set_properties
+from pipeline.metadata.protobuf import properties_of, set_properties
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution
@@ -67,7 +67,7 @@ class MetadataWriter:
     def begin_attempt(self, run_id: str, properties: Mapping[str, Scalar]) -> None:
         """Makes a run's context that of a run which has not ended, and adds custom properties to it."""
         context = self._context(PIPELINE_RUN, run_id)
-        for name in run_properties.of_end() & set(context.custom_properties):
+        for name in run_properties.of_end(properties_of(context)):
             del context.custom_properties[name]
         set_properties(context.custom_properties, properties)
         self._client.put_contexts([context])

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from components.evaluation import metrics
 from components.push import decision as push_decision
 from components.push import serving_dir
 from pipeline.core.errors import ExitCode
@@ -115,13 +116,10 @@ def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
         dataset=summary.dataset,
         profile=summary.profile,
         trigger=trigger,
-        test_bce=summary.metrics.get("test_bce"),
-        test_mse=summary.metrics.get("test_mse"),
-        active_units=summary.metrics.get("active_units"),
-        dead_units=summary.metrics.get("dead_units"),
         blessed=None if summary.blessed is None else int(summary.blessed),
         executed=of_nodes.count(NodeState.EXECUTED.value),
         cached=of_nodes.count(NodeState.CACHED.value),
         pushed_version=summary.pushed_version,
         error=summary.error or None,
+        metrics=metrics.recorded(summary.metrics),
     )

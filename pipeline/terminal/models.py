@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.core.text import number_text, when_text
+from components.evaluation.metrics import BCE
+from pipeline.core.text import when_text
 from pipeline.registry.listing import Decided, ModelRow, Models
 from pipeline.terminal.table import Cell, Column, Screen
 
@@ -42,7 +43,7 @@ def _version(one: ModelRow) -> list[Cell | str]:
         Cell(", ".join(marks), style),
         one.run,
         when_text(one.pushed)[:-3],
-        "" if one.test_bce is None else number_text(one.test_bce),
+        BCE.text(one.test_bce),
         one.model.rpartition(":")[2][:12],
         f"{one.how}{f' by {one.who}' if one.who else ''}{f': {one.reason}' if one.reason else ''}",
     ]

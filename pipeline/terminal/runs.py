@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.core.text import number_text, seconds_text, when_text, yes_no
+from components.evaluation import metrics
+from pipeline.core.text import seconds_text, when_text, yes_no
 from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.scheduler import run_trigger
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
-_COLUMNS = (
+_BEFORE = (
     Column("run", min_width=15),
     Column("pipeline", min_width=8, drop=5),
     Column("state"),
@@ -17,8 +18,8 @@ _COLUMNS = (
     Column("time", right=True, drop=4),
     Column("data set", drop=7),
     Column("trigger", drop=8),
-    Column("test BCE", right=True),
-    Column("active", right=True, drop=1),
+)
+_AFTER = (
     Column("blessed", drop=2),
     Column("executed", right=True, drop=3),
     Column("cached", right=True, drop=3),
@@ -31,7 +32,8 @@ def as_text(screen: Screen, rows: Sequence[RunRow]) -> str:
     if not rows:
         return ""
     several = len({row.pipeline for row in rows}) > 1
-    return "\n".join(screen.table(_COLUMNS, [_cells(row, several) for row in rows]))
+    columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics.columns())]
+    return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), [_cells(row, several) for row in rows]))
 
 
 def _cells(row: RunRow, several: bool) -> list[Cell | str]:
@@ -44,8 +46,7 @@ def _cells(row: RunRow, several: bool) -> list[Cell | str]:
         seconds_text(row.seconds),
         row.dataset,
         run_trigger.short(row.trigger),
-        "" if row.test_bce is None else number_text(row.test_bce),
-        "" if row.active_units is None else f"{row.active_units:.1f}",
+        *(one.text(row.metrics.get(one.run_key)) for one in metrics.columns()),
         state_cell(judged),
         "" if row.executed is None else str(row.executed),
         "" if row.cached is None else str(row.cached),

@@ -55,7 +55,7 @@ def run_metric_name(one: Metric) -> str:
 
 def run_metric(row: Any, one: Metric) -> float | None:
     """Return a metric of a row of runs."""
-    value: float | None = getattr(row, one.run_key, None)
+    value: float | None = row.metrics.get(one.run_key)
     return value
 
 

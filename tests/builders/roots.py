@@ -30,6 +30,7 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import NodeCache
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline
+from tests.builders.headlines import headline
 
 STATE = pb.Execution.State
 RESULT = "__execution_result__"
@@ -312,7 +313,7 @@ class Recorded:
         """Puts a headline on a run's context, as a run does when it ends."""
         held = self.writer.store
         context = held.get_context_by_type_and_name("pipeline_run", run_id)
-        set_properties(context.custom_properties, run_properties.to_properties(run_properties.Headline(**fields)))
+        set_properties(context.custom_properties, run_properties.to_properties(headline(**fields)))
         held.put_contexts([context])
 
     def change(self, artifact_id: int, uri: str = "", gone: Collection[str] = (), **properties: Any) -> None:

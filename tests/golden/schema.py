@@ -11,6 +11,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from components.evaluation import metrics
+from pipeline.core.serialization import INLINE
 from pipeline.inspection.explain import Answer
 from pipeline.inspection.lineage import Lineage
 from pipeline.inspection.run_diff import Comparison
@@ -59,7 +61,13 @@ def of_type(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return "text"
     hints = typing.get_type_hints(kind)
-    return {field.name: of_type(hints[field.name]) for field in dataclasses.fields(kind)}
+    shape: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        inner = of_type(hints[field.name])
+        # The mapping's items take the field's place: metrics that are columns of runs.
+        inline = field.metadata.get(INLINE)
+        shape.update({one.run_key: inner["*"] for one in metrics.columns()} if inline else {field.name: inner})
+    return shape
 
 
 def faults(shape: Any, value: Any, place: str = "") -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import Curve, LineChart, Picture, Pictures, Section, Tile
 from pipeline.core.errors import UsageError
+from pipeline.core.serialization import INLINE
 from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import Run
@@ -30,8 +31,7 @@ class Compared:
     """
 
     id: str
-    test_bce: float | None
-    active_units: float | None
+    metrics: Mapping[str, float | None] = dataclasses.field(metadata={INLINE: True})
     sections: tuple[ComparedSection, ...]
 
 
@@ -94,8 +94,7 @@ def build(request: PageRequest) -> CompareView:
     compared = tuple(
         Compared(
             run.row.id,
-            run.metrics.get("bce", run.row.test_bce),
-            run.metrics.get("active_units", run.row.active_units),
+            {one.run_key: run.metrics.get(one.name, run.row.metrics[one.run_key]) for one in RUN_METRICS},
             tuple(_sections(reader, run)),
         )
         for run in runs

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 
-from pipeline.inspection.reader import RUN_COLUMNS
+from pipeline.core.serialization import INLINE
+from pipeline.inspection.reader import sort_columns
 from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import charts, formatting
 from pipeline.web.formatting import RUN_METRICS, run_metric
@@ -28,8 +30,7 @@ class Charted:
     id: str
     state: str
     started: str
-    test_bce: float | None
-    active_units: float | None
+    metrics: Mapping[str, float | None] = dataclasses.field(metadata={INLINE: True})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def build(request: PageRequest) -> RunsView:
     """Read the runs."""
     states = tuple(one.value for one in RunState)
     state = request.query.one("state", states)
-    sort = request.query.one("sort", RUN_COLUMNS, "started")
+    sort = request.query.one("sort", sort_columns(), "started")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"sae run --root {shlex.quote(str(request.root.path))}" if request.root else ""
@@ -99,7 +100,7 @@ def build(request: PageRequest) -> RunsView:
         command=command,
         running=any(row.state == RunState.RUNNING for row in rows),
         charted=tuple(
-            Charted(row.id, row.state.value, formatting.moment(row.started), row.test_bce, row.active_units)
+            Charted(row.id, row.state.value, formatting.moment(row.started), row.metrics)
             for row in reversed(charted)
             if _is_evaluated(row)
         ),

@@ -69,7 +69,12 @@ class TestRuns:
         [row] = reader.runs(limit=9)[0]
         assert row.state is RunState.SUCCEEDED
         assert (row.id, row.pipeline, row.dataset, row.trigger) == ("r1", PIPELINE.name, "mnist 3.0.1", "manual")
-        assert (row.seconds, row.test_bce, row.active_units, row.blessed) == (30.5, 0.0885, 23.0, True)
+        assert (row.seconds, row.metrics["test_bce"], row.metrics["active_units"], row.blessed) == (
+            30.5,
+            0.0885,
+            23.0,
+            True,
+        )
         assert (row.executed, row.cached, row.error) == (4, 6, "")
         assert row.started.tzinfo is datetime.timezone.utc
 
@@ -92,7 +97,7 @@ class TestRuns:
         assert (rows["whole"].executed, rows["whole"].cached) == (11, 0)
         assert (rows["again"].executed, rows["again"].cached) == (0, 11)
         assert rows["failed"].error == "StatisticsGen ended"
-        assert rows["whole"].test_bce is None
+        assert rows["whole"].metrics["test_bce"] is None
 
     def test_the_run_that_holds_the_lock_is_running(self, recorded, look):
         recorded.writer.execution("before", "ExampleGen", STATE.RUNNING)

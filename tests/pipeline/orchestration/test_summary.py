@@ -31,10 +31,7 @@ def test_the_headline_is_the_summary_in_short():
         dataset="mnist 3.0.1",
         profile="mnist",
         trigger="manual",
-        test_bce=0.09431,
-        test_mse=0.010772,
-        active_units=17.24,
-        dead_units=12.0,
+        metrics={"test_bce": 0.09431, "test_mse": 0.010772, "active_units": 17.24, "dead_units": 12.0},
         blessed=1,
         executed=1,
         cached=2,
@@ -45,7 +42,7 @@ def test_the_headline_is_the_summary_in_short():
 def test_the_headline_of_a_failed_run_says_why_and_has_no_measures():
     found = summaries.headline_of(FAILED, "manual")
     assert (found.state, found.error) == ("failed", "Trainer: the loss is not a number")
-    assert (found.test_bce, found.blessed, found.pushed_version) == (None, None, None)
+    assert (found.metrics, found.blessed, found.pushed_version) == ({}, None, None)
 
 
 def test_a_model_that_is_not_blessed_is_so_in_the_headline_of_a_run_that_succeeded():

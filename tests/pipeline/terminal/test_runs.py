@@ -7,13 +7,17 @@ import datetime
 
 import pytest
 
+from components.evaluation import metrics
+from pipeline.core.serialization import jsonable
 from pipeline.inspection.views import Continuation, RunRow, RunState
+from pipeline.metadata import run_properties
+from pipeline.metadata.run_properties import Headline
 from pipeline.terminal import runs
 from pipeline.terminal.table import Screen
 
 STARTED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
-GOOD = RunRow("20261123-143005", "ours", RunState.SUCCEEDED, STARTED, 68.94, "mnist 3.0.1", "manual", 0.0943, 17.21,
-              True, 10, 0)  # fmt: skip
+GOOD = RunRow("20261123-143005", "ours", RunState.SUCCEEDED, STARTED, 68.94, "mnist 3.0.1", "manual",
+              {"test_bce": 0.0943, "active_units": 17.21},              True, 10, 0)  # fmt: skip
 BAD = RunRow("20261123-150000", "ours", RunState.FAILED, None, None, error="DataGate: the data does not fit its schema")
 
 
@@ -24,7 +28,7 @@ def test_a_run_has_all_its_columns_in_a_pipe():
         "executed  cached  error"
     )
     assert good == (
-        "20261123-143005  succeeded  2026-11-23 14:30  68.9 s  mnist 3.0.1  manual    0.09430    17.2  yes     "
+        "20261123-143005  succeeded  2026-11-23 14:30  68.9 s  mnist 3.0.1  manual     0.0943    17.2  yes     "
         "       10       0"
     )
     assert bad.split("  ")[:2] == ["20261123-150000", "failed"]
@@ -33,7 +37,7 @@ def test_a_run_has_all_its_columns_in_a_pipe():
 
 def test_a_schedule_is_named_without_the_time_of_its_tick():
     scheduled = dataclasses.replace(GOOD, trigger="schedule nightly 2026-11-24T03:00:00Z")
-    assert "  schedule nightly   0.09430" in runs.as_text(Screen(), [scheduled])
+    assert "  schedule nightly    0.0943" in runs.as_text(Screen(), [scheduled])
 
 
 def test_on_80_columns_the_less_important_ones_go():
@@ -66,3 +70,18 @@ def test_the_pipeline_is_named_where_there_are_several():
 def test_what_is_left_out_or_missing_is_said(arguments, said):
     assert runs.note(*arguments, "/root") == said
     assert runs.as_text(Screen(), []) == ""
+
+
+def test_a_metric_that_is_declared_is_recorded_and_listed(monkeypatch):
+    added = metrics.Metric(
+        "psnr", "PSNR", "peak signal to noise", decimals=1, run_key="psnr", recorded=True, column="PSNR"
+    )
+    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, added))
+    of_run = metrics.run_metrics({"bce": 0.1, "psnr": 20.04})
+    properties = run_properties.to_properties(Headline(metrics=metrics.recorded(of_run)))
+    assert properties == {"sae_test_bce": 0.1, "sae_psnr": 20.04}
+    row = dataclasses.replace(GOOD, metrics=run_properties.from_properties(properties).metrics)
+    assert jsonable(row)["psnr"] == 20.04
+    titles, line = runs.as_text(Screen(), [row]).splitlines()
+    assert "PSNR  blessed" in titles
+    assert "20.0" in line
