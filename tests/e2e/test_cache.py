@@ -41,7 +41,7 @@ OUTPUTS = [(node.name, key) for node in PIPELINE.nodes for key in node.outputs]
 
 def explain(root, *arguments):
     """`sae why` on a root."""
-    return why.explain(open_store(root, read_only=True), root, *arguments)
+    return why.explain(PIPELINE, open_store(root, read_only=True), root, *arguments)
 
 
 def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:

@@ -115,11 +115,10 @@ def test_a_full_disk_is_one_line_and_leaves_earlier_artifacts(tmp_path: pathlib.
         first = run_here(root, *QUICK, to_node="Transform")
         assert first.exit_code == 0
         before = set((root / "artifacts").rglob("*.tfrecord"))
-        with open(disk / "ballast", "wb") as file:
+        with open(disk / "ballast", "wb", buffering=0) as file:
             while True:
                 try:
                     file.write(b"\0" * 65536)
-                    file.flush()
                 except OSError:
                     break
         os.truncate(disk / "ballast", (disk / "ballast").stat().st_size - 400_000)

@@ -58,12 +58,12 @@ def make_report(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> C
     model = {"examples": trained.examples, "model": trained.model}
     evaluator = trained.components["Evaluator"]
     evaluated = nodes.run(evaluator, tmp_path_factory.mktemp("evaluator"), schema=trained.schema, **model)
-    write = report.report_page.write_report
+    write = report.page.write_report
 
     def make() -> Written:
         given: list[Any] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(report.report_page, "write_report", lambda *data: given.append(data[0]) or write(*data))
+            patch.setattr(report.page, "write_report", lambda *data: given.append(data[0]) or write(*data))
             outputs = nodes.run(
                 trained.components["Report"],
                 tmp_path_factory.mktemp("report"),

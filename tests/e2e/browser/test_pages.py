@@ -174,9 +174,9 @@ def test_schedules_say_what_is_planned_and_what_came_of_it(visitor, site):
     nightly = page.get_by_role("region", name="nightly")
     assert nightly.get_by_role("link", name=site.failed, exact=True).first.is_visible()
     assert nightly.get_by_role("listitem").count() == 5 + 3  # next times, and ticks
-    assert not nightly.get_by_text("Ticks while no daemon runs").is_visible()
+    assert not nightly.get_by_text("Missed ticks").is_visible()
     nightly.get_by_text("Command and policies").click()
-    assert nightly.get_by_text("Ticks while no daemon runs").is_visible()
+    assert nightly.get_by_text("Missed ticks").is_visible()
     assert SCRIPT in page.inner_text("main")
     assert page.evaluate("window.hacked") is None
     nightly.get_by_role("link", name=site.failed, exact=True).first.click()

@@ -35,7 +35,7 @@ class Following:
         Places(root).folder.mkdir()
         self.told: list[int] = []
         commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
-        self.afterwards = hooks.Hooks(commands, Places(root), self.told.append)
+        self.afterwards = hooks.Hooks(commands, Places(root), self.told.append, timeout=600)
 
     def to_the_end(self, free: bool = True) -> None:
         end = time.monotonic() + 30
@@ -88,7 +88,7 @@ def test_a_schedule_that_is_gone_or_has_no_command_is_done_with(following: Follo
 def test_one_that_fails_or_takes_too_long_is_told_of_and_no_more(
     following: Following, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hooks, "_TIMEOUT", 0.3)
+    monkeypatch.setattr(following.afterwards, "_timeout", 0.3)
     following.afterwards.add(DONE, schedule(on_failure="echo no mail >&2; exit 3"))
     following.afterwards.add(dataclasses.replace(DONE, tick=8), schedule(on_failure="sleep 600"))
     following.to_the_end()

@@ -19,6 +19,7 @@ from pipeline.web import server
 
 SERVE = """
 import pathlib, sys
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.core.pipeline_root import Root
 from pipeline.web import server
