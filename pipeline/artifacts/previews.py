@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import atomic_file
-from pipeline.artifacts import sections
+from pipeline.artifacts import earlier_previews, sections
 from pipeline.artifacts.sections import Preview
+from pipeline.core import serialization
 
 SCHEMA_VERSION = 2
 FILE = "preview.json"
@@ -63,16 +64,20 @@ def write(folder: pathlib.Path, type_name: str, preview: Preview, pictures: Mapp
 
 
 def read(folder: pathlib.Path, type_name: str) -> Preview | None:
-    """The preview in a folder; None where there is none of this type, or none that this version understands."""
+    """Return the preview in a folder, also one of an earlier version; None where there is none of this type."""
     path = folder / FILE
     try:
         if path.stat().st_size > _LARGEST:
             return None
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if values["type"] != type_name or values["schema_version"] != SCHEMA_VERSION:
+        if values["type"] != type_name:
+            return None
+        if values["schema_version"] == earlier_previews.SCHEMA_VERSION:
+            values = serialization.jsonable(earlier_previews.convert(values))
+        elif values["schema_version"] != SCHEMA_VERSION:
             return None
         return sections.build(values)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

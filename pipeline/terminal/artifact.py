@@ -62,10 +62,7 @@ def _no_preview(row: ArtifactRow, deleted: str) -> str:
         return f"{deleted}: {restore_hint(row.id)}; here are its properties and the files that it had"
     if not types.find(row.type).preview:
         return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
-    return (
-        "no preview, or one of an earlier version: `sae run` writes a new one when it executes the node; here are the "
-        "artifact's properties and files"
-    )
+    return "no preview: `sae run` writes one when it executes the node; here are the artifact's properties and files"
 
 
 def _maker(made_by: Use | None) -> str:

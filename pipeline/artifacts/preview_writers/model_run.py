@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-
-import numpy as np
+from collections.abc import Sequence
 
 from components.evaluation.thresholds import EpochLosses
 from pipeline.artifacts.sections import Curve, LineChart, Preview, Table, TableColumn
@@ -23,13 +22,18 @@ _COLUMNS = (
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """None where there is no history."""
+    """Return the preview; None where there is no history."""
     path = artifact.folder / _FILE
     if not path.is_file():
         return None
     history = [EpochLosses(**losses) for losses in json.loads(path.read_text(encoding="utf-8"))]
+    return preview(history), {}
+
+
+def preview(history: Sequence[EpochLosses]) -> Preview:
+    """Return the curves and the table of the losses."""
     if len(history) > _MOST_EPOCHS:
-        history = [history[place] for place in np.linspace(0, len(history) - 1, _MOST_EPOCHS).round().astype(int)]
+        history = [history[round(place * (len(history) - 1) / (_MOST_EPOCHS - 1))] for place in range(_MOST_EPOCHS)]
     rows = tuple((one.epoch, one.val_reconstruction, one.reconstruction, one.val_loss, one.loss) for one in history)
     last = history[-1] if history else None
     penalty = last is not None and last.val_loss - last.val_reconstruction > _PENALTY * abs(last.val_loss)
@@ -39,4 +43,4 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         if 0 < place <= (4 if penalty else 2)
     )
     chart = LineChart("reconstruction loss by epoch", curves, "epoch", "BCE, nats per pixel")
-    return Preview("training", (chart, Table("losses by epoch", _COLUMNS, rows, folded=True))), {}
+    return Preview("training", (chart, Table("losses by epoch", _COLUMNS, rows, folded=True)))

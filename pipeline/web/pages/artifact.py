@@ -68,8 +68,8 @@ def _missing(request: PageRequest, found: ArtifactDetails, preview: Preview | No
     if request.root is None:
         return "This store has no pipeline root, so there is no preview: properties and files are shown."
     return (
-        "There is no preview of this artifact, or one of an earlier version: `sae run` writes a new one when it "
-        "executes the node. Properties and files are shown."
+        "There is no preview of this artifact: `sae run` writes one when it executes the node. "
+        "Properties and files are shown."
     )
 
 

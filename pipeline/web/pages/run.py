@@ -202,8 +202,8 @@ def _missing(
     names = [row.type for row in unread if row.state != DELETED]
     if names and found.row.state != RunState.RUNNING:
         lacking.append(
-            f"There is no preview of {', '.join(names)}, or one of an earlier version: `sae run` writes a new one when "
-            "it executes the node. Data of ML Metadata is shown."
+            f"There is no preview of {', '.join(names)}: `sae run` writes one when it executes the node. "
+            "Data of ML Metadata is shown."
         )
     return lacking
 

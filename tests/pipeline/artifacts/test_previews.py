@@ -60,7 +60,8 @@ def test_a_write_that_breaks_off_leaves_the_older_preview_and_nothing_else(folde
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema_version": 1},
+        {"schema_version": 3},
+        {"schema_version": 1},  # it has not the values of that version
         {"type": "Model"},
         {"title": 1},
         {"sections": None},
