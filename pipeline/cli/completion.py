@@ -16,7 +16,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from pipeline.core import pipeline_root
-from pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.core.pipeline_root import Root
@@ -132,7 +131,7 @@ def schedules(ctx: click.Context) -> Iterator[_Offer]:
 @_safe
 def columns(ctx: click.Context) -> Iterator[_Offer]:
     """Complete columns to sort runs by."""
-    from pipeline.inspection.reader import sort_columns
+    from pipeline.inspection.views import sort_columns
 
     return ((name, "") for name in sort_columns())
 
@@ -140,7 +139,9 @@ def columns(ctx: click.Context) -> Iterator[_Offer]:
 @_safe
 def profiles(ctx: click.Context) -> Iterator[_Offer]:
     """Complete names of profiles."""
-    return ((name, "") for name in PipelineConfig.profiles)
+    from pipeline.cli.options import current_pipeline
+
+    return ((name, "") for name in current_pipeline().configuration.profiles)
 
 
 def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

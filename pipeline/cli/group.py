@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import importlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,4 +104,6 @@ def sae(verbose: bool, pipeline: str | None) -> None:
     Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, worse than the served
     model, or anomalies in the data), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
     """
-    del verbose, pipeline  # read by `main`, which also handles errors before this runs, and by `current_pipeline`
+    del verbose  # read by `main`, which also handles errors before this runs
+    if pipeline:
+        os.environ["SAE_PIPELINE"] = pipeline  # also for the processes that a command starts

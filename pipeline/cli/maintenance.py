@@ -12,6 +12,7 @@ from pipeline.cli.options import (
     current_pipeline,
     json_option,
     node_option,
+    request,
     root_option,
     run_argument,
     set_option,
@@ -78,7 +79,7 @@ def gc_command(
 
     Lineage, metrics and digests stay in ML Metadata.
     """
-    resolved = settings.resolve(settings.Request(config_file=config_file, assignments=assignments, root=root))
+    resolved = settings.resolve(request("", config_file, assignments, None, root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())
     found = (gc.apply if yes else gc.look)(current_pipeline(), place, resolved.config.retention)
     if as_json:

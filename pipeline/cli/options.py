@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 import pathlib
 import shutil
 import sys
@@ -23,17 +22,14 @@ if TYPE_CHECKING:
     from pipeline.definition.spec import Pipeline
     from pipeline.inspection.reader import Reader
 
-DEFAULT_PIPELINE = "pipeline.definition.sparse_autoencoder:PIPELINE"
-PIPELINE_VARIABLE = "SAE_PIPELINE"
-
 
 def current_pipeline() -> Pipeline:
-    """The pipeline that `--pipeline` or the environment names; the one of this project where neither does."""
-    from pipeline.definition.spec import load
+    """Return the pipeline of `--pipeline`, else of SAE_PIPELINE, else of the root, else the one of this project."""
+    from pipeline.definition.spec import of_root
 
     context = click.get_current_context(silent=True)
-    given = context.find_root().params.get("pipeline") if context else ""
-    return load(given or os.environ.get(PIPELINE_VARIABLE) or DEFAULT_PIPELINE)
+    given = (context.find_root().params.get("pipeline") if context else "") or ""
+    return of_root(resolve_root(context.params.get("root") if context else None), given)
 
 
 root_option = click.option(
@@ -68,11 +64,10 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option(
             "--profile",
-            default=next(iter(PipelineConfig.profiles)),
-            show_default=True,
+            default="",
             metavar="NAME",
             shell_complete=completion.profiles,
-            help=f"Named set of settings: {', '.join(PipelineConfig.profiles)}.",
+            help=f"Named set of settings: {', '.join(PipelineConfig.profiles)}.  [default: the first]",
         ),
         config_option,
         set_option,
@@ -88,7 +83,9 @@ def request(
     profile: str, config_file: pathlib.Path | None, assignments: tuple[str, ...], seed: int | None, root: str | None
 ) -> settings.Request:
     """Return the request for settings that `setting_options` give."""
-    return settings.Request(profile, config_file, assignments, seed, root)
+    config_type = current_pipeline().configuration
+    profile = profile or next(iter(config_type.profiles), "")
+    return settings.Request(profile, config_file, assignments, seed, root, config_type)
 
 
 def part_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -67,7 +67,7 @@ def run_command(
         command=tuple(sys.argv),
         trigger=trigger,
         run_id_file=run_id_file,
-        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like), pipeline.data.dataset) if like else None,
+        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like), pipeline) if like else None,
     )
     _end_with(run.run(wanted, display), as_json)
 

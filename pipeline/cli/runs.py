@@ -16,8 +16,7 @@ from pipeline.cli.options import ReadOptions, limit_option, reading_options, run
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs
-from pipeline.inspection.reader import sort_columns
-from pipeline.inspection.views import RunState
+from pipeline.inspection.views import RunState, sort_columns
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
 from pipeline.terminal import runs as runs_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import ReadOptions, current_pipeline, reading_options, run_argument
+from pipeline.cli.options import ReadOptions, reading_options, run_argument
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.provenance import manifest
 from pipeline.terminal import json_documents
@@ -26,7 +26,7 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
         recorded, missing = None, "unknown: a store without its root has no manifests"
         try:
             if reader.root is not None:
-                recorded = manifest.read(reader.root.path, found.row.id, current_pipeline().data.dataset)
+                recorded = manifest.read(reader.root.path, found.row.id, reader.pipeline)
         except SaeError as error:
             missing = str(error)
         evaluated = found.output("ModelEvaluation")

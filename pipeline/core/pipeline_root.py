@@ -149,6 +149,26 @@ class Root:
         if "dataset" not in about:
             self._write({**about, "dataset": name})
 
+    def claim_pipeline(self, location: str) -> None:
+        """Record which pipeline the runs in this root are of, so that other commands use the same.
+
+        Raises:
+          UsageError: it holds runs of another one.
+        """
+        about = self._read()
+        held = str(about.get("pipeline", "" if "dataset" in about else location))
+        if held != location:
+            raise UsageError(
+                f"the pipeline root {self.path} holds runs of {held or 'the default pipeline'}, this run is of "
+                f"{location or 'the default pipeline'}: choose another root with --root"
+            )
+        if location and "pipeline" not in about:
+            self._write({**about, "pipeline": location})
+
+    def pipeline(self) -> str:
+        """Where the pipeline of the runs in this root is declared; empty where none is recorded: the default one."""
+        return str(self._read().get("pipeline", ""))
+
     def moved(self) -> tuple[str, str] | None:
         """Where this root lay when its metadata was written, and where it lies now; None where that is the same."""
         noted = self._read().get("path", str(self.path))
@@ -173,7 +193,7 @@ class Root:
         try:
             about = json.loads(self.about.read_text(encoding="utf-8"))
             found = int(about["format"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except KeyError as error:
             raise UnavailableError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.data import features
 from components.evaluation import thresholds
@@ -33,10 +33,11 @@ from pipeline.definition.spec import (
     Reuse,
 )
 from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
-from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact
-from pipeline.registry import baseline, versions
 from pipeline_config import PipelineConfig
+
+if TYPE_CHECKING:  # it brings ML Metadata, which commands on settings do without
+    from pipeline.metadata.store import Store
 
 _EXAMPLES = ("ExampleGen", "examples")
 _STATISTICS = ("StatisticsGen", "statistics")
@@ -318,6 +319,8 @@ def _push_gate(node: ComponentInputs) -> Any:
 
 def _standing(root: Root, store: Store, inputs: Outputs) -> dict[str, str]:
     """How the model compares with what is served and was pushed before."""
+    from pipeline.registry import baseline
+
     return {decision.STANDING: baseline.standing(root, store, inputs["model"], inputs["examples"]).as_text()}
 
 
@@ -412,6 +415,8 @@ def _pusher(node: ComponentInputs) -> Any:
 
 def _not_served(reuse: Reuse) -> str:
     """Why a model must be pushed again: a run that blessed its model ends with that model served."""
+    from pipeline.registry import versions
+
     if reuse.same_run:
         return ""
     pushed = reuse.outputs["pushed_model"]
@@ -426,6 +431,8 @@ def _not_served(reuse: Reuse) -> str:
 
 
 def _not_pushed(outputs: Outputs) -> str:
+    from pipeline.registry import versions
+
     properties = outputs["pushed_model"].properties
     return "" if properties.get(serving_dir.PUSHED) else versions.why_not_pushed(properties)
 
@@ -507,6 +514,7 @@ PIPELINE = Pipeline(
         REPORT,
         PUSHER,
     ),
+    configuration=PipelineConfig,
     data=DataSource(
         dataset=ImageDataset,
         recall=dataset_cache.recall,

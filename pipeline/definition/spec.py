@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import types
 from pipeline.artifacts.types import ArtifactType
@@ -19,9 +20,14 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
-from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution
+from pipeline_config import Configuration
 
+if TYPE_CHECKING:  # it brings ML Metadata, which commands on settings do without
+    from pipeline.metadata.store import Store
+
+PIPELINE_VARIABLE = "SAE_PIPELINE"
+DEFAULT_PIPELINE = "pipeline.definition.sparse_autoencoder:PIPELINE"
 OutputName = tuple[str, str]  # a node and the key of one of its outputs
 Outputs = Mapping[str, Artifact]  # artifacts by the key of an input or output
 
@@ -167,15 +173,17 @@ class Pipeline:
     Attributes:
       name: of the TFX pipeline; the name of its context in ML Metadata.
       nodes: in the order in which they run.
+      configuration: its settings: a class derived from `Configuration`.
       data: how its data set is found.
       model, evaluation, blessing, decision, pushed, report: the output that holds it; None where there is none.
       artifact_types: types of artifact of its own, known as soon as the pipeline is imported.
       metrics: what its evaluation found, by name, and why the model was not blessed.
-      location: where it is declared, `MODULE:NAME`; empty where it was not loaded from there.
+      location: where it is declared, `MODULE:NAME`; empty: it is the default pipeline.
     """
 
     name: str
     nodes: tuple[Node, ...]
+    configuration: type[Configuration]
     data: DataSource
     model: OutputName | None = None
     evaluation: OutputName | None = None
@@ -203,6 +211,11 @@ class Pipeline:
         return tuple(self.by_name)
 
 
+def of_root(root: Root, given: str = "") -> Pipeline:
+    """The pipeline to use on a root: the one given, else of SAE_PIPELINE, else of the root's runs, else the default."""
+    return load(given or os.environ.get(PIPELINE_VARIABLE) or root.pipeline() or DEFAULT_PIPELINE)
+
+
 def load(location: str) -> Pipeline:
     """Import the pipeline that is declared in `MODULE:NAME`.
 
@@ -219,7 +232,7 @@ def load(location: str) -> Pipeline:
         ) from error
     if not isinstance(found, Pipeline):
         raise UsageError(f"--pipeline {location}: {name} is a {type(found).__name__}, not a Pipeline")
-    return dataclasses.replace(found, location=location)
+    return dataclasses.replace(found, location="" if location == DEFAULT_PIPELINE else location)
 
 
 class ConfiguredPipeline:

@@ -11,7 +11,6 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from components.evaluation import metrics
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
@@ -21,18 +20,13 @@ from pipeline.definition.spec import Pipeline
 from pipeline.inspection import lineage
 from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
 from pipeline.metadata import references
 from pipeline.metadata.sources import Source
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
 
 _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
-
-
-def sort_columns() -> list[str]:
-    """Return the names that runs can be sorted by."""
-    return ["started", "seconds", *(one.run_key for one in metrics.columns()), "id"]
 
 
 class Reader:

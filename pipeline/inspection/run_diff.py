@@ -12,6 +12,7 @@ from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest as manifests
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
+from pipeline_config import Configuration
 
 OVERALL = "overall"
 _MADE = (NodeRunState.EXECUTED, NodeRunState.CACHED)
@@ -152,17 +153,20 @@ def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[SettingDifferen
         try:
             if reader.root is None:
                 raise SaeError("a store alone holds no manifests")
-            found.append(manifests.read(reader.root.path, run.row.id))
+            found.append(manifests.read(reader.root.path, run.row.id, reader.pipeline))
         except SaeError as error:
             unknown.append(f"{error}; compared is what ML Metadata notes of each node")
     if unknown:
         return _told(runs), list(dict.fromkeys(unknown))
-    return _of_manifests(found), []
+    return _of_manifests(reader.pipeline.configuration, found), []
 
 
-def _of_manifests(found: Sequence[Manifest]) -> list[SettingDifference]:
+def _of_manifests(config_type: type[Configuration], found: Sequence[Manifest]) -> list[SettingDifference]:
     first, *others = found
-    by_run = [{(one.group, one.field): one for one in manifest_diff.differences(first, other)} for other in others]
+    by_run = [
+        {(one.group, one.field): one for one in manifest_diff.differences(first, other, config_type)}
+        for other in others
+    ]
     order = list(manifest_diff.Group)
     fields = sorted(dict.fromkeys(field for run in by_run for field in run), key=lambda field: order.index(field[0]))
     settings = []

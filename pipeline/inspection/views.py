@@ -11,9 +11,15 @@ import datetime
 import enum
 from collections.abc import Mapping
 
+from components.evaluation import metrics
 from pipeline.core.serialization import INLINE
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.metadata.types import Property
+
+
+def sort_columns() -> list[str]:
+    """Return the names that runs can be sorted by."""
+    return ["started", "seconds", *(one.run_key for one in metrics.columns()), "id"]
 
 
 class RunState(str, enum.Enum):

@@ -14,7 +14,7 @@ import sys
 from pipeline.core import tfx_versions
 from pipeline.core.pipeline_root import FORMAT, Root
 from pipeline.core.project import LOCK
-from pipeline_config import DataConfig, EngineConfig, PipelineConfig
+from pipeline_config import Configuration, DataConfig, EngineConfig, PipelineConfig
 
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
 _FREE_BYTES = 1 << 30
@@ -37,7 +37,7 @@ class Check:
     advice: str = ""
 
 
-def examine(config: PipelineConfig) -> list[Check]:
+def examine(config: Configuration) -> list[Check]:
     """Every check, for a run with `config`."""
     return [
         interpreter(),
@@ -48,7 +48,7 @@ def examine(config: PipelineConfig) -> list[Check]:
         processor(),
         disk(pathlib.Path(config.paths.root)),
         root(Root(pathlib.Path(config.paths.root).resolve())),
-        data(config.data),
+        *([data(config.data)] if isinstance(config, PipelineConfig) else []),
     ]
 
 

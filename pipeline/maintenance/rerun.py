@@ -39,7 +39,7 @@ def manifest_of(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> Ma
       NotFoundError: there is none.
       UnavailableError: it is another one.
     """
-    recorded = manifest.read(root.path, run_id, pipeline.data.dataset)
+    recorded = manifest.read(root.path, run_id, pipeline)
     path = manifest.path_of(root.path, run_id)
     if file_digests.of_file(path) != store.run_properties(run_id).get(MANIFEST_DIGEST):
         raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
@@ -48,7 +48,7 @@ def manifest_of(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> Ma
 
 def differences(pipeline: Pipeline, recorded: Manifest) -> tuple[Difference, ...]:
     """What is not here and now as it was recorded. Raises `UnavailableError` where the data is no longer there."""
-    return tuple(manifest_diff.differences(recorded, current_manifest(pipeline, recorded)))
+    return tuple(manifest_diff.differences(recorded, current_manifest(pipeline, recorded), pipeline.configuration))
 
 
 def surroundings_text(run_id: str, found: tuple[Difference, ...]) -> list[str]:
@@ -106,7 +106,8 @@ def make(
     """
     like = place.path / "manifest.json"
     like.write_text(manifest.to_json(recorded), encoding="utf-8")
-    command = [sys.executable, "-m", "pipeline", "run", "--json", "--no-cache", "--like", str(like)]
+    command = [sys.executable, "-m", "pipeline", *(["--pipeline", pipeline.location] if pipeline.location else [])]
+    command += ["run", "--json", "--no-cache", "--like", str(like)]
     command += ["--profile", recorded.profile, "--root", str(place.path), "--set", f"engine.beam_workers={workers}"]
     if from_node or to_node:
         _, needed = partial_run.nodes_of(pipeline, from_node, to_node)

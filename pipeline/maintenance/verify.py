@@ -26,6 +26,7 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run, recovery
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
+from pipeline_config import Configuration
 
 VERDICT_FILE = "verdict.json"
 
@@ -186,7 +187,8 @@ def _compare_artifacts(
 def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Manifest) -> str:
     from pipeline.orchestration import process_setup  # and TensorFlow: only where something differs
 
-    process_setup.set_environment(root, settings.of_values(recorded.configuration).engine)
+    common = {name: value for name, value in recorded.configuration.items() if name in Configuration.settings()}
+    process_setup.set_environment(root, settings.of_values(common, Configuration).engine)
     with process_setup.output_to(pathlib.Path(os.devnull)):  # what the libraries say while they are loaded
         with process_setup.heavy_imports():
             from pipeline.artifacts import fingerprints, types

@@ -64,6 +64,7 @@ class RunRecorder:
             configuration=resolved.config.recorded(),
             data=dataset,
             code=cache_key.code_of_nodes(configured.pipeline.nodes),
+            pipeline=configured.pipeline,
             trigger=self._request.trigger,
         )
         path = manifest.write(self._root.path, noted)

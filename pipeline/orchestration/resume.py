@@ -16,7 +16,6 @@ from pipeline.metadata.run_properties import RunOptions, options_of
 from pipeline.metadata.store import Store
 from pipeline.provenance import cache_key, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
-from pipeline_config import PipelineConfig
 
 _OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
 _MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
@@ -55,14 +54,18 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable
         raise UsageError(
             f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.next_step(run_id)}"
         )
-    recorded = manifest.read(root.path, run_id, pipeline.data.dataset)
+    recorded = manifest.read(root.path, run_id, pipeline)
     path = manifest.path_of(root.path, run_id)
     if file_digests.of_file(path) != properties.get(MANIFEST_DIGEST):
         raise UnavailableError(
             f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
             "or start anew with `sae run`"
         )
-    found = [one for one in manifest_diff.differences(recorded, _here(pipeline, recorded)) if one.matters]
+    found = [
+        one
+        for one in manifest_diff.differences(recorded, _here(pipeline, recorded), pipeline.configuration)
+        if one.matters
+    ]
     if found:
         said = "; ".join(f"{one.group.value}: {one.field}: {one.old} -> {one.new}" for one in found[:_MOST_SHOWN])
         more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
@@ -75,7 +78,7 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable
 
 def _here(pipeline: Pipeline, recorded: Manifest) -> Manifest:
     """What it would be made from now, with the settings that this version has."""
-    defaults = PipelineConfig().recorded()
+    defaults = pipeline.configuration().recorded()
     configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
     return dataclasses.replace(current_manifest(pipeline, recorded), configuration=configuration)
 
@@ -93,6 +96,7 @@ def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
         configuration=recorded.configuration,
         data=pipeline.data.refresh(recorded.data),
         code=cache_key.code_of_nodes(pipeline.nodes),
+        pipeline=pipeline,
     )
 
 

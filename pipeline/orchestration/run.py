@@ -73,7 +73,7 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
         recorded = found.recorded
         request = RunRequest(
             pipeline,
-            settings.Request(recorded.profile, root=str(root.path)),
+            settings.Request(recorded.profile, root=str(root.path), config_type=pipeline.configuration),
             use_cache=found.asked.use_cache,
             all_bytes=found.asked.all_bytes,
             trigger=recorded.trigger,

@@ -95,6 +95,7 @@ class RunSession:
             from pipeline.orchestration.tfx import local_runner, partial_run
 
         request, data = self._request, self._request.pipeline.data
+        self._root.claim_pipeline(request.pipeline.location)
         if configured is None:
             found = (
                 FoundDataset(self._resolved, data.prepare(request.like.data, self._root))

@@ -14,9 +14,10 @@ from components import atomic_file
 from pipeline.core import serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.definition.spec import Pipeline
 from pipeline.provenance import environment, packages
 from pipeline.provenance import source_code as code_of
-from pipeline_config import PipelineConfig, Value
+from pipeline_config import Value
 
 SCHEMA_VERSION = 1
 
@@ -63,6 +64,7 @@ class Manifest:
       tensorflow: the build of TensorFlow; None when it is not installed as a package.
       machine: where it ran.
       engine: what ran the nodes' work; some of the settings.
+      pipeline: where it is declared, `MODULE:NAME`; empty: the one of this project.
     """
 
     run_id: str
@@ -83,6 +85,7 @@ class Manifest:
     tensorflow: environment.TensorFlow | None
     machine: environment.Machine
     engine: Engine
+    pipeline: str = ""
 
 
 def collect(
@@ -93,6 +96,7 @@ def collect(
     configuration: Mapping[str, Value],
     data: Dataset,
     code: Mapping[str, Mapping[str, str]],
+    pipeline: Pipeline,
     trigger: str = "manual",
     created: datetime.datetime | None = None,
 ) -> Manifest:
@@ -105,6 +109,7 @@ def collect(
       configuration: every setting by its dotted name.
       data: the data set.
       code: by node, what `pipeline.provenance.source_code.files` says of its module.
+      pipeline: that runs.
       trigger: what started the run.
       created: an aware time; None: now.
 
@@ -119,9 +124,10 @@ def collect(
         command=tuple(command),
         profile=profile,
         configuration=dict(configuration),
-        seed=int(configuration["training.seed"]),
+        seed=_seed(pipeline, configuration),
         data=data,
         code={node: dict(files) for node, files in code.items()},
+        pipeline=pipeline.location,
         code_digest=code_of.project_digest(),
         git=environment.git(),
         packages=packages.installed_runtime(),
@@ -150,13 +156,13 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
-def from_json(text: str, name: str = "the manifest", dataset: type[Dataset] = Dataset) -> Manifest:
+def from_json(text: str, name: str = "the manifest", pipeline: Pipeline | None = None) -> Manifest:
     """The manifest that `to_json` wrote. Fields that this version does not know are left out.
 
     Args:
       text: what `to_json` gave.
       name: what to call it in an error.
-      dataset: the pipeline's class of data sets; the default keeps what all of them have.
+      pipeline: of the run; None: of data set and settings only that is read which all pipelines have.
 
     Raises:
       UnavailableError: it is damaged, or of a newer version.
@@ -173,16 +179,22 @@ def from_json(text: str, name: str = "the manifest", dataset: type[Dataset] = Da
         )
     try:
         manifest = serialization.build(Manifest, values)
-        data = serialization.build(dataset, values["data"])
+        data = serialization.build(pipeline.data.dataset if pipeline else Dataset, values["data"])
     except (KeyError, TypeError) as error:
         raise _damaged(name, str(error.args[0])) from error
-    configuration = {name: _finite_or_not(name, value) for name, value in manifest.configuration.items()}
+    configuration = {name: _finite_or_not(pipeline, name, value) for name, value in manifest.configuration.items()}
     return dataclasses.replace(manifest, configuration=configuration, data=data)
 
 
-def _finite_or_not(name: str, value: Value) -> Value:
-    numbers = {known for known, setting in PipelineConfig.settings().items() if isinstance(setting.default, float)}
-    return math.inf if value == _INFINITE and name in numbers else value
+def _finite_or_not(pipeline: Pipeline | None, name: str, value: Value) -> Value:
+    declared = pipeline.configuration.settings().get(name) if pipeline else None
+    is_number = pipeline is None or (declared is not None and isinstance(declared.default, float))
+    return math.inf if value == _INFINITE and is_number else value
+
+
+def _seed(pipeline: Pipeline, configuration: Mapping[str, Value]) -> int:
+    names = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
+    return int(configuration[names[0]]) if names else 0
 
 
 def path_of(root_folder: pathlib.Path, run_id: str) -> pathlib.Path:
@@ -207,7 +219,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
     return path
 
 
-def read(root_folder: pathlib.Path, run_id: str, dataset: type[Dataset] = Dataset) -> Manifest:
+def read(root_folder: pathlib.Path, run_id: str, pipeline: Pipeline | None = None) -> Manifest:
     """The stored manifest of a run.
 
     Raises:
@@ -226,7 +238,7 @@ def read(root_folder: pathlib.Path, run_id: str, dataset: type[Dataset] = Datase
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(str(path), str(error)) from error
-    manifest = from_json(text, str(path), dataset)
+    manifest = from_json(text, str(path), pipeline)
     if manifest.run_id != run_id:
         raise _damaged(str(path), f"it is of run {manifest.run_id}")
     return manifest

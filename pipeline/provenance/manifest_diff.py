@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pipeline.core.dataset import Dataset
 from pipeline.provenance import environment
 from pipeline.provenance.manifest import Manifest
-from pipeline_config import PipelineConfig, Value
+from pipeline_config import Configuration, Value
 
 _SHOWN_DIGITS = 12  # of a digest or commit; enough to tell two apart
 # Features that arithmetic may use; names as in /proc/cpuinfo of x86 and arm64, and in macOS's sysctl.
@@ -52,7 +52,7 @@ class Difference:
     matters: bool = True
 
 
-def differences(recorded: Manifest, here: Manifest) -> list[Difference]:
+def differences(recorded: Manifest, here: Manifest, config_type: type[Configuration]) -> list[Difference]:
     """What is not here as it was recorded, group by group; empty when the same results must come out.
 
     What belongs to one run alone (id, time, trigger, command line) and where the data lay are not compared. Nor is the
@@ -61,7 +61,7 @@ def differences(recorded: Manifest, here: Manifest) -> list[Difference]:
     return [
         *_data_differences(recorded.data, here.data),
         *_code_differences(recorded, here),
-        *_configuration_differences(recorded, here),
+        *_configuration_differences(recorded, here, config_type),
         *_package_differences(recorded, here),
         *_machine_differences(recorded.machine, here.machine),
     ]
@@ -99,9 +99,11 @@ def _code_differences(recorded: Manifest, here: Manifest) -> Iterator[Difference
         yield from _unlike(group, "code outside the nodes", *digests, effect, shown=_short)
 
 
-def _configuration_differences(recorded: Manifest, here: Manifest) -> Iterator[Difference]:
+def _configuration_differences(
+    recorded: Manifest, here: Manifest, config_type: type[Configuration]
+) -> Iterator[Difference]:
     old, new = recorded.configuration, here.configuration
-    declared = PipelineConfig.settings()
+    declared = config_type.settings()
     for name in _keys(old, new):
         matters = name not in declared or declared[name].affects_results
         if not matters:

@@ -12,7 +12,7 @@ from pipeline.core import file_digests
 from pipeline.core.project import PROJECT
 from pipeline.provenance import packages
 
-_PACKAGE = "components"
+_SHARED = "components"  # a node of another package may use its code
 
 
 def files(module: str) -> dict[str, str]:
@@ -31,9 +31,8 @@ def files(module: str) -> dict[str, str]:
     Raises:
       ModuleNotFoundError: `components` has no such module.
     """
-    project = _package_folder().parent
     return {
-        path.relative_to(project).as_posix(): file_digests.of_file(path)
+        path.relative_to(_project(name) or PROJECT).as_posix(): file_digests.of_file(path)
         for name in _reachable(module)
         for path in _parts(_source(name))
     }
@@ -46,7 +45,7 @@ def distributions(module: str) -> frozenset[str]:
       ModuleNotFoundError: `components` has no such module.
     """
     imported = {name for known in _reachable(module) for name in _imports(known)}
-    return packages.providing(name for name in imported if not _is_own(name))
+    return packages.providing(name for name in imported if not _is_own(name, module))
 
 
 def project_digest() -> str:
@@ -65,13 +64,13 @@ def project_digest() -> str:
 
 def _reachable(module: str) -> list[str]:
     """The module, the packages that it is in, and whatever of `components` they import; in the order of their names."""
-    if not (_is_own(module) and _exists(module)):
-        raise ModuleNotFoundError(f"{_PACKAGE} has no module {module!r}")
+    if not _exists(module):
+        raise ModuleNotFoundError(f"there is no module {module!r} of a node")
     seen: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or not _is_own(name):
+        if name in seen or not _is_own(name, module):
             continue
         if parent := name.rpartition(".")[0]:
             waiting.append(parent)  # importing a module runs the packages around it
@@ -81,8 +80,9 @@ def _reachable(module: str) -> list[str]:
     return sorted(seen)
 
 
-def _is_own(name: str) -> bool:
-    return name.partition(".")[0] == _PACKAGE
+def _is_own(name: str, module: str) -> bool:
+    """Whether a name is of our code: of the package that the node's module is in, or of the shared one."""
+    return name.partition(".")[0] in (_SHARED, module.partition(".")[0])
 
 
 def _imports(module: str) -> frozenset[str]:
@@ -123,19 +123,26 @@ def _is_left_over(path: pathlib.Path) -> bool:
 
 
 def _exists(module: str) -> bool:
-    return _source(module).is_file()
+    return _project(module) is not None and _source(module).is_file()
 
 
 def _source(module: str) -> pathlib.Path:
     """The file of a module or package, whether or not it exists."""
-    place = _package_folder().joinpath(*module.split(".")[1:])
+    project = _project(module)
+    assert project is not None
+    place = project.joinpath(*module.split("."))
     package = place / "__init__.py"
     return package if package.is_file() else place.with_name(f"{place.name}.py")
 
 
 @functools.cache
-def _package_folder() -> pathlib.Path:
-    spec = importlib.util.find_spec(_PACKAGE)
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return pathlib.Path(next(iter(spec.submodule_search_locations)))
+def _package_parent(package: str) -> pathlib.Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return pathlib.Path(next(iter(spec.submodule_search_locations))).parent
+
+
+def _project(module: str) -> pathlib.Path | None:
+    """The folder that holds a module's top-level package; None where there is none."""
+    return _package_parent(module.partition(".")[0])

@@ -61,7 +61,9 @@ def fingerprint(root: Root, work: Work) -> str:
       SaeError: its settings are not allowed.
       OSError: it cannot be read.
     """
-    from pipeline.definition import dataset_cache  # it brings ML Metadata, which only looks at data need
+    from pipeline.definition.spec import of_root  # it brings ML Metadata, which only looks at data need
+
+    pipeline = of_root(root)
 
     request = settings.Request(
         work.profile,
@@ -69,8 +71,9 @@ def fingerprint(root: Root, work: Work) -> str:
         work.assignments,
         work.seed,
         str(root.path),
+        pipeline.configuration,
     )
-    return dataset_cache.fingerprint(root, request, settings.resolve(request))
+    return pipeline.data.fingerprint(root, request, settings.resolve(request))
 
 
 def was_run_on(root: Root, wanted: str) -> bool:

@@ -45,8 +45,9 @@ def work_of(request: settings.Request, folder: pathlib.Path) -> tuple[Work, path
     """
     config = settings.resolve(request).config
     assignments = list(request.assignments)
-    if config.data.data_dir and not pathlib.Path(config.data.data_dir).is_absolute():
-        assignments.append(f"data.data_dir={folder / config.data.data_dir}")  # the daemon may run in another folder
+    data_dir = str(config.values().get("data.data_dir", ""))
+    if data_dir and not pathlib.Path(data_dir).is_absolute():
+        assignments.append(f"data.data_dir={folder / data_dir}")  # the daemon may run in another folder
     work = Work(
         profile=request.profile,
         config_file=str(folder / request.config_file) if request.config_file else "",

@@ -9,6 +9,7 @@ import zlib
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import Note
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.provenance import manifest
 from tests.pipeline.artifacts import samples
 
@@ -80,6 +81,7 @@ def make_manifest(recorded, run_id, l1):
         configuration=recorded.config(f"model.l1={l1}").recorded(),
         data=recorded.source(),
         code={"Trainer": {"components/model/run_fn.py": "ab" * 32}},
+        pipeline=PIPELINE,
     )
     manifest.write(recorded.root.path, made)
 

@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.serialization import INLINE
-from pipeline.inspection.reader import sort_columns
-from pipeline.inspection.views import RunRow, RunState
+from pipeline.inspection.views import RunRow, RunState, sort_columns
 from pipeline.web import charts, formatting
 from pipeline.web.formatting import RUN_METRICS, run_metric
 from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start

@@ -11,6 +11,7 @@ from pipeline.artifacts import previews, sections, types
 from pipeline.artifacts.sections import Pairs, Preview, Text
 from pipeline.artifacts.types import ArtifactType
 from pipeline.definition.spec import Pipeline
+from pipeline_config import PipelineConfig
 from tests.pipeline.artifacts.samples import PREVIEWS, THRESHOLDS
 
 BLESSING = PREVIEWS["ModelBlessing"]
@@ -166,7 +167,7 @@ def test_a_pipeline_adds_types_of_its_own(monkeypatch):
     monkeypatch.setattr(types, "_TYPES", dict(types._TYPES))
     assert types.find("Forest") == ArtifactType("Forest")
     mine = ArtifactType("Forest", "mine.fingerprint", "mine.preview", on_run=("trees",))
-    Pipeline("forest", (), data=None, artifact_types=(mine,))
+    Pipeline("forest", (), PipelineConfig, data=None, artifact_types=(mine,))
     assert types.find("Forest") == mine
     assert types.shown_on_run()[-1] == mine
 

@@ -16,8 +16,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.reader import sort_columns
-from pipeline.inspection.views import RunState
+from pipeline.inspection.views import RunState, sort_columns
 from tests import PROJECT
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND

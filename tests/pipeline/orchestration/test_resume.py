@@ -33,6 +33,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         configuration=recorded.config().recorded(),
         data=recorded.source(),
         code=cache_key.code_of_nodes(PIPELINE.nodes),
+        pipeline=PIPELINE,
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
     properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(asked or RunOptions()).properties()}

@@ -13,6 +13,7 @@ import types
 import pytest
 
 from pipeline.core import file_digests
+from pipeline.core.project import PROJECT
 from pipeline.definition.image_dataset import ImageDataset
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import Node
@@ -166,8 +167,8 @@ def test_the_content_of_every_input_counts(node):
 @pytest.fixture
 def components(tmp_path, monkeypatch):
     """A copy of the package `components`, whose files are the ones that count."""
-    copy = shutil.copytree(source_code._package_folder(), tmp_path / "components")
-    monkeypatch.setattr(source_code, "_package_folder", lambda: copy)
+    copy = shutil.copytree(PROJECT / "components", tmp_path / "components")
+    monkeypatch.setattr(source_code, "_package_parent", lambda name: copy.parent)
     return copy
 
 

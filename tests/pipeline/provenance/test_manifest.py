@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.definition.image_dataset import ImageDataset
+from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.provenance import environment, manifest, manifest_diff
 from pipeline.provenance.manifest_diff import Group
 from pipeline_config import PipelineConfig
@@ -81,6 +82,7 @@ def collect(**fields):
         ).recorded(),
         "data": RECORDED.data,
         "code": RECORDED.code,
+        "pipeline": PIPELINE,
     }
     return manifest.collect(**{**given, **fields})
 
@@ -112,7 +114,12 @@ def test_the_surroundings_are_noted():
 
 
 def test_here_and_now_twice_is_the_same():
-    assert manifest_diff.differences(collect(), collect(run_id="r2", command=["other"], trigger="schedule")) == []
+    assert (
+        manifest_diff.differences(
+            collect(), collect(run_id="r2", command=["other"], trigger="schedule"), PipelineConfig
+        )
+        == []
+    )
 
 
 # --- stored ------------------------------------------------------------------------------------
@@ -131,14 +138,14 @@ def test_here_and_now_twice_is_the_same():
 def test_what_is_written_is_read_again(tmp_path, one):
     path = manifest.write(tmp_path, one)
     assert path == tmp_path / "manifests" / "20240102-030405-abcd.json"
-    found = manifest.read(tmp_path, one.run_id, ImageDataset)
+    found = manifest.read(tmp_path, one.run_id, PIPELINE)
     assert found == one
     assert type(found.configuration["training.jit_compile"]) is bool
 
 
 def test_a_collected_manifest_is_read_again():
     one = collect()
-    assert manifest.from_json(manifest.to_json(one), dataset=ImageDataset) == one
+    assert manifest.from_json(manifest.to_json(one), pipeline=PIPELINE) == one
 
 
 def test_the_file_says_its_version_and_plain_values(tmp_path):
@@ -164,7 +171,7 @@ def test_a_write_that_fails_keeps_what_was_there(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnavailableError, match=r"cannot write .*abcd.json: No space left on device; free space"):
         manifest.write(tmp_path, changed(seed=8))
-    assert manifest.read(tmp_path, RECORDED.run_id, ImageDataset) == RECORDED
+    assert manifest.read(tmp_path, RECORDED.run_id, PIPELINE) == RECORDED
     assert [path.name for path in (tmp_path / "manifests").iterdir()] == ["20240102-030405-abcd.json"]
 
 
@@ -198,7 +205,7 @@ def test_fields_that_a_later_version_added_are_left_out():
     values = json.loads(manifest.to_json(RECORDED))
     values["later"] = 1
     values["machine"]["later"] = [1]
-    assert manifest.from_json(json.dumps(values), dataset=ImageDataset) == RECORDED
+    assert manifest.from_json(json.dumps(values), pipeline=PIPELINE) == RECORDED
 
 
 def test_no_notice_is_an_empty_one():
@@ -258,12 +265,12 @@ def test_the_manifest_of_another_run_under_this_name(tmp_path):
 
 def test_what_belongs_to_one_run_is_no_difference():
     other = changed(run_id="r2", created="2025-01-01T00:00:00+00:00", trigger="schedule", command=(), profile="sample")
-    assert manifest_diff.differences(RECORDED, other) == []
+    assert manifest_diff.differences(RECORDED, other, PipelineConfig) == []
 
 
 def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
     other = dataclasses.replace(changed("data", builder_dir="/elsewhere"), git=environment.Git("f" * 40, True))
-    assert manifest_diff.differences(RECORDED, other) == []
+    assert manifest_diff.differences(RECORDED, other, PipelineConfig) == []
 
 
 @pytest.mark.parametrize(
@@ -345,7 +352,7 @@ def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
 def test_each_difference_is_named_in_plain_words(here, expected):
-    (found,) = manifest_diff.differences(RECORDED, here)
+    (found,) = manifest_diff.differences(RECORDED, here, PipelineConfig)
     assert (found.group, found.field, found.old, found.new, found.matters) == expected
     assert found.effect
 
@@ -354,14 +361,14 @@ def test_a_helper_names_the_nodes_that_use_it_and_how_to_get_it_back():
     code = {node: dict(files) for node, files in RECORDED.code.items()}
     for node in ("Trainer", "Report"):
         code[node]["components/data/features.py"] = "0" * 64
-    (found,) = manifest_diff.differences(RECORDED, changed(code=code, code_digest="0" * 64))
+    (found,) = manifest_diff.differences(RECORDED, changed(code=code, code_digest="0" * 64), PipelineConfig)
     assert (found.field, found.old, found.new) == ("components/data/features.py", "bbbbbbbbbbbb", "000000000000")
     assert found.effect == "other code in Report, Trainer: check out commit 0123456789ab"
 
 
 def test_a_file_that_came_or_went():
     code = {**RECORDED.code, "Pusher": {"components/new.py": "0" * 64}}
-    found = manifest_diff.differences(RECORDED, changed(code=code))
+    found = manifest_diff.differences(RECORDED, changed(code=code), PipelineConfig)
     assert [(one.field, one.old, one.new) for one in found] == [
         ("components/new.py", "not there", "000000000000"),
         ("components/push/pusher.py", "cccccccccccc", "not there"),
@@ -370,7 +377,7 @@ def test_a_file_that_came_or_went():
 
 def test_another_set_of_nodes():
     code = {node: RECORDED.code[node] for node in ("Trainer", "Report")}
-    found = manifest_diff.differences(RECORDED, changed(code=code))[0]
+    found = manifest_diff.differences(RECORDED, changed(code=code), PipelineConfig)[0]
     assert (found.field, found.old, found.new) == ("nodes", "Pusher, Report, Trainer", "Report, Trainer")
 
 
@@ -382,21 +389,21 @@ def test_another_set_of_nodes():
     ],
 )
 def test_code_that_no_commit_holds(git, remedy):
-    (found,) = manifest_diff.differences(changed(git=git), changed(code_digest="0" * 64))
+    (found,) = manifest_diff.differences(changed(git=git), changed(code_digest="0" * 64), PipelineConfig)
     assert remedy in found.effect
 
 
 def test_another_setting_says_how_to_set_it():
     here = changed(configuration={**RECORDED.configuration, "training.epochs": 3})
-    assert "--set training.epochs=2 " in manifest_diff.differences(RECORDED, here)[0].effect
+    assert "--set training.epochs=2 " in manifest_diff.differences(RECORDED, here, PipelineConfig)[0].effect
 
 
 def test_a_lock_that_is_not_there_is_no_difference():
-    assert manifest_diff.differences(RECORDED, changed(lock=None)) == []
+    assert manifest_diff.differences(RECORDED, changed(lock=None), PipelineConfig) == []
 
 
 def test_no_tensorflow_any_more():
-    (found,) = manifest_diff.differences(RECORDED, changed(tensorflow=None))
+    (found,) = manifest_diff.differences(RECORDED, changed(tensorflow=None), PipelineConfig)
     assert found.new == "not there"
 
 
@@ -408,7 +415,7 @@ def test_groups_come_in_order():
         configuration={},
         packages={},
     )
-    groups = [found.group for found in manifest_diff.differences(RECORDED, here)]
+    groups = [found.group for found in manifest_diff.differences(RECORDED, here, PipelineConfig)]
     assert list(dict.fromkeys(groups)) == list(Group)
     assert groups == sorted(groups, key=list(Group).index)
 
@@ -426,4 +433,4 @@ def test_what_is_stored_is_json_to_every_reader():
 
 def test_a_text_that_reads_like_infinity_stays_a_text():
     named = dataclasses.replace(RECORDED, configuration={**RECORDED.configuration, "data.dataset": "inf"})
-    assert manifest.from_json(manifest.to_json(named)).configuration["data.dataset"] == "inf"
+    assert manifest.from_json(manifest.to_json(named), pipeline=PIPELINE).configuration["data.dataset"] == "inf"

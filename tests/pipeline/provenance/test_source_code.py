@@ -19,7 +19,7 @@ def project(tmp_path, monkeypatch):
     package = tmp_path / "components"
     package.mkdir()
     (package / "__init__.py").touch()
-    monkeypatch.setattr(source_code, "_package_folder", lambda: package)
+    monkeypatch.setattr(source_code, "_package_parent", lambda name: package.parent if name == "components" else None)
 
     def write(files):
         for name, text in files.items():

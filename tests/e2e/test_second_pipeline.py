@@ -1,0 +1,134 @@
+"""Another pipeline than that of this project runs on the same orchestrator: other nodes, settings, model and data.
+
+Its ExampleGen writes the rows of the CSV file in their order. The stock CsvExampleGen shuffles them without a seed, so
+another order would be other content, and `sae verify` would rightly say so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import load
+from pipeline.inspection.locations import open_place
+from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.web import app
+from tests.e2e.conftest import PROJECT, sae
+
+pytestmark = pytest.mark.e2e
+
+LOCATION = "tests.second_pipeline.definition:PIPELINE"
+NODES = {"CsvExampleGen", "StatisticsGen", "LineTrainer"}
+
+
+def command(root: pathlib.Path, *arguments: str) -> dict:
+    """What a command prints as JSON. The root says which pipeline it is of."""
+    done = sae(*arguments, "--root", root, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def states(summary: dict) -> dict[str, str]:
+    return {node["id"]: node["state"] for node in summary["nodes"]}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    place = tmp_path_factory.mktemp("second") / "root"
+    done = sae("--pipeline", LOCATION, "run", "--root", place, "--json")
+    assert done.returncode == 0, done.stderr
+    assert states(json.loads(done.stdout)) == dict.fromkeys(NODES, "executed")
+    return place
+
+
+def test_it_is_planned_explained_and_its_cache_is_used(root: pathlib.Path) -> None:
+    assert {one["verdict"] for one in command(root, "plan")["nodes"]} == {"cached"}
+    assert set(states(command(root, "run")).values()) == {"cached"}
+    summary = command(root, "run", "--set", "line.steps=60")
+    assert states(summary) == {"CsvExampleGen": "cached", "StatisticsGen": "cached", "LineTrainer": "executed"}
+    answer = command(root, "why", str(summary["run_id"]), "LineTrainer")
+    assert [(one["field"], one["old"], one["new"]) for one in answer["changes"]] == [("steps", "50", "60")]
+    part = command(root, "run", "--from-node", "LineTrainer")
+    assert states(part)["StatisticsGen"] == "skipped"
+
+
+def test_a_killed_run_is_resumed(root: pathlib.Path) -> None:
+    words = [sys.executable, "-m", "pipeline", "run", "--root", str(root), "--set", "line.steps=70"]
+    killed = subprocess.Popen(
+        words, cwd=PROJECT, env={**os.environ, "SECOND_PIPELINE_SLEEP": "60"}, stderr=subprocess.PIPE, text=True
+    )
+    assert killed.stderr is not None
+    run_id = ""
+    for line in killed.stderr:
+        run_id = line.split()[1] if line.startswith("run ") else run_id
+        if line.startswith("LineTrainer started"):
+            break
+    time.sleep(1)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert run_id
+    summary = command(root, "resume")
+    assert summary["run_id"] == run_id
+    assert states(summary)["LineTrainer"] == "executed"
+    assert json.loads((root / "manifests" / f"{run_id}.json").read_text())["pipeline"] == LOCATION
+
+
+def test_it_is_verified_and_its_root_is_sound(root: pathlib.Path) -> None:
+    found = command(root, "verify", "latest")
+    assert found["verified"]
+    assert {one["node"] for one in found["artifacts"]} == NODES
+    command(root, "fsck")
+    command(root, "gc")
+
+
+def test_its_pages_are_served(root: pathlib.Path) -> None:
+    with open_place(load(LOCATION), None, Root(root)) as place:
+        client = TestClient(app.build(place, "127.0.0.1"), base_url="http://localhost:8000")
+        run_id = client.get("/runs.json").json()["runs"][0]["id"]
+        for path in ("/", f"/runs/{run_id}", "/artifacts", "/models", f"/runs/{run_id}/nodes/LineTrainer"):
+            page = client.get(path)
+            assert page.status_code == 200, (path, page.text[:300])
+        assert "LineTrainer" in client.get(f"/runs/{run_id}").text
+
+
+def test_it_is_scheduled(root: pathlib.Path) -> None:
+    added = sae("schedule", "add", "often", "--every", "1d", "--set", "line.steps=80", "--root", root)
+    assert added.returncode == 0, added.stderr
+    assert sae("schedule", "trigger", "often", "--root", root).returncode == 0
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "schedule", "run", "--root", str(root)], cwd=PROJECT, start_new_session=True
+    )
+    try:
+        with ScheduleDatabase.open(root) as database:
+            end = time.monotonic() + 120
+            while not (ended := [one for one in database.ticks() if one.state in ("succeeded", "failed")]):
+                assert time.monotonic() < end, database.ticks()
+                time.sleep(0.2)
+    finally:
+        daemon.terminate()
+        daemon.wait()
+    row = command(root, "show", "latest")["row"]
+    assert row["trigger"].startswith("schedule often ")
+    assert row["state"] == "succeeded", ended
+
+
+@pytest.mark.parametrize("given", ["nowhere:PIPELINE", "pipeline.definition.spec:Node", "tests.second_pipeline"])
+def test_what_names_no_pipeline_is_a_usage_error(tmp_path: pathlib.Path, given: str) -> None:
+    done = sae("plan", "--root", tmp_path, environment={"SAE_PIPELINE": given})
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+def test_a_root_is_of_one_pipeline(root: pathlib.Path) -> None:
+    default = "pipeline.definition.sparse_autoencoder:PIPELINE"
+    done = sae("--pipeline", default, "run", "--profile", "sample", "--root", root)
+    assert done.returncode == 2
+    assert "choose another root" in done.stderr
