@@ -24,10 +24,12 @@ class Metric:
       better: whether `lower` or `higher` is better; empty where neither is.
       decimals: digits after the point.
       source: `image`: the mean over images of a value of each; `slice`: computed from all images of a slice at once;
-        `count`: TFMA's number of examples.
+        `count`: TFMA's number of examples; `report`: the Report computes it, the Evaluator does not.
       run_key: its name in the JSON of a run, and on the run in ML Metadata; empty: it is not among a run's metrics.
       recorded: whether it is recorded on the run, for lists of runs.
       column: its heading in the list of runs; empty: no column.
+      baseline_of: the name of the metric of the model that it is compared with; empty: it is no baseline.
+      baseline: its heading in the table that compares metrics with their baselines: `mean image`.
     """
 
     name: str
@@ -36,10 +38,12 @@ class Metric:
     unit: str = ""
     better: Literal["lower", "higher", ""] = ""
     decimals: int = 4
-    source: Literal["image", "slice", "count"] = "image"
+    source: Literal["image", "slice", "count", "report"] = "image"
     run_key: str = ""
     recorded: bool = False
     column: str = ""
+    baseline_of: str = ""
+    baseline: str = ""
 
     def text(self, value: float | None) -> str:
         """Return a value as people read it; empty where there is none."""
@@ -121,6 +125,8 @@ METRICS = (
         "reconstruction loss of always predicting the mean training image",
         "nats per pixel",
         run_key="mean_image_bce",
+        baseline_of="bce",
+        baseline="mean image",
     ),
     Metric(
         "mean_image_mse",
@@ -128,6 +134,18 @@ METRICS = (
         "squared error of always predicting the mean training image",
         decimals=5,
         run_key="mean_image_mse",
+        baseline_of="mse",
+        baseline="mean image",
+    ),
+    Metric(
+        "pca_mse",
+        "PCA's MSE",
+        "squared error of PCA with as many components as the code has units, fitted on the train split",
+        decimals=5,
+        source="report",
+        run_key="pca_mse",
+        baseline_of="mse",
+        baseline="PCA",
     ),
     Metric(
         "entropy_floor",
@@ -135,6 +153,8 @@ METRICS = (
         "cross-entropy of the images with themselves: no model can be below it",
         "nats per pixel",
         run_key="entropy_floor",
+        baseline_of="bce",
+        baseline="floor",
     ),
     BCE_TO_MEAN_IMAGE,
     Metric("example_count", "test images", "number of images", decimals=0, source="count"),
@@ -149,6 +169,11 @@ def run_metrics(values: Mapping[str, float]) -> dict[str, float]:
 def recorded(values: Mapping[str, float]) -> dict[str, float]:
     """Return those metrics of a run that are recorded on it."""
     return {one.run_key: values[one.run_key] for one in METRICS if one.recorded and one.run_key in values}
+
+
+def evaluated() -> tuple[Metric, ...]:
+    """Return the metrics that the Evaluator computes."""
+    return tuple(one for one in METRICS if one.source != "report")
 
 
 def columns() -> tuple[Metric, ...]:

@@ -68,7 +68,7 @@ class Evaluation:
     """The metrics in a ModelEvaluation.
 
     Attributes:
-      overall: value by name, one for each of `metrics.METRICS`.
+      overall: value by name, one for each of `metrics.evaluated()`.
       per_label: the same by label, the labels rising.
     """
 

@@ -71,7 +71,7 @@ class ReportData:
       blessed: whether the model passed all gates.
       reasons: why not blessed, one sentence each; empty when blessed.
       gates: the thresholds and the values measured.
-      metrics: over all test images, one for each of `metrics.METRICS`.
+      metrics: over all test images, one for each of `metrics.evaluated()`.
       per_label: label -> the same metrics over the test images of that label; at least one label.
       pca_mse: squared error of PCA with as many components as the code has units, fitted on train, on test.
       history: by epoch, rising; at least one.
@@ -332,14 +332,14 @@ def _key_figures(data: ReportData) -> dict[str, str]:
 
 def _metric_texts(values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """Yield name and text of every declared metric, a share in per cent."""
-    for one in metrics.METRICS:
+    for one in metrics.evaluated():
         value = values[one.name]
         yield one.name, _percent(value) if one is metrics.BCE_TO_MEAN_IMAGE else one.text(value)
 
 
 def _further_metrics() -> list[metrics.Metric]:
     """Return the metrics that this page has no text of its own for."""
-    return [one for one in metrics.METRICS if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
+    return [one for one in metrics.evaluated() if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
 
 
 def _gates(data: ReportData) -> _Table:

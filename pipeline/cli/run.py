@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -69,7 +70,7 @@ def run_command(
         run_id_file=run_id_file,
         like=manifest.from_json(like.read_text(encoding="utf-8"), str(like), pipeline) if like else None,
     )
-    _end_with(run.run(wanted, display), as_json)
+    _end_with(run.run(wanted, display), as_json, wanted.settings.assignments)
 
 
 @click.command("resume")
@@ -85,12 +86,12 @@ def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
     _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, display), as_json)
 
 
-def _end_with(summary: Summary, as_json: bool) -> NoReturn:
-    """Print how a run ended, and exit with its code."""
+def _end_with(summary: Summary, as_json: bool, assignments: Sequence[str] = ()) -> NoReturn:
+    """Print how a run ended, and exit with its code. `assignments`: those of `--set`."""
     if as_json:
         output.write_json(json_documents.run_summary(summary))
     else:
-        output.write(run_summary.as_text(summary, program()))
+        output.write(run_summary.as_text(summary, current_pipeline(), program(), assignments))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
 

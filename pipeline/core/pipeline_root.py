@@ -167,7 +167,7 @@ class Root:
 
     def pipeline(self) -> str:
         """Where the pipeline of the runs in this root is declared; empty where none is recorded: the default one."""
-        return str(self._read().get("pipeline", ""))
+        return str(self._read().get("pipeline", "")) if self.path.is_dir() else ""
 
     def moved(self) -> tuple[str, str] | None:
         """Where this root lay when its metadata was written, and where it lies now; None where that is the same."""
@@ -193,7 +193,7 @@ class Root:
         try:
             about = json.loads(self.about.read_text(encoding="utf-8"))
             found = int(about["format"])
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return {}
         except KeyError as error:
             raise UnavailableError(

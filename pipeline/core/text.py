@@ -12,9 +12,8 @@ from collections.abc import Sequence
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
-LONG_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")  # twelve digits are enough to find it by
-
-
+_DIGITS = 12  # of a digest: enough to tell two apart, and to find an artifact by
+LONG_DIGEST = re.compile(rf"\b([0-9a-f]{{{_DIGITS}}})[0-9a-f]{{28,}}\b")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -80,6 +79,12 @@ def delta_text(value: float | None) -> str:
     if value is None:
         return ""
     return ("+" if value >= 0 else "-") + number_text(abs(value))
+
+
+def short_digest(digest: str, with_type: bool = False) -> str:
+    """Write the first digits of a digest, `0123456789ab`; with the type of a content digest: `model-1:0123456789ab`."""
+    form, colon, digits = digest.rpartition(":")
+    return (form + colon if with_type else "") + digits[:_DIGITS]
 
 
 def yes_no(value: bool | None) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.core.text import when_text
+from pipeline.core.text import short_digest, when_text
 from pipeline.inspection.views import ArtifactRow, Continuation
-from pipeline.terminal.table import Cell, Column, Screen, short_digest
+from pipeline.terminal.table import Cell, Column, Screen
 
 _COLUMNS = (
     Column("id", right=True),
@@ -38,7 +38,7 @@ def _cells(row: ArtifactRow) -> list[Cell | str]:
         created,
         Cell(row.unusable, "yellow"),
         row.name,
-        short_digest(row.content),
+        short_digest(row.content, with_type=True),
         row.uri,
     ]
 

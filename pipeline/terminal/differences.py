@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.core.text import delta_text, number_text
+from pipeline.core.text import delta_text, number_text, short_digest
 from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
-from pipeline.terminal.table import Cell, Column, Screen, short_digest, state_cell
+from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
 _LOSS = "bce"  # the one metric whose slices are listed; the others are in the JSON
 _ABSENT = "-"
@@ -81,6 +81,9 @@ def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]
     rows: list[list[Cell | str]] = []
     for one in found.outputs:
         pairs = zip(one.contents, one.artifacts, strict=True)
-        contents = [short_digest(content) or ("without a digest" if number else _ABSENT) for content, number in pairs]
+        contents = [
+            short_digest(content, with_type=True) or ("without a digest" if number else _ABSENT)
+            for content, number in pairs
+        ]
         rows.append([one.node, one.key, *contents])
     return ["", screen.heading("content of outputs"), *screen.table(columns, rows, "  ")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.evaluation.metrics import BCE
-from pipeline.core.text import when_text
+from pipeline.core.text import short_digest, when_text
 from pipeline.registry.listing import Decided, ModelRow, Models
 from pipeline.terminal.table import Cell, Column, Screen
 
@@ -12,7 +12,7 @@ _VERSIONS = (
     Column("state"),
     Column("run", min_width=15),
     Column("pushed", drop=3),
-    Column("test BCE", right=True),
+    Column(BCE.column, right=True),
     Column("model", drop=2),
     Column("how", min_width=16, drop=1),
 )
@@ -44,7 +44,7 @@ def _version(one: ModelRow) -> list[Cell | str]:
         one.run,
         when_text(one.pushed)[:-3],
         BCE.text(one.test_bce),
-        one.model.rpartition(":")[2][:12],
+        short_digest(one.model),
         f"{one.how}{f' by {one.who}' if one.who else ''}{f': {one.reason}' if one.reason else ''}",
     ]
 

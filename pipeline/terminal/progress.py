@@ -41,15 +41,18 @@ class _PlainView:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._node = ""
 
     def __call__(self, event: Event) -> None:
-        if text := plain_line(event):
+        if isinstance(event, NodeStarted):
+            self._node = event.node
+        if text := plain_line(event, self._node):
             self._stream.write(text + "\n")
             self._stream.flush()
 
 
-def plain_line(event: Event) -> str:
-    """Return the line for an event: `Trainer executed in 31.2 s`."""
+def plain_line(event: Event, node: str = "") -> str:
+    """Return the line for an event, in the node that runs now: `Trainer executed in 31.2 s`."""
     if isinstance(event, Note):
         return f"warning: {event.text}" if event.warning else event.text
     if isinstance(event, RunStarted):
@@ -57,7 +60,7 @@ def plain_line(event: Event) -> str:
     if isinstance(event, NodeStarted):
         return f"{event.node} started" + (f" ({reasons_text(event)})" if event.reasons else "")
     if isinstance(event, EpochEnded):
-        return f"Trainer {epoch_text(event)}"
+        return f"{node} {epoch_text(event)}"
     ran = event.state in (NodeState.EXECUTED, NodeState.FAILED)
     # An earlier attempt has no time.
     time_text = f" in {event.seconds:.1f} s" if ran and event.seconds else ""
@@ -81,9 +84,9 @@ class _LiveView:
     def __init__(self, console: Console) -> None:
         self._nodes: tuple[str, ...] = ()
         self._started: dict[str, float] = {}
-        self._reasons: dict[str, str] = {}
+        self._details: dict[str, str] = {}
+        self._current = ""
         self._ended: dict[str, NodeEnded] = {}
-        self._epoch: EpochEnded | None = None
         self._run_id = ""
         self._console = console
         self.live = Live(
@@ -102,9 +105,10 @@ class _LiveView:
             self._run_id, self._nodes = event.run_id, event.nodes
         elif isinstance(event, NodeStarted):
             self._started[event.node] = time.monotonic()
-            self._reasons[event.node] = reasons_text(event) if event.reasons else ""
+            self._details[event.node] = reasons_text(event) if event.reasons else ""
+            self._current = event.node
         elif isinstance(event, EpochEnded):
-            self._epoch = event
+            self._details[self._current] = epoch_text(event)
         else:
             self._ended[event.node] = event
         self.live.refresh()
@@ -121,7 +125,7 @@ class _LiveView:
         return table
 
     def _row(self, node: str) -> tuple[str, str, str, str, str]:
-        detail = epoch_text(self._epoch) if node == "Trainer" and self._epoch else escape(self._reasons.get(node, ""))
+        detail = escape(self._details.get(node, ""))
         if ended := self._ended.get(node):
             style, mark = _STYLES[ended.state]
             seconds = f"{ended.seconds:.1f} s" if ended.seconds else ""

@@ -1,74 +1,107 @@
-"""The last lines of `sae run` and `sae resume`: the result, and the command to try next."""
+"""The last lines of `sae run` and `sae resume`: the result, and the commands to try next."""
 
 from __future__ import annotations
 
 import pathlib
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from components.evaluation.metrics import METRICS
+from components.evaluation import metrics
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
 from pipeline.core.text import number_text
+from pipeline.terminal.table import Column, Screen
 from pipeline_config import PathsConfig, PipelineConfig
 
 if TYPE_CHECKING:
+    from pipeline.definition.spec import Pipeline
     from pipeline.orchestration.summary import Summary
 
-_METRICS = {metric.run_key: metric for metric in METRICS if metric.run_key}
 
+def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae", assignments: Sequence[str] = ()) -> str:
+    """Return the result of a run and the commands to try next.
 
-def as_text(summary: Summary, program: str = "sae") -> str:
-    """Return the result of a run, with the command to try next. `program` is what the user types for `sae`."""
+    Args:
+      summary: of the run.
+      pipeline: that ran.
+      program: what the user types for `sae`.
+      assignments: the values of `--set` that the run was started with.
+    """
     lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
     if summary.notice:
         lines.append(f"note: {summary.notice}")
     if summary.error:
         lines.append(f"error: {summary.error}")
     if summary.metrics:
-        pairs = [_metric(name, value) for name, value in summary.metrics.items()]
-        widths = [max(map(len, texts)) for texts in zip(*pairs, strict=True)]
-        lines += ["", "metrics on the test split"]
-        lines += [f"  {title:<{widths[0]}}  {value:>{widths[1]}}" for title, value in pairs]
-        lines.append("")
+        lines += ["", *metrics_table(summary.metrics), ""]
     if summary.blessed:
-        lines.append(f"blessed{_served_text(summary, program)}")
+        lines.append(f"blessed{_served_text(summary, pipeline, program)}")
     elif summary.blessed is False:
         lines.append("not blessed, not served: " + "; ".join(summary.reasons))
     if summary.report:
         lines.append(f"report: {summary.report}")
     if summary.exit_code == ExitCode.NODE_FAILED:
         lines.append(f"log:    {summary.log}")
-    return "\n".join([*lines, f"next:   {next_command(summary, program)}"])
+    commands = next_commands(summary, program, assignments)
+    return "\n".join([*lines, *(f"{'' if number else 'next:':<8}{one}" for number, one in enumerate(commands))])
 
 
-def _metric(name: str, value: float) -> tuple[str, str]:
-    """Return title and value of a metric; one that is not declared is titled by its name."""
-    metric = _METRICS.get(name)
-    return (metric.title, metric.text(value)) if metric else (name, number_text(value))
+def metrics_table(values: Mapping[str, float]) -> list[str]:
+    """Return a row for each metric of the model, with a column for each of the baselines that metrics declare.
+
+    Metrics without a declaration are titled by their names.
+    """
+    compared = {one.name for one in metrics.METRICS if one.run_key in values}
+    baselines = {one.run_key: one for one in metrics.METRICS if one.run_key in values and one.baseline_of in compared}
+    headings = list(dict.fromkeys(one.baseline for one in baselines.values()))
+    rows = []
+    for name, value in values.items():
+        if name in baselines:
+            continue
+        metric = metrics.find(name)
+        own = {} if metric is None else {b.baseline: b for b in baselines.values() if b.baseline_of == metric.name}
+        rows.append(
+            [
+                metric.title if metric else name,
+                metric.text(value) if metric else number_text(value),
+                *(own[one].text(values[own[one].run_key]) if one in own else "" for one in headings),
+            ]
+        )
+    columns = [
+        Column("on the test split"),
+        Column("model", right=True),
+        *(Column(one, right=True) for one in headings),
+    ]
+    return Screen().table(columns, rows, indent="  ")
 
 
-def _served_text(summary: Summary, program: str) -> str:
+def _served_text(summary: Summary, pipeline: Pipeline, program: str) -> str:
     if summary.pushed_version:
         return f", served as version {summary.pushed_version}"
     if summary.kept_back:
         return f", not served: {summary.kept_back}"
-    pusher = next((node["state"] for node in summary.nodes if node["id"] == "Pusher"), "")
-    if pusher in (NodeState.CACHED.value, NodeState.SKIPPED.value):
+    pusher = pipeline.pushed[0] if pipeline.pushed else ""
+    state = next((node["state"] for node in summary.nodes if node["id"] == pusher), "")
+    if state in (NodeState.CACHED.value, NodeState.SKIPPED.value):
         return f", not served: superseded or rolled back (`{program} models` lists who decided it and why)"
     return ""  # only a part of the pipeline ran, which does not push
 
 
-def next_command(summary: Summary, program: str = "sae") -> str:
-    """Return the most useful command after this run."""
+def next_commands(summary: Summary, program: str = "sae", assignments: Sequence[str] = ()) -> list[str]:
+    """Return the most useful commands after this run, the first one first."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
-    root = "" if is_default else f" --root {summary.root}"
+    root = "" if is_default else f" --root {shlex.quote(summary.root)}"
     profile = f" --profile {summary.profile}" if summary.profile != next(iter(PipelineConfig.profiles)) else ""
+    options = f"{profile}{root}" + "".join(f" --set {shlex.quote(one)}" for one in assignments)
+    show = f"{program} show {summary.run_id}{root}"
+    plan = f"{program} plan{options} --set NAME=VALUE   (the nodes that run again when a setting changes)"
     if summary.exit_code == ExitCode.NODE_FAILED:
-        return f"less {summary.log}"
+        return [f"less {summary.log}", f"{program} resume {summary.run_id}{root}   (when the cause is removed)"]
     if summary.kept_back:
-        return f"{program} promote {summary.run_id} --reason TEXT{root}   (serve it anyway)"
+        return [f"{program} promote {summary.run_id} --reason TEXT{root}   (serve it anyway)", plan]
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
-        return f"{program} config show{profile}{root}   (the splits and the schema that the data is checked against)"
+        return [f"{program} config show{options}   (the splits and the schema that the data is checked against)"]
     if summary.blessed is False:
-        return f"{program} show {summary.run_id}{root}   (the thresholds that the model missed, by slice)"
-    return f"{program} show {summary.run_id}{root}   (nodes, metrics, configuration; `{program} serve` shows charts)"
+        return [f"{show}   (the thresholds that the model missed, by slice)", plan]
+    return [plan, f"{program} serve{root}   (shows runs, charts and models in a browser)"]

@@ -17,7 +17,6 @@ from typing import TextIO
 from pipeline.core.text import LONG_DIGEST, escaped
 
 GAP = "  "
-_DIGITS = 12  # of a digest: enough to tell two apart, and to find an artifact by
 _NARROWEST = 20  # columns; smaller terminals are not believed
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 STATES: Mapping[str, str] = {
@@ -76,12 +75,6 @@ class Cell:
 
     text: str
     style: str = ""
-
-
-def short_digest(content: str) -> str:
-    """Write `model-1:0123456789ab` for a content digest; empty if there is none."""
-    form, colon, digits = content.rpartition(":")
-    return f"{form}{colon}{digits[:_DIGITS]}"
 
 
 def state_cell(state: str) -> Cell:

@@ -9,7 +9,6 @@ from typing import Any
 from components.evaluation.metrics import METRICS, Metric
 from pipeline.core.text import seconds_text, when_text
 
-_DIGITS = 12  # of a digest; enough to tell two apart
 _BY_NAME = {name: one for one in METRICS for name in (one.name, one.run_key) if name}
 RUN_METRICS = tuple(one for one in METRICS if one.column)  # in lists of runs, their charts and comparisons
 
@@ -67,11 +66,6 @@ def delta(name: str, value: float | None, base: float | None) -> str:
     if not text.strip("-0.,"):
         return "±0"
     return text.replace("-", "−") if value < base else f"+{text}"
-
-
-def short_digest(digest: str) -> str:
-    """Write the first digits of a digest, without its form."""
-    return digest.rpartition(":")[2][:_DIGITS]
 
 
 def cut(text: str, most: int = LONGEST_NAME) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from pipeline.core import serialization
-from pipeline.core.text import bytes_text, counted
+from pipeline.core.text import bytes_text, counted, short_digest
 from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as page_charts
@@ -35,7 +35,7 @@ def _environment() -> jinja2.Environment:
         run_metric=formatting.run_metric,
         run_metric_title=formatting.run_metric_title,
         size=bytes_text,
-        digest=formatting.short_digest,
+        digest=short_digest,
         shorten=formatting.cut,
         words=formatting.words,
         commands=_commands,

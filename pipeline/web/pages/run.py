@@ -12,7 +12,7 @@ from pipeline.core import event_log
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Note
 from pipeline.core.pipeline_root import Root
-from pipeline.core.text import counted
+from pipeline.core.text import counted, short_digest
 from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
@@ -151,17 +151,17 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
 def _made_from(root: Root, own: Manifest) -> RunInputs:
     path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
     commit = "unknown"
-    lock = formatting.short_digest(own.lock.digest) if own.lock else "unknown"
+    lock = short_digest(own.lock.digest) if own.lock else "unknown"
     if own.git is not None:
-        commit = formatting.short_digest(own.git.commit) + (" with uncommitted changes" if own.git.dirty else "")
+        commit = short_digest(own.git.commit) + (" with uncommitted changes" if own.git.dirty else "")
     sizes = ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items())
     short = {
         "Profile": own.profile,
         "Seed": str(own.seed),
         "Data set": f"{own.data.name} {own.data.version}",
         "Examples": sizes,
-        "Data fingerprint": formatting.short_digest(own.data.fingerprint),
-        "Code": formatting.short_digest(own.code_digest),
+        "Data fingerprint": short_digest(own.data.fingerprint),
+        "Code": short_digest(own.code_digest),
         "Commit": commit,
         "TFX version": own.tfx_line,
         "Python": f"{own.python.implementation} {own.python.version}",

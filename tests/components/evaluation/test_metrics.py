@@ -10,7 +10,7 @@ from components.evaluation.metrics import METRICS
 
 def test_the_names_in_artifacts_and_in_json_stay() -> None:
     names = ["bce", "mse", "active_units", "dead_units", "hoyer", "gini", "mean_image_bce", "mean_image_mse",
-             "entropy_floor", "bce_to_mean_image", "example_count"]  # fmt: skip
+             "pca_mse", "entropy_floor", "bce_to_mean_image", "example_count"]  # fmt: skip
     assert [one.name for one in METRICS] == names
     assert [one.run_key for one in METRICS] == ["test_bce", "test_mse", *names[2:-1], ""]
     assert [one.run_key for one in METRICS if one.recorded] == ["test_bce", "test_mse", "active_units", "dead_units"]

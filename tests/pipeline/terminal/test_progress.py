@@ -172,7 +172,12 @@ def test_a_terminal_shows_what_waits_what_runs_and_the_last_epoch():
 
 
 def test_an_ended_trainer_keeps_its_last_epoch_in_view():
-    events = (RunStarted("1", ("Trainer",)), EPOCH, NodeEnded("Trainer", NodeState.EXECUTED, 31.24))
+    events = (
+        RunStarted("1", ("Trainer",)),
+        NodeStarted("Trainer"),
+        EPOCH,
+        NodeEnded("Trainer", NodeState.EXECUTED, 31.24),
+    )
     assert last_rows(events)[-1][-7:] == [
         "s", "epoch", "3/50", "loss", "0.1550", "validation", "0.1510",
     ]  # fmt: skip
