@@ -23,10 +23,7 @@ LEFT = {
     "Key",
     "Kind",
     "Line",
-    "Page",
     "PushDecision",
-    "Restored",
-    "Span",
     "Verdict",
 }
 
