@@ -159,6 +159,12 @@ METRICS = (
     BCE_TO_MEAN_IMAGE,
     Metric("example_count", "test images", "number of images", decimals=0, source="count"),
 )
+_LABELS = {one.name: one.label for one in METRICS}
+
+
+def label(name: str) -> str:
+    """Return the label of a metric; its name where it is not declared here."""
+    return _LABELS.get(name, name)
 
 
 def run_metrics(values: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from components.evaluation.thresholds import EpochLosses
+from components.evaluation import metrics
+from components.evaluation.thresholds import BCE, OVERALL, EpochLosses
 from pipeline.artifacts.preview_writers import model_run
 from pipeline.artifacts.preview_writers.features import Feature, table
 from pipeline.artifacts.sections import (
@@ -165,18 +166,19 @@ def _training(values: Values) -> tuple[Section, ...]:
 
 def _evaluation(values: Values) -> Iterator[Section]:
     thresholds, slices = values["thresholds"], values["slices"]
-    yield Pairs("metrics on the test split", values["metrics"])
+    yield Pairs("metrics on the test split", {metrics.label(name): one for name, one in values["metrics"].items()})
     if thresholds:
         keys = "metric", "slice", "value", "limit", "passed"
         columns = _columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict")
         yield Table("thresholds", columns, _rows(thresholds, *keys))
-    if losses := {name: metrics["bce"] for name, metrics in slices.items() if "bce" in metrics}:
-        limits = [one["limit"] for one in thresholds if one["metric"] == "bce" and one["slice"] != "overall"]
-        yield BarChart("BCE by label", tuple(BarValue(*loss) for loss in losses.items()), next(iter(limits), None))
+    if losses := {name: measured[BCE] for name, measured in slices.items() if BCE in measured}:
+        limits = [one["limit"] for one in thresholds if one["metric"] == BCE and one["slice"] != OVERALL]
+        bars = tuple(BarValue(*loss) for loss in losses.items())
+        yield BarChart(f"{metrics.BCE.label} by label", bars, next(iter(limits), None))
     if slices:
-        names = list(dict.fromkeys(name for metrics in slices.values() for name in metrics))
-        rows = tuple((name, *(metrics.get(one) for one in names)) for name, metrics in slices.items())
-        yield Table("metrics by slice", _columns("slice", *(f"{name}:number" for name in names)), rows)
+        names = list(dict.fromkeys(name for measured in slices.values() for name in measured))
+        rows = tuple((name, *(measured.get(one) for one in names)) for name, measured in slices.items())
+        yield Table("metrics by slice", _columns("slice", *(f"{metrics.label(one)}:number" for one in names)), rows)
 
 
 def _blessing(values: Values) -> Iterator[Section]:

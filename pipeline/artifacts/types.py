@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from components.evaluation import metrics
 from pipeline.artifacts.sections import Preview
 
 PNGs = Mapping[str, bytes]  # PNG files by the name that the preview gives them
@@ -47,6 +48,7 @@ class ArtifactType:
         files count by name and bytes.
       preview: module with `make(artifact)`, which returns a `Preview` and its PNG files, or None; empty: no preview.
       on_run: titles of the preview's sections that the page of a run shows.
+      metrics: module with `read_evaluation(folder)`, whose result is recorded in ML Metadata; empty: no metrics.
       compared: whether the page that compares runs shows its line charts and pictures together.
       about_model: whether it says something about a model; it then carries the content digest of the model that its
         node read.
@@ -55,6 +57,7 @@ class ArtifactType:
     name: str
     fingerprint: str = ""
     preview: str = ""
+    metrics: str = ""
     on_run: tuple[str, ...] = ()
     compared: bool = False
     about_model: bool = False
@@ -74,7 +77,10 @@ _TYPES = {
         _ours("TransformGraph", "transform_graph"),
         _ours("Model", "model"),
         _ours("ModelRun", "model_run", on_run=("reconstruction loss by epoch", "losses by epoch"), compared=True),
-        _ours("ModelEvaluation", "evaluation", on_run=("thresholds", "BCE by label")),
+        _ours(
+            "ModelEvaluation", "evaluation", on_run=("thresholds", f"{metrics.BCE.label} by label"),
+            metrics="components.evaluation.evaluator",
+        ),
         _ours("ModelBlessing", "blessing", on_run=("blessing",), about_model=True),
         _ours("PushDecision", "push_decision", on_run=("decision of the push gate",), about_model=True),
         _ours("PushedModel", "pushed_model", preview=False, about_model=True),
@@ -92,22 +98,28 @@ def register(*types: ArtifactType) -> None:
 
 
 def find(name: str) -> ArtifactType:
-    """The type of this name; one that is not registered counts by its bytes and has no preview."""
+    """Return the type of this name; one that is not registered is hashed by its bytes and has no preview."""
     return _TYPES.get(name) or ArtifactType(name)
 
 
 def shown_on_run() -> tuple[ArtifactType, ...]:
-    """The types that the page of a run shows, in their order."""
+    """Return the types that the page of a run shows, in their order."""
     return tuple(one for one in _TYPES.values() if one.on_run)
 
 
 def compared() -> tuple[ArtifactType, ...]:
-    """The types that the page that compares runs shows."""
+    """Return the types that the page that compares runs shows."""
     return tuple(one for one in _TYPES.values() if one.compared)
 
 
+def read_metrics(name: str, folder: str) -> Any:
+    """Return the metrics in an artifact, as a dataclass; None for a type without metrics."""
+    module = find(name).metrics
+    return importlib.import_module(module).read_evaluation(folder) if module else None
+
+
 def make_preview(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """The preview of an artifact with its pictures; None where there is nothing to show.
+    """Return the preview of an artifact with its pictures; None where there is nothing to show.
 
     Raises:
       Exception: whatever a library raises on an artifact that is damaged.

@@ -21,7 +21,6 @@ from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
 from pipeline.terminal import runs as runs_text
 
-_REPORT = "Report"
 _SORTS = sort_columns()
 _STATES = [state.value for state in RunState]
 
@@ -95,7 +94,7 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
     """
     with options.reader() as reader:
         found = reader.run(reader.find_run(run_id))
-        report = found.output(_REPORT)
+        report = found.named_output(reader.pipeline.report)
         if report is None:
             raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
         deleted = deletion_text(report.state, reader.artifact(report.id).properties)

@@ -29,7 +29,7 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
                 recorded = manifest.read(reader.root.path, found.row.id, reader.pipeline)
         except SaeError as error:
             missing = str(error)
-        evaluated = found.output("ModelEvaluation")
+        evaluated = found.named_output(reader.pipeline.evaluation)
         evaluation = reader.preview(evaluated) if evaluated else None
         if whole:
             if recorded is None:

@@ -193,6 +193,11 @@ class Run:
     verifications: tuple[VerificationRow, ...] = ()
     attempts: tuple[RunAttempt, ...] = ()
 
+    def named_output(self, name: tuple[str, str] | None) -> ArtifactRow | None:
+        """Return the artifact of the output with this node and key; None where there is none."""
+        found = (use.artifact for node in self.nodes for use in node.outputs if (node.node, use.key) == name)
+        return next(found, None)
+
     def output(self, type_name: str) -> ArtifactRow | None:
         """The first artifact of a type among its outputs, in the order of nodes and keys; None: there is none."""
         found = (use.artifact for node in self.nodes for use in node.outputs if use.artifact.type == type_name)

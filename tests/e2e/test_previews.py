@@ -108,7 +108,7 @@ def test_a_preview_tells_what_the_artifact_holds(sample_run: SampleRun) -> None:
     assert shown["model"].section("size").values == {"parameters": 419_120}
     assert len(shown["model"].section("the decoder's answer to each unit").tiles) == 32
     assert [losses["epoch"] for losses in shown["model_run"].records("losses by epoch")] == [1, 2]
-    assert shown["evaluation"].section("metrics on the test split").values["bce"] == metrics["test_bce"]
+    assert shown["evaluation"].section("metrics on the test split").values["BCE"] == metrics["test_bce"]
     assert [(row["metric"], row["limit"], row["passed"]) for row in shown["evaluation"].records("thresholds")] == [
         ("bce", 0.6, True),
         ("bce_to_mean_image", 0.99, True),

@@ -9,7 +9,7 @@ import pathlib
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluation import evaluator, thresholds
+from components.evaluation import evaluator, metrics, thresholds
 from pipeline.artifacts.sections import BarChart, BarValue, Pairs, Preview, Section, Table, TableColumn, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
@@ -25,21 +25,23 @@ _THRESHOLDS = (
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """Numbers that are not finite are left out."""
+    """Return metrics, thresholds, and the same by slice; numbers that are not finite are left out."""
     measured = evaluator.read_evaluation(str(artifact.folder))
     gates = [gate for gate in judged(measured, artifact.folder) if math.isfinite(gate.value)]
     slices = {f"label {label}": _finite(values) for label, values in measured.per_label.items()}
     names = list(dict.fromkeys(name for values in slices.values() for name in values))
-    found: list[Section] = [Pairs("metrics on the test split", _finite(measured.overall))]
+    found: list[Section] = [Pairs("metrics on the test split", _labelled(measured.overall))]
     if gates:
         found.append(Table("thresholds", _THRESHOLDS, tuple(_row(gate) for gate in gates)))
     losses = {name: values[thresholds.BCE] for name, values in slices.items() if thresholds.BCE in values}
     if losses:
         limits = {gate.limit for gate in gates if gate.name == thresholds.BCE and gate.slice != thresholds.OVERALL}
         limit = next((limit for limit in limits if math.isfinite(limit)), None)
-        found.append(BarChart("BCE by label", tuple(BarValue(*loss) for loss in losses.items()), limit))
+        found.append(
+            BarChart(f"{metrics.BCE.label} by label", tuple(BarValue(*loss) for loss in losses.items()), limit)
+        )
     if slices:
-        columns = (TableColumn("slice"), *(TableColumn(name, "number") for name in names))
+        columns = (TableColumn("slice"), *(TableColumn(metrics.label(name), "number") for name in names))
         rows = tuple((slice_, *(values.get(name) for name in names)) for slice_, values in slices.items())
         found.append(Table("metrics by slice", columns, rows))
     return Preview("evaluation", tuple(found)), {}
@@ -51,7 +53,7 @@ def _row(gate: thresholds.Gate) -> tuple[Value, ...]:
 
 
 def judged(measured: thresholds.Evaluation, folder: pathlib.Path) -> tuple[thresholds.Gate, ...]:
-    """The thresholds of the Evaluator with their values; empty where it measured other things."""
+    """Return the Evaluator's thresholds with the values measured; empty where it measured other metrics."""
     if not {thresholds.BCE, thresholds.BCE_TO_MEAN_IMAGE} <= measured.overall.keys():
         return ()
     return thresholds.judge(measured, _gates(folder))
@@ -71,6 +73,10 @@ def _gates(folder: pathlib.Path) -> thresholds.Gates:
         max_bce_worst_label=limits.get((thresholds.BCE, True), math.inf),
         max_bce_to_mean_image=limits.get((thresholds.BCE_TO_MEAN_IMAGE, False), math.inf),
     )
+
+
+def _labelled(values: dict[str, float]) -> dict[str, float]:
+    return {metrics.label(name): value for name, value in _finite(values).items()}
 
 
 def _finite(values: dict[str, float]) -> dict[str, float]:

@@ -12,7 +12,6 @@ from typing import Any
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import execution_result_pb2
 
-from components.evaluation import evaluator
 from pipeline.artifacts import fingerprints, previews, types
 from pipeline.artifacts.types import StoredArtifact
 from pipeline.core import file_digests
@@ -44,8 +43,8 @@ def _describe(artifact: Any, type_name: str, model: str) -> None:
     notes = artifact.custom_properties
     if types.find(type_name).about_model:
         notes[MODEL_DIGEST].string_value = model
-    if type_name == "ModelEvaluation":
-        notes[METRICS].string_value = json.dumps(dataclasses.asdict(evaluator.read_evaluation(artifact.uri)))
+    if (measured := types.read_metrics(type_name, artifact.uri)) is not None:
+        notes[METRICS].string_value = json.dumps(dataclasses.asdict(measured))
     files = file_digests.scan(folder)
     notes[FILES].string_value = file_digests.to_text(files)
     notes[RAW_DIGEST].string_value = file_digests.of_files(files)

@@ -96,6 +96,7 @@ def test_training_keeps_curves_and_losses(read):
 
 def test_an_evaluation_keeps_metrics_thresholds_and_slices(read):
     preview = read("ModelEvaluation")
+    assert list(preview.sections[0].values) == ["BCE", "BCE to mean image"]
     assert next(iter(preview.records("thresholds")))["passed"] is True
     assert {row["slice"] for row in preview.records("metrics by slice")} == {"label 0", "label 1"}
     chart = preview.section("BCE by label")
