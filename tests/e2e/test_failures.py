@@ -48,7 +48,7 @@ def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_
     assert {"test_bce", "test_mse", "active_units", "dead_units"} <= set(summary["metrics"])
     assert {"id", "state", "seconds"} <= set(summary["nodes"][0])
     lines = sample_run.messages.splitlines()
-    assert sum(line.startswith("epoch ") for line in lines) == 2
+    assert sum(line.startswith("Trainer epoch ") for line in lines) == 2
     assert "Trainer started (it never ran in this root)" in lines
     # TensorFlow's, Beam's and absl's own words are in the log, and only there.
     assert not [line for line in lines if "tensorflow" in line.lower() and "loading" not in line]
