@@ -16,7 +16,7 @@ import requests
 import tensorflow_datasets as tfds
 
 import pipeline_config
-from components import errors
+from components import atomic_file, errors
 from components.data import features, sample_builder, sample_path, schema, tfds_reader
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
@@ -211,9 +211,8 @@ def _schema_file(name: str, description: tfds_reader.Description, root: Root) ->
         except KeyError as error:
             raise UsageError(f"data.schema: {error.args[0]}; leave it empty to make one from the data set") from error
     path = root.data / f"{description.name.replace('/', '_')}-{description.version}.pbtxt"
-    path.write_text(
-        schema.schema_text(description.height, description.width, len(description.label_names)), encoding="utf-8"
-    )
+    text = schema.schema_text(description.height, description.width, len(description.label_names))
+    atomic_file.write(path, text)
     return path
 
 
