@@ -16,11 +16,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from pipeline.core import process_identity, root_lock
-from pipeline.core.clock import Clock, Jumps
+from pipeline.core import root_lock
 from pipeline.core.errors import ExitCode, UnavailableError
-from pipeline.scheduler import compaction, tick_planner, times
+from pipeline.scheduler import compaction, process_identity, tick_planner, times
 from pipeline.scheduler.alarm import Alarm
+from pipeline.scheduler.clock import Clock, Jumps
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.paths import Places
 from pipeline.scheduler.service import Service

@@ -14,8 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pipeline.core import process_identity
-from pipeline.scheduler import times
+from pipeline.scheduler import process_identity, times
 
 # Waits for a line on standard input, then becomes the command. When the daemon is killed before it sent the line, the
 # other end closes and nothing is run: no run begins of which the schedule database does not know the process.

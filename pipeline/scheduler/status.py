@@ -6,9 +6,8 @@ import datetime
 import pathlib
 from collections.abc import Iterable
 
-from pipeline.core import process_identity
-from pipeline.core.clock import Clock, SystemClock
-from pipeline.scheduler import times, triggers
+from pipeline.scheduler import process_identity, times, triggers
+from pipeline.scheduler.clock import Clock, SystemClock
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, Planned, Schedule, Tick
 

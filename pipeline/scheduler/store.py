@@ -16,10 +16,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from pipeline.core import serialization
-from pipeline.core.clock import Clock, SystemClock
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, tick_planner, times
+from pipeline.scheduler.clock import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Decision, Schedule, Tick
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -6,8 +6,7 @@ import dataclasses
 import datetime
 from typing import Any
 
-from pipeline.core import process_identity
-from pipeline.scheduler import times
+from pipeline.scheduler import process_identity, times
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import (
     Attempt,

@@ -19,10 +19,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.core import process_identity
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import status, times, triggers
+from pipeline.scheduler import process_identity, status, times, triggers
 from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.tick_decisions import TickDecisions

@@ -12,8 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.core import process_identity
-from pipeline.scheduler import run_process
+from pipeline.scheduler import process_identity, run_process
 from pipeline.scheduler.run_process import Adopted, Child, Watch
 
 pytestmark = pytest.mark.component

@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-from pipeline.core import process_identity
-from pipeline.scheduler import status
+from pipeline.scheduler import process_identity, status
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, DaemonConfig
 from tests.builders import schedules as examples

@@ -1,4 +1,4 @@
-"""Whether a process lives, told from a later one that was given its number."""
+"""Identify a process beyond its number, which the kernel gives to later processes again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _PROC = pathlib.Path("/proc")
 
 
 def identity(process: int) -> str:
-    """What tells a process from all others of its number, before and after it; empty where there is none.
+    """Return the boot and the start of a process, which no other process has; empty if the process does not exist.
 
-    When it began, in ticks since the machine did: unlike a time of day that does not change when the clock is set.
+    The start is in ticks since the boot, which do not change when the clock is set.
     """
     with contextlib.suppress(OSError, IndexError):
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        # The name of the program stands in brackets and may hold anything; 19 fields after it comes its start.
+        # The name of the program is in brackets and may contain anything; the start is the 20th field after it.
         return f"{boot}/{(_PROC / str(process) / 'stat').read_text(encoding='utf-8').rpartition(')')[2].split()[19]}"
     if _PROC.joinpath("self").exists():
         return ""
@@ -29,13 +29,13 @@ def identity(process: int) -> str:
 
 
 def same_boot(known: str) -> bool:
-    """Whether a process of this identity was one of this boot, as far as can be told."""
+    """Whether a process with this identity started in the current boot; False where that is unknown."""
     boot, separator, _ = known.partition("/")
     return bool(separator) and identity(os.getpid()).startswith(f"{boot}/")
 
 
 def lives(process: int, known: str) -> bool:
-    """Whether the process of this identity still runs; one that ended and was not yet waited for does not."""
+    """Whether the process with this identity still runs; a zombie does not."""
     try:
         return identity(process) == known and psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

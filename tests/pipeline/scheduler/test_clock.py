@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from pipeline.core.clock import Jumps
+from pipeline.scheduler.clock import Jumps
 from tests.builders.schedules import SetClock
 
 
-def test_a_clock_that_is_put_back_is_noticed_once() -> None:
+def test_a_clock_that_is_set_back_is_reported_once() -> None:
     clock = SetClock("2026-11-24 03:00")
     jumps = Jumps(clock)
     clock.forward(3_600)
