@@ -19,12 +19,9 @@ except ModuleNotFoundError:  # Python 3.10
 # Names with two owners, until their rooms have parted them.
 LEFT = {
     "Compared",
-    "Decision",
     "Key",
     "Kind",
-    "Line",
     "PushDecision",
-    "Verdict",
 }
 
 

@@ -119,7 +119,7 @@ def plan_command(
         use_cache=not no_cache,
         all_bytes=verify_cache,
     )
-    found = plan.make(wanted)
+    found = plan.plan_run(wanted)
     if as_json:
         output.write_json(found)
     else:

@@ -109,8 +109,8 @@ def verify(pipeline: Pipeline, root: Root, wanted: str, node: str, tell: Callabl
     for line in rerun.surroundings_text(run_id, differences):
         tell(line)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
-        for broken_off in recovery.close_broken_off(root, open_store(root)):
-            tell(str(broken_off))
+        for killed_run in recovery.close_killed_runs(root, open_store(root)):
+            tell(str(killed_run))
         workers = 2 if recorded.engine.workers == 1 else 1
         changed = (
             f"in the folder {scratch.path}",

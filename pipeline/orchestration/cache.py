@@ -21,7 +21,7 @@ from pipeline.metadata.types import Artifact, Execution
 from pipeline.provenance import cache_key
 
 
-class Verdict(str, enum.Enum):
+class CacheVerdict(str, enum.Enum):
     """What becomes of a node."""
 
     RUN = "run"
@@ -51,7 +51,7 @@ class Damage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decision:
+class CacheDecision:
     """What becomes of a node, and why.
 
     Attributes:
@@ -64,7 +64,7 @@ class Decision:
     """
 
     node: str
-    verdict: Verdict
+    verdict: CacheVerdict
     key: node_key.Key
     reasons: tuple[str, ...] = ()
     execution_id: int = 0
@@ -105,7 +105,7 @@ class NodeCache:
         self.use_cache = use_cache
         self._all_bytes = all_bytes
 
-    def decide(self, node: Node, inputs: Mapping[str, Artifact | None]) -> Decision:
+    def decide(self, node: Node, inputs: Mapping[str, Artifact | None]) -> CacheDecision:
         """Decides on one node.
 
         Args:
@@ -120,7 +120,7 @@ class NodeCache:
         key = self._key(node, known)
         if not self.use_cache:
             told = self._runtime_properties(node, known) if len(known) == len(inputs) else {}
-            return Decision(node.name, Verdict.RUN, key, ("the cache is not used",), runtime_properties=told)
+            return CacheDecision(node.name, CacheVerdict.RUN, key, ("the cache is not used",), runtime_properties=told)
         waits_for = sorted({node.inputs[name][0] for name in inputs if name not in known})
         if waits_for:
             return self._without_inputs(node, key, waits_for)
@@ -140,9 +140,9 @@ class NodeCache:
             if reason := node.outdated(Reuse(self._root, self._store, candidate, outputs, told, same_run=False)):
                 reasons.append(reason)
                 continue
-            return Decision(
+            return CacheDecision(
                 node.name,
-                Verdict.CACHED,
+                CacheVerdict.CACHED,
                 key,
                 execution_id=candidate.id,
                 run_id=self._store.owner(candidate.id).run,
@@ -151,11 +151,13 @@ class NodeCache:
                 runtime_properties=told,
             )
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
-        return Decision(node.name, Verdict.RUN, key, tuple(reasons), damage=tuple(damage), runtime_properties=told)
+        return CacheDecision(
+            node.name, CacheVerdict.RUN, key, tuple(reasons), damage=tuple(damage), runtime_properties=told
+        )
 
     def decide_all(
         self, names: Collection[str] | None = None, given: Mapping[str, Mapping[str, Artifact]] | None = None
-    ) -> list[Decision]:
+    ) -> list[CacheDecision]:
         """Decides on nodes in their order, without running any.
 
         Args:
@@ -215,15 +217,15 @@ class NodeCache:
     def _runtime_properties(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
         return {**self.configured.paths[node.name], **node.runtime_properties(self._root, self._store, inputs)}
 
-    def _without_inputs(self, node: Node, key: node_key.Key, waits_for: list[str]) -> Decision:
+    def _without_inputs(self, node: Node, key: node_key.Key, waits_for: list[str]) -> CacheDecision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
         succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
         if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
-            return Decision(node.name, Verdict.RUN, key, tuple(self._changes(node, key, _own_changes)))
+            return CacheDecision(node.name, CacheVerdict.RUN, key, tuple(self._changes(node, key, _own_changes)))
         makes = "makes" if len(waits_for) == 1 else "make"
         names = " and ".join(filter(None, (", ".join(waits_for[:-1]), waits_for[-1])))
         reason = f"unless {names} {makes} the same again"
-        return Decision(node.name, Verdict.DEPENDS, key, (reason,))
+        return CacheDecision(node.name, CacheVerdict.DEPENDS, key, (reason,))
 
     def _changes(
         self, node: Node, key: node_key.Key, changes_since: _ChangesSince = node_key.Key.changes_since

@@ -11,14 +11,14 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, Pipeline
 from pipeline.metadata.store import open_store
 from pipeline.orchestration import partial_run
-from pipeline.orchestration.cache import Decision, NodeCache, Verdict
+from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.request import RunRequest
 
 _REUSED, _LEFT_OUT = "reused", "left out"
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class PlannedNode:
     """What would become of a node.
 
     Attributes:
@@ -41,10 +41,10 @@ class Plan:
     root: str
     dataset: str
     profile: str
-    nodes: tuple[Line, ...]
+    nodes: tuple[PlannedNode, ...]
 
 
-def make(request: RunRequest) -> Plan:
+def plan_run(request: RunRequest) -> Plan:
     """Decides on every node as a run would, as far as that can be told before anything runs.
 
     Raises:
@@ -75,17 +75,17 @@ def make(request: RunRequest) -> Plan:
 
 def _without_decision(
     pipeline: Pipeline, to_run: Sequence[str], needed: Sequence[str], base: str, reason: str
-) -> tuple[Line, ...]:
+) -> tuple[PlannedNode, ...]:
     """Lines where all that could run would, for one reason."""
     return tuple(
-        Line(name, Verdict.RUN.value, (reason,)) if name in to_run else _not_run(name, needed, base)
+        PlannedNode(name, CacheVerdict.RUN.value, (reason,)) if name in to_run else _not_run(name, needed, base)
         for name in pipeline.names
     )
 
 
-def _not_run(name: str, needed: Sequence[str], base: str) -> Line:
-    return Line(name, _REUSED, of_run=base) if name in needed else Line(name, _LEFT_OUT)
+def _not_run(name: str, needed: Sequence[str], base: str) -> PlannedNode:
+    return PlannedNode(name, _REUSED, of_run=base) if name in needed else PlannedNode(name, _LEFT_OUT)
 
 
-def _line(decision: Decision) -> Line:
-    return Line(decision.node, decision.verdict.value, decision.reasons, decision.run_id)
+def _line(decision: CacheDecision) -> PlannedNode:
+    return PlannedNode(decision.node, decision.verdict.value, decision.reasons, decision.run_id)

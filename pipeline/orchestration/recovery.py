@@ -20,27 +20,27 @@ REASON = "its process ended without a word: it was killed, or the machine stoppe
 
 
 @dataclasses.dataclass(frozen=True)
-class BrokenOff:
+class KilledRun:
     """A run that broke off, and is closed now.
 
     Attributes:
       run_id: of the run.
       nodes: those that were at work; their executions are recorded as failed, and what they had written is removed.
       error: how far the run had come.
-      way_on: what to do about it.
+      next_step: what to do about it.
     """
 
     run_id: str
     nodes: tuple[str, ...]
     error: str
-    way_on: str
+    next_step: str
 
     def __str__(self) -> str:
         removed = f"; the unfinished output of {' and '.join(self.nodes)} was removed" if self.nodes else ""
-        return f"run {self.run_id} {self.error}{removed}; {self.way_on}"
+        return f"run {self.run_id} {self.error}{removed}; {self.next_step}"
 
 
-def close_broken_off(root: Root, store: Store) -> list[BrokenOff]:
+def close_killed_runs(root: Root, store: Store) -> list[KilledRun]:
     """Closes every run of this pipeline that noted no end, the newest first. Finished nodes are kept.
 
     Args:
@@ -50,13 +50,13 @@ def close_broken_off(root: Root, store: Store) -> list[BrokenOff]:
     return [_close(root, store, run_id) for run_id in store.unended_runs()]
 
 
-def _close(root: Root, store: Store, run_id: str) -> BrokenOff:
+def _close(root: Root, store: Store, run_id: str) -> KilledRun:
     writer = MetadataWriter(root)
     closed = writer.close_unfinished(run_id, REASON, killed=True)
     executions = store.executions(run_id)
     states = [one.state for one in executions.values()]
-    way_on = options_of(store.run_properties(run_id)).next_step(run_id)
-    found = BrokenOff(run_id, tuple(closed), _error(closed, list(executions)), way_on)
+    next_step = options_of(store.run_properties(run_id)).next_step(run_id)
+    found = KilledRun(run_id, tuple(closed), _error(closed, list(executions)), next_step)
     end = Headline(
         state="failed",
         seconds=_seconds(root, store, run_id),

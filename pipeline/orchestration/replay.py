@@ -10,11 +10,11 @@ from pipeline.core.events import Listener, NodeEnded, NodeState, Note, RunStarte
 from pipeline.definition.spec import Node, Pipeline
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration.cache import Damage, Decision
+from pipeline.orchestration.cache import CacheDecision, Damage
 
 
 def replay(
-    pipeline: Pipeline, decisions: Sequence[Decision], recorder: MetadataWriter, run_id: str, tell: Listener
+    pipeline: Pipeline, decisions: Sequence[CacheDecision], recorder: MetadataWriter, run_id: str, tell: Listener
 ) -> events.RunResult:
     """Records all nodes, each decided to be cached, and returns how the run ended."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
@@ -31,7 +31,7 @@ def replay(
 
 
 def record(
-    pipeline: Pipeline, decision: Decision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str
+    pipeline: Pipeline, decision: CacheDecision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str
 ) -> None:
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
     recorder.hit(

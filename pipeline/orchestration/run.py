@@ -43,8 +43,8 @@ def run(request: RunRequest, display: Display) -> Summary:
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
     with root.lock() as note_holder:
-        store, notes, broken_off = _put_in_order(root)
-        notes += [Note(str(one), warning=True) for one in broken_off]
+        store, notes, killed_runs = _put_in_order(root)
+        notes += [Note(str(one), warning=True) for one in killed_runs]
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
             atomic_file.write(request.run_id_file, f"{run_id}\n")
@@ -68,7 +68,7 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
         open_store(root, read_only=True)  # says that there is none
     root.create()
     with root.lock() as note_holder:
-        store, notes, broken_off = _put_in_order(root)
+        store, notes, killed_runs = _put_in_order(root)
         found = resuming.find(pipeline, root, store, wanted)
         recorded = found.recorded
         request = RunRequest(
@@ -82,11 +82,11 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
         )
         resolved = settings.resolve(request.settings, like=recorded.configuration)
         # Of the run itself it is in its events by now.
-        notes += [Note(str(one), warning=True) for one in broken_off if one.run_id != found.run_id]
+        notes += [Note(str(one), warning=True) for one in killed_runs if one.run_id != found.run_id]
         return _run_as(found.run_id, request, resolved, root, store, note_holder, notes, display)
 
 
-def _put_in_order(root: Root) -> tuple[Store, list[Note], list[recovery.BrokenOff]]:
+def _put_in_order(root: Root) -> tuple[Store, list[Note], list[recovery.KilledRun]]:
     """Mends, under the lock, what happened to the root since the last run.
 
     Returns its store, open, so whole: that is found out before slow imports; and what there is to say of the root.
@@ -96,9 +96,9 @@ def _put_in_order(root: Root) -> tuple[Store, list[Note], list[recovery.BrokenOf
     if copy := mend_moved_root(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
     store = open_store(root)
-    broken_off = recovery.close_broken_off(root, store)
+    killed_runs = recovery.close_killed_runs(root, store)
     checkpoints.sweep(root, store)
-    return store, notes, broken_off
+    return store, notes, killed_runs
 
 
 def _run_as(

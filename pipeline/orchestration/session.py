@@ -14,7 +14,7 @@ from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, process_setup, replay
-from pipeline.orchestration.cache import NodeCache, Verdict
+from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -82,7 +82,7 @@ class RunSession:
         if request.from_node or request.to_node or not request.use_cache:
             return None
         decisions = self._cache(configured).decide_all()
-        if any(decision.verdict != Verdict.CACHED for decision in decisions):
+        if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
             return None
         recorder = self._record.begin(self._store, configured)
         result = replay.replay(request.pipeline, decisions, recorder, self._run_id, self._tell)

@@ -86,7 +86,7 @@ def executed(summary: Summary) -> set[str]:
 
 def planned(root: pathlib.Path, *assignments: str, **options: Any) -> plan.Plan:
     request = settings.Request(profile="sample", assignments=(*QUICK, *assignments), root=str(root))
-    return plan.make(RunRequest(PIPELINE, request, **options))
+    return plan.plan_run(RunRequest(PIPELINE, request, **options))
 
 
 def to_run(root: pathlib.Path, *assignments: str, **options: Any) -> set[str]:

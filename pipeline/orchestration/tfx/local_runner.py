@@ -31,7 +31,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import checkpoints, replay
-from pipeline.orchestration.cache import Damage, Decision, NodeCache, Verdict
+from pipeline.orchestration.cache import CacheDecision, CacheVerdict, Damage, NodeCache
 from pipeline.orchestration.tfx import executors, metadata_view, partial_run
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             return kept
         decision = self._cache.decide(declared, inputs)
         replay.use_no_more(decision.damage, self._recorder, self._tell)
-        if decision.verdict == Verdict.CACHED:
+        if decision.verdict == CacheVerdict.CACHED:
             replay.record(self._pipeline, decision, inputs, self._recorder, self._run_id)
         else:
             self._tell(NodeStarted(name, decision.reasons))
@@ -155,7 +155,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 return Damage(inputs[key].id, upstream, output, reason)
         return None
 
-    def _set_key(self, node: pipeline_pb2.PipelineNode, decision: Decision) -> None:
+    def _set_key(self, node: pipeline_pb2.PipelineNode, decision: CacheDecision) -> None:
         """Tells the node what only now is known, has TFX store the key, and has it decide nothing by itself."""
         notes = {
             **decision.key.properties(),

@@ -17,7 +17,7 @@ from pipeline.maintenance import restore as restoring
 from pipeline.metadata import client
 from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import open_store
-from pipeline.orchestration.cache import Verdict
+from pipeline.orchestration.cache import CacheVerdict
 from pipeline.provenance import manifest
 from pipeline.registry import promotion
 from pipeline_config import RetentionConfig
@@ -58,14 +58,14 @@ def restore(recorded, node, key, run="run-1"):
 
 
 def test_what_gc_deleted_is_in_its_place_again_and_a_hit(collected):
-    assert collected.decisions("training.seed=1")["Trainer"].verdict == Verdict.RUN
+    assert collected.decisions("training.seed=1")["Trainer"].verdict == CacheVerdict.RUN
     found = restore(collected, "Trainer", "model")
     assert collected.parts == [("Trainer", "Trainer")]
     assert [(one.output, one.identical) for one in found.restored] == [("model", True), ("model_run", True)]
     model = collected.outputs("run-1", "Trainer")["model"]
     assert (model.live, model.deleted) == (True, "")
     assert model.properties["restored"].startswith("20")
-    assert collected.decisions("training.seed=1")["Trainer"].verdict == Verdict.CACHED
+    assert collected.decisions("training.seed=1")["Trainer"].verdict == CacheVerdict.CACHED
     assert fsck.check(collected.root).damaged == 0
     assert not (collected.root.path / "scratch").exists()
     assert promotion.promote(collected.root, "run-1", "as it was", print).version == 5
@@ -130,12 +130,12 @@ def test_a_served_model_that_comes_back_with_other_bytes_is_served_still(other_b
         [restored] = restore(other_bytes, "Trainer", "model", "run-4").restored
         assert restored.identical == identical
         assert fsck.check(other_bytes.root).damaged == 0
-        assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == Verdict.CACHED
+        assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == CacheVerdict.CACHED
     change_bytes(other_bytes.root.serving / "4" / "variables" / "variables.index")
     assert [one.kind for one in fsck.check(other_bytes.root).findings if one.kind.is_damage] == [
         fsck.FindingKind.SERVED
     ]
-    assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == Verdict.RUN
+    assert other_bytes.decisions("training.seed=4")["Pusher"].verdict == CacheVerdict.RUN
 
 
 def made_outputs(place, run_id):

@@ -18,11 +18,11 @@ from pipeline.metadata import node_key
 from pipeline.metadata.store import nearest
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration.cache import Verdict
+from pipeline.orchestration.cache import CacheVerdict
 from tests.builders import roots
 from tests.builders.roots import STATE, Recorded, change_bytes, tree
 
-RUN, CACHED, DEPENDS = Verdict.RUN, Verdict.CACHED, Verdict.DEPENDS
+RUN, CACHED, DEPENDS = CacheVerdict.RUN, CacheVerdict.CACHED, CacheVerdict.DEPENDS
 
 
 @pytest.fixture

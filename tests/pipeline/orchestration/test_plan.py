@@ -44,7 +44,7 @@ def after_a_run(recorded):
 
 def make(recorded, *assignments, **options):
     request = settings.Request(assignments=assignments, root=str(recorded.root.path))
-    return plan.make(RunRequest(PIPELINE, request, **options))
+    return plan.plan_run(RunRequest(PIPELINE, request, **options))
 
 
 def verdicts(made):
@@ -105,7 +105,7 @@ def test_planning_writes_nothing(after_a_run):
 
 
 def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
-    made = plan.make(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none"))))
+    made = plan.plan_run(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none"))))
     assert verdicts(made) == dict.fromkeys(PIPELINE.names, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
     assert text.as_text(made).startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
@@ -221,7 +221,7 @@ def test_what_a_run_would_refuse_is_refused(after_a_run, options, error, said):
 
 def test_a_part_is_refused_where_no_run_has_what_it_needs(tmp_path, recorded):
     with pytest.raises(NotFoundError, match=f"no run in {tmp_path / 'none'}"):
-        plan.make(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none")), from_node="Trainer"))
+        plan.plan_run(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none")), from_node="Trainer"))
     assert not (tmp_path / "none").exists()
     recorded.run("r1", failed="Transform")
     with pytest.raises(NotFoundError, match=r"no run in .* in which .* succeeded"):
@@ -246,7 +246,9 @@ def test_a_blessing_of_another_model_is_refused(after_a_run):
 
 def test_wrong_settings_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"did you mean training\.epochs"):
-        plan.make(RunRequest(PIPELINE, settings.Request(assignments=["training.epoch=3"], root=str(tmp_path / "none"))))
+        plan.plan_run(
+            RunRequest(PIPELINE, settings.Request(assignments=["training.epoch=3"], root=str(tmp_path / "none")))
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +266,7 @@ from pipeline.terminal import plan as text
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration.request import RunRequest
 root = sys.argv[1]
-print(text.as_text(plan.make(RunRequest(PIPELINE, settings.Request(root=root)))).splitlines()[-1])
+print(text.as_text(plan.plan_run(RunRequest(PIPELINE, settings.Request(root=root)))).splitlines()[-1])
 place = Root(pathlib.Path(root))
 print(explain.explain(PIPELINE, open_store(place, read_only=True), place, "latest", "Trainer").state)
 print(*sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
@@ -291,7 +293,7 @@ def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):
 
 
 def test_of_many_reasons_the_first_are_listed_and_the_others_counted():
-    line = plan.Line("Trainer", "run", tuple(f"code: {number}.py is new" for number in range(30)))
+    line = plan.PlannedNode("Trainer", "run", tuple(f"code: {number}.py is new" for number in range(30)))
     lines = text.as_text(plan.Plan("/root", "", "mnist", (line,))).splitlines()
     assert len(lines) == 2 + 9 + 2
     assert lines[-3].strip() == "and 22 more; --json lists all"

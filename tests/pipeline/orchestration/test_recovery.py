@@ -26,7 +26,7 @@ def begin(recorded, run_id):
 
 
 def close(recorded):
-    return recovery.close_broken_off(recorded.root, open_store(recorded.root))
+    return recovery.close_killed_runs(recorded.root, open_store(recorded.root))
 
 
 def noted(recorded, run_id):

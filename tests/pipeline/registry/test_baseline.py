@@ -10,7 +10,7 @@ import pytest
 from components.push import decision
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.types import Artifact
-from pipeline.orchestration.cache import Verdict
+from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import baseline, promotion
 from tests.builders.histories import DATA
 from tests.builders.roots import METRICS
@@ -153,13 +153,13 @@ def gate(recorded, *assignments):
 
 def test_a_decision_is_used_again_while_its_model_is_served(four):
     found = gate(four, "training.seed=4")
-    assert (found.verdict, found.run_id) == (Verdict.CACHED, "run-4")
+    assert (found.verdict, found.run_id) == (CacheVerdict.CACHED, "run-4")
     assert decision.standing_of(found.runtime_properties["standing"]).served == 4
 
 
 def test_a_decision_against_another_baseline_is_made_again(four):
     found = gate(four, "training.seed=3")  # it was held against run-2's, and run-4's is served now
-    assert found.verdict == Verdict.RUN
+    assert found.verdict == CacheVerdict.RUN
     assert found.reasons == ("what is served, or was pushed before, is not what it compared the model with",)
     assert decision.standing_of(found.runtime_properties["standing"]).baseline.run_id == "run-4"
 
@@ -167,7 +167,7 @@ def test_a_decision_against_another_baseline_is_made_again(four):
 def test_it_is_used_again_when_the_same_baseline_is_served_again(four):
     promotion.rollback(four.root, "worse in the field", print)
     found = gate(four, "training.seed=4")  # run-4's was held against run-3's, which is served again
-    assert (found.verdict, found.run_id) == (Verdict.CACHED, "run-4")
+    assert (found.verdict, found.run_id) == (CacheVerdict.CACHED, "run-4")
 
 
 def test_a_decision_to_keep_back_is_made_again_once_somebody_promoted_the_model(four):
@@ -175,7 +175,7 @@ def test_a_decision_to_keep_back_is_made_again_once_somebody_promoted_the_model(
     path = four.folder_of("run-4", "PushGate", "decision") / "decision.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "push": False}))
     four.change(decided.id, gone=["files"])
-    assert gate(four, "training.seed=4").verdict == Verdict.RUN
+    assert gate(four, "training.seed=4").verdict == CacheVerdict.RUN
 
 
 def test_a_decision_that_cannot_be_read_is_made_again(four):
@@ -183,11 +183,11 @@ def test_a_decision_that_cannot_be_read_is_made_again(four):
     path.write_text("{}")
     four.change(four.outputs("run-4", "PushGate")["decision"].id, gone=["files"])
     found = gate(four, "training.seed=4")
-    assert found.verdict == Verdict.RUN
+    assert found.verdict == CacheVerdict.RUN
     assert found.reasons == (f"{path} holds no decision of the push gate",)
 
 
-@pytest.mark.parametrize(("limit", "verdict"), [("1.05", Verdict.CACHED), ("1.2", Verdict.RUN)])
+@pytest.mark.parametrize(("limit", "verdict"), [("1.05", CacheVerdict.CACHED), ("1.2", CacheVerdict.RUN)])
 def test_another_limit_decides_anew(four, limit, verdict):
     assert gate(four, "training.seed=4", f"serving.max_bce_to_served={limit}").verdict == verdict
 

@@ -14,7 +14,7 @@ from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, U
 from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration.cache import Verdict
+from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import decision_log, listing, promotion, versions
 from pipeline.registry.decision_log import Kind
 from pipeline.registry.listing import State
@@ -77,7 +77,7 @@ def test_it_is_recorded_with_reason_author_and_what_it_replaced(four):
 def test_what_was_promoted_is_not_replaced_by_a_rerun_that_changes_nothing(four):
     promote(four, "run-2")
     pusher = with_its_decision(four, "run-4", "training.seed=4")
-    assert (pusher.verdict, pusher.run_id) == (Verdict.CACHED, "run-4")
+    assert (pusher.verdict, pusher.run_id) == (CacheVerdict.CACHED, "run-4")
     # Of a model that nobody replaced by hand and that passes the gate, a run still ends with its model served.
     assert with_its_decision(four, "run-3", "training.seed=3").reasons == ("another model, or none, is served now",)
 
@@ -152,7 +152,7 @@ def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
 
 def test_a_withdrawn_model_is_not_pushed_again_by_a_rerun(four):
     rollback(four)
-    assert four.decisions("training.seed=4")["Pusher"].verdict == Verdict.CACHED
+    assert four.decisions("training.seed=4")["Pusher"].verdict == CacheVerdict.CACHED
     assert serving_dir.held_back(four.root.serving) == {content(four, "run-4")}
     four.replay("run-5", "training.seed=4")
     assert served(four) == (5, "run-3")

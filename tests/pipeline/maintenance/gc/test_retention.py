@@ -16,7 +16,7 @@ from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.policy import Reason
-from pipeline.orchestration.cache import Verdict
+from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import pins
 from pipeline.terminal import fsck as fsck_text
 from pipeline.terminal import gc as gc_text
@@ -275,9 +275,9 @@ def test_what_was_deleted_is_no_hit_and_plan_says_so(four):
     gc.apply(PIPELINE, four.root, ONE)
     made = four.decisions("training.seed=1")
     [reason] = made["Trainer"].reasons
-    assert made["Trainer"].verdict == Verdict.RUN
+    assert made["Trainer"].verdict == CacheVerdict.RUN
     assert reason.startswith("its model and model_run are deleted by gc on ")
-    assert made["ExampleGen"].verdict == Verdict.CACHED
+    assert made["ExampleGen"].verdict == CacheVerdict.CACHED
 
 
 def test_fsck_counts_it_as_no_damage_and_says_when(four):
