@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.data import features
-from components.evaluation import thresholds
-from components.evaluation.metrics import run_metrics
+from components.evaluation import metrics, thresholds
 from components.push import decision, serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
@@ -476,7 +475,7 @@ def _metrics(
     reasons: tuple[str, ...] = ()
     evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
     if evaluation:
-        found = run_metrics(evaluation.overall)
+        found = metrics.run_metrics(evaluation.overall)
         gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
         reasons = thresholds.reasons(thresholds.judge(evaluation, gates))
     if _REPORT in outputs and PCA_MSE in outputs[_REPORT].properties:
@@ -530,4 +529,5 @@ PIPELINE = Pipeline(
     pushed=_PUSHED,
     report=_REPORT,
     metrics=_metrics,
+    declared_metrics=metrics.METRICS,
 )

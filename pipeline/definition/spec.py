@@ -14,6 +14,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from components.evaluation.metrics import Metric
 from pipeline.artifacts import types
 from pipeline.artifacts.types import ArtifactType
 from pipeline.core.dataset import Dataset
@@ -178,6 +179,7 @@ class Pipeline:
       model, evaluation, blessing, decision, pushed, report: the output that holds it; None where there is none.
       artifact_types: types of artifact of its own, known as soon as the pipeline is imported.
       metrics: what its evaluation found, by name, and why the model was not blessed.
+      declared_metrics: metrics of its evaluation; those with a column are shown in lists of runs, the headline first.
       location: where it is declared, `MODULE:NAME`; empty: it is the default pipeline.
     """
 
@@ -195,6 +197,7 @@ class Pipeline:
     metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], tuple[dict[str, float], tuple[str, ...]]] = (
         lambda configured, outputs: ({}, ())
     )
+    declared_metrics: tuple[Metric, ...] = ()
     location: str = ""
 
     def __post_init__(self) -> None:
