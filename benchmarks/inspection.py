@@ -31,8 +31,8 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from benchmarks.end_to_end import PROJECT, measure
 from benchmarks.reproducibility import HISTORY
 from pipeline.core import pipeline_root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
+from pipeline.sparse_autoencoder.definition import PIPELINE
 
 SAE = [sys.executable, "-m", "pipeline"]
 # About as long as what a run notes of itself on an execution.

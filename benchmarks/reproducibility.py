@@ -28,7 +28,7 @@ TIMED = """
 import pathlib, sys, time
 from pipeline import cli
 from pipeline.core import pipeline_root
-from pipeline.definition import dataset_cache
+from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.metadata import writer
 from pipeline.orchestration import cache, process_setup
 from pipeline.provenance import manifest
@@ -65,7 +65,7 @@ finally:
 HISTORY = """
 import pathlib, sys
 from pipeline.core import settings
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.orchestration import request as run_request
 from pipeline.orchestration import run
 from pipeline.terminal.progress import display

@@ -8,9 +8,9 @@ from typing import Any
 
 import pipeline_config
 from pipeline.core.settings import Settings
-from pipeline.definition.image_dataset import ImageDataset
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 from tests import lazy
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH

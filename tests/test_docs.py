@@ -12,7 +12,7 @@ import pytest
 from components.evaluation.metrics import METRICS
 from pipeline import cli
 from pipeline.core.errors import ExitCode
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import json_documents
 from pipeline_config import PipelineConfig
 from tests import PROJECT

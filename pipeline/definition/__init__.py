@@ -1,1 +1,1 @@
-"""The pipeline: its graph of nodes, and the data set that it reads."""
+"""What a pipeline declares, and the TFX pipeline made from such a declaration."""

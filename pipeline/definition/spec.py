@@ -1,7 +1,7 @@
 """What a pipeline declares: its nodes with their hooks, its settings and its data set. Free of TFX.
 
 The orchestrator, the cache, `plan`, `why`, the manifest and the pages read a `Pipeline` and know no node by name.
-`sparse_autoencoder.py` declares the pipeline of this project; docs/extending.md shows how to declare another one.
+`pipeline/sparse_autoencoder` declares the pipeline of this project; docs/extending.md shows how to declare another one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # it brings ML Metadata, which commands on settings do withou
     from pipeline.metadata.store import Store
 
 PIPELINE_VARIABLE = "SAE_PIPELINE"
-DEFAULT_PIPELINE = "pipeline.definition.sparse_autoencoder:PIPELINE"
+DEFAULT_PIPELINE = "pipeline.sparse_autoencoder.definition:PIPELINE"
 OutputName = tuple[str, str]  # a node and the key of one of its outputs
 Outputs = Mapping[str, Artifact]  # artifacts by the key of an input or output
 
@@ -231,7 +231,7 @@ def load(location: str) -> Pipeline:
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(
             f"--pipeline {location}: {error}; write MODULE:NAME of a module that Python can import and of the Pipeline "
-            "in it, as in pipeline.definition.sparse_autoencoder:PIPELINE"
+            "in it, as in pipeline.sparse_autoencoder.definition:PIPELINE"
         ) from error
     if not isinstance(found, Pipeline):
         raise UsageError(f"--pipeline {location}: {name} is a {type(found).__name__}, not a Pipeline")

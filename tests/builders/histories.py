@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from pipeline import cli
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded, Writer
 
 DATA = PIPELINE.names[:6]

@@ -9,8 +9,8 @@ import zlib
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import Note
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.provenance import manifest
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.pipeline.artifacts import samples
 
 # By node and output.

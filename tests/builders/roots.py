@@ -18,9 +18,6 @@ import pipeline_config
 from components.push import decision
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache
-from pipeline.definition.image_dataset import ImageDataset
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata import run_properties
 from pipeline.metadata.properties import CONTENT_DIGEST, FILES, MODEL_DIGEST, RAW_DIGEST
@@ -30,6 +27,9 @@ from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import NodeCache
 from pipeline.provenance import cache_key
 from pipeline.registry import baseline
+from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from tests.builders.headlines import headline
 
 STATE = pb.Execution.State

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import open_store
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import PROJECT
 
 _POLL = 0.005  # seconds between two looks

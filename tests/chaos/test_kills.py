@@ -8,9 +8,9 @@ import pathlib
 import pytest
 
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck
 from pipeline.metadata.store import open_store
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.chaos import kill_points
 
 

@@ -18,11 +18,11 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
 from tests import PROJECT
 

@@ -20,8 +20,6 @@ from components.push import decision as push_decision
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.inspection import explain as why
 from pipeline.metadata.properties import CACHE, OUT_OF_USE, PIPELINE_RUN, REASONS
@@ -31,6 +29,8 @@ from pipeline.metadata.writer import MetadataWriter, mend_moved_root
 from pipeline.orchestration import plan
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
+from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import why as why_text
 from tests.e2e.conftest import PROJECT, QUICK, run_here, states
 

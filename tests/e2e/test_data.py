@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import mend_moved_root
 from pipeline.orchestration.summary import Summary
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
 # Splits of the data sets made here, and gates that let a hardly trained model pass.

@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, QUICK_OPTIONS, SampleRun
 
 Contents = dict[tuple[str, str], str]

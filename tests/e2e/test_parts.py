@@ -12,10 +12,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.properties import FILES
 from pipeline.metadata.store import Store
 from pipeline.orchestration.summary import Summary
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
 
 TFX = importlib.metadata.version("tfx")
@@ -69,8 +69,9 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
 
     from pipeline.core import settings
     from pipeline.core.pipeline_root import Root
-    from pipeline.definition import dataset_resolver, pipeline
+    from pipeline.definition import pipeline
     from pipeline.definition.spec import ConfiguredPipeline
+    from pipeline.sparse_autoencoder import dataset_resolver
 
     place = Root(tmp_path / "root")
     place.create()

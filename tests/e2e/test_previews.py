@@ -20,12 +20,12 @@ from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, NodeState, Note, RunStarted
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import protobuf, run_properties
 from pipeline.metadata.properties import PIPELINE_RUN
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 from tests.e2e.test_cache import connected, store_of
 

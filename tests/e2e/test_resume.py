@@ -11,12 +11,12 @@ import pytest
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata.store import open_store
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
 from tests.e2e.conftest import QUICK

@@ -16,8 +16,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration.summary import Summary
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, run_here, states
 
 

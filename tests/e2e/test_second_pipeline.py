@@ -128,7 +128,7 @@ def test_what_names_no_pipeline_is_a_usage_error(tmp_path: pathlib.Path, given: 
 
 
 def test_a_root_is_of_one_pipeline(root: pathlib.Path) -> None:
-    default = "pipeline.definition.sparse_autoencoder:PIPELINE"
+    default = "pipeline.sparse_autoencoder.definition:PIPELINE"
     done = sae("--pipeline", default, "run", "--profile", "sample", "--root", root)
     assert done.returncode == 2
     assert "choose another root" in done.stderr

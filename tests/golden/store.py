@@ -15,9 +15,9 @@ from pipeline import cli
 from pipeline.artifacts import previews
 from pipeline.core import event_log
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import METRICS, TYPES, Recorded
 from tests.pipeline.artifacts.samples import FILES, PREVIEWS
 from tests.pipeline.provenance.test_manifest import RECORDED

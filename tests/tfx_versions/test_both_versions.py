@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.store import Store
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK
 from tests.tfx_versions.conftest import DATA, PROJECT, Command, sae_run, states
 

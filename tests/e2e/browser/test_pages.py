@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.artifacts import types
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.registry import listing
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.browser.conftest import DESKTOP, PHONE, SCRIPT, visiting
 
 

@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 
 from pipeline import cli
 from pipeline.cli import completion
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import PROJECT
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND

@@ -7,7 +7,7 @@ import hashlib
 import json
 
 from pipeline.core import serialization
-from pipeline.definition.image_dataset import ImageDataset
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
 DESCRIBED = ImageDataset(
     builder_dir="/data/mnist/3.0.1",

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.definition.image_dataset import ImageDataset
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import partial_run
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 from tests import lazy
 from tests import nodes as made

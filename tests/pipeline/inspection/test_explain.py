@@ -10,10 +10,10 @@ import pytest
 from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection import explain
 from pipeline.metadata.store import open_store
 from pipeline.provenance import manifest, packages, source_code
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import why
 from tests.builders.roots import STATE, Recorded, tree
 from tests.pipeline.provenance.test_manifest import RECORDED

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place, open_reader
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import STATE, Recorded, Writer
 
 

@@ -17,12 +17,12 @@ from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection import artifacts
 from pipeline.inspection.locations import open_place, open_reader
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import METRICS, STATE, Recorded, Writer, event, tree
 
 

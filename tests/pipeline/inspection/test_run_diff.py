@@ -8,7 +8,6 @@ import json
 import pytest
 
 from pipeline.core.errors import NotFoundError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.run_diff import (
     MetricDifference,
@@ -19,6 +18,7 @@ from pipeline.inspection.run_diff import (
     compare,
 )
 from pipeline.provenance import manifest
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import METRICS, Recorded
 from tests.pipeline.provenance.test_manifest import RECORDED, changed
 

@@ -11,7 +11,6 @@ import pytest
 from pipeline.artifacts import previews
 from pipeline.core import file_digests
 from pipeline.core.errors import LockedError, NotFoundError, SaeError, UnavailableError, UsageError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc, rerun
 from pipeline.maintenance import restore as restoring
 from pipeline.metadata import client
@@ -20,6 +19,7 @@ from pipeline.metadata.store import open_store
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.provenance import manifest
 from pipeline.registry import promotion
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline_config import RetentionConfig
 from tests.builders.histories import four, made_once, recorded
 from tests.builders.roots import change_bytes, set_properties, tree, write

@@ -12,10 +12,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import protobuf
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter, mend_moved_root
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import RESULT, STATE, Recorded, Writer
 
 

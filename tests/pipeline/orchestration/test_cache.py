@@ -13,12 +13,12 @@ from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE, PUSHER
 from pipeline.metadata import node_key
 from pipeline.metadata.store import nearest
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
+from pipeline.sparse_autoencoder.definition import PIPELINE, PUSHER
 from tests.builders import roots
 from tests.builders.roots import STATE, Recorded, change_bytes, tree
 

@@ -12,10 +12,10 @@ import pytest
 from pipeline.core import serialization, settings
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.orchestration import plan
 from pipeline.orchestration.request import RunRequest
+from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import plan as text
 from tests import PROJECT
 from tests.builders.roots import Recorded, change_bytes, tree
@@ -257,7 +257,7 @@ def test_wrong_settings_are_refused(tmp_path):
 CODE = f"""
 import pathlib, sys
 from pipeline.core import settings
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.inspection import explain
 from pipeline.metadata import writer
 from pipeline.metadata.store import open_store

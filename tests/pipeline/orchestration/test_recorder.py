@@ -10,7 +10,6 @@ import pytest
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Note, RunResult
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import backup, run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, attempts_of
@@ -18,6 +17,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded
 
 

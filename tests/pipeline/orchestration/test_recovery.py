@@ -6,12 +6,12 @@ import pytest
 
 from pipeline.core import event_log
 from pipeline.core.events import NodeStarted, NodeState
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
 from pipeline.metadata.run_properties import Headline, RunOptions
 from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import recovery
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import STATE, Recorded, tree
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import replay
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded, change_bytes
 
 

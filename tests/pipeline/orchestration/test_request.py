@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeline.core import settings
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.run_properties import RunOptions
 from pipeline.orchestration.request import RunRequest
+from pipeline.sparse_autoencoder.definition import PIPELINE
 
 
 def test_a_whole_run_was_asked_for_no_part():

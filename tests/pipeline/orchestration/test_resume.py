@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, RunOptions
@@ -16,6 +15,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import resume
 from pipeline.provenance import cache_key, manifest, packages, source_code
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata import client
 from pipeline.orchestration import run
 from pipeline.orchestration.request import RunRequest
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
 from tests.builders.roots import Recorded
 from tests.builders.store_reader import reader

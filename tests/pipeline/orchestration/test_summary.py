@@ -10,11 +10,11 @@ import pytest
 from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
-from pipeline.definition import sparse_autoencoder
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration import summary as summaries
+from pipeline.sparse_autoencoder import definition
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders import roots
 from tests.pipeline.terminal.examples import FAILED, NOT_BLESSED, summary
 
@@ -175,12 +175,12 @@ def test_without_numbers_noted_there_are_none(recorded):
     found = of_run(recorded, "r1")
     assert found.metrics == {"pca_mse": 0.0168}
     assert (found.blessed, found.reasons) == (True, ())
-    assert sparse_autoencoder.evaluation_of(recorded.outputs("r1", "Evaluator")["evaluation"]) is None
+    assert definition.evaluation_of(recorded.outputs("r1", "Evaluator")["evaluation"]) is None
 
 
 def test_the_numbers_of_an_evaluation_are_by_label():
     text = json.dumps({"overall": {"bce": 0.1}, "per_label": {"0": {"bce": 0.2}, "10": {"bce": 0.3}}})
-    found = sparse_autoencoder.evaluation_of(Artifact("/evaluation", {"metrics": text}))
+    found = definition.evaluation_of(Artifact("/evaluation", {"metrics": text}))
     assert found.overall == {"bce": 0.1}
     assert found.per_label == {0: {"bce": 0.2}, 10: {"bce": 0.3}}
 

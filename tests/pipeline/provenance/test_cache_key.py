@@ -14,12 +14,12 @@ import pytest
 
 from pipeline.core import file_digests
 from pipeline.core.project import PROJECT
-from pipeline.definition.image_dataset import ImageDataset
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.definition.spec import Node
 from pipeline.metadata import node_key
 from pipeline.metadata.node_key import Change, Key
 from pipeline.provenance import cache_key, packages, source_code
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import EngineConfig, PipelineConfig
 
 # Node by node, all whose code is ours; the others are TFX's alone.

@@ -11,10 +11,10 @@ import os
 import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.definition.image_dataset import ImageDataset
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.provenance import environment, manifest, manifest_diff
 from pipeline.provenance.manifest_diff import Group
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

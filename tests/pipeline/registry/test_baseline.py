@@ -8,10 +8,10 @@ import shutil
 import pytest
 
 from components.push import decision
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import baseline, promotion
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.histories import DATA
 from tests.builders.roots import METRICS
 

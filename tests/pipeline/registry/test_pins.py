@@ -7,10 +7,10 @@ import getpass
 import pytest
 
 from pipeline.core.errors import LockedError, NotFoundError, UsageError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_reader
 from pipeline.registry import decision_log, pins
 from pipeline.registry.decision_log import Kind
+from pipeline.sparse_autoencoder.definition import PIPELINE
 
 
 def test_each_decision_is_kept_with_its_reason_and_its_author(four):

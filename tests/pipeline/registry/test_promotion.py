@@ -11,13 +11,13 @@ import pytest
 from components.push import serving_dir
 from pipeline import cli
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import decision_log, listing, promotion, versions
 from pipeline.registry.decision_log import Kind
 from pipeline.registry.listing import State
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline_config import RetentionConfig
 from tests.builders.histories import nightly
 from tests.builders.roots import Recorded, change_bytes, tree

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pipeline.core.errors import ExitCode
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import run_summary
 from tests.pipeline.terminal.examples import FAILED, KEPT_BACK, NOT_BLESSED, summary
 

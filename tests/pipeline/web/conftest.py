@@ -5,8 +5,8 @@ import contextlib
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import app
 from tests.builders import pages as content
 from tests.builders.roots import Recorded

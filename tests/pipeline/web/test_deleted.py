@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import gc
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline_config import RetentionConfig
 from tests.builders import pages as content
 from tests.builders.pages import Seen, artifact_of

@@ -9,10 +9,10 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.maintenance import gc
 from pipeline.registry import pins, promotion
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.pages import models
 from pipeline.web.static_site import export
 from pipeline_config import RetentionConfig

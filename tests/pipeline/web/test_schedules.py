@@ -12,11 +12,11 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Decision, Work
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.static_site import export
 from tests.builders import pages as content
 from tests.builders import schedules as examples

@@ -13,13 +13,13 @@ import urllib.request
 import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import server
 
 SERVE = """
 import pathlib, sys
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.core.pipeline_root import Root
 from pipeline.web import server

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import static_site
 from tests.builders.pages import Seen, artifact_of, png
 from tests.builders.roots import STATE, Recorded

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.inspection.locations import open_place
 from pipeline.maintenance import gc, rerun
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import server
 from pipeline_config import RetentionConfig
 from tests.builders.roots import tree

@@ -12,12 +12,12 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.artifacts import previews
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.sparse_autoencoder import PIPELINE
 from pipeline.maintenance import fsck, gc
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.policy import Reason
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import pins
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import fsck as fsck_text
 from pipeline.terminal import gc as gc_text
 from pipeline_config import RetentionConfig

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline.definition.sparse_autoencoder import PIPELINE
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.charts import dag_layout
 from pipeline.web.charts.dag import MOST_EDGES, MOST_NODES
 

@@ -20,8 +20,8 @@ from pipeline.core import file_digests, pipeline_root, serialization, settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
-from pipeline.definition.image_dataset import ImageDataset
 from pipeline.definition.spec import FoundDataset
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
 # The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
 SAMPLED = "mnist"

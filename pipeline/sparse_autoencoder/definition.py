@@ -18,8 +18,6 @@ from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
-from pipeline.definition import dataset_cache
-from pipeline.definition.image_dataset import ImageDataset
 from pipeline.definition.spec import (
     ComponentInputs,
     ConfiguredPipeline,
@@ -33,6 +31,8 @@ from pipeline.definition.spec import (
 )
 from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
 from pipeline.metadata.types import Artifact
+from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:  # it brings ML Metadata, which commands on settings do without
@@ -454,13 +454,13 @@ PUSHER = Node(
 
 
 def _find(root: Root, request: Request, resolved: Settings, download: Callable[[Any], None]) -> FoundDataset:
-    from pipeline.definition import dataset_resolver
+    from pipeline.sparse_autoencoder import dataset_resolver
 
     return dataset_resolver.find(root, request, resolved, download)
 
 
 def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
-    from pipeline.definition import dataset_resolver
+    from pipeline.sparse_autoencoder import dataset_resolver
 
     return dataset_resolver.prepare(dataset, root)
 

@@ -18,7 +18,7 @@ from tests import lazy
 
 pytestmark = pytest.mark.component
 
-data_source = lazy.module("pipeline.definition.dataset_resolver")
+data_source = lazy.module("pipeline.sparse_autoencoder.dataset_resolver")
 np = lazy.module("numpy")
 tfds = lazy.module("tensorflow_datasets")
 

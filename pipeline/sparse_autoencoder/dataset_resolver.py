@@ -21,10 +21,10 @@ from components.data import features, sample_builder, sample_path, schema, tfds_
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache
-from pipeline.definition.dataset_cache import SAMPLED
-from pipeline.definition.image_dataset import ImageDataset
 from pipeline.definition.spec import FoundDataset
+from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder.dataset_cache import SAMPLED
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
 SAMPLE_PROFILE = "sample"
 

@@ -12,7 +12,7 @@ import pytest
 from components.data import sample_path
 from pipeline.core import file_digests, settings
 from pipeline.core.pipeline_root import Root
-from pipeline.definition import dataset_cache
+from pipeline.sparse_autoencoder import dataset_cache
 from tests.builders.roots import Recorded
 
 
