@@ -1,14 +1,14 @@
-"""What a node's result depends on, part by part: the key under which a result is found again.
+"""A node's cache key: everything that its result depends on.
 
-The parts, each from names to values:
+Each part maps names to values:
 
-* `code`: digest of each file of ours that the node runs;
-* `parameters`: each value that it is told, as JSON;
-* `data`: digest of each file that it reads beside its inputs; where it lies does not count;
-* `inputs`: `content` digest of each input artifact;
-* `packages`: version of each distribution that it imports, and a digest over all that these require.
+* `code`: the digest of each file of the project that the node runs;
+* `parameters`: each parameter as JSON;
+* `data`: the digest of each file that it reads besides its inputs, wherever the file is;
+* `inputs`: the content digest of each input artifact;
+* `packages`: the version of each distribution that it imports, and one digest over everything that these require.
 
-Not in it: where anything is written, times, the number of Beam workers, the processor.
+Not in the key: output paths, times, the number of Beam workers, the processor.
 """
 
 from __future__ import annotations
@@ -16,45 +16,59 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.core import file_digests
-from pipeline.definition.spec import Node
 from pipeline.metadata.node_key import REQUIRED, Key
 from pipeline.provenance import packages, source_code
 from pipeline_config import EngineConfig
 
-# Files of a data set that are told one by one; of more, a digest over all: Executions stay small.
-_MOST_FILES = 100
+# A data set with more files is one digest over all of them, to keep executions small.
+_MAX_FILES = 100
+
+
+class KeyedNode(Protocol):
+    """What the key reads of a node's declaration; `pipeline.definition.spec.Node` has the same attributes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def packages(self) -> tuple[str, ...]: ...
+    @property
+    def threads(self) -> bool: ...
+    @property
+    def batches(self) -> bool: ...
 
 
 def of_node(
-    node: Node,
+    node: KeyedNode,
     parameters: Mapping[str, Any],
     contents: Mapping[str, str],
     inputs: Mapping[str, str],
     engine: EngineConfig,
 ) -> Key:
-    """The key of a node.
+    """Return the cache key of a node.
 
     Args:
-      node: which.
-      parameters: what it is told.
-      contents: digests of the files that it reads beside its inputs.
-      inputs: content digests of its input artifacts by key.
-      engine: of this, what a node says that it depends on.
+      node: its declaration.
+      parameters: its parameters.
+      contents: digests of the files that it reads besides its inputs, by file name.
+      inputs: content digests of its input artifacts, by input key.
+      engine: threads and batch size; they enter the key only of nodes that declare to depend on them.
     """
-    told = dict(parameters)
+    parameters = dict(parameters)
     if node.threads:
-        told |= {"intra_op_threads": engine.intra_op_threads, "inter_op_threads": engine.inter_op_threads}
+        parameters |= {"intra_op_threads": engine.intra_op_threads, "inter_op_threads": engine.inter_op_threads}
     if node.batches:
-        told |= {"beam_batch_size": engine.beam_batch_size}
-    if len(contents) > _MOST_FILES:
+        parameters |= {"beam_batch_size": engine.beam_batch_size}
+    if len(contents) > _MAX_FILES:
         contents = {f"all {len(contents):,} files": file_digests.of_mapping(contents)}
     return Key(
         {
             "code": source_code.files(node.code) if node.code else {},
-            "parameters": dict(_flat(told)),
+            "parameters": dict(_flat(parameters)),
             "data": dict(contents),
             "inputs": dict(inputs),
             "packages": _packages(node),
@@ -62,21 +76,21 @@ def of_node(
     )
 
 
-def packages_of(node: Node) -> dict[str, str]:
-    """Version by name of each distribution that a node imports, and of all that these require."""
+def packages_of(node: KeyedNode) -> dict[str, str]:
+    """Return the versions, by name, of the distributions that a node imports and of everything that these require."""
     return packages.closure(_imported(node))
 
 
-def _imported(node: Node) -> set[str]:
+def _imported(node: KeyedNode) -> set[str]:
     return set(node.packages) | (source_code.distributions(node.code) if node.code else set())
 
 
-def code_of_nodes(nodes: Iterable[Node]) -> dict[str, dict[str, str]]:
-    """Digest of each file of ours that a node runs, by node; those that are TFX's alone have none."""
+def code_of_nodes(nodes: Iterable[KeyedNode]) -> dict[str, dict[str, str]]:
+    """Return the digest of each file of the project that a node runs, by node; nodes of TFX alone are left out."""
     return {node.name: source_code.files(node.code) for node in nodes if node.code}
 
 
-def _packages(node: Node) -> dict[str, str]:
+def _packages(node: KeyedNode) -> dict[str, str]:
     names, everything = _imported(node), packages_of(node)
     direct = {name: everything[name] for name in sorted(names & everything.keys())}
     rest = {name: version for name, version in everything.items() if name not in direct}
@@ -84,7 +98,7 @@ def _packages(node: Node) -> dict[str, str]:
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every leaf of a tree of values by its dotted name, as JSON."""
+    """Yield each leaf of nested mappings as its dotted name and its JSON."""
     if isinstance(value, Mapping) and (value or not name):
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))

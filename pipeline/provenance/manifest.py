@@ -9,20 +9,36 @@ import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from components import atomic_file
 from pipeline.core import serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.definition.spec import Pipeline
 from pipeline.provenance import environment, packages
 from pipeline.provenance import source_code as code_of
-from pipeline_config import Value
+from pipeline_config import Configuration, Value
 
 SCHEMA_VERSION = 1
 
 _ENGINE = "FnApiRunner"
 _INFINITE = "inf"
+
+
+class _DataSource(Protocol):
+    @property
+    def dataset(self) -> type[Dataset]: ...
+
+
+class RecordedPipeline(Protocol):
+    """What the manifest reads of a pipeline; `pipeline.definition.spec.Pipeline` has the same attributes."""
+
+    @property
+    def location(self) -> str: ...
+    @property
+    def configuration(self) -> type[Configuration]: ...
+    @property
+    def data(self) -> _DataSource: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +112,7 @@ def collect(
     configuration: Mapping[str, Value],
     data: Dataset,
     code: Mapping[str, Mapping[str, str]],
-    pipeline: Pipeline,
+    pipeline: RecordedPipeline,
     trigger: str = "manual",
     created: datetime.datetime | None = None,
 ) -> Manifest:
@@ -156,7 +172,7 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
-def from_json(text: str, name: str = "the manifest", pipeline: Pipeline | None = None) -> Manifest:
+def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline | None = None) -> Manifest:
     """The manifest that `to_json` wrote. Fields that this version does not know are left out.
 
     Args:
@@ -186,13 +202,13 @@ def from_json(text: str, name: str = "the manifest", pipeline: Pipeline | None =
     return dataclasses.replace(manifest, configuration=configuration, data=data)
 
 
-def _finite_or_not(pipeline: Pipeline | None, name: str, value: Value) -> Value:
+def _finite_or_not(pipeline: RecordedPipeline | None, name: str, value: Value) -> Value:
     declared = pipeline.configuration.settings().get(name) if pipeline else None
     is_number = pipeline is None or (declared is not None and isinstance(declared.default, float))
     return math.inf if value == _INFINITE and is_number else value
 
 
-def _seed(pipeline: Pipeline, configuration: Mapping[str, Value]) -> int:
+def _seed(pipeline: RecordedPipeline, configuration: Mapping[str, Value]) -> int:
     names = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
     return int(configuration[names[0]]) if names else 0
 
@@ -219,7 +235,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
     return path
 
 
-def read(root_folder: pathlib.Path, run_id: str, pipeline: Pipeline | None = None) -> Manifest:
+def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | None = None) -> Manifest:
     """The stored manifest of a run.
 
     Raises:
