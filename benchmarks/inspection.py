@@ -54,7 +54,7 @@ def executed_runs(path: pathlib.Path, runs: int) -> None:
             "succeeded", 40.0 + number % 7, "mnist 3.0.1", "mnist", "manual", 0.08 + number % 50 / 10_000, 0.01,
             17.0, 12.0, 1, 10, 0,
         )  # fmt: skip
-        for name, value in run_properties.to_properties(noted).items():
+        for name, value in run_properties.headline_properties(noted).items():
             held = run.custom_properties[name]
             setattr(held, {str: "string_value", float: "double_value", int: "int_value"}[type(value)], value)
         [run_id] = store.put_contexts([run])

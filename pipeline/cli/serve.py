@@ -11,7 +11,7 @@ from pipeline.cli import output
 from pipeline.cli.options import current_pipeline, metadata_option, root_option
 from pipeline.core.pipeline_root import resolve_root
 from pipeline.core.text import escaped
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.web import server, static_site
 
 
@@ -33,7 +33,7 @@ def serve_command(
     host: str, port: int, in_browser: bool, path: str | None, root: str | None, metadata: str | None
 ) -> None:
     """Serve web pages about runs, artifacts and lineage on this machine, until interrupted. Reads only."""
-    with open_place(current_pipeline(), metadata, resolve_root(root)) as place:
+    with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
         if path is None:
             server.serve(place, host, port, output.note, in_browser)
         else:
@@ -55,7 +55,7 @@ def serve_command(
 @metadata_option
 def export_command(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
     """Write the pages of `sae serve` as files that open from disk."""
-    with open_place(current_pipeline(), metadata, resolve_root(root)) as place:
+    with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
         done = static_site.export(place, folder, limit)
     output.note(f"{done.pages:,} pages on {done.runs:,} runs and {done.artifacts:,} artifacts: open the file below")
     output.write(escaped(done.folder / "index.html"))

@@ -11,7 +11,7 @@ from pipeline.core import file_digests, text
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, File, Use
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, ExecutionUse, File
 from pipeline.metadata import references
 from pipeline.metadata.properties import EARLIER_FILES, FILES
 from pipeline.metadata.store import Store
@@ -141,7 +141,7 @@ class Artifacts:
             gone=there is False,
         )
 
-    def _uses(self, artifact_id: int) -> tuple[tuple[Use, ...], tuple[Use, ...], int]:
+    def _uses(self, artifact_id: int) -> tuple[tuple[ExecutionUse, ...], tuple[ExecutionUse, ...], int]:
         """Which executions reused it, which read it, and how many are not listed."""
         events = self._store.events_of_artifacts([artifact_id])
         events = sorted(events, key=lambda event: event.execution, reverse=True)
@@ -154,10 +154,10 @@ class Artifacts:
         taken_by, used_by = (tuple(self._use(one, executions.get(one.execution)) for one in part) for part in shown)
         return taken_by, used_by, cut
 
-    def _use(self, event: Event, execution: Execution | None) -> Use:
+    def _use(self, event: Event, execution: Execution | None) -> ExecutionUse:
         owner = self._store.owner(event.execution)
         cached = execution is not None and execution.state == NodeState.CACHED
-        return Use(event.execution, owner.run, owner.node, event.key, cached, event.when)
+        return ExecutionUse(event.execution, owner.run, owner.node, event.key, cached, event.when)
 
     def makers(self, artifact_ids: Collection[int]) -> list[Step]:
         """The executions that made any of these artifacts."""
@@ -200,10 +200,10 @@ def _newest_first(artifacts: Iterable[Artifact]) -> list[Artifact]:
     return sorted(artifacts, key=lambda artifact: artifact.id, reverse=True)
 
 
-def _made_by(maker: Maker | None, row: ArtifactRow) -> Use | None:
+def _made_by(maker: Maker | None, row: ArtifactRow) -> ExecutionUse | None:
     if maker is None:
         return None
-    return Use(maker.execution, maker.owner.run, maker.owner.node, maker.key, False, row.created)
+    return ExecutionUse(maker.execution, maker.owner.run, maker.owner.node, maker.key, False, row.created)
 
 
 def _published(noted: str) -> list[File] | None:

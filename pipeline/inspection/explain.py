@@ -10,12 +10,12 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import node_key, references
-from pipeline.metadata.store import Store, nearest
+from pipeline.metadata.store import Store, nearest_execution
 from pipeline.provenance import cache_key, manifest, packages
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Explanation:
     """Why a node ran, or did not.
 
     Attributes:
@@ -35,7 +35,7 @@ class Answer:
     changes: tuple[node_key.Change, ...]
 
 
-def explain(pipeline: Pipeline, store: Store, root: Root | None, wanted: str, node: str) -> Answer:
+def explain(pipeline: Pipeline, store: Store, root: Root | None, wanted: str, node: str) -> Explanation:
     """Answers for a node of the run that `wanted` names.
 
     Args:
@@ -64,16 +64,16 @@ def explain(pipeline: Pipeline, store: Store, root: Root | None, wanted: str, no
         used = _ids(store, execution.id)
         known = [
             candidate
-            for candidate in store.with_key(execution.key.digest, execution.id)
+            for candidate in store.executions_with_key(execution.key.digest, execution.id)
             if candidate.state == NodeState.EXECUTED and _ids(store, candidate.id) == used
         ]
     else:
-        known = store.of_node(pipeline.name, node, execution.id)
-    found = nearest(known, execution.key)
+        known = store.executions_of_node(pipeline.name, node, execution.id)
+    found = nearest_execution(known, execution.key)
     against = store.owner(found.id).run if found else ""
     changes = execution.key.changes_since(found.key) if found and found.key else ()
     parts = {part: dict(execution.key.parts[part]) for part in node_key.PARTS}
-    return Answer(
+    return Explanation(
         run_id, node, state, execution.reasons, against, parts, _named(pipeline, root, node, changes, against, run_id)
     )
 

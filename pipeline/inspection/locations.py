@@ -14,7 +14,7 @@ from pipeline.inspection.reader import Reader
 from pipeline.metadata.sources import Source, open_source
 
 
-class Place:
+class Location:
     """A root or a store. The store is opened when it is first read, so it may come into being later.
 
     Attributes:
@@ -55,7 +55,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def open_place(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Place]:
+def open_location(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Location]:
     """What to read, as long as the context lasts.
 
     Args:
@@ -69,17 +69,17 @@ def open_place(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator
     """
     with contextlib.ExitStack() as opened:
         if metadata is None:
-            yield Place(pipeline, str(root.metadata), root, opened)
+            yield Location(pipeline, str(root.metadata), root, opened)
             return
-        place = Place(pipeline, metadata, _root_of(metadata), opened)
+        place = Location(pipeline, metadata, _root_of(metadata), opened)
         place.reader()  # a name that was typed is wrong now, not at the first page
         yield place
 
 
 @contextlib.contextmanager
 def open_reader(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Reader]:
-    """A reader of what `open_place` opens, for the calling thread."""
-    with open_place(pipeline, metadata, root) as place:
+    """A reader of what `open_location` opens, for the calling thread."""
+    with open_location(pipeline, metadata, root) as place:
         yield place.reader()
 
 

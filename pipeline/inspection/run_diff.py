@@ -76,7 +76,7 @@ class NodeStates:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parting:
+class FirstDifference:
     """Where a run parts from the first one.
 
     Attributes:
@@ -108,7 +108,7 @@ class Comparison:
     metrics: tuple[MetricDifference, ...]
     outputs: tuple[OutputDifference, ...]
     states: tuple[NodeStates, ...]
-    partings: tuple[Parting, ...]
+    partings: tuple[FirstDifference, ...]
     unknown: tuple[str, ...]
 
     @property
@@ -261,11 +261,11 @@ def _parting(
     nodes: Sequence[str],
     outputs: Sequence[OutputDifference],
     states: Sequence[NodeStates],
-) -> Parting:
+) -> FirstDifference:
     differ = {one.node for one in outputs if _is_other(one, place)}
     differ |= {one.node for one in states if one.states[0] != one.states[place]}
     node = next((node for node in nodes if node in differ), "")
-    return Parting(runs[place].row.id, node, _reasons(reader, runs[0], runs[place], node) if node else ())
+    return FirstDifference(runs[place].row.id, node, _reasons(reader, runs[0], runs[place], node) if node else ())
 
 
 def _is_other(output: OutputDifference, place: int) -> bool:

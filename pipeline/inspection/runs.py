@@ -35,7 +35,7 @@ from pipeline.metadata.properties import (
     VERIFICATION,
     VERIFY,
 )
-from pipeline.metadata.run_properties import ATTEMPTS, Headline, attempts_of, from_properties, options_of
+from pipeline.metadata.run_properties import ATTEMPTS, Headline, attempts_of, headline_of, options_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Event, Execution, Property, RunContext, numbers_of, object_of
 from pipeline.registry import versions
@@ -63,7 +63,7 @@ class Runs:
         return self._rows[context.id]
 
     def _read_row(self, context: RunContext) -> RunRow:
-        noted = from_properties(context.properties)
+        noted = headline_of(context.properties)
         if noted.state in {state.value for state in RunState}:
             return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)
         return self._row_of_executions(context, noted, self._store.executions_of_run(context))
@@ -156,7 +156,7 @@ class Runs:
         properties = dict(context.properties)
         executions = self._store.executions_of_run(context)
         of_nodes = [execution for execution in executions if execution.is_of_node]
-        noted = from_properties(properties)
+        noted = headline_of(properties)
         row = self.row(context) if noted.state else self._row_of_executions(context, noted, executions)
         events = self._store.events_of_executions([execution.id for execution in executions])
         artifacts = self._store.artifacts_by_id({event.artifact for event in events})

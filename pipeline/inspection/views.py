@@ -214,7 +214,7 @@ class File:
 
 
 @dataclasses.dataclass(frozen=True)
-class Use:
+class ExecutionUse:
     """An execution that made an artifact, took it over, or read it.
 
     Attributes:
@@ -248,9 +248,9 @@ class ArtifactDetails:
 
     row: ArtifactRow
     properties: Mapping[str, Property]
-    made_by: Use | None
-    taken_by: tuple[Use, ...]
-    used_by: tuple[Use, ...]
+    made_by: ExecutionUse | None
+    taken_by: tuple[ExecutionUse, ...]
+    used_by: tuple[ExecutionUse, ...]
     cut: int
     files: tuple[File, ...]
     files_cut: int

@@ -139,7 +139,7 @@ def make(
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:
     """Copies what a node read; the other root is then like one that was moved there."""
     place.path.mkdir(exist_ok=True)
-    if reason := sqlite.copy_aside(root.metadata, place.metadata):  # this process has it open
+    if reason := sqlite.copy_in_child(root.metadata, place.metadata):  # this process has it open
         raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
     shutil.copy2(root.path / "root.json", place.path / "root.json")
     executions = store.executions(run_id)

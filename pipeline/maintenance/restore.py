@@ -189,7 +189,7 @@ def _put_back(root: Root, scratch: Root, one: _Lost, other: Artifact) -> Restore
             target.rename(scratch.path / f"replaced-{one.output.id}-{target.parts[-4]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace(made, target)
-    MetadataWriter(root).restored(one.output.id, other)
+    MetadataWriter(root).record_restored(one.output.id, other)
     return Restored(
         artifact=one.output.id,
         node=one.node,

@@ -207,7 +207,7 @@ def _record(root: Root, found: Verification) -> None:
     folder = next(place / name for name in names if not (place / name).exists())
     folder.mkdir(parents=True)
     (folder / VERDICT_FILE).write_text(serialization.document(found) + "\n", encoding="utf-8")
-    MetadataWriter(root).verification(
+    MetadataWriter(root).record_verification(
         found.run_id,
         folder,
         [compared.artifact_id for compared in found.artifacts],

@@ -55,7 +55,7 @@ def make(root: Root, run_id: str, keep: int) -> None:
     target.parent.mkdir(exist_ok=True)
     # Where the root is now, as the store's paths say; it may be moved before the copy is used.
     atomic_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
-    if reason := sqlite.copy_aside(root.metadata, target):
+    if reason := sqlite.copy_in_child(root.metadata, target):
         raise UnavailableError(f"no copy of {root.metadata} was made: {reason}")
     if run_id not in store.Store(target, read_only=True).run_ids():
         raise UnavailableError(f"{target} does not hold run {run_id}: it is no good copy")
@@ -109,7 +109,7 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
     try:
         sqlite.copy(copy, unfinished)
         if kept:
-            sqlite.set_aside(root.metadata, kept)
+            sqlite.rename(root.metadata, kept)
         atomic_file.replace(unfinished, root.metadata)
     except OSError as error:
         raise UnavailableError(f"cannot write in {root.path}: {error.strerror}; free space there") from error

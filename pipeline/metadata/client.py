@@ -99,7 +99,7 @@ def _reading(path: pathlib.Path) -> mlmd.MetadataStore:
         try:
             return ReadingClient(_config(path, read_only=True), str(path))
         except RuntimeError:
-            if not sqlite.cut_off(path):
+            if not sqlite.has_journal(path):
                 raise
         with tempfile.TemporaryDirectory(prefix="sae-store-") as folder:  # what is open is read also when it is removed
             copy = pathlib.Path(folder) / "copy.sqlite"

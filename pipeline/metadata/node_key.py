@@ -37,7 +37,7 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True)
-class Key:
+class CacheKey:
     """What a result depends on; `parts` holds every one of `PARTS`."""
 
     parts: Mapping[str, Mapping[str, str]]
@@ -47,7 +47,7 @@ class Key:
         """SHA-256 in hex."""
         return file_digests.of_mapping(self.parts)
 
-    def changes_since(self, old: Key) -> tuple[Change, ...]:
+    def changes_since(self, old: CacheKey) -> tuple[Change, ...]:
         """Field by field, in the order of the parts."""
         return tuple(_changes(old.parts, self.parts))
 
@@ -56,13 +56,13 @@ class Key:
         return {KEY: self.digest} | {f"{KEY}_{part}": json.dumps(self.parts[part], sort_keys=True) for part in PARTS}
 
 
-def of_properties(properties: Mapping[str, Any]) -> Key | None:
+def of_properties(properties: Mapping[str, Any]) -> CacheKey | None:
     """The key of an Execution with these custom properties; None where none was stored, or not all of it."""
     try:
         parts = {part: json.loads(properties[f"{KEY}_{part}"]) for part in PARTS}
     except (KeyError, ValueError, TypeError):
         return None
-    return Key(parts) if all(isinstance(part, dict) for part in parts.values()) else None
+    return CacheKey(parts) if all(isinstance(part, dict) for part in parts.values()) else None
 
 
 def _changes(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str, str]]) -> Iterator[Change]:

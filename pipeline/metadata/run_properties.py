@@ -14,7 +14,7 @@ from typing import Any
 # Prefix of the custom properties: a context may hold others.
 _PREFIX = "sae_"
 # Custom properties: the first is there from a run's start, the second from its end.
-BEGUN, ENDED = f"{_PREFIX}trigger", f"{_PREFIX}state"
+START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"
 _OPTIONS = f"{_PREFIX}asked"  # custom property: the options, as JSON
 ATTEMPTS = f"{_PREFIX}attempts"  # custom property: the attempts, as JSON; absent while there is one
 Scalar = str | int | float
@@ -61,15 +61,15 @@ _FIELDS = {
 _FIELD_PROPERTIES = frozenset(key for key, _ in _FIELDS.values())
 
 
-def to_properties(headline: Headline) -> dict[str, Scalar]:
+def headline_properties(headline: Headline) -> dict[str, Scalar]:
     """Return the custom properties that hold it."""
     values = {**vars(headline), **headline.metrics}
     del values["metrics"]
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value is not None}
 
 
-def from_properties(properties: Mapping[str, object]) -> Headline:
-    """Return what `to_properties` wrote; values of another type are left out."""
+def headline_of(properties: Mapping[str, object]) -> Headline:
+    """Return what `headline_properties` wrote; values of another type are left out."""
     held = {name: (properties.get(key), kind) for name, (key, kind) in _FIELDS.items()}
     found: dict[str, Any] = {name: value for name, (value, kind) in held.items() if type(value).__name__ == kind}
     return Headline(**found, metrics=_metrics(properties))
@@ -84,7 +84,7 @@ def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
     }
 
 
-def of_end(properties: Mapping[str, object]) -> set[str]:
+def end_properties(properties: Mapping[str, object]) -> set[str]:
     """Return the names of those of a run's properties that a new attempt removes: they say how the run ended."""
     ends = {key for name, (key, _) in _FIELDS.items() if name not in ("dataset", "profile", "trigger")}
     return (ends | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
@@ -151,7 +151,7 @@ def attempts_of(properties: Mapping[str, object]) -> tuple[RunAttempt, ...]:
     if not recorded:
         return ()
     # Only the attempts before the last are recorded with their end: that of the last one is the run's.
-    end = from_properties(properties)
+    end = headline_of(properties)
     seconds = None if end.seconds is None else max(0.0, end.seconds - seconds_before(properties))
     last = dataclasses.replace(recorded[-1], state=end.state, seconds=seconds, error=end.error or "")
     return (*recorded[:-1], last)
@@ -172,7 +172,7 @@ def with_next_attempt(
       began: when the run began: that is when its first attempt did.
       now: an aware time.
     """
-    end = from_properties(properties)
+    end = headline_of(properties)
     first = RunAttempt(began, end.state, end.seconds, end.error or "")
     made = [*(attempts_of(properties) or [first]), RunAttempt(now)]
     return {

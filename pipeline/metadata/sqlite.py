@@ -1,8 +1,8 @@
 """SQLite's side of ML Metadata's file: a consistent copy of it, and whether it is whole.
 
 A process loses its locks on a file when it closes any handle of it, and Python's copy of SQLite does not know the
-handles of ML Metadata's. So a process that has the store open copies it in a child (`copy_aside`); the rest is for when
-it is not open. This module is run as that child: it needs the standard library only.
+handles of ML Metadata's. So a process that has the store open copies it in a child process (`copy_in_child`). This
+module is that child's program, so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
         remove(unfinished)
 
 
-def copy_aside(source: pathlib.Path, target: pathlib.Path) -> str:
+def copy_in_child(source: pathlib.Path, target: pathlib.Path) -> str:
     """`copy` in a child, for a process that has the file open. Returns why there is no copy; empty where there is."""
     command = [sys.executable, "-I", __file__, str(source), str(target)]
     try:
@@ -67,7 +67,7 @@ def check(path: pathlib.Path) -> str:
     return ""
 
 
-def cut_off(path: pathlib.Path) -> bool:
+def has_journal(path: pathlib.Path) -> bool:
     """Whether there is something to roll back, or a writer is in the middle of a change."""
     return path.with_name(path.name + _JOURNAL).exists()
 
@@ -105,7 +105,7 @@ def _state(path: pathlib.Path) -> list[tuple[int, int, int]]:
     return found
 
 
-def set_aside(path: pathlib.Path, new: pathlib.Path) -> None:
+def rename(path: pathlib.Path, new: pathlib.Path) -> None:
     """Gives a file, whole or damaged, another name, together with a log that belongs to it.
 
     The file is there under its old name as well until something takes that over: it is never missing.

@@ -97,7 +97,7 @@ class Store:
     def unended_runs(self) -> list[str]:
         """Runs of this pipeline whose end is not recorded, the newest first: in progress, or interrupted."""
         # Plain TFX records neither start nor end: a run of its own is not ours to close.
-        start, end = run_properties.BEGUN, run_properties.ENDED
+        start, end = run_properties.START_PROPERTY, run_properties.END_PROPERTY
         return [one.name for one in self.run_contexts() if start in one.properties and end not in one.properties]
 
     @functools.cached_property
@@ -147,7 +147,7 @@ class Store:
         """Every execution, page by page."""
         return map(execution_of, _rows(self._client.get_executions, self._client.get_executions_by_id))
 
-    def with_key(self, digest: str, before: int = 0) -> list[Execution]:
+    def executions_with_key(self, digest: str, before: int = 0) -> list[Execution]:
         """The newest executions that ran with a key of this digest, newest first; not those that were cached.
 
         Args:
@@ -156,7 +156,7 @@ class Store:
         """
         return self._newest(CACHE, digest, before)
 
-    def of_node(self, pipeline: str, node: str, before: int = 0) -> list[Execution]:
+    def executions_of_node(self, pipeline: str, node: str, before: int = 0) -> list[Execution]:
         """The newest executions of a node, newest first; with `before` only those older than that execution."""
         return self._newest(NODE, f"{pipeline}.{node}", before)
 
@@ -258,7 +258,7 @@ class Store:
     def _artifacts(self, found: Iterable[pb.Artifact]) -> list[Artifact]:
         return [artifact_of(artifact, self._moved) for artifact in found]
 
-    def here(self, path: str) -> str:
+    def current_path(self, path: str) -> str:
         """Where a path that ML Metadata names is now."""
         return moved_path(path, *self._moved) if self._moved else path
 
@@ -318,7 +318,7 @@ def open_store(root: Root, read_only: bool = False) -> Store:
     return Store(root.metadata, root.moved(), read_only)
 
 
-def nearest(earlier: Collection[Execution], key: node_key.Key) -> Execution | None:
+def nearest_execution(earlier: Collection[Execution], key: node_key.CacheKey) -> Execution | None:
     """The execution whose key has the fewest fields unlike `key`; of several the first, the newest."""
     keys = [(one, one.key) for one in earlier if one.state is not None]
     with_key = [(one, old) for one, old in keys if old is not None]

@@ -117,7 +117,7 @@ class Execution:
         return not self.type.startswith(OWN_TYPES)
 
     @property
-    def key(self) -> node_key.Key | None:
+    def key(self) -> node_key.CacheKey | None:
         """What it depended on; None where that was not recorded."""
         return node_key.of_properties(self.properties)
 

@@ -67,17 +67,17 @@ class MetadataWriter:
     def begin_attempt(self, run_id: str, properties: Mapping[str, Scalar]) -> None:
         """Makes a run's context that of a run which has not ended, and adds custom properties to it."""
         context = self._context(PIPELINE_RUN, run_id)
-        for name in run_properties.of_end(properties_of(context)):
+        for name in run_properties.end_properties(properties_of(context)):
             del context.custom_properties[name]
         set_properties(context.custom_properties, properties)
         self._client.put_contexts([context])
 
-    def hit(
+    def record_cached(
         self,
         pipeline: str,
         run_id: str,
         node: str,
-        key: node_key.Key,
+        key: node_key.CacheKey,
         execution_id: int,
         inputs: Mapping[str, Artifact],
         outputs: Mapping[str, Artifact],
@@ -164,14 +164,14 @@ class MetadataWriter:
                 artifact.custom_properties[DELETED].string_value = when
             self._client.put_artifacts(artifacts)
 
-    def take_out_of_use(self, artifact_id: int, reason: str) -> None:
+    def mark_out_of_use(self, artifact_id: int, reason: str) -> None:
         """Marks an artifact so that neither we nor TFX use it again; its lineage stays."""
         [artifact] = self._client.get_artifacts_by_id([artifact_id])
         artifact.state = pb.Artifact.MARKED_FOR_DELETION
         artifact.custom_properties[OUT_OF_USE].string_value = reason
         self._client.put_artifacts([artifact])
 
-    def restored(self, artifact_id: int, made: Artifact) -> None:
+    def record_restored(self, artifact_id: int, made: Artifact) -> None:
         """Notes that an artifact is in its place again, with the files of `made`, which has the same content."""
         [artifact] = self._client.get_artifacts_by_id([artifact_id])
         artifact.state = pb.Artifact.LIVE
@@ -186,7 +186,7 @@ class MetadataWriter:
         notes[RESTORED].string_value = _now()
         self._client.put_artifacts([artifact])
 
-    def verification(
+    def record_verification(
         self, run_id: str, folder: pathlib.Path, compared: Sequence[int], properties: Mapping[str, Scalar]
     ) -> None:
         """Records that a run was verified.
@@ -207,7 +207,7 @@ class MetadataWriter:
         pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
         self._put(VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
 
-    def decision(
+    def record_decision(
         self, kind: str, run_id: str, notes: Mapping[str, Scalar], inputs: Mapping[str, int], ended: bool = True
     ) -> int:
         """Records a decision of an operator about a run; returns the execution's id.
@@ -217,13 +217,13 @@ class MetadataWriter:
           run_id: the run.
           notes: custom properties of the execution.
           inputs: ids of the artifacts that it is about, by key.
-          ended: False where it has yet to be carried out; `served` or `called_off` ends it.
+          ended: False where it has yet to be carried out; `complete_decision` or `cancel_decision` ends it.
         """
         by_id = {artifact.id: artifact for artifact in self._client.get_artifacts_by_id(list(inputs.values()))}
         pairs = [(by_id[one], _event(key, pb.Event.INPUT)) for key, one in inputs.items()]
         return self._put(kind, run_id, notes, pairs, pb.Execution.COMPLETE if ended else pb.Execution.RUNNING)
 
-    def served(self, execution_id: int, folder: pathlib.Path, properties: Mapping[str, Scalar]) -> None:
+    def complete_decision(self, execution_id: int, folder: pathlib.Path, properties: Mapping[str, Scalar]) -> None:
         """Ends a decision that made a version in the serving folder, which is its output; all of it or nothing.
 
         Args:
@@ -239,7 +239,7 @@ class MetadataWriter:
         set_properties(pushed.custom_properties, {**properties, **_files_of(folder)})
         self._client.put_execution(execution, [(pushed, _event("pushed_model", pb.Event.OUTPUT))], [])
 
-    def called_off(self, execution_id: int, reason: str) -> None:
+    def cancel_decision(self, execution_id: int, reason: str) -> None:
         """Ends a decision that was not carried out."""
         [execution] = self._client.get_executions_by_id([execution_id])
         execution.last_known_state = pb.Execution.CANCELED
@@ -305,7 +305,7 @@ def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def mend_moved_root(root: Root) -> pathlib.Path | None:
+def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
     """Corrects the places of artifacts in ML Metadata after the root was moved; copies the store first.
 
     An interrupt does no harm: the next call continues where this one stopped.

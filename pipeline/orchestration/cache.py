@@ -16,7 +16,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, Node, Reuse
 from pipeline.metadata import node_key
-from pipeline.metadata.store import Store, nearest
+from pipeline.metadata.store import Store, nearest_execution
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.provenance import cache_key
 
@@ -65,7 +65,7 @@ class CacheDecision:
 
     node: str
     verdict: CacheVerdict
-    key: node_key.Key
+    key: node_key.CacheKey
     reasons: tuple[str, ...] = ()
     execution_id: int = 0
     run_id: str = ""
@@ -74,7 +74,7 @@ class CacheDecision:
     runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-_ChangesSince = Callable[[node_key.Key, node_key.Key], tuple[node_key.Change, ...]]
+_ChangesSince = Callable[[node_key.CacheKey, node_key.CacheKey], tuple[node_key.Change, ...]]
 
 
 class NodeCache:
@@ -127,7 +127,7 @@ class NodeCache:
         told = self._runtime_properties(node, known)
         damage: list[Damage] = []
         reasons: list[str] = []
-        for candidate in self._store.with_key(key.digest):
+        for candidate in self._store.executions_with_key(key.digest):
             if candidate.state != NodeState.EXECUTED:
                 continue
             outputs = self._store.outputs(candidate.id)
@@ -183,7 +183,7 @@ class NodeCache:
         reuse = Reuse(self._root, self._store, candidate, outputs, told, same_run=True)
         return not damage and not unusable and not node.outdated(reuse)
 
-    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> node_key.Key:
+    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> node_key.CacheKey:
         return cache_key.of_node(
             node,
             self.configured.parameters[node.name],
@@ -217,7 +217,7 @@ class NodeCache:
     def _runtime_properties(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
         return {**self.configured.paths[node.name], **node.runtime_properties(self._root, self._store, inputs)}
 
-    def _without_inputs(self, node: Node, key: node_key.Key, waits_for: list[str]) -> CacheDecision:
+    def _without_inputs(self, node: Node, key: node_key.CacheKey, waits_for: list[str]) -> CacheDecision:
         """A node that reads what is not made yet: it runs when anything else of its key is new."""
         succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
         if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
@@ -228,21 +228,21 @@ class NodeCache:
         return CacheDecision(node.name, CacheVerdict.DEPENDS, key, (reason,))
 
     def _changes(
-        self, node: Node, key: node_key.Key, changes_since: _ChangesSince = node_key.Key.changes_since
+        self, node: Node, key: node_key.CacheKey, changes_since: _ChangesSince = node_key.CacheKey.changes_since
     ) -> list[str]:
         earlier = self._earlier(node)
         if not earlier:
             return ["it never ran in this root"]
-        found = nearest(earlier, key)
+        found = nearest_execution(earlier, key)
         if found is None or found.key is None:
             return ["no earlier execution of it ended and noted what it depended on"]
         changes = changes_since(key, found.key)
         return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
     def _earlier(self, node: Node) -> list[Execution]:
-        return self._store.of_node(self.pipeline.name, node.name)
+        return self._store.executions_of_node(self.pipeline.name, node.name)
 
 
-def _own_changes(key: node_key.Key, old: node_key.Key) -> tuple[node_key.Change, ...]:
+def _own_changes(key: node_key.CacheKey, old: node_key.CacheKey) -> tuple[node_key.Change, ...]:
     """What is another than before, but for inputs that are not known yet."""
     return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)

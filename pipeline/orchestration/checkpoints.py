@@ -49,7 +49,11 @@ def remove(root: Root, key: str) -> None:
 def sweep(root: Root, store: Store) -> None:
     """Removes the checkpoints of trainings that ended, and all but the newest few of those that did not."""
     found = [path for path in root.checkpoints.glob("*") if path.is_dir()]
-    waiting = [path for path in found if not any(one.state == NodeState.EXECUTED for one in store.with_key(path.name))]
+    waiting = [
+        path
+        for path in found
+        if not any(one.state == NodeState.EXECUTED for one in store.executions_with_key(path.name))
+    ]
     newest = sorted(waiting, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:_MOST]
     for path in found:
         if path not in newest:

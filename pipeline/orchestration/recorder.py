@@ -70,7 +70,7 @@ class RunRecorder:
         path = manifest.write(self._root.path, noted)
         properties = {
             MANIFEST_DIGEST: file_digests.of_file(path),
-            **run_properties.to_properties(started),
+            **run_properties.headline_properties(started),
             **self._request.asked.properties(),
         }
         recorder.begin_run(configured.pipeline.name, self._run_id, properties)
@@ -125,7 +125,7 @@ class RunRecorder:
     def _note_end(self, ended: Headline) -> None:
         """Notes the end on the run's context. It is there to look at: a run does not fail for want of it."""
         try:
-            MetadataWriter(self._root).end_run(self._run_id, run_properties.to_properties(ended))
+            MetadataWriter(self._root).end_run(self._run_id, run_properties.headline_properties(ended))
         except Exception as error:  # a full disk, a damaged store: ML Metadata has several kinds
             logger.warning("the end of the run is not noted on its context: %s", error)
         self._unended = None

@@ -65,7 +65,7 @@ def _close(root: Root, store: Store, run_id: str) -> KilledRun:
         error=found.error,
     )
     event_log.append(root.path, run_id, Note(str(found), warning=True))
-    writer.end_run(run_id, run_properties.to_properties(end))
+    writer.end_run(run_id, run_properties.headline_properties(end))
     return found
 
 

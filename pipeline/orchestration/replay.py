@@ -34,7 +34,7 @@ def record(
     pipeline: Pipeline, decision: CacheDecision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str
 ) -> None:
     """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
-    recorder.hit(
+    recorder.record_cached(
         pipeline.name, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
         decision.runtime_properties,
     )  # fmt: skip
@@ -43,7 +43,7 @@ def record(
 def use_no_more(damage: Iterable[Damage], recorder: MetadataWriter, tell: Listener) -> None:
     """Takes what is damaged out of use, and says so."""
     for one in damage:
-        recorder.take_out_of_use(one.artifact_id, one.reason)
+        recorder.mark_out_of_use(one.artifact_id, one.reason)
         tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
 
 

@@ -45,7 +45,7 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable
     """
     run_id = store.find_run(wanted) if wanted else _newest(root, store)
     properties = store.run_properties(run_id)
-    state = run_properties.from_properties(properties).state
+    state = run_properties.headline_of(properties).state
     again = f"`sae run --like {manifest.path_of(root.path, run_id)}`"
     if state == "succeeded":
         raise UsageError(f"run {run_id} succeeded, there is nothing left of it to do: {again} makes it again")
@@ -102,7 +102,7 @@ def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
 
 def _newest(root: Root, store: Store) -> str:
     for run_id in store.run_ids():
-        if run_properties.from_properties(store.run_properties(run_id)).state in _OPEN:
+        if run_properties.headline_of(store.run_properties(run_id)).state in _OPEN:
             return run_id
     raise NotFoundError(
         f"no run in {root.path} failed or broke off: there is nothing to go on with; `sae runs` lists all"

@@ -16,7 +16,7 @@ from pipeline.definition.spec import Pipeline
 from pipeline.metadata import backup
 from pipeline.metadata.client import logger as waiting_logger
 from pipeline.metadata.store import Store, open_store
-from pipeline.metadata.writer import mend_moved_root
+from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration import checkpoints, partial_run, process_setup, recovery
 from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
@@ -93,7 +93,7 @@ def _put_in_order(root: Root) -> tuple[Store, list[Note], list[recovery.KilledRu
     """
     notes = []
     backup.check(root)
-    if copy := mend_moved_root(root):
+    if copy := rewrite_moved_uris(root):
         notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
     store = open_store(root)
     killed_runs = recovery.close_killed_runs(root, store)

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from pipeline.core import file_digests
-from pipeline.metadata.node_key import REQUIRED, Key
+from pipeline.metadata.node_key import REQUIRED, CacheKey
 from pipeline.provenance import packages, source_code
 from pipeline_config import EngineConfig
 
@@ -48,7 +48,7 @@ def of_node(
     contents: Mapping[str, str],
     inputs: Mapping[str, str],
     engine: EngineConfig,
-) -> Key:
+) -> CacheKey:
     """Return the cache key of a node.
 
     Args:
@@ -65,7 +65,7 @@ def of_node(
         parameters |= {"beam_batch_size": engine.beam_batch_size}
     if len(contents) > _MAX_FILES:
         contents = {f"all {len(contents):,} files": file_digests.of_mapping(contents)}
-    return Key(
+    return CacheKey(
         {
             "code": source_code.files(node.code) if node.code else {},
             "parameters": dict(_flat(parameters)),

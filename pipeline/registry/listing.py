@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from components.evaluation.metrics import BCE
 from components.push import decision, serving_dir
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.run_properties import from_properties
+from pipeline.metadata.run_properties import headline_of
 from pipeline.metadata.store import Store, open_store
 from pipeline.registry import decision_log, versions
 from pipeline.registry.decision_log import Entry
@@ -178,7 +178,7 @@ def _reasons(store: Store, made: Mapping[int, int]) -> dict[int, str]:
 def _run(store: Store, execution: int) -> tuple[str, float | None]:
     """The run of an execution, and the test loss that it noted."""
     run_id = store.owner(execution).run if execution else ""
-    return run_id, from_properties(store.run_properties(run_id)).metrics.get(BCE.run_key) if run_id else None
+    return run_id, headline_of(store.run_properties(run_id)).metrics.get(BCE.run_key) if run_id else None
 
 
 def _decided(entry: Entry) -> Decided:

@@ -51,7 +51,7 @@ def _record(root: Root, kind: Kind, run_id: str, reason: str) -> None:
     store = open_store(root)
     model = versions.output_of_type(store, run_id, versions.MODEL)
     notes = {decision_log.RUN: run_id, decision_log.REASON: reason.strip(), decision_log.WHO: decision_log.who()}
-    MetadataWriter(root).decision(kind.value, run_id, notes, {"model": model.id} if model else {})
+    MetadataWriter(root).record_decision(kind.value, run_id, notes, {"model": model.id} if model else {})
 
 
 def check_reason(reason: str) -> None:

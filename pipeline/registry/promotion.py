@@ -156,7 +156,7 @@ def _decide(
         decision_log.REPLACED_VERSION: int(newest.name) if newest else 0,
     }
     inputs = {"model": model.id, **({"replaced": present.artifact} if present else {})}
-    execution = MetadataWriter(root).decision(kind.value, run_id, notes, inputs, ended=False)
+    execution = MetadataWriter(root).record_decision(kind.value, run_id, notes, inputs, ended=False)
     version = _carry_out(root, store, execution, model, source)
     return Chosen(run_id, version, present.version if present else 0)
 
@@ -170,7 +170,7 @@ def _carry_out(root: Root, store: Store, execution: int, model: Artifact, source
         serving_dir.PUSHED: 1, serving_dir.PUSHED_DESTINATION: str(folder),
         serving_dir.PUSHED_VERSION: folder.name, MODEL_DIGEST: model.content,
     }  # fmt: skip
-    MetadataWriter(root).served(execution, folder, notes)
+    MetadataWriter(root).complete_decision(execution, folder, notes)
     return int(folder.name)
 
 
@@ -181,7 +181,7 @@ def _finish(root: Root, store: Store, entry: Entry) -> str:
     newest = serving_dir.newest_version(root.serving)
     is_its_own = newest is not None and versions.holds(newest, model)
     if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
-        MetadataWriter(root).called_off(entry.execution, "another model was pushed since")
+        MetadataWriter(root).cancel_decision(entry.execution, "another model was pushed since")
         serving_dir.hold_back(root.serving, decision_log.held_back(decision_log.chosen(store)))
         return f"a decision that was cut off was called off, as another model was pushed since: {what}"
     source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))

@@ -52,7 +52,7 @@ def pushes(store: Store, root: Root) -> list[Push]:
 
 def _push(artifact: Artifact, root: Root, store: Store) -> Push | None:
     folder = f"{root.serving}/"
-    destination = store.here(str(artifact.properties.get(serving_dir.PUSHED_DESTINATION, "")))
+    destination = store.current_path(str(artifact.properties.get(serving_dir.PUSHED_DESTINATION, "")))
     version = destination[len(folder) :] if destination.startswith(folder) else ""
     if not artifact.properties.get(serving_dir.PUSHED) or not is_number(version) or artifact.state == "PENDING":
         return None

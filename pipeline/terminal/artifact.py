@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import Preview
 from pipeline.core.text import bytes_text, escaped, when_text
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Use
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, ExecutionUse, File
 from pipeline.metadata.properties import CONTENT_DIGEST, METRICS
 from pipeline.metadata.types import Property, deletion_text, restore_hint
 from pipeline.terminal import preview as preview_text
@@ -65,7 +65,7 @@ def _no_preview(row: ArtifactRow, deleted: str) -> str:
     return "no preview: `sae run` writes one when it executes the node; here are the artifact's properties and files"
 
 
-def _maker(made_by: Use | None) -> str:
+def _maker(made_by: ExecutionUse | None) -> str:
     if made_by is None:
         return "no execution: it was imported, or what made it is not in this store"
     return f"{made_by.node or 'a node without a name'} as {made_by.key or 'output'}, run {made_by.run}"
@@ -85,7 +85,7 @@ def _file(file: File) -> list[Cell | str]:
     return [file.name, bytes_text(file.size), Cell(file.digest[:12], "dim")]
 
 
-def _by_node(uses: Sequence[Use]) -> list[list[Cell | str]]:
+def _by_node(uses: Sequence[ExecutionUse]) -> list[list[Cell | str]]:
     """A row for each node and key: each night takes over what was made once."""
     runs: dict[tuple[str, str], list[str]] = {}
     for use in uses:

@@ -9,10 +9,10 @@ from pipeline.core.text import escaped
 from pipeline.metadata import node_key
 
 if TYPE_CHECKING:
-    from pipeline.inspection.explain import Answer
+    from pipeline.inspection.explain import Explanation
 
 
-def as_text(found: Answer) -> str:
+def as_text(found: Explanation) -> str:
     """Return the reasons, and the parts of the key with what changed in each."""
     lines = [f"{found.node} of run {found.run_id}: {found.state}", *(f"  {reason}" for reason in found.reasons)]
     if found.against:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
-from pipeline.inspection.locations import Place
+from pipeline.inspection.locations import Location
 from pipeline.web import file_responses, health, pages, rendering
 from pipeline.web.file_responses import Content, TooLargeError
 from pipeline.web.pages import MovedError, Page, PageRequest, Query
@@ -71,7 +71,7 @@ register_url_convertor("name", NameConvertor())
 register_url_convertor("rest", RestConvertor())
 
 
-def build(place: Place, host: str = "127.0.0.1", explain: bool = True) -> ASGIApp:
+def build(place: Location, host: str = "127.0.0.1", explain: bool = True) -> ASGIApp:
     """Build the application.
 
     Args:
@@ -103,7 +103,7 @@ Answer = Callable[[Request], Response]
 class _Site:
     """Answers requests. Each in a thread of its own, with its own reader: ML Metadata's client is not thread-safe."""
 
-    def __init__(self, place: Place, explain: bool) -> None:
+    def __init__(self, place: Location, explain: bool) -> None:
         self._place = place
         self._explain = explain
         self._links = Links()

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message
 
 from pipeline.core.errors import UnavailableError
-from pipeline.inspection.locations import Place
+from pipeline.inspection.locations import Location
 from pipeline.web import app
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class BadStatusError(UnavailableError):
 
 
 def serve(
-    place: Place, host: str = HOST, port: int = PORT, tell: Callable[[str], None] = print, open_browser: bool = False
+    place: Location, host: str = HOST, port: int = PORT, tell: Callable[[str], None] = print, open_browser: bool = False
 ) -> None:
     """Serve until interrupted or terminated.
 
@@ -116,7 +116,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def get(place: Place, path: str) -> bytes:
+def get(place: Location, path: str) -> bytes:
     """Return the response to a path without a server.
 
     Args:

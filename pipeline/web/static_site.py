@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.inspection.locations import Place
+from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
 from pipeline.web import app, file_responses, rendering, urls
 from pipeline.web.file_responses import Content
@@ -77,7 +77,7 @@ class _Sheet:
     query: tuple[tuple[str, str], ...] = ()
 
 
-def export(place: Place, folder: pathlib.Path, limit: int | None = None) -> Exported:
+def export(place: Location, folder: pathlib.Path, limit: int | None = None) -> Exported:
     """Write the whole site or nothing.
 
     Args:
@@ -144,7 +144,7 @@ def _put(unfinished: pathlib.Path, folder: pathlib.Path) -> None:
 class _Export:
     """Write one site into a folder."""
 
-    def __init__(self, place: Place, reader: Reader, folder: pathlib.Path, limit: int | None) -> None:
+    def __init__(self, place: Location, reader: Reader, folder: pathlib.Path, limit: int | None) -> None:
         self._place = place
         self._reader = reader
         self._folder = folder

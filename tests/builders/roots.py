@@ -313,7 +313,7 @@ class Recorded:
         """Puts a headline on a run's context, as a run does when it ends."""
         held = self.writer.store
         context = held.get_context_by_type_and_name("pipeline_run", run_id)
-        set_properties(context.custom_properties, run_properties.to_properties(headline(**fields)))
+        set_properties(context.custom_properties, run_properties.headline_properties(headline(**fields)))
         held.put_contexts([context])
 
     def change(self, artifact_id: int, uri: str = "", gone: Collection[str] = (), **properties: Any) -> None:
@@ -333,7 +333,7 @@ class Recorded:
         for name in names:
             one = made[name]
             inputs = {key: made[node].outputs[out] for key, (node, out) in PIPELINE.by_name[name].inputs.items()}
-            recorder.hit(
+            recorder.record_cached(
                 PIPELINE.name, run_id, name, one.key, one.execution_id, inputs, one.outputs, one.runtime_properties
             )
 

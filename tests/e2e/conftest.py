@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.writer import mend_moved_root
+from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -104,7 +104,7 @@ class SampleRun:
     def copy(self, place: pathlib.Path) -> pathlib.Path:
         """Copies the root to a place that is not there yet, to be changed; returns the place."""
         shutil.copytree(self.root, place)
-        before = mend_moved_root(Root(place))
+        before = rewrite_moved_uris(Root(place))
         assert before is not None
         before.unlink()
         return place

@@ -25,7 +25,7 @@ from pipeline.inspection import explain as why
 from pipeline.metadata.properties import CACHE, OUT_OF_USE, PIPELINE_RUN, REASONS
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
-from pipeline.metadata.writer import MetadataWriter, mend_moved_root
+from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
 from pipeline.orchestration import plan
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -180,7 +180,7 @@ def test_touched_files_and_another_number_of_workers_run_nothing_again(root: pat
 
 
 def test_a_moved_root_is_mended_and_runs_nothing_again(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    mend_moved_root(Root(root))
+    rewrite_moved_uris(Root(root))
     [copy] = root.glob("metadata.sqlite.before-move-*")
     copy.unlink()
     place = tmp_path / "elsewhere" / "root"
@@ -378,7 +378,7 @@ def test_a_partial_run_of_plain_tfx_starts_from_a_recorded_rerun(changed: Change
     from pipeline.definition import pipeline as definition
 
     root = copy_of(changed.root, tmp_path / "root")
-    mend_moved_root(Root(root))
+    rewrite_moved_uris(Root(root))
     place = Root(root)
     configured = configured_for(place)
     pipeline = definition.create_pipeline(configured, place.artifacts, place.metadata)
@@ -532,7 +532,7 @@ FILES = {
 def damaged(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A root that the tests damage and make whole again, each another artifact."""
     root = copy_of(made, tmp_path_factory.mktemp("damaged") / "root")
-    mend_moved_root(Root(root))
+    rewrite_moved_uris(Root(root))
     return root
 
 
@@ -648,12 +648,12 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
 ) -> None:
     """A store in which the Evaluator's newest execution in the last run stands for that of the first."""
     root = copy_of(changed.root, tmp_path / "root")
-    mend_moved_root(Root(root))
+    rewrite_moved_uris(Root(root))
     store = store_of(root)
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     own = store.execution(first["Evaluator"].id).key
     assert own is not None
-    MetadataWriter(root=Root(root)).hit(
+    MetadataWriter(root=Root(root)).record_cached(
         PIPELINE.name, changed.last.run_id, "Evaluator", own, first["Evaluator"].id,
         store.inputs(first["Evaluator"].id), store.outputs(first["Evaluator"].id),
     )  # fmt: skip

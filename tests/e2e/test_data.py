@@ -13,7 +13,7 @@ import pytest
 from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import Store
-from pipeline.metadata.writer import mend_moved_root
+from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import QUICK, SampleRun, run_here, states
@@ -50,7 +50,7 @@ def letters(make_dataset: MakeDataset, tmp_path_factory: pytest.TempPathFactory)
 def root_like(summary: Summary, place: pathlib.Path) -> pathlib.Path:
     """A copy of a run's root, to be changed."""
     shutil.copytree(summary.root, place)
-    mend_moved_root(Root(place))
+    rewrite_moved_uris(Root(place))
     return place
 
 

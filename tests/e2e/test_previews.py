@@ -51,7 +51,7 @@ def outputs_of(root: pathlib.Path, run_id: str) -> dict[tuple[str, str], Artifac
 def headline_in(root: pathlib.Path, run_id: str) -> Headline:
     """The headline on a run's context."""
     context = connected(root).get_context_by_type_and_name(PIPELINE_RUN, run_id)
-    return run_properties.from_properties(
+    return run_properties.headline_of(
         {name: protobuf.value_of(value) for name, value in context.custom_properties.items()}
     )
 

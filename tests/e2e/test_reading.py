@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, QUICK
@@ -47,7 +47,7 @@ def looked_at(tmp_path_factory):
     """Three runs, one of which executes all, one nothing and one fails; what was seen of each while it ran."""
     root = tmp_path_factory.mktemp("reading") / "root"
     seen, summaries = [], []
-    with open_place(PIPELINE, None, Root(root)) as place:
+    with open_location(PIPELINE, None, Root(root)) as place:
         for options in ((), (), ("--set", "data.train_examples=1")):
             looks = []
             process = begin(root, *options)

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import load
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.web import app
 from tests.e2e.conftest import PROJECT, sae
@@ -91,7 +91,7 @@ def test_it_is_verified_and_its_root_is_sound(root: pathlib.Path) -> None:
 
 
 def test_its_pages_are_served(root: pathlib.Path) -> None:
-    with open_place(load(LOCATION), None, Root(root)) as place:
+    with open_location(load(LOCATION), None, Root(root)) as place:
         client = TestClient(app.build(place, "127.0.0.1"), base_url="http://localhost:8000")
         run_id = client.get("/runs.json").json()["runs"][0]["id"]
         for path in ("/", f"/runs/{run_id}", "/artifacts", "/models", f"/runs/{run_id}/nodes/LineTrainer"):

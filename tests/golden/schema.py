@@ -13,7 +13,7 @@ from typing import Any
 
 from components.evaluation import metrics
 from pipeline.core.serialization import INLINE
-from pipeline.inspection.explain import Answer
+from pipeline.inspection.explain import Explanation
 from pipeline.inspection.lineage import Lineage
 from pipeline.inspection.run_diff import Comparison
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Run, RunRow
@@ -25,7 +25,7 @@ DOCUMENTS: dict[str, dict[Any, Any]] = {
     "artifacts": {"artifacts": tuple[ArtifactRow, ...], "total": int | None, "more": bool},
     "artifact": {ArtifactDetails: None, "preview": Any},
     "lineage": {Lineage: None},
-    "why": {Answer: None},
+    "why": {Explanation: None},
     "diff": {Comparison: None, "same": bool},
     "logs": {"run": str, "node": str, "path": str, "lines": tuple[str, ...]},
     "open": {"run": str, "report": str},

@@ -90,7 +90,7 @@ def make(folder: pathlib.Path) -> Recorded:
     journal.close()
     compared = [recorded.outputs(FIRST, "Trainer")["model"].id]
     verdict = recorded.root.path / "verifications" / "1"
-    MetadataWriter(recorded.root).verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
+    MetadataWriter(recorded.root).record_verification(FIRST, verdict, compared, {"verified": 1, "node": "Trainer"})
     return recorded
 
 

@@ -39,7 +39,7 @@ def push_of(artifact: Artifact, root: Root, store: Store) -> LastPush | None:
     notes = artifact.properties
     if not artifact.live or artifact.type != PUSHED_MODEL or not notes.get(serving_dir.PUSHED):
         return None
-    destination = pathlib.Path(store.here(str(notes.get(serving_dir.PUSHED_DESTINATION, ""))))
+    destination = pathlib.Path(store.current_path(str(notes.get(serving_dir.PUSHED_DESTINATION, ""))))
     version = str(notes.get(serving_dir.PUSHED_VERSION, destination.name))
     is_here = is_number(version) and destination == root.serving / version
     return LastPush(int(version), artifact.id) if is_here else None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.run_properties import from_properties
+from pipeline.metadata.run_properties import headline_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
 from pipeline.registry import decision_log, versions
@@ -92,7 +92,7 @@ def _unfinished(store: Store) -> list[str]:
 
 
 def _is_unfinished(store: Store, context: RunContext) -> bool:
-    recorded = from_properties(context.properties)
+    recorded = headline_of(context.properties)
     if recorded.state is not None or recorded.trigger is not None:  # a run of this pipeline records its end as well
         return recorded.state not in _ENDED
     states = {one.state for one in store.executions_of_run(context) if one.is_of_node}

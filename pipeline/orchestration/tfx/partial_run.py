@@ -77,7 +77,7 @@ def _check_bytes(store: Store, root: Root, cache: NodeCache, run_id: str, needed
     for name in needed:
         for key, output in store.outputs(executions[name].id).items():
             if reason := cache.damage(output):
-                MetadataWriter(root).take_out_of_use(output.id, reason)
+                MetadataWriter(root).mark_out_of_use(output.id, reason)
                 raise UnavailableError(
                     f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; make it again with "
                     f"--from-node {name}"

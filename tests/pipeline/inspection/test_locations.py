@@ -6,14 +6,14 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.locations import open_place, open_reader
+from pipeline.inspection.locations import open_location, open_reader
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import STATE, Recorded, Writer
 
 
 def test_a_root_without_a_store_says_what_fills_it_and_is_read_once_there_is_one(tmp_path):
     root = Root(tmp_path / "root")
-    with open_place(PIPELINE, None, root) as place:
+    with open_location(PIPELINE, None, root) as place:
         with pytest.raises(NotFoundError, match=f"no run in {root.path}: `sae run` makes the first one"):
             place.reader()
         root.create()
@@ -36,14 +36,14 @@ def test_nothing_is_made_where_nothing_is(tmp_path):
 def test_a_store_that_lies_in_a_root_brings_the_root_with_it(tmp_path):
     recorded = Recorded(tmp_path)
     recorded.run("r1", names=["SchemaGen"])
-    with open_place(PIPELINE, str(recorded.root.metadata), Root(tmp_path / "another")) as place:
+    with open_location(PIPELINE, str(recorded.root.metadata), Root(tmp_path / "another")) as place:
         assert place.root == recorded.root
         assert place.reader().root == recorded.root
 
 
 def test_a_store_elsewhere_has_no_root(tmp_path):
     Writer(tmp_path / "metadata.sqlite").execution("r1", "Trainer", STATE.COMPLETE)
-    with open_place(PIPELINE, str(tmp_path / "metadata.sqlite"), Root(tmp_path)) as place:
+    with open_location(PIPELINE, str(tmp_path / "metadata.sqlite"), Root(tmp_path)) as place:
         assert place.root is None
         assert place.name == str(tmp_path / "metadata.sqlite")
         assert place.reader().run_ids() == ["r1"]

@@ -18,7 +18,7 @@ from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection import artifacts
-from pipeline.inspection.locations import open_place, open_reader
+from pipeline.inspection.locations import open_location, open_reader
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
@@ -34,7 +34,7 @@ def recorded(tmp_path):
 @pytest.fixture
 def look(recorded):
     """Opens another reader: one keeps what it has read."""
-    with open_place(PIPELINE, None, recorded.root) as place:
+    with open_location(PIPELINE, None, recorded.root) as place:
         yield place.reader
 
 
@@ -239,7 +239,7 @@ class TestRun:
             (tmp_path / name).mkdir()
             (tmp_path / name / "verdict.json").write_text("{}")
             properties = {"verified": good, "node": "", "compared": 2}
-            MetadataWriter(recorded.root).verification("r1", tmp_path / name, [1, 2], properties)
+            MetadataWriter(recorded.root).record_verification("r1", tmp_path / name, [1, 2], properties)
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(PIPELINE.names)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
@@ -367,7 +367,7 @@ class TestArtifacts:
     def test_what_is_out_of_use_says_so(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
         number = recorded.outputs("r1", "SchemaGen")["schema"].id
-        MetadataWriter(recorded.root).take_out_of_use(number, "it is damaged")
+        MetadataWriter(recorded.root).mark_out_of_use(number, "it is damaged")
         found = reader.artifact(number)
         assert found.row.state == "out of use"
         assert found.properties["out_of_use"] == "it is damaged"

@@ -10,10 +10,10 @@ import pytest
 from pipeline.core.errors import NotFoundError
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.run_diff import (
+    FirstDifference,
     MetricDifference,
     NodeStates,
     OutputDifference,
-    Parting,
     SettingDifference,
     compare,
 )
@@ -51,7 +51,7 @@ def test_a_run_and_its_repetition_do_not_differ(recorded):
     found = compared(recorded, "r1", "r2")
     assert found.same
     assert (found.settings, found.metrics, found.outputs, found.states, found.unknown) == ((), (), (), (), ())
-    assert found.partings == (Parting("r2", ""),)
+    assert found.partings == (FirstDifference("r2", ""),)
     assert [row.id for row in found.runs] == ["r1", "r2"]
 
 
@@ -133,7 +133,7 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
     for run_id in ("r1", "r2"):
         write(recorded, run_id)
     found = compared(recorded, "r1", "r2")
-    assert found.partings == (Parting("r2", "Trainer", ("epochs: 50 -> 60",)),)
+    assert found.partings == (FirstDifference("r2", "Trainer", ("epochs: 50 -> 60",)),)
     assert [(one.node, one.key) for one in found.outputs] == [
         ("Trainer", "model"),
         ("Trainer", "model_run"),
@@ -168,7 +168,7 @@ def test_a_run_that_failed_parts_where_it_failed(recorded):
     assert found.states == (NodeStates("SchemaGen", ("executed", "failed")),)
     schema = recorded.outputs("r1", "SchemaGen")["schema"]
     assert found.outputs == (OutputDifference("SchemaGen", "schema", (schema.content, ""), (schema.id, 0)),)
-    assert found.partings == (Parting("r2", "SchemaGen"),)
+    assert found.partings == (FirstDifference("r2", "SchemaGen"),)
 
 
 def test_each_run_parts_by_itself(recorded):
@@ -187,7 +187,7 @@ def test_what_has_no_digest_is_not_known_to_differ(recorded):
         write(recorded, run_id)
     found = compared(recorded, "r1", "r2")
     assert found.same
-    assert found.partings == (Parting("r2", ""),)
+    assert found.partings == (FirstDifference("r2", ""),)
     assert found.unknown == ("without a digest, so whether they differ is not known: SchemaGen schema",)
     assert compared(recorded, "r1", "r3").outputs == ()
     assert compared(recorded, "r3", "r3").unknown == ()

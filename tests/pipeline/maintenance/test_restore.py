@@ -191,7 +191,7 @@ def test_a_node_that_fails_changes_nothing(collected, monkeypatch):
 
 
 def test_what_a_kill_cut_off_is_restored_by_the_next_call(collected, monkeypatch):
-    monkeypatch.setattr(restoring.MetadataWriter, "restored", lambda *_: 1 / 0)
+    monkeypatch.setattr(restoring.MetadataWriter, "record_restored", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         restore(collected, "Trainer", "model")
     monkeypatch.undo()

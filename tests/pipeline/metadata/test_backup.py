@@ -11,7 +11,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata.store import Store, open_store
-from pipeline.metadata.writer import mend_moved_root
+from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.terminal import restore
 from tests.builders.roots import Recorded, tree
 
@@ -139,10 +139,10 @@ def test_a_copy_from_before_the_root_was_moved_is_mended_by_the_next_run(recorde
     recorded.run("r1")
     make(recorded, "r1")
     moved = Root(recorded.root.path.rename(recorded.folder / "moved"))
-    mend_moved_root(moved)
+    rewrite_moved_uris(moved)
     backup.restore(moved)
     assert moved.moved() == (str(recorded.folder / "root"), str(moved.path))
-    mend_moved_root(moved)
+    rewrite_moved_uris(moved)
     store = open_store(moved)
     model = store.outputs(store.executions("r1")["Trainer"].id)["model"]
     assert model.uri.startswith(f"{moved.path}/artifacts/Trainer/")

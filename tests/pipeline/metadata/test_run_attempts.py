@@ -24,7 +24,7 @@ def later(minutes):
 
 
 def ended(**values):
-    return run_properties.to_properties(Headline(**values))
+    return run_properties.headline_properties(Headline(**values))
 
 
 def test_a_run_that_was_not_resumed_has_no_attempts():

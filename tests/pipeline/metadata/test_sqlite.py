@@ -66,7 +66,7 @@ def test_a_copy_has_what_was_committed_also_in_the_log_of_a_killed_writer(path, 
     if how == "here":
         sqlite.copy(path, target)
     else:
-        assert sqlite.copy_aside(path, target) == ""
+        assert sqlite.copy_in_child(path, target) == ""
     assert numbers(target) == [1, 2]
     assert mode(target) == b"\1\1"
     assert not [name for name in beside(path) if name.endswith("unfinished")]
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_named_so_and_not_copied(path):
     target = path.with_name("copy.sqlite")
     with pytest.raises(sqlite3.DatabaseError):
         sqlite.copy(path, target)
-    assert sqlite.copy_aside(path, target) != ""
+    assert sqlite.copy_in_child(path, target) != ""
     assert beside(path) == []
     assert path.read_bytes() == before
     path.write_bytes(b"not a database")
@@ -101,14 +101,14 @@ def test_a_copy_that_fails_leaves_the_one_before(path):
     target = path.with_name("copy.sqlite")
     sqlite.copy(path, target)
     damage(path)
-    assert sqlite.copy_aside(path, target) != ""
+    assert sqlite.copy_in_child(path, target) != ""
     assert numbers(target) == [1]
 
 
 def test_a_file_that_is_set_aside_takes_its_log_along(path):
     subprocess.run([sys.executable, "-c", KILLED, path], check=False)
     new = path.with_name("old.sqlite")
-    sqlite.set_aside(path, new)
+    sqlite.rename(path, new)
     assert numbers(new) == [1, 2]
     assert path.exists()  # until something takes over its name
     assert f"{path.name}-wal" not in beside(path)
@@ -121,7 +121,7 @@ def half_written(path):
         database.executemany("INSERT INTO held VALUES (?)", [(1,)] * (ROWS - 1))
         database.commit()
     subprocess.run([sys.executable, "-c", CUT_OFF, path], check=False)
-    assert sqlite.cut_off(path)
+    assert sqlite.has_journal(path)
     return path
 
 
@@ -136,7 +136,7 @@ def test_what_was_not_committed_is_taken_back_in_a_copy_alone(half_written, tmp_
     assert sorted(one.name for one in folder.iterdir()) == ["alone.sqlite", "copy.sqlite"]
     assert (half_written.read_bytes(), beside(half_written)) == before
     assert numbers(half_written) == [1] * ROWS  # whoever may write takes it back there
-    assert not sqlite.cut_off(half_written)
+    assert not sqlite.has_journal(half_written)
 
 
 def test_a_copy_during_which_a_writer_came_is_none(half_written, tmp_path, monkeypatch):

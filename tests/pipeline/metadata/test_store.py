@@ -372,12 +372,12 @@ def test_what_ran_with_a_key_is_found_by_its_digest_the_newest_first(recorded):
         recorded.run(run, names=["SchemaGen"])
     recorded.replay("r3", names=["SchemaGen"])
     store = recorded.store()
-    [one, other] = store.with_key(recorded.decisions()["SchemaGen"].key.digest)
+    [one, other] = store.executions_with_key(recorded.decisions()["SchemaGen"].key.digest)
     assert (store.owner(one.id).run, store.owner(other.id).run) == ("r2", "r1")
     assert (one.state, one.reasons) == (NodeState.EXECUTED, ("as asked",))
     assert one.key == other.key == recorded.decisions()["SchemaGen"].key
-    assert store.with_key(one.key.digest, before=one.id) == [other]
-    assert store.with_key("0" * 64) == []
+    assert store.executions_with_key(one.key.digest, before=one.id) == [other]
+    assert store.executions_with_key("0" * 64) == []
 
 
 def test_the_executions_of_a_node_are_found_in_all_states_the_newest_first(recorded):
@@ -386,25 +386,24 @@ def test_the_executions_of_a_node_are_found_in_all_states_the_newest_first(recor
     recorded.run("r3", names=["SchemaGen"], failed="SchemaGen")
     recorded.run("r4", names=["SchemaGen"], noted=False)
     store = recorded.store()
-    found = store.of_node("sparse_autoencoder", "SchemaGen")
+    found = store.executions_of_node("sparse_autoencoder", "SchemaGen")
     assert [store.owner(candidate.id).run for candidate in found] == ["r4", "r3", "r2", "r1"]
     executed, failed, cached = NodeState.EXECUTED, NodeState.FAILED, NodeState.CACHED
     assert [candidate.state for candidate in found] == [executed, failed, cached, executed]
     assert [candidate.key is None for candidate in found] == [True, False, False, False]
     assert [candidate.reasons for candidate in found] == [(), ("as asked",), (), ("as asked",)]
-    assert store.of_node("sparse_autoencoder", "SchemaGen", before=found[1].id) == found[2:]
-    assert store.of_node("sparse_autoencoder", "Trainer") == []
-    assert store.of_node("another_pipeline", "SchemaGen") == []
+    assert store.executions_of_node("sparse_autoencoder", "SchemaGen", before=found[1].id) == found[2:]
+    assert store.executions_of_node("sparse_autoencoder", "Trainer") == []
+    assert store.executions_of_node("another_pipeline", "SchemaGen") == []
     assert store.execution(found[2].id) == found[2]
 
 
 def test_of_many_executions_the_newest_twenty_are_looked_at(writer, store):
     made = [writer.execution(f"r{number}", "SchemaGen", STATE.COMPLETE) for number in range(23)]
-    found = store.of_node("sparse_autoencoder", "SchemaGen")
+    found = store.executions_of_node("sparse_autoencoder", "SchemaGen")
     assert [candidate.id for candidate in found] == made[:2:-1]
-    assert [candidate.id for candidate in store.of_node("sparse_autoencoder", "SchemaGen", before=made[3])] == [
-        made[2], made[1], made[0],
-    ]  # fmt: skip
+    earlier = store.executions_of_node("sparse_autoencoder", "SchemaGen", before=made[3])
+    assert [candidate.id for candidate in earlier] == made[2::-1]
 
 
 def test_inputs_are_found_by_their_key(recorded):

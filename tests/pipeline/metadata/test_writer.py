@@ -14,7 +14,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import protobuf
 from pipeline.metadata.store import Store
-from pipeline.metadata.writer import MetadataWriter, mend_moved_root
+from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import RESULT, STATE, Recorded, Writer
 
@@ -81,7 +81,7 @@ def test_a_hit_has_the_properties_of_the_execution_that_ran_and_the_key_of_now(r
 def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told(recorded, recorder, store):
     key = recorded.decisions()["Evaluator"].key
     executed = recorded.store().executions("r1")["Evaluator"].id
-    recorder.hit(
+    recorder.record_cached(
         PIPELINE.name, "r2", "Evaluator", key, executed, {}, {}, {"declared": "/now", "serving_dir": "/elsewhere"}
     )
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
@@ -92,7 +92,7 @@ def test_a_hit_names_places_as_they_are_now_and_only_those_that_the_node_is_told
 def test_the_key_of_a_hit_is_the_one_of_now(recorded, recorder, store):
     key = recorded.decisions("training.epochs=60")["Trainer"].key
     executed = recorded.store().executions("r1")["Trainer"].id
-    recorder.hit(PIPELINE.name, "r2", "Trainer", key, executed, {}, {})
+    recorder.record_cached(PIPELINE.name, "r2", "Trainer", key, executed, {}, {})
     [new] = store.get_executions_by_context(run_context(store)("r2").id)
     assert recorded.store().execution(new.id).key == key
 
@@ -143,7 +143,9 @@ def test_a_hit_is_no_source_of_later_hits(recorded):
     recorded.replay("r2")
     one = recorded.decisions()["Trainer"]
     assert one.run_id == "r1"
-    assert [recorded.store().owner(found.id).run for found in recorded.store().with_key(one.key.digest)] == ["r1"]
+    assert [recorded.store().owner(found.id).run for found in recorded.store().executions_with_key(one.key.digest)] == [
+        "r1"
+    ]
 
 
 # --- a run, and what is out of use -------------------------------------------------------------
@@ -196,7 +198,7 @@ def test_what_is_noted_at_the_end_of_a_run_joins_what_was_noted_before(tmp_path)
 
 def test_what_is_taken_out_of_use_is_not_live_and_says_why(recorded, recorder, store):
     before = recorded.outputs("r1", "Trainer")
-    recorder.take_out_of_use(before["model"].id, "part-0 is missing")
+    recorder.mark_out_of_use(before["model"].id, "part-0 is missing")
     after = recorded.outputs("r1", "Trainer")
     assert not after["model"].live
     assert after["model"].properties == {**before["model"].properties, "out_of_use": "part-0 is missing"}
@@ -230,7 +232,7 @@ def artifacts(root):
 
 def test_a_root_that_was_not_moved_is_not_mended(recorded):
     before = recorded.root.metadata.read_bytes()
-    assert mend_moved_root(recorded.root) is None
+    assert rewrite_moved_uris(recorded.root) is None
     assert recorded.root.metadata.read_bytes() == before
     assert list(recorded.root.path.glob("metadata.sqlite?*")) == []
 
@@ -239,7 +241,7 @@ def test_a_moved_root_without_metadata_only_notes_its_place(tmp_path):
     Root(tmp_path / "old").create()
     root = Root((tmp_path / "old").rename(tmp_path / "new"))
     assert root.moved() == (str(tmp_path / "old"), str(tmp_path / "new"))
-    assert mend_moved_root(root) is None
+    assert rewrite_moved_uris(root) is None
     assert root.moved() is None
     assert not root.metadata.exists()
 
@@ -247,7 +249,7 @@ def test_a_moved_root_without_metadata_only_notes_its_place(tmp_path):
 def test_mending_writes_where_artifacts_and_pushed_models_lie_now(moved):
     old, new = str(moved.folder / "root"), str(moved.folder / "moved")
     before = artifacts(moved.root)
-    mend_moved_root(moved.root)
+    rewrite_moved_uris(moved.root)
     after = artifacts(moved.root)
     changed = 0
     for number, artifact in after.items():
@@ -264,7 +266,7 @@ def test_mending_writes_where_artifacts_and_pushed_models_lie_now(moved):
 
 def test_mending_leaves_alone_what_lay_elsewhere(moved):
     old, new = str(moved.folder / "root"), str(moved.folder / "moved")
-    mend_moved_root(moved.root)
+    rewrite_moved_uris(moved.root)
     outputs = moved.outputs("r1", "Trainer")
     assert outputs["foreign"].uri == f"{moved.folder}/foreign/a"
     assert outputs["foreign"].properties == {
@@ -278,7 +280,7 @@ def test_mending_leaves_alone_what_lay_elsewhere(moved):
 
 def test_the_copy_from_before_is_exact(moved):
     before = moved.root.metadata.read_bytes()
-    copy = mend_moved_root(moved.root)
+    copy = rewrite_moved_uris(moved.root)
     assert copy.parent == moved.root.path
     assert copy.name.startswith("metadata.sqlite.before-move-")
     header = 100  # bytes of SQLite's own: it counts changes in it
@@ -296,13 +298,13 @@ def test_a_mending_that_broke_off_is_gone_on_with(moved, monkeypatch, moment):
     with monkeypatch.context() as patch:
         patch.setattr(*place, break_off)
         with pytest.raises(KeyboardInterrupt):
-            mend_moved_root(moved.root)
+            rewrite_moved_uris(moved.root)
     if moment == "while writing":
         assert artifacts(moved.root) == before
     # What only reads finds everything meanwhile.
     assert moved.root.moved() is not None
     assert {one.verdict.value for one in moved.decisions().values()} == {"cached"}
-    assert mend_moved_root(moved.root) is not None
+    assert rewrite_moved_uris(moved.root) is not None
     assert moved.root.moved() is None
     for node in PIPELINE.nodes:
         for output in node.outputs:
@@ -315,7 +317,7 @@ def test_all_places_are_written_at_once(moved, monkeypatch):
     monkeypatch.setattr(
         mlmd.MetadataStore, "put_artifacts", lambda self, found: calls.append(len(found)) or real(self, found)
     )
-    mend_moved_root(moved.root)
+    rewrite_moved_uris(moved.root)
     assert calls == [sum(len(node.outputs) for node in PIPELINE.nodes) + 1]  # and one whose property names the root
 
 
@@ -327,8 +329,8 @@ def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypa
     recorded.root = Root((recorded.folder / "between").rename(old / "within"))
     with monkeypatch.context() as patch:
         patch.setattr(Root, "note_place", lambda self: None)
-        mend_moved_root(recorded.root)
-    mend_moved_root(recorded.root)
+        rewrite_moved_uris(recorded.root)
+    rewrite_moved_uris(recorded.root)
     assert recorded.outputs("r1", "Trainer")["model"].uri == f"{old}/within/artifacts/Trainer/model/r1"
     assert {one.verdict.value for one in recorded.decisions().values()} == {"cached"}
 
@@ -338,5 +340,5 @@ def test_in_a_store_without_artifacts_only_the_place_is_noted(tmp_path):
     old.create()
     MetadataWriter(old).begin_run(PIPELINE.name, "r1", {})
     root = Root(old.path.rename(tmp_path / "new"))
-    assert mend_moved_root(root) is not None
+    assert rewrite_moved_uris(root) is not None
     assert json.loads((root.path / "root.json").read_text())["path"] == str(root.path)

@@ -14,7 +14,7 @@ from pipeline.core.errors import UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import node_key
-from pipeline.metadata.store import nearest
+from pipeline.metadata.store import nearest_execution
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
@@ -41,7 +41,7 @@ def verdicts(made):
 
 
 def out_of_use(recorded, artifact_id):
-    MetadataWriter(recorded.root).take_out_of_use(artifact_id, "a reason")
+    MetadataWriter(recorded.root).mark_out_of_use(artifact_id, "a reason")
 
 
 def test_in_an_empty_root_every_node_would_run_or_wait_and_never_did(recorded):
@@ -495,26 +495,26 @@ def candidate(number, state=NodeState.EXECUTED, **parameters):
 
 
 def key(**parameters):
-    return node_key.Key({part: parameters if part == "parameters" else {} for part in node_key.PARTS})
+    return node_key.CacheKey({part: parameters if part == "parameters" else {} for part in node_key.PARTS})
 
 
 def test_the_nearest_has_the_fewest_fields_unlike():
     far, near = candidate(3, a="x", b="x"), candidate(2, a="x", b="2")
-    assert nearest([far, near], key(a="1", b="2")) == near
-    assert nearest([near, far], key(a="1", b="2")) == near
+    assert nearest_execution([far, near], key(a="1", b="2")) == near
+    assert nearest_execution([near, far], key(a="1", b="2")) == near
 
 
 def test_of_several_equally_near_the_first_counts():
     one, other = candidate(2, a="x"), candidate(1, a="y")
-    assert nearest([one, other], key(a="1")) == one
+    assert nearest_execution([one, other], key(a="1")) == one
 
 
 def test_what_has_no_key_or_has_not_ended_is_not_near():
     running, without = candidate(3, None, a="1"), execution(2, NodeState.EXECUTED, {})
     failed = candidate(1, NodeState.FAILED, a="2")
-    assert nearest([running, without, failed], key(a="1")) == failed
-    assert nearest([running, without], key(a="1")) is None
-    assert nearest([], key(a="1")) is None
+    assert nearest_execution([running, without, failed], key(a="1")) == failed
+    assert nearest_execution([running, without], key(a="1")) is None
+    assert nearest_execution([], key(a="1")) is None
 
 
 def test_damage_is_told_of_a_single_artifact(after_a_run):

@@ -50,7 +50,7 @@ class OneRun:
 
     @property
     def headline(self):
-        return run_properties.from_properties(self.noted)
+        return run_properties.headline_of(self.noted)
 
 
 def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
@@ -112,7 +112,7 @@ def test_of_a_run_that_never_began_no_end_is_noted(recorded):
 def test_going_on_adds_an_attempt_and_the_time_of_those_before(recorded):
     first = OneRun(recorded).begin()
     first.record.broke_off(recorded.store(), "failed", "the reason")
-    MetadataWriter(recorded.root).end_run("r1", run_properties.to_properties(Headline(seconds=1000.0)))
+    MetadataWriter(recorded.root).end_run("r1", run_properties.headline_properties(Headline(seconds=1000.0)))
     before = (recorded.root.manifests / "r1.json").read_bytes()
 
     again = OneRun(recorded, resumed="r1").begin()

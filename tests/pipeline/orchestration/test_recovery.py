@@ -21,7 +21,7 @@ def recorded(tmp_path):
 
 
 def begin(recorded, run_id):
-    properties = run_properties.to_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
+    properties = run_properties.headline_properties(Headline(dataset="mnist 3.0.1", profile="mnist", trigger="manual"))
     MetadataWriter(recorded.root).begin_run(PIPELINE.name, run_id, properties)
 
 
@@ -30,7 +30,7 @@ def close(recorded):
 
 
 def noted(recorded, run_id):
-    return run_properties.from_properties(recorded.store().run_properties(run_id))
+    return run_properties.headline_of(recorded.store().run_properties(run_id))
 
 
 def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
@@ -100,7 +100,7 @@ def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
 
 def test_runs_that_ended_and_those_of_others_are_left_alone(recorded):
     begin(recorded, "ended")
-    MetadataWriter(recorded.root).end_run("ended", run_properties.to_properties(Headline(state="cancelled")))
+    MetadataWriter(recorded.root).end_run("ended", run_properties.headline_properties(Headline(state="cancelled")))
     recorded.writer.execution("of plain TFX", "Trainer", STATE.RUNNING)
     assert close(recorded) == []
     assert recorded.store().executions("of plain TFX")["Trainer"].state is None

@@ -39,7 +39,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
     properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(asked or RunOptions()).properties()}
     recorder = MetadataWriter(recorded.root)
     recorder.begin_run(PIPELINE.name, run_id, properties)
-    recorder.end_run(run_id, run_properties.to_properties(Headline(state=state)))
+    recorder.end_run(run_id, run_properties.headline_properties(Headline(state=state)))
 
 
 def find(recorded, wanted=""):

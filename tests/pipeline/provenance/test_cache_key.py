@@ -16,7 +16,7 @@ from pipeline.core import file_digests
 from pipeline.core.project import PROJECT
 from pipeline.definition.spec import Node
 from pipeline.metadata import node_key
-from pipeline.metadata.node_key import Change, Key
+from pipeline.metadata.node_key import CacheKey, Change
 from pipeline.provenance import cache_key, packages, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
@@ -333,14 +333,14 @@ def test_threads_and_batches_count_where_a_node_says_so():
 def test_the_digest_is_of_all_parts():
     parts = {part: {} for part in node_key.PARTS}
     expected = '{"code":{},"data":{},"inputs":{},"packages":{},"parameters":{}}'
-    assert Key(parts).digest == hashlib.sha256(expected.encode()).hexdigest()
+    assert CacheKey(parts).digest == hashlib.sha256(expected.encode()).hexdigest()
     for part in node_key.PARTS:
-        assert Key({**parts, part: {"a": "b"}}).digest != Key(parts).digest
+        assert CacheKey({**parts, part: {"a": "b"}}).digest != CacheKey(parts).digest
 
 
 def test_the_same_field_in_another_part_is_another_key():
     parts = {part: {} for part in node_key.PARTS}
-    assert Key({**parts, "data": {"a": "b"}}).digest != Key({**parts, "inputs": {"a": "b"}}).digest
+    assert CacheKey({**parts, "data": {"a": "b"}}).digest != CacheKey({**parts, "inputs": {"a": "b"}}).digest
 
 
 def test_a_hundred_files_are_told_one_by_one_and_more_as_one():
@@ -357,7 +357,7 @@ def test_a_hundred_files_are_told_one_by_one_and_more_as_one():
 
 def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
     digest = {letter: letter * 64 for letter in "abcd"}
-    old = Key(
+    old = CacheKey(
         {
             "code": {"a.py": digest["a"], "gone.py": digest["a"]},
             "parameters": {"same": "1", "epochs": "50", "old": '"x"'},
@@ -366,7 +366,7 @@ def test_changes_are_told_field_by_field_in_the_order_of_the_parts():
             "packages": {"tfx": "1.16.0", node_key.REQUIRED: digest["a"], "python": "3.10"},
         }
     )
-    new = Key(
+    new = CacheKey(
         {
             "code": {"a.py": digest["b"], "new.py": digest["a"]},
             "parameters": {"same": "1", "epochs": "60", "fresh": "true"},

@@ -216,7 +216,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(("module", "name"), [
-    (serving_dir, "hold_back"), (serving_dir, "push"), (MetadataWriter, "served"),
+    (serving_dir, "hold_back"), (serving_dir, "push"), (MetadataWriter, "complete_decision"),
 ])  # fmt: skip
 def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypatch, capsys, module, name):
     def kill(*_):
@@ -294,7 +294,7 @@ def test_versions_of_another_root_or_without_a_push_are_not_listed(four, tmp_pat
 def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded):
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
-    MetadataWriter(recorded.root).decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
+    MetadataWriter(recorded.root).record_decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
     found = gc.look(PIPELINE, recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert [run.id for run in found.kept] == ["plain-2"]
 

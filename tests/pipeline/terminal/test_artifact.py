@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 
 from pipeline.artifacts.sections import Pairs, Preview, Text
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, File, Use
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, ExecutionUse, File
 from pipeline.terminal import artifact
 from pipeline.terminal.table import Screen
 
@@ -16,7 +16,7 @@ ROW = ArtifactRow(7, "ModelBlessing", "", "/r/7", "live", CREATED, CONTENT, "r1"
 
 
 def used(node, run, key="blessing"):
-    return Use(1, run, node, key, False, CREATED)
+    return ExecutionUse(1, run, node, key, False, CREATED)
 
 
 ONE = ArtifactDetails(

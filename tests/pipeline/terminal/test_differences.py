@@ -6,10 +6,10 @@ import dataclasses
 
 from pipeline.inspection.run_diff import (
     Comparison,
+    FirstDifference,
     MetricDifference,
     NodeStates,
     OutputDifference,
-    Parting,
     SettingDifference,
 )
 from pipeline.inspection.views import RunRow, RunState
@@ -17,7 +17,7 @@ from pipeline.terminal import differences
 from pipeline.terminal.table import Screen
 
 ROWS = tuple(RunRow(name, "p", RunState.SUCCEEDED, None, None) for name in ("r1", "r2"))
-SAME = Comparison(ROWS, (), (), (), (), (Parting("r2", ""),), ())
+SAME = Comparison(ROWS, (), (), (), (), (FirstDifference("r2", ""),), ())
 FOUND = Comparison(
     ROWS,
     (
@@ -34,7 +34,7 @@ FOUND = Comparison(
         OutputDifference("Report", "report", ("", ""), (3, 0)),
     ),
     (NodeStates("Report", ("executed", "")),),
-    (Parting("r2", "Trainer", ("epochs: 50 -> 60", "model.py changed")),),
+    (FirstDifference("r2", "Trainer", ("epochs: 50 -> 60", "model.py changed")),),
     ("of that nothing is known",),
 )
 
@@ -90,5 +90,7 @@ def test_other_settings_may_give_the_same():
 def test_names_from_a_store_stay_text():
     rows = (dataclasses.replace(ROWS[0], id="\x1b[2J"), ROWS[1])
     setting = SettingDifference("configuration", "\x1b", ("\x07", "\n"))
-    found = dataclasses.replace(FOUND, runs=rows, settings=(setting,), partings=(Parting("r2", "\x1b", ("\x1b",)),))
+    found = dataclasses.replace(
+        FOUND, runs=rows, settings=(setting,), partings=(FirstDifference("r2", "\x1b", ("\x1b",)),)
+    )
     assert not {"\x1b", "\x07"} & set(differences.as_text(Screen(), found))

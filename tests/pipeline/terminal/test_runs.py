@@ -78,9 +78,9 @@ def test_a_metric_that_is_declared_is_recorded_and_listed(monkeypatch):
     )
     monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, added))
     of_run = metrics.run_metrics({"bce": 0.1, "psnr": 20.04})
-    properties = run_properties.to_properties(Headline(metrics=metrics.recorded(of_run)))
+    properties = run_properties.headline_properties(Headline(metrics=metrics.recorded(of_run)))
     assert properties == {"sae_test_bce": 0.1, "sae_psnr": 20.04}
-    row = dataclasses.replace(GOOD, metrics=run_properties.from_properties(properties).metrics)
+    row = dataclasses.replace(GOOD, metrics=run_properties.headline_of(properties).metrics)
     assert jsonable(row)["psnr"] == 20.04
     titles, line = runs.as_text(Screen(), [row]).splitlines()
     assert "PSNR  blessed" in titles

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import app
 from tests.builders import pages as content
@@ -31,7 +31,7 @@ def ask():
     with contextlib.ExitStack() as opened:
 
         def client(root, metadata=None, host="127.0.0.1"):
-            place = opened.enter_context(open_place(PIPELINE, metadata, root))
+            place = opened.enter_context(open_location(PIPELINE, metadata, root))
             return TestClient(app.build(place, host), base_url="http://localhost:8000", follow_redirects=False)
 
         yield client

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.maintenance import gc
 from pipeline.registry import pins, promotion
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -152,7 +152,7 @@ class TestElsewhere:
             cli.main(["serve", "--get", "/models.json", "--root", str(decided.root.path)])
         output, _ = capfdbinary.readouterr()
         assert (end.value.code, json.loads(output)["served"]["version"]) == (0, 6)
-        with open_place(PIPELINE, None, decided.root) as place:
+        with open_location(PIPELINE, None, decided.root) as place:
             export(place, tmp_path / "site", 1)
         page = (tmp_path / "site" / "models.html").read_text(encoding="utf-8")
         assert "version-1" in page

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Decision, Work
@@ -178,7 +178,7 @@ class TestEmpty:
 
 
 def test_the_files_of_an_export_hold_the_page(planned, tmp_path):
-    with open_place(PIPELINE, None, planned) as place:
+    with open_location(PIPELINE, None, planned) as place:
         export(place, tmp_path / "site")
     page = (tmp_path / "site" / "schedules.html").read_text()
     assert {"runs/good.html", "runs/bad.html", "#schedule-nightly"} <= set(Seen(page).links)

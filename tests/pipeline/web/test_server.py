@@ -13,17 +13,17 @@ import urllib.request
 import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import server
 
 SERVE = """
 import pathlib, sys
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.core.pipeline_root import Root
 from pipeline.web import server
-with open_place(PIPELINE, None, Root(pathlib.Path(sys.argv[1]))) as place:
+with open_location(PIPELINE, None, Root(pathlib.Path(sys.argv[1]))) as place:
     server.serve(place, port=0, tell=lambda text: print(text, flush=True))
 print("ended", flush=True)
 """
@@ -31,7 +31,7 @@ print("ended", flush=True)
 
 @pytest.fixture
 def place(filled):
-    with open_place(PIPELINE, None, filled.root) as opened:
+    with open_location(PIPELINE, None, filled.root) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import static_site
 from tests.builders.pages import Seen, artifact_of, png
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.component  # seconds
 
 
 def write(root, folder, limit=None, metadata=None):
-    with open_place(PIPELINE, metadata, root) as place:
+    with open_location(PIPELINE, metadata, root) as place:
         return static_site.export(place, folder, limit)
 
 

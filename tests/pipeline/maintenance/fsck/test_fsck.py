@@ -480,7 +480,7 @@ def test_an_artifact_without_digests_is_unverified_and_no_damage(root, writer):
 @pytest.mark.parametrize("reason", [None, "a file was wrong"])
 def test_what_was_taken_out_of_use_is_named_with_the_reason_and_not_read(root, writer, examples, reason):
     if reason:
-        MetadataWriter(root).take_out_of_use(examples[0], reason)
+        MetadataWriter(root).mark_out_of_use(examples[0], reason)
     else:
         writer.change(examples[0], state=pb.Artifact.MARKED_FOR_DELETION)
     (examples[1] / "Split-train/a").write_bytes(b"other")

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.locations import open_place
+from pipeline.inspection.locations import open_location
 from pipeline.maintenance import gc, rerun
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import server
@@ -112,7 +112,7 @@ def test_a_node_on_inputs_that_are_gone_is_not_verified(collected, tmp_path):
 def test_pages_say_that_it_was_deleted_and_when(collected):
     model = collected.outputs("run-1", "Trainer")["model"].id
     report = collected.outputs("run-1", "Report")["report"].id
-    with open_place(PIPELINE, None, collected.root) as place:
+    with open_location(PIPELINE, None, collected.root) as place:
         for artifact in (model, report):
             page = server.get(place, f"/artifacts/{artifact}").decode()
             assert f"Its bytes were {GONE}" in page
