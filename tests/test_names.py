@@ -19,7 +19,6 @@ except ModuleNotFoundError:  # Python 3.10
 # Names with two owners, until their rooms have parted them.
 LEFT = {
     "Compared",
-    "Kind",
     "PushDecision",
 }
 

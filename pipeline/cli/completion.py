@@ -122,10 +122,10 @@ def schedules(ctx: click.Context) -> Iterator[_Offer]:
     from pipeline.scheduler import triggers
     from pipeline.scheduler.store import ScheduleDatabase
 
-    book = ScheduleDatabase.read(_root(ctx).path)
-    if book is not None:
-        with book:
-            yield from ((one.name, triggers.explain(one.timing)) for one in book.schedules())
+    database = ScheduleDatabase.read(_root(ctx).path)
+    if database is not None:
+        with database:
+            yield from ((one.name, triggers.explain(one.timing)) for one in database.schedules())
 
 
 @_safe

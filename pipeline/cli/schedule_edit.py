@@ -116,8 +116,8 @@ def add_command(
     added = Schedule(name, timing, work, behaviour, times.as_text(datetime.datetime.now(datetime.timezone.utc)))
     place = Root(folder.resolve())
     place.create()
-    with ScheduleDatabase.open(place.path) as book:
-        book.add(added)
+    with ScheduleDatabase.open(place.path) as database:
+        database.add(added)
     _print(added, place.path, "added")
 
 
@@ -126,8 +126,8 @@ def add_command(
 @root_option
 def pause_command(name: str, root: str | None) -> None:
     """Pause a schedule until it is resumed. A current run continues."""
-    with _book(root, name) as (book, folder):
-        _print(book.pause(name), folder, "paused")
+    with _database(root, name) as (database, folder):
+        _print(database.pause(name), folder, "paused")
 
 
 @click.command("resume")
@@ -135,8 +135,8 @@ def pause_command(name: str, root: str | None) -> None:
 @root_option
 def resume_command(name: str, root: str | None) -> None:
     """Resume a paused schedule from now on; ticks during the pause are not caught up."""
-    with _book(root, name) as (book, folder):
-        _print(book.resume(name), folder, "resumed")
+    with _database(root, name) as (database, folder):
+        _print(database.resume(name), folder, "resumed")
 
 
 @click.command("remove")
@@ -144,8 +144,8 @@ def resume_command(name: str, root: str | None) -> None:
 @root_option
 def remove_command(name: str, root: str | None) -> None:
     """Remove a schedule. Its history stays, and a current run continues."""
-    with _book(root, name) as (book, _):
-        book.remove(name)
+    with _database(root, name) as (database, _):
+        database.remove(name)
     output.write(f"removed {name}; `{program()} schedule history {name}` still lists its ticks")
 
 
@@ -154,8 +154,8 @@ def remove_command(name: str, root: str | None) -> None:
 @root_option
 def trigger_command(name: str, root: str | None) -> None:
     """Run a schedule now, or as soon as the root is free, even when it is paused. The daemon starts the run."""
-    with _book(root, name) as (book, folder):
-        tick = book.trigger(name)
+    with _database(root, name) as (database, folder):
+        tick = database.trigger(name)
     output.write(f"requested a run of {name} at {wording.stamp(tick.planned)} UTC")
     _warn(folder)
 
@@ -182,8 +182,8 @@ def export_command(
         raise UsageError("give either --systemd or --cron")
     if folder and cron:
         raise UsageError("--to works with --systemd; install crontab lines with `crontab -e`")
-    with _book(root, name, write=False) as (book, place):
-        chosen = [one for one in book.schedules() if not one.paused] if every else [book.schedule(name)]
+    with _database(root, name, write=False) as (database, place):
+        chosen = [one for one in database.schedules() if not one.paused] if every else [database.schedule(name)]
     calls = [(one, common.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
     if cron:
         output.write("\n".join(crontab.lines(*pair) for pair in calls).rstrip())
@@ -197,7 +197,7 @@ def export_command(
 
 
 @contextlib.contextmanager
-def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
+def _database(root: str | None, name: str, write: bool = True) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
     """Open the schedule database of a root, and return the root's folder too. A missing database is not created."""
     folder = resolve_root(root).path
     found = ScheduleDatabase.read(folder)
@@ -207,8 +207,8 @@ def _book(root: str | None, name: str, write: bool = True) -> Iterator[tuple[Sch
     if write:
         found.close()
         found = ScheduleDatabase.open(folder)
-    with found as book:
-        yield book, folder
+    with found as database:
+        yield database, folder
 
 
 def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:

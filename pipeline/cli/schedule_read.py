@@ -30,8 +30,8 @@ _optional_name = click.argument("name", metavar="[NAME]", default="", shell_comp
 def list_command(root: str | None, as_json: bool) -> None:
     """List schedules: trigger, next time, last result, options of `sae run`."""
     folder, now = resolve_root(root).path, _now()
-    with _book(folder) as book:
-        found = status.planned(book, now, 1) if book else ()
+    with _database(folder) as database:
+        found = status.planned(database, now, 1) if database else ()
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -48,16 +48,16 @@ def list_command(root: str | None, as_json: bool) -> None:
 def show_command(name: str, root: str | None, as_json: bool) -> None:
     """Show a schedule: trigger, options of `sae run`, next times, policies, newest ticks."""
     folder, now = resolve_root(root).path, _now()
-    with _book(folder, name) as book:
-        assert book is not None  # it has this name
-        book.schedule(name)  # an unknown name is an error that lists the known ones
-        [found] = [one for one in status.planned(book, now, _NEXT) if one.schedule.name == name]
-        ticks = book.ticks(name, history.READ)
+    with _database(folder, name) as database:
+        assert database is not None  # it has this name
+        database.schedule(name)  # an unknown name is an error that lists the known ones
+        [found] = [one for one in status.planned(database, now, _NEXT) if one.schedule.name == name]
+        ticks = database.ticks(name, history.MAX_READ)
     if as_json:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
-        stretches = history.of(ticks)[:_TICKS]
-        output.write(schedule_text.as_text(output.screen(), found, stretches, str(folder), now))
+        groups = history.group(ticks)[:_TICKS]
+        output.write(schedule_text.as_text(output.screen(), found, groups, str(folder), now))
 
 
 @click.command("next")
@@ -76,10 +76,10 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
 def next_command(name: str, count: int, root: str | None, as_json: bool) -> None:
     """Show the next times of one schedule or of all: in UTC, and in words in the schedule's time zone."""
     folder, now = resolve_root(root).path, _now()
-    with _book(folder, name) as book:
-        if book and name:
-            book.schedule(name)
-        found = status.planned(book, now, count) if book else ()
+    with _database(folder, name) as database:
+        if database and name:
+            database.schedule(name)
+        found = status.planned(database, now, count) if database else ()
     times = schedules_text.times([one for one in found if name in ("", one.schedule.name)], count)
     if as_json:
         output.write_json(json_documents.next_times(times))
@@ -99,19 +99,19 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
 
     Of one schedule, which may be removed, or of all. Consecutive ticks with the same outcome are one row.
     """
-    most = limit if as_json else max(limit, history.READ)
-    with _book(resolve_root(root).path, name) as book:
-        ticks = book.ticks(name, most + 1) if book else ()
-        if book and name and not ticks:
-            book.schedule(name)  # an unknown name is an error, a schedule without ticks is none
+    most = limit if as_json else max(limit, history.MAX_READ)
+    with _database(resolve_root(root).path, name) as database:
+        ticks = database.ticks(name, most + 1) if database else ()
+        if database and name and not ticks:
+            database.schedule(name)  # an unknown name is an error, a schedule without ticks is none
     if as_json:
         output.write_json(json_documents.history(ticks[:limit], len(ticks) > limit))
         return
-    stretches = history.of(ticks[:most])
-    if stretches:
-        output.write(schedule_text.history_text(output.screen(), stretches[:limit]))
-    more = len(stretches) > limit or len(ticks) > most
-    output.note(schedule_text.history_note(min(limit, len(stretches)), more, name))
+    groups = history.group(ticks[:most])
+    if groups:
+        output.write(schedule_text.history_text(output.screen(), groups[:limit]))
+    more = len(groups) > limit or len(ticks) > most
+    output.note(schedule_text.history_note(min(limit, len(groups)), more, name))
 
 
 @click.command("status")
@@ -120,8 +120,8 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
 def status_command(root: str | None, as_json: bool) -> None:
     """Show whether the daemon runs, its last heartbeat, and which schedules failed last."""
     folder, now = resolve_root(root).path, _now()
-    with _book(folder) as book:
-        found = status.planned(book, now, 1) if book else ()
+    with _database(folder) as database:
+        found = status.planned(database, now, 1) if database else ()
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
@@ -135,7 +135,7 @@ def _now() -> datetime.datetime:
 
 
 @contextlib.contextmanager
-def _book(folder: pathlib.Path, name: str = "") -> Iterator[ScheduleDatabase | None]:
+def _database(folder: pathlib.Path, name: str = "") -> Iterator[ScheduleDatabase | None]:
     """Open the schedule database of a root; None where there is none.
 
     Raises:
@@ -146,5 +146,5 @@ def _book(folder: pathlib.Path, name: str = "") -> Iterator[ScheduleDatabase | N
         raise NotFoundError(
             f"no schedule {name!r} in {folder}: `sae schedule add` adds one, --root selects another root"
         )
-    with found or contextlib.nullcontext() as book:
-        yield book
+    with found or contextlib.nullcontext() as database:
+        yield database

@@ -11,9 +11,9 @@ import datetime
 import sqlite3
 
 from pipeline.scheduler import schema, times
-from pipeline.scheduler.outcome import Outcome
+from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.tick_decisions import Candidate
+from pipeline.scheduler.tick_outcomes import Candidate
 from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
 
@@ -21,7 +21,7 @@ _LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
 
 
 @dataclasses.dataclass(frozen=True)
-class Unended:
+class OpenAttempt:
     """An attempt that the schedule database does not know the end of.
 
     Attributes:
@@ -42,7 +42,7 @@ class Unended:
 
 
 @dataclasses.dataclass(frozen=True)
-class Untold:
+class EndedTick:
     """A tick whose runs are over, and whose command is still to be started.
 
     Attributes:
@@ -70,7 +70,7 @@ class Attempts:
         self._database = database
         self._connection = database.connection
 
-    def begin(self, candidate: Candidate, data: str | None = None) -> int | None:
+    def start(self, candidate: Candidate, data: str | None = None) -> int | None:
         """Decides a tick, where it is not decided yet, and notes that a run of it begins.
 
         Args:
@@ -82,15 +82,15 @@ class Attempts:
         """
         with schema.transaction(self._connection):
             row = self._connection.execute("SELECT decision, state FROM ticks WHERE id = ?", (candidate.id,)).fetchone()
-            if row["state"] != "waiting" or (row["decision"] is None) is (candidate.decision is None):
+            if row["state"] != "waiting" or (row["decision"] is None) is (candidate.outcome is None):
                 return None
-            if candidate.decision is not None:
+            if candidate.outcome is not None:
                 self._connection.execute(
                     "UPDATE ticks SET decision = ?, decided = ?, reason = ? WHERE id = ?",
-                    (candidate.decision.value, self._database.now(), candidate.reason, candidate.id),
+                    (candidate.outcome.value, self._database.now(), candidate.reason, candidate.id),
                 )
             if data is not None:
-                self.remember_data(candidate.schedule, data)
+                self.record_data(candidate.schedule, data)
             self._connection.execute(
                 "UPDATE ticks SET state = 'running', place = '', retry = '' WHERE id = ?", (candidate.id,)
             )
@@ -98,26 +98,26 @@ class Attempts:
                 "INSERT INTO attempts (tick, started) VALUES (?, ?)", (candidate.id, self._database.now())
             ).lastrowid
 
-    def remember_data(self, schedule: str, fingerprint: str) -> None:
+    def record_data(self, schedule: str, fingerprint: str) -> None:
         """Notes which data a schedule saw."""
         self._connection.execute("UPDATE schedules SET data = ? WHERE name = ?", (fingerprint, schedule))
 
-    def data_of(self, schedule: str) -> str:
+    def recorded_data(self, schedule: str) -> str:
         """Fingerprint of the data that a schedule saw; empty before the first look."""
         row = self._connection.execute("SELECT data FROM schedules WHERE name = ?", (schedule,)).fetchone()
         return str(row["data"]) if row else ""
 
-    def note_process(self, attempt: int, process: int, identity: str) -> None:
+    def record_process(self, attempt: int, process: int, identity: str) -> None:
         """Notes which process the run is. Only then may it go on."""
         self._connection.execute(
             "UPDATE attempts SET process = ?, process_identity = ? WHERE id = ?", (process, identity, attempt)
         )
 
-    def note_run(self, attempt: int, run_id: str) -> None:
+    def record_run_id(self, attempt: int, run_id: str) -> None:
         """Notes the run's id, as soon as it has one."""
         self._connection.execute("UPDATE attempts SET run_id = ? WHERE id = ?", (run_id, attempt))
 
-    def end(self, attempt: int, outcome: Outcome, policies: SchedulePolicies | None) -> None:
+    def end(self, attempt: int, result: AttemptResult, policies: SchedulePolicies | None) -> None:
         """Closes an attempt, and its tick with it or until the next attempt.
 
         Args:
@@ -131,22 +131,22 @@ class Attempts:
             self._connection.execute(
                 "UPDATE attempts SET ended = ?, exit_code = ?, reason = ?, begun = ?, closed = 1 WHERE id = ?",
                 (
-                    times.as_text(now) if outcome.seen else "",
-                    outcome.exit_code,
-                    outcome.reason,
-                    outcome.begun,
+                    times.as_text(now) if result.seen else "",
+                    result.exit_code,
+                    result.reason,
+                    result.begun,
                     attempt,
                 ),
             )
-            wait = self._wait(tick, outcome, policies)
+            wait = self._wait(tick, result, policies)
             if wait is None:
-                change, values = "state = ?, retry = '', told = 0", (outcome.state,)
+                change, values = "state = ?, retry = '', told = 0", (result.state,)
             else:
                 change = "state = 'waiting', retry = ?"
                 values = (times.as_text(now + datetime.timedelta(seconds=wait)),)
             self._connection.execute(f"UPDATE ticks SET {change} WHERE id = ?", (*values, tick))
 
-    def unended(self) -> tuple[Unended, ...]:
+    def open_attempts(self) -> tuple[OpenAttempt, ...]:
         """Attempts without an end: of this daemon, or at its start of the one before."""
         rows = self._connection.execute(
             "SELECT attempts.*, ticks.schedule, ticks.planned FROM attempts JOIN ticks ON ticks.id = attempts.tick "
@@ -154,7 +154,7 @@ class Attempts:
         )
         return tuple(_unended(row) for row in rows)
 
-    def untold(self) -> tuple[Untold, ...]:
+    def awaiting_hooks(self) -> tuple[EndedTick, ...]:
         """Ticks whose command is still to be started, oldest first."""
         rows = self._connection.execute(
             "SELECT ticks.*, attempts.id AS attempt, run_id, exit_code "
@@ -162,7 +162,7 @@ class Attempts:
             "WHERE told = 0 AND attempts.id = (SELECT MAX(id) FROM attempts WHERE tick = ticks.id) ORDER BY ticks.id"
         )
         return tuple(
-            Untold(
+            EndedTick(
                 row["id"],
                 row["schedule"],
                 row["planned"],
@@ -174,15 +174,15 @@ class Attempts:
             for row in rows
         )
 
-    def note_told(self, tick: int) -> None:
+    def record_hooks_started(self, tick: int) -> None:
         """Notes that the command of a tick was started."""
         self._connection.execute("UPDATE ticks SET told = 1 WHERE id = ?", (tick,))
 
-    def _wait(self, tick: int, outcome: Outcome, policies: SchedulePolicies | None) -> float | None:
+    def _wait(self, tick: int, result: AttemptResult, policies: SchedulePolicies | None) -> float | None:
         """Seconds until the tick is tried again; None when it is not."""
-        if policies is None or not outcome.may_pass:
+        if policies is None or not result.may_pass:
             return None
-        if not outcome.begun:  # nothing was tried, so it does not count; but it may be too late by now
+        if not result.begun:  # nothing was tried, so it does not count; but it may be too late by now
             row = self._connection.execute("SELECT due FROM ticks WHERE id = ?", (tick,)).fetchone()
             late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0
@@ -194,8 +194,8 @@ class Attempts:
         return min(policies.retry_wait * float(2 ** (tried - 1)), _LONGEST_RETRY_WAIT)
 
 
-def _unended(row: sqlite3.Row) -> Unended:
-    return Unended(
+def _unended(row: sqlite3.Row) -> OpenAttempt:
+    return OpenAttempt(
         row["id"],
         row["tick"],
         row["schedule"],

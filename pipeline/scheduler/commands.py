@@ -44,7 +44,7 @@ class Commands:
         """`sae show --json` of a run."""
         return (*self.sae, "show", run_id, "--root", str(self.root), "--json")
 
-    def tidy(self, work: Work) -> tuple[str, ...]:
+    def gc(self, work: Work) -> tuple[str, ...]:
         """`sae gc` by the settings of a tick's work."""
         options = ["gc", "--yes", "--root", str(self.root), "--json"]
         if work.config_file:
@@ -53,7 +53,7 @@ class Commands:
             options += ["--set", assignment]
         return (*self.sae, *options)
 
-    def row(self, run_id: str) -> dict[str, str]:
+    def run_state(self, run_id: str) -> dict[str, str]:
         """Return state and error of a run as the store has them; empty where it does not know the run.
 
         By the command: the store's library stays out of the daemon, with its memory and its locks.

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 
 from pipeline.core import root_lock
 from pipeline.core.errors import ExitCode, UnavailableError
-from pipeline.scheduler import compaction, process_identity, tick_planner, times
+from pipeline.scheduler import history, process_identity, tick_planner, times
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.clock import Clock, Jumps
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.paths import Places
+from pipeline.scheduler.paths import DaemonFiles
 from pipeline.scheduler.service import Service
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DaemonConfig
@@ -76,7 +76,7 @@ def run(
 @contextlib.contextmanager
 def _alone(root: pathlib.Path) -> Iterator[None]:
     """Hold the lock of the daemon."""
-    path = Places(root).lock
+    path = DaemonFiles(root).lock
     with contextlib.ExitStack() as stack:
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class _Daemon:
         self._tidied = float("-inf")
         self._trouble = ""
         self._jumps = Jumps(database.clock)
-        self._introduce()
+        self._register()
         logger.info("following the schedules of %s, process %d", root, os.getpid())
 
     def serve(self) -> None:
@@ -121,7 +121,7 @@ class _Daemon:
                 return
             for number in self._alarm.wait(pause):
                 if number in _LEAVE:
-                    self._told_to_stop(signal.Signals(number).name)
+                    self._stop(signal.Signals(number).name)
             if self._stop_at is not None and time.monotonic() > self._stop_at:
                 self._service.interrupt("interrupted: the daemon was told to stop, and the run took too long")
 
@@ -134,11 +134,11 @@ class _Daemon:
 
         What cannot be recorded, on a full disk say, is tried again at the next check.
         """
-        self._see_clock()
+        self._check_clock()
         try:
-            more = self._service.look()
+            more = self._service.check()
             upcoming = tick_planner.next_tick(self._database.connection, self._database.schedules())
-            self._say_that_it_lives()
+            self._heartbeat()
             self._tidy()
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._trouble:
@@ -159,11 +159,11 @@ class _Daemon:
         if time.monotonic() - self._tidied < _TIDYING_INTERVAL:
             return
         before = self._database.clock.now() - datetime.timedelta(seconds=_WHOLE_HISTORY)
-        if fewer := compaction.tidy(self._database.connection, before):
+        if fewer := history.compact(self._database.connection, before):
             logger.info("%d old ticks that started nothing became part of others", fewer)
         self._tidied = time.monotonic()
 
-    def _see_clock(self) -> None:
+    def _check_clock(self) -> None:
         if back := self._jumps.back():
             logger.warning(
                 "the clock went back by %s: what was planned until then stays decided, and is not planned again; "
@@ -171,7 +171,7 @@ class _Daemon:
                 times.in_words(back),
             )
 
-    def _told_to_stop(self, name: str) -> None:
+    def _stop(self, name: str) -> None:
         self._signals += 1
         self._service.stop()
         if self._signals > 1:
@@ -183,14 +183,14 @@ class _Daemon:
         with contextlib.suppress(sqlite3.Error):  # a full disk: it is only shown
             self._database.connection.execute("UPDATE daemon SET stopping = 1, heard = ?", (self._database.now(),))
 
-    def _introduce(self) -> None:
+    def _register(self) -> None:
         now = self._database.now()
         self._database.connection.execute(
             "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
             (os.getpid(), process_identity.identity(os.getpid()), now, now),
         )
 
-    def _say_that_it_lives(self) -> None:
+    def _heartbeat(self) -> None:
         if time.monotonic() - self._heard >= self._config.heartbeat:
             self._database.connection.execute("UPDATE daemon SET heard = ?", (self._database.now(),))
             self._heard = time.monotonic()

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from pipeline.core.project import PROJECT
 from pipeline.scheduler import run_process
-from pipeline.scheduler.attempts import Untold
+from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.paths import Places
+from pipeline.scheduler.paths import DaemonFiles
 from pipeline.scheduler.run_process import Child
 from pipeline.scheduler.types import Schedule
 
@@ -52,29 +52,33 @@ class _Step:
 class Hooks:
     """A queue of commands, of which one runs at a time."""
 
-    def __init__(self, commands: Commands, places: Places, note_told: Callable[[int], None], timeout: float) -> None:
+    def __init__(
+        self, commands: Commands, files: DaemonFiles, record_start: Callable[[int], None], timeout: float
+    ) -> None:
         """Begins with nothing in the queue.
 
         Args:
           commands: on the root.
-          places: for what they print.
-          note_told: called with a tick's id right before what follows it begins, or where nothing does.
+          files: for what they print.
+          record_start: called with a tick's id right before what follows it begins, or where nothing does.
           timeout: seconds that a command may take before it is killed.
         """
         self._timeout = timeout
         self._commands = commands
-        self._places = places
-        self._note_told = note_told
+        self._files = files
+        self._record_start = record_start
         self._steps: collections.deque[_Step] = collections.deque()
         self._running: tuple[_Step, Child, float] | None = None
 
-    def add(self, done: Untold, schedule: Schedule | None) -> None:
+    def add(self, done: EndedTick, schedule: Schedule | None) -> None:
         """Queues what follows a tick, once; `schedule` is None where it was removed meanwhile."""
         if any(step.tick == done.tick for step in self._steps):
             return
-        steps = [step for step in (self._tidying(done, schedule), self._telling(done, schedule)) if step is not None]
+        steps = [
+            step for step in (self._gc_step(done, schedule), self._command_step(done, schedule)) if step is not None
+        ]
         if not steps:
-            self._note_told(done.tick)
+            self._record_start(done.tick)
         self._steps.extend(steps)
 
     @property
@@ -87,7 +91,7 @@ class Hooks:
         """Whether what runs needs the root for itself."""
         return self._running is not None and self._running[0].holds_root
 
-    def go_on(self, free: bool) -> None:
+    def advance(self, free: bool) -> None:
         """Begins and ends what is due.
 
         Args:
@@ -104,7 +108,7 @@ class Hooks:
             self._report(step, child.exit_code())
         if self._steps:
             step = self._steps[0]
-            self._note_told(step.tick)
+            self._record_start(step.tick)
             self._steps.popleft()  # only now: what could not be noted is tried again
             if free or not step.holds_root:
                 self._begin(step)
@@ -114,7 +118,7 @@ class Hooks:
         if self._running is not None:
             run_process.kill(self._running[1])
 
-    def _telling(self, done: Untold, schedule: Schedule | None) -> _Step | None:
+    def _command_step(self, done: EndedTick, schedule: Schedule | None) -> _Step | None:
         """The command of the schedule; None where it has none."""
         if schedule is None:
             return None
@@ -132,19 +136,19 @@ class Hooks:
         }
         name = f"the command after {done.schedule} {done.planned}"
         command = with_run if done.run_id else without
-        return _Step(done.tick, name, command, self._places.root, environment, done.attempt)
+        return _Step(done.tick, name, command, self._files.root, environment, done.attempt)
 
-    def _tidying(self, done: Untold, schedule: Schedule | None) -> _Step | None:
+    def _gc_step(self, done: EndedTick, schedule: Schedule | None) -> _Step | None:
         """Retention, by the settings that the schedule's runs have; None where nothing ran."""
         if schedule is None or not done.run_id:
             return None
-        tidy = self._commands.tidy(schedule.work)
+        tidy = self._commands.gc(schedule.work)
         return _Step(done.tick, "retention", tidy, PROJECT, {}, done.attempt, holds_root=True)
 
     def _begin(self, step: _Step) -> None:
         try:
             child = Child(
-                step.command, self._places.told(step.attempt), step.folder, {**os.environ, **step.environment}
+                step.command, self._files.hook_output(step.attempt), step.folder, {**os.environ, **step.environment}
             )
         except OSError as error:
             logger.warning("%s cannot be started: %s", step.name, error)
@@ -153,7 +157,7 @@ class Hooks:
         self._running = (step, child, time.monotonic() + self._timeout)
 
     def _report(self, step: _Step, exit_code: int | None) -> None:
-        path = self._places.told(step.attempt)
+        path = self._files.hook_output(step.attempt)
         if exit_code:
             end = path.read_text(encoding="utf-8", errors="replace")[-_END:] if path.exists() else ""
             logger.warning("%s ended with %d: %s", step.name, exit_code, " ".join(end.split()))

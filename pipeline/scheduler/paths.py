@@ -10,7 +10,7 @@ _FOLDER = "scheduling"
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class DaemonFiles:
     """Paths for the attempts of a root, by their ids.
 
     Attributes:
@@ -37,7 +37,7 @@ class Places:
         """What `sae run` prints."""
         return self.folder / f"{attempt}.output"
 
-    def told(self, attempt: int) -> pathlib.Path:
+    def hook_output(self, attempt: int) -> pathlib.Path:
         """What a command after the run prints."""
         return self.folder / f"{attempt}.command"
 
@@ -46,7 +46,7 @@ class Places:
         for path in (self.run_id(attempt), self.output(attempt)):
             path.unlink(missing_ok=True)
 
-    def clear_others(self, attempts: Collection[int]) -> None:
+    def clear_except(self, attempts: Collection[int]) -> None:
         """Makes the folder, and removes what all but these attempts left: their daemon was killed."""
         self.folder.mkdir(exist_ok=True)
         for path in self.folder.iterdir():

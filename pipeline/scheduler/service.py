@@ -11,17 +11,17 @@ from pipeline.core import root_lock
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
-from pipeline.scheduler import data_watcher, outcome, run_process
-from pipeline.scheduler.attempts import Attempts, Unended
+from pipeline.scheduler import attempt_result, data_watcher, run_process
+from pipeline.scheduler.attempt_result import AttemptResult
+from pipeline.scheduler.attempts import Attempts, OpenAttempt
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.data_watcher import DataWatcher
 from pipeline.scheduler.hooks import Hooks
-from pipeline.scheduler.outcome import Outcome
-from pipeline.scheduler.paths import Places
+from pipeline.scheduler.paths import DaemonFiles
 from pipeline.scheduler.run_process import Adopted, Child, Process, Watch
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.tick_decisions import Candidate, TickDecisions
-from pipeline.scheduler.types import DaemonConfig, Kind, Schedule
+from pipeline.scheduler.tick_outcomes import Candidate, TickOutcomes
+from pipeline.scheduler.types import DaemonConfig, Schedule, TimingKind
 
 logger = logging.getLogger(__name__)
 
@@ -69,33 +69,33 @@ class Service:
         self._root = Root(root)
         self._database = database
         self._commands = commands
-        self._places = Places(root)
-        self._decisions = TickDecisions(database)
+        self._files = DaemonFiles(root)
+        self._outcomes = TickOutcomes(database)
         self._attempts = Attempts(database)
         self._data = DataWatcher(self._root, wake)
-        self._hooks = Hooks(commands, self._places, self._attempts.note_told, config.command_timeout)
+        self._hooks = Hooks(commands, self._files, self._attempts.record_hooks_started, config.command_timeout)
         self._runs: list[_Run] = []  # never more than one, but for those of a daemon before this one
-        self._ended: dict[int, tuple[str, Outcome]] = {}  # by attempt: the schedule, and what is still to be recorded
+        self._ended: dict[int, tuple[str, AttemptResult]] = {}  # schedule and result by attempt, not recorded yet
         self._stopping = False
-        self._decisions.begin()
-        left = self._attempts.unended()
-        self._places.clear_others([unended.id for unended in left])
-        for unended in left:
-            self._take_over(unended)
+        self._outcomes.restart()
+        left = self._attempts.open_attempts()
+        self._files.clear_except([attempt.id for attempt in left])
+        for attempt in left:
+            self._adopt(attempt)
 
-    def look(self) -> bool:
+    def check(self) -> bool:
         """Does what there is to do now. Returns whether there is more: then look again at once.
 
         Raises:
           sqlite3.Error, OSError: something cannot be recorded, such as for want of space. Nothing is lost: look again.
         """
-        self._watch()
-        self._close()
-        self._follow()
-        self._hooks.go_on(free=not self._busy())
+        self._watch_runs()
+        self._record_results()
+        self._queue_hooks()
+        self._hooks.advance(free=not self._root_holder())
         more = False
         if not (self._stopping or self._hooks.holds_root):
-            complete = self._decisions.look(self._busy())
+            complete = self._outcomes.check(self._root_holder())
             more = self._start() or not complete
         return more
 
@@ -128,23 +128,23 @@ class Service:
         self._data.stop()
         self._hooks.stop()
 
-    def _take_over(self, unended: Unended) -> None:
-        name = f"{unended.schedule} {unended.planned}"
-        if unended.process is None:
-            self._ended[unended.id] = (unended.schedule, outcome.never_begun())
+    def _adopt(self, attempt: OpenAttempt) -> None:
+        name = f"{attempt.schedule} {attempt.planned}"
+        if attempt.process is None:
+            self._ended[attempt.id] = (attempt.schedule, attempt_result.never_started())
             logger.info("the run of %s was never begun: the daemon ended before", name)
             return
-        since = (self._database.clock.now() - unended.started).total_seconds()
-        adopted = Adopted(unended.process, unended.identity)
-        self._runs.append(self._run(unended.id, name, unended.schedule, adopted, since))
-        logger.info("looking after the run of %s, process %d, which an earlier daemon began", name, unended.process)
+        since = (self._database.clock.now() - attempt.started).total_seconds()
+        adopted = Adopted(attempt.process, attempt.identity)
+        self._runs.append(self._run(attempt.id, name, attempt.schedule, adopted, since))
+        logger.info("looking after the run of %s, process %d, which an earlier daemon began", name, attempt.process)
 
     def _run(self, attempt: int, name: str, schedule: str, process: Process, since: float) -> _Run:
         found = self._schedule(schedule)
         timeout = found.policies.timeout if found else 0.0
         return _Run(attempt, name, schedule, Watch(process, timeout, since, self._config.interrupt_grace))
 
-    def _busy(self) -> str:
+    def _root_holder(self) -> str:
         """Which run holds the root, in words; empty where none does."""
         if self._runs:
             return f"that of {self._runs[0].name}"
@@ -155,9 +155,9 @@ class Service:
 
     def _start(self) -> bool:
         """Starts the first tick that may, when the root is free. Returns whether it did."""
-        if self._busy():
+        if self._root_holder():
             return False
-        for candidate in self._decisions.candidates():
+        for candidate in self._outcomes.candidates():
             schedule = self._schedule(candidate.schedule)
             if schedule is not None and self._begin(candidate, schedule):
                 return True
@@ -165,31 +165,31 @@ class Service:
 
     def _begin(self, candidate: Candidate, schedule: Schedule) -> bool:
         data = None
-        if schedule.timing.kind is Kind.DATA_CHANGE and candidate.decision is not None and not candidate.manual:
+        if schedule.timing.kind is TimingKind.DATA_CHANGE and candidate.outcome is not None and not candidate.manual:
             data = self._changed_data(candidate, schedule)
             if data is None:
                 return False
-        attempt = self._attempts.begin(candidate, data)
+        attempt = self._attempts.start(candidate, data)
         if attempt is None:
             return False
         name = f"{candidate.schedule} {candidate.planned}"
-        self._places.clear(attempt)
-        command = self._commands.run(schedule.work, f"schedule {name}", self._places.run_id(attempt))
+        self._files.clear(attempt)
+        command = self._commands.run(schedule.work, f"schedule {name}", self._files.run_id(attempt))
         try:
-            child = Child(command, self._places.output(attempt), PROJECT, os.environ)
+            child = Child(command, self._files.output(attempt), PROJECT, os.environ)
         except OSError as error:
             reason = f"sae run cannot be started: {error}"
-            self._ended[attempt] = (schedule.name, Outcome("failed", None, reason, may_pass=True))
+            self._ended[attempt] = (schedule.name, AttemptResult("failed", None, reason, may_pass=True))
             return True
         try:
-            self._attempts.note_process(attempt, child.id, child.identity)
+            self._attempts.record_process(attempt, child.id, child.identity)
         except Exception:
             run_process.kill(child)  # at its gate: nothing of it ran
-            self._ended[attempt] = (schedule.name, outcome.never_begun())
+            self._ended[attempt] = (schedule.name, attempt_result.never_started())
             raise
         self._runs.append(self._run(attempt, name, schedule.name, child, 0.0))
         child.go()
-        logger.info("%s: %s, process %d", name, candidate.decision.value if candidate.decision else "again", child.id)
+        logger.info("%s: %s, process %d", name, candidate.outcome.value if candidate.outcome else "again", child.id)
         return True
 
     def _changed_data(self, candidate: Candidate, schedule: Schedule) -> str | None:
@@ -197,27 +197,27 @@ class Service:
         try:
             seen = self._data.fingerprint(candidate.id, schedule.work)
         except SaeError as error:
-            self._decisions.skip(candidate.id, str(error))
+            self._outcomes.skip(candidate.id, str(error))
             return None
         if seen is None:
             return None
-        known = self._attempts.data_of(schedule.name)
+        known = self._attempts.recorded_data(schedule.name)
         if not seen:
-            self._decisions.skip(candidate.id, "there is no prepared data set to look at")
+            self._outcomes.skip(candidate.id, "no prepared data set found")
         elif seen == known:
-            self._decisions.skip(candidate.id, "the data did not change")
+            self._outcomes.skip(candidate.id, "the data did not change")
         elif not known and data_watcher.was_run_on(self._root, seen):
-            self._attempts.remember_data(schedule.name, seen)
-            self._decisions.skip(candidate.id, "the first look: there is a run on this data")
+            self._attempts.record_data(schedule.name, seen)
+            self._outcomes.skip(candidate.id, "first check: a run on this data exists")
         else:
             return seen
         return None
 
-    def _watch(self) -> None:
+    def _watch_runs(self) -> None:
         """Notes the ids of runs, interrupts those that take too long, sees which ended."""
         for run in list(self._runs):
             if not run.run_id and (run_id := self._run_id(run.attempt)):
-                self._attempts.note_run(run.attempt, run_id)
+                self._attempts.record_run_id(run.attempt, run_id)
                 run.run_id = run_id
             if run.watch.ended():
                 ended = self._outcome(run)
@@ -226,32 +226,32 @@ class Service:
                 logger.info("%s: run %s: %s", run.name, run.run_id or "without an id", ended)
 
     def _run_id(self, attempt: int) -> str:
-        path = self._places.run_id(attempt)
+        path = self._files.run_id(attempt)
         return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
-    def _outcome(self, run: _Run) -> Outcome:
-        row = self._commands.row(run.run_id) if run.run_id else {}
+    def _outcome(self, run: _Run) -> AttemptResult:
+        row = self._commands.run_state(run.run_id) if run.run_id else {}
         exit_code = run.watch.process.exit_code()
-        path = self._places.output(run.attempt)
+        path = self._files.output(run.attempt)
         output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         if exit_code is None:
             # Without an id it never held the root; without a word it never got past its gate.
             silent = not (run.run_id or output or run.watch.interrupted)
-            return outcome.never_begun() if silent else outcome.of_store(row, run.watch.interrupted)
-        return outcome.of_exit(exit_code, row, output, run.watch.interrupted)
+            return attempt_result.never_started() if silent else attempt_result.from_store(row, run.watch.interrupted)
+        return attempt_result.from_exit_code(exit_code, row, output, run.watch.interrupted)
 
-    def _close(self) -> None:
+    def _record_results(self) -> None:
         """Records what ended. Where that fails it is tried again at the next look."""
         for attempt, (name, ended) in list(self._ended.items()):
             schedule = self._schedule(name)
             again = schedule is not None and not schedule.paused
             self._attempts.end(attempt, ended, schedule.policies if schedule and again else None)
             del self._ended[attempt]
-            self._places.clear(attempt)
+            self._files.clear(attempt)
 
-    def _follow(self) -> None:
+    def _queue_hooks(self) -> None:
         """Queues the commands after runs that ended."""
-        for done in self._attempts.untold():
+        for done in self._attempts.awaiting_hooks():
             self._hooks.add(done, self._schedule(done.schedule))
 
     def _schedule(self, name: str) -> Schedule | None:

@@ -38,7 +38,7 @@ def planned(database: ScheduleDatabase, now: datetime.datetime, count: int) -> t
             schedule,
             triggers.explain(schedule.timing),
             _next(schedule, now, count),
-            database.last_decided(schedule.name),
+            database.last_outcome(schedule.name),
         )
         for schedule in database.schedules()
     )

@@ -20,7 +20,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, tick_planner, times
 from pipeline.scheduler.clock import Clock, SystemClock
-from pipeline.scheduler.types import Attempt, Decision, Schedule, Tick
+from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -146,7 +146,7 @@ class ScheduleDatabase:
         where = "schedule = ?" if name else "1"
         return self._ticks(where, (name,) if name else (), limit)
 
-    def last_decided(self, name: str) -> Tick | None:
+    def last_outcome(self, name: str) -> Tick | None:
         """The newest tick of a schedule that has a decision and was not skipped; where all were, the newest of these.
 
         A run that failed is not over because a later look at the data found nothing new.
@@ -186,7 +186,7 @@ class ScheduleDatabase:
             self.connection.execute(
                 "UPDATE ticks SET decision = ?, state = 'skipped', decided = ?, reason = ? "
                 "WHERE schedule = ? AND decision IS NULL",
-                (Decision.SKIPPED.value, self.now(), why, name),
+                (Outcome.SKIPPED.value, self.now(), why, name),
             )
             self.connection.execute(  # those that wait for a retry
                 "UPDATE ticks SET state = 'failed', retry = '', told = 0 WHERE schedule = ? AND state = 'waiting'",
@@ -211,7 +211,7 @@ def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:
     return Tick(
         schedule=row["schedule"],
         planned=row["planned"],
-        decision=Decision(row["decision"]) if row["decision"] else None,
+        decision=Outcome(row["decision"]) if row["decision"] else None,
         decided=row["decided"],
         reason=row["reason"],
         manual=bool(row["manual"]),

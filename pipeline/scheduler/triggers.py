@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import cron as cron_expressions
 from pipeline.scheduler import times
-from pipeline.scheduler.types import Kind, Timing
+from pipeline.scheduler.types import Timing, TimingKind
 
 _SHORTEST_INTERVAL = 1.0  # seconds: times are kept to the second
 
@@ -23,7 +23,7 @@ def cron(text: str, zone: str = "UTC") -> Timing:
     """
     cron_expressions.parse(text)
     _zone(zone)
-    return Timing(Kind.CRON, cron=" ".join(text.split()), zone=zone)
+    return Timing(TimingKind.CRON, cron=" ".join(text.split()), zone=zone)
 
 
 def every(text: str) -> Timing:
@@ -32,12 +32,12 @@ def every(text: str) -> Timing:
     Raises:
       UsageError: it is not a duration, or too short.
     """
-    return Timing(Kind.EVERY, every=times.duration(text, "--every", _SHORTEST_INTERVAL))
+    return Timing(TimingKind.EVERY, every=times.duration(text, "--every", _SHORTEST_INTERVAL))
 
 
 def on_data_change(text: str) -> Timing:
     """Return checks of the data at such an interval. Raises `UsageError`."""
-    return Timing(Kind.DATA_CHANGE, every=times.duration(text, "--on-data-change", _SHORTEST_INTERVAL))
+    return Timing(TimingKind.DATA_CHANGE, every=times.duration(text, "--on-data-change", _SHORTEST_INTERVAL))
 
 
 def next_times(
@@ -69,7 +69,7 @@ def ticks(timing: Timing, created: datetime.datetime, after: datetime.datetime) 
     """Yield all ticks after a moment, in order, in UTC; without an end."""
     created = created.replace(microsecond=0)
     after = max(after, created)
-    if timing.kind is Kind.CRON:
+    if timing.kind is TimingKind.CRON:
         return cron_expressions.ticks(timing.cron, _zone(timing.zone), after)
     interval = datetime.timedelta(seconds=int(timing.every))
     return (created + number * interval for number in itertools.count((after - created) // interval + 1))
@@ -77,9 +77,9 @@ def ticks(timing: Timing, created: datetime.datetime, after: datetime.datetime) 
 
 def explain(timing: Timing) -> str:
     """Return a timing in English: `At 03:00 every day, UTC`."""
-    if timing.kind is Kind.EVERY:
+    if timing.kind is TimingKind.EVERY:
         return f"Every {times.in_words(timing.every)}"
-    if timing.kind is Kind.DATA_CHANGE:
+    if timing.kind is TimingKind.DATA_CHANGE:
         return f"When the data changed, checked every {times.in_words(timing.every)}"
     return cron_expressions.explain(timing.cron, timing.zone)
 

@@ -1,6 +1,6 @@
 """What schedules, ticks and the daemon are, as commands, pages and JSON show them.
 
-A tick is one planned time of one schedule. Each ends as exactly one `Decision`. Times are UTC, as
+A tick is one planned time of one schedule. Each ends as exactly one `Outcome`. Times are UTC, as
 `2026-11-24T03:00:00Z`; durations are seconds.
 """
 
@@ -15,7 +15,7 @@ from pipeline_config import SchedulePolicies
 DATA_CHECK_INTERVAL = 600.0
 
 
-class Kind(str, enum.Enum):
+class TimingKind(str, enum.Enum):
     """What makes a schedule's ticks."""
 
     CRON = "cron"
@@ -38,7 +38,7 @@ class CatchUp(str, enum.Enum):
     ALL = "all"
 
 
-class Decision(str, enum.Enum):
+class Outcome(str, enum.Enum):
     """What a tick ended as."""
 
     STARTED = "started"
@@ -58,7 +58,7 @@ class Timing:
       zone: name of the time zone that cron's fields are read in.
     """
 
-    kind: Kind
+    kind: TimingKind
     cron: str = ""
     every: float = 0.0
     zone: str = "UTC"
@@ -139,7 +139,7 @@ class Tick:
 
     schedule: str
     planned: str
-    decision: Decision | None
+    decision: Outcome | None
     decided: str
     reason: str
     manual: bool

@@ -6,7 +6,7 @@ import datetime
 import zoneinfo
 
 from pipeline.scheduler import times
-from pipeline.scheduler.types import CatchUp, Daemon, Decision, Overlap, Tick, Work
+from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick, Work
 from pipeline_config import SchedulePolicies
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -91,7 +91,7 @@ def options(work: Work) -> tuple[str, ...]:
 def result(tick: Tick) -> str:
     """Write the state of a tick, with `caught up`, `manual` or the number of attempts: `succeeded, caught up`."""
     found = [tick.state]
-    if tick.decision is Decision.CAUGHT_UP:
+    if tick.decision is Outcome.CAUGHT_UP:
         found.append("caught up")
     if tick.manual:
         found.append("manual")

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pipeline.scheduler import wording
-from pipeline.scheduler.history import Stretch
+from pipeline.scheduler.history import TickGroup
 from pipeline.scheduler.types import Planned
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
@@ -20,13 +20,13 @@ _TICKS = (
 )
 
 
-def as_text(screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime) -> str:
+def as_text(screen: Screen, found: Planned, history: Sequence[TickGroup], root: str, now: datetime.datetime) -> str:
     """Return trigger, command, next times, policies and newest ticks of a schedule."""
     return "\n".join(_lines(screen, found, history, root, now))
 
 
 def _lines(
-    screen: Screen, found: Planned, history: Sequence[Stretch], root: str, now: datetime.datetime
+    screen: Screen, found: Planned, history: Sequence[TickGroup], root: str, now: datetime.datetime
 ) -> Iterator[str]:
     schedule = found.schedule
     command = shlex.join(["sae", "run", *wording.options(schedule.work), "--root", root])
@@ -70,16 +70,16 @@ def next_lines(screen: Screen, found: Planned, now: datetime.datetime) -> list[s
     return screen.table(columns, rows, "  ")
 
 
-def history_text(screen: Screen, history: Sequence[Stretch]) -> str:
+def history_text(screen: Screen, history: Sequence[TickGroup]) -> str:
     """Return ticks as a table, newest first; empty for no ticks."""
     return "\n".join(screen.table(_TICKS, list(map(_row, history)))) if history else ""
 
 
-def _row(stretch: Stretch) -> list[Cell | str]:
-    tick = stretch.tick
+def _row(group: TickGroup) -> list[Cell | str]:
+    tick = group.tick
     result = wording.result(tick)
-    if stretch.count > 1:
-        result += f", {stretch.count:,} times since {wording.stamp(stretch.since)}"
+    if group.count > 1:
+        result += f", {group.count:,} times since {wording.stamp(group.since)}"
     return [
         tick.schedule,
         wording.stamp(tick.planned),

@@ -12,13 +12,13 @@ from pipeline.scheduler.types import (
     Attempt,
     CatchUp,
     Daemon,
-    Decision,
-    Kind,
+    Outcome,
     Overlap,
     Planned,
     Schedule,
     Tick,
     Timing,
+    TimingKind,
     Work,
 )
 from pipeline_config import SchedulePolicies
@@ -49,7 +49,7 @@ def schedule(
     """A schedule with the usual policies, but for what is changed."""
     return Schedule(
         name,
-        timing or Timing(Kind.CRON, cron="0 3 * * *"),
+        timing or Timing(TimingKind.CRON, cron="0 3 * * *"),
         work or Work("sample"),
         policies(**changed),
         CREATED,
@@ -71,7 +71,7 @@ def attempt(run_id: str = "20261124-030001-abcdef", code: int | None = 0, reason
 
 def tick(
     state: str = "succeeded",
-    decision: Decision | None = Decision.STARTED,
+    decision: Outcome | None = Outcome.STARTED,
     attempts: tuple[Attempt, ...] | None = None,
     reason: str = "",
     manual: bool = False,
@@ -83,8 +83,8 @@ def tick(
 
 
 FAILED = tick("failed", attempts=(attempt(code=1, reason="Trainer failed: no space left"),))
-SKIPPED = tick("skipped", Decision.SKIPPED, (), "a run held the root: process 12", planned="2026-11-23T03:00:00Z")
-MISSED = tick("missed", Decision.MISSED, (), "no daemon ran", planned="2026-11-22T03:00:00Z")
+SKIPPED = tick("skipped", Outcome.SKIPPED, (), "a run held the root: process 12", planned="2026-11-23T03:00:00Z")
+MISSED = tick("missed", Outcome.MISSED, (), "no daemon ran", planned="2026-11-22T03:00:00Z")
 
 
 def planned(given: Schedule | None = None, last: Tick | None = None, words: str = "At 03:00 every day, UTC") -> Planned:
@@ -99,10 +99,10 @@ STOPPED = Daemon("stopped", None, "", "2026-11-23T20:30:00Z")
 NEVER = Daemon("stopped", None, "", "")
 
 
-def write(book: ScheduleDatabase, found: Tick) -> None:
-    """Puts a tick into a book as if the daemon had."""
+def write(database: ScheduleDatabase, found: Tick) -> None:
+    """Puts a tick into a database as if the daemon had."""
     decision = found.decision.value if found.decision else None
-    row = book.connection.execute(
+    row = database.connection.execute(
         "INSERT INTO ticks (schedule, planned, due, manual, decision, decided, reason, state, count, since) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -119,15 +119,15 @@ def write(book: ScheduleDatabase, found: Tick) -> None:
         ),
     ).lastrowid
     for one in found.attempts:
-        book.connection.execute(
+        database.connection.execute(
             "INSERT INTO attempts (tick, run_id, started, ended, exit_code, reason) VALUES (?, ?, ?, ?, ?, ?)",
             (row, one.run_id, one.started, one.ended, one.exit_code, one.reason),
         )
 
 
-def live(book: ScheduleDatabase, heard: str, process: int) -> None:
-    """Puts a daemon into a book: a process of this machine, last heard of at some time."""
-    book.connection.execute(
+def live(database: ScheduleDatabase, heard: str, process: int) -> None:
+    """Puts a daemon into a database: a process of this machine, last heard of at some time."""
+    database.connection.execute(
         "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
         (process, process_identity.identity(process), CREATED, heard),
     )

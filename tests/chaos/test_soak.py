@@ -103,12 +103,12 @@ class Soak:
             if kills:
                 self.chance.choices([self.kill_daemon, self.kill_run, lambda: None], [1, 2, 3])[0]()
 
-    def finish(self, book: ScheduleDatabase) -> bool:
+    def finish(self, database: ScheduleDatabase) -> bool:
         """One run more, to tidy up after killed ones; then the daemon is stopped. Returns whether all ended."""
-        book.pause(NAME)
-        book.trigger(NAME)
+        database.pause(NAME)
+        database.trigger(NAME)
         end = time.monotonic() + PATIENCE
-        while any(tick.state in ("waiting", "running") for tick in book.ticks(NAME)):
+        while any(tick.state in ("waiting", "running") for tick in database.ticks(NAME)):
             if time.monotonic() > end:
                 return False
             time.sleep(1)
@@ -116,12 +116,12 @@ class Soak:
         return self.daemon.wait(PATIENCE) == 0
 
 
-def faults(soak: Soak, book: ScheduleDatabase, ended: bool) -> Iterator[str]:
+def faults(soak: Soak, database: ScheduleDatabase, ended: bool) -> Iterator[str]:
     """What is wrong, in sentences."""
     if not ended:
         yield "what was left to do did not end, or the daemon ended badly"
-    ticks = [tick for tick in reversed(book.ticks(NAME)) if not tick.manual]
-    schedule = book.schedule(NAME)
+    ticks = [tick for tick in reversed(database.ticks(NAME)) if not tick.manual]
+    schedule = database.schedule(NAME)
     created, last = times.from_text(schedule.created), times.from_text(ticks[-1].planned)
     wanted = [times.as_text(when) for when in triggers.between(schedule.timing, created, created, last)]
     found = collections.Counter(tick.planned for tick in ticks)
@@ -172,16 +172,16 @@ def test_each_tick_has_one_outcome_and_nothing_is_left_over(
 ) -> None:
     minutes = request.config.option.chaos_minutes
     root = tmp_path / "root"
-    with ScheduleDatabase.open(root) as book:
+    with ScheduleDatabase.open(root) as database:
         policies = SchedulePolicies(Overlap.SKIP, CatchUp.ALL, 2, 10.0, 0.0, retries=3, retry_wait=2.0, timeout=0.0)
-        book.add(Schedule(NAME, triggers.every("5s"), WORK, policies, book.now()))
+        database.add(Schedule(NAME, triggers.every("5s"), WORK, policies, database.now()))
         soak = Soak(root, random.Random(request.config.option.chaos_seed))
         try:
             soak.fire(minutes * 40, kills=True)
             soak.fire(minutes * 20, kills=False)
-            ended = soak.finish(book)
+            ended = soak.finish(database)
         finally:
             soak.daemon.kill()
             soak.daemon.wait()
-        report(soak, book.ticks(NAME))
-        assert list(faults(soak, book, ended)) == []
+        report(soak, database.ticks(NAME))
+        assert list(faults(soak, database, ended)) == []

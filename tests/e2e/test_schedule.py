@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.scheduler import status, triggers
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule, Work
+from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule, Work
 from pipeline_config import SchedulePolicies
 from tests.e2e.conftest import PROJECT, QUICK, sae
 
@@ -23,10 +23,10 @@ POLICIES = SchedulePolicies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0,
 LONGEST = 240.0  # seconds
 
 
-def until(true: Callable[[], Any], book: ScheduleDatabase) -> Any:
+def until(true: Callable[[], Any], database: ScheduleDatabase) -> Any:
     end = time.monotonic() + LONGEST
     while not (found := true()):
-        assert time.monotonic() < end, book.ticks()
+        assert time.monotonic() < end, database.ticks()
         time.sleep(0.1)
     return found
 
@@ -50,24 +50,28 @@ def start(tmp_path: pathlib.Path) -> Iterator[Callable[[], subprocess.Popen[byte
 def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
     tmp_path: pathlib.Path, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    with ScheduleDatabase.open(tmp_path) as book:
+    with ScheduleDatabase.open(tmp_path) as database:
         work = Work("sample", assignments=QUICK, seed=3)
         said = tmp_path / "said.json"
         policies = SchedulePolicies(**{**vars(POLICIES), "on_success": f"cat > {said}.part && mv {said}.part {said}"})
-        book.add(Schedule("nightly", triggers.every("1d"), work, policies, book.now()))
+        database.add(Schedule("nightly", triggers.every("1d"), work, policies, database.now()))
         data = triggers.on_data_change("1s")
-        book.add(Schedule("data", data, Work("sample", assignments=QUICK, seed=3), POLICIES, book.now()))
-        book.pause("data")
-        planned = book.trigger("nightly").planned
+        database.add(Schedule("data", data, Work("sample", assignments=QUICK, seed=3), POLICIES, database.now()))
+        database.pause("data")
+        planned = database.trigger("nightly").planned
         first = start()
-        [attempt] = until(lambda: [one for one in book.ticks()[0].attempts if one.run_id], book)
+        [attempt] = until(lambda: [one for one in database.ticks()[0].attempts if one.run_id], database)
         first.kill()
         first.wait()
         assert status.daemon(tmp_path).state == "stopped"
         daemon = start()
-        until(lambda: book.ticks("nightly")[0].state not in ("waiting", "running"), book)
-        [tick] = book.ticks("nightly")
-        assert (tick.state, tick.decision, tick.attempts[0].run_id) == ("succeeded", Decision.STARTED, attempt.run_id)
+        until(lambda: database.ticks("nightly")[0].state not in ("waiting", "running"), database)
+        [tick] = database.ticks("nightly")
+        assert (tick.state, tick.decision, tick.attempts[0].run_id) == (
+            "succeeded",
+            Outcome.STARTED,
+            attempt.run_id,
+        )
 
         shown = json.loads(sae("show", "latest", "--root", tmp_path, "--json").stdout)
         assert (shown["row"]["id"], shown["row"]["state"]) == (attempt.run_id, "succeeded")
@@ -75,16 +79,16 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
         assert shown["configuration"]["training.seed"] == 3
         noted = json.loads((tmp_path / "manifests" / f"{attempt.run_id}.json").read_text())
         assert noted["trigger"] == f"schedule nightly {planned}"
-        until(said.exists, book)
+        until(said.exists, database)
         assert json.loads(said.read_text())["row"]["id"] == attempt.run_id
 
         # The data is what the run was on: the first look remembers that, the next ones find nothing new.
-        book.resume("data")
-        until(lambda: [one.reason for one in book.ticks("data")].count("the data did not change") > 1, book)
-        book.pause("data")
-        reasons = {one.reason for one in book.ticks("data")}
-        assert "the first look: there is a run on this data" in reasons
-        assert all(one.decision in (Decision.SKIPPED, Decision.MISSED) for one in book.ticks("data"))
+        database.resume("data")
+        until(lambda: [one.reason for one in database.ticks("data")].count("the data did not change") > 1, database)
+        database.pause("data")
+        reasons = {one.reason for one in database.ticks("data")}
+        assert "first check: a run on this data exists" in reasons
+        assert all(one.decision in (Outcome.SKIPPED, Outcome.MISSED) for one in database.ticks("data"))
         daemon.terminate()
         assert daemon.wait() == 0
     assert sae("fsck", "--root", tmp_path).returncode == 0

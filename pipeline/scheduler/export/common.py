@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from components import atomic_file
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.scheduler import wording
-from pipeline.scheduler.types import Kind, Schedule
+from pipeline.scheduler.types import Schedule, TimingKind
 
 # What `sae run` reads from the environment, and is not said by its options.
 _VARIABLES = ("TFDS_DATA_DIR",)
@@ -48,7 +48,7 @@ def call(
       UsageError: the schedule waits for the data, for which nobody but the daemon looks; or a value holds a line end,
         which neither a unit nor a crontab can hold.
     """
-    if schedule.timing.kind is Kind.DATA_CHANGE:
+    if schedule.timing.kind is TimingKind.DATA_CHANGE:
         raise UsageError(
             f"schedule {schedule.name} cannot be exported: it waits for the data to change, and only the daemon "
             "looks at that: `sae schedule run`"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import cron, times
 from pipeline.scheduler.export.common import Call
-from pipeline.scheduler.types import CatchUp, Kind, Overlap, Schedule
+from pipeline.scheduler.types import CatchUp, Overlap, Schedule, TimingKind
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
 
@@ -31,7 +31,7 @@ def lines(schedule: Schedule, call: Call) -> str:
 
 def _fields(schedule: Schedule) -> str:
     timing = schedule.timing
-    if timing.kind is Kind.CRON:
+    if timing.kind is TimingKind.CRON:
         fields = cron.parse(timing.cron)
         parsed = (fields.minute, fields.hour, fields.day, fields.month, fields.weekday)
         return " ".join(map(_field, timing.cron.split(), parsed))
@@ -56,7 +56,7 @@ def _comments(schedule: Schedule) -> Iterator[str]:
     yield f"# Written by `sae schedule export {schedule.name} --cron`."
     yield f"# `sae schedule pause {schedule.name}` keeps a daemon from running it as well."
     yield "# CRON_TZ is known to cronie; other crons read the line in the machine's own time zone."
-    if schedule.timing.kind is Kind.EVERY:
+    if schedule.timing.kind is TimingKind.EVERY:
         yield "# cron counts the interval from midnight, the daemon from when the schedule was added."
     if policies.overlap == Overlap.QUEUE:
         yield "# Not said here: that a tick waits for a run that holds the root. It is skipped, with exit code 5."

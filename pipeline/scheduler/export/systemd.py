@@ -13,7 +13,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.cron import parse
 from pipeline.scheduler.export.common import Call
-from pipeline.scheduler.types import CatchUp, Kind, Overlap, Schedule
+from pipeline.scheduler.types import CatchUp, Overlap, Schedule, TimingKind
 
 _WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 _FIRST = 60  # seconds from the timer's start to the first tick of an interval
@@ -58,7 +58,7 @@ def _service(schedule: Schedule, call: Call) -> str:
 def _timer(schedule: Schedule) -> str:
     policies = schedule.policies
     lines = [*_head(schedule), "[Unit]", f"Description={_specified(_description(schedule))}", "", "[Timer]"]
-    if schedule.timing.kind is Kind.CRON:
+    if schedule.timing.kind is TimingKind.CRON:
         lines += [f"OnCalendar={when}" for when in calendar(schedule.timing.cron, schedule.timing.zone)]
         lines.append(f"Persistent={'false' if policies.catch_up == CatchUp.NONE else 'true'}")
     else:
@@ -80,7 +80,7 @@ def _head(schedule: Schedule) -> Iterator[str]:
 
 def _left_out(schedule: Schedule) -> Iterator[str]:
     """What the daemon would do and these units do not."""
-    policies, plain_interval = schedule.policies, schedule.timing.kind is Kind.EVERY
+    policies, plain_interval = schedule.policies, schedule.timing.kind is TimingKind.EVERY
     if policies.overlap == Overlap.QUEUE:
         yield "# Not said here: that a tick waits for a run that holds the root. It is skipped."
     if policies.catch_up == CatchUp.ALL:

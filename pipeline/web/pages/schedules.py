@@ -8,9 +8,8 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import history as stretches
-from pipeline.scheduler import status, times, wording
-from pipeline.scheduler.history import Stretch
+from pipeline.scheduler import history, status, times, wording
+from pipeline.scheduler.history import TickGroup
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, Planned
 from pipeline.web.pages.base import Page, PageRequest
@@ -45,7 +44,7 @@ class Shown:
     next: tuple[NextTime, ...]
     command: str
     policies: Mapping[str, str]
-    history: tuple[Stretch, ...]
+    history: tuple[TickGroup, ...]
     more: bool
 
 
@@ -89,29 +88,29 @@ def build(request: PageRequest) -> SchedulesView:
         alone=status.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
         begin=_begin(request.root),
-        going=any(stretch.tick.state in ("running", "waiting") for one in schedules for stretch in one.history),
+        going=any(group.tick.state in ("running", "waiting") for one in schedules for group in one.history),
     )
 
 
 def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
-    book = ScheduleDatabase.read(root.path)
-    if book is None:
+    database = ScheduleDatabase.read(root.path)
+    if database is None:
         return ()
-    with book:
-        return tuple(_shown(book, one, root, now) for one in status.planned(book, now, NEXT))
+    with database:
+        return tuple(_shown(database, one, root, now) for one in status.planned(database, now, NEXT))
 
 
-def _shown(book: ScheduleDatabase, one: Planned, root: Root, now: datetime.datetime) -> Shown:
-    ticks = book.ticks(one.schedule.name, stretches.READ + 1)
-    history = stretches.of(ticks[: stretches.READ])
+def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.datetime) -> Shown:
+    ticks = database.ticks(one.schedule.name, history.MAX_READ + 1)
+    groups = history.group(ticks[: history.MAX_READ])
     zone = one.schedule.timing.zone
     return Shown(
         planned=one,
         next=tuple(NextTime(time, wording.distance(time, now), wording.moment(time, zone)) for time in one.next),
         command=shlex.join(["sae", "run", *wording.options(one.schedule.work), "--root", str(root.path)]),
         policies=wording.policies(one.schedule.policies),
-        history=history[:ROWS],
-        more=len(ticks) > stretches.READ or len(history) > ROWS,
+        history=groups[:ROWS],
+        more=len(ticks) > history.MAX_READ or len(groups) > ROWS,
     )
 
 

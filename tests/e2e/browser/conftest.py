@@ -138,13 +138,13 @@ class Site:
 
 def plan(root: Root, first: str, failed: str) -> None:
     """Schedules with a history."""
-    with ScheduleDatabase.open(root.path) as book:
-        book.add(examples.schedule(on_failure=SCRIPT))
-        book.add(examples.schedule("tokyo", triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")))
-        book.add(examples.schedule("off", triggers.every("6h"), paused=examples.CREATED))
-        examples.write(book, examples.MISSED)
-        examples.write(book, examples.tick(planned="2026-11-23T03:00:00Z", attempts=(examples.attempt(first),)))
-        examples.write(book, examples.tick("failed", attempts=(examples.attempt(failed, 4, f"no {SCRIPT}"),)))
+    with ScheduleDatabase.open(root.path) as database:
+        database.add(examples.schedule(on_failure=SCRIPT))
+        database.add(examples.schedule("tokyo", triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")))
+        database.add(examples.schedule("off", triggers.every("6h"), paused=examples.CREATED))
+        examples.write(database, examples.MISSED)
+        examples.write(database, examples.tick(planned="2026-11-23T03:00:00Z", attempts=(examples.attempt(first),)))
+        examples.write(database, examples.tick("failed", attempts=(examples.attempt(failed, 4, f"no {SCRIPT}"),)))
 
 
 def put_odd_things(metadata: pathlib.Path) -> int:

@@ -16,7 +16,7 @@ from click.shell_completion import ShellComplete
 
 from pipeline import cli
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Kind, Overlap, Work
+from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Overlap, TimingKind, Work
 from pipeline_config import SchedulePolicies
 from tests import PROJECT
 
@@ -49,8 +49,8 @@ def sae(capsys):
 
 
 def added(root, name="nightly"):
-    with ScheduleDatabase.open(root) as book:
-        return book.schedule(name)
+    with ScheduleDatabase.open(root) as database:
+        return database.schedule(name)
 
 
 class TestAdd:
@@ -64,7 +64,7 @@ class TestAdd:
         assert errors.startswith("the daemon is stopped: ")
         assert "schedule run`" in errors
         made = added(root)
-        assert (made.timing.kind, made.timing.cron, made.timing.zone) == (Kind.CRON, "0 3 * * *", "UTC")
+        assert (made.timing.kind, made.timing.cron, made.timing.zone) == (TimingKind.CRON, "0 3 * * *", "UTC")
         assert made.work == Work("sample")
         assert (made.policies.overlap, made.policies.catch_up) == (Overlap.SKIP, CatchUp.ONE)
         assert (made.policies.retries, made.policies.max_late) == (DEFAULTS.retries, DEFAULTS.max_late)
@@ -93,7 +93,7 @@ class TestAdd:
         )
         assert code == 0, errors
         made = added(root, "often")
-        assert (made.timing.kind, made.timing.every) == (Kind.EVERY, 5_400.0)
+        assert (made.timing.kind, made.timing.every) == (TimingKind.EVERY, 5_400.0)
         assert made.work == Work("mnist", str(pathlib.Path.cwd() / "mnist.toml"), ("model.l1=0.1",), 7)
         assert list(vars(made.policies).values()) == [
             *(Overlap.QUEUE, CatchUp.ALL, 3, 300.0, 30.0, 4, 120.0, 86_400.0, "a b", "c")
@@ -102,7 +102,10 @@ class TestAdd:
     def test_the_data_is_looked_at_as_often_as_is_said(self, sae, root):
         sae("add", "a", "--on-data-change")
         sae("add", "b", "--on-data-change", "--every", "45s")
-        assert (added(root, "a").timing.kind, added(root, "a").timing.every) == (Kind.DATA_CHANGE, DATA_CHECK_INTERVAL)
+        assert (added(root, "a").timing.kind, added(root, "a").timing.every) == (
+            TimingKind.DATA_CHANGE,
+            DATA_CHECK_INTERVAL,
+        )
         assert added(root, "b").timing.every == 45.0
 
     def test_a_relative_folder_of_data_becomes_absolute(self, sae, root):

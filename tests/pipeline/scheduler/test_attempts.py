@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.scheduler import outcome
+from pipeline.scheduler import attempt_result
+from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.attempts import Attempts
-from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.tick_decisions import TickDecisions
+from pipeline.scheduler.tick_outcomes import TickOutcomes
 from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
 from tests.builders.schedules import SetClock
@@ -17,7 +17,7 @@ from tests.builders.schedules import new_schedule as schedule
 
 POLICIES = schedule().policies
 
-FAILED = Outcome("failed", 1, "it does not learn", may_pass=True)
+FAILED = AttemptResult("failed", 1, "it does not learn", may_pass=True)
 
 
 class Tried:
@@ -26,26 +26,26 @@ class Tried:
     def __init__(self, root: pathlib.Path) -> None:
         self.clock = SetClock("2026-11-24 03:00")
         self.database = ScheduleDatabase.open(root, self.clock)
-        self.deciding, self.attempts = TickDecisions(self.database), Attempts(self.database)
+        self.outcomes, self.attempts = TickOutcomes(self.database), Attempts(self.database)
         self.database.add(schedule())
-        self.deciding.look("")
+        self.outcomes.check("")
 
     def begin(self) -> int:
-        [candidate] = self.deciding.candidates()
-        attempt = self.attempts.begin(candidate)
+        [candidate] = self.outcomes.candidates()
+        attempt = self.attempts.start(candidate)
         assert attempt is not None
-        self.attempts.note_process(attempt, 1, "one")
+        self.attempts.record_process(attempt, 1, "one")
         return attempt
 
-    def try_it(self, ended: Outcome, policies: SchedulePolicies | None = POLICIES) -> None:
+    def try_it(self, ended: AttemptResult, policies: SchedulePolicies | None = POLICIES) -> None:
         self.attempts.end(self.begin(), ended, policies)
 
     def wait(self, seconds: float) -> int:
         """How many may start so much later, and not a second sooner."""
         self.clock.forward(seconds - 1)
-        assert list(self.deciding.candidates()) == []
+        assert list(self.outcomes.candidates()) == []
         self.clock.forward(1)
-        return len(list(self.deciding.candidates()))
+        return len(list(self.outcomes.candidates()))
 
 
 @pytest.fixture
@@ -61,14 +61,14 @@ def test_waits_double_until_nothing_is_tried_any_more(tried: Tried) -> None:
     assert tried.wait(60) == 1
     tried.try_it(FAILED)
     assert tried.wait(120) == 1
-    assert tried.attempts.untold() == ()
+    assert tried.attempts.awaiting_hooks() == ()
     tried.try_it(FAILED)
     [tick] = tried.database.ticks()
     assert (tick.state, len(tick.attempts)) == ("failed", 3)
-    [done] = tried.attempts.untold()
+    [done] = tried.attempts.awaiting_hooks()
     assert (done.state, done.exit_code) == ("failed", 1)
-    tried.attempts.note_told(done.tick)
-    assert tried.attempts.untold() == ()
+    tried.attempts.record_hooks_started(done.tick)
+    assert tried.attempts.awaiting_hooks() == ()
 
 
 def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
@@ -81,14 +81,14 @@ def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
 
 @pytest.mark.parametrize("policies", [None, POLICIES])
 def test_what_is_not_tried_again(tried: Tried, policies: SchedulePolicies | None) -> None:
-    tried.try_it(Outcome("failed", 4, "the gate", may_pass=policies is None), policies)
+    tried.try_it(AttemptResult("failed", 4, "the gate", may_pass=policies is None), policies)
     assert tried.database.ticks()[0].state == "failed"
 
 
 def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None:
     one = SchedulePolicies(**{**vars(POLICIES), "retries": 1})
     for _ in range(3):
-        tried.try_it(outcome.never_begun(), one)
+        tried.try_it(attempt_result.never_started(), one)
     tried.try_it(FAILED, one)
     assert tried.wait(60) == 1
     tried.try_it(FAILED, one)
@@ -101,26 +101,26 @@ def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) 
     attempt = tried.begin()
     tried.clock.forward(601)
     never = SchedulePolicies(**{**vars(POLICIES), "catch_up": CatchUp.NONE})
-    tried.attempts.end(attempt, outcome.never_begun(), never)
+    tried.attempts.end(attempt, attempt_result.never_started(), never)
     assert tried.database.ticks()[0].state == "failed"
 
 
 def test_pausing_and_removing_give_up_what_waits_for_a_retry(tried: Tried) -> None:
     tried.try_it(FAILED)
     tried.clock.forward(60)
-    [candidate] = tried.deciding.candidates()
+    [candidate] = tried.outcomes.candidates()
     tried.database.remove("nightly")
-    assert tried.attempts.begin(candidate) is None
+    assert tried.attempts.start(candidate) is None
     assert tried.database.ticks()[0].state == "failed"
-    assert list(tried.deciding.candidates()) == []
+    assert list(tried.outcomes.candidates()) == []
 
 
 def test_what_is_not_closed_is_found_by_the_next_daemon(tried: Tried) -> None:
     attempt = tried.begin()
-    tried.attempts.note_run(attempt, "20261124-030000")
-    [unended] = Attempts(tried.database).unended()
-    assert (unended.id, unended.schedule, unended.process, unended.identity) == (attempt, "nightly", 1, "one")
+    tried.attempts.record_run_id(attempt, "20261124-030000")
+    [found] = Attempts(tried.database).open_attempts()
+    assert (found.id, found.schedule, found.process, found.identity) == (attempt, "nightly", 1, "one")
     [tick] = tried.database.ticks()
     assert (tick.state, tick.attempts[0].run_id) == ("running", "20261124-030000")
     tried.attempts.end(attempt, FAILED, None)
-    assert Attempts(tried.database).unended() == ()
+    assert Attempts(tried.database).open_attempts() == ()

@@ -19,7 +19,7 @@ NODES = [{"node": "First", "error": ""}, {"node": "Last", "error": "worse than v
 def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
     (folder / "show.json").write_text(json.dumps(run))
     program = f"import sys; assert sys.argv[1] == 'show'; print(open({str(folder / 'show.json')!r}).read())"
-    return Commands(folder, (sys.executable, "-c", program)).row("r1")
+    return Commands(folder, (sys.executable, "-c", program)).run_state("r1")
 
 
 @pytest.mark.parametrize(

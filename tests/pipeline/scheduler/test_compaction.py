@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.scheduler import compaction, history, schema, tick_planner, times, triggers
+from pipeline.scheduler import history, schema, tick_planner, times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Decision, Schedule, Tick
+from pipeline.scheduler.types import Outcome, Schedule, Tick
 from tests.builders import schedules as examples
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
@@ -34,7 +34,7 @@ def database(tmp_path: pathlib.Path, clock: SetClock) -> Iterator[ScheduleDataba
 
 
 def skipped(minute: int, reason: str = SAME, **changed: object) -> Tick:
-    tick = examples.tick("skipped", Decision.SKIPPED, (), reason, planned=f"2026-11-24T03:{minute:02}:00Z")
+    tick = examples.tick("skipped", Outcome.SKIPPED, (), reason, planned=f"2026-11-24T03:{minute:02}:00Z")
     return dataclasses.replace(tick, **changed)  # type: ignore[arg-type]
 
 
@@ -43,8 +43,8 @@ def write(database: ScheduleDatabase, *ticks: Tick) -> None:
         examples.write(database, tick)
 
 
-def tidy(database: ScheduleDatabase, before: str = "2027-01-01 00:00") -> int:
-    return compaction.tidy(database.connection, at(before))
+def compact(database: ScheduleDatabase, before: str = "2027-01-01 00:00") -> int:
+    return history.compact(database.connection, at(before))
 
 
 def told(database: ScheduleDatabase) -> list[tuple[str, str, int, str]]:
@@ -53,13 +53,13 @@ def told(database: ScheduleDatabase) -> list[tuple[str, str, int, str]]:
 
 def test_looks_that_found_nothing_become_the_newest_of_them(database: ScheduleDatabase) -> None:
     write(database, skipped(10), skipped(20), skipped(30, decided="2026-11-24T03:30:02Z"))
-    assert tidy(database) == 2
+    assert compact(database) == 2
     assert told(database) == [("30", "skipped", 3, "10")]
     [one] = database.ticks()
-    assert (one.decision, one.reason, one.decided) == (Decision.SKIPPED, SAME, "2026-11-24T03:30:02Z")
-    assert tidy(database) == 0
+    assert (one.decision, one.reason, one.decided) == (Outcome.SKIPPED, SAME, "2026-11-24T03:30:02Z")
+    assert compact(database) == 0
     write(database, skipped(40), skipped(50))
-    assert tidy(database) == 2
+    assert compact(database) == 2
     assert told(database) == [("50", "skipped", 5, "10")]
 
 
@@ -68,7 +68,7 @@ def test_looks_that_found_nothing_become_the_newest_of_them(database: ScheduleDa
     [
         examples.tick(planned="2026-11-24T03:20:00Z"),
         examples.tick("failed", planned="2026-11-24T03:20:00Z"),
-        examples.tick("missed", Decision.MISSED, (), SAME, planned="2026-11-24T03:20:00Z"),
+        examples.tick("missed", Outcome.MISSED, (), SAME, planned="2026-11-24T03:20:00Z"),
         examples.tick("waiting", None, (), planned="2026-11-24T03:20:00Z"),
         skipped(20, "a run held the root: that of nightly"),
         skipped(20, manual=True),
@@ -77,7 +77,7 @@ def test_looks_that_found_nothing_become_the_newest_of_them(database: ScheduleDa
 )
 def test_what_is_more_than_that_stays_and_ends_them(database: ScheduleDatabase, other: Tick) -> None:
     write(database, skipped(0), skipped(10), other, skipped(30), skipped(40))
-    assert tidy(database) == 2
+    assert compact(database) == 2
     newer, kept, older = database.ticks()
     assert kept == other
     assert [(one.planned[14:16], one.count, one.since[14:16]) for one in (newer, older)] == [
@@ -88,22 +88,22 @@ def test_what_is_more_than_that_stays_and_ends_them(database: ScheduleDatabase, 
 
 def test_one_by_hand_at_the_same_time_ends_them_on_both_sides(database: ScheduleDatabase) -> None:
     write(database, skipped(0), skipped(10), skipped(10, manual=True), skipped(20))
-    assert tidy(database) == 0
+    assert compact(database) == 0
 
 
 def test_of_each_schedule_its_own(database: ScheduleDatabase) -> None:
     for minute in (10, 20, 30):
         write(database, skipped(minute), skipped(minute, schedule="other"))
-    assert tidy(database) == 4
+    assert compact(database) == 4
     assert {(one.schedule, one.count) for one in database.ticks()} == {("nightly", 3), ("other", 3)}
 
 
 def test_newer_ones_stay_whole(database: ScheduleDatabase) -> None:
     write(database, *(skipped(minute) for minute in (10, 20, 30, 40)))
-    assert tidy(database, "2026-11-24 03:30") == 1
+    assert compact(database, "2026-11-24 03:30") == 1
     assert told(database) == [("40", "skipped", 1, ""), ("30", "skipped", 1, ""), ("20", "skipped", 2, "10")]
     # On a page and a terminal they are one all the same.
-    [shown] = history.of(database.ticks())
+    [shown] = history.group(database.ticks())
     assert (shown.count, shown.since[14:16], shown.tick.planned[14:16]) == (4, "10", "40")
 
 
@@ -112,7 +112,7 @@ def test_what_another_one_stands_for_is_not_planned_again(database: ScheduleData
     database.add(schedule(timing=triggers.every("10m"), created="2026-11-24T00:00:00Z"))
     decide(database, database.schedule("nightly"), at("2026-11-25 00:00"))
     [before] = database.connection.execute("SELECT count(*) FROM ticks").fetchone()
-    assert tidy(database) == before - 1
+    assert compact(database) == before - 1
     clock.set("2026-11-24 12:05")
     database.resume("nightly")
     decide(database, database.schedule("nightly"), at("2026-11-25 01:00"))
@@ -155,7 +155,7 @@ def test_a_year_of_looks_is_small_and_each_time_has_one_decision(
     path = tmp_path / schema.NAME
     database.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
     large = path.stat().st_size
-    assert compaction.tidy(database.connection, end - datetime.timedelta(days=7)) > 51_000
+    assert history.compact(database.connection, end - datetime.timedelta(days=7)) > 51_000
     database.connection.execute("PRAGMA wal_checkpoint (TRUNCATE)")
     ticks = database.ticks()
     assert len(ticks) < 7 * 144 + 12 * 3 + 40
@@ -181,7 +181,7 @@ def test_it_is_whole_or_not_there(database: ScheduleDatabase, monkeypatch: pytes
     before = database.ticks()
     database.connection.execute("CREATE TRIGGER full BEFORE DELETE ON ticks BEGIN SELECT RAISE(ABORT, 'no space'); END")
     with pytest.raises(sqlite3.IntegrityError, match="no space"):
-        tidy(database)
+        compact(database)
     assert database.ticks() == before
 
 
@@ -200,6 +200,6 @@ def test_a_book_of_the_first_format_is_read_and_goes_on(tmp_path: pathlib.Path, 
         assert told(reader) == [("20", "skipped", 1, ""), ("10", "skipped", 1, "")]
     for _ in range(2):
         with ScheduleDatabase.open(tmp_path) as again:
-            tidy(again)
+            compact(again)
             assert told(again) == [("20", "skipped", 2, "10")]
             assert again.schedules() == (schedule(),)

@@ -24,8 +24,8 @@ from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import process_identity, status, times, triggers
 from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.tick_decisions import TickDecisions
-from pipeline.scheduler.types import CatchUp, Decision, Overlap, Tick, Timing, Work
+from pipeline.scheduler.tick_outcomes import TickOutcomes
+from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Tick, Timing, Work
 from tests import PROJECT
 from tests.builders import schedules as examples
 from tests.builders.schedules import new_schedule as schedule
@@ -155,7 +155,7 @@ def test_what_becomes_of_runs(place: Place) -> None:
     place.until(lambda: all(place.tick(name).state in ("succeeded", "failed", "interrupted") for name in names))
     good, bad, gate, early, slow = (place.tick(name) for name in names)
 
-    assert (good.state, good.decision, good.manual) == ("succeeded", Decision.STARTED, True)
+    assert (good.state, good.decision, good.manual) == ("succeeded", Outcome.STARTED, True)
     place.until(lambda: (place.root / "said.txt").exists() and (place.root / "said.txt").read_text())
     assert json.loads((place.root / "said.json").read_text())["row"]["state"] == "succeeded"
     assert (place.root / "said.txt").read_text() == "good succeeded\n"
@@ -192,7 +192,7 @@ def test_ticks_of_an_interval_come_and_overlapping_ones_are_skipped(place: Place
     place.add("often", "sleep:2.5", triggers.every("1s"))
     place.start()
     place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
-    skipped = [tick for tick in place.database.ticks() if tick.decision is Decision.SKIPPED]
+    skipped = [tick for tick in place.database.ticks() if tick.decision is Outcome.SKIPPED]
     assert skipped[-1].reason.startswith("a run held the root: that of often ")
 
 
@@ -218,7 +218,7 @@ def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
     place.add("quiet")
     for minute in (10, 20, 30):
         tick = examples.tick(
-            "skipped", Decision.SKIPPED, (), "same", planned=f"2020-01-01T00:{minute}:00Z", name="quiet"
+            "skipped", Outcome.SKIPPED, (), "same", planned=f"2020-01-01T00:{minute}:00Z", name="quiet"
         )
         examples.write(place.database, tick)
     place.start()
@@ -303,7 +303,7 @@ def test_a_run_that_outlives_its_daemon_is_looked_after_by_the_next(place: Place
         place.start()
         tick = place.in_state(name, state)
         [attempt] = tick.attempts
-        assert (attempt.exit_code, attempt.ended, tick.decision) == (None, "", Decision.STARTED)
+        assert (attempt.exit_code, attempt.ended, tick.decision) == (None, "", Outcome.STARTED)
         place.daemons[-1].terminate()
         place.daemons[-1].wait()
 
@@ -345,11 +345,11 @@ def test_a_daemon_that_died_between_decision_and_start(place: Place, known: bool
     """The next one begins the run, also where nothing is to be tried again."""
     place.add("begun", retries=0)
     place.trigger("begun")
-    [candidate] = TickDecisions(place.database).candidates()
-    attempt = Attempts(place.database).begin(candidate)
+    [candidate] = TickOutcomes(place.database).candidates()
+    attempt = Attempts(place.database).start(candidate)
     assert attempt is not None
     if known:
-        Attempts(place.database).note_process(attempt, 2**22 + 1, "one that ended at its gate")
+        Attempts(place.database).record_process(attempt, 2**22 + 1, "one that ended at its gate")
     place.start()
     tick = place.in_state("begun", "succeeded")
     assert [one.exit_code for one in tick.attempts] == [None, 0]
@@ -385,7 +385,7 @@ def test_killed_at_any_moment_no_tick_is_lost_or_run_twice(place: Place) -> None
     succeeded = [line["trigger"] for line in place.ran() if line["state"] == "succeeded"]
     assert len(succeeded) == len(set(succeeded))  # no tick ran to its end twice
     for tick in ticks:
-        assert bool(tick.attempts) is (tick.decision in (Decision.STARTED, Decision.CAUGHT_UP))
+        assert bool(tick.attempts) is (tick.decision in (Outcome.STARTED, Outcome.CAUGHT_UP))
 
 
 def test_schedules_keep_all_options_of_a_run(place: Place) -> None:

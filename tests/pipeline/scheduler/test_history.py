@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 
 from pipeline.scheduler import history
-from pipeline.scheduler.types import Decision
+from pipeline.scheduler.types import Outcome
 from tests.builders import schedules as examples
 
 
 def skipped(minute, reason="the data did not change", **changed):
     planned = f"2026-11-24T03:{minute:02}:00Z"
-    tick = examples.tick("skipped", Decision.SKIPPED, (), reason, planned=planned)
+    tick = examples.tick("skipped", Outcome.SKIPPED, (), reason, planned=planned)
     return dataclasses.replace(tick, decided=planned, **changed)
 
 
 def told(*ticks):
-    return [(one.tick.planned[14:16], one.count, one.since[14:16]) for one in history.of(ticks)]
+    return [(one.tick.planned[14:16], one.count, one.since[14:16]) for one in history.group(ticks)]
 
 
 def test_those_that_say_the_same_are_one():

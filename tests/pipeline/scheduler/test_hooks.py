@@ -10,15 +10,15 @@ import time
 import pytest
 
 from pipeline.scheduler import hooks
-from pipeline.scheduler.attempts import Untold
+from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.paths import Places
+from pipeline.scheduler.paths import DaemonFiles
 from pipeline.scheduler.types import Work
 from tests.builders.schedules import new_schedule as schedule
 
 pytestmark = pytest.mark.component
 
-DONE = Untold(7, "nightly", "2026-11-24T03:00:00Z", "failed", 1, "", 6)
+DONE = EndedTick(7, "nightly", "2026-11-24T03:00:00Z", "failed", 1, "", 6)
 
 
 # Stands in for `sae`: says that there is no run, and notes what retention was told.
@@ -32,15 +32,15 @@ print("no run")
 
 class Following:
     def __init__(self, root: pathlib.Path) -> None:
-        Places(root).folder.mkdir()
+        DaemonFiles(root).folder.mkdir()
         self.told: list[int] = []
         commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
-        self.afterwards = hooks.Hooks(commands, Places(root), self.told.append, timeout=600)
+        self.afterwards = hooks.Hooks(commands, DaemonFiles(root), self.told.append, timeout=600)
 
     def to_the_end(self, free: bool = True) -> None:
         end = time.monotonic() + 30
         while self.afterwards.busy:
-            self.afterwards.go_on(free)
+            self.afterwards.advance(free)
             assert time.monotonic() < end
             time.sleep(0.01)
 
@@ -68,7 +68,7 @@ def test_retention_by_the_settings_of_the_schedule_comes_before_the_command(
 
 def test_retention_needs_the_root_for_itself(following: Following, tmp_path: pathlib.Path) -> None:
     following.afterwards.add(RAN, schedule(on_failure="echo told >> order"))
-    following.afterwards.go_on(free=True)
+    following.afterwards.advance(free=True)
     assert following.afterwards.holds_root
     following.to_the_end()
     assert not following.afterwards.holds_root

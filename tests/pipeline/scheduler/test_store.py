@@ -12,7 +12,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduler import schema, triggers
 from pipeline.scheduler.status import planned
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Decision, Work
+from pipeline.scheduler.types import Outcome, Work
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
 
@@ -66,7 +66,7 @@ def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(
     [second, first] = database.ticks()
     assert (first.planned, second.planned) == ("2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
     assert {(tick.decision, tick.reason, tick.state) for tick in (first, second)} == {
-        (Decision.SKIPPED, "the schedule was paused", "skipped")
+        (Outcome.SKIPPED, "the schedule was paused", "skipped")
     }
     clock.set("2026-11-24 05:30")
     assert database.pause("nightly").paused == "2026-11-24T02:30:00Z"  # already
@@ -94,7 +94,7 @@ def test_more_ticks_than_one_chunk(
     database.pause("nightly")
     ticks = database.ticks()
     assert len(ticks) == 2 * 24 * 60 - 1
-    assert all(tick.decision is Decision.SKIPPED for tick in ticks)
+    assert all(tick.decision is Outcome.SKIPPED for tick in ticks)
 
 
 def test_triggers_wait_for_the_daemon_and_are_never_one(database: ScheduleDatabase, clock: SetClock) -> None:

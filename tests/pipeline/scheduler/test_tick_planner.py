@@ -5,7 +5,7 @@ import pathlib
 
 from pipeline.scheduler import tick_planner, triggers
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Kind, Timing
+from pipeline.scheduler.types import Timing, TimingKind
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
 
@@ -24,7 +24,7 @@ def test_the_next_tick_is_that_of_the_nearest_active_schedule(tmp_path: pathlib.
         assert tick_planner.next_tick(database.connection, database.schedules()) is None
         database.add(schedule("nightly"))
         database.add(schedule("hourly", triggers.every("1h")))
-        database.add(schedule("lost", Timing(Kind.CRON, cron="* * * * *", zone="Mars/Base")))
+        database.add(schedule("lost", Timing(TimingKind.CRON, cron="* * * * *", zone="Mars/Base")))
         assert tick_planner.next_tick(database.connection, database.schedules()) == at("2026-11-24 01:00")
         database.pause("hourly")
         assert tick_planner.next_tick(database.connection, database.schedules()) == at("2026-11-24 03:00")

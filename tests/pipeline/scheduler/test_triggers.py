@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import times, triggers
-from pipeline.scheduler.types import Kind, Timing
+from pipeline.scheduler.types import Timing, TimingKind
 from tests.builders.schedules import at, texts
 
 CREATED = at("2020-01-01 00:00")
@@ -154,9 +154,11 @@ def test_bad_texts_are_refused_when_given() -> None:
 
 
 def test_kinds() -> None:
-    assert triggers.cron(" 0  3 * * * ", "Europe/Berlin") == Timing(Kind.CRON, cron="0 3 * * *", zone="Europe/Berlin")
-    assert triggers.every("1h30m") == Timing(Kind.EVERY, every=5_400.0)
-    assert triggers.on_data_change("15m") == Timing(Kind.DATA_CHANGE, every=900.0)
+    assert triggers.cron(" 0  3 * * * ", "Europe/Berlin") == Timing(
+        TimingKind.CRON, cron="0 3 * * *", zone="Europe/Berlin"
+    )
+    assert triggers.every("1h30m") == Timing(TimingKind.EVERY, every=5_400.0)
+    assert triggers.on_data_change("15m") == Timing(TimingKind.DATA_CHANGE, every=900.0)
 
 
 @pytest.mark.parametrize(

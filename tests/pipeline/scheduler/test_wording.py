@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from pipeline.scheduler import times, wording
-from pipeline.scheduler.types import CatchUp, Decision, Overlap, Work
+from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Work
 from tests.builders import schedules as examples
 
 
@@ -89,7 +89,7 @@ def test_what_a_tick_runs_is_said_as_it_is_typed():
 
 def test_a_result_says_how_it_came_to_be():
     assert wording.result(examples.tick()) == "succeeded"
-    twice = examples.tick(attempts=(examples.attempt(code=1), examples.attempt()), decision=Decision.CAUGHT_UP)
+    twice = examples.tick(attempts=(examples.attempt(code=1), examples.attempt()), decision=Outcome.CAUGHT_UP)
     assert wording.result(twice) == "succeeded, caught up, 2 attempts"
     assert wording.result(examples.tick("running", manual=True)) == "running, manual"
 

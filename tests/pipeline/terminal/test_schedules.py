@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pipeline.scheduler import history
-from pipeline.scheduler.types import Decision, Kind, Timing
+from pipeline.scheduler.types import Outcome, Timing, TimingKind
 from pipeline.terminal import schedule, schedules
 from pipeline.terminal.table import Screen
 from tests.builders import schedules as examples
@@ -50,7 +50,7 @@ def test_what_is_missing_is_said_beside_the_list(found, daemon, said):
 
 
 def test_the_next_times_of_all_come_in_order_and_no_more_than_are_asked_for():
-    tokyo = planned(examples.schedule("tokyo", Timing(Kind.CRON, cron="0 12 * * *", zone="Asia/Tokyo")))
+    tokyo = planned(examples.schedule("tokyo", Timing(TimingKind.CRON, cron="0 12 * * *", zone="Asia/Tokyo")))
     times = schedules.times([tokyo, planned()], 3)
     assert schedules.next_text(Screen(), times, NOW).splitlines()[1:] == [
         "nightly   2026-11-25 03:00  in 6 h 30 min  Wednesday, 25 November 2026, 03:00 UTC",
@@ -71,7 +71,7 @@ def test_the_status_names_what_failed_and_why():
 
 def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
     lines = schedule.as_text(
-        Screen(), planned(), history.of([examples.FAILED, examples.SKIPPED]), "/my root", NOW
+        Screen(), planned(), history.group([examples.FAILED, examples.SKIPPED]), "/my root", NOW
     ).splitlines()
     assert lines[:6] == [
         "schedule nightly",
@@ -91,16 +91,16 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
 
 
 def test_a_history_says_how_a_tick_came_to_its_result():
-    late = examples.tick(decision=Decision.CAUGHT_UP, reason="nobody was there at its time")
-    text = schedule.history_text(Screen(), history.of([late, examples.tick("running", manual=True)]))
+    late = examples.tick(decision=Outcome.CAUGHT_UP, reason="nobody was there at its time")
+    text = schedule.history_text(Screen(), history.group([late, examples.tick("running", manual=True)]))
     assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
     assert "  running, manual  " in text
     assert schedule.history_text(Screen(), []) == ""
     older = dataclasses.replace(examples.SKIPPED, planned="2026-11-21T03:00:00Z")
-    text = schedule.history_text(Screen(), history.of([examples.SKIPPED, older]))
+    text = schedule.history_text(Screen(), history.group([examples.SKIPPED, older]))
     assert "2026-11-23 03:00  skipped, 2 times since 2026-11-21 03:00  a run held the root" in text
     many = dataclasses.replace(older, count=1_000, since="2026-01-01T00:00:00Z")
-    text = schedule.history_text(Screen(), history.of([examples.SKIPPED, many]))
+    text = schedule.history_text(Screen(), history.group([examples.SKIPPED, many]))
     assert "2026-11-23 03:00  skipped, 1,001 times since 2026-01-01 00:00  a run held the root" in text
 
 
@@ -119,4 +119,4 @@ def test_what_a_history_leaves_out_is_said(arguments, said):
 
 def test_a_name_from_elsewhere_does_nothing_to_a_terminal():
     evil = examples.tick("failed", attempts=(examples.attempt(code=1, reason="\x1b[2Jgone"),))
-    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), history.of([evil]))
+    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), history.group([evil]))

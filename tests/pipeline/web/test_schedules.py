@@ -15,7 +15,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Decision, Work
+from pipeline.scheduler.types import Outcome, Work
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.static_site import export
 from tests.builders import pages as content
@@ -32,15 +32,19 @@ def stamp(seconds: float = 0.0) -> str:
 
 def fill(root: Root) -> None:
     """A schedule that failed last, one in another zone, one that is paused."""
-    with ScheduleDatabase.open(root.path) as book:
-        book.add(examples.schedule(on_failure="mail <me>"))
+    with ScheduleDatabase.open(root.path) as database:
+        database.add(examples.schedule(on_failure="mail <me>"))
         tokyo = triggers.cron("30 8 * * mon-fri", "Asia/Tokyo")
-        book.add(examples.schedule("tokyo", tokyo, Work("mnist", assignments=("model.l1=1e-4",))))
-        book.add(examples.schedule("off", triggers.every("6h"), paused="2026-11-24T12:00:00Z"))
+        database.add(examples.schedule("tokyo", tokyo, Work("mnist", assignments=("model.l1=1e-4",))))
+        database.add(examples.schedule("off", triggers.every("6h"), paused="2026-11-24T12:00:00Z"))
         caught_up = (examples.attempt("", 6, "no data"), examples.attempt("good"))
-        examples.write(book, examples.MISSED)
-        examples.write(book, examples.tick("succeeded", Decision.CAUGHT_UP, caught_up, planned="2026-11-23T03:00:00Z"))
-        examples.write(book, examples.tick("failed", attempts=(examples.attempt("bad", 1, "SchemaGen: <b>broke</b>"),)))
+        examples.write(database, examples.MISSED)
+        examples.write(
+            database, examples.tick("succeeded", Outcome.CAUGHT_UP, caught_up, planned="2026-11-23T03:00:00Z")
+        )
+        examples.write(
+            database, examples.tick("failed", attempts=(examples.attempt("bad", 1, "SchemaGen: <b>broke</b>"),))
+        )
 
 
 @pytest.fixture(scope="module")
@@ -105,24 +109,24 @@ class TestPage:
         assert "schedule nightly for 2026-11-24 03:00" in Seen(client.get("/runs/better").text).text
 
     def test_a_long_history_is_cut_and_says_so(self, recorded, ask):
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
             for day in range(1, 13):
-                missed = examples.tick("missed", Decision.MISSED, (), f"{day}", planned=f"2026-10-{day:02}T03:00:00Z")
-                examples.write(book, missed)
+                missed = examples.tick("missed", Outcome.MISSED, (), f"{day}", planned=f"2026-10-{day:02}T03:00:00Z")
+                examples.write(database, missed)
         text = Seen(ask(recorded.root).get("/schedules").text).text
         assert "full history with sae schedule history nightly" in text
         assert ("2026-10-03 03:00" in text, "2026-10-02 03:00" in text) == (True, False)
 
     def test_ticks_that_say_the_same_hide_no_others(self, recorded, ask):
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
-            examples.write(book, examples.tick("failed", planned="2026-10-01T03:00:00Z"))
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
+            examples.write(database, examples.tick("failed", planned="2026-10-01T03:00:00Z"))
             for minute in range(10, 40):
                 same = examples.tick(
-                    "skipped", Decision.SKIPPED, (), "the data did not change", planned=f"2026-10-02T03:{minute}:00Z"
+                    "skipped", Outcome.SKIPPED, (), "the data did not change", planned=f"2026-10-02T03:{minute}:00Z"
                 )
-                examples.write(book, same)
+                examples.write(database, same)
         client = ask(recorded.root)
         text = Seen(client.get("/schedules").text).text
         assert "2026-10-02 03:39 skipped 30 times since 2026-10-02 03:10" in text
@@ -134,25 +138,25 @@ class TestPage:
         assert client.get("/health.json").json()["scheduler"]["failing"] == ["nightly"]
 
     def test_one_that_stands_for_many_says_so(self, recorded, ask):
-        same = examples.tick("skipped", Decision.SKIPPED, (), "the data did not change")
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
+        same = examples.tick("skipped", Outcome.SKIPPED, (), "the data did not change")
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
             many = dataclasses.replace(same, planned="2026-10-02T03:00:00Z", count=4_321, since="2026-09-02T02:00:00Z")
-            examples.write(book, many)
-            examples.write(book, dataclasses.replace(same, planned="2026-10-02T03:10:00Z"))
+            examples.write(database, many)
+            examples.write(database, dataclasses.replace(same, planned="2026-10-02T03:10:00Z"))
         client = ask(recorded.root)
         text = Seen(client.get("/schedules").text).text
         assert "2026-10-02 03:10 skipped 4,322 times since 2026-09-02 02:00" in text
         assert "full history" not in text
         [shown] = client.get("/schedules.json").json()["schedules"]
-        [stretch] = shown["history"]
-        assert (stretch["count"], stretch["since"]) == (4_322, "2026-09-02T02:00:00Z")
+        [group] = shown["history"]
+        assert (group["count"], group["since"]) == (4_322, "2026-09-02T02:00:00Z")
 
     def test_a_page_is_followed_while_a_tick_runs(self, recorded, ask, page):
         assert "data-follow" not in page.text
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
-            examples.write(book, examples.tick("running"))
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
+            examples.write(database, examples.tick("running"))
         assert "data-follow" in ask(recorded.root).get("/schedules").text
 
 
@@ -200,21 +204,21 @@ class TestHealth:
 
     def test_a_schedule_needs_a_daemon_that_is_heard_of(self, recorded, health):
         assert health()[:2] == (200, "ok")
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
             assert health()[:2] == (503, "unattended")
             heard = stamp()
-            examples.live(book, heard, os.getpid())
+            examples.live(database, heard, os.getpid())
             assert health() == (200, "ok", {"state": "running", "heard": heard, "schedules": 1, "failing": []})
-            examples.live(book, stamp(-3_600), os.getpid())
+            examples.live(database, stamp(-3_600), os.getpid())
             assert health()[:2] == (503, "unattended")
             assert health()[2]["state"] == "silent"
-            book.pause("nightly")
+            database.pause("nightly")
             assert health()[:2] == (200, "ok")
 
     def test_without_a_server_it_is_printed_and_the_exit_code_says_the_same(self, recorded, capfdbinary):
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
         with pytest.raises(SystemExit) as end:
             cli.main(["serve", "--get", "/health.json", "--root", str(recorded.root.path)])
         output, errors = capfdbinary.readouterr()
@@ -222,10 +226,10 @@ class TestHealth:
         assert errors == b"error: /health.json has status 503: see the output\n"
 
     def test_a_schedule_that_fails_is_named_and_no_outage(self, recorded, health):
-        with ScheduleDatabase.open(recorded.root.path) as book:
-            book.add(examples.schedule())
-            examples.live(book, stamp(), os.getpid())
-            examples.write(book, examples.FAILED)
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
+            examples.live(database, stamp(), os.getpid())
+            examples.write(database, examples.FAILED)
         assert health()[:2] == (200, "ok")
         assert health()[2]["failing"] == ["nightly"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.errors import UsageError
 from pipeline.scheduler.export import common, crontab
-from pipeline.scheduler.types import CatchUp, Kind, Overlap, Timing
+from pipeline.scheduler.types import CatchUp, Overlap, Timing, TimingKind
 from tests.builders import schedules as examples
 
 CALL = common.Call(("/opt/sae", "run", "--profile", "sample", "--root", "/data/root"), "/data")
@@ -39,7 +39,7 @@ def test_a_nightly_run():
     ],
 )
 def test_fields_stay_as_they_are_but_for_names(cron, written):
-    assert fields(Timing(Kind.CRON, cron=cron)) == written
+    assert fields(Timing(TimingKind.CRON, cron=cron)) == written
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_fields_stay_as_they_are_but_for_names(cron, written):
     ],
 )
 def test_an_interval_that_divides_an_hour_or_a_day(seconds, written):
-    assert fields(Timing(Kind.EVERY, every=float(seconds))) == written
+    assert fields(Timing(TimingKind.EVERY, every=float(seconds))) == written
 
 
 @pytest.mark.parametrize("seconds", [30, 90, 420, 5_400, 18_000, 172_800])
 def test_another_interval_is_refused(seconds):
     with pytest.raises(UsageError, match=r"^schedule nightly cannot be a line of cron: .*--systemd can say it$"):
-        fields(Timing(Kind.EVERY, every=float(seconds)))
+        fields(Timing(TimingKind.EVERY, every=float(seconds)))
 
 
 def test_what_a_shell_and_cron_would_read_otherwise_is_quoted():
@@ -76,7 +76,7 @@ def test_what_a_shell_and_cron_would_read_otherwise_is_quoted():
 def test_what_cron_cannot_do_is_named():
     schedule = examples.schedule(
         overlap=Overlap.QUEUE, jitter=30.0, timeout=60.0, retries=2, on_failure="a", on_success="b",
-        timing=Timing(Kind.EVERY, every=900.0),
+        timing=Timing(TimingKind.EVERY, every=900.0),
     )  # fmt: skip
     said = [line for line in crontab.lines(schedule, CALL).splitlines() if line.startswith(("# Not", "# cron counts"))]
     assert [line.partition("that ")[2] for line in said[1:]] == [

@@ -15,7 +15,7 @@ import pytest
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import triggers
 from pipeline.scheduler.export import common, systemd
-from pipeline.scheduler.types import CatchUp, Kind, Overlap, Timing, Work
+from pipeline.scheduler.types import CatchUp, Overlap, Timing, TimingKind, Work
 from tests import PROJECT
 from tests.builders import schedules as examples
 
@@ -128,7 +128,7 @@ def test_policies_that_units_do_not_know_are_named():
 
 
 def test_an_interval_begins_soon_after_the_timer_does():
-    service, timer = lines(examples.schedule(timing=Timing(Kind.EVERY, every=21_600.0)))
+    service, timer = lines(examples.schedule(timing=Timing(TimingKind.EVERY, every=21_600.0)))
     assert [line for line in timer if line.startswith("On")] == ["OnActiveSec=60s", "OnUnitActiveSec=21600s"]
     assert not [line for line in timer if line.startswith("Persistent")]
     assert "Not said here: that missed ticks are made up for." in " ".join(service)
@@ -150,7 +150,7 @@ def test_what_a_line_would_read_otherwise_is_quoted():
 
 
 def test_two_days_are_two_lines():
-    _, timer = lines(examples.schedule(timing=Timing(Kind.CRON, cron="0 6 13 * fri")))
+    _, timer = lines(examples.schedule(timing=Timing(TimingKind.CRON, cron="0 6 13 * fri")))
     assert [line for line in timer if line.startswith("OnCalendar")] == [
         "OnCalendar=*-*-13 06:00:00 UTC",
         "OnCalendar=Fri *-*-* 06:00:00 UTC",
@@ -163,9 +163,11 @@ def test_two_days_are_two_lines():
     [
         examples.schedule(timeout=60.0, jitter=5.0),
         examples.schedule(
-            "every", timing=Timing(Kind.EVERY, every=90.0), work=Work("sample", assignments=("a=b c%$d",))
+            "every", timing=Timing(TimingKind.EVERY, every=90.0), work=Work("sample", assignments=("a=b c%$d",))
         ),
-        examples.schedule("both-days", timing=Timing(Kind.CRON, cron="*/7 1-5/2 13 feb,may sat", zone="Asia/Tokyo")),
+        examples.schedule(
+            "both-days", timing=Timing(TimingKind.CRON, cron="*/7 1-5/2 13 feb,may sat", zone="Asia/Tokyo")
+        ),
     ],
     ids=lambda schedule: schedule.name,
 )
@@ -207,7 +209,7 @@ def test_a_call_names_programs_and_files_by_their_absolute_paths():
 
 
 def test_a_schedule_that_looks_at_the_data_is_refused():
-    schedule = examples.schedule(timing=Timing(Kind.DATA_CHANGE, every=600.0))
+    schedule = examples.schedule(timing=Timing(TimingKind.DATA_CHANGE, every=600.0))
     with pytest.raises(UsageError, match=r"^schedule nightly cannot be exported: it waits for the data"):
         common.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
 

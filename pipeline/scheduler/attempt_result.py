@@ -14,7 +14,7 @@ _MOST = 500  # characters of a reason
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class AttemptResult:
     """What became of an attempt.
 
     Attributes:
@@ -38,12 +38,14 @@ class Outcome:
         return f"{self.state}, {self.reason}" if self.reason else self.state
 
 
-def never_begun() -> Outcome:
+def never_started() -> AttemptResult:
     """The daemon ended before the run could begin."""
-    return Outcome("failed", None, "the daemon ended before the run began", may_pass=True, begun=False, seen=False)
+    return AttemptResult(
+        "failed", None, "the daemon ended before the run started", may_pass=True, begun=False, seen=False
+    )
 
 
-def of_exit(exit_code: int, run: Mapping[str, str], output: str, interrupted: str) -> Outcome:
+def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrupted: str) -> AttemptResult:
     """Of a process that was seen to end.
 
     Args:
@@ -53,31 +55,31 @@ def of_exit(exit_code: int, run: Mapping[str, str], output: str, interrupted: st
       interrupted: why the daemon interrupted it; empty where it did not.
     """
     if exit_code == ExitCode.DONE:
-        return Outcome("succeeded", exit_code, "", may_pass=False)
+        return AttemptResult("succeeded", exit_code, "", may_pass=False)
     if interrupted:
-        return Outcome("interrupted", exit_code, interrupted, may_pass=False)
+        return AttemptResult("interrupted", exit_code, interrupted, may_pass=False)
     if exit_code == ExitCode.INTERRUPTED:
-        return Outcome("interrupted", exit_code, "the run was interrupted", may_pass=False)
+        return AttemptResult("interrupted", exit_code, "the run was interrupted", may_pass=False)
     if exit_code < 0:
-        return Outcome("failed", exit_code, f"the run was killed by {_name(-exit_code)}", may_pass=True)
+        return AttemptResult("failed", exit_code, f"the run was killed by {_name(-exit_code)}", may_pass=True)
     reason = run.get("error") or _said(output) or f"sae run ended with {exit_code}"
-    return Outcome("failed", exit_code, _line(reason), may_pass=exit_code in _MAY_PASS)
+    return AttemptResult("failed", exit_code, _line(reason), may_pass=exit_code in _MAY_PASS)
 
 
-def of_store(run: Mapping[str, str], interrupted: str) -> Outcome:
+def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:
     """Of a process of an earlier daemon, whose exit code cannot be known; the arguments as above."""
     unseen = "no daemon saw the run end"
     state = run.get("state", "")
     if state == "succeeded":
-        return Outcome("succeeded", None, "", may_pass=False, seen=False)
+        return AttemptResult("succeeded", None, "", may_pass=False, seen=False)
     if interrupted:
-        return Outcome("interrupted", None, interrupted, may_pass=False, seen=False)
+        return AttemptResult("interrupted", None, interrupted, may_pass=False, seen=False)
     if state == "failed":
         # The store does not tell a gate from what may pass.
-        return Outcome("failed", None, _line(run.get("error") or unseen), may_pass=False, seen=False)
+        return AttemptResult("failed", None, _line(run.get("error") or unseen), may_pass=False, seen=False)
     if state == "cancelled":
-        return Outcome("interrupted", None, "the run was interrupted", may_pass=False, seen=False)
-    return Outcome("failed", None, f"{unseen}, and it did not finish", may_pass=True, seen=False)
+        return AttemptResult("interrupted", None, "the run was interrupted", may_pass=False, seen=False)
+    return AttemptResult("failed", None, f"{unseen}, and it did not finish", may_pass=True, seen=False)
 
 
 def _said(output: str) -> str:

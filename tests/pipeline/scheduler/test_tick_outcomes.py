@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from pipeline.scheduler import tick_planner, times, triggers
+from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.attempts import Attempts
-from pipeline.scheduler.outcome import Outcome
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.tick_decisions import TickDecisions
-from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule
+from pipeline.scheduler.tick_outcomes import TickOutcomes
+from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
 
-SUCCEEDED = Outcome("succeeded", 0, "", may_pass=False)
+SUCCEEDED = AttemptResult("succeeded", 0, "", may_pass=False)
 
 
 class Simulation:
@@ -32,29 +32,29 @@ class Simulation:
         self.start_daemon()
 
     def start_daemon(self) -> None:
-        self.deciding = TickDecisions(self.database)
+        self.recorder = TickOutcomes(self.database)
         self.attempts = Attempts(self.database)
-        self.deciding.begin()
+        self.recorder.restart()
 
-    def look(self, busy: str = "") -> list[str]:
-        """One look; each run that it starts ends at once. Returns which were started."""
-        while not self.deciding.look(busy):
+    def check(self, busy: str = "") -> list[str]:
+        """One check; each run that it starts ends at once. Returns which were started."""
+        while not self.recorder.check(busy):
             pass
         started = []
-        while not busy and (candidate := next(self.deciding.candidates(), None)):
-            attempt = self.attempts.begin(candidate)
+        while not busy and (candidate := next(self.recorder.candidates(), None)):
+            attempt = self.attempts.start(candidate)
             assert attempt is not None
             started.append(candidate.planned)
-            self.attempts.note_process(attempt, 1, "one")
+            self.attempts.record_process(attempt, 1, "one")
             self.attempts.end(attempt, SUCCEEDED, self.database.schedule(candidate.schedule).policies)
-            self.deciding.look("")
+            self.recorder.check("")
         return started
 
     def at(self, text: str, busy: str = "") -> list[str]:
         self.clock.set(text)
-        return self.look(busy)
+        return self.check(busy)
 
-    def decisions(self, name: str = "nightly") -> dict[str, str]:
+    def outcomes(self, name: str = "nightly") -> dict[str, str]:
         """By time, oldest first: what it ended as."""
         ticks = reversed(self.database.ticks(name))
         return {tick.planned[5:16]: tick.decision.value if tick.decision else tick.state for tick in ticks}
@@ -82,7 +82,7 @@ def test_a_tick_starts_at_its_time_and_once(simulation: Simulation) -> None:
     assert simulation.at("2026-11-24 03:00:01") == []
     [tick] = simulation.database.ticks()
     assert (tick.decision, tick.decided, tick.reason, tick.state) == (
-        Decision.STARTED, "2026-11-24T03:00:00Z", "", "succeeded")  # fmt: skip
+        Outcome.STARTED, "2026-11-24T03:00:00Z", "", "succeeded")  # fmt: skip
 
 
 def test_one_that_is_late_says_so(simulation: Simulation) -> None:
@@ -92,7 +92,7 @@ def test_one_that_is_late_says_so(simulation: Simulation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policies", "decisions"),
+    ("policies", "outcomes"),
     [
         ({"catch_up": CatchUp.NONE}, ["missed"] * 5),
         ({"catch_up": CatchUp.ONE}, ["missed"] * 4 + ["caught up"]),
@@ -108,14 +108,14 @@ def test_one_that_is_late_says_so(simulation: Simulation) -> None:
 )
 @pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.QUEUE])
 def test_after_an_absence(
-    simulation: Simulation, policies: dict[str, Any], decisions: list[str], overlap: Overlap
+    simulation: Simulation, policies: dict[str, Any], outcomes: list[str], overlap: Overlap
 ) -> None:
     simulation.database.add(hourly(overlap=overlap, **policies))
     started = simulation.at("2026-11-24 05:30")
-    assert list(simulation.decisions().values()) == decisions
-    assert len(started) == 5 - decisions.count("missed")
-    assert simulation.reasons() <= {"", "30 min late", "the daemon came too late for it"} | {
-        f"the daemon came too late for it (catch-up {one.value})" for one in CatchUp
+    assert list(simulation.outcomes().values()) == outcomes
+    assert len(started) == 5 - outcomes.count("missed")
+    assert simulation.reasons() <= {"", "30 min late", "the daemon was not running in time"} | {
+        f"the daemon was not running in time (catch-up {one.value})" for one in CatchUp
     }
     assert simulation.at("2026-11-24 05:31") == []
 
@@ -123,35 +123,35 @@ def test_after_an_absence(
 def test_an_absence_of_months_is_planned_in_pieces(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick_planner, "CHUNK", 7)
     monkeypatch.setattr(tick_planner.plan, "__defaults__", (7,))
-    monkeypatch.setattr("pipeline.scheduler.tick_decisions._CHUNKS", 3)
+    monkeypatch.setattr("pipeline.scheduler.tick_outcomes._CHUNKS", 3)
     simulation.database.add(hourly())
     simulation.clock.set("2026-12-24 00:30")
-    assert not simulation.deciding.look("")
-    assert set(simulation.decisions().values()) == {"waiting"}  # which is the newest is not known yet
+    assert not simulation.recorder.check("")
+    assert set(simulation.outcomes().values()) == {"waiting"}  # which is the newest is not known yet
     simulation.start_daemon()  # killed half-way
-    simulation.look()
-    assert list(simulation.decisions().values()) == ["missed"] * (30 * 24 - 1) + ["caught up"]
+    simulation.check()
+    assert list(simulation.outcomes().values()) == ["missed"] * (30 * 24 - 1) + ["caught up"]
 
 
 def test_while_a_run_holds_the_root(simulation: Simulation) -> None:
     simulation.database.add(hourly())
     simulation.database.add(schedule("queued", triggers.every("1h"), overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="that of x")
-    assert simulation.decisions() == {"11-24T01:00": "skipped"}
+    assert simulation.outcomes() == {"11-24T01:00": "skipped"}
     assert simulation.database.ticks("nightly")[0].reason == "a run held the root: that of x"
-    assert simulation.decisions("queued") == {"11-24T01:00": "waiting"}
+    assert simulation.outcomes("queued") == {"11-24T01:00": "waiting"}
     assert simulation.at("2026-11-24 01:09") == ["2026-11-24T01:00:00Z"]
-    assert simulation.decisions("queued") == {"11-24T01:00": "started"}
+    assert simulation.outcomes("queued") == {"11-24T01:00": "started"}
 
 
 def test_one_that_is_queued_does_not_wait_for_ever(simulation: Simulation) -> None:
     simulation.database.add(hourly(overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="x")
     simulation.at("2026-11-24 01:10", busy="x")
-    assert simulation.decisions() == {"11-24T01:00": "waiting"}
+    assert simulation.outcomes() == {"11-24T01:00": "waiting"}
     simulation.at("2026-11-24 01:10:01", busy="x")
-    assert simulation.decisions() == {"11-24T01:00": "skipped"}
-    assert simulation.reasons() == {"a run held the root until later than 10 min (max-late)"}
+    assert simulation.outcomes() == {"11-24T01:00": "skipped"}
+    assert simulation.reasons() == {"a run held the root for more than 10 min (max-late)"}
 
 
 def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation: Simulation) -> None:
@@ -163,13 +163,13 @@ def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation
     simulation.start_daemon()
     simulation.at("2026-11-24 02:30", busy="x")
     assert simulation.at("2026-11-24 02:31") == ["2026-11-24T02:00:00Z"]
-    assert list(simulation.decisions().values()) == ["started", "caught up"]
+    assert list(simulation.outcomes().values()) == ["started", "caught up"]
 
 
 def test_made_up_for_when_the_root_is_free_and_after_what_is_in_time(simulation: Simulation) -> None:
     simulation.database.add(hourly(catch_up=CatchUp.ALL))
     simulation.at("2026-11-24 03:05", busy="x")
-    assert list(simulation.decisions().values()) == ["waiting", "waiting", "skipped"]
+    assert list(simulation.outcomes().values()) == ["waiting", "waiting", "skipped"]
     assert simulation.at("2026-11-24 04:00") == [f"2026-11-24T0{hour}:00:00Z" for hour in (4, 1, 2)]
 
 
@@ -179,11 +179,11 @@ def test_jitter_puts_the_start_off_and_not_the_tick(simulation: Simulation) -> N
     late = tick_planner.jitter(added, at("2026-11-24 01:00"))
     assert datetime.timedelta(0) < late
     simulation.clock.time = at("2026-11-24 01:00") + late - datetime.timedelta(seconds=1)
-    assert simulation.look() == []
-    assert simulation.decisions() == {"11-24T01:00": "waiting"}
+    assert simulation.check() == []
+    assert simulation.outcomes() == {"11-24T01:00": "waiting"}
     simulation.start_daemon()
     simulation.clock.forward(1)
-    assert simulation.look() == ["2026-11-24T01:00:00Z"]
+    assert simulation.check() == ["2026-11-24T01:00:00Z"]
     assert simulation.reasons() == {""}
 
 
@@ -194,7 +194,7 @@ def test_a_clock_that_jumps_ahead_and_back(simulation: Simulation) -> None:
     for time in ("01:10", "02:00", "03:00", "06:00", "06:59"):
         assert simulation.at(f"2026-11-24 {time}") == []
     assert simulation.at("2026-11-24 07:00") == ["2026-11-24T07:00:00Z"]
-    assert simulation.decisions() == {
+    assert simulation.outcomes() == {
         "11-24T01:00": "started", "11-24T02:00": "missed", "11-24T03:00": "missed", "11-24T04:00": "missed",
         "11-24T05:00": "missed", "11-24T06:00": "caught up", "11-24T07:00": "started"}  # fmt: skip
 
@@ -216,7 +216,7 @@ def test_paused_is_not_planned(simulation: Simulation) -> None:
     assert simulation.at("2026-11-24 03:30") == []
     simulation.database.resume("nightly")
     assert simulation.at("2026-11-24 04:00") == ["2026-11-24T04:00:00Z"]
-    assert list(simulation.decisions()) == ["11-24T01:00", "11-24T04:00"]
+    assert list(simulation.outcomes()) == ["11-24T01:00", "11-24T04:00"]
 
 
 def test_asked_for(simulation: Simulation) -> None:
@@ -226,17 +226,17 @@ def test_asked_for(simulation: Simulation) -> None:
     assert simulation.at("2026-11-24 01:00", busy="x") == []
     assert simulation.at("2026-11-25 01:00") == ["2026-11-24T00:00:00Z"]  # whenever the root is free
     [tick] = simulation.database.ticks()
-    assert (tick.decision, tick.manual, tick.reason) == (Decision.STARTED, True, "")
+    assert (tick.decision, tick.manual, tick.reason) == (Outcome.STARTED, True, "")
 
 
 def test_what_was_paused_between_looking_and_starting_does_not_start(simulation: Simulation) -> None:
     simulation.database.add(hourly())
     simulation.clock.set("2026-11-24 01:00")
-    simulation.deciding.look("")
-    [candidate] = simulation.deciding.candidates()
+    simulation.recorder.check("")
+    [candidate] = simulation.recorder.candidates()
     simulation.database.pause("nightly")
-    assert simulation.attempts.begin(candidate) is None
-    assert simulation.decisions() == {"11-24T01:00": "skipped"}
+    assert simulation.attempts.start(candidate) is None
+    assert simulation.outcomes() == {"11-24T01:00": "skipped"}
 
 
 def test_a_zone_that_is_gone_stops_its_own_schedule_alone(
@@ -250,7 +250,7 @@ def test_a_zone_that_is_gone_stops_its_own_schedule_alone(
 
     monkeypatch.setattr("zoneinfo.ZoneInfo", gone)
     assert simulation.at("2026-11-24 02:00") == ["2026-11-24T02:00:00Z"]
-    simulation.look()
+    simulation.check()
     assert caplog.text.count("the ticks of berlin cannot be planned: no time zone 'Europe/Berlin'") == 1
 
 
@@ -266,10 +266,10 @@ def test_a_year_in_a_zone_with_a_daemon_that_comes_and_goes(simulation: Simulati
             simulation.start_daemon()
         if hour % 240 >= 72:
             simulation.clock.time = at("2026-01-01 00:00") + datetime.timedelta(hours=hour)
-            simulation.look(busy="x" if hour % 7 == 0 else "")
+            simulation.check(busy="x" if hour % 7 == 0 else "")
         if hour % 2_000 == 1_998:
             simulation.clock.forward(86_400)
-            simulation.look()
+            simulation.check()
     simulation.at("2027-01-01 00:00")
     for name, found in (("nightly", nightly), ("sixth", triggers.every("6h"))):
         ticks = simulation.database.ticks(name)
@@ -277,6 +277,6 @@ def test_a_year_in_a_zone_with_a_daemon_that_comes_and_goes(simulation: Simulati
         assert [tick.planned for tick in reversed(ticks)] == [times.as_text(when) for when in wanted]
         counted = collections.Counter(tick.decision for tick in ticks)
         assert counted[None] == 0
-        assert min(counted[Decision.STARTED], counted[Decision.CAUGHT_UP], counted[Decision.MISSED]) > 0
+        assert min(counted[Outcome.STARTED], counted[Outcome.CAUGHT_UP], counted[Outcome.MISSED]) > 0
         assert all(len(tick.attempts) == (tick.state == "succeeded") for tick in ticks)
     assert len(simulation.database.ticks("nightly")) == 365

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import schema, tick_planner, times
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import CatchUp, Decision, Overlap, Schedule
+from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -32,20 +32,20 @@ class Candidate:
       id: in the schedule database.
       schedule: name.
       planned: its time, as the schedule database writes it.
-      decision: what it becomes when it starts; None when it did already, and is tried again.
-      reason: of that decision.
+      outcome: recorded when it starts; None for a retry, which has one.
+      reason: of that outcome.
       manual: whether it was asked for.
     """
 
     id: int
     schedule: str
     planned: str
-    decision: Decision | None
+    outcome: Outcome | None
     reason: str
     manual: bool
 
 
-class TickDecisions:
+class TickOutcomes:
     """The daemon's view of the ticks of a schedule database."""
 
     def __init__(self, database: ScheduleDatabase) -> None:
@@ -53,12 +53,12 @@ class TickDecisions:
         self._connection = database.connection
         self._refused: set[str] = set()
 
-    def begin(self) -> None:
+    def restart(self) -> None:
         """At the daemon's start: nobody was there for what waits from before."""
         with schema.transaction(self._connection):
             self._connection.execute("UPDATE ticks SET place = '' WHERE decision IS NULL AND place != ''")
 
-    def look(self, busy: str) -> bool:
+    def check(self, busy: str) -> bool:
         """Writes down what is planned up to now, and decides what need not wait.
 
         Args:
@@ -78,8 +78,8 @@ class TickDecisions:
                 if schedule.name not in self._refused:
                     self._refused.add(schedule.name)
                     logger.warning("the ticks of %s cannot be planned: %s", schedule.name, error)
-            self._sort(schedule, now)
-            self._give_up(schedule, now, busy)
+            self._classify(schedule, now)
+            self._skip_waiting(schedule, now, busy)
         return complete
 
     def candidates(self) -> Iterator[Candidate]:
@@ -99,19 +99,19 @@ class TickDecisions:
 
     def skip(self, tick: int, reason: str) -> None:
         """Decides that a tick that waits does not run."""
-        self._decide(Decision.SKIPPED, reason, "id = ?", (tick,))
+        self._record(Outcome.SKIPPED, reason, "id = ?", (tick,))
 
     def _candidate(self, row: sqlite3.Row) -> Candidate:
-        decision, reason = None, row["reason"]
+        outcome, reason = None, row["reason"]
         if row["decision"] is None:
             late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             caught_up = row["place"] == _LATE
-            decision = Decision.CAUGHT_UP if caught_up else Decision.STARTED
+            outcome = Outcome.CAUGHT_UP if caught_up else Outcome.STARTED
             if caught_up:
-                reason = "the daemon came too late for it"
+                reason = "the daemon was not running in time"
             elif late >= 60 and not row["manual"]:
                 reason = f"{times.in_words(late - late % 60)} late"
-        return Candidate(row["id"], row["schedule"], row["planned"], decision, reason, bool(row["manual"]))
+        return Candidate(row["id"], row["schedule"], row["planned"], outcome, reason, bool(row["manual"]))
 
     def _plan(self, schedule: Schedule, now: datetime.datetime) -> bool:
         for _ in range(_CHUNKS):
@@ -127,7 +127,7 @@ class TickDecisions:
                     return True
         return False
 
-    def _sort(self, schedule: Schedule, now: datetime.datetime) -> None:
+    def _classify(self, schedule: Schedule, now: datetime.datetime) -> None:
         """Tells ticks in time from missed ones, and decides those of the latter that are not made up for."""
         policies = schedule.policies
         found = "schedule = ? AND decision IS NULL AND manual = 0 AND place = '' AND due <= ?"
@@ -151,26 +151,26 @@ class TickDecisions:
             self._connection.executemany(
                 "UPDATE ticks SET place = ? WHERE id = ?", [(_LATE, row["id"]) for row in late]
             )
-            reason = f"the daemon came too late for it (catch-up {policies.catch_up})"
-            self._write(Decision.MISSED, reason, found, values)
+            reason = f"the daemon was not running in time (catch-up {policies.catch_up})"
+            self._write(Outcome.MISSED, reason, found, values)
 
-    def _give_up(self, schedule: Schedule, now: datetime.datetime, busy: str) -> None:
+    def _skip_waiting(self, schedule: Schedule, now: datetime.datetime, busy: str) -> None:
         """Skips what may not wait until the root is free, or has waited for too long."""
         policies = schedule.policies
         waiting = "schedule = ? AND decision IS NULL AND manual = 0 AND place = ?"
         if busy and policies.overlap == Overlap.SKIP:
-            self._decide(Decision.SKIPPED, f"a run held the root: {busy}", waiting, (schedule.name, _IN_TIME))
-        reason = f"a run held the root until later than {times.in_words(policies.max_late)} (max-late)"
+            self._record(Outcome.SKIPPED, f"a run held the root: {busy}", waiting, (schedule.name, _IN_TIME))
+        reason = f"a run held the root for more than {times.in_words(policies.max_late)} (max-late)"
         latest = times.as_text(now - datetime.timedelta(seconds=policies.max_late))
-        self._decide(Decision.SKIPPED, reason, f"{waiting} AND due < ?", (schedule.name, _IN_TIME, latest))
+        self._record(Outcome.SKIPPED, reason, f"{waiting} AND due < ?", (schedule.name, _IN_TIME, latest))
 
-    def _decide(self, decision: Decision, reason: str, where: str, values: tuple[object, ...]) -> None:
+    def _record(self, outcome: Outcome, reason: str, where: str, values: tuple[object, ...]) -> None:
         if self._connection.execute(f"SELECT 1 FROM ticks WHERE {where} LIMIT 1", values).fetchone():
             with schema.transaction(self._connection):
-                self._write(decision, reason, f"decision IS NULL AND {where}", values)
+                self._write(outcome, reason, f"decision IS NULL AND {where}", values)
 
-    def _write(self, decision: Decision, reason: str, where: str, values: tuple[object, ...]) -> None:
+    def _write(self, outcome: Outcome, reason: str, where: str, values: tuple[object, ...]) -> None:
         self._connection.execute(
             f"UPDATE ticks SET decision = ?, state = ?, decided = ?, reason = ?, place = '' WHERE {where}",
-            (decision.value, decision.value, self._database.now(), reason, *values),
+            (outcome.value, outcome.value, self._database.now(), reason, *values),
         )

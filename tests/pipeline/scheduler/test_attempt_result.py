@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from pipeline.core.errors import ExitCode
-from pipeline.scheduler import outcome
+from pipeline.scheduler import attempt_result
 
 FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
 
@@ -25,30 +25,30 @@ FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
     ],
 )
 def test_which_failures_may_pass(code: int, may_pass: bool) -> None:
-    found = outcome.of_exit(code, {}, "", "")
+    found = attempt_result.from_exit_code(code, {}, "", "")
     assert (found.state, found.exit_code, found.may_pass) == ("failed", code, may_pass)
     assert found.reason
 
 
 def test_what_needs_no_other_attempt() -> None:
-    assert outcome.of_exit(0, {}, "", "").state == "succeeded"
-    by_hand = outcome.of_exit(130, {}, "", "")
+    assert attempt_result.from_exit_code(0, {}, "", "").state == "succeeded"
+    by_hand = attempt_result.from_exit_code(130, {}, "", "")
     assert (by_hand.state, by_hand.may_pass) == ("interrupted", False)
     for code in (130, -9, 1):  # a run that was interrupted may end in any way
-        timeout = outcome.of_exit(code, FAILED, "", "its time was over")
+        timeout = attempt_result.from_exit_code(code, FAILED, "", "its time was over")
         assert (timeout.state, timeout.reason, timeout.may_pass) == ("interrupted", "its time was over", False)
-    assert outcome.of_exit(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
+    assert attempt_result.from_exit_code(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
 
 
 def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     said = "loading\nerror: one\nerror: another run holds it\nbye\n"
-    assert outcome.of_exit(1, FAILED, said, "").reason == "Trainer: it does not learn"
-    assert outcome.of_exit(5, {}, said, "").reason == "another run holds it"
-    assert outcome.of_exit(5, {}, "", "").reason == "sae run ended with 5"
-    assert str(outcome.of_exit(5, {}, said, "")) == "failed, another run holds it"
-    assert str(outcome.of_exit(0, {}, said, "")) == "succeeded"
-    assert outcome.of_exit(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
-    assert len(outcome.of_exit(1, {"error": "x" * 10_000}, "", "").reason) == 503
+    assert attempt_result.from_exit_code(1, FAILED, said, "").reason == "Trainer: it does not learn"
+    assert attempt_result.from_exit_code(5, {}, said, "").reason == "another run holds it"
+    assert attempt_result.from_exit_code(5, {}, "", "").reason == "sae run ended with 5"
+    assert str(attempt_result.from_exit_code(5, {}, said, "")) == "failed, another run holds it"
+    assert str(attempt_result.from_exit_code(0, {}, said, "")) == "succeeded"
+    assert attempt_result.from_exit_code(-9, FAILED, said, "").reason == "the run was killed by SIGKILL"
+    assert len(attempt_result.from_exit_code(1, {"error": "x" * 10_000}, "", "").reason) == 503
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
     ],
 )
 def test_what_no_daemon_saw(run: dict[str, str], state: str, may_pass: bool) -> None:
-    found = outcome.of_store(run, "")
+    found = attempt_result.from_store(run, "")
     assert (found.state, found.may_pass, found.exit_code, found.seen) == (state, may_pass, None, False)
     assert bool(found.reason) is (state != "succeeded")
 
 
 def test_what_the_daemon_interrupted_without_seeing_its_exit_code() -> None:
-    found = outcome.of_store({"state": "cancelled", "error": ""}, "its time was over")
+    found = attempt_result.from_store({"state": "cancelled", "error": ""}, "its time was over")
     assert (found.state, found.reason) == ("interrupted", "its time was over")
