@@ -1,4 +1,4 @@
-"""Creates the TFX pipeline that a declaration describes. Nothing is run here. Importing this module imports TFX."""
+"""Create the TFX pipeline of a declaration, without running it. Importing this module imports TFX."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pipeline.definition.spec import ComponentInputs, ConfiguredPipeline
 def create_pipeline(
     configured: ConfiguredPipeline, artifacts_dir: pathlib.Path, metadata_file: pathlib.Path
 ) -> tfx_pipeline.Pipeline:
-    """Creates the components and wires them.
+    """Create the components and connect them.
 
     Args:
       configured: the pipeline, its settings and its data set.
-      artifacts_dir: where the nodes' outputs go; absolute.
-      metadata_file: the SQLite file of ML Metadata; absolute.
+      artifacts_dir: absolute path of the folder for the nodes' outputs.
+      metadata_file: absolute path of ML Metadata's SQLite file.
     """
     components: dict[str, Any] = {}
     for node in configured.pipeline.nodes:

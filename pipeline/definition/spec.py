@@ -1,6 +1,6 @@
-"""What a pipeline declares: its nodes with their hooks, its settings and its data set. Free of TFX.
+"""What a pipeline declares: nodes with their hooks, settings and a data set. This module does not import TFX.
 
-The orchestrator, the cache, `plan`, `why`, the manifest and the pages read a `Pipeline` and know no node by name.
+All commands and pages read a `Pipeline` object; none of them knows a node, a model or an artifact type by name.
 `pipeline/sparse_autoencoder` declares the pipeline of this project; docs/extending.md shows how to declare another one.
 """
 
@@ -24,7 +24,7 @@ from pipeline.core.settings import Request, Settings
 from pipeline.metadata.types import Artifact, Execution
 from pipeline_config import Configuration
 
-if TYPE_CHECKING:  # it brings ML Metadata, which commands on settings do without
+if TYPE_CHECKING:  # imports ML Metadata, which commands about settings do not need
     from pipeline.metadata.store import Store
 
 PIPELINE_VARIABLE = "SAE_PIPELINE"
@@ -40,9 +40,9 @@ class ComponentInputs:
     Attributes:
       inputs: the channel of each input, by key.
       parameters: the node's parameters.
-      paths: the places that it is told.
+      paths: the node's paths, by property.
       dataset: the data set of the run.
-      config: every setting.
+      config: all settings.
     """
 
     inputs: Mapping[str, Any]
@@ -54,14 +54,14 @@ class ComponentInputs:
 
 @dataclasses.dataclass(frozen=True)
 class Reuse:
-    """A result of a node that has the right key, for the hook that says whether it must be made again.
+    """A cached result whose key matches, passed to the hook that decides whether it is outdated.
 
     Attributes:
-      root, store: where it was made.
-      candidate: the execution that made it.
+      root, store: the pipeline root and its ML Metadata store.
+      candidate: the execution with that key.
       outputs: its outputs, by key.
-      runtime_properties: what the node would be told now.
-      same_run: whether an earlier attempt at the same run made it.
+      runtime_properties: the runtime properties that the node would have now.
+      same_run: whether the execution belongs to an earlier attempt at the same run.
     """
 
     root: Root
@@ -81,27 +81,28 @@ class Node:
     """A node of a pipeline.
 
     Attributes:
-      name: its id in TFX.
-      component: constructs its TFX component; imports TFX inside, so that declaring a node stays quick.
-      inputs: by key, the node and the output key that it reads.
-      outputs: keys of what it writes.
-      code: the module whose code, with what it imports, decides what it does; empty: TFX's alone.
-      packages: distributions that it runs besides those that this code imports.
-      parameters: what it is told, from configuration and data set; values that JSON can hold. It is in the cache key.
-      contents: digests of the files that it reads beside its inputs, by the file's name. They are in the key.
-      paths: the places that it is told, by property, from the data set and the serving folder. They are in no key.
-      after: nodes that it waits for without reading from them.
-      threads: whether TensorFlow computes in it with as many threads as configured.
-      batches: whether Beam hands it examples in batches of the configured size.
-      any_workers: whether its result is the same for any number of Beam workers; it runs on one where it is not.
-      saved_models: folder of the SavedModel in each output that holds one, by the output's key.
-      depends_on_history: whether its result also depends on what was served before, which no key and no other root
-        holds. `sae verify` does not compare it.
-      restorable: whether a lost output of it can be made again.
-      check_inputs: raises `UnavailableError` where artifacts that it would read do not belong together.
-      runtime_properties: what it is told at run time besides, by property; in no key.
-      outdated: why a cached result must be made again, or an empty text.
-      skipped: why a node that succeeded counts as skipped, from its outputs, or an empty text.
+      name: the node's id in TFX.
+      component: constructs the TFX component. It imports TFX itself, so that declaring a node is quick.
+      inputs: the node and output key that each input comes from, by input key.
+      outputs: keys of the outputs.
+      code: the module whose code, with everything that it imports, is in the cache key; empty if the node runs TFX's
+        code alone.
+      packages: distributions that the node runs besides those that its code imports. Their versions are in the key.
+      parameters: parameters from configuration and data set, as values that JSON can represent. They are in the key.
+      contents: digests, by file name, of files that the node reads besides its inputs. They are in the key.
+      paths: paths, by property, from the data set and the serving folder. They are not in the key.
+      after: nodes that must run before this one, besides those that it reads from.
+      threads: whether its result depends on the number of TensorFlow's threads.
+      batches: whether its result depends on Beam's batch size.
+      any_workers: whether its result is the same for any number of Beam workers; otherwise it runs on one.
+      saved_models: the folder of the SavedModel in each output that contains one, by output key.
+      depends_on_history: whether the result also depends on earlier pushes, which are not in the key. `sae verify` does
+        not compare such a node.
+      restorable: whether `sae restore` can regenerate a lost output.
+      check_inputs: raises `UnavailableError` if the inputs do not belong together.
+      runtime_properties: further properties, computed when the node runs. They are not in the key.
+      outdated: returns why a cached result is outdated, or an empty text.
+      skipped: returns why a node that succeeded counts as skipped, or an empty text.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Node:
 
     @property
     def upstream(self) -> frozenset[str]:
-        """The nodes that run before it because it needs them."""
+        """Return the nodes that must run before this one."""
         return frozenset(self.after) | {node for node, _ in self.inputs.values()}
 
 
@@ -136,9 +137,9 @@ class FoundDataset:
     """The data set of a run.
 
     Attributes:
-      settings: those asked for, or others where another data set stands in.
+      settings: the resolved settings; those of the sample if it replaces the data set.
       dataset: the data set.
-      exact: False where it was found for other data settings: its sizes may then differ.
+      exact: False if it was found for other data settings, so that its sizes may differ.
     """
 
     settings: Settings
@@ -152,11 +153,12 @@ class DataSource:
 
     Attributes:
       dataset: the class that describes it.
-      recall: the data set as far as that can be told quickly, without TensorFlow; None where it must be looked for.
-      find: looks for it; may be slow. Its last argument downloads and prepares a data set and shows the progress.
-      refresh: a recorded data set with its files as they are now. Raises `UnavailableError` where it is gone.
-      prepare: the same, ready to be read by a run in this root.
-      fingerprint: digest of the data that a run would read, to find out whether it changed; empty where there is none.
+      recall: returns a data set found by an earlier run, without importing TensorFlow; None if `find` is needed.
+      find: finds the data set; may be slow. Its last argument downloads and prepares a data set and shows the progress.
+      refresh: returns a recorded data set with the present digests of its files. Raises `UnavailableError` if it is
+        gone.
+      prepare: does the same and makes it ready for a run in a root.
+      fingerprint: returns the digest of the data that a run would read, to detect changes; empty if there is none.
     """
 
     dataset: type[Dataset]
@@ -172,15 +174,15 @@ class Pipeline:
     """A pipeline.
 
     Attributes:
-      name: of the TFX pipeline; the name of its context in ML Metadata.
-      nodes: in the order in which they run.
-      configuration: its settings: a class derived from `Configuration`.
+      name: the name of the TFX pipeline and of its context in ML Metadata.
+      nodes: the nodes, in the order in which they run.
+      configuration: the class of its settings.
       data: how its data set is found.
-      model, evaluation, blessing, decision, pushed, report: the output that holds it; None where there is none.
-      artifact_types: types of artifact of its own, known as soon as the pipeline is imported.
-      metrics: what its evaluation found, by name, and why the model was not blessed.
+      model, evaluation, blessing, decision, pushed, report: the output with each of these; None if there is none.
+      artifact_types: artifact types of its own; they are registered when the pipeline is imported.
+      metrics: returns the metrics of a run by name, and the reasons why its model was not blessed.
       declared_metrics: metrics of its evaluation; those with a column are shown in lists of runs, the headline first.
-      location: where it is declared, `MODULE:NAME`; empty: it is the default pipeline.
+      location: where it is declared, `MODULE:NAME`; empty for the default pipeline.
     """
 
     name: str
@@ -205,17 +207,17 @@ class Pipeline:
 
     @functools.cached_property
     def by_name(self) -> dict[str, Node]:
-        """The nodes by name, in their order."""
+        """Return the nodes by name, in their order."""
         return {node.name: node for node in self.nodes}
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """The nodes' names, in their order."""
+        """Return the names of the nodes, in their order."""
         return tuple(self.by_name)
 
 
 def of_root(root: Root, given: str = "") -> Pipeline:
-    """The pipeline to use on a root: the one given, else of SAE_PIPELINE, else of the root's runs, else the default."""
+    """Load the pipeline given, or else of SAE_PIPELINE, or else of the root's runs, or else the default."""
     return load(given or os.environ.get(PIPELINE_VARIABLE) or root.pipeline() or DEFAULT_PIPELINE)
 
 
@@ -223,7 +225,7 @@ def load(location: str) -> Pipeline:
     """Import the pipeline that is declared in `MODULE:NAME`.
 
     Raises:
-      UsageError: there is no such module, or no pipeline of that name in it.
+      UsageError: there is no such module, or it has no pipeline of that name.
     """
     module, _, name = location.partition(":")
     try:
@@ -239,13 +241,13 @@ def load(location: str) -> Pipeline:
 
 
 class ConfiguredPipeline:
-    """A pipeline with the settings and the data set of a run; what each node is told is worked out once.
+    """A pipeline with the settings and the data set of a run, and the parameters of each node.
 
     Attributes:
       pipeline: the pipeline.
-      settings: of the run.
-      config: every setting.
-      dataset: that the run reads.
+      settings: the settings of the run.
+      config: their values.
+      dataset: the data set of the run.
       parameters, contents, paths: of each node, by its name.
     """
 

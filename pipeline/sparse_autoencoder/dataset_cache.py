@@ -1,7 +1,7 @@
-"""What earlier runs in a root found out about their data sets, so that a rerun need not ask TensorFlow Datasets again.
+"""Descriptions of data sets that earlier runs in a root resolved, so that a rerun need not import TensorFlow Datasets.
 
-A description is used again only for the same data settings, and only while what identifies the data set still lies
-where it lay. Its files are read anew each time: only where they are is remembered, not what they hold.
+A description is reused only for the same data settings and while the data set is still in the same place. The cache
+holds the place of the files; their digests are computed each time.
 """
 
 from __future__ import annotations
@@ -23,59 +23,59 @@ from pipeline.core.settings import Request, Settings
 from pipeline.definition.spec import FoundDataset
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
-# The one data set that the embedded sample is a part of, and so the only one that it may stand in for.
+# The data set that the embedded sample is a part of, and the only one that it replaces.
 SAMPLED = "mnist"
-_MOST = 50  # descriptions kept
+_MAX_ENTRIES = 50
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-# Stand for the root's path and for that of the curated schemas' package, so that either may be moved.
-_IN_ROOT, _IN_PACKAGE = "<root>", "<components>"
-_NOT_ASKED = {"data.download_timeout"}
+# Placeholders for the root and for the package with the curated schemas, so that either can be moved.
+_ROOT, _PACKAGE = "<root>", "<components>"
+_NOT_IDENTIFYING = {"data.download_timeout"}
 
 
 def remember(root: Root, asked: Settings, profile: str, found: ImageDataset) -> None:
-    """Record what was found for the settings `asked`; `profile` is that of the data set that was found."""
+    """Record the data set that was found for the settings `asked`, and the profile of that data set."""
     entry = {
-        "asked": _asked(asked),
+        "asked": _data_settings(asked),
         "profile": profile,
         "source": {**dataclasses.asdict(found), "files": {}},
-        "beside": _beside(pathlib.Path(found.builder_dir)),
+        "beside": _versions_beside(pathlib.Path(found.builder_dir)),
     }
-    for place, name in _places(root):
-        entry = _mapped(entry, place, name)
+    for place, name in _placeholders(root):
+        entry = _moved(entry, place, name)
     others = [other for other in _entries(root, resolved=False) if other["asked"] != entry["asked"]]
-    atomic_file.write(_file(root), json.dumps([*others, entry][-_MOST:], indent=1) + "\n")
+    atomic_file.write(_path(root), json.dumps([*others, entry][-_MAX_ENTRIES:], indent=1) + "\n")
 
 
 def recall(root: Root, request: Request, asked: Settings) -> FoundDataset | None:
-    """The data set for the settings `asked`, as an earlier run described it, with its files as they are now.
+    """Return the data set that an earlier run found for the settings `asked`, with the present digests of its files.
 
-    None where none is known, or it may be another one by now.
+    None if there is none, or if another one may be found now.
     """
-    entries, now = _entries(root), _asked(asked)
+    entries, now = _entries(root), _data_settings(asked)
     try:
         for entry in reversed(entries):
             if entry["asked"] == now:
-                return _recalled(root, request, asked, entry, exact=True)
+                return _from_entry(root, request, asked, entry, exact=True)
         for entry in reversed(entries):
             if entry["asked"]["data.dataset"] == now["data.dataset"]:
-                return _recalled(root, request, asked, entry, exact=False)
-    except (AttributeError, KeyError, TypeError):  # damaged: as if it were not known
+                return _from_entry(root, request, asked, entry, exact=False)
+    except (AttributeError, KeyError, TypeError):  # a damaged entry counts as missing
         pass
     return None
 
 
 def with_profile(request: Request, resolved: Settings, profile: str) -> Settings:
-    """`resolved` with the profile that was used in its place: the sample's, where the sample stands in."""
+    """Resolve the request with another profile: the sample's, if the sample replaces the data set."""
     if profile == resolved.profile:
         return resolved
     return settings.resolve(dataclasses.replace(request, profile=profile))
 
 
 def fingerprint(root: Root, request: Request, asked: Settings) -> str:
-    """Digest of the data that a run with the settings `asked` would read; empty where there is none.
+    """Return the digest of the data that a run with the settings `asked` would read; empty if there is none.
 
     Raises:
-      OSError: it cannot be read.
+      OSError: the data cannot be read.
     """
     recalled = recall(root, request, asked)
     if recalled is not None:
@@ -83,14 +83,14 @@ def fingerprint(root: Root, request: Request, asked: Settings) -> str:
     data = asked.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         return file_digests.of_mapping(sample_files())
-    folder = newest_version(_data_dir(_asked(asked)) / data.dataset)
+    folder = newest_version(_data_dir(_data_settings(asked)) / data.dataset)
     if folder is not None:
         return file_digests.of_mapping(file_digests.of_folder(folder))
     return file_digests.of_mapping(sample_files()) if data.source == "auto" and data.dataset == SAMPLED else ""
 
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
-    """The folder of a prepared data set's newest version, which TensorFlow Datasets takes; None where there is none."""
+    """Return the folder of a prepared data set's newest version, which TFDS reads; None if there is none."""
     if not folder.is_dir():
         return None
     found = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
@@ -98,15 +98,15 @@ def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
 
 
 def is_sample(described: ImageDataset) -> bool:
-    """Whether it is the embedded sample."""
+    """Return whether a description is of the embedded sample."""
     return described.name == sample_path.NAME
 
 
 def refresh(recorded: ImageDataset) -> ImageDataset:
-    """A recorded data set with its files as they are now.
+    """Return a recorded data set with the present digests of its files.
 
     Raises:
-      UnavailableError: it is no longer where it was.
+      UnavailableError: the data set is gone.
     """
     folder = pathlib.Path(recorded.builder_dir)
     if is_sample(recorded):
@@ -122,12 +122,12 @@ def refresh(recorded: ImageDataset) -> ImageDataset:
 
 
 def sample_files() -> dict[str, str]:
-    """What identifies the embedded sample."""
+    """Return the digest, by file name, of the embedded sample."""
     path = sample_path.path()
     return {path.name: file_digests.of_file(path)}
 
 
-def _recalled(
+def _from_entry(
     root: Root, request: Request, asked: Settings, entry: Mapping[str, Any], exact: bool
 ) -> FoundDataset | None:
     found = serialization.build(ImageDataset, entry["source"])
@@ -135,13 +135,13 @@ def _recalled(
     if not folder.is_dir():
         return None
     if found.name == sample_path.NAME:
-        # It stands in for as long as there is no prepared copy of what was asked for.
+        # The sample replaces the data set only while that is not prepared.
         dataset = entry["asked"]["data.dataset"]
         if dataset != sample_path.NAME and (_data_dir(entry["asked"]) / dataset).exists():
             return None
         files = sample_files()
     else:
-        if _beside(folder) != entry["beside"]:
+        if _versions_beside(folder) != entry["beside"]:
             return None
         files = file_digests.of_folder(folder)
     if not pathlib.Path(found.schema_file).is_file():
@@ -150,52 +150,52 @@ def _recalled(
     return FoundDataset(used, dataclasses.replace(found, files=files), exact)
 
 
-def _asked(asked: Settings) -> dict[str, Any]:
+def _data_settings(asked: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {
         name: value
         for name, value in asked.config.values().items()
-        if name.startswith("data.") and name not in _NOT_ASKED
+        if name.startswith("data.") and name not in _NOT_IDENTIFYING
     }
     values["TFDS_DATA_DIR"] = os.environ.get("TFDS_DATA_DIR", "")
-    for name in ("data.data_dir", "TFDS_DATA_DIR"):  # the same text names another folder elsewhere
+    for name in ("data.data_dir", "TFDS_DATA_DIR"):  # a relative path depends on the working directory
         values[name] = values[name] and os.path.abspath(os.path.expanduser(values[name]))
     return values
 
 
 def _data_dir(asked: Mapping[str, Any]) -> pathlib.Path:
-    """Where TensorFlow Datasets looks for prepared data sets."""
+    """Return the folder in which TensorFlow Datasets looks for prepared data sets."""
     return pathlib.Path(asked["data.data_dir"] or asked["TFDS_DATA_DIR"] or "~/tensorflow_datasets").expanduser()
 
 
-def _places(root: Root) -> tuple[tuple[str, str], ...]:
-    return (str(pathlib.Path(sample_path.__file__).parent), _IN_PACKAGE), (str(root.path), _IN_ROOT)
+def _placeholders(root: Root) -> tuple[tuple[str, str], ...]:
+    return (str(pathlib.Path(sample_path.__file__).parent), _PACKAGE), (str(root.path), _ROOT)
 
 
-def _mapped(value: Any, old: str, new: str) -> Any:
-    """A tree of values in which each path in the folder `old` lies in `new`."""
+def _moved(value: Any, old: str, new: str) -> Any:
+    """Return nested values in which paths below `old` are replaced by paths below `new`."""
     if isinstance(value, dict):
-        return {name: _mapped(inner, old, new) for name, inner in value.items()}
+        return {name: _moved(inner, old, new) for name, inner in value.items()}
     return pipeline_root.moved_path(value, old, new) if isinstance(value, str) else value
 
 
-def _beside(folder: pathlib.Path) -> list[str]:
-    """The versions of a data set: another one may be the newest now."""
+def _versions_beside(folder: pathlib.Path) -> list[str]:
+    """Return the versions beside a prepared one, as a new version would be read instead."""
     return sorted(path.name for path in folder.parent.iterdir()) if folder.parent.is_dir() else []
 
 
-def _file(root: Root) -> pathlib.Path:
+def _path(root: Root) -> pathlib.Path:
     return root.data / "sources.json"
 
 
 def _entries(root: Root, resolved: bool = True) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(_file(root).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # it only saves time: what cannot be read is asked for again
+        entries = json.loads(_path(root).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # the cache only saves time
         return []
     if not isinstance(entries, list):
         return []
-    for place, name in _places(root) if resolved else ():
-        entries = [_mapped(entry, name, place) for entry in entries]
+    for place, name in _placeholders(root) if resolved else ():
+        entries = [_moved(entry, name, place) for entry in entries]
     return [
         entry for entry in entries if isinstance(entry, dict) and {"asked", "profile", "source", "beside"} <= set(entry)
     ]

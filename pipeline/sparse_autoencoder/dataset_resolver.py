@@ -1,4 +1,4 @@
-"""Finds the data set that a run reads: a prepared folder, a download, or the embedded sample.
+"""Find the data set that a run reads: a prepared folder, a download, or the embedded sample.
 
 Importing this module imports TensorFlow Datasets.
 """
@@ -35,14 +35,14 @@ def find(
     """Find the data set of a run, and record it for later runs.
 
     Args:
-      root: where the embedded sample is prepared.
+      root: the pipeline root; the embedded sample is prepared below it.
       request: the settings that the user gave.
-      resolved: the configuration that they result in.
-      download: downloads and prepares a builder's data set; shows its progress.
+      resolved: the resolved settings.
+      download: downloads and prepares a builder's data set, and shows the progress.
 
     Raises:
-      UsageError: no such data set, split or schema; or the root holds runs on another data set.
-      UnavailableError: it is not there and cannot be had, or cannot be used; says why and what to do.
+      UsageError: there is no such data set, split or schema, or the root contains runs on another data set.
+      UnavailableError: the data set is missing and cannot be downloaded, or its features are not supported.
     """
     settled, dataset = _find(root, request, resolved, download)
     root.claim_dataset(dataset.name)
@@ -53,12 +53,12 @@ def find(
 def _find(
     root: Root, request: settings.Request, resolved: settings.Settings, download: Callable[[Any], None]
 ) -> tuple[settings.Settings, ImageDataset]:
-    """The data set, and the settings that go with it: the sample's, where that stands in."""
+    """Return the data set and its settings: those of the sample if it replaces the data set."""
     data = resolved.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         if data.dataset not in (SAMPLED, sample_path.NAME):
             raise UsageError(
-                f"data.source = sample holds digits of {SAMPLED}, not {data.dataset}: choose data.source = tfds, or "
+                f"data.source = sample contains digits of {SAMPLED}, not {data.dataset}: use data.source = tfds, or "
                 f"--profile {SAMPLE_PROFILE}"
             )
         return _sample(request, resolved, root, "")
@@ -75,7 +75,7 @@ def _find(
                 root,
                 f"This is the embedded sample, 5,000 digits of MNIST's training set, not {SAMPLED}: {missing}",
             )
-        missing += f"; the embedded sample cannot stand in, as {root.path} holds runs on {held}"
+        missing += f"; the embedded sample is not used instead, because {root.path} contains runs on {held}"
     raise UnavailableError(
         f"data set {data.dataset} is not available: {missing}. Point TFDS_DATA_DIR or data.data_dir to a folder of "
         f"prepared data sets, or run `sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
@@ -83,24 +83,24 @@ def _find(
 
 
 def prepare(recorded: ImageDataset, root: Root) -> ImageDataset:
-    """The data set of an earlier run with its files as they are now, ready to be read.
+    """Return the data set of an earlier run, ready to be read, with the present digests of its files.
 
     Raises:
-      UnavailableError: it, or its schema, is not where it was.
+      UnavailableError: the data set or its schema is gone.
     """
     found = dataset_cache.refresh(recorded)
     if dataset_cache.is_sample(found):
         found = dataclasses.replace(found, builder_dir=str(_prepare_sample(root)))
     schema_file = pathlib.Path(found.schema_file)
     if not schema_file.is_file():
-        raise UnavailableError(f"the schema {schema_file} is no longer there: run the pipeline again to make it")
+        raise UnavailableError(f"the schema {schema_file} is gone: run the pipeline again to write it")
     return found
 
 
 def _sample(
     request: settings.Request, resolved: settings.Settings, root: Root, notice: str
 ) -> tuple[settings.Settings, ImageDataset]:
-    """The embedded sample, prepared under the root, with the profile that fits it."""
+    """Return the embedded sample, prepared below the root, and the settings of its profile."""
     if resolved.config.data.dataset != sample_path.NAME:
         resolved = dataset_cache.with_profile(request, resolved, SAMPLE_PROFILE)
     prepared = tfds.builder_from_directory(str(_prepare_sample(root)))
@@ -108,7 +108,7 @@ def _sample(
 
 
 def _prepare_sample(root: Root) -> pathlib.Path:
-    """The folder of the embedded sample under the root, prepared if it is not yet."""
+    """Prepare the embedded sample below the root, unless it is, and return its folder."""
     builder = sample_builder.MnistSample(data_dir=root.data)
     builder.download_and_prepare()
     return pathlib.Path(builder.data_dir)
@@ -117,7 +117,7 @@ def _prepare_sample(root: Root) -> pathlib.Path:
 def _prepared_or_downloaded(
     data: pipeline_config.DataConfig, download: Callable[[tfds.core.DatasetBuilder], None]
 ) -> tuple[tfds.core.DatasetBuilder | None, str]:
-    """A prepared data set's builder; or None and why there is none."""
+    """Return the builder of a prepared data set, or None and the reason."""
     where = {"data_dir": data.data_dir} if data.data_dir else {}
     try:
         return tfds.core.read_only_builder.builder_from_files(data.dataset, **where), ""
@@ -140,16 +140,16 @@ def _prepared_or_downloaded(
     try:
         download(builder)
     except Exception as error:
-        # Whatever fails in TFDS's own code of this data set; what was half prepared lies under a name of its own.
+        # Any error of this data set's own code. TFDS prepares under a temporary name, so nothing incomplete is left.
         raise UnavailableError(
-            f"the download of {data.dataset} failed: {_first_line(error)}. Nothing of it is used; try again, or run "
+            f"the download of {data.dataset} failed: {_first_line(error)}. Nothing of it was kept; try again, or run "
             f"`sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
         ) from error
     return builder, ""
 
 
 def unreachable(urls: list[str], timeout: float) -> str:
-    """Why the first of `urls` cannot be fetched, found out within twice `timeout` seconds; empty when it can be."""
+    """Return why the first of `urls` cannot be fetched, within twice `timeout` seconds; empty if it can."""
     if not urls:
         return ""
     host = urls[0].split("/")[2] if "//" in urls[0] else urls[0]
@@ -158,7 +158,7 @@ def unreachable(urls: list[str], timeout: float) -> str:
         response = requests.head(urls[0], timeout=timeout, allow_redirects=True)
         return f"{host} refuses it ({response.status_code})" if response.status_code >= 400 else ""
 
-    # In a thread: looking up the host's name has no time limit of its own.
+    # In a thread, because looking up the host's name has no time limit.
     executor = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="reach")
     try:
         return executor.submit(ask).result(timeout=min(2 * timeout, 9.0))
@@ -171,11 +171,11 @@ def unreachable(urls: list[str], timeout: float) -> str:
 def describe(
     builder: tfds.core.DatasetBuilder, files: dict[str, str], resolved: settings.Settings, root: Root, notice: str
 ) -> ImageDataset:
-    """Describes a prepared data set that `files` identify; writes its schema under the root where none is curated.
+    """Describe a prepared data set; write its schema below the root if it has no curated one.
 
     Raises:
-      UsageError: no such split or schema.
-      UnavailableError: the data set is of a kind that the pipeline cannot use; says why.
+      UsageError: there is no such split or schema.
+      UnavailableError: the features of the data set are not supported.
     """
     data = resolved.config.data
     try:

@@ -1,7 +1,7 @@
-"""The pipeline of this project: data, validation, transform, training, evaluation, report, push.
+"""The declaration of this project's pipeline: data, validation, transform, training, evaluation, report, push.
 
-Each node stands here once, with the TFX component that it constructs, what it is told, what enters its cache key, and
-its hooks. TFX is imported only when the components are constructed.
+Each node is declared once: the TFX component, its parameters, what enters its cache key, and its hooks. TFX is imported
+only when the components are constructed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 
-if TYPE_CHECKING:  # it brings ML Metadata, which commands on settings do without
+if TYPE_CHECKING:  # imports ML Metadata, which commands about settings do not need
     from pipeline.metadata.store import Store
 
 _EXAMPLES = ("ExampleGen", "examples")
@@ -49,7 +49,7 @@ _DECISION = ("PushGate", "decision")
 _PUSHED = ("Pusher", "pushed_model")
 _REPORT = ("Report", "report")
 
-# ExampleGen: reads a prepared TFDS data set, in the same order for any number of workers.
+# ExampleGen: reads a prepared TFDS data set in the same order for any number of workers.
 
 
 def _example_gen(node: ComponentInputs) -> Any:
@@ -78,7 +78,7 @@ EXAMPLE_GEN = Node(
 )
 
 
-# SchemaGen: imports the schema from a file; it is not inferred from the data that it validates.
+# SchemaGen: imports the schema from a file, because a schema inferred from the data could not validate it.
 
 
 def _schema_gen(node: ComponentInputs) -> Any:
@@ -101,7 +101,7 @@ SCHEMA_GEN = Node(
 )
 
 
-# StatisticsGen: counts and ranges of every feature, for validation against the schema.
+# StatisticsGen: computes counts and ranges of each feature, for validation against the schema.
 
 
 def _statistics_gen(node: ComponentInputs) -> Any:
@@ -117,13 +117,13 @@ STATISTICS_GEN = Node(
     inputs={"examples": _EXAMPLES},
     outputs=("statistics",),
     packages=("tfx", "tensorflow-data-validation"),
-    # No list of the most frequent values: it says nothing about images.
+    # The most frequent values of an image say nothing.
     parameters=lambda config, dataset: {"num_top_values": 0},
     batches=True,
 )
 
 
-# ExampleValidator: records anomalies. The stock component succeeds when there are any.
+# ExampleValidator: records anomalies. TFX's component succeeds even when it finds some.
 
 
 def _example_validator(node: ComponentInputs) -> Any:
@@ -141,7 +141,7 @@ EXAMPLE_VALIDATOR = Node(
 )
 
 
-# DataGate: fails when there are anomalies. Transform and Trainer wait for it.
+# DataGate: fails on anomalies. Transform and Trainer wait for it.
 
 
 def _data_gate(node: ComponentInputs) -> Any:
@@ -164,7 +164,7 @@ DATA_GATE = Node(
 )
 
 
-# Transform: the graph that flattens and scales.
+# Transform: makes the graph that flattens and scales images.
 
 
 def _transform(node: ComponentInputs) -> Any:
@@ -178,11 +178,11 @@ def _transform(node: ComponentInputs) -> Any:
 def _transform_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
     return {
         "custom_config": {"height": dataset.height, "width": dataset.width},
-        # The same graph reads the images for training, evaluation, report and serving, so a second copy of the data,
-        # 28 times as large, is not written.
+        # Training, evaluation, report and serving all apply the graph to the images, so no transformed copy of the
+        # data, 28 times as large, is written.
         "materialize": False,
-        "disable_analyzer_cache": True,  # there is no analyzer to cache
-        "disable_statistics": True,  # StatisticsGen made them already
+        "disable_analyzer_cache": True,  # the graph has no analyzers
+        "disable_statistics": True,  # StatisticsGen has computed them
     }
 
 
@@ -249,7 +249,7 @@ TRAINER = Node(
 )
 
 
-# Evaluator: judges this model alone, by thresholds. Without a baseline model the answer depends on no earlier run.
+# Evaluator: blesses the model by thresholds alone. It takes no baseline model, so its result depends on no earlier run.
 
 
 def _evaluator(node: ComponentInputs) -> Any:
@@ -286,17 +286,17 @@ EVALUATOR = Node(
 
 
 def _check_blessing(inputs: Outputs) -> None:
-    """A blessing goes with the model that it judged, and with no other.
+    """Check that a blessing belongs to the model among the same inputs.
 
     Raises:
-      UnavailableError: among these inputs are a model and a blessing of another one.
+      UnavailableError: the blessing is of another model.
     """
     model = inputs.get("model")
     blessing = inputs.get("model_blessing", inputs.get("blessing"))
     if model is None or blessing is None:
         return
     judged = blessing.properties.get(MODEL_DIGEST)
-    # Plain TFX records the artifact's number alone.
+    # TFX alone records only the id of the model's artifact.
     number = blessing.properties.get("current_model_id")
     same = judged == model.content if judged else number in (None, model.id)
     if not same:
@@ -306,32 +306,32 @@ def _check_blessing(inputs: Outputs) -> None:
         )
 
 
-# PushGate: compares the model with what was pushed before. Only this node and the Pusher depend on that.
+# PushGate: compares the model with the served one. Only this node and the Pusher depend on earlier pushes.
 
 
 def _push_gate(node: ComponentInputs) -> Any:
     from components.push.gate import PushGate
 
-    # The standing is a runtime property.
+    # At run time the standing is filled in as a runtime property.
     return PushGate(standing="", **node.inputs, **node.parameters)
 
 
 def _standing(root: Root, store: Store, inputs: Outputs) -> dict[str, str]:
-    """How the model compares with what is served and was pushed before."""
+    """Return how the model compares with the served model and with those pushed before, as a runtime property."""
     from pipeline.registry import baseline
 
     return {decision.STANDING: baseline.standing(root, store, inputs["model"], inputs["examples"]).as_text()}
 
 
-def _overtaken(reuse: Reuse) -> str:
-    """Why a decision has to be made again: what it compared the model with is no longer the baseline."""
+def _baseline_changed(reuse: Reuse) -> str:
+    """Return why a cached decision is outdated: the baseline has changed since."""
     try:
         decided = decision.read(pathlib.Path(reuse.outputs["decision"].uri))
     except (OSError, ValueError) as error:
         return str(error)
     if decided.holds(decision.standing_of(reuse.runtime_properties[decision.STANDING])):
         return ""
-    return "what is served, or was pushed before, is not what it compared the model with"
+    return "the served model, or those pushed before, changed since the decision"
 
 
 PUSH_GATE = Node(
@@ -346,11 +346,11 @@ PUSH_GATE = Node(
     restorable=False,
     check_inputs=_check_blessing,
     runtime_properties=_standing,
-    outdated=_overtaken,
+    outdated=_baseline_changed,
 )
 
 
-# Report: the page that people look at.
+# Report: makes the HTML report of the run.
 
 
 def _report(node: ComponentInputs) -> Any:
@@ -403,7 +403,7 @@ REPORT = Node(
 )
 
 
-# Pusher: serves the model if it was blessed and the push gate let it pass.
+# Pusher: copies the model to the serving folder if it is blessed and passed the push gate.
 
 
 def _pusher(node: ComponentInputs) -> Any:
@@ -413,7 +413,7 @@ def _pusher(node: ComponentInputs) -> Any:
 
 
 def _not_served(reuse: Reuse) -> str:
-    """Why a model must be pushed again: a run that blessed its model ends with that model served."""
+    """Return why a cached push is outdated: a run whose model passed its gates ends with that model served."""
     from pipeline.registry import versions
 
     if reuse.same_run:
@@ -421,10 +421,10 @@ def _not_served(reuse: Reuse) -> str:
     pushed = reuse.outputs["pushed_model"]
     model = reuse.store.inputs(reuse.candidate.id)["model"]
     if model.content in versions.held_back(reuse.root):
-        return ""  # it was replaced by a promotion or a rollback: no run pushes it again
+        return ""  # superseded by a promotion or rolled back: no rerun pushes it again
     if not pushed.properties.get(serving_dir.PUSHED):
         was = pushed.properties.get(serving_dir.HELD_BACK)
-        return "its model was held back then, and is not any more" if was else ""
+        return "its model was rolled back or superseded then, and is not any more" if was else ""
     served = serving_dir.newest_version(reuse.root.serving)
     return "" if served and versions.holds(served, model) else "another model, or none, is served now"
 
@@ -450,7 +450,7 @@ PUSHER = Node(
 )
 
 
-# The data set: TensorFlow Datasets, or the embedded sample.
+# The data set: from TensorFlow Datasets, or the embedded sample.
 
 
 def _find(root: Root, request: Request, resolved: Settings, download: Callable[[Any], None]) -> FoundDataset:
@@ -465,7 +465,7 @@ def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
     return dataset_resolver.prepare(dataset, root)
 
 
-# What a run says about its model.
+# The metrics of a run.
 
 
 def _metrics(
@@ -484,7 +484,7 @@ def _metrics(
 
 
 def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
-    """The numbers that were recorded of a ModelEvaluation; None where there are none."""
+    """Return the metrics recorded on a ModelEvaluation; None if it has none."""
     text = evaluated.properties.get(METRICS)
     if text is None:
         return None
@@ -494,7 +494,7 @@ def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
 
 
 def _dotted_path(function: Any) -> str:
-    """TFX then imports the function, and does not build and install a wheel of its module."""
+    """Return the name by which TFX imports the function; for a module file it would build and install a wheel."""
     return f"{function.__module__}.{function.__qualname__}"
 
 

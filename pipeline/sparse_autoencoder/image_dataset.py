@@ -1,4 +1,4 @@
-"""The description of a data set of images, found before the TFX pipeline is created."""
+"""The description of a data set of images."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pipeline.core.dataset import Dataset
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageDataset(Dataset):
-    """A data set of grey images with labels, prepared by TensorFlow Datasets.
+    """A labelled data set of grey images, prepared by TensorFlow Datasets.
 
     Attributes:
-      builder_dir: folder of the prepared data set: `.../mnist/3.0.1`.
+      builder_dir: folder of the prepared data set, such as `.../mnist/3.0.1`.
       height, width: of every image, pixels.
-      label_names: one per label.
-      schema_file: the schema that the data is validated against.
+      label_names: the name of each label, in the order of their numbers.
+      schema_file: path of the schema that the data is validated against.
     """
 
     builder_dir: str
