@@ -86,10 +86,7 @@ class DataGate(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DataGateExecutor)
 
     def __init__(
-        self,
-        anomalies: types.BaseChannel,
-        statistics: types.BaseChannel,
-        expected_examples: Mapping[str, int],
+        self, anomalies: types.BaseChannel, statistics: types.BaseChannel, expected_examples: Mapping[str, int]
     ) -> None:
         """Describes the node.
 

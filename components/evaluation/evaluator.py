@@ -18,10 +18,7 @@ def eval_config(gates: Gates) -> config_pb2.EvalConfig:
     everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
     limits = {
         BCE: ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
-        BCE_TO_MEAN_IMAGE: (
-            (everything, gates.max_bce_to_mean_image),
-            (labels, gates.max_bce_to_mean_image),
-        ),
+        BCE_TO_MEAN_IMAGE: ((everything, gates.max_bce_to_mean_image), (labels, gates.max_bce_to_mean_image)),
     }
     return config_pb2.EvalConfig(
         # TFMA feeds the dict of predictions to Keras' compiled metrics otherwise, and fails.
@@ -33,8 +30,7 @@ def eval_config(gates: Gates) -> config_pb2.EvalConfig:
                 metrics=[
                     config_pb2.MetricConfig(class_name="ExampleCount"),
                     config_pb2.MetricConfig(
-                        class_name=tfma_metric.SparseAutoencoderMetrics.__name__,
-                        module=tfma_metric.__name__,
+                        class_name=tfma_metric.SparseAutoencoderMetrics.__name__, module=tfma_metric.__name__
                     ),
                 ],
                 # Per slice throughout: a plain threshold holds for every slice, not for all of them together.

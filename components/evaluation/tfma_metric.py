@@ -47,9 +47,7 @@ def _computations(
 ) -> list[metric_types.MetricComputation]:
     return [
         metric_types.MetricComputation(
-            keys=[_key(key, model) for key in NAMES],
-            preprocessors=None,
-            combiner=SliceCombiner(model),
+            keys=[_key(key, model) for key in NAMES], preprocessors=None, combiner=SliceCombiner(model)
         )
         for model in model_names or [""]
     ]

@@ -79,11 +79,7 @@ class Pusher(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PusherExecutor)
 
     def __init__(
-        self,
-        model: types.BaseChannel,
-        model_blessing: types.BaseChannel,
-        decision: types.BaseChannel,
-        serving_dir: str,
+        self, model: types.BaseChannel, model_blessing: types.BaseChannel, decision: types.BaseChannel, serving_dir: str
     ) -> None:
         """Describes the node; `serving_dir` is the folder that a model server watches."""
         super().__init__(

@@ -153,9 +153,7 @@ def write_images(
     return named
 
 
-def unit_activity(
-    codes: npt.NDArray[np.float32],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def unit_activity(codes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """How often and how strongly each unit is active.
 
     Args:

@@ -482,10 +482,7 @@ def _draw_losses(
     """Draws both reconstruction losses; returns height, text and colour of their labels."""
     _draw_curve(axes, epochs, training, theme.training)
     _draw_curve(axes, epochs, validation, theme.model)
-    return [
-        (float(training[-1]), "training", theme.training),
-        (float(validation[-1]), "validation", theme.model),
-    ]
+    return [(float(training[-1]), "training", theme.training), (float(validation[-1]), "validation", theme.model)]
 
 
 def _draw_curve(axes: Axes, epochs: Sequence[int], values: Floats, color: str, **style: Any) -> None:

@@ -1,49 +1,56 @@
-"""The content digest of an artifact: what of it is content, whatever its folder, compression, names and times.
+"""Content digests of artifacts, independent of folder, compression, file names and times.
 
-Each type of artifact has a fingerprint: an ordered list of named entries, described in the module that the type names
-(`artifacts/types.py`). The content digest is SHA-256 over these entries (`entries.py` gives the encoding), written
-`<fingerprint>-<version>:<hex>`, such as `examples-1:ab12...`. Two artifacts are compared entry by entry. The version is
-raised with any change that can change a digest.
+A fingerprint defines what counts as the content of a type: an ordered list of named entries. Its module, which
+`artifacts/types.py` names, has `FORM`, its name and version (`examples-1`), and `entries(artifact, files)`. Raise the
+version with any change that can change a digest. The content digest is SHA-256 over the entries (`entries.py` gives the
+encoding), written `<form>:<hex>`. Two artifacts are compared entry by entry.
 
-Nothing is rounded: two numbers are the same when their bits are. A file that a fingerprint does not understand, because
-its kind is unknown or because it cannot be read, counts by its relative name and its bytes. What is left out on purpose
-is named in the module's docstring, with the reason. Empty folders are no content. For a type without a fingerprint all
-files count by name and bytes (`raw.py`).
+Nothing is rounded: two numbers are equal if their bits are. Files that a fingerprint does not take, or cannot read,
+count by relative name and bytes; so do all files of a type without a fingerprint (`raw-1`). What is left out on purpose
+is in the module's docstring, with the reason. Empty folders do not count.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator
 
 from pipeline.artifacts import types
 from pipeline.artifacts.fingerprints import entries
+from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
 
-_RAW = f"{__name__}.raw"
+_RAW = "raw-1"
 
 
 def content_digest(artifact: StoredArtifact) -> str:
-    """The digest of an artifact's content: `<fingerprint>-<version>:<SHA-256 in hex>`.
+    """Return the digest of an artifact's content: `<form>:<SHA-256 in hex>`.
 
     Raises:
-      FileNotFoundError: there is nothing at `artifact.folder`.
+      FileNotFoundError: `artifact.folder` does not exist.
     """
-    form, found = _entries(artifact)
+    form, found = content_entries(artifact)
     return f"{form}:{entries.digest(found).hex()}"
 
 
 def first_difference(one: StoredArtifact, other: StoredArtifact) -> str:
-    """One line on the first difference between the content of two artifacts, or "" when it is the same.
+    """Return one line on the first difference between the content of two artifacts, or "" if they are equal.
 
     Raises:
-      FileNotFoundError: there is nothing at the folder of one of them.
+      FileNotFoundError: the folder of one of them does not exist.
     """
     if one.type_name != other.type_name:
         return f"one is of type {one.type_name}, the other of type {other.type_name}"
-    return entries.first_difference(lambda: _entries(one)[1], lambda: _entries(other)[1])
+    return entries.first_difference(lambda: content_entries(one)[1], lambda: content_entries(other)[1])
 
 
-def _entries(artifact: StoredArtifact) -> tuple[str, Iterator[entries.ContentEntry]]:
-    module = importlib.import_module(types.find(artifact.type_name).fingerprint or _RAW)
-    return module.FORM, module.entries(artifact)
+def content_entries(artifact: StoredArtifact) -> tuple[str, Iterator[entries.ContentEntry]]:
+    """Return the form of an artifact's fingerprint, and its entries."""
+    files = Files(artifact.folder)
+    name = types.find(artifact.type_name).fingerprint
+    if not name:
+        return _RAW, files.rest()
+    module = importlib.import_module(name)
+    # rest() starts only when the fingerprint has taken its files.
+    return module.FORM, itertools.chain(module.entries(artifact, files), files.rest())

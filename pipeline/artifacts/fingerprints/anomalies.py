@@ -1,8 +1,7 @@
-"""Fingerprint `anomalies-1` of ExampleAnomalies: what in each split does not fit the schema.
+"""Fingerprint `anomalies-1` of ExampleAnomalies: the anomalies of each split.
 
-Of each file `SchemaDiff.pb`, sorted by name (a split has one, in its folder), there is an entry for each feature with
-an anomaly, sorted by name, and one for all else (the schema that was compared with, drift). All other files count by
-name and bytes. Nothing is left out but the properties, which repeat whether there are anomalies.
+Each `SchemaDiff.pb` (one for each split) has an entry for each feature with an anomaly, sorted by name, and one for
+everything else (the schema that was compared with, drift). Left out: properties, which repeat whether there are any.
 """
 
 from __future__ import annotations
@@ -18,14 +17,11 @@ from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
 
 FORM = "anomalies-1"
-_FILE = "SchemaDiff.pb"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Anomalies of each split, then other files."""
-    files = Files(artifact.folder)
-    yield from files.all_parsed(_FILE, _parse)
-    yield from files.rest()
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield the anomalies of each split."""
+    return files.all_parsed("SchemaDiff.pb", _parse)
 
 
 def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:

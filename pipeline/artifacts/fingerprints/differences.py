@@ -1,4 +1,4 @@
-"""Puts the difference between two values in words, in one short line. None of this counts in a digest."""
+"""Describe the difference between two values in one short line. None of this counts in a digest."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Characters of a text that are shown: a line stays readable.
-SHOWN = 60
+SHOWN = 60  # characters of a text
 
 
 def values(one: Any, other: Any) -> str:
-    """`3 against 5`; longer values by the place where they part."""
+    """Return `3 against 5`; of longer values, the position of the first difference."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return arrays(one, other)
     if isinstance(one, bytes) and isinstance(other, bytes):
@@ -23,7 +22,7 @@ def values(one: Any, other: Any) -> str:
 
 
 def texts(one: str, other: str) -> str:
-    """Both texts, cut to what lies around the first character in which they differ."""
+    """Return both texts, cut to the neighbourhood of the first difference."""
     if max(len(one), len(other)) <= SHOWN:
         return f"{one!r} against {other!r}"
     place = common_length(one, other)
@@ -33,13 +32,13 @@ def texts(one: str, other: str) -> str:
 
 
 def contents(one: bytes, other: bytes) -> str:
-    """Sizes and the place of the first differing byte."""
+    """Return the sizes and the position of the first difference."""
     sizes = f"{len(one):,} bytes" if len(one) == len(other) else f"{len(one):,} against {len(other):,} bytes"
     return f"{sizes}, from byte {common_length(one, other):,} on"
 
 
 def arrays(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> str:
-    """How many values differ and by how much at most: `12 of 8192 values, largest difference 3.1e-05 at [4, 7]`."""
+    """Return how many values differ, and by how much: `12 of 8192 values, largest difference 3.1e-05 at [4, 7]`."""
     if one.dtype != other.dtype:
         return f"dtype {one.dtype} against {other.dtype}"
     if one.shape != other.shape:
@@ -54,7 +53,7 @@ def arrays(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> str:
         return f"{_shown(one.item())} against {_shown(other.item())}"
     with np.errstate(all="ignore"):
         gaps = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    # A gap that is no number, or nought, is still a difference of bits: NaN against NaN, -0.0 against 0.0.
+    # A gap of NaN or 0 is still a difference of bits: NaN against NaN, -0.0 against 0.0.
     gaps = np.where(unequal, np.nan_to_num(gaps, nan=np.inf), -1)
     place = np.unravel_index(int(np.argmax(gaps)), one.shape)
     largest = f"{gaps[place]:.2g}" if np.isfinite(gaps[place]) else "not finite"
@@ -62,7 +61,7 @@ def arrays(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> str:
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The bytes of each value as one comparable item."""
+    """Return the bytes of each value as one comparable item."""
     return np.ascontiguousarray(array).view(f"V{array.dtype.itemsize}").reshape(array.shape)
 
 
@@ -76,9 +75,9 @@ def _shown(value: Any) -> str:
 
 
 def common_length(one: Any, other: Any) -> int:
-    """Position of the first item in which two texts or byte strings differ; the shorter's length if there is none."""
+    """Return the position of the first difference of two texts or byte strings; the shorter length if there is none."""
     low, high = 0, min(len(one), len(other))
-    while low < high:  # halving: slices compare fast, items one by one do not
+    while low < high:  # bisection: comparing slices is fast, comparing single items is not
         middle = (low + high + 1) // 2
         if one[:middle] == other[:middle]:
             low = middle

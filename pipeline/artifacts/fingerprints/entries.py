@@ -1,20 +1,19 @@
-"""The named values that a content digest is taken of, and the comparison of two such lists.
+"""The named values of a content digest, their encoding, and the comparison of two lists of them.
 
-The digest is SHA-256 over the entries in their order. An entry is encoded as
+The digest is SHA-256 over the entries in order. An entry is encoded as
 
     length of the name, name, tag, length of the value, value
 
-where lengths are 8 bytes, texts are UTF-8, and all numbers of fixed size are little-endian. The tag is one byte:
+where lengths are 8 bytes, texts are UTF-8, and numbers of fixed size are little-endian. The tag is one byte:
 
-* `b` bytes, as they are;
+* `b` bytes;
 * `t` text;
 * `i` integer, in decimal digits;
-* `f` number with a fraction: the 8 bytes of a double, so NaN and -0.0 are what their bits are;
-* `o` truth: one byte, 1 or 0;
-* `n` nothing: no bytes;
+* `f` float: the 8 bytes of a double, so NaN and -0.0 count by their bits;
+* `o` Boolean: one byte, 1 or 0;
+* `n` None: no bytes;
 * `a` array: the length and text of its dtype (NumPy's, such as `<f4`), 8 bytes for the number of dimensions and for
-  each dimension, then its values in C order, little-endian. Where the values are texts of any length (dtype `|O`)
-  each is its length and its bytes.
+  each dimension, then its values in C order, little-endian. A value of any length (dtype `|O`) is its length and bytes.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ class ContentEntry(NamedTuple):
     """One named value that counts as content.
 
     Attributes:
-      name: shown when it differs; counts.
+      name: counts; shown with a difference.
       value: counts.
-      explain: puts the difference of two entries of this name in words: `3 against 5`.
-      detail: what `explain` needs besides the values; does not count.
+      explain: describes the difference of two entries of this name: `3 against 5`.
+      detail: further input of `explain`; does not count.
     """
 
     name: str
@@ -49,13 +48,13 @@ class ContentEntry(NamedTuple):
 
 
 def digest(entries: Iterable[ContentEntry]) -> bytes:
-    """SHA-256 of entries in their order, 32 bytes."""
+    """Return the SHA-256 of entries in their order, 32 bytes."""
     sha = hashlib.sha256()
     update, pack = sha.update, _LENGTH.pack
     for entry in entries:
         name = entry.name.encode()
         value = entry.value
-        if isinstance(value, bytes):  # by far the most frequent: the records of a data set
+        if isinstance(value, bytes):  # by far the most frequent case: the records of a data set
             update(b"".join((pack(len(name)), name, b"b", pack(len(value)), value)))
         else:
             tag, encoded = encode(value)
@@ -64,18 +63,16 @@ def digest(entries: Iterable[ContentEntry]) -> bytes:
     return sha.digest()
 
 
-# Characters of an explanation: of what is nested deep, both ends say enough.
-_LINE = 480
-
+_LINE = 480  # characters of an explanation; a longer one is cut in the middle
 _LENGTH = struct.Struct("<Q")
 _DOUBLE = struct.Struct("<d")
 
 
 def encode(value: Value) -> tuple[bytes, bytes]:
-    """The tag and the bytes of a value.
+    """Return the tag and the bytes of a value.
 
     Raises:
-      TypeError: it is of another type.
+      TypeError: the value is of another type.
     """
     if isinstance(value, bytes):
         return b"b", value
@@ -109,7 +106,7 @@ def _encode_array(array: npt.NDArray[Any]) -> bytes:
 
 
 def first_difference(one: Callable[[], Iterator[ContentEntry]], other: Callable[[], Iterator[ContentEntry]]) -> str:
-    """One line on the first entry that differs, or "". Both may be called more than once."""
+    """Return one line on the first entry that differs, or "". Calls each function up to twice."""
     left, right = one(), other()
     while True:
         first, second = next(left, None), next(right, None)
@@ -122,10 +119,10 @@ def first_difference(one: Callable[[], Iterator[ContentEntry]], other: Callable[
 
 
 def _explain(one: ContentEntry, other: ContentEntry) -> str:
-    function = one.explain if one.explain is not None and one.explain is other.explain else None
-    words = function(one, other) if function else differences.values(one.value, other.value)
-    words = " ".join(words.split())
-    return words if len(words) <= _LINE else f"{words[: _LINE // 2]} ... {words[-_LINE // 2 :]}"
+    same = one.explain is not None and one.explain is other.explain
+    text = one.explain(one, other) if one.explain and same else differences.values(one.value, other.value)
+    text = " ".join(text.split())
+    return text if len(text) <= _LINE else f"{text[: _LINE // 2]} ... {text[-_LINE // 2 :]}"
 
 
 def _missing(
@@ -134,8 +131,8 @@ def _missing(
     one: Callable[[], Iterator[ContentEntry]],
     other: Callable[[], Iterator[ContentEntry]],
 ) -> str:
-    """The difference where the next entries have different names."""
-    # From the start, not from here: an iterator no longer has what it passed.
+    """Describe the difference if the next entries have different names."""
+    # Search from the start: an iterator no longer has the entries that it passed.
     if first is not None and all(entry.name != first.name for entry in other()):
         return f"only the first has {first.name}"
     if second is not None and all(entry.name != second.name for entry in one()):

@@ -1,16 +1,15 @@
-"""Fingerprint `evaluation-1` of ModelEvaluation: what TFMA measured, and what it made of the thresholds.
+"""Fingerprint `evaluation-1` of ModelEvaluation: TFMA's metrics, and its validation of the thresholds.
 
 * Metrics, plots and attributions (`metrics-*`, `plots-*`, `attributions-*`, all `.tfrecord`): for each slice, sorted
-  by its key, an entry for each key, sorted. A single number counts as a double, anything else by the bytes of its
-  message. A slice counts also when nothing was measured on it.
-* The validation (`validations.tfrecord`): for each slice, sorted, its thresholds that were missed, sorted by metric;
-  and all else, such as whether the model passed.
-* The configuration (`eval_config.json`): every value (`json_values.py`). A module of ours that defines a metric counts
-  as `components.metrics`, the name it had first: code may move without a changed digest.
+  by key, an entry for each metric, sorted. A single number counts as a double, anything else by the bytes of its
+  message. A slice without metrics counts as well.
+* The validation (`validations.tfrecord`): for each slice, sorted, the thresholds that were not met, sorted by metric;
+  and everything else, such as whether the model passed.
+* The configuration (`eval_config.json`): every value (`json_values.py`). A module of this project that defines a metric
+  counts as `components.metrics`, its first name: moving code does not change the digest.
 
-Left out: the order in which slices and metrics were written, and over how many files; of the configuration
-`modelLocations` and `dataLocation`, which are paths, and `version`, which is TFMA's. All other files, also these when
-they cannot be read, count by name and bytes. Properties do not count. An evaluation is held in memory: it is small.
+Left out: the order of slices and metrics, and the number of files; of the configuration `modelLocations` and
+`dataLocation`, which are paths, and `version`, which is TFMA's; properties. An evaluation fits in memory.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from pipeline.artifacts.types import StoredArtifact
 FORM = "evaluation-1"
 _LEFT_OUT = {"modelLocations", "dataLocation", "version"}
 _OUR_CODE, _OUR_METRICS = "components.", "components.metrics"
-# By the start of a file's name: the message in it, and the field with what belongs to the slice.
+# By prefix of the file name: the type of its messages, and the field that contains the metrics of the slice.
 _TABLES = {
     "metrics": (metrics_for_slice_pb2.MetricsForSlice, "metric_keys_and_values"),
     "plots": (metrics_for_slice_pb2.PlotsForSlice, "plot_keys_and_values"),
@@ -39,9 +38,8 @@ _TABLES = {
 }
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Tables, validation, configuration, then other files."""
-    files = Files(artifact.folder)
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield tables, validation and configuration."""
     for table, (kind, field) in _TABLES.items():
         names = [*files.take(f"{table}-*.tfrecord"), *files.take(f"{table}.tfrecord")]
         slices = yield from _records(files, names, kind)
@@ -52,25 +50,24 @@ def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
         yield from _validation_entries(validation)
     for name in files.take("eval_config.json"):
         yield from files.parsed(name, _configuration)
-    yield from files.rest()
 
 
 def _records(files: Files, names: list[str], kind: Any) -> Generator[ContentEntry, None, list[Any]]:
-    """Yields the files that cannot be read, returns the messages in the others."""
+    """Yield the files that cannot be read; return the messages in the others."""
     found: list[Any] = []
     for name in names:
         try:
             found += [kind.FromString(record) for record in tfrecords.read(files.path(name))]
-        except Exception:  # damage, or other messages: protobuf has several kinds of error
+        except Exception:  # damage, or another message type: protobuf raises several kinds of error
             yield files.raw(name)
     return found
 
 
 def _slice_entries(one: Any, table: str, field: str) -> Iterator[ContentEntry]:
-    place = _slice(one)
-    yield protobufs.message_entry(f"{table} {place}", protobufs.without(one, field))
+    slice_ = _slice(one)
+    yield protobufs.message_entry(f"{table} {slice_}", protobufs.without(one, field))
     for item in sorted(getattr(one, field), key=lambda item: (_key(item.key), protobufs.serialized(item))):
-        name = f"{table.rstrip('s')} {_key(item.key)} {place}"
+        name = f"{table.rstrip('s')} {_key(item.key)} {slice_}"
         if table == "metrics" and _is_number(item):
             yield ContentEntry(name, float(item.value.double_value.value))
         else:
@@ -78,7 +75,7 @@ def _slice_entries(one: Any, table: str, field: str) -> Iterator[ContentEntry]:
 
 
 def _is_number(item: Any) -> bool:
-    """Whether there is a double in it, and nothing else: no interval of confidence, no unknown field."""
+    """Return whether it contains a double and nothing else: no confidence interval, no unknown field."""
     copy = protobufs.without(item, "key")
     copy.value.double_value.ClearField("value")
     bare = type(item)()
@@ -102,7 +99,7 @@ def _shown(value: Any) -> str:
 
 
 def _key(key: Any) -> str:
-    """The name of a metric, and what else there is in its key."""
+    """Return the name of a metric, and the other fields of its key."""
     fields = {field.name for field, _ in key.ListFields()}
     if "name" not in fields:
         return _as_json(key)
@@ -130,19 +127,19 @@ def _validation_entries(validation: Any) -> Iterator[ContentEntry]:
 def _configuration(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     document = json_values.read(path)
     if not isinstance(document, dict):
-        raise ValueError(f"{name} holds no object")
+        raise ValueError(f"{name} is not a JSON object")
     yield from json_values.document_entries(
-        {key: _without_places(value) for key, value in document.items() if key not in _LEFT_OUT}, name
+        {key: _without_modules(value) for key, value in document.items() if key not in _LEFT_OUT}, name
     )
 
 
-def _without_places(value: Any) -> Any:
-    """The same tree of JSON values, without the places of our own modules in it."""
+def _without_modules(value: Any) -> Any:
+    """Return a tree of JSON values with every module of this project replaced by `_OUR_METRICS`."""
     if isinstance(value, dict):
         return {
             key: _OUR_METRICS
             if key == "module" and isinstance(inner, str) and inner.startswith(_OUR_CODE)
-            else _without_places(inner)
+            else _without_modules(inner)
             for key, inner in value.items()
         }
-    return [_without_places(inner) for inner in value] if isinstance(value, list) else value
+    return [_without_modules(inner) for inner in value] if isinstance(value, list) else value

@@ -1,14 +1,12 @@
 """Fingerprint `examples-1` of Examples: the records of each split in order.
 
-Splits come sorted by name: those in the property `split_names` (a JSON list), or, where there is none, those that have
-a folder `Split-<name>`. Of each split there is an entry with its name, which counts also when the split is empty, and
-then one for each record: its bytes, under its number in the split, from 0. Records come in the order in which they
-stand in the split's files, which are read sorted by name.
+Splits are sorted by name: those in the property `split_names` (a JSON list), or else every folder `Split-<name>`. Each
+split has an entry with its name, also if it is empty, and one for each record: its bytes, under its number from 0.
+Records are in the order of the split's files, sorted by name. A file that is not TFRecords to its end also counts by
+name and bytes, after the records before the damage.
 
-Left out: names and number of the files and whether they are compressed, as the records are the same however they are
-spread; the other properties, as they say what the records already are (their counts), or where they came from.
-
-A file that cannot be read as TFRecords to its end counts by its name and bytes, after the records before the damage.
+Left out: names, number and compression of the files; other properties, which repeat the records (counts) or give
+their source.
 """
 
 from __future__ import annotations
@@ -28,21 +26,18 @@ FORM = "examples-1"
 _FOLDER = "Split-"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """The records of every split."""
-    files = Files(artifact.folder)
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield the records of every split."""
     for split in _splits(artifact):
         yield ContentEntry(f"split {split}", split)
         number = 0
-        ending = f" of {split}"
         for name in files.take_folder(f"{_FOLDER}{split}"):
             try:
                 for record in tfrecords.read(files.path(name)):
-                    yield ContentEntry(f"record {number}{ending}", record, _explain_records)
+                    yield ContentEntry(f"record {number} of {split}", record, _explain_records)
                     number += 1
             except ValueError:
                 yield files.raw(name)
-    yield from files.rest()
 
 
 def _splits(artifact: StoredArtifact) -> list[str]:
@@ -54,17 +49,17 @@ def _splits(artifact: StoredArtifact) -> list[str]:
 
 
 def _explain_records(one: ContentEntry, other: ContentEntry) -> str:
-    """`feature label: 3 against 5`, where both records are tf.Examples."""
+    """Return the first feature that differs, if both records are tf.Examples: `feature label: 3 against 5`."""
     try:
         first, second = (tf.train.Example.FromString(entry.value).features.feature for entry in (one, other))
-    except Exception:  # protobuf has several kinds of error for bytes that are no message
+    except Exception:  # protobuf raises several kinds of error for bytes that are not a message
         return differences.values(one.value, other.value)
     for name in sorted({*first, *second}):
         if name not in second or name not in first:
             return f"only the {'first' if name in first else 'second'} has the feature {name}"
         if first[name] != second[name]:
             return f"feature {name}: {differences.values(_content(first[name]), _content(second[name]))}"
-    return f"the same features, written in another way: {differences.values(one.value, other.value)}"
+    return f"the same features, serialized differently: {differences.values(one.value, other.value)}"
 
 
 def _content(feature: Any) -> Any:

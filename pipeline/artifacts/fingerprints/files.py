@@ -1,4 +1,4 @@
-"""The files of an artifact, and how those count that no fingerprint understands."""
+"""The files of an artifact; those that no fingerprint takes count by name and bytes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _BLOCK = 1 << 20  # bytes read at once
 
 
 class Files:
-    """All files of an artifact by relative name; a fingerprint takes those that it understands, `rest` are the others.
+    """All files of an artifact by relative name: those not yet taken by a fingerprint, in the end the rest.
 
     Args:
-      root: the artifact's folder, or its only file, whose name is then `.`.
+      root: the artifact's folder, or its only file, which is then named `.`.
 
     Raises:
-      FileNotFoundError: there is nothing at `root`.
+      FileNotFoundError: `root` does not exist.
     """
 
     def __init__(self, root: pathlib.Path) -> None:
@@ -32,40 +32,39 @@ class Files:
         return name in self._names
 
     def path(self, name: str) -> pathlib.Path:
-        """Where the file of this relative name lies."""
+        """Return the path of the file with this relative name."""
         return self.root / name
 
     def take(self, pattern: str) -> list[str]:
-        """Names that match a shell pattern, `*` matching `/` too, sorted. They no longer belong to the rest."""
+        """Take the names that match a shell pattern, in which `*` matches `/` too; return them sorted."""
         taken = [name for name in self._names if fnmatch.fnmatchcase(name, pattern)]
         self.leave_out(taken)
         return taken
 
     def take_folder(self, folder: str) -> list[str]:
-        """Names of the files in a folder, at any depth, sorted. They no longer belong to the rest."""
+        """Take the names of the files in a folder, at any depth; return them sorted."""
         taken = [name for name in self._names if name.startswith(f"{folder}/")]
         self.leave_out(taken)
         return taken
 
     def leave_out(self, names: Iterable[str]) -> None:
-        """Takes these names off the rest."""
+        """Remove these names from the rest."""
         gone = set(names)
         self._names = [name for name in self._names if name not in gone]
 
     def all_parsed(
         self, file_name: str, parse: Callable[[pathlib.Path, str], Iterable[ContentEntry]]
     ) -> Iterator[ContentEntry]:
-        """The entries of every file of this name, the one in the folder itself first, then those below, sorted."""
+        """Take and parse every file of this name: the one in the folder itself first, then those below, sorted."""
         for name in [*self.take(file_name), *self.take(f"*/{file_name}")]:
             yield from self.parsed(name, parse)
 
     def rest(self) -> Iterator[ContentEntry]:
-        """The files that nobody took, by name and bytes."""
-        for name in self._names:
-            yield self.raw(name)
+        """Yield the files that were not taken, by name and bytes."""
+        yield from map(self.raw, self._names)
 
     def raw(self, name: str) -> ContentEntry:
-        """One file by its relative name and the SHA-256 of its bytes; a link to a folder by where it points."""
+        """Return the entry of a file: relative name and SHA-256 of its bytes; for a link to a folder, its target."""
         path = self.path(name)
         if path.is_dir():
             return ContentEntry(f"link {name}", os.readlink(path))
@@ -76,10 +75,10 @@ class Files:
         return ContentEntry(f"file {name}", sha.digest(), _explain_files, path)
 
     def parsed(self, name: str, parse: Callable[[pathlib.Path, str], Iterable[ContentEntry]]) -> Iterator[ContentEntry]:
-        """What `parse` makes of a file that fits in memory and its name, or its bytes when it cannot be read."""
+        """Yield the entries that `parse` returns for a file's path and name, or its bytes if it cannot be read."""
         try:
             yield from list(parse(self.path(name), name))
-        except Exception:  # whatever a parser raises on damage; the bytes count then, so nothing is hidden
+        except Exception:  # parsers raise anything on damage; the bytes count then, so no difference is hidden
             yield self.raw(name)
 
 
@@ -95,12 +94,12 @@ def _names(root: pathlib.Path) -> Iterator[str]:
 
 
 def _explain_files(one: ContentEntry, other: ContentEntry) -> str:
-    """Reads both files once more, block by block."""
+    """Read both files again, block by block."""
     sizes = [entry.detail.stat().st_size for entry in (one, other)]
-    place = 0
+    position = 0
     with open(one.detail, "rb") as first, open(other.detail, "rb") as second:
         while (blocks := (first.read(_BLOCK), second.read(_BLOCK)))[0] == blocks[1] and blocks[0]:
-            place += len(blocks[0])
-    place += differences.common_length(*blocks)
+            position += len(blocks[0])
+    position += differences.common_length(*blocks)
     counts = f"{sizes[0]:,} bytes" if sizes[0] == sizes[1] else f"{sizes[0]:,} against {sizes[1]:,} bytes"
-    return f"{counts}, from byte {place:,} on"
+    return f"{counts}, from byte {position:,} on"

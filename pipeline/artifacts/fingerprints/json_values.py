@@ -1,7 +1,6 @@
-"""JSON as entries: every value under its path, whatever the spacing and the order of keys.
+"""JSON as entries: every value under its path, independent of spacing and the order of keys.
 
-A number counts as an integer or as a double, as it is written; an object or a list without content counts as such.
-A document in which a key stands twice is not understood.
+A number counts as integer or double, as it is written; an empty object or list counts as such.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from pipeline.artifacts.fingerprints.entries import ContentEntry
 
 
 def read(path: pathlib.Path) -> Any:
-    """The document in a file.
+    """Read a JSON file.
 
     Raises:
-      ValueError: it is no JSON, or a key stands twice in it.
+      ValueError: it is not JSON, or an object contains a key twice.
     """
     return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice in an object")
-    return made
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("an object contains a key twice")
+    return values
 
 
 def document_entries(value: Any, label: str, path: str = "") -> Iterator[ContentEntry]:
-    """The values of a document, named `per_label.3.bce of summary.json` where `label` is the last part."""
+    """Yield the values of a document, named `per_label.3.bce of summary.json`, where `label` is the last part."""
     if isinstance(value, dict) and value:
         for key in sorted(value):
             yield from document_entries(value[key], label, f"{path}.{key}" if path else key)

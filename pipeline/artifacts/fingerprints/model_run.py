@@ -1,21 +1,19 @@
-"""Fingerprint `model-run-1` of ModelRun: what training wrote about itself.
+"""Fingerprint `model-run-1` of ModelRun: the logs and history of training.
 
-* TensorBoard's event files (`events.out.tfevents.*`): of each folder with such files, in the order of their names and
-  then of their records, each value of a summary under its tag and step, as an array where it is one and else by its
-  bytes, with its metadata; and every other event by its bytes.
-* Arrays (`*.npz`): by the file's name and theirs, sorted.
-* Documents (`*.json`): every value (`documents.py`). In a list of objects that each have an `epoch`, as the history of
-  the losses is, a value is named by that.
+* TensorBoard's event files (`events.out.tfevents.*`), for each folder in the order of names and records: each value of
+  a summary under its tag and step, as an array or else by its bytes, with its metadata; other events by their bytes.
+* Arrays (`*.npz`): by the names of file and array, sorted.
+* Documents (`*.json`): every value (`json_values.py`). In a list of objects with an `epoch`, such as the history of
+  losses, values are named by epoch.
 
-Left out: names of event files, which hold the time and the machine; the wall time of every event; the first event of a
-file, which tells the version of its format; how arrays are compressed. All other files count by name and bytes.
-Properties do not count.
+Left out: names of event files, which contain time and machine; the wall time of events; the first event of a file, the
+version of its format; the compression of arrays; properties.
 """
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,20 +28,18 @@ FORM = "model-run-1"
 _EVENTS = "events.out.tfevents.*"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Events, arrays, documents, then other files."""
-    files = Files(artifact.folder)
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield events, arrays and documents."""
     for name in sorted([*files.take(_EVENTS), *files.take(f"*/{_EVENTS}")], key=_folder_first):
         try:
             for record in tfrecords.read(files.path(name)):
                 yield from _event(tf.compat.v1.Event.FromString(record), _folder_first(name)[0])
-        except Exception:  # no records, or none of events: protobuf has several kinds of error
+        except Exception:  # not records, or not events: protobuf raises several kinds of error
             yield files.raw(name)
     for name in files.take("*.npz"):
         yield from _arrays(files, name)
     for name in files.take("*.json"):
         yield from files.parsed(name, _document)
-    yield from files.rest()
 
 
 def _folder_first(name: str) -> tuple[str, str]:
@@ -81,23 +77,18 @@ def _arrays(files: Files, name: str) -> Iterator[ContentEntry]:
         with np.load(files.path(name), allow_pickle=False) as arrays:
             for key in sorted(arrays.files):
                 yield ContentEntry(f"array {key} of {name}", arrays[key])
-    except Exception:  # zipfile, zlib and NumPy each raise their own on damage
+    except Exception:  # on damage zipfile, zlib and NumPy each raise their own
         yield files.raw(name)
 
 
 def _document(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     document = json_values.read(path)
-    if not _has_epochs(document):
+    if isinstance(document, list) and document and all(map(_has_epoch, document)):
+        for losses in document:
+            yield from json_values.document_entries(losses, f"epoch {losses['epoch']} in {name}")
+    else:
         yield from json_values.document_entries(document, name)
-        return
-    for losses in document:
-        yield from json_values.document_entries(losses, f"epoch {losses['epoch']} in {name}")
 
 
-def _has_epochs(document: Any) -> bool:
-    return (
-        isinstance(document, Iterable)
-        and not isinstance(document, (str, dict))
-        and bool(document)
-        and all(isinstance(item, dict) and isinstance(item.get("epoch"), int) for item in document)
-    )
+def _has_epoch(losses: Any) -> bool:
+    return isinstance(losses, dict) and isinstance(losses.get("epoch"), int)

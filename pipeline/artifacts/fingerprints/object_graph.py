@@ -1,10 +1,10 @@
-"""The tree of objects in a SavedModel: what Python finds when it loads one, with the functions that are no signatures.
+"""The tree of objects in a SavedModel, as Python sees it after loading, including functions that are not signatures.
 
-Objects are numbered as they are met from the root on, level by level, children sorted by name; an object is named by
-the path on which it was met first. Each counts by its description in TensorFlow (kind, variable's dtype, shape and
-name, a function's arguments and types), in which numbers of other objects are those given here, and in place of a
-function's name there stands the digest of its body (`computation.py`), of its types, and of what it captured. The
-functions that one object holds for several types of arguments are sorted by that digest. Devices are left out.
+Objects are numbered breadth first from the root, children sorted by name; the first path to an object is its name. Each
+counts by its SavedObject message (kind; dtype, shape and name of a variable; arguments and types of a function), in
+which references to objects are these numbers, and a function's name is replaced by the digest of its body
+(`graph_computation.py`), its types and its captured tensors. The concrete functions of an object are sorted by that
+digest. Devices are left out.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from pipeline.artifacts.fingerprints import entries, protobufs
 from pipeline.artifacts.fingerprints.entries import ContentEntry
-from pipeline.artifacts.fingerprints.graph_walk import Graph
+from pipeline.artifacts.fingerprints.graph_computation import Graph
 
 ROOT = 0  # TensorFlow's number of the root
 
 
 def object_entries(object_graph: Any, graph: Graph, asset_names: list[str]) -> Iterator[ContentEntry]:
-    """Every object that is reachable; `asset_names` are in TensorFlow's order."""
+    """Yield every reachable object; `asset_names` are in TensorFlow's order."""
     if not object_graph.nodes:
         return
     paths = _paths(object_graph)
@@ -36,7 +36,7 @@ def object_entries(object_graph: Any, graph: Graph, asset_names: list[str]) -> I
 
 
 def _paths(object_graph: Any) -> dict[int, str]:
-    """Path by TensorFlow's number, in our order."""
+    """Return the path of each object by TensorFlow's number, in our order."""
     paths = {ROOT: "root"}
     waiting = collections.deque([ROOT])
     while waiting:

@@ -1,4 +1,4 @@
-"""Protocol buffers as entries: by their bytes, written with map entries sorted; a difference is named by its field."""
+"""Protocol buffers as entries: by their bytes, with map entries sorted; a difference is named by its field."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pipeline.artifacts.fingerprints.entries import ContentEntry
 
 
 def message_entry(name: str, message: Any) -> ContentEntry:
-    """A message under this name."""
+    """Return an entry with this name for a message."""
     return ContentEntry(name, serialized(message), _explain, message)
 
 
 def serialized(message: Any) -> bytes:
-    """The bytes of a message, maps sorted by key; unknown fields are among them."""
+    """Return the bytes of a message, maps sorted by key, unknown fields included."""
     content: bytes = message.SerializeToString(deterministic=True)
     return content
 
 
 def from_file(kind: Any, path: pathlib.Path) -> Any:
-    """Reads a message of the type `kind`, binary or, where the name ends in `.pbtxt`, as text."""
+    """Read a message of the type `kind`: as text if the name ends in `.pbtxt`, else binary."""
     if path.suffix == ".pbtxt":
         return text_format.Parse(path.read_text(encoding="utf-8"), kind())
     return kind.FromString(path.read_bytes())
 
 
 def without(message: Any, *fields: str) -> Any:
-    """A copy of a message in which these fields are not set."""
+    """Return a copy of a message without these fields."""
     copy = type(message)()
     copy.CopyFrom(message)
     for field in fields:
@@ -41,7 +41,7 @@ def without(message: Any, *fields: str) -> Any:
 
 
 def _explain(one: ContentEntry, other: ContentEntry) -> str:
-    """`bytes_stats.avg_num_bytes: 271.5 against 271.6`."""
+    """Return the first field that differs: `bytes_stats.avg_num_bytes: 271.5 against 271.6`."""
     fields, others = dict(_leaves(one.detail, "")), dict(_leaves(other.detail, ""))
     for path in [*fields, *(path for path in others if path not in fields)]:
         if path not in fields or path not in others:
@@ -52,7 +52,7 @@ def _explain(one: ContentEntry, other: ContentEntry) -> str:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every set field with its path; an empty message is one too."""
+    """Yield every set field with its path; an empty message counts as a field."""
     if isinstance(value, Message):
         fields = value.ListFields()
         if not fields and path:

@@ -1,10 +1,7 @@
-"""Fingerprint `push-decision-1` of PushDecision: whether a model is pushed, and which.
+"""Fingerprint `push-decision-1` of PushDecision: `push` and `model` of `decision.json`.
 
-* `push` and `model` of `decision.json`: the verdict, and the content digest of the model.
-
-Left out: the reason and what was compared, which depend on what was served before, and the properties, which repeat
-them. The Pusher, whose key has this digest, does the same whatever the reason. All other files count by name and bytes,
-and so does a document that is none.
+Left out: the reason and the comparison, which depend on what was served before, and properties, which repeat them. The
+Pusher, whose cache key contains this digest, does the same whatever the reason.
 """
 
 from __future__ import annotations
@@ -20,15 +17,13 @@ from pipeline.artifacts.types import StoredArtifact
 FORM = "push-decision-1"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """The verdict and the model, then other files."""
-    files = Files(artifact.folder)
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield whether the model is pushed, and the model's content digest."""
     for name in files.take(decision.FILE):
-        yield from files.parsed(name, _verdict)
-    yield from files.rest()
+        yield from files.parsed(name, _parse)
 
 
-def _verdict(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
+def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     decided = decision.read(path.parent)
     yield ContentEntry(f"push of {name}", decided.push)
     yield ContentEntry(f"model of {name}", decided.model)

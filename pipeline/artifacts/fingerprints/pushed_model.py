@@ -1,10 +1,9 @@
-"""Fingerprint `pushed-model-1` of PushedModel: whether a model went into the serving folder, and which.
+"""Fingerprint `pushed-model-1` of PushedModel: whether a model was pushed, and which.
 
-* `pushed`: the property of this name, 1 or 0; nothing where there is none.
-* `model_digest`: the property of this name, the content digest of that model; empty where there is none.
+* `pushed`: this property, 1 or 0; nothing if there is none.
+* `model_digest`: this property, the content digest of the model; empty if there is none.
 
-Left out: the other properties. Destination and version depend on where the serving folder is and on what was served
-before. Files, of which this pipeline writes none, count by name and bytes.
+Left out: other properties. Destination and version depend on the serving folder and on what was served before.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ PUSHED = "pushed"
 MODEL_DIGEST = "model_digest"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Both properties, then files."""
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield both properties."""
     yield ContentEntry(PUSHED, artifact.properties.get(PUSHED))
     yield ContentEntry(MODEL_DIGEST, str(artifact.properties.get(MODEL_DIGEST, "")))
-    yield from Files(artifact.folder).rest()

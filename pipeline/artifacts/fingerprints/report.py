@@ -1,22 +1,27 @@
 """Fingerprint `report-1` of Report: the page, its pictures, and the summary.
 
-* `*.json`: every value (`documents.py`).
-* `*.html`: each picture inside (`data:image/png;base64,...`) by its pixels (`pictures.py`), and the text with each of
-  these pictures replaced by its number.
+* `*.json`: every value (`json_values.py`).
+* `*.html`: the pixels of each embedded picture (`data:image/png;base64,...`), and the text with these pictures replaced
+  by their numbers.
 * `*.png`: the pixels.
 
-Left out: how pictures are compressed and what else their files tell. All other files count by name and bytes, and so
-does a picture or a page that cannot be read. Properties do not count: they repeat what is in the summary.
+Left out: the compression and metadata of pictures, and properties, which repeat the summary.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import pathlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
-from pipeline.artifacts.fingerprints import json_values, png
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.artifacts.fingerprints import json_values
 from pipeline.artifacts.fingerprints.entries import ContentEntry
 from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
@@ -25,13 +30,11 @@ FORM = "report-1"
 _PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/]+={0,2})")
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Documents, pages, pictures, then other files."""
-    files = Files(artifact.folder)
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield documents, pages and pictures."""
     for pattern, parse in (("*.json", _document), ("*.html", _page), ("*.png", _picture)):
         for name in files.take(pattern):
             yield from files.parsed(name, parse)
-    yield from files.rest()
 
 
 def _document(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
@@ -44,8 +47,26 @@ def _page(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     numbers = iter(range(len(found)))
     yield ContentEntry(f"text of {name}", _PICTURE.sub(lambda _: f"picture {next(numbers)}", page))
     for number, encoded in enumerate(found):
-        yield ContentEntry(f"picture {number} of {name}", png.pixels(base64.b64decode(encoded, validate=True)))
+        yield ContentEntry(f"picture {number} of {name}", pixels(base64.b64decode(encoded, validate=True)))
 
 
 def _picture(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
-    yield ContentEntry(f"picture {name}", png.pixels(path.read_bytes()))
+    yield ContentEntry(f"picture {name}", pixels(path.read_bytes()))
+
+
+def pixels(png: bytes) -> npt.NDArray[Any]:
+    """Decode a PNG file to uint8 (or its own depth), shape (height, width), plus one dimension for colours.
+
+    Pictures with a palette or a transparent colour are converted to red, green, blue and alpha.
+
+    Raises:
+      ValueError: it is not a PNG file, it is damaged, or it is animated.
+    """
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+            if getattr(picture, "n_frames", 1) != 1:
+                raise ValueError("the picture is animated")
+            convert = picture.mode == "P" or "transparency" in picture.info
+            return np.asarray(picture.convert("RGBA") if convert else picture)
+    except Exception as error:  # on damage Pillow raises SyntaxError, OSError, zlib.error and others
+        raise ValueError(f"not a readable PNG file: {error}") from error

@@ -1,20 +1,19 @@
-"""A SavedModel as entries: tensors, files, signatures, what they compute, and the tree of objects.
+"""A SavedModel as entries: tensors, assets, signatures, what they compute, and the tree of objects.
 
-Under the SavedModel's folder, relative to the artifact's, there come, in this order:
+A SavedModel is a folder with a `saved_model.pb`. Its entries are, in this order:
 
-* each tensor of the checkpoint, sorted by its key there, with the variable's name beside it: dtype, shape, bytes;
-* each asset: its name and its bytes;
-* for each graph of the SavedModel (there is nearly always one), sorted by its tags:
+* each tensor of the checkpoint, sorted by key, with the variable's name: dtype, shape, bytes;
+* each asset: name and bytes;
+* for each graph of the SavedModel (nearly always one), sorted by its tags:
   * each signature, sorted by name: its inputs and outputs with dtype and shape, and what it computes
-    (`computation.py`), in which an input is known by its name, and so is an asset;
-  * each object (`objects.py`);
+    (`graph_computation.py`), in which inputs and assets are identified by name;
+  * each object (`object_graph.py`);
   * collections, by name and bytes.
 
-Left out: `fingerprint.pb`, which is derived from `saved_model.pb`; the table of objects inside the checkpoint, whose
-keys and names stand beside the tensors; the versions of TensorFlow and the list of operations used, which are what it
-was written with; the nodes that save and restore the checkpoint, which every SavedModel has; the collection
-`saved_model_main_op`, which names the node of the signature `__saved_model_init_op`; the names that functions had in
-Python, and gradients of functions, as nothing that is served runs them. All other files count by their bytes.
+Left out: `fingerprint.pb`, which is derived from `saved_model.pb`; the checkpoint's own table of objects, which repeats
+keys and names; TensorFlow's version and list of operations; the nodes that save and restore the checkpoint, which every
+SavedModel has; the collection `saved_model_main_op`, which names the node of the signature `__saved_model_init_op`; the
+Python names of functions; gradients of functions, which serving never runs.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 from pipeline.artifacts.fingerprints import object_graph, protobufs
 from pipeline.artifacts.fingerprints.entries import ContentEntry
 from pipeline.artifacts.fingerprints.files import Files
-from pipeline.artifacts.fingerprints.graph_computation import computation_entry
-from pipeline.artifacts.fingerprints.graph_walk import Graph
+from pipeline.artifacts.fingerprints.graph_computation import Graph, computation_entry
 
 _FILE = "saved_model.pb"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -40,7 +38,7 @@ _MAIN_OP = "saved_model_main_op"
 
 
 def saved_model_entries(files: Files) -> Iterator[ContentEntry]:
-    """All SavedModels among the files; takes these."""
+    """Take all SavedModels among the files."""
     for name in [*files.take(_FILE), *files.take(f"*/{_FILE}")]:
         folder = name.removesuffix(_FILE)
         files.leave_out([f"{folder}fingerprint.pb"])
@@ -52,14 +50,13 @@ def saved_model_entries(files: Files) -> Iterator[ContentEntry]:
 
 
 def _tensors(files: Files, folder: str, label: str) -> Iterator[ContentEntry]:
-    """One at a time: a model may be larger than what is left of the memory."""
-    names = [
-        name for name in files.take_folder(f"{folder}variables") if name.startswith(f"{folder}variables/variables.")
-    ]
+    """Yield one tensor at a time: a model may be larger than the free memory."""
+    prefix = f"{folder}variables/variables"
+    names = [name for name in files.take_folder(f"{folder}variables") if name.startswith(f"{prefix}.")]
     if not names:
         return
     try:
-        checkpoint = tf.train.load_checkpoint(str(files.path(f"{folder}variables/variables")))
+        checkpoint = tf.train.load_checkpoint(str(files.path(prefix)))
         keys = sorted(checkpoint.get_variable_to_shape_map())
         variables = _variable_names(checkpoint) if _OBJECTS in keys else {}
         for key in keys:
@@ -67,7 +64,7 @@ def _tensors(files: Files, folder: str, label: str) -> Iterator[ContentEntry]:
                 variable = f" ({variables[key]})" if key in variables else ""
                 value = np.asarray(checkpoint.get_tensor(key))
                 yield ContentEntry(f"tensor {key.removesuffix(_SUFFIX)}{variable}{label}", value)
-    except (tf.errors.OpError, RuntimeError, ValueError):  # damaged, or no checkpoint of this kind
+    except (tf.errors.OpError, RuntimeError, ValueError):  # damaged, or not such a checkpoint
         for name in names:
             yield files.raw(name)
 
@@ -94,8 +91,7 @@ def _graphs(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
     for meta in sorted(saved.meta_graphs, key=lambda meta: sorted(meta.meta_info_def.tags)):
         tags = sorted(meta.meta_info_def.tags)
         yield ContentEntry(f"tags{label}", " ".join(tags))
-        place = label if len(saved.meta_graphs) == 1 else f" of graph {' '.join(tags)}{label}"
-        yield from _graph(meta, place)
+        yield from _graph(meta, label if len(saved.meta_graphs) == 1 else f" of graph {' '.join(tags)}{label}")
 
 
 def _graph(meta: Any, label: str) -> Iterator[ContentEntry]:
@@ -106,7 +102,7 @@ def _graph(meta: Any, label: str) -> Iterator[ContentEntry]:
         given: dict[str, str] = {}
         for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
             for key, info in sorted(tensors.items()):
-                yield protobufs.message_entry(f"{kind} {key} of signature {name}{label}", _without_names(info))
+                yield protobufs.message_entry(f"{kind} {key} of signature {name}{label}", _without_node_names(info))
                 if kind == "input":
                     names = _tensor_names(info)
                     given |= {_node(tensor): f"input {key} {number}" for number, tensor in enumerate(names)}
@@ -126,7 +122,7 @@ def _node(tensor: str) -> str:
 
 
 def _tensor_names(info: Any) -> list[str]:
-    """Names of the tensors that a value is made of: one, or the parts of a sparse or composite tensor."""
+    """Return the names of a value's tensors: one, or the parts of a sparse or composite tensor."""
     encoding = info.WhichOneof("encoding")
     if encoding == "coo_sparse":
         sparse = info.coo_sparse
@@ -136,9 +132,8 @@ def _tensor_names(info: Any) -> list[str]:
     return [info.name]
 
 
-def _without_names(info: Any) -> Any:
-    """A description of a tensor in which no node is named."""
+def _without_node_names(info: Any) -> Any:
     copy = protobufs.without(info, "name", "coo_sparse")
     for part in copy.composite_tensor.components if info.HasField("composite_tensor") else ():
-        part.CopyFrom(_without_names(part))
+        part.CopyFrom(_without_node_names(part))
     return copy

@@ -1,8 +1,7 @@
-"""Fingerprint `schema-1` of Schema: the features that data must have.
+"""Fingerprint `schema-1` of Schema: the rules for each feature.
 
-Of each file `schema.pbtxt` there is an entry for each feature, sorted by name, and one for all else that the schema
-says. Comments, spacing and the order of features are left out: the schema means the same. All other files count by
-name and bytes. Properties do not count.
+Each `schema.pbtxt` has an entry for each feature, sorted by name, and one for everything else in the schema. Left out:
+comments, spacing and the order of features, which do not change the meaning, and properties.
 """
 
 from __future__ import annotations
@@ -18,19 +17,11 @@ from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
 
 FORM = "schema-1"
-_FILE = "schema.pbtxt"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Schemas, then other files."""
-    files = Files(artifact.folder)
-    yield from schema_entries(files)
-    yield from files.rest()
-
-
-def schema_entries(files: Files) -> Iterator[ContentEntry]:
-    """All schemas among the files; takes these."""
-    yield from files.all_parsed(_FILE, _parse)
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield the schemas."""
+    return files.all_parsed("schema.pbtxt", _parse)
 
 
 def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:

@@ -1,9 +1,8 @@
 """Fingerprint `statistics-1` of ExampleStatistics: the statistics of every feature of every split.
 
-Of each file `FeatureStats.pb`, sorted by name (a split has one, in its folder), and of each data set in it, sorted by
-name, there is an entry for each feature, sorted by its path, and one for all else (number of examples, statistics
-across features). The order in which features were added up is left out. All other files count by name and bytes.
-Properties do not count: what they name is the splits, and where a dashboard is.
+Each data set in a `FeatureStats.pb` (one file for each split) has an entry for each feature, sorted by path, and one
+for everything else (number of examples, statistics across features). Left out: the order of features, and properties,
+which name the splits and a dashboard.
 """
 
 from __future__ import annotations
@@ -20,14 +19,11 @@ from pipeline.artifacts.fingerprints.files import Files
 from pipeline.artifacts.types import StoredArtifact
 
 FORM = "statistics-1"
-_FILE = "FeatureStats.pb"
 
 
-def entries(artifact: StoredArtifact) -> Iterator[ContentEntry]:
-    """Statistics of each split, then other files."""
-    files = Files(artifact.folder)
-    yield from files.all_parsed(_FILE, _parse)
-    yield from files.rest()
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield the statistics of each split."""
+    return files.all_parsed("FeatureStats.pb", _parse)
 
 
 def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:

@@ -7,12 +7,7 @@ from pipeline.artifacts.sections import Preview, Table, TableColumn, Text, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _TITLE = "decision of the push gate"
-_COLUMNS = (
-    TableColumn("model"),
-    TableColumn("run", "run"),
-    TableColumn("test BCE", "number"),
-    TableColumn("measured"),
-)
+_COLUMNS = (TableColumn("model"), TableColumn("run", "run"), TableColumn("test BCE", "number"), TableColumn("measured"))
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:

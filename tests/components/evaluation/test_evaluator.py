@@ -124,10 +124,7 @@ GATES: dict[str, tuple[Callable[[Judged], dict[str, float]], set[str]]] = {
         lambda judged: {"max_bce_worst_label": between(worst(judged, "bce", 1), worst(judged, "bce"))},
         {"bce label"},
     ),
-    "a limit that no label exceeds": (
-        lambda judged: {"max_bce_worst_label": worst(judged, "bce") + 1e-4},
-        set(),
-    ),
+    "a limit that no label exceeds": (lambda judged: {"max_bce_worst_label": worst(judged, "bce") + 1e-4}, set()),
     "a ratio that is too large for one label": (
         lambda judged: {
             "max_bce_to_mean_image": between(

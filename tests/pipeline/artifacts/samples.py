@@ -124,8 +124,7 @@ PREVIEWS = {
         ),
     ),
     "ModelRun": Preview(
-        "training",
-        (CHART, Table("losses by epoch", columns("epoch", "training"), ((1, 0.5), (2, 0.25)), folded=True)),
+        "training", (CHART, Table("losses by epoch", columns("epoch", "training"), ((1, 0.5), (2, 0.25)), folded=True))
     ),
     "ModelEvaluation": Preview("evaluation", (Pairs("metrics on the test split", {"bce": 0.1}), THRESHOLDS, BARS)),
     "ModelBlessing": Preview("blessing", (Text("", "not blessed", False, ("bce is 0.2",), title="blessing"),)),
@@ -149,8 +148,4 @@ PREVIEWS = {
         ),
     ),
 }
-FILES = {
-    "Examples": ("a.png",),
-    "Model": ("a.png",),
-    "Report": ("a.png", "b.png"),
-}  # pictures that the previews name
+FILES = {"Examples": ("a.png",), "Model": ("a.png",), "Report": ("a.png", "b.png")}  # pictures that the previews name

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.artifacts import fingerprints
 from tests import lazy
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
 
-examples = lazy.module("pipeline.artifacts.fingerprints.examples")
 tf = lazy.module("tensorflow")
 tfrecords = lazy.module("pipeline.artifacts.fingerprints.tfrecords")
 
@@ -69,9 +69,9 @@ ONE = {"train": {"a": TRAIN}, "test": {"a": TRAIN[:2]}}
 
 
 def test_the_stream_is_splits_sorted_by_name_and_records_in_order(make: Any) -> None:
-    stream = [(entry.name, entry.value) for entry in examples.entries(make("a", {"b": {"x": [b"1", b""]}, "a": {}}))]
+    _, stream = fingerprints.content_entries(make("a", {"b": {"x": [b"1", b""]}, "a": {}}))
     expected = [("split a", "a"), ("split b", "b"), ("record 0 of b", b"1"), ("record 1 of b", b"")]
-    assert stream == expected
+    assert [(entry.name, entry.value) for entry in stream] == expected
 
 
 def test_files_compression_and_other_properties_do_not_count(make: Any, tmp_path: pathlib.Path) -> None:
@@ -86,10 +86,7 @@ def test_files_compression_and_other_properties_do_not_count(make: Any, tmp_path
     ("train", "words"),
     [
         ([*TRAIN[:17], record(5), *TRAIN[18:]], "record 17 of train differs: feature label: 17 against 5"),
-        (
-            [record(0, b"pixelS"), *TRAIN[1:]],
-            "record 0 of train differs: feature image: 6 bytes, from byte 5 on",
-        ),
+        ([record(0, b"pixelS"), *TRAIN[1:]], "record 0 of train differs: feature image: 6 bytes, from byte 5 on"),
         ([record(0, wide=1), *TRAIN[1:]], "record 0 of train differs: only the second has the feature wide"),
         ([TRAIN[1], TRAIN[0], *TRAIN[2:]], "record 0 of train differs: feature label: 0 against 1"),
         (TRAIN[:-1], "only the first has record 29 of train"),
@@ -112,7 +109,7 @@ def test_the_same_features_in_other_bytes_are_another_record(make: Any) -> None:
     swapped = field(1, b"".join(reversed(features(1))))
     assert tf.train.Example.FromString(swapped) == tf.train.Example.FromString(record(1))
     one, other = make("a", {"a": {"a": [record(1)]}}), make("b", {"a": {"a": [swapped]}})
-    assert "the same features, written in another way" in assert_differ(one, other)
+    assert "the same features, serialized differently" in assert_differ(one, other)
 
 
 def test_an_empty_split_and_the_name_of_a_split_count(make: Any) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.artifacts import fingerprints
 from pipeline.artifacts.types import StoredArtifact
 from tests import lazy
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
 
 computation = lazy.module("pipeline.artifacts.fingerprints.graph_computation")
-graph = lazy.module("pipeline.artifacts.fingerprints.graph_walk")
 graph_pb2 = lazy.module("tensorflow.core.framework.graph_pb2")
 saved_model_pb2 = lazy.module("tensorflow.core.protobuf.saved_model_pb2")
 text_format = lazy.module("google.protobuf.text_format")
@@ -74,8 +74,7 @@ def test_the_same_module_saved_again_elsewhere_is_the_same_content(save: Any) ->
 
 
 def test_the_entries_are_those_that_the_form_names(save: Any) -> None:
-    model = lazy.module("pipeline.artifacts.fingerprints.model")
-    stream = {entry.name: entry.value for entry in model.entries(save("a"))}
+    stream = {entry.name: entry.value for entry in fingerprints.content_entries(save("a"))[1]}
     here = " of Format-Serving"
     assert list(stream)[:2] == [f"tensor bias (layer/bias){here}", f"tensor weights (layer/kernel){here}"]
     assert stream[f"tensor weights (layer/kernel){here}"].tolist() == WEIGHTS.tolist()
@@ -111,10 +110,7 @@ SERVE = "computation of signature serve of Format-Serving differs: "
             "MatMul: only the second has attribute grad_a",
         ),
         (lambda m, x: tf.identity(plain(m, x)), "Identity"),
-        (
-            lambda m, x: tf.function(lambda z: plain(m, z) * 1.0, autograph=False)(x),
-            "",
-        ),
+        (lambda m, x: tf.function(lambda z: plain(m, z) * 1.0, autograph=False)(x), ""),
     ],
     ids=["op", "constant", "swapped", "inner op", "swapped inner", "attribute", "one more", "inside a function"],
 )
@@ -287,7 +283,7 @@ def test_a_damaged_model_counts_by_its_bytes(save: Any, name: str) -> None:
 
 
 def body(text: str, *results: str) -> Any:
-    return graph.Graph(text_format.Parse(text, graph_pb2.GraphDef()), {}).body(results)
+    return computation.Graph(text_format.Parse(text, graph_pb2.GraphDef()), {}).body(results)
 
 
 def test_operations_are_numbered_from_the_result_back() -> None:

@@ -14,7 +14,6 @@ from PIL import Image, PngImagePlugin
 
 from components.push import decision
 from pipeline.artifacts import fingerprints
-from pipeline.artifacts.fingerprints import blessing, pushed_model
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
 
 
@@ -31,7 +30,7 @@ def test_a_blessing_is_the_verdict_and_the_model(tmp_path: pathlib.Path) -> None
     assert assert_differ(one, blessed("e", content=b"x", model_digest="model-1:12")) == (
         "only the second has file BLESSED"
     )
-    stream = [(entry.name, entry.value) for entry in blessing.entries(one)]
+    stream = [(entry.name, entry.value) for entry in fingerprints.content_entries(one)[1]]
     assert stream == [("verdict", "BLESSED"), ("model_digest", "model-1:12")]
 
 
@@ -48,7 +47,7 @@ def test_a_pushed_model_is_whether_and_which(tmp_path: pathlib.Path) -> None:
     assert assert_differ(one, artifact("PushedModel", tmp_path / "b", pushed=1, model_digest="model-1:12")) == (
         "only the second has file saved_model.pb"
     )
-    assert [entry.value for entry in pushed_model.entries(pushed("d"))] == [None, ""]
+    assert [entry.value for entry in fingerprints.content_entries(pushed("d"))[1]] == [None, ""]
 
 
 def test_a_push_decision_is_whether_and_which(tmp_path: pathlib.Path) -> None:

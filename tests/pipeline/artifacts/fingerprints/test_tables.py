@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.artifacts import fingerprints
 from tests import lazy
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
 from tests.pipeline.artifacts.fingerprints.test_examples import tfrecord
 
 anomalies_pb2 = lazy.module("tensorflow_metadata.proto.v0.anomalies_pb2")
-evaluation = lazy.module("pipeline.artifacts.fingerprints.evaluation")
 metrics_pb2 = lazy.module("tensorflow_model_analysis.proto.metrics_for_slice_pb2")
-model_run = lazy.module("pipeline.artifacts.fingerprints.model_run")
 statistics_pb2 = lazy.module("tensorflow_metadata.proto.v0.statistics_pb2")
 text_format = lazy.module("google.protobuf.text_format")
 tf = lazy.module("tensorflow")
@@ -172,7 +171,7 @@ def test_orders_and_paths_do_not_count_in_an_evaluation(evaluated: Make) -> None
     mixed = [slices[2], measured(None, mse=0.2, bce=0.1), slices[1]]
     moved = {**CONFIG, "modelLocations": {"": "/there"}, "dataLocation": "", "version": "2"}
     assert_same(evaluated("a", slices, failed(1, 2), CONFIG), evaluated("b", mixed, failed(2, 1), moved))
-    stream = list(evaluation.entries(evaluated("c", slices[:1], failed(), CONFIG)))
+    stream = list(fingerprints.content_entries(evaluated("c", slices[:1], failed(), CONFIG))[1])
     assert [(entry.name, entry.value) for entry in stream if entry.name.startswith("metric ")] == [
         ("metric bce overall", 0.1),
         ("metric mse overall", 0.2),
@@ -282,7 +281,7 @@ def trained(make: Make, tmp_path: pathlib.Path) -> Make:
 def test_times_hosts_and_compression_do_not_count_in_a_model_run(trained: Make) -> None:
     one = trained("a")
     assert_same(one, trained("b", time=77, host="other", packed=True))
-    names = [entry.name for entry in model_run.entries(one)]
+    names = [entry.name for entry in fingerprints.content_entries(one)[1]]
     assert names == [
         *["loss at step 1", "metadata of loss at step 1", "loss at step 2", "metadata of loss at step 2"],
         *["array components of pca.npz", "array mean of pca.npz"],

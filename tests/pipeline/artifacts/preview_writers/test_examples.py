@@ -49,13 +49,7 @@ def test_splits_come_in_the_pipeline_s_order_with_the_counts_that_were_noted(tmp
     for name in ("test", "extra", "train", "validation", "aside"):
         tfrecord(tmp_path / f"Split-{name}" / "data", [image(0, 0.5)] * 3)
     made, pictures = examples.make(artifact("Examples", tmp_path, train_examples=60, test_examples=31))
-    assert made.section("splits").rows == (
-        ("train", 60),
-        ("validation", 3),
-        ("test", 31),
-        ("aside", 3),
-        ("extra", 3),
-    )
+    assert made.section("splits").rows == (("train", 60), ("validation", 3), ("test", 31), ("aside", 3), ("extra", 3))
     assert len(pictures) == 5 * 2  # no split's picture takes the place of another's
 
 

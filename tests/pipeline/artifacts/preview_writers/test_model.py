@@ -360,10 +360,7 @@ def test_a_report_hands_its_pictures_and_units_on(tmp_path: pathlib.Path) -> Non
     assert images.tiles == (
         Tile(
             "top",
-            (
-                Picture("000-original.png", 3, 2, "test image, top"),
-                Picture("000-x.png", 3, 2, "reconstruction, top"),
-            ),
+            (Picture("000-original.png", 3, 2, "test image, top"), Picture("000-x.png", 3, 2, "reconstruction, top")),
         ),
     )
     assert [(bar.label, bar.value) for bar in activity.bars] == [("unit 0", 0.25), ("unit 1", 0.0)]
