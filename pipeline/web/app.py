@@ -19,6 +19,7 @@ from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, Usag
 from pipeline.inspection.locations import Location
 from pipeline.web import file_responses, health, pages, rendering
 from pipeline.web.file_responses import Content, TooLargeError
+from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import MovedError, Page, PageRequest, Query
 from pipeline.web.security import REPORT_POLICY, Guard
 from pipeline.web.urls import Links
@@ -107,6 +108,7 @@ class _Site:
         self._place = place
         self._explain = explain
         self._links = Links()
+        self._metrics = DeclaredMetrics(place.pipeline.declared_metrics)
 
     def endpoint(self, answer: Answer, as_json: bool = False) -> Answer:
         """Return an endpoint that explains errors, on a page or as JSON."""
@@ -163,7 +165,7 @@ class _Site:
     def _request(self, request: Request) -> PageRequest:
         place = self._place
         reader = None if place.is_empty() else place.reader()
-        return PageRequest(reader, place.root, place.name, Query(request.query_params.multi_items()))
+        return PageRequest(reader, place.root, place.name, Query(request.query_params.multi_items()), self._metrics)
 
     def health(self, request: Request) -> Response:
         """Answer whether the store can be read and schedules are attended: 503 if the daemon they need is gone."""

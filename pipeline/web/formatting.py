@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import datetime
 import math
-from typing import Any
+from collections.abc import Sequence
 
-from components.evaluation.metrics import METRICS, Metric
+from components.evaluation.metrics import Metric
 from pipeline.core.text import seconds_text, when_text
 
-_BY_NAME = {name: one for one in METRICS for name in (one.name, one.run_key) if name}
-RUN_METRICS = tuple(one for one in METRICS if one.column)  # in lists of runs, their charts and comparisons
-
 NOTHING = "–"  # instead of a missing value
-LONGEST_NAME = 120  # characters of an id or name in a table; all of it is one click or hover away
+LONGEST_NAME = 120  # characters of an id or name in a table; the rest is one click or hover away
+_ACRONYMS = ("bce", "mse", "pca", "l1")
 
 
 def duration(seconds: float | None) -> str:
@@ -27,45 +25,8 @@ def moment(when: datetime.datetime | None) -> str:
 
 
 def decimal(value: float | None, decimals: int = 4) -> str:
-    """Write a number with so many digits after the point, or a dash."""
+    """Write a number with this many digits after the point, or a dash."""
     return f"{value:,.{decimals}f}" if value is not None and math.isfinite(value) else NOTHING
-
-
-def metric(name: str, value: float | None) -> str:
-    """Write a metric with the digits that it declares."""
-    return decimal(value, _BY_NAME[name].decimals if name in _BY_NAME else 4)
-
-
-def metric_label(name: str) -> str:
-    """Write the label of a metric, or its name as words if it is not declared."""
-    return capitalized(_BY_NAME[name].label) if name in _BY_NAME else words(name)
-
-
-def run_metric_title(one: Metric, unit: bool = False) -> str:
-    """Write the title of a metric of runs: `Test BCE`; with its unit: `Test BCE, nats per pixel`."""
-    return words(one.run_key) + (f", {one.unit}" if unit and one.unit else "")
-
-
-def run_metric_name(one: Metric) -> str:
-    """Write the name of a metric of runs inside a sentence: `test BCE`."""
-    title = run_metric_title(one)
-    return title[:1].lower() + title[1:]
-
-
-def run_metric(row: Any, one: Metric) -> float | None:
-    """Return a metric of a row of runs."""
-    value: float | None = row.metrics.get(one.run_key)
-    return value
-
-
-def delta(name: str, value: float | None, base: float | None) -> str:
-    """Write the difference between two values of a metric: `+0.0123`; empty if one of them is missing."""
-    if value is None or base is None or not (math.isfinite(value) and math.isfinite(base)):
-        return ""
-    text = metric(name, value - base)
-    if not text.strip("-0.,"):
-        return "±0"
-    return text.replace("-", "−") if value < base else f"+{text}"
 
 
 def cut(text: str, most: int = LONGEST_NAME) -> str:
@@ -75,12 +36,50 @@ def cut(text: str, most: int = LONGEST_NAME) -> str:
 
 def words(name: str) -> str:
     """Write an identifier as words: `bce_to_mean_image` as `BCE to mean image`."""
-    known = {"bce": "BCE", "mse": "MSE", "pca": "PCA", "l1": "L1"}
-    parts = [known.get(part, part) for part in name.replace("_", " ").split()]
-    text = " ".join(parts)
-    return capitalized(text)
+    parts = name.replace("_", " ").split()
+    return capitalized(" ".join(part.upper() if part in _ACRONYMS else part for part in parts))
 
 
 def capitalized(text: str) -> str:
     """Write a text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+class DeclaredMetrics:
+    """How pages name and write the metrics that a pipeline declares.
+
+    Attributes:
+      columns: metrics in lists of runs, their charts and comparisons; the first is the headline metric.
+    """
+
+    def __init__(self, declared: Sequence[Metric]) -> None:
+        self.columns = tuple(one for one in declared if one.column)
+        self._by_name = {name: one for one in declared for name in (one.name, one.run_key) if name}
+
+    def text(self, name: str, value: float | None) -> str:
+        """Write a value with the digits that its metric declares, or a dash."""
+        return decimal(value, self._by_name[name].decimals if name in self._by_name else 4)
+
+    def label(self, name: str) -> str:
+        """Return the label of a metric, or its name as words if it is not declared."""
+        return capitalized(self._by_name[name].label) if name in self._by_name else words(name)
+
+    def delta(self, name: str, value: float | None, base: float | None) -> str:
+        """Write the difference between two values: `+0.0123`; empty if one of them is missing."""
+        if value is None or base is None or not (math.isfinite(value) and math.isfinite(base)):
+            return ""
+        text = self.text(name, value - base)
+        if not text.strip("-0.,"):
+            return "±0"
+        return text.replace("-", "−") if value < base else f"+{text}"
+
+
+def run_metric_title(metric: Metric, unit: bool = False) -> str:
+    """Write the title of a metric of runs: `Test BCE`; with its unit: `Test BCE, nats per pixel`."""
+    return words(metric.run_key) + (f", {metric.unit}" if unit and metric.unit else "")
+
+
+def run_metric_name(metric: Metric) -> str:
+    """Write the name of a metric of runs inside a sentence: `test BCE`."""
+    title = run_metric_title(metric)
+    return title[:1].lower() + title[1:]

@@ -30,9 +30,6 @@ def _environment() -> jinja2.Environment:
         duration=formatting.duration,
         moment=formatting.moment,
         decimal=formatting.decimal,
-        metric=formatting.metric,
-        metric_label=formatting.metric_label,
-        run_metric=formatting.run_metric,
         run_metric_title=formatting.run_metric_title,
         size=bytes_text,
         digest=short_digest,
@@ -48,8 +45,7 @@ def _environment() -> jinja2.Environment:
         number=charts.number,
     )
     environment.globals.update(
-        run_metrics=formatting.RUN_METRICS,
-        delta=formatting.delta, count=counted, state_mark=charts.state_mark, state_class=charts.state_class,
+        count=counted, state_mark=charts.state_mark, state_class=charts.state_class,
         section_chart=page_charts.of_section, histogram=charts.histogram,
     )  # fmt: skip
     return environment
@@ -74,8 +70,16 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
       path: of this page, encoded, with its query: for the link to its JSON.
     """
     template = _environment().get_template(f"{page.name}.html")
-    drawings = page.draw(view, to)
-    return template.render(view=view, to=to, store=request.store, place=page.name, json_link=to.json(path), **drawings)
+    drawings = page.draw(view, to, request.metrics)
+    return template.render(
+        view=view,
+        to=to,
+        metrics=request.metrics,
+        store=request.store,
+        place=page.name,
+        json_link=to.json(path),
+        **drawings,
+    )
 
 
 def page_json(name: str, view: Any) -> str:

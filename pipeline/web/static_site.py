@@ -18,6 +18,7 @@ from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
 from pipeline.web import app, file_responses, rendering, urls
 from pipeline.web.file_responses import Content
+from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import (
     Page,
     PageRequest,
@@ -148,6 +149,7 @@ class _Export:
         self._place = place
         self._reader = reader
         self._folder = folder
+        self._metrics = DeclaredMetrics(place.pipeline.declared_metrics)
         self._names = _Names()
         self._run_ids = reader.run_ids()[:limit]
         if not self._run_ids:
@@ -206,7 +208,7 @@ class _Export:
 
     def _write(self, sheet: _Sheet) -> None:
         rows = len(self._run_ids) if sheet.page is runs.PAGE else _MOST_ROWS
-        request = PageRequest(self._reader, self._place.root, self._place.name, Query(sheet.query), rows)
+        request = PageRequest(self._reader, self._place.root, self._place.name, Query(sheet.query), self._metrics, rows)
         view = sheet.page.build(request, **dict(sheet.parts))
         to = Links(lambda path: self._link(path, sheet.file, request), live=False)
         self._put(f"{sheet.file}.html", rendering.page_html(sheet.page, view, request, to, sheet.path).encode())

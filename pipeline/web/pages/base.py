@@ -13,7 +13,7 @@ from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.registry import listing
 from pipeline.web import urls
-from pipeline.web.formatting import cut
+from pipeline.web.formatting import DeclaredMetrics, cut
 from pipeline.web.urls import Links
 
 DELETED = "deleted"  # state of an artifact whose bytes `sae gc` deleted
@@ -63,6 +63,7 @@ class PageRequest:
       root: None for a store without a root.
       store: the root's folder, or the store's file or URL, as text.
       query: parameters after the `?`.
+      metrics: that the pipeline declares.
       rows: rows of a list on one page; None: the page's default.
     """
 
@@ -70,6 +71,7 @@ class PageRequest:
     root: Root | None
     store: str
     query: Query
+    metrics: DeclaredMetrics
     rows: int | None = None
 
     @property
@@ -92,12 +94,6 @@ class MovedError(Exception):
         self.path = path
 
 
-def no_drawings(view: Any, to: Links) -> Drawings:
-    """Draw nothing."""
-    del view, to
-    return {}
-
-
 @dataclasses.dataclass(frozen=True)
 class Page:
     """A page with its JSON endpoint.
@@ -112,7 +108,7 @@ class Page:
     name: str
     path: str
     build: Callable[..., Any]
-    draw: Callable[[Any, Links], Drawings] = no_drawings
+    draw: Callable[[Any, Links, DeclaredMetrics], Drawings] = lambda view, to, metrics: {}
 
 
 def previous_start(start: int, limit: int) -> str | None:

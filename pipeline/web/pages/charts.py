@@ -9,7 +9,7 @@ from pipeline.artifacts.sections import BarChart, Diagram, LineChart, Section
 from pipeline.core.events import EpochEnded
 from pipeline.web import charts
 from pipeline.web.charts import Drawing
-from pipeline.web.formatting import RUN_METRICS, metric_label
+from pipeline.web.formatting import DeclaredMetrics
 
 _PHONE = 356  # pixels: as wide as a phone, so that values at the end of bars are seen
 _HALF = 580  # pixels: half a wide page
@@ -75,8 +75,10 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
     )
 
 
-def slices(metrics: Mapping[str, Mapping[str, float]]) -> Drawing | None:
-    """Draw the first metric of runs by slice, from ML Metadata alone: without a preview no limit is known."""
-    first = RUN_METRICS[0]
-    bars = [charts.Bar(name, found[first.name]) for name, found in metrics.items() if first.name in found]
-    return charts.bar_chart(bars, title=f"{metric_label(first.name)} by slice", width=_PHONE) if bars else None
+def slices(values: Mapping[str, Mapping[str, float]], metrics: DeclaredMetrics) -> Drawing | None:
+    """Draw the headline metric by slice, from ML Metadata alone: without a preview no limit is known."""
+    for headline in metrics.columns[:1]:
+        bars = [charts.Bar(name, found[headline.name]) for name, found in values.items() if headline.name in found]
+        if bars:
+            return charts.bar_chart(bars, title=f"{metrics.label(headline.name)} by slice", width=_PHONE)
+    return None

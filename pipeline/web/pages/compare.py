@@ -13,7 +13,7 @@ from pipeline.inspection import run_diff
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import Run
 from pipeline.web import charts
-from pipeline.web.formatting import RUN_METRICS, run_metric, run_metric_name, run_metric_title
+from pipeline.web.formatting import DeclaredMetrics, run_metric_name, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
 from pipeline.web.urls import Links
 
@@ -91,10 +91,11 @@ def build(request: PageRequest) -> CompareView:
     if len(ids) < FEWEST:
         selected = "no run is selected" if not ids else "only one run is selected"
         raise UsageError(f"{selected}: select {FEWEST} to {MOST} runs to compare in the list of runs")
+    columns = request.metrics.columns
     compared = tuple(
         Compared(
             run.row.id,
-            {one.run_key: run.metrics.get(one.name, run.row.metrics[one.run_key]) for one in RUN_METRICS},
+            {one.run_key: run.metrics.get(one.name, run.row.metrics.get(one.run_key)) for one in columns},
             tuple(_sections(reader, run)),
         )
         for run in runs
@@ -163,8 +164,8 @@ def _missing(compared: Sequence[Compared], runs: Sequence[Run]) -> list[str]:
     return lacking
 
 
-def draw(view: CompareView, to: Links) -> Drawings:
-    """Draw the curves of all runs, and their second metric against the first."""
+def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
+    """Draw the curves of all runs, and their second metric against the headline metric."""
     series, chart = [], None
     for number, one in enumerate(view.compared, 1):
         for section in (found.section for found in one.sections):
@@ -173,27 +174,24 @@ def draw(view: CompareView, to: Links) -> Drawings:
                 main, *others = section.curves[:2]
                 series.append(charts.Series(f"{one.id}, {main.name}", _points(main), number, label=one.id))
                 series += [charts.Series(f"{one.id}, {other.name}", _points(other), number, True) for other in others]
-    across, down = RUN_METRICS[:2]
-    points = [
-        charts.ScatterPoint(one.id, run_metric(one, across), run_metric(one, down), to.run(one.id), number)
-        for number, one in enumerate(view.compared, 1)
-    ]
-    return {
-        "curves": charts.line_chart(
-            series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=_HALF
-        )
-        if chart
-        else None,
-        "scatter": charts.scatter(
-            points,
-            title=f"{run_metric_title(down)} against {run_metric_name(across)}",
-            x_label=run_metric_title(across, unit=True),
-            y_label=run_metric_title(down, unit=True),
-            width=_HALF,
-        )
-        if any(run_metric(one, across) is not None for one in view.compared)
-        else None,
-    }
+    curves = scatter = None
+    if chart:
+        curves = charts.line_chart(series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=_HALF)
+    if len(metrics.columns) > 1:
+        across, down = metrics.columns[:2]
+        points = [
+            charts.ScatterPoint(one.id, one.metrics[across.run_key], one.metrics[down.run_key], to.run(one.id), number)
+            for number, one in enumerate(view.compared, 1)
+        ]
+        if any(point.x is not None for point in points):
+            scatter = charts.scatter(
+                points,
+                title=f"{run_metric_title(down)} against {run_metric_name(across)}",
+                x_label=run_metric_title(across, unit=True),
+                y_label=run_metric_title(down, unit=True),
+                width=_HALF,
+            )
+    return {"curves": curves, "scatter": scatter}
 
 
 def _points(curve: Curve) -> list[tuple[float, float | None]]:

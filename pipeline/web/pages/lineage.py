@@ -7,6 +7,7 @@ import dataclasses
 from pipeline.inspection.lineage import Lineage
 from pipeline.web import charts, formatting
 from pipeline.web.charts import GraphEdge, GraphNode
+from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact
 from pipeline.web.urls import Links
 
@@ -26,7 +27,7 @@ def build(request: PageRequest, artifact: str) -> LineageView:
     return LineageView(reader.lineage(find_artifact(reader, artifact, "lineage")))
 
 
-def draw(view: LineageView, to: Links) -> Drawings:
+def draw(view: LineageView, to: Links, _: DeclaredMetrics) -> Drawings:
     """Draw one graph of executions and artifacts, nearest first, in case it is cut."""
     lineage = view.lineage
     boxes = {f"a{lineage.center}": _artifact(view, lineage.center, to)}

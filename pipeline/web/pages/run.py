@@ -19,6 +19,7 @@ from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
 from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
 from pipeline.web import charts, formatting
+from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, served_version, stored
 from pipeline.web.urls import Links
@@ -208,7 +209,7 @@ def _missing(
     return lacking
 
 
-def draw(view: RunView, to: Links) -> Drawings:
+def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     """Draw the graph, the durations, curves and bars."""
     run = view.run
     boxes = [
@@ -239,7 +240,7 @@ def draw(view: RunView, to: Links) -> Drawings:
         "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
         "durations": charts.gantt(spans, width=_HALF) if spans else None,
         "curves": drawn.live_curves(view.live_epochs),
-        "slices": None if charted else drawn.slices(run.slices),
+        "slices": None if charted else drawn.slices(run.slices, metrics),
     }
 
 

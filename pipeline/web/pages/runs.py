@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pipeline.core.serialization import INLINE
 from pipeline.inspection.views import RunRow, RunState, sort_columns
 from pipeline.web import charts, formatting
-from pipeline.web.formatting import RUN_METRICS, run_metric
+from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
 from pipeline.web.urls import Links
 
@@ -17,9 +17,6 @@ ROWS = 50  # runs on a page
 CHARTED = 250  # newest runs in the chart: more would overlap, and take long to read
 _WIDTH = 1120  # pixels of the chart: a wide page in a card
 _ORDERS = ("asc", "desc")
-_PANELS = [
-    charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one)) for one in RUN_METRICS
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +79,7 @@ def build(request: PageRequest) -> RunsView:
     rows, page = request.reader.runs(limit=limit, start=start, state=wanted, sort=sort, ascending=order == "asc")
     charted, more = rows, False
     # Runs of other pipelines have nothing to chart, and each of them would have to be read.
-    if any(_is_evaluated(row) for row in rows):
+    if any(_is_evaluated(row, request.metrics) for row in rows):
         charted, newest = request.reader.runs(limit=CHARTED)
         more = bool(newest.next)
     return RunsView(
@@ -101,24 +98,32 @@ def build(request: PageRequest) -> RunsView:
         charted=tuple(
             Charted(row.id, row.state.value, formatting.moment(row.started), row.metrics)
             for row in reversed(charted)
-            if _is_evaluated(row)
+            if _is_evaluated(row, request.metrics)
         ),
         chart_cut=more,
     )
 
 
-def _is_evaluated(row: RunRow) -> bool:
-    return any(run_metric(row, one) is not None for one in RUN_METRICS)
+def _is_evaluated(row: RunRow, metrics: DeclaredMetrics) -> bool:
+    return any(row.metrics.get(one.run_key) is not None for one in metrics.columns)
 
 
-def draw(view: RunsView, to: Links) -> Drawings:
+def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     """Draw the chart, of at least two runs."""
+    if len(view.charted) < 2:
+        return {"history": None}
     points = [
-        charts.RunPoint(one.id, [run_metric(one, m) for m in RUN_METRICS], to.run(one.id), one.started, one.state)
+        charts.RunPoint(
+            one.id, [one.metrics.get(m.run_key) for m in metrics.columns], to.run(one.id), one.started, one.state
+        )
         for one in view.charted
     ]
-    title = formatting.capitalized(f"{' and '.join(panel.name for panel in _PANELS)} over runs")
-    return {"history": charts.runs_chart(points, _PANELS, title=title, width=_WIDTH) if len(points) > 1 else None}
+    panels = [
+        charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one))
+        for one in metrics.columns
+    ]
+    title = formatting.capitalized(f"{' and '.join(panel.name for panel in panels)} over runs")
+    return {"history": charts.runs_chart(points, panels, title=title, width=_WIDTH)}
 
 
 PAGE = Page("runs", "/", build, draw)

@@ -30,8 +30,8 @@ def ask():
     """Makes a client for a root, or for a store alone."""
     with contextlib.ExitStack() as opened:
 
-        def client(root, metadata=None, host="127.0.0.1"):
-            place = opened.enter_context(open_location(PIPELINE, metadata, root))
+        def client(root, metadata=None, host="127.0.0.1", pipeline=PIPELINE):
+            place = opened.enter_context(open_location(pipeline, metadata, root))
             return TestClient(app.build(place, host), base_url="http://localhost:8000", follow_redirects=False)
 
         yield client

@@ -7,7 +7,10 @@ import pytest
 
 from pipeline.artifacts.sections import BarValue
 from pipeline.core.text import counted
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import formatting, rendering, urls
+
+METRICS = formatting.DeclaredMetrics(PIPELINE.declared_metrics)
 
 
 @pytest.mark.parametrize(
@@ -24,18 +27,20 @@ def test_moments_are_in_utc():
 
 
 def test_metrics_have_the_digits_that_they_deserve():
-    assert formatting.metric("bce", 0.09432) == "0.0943"
-    assert formatting.metric("active_units", 17.24) == "17.2"
-    assert formatting.metric("example_count", 10_000.0) == "10,000"
-    assert formatting.metric("mse", None) == "–"
+    assert METRICS.text("bce", 0.09432) == "0.0943"
+    assert METRICS.text("active_units", 17.24) == "17.2"
+    assert METRICS.text("example_count", 10_000.0) == "10,000"
+    assert METRICS.text("mse", None) == "–"
+    assert METRICS.text("of_another_pipeline", 1.0) == "1.0000"
+    assert METRICS.label("of_another_pipeline") == "Of another pipeline"
 
 
 def test_deltas():
-    assert formatting.delta("bce", 0.0806, 0.0943) == "−0.0137"
-    assert formatting.delta("active_units", 28.4, 17.2) == "+11.2"
-    assert formatting.delta("bce", 0.09431, 0.09432) == "±0"
-    assert formatting.delta("bce", None, 0.1) == ""
-    assert formatting.delta("bce", float("inf"), 0.1) == ""
+    assert METRICS.delta("bce", 0.0806, 0.0943) == "−0.0137"
+    assert METRICS.delta("active_units", 28.4, 17.2) == "+11.2"
+    assert METRICS.delta("bce", 0.09431, 0.09432) == "±0"
+    assert METRICS.delta("bce", None, 0.1) == ""
+    assert METRICS.delta("bce", float("inf"), 0.1) == ""
 
 
 def test_counts_and_words():

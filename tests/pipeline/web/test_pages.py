@@ -1,5 +1,6 @@
 """Every page and its JSON, on a root with all that a run leaves behind."""
 
+import dataclasses
 import datetime
 import json
 import os
@@ -10,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.metadata.properties import VERIFICATION, VERIFY
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web.pages import runs
 from tests.builders.pages import TYPES, Seen, artifact_of, make_manifest, note
 from tests.builders.roots import STATE, set_properties
@@ -67,6 +69,14 @@ class TestEveryPage:
             "/compare"
         }:  # a form's, which adds the runs
             assert site.get(link).status_code == 200, link
+
+
+class TestAnotherPipeline:
+    @pytest.mark.parametrize("path", PAGES)
+    def test_a_pipeline_without_metrics_has_every_page_and_no_column_for_them(self, filled, ask, path):
+        answer = ask(filled.root, pipeline=dataclasses.replace(PIPELINE, declared_metrics=())).get(path)
+        assert answer.status_code == 200
+        assert "test bce" not in Seen(answer.text).text.lower()
 
 
 class TestRuns:
