@@ -61,19 +61,37 @@ def run_here(
 
 
 def sae(
-    *arguments: str | pathlib.Path, environment: dict[str, str] | None = None, **options: Any
+    *arguments: str | pathlib.Path,
+    before: tuple[str, ...] = (),
+    project: pathlib.Path = PROJECT,
+    environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, to its end."""
+    """Run the command in a process of its own, to its end.
+
+    Args:
+      arguments: of the command.
+      before: a program that starts the command, such as `taskset`, and its arguments.
+      project: folder of the code.
+      environment: variables that are added to those of this process.
+    """
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        [*before, sys.executable, "-m", "pipeline", *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project), **(environment or {})},
         check=False,
         timeout=1800,
-        **options,
     )
+
+
+def copy_of_the_project(folder: pathlib.Path) -> pathlib.Path:
+    """Copy the code and what `sae` reads beside it into a folder, to be edited there; return the folder."""
+    for name in ("components", "pipeline"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pipeline_config.py", "pyproject.toml", "requirements.txt"):
+        shutil.copy2(PROJECT / name, folder)
+    return folder
 
 
 QUICK_OPTIONS = ("--profile", "sample", *(word for setting in QUICK for word in ("--set", setting)))

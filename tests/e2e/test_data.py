@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -131,31 +132,6 @@ def test_a_label_outside_the_schema_stops_the_run_after_the_anomalies_are_publis
     assert "Out-of-range values" in executions["DataGate"].error
 
 
-def test_images_of_another_shape_than_the_schema_s_stop_the_run(
-    tmp_path: pathlib.Path, make_dataset: MakeDataset
-) -> None:
-    folder = make_dataset("fashion_mnist", SIZES, side=32)
-    summary = run_here(tmp_path / "root", *SMALL, f"data.data_dir={folder}", profile="fashion_mnist")
-    assert summary.exit_code == ExitCode.GATE_FAILED
-    assert "height in train" in summary.error
-
-
-@pytest.mark.parametrize(
-    ("assignment", "words"),
-    [
-        ("data.test_split=test[:0]", "test: the split is empty"),
-        ("data.train_examples=299", "train: it holds 300 examples, 299 are expected"),
-    ],
-)
-def test_a_split_of_the_wrong_size_stops_the_run(
-    tmp_path: pathlib.Path, fashion: Summary, fashion_data: pathlib.Path, assignment: str, words: str
-) -> None:
-    root = root_like(fashion, tmp_path / "root")
-    summary = run_here(root, *SMALL, f"data.data_dir={fashion_data}", assignment, profile="fashion_mnist")
-    assert summary.exit_code == ExitCode.GATE_FAILED
-    assert words in summary.error
-
-
 def test_a_damaged_record_fails_example_gen_and_is_named(tmp_path: pathlib.Path, make_dataset: MakeDataset) -> None:
     folder = tmp_path / "data"
     make_dataset("fashion_mnist", SIZES, folder=folder)
@@ -175,11 +151,10 @@ def test_a_damaged_record_fails_example_gen_and_is_named(tmp_path: pathlib.Path,
 def test_a_damaged_artifact_is_handed_to_no_node(sample_run: SampleRun, tmp_path: pathlib.Path) -> None:
     root = sample_run.copy(tmp_path / "root")
     path = flip_a_byte_of_the_training_examples(root)
-    with pytest.raises(UnavailableError, match=r"ExampleGen's examples of run .* is damaged and out of use") as refused:
+    with pytest.raises(UnavailableError) as refused:
         run_here(root, *QUICK, from_node="StatisticsGen", use_cache=False)
-    assert f"{path} holds other bytes than it was published with; make it again with --from-node ExampleGen" in str(
-        refused.value
-    )
+    for part in ("ExampleGen", sample_run.run_id, str(path), "--from-node ExampleGen"):
+        assert part in str(refused.value)
     again = run_here(root, *QUICK, to_node="Transform")
     assert states(again)["ExampleGen"] == "executed"
     assert {states(again)[node] for node in ("StatisticsGen", "Transform")} == {"cached"}
@@ -210,15 +185,19 @@ def test_what_is_damaged_while_the_run_goes_on_fails_the_node_that_would_read_it
     broken = run_here(tmp_path / "root", *QUICK)
     assert broken.exit_code == ExitCode.NODE_FAILED
     assert states(broken)["StatisticsGen"] == "failed"
-    assert "StatisticsGen: ExampleGen's examples is damaged: " in broken.error
-    assert "make it again with --from-node ExampleGen" in broken.error
+    assert broken.error.startswith("StatisticsGen: ")
+    assert "--from-node ExampleGen" in broken.error
 
 
 def test_more_data_than_may_stay_in_memory_is_streamed(sample_run: SampleRun, tmp_path: pathlib.Path) -> None:
-    summary = run_here(sample_run.copy(tmp_path / "root"), *QUICK, "training.resident_mib=0")
+    root = sample_run.copy(tmp_path / "root")
+    summary = run_here(root, *QUICK, "training.resident_mib=0", to_node="Trainer")
     assert states(summary)["Trainer"] == "executed"
     assert "streamed" in pathlib.Path(summary.log).read_text()
-    assert summary.metrics["test_bce"] < 0.6
+    store = Store(root / "metadata.sqlite")
+    outputs = store.outputs(store.executions(summary.run_id)["Trainer"].id)
+    history = json.loads((pathlib.Path(outputs["model_run"].uri) / "history.json").read_text())
+    assert history[-1]["val_reconstruction"] < 0.6
 
 
 def test_without_data_and_network_mnist_becomes_the_sample_and_says_so(

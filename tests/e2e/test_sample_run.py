@@ -1,4 +1,4 @@
-"""The whole pipeline on the embedded sample, three times: executed, all cached, one setting changed."""
+"""Three runs on the embedded sample: every node executed, every node cached, and a changed setting of the model."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline.core.errors import ExitCode
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.e2e.conftest import PROJECT, run_here, states
+from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
 
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
+    """Runs in one root.
+
+    Attributes:
+      root: pipeline root.
+      first: every node was executed.
+      again: same settings.
+      changed: another L1, and enough epochs to pass the gates of the profile.
+    """
+
     root: pathlib.Path
-    first: Summary
+    first: SampleRun
     again: Summary
     changed: Summary
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    root = tmp_path_factory.mktemp("sample") / "root"
-    epochs = "training.epochs=30"
-    return Runs(
-        root,
-        run_here(root, epochs),
-        run_here(root, epochs),
-        run_here(root, epochs, "model.l1=1e-4"),
-    )
+def runs(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    root = sample_run.copy(tmp_path_factory.mktemp("sample") / "root")
+    return Runs(root, sample_run, run_here(root, *QUICK), run_here(root, "training.epochs=30", "model.l1=1e-4"))
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +62,16 @@ def test_images(runs: Runs) -> npt.NDArray[np.float32]:
     return rows["image"].reshape(-1, 784).astype(np.float32) / 255
 
 
-def test_the_first_run_executes_every_node(runs: Runs) -> None:
-    assert states(runs.first) == dict.fromkeys(PIPELINE.names, "executed")
-    assert runs.first.exit_code == ExitCode.DONE
-    assert runs.first.blessed is True
+def test_the_first_run_executes_every_node(sample_run: SampleRun) -> None:
+    summary = sample_run.summary
+    assert {node["id"]: node["state"] for node in summary["nodes"]} == dict.fromkeys(PIPELINE.names, "executed")
+    assert summary["exit_code"] == ExitCode.DONE
+    assert summary["blessed"] is True
 
 
 def test_the_same_run_again_takes_every_node_from_the_cache(runs: Runs) -> None:
     assert states(runs.again) == dict.fromkeys(PIPELINE.names, "cached")
-    assert runs.again.metrics == runs.first.metrics
+    assert runs.again.metrics == runs.first.summary["metrics"]
     assert runs.again.blessed is True
 
 
@@ -75,6 +79,7 @@ def test_a_changed_setting_runs_only_what_depends_on_it(runs: Runs) -> None:
     executed = {node for node, state in states(runs.changed).items() if state == "executed"}
     assert executed == {"Trainer", "Evaluator", "PushGate", "Report", "Pusher"}
     assert {state for node, state in states(runs.changed).items() if node not in executed} == {"cached"}
+    assert (runs.changed.exit_code, runs.changed.blessed) == (ExitCode.DONE, True)
 
 
 def test_ml_metadata_holds_an_execution_per_node_and_run(runs: Runs, store: mlmd.MetadataStore) -> None:
@@ -131,8 +136,8 @@ def test_examples_say_what_they_are(store: mlmd.MetadataStore) -> None:
 def test_losses_agree_with_numpy_on_the_saved_weights(runs: Runs, test_images: npt.NDArray[np.float32]) -> None:
     import tensorflow as tf
 
-    [folder] = (runs.root / "serving").glob("1")
-    weights = {variable.name: variable.numpy() for variable in tf.saved_model.load(str(folder)).model_variables}
+    model = tf.saved_model.load(str(runs.root / "serving" / "2"))
+    weights = {variable.name: variable.numpy() for variable in model.model_variables}
 
     def dense(inputs: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.float64]:
         return inputs @ weights[f"{name}/kernel:0"].astype(np.float64) + weights[f"{name}/bias:0"]
@@ -142,10 +147,10 @@ def test_losses_agree_with_numpy_on_the_saved_weights(runs: Runs, test_images: n
     logits = dense(np.maximum(dense(code, "decoder_hidden"), 0), "logits")
     reconstruction = 1 / (1 + np.exp(-logits))
     bce = -(images * np.log(reconstruction) + (1 - images) * np.log1p(-reconstruction)).mean()
-    assert runs.first.metrics["test_bce"] == pytest.approx(bce, abs=1e-5)
-    assert runs.first.metrics["test_mse"] == pytest.approx(np.square(images - reconstruction).mean(), abs=1e-5)
-    assert runs.first.metrics["active_units"] == pytest.approx((code > 0).sum(axis=1).mean(), abs=1e-2)
-    assert runs.first.metrics["dead_units"] == (~(code > 0).any(axis=0)).sum()
+    assert runs.changed.metrics["test_bce"] == pytest.approx(bce, abs=1e-5)
+    assert runs.changed.metrics["test_mse"] == pytest.approx(np.square(images - reconstruction).mean(), abs=1e-5)
+    assert runs.changed.metrics["active_units"] == pytest.approx((code > 0).sum(axis=1).mean(), abs=1e-2)
+    assert runs.changed.metrics["dead_units"] == (~(code > 0).any(axis=0)).sum()
 
 
 def test_baselines_agree_with_numpy(runs: Runs, test_images: npt.NDArray[np.float32]) -> None:
@@ -157,35 +162,36 @@ def test_baselines_agree_with_numpy(runs: Runs, test_images: npt.NDArray[np.floa
     mean = np.clip(train.mean(axis=0), 1e-7, 1 - 1e-7)
     images = test_images.astype(np.float64)
     bce = -(images * np.log(mean) + (1 - images) * np.log(1 - mean)).mean()
-    assert runs.first.metrics["mean_image_bce"] == pytest.approx(bce, abs=1e-5)
+    assert runs.changed.metrics["mean_image_bce"] == pytest.approx(bce, abs=1e-5)
 
     # PCA by singular values, where the pipeline takes eigenvectors of the covariance.
     centred = train - train.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:32]
     rest = images - train.mean(axis=0)
-    assert runs.first.report is not None
-    summary = json.loads((pathlib.Path(runs.first.report).parent / "summary.json").read_text())
+    assert runs.changed.report is not None
+    summary = json.loads((pathlib.Path(runs.changed.report).parent / "summary.json").read_text())
     assert summary["metrics"]["pca_mse"] == pytest.approx(np.square(rest - rest @ axes.T @ axes).mean(), rel=1e-3)
 
 
 def test_each_blessed_model_is_served_under_a_version_of_its_own(runs: Runs) -> None:
-    assert (runs.first.pushed_version, runs.again.pushed_version, runs.changed.pushed_version) == ("1", "1", "2")
+    assert runs.first.summary["pushed_version"] == "1"
+    assert (runs.again.pushed_version, runs.changed.pushed_version) == ("1", "2")
     assert sorted(path.name for path in (runs.root / "serving").iterdir()) == ["1", "2"]
 
 
 def test_a_cached_run_serves_its_model_again_when_another_one_was_served_since(runs: Runs) -> None:
-    back = run_here(runs.root, "training.epochs=30")
+    back = run_here(runs.root, *QUICK)
     assert states(back)["Trainer"] == "cached"
     assert (states(back)["Pusher"], back.pushed_version) == ("executed", "3")
-    assert filecmp_bytes(runs.root / "serving" / "1") == filecmp_bytes(runs.root / "serving" / "3")
+    assert bytes_by_name(runs.root / "serving" / "1") == bytes_by_name(runs.root / "serving" / "3")
 
 
-def filecmp_bytes(folder: pathlib.Path) -> dict[str, bytes]:
+def bytes_by_name(folder: pathlib.Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_history_holds_every_epoch(runs: Runs, store: mlmd.MetadataStore) -> None:
-    model_run = store.get_artifacts_by_type("ModelRun")[0]
+    _, model_run = store.get_artifacts_by_type("ModelRun")
     history = json.loads((pathlib.Path(model_run.uri) / "history.json").read_text())
     assert [losses["epoch"] for losses in history] == list(range(1, 31))
     assert history[-1]["val_reconstruction"] < history[0]["val_reconstruction"]
