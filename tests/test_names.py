@@ -18,7 +18,6 @@ except ModuleNotFoundError:  # Python 3.10
 
 # Names with two owners, until their rooms have parted them.
 LEFT = {
-    "Compared",
     "PushDecision",
 }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import json_option, root_option, run_argument
+from pipeline.cli.options import current_pipeline, json_option, root_option, run_argument
 from pipeline.core.pipeline_root import resolve_root
+from pipeline.metadata.store import open_store
 from pipeline.registry import listing, pins, promotion
 from pipeline.terminal import json_documents
 from pipeline.terminal import models as models_text
@@ -20,13 +21,14 @@ reason_option = click.option("--reason", required=True, metavar="TEXT", help="Wh
 def models_command(root: str | None, as_json: bool) -> None:
     """List the pushed models, highest version first: run, test loss, digest, which is served; then the decisions."""
     place = resolve_root(root)
-    found = listing.read(place)
+    pipeline = current_pipeline()
+    found = listing.list_models(open_store(place, read_only=True), place, pipeline.headline)
     if as_json:
         output.write_json(json_documents.models(place, found))
     elif not found.models and not found.decisions:
         output.note(f"no model was pushed in {place.path}: a run pushes a model that passes its gates")
     else:
-        output.write(models_text.as_text(output.screen(), found))
+        output.write(models_text.as_text(output.screen(), found, pipeline.headline))
 
 
 @click.command("promote")
@@ -49,7 +51,7 @@ def rollback_command(reason: str, root: str | None) -> None:
     _note(promotion.rollback(resolve_root(root), reason, output.note))
 
 
-def _note(chosen: promotion.Chosen) -> None:
+def _note(chosen: promotion.ServingChange) -> None:
     instead = f" instead of version {chosen.replaced_version}" if chosen.replaced_version else ""
     output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
 

@@ -205,6 +205,11 @@ class Pipeline:
     def __post_init__(self) -> None:
         types.register(*self.artifact_types)
 
+    @property
+    def headline(self) -> Metric | None:
+        """Return the metric that stands for a model in lists of models; None if no metric has a column."""
+        return next((one for one in self.declared_metrics if one.column), None)
+
     @functools.cached_property
     def by_name(self) -> dict[str, Node]:
         """Return the nodes by name, in their order."""

@@ -31,7 +31,7 @@ from pipeline_config import Configuration
 VERDICT_FILE = "verdict.json"
 
 
-class Verdict(str, enum.Enum):
+class ArtifactVerdict(str, enum.Enum):
     """How an artifact came out."""
 
     IDENTICAL = "identical bytes"
@@ -40,7 +40,7 @@ class Verdict(str, enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
+class ArtifactComparison:
     """One artifact, and the one that was made again.
 
     Attributes:
@@ -52,7 +52,7 @@ class Compared:
     node: str
     output: str
     artifact_id: int
-    verdict: Verdict
+    verdict: ArtifactVerdict
     recorded: str
     again: str
     difference: str = ""
@@ -76,7 +76,7 @@ class Verification:
     node: str
     surroundings: tuple[manifest_diff.Difference, ...]
     changed: tuple[str, ...]
-    artifacts: tuple[Compared, ...]
+    artifacts: tuple[ArtifactComparison, ...]
 
 
 def verify(pipeline: Pipeline, root: Root, wanted: str, node: str, tell: Callable[[str], None]) -> Verification:
@@ -121,7 +121,7 @@ def verify(pipeline: Pipeline, root: Root, wanted: str, node: str, tell: Callabl
         surroundings = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
         made = rerun.make(pipeline, root, store, recorded, scratch, node, node, workers, surroundings)
         artifacts = tuple(_compare(pipeline, root, store, run_id, open_store(scratch), made, node, recorded))
-        verified = all(one.verdict != Verdict.DIFFERENT for one in artifacts)
+        verified = all(one.verdict != ArtifactVerdict.DIFFERENT for one in artifacts)
         found = Verification(verified, run_id, node, differences, changed, artifacts)
         _record(root, found)
     return found
@@ -136,7 +136,7 @@ def _compare(
     made: str,
     node: str,
     recorded: Manifest,
-) -> Iterator[Compared]:
+) -> Iterator[ArtifactComparison]:
     ours, theirs = store.executions(run_id), other.executions(made)
     same: dict[str, str] = {}  # content digests, made again and recorded, of artifacts found to be the same
     for name in (
@@ -147,7 +147,7 @@ def _compare(
         for key in pipeline.by_name[name].outputs:
             if key in before:
                 compared = _compare_artifacts(name, key, before[key], _about(after.get(key), same), root, recorded)
-                if compared.verdict != Verdict.DIFFERENT:
+                if compared.verdict != ArtifactVerdict.DIFFERENT:
                     same[compared.again] = compared.recorded
                 yield compared
 
@@ -165,23 +165,23 @@ def _about(output: Artifact | None, same: Mapping[str, str]) -> Artifact | None:
 
 def _compare_artifacts(
     node: str, key: str, one: Artifact, other: Artifact | None, root: Root, recorded: Manifest
-) -> Compared:
-    def verdict(kind: Verdict, difference: str = "") -> Compared:
-        return Compared(node, key, one.id, kind, one.content, other.content if other else "", difference)
+) -> ArtifactComparison:
+    def verdict(kind: ArtifactVerdict, difference: str = "") -> ArtifactComparison:
+        return ArtifactComparison(node, key, one.id, kind, one.content, other.content if other else "", difference)
 
     if other is None:
-        return verdict(Verdict.DIFFERENT, "it was not made again")
+        return verdict(ArtifactVerdict.DIFFERENT, "it was not made again")
     if not one.content:
-        return verdict(Verdict.DIFFERENT, "it was published without a digest, so there is nothing to compare with")
+        return verdict(ArtifactVerdict.DIFFERENT, "it was published without a content digest")
     if one.content == other.content:
         same_bytes = one.properties.get(RAW_DIGEST) == other.properties.get(RAW_DIGEST)
-        return verdict(Verdict.IDENTICAL if same_bytes else Verdict.SAME)
+        return verdict(ArtifactVerdict.IDENTICAL if same_bytes else ArtifactVerdict.SAME)
     if one.files is not None and (damage := file_digests.damage(pathlib.Path(one.uri), one.files)):
-        return verdict(Verdict.DIFFERENT, f"its content is another one; where cannot be said, as {damage}")
+        return verdict(ArtifactVerdict.DIFFERENT, f"its content is another one; where cannot be said, as {damage}")
     difference = _first_difference(one, other, root, recorded)
     if not difference:  # the forms were of two versions
-        return verdict(Verdict.SAME)
-    return verdict(Verdict.DIFFERENT, difference)
+        return verdict(ArtifactVerdict.SAME)
+    return verdict(ArtifactVerdict.DIFFERENT, difference)
 
 
 def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Manifest) -> str:

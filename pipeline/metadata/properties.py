@@ -36,3 +36,8 @@ EXECUTION_RESULT = "__execution_result__"  # what TFX records of an executor, no
 
 # Of a run's context; those of its start and end are in `run_properties`.
 MANIFEST_DIGEST = "manifest_digest"
+
+# Of a decision of an operator: an execution of type `sae.Pin`, `sae.Unpin`, `sae.Promote` or `sae.Rollback`.
+DECISION_RUN, DECISION_REASON, DECISION_USER = "run", "reason", "who"
+CHOSEN_MODEL, REPLACED_MODEL = "model", "replaced"  # content digests
+REPLACED_VERSION = "replaced_version"  # the highest version until then

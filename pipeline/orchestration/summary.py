@@ -102,7 +102,7 @@ def of_run(
 
 def _served_version(pushed: Artifact, root: Root) -> str | None:
     """The version as which a run's model is served; None where somebody replaced it."""
-    held = pushed.properties.get(MODEL_DIGEST) in versions.held_back(root)
+    held = pushed.properties.get(MODEL_DIGEST) in versions.superseded_models(root)
     version = pushed.properties.get(serving_dir.PUSHED_VERSION)
     return None if held or version is None else str(version)
 

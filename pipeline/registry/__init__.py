@@ -1,1 +1,1 @@
-"""Models over time: which were pushed, which is served, and what people decided about them, as ML Metadata holds it."""
+"""Models over time: pushed versions, the served model, and the decisions of operators, read from ML Metadata."""

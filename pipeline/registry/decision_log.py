@@ -1,4 +1,4 @@
-"""What people decided about models and runs: executions of types of our own in the runs' contexts, the oldest first."""
+"""Decisions of operators on runs and models: executions of our own types in the contexts of the runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import getpass
 import os
 from collections.abc import Iterable
 
+from pipeline.core.errors import UsageError
 from pipeline.core.events import NodeState
+from pipeline.metadata import properties
 from pipeline.metadata.store import Store
 
 
-class Kind(str, enum.Enum):
-    """What was decided; the value is the name of the execution's type."""
+class DecisionType(str, enum.Enum):
+    """A type of decision; the value is the name of the execution's type."""
 
     PIN = "sae.Pin"
     UNPIN = "sae.Unpin"
@@ -23,35 +25,37 @@ class Kind(str, enum.Enum):
 
     @property
     def past(self) -> str:
-        """`pinned`."""
+        """Return the past tense: `pinned`."""
         return _PAST[self]
 
 
-_PAST = {Kind.PIN: "pinned", Kind.UNPIN: "unpinned", Kind.PROMOTE: "promoted", Kind.ROLLBACK: "rolled back to"}
-# Custom properties of these executions.
-RUN, REASON, WHO = "run", "reason", "who"
-MODEL, REPLACED, REPLACED_VERSION = "model", "replaced", "replaced_version"
+_PAST = {
+    DecisionType.PIN: "pinned",
+    DecisionType.UNPIN: "unpinned",
+    DecisionType.PROMOTE: "promoted",
+    DecisionType.ROLLBACK: "rolled back to",
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class DecisionRecord:
     """A decision.
 
     Attributes:
-      execution: id in ML Metadata.
-      run_id: the run, or the run that made the model.
-      reason: in the words of who decided.
-      who: the user's name on the machine.
+      execution: its id in ML Metadata.
+      run_id: the run that was pinned, or that made the model.
+      reason: the reason that the user gave.
+      who: name of the user on the machine.
       when: in UTC.
-      model: digest of the content of the model that was chosen; empty for pins.
-      replaced: digest of the one that was served until then; empty where none was.
-      replaced_version: number of the highest version until then, whoever made it; 0 where there was none.
-      carried_out: False where a kill came in between, or it was called off.
+      model: content digest of the chosen model; empty for pins.
+      replaced: content digest of the model served until then; empty if none was.
+      replaced_version: the highest version until then; 0 if there was none.
+      carried_out: False if it was interrupted or cancelled.
       open: whether it has yet to be carried out.
     """
 
     execution: int
-    kind: Kind
+    kind: DecisionType
     run_id: str
     reason: str
     who: str
@@ -63,67 +67,75 @@ class Entry:
     open: bool = False
 
 
-def entries(store: Store, kinds: Iterable[Kind] = Kind) -> list[Entry]:
-    """All decisions of these kinds, the oldest first."""
+def decisions(store: Store, kinds: Iterable[DecisionType] = DecisionType) -> list[DecisionRecord]:
+    """Return all decisions of these types, oldest first."""
     found = []
     for kind in kinds:
         for execution in store.executions_of_type(kind.value):
-            notes = execution.properties
+            recorded = execution.properties
             found.append(
-                Entry(
+                DecisionRecord(
                     execution.id,
                     kind,
-                    str(notes.get(RUN, "")),
-                    str(notes.get(REASON, "")),
-                    str(notes.get(WHO, "")),
+                    str(recorded.get(properties.DECISION_RUN, "")),
+                    str(recorded.get(properties.DECISION_REASON, "")),
+                    str(recorded.get(properties.DECISION_USER, "")),
                     execution.created,
-                    str(notes.get(MODEL, "")),
-                    str(notes.get(REPLACED, "")),
-                    int(str(notes.get(REPLACED_VERSION, 0))),
+                    str(recorded.get(properties.CHOSEN_MODEL, "")),
+                    str(recorded.get(properties.REPLACED_MODEL, "")),
+                    int(str(recorded.get(properties.REPLACED_VERSION, 0))),
                     execution.state == NodeState.EXECUTED,
                     execution.state is None,
                 )
             )
-    return sorted(found, key=lambda entry: entry.execution)
+    return sorted(found, key=lambda record: record.execution)
 
 
-def pinned(store: Store) -> dict[str, Entry]:
-    """The runs that are pinned now, each with the decision."""
-    state: dict[str, Entry] = {}
-    for entry in entries(store, (Kind.PIN, Kind.UNPIN)):
-        state.pop(entry.run_id, None)
-        if entry.kind == Kind.PIN:
-            state[entry.run_id] = entry
-    return state
-
-
-def chosen(store: Store) -> list[Entry]:
-    """What was promoted or rolled back, the oldest first, without what was called off."""
-    return [one for one in entries(store, (Kind.PROMOTE, Kind.ROLLBACK)) if one.carried_out or one.open]
-
-
-def withdrawn(decisions: Iterable[Entry]) -> frozenset[str]:
-    """Digests of models that were rolled back, and not promoted since: they are no baseline."""
-    found: set[str] = set()
-    for one in decisions:
-        found.discard(one.model)
-        if one.kind == Kind.ROLLBACK:
-            found.add(one.replaced)
-    return frozenset(found - {""})
-
-
-def held_back(decisions: Iterable[Entry]) -> frozenset[str]:
-    """Digests of models that somebody replaced, and nobody chose since: no run pushes them by itself."""
-    found: set[str] = set()
-    for one in decisions:
-        found.discard(one.model)
-        found.add(one.replaced)
-    return frozenset(found - {""})
-
-
-def who() -> str:
-    """The user's name on this machine; the user's number where it has none."""
+def common_properties(run_id: str, reason: str) -> dict[str, str]:
+    """Return the custom properties of every decision. Raises `UsageError` for an empty reason."""
+    if not reason.strip():
+        raise UsageError("--reason is empty: give the reason, which is recorded with the decision")
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without an entry
-        return str(os.getuid())
+        user = getpass.getuser()
+    except (KeyError, OSError):  # the user of a container may have no name
+        user = str(os.getuid())
+    return {
+        properties.DECISION_RUN: run_id,
+        properties.DECISION_REASON: reason.strip(),
+        properties.DECISION_USER: user,
+    }
+
+
+def pinned(store: Store) -> dict[str, DecisionRecord]:
+    """Return the pinned runs, each with its decision."""
+    found: dict[str, DecisionRecord] = {}
+    for record in decisions(store, (DecisionType.PIN, DecisionType.UNPIN)):
+        found.pop(record.run_id, None)
+        if record.kind == DecisionType.PIN:
+            found[record.run_id] = record
+    return found
+
+
+def serving_decisions(store: Store) -> list[DecisionRecord]:
+    """Return promotions and rollbacks that were not cancelled, oldest first."""
+    found = decisions(store, (DecisionType.PROMOTE, DecisionType.ROLLBACK))
+    return [record for record in found if record.carried_out or record.open]
+
+
+def rolled_back(store: Store) -> frozenset[str]:
+    """Return the content digests of models that were rolled back and not promoted since."""
+    return _replaced(store, (DecisionType.ROLLBACK,))
+
+
+def superseded(store: Store) -> frozenset[str]:
+    """Return the content digests of models that a decision replaced and none chose since: no run pushes them."""
+    return _replaced(store, DecisionType)
+
+
+def _replaced(store: Store, kinds: Iterable[DecisionType]) -> frozenset[str]:
+    found: set[str] = set()
+    for record in serving_decisions(store):
+        found.discard(record.model)
+        if record.kind in kinds:
+            found.add(record.replaced)
+    return frozenset(found - {""})

@@ -1,4 +1,4 @@
-"""`sae models` and its page: every version that was pushed, with run, metric and digest of its model; the decisions."""
+"""Pushed versions and decisions, for `sae models` and its page."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ import datetime
 import enum
 from collections.abc import Mapping
 
-from components.evaluation.metrics import BCE
+from components.evaluation.metrics import Metric
 from components.push import decision, serving_dir
 from pipeline.core.pipeline_root import Root
+from pipeline.core.serialization import INLINE
 from pipeline.metadata.run_properties import headline_of
-from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.store import Store
 from pipeline.registry import decision_log, versions
-from pipeline.registry.decision_log import Entry
 from pipeline.registry.versions import Push
 
-PUSH_DECISION = "PushDecision"  # the type's name, as components/artifact_types.py gives it
 
-
-class State(str, enum.Enum):
-    """How a version stands."""
+class VersionState(str, enum.Enum):
+    """State of a version."""
 
     SERVED = "served"
-    THERE = "kept"  # its folder is there: a rollback needs nothing else
-    GONE = "deleted"
+    KEPT = "kept"  # its folder exists: a rollback needs nothing else
+    DELETED = "deleted"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,23 +31,24 @@ class ModelRow:
 
     Attributes:
       artifact: id of the pushed model in ML Metadata.
-      run: whose model it is.
-      pushed: when it appeared; UTC.
-      test_bce: reconstruction loss on the test split, nats per pixel; None where the run noted none.
-      model: digest of the model's content; empty where plain TFX pushed it.
-      how: `pushed`, by the run itself; `promoted`, `rolled back to`.
-      reason: of the decision, or of the push gate; empty where neither noted one.
-      who: decided; empty where the run itself pushed.
-      withdrawn: whether the model was rolled back, and nobody promoted it since.
-      pinned: whether the run is.
+      run: the run that made the model.
+      pushed: when the version was made; UTC.
+      metrics: the headline metric by its name in a run (`test_bce`), or nothing if the pipeline declares none; None if
+        the run did not record it.
+      model: content digest of the model; empty if plain TFX pushed it.
+      how: `pushed`, by a run; `promoted` or `rolled back to`, by a user.
+      reason: of the decision, or of the push gate; empty if there is none.
+      who: the user who decided; empty for a run.
+      withdrawn: whether the model was rolled back and not promoted since.
+      pinned: whether its run is pinned.
     """
 
     version: int
     artifact: int
-    state: State
+    state: VersionState
     run: str
     pushed: datetime.datetime | None
-    test_bce: float | None
+    metrics: Mapping[str, float | None] = dataclasses.field(metadata={INLINE: True})
     model: str
     how: str
     reason: str
@@ -59,12 +58,12 @@ class ModelRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decided:
-    """A decision, whatever became of it.
+class DecisionRow:
+    """A decision.
 
     Attributes:
       what: `pinned`, `unpinned`, `promoted`, `rolled back to`.
-      carried_out: False where it was cut off, or called off.
+      carried_out: False if it was interrupted or cancelled.
     """
 
     what: str
@@ -77,83 +76,74 @@ class Decided:
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """Versions, the highest first; decisions, the newest first.
+    """Versions, highest first, and decisions, newest first.
 
     Attributes:
-      models: those that were asked for.
-      total: how many there are.
-      served: the one that a server takes; None where there is none, or nothing says whose it is.
-      back_to: the version whose model `sae rollback` would serve; 0 where there is none.
-      unknown: the version that a server takes, where nothing says who pushed it; 0 where that is known, or is none.
+      models: the requested versions.
+      total: number of all versions.
+      served: the served version; None if there is none, or ML Metadata does not contain its push.
+      back_to: the version whose model `sae rollback` would serve; 0 if there is none.
+      unknown: the served version if ML Metadata does not contain its push; else 0.
     """
 
     models: tuple[ModelRow, ...]
-    decisions: tuple[Decided, ...]
+    decisions: tuple[DecisionRow, ...]
     total: int = 0
     served: ModelRow | None = None
     back_to: int = 0
     unknown: int = 0
 
 
-def read(root: Root) -> Models:
-    """Reads a root. Raises `NotFoundError` where there is none, `UnavailableError` where its store does not open."""
-    return of_store(open_store(root, read_only=True), root)
-
-
-def of_store(store: Store, root: Root, start: int = 0, limit: int | None = None) -> Models:
-    """The same of a store that is open; of its versions only some, as each takes a look-up of its own.
+def list_models(store: Store, root: Root, headline: Metric | None, start: int = 0, limit: int | None = None) -> Models:
+    """List versions and decisions.
 
     Args:
       store: of the root.
-      root: with the versions' folder.
-      start: how many to pass over.
-      limit: how many at most; None: all.
+      root: with the serving folder.
+      headline: the metric to list.
+      start: number of versions to skip; each listed version costs several queries.
+      limit: maximum number of versions; None: all.
     """
-    return _read(store, root, slice(start, None if limit is None else start + limit))
-
-
-def serving(store: Store, root: Root) -> Push | None:
-    """The push of the version that a server takes; None where that is not known, or is none."""
-    return versions.serving(store, root)
-
-
-def _read(store: Store, root: Root, wanted: slice) -> Models:
-    decisions = decision_log.entries(store)
-    by_execution = {entry.execution: entry for entry in decisions}
-    # Of several pushes of a version the first: the later ones found it served already.
+    decisions = decision_log.decisions(store)
+    by_execution = {record.execution: record for record in decisions}
+    # A version may have several pushes: the later ones found it served already.
     pushes = list({push.version: push for push in versions.pushes(store, root)}.values())
-    served = versions.served(root, pushes)
-    withdrawn = decision_log.withdrawn(decision_log.chosen(store))
+    served = versions.served_push(root, pushes)
+    rolled_back = decision_log.rolled_back(store)
     pinned = decision_log.pinned(store)
-    shown = pushes[wanted]
-    made = _makers(store, [*shown, *([served] if served else [])])
-    of_gate = _reasons(store, made)
+    listed = pushes[start : None if limit is None else start + limit]
+    makers = _makers(store, [*listed, *([served] if served else [])])
+    gate_reasons = _gate_reasons(store, makers)
 
     def row(push: Push) -> ModelRow:
-        execution = made.get(push.artifact, 0)
-        run, test_bce = _run(store, execution)
-        entry = by_execution.get(execution)
-        there = (root.serving / str(push.version)).is_dir()
+        execution = makers.get(push.artifact, 0)
+        run = store.owner(execution).run if execution else ""
+        metrics = headline_of(store.run_properties(run)).metrics if run else {}
+        record = by_execution.get(execution)
+        exists = (root.serving / str(push.version)).is_dir()
         return ModelRow(
             version=push.version,
             artifact=push.artifact,
-            state=State.SERVED if push == served else State.THERE if there else State.GONE,
+            state=VersionState.SERVED if push == served else VersionState.KEPT if exists else VersionState.DELETED,
             run=run,
             pushed=push.when,
-            test_bce=test_bce,
+            metrics={headline.run_key: metrics.get(headline.run_key)} if headline else {},
             model=push.model,
-            how=entry.kind.past if entry else "pushed",
-            reason=entry.reason if entry else of_gate.get(execution, ""),
-            who=entry.who if entry else "",
-            withdrawn=push.model in withdrawn,
+            how=record.kind.past if record else "pushed",
+            reason=record.reason if record else gate_reasons.get(execution, ""),
+            who=record.who if record else "",
+            withdrawn=push.model in rolled_back,
             pinned=run in pinned,
         )
 
-    earlier = next(versions.before(pushes, served, withdrawn), None) if served else None
+    earlier = next(versions.rollback_targets(pushes, served, rolled_back), None) if served else None
     newest = serving_dir.newest_version(root.serving)
     return Models(
-        models=tuple(map(row, shown)),
-        decisions=tuple(_decided(entry) for entry in reversed(decisions)),
+        models=tuple(map(row, listed)),
+        decisions=tuple(
+            DecisionRow(one.kind.past, one.run_id, one.when, one.who, one.reason, one.carried_out)
+            for one in reversed(decisions)
+        ),
         total=len(pushes),
         served=row(served) if served else None,
         back_to=earlier.version if earlier else 0,
@@ -162,24 +152,14 @@ def _read(store: Store, root: Root, wanted: slice) -> Models:
 
 
 def _makers(store: Store, pushes: list[Push]) -> dict[int, int]:
-    """By the pushed model's id, the first execution that wrote it: cached ones came later."""
+    """Return the first execution that wrote each pushed model; later ones were cached."""
     wrote = [event for event in store.events_of_artifacts([push.artifact for push in pushes]) if event.wrote]
     return {event.artifact: event.execution for event in sorted(wrote, key=lambda event: -event.execution)}
 
 
-def _reasons(store: Store, made: Mapping[int, int]) -> dict[int, str]:
-    """Why the push gate let models pass, by the execution that pushed them."""
-    read = [event for event in store.events_of_executions(sorted(set(made.values()))) if not event.wrote]
+def _gate_reasons(store: Store, makers: Mapping[int, int]) -> dict[int, str]:
+    """Return the push gate's reason, by the execution that pushed the model: a property of one of its inputs."""
+    read = [event for event in store.events_of_executions(sorted(set(makers.values()))) if not event.wrote]
     artifacts = store.artifacts_by_id(sorted({event.artifact for event in read}))
-    said = {one.id: str(one.properties.get(decision.REASON, "")) for one in artifacts if one.type == PUSH_DECISION}
-    return {event.execution: said[event.artifact] for event in read if event.artifact in said}
-
-
-def _run(store: Store, execution: int) -> tuple[str, float | None]:
-    """The run of an execution, and the test loss that it noted."""
-    run_id = store.owner(execution).run if execution else ""
-    return run_id, headline_of(store.run_properties(run_id)).metrics.get(BCE.run_key) if run_id else None
-
-
-def _decided(entry: Entry) -> Decided:
-    return Decided(entry.kind.past, entry.run_id, entry.when, entry.who, entry.reason, entry.carried_out)
+    reasons = {one.id: str(one.properties[decision.REASON]) for one in artifacts if decision.REASON in one.properties}
+    return {event.execution: reasons[event.artifact] for event in read if event.artifact in reasons}

@@ -1,7 +1,7 @@
-"""`sae promote` and `sae rollback`: a model that somebody chose becomes the highest version.
+"""`sae promote` and `sae rollback`: a chosen model becomes the highest version.
 
-The decision is in ML Metadata before anything else happens, and ends there as the last thing. What a kill cut off is
-carried out by the next decision, or called off where another model was pushed in between.
+A decision is recorded in ML Metadata before anything else happens, and completed last. If the process is killed in
+between, the next decision first carries it out, or cancels it if another model was pushed since.
 """
 
 from __future__ import annotations
@@ -14,32 +14,29 @@ from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import references
-from pipeline.metadata.properties import MODEL_DIGEST
+from pipeline.metadata import properties
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact, restore_hint
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, versions
-from pipeline.registry.decision_log import Entry, Kind
-from pipeline.registry.pins import check_reason
+from pipeline.registry.decision_log import DecisionRecord, DecisionType
 from pipeline.registry.versions import Push
 
 
 class NotBlessedError(SaeError):
-    """The model did not pass its gate."""
+    """The model is not blessed."""
 
     exit_code = ExitCode.GATE_FAILED
 
 
 @dataclasses.dataclass(frozen=True)
-class Chosen:
-    """What is served now.
+class ServingChange:
+    """The newly served version.
 
     Attributes:
-      run_id: the run whose model it is.
-      version: its number.
-      replaced_version: the one that was served until now; 0 where none was.
+      run_id: the run that made its model.
+      replaced_version: the version served until now; 0 if none was.
     """
 
     run_id: str
@@ -47,152 +44,141 @@ class Chosen:
     replaced_version: int
 
 
-def promote(root: Root, wanted: str, reason: str, tell: Callable[[str], None]) -> Chosen:
-    """Serves the model of a run, also one that was withdrawn.
+def promote(root: Root, wanted: str, reason: str, note: Callable[[str], None]) -> ServingChange:
+    """Serve the model of a run, also one that was rolled back.
 
     Args:
       root: of the run.
-      wanted: a run id, the beginning of one, or `latest`.
+      wanted: a run id, its unique beginning, or `latest`.
       reason: recorded with the decision.
-      tell: is told what became of a decision that a kill had cut off.
+      note: called with the outcome of each decision that a kill had interrupted.
 
     Raises:
-      NotFoundError: no such run, it has no model, or its bytes are gone.
-      NotBlessedError: the model was not blessed.
-      UsageError: it is served already, or no reason is given.
-      LockedError: a run holds the root.
-      UnavailableError: the model has no digest: plain TFX made it.
+      NotFoundError: there is no such run, it has no model, or the model's files are missing.
+      NotBlessedError: the model is not blessed.
+      UsageError: it is served already, or the reason is empty.
+      LockedError: a run is in progress.
+      UnavailableError: the model has no content digest: plain TFX made it.
     """
-    check_reason(reason)
+    decision_log.common_properties(wanted, reason)
     open_store(root, read_only=True)
     with root.lock():
-        store = _open(root, tell)
-        run_id = references.find_run(wanted, store.run_ids())
+        store = _open(root, note)
+        run_id = store.find_run(wanted)
         model = _blessed_model(store, run_id)
-        present = versions.served(root, _pushes(store, root))
-        if model.content and present and present.model == model.content:
-            raise UsageError(f"the model of run {run_id} is served already, as version {present.version}")
-        return _decide(root, store, Kind.PROMOTE, run_id, model, present, reason)
+        served = versions.served_push(root, versions.pushes(store, root))
+        if model.content and served and served.model == model.content:
+            raise UsageError(f"the model of run {run_id} is served already, as version {served.version}")
+        return _decide(root, store, DecisionType.PROMOTE, run_id, model, served, reason)
 
 
-def rollback(root: Root, reason: str, tell: Callable[[str], None]) -> Chosen:
-    """Withdraws the model that is served, and serves the one before it.
+def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingChange:
+    """Stop serving the current model, and serve the previous one.
 
     Raises:
-      NotFoundError: nothing is served, nothing was before it, or its bytes are gone.
-      UsageError: no reason is given.
-      LockedError: a run holds the root.
-      UnavailableError: one of the models has no digest: plain TFX pushed it.
+      NotFoundError: no model is served, there is no previous one, or its files are missing.
+      UsageError: the reason is empty.
+      LockedError: a run is in progress.
+      UnavailableError: one of the models has no content digest: plain TFX pushed it.
     """
-    check_reason(reason)
+    decision_log.common_properties("", reason)
     open_store(root, read_only=True)
     with root.lock():
-        store = _open(root, tell)
-        pushes = _pushes(store, root)
-        present = versions.served(root, pushes)
-        if present is None:
-            raise NotFoundError(f"no version in {root.serving} was pushed from here: there is nothing to roll back")
-        withdrawn = decision_log.withdrawn(decision_log.chosen(store))
-        earlier = next(versions.before(pushes, present, withdrawn), None)
+        store = _open(root, note)
+        pushes = versions.pushes(store, root)
+        served = versions.served_push(root, pushes)
+        if served is None:
+            raise NotFoundError(f"nothing to roll back: no version in {root.serving} was pushed by a run of this root")
+        rolled_back = decision_log.rolled_back(store)
+        earlier = next(versions.rollback_targets(pushes, served, rolled_back), None)
         if earlier is None:
             raise NotFoundError(
-                f"version {present.version} is served, and no model before it was not withdrawn: `sae promote RUN` "
-                "serves the one of a run"
+                f"no model to roll back to: version {served.version} is served, and all earlier models were rolled "
+                "back; serve the model of a run with `sae promote RUN`"
             )
-        run_id, model = _of_push(store, earlier)
-        return _decide(root, store, Kind.ROLLBACK, run_id, model, present, reason)
+        found = versions.run_and_model(store, earlier)
+        if found is None:
+            raise UnavailableError(
+                f"ML Metadata does not contain the model of version {earlier.version}: serve the model of a run with "
+                "`sae promote RUN`"
+            )
+        return _decide(root, store, DecisionType.ROLLBACK, *found, served, reason)
 
 
-def _open(root: Root, tell: Callable[[str], None]) -> Store:
-    """The store, in which no decision is half carried out any more."""
+def _open(root: Root, note: Callable[[str], None]) -> Store:
+    """Open the store, and carry out or cancel interrupted decisions."""
     store = open_store(root)
-    for entry in decision_log.chosen(store):
-        if entry.open:
-            tell(_finish(root, store, entry))
+    for record in decision_log.serving_decisions(store):
+        if record.open:
+            note(_finish(root, store, record))
     return store
-
-
-def _pushes(store: Store, root: Root) -> list[Push]:
-    return versions.pushes(store, root)
 
 
 def _blessed_model(store: Store, run_id: str) -> Artifact:
     model = versions.output_of_type(store, run_id, versions.MODEL)
     blessing = versions.output_of_type(store, run_id, versions.MODEL_BLESSING)
     if model is None:
-        raise NotFoundError(f"run {run_id} has no model: no node of it made one")
+        raise NotFoundError(f"run {run_id} has no model: none of its nodes made one")
     if blessing is None or blessing.properties.get("blessed") != 1:
-        why = "was not judged" if blessing is None else "was not blessed"
-        raise NotBlessedError(f"the model of run {run_id} {why}: only one that passed its gate is served")
+        why = "was not evaluated" if blessing is None else "is not blessed"
+        raise NotBlessedError(f"the model of run {run_id} {why}: only blessed models can be served")
     return model
 
 
-def _of_push(store: Store, push: Push) -> tuple[str, Artifact]:
-    """The run and the model of a push."""
-    found = versions.of_push(store, push)
-    if found is None:
-        raise UnavailableError(
-            f"ML Metadata does not say which model version {push.version} is: `sae promote RUN` does"
-        )
-    return found
-
-
 def _decide(
-    root: Root, store: Store, kind: Kind, run_id: str, model: Artifact, present: Push | None, reason: str
-) -> Chosen:
-    if not model.content or (present and not present.model):
+    root: Root, store: Store, kind: DecisionType, run_id: str, model: Artifact, served: Push | None, reason: str
+) -> ServingChange:
+    if not model.content or (served and not served.model):
         raise UnavailableError(
-            f"the model of run {run_id}, or the one that is served, was published without a digest by plain TFX: "
-            "`sae run` makes one that can be chosen"
+            f"the model of run {run_id}, or the served one, was published without a digest by plain TFX: make one with "
+            "`sae run`"
         )
-    source = _bytes(root, model, _pushes(store, root))
+    source = _model_folder(root, model, versions.pushes(store, root))
     newest = serving_dir.newest_version(root.serving)
-    notes: dict[str, Scalar] = {
-        decision_log.RUN: run_id,
-        decision_log.REASON: reason.strip(),
-        decision_log.WHO: decision_log.who(),
-        decision_log.MODEL: model.content,
-        decision_log.REPLACED: present.model if present else "",
-        decision_log.REPLACED_VERSION: int(newest.name) if newest else 0,
+    recorded: dict[str, Scalar] = {
+        **decision_log.common_properties(run_id, reason),
+        properties.CHOSEN_MODEL: model.content,
+        properties.REPLACED_MODEL: served.model if served else "",
+        properties.REPLACED_VERSION: int(newest.name) if newest else 0,
     }
-    inputs = {"model": model.id, **({"replaced": present.artifact} if present else {})}
-    execution = MetadataWriter(root).record_decision(kind.value, run_id, notes, inputs, ended=False)
+    inputs = {"model": model.id, **({"replaced": served.artifact} if served else {})}
+    execution = MetadataWriter(root).record_decision(kind.value, run_id, recorded, inputs, ended=False)
     version = _carry_out(root, store, execution, model, source)
-    return Chosen(run_id, version, present.version if present else 0)
+    return ServingChange(run_id, version, served.version if served else 0)
 
 
 def _carry_out(root: Root, store: Store, execution: int, model: Artifact, source: pathlib.Path) -> int:
-    """Serves a model and ends the decision to do so; doing it twice is doing it once. Returns the version."""
+    """Serve a model, complete the decision, and return the version; idempotent."""
     root.serving.mkdir(exist_ok=True)
-    serving_dir.hold_back(root.serving, decision_log.held_back(decision_log.chosen(store)))
+    serving_dir.hold_back(root.serving, decision_log.superseded(store))
     folder = serving_dir.push(source, root.serving)
-    notes: dict[str, Scalar] = {
+    recorded: dict[str, Scalar] = {
         serving_dir.PUSHED: 1, serving_dir.PUSHED_DESTINATION: str(folder),
-        serving_dir.PUSHED_VERSION: folder.name, MODEL_DIGEST: model.content,
+        serving_dir.PUSHED_VERSION: folder.name, properties.MODEL_DIGEST: model.content,
     }  # fmt: skip
-    MetadataWriter(root).complete_decision(execution, folder, notes)
+    MetadataWriter(root).complete_decision(execution, folder, recorded)
     return int(folder.name)
 
 
-def _finish(root: Root, store: Store, entry: Entry) -> str:
-    """Carries out, or calls off, what a kill cut off; says which."""
-    model = store.inputs(entry.execution)["model"]
-    what = f"run {entry.run_id}, {entry.kind.past} for {entry.reason!r}"
+def _finish(root: Root, store: Store, record: DecisionRecord) -> str:
+    """Carry out or cancel an interrupted decision; return what was done."""
+    model = store.inputs(record.execution)["model"]
+    decision = f"run {record.run_id}, {record.kind.past} for {record.reason!r}"
     newest = serving_dir.newest_version(root.serving)
-    is_its_own = newest is not None and versions.holds(newest, model)
-    if newest is not None and int(newest.name) > entry.replaced_version and not is_its_own:
-        MetadataWriter(root).cancel_decision(entry.execution, "another model was pushed since")
-        serving_dir.hold_back(root.serving, decision_log.held_back(decision_log.chosen(store)))
-        return f"a decision that was cut off was called off, as another model was pushed since: {what}"
-    source = newest if newest is not None and is_its_own else _bytes(root, model, _pushes(store, root))
-    version = _carry_out(root, store, entry.execution, model, source)
-    return f"a decision that was cut off was carried out: {what} (version {version})"
+    is_served = newest is not None and versions.has_bytes_of(newest, model)
+    if newest is not None and int(newest.name) > record.replaced_version and not is_served:
+        MetadataWriter(root).cancel_decision(record.execution, "another model was pushed since")
+        serving_dir.hold_back(root.serving, decision_log.superseded(store))
+        return f"cancelled an interrupted decision, because another model was pushed since: {decision}"
+    source = newest if newest and is_served else _model_folder(root, model, versions.pushes(store, root))
+    version = _carry_out(root, store, record.execution, model, source)
+    return f"carried out an interrupted decision: {decision} (version {version})"
 
 
-def _bytes(root: Root, model: Artifact, pushes: Sequence[Push]) -> pathlib.Path:
-    """Where the bytes of a model lie. Raises `NotFoundError`: nowhere."""
-    if (place := versions.saved_model(root, model, pushes)) is not None:
-        return place
+def _model_folder(root: Root, model: Artifact, pushes: Sequence[Push]) -> pathlib.Path:
+    """Return a folder with the SavedModel of a model. Raises `NotFoundError`."""
+    if (folder := versions.saved_model(root, model, pushes)) is not None:
+        return folder
     damage = file_digests.damage(pathlib.Path(model.uri), model.files or {}, all_bytes=True)
     why = model.deleted or damage or "it is out of use"
-    raise NotFoundError(f"the bytes of model {model.id} are gone ({why}): {restore_hint(model.id)}")
+    raise NotFoundError(f"the files of model {model.id} are missing ({why}): {restore_hint(model.id)}")

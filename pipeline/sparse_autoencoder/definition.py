@@ -318,7 +318,7 @@ def _push_gate(node: ComponentInputs) -> Any:
 
 def _standing(root: Root, store: Store, inputs: Outputs) -> dict[str, str]:
     """Return how the model compares with the served model and with those pushed before, as a runtime property."""
-    from pipeline.registry import baseline
+    from pipeline.sparse_autoencoder import baseline
 
     return {decision.STANDING: baseline.standing(root, store, inputs["model"], inputs["examples"]).as_text()}
 
@@ -420,13 +420,13 @@ def _not_served(reuse: Reuse) -> str:
         return ""
     pushed = reuse.outputs["pushed_model"]
     model = reuse.store.inputs(reuse.candidate.id)["model"]
-    if model.content in versions.held_back(reuse.root):
+    if model.content in versions.superseded_models(reuse.root):
         return ""  # superseded by a promotion or rolled back: no rerun pushes it again
     if not pushed.properties.get(serving_dir.PUSHED):
         was = pushed.properties.get(serving_dir.HELD_BACK)
         return "its model was rolled back or superseded then, and is not any more" if was else ""
     served = serving_dir.newest_version(reuse.root.serving)
-    return "" if served and versions.holds(served, model) else "another model, or none, is served now"
+    return "" if served and versions.has_bytes_of(served, model) else "another model, or none, is served now"
 
 
 def _not_pushed(outputs: Outputs) -> str:

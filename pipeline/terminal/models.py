@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from components.evaluation.metrics import BCE
+from components.evaluation.metrics import Metric
 from pipeline.core.text import short_digest, when_text
-from pipeline.registry.listing import Decided, ModelRow, Models
+from pipeline.registry.listing import DecisionRow, ModelRow, Models
 from pipeline.terminal.table import Cell, Column, Screen
 
-_VERSIONS = (
-    Column("version", right=True),
-    Column("state"),
-    Column("run", min_width=15),
-    Column("pushed", drop=3),
-    Column(BCE.column, right=True),
-    Column("model", drop=2),
-    Column("how", min_width=16, drop=1),
-)
 _DECISIONS = (
     Column("when", drop=2),
     Column("decision"),
@@ -26,16 +17,25 @@ _DECISIONS = (
 _STYLES = {"served": "green", "deleted": "dim"}
 
 
-def as_text(screen: Screen, found: Models) -> str:
+def as_text(screen: Screen, found: Models, headline: Metric | None) -> str:
     """Return versions and decisions as two tables."""
-    lines = screen.table(_VERSIONS, [_version(one) for one in found.models])
+    columns = (
+        Column("version", right=True),
+        Column("state"),
+        Column("run", min_width=15),
+        Column("pushed", drop=3),
+        Column(headline.column if headline else "", right=True),
+        Column("model", drop=2),
+        Column("how", min_width=16, drop=1),
+    )
+    lines = screen.table(columns, [_version(one, headline) for one in found.models])
     if found.decisions:
         lines += ["", screen.heading("decisions, newest first")]
         lines += screen.table(_DECISIONS, [_decision(one) for one in found.decisions])
     return "\n".join(lines)
 
 
-def _version(one: ModelRow) -> list[Cell | str]:
+def _version(one: ModelRow, headline: Metric | None) -> list[Cell | str]:
     marks = [one.state.value, *(["rolled back"] if one.withdrawn else []), *(["pinned"] if one.pinned else [])]
     style = "yellow" if one.withdrawn else _STYLES.get(one.state.value, "")
     return [
@@ -43,12 +43,12 @@ def _version(one: ModelRow) -> list[Cell | str]:
         Cell(", ".join(marks), style),
         one.run,
         when_text(one.pushed)[:-3],
-        BCE.text(one.test_bce),
+        headline.text(one.metrics[headline.run_key]) if headline else "",
         short_digest(one.model),
         f"{one.how}{f' by {one.who}' if one.who else ''}{f': {one.reason}' if one.reason else ''}",
     ]
 
 
-def _decision(one: Decided) -> list[Cell | str]:
+def _decision(one: DecisionRow) -> list[Cell | str]:
     what = one.what if one.carried_out else f"{one.what} (not carried out)"
     return [when_text(one.when)[:-3], what, one.run, one.who, one.reason]

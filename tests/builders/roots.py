@@ -26,8 +26,7 @@ from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import NodeCache
 from pipeline.provenance import cache_key
-from pipeline.registry import baseline
-from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder import baseline, dataset_cache
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from tests.builders.headlines import headline

@@ -101,9 +101,9 @@ def _is_unfinished(store: Store, context: RunContext) -> bool:
 
 def _wanted(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]) -> list[tuple[Push, Reason]]:
     """The push that is served, and those that are kept for a rollback."""
-    served = versions.served(root, pushes)
-    withdrawn = decision_log.withdrawn(decision_log.chosen(store))
-    earlier = versions.before(pushes, served, withdrawn)
+    served = versions.served_push(root, pushes)
+    rolled_back = decision_log.rolled_back(store)
+    earlier = versions.rollback_targets(pushes, served, rolled_back)
     found = [(push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed)]
     # Of one version there may be several pushes: it was served already when the later ones were made.
     return [(push, Reason.SERVED) for push in pushes if served and push.version == served.version] + found

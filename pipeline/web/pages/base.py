@@ -11,7 +11,7 @@ from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
-from pipeline.registry import listing
+from pipeline.registry import versions
 from pipeline.web import urls
 from pipeline.web.formatting import DeclaredMetrics, cut
 from pipeline.web.urls import Links
@@ -161,7 +161,7 @@ def served_version(request: PageRequest, *rows: ArtifactRow, content: str = "") 
     """
     if request.reader is None or request.root is None or not rows:
         return 0
-    push = listing.serving(request.reader.store, request.root)
+    push = versions.find_served_push(request.reader.store, request.root)
     known = push is not None and any(push.is_of(row.id, one) for row in rows for one in (row.content, content))
     return push.version if push is not None and known else 0
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
 from pipeline.registry import listing
-from pipeline.registry.listing import Decided, ModelRow
+from pipeline.registry.listing import DecisionRow, ModelRow
 from pipeline.web.pages.base import Page, PageRequest, previous_start
 
 ROWS = 50  # versions on a page
@@ -41,7 +41,7 @@ class ModelsView:
     start: int
     next: str
     previous: str | None
-    decisions: tuple[Decided, ...]
+    decisions: tuple[DecisionRow, ...]
     decisions_cut: int
     commands: Mapping[str, str]
     begin: str
@@ -52,7 +52,7 @@ def build(request: PageRequest) -> ModelsView:
     start, limit, root = request.query.number("start"), request.rows or ROWS, request.root
     found = listing.Models((), ())
     if request.reader and root:
-        found = listing.of_store(request.reader.store, root, start, limit)
+        found = listing.list_models(request.reader.store, root, request.reader.pipeline.headline, start, limit)
     return ModelsView(
         root=str(root.path) if root else "",
         folder=str(root.serving) if root else "",

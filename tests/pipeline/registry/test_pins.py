@@ -9,17 +9,17 @@ import pytest
 from pipeline.core.errors import LockedError, NotFoundError, UsageError
 from pipeline.inspection.locations import open_reader
 from pipeline.registry import decision_log, pins
-from pipeline.registry.decision_log import Kind
+from pipeline.registry.decision_log import DecisionType
 from pipeline.sparse_autoencoder.definition import PIPELINE
 
 
 def test_each_decision_is_kept_with_its_reason_and_its_author(four):
     pins.pin(four.root, "latest~3", " for the paper ")
     pins.unpin(four.root, "run-1", "printed")
-    found = decision_log.entries(four.store())
+    found = decision_log.decisions(four.store())
     assert [(one.kind, one.run_id, one.reason, one.who) for one in found] == [
-        (Kind.PIN, "run-1", "for the paper", getpass.getuser()),
-        (Kind.UNPIN, "run-1", "printed", getpass.getuser()),
+        (DecisionType.PIN, "run-1", "for the paper", getpass.getuser()),
+        (DecisionType.UNPIN, "run-1", "printed", getpass.getuser()),
     ]
     assert found[0].when <= found[1].when
 
@@ -33,7 +33,7 @@ def test_the_last_decision_counts(four):
 
 def test_it_is_an_execution_in_the_runs_context_that_reads_the_model(four):
     pins.pin(four.root, "run-1", "for the paper")
-    [entry] = decision_log.entries(four.store())
+    [entry] = decision_log.decisions(four.store())
     assert four.store().inputs(entry.execution)["model"].id == four.outputs("run-1", "Trainer")["model"].id
     context = four.writer.store.get_context_by_type_and_name("pipeline_run", "run-1")
     executions = four.writer.store.get_executions_by_context(context.id)
@@ -60,11 +60,11 @@ def test_it_is_no_node_of_the_run_for_those_who_show_it(four):
 def test_what_cannot_be_pinned_is_refused(four, wanted, reason, error, said):
     with pytest.raises(error, match=said):
         pins.pin(four.root, wanted, reason)
-    assert decision_log.entries(four.store()) == []
+    assert decision_log.decisions(four.store()) == []
 
 
 def test_a_second_pin_and_an_unpin_of_nothing_are_refused(four):
-    with pytest.raises(UsageError, match=r"run run-1 is not pinned \(no run is\)"):
+    with pytest.raises(UsageError, match=r"run run-1 is not pinned; there are no pinned runs"):
         pins.unpin(four.root, "run-1", "x")
     pins.pin(four.root, "run-1", "for the paper")
     with pytest.raises(UsageError, match="run run-1 is pinned already: 'for the paper'"):

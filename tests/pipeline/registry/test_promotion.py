@@ -15,8 +15,8 @@ from pipeline.maintenance import fsck, gc
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import decision_log, listing, promotion, versions
-from pipeline.registry.decision_log import Kind
-from pipeline.registry.listing import State
+from pipeline.registry.decision_log import DecisionType
+from pipeline.registry.listing import VersionState
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline_config import RetentionConfig
 from tests.builders.histories import nightly
@@ -28,7 +28,7 @@ def served(recorded):
     newest = serving_dir.newest_version(recorded.root.serving)
     runs = recorded.store().run_ids()
     models = {run: recorded.outputs(run, "Trainer")["model"] for run in runs}
-    return int(newest.name), next(run for run, model in models.items() if versions.holds(newest, model))
+    return int(newest.name), next(run for run, model in models.items() if versions.has_bytes_of(newest, model))
 
 
 def promote(recorded, run, reason="better in the field"):
@@ -37,6 +37,10 @@ def promote(recorded, run, reason="better in the field"):
 
 def rollback(recorded, reason="worse in the field"):
     return promotion.rollback(recorded.root, reason, print)
+
+
+def listed(recorded):
+    return listing.list_models(recorded.store(), recorded.root, PIPELINE.headline)
 
 
 def content(recorded, run):
@@ -55,15 +59,15 @@ def with_its_decision(recorded, run, *assignments):
 
 def test_an_older_model_becomes_the_highest_version(four):
     assert served(four) == (4, "run-4")
-    assert promote(four, "run-2") == promotion.Chosen("run-2", 5, 4)
+    assert promote(four, "run-2") == promotion.ServingChange("run-2", 5, 4)
     assert served(four) == (5, "run-2")
     assert sorted(path.name for path in four.root.serving.iterdir()) == ["1", "2", "3", "4", "5"]
 
 
 def test_it_is_recorded_with_reason_author_and_what_it_replaced(four):
     promote(four, "run-2")
-    [entry] = decision_log.entries(four.store())
-    assert (entry.kind, entry.run_id, entry.reason) == (Kind.PROMOTE, "run-2", "better in the field")
+    [entry] = decision_log.decisions(four.store())
+    assert (entry.kind, entry.run_id, entry.reason) == (DecisionType.PROMOTE, "run-2", "better in the field")
     assert (entry.who, entry.replaced_version, entry.carried_out) == (getpass.getuser(), 4, True)
     assert (entry.model, entry.replaced) == (content(four, "run-2"), content(four, "run-4"))
     pushed = four.store().outputs(entry.execution)["pushed_model"]
@@ -95,15 +99,15 @@ def test_a_damaged_artifact_is_not_served(four):
     assert served(four) == (5, "run-2")
     shutil.rmtree(four.root.serving / "3")
     change_bytes(four.folder_of("run-3", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
-    with pytest.raises(NotFoundError, match=r"the bytes of model \d+ are gone \(.* holds other bytes"):
+    with pytest.raises(NotFoundError, match=r"the files of model \d+ are missing \(.* holds other bytes"):
         promote(four, "run-3")
 
 
 def test_nothing_is_recorded_where_the_bytes_are_gone(four):
     gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
-    with pytest.raises(NotFoundError, match=r"are gone \(deleted by gc on "):
+    with pytest.raises(NotFoundError, match=r"are missing \(deleted by gc on "):
         promote(four, "run-2")
-    assert decision_log.entries(four.store()) == []
+    assert decision_log.decisions(four.store()) == []
     assert served(four) == (4, "run-4")
 
 
@@ -114,8 +118,8 @@ def test_what_cannot_be_promoted_is_refused(four):
     before = tree(four.root.serving)
     for run, reason, error, said in (
         ("run-9", "x", NotFoundError, "no run run-9"),
-        ("run-6", "x", NotFoundError, "run run-6 has no model: no node of it made one"),
-        ("run-5", "x", promotion.NotBlessedError, "the model of run run-5 was not blessed"),
+        ("run-6", "x", NotFoundError, "run run-6 has no model: none of its nodes made one"),
+        ("run-5", "x", promotion.NotBlessedError, "the model of run run-5 is not blessed"),
         ("run-4", "x", UsageError, "the model of run run-4 is served already, as version 4"),
         ("run-2", " ", UsageError, "--reason is empty"),
     ):
@@ -124,7 +128,7 @@ def test_what_cannot_be_promoted_is_refused(four):
     with four.root.lock(), pytest.raises(LockedError):
         promote(four, "run-2")
     assert tree(four.root.serving) == before
-    assert decision_log.entries(four.store()) == []
+    assert decision_log.decisions(four.store()) == []
 
 
 def test_models_of_plain_tfx_are_refused(recorded):
@@ -138,19 +142,19 @@ def test_models_of_plain_tfx_are_refused(recorded):
 
 
 def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
-    assert rollback(four) == promotion.Chosen("run-3", 5, 4)
+    assert rollback(four) == promotion.ServingChange("run-3", 5, 4)
     assert served(four) == (5, "run-3")
-    assert rollback(four) == promotion.Chosen("run-2", 6, 5)
-    assert rollback(four) == promotion.Chosen("run-1", 7, 6)
-    with pytest.raises(NotFoundError, match="version 7 is served, and no model before it was not withdrawn"):
+    assert rollback(four) == promotion.ServingChange("run-2", 6, 5)
+    assert rollback(four) == promotion.ServingChange("run-1", 7, 6)
+    with pytest.raises(NotFoundError, match="no model to roll back to: version 7 is served"):
         rollback(four)
     assert served(four) == (7, "run-1")
-    withdrawn = decision_log.withdrawn(decision_log.chosen(four.store()))
-    assert withdrawn == {content(four, f"run-{number}") for number in (2, 3, 4)}
+    rolled_back = decision_log.rolled_back(four.store())
+    assert rolled_back == {content(four, f"run-{number}") for number in (2, 3, 4)}
     assert fsck.check(four.root).findings == ()
 
 
-def test_a_withdrawn_model_is_not_pushed_again_by_a_rerun(four):
+def test_a_rolled_back_model_is_not_pushed_again_by_a_rerun(four):
     rollback(four)
     assert four.decisions("training.seed=4")["Pusher"].verdict == CacheVerdict.CACHED
     assert serving_dir.held_back(four.root.serving) == {content(four, "run-4")}
@@ -162,36 +166,37 @@ def test_a_new_model_is_pushed_over_what_was_rolled_back_to(four):
     rollback(four)
     nightly(four, "run-5", 5)
     assert served(four) == (6, "run-5")
-    assert rollback(four) == promotion.Chosen("run-3", 7, 6)  # not the one that was withdrawn
+    assert rollback(four) == promotion.ServingChange("run-3", 7, 6)  # not the one that was rolled_back
 
 
-def test_a_withdrawn_model_is_served_again_when_somebody_promotes_it(four):
+def test_a_rolled_back_model_is_served_again_when_somebody_promotes_it(four):
     rollback(four)
     assert promote(four, "run-4", "it was the camera").version == 6
     assert served(four) == (6, "run-4")
-    assert decision_log.withdrawn(decision_log.chosen(four.store())) == frozenset()
+    assert decision_log.rolled_back(four.store()) == frozenset()
     assert serving_dir.held_back(four.root.serving) == {content(four, "run-3")}
     # What was held back when it ran is pushed when it runs again, once it is not held back any more.
     pushed = four.outputs("run-4", "Pusher")["pushed_model"]
     four.change(pushed.id, pushed=0, held_back=1)
-    assert four.decisions("training.seed=4")["Pusher"].reasons == ("its model was held back then, and is not any more",)
+    [reason] = four.decisions("training.seed=4")["Pusher"].reasons
+    assert reason == "its model was rolled back or superseded then, and is not any more"
 
 
 def test_a_promotion_can_be_rolled_back(four):
     promote(four, "run-2")
-    assert rollback(four) == promotion.Chosen("run-4", 6, 5)
+    assert rollback(four) == promotion.ServingChange("run-4", 6, 5)
 
 
 def test_nothing_to_roll_back_is_said(recorded):
     recorded.run("run-1", blessed=False)
-    with pytest.raises(NotFoundError, match="there is nothing to roll back"):
+    with pytest.raises(NotFoundError, match="nothing to roll back"):
         rollback(recorded)
     recorded.run("run-2", "training.seed=2")
-    with pytest.raises(NotFoundError, match="version 1 is served, and no model before it"):
+    with pytest.raises(NotFoundError, match="no model to roll back to: version 1 is served"):
         rollback(recorded)
 
 
-def test_gc_keeps_no_withdrawn_model_for_a_rollback_and_each_model_once(four):
+def test_gc_keeps_no_rolled_back_model_for_a_rollback_and_each_model_once(four):
     rollback(four)
     found = gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
     assert {run.id: run.version for run in found.kept} == {"run-4": 0, "run-3": 5, "run-2": 2}
@@ -203,7 +208,7 @@ def test_gc_keeps_no_withdrawn_model_for_a_rollback_and_each_model_once(four):
 
 
 def rollback_refused(recorded):
-    with pytest.raises(NotFoundError, match="are gone"):
+    with pytest.raises(NotFoundError, match="are missing"):
         rollback(recorded)
     return True
 
@@ -228,10 +233,12 @@ def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypat
     monkeypatch.undo()
     assert fsck.check(four.root).damaged == 0
     assert promote(four, "run-1").version == 6
-    assert "cut off was carried out: run run-3, rolled back to for 'worse' (version 5)" in capsys.readouterr().out
-    entries = decision_log.entries(four.store())
-    assert [(one.kind, one.carried_out) for one in entries] == [(Kind.ROLLBACK, True), (Kind.PROMOTE, True)]
-    assert decision_log.withdrawn(entries) == {content(four, "run-4")}
+    said = capsys.readouterr().out
+    assert "carried out an interrupted decision: run run-3, rolled back to for 'worse' (version 5)" in said
+    entries = decision_log.decisions(four.store())
+    assert [one.kind for one in entries] == [DecisionType.ROLLBACK, DecisionType.PROMOTE]
+    assert all(one.carried_out for one in entries)
+    assert decision_log.rolled_back(four.store()) == {content(four, "run-4")}
     assert fsck.check(four.root).findings == ()
 
 
@@ -242,8 +249,8 @@ def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(
     monkeypatch.undo()
     nightly(four, "run-5", 5)
     assert promote(four, "run-1").version == 6
-    assert "was called off, as another model was pushed since" in capsys.readouterr().out
-    assert [one.carried_out for one in decision_log.entries(four.store())] == [False, True]
+    assert "cancelled an interrupted decision, because another model was pushed since" in capsys.readouterr().out
+    assert [one.carried_out for one in decision_log.decisions(four.store())] == [False, True]
     assert serving_dir.held_back(four.root.serving) == {content(four, "run-5")}
 
 
@@ -266,16 +273,16 @@ def test_the_list_has_every_version_with_run_metric_and_digest(four):
     rollback(four)
     promote(four, "run-2")
     gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=1, max_mib=0))
-    found = listing.read(four.root)
+    found = listed(four)
     assert [(one.version, one.run, one.state, one.how, one.withdrawn) for one in found.models] == [
-        (6, "run-2", State.SERVED, "promoted", False),
-        (5, "run-3", State.THERE, "rolled back to", False),
-        (4, "run-4", State.GONE, "pushed", True),
-        (3, "run-3", State.GONE, "pushed", False),
-        (2, "run-2", State.GONE, "pushed", False),
-        (1, "run-1", State.GONE, "pushed", False),
+        (6, "run-2", VersionState.SERVED, "promoted", False),
+        (5, "run-3", VersionState.KEPT, "rolled back to", False),
+        (4, "run-4", VersionState.DELETED, "pushed", True),
+        (3, "run-3", VersionState.DELETED, "pushed", False),
+        (2, "run-2", VersionState.DELETED, "pushed", False),
+        (1, "run-1", VersionState.DELETED, "pushed", False),
     ]
-    assert (found.models[0].test_bce, found.models[1].test_bce) == (0.0943, None)
+    assert [one.metrics["test_bce"] for one in found.models[:2]] == [0.0943, None]
     assert [one.model for one in found.models[:2]] == [content(four, "run-2"), content(four, "run-3")]
     assert [(one.what, one.run, one.reason, one.carried_out) for one in found.decisions] == [
         ("promoted", "run-2", "better in the field", True),
@@ -287,14 +294,14 @@ def test_versions_of_another_root_or_without_a_push_are_not_listed(four, tmp_pat
     pushed = four.outputs("run-3", "Pusher")["pushed_model"]
     four.change(pushed.id, pushed_destination=str(tmp_path / "elsewhere" / "3"))
     shutil.copytree(four.root.serving / "4", four.root.serving / "9")
-    found = listing.read(four.root)
-    assert [(one.version, one.state) for one in found.models] == [(4, State.THERE), (2, State.THERE), (1, State.THERE)]
+    found = listed(four)
+    assert [(one.version, one.state) for one in found.models] == [(number, VersionState.KEPT) for number in (4, 2, 1)]
 
 
 def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded):
     recorded.run("plain-1", noted=False)
     recorded.run("plain-2", noted=False, content="other")
-    MetadataWriter(recorded.root).record_decision(Kind.PROMOTE.value, "plain-1", {"run": "plain-1"}, {}, ended=False)
+    MetadataWriter(recorded.root).record_decision("sae.Promote", "plain-1", {"run": "plain-1"}, {}, ended=False)
     found = gc.look(PIPELINE, recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     assert [run.id for run in found.kept] == ["plain-2"]
 

@@ -11,11 +11,11 @@ from pipeline.registry import promotion, versions
 
 def found(recorded):
     """The served push as it is looked for: among the newest artifacts first."""
-    return versions.serving(recorded.store(), recorded.root)
+    return versions.find_served_push(recorded.store(), recorded.root)
 
 
 def among_all(recorded):
-    return versions.served(recorded.root, versions.pushes(recorded.store(), recorded.root))
+    return versions.served_push(recorded.root, versions.pushes(recorded.store(), recorded.root))
 
 
 @pytest.mark.parametrize("newest", [100, 1], ids=["it is among the newest artifacts", "it is not"])

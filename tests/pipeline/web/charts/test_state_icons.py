@@ -55,7 +55,7 @@ def test_a_state_that_is_not_known_is_other(state):
 @pytest.mark.parametrize(
     "state",
     ["active", "paused", "interrupted", "missed", "skipped", "waiting", "silent", "stopping", "stopped",
-     *(one.value for one in listing.State), "rolled back"],
+     *(one.value for one in listing.VersionState), "rolled back"],
 )  # fmt: skip
 def test_states_of_schedules_ticks_the_daemon_and_models_are_known(state):
     assert charts.state_class(state) != "state-other"

@@ -1,4 +1,4 @@
-"""What the push gate holds a candidate against: the newest pushed model of the same L1 that was not withdrawn."""
+"""The push gate's baseline: the newest pushed model of the same L1 that was not rolled back."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from pipeline.registry.versions import Push
 
 
 def standing(root: Root, store: Store, model: Artifact, examples: Artifact) -> Standing:
-    """How a model stands to what is served, and was pushed before.
+    """Return whether a model is served, and the baseline to compare it with.
 
     Args:
-      root: of the serving folder.
-      store: that knows what was pushed.
+      root: with the serving folder.
+      store: of the root.
       model: the candidate.
-      examples: what it was measured on; a loss that was measured on the same content is taken as it is.
+      examples: that the candidate was evaluated on. The baseline's recorded loss is used if it was evaluated on the
+        same content.
     """
     l1 = _l1(store, model)
     newest = serving_dir.newest_version(root.serving)
-    # Without reading all pushes: a rerun that changes nothing asks no more than this.
-    served = versions.serving(store, root)
+    # Does not read all pushes: this is all that a rerun without changes needs.
+    served = versions.find_served_push(store, root)
     same = served is not None and served.model == model.content != ""
-    if newest is not None and (same or versions.holds(newest, model)):
+    if newest is not None and (same or versions.has_bytes_of(newest, model)):
         return Standing(model.content, l1, served=int(newest.name))
     pushes = versions.pushes(store, root)
-    withdrawn = decision_log.withdrawn(decision_log.chosen(store))
-    found = _newest_of(l1, store, pushes, withdrawn | {model.content})
-    about = _about_served(store, newest, served, withdrawn)
+    rolled_back = decision_log.rolled_back(store)
+    found = _newest_of(l1, store, pushes, rolled_back | {model.content})
+    about = _about_served(store, newest, served, rolled_back)
     if found is None and newest is None:
         return Standing(model.content, l1, note=about)
     if found is None:
@@ -55,34 +56,34 @@ def standing(root: Root, store: Store, model: Artifact, examples: Artifact) -> S
 def _newest_of(
     l1: float | None, store: Store, pushes: Iterable[Push], but: Collection[str]
 ) -> tuple[Push, Artifact] | None:
-    """The newest push of a model of this L1 whose digest is not in `but`, and the model."""
+    """Return the newest push of a model of this L1 whose digest is not in `but`, and the model."""
     seen = {"", *but}
     for push in pushes:
         if push.model in seen:
             continue
         seen.add(push.model)
-        found = versions.of_push(store, push)
+        found = versions.run_and_model(store, push)
         if found and l1 is not None and _l1(store, found[1]) == l1:
             return push, found[1]
     return None
 
 
-def _about_served(store: Store, newest: pathlib.Path | None, served: Push | None, withdrawn: Collection[str]) -> str:
-    """Why what is served is no baseline."""
+def _about_served(store: Store, newest: pathlib.Path | None, served: Push | None, rolled_back: Collection[str]) -> str:
+    """Return why the served version is not the baseline."""
     if newest is None:
         return "nothing was served"
     name = f"version {newest.name}, which was served,"
     if served is None or not served.model:
         return f"{name} had not been pushed by this pipeline"
-    if served.model in withdrawn:
-        return f"{name} had been withdrawn"
-    found = versions.of_push(store, served)
+    if served.model in rolled_back:
+        return f"{name} had been rolled back"
+    found = versions.run_and_model(store, served)
     l1 = _l1(store, found[1]) if found else None
     return f"{name} has {'none that was noted' if l1 is None else f'L1 {l1:g}'}"
 
 
 def _l1(store: Store, model: Artifact) -> float | None:
-    """The weight of the penalty that a model was trained with; None where that was not noted."""
+    """Return the L1 weight that a model was trained with; None if it was not recorded."""
     for execution in store.makers(model.id):
         key = store.execution(execution).key
         if key is not None and "l1" in key.parts["parameters"]:
@@ -91,7 +92,7 @@ def _l1(store: Store, model: Artifact) -> float | None:
 
 
 def _bce(store: Store, model: Artifact, examples: Artifact) -> float | None:
-    """A model's recorded loss on the test split of `examples`; None where there is none."""
+    """Return a model's recorded loss on the test split of `examples`; None if there is none."""
     for execution in store.readers(model.id):
         evaluated = store.outputs(execution).get("evaluation")
         if evaluated is None or METRICS not in evaluated.properties:

@@ -1,4 +1,4 @@
-"""What a candidate is held against: the newest pushed model of its L1 that was not withdrawn."""
+"""What a candidate is held against: the newest pushed model of its L1 that was not rolled_back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from components.push import decision
 from pipeline.metadata.types import Artifact
 from pipeline.orchestration.cache import CacheVerdict
-from pipeline.registry import baseline, promotion
+from pipeline.registry import promotion
+from pipeline.sparse_autoencoder import baseline
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.histories import DATA
 from tests.builders.roots import METRICS
@@ -101,7 +102,7 @@ def test_a_sweep_is_judged_within_its_own_l1(four):
     assert (found.baseline.version, found.note) == (5, "")
 
 
-def test_a_withdrawn_model_is_no_baseline(four):
+def test_a_rolled_back_model_is_no_baseline(four):
     promotion.rollback(four.root, "worse in the field", print)
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.version, found.baseline.run_id, found.note) == (5, "run-3", "")
@@ -113,7 +114,7 @@ def test_nor_is_it_while_it_is_still_served(four):
     shutil.rmtree(four.root.serving / "5")
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.model, found.baseline.run_id) == (content(four, "run-3"), "run-3")
-    assert found.note == "the newest of its L1; version 4, which was served, had been withdrawn"
+    assert found.note == "the newest of its L1; version 4, which was served, had been rolled back"
 
 
 def test_a_model_that_was_promoted_is_the_baseline(four):
@@ -160,7 +161,7 @@ def test_a_decision_is_used_again_while_its_model_is_served(four):
 def test_a_decision_against_another_baseline_is_made_again(four):
     found = gate(four, "training.seed=3")  # it was held against run-2's, and run-4's is served now
     assert found.verdict == CacheVerdict.RUN
-    assert found.reasons == ("what is served, or was pushed before, is not what it compared the model with",)
+    assert found.reasons == ("the served model, or those pushed before, changed since the decision",)
     assert decision.standing_of(found.runtime_properties["standing"]).baseline.run_id == "run-4"
 
 
