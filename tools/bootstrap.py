@@ -62,9 +62,9 @@ class Python(NamedTuple):
 # --- which interpreter -------------------------------------------------------------------------
 
 
-def wanted_pythons(line: "tfx_versions.Line") -> "list[str]":
-    """The versions that a line has packages for, the best one first."""
-    return ["%d.%d" % version for version in line.pythons]
+def wanted_pythons(tfx: "tfx_versions.TfxVersion") -> "list[str]":
+    """Return the Python versions that a TFX version supports, the preferred one first."""
+    return ["%d.%d" % version for version in tfx.pythons]
 
 
 def path_folders() -> "list[str]":
@@ -226,15 +226,15 @@ def has_compiler() -> bool:
 
 def set_up(kind: str) -> None:
     """Make .venv complete; return at once when it is."""
-    line = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
-    if line is None:
+    tfx = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
+    if tfx is None:
         raise Missing("TFX has packages for Linux x86_64 (glibc) and macOS arm64 only")
-    versions = wanted_pythons(line)
+    versions = wanted_pythons(tfx)
     old = read_stamp(kind)
     if old.get("python") in versions and old == stamp(kind, old["python"]):
         return
 
-    # On every line some package has no wheel and is C++ (pyfarmhash): it is built here.
+    # Each TFX version needs a C++ package that has no wheel (pyfarmhash): it is built here.
     missing = []
     if not has_compiler():
         missing.append("a C++ compiler (Debian: g++; macOS: xcode-select --install)")

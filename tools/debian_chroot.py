@@ -179,8 +179,8 @@ def main(arguments: "Sequence[str]") -> int:
     if not options.command:
         parser.error("no command")
     try:
-        line = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
-        if line == tfx_versions.CURRENT:
+        tfx = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
+        if tfx == tfx_versions.CURRENT:
             os.chdir(str(bootstrap.ROOT))
             os.execvp(options.command[0], options.command)
         enter(options.command, options.share)

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from pipeline.core import pipeline_root
-
 if TYPE_CHECKING:
     from pipeline.core.pipeline_root import Root
     from pipeline.inspection.reader import Reader
@@ -57,7 +55,9 @@ def _silence() -> Iterator[None]:
 
 
 def _root(ctx: click.Context) -> Root:
-    return pipeline_root.resolve_root(ctx.params.get("root"))
+    from pipeline.cli.options import resolve_root
+
+    return resolve_root(ctx.params.get("root"))
 
 
 @contextlib.contextmanager

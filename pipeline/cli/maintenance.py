@@ -13,13 +13,14 @@ from pipeline.cli.options import (
     json_option,
     node_option,
     request,
+    resolve_root,
     root_option,
     run_argument,
     set_option,
 )
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode, UsageError
-from pipeline.core.pipeline_root import Root, resolve_root
+from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck, gc, restore, verify
 from pipeline.metadata import backup

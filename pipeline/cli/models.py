@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import current_pipeline, json_option, root_option, run_argument
-from pipeline.core.pipeline_root import resolve_root
+from pipeline.cli.options import current_pipeline, json_option, resolve_root, root_option, run_argument
 from pipeline.metadata.store import open_store
 from pipeline.registry import listing, pins, promotion
 from pipeline.terminal import json_documents

@@ -15,12 +15,17 @@ import click
 
 from pipeline.cli import completion
 from pipeline.core import settings
-from pipeline.core.pipeline_root import resolve_root
+from pipeline.core.pipeline_root import Root
 from pipeline_config import PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.definition.spec import Pipeline
     from pipeline.inspection.reader import Reader
+
+
+def resolve_root(given: str | None) -> Root:
+    """Return the root of `--root`, else of SAE_ROOT, else the default one."""
+    return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())
 
 
 def current_pipeline() -> Pipeline:

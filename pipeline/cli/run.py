@@ -16,10 +16,10 @@ from pipeline.cli.options import (
     part_options,
     program,
     request,
+    resolve_root,
     root_option,
     setting_options,
 )
-from pipeline.core.pipeline_root import resolve_root
 from pipeline.orchestration import plan, run
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary

@@ -7,8 +7,7 @@ import time
 
 import click
 
-from pipeline.cli.options import root_option
-from pipeline.core.pipeline_root import resolve_root
+from pipeline.cli.options import resolve_root, root_option
 from pipeline.scheduler import daemon
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import program, request, root_option, schedule_argument, setting_options
+from pipeline.cli.options import program, request, resolve_root, root_option, schedule_argument, setting_options
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.core.pipeline_root import Root, resolve_root
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import parsing, status, times, triggers, wording
 from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.export import systemd as systemd_units

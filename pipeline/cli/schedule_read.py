@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import json_option, limit_option, root_option, schedule_argument
+from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
 from pipeline.core.errors import NotFoundError
-from pipeline.core.pipeline_root import resolve_root
 from pipeline.scheduler import history, status
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents

@@ -8,8 +8,7 @@ import sys
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import current_pipeline, metadata_option, root_option
-from pipeline.core.pipeline_root import resolve_root
+from pipeline.cli.options import current_pipeline, metadata_option, resolve_root, root_option
 from pipeline.core.text import escaped
 from pipeline.inspection.locations import open_location
 from pipeline.web import server, static_site

@@ -1,1 +1,1 @@
-"""What every room uses. Imports nothing: tools/bootstrap.py loads a module of it under any Python 3."""
+"""Modules that several packages use. This file imports nothing: tools/bootstrap.py loads one on any Python 3."""

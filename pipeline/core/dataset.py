@@ -1,4 +1,4 @@
-"""A data set that a run reads, as far as every pipeline describes it."""
+"""The part of a data set's description that every pipeline has."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeline.core import file_digests
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set. A pipeline that needs to know more describes it in a subclass.
+    """A data set that a run reads; a pipeline adds fields in a subclass.
 
     Attributes:
       name, version: `emnist/letters`, `3.0.1`.
       files: SHA-256 in hex of each file that identifies its content, by name.
-      split_sizes: examples in each split, by name; empty where that is not known before the run.
+      split_sizes: examples in each split, by name; empty if unknown before the run.
       notice: one sentence to show with every result, or empty.
     """
 
@@ -27,5 +27,5 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the content: of the files' names and bytes, not of times or places."""
+        """Return the digest of the names and bytes of the files; times and folders do not count."""
         return file_digests.of_mapping(self.files)

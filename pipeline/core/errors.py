@@ -1,4 +1,4 @@
-"""Exit codes, and errors that carry one with a line for the person who reads it."""
+"""Exit codes of `sae`, and errors that carry one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """What `sae` returns to the shell."""
+    """The exit codes of `sae`."""
 
     DONE = 0
     NODE_FAILED = 1
@@ -19,30 +19,30 @@ class ExitCode(enum.IntEnum):
 
 
 class SaeError(Exception):
-    """An error that is explained by its message alone: what was given, what is allowed, what to do next."""
+    """An error whose message suffices: what happened, the value given, what is allowed, what to do next."""
 
     exit_code = ExitCode.NODE_FAILED
 
 
 class UsageError(SaeError):
-    """The command, a setting or a combination of them is not allowed."""
+    """A command, a setting, or a combination of them is not allowed."""
 
     exit_code = ExitCode.USAGE
 
 
 class NotFoundError(SaeError):
-    """A run or a node that does not exist."""
+    """A run, a node, an artifact or something else that was named does not exist."""
 
     exit_code = ExitCode.NOT_FOUND
 
 
 class LockedError(SaeError):
-    """Another run holds the root."""
+    """Another process holds a lock."""
 
     exit_code = ExitCode.LOCKED
 
 
 class UnavailableError(SaeError):
-    """The environment or the data is not there or cannot be used."""
+    """The environment or the data is missing or cannot be used."""
 
     exit_code = ExitCode.ENVIRONMENT

@@ -1,8 +1,7 @@
-"""A run in progress: what happened, event by event, in `progress/<run>.jsonl` under the root.
+"""The events of each run in `progress/<run>.jsonl` under the root: one JSON object per line, appended as they happen.
 
-ML Metadata learns of a node when it starts and when it ends; this file tells of what lies between, and of what never
-became an execution. One JSON object a line, appended as it happens. Kept after the run: small, and pages show its
-notes. A line that is half-written or unknown is passed over.
+The file has what ML Metadata has not: epochs, messages, and nodes without an execution. It stays after the run, because
+pages show its messages. Reading skips a line that is incomplete or unknown.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import json
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipeline.core import serialization
@@ -25,26 +24,26 @@ logger = logging.getLogger(__name__)
 _KINDS: dict[str, type[Event]] = {
     kind.__name__: kind for kind in (Note, RunStarted, NodeStarted, NodeEnded, EpochEnded)
 }
-_LARGEST = 16 * 1024 * 1024  # bytes read; 100,000 epochs take about as many
+_MAX_BYTES = 16 * 1024 * 1024  # that are read: about 100,000 epochs
 
 
 @dataclasses.dataclass(frozen=True)
-class Stamped:
-    """An event, and when it happened, in UTC."""
+class TimedEvent:
+    """An event with its time, in UTC."""
 
     when: datetime.datetime
     event: Event
 
 
 def path_of(root: pathlib.Path, run_id: str) -> pathlib.Path:
-    """Where the events of a run are."""
+    """Return the file with the events of a run."""
     return root / "progress" / f"{run_id}.jsonl"
 
 
 class Journal:
-    """Writes the events of one run; itself a listener.
+    """A listener that appends the events of one run to its file.
 
-    A run does not fail for want of it: where it cannot be written, the log has the reason once, and the run goes on.
+    If it cannot write, it logs the reason once and stops; the run continues.
     """
 
     def __init__(self, root: pathlib.Path, run_id: str) -> None:
@@ -52,10 +51,10 @@ class Journal:
         self._file: BinaryIO | None = None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Without a buffer: a line is in the file at once and whole, and a full disk leaves nothing for later.
+            # Unbuffered: each line is written at once and in one piece, and a full disk leaves nothing for later.
             self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
         except OSError as error:
-            self._give_up(error)
+            self._stop(error)
 
     def __call__(self, event: Event) -> None:
         if self._file is None:
@@ -65,21 +64,21 @@ class Journal:
         try:
             self._file.write(json.dumps(values).encode() + b"\n")
         except OSError as error:
-            self._give_up(error)
+            self._stop(error)
 
-    def _give_up(self, error: OSError) -> None:
+    def _stop(self, error: OSError) -> None:
         logger.warning("events are not written to %s any more: %s", self._path, error)
         self.close()
 
     def close(self) -> None:
-        """Writes no more."""
+        """Close the file; later events are dropped."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
 
 def append(root: pathlib.Path, run_id: str, event: Event) -> None:
-    """Adds an event to those of a run that is not in progress. A line that a kill cut off is ended first."""
+    """Append an event to those of a run that is not in progress; first end a line that a kill left incomplete."""
     path = path_of(root, run_id)
     with contextlib.suppress(OSError), open(path, "r+b") as file:
         file.seek(-1, os.SEEK_END)
@@ -89,32 +88,23 @@ def append(root: pathlib.Path, run_id: str, event: Event) -> None:
         journal(event)
 
 
-def read(root: pathlib.Path, run_id: str) -> list[Stamped]:
-    """The events of a run, in order; empty where none were written."""
+def read(root: pathlib.Path, run_id: str) -> list[TimedEvent]:
+    """Return the events of a run, in order; empty if there are none."""
     path = path_of(root, run_id)
-    if path.parent != root / "progress":  # a run of another store may be called `../x`
+    if path.parent != root / "progress":  # the id of a run in another store may be `../x`
         return []
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return list(_events(file.read(_LARGEST)))
+            return list(_events(file.read(_MAX_BYTES)))
     except OSError:
         return []
 
 
-def epochs(told: Iterable[Event]) -> tuple[EpochEnded, ...]:
-    """The epochs among the events of a run, in order; one that was trained again, after a resume, in its last form."""
-    found: list[EpochEnded] = []
-    for event in told:
-        if isinstance(event, EpochEnded):
-            found = [*(one for one in found if one.epoch < event.epoch), event]
-    return tuple(found)
-
-
-def _events(text: str) -> Iterator[Stamped]:
+def _events(text: str) -> Iterator[TimedEvent]:
     for line in text.splitlines():
         try:
             values = json.loads(line)
             when = datetime.datetime.fromisoformat(values["when"]).astimezone(datetime.timezone.utc)
-            yield Stamped(when, serialization.build(_KINDS[values["event"]], values))
+            yield TimedEvent(when, serialization.build(_KINDS[values["event"]], values))
         except (ValueError, KeyError, TypeError, RecursionError):
             continue

@@ -1,4 +1,4 @@
-"""What happens in a run, as the display sees it."""
+"""Events of a run: the display shows them, `event_log` records them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import dataclasses
 import enum
 from collections.abc import Callable
 
-from pipeline.core.errors import ExitCode
-
 
 class NodeState(str, enum.Enum):
-    """How a node ended, read back from ML Metadata."""
+    """How a node ended."""
 
     EXECUTED = "executed"
     CACHED = "cached"
@@ -21,7 +19,7 @@ class NodeState(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """A line for the reader. `warning` ones are shown as such."""
+    """A message for the user."""
 
     text: str
     warning: bool = False
@@ -29,7 +27,7 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class RunStarted:
-    """The run's id, and every node in the order in which they run."""
+    """A run started; `nodes` in the order in which they run."""
 
     run_id: str
     nodes: tuple[str, ...]
@@ -37,10 +35,10 @@ class RunStarted:
 
 @dataclasses.dataclass(frozen=True)
 class NodeStarted:
-    """A node begins.
+    """A node started.
 
     Attributes:
-      reasons: why it runs; empty when it does not need to.
+      reasons: why it is executed; empty if it is not.
     """
 
     node: str
@@ -49,10 +47,10 @@ class NodeStarted:
 
 @dataclasses.dataclass(frozen=True)
 class NodeEnded:
-    """A node ended, or is not going to run.
+    """A node ended, or will not run.
 
     Attributes:
-      seconds: how long it took; 0 where it did not run.
+      seconds: its duration; 0 if it did not run.
       reason: why it failed or was skipped; may be empty.
     """
 
@@ -64,7 +62,7 @@ class NodeEnded:
 
 @dataclasses.dataclass(frozen=True)
 class EpochEnded:
-    """The Trainer ended an epoch. Losses in nats per pixel, with the penalty."""
+    """An epoch of training ended; the losses contain the penalty."""
 
     epoch: int
     epochs: int
@@ -75,21 +73,4 @@ class EpochEnded:
 Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded
 Listener = Callable[[Event], None]
 
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-      nodes: every node of the pipeline, in order.
-      exit_code: DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics).
-      error: the reason for the person who reads it; empty when all went well.
-    """
-
-    run_id: str
-    nodes: tuple[NodeEnded, ...]
-    exit_code: ExitCode
-    error: str
-
-
-KEPT = "it ended in an earlier attempt"  # the reason of a node that a resumed run does not run again
+ENDED_EARLIER = "it ended in an earlier attempt"  # reason of a node that a resumed run does not execute

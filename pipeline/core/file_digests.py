@@ -1,4 +1,4 @@
-"""Digests of files: of one, of a folder, and whether a folder still holds what was noted of it."""
+"""Digests of files and folders, and the first difference between a folder and what was recorded of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import json
 import pathlib
 from collections.abc import Iterable, Mapping
 
-_BLOCK = 1 << 20  # bytes read at once
+_BLOCK = 1 << 20  # bytes per read
 
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """A file as it was when its artifact was published.
+    """A file at the time when its artifact was published.
 
     Attributes:
       size: bytes.
@@ -30,7 +30,7 @@ Files = dict[str, FileState]
 
 
 def of_file(path: pathlib.Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
@@ -39,13 +39,13 @@ def of_file(path: pathlib.Path) -> str:
 
 
 def of_mapping(values: Mapping[str, object]) -> str:
-    """SHA-256, in hex, of a mapping that JSON can hold; the order of its keys does not count."""
+    """Return the SHA-256, in hex, of a mapping as JSON with sorted keys."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def scan(folder: pathlib.Path) -> Files:
-    """Every file in a folder, at any depth, by its name relative to it. A link counts as what it names."""
+    """Return the state of every file in a folder, at any depth, by relative path. Links are followed."""
     states = {}
     for path in _files(folder):
         before = path.stat()
@@ -54,18 +54,13 @@ def scan(folder: pathlib.Path) -> Files:
 
 
 def of_files(files: Files) -> str:
-    """Merkle digest: SHA-256 over the sorted names and digests of files; times do not count."""
+    """Return the SHA-256 over the sorted names and digests of files (Merkle digest); times do not count."""
     return of_mapping({name: state.digest for name, state in files.items()})
 
 
 def of_folder(folder: pathlib.Path) -> dict[str, str]:
-    """SHA-256 of every file in a folder, at any depth, by its name relative to it."""
+    """Return the SHA-256 of every file in a folder, at any depth, by relative path."""
     return {path.relative_to(folder).as_posix(): of_file(path) for path in _files(folder)}
-
-
-def is_as(folder: pathlib.Path, files: Files) -> bool:
-    """Whether a folder holds these files, by names and bytes, and no others."""
-    return of_folder(folder) == {name: state.digest for name, state in files.items()}
 
 
 def _files(folder: pathlib.Path) -> Iterable[pathlib.Path]:
@@ -73,37 +68,37 @@ def _files(folder: pathlib.Path) -> Iterable[pathlib.Path]:
 
 
 def damage(folder: pathlib.Path, files: Files, all_bytes: bool = False) -> str:
-    """What is wrong with the files of an artifact: the first one, in words; empty when all are as noted.
+    """Describe the first difference between an artifact and what was recorded of it; empty if there is none.
 
     Args:
-      folder: where the artifact lies.
-      files: what was noted when it was published.
-      all_bytes: True reads every file; False only those whose time is another one than noted.
+      folder: the artifact.
+      files: recorded when it was published.
+      all_bytes: True hashes every file; False only those with another modification time than recorded.
     """
-    for name, noted in sorted(files.items()):
+    for name, recorded in sorted(files.items()):
         path = folder / name
         if not path.is_file():
             return f"{path} is missing"
         found = path.stat()
-        if found.st_size != noted.size:
-            return f"{path} has {found.st_size:,} bytes, it was published with {noted.size:,}"
-        if (all_bytes or found.st_mtime_ns != noted.mtime) and of_file(path) != noted.digest:
+        if found.st_size != recorded.size:
+            return f"{path} has {found.st_size:,} bytes, it was published with {recorded.size:,}"
+        if (all_bytes or found.st_mtime_ns != recorded.mtime) and of_file(path) != recorded.digest:
             return f"{path} holds other bytes than it was published with"
-    strangers = sorted({path.relative_to(folder).as_posix() for path in _files(folder)} - set(files))
-    if strangers:
-        return f"{folder / strangers[0]} was not there when the artifact was published"
+    added = sorted({path.relative_to(folder).as_posix() for path in _files(folder)} - set(files))
+    if added:
+        return f"{folder / added[0]} was not there when the artifact was published"
     return "" if folder.is_dir() else f"{folder} is missing"
 
 
 def to_text(files: Files) -> str:
-    """The files as JSON, to be kept as a custom property."""
+    """Return the files as JSON for a custom property."""
     return json.dumps(
         {name: [state.size, state.mtime, state.digest] for name, state in sorted(files.items())}, separators=(",", ":")
     )
 
 
 def from_text(text: str) -> Files:
-    """What `to_text` wrote. Raises `ValueError` when it is something else."""
+    """Return the files that `to_text` wrote. Raises `ValueError` for any other text."""
     try:
         return {str(name): FileState(int(size), int(mtime), str(digest)) for name, (size, mtime, digest)
                 in json.loads(text).items()}  # fmt: skip

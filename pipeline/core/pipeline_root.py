@@ -1,4 +1,4 @@
-"""The pipeline root: what lies where, its format, its data set, and the lock that one run holds."""
+"""The pipeline root: the folder that contains everything runs write. It has a layout, a format and a lock."""
 
 from __future__ import annotations
 
@@ -12,27 +12,36 @@ import pathlib
 from collections.abc import Callable
 
 from components import atomic_file
-from pipeline.core import root_lock, settings
+from pipeline.core import root_lock
 from pipeline.core.errors import UnavailableError, UsageError
 
-# Raised when the layout changes so that an older version would misread it.
-FORMAT = 1
+FORMAT = 1  # increased when an older version would misread the layout
 
 
 def stamp() -> str:
-    """The time as names begin with it, in UTC: `20261124-203912`. They sort as the times do."""
+    """Return the current time in UTC as the beginning of a name: `20261124-203912`. Such names sort by time."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+
+
+class _PathInRoot:
+    """An attribute with the absolute path of a file or folder in a root."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, root: Root, owner: type[Root]) -> pathlib.Path:
+        return root.path / self._name
 
 
 @dataclasses.dataclass(frozen=True)
 class Root:
-    """Paths in a pipeline root, all absolute.
+    """A pipeline root, TFX's term for the folder that contains everything runs write; `root` for short.
 
     Attributes:
-      path: the folder.
+      path: the folder, absolute.
 
     Raises:
-      UsageError: the name of the folder is no text in this process's encoding, so ML Metadata cannot hold it.
+      UsageError: the locale cannot encode the name of the folder, so ML Metadata cannot store it.
     """
 
     path: pathlib.Path
@@ -47,76 +56,25 @@ class Root:
                 "name in ASCII"
             ) from error
 
-    @property
-    def artifacts(self) -> pathlib.Path:
-        """Outputs of the nodes: `<node>/<output>/<execution>`."""
-        return self.path / "artifacts"
-
-    @property
-    def metadata(self) -> pathlib.Path:
-        """ML Metadata's SQLite file."""
-        return self.path / "metadata.sqlite"
-
-    @property
-    def metadata_copies(self) -> pathlib.Path:
-        """Copies of that file, one after each of the newest runs that succeeded."""
-        return self.path / "metadata.backup"
-
-    @property
-    def serving(self) -> pathlib.Path:
-        """Pushed models, one folder a version."""
-        return self.path / "serving"
-
-    @property
-    def logs(self) -> pathlib.Path:
-        """One file a run."""
-        return self.path / "logs"
-
-    @property
-    def data(self) -> pathlib.Path:
-        """The embedded sample, once prepared, and schemas made from a data set's description."""
-        return self.path / "data"
-
-    @property
-    def temporary(self) -> pathlib.Path:
-        """Emptied at the start and at the end of a run."""
-        return self.path / "tmp"
-
-    @property
-    def manifests(self) -> pathlib.Path:
-        """What each run was made from, one file a run."""
-        return self.path / "manifests"
-
-    @property
-    def previews(self) -> pathlib.Path:
-        """What is shown of artifacts, in folders like theirs."""
-        return self.path / "previews"
-
-    @property
-    def progress(self) -> pathlib.Path:
-        """Events of each run, one file a run."""
-        return self.path / "progress"
-
-    @property
-    def checkpoints(self) -> pathlib.Path:
-        """Of trainings that have not ended, one folder a key."""
-        return self.path / "checkpoints"
-
-    @property
-    def about(self) -> pathlib.Path:
-        """What makes a folder a root: format, place, data set."""
-        return self.path / "root.json"
-
-    @property
-    def lock_file(self) -> pathlib.Path:
-        """Held by a run for as long as it lives."""
-        return self.path / "lock"
+    artifacts = _PathInRoot("artifacts")  # outputs of the nodes: `<node>/<output>/<execution>`
+    metadata = _PathInRoot("metadata.sqlite")  # ML Metadata's SQLite file
+    metadata_copies = _PathInRoot("metadata.backup")  # copies of that file, made after runs that succeeded
+    serving = _PathInRoot("serving")  # pushed models, one folder per version
+    logs = _PathInRoot("logs")  # one file per run
+    data = _PathInRoot("data")  # the embedded sample, and schemas made from a data set's description
+    temporary = _PathInRoot("tmp")  # emptied at the start and at the end of a run
+    manifests = _PathInRoot("manifests")  # inputs of each run: code, configuration, data, environment; one file per run
+    previews = _PathInRoot("previews")  # previews of artifacts, in folders like theirs
+    progress = _PathInRoot("progress")  # events of each run, one file per run
+    checkpoints = _PathInRoot("checkpoints")  # of trainings that have not ended, one folder per cache key
+    about = _PathInRoot("root.json")  # format, path, data set and pipeline of the root
+    lock_file = _PathInRoot("lock")  # held by a run as long as it lives
 
     def create(self) -> None:
-        """Makes the folders that are not there yet, and checks the format.
+        """Create the missing folders, and check the format.
 
         Raises:
-          UnavailableError: the folder cannot be made or written, or a newer version made it.
+          UnavailableError: the folder cannot be created or written, or a newer version of `sae` created it.
         """
         try:
             for folder in (self.path, self.artifacts, self.logs, self.data, self.temporary):
@@ -131,14 +89,14 @@ class Root:
         about = self._read()
         if not about:
             self._write({"format": FORMAT, "path": str(self.path)})
-        elif "path" not in about:  # made by a version that did not note it
-            self.note_place()
+        elif "path" not in about:  # created by a version that did not record it
+            self.record_location()
 
     def claim_dataset(self, name: str) -> None:
-        """Notes that this root holds runs on data set `name`.
+        """Record the data set of the runs in this root.
 
         Raises:
-          UsageError: it holds runs on another one.
+          UsageError: the runs in it are on another data set.
         """
         about = self._read()
         if about.get("dataset", name) != name:
@@ -150,10 +108,10 @@ class Root:
             self._write({**about, "dataset": name})
 
     def claim_pipeline(self, location: str) -> None:
-        """Record which pipeline the runs in this root are of, so that other commands use the same.
+        """Record the pipeline of the runs in this root, which later commands use.
 
         Raises:
-          UsageError: it holds runs of another one.
+          UsageError: the runs in it are of another pipeline.
         """
         about = self._read()
         held = str(about.get("pipeline", "" if "dataset" in about else location))
@@ -166,26 +124,26 @@ class Root:
             self._write({**about, "pipeline": location})
 
     def pipeline(self) -> str:
-        """Where the pipeline of the runs in this root is declared; empty where none is recorded: the default one."""
+        """Return the recorded pipeline as `MODULE:NAME`; empty if none is recorded: the default pipeline."""
         return str(self._read().get("pipeline", "")) if self.path.is_dir() else ""
 
     def moved(self) -> tuple[str, str] | None:
-        """Where this root lay when its metadata was written, and where it lies now; None where that is the same."""
-        noted = self._read().get("path", str(self.path))
-        return None if noted == str(self.path) else (str(noted), str(self.path))
+        """Return the path that ML Metadata contains, and the current path of this root; None if they are equal."""
+        recorded = self._read().get("path", str(self.path))
+        return None if recorded == str(self.path) else (str(recorded), str(self.path))
 
-    def note_place(self) -> None:
-        """Notes that the metadata says where the root lies now."""
+    def record_location(self) -> None:
+        """Record that ML Metadata contains the current path of this root."""
         about = self._read()
         if about.get("path") != str(self.path):
             self._write({**about, "path": str(self.path)})
 
-    def note_old_place(self, path: str) -> None:
-        """Notes that the metadata says that the root lies in `path`: it is of before the root was moved."""
+    def record_old_location(self, path: str) -> None:
+        """Record that ML Metadata contains `path`, because it is from before the root was moved."""
         self._write({**self._read(), "path": path})
 
     def dataset(self) -> str | None:
-        """Name of the data set that the runs in this root are on; None before the first run."""
+        """Return the name of the data set of the runs in this root; None before the first run."""
         name = self._read().get("dataset")
         return None if name is None else str(name)
 
@@ -212,10 +170,10 @@ class Root:
         atomic_file.write(self.about, json.dumps(about, indent=1) + "\n")
 
     def lock(self) -> contextlib.AbstractContextManager[Callable[[str], None]]:
-        """Hold the root for one run: a context manager with a function that records for which run.
+        """Lock the root for one run. The context manager returns a function that records the run's id in the lock.
 
         Raises:
-          LockedError: another process holds it; names it and since when.
+          LockedError: another process holds the lock; the message names it and since when.
         """
         return root_lock.hold(
             self.lock_file, f"another run holds {self.path}", "wait for it to end, or choose another root with --root"
@@ -223,12 +181,7 @@ class Root:
 
 
 def moved_path(path: str, old: str, new: str) -> str:
-    """The path that `path` has since the folder `old` is `new`."""
+    """Return the path that `path` has after the folder `old` was moved to `new`."""
     if new.startswith(f"{old}/") and path.startswith(f"{new}/"):
-        return path  # it was mapped before
+        return path  # already mapped
     return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
-
-
-def resolve_root(given: str | None) -> Root:
-    """Return the root given with `--root`, else the one of the environment, else the default."""
-    return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())

@@ -1,4 +1,4 @@
-"""Where this project's own files are."""
+"""Paths of this project's checkout and its lock of packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lock files: held by one process, which the file names. The root of a run and the daemon have one each."""
+"""Lock files. One process holds such a file, which names it; a root and the daemon have one each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Holder:
 
     Attributes:
       since: when it took the lock, in UTC.
-      run: the run that it is for; empty where it has not said so (yet).
+      run: the run that it works on; empty before it has one.
     """
 
     since: datetime.datetime
@@ -41,7 +41,7 @@ def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str]
       advice: ends that message.
 
     Raises:
-      LockedError: another process holds the lock; names it and since when.
+      LockedError: another process holds the lock; the message names it and since when.
       OSError: the file cannot be written.
     """
     with open(path, "a+", encoding="utf-8") as file:
@@ -69,9 +69,9 @@ def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str]
 def holder(path: pathlib.Path) -> Holder | None:
     """Return the process that holds a lock; None if no process does.
 
-    The lock itself is not tried: that would hold it for a moment, and a run that starts then would be refused.
+    It reads the file only: trying the lock would hold it for a moment and make a run fail that starts just then.
     """
-    import psutil  # 15 ms: only when a run without an end is looked at
+    import psutil  # 15 ms, needed only for a run without a recorded end
 
     try:
         match = _HELD.match(path.read_text(encoding="utf-8"))
@@ -81,5 +81,5 @@ def holder(path: pathlib.Path) -> Holder | None:
         begun = psutil.Process(int(match.group(1))).create_time()
     except (OSError, ValueError, psutil.Error):
         return None
-    # A later process may have been given the number of one that is gone. Both times are cut to whole seconds.
+    # The number may belong to a later process by now. Both times are cut to whole seconds.
     return Holder(since, match.group(3) or "") if begun < since.timestamp() + 1 else None

@@ -1,4 +1,4 @@
-"""The one way from dataclasses to JSON documents (`document`), and back (`build`)."""
+"""Convert dataclasses to JSON documents (`document`) and back (`build`)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-SCHEMA_VERSION = 2  # of every JSON document for users; raised when a key changes its name or meaning
+SCHEMA_VERSION = 2  # of every JSON document for users; increased when a key changes its name or meaning
 
-INLINE = "inline"  # in the metadata of a field
+INLINE = "inline"  # metadata of a field; `jsonable` explains it
 _PLAIN = (str, int, float, bool, type(None))
 
 _Kind = TypeVar("_Kind")
 
 
 def build(kind: type[_Kind], values: Any) -> _Kind:
-    """A dataclass from its values. Those that it does not know are left out, those with a default may be missing.
+    """Return a dataclass made from JSON values. Unknown values are ignored; those with a default may be missing.
 
     Args:
       kind: the dataclass; its fields are dataclasses, mappings, tuples, plain types, enumerations, or one of these or
         None.
-      values: what `json.loads` gave.
+      values: from `json.loads`.
 
     Raises:
-      KeyError, TypeError: a value is missing or of another type; says which.
+      KeyError, TypeError: a value is missing or has the wrong type; the message names it.
     """
     built = _read(kind, values, "")
     assert isinstance(built, kind)
@@ -38,11 +38,6 @@ def build(kind: type[_Kind], values: Any) -> _Kind:
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:
-    """`value`, as JSON gives it, as `kind`: a dataclass, mapping, tuple, union, plain type or enumeration.
-
-    Raises:
-      KeyError, TypeError: it is not; says where.
-    """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         if type(value) in arguments:
@@ -69,13 +64,13 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         return value
     elif isinstance(kind, type) and issubclass(kind, enum.Enum) and value in [member.value for member in kind]:
         return kind(value)
-    raise TypeError(f"{place.rstrip('.')} is not what it should be")
+    raise TypeError(f"{place.rstrip('.')} has the wrong type")
 
 
 def jsonable(value: Any) -> Any:
-    """Return a value as JSON knows it: dataclasses become objects, times ISO 8601 in UTC, NaN and infinity null.
+    """Return a value that JSON can hold: dataclasses become objects, times ISO 8601 in UTC, NaN and infinity null.
 
-    The items of a mapping in a field that is marked `INLINE` take the place of the field.
+    The items of a mapping in a field with `INLINE` in its metadata replace the field.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         made: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Build a configuration from a profile, a file and options; each value keeps where it came from."""
+"""Build a configuration from a profile, a file and options, with the origin of each value."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def resolve(
     profile = _profile(name, config_type) if like is None else like
     given: dict[str, tuple[object, str]] = {}
     if root := environ.get(ROOT_VARIABLE):
-        given[_set_by("--root", config_type)] = (root, ROOT_VARIABLE)
+        given[_setting_of_option("--root", config_type)] = (root, ROOT_VARIABLE)
     if request.config_file is not None:
         given.update(_read_file(request.config_file, config_type))
     for assignment in request.assignments:
@@ -78,9 +78,9 @@ def resolve(
         given[setting] = (value, "--set")
     for option, value in (("--seed", request.seed), ("--root", request.root)):
         if value is not None:
-            given[_set_by(option, config_type)] = (value, option)
+            given[_setting_of_option(option, config_type)] = (value, option)
 
-    # Another data set than the profile's has other splits, another schema and other gates.
+    # A data set other than the profile's has other splits, another schema and other gates.
     unfit = {
         section
         for section, cls in config_type.sections().items()
@@ -103,11 +103,11 @@ def of_values(values: Mapping[str, Value], config_type: type[Configuration] = Pi
     )
 
 
-def closest_setting(name: str, config_type: type[Configuration] = PipelineConfig) -> str:
-    """Return `; did you mean training.epochs?` for `training.epoch`, `model.epochs` or `epochs`, or nothing."""
+def _suggestion(name: str, config_type: type[Configuration]) -> str:
+    """Return `; did you mean training.epochs?` for `training.epoch`, `model.epochs` or `epochs`, or an empty text."""
     names = list(config_type.settings())
     word = name.lower()
-    # The right key in the wrong section, or in none, goes before a name that merely looks alike.
+    # Prefer the right key in the wrong section, or in none, to a similar name.
     near = [known for known in names if known.partition(".")[2] == word.rpartition(".")[2]]
     near = difflib.get_close_matches(word, near, n=1, cutoff=0) or difflib.get_close_matches(word, names, n=1)
     if not near:
@@ -123,7 +123,7 @@ def _profile(name: str, config_type: type[Configuration]) -> Mapping[str, Value]
     return profiles.get(name, {})
 
 
-def _set_by(option: str, config_type: type[Configuration]) -> str:
+def _setting_of_option(option: str, config_type: type[Configuration]) -> str:
     for name, setting in config_type.settings().items():
         if setting.option == option:
             return name
@@ -133,8 +133,7 @@ def _set_by(option: str, config_type: type[Configuration]) -> str:
 def _known(name: str, origin: str, config_type: type[Configuration]) -> str:
     if name in config_type.settings():
         return name
-    suggestion = closest_setting(name, config_type)
-    raise UsageError(f"no setting {name!r} ({origin}){suggestion}; `sae config show` lists them all")
+    raise UsageError(f"no setting {name!r} ({origin}){_suggestion(name, config_type)}; `sae config show` lists all")
 
 
 def _checked(name: str, raw: object, origin: str, config_type: type[Configuration]) -> Value:
@@ -153,7 +152,7 @@ def _parse_assignment(text: str, config_type: type[Configuration]) -> tuple[str,
 
 
 def _from_text(text: str, kind: type) -> object:
-    """Return the value that the text means, or the text itself where it has no such meaning, for the check to name."""
+    """Return the value that the text stands for, or the text itself if it stands for none: `check` then refuses it."""
     try:
         if kind is bool:
             return {"true": True, "false": False}.get(text.lower(), text)
@@ -176,7 +175,7 @@ def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str
     for section, table in tables.items():
         if section not in sections and not isinstance(table, dict):
             raise UsageError(
-                f"{section!r} is in no section ({origin}){closest_setting(section, config_type)}; "
+                f"{section!r} is in no section ({origin}){_suggestion(section, config_type)}; "
                 "write it below its table, such as [training]"
             )
         if section not in sections or not isinstance(table, dict):

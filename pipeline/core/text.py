@@ -1,4 +1,4 @@
-"""Words, numbers and names as text, safe for any terminal; and the known name that a mistyped one is nearest to."""
+"""Format values for people, escape unsafe characters, and suggest the known name closest to a mistyped one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import math
 import re
 from collections.abc import Sequence
 
-# What moves the cursor, rings, reverses or hides text: C0, C1, marks of direction, line ends, lone surrogates.
+# Control characters, direction marks, line separators and lone surrogates: they move, hide or reverse text.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
-
-_DIGITS = 12  # of a digest: enough to tell two apart, and to find an artifact by
+_DIGITS = 12  # of a digest: enough to identify an artifact
 LONG_DIGEST = re.compile(rf"\b([0-9a-f]{{{_DIGITS}}})[0-9a-f]{{28,}}\b")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -64,7 +63,7 @@ def bytes_text(size: int) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """Write a metric with enough digits to tell two results apart; `-` if it is missing."""
+    """Write a metric with enough digits to distinguish two results; `-` if it is missing."""
     if value is None:
         return "-"
     if not math.isfinite(value):
@@ -74,22 +73,10 @@ def number_text(value: float | None) -> str:
     return f"{value:.5f}" if 0.0001 <= abs(value) < 1000 else f"{value:.5g}"
 
 
-def delta_text(value: float | None) -> str:
-    """Write a difference, with its sign."""
-    if value is None:
-        return ""
-    return ("+" if value >= 0 else "-") + number_text(abs(value))
-
-
 def short_digest(digest: str, with_type: bool = False) -> str:
-    """Write the first digits of a digest, `0123456789ab`; with the type of a content digest: `model-1:0123456789ab`."""
+    """Write the first digits of a digest: `0123456789ab`; with the type of a content digest `model-1:0123456789ab`."""
     form, colon, digits = digest.rpartition(":")
     return (form + colon if with_type else "") + digits[:_DIGITS]
-
-
-def yes_no(value: bool | None) -> str:
-    """Write `yes` or `no`; empty for None."""
-    return "" if value is None else "yes" if value else "no"
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -100,8 +87,5 @@ def closest(word: str, known: Sequence[str]) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether it can be a version or an id in ML Metadata: a whole number that 64 bits hold."""
-    return text.isdecimal() and len(text) <= _MOST_DIGITS
-
-
-_MOST_DIGITS = 18
+    """Whether a text can be a version or an id in ML Metadata: a whole number that fits in 64 bits."""
+    return text.isdecimal() and len(text) <= 18

@@ -1,15 +1,14 @@
-"""The two lines of TFX that this project runs on, and all that differs between them.
+"""The two TFX versions that this project runs on, and all differences between them.
 
-There is one code base and one lock; Python's version picks the line, by the markers in pyproject.toml. Nothing else in
-the project asks for a version. `tools/bootstrap.py` imports this module under whatever Python is there, hence the old
-syntax.
+There is one code base and one lock; Python's version selects the TFX version, through the markers in pyproject.toml. No
+other module asks for a version. `tools/bootstrap.py` imports this module on any Python 3, hence the old syntax.
 
-What differs, and is not seen here because one way serves both lines:
+Differences that are not visible here, because one solution serves both versions:
 
-- Keras: TensorFlow 2.16 and 2.21 both bring Keras 3; TFT and TFMA know Keras 2 only, so all code imports `tf_keras`.
-- ML Metadata 1.18 and later has no ZetaSQL, so nothing uses `filter_query`; contexts and events are walked instead.
-- TFMA 0.52 no longer exports its protos, so they are imported from their own modules.
-- tfx-bsl 1.16 imports dill, TFX 1.21 needs a TensorBoard of its own: both are declared in pyproject.toml.
+- Keras: TensorFlow 2.16 and 2.21 both bring Keras 3; TFT and TFMA support Keras 2 only, so all code imports `tf_keras`.
+- ML Metadata 1.18 and later has no ZetaSQL, so no code uses `filter_query`; it walks contexts and events instead.
+- TFMA 0.52 no longer exports its protos; they are imported from their own modules.
+- tfx-bsl 1.16 imports dill, TFX 1.21 needs a TensorBoard of its own: pyproject.toml declares both.
 """
 
 import contextlib
@@ -19,22 +18,22 @@ import sys
 from typing import NamedTuple, Optional, Tuple
 
 if sys.version_info >= (3, 11):
-    import tomllib  # settings files; in Python's library from 3.11 on
+    import tomllib  # in the standard library since 3.11
 else:
-    with contextlib.suppress(ImportError):  # during set-up, before there are packages
+    with contextlib.suppress(ImportError):  # during set-up, before any package is installed
         import tomli as tomllib
 
-__all__ = ["CURRENT", "LINES", "Line", "for_machine", "glibc_version", "here", "of_python", "tomllib"]
+__all__ = ["CURRENT", "OLDER", "TfxVersion", "for_machine", "glibc_version", "here", "of_python", "tomllib"]
 
 Version = Tuple[int, int]
 
 
-class Line(NamedTuple):
-    """A line of TFX.
+class TfxVersion(NamedTuple):
+    """A version of TFX.
 
     Attributes:
-      name: TFX's version.
-      pythons: versions of Python that its packages are for, the best one first.
+      name: `1.21`.
+      pythons: versions of Python that its packages support, the preferred one first.
       glibc: the oldest C library that its packages load with, on Linux.
       arm64: whether it has packages for macOS on arm64.
     """
@@ -46,31 +45,31 @@ class Line(NamedTuple):
 
 
 # ML Metadata and Data Validation are built for glibc 2.39 (manylinux_2_39).
-CURRENT = Line("1.21", ((3, 13), (3, 12), (3, 11)), glibc=(2, 39), arm64=True)
+CURRENT = TfxVersion("1.21", ((3, 13), (3, 12), (3, 11)), glibc=(2, 39), arm64=True)
 # For machines that cannot load the current one. Python 3.10 gets no more security fixes.
-OLDER = Line("1.16", ((3, 10),), glibc=(2, 17), arm64=False)
-LINES = (CURRENT, OLDER)
+OLDER = TfxVersion("1.16", ((3, 10),), glibc=(2, 17), arm64=False)
+_ALL = (CURRENT, OLDER)
 
 
-def of_python(version: Version) -> Optional[Line]:
-    """The line that a Python of this version gets from the lock; None when there is none."""
-    return next((line for line in LINES if version in line.pythons), None)
+def of_python(version: Version) -> Optional[TfxVersion]:
+    """Return the TFX version that the lock has for a version of Python; None if it has none."""
+    return next((tfx for tfx in _ALL if version in tfx.pythons), None)
 
 
-def here() -> Line:
-    """The line that runs this.
+def here() -> TfxVersion:
+    """Return the TFX version for the running Python.
 
     Raises:
-      LookupError: this Python has none.
+      LookupError: there is none.
     """
-    line = of_python(sys.version_info[:2])
-    if line is None:
-        raise LookupError("no TFX line is for Python %d.%d" % sys.version_info[:2])
-    return line
+    tfx = of_python(sys.version_info[:2])
+    if tfx is None:
+        raise LookupError("no TFX version supports Python %d.%d" % sys.version_info[:2])
+    return tfx
 
 
-def for_machine(system: str, machine: str, glibc: Optional[Version]) -> Optional[Line]:
-    """The newest line that has packages for a machine; None when none has.
+def for_machine(system: str, machine: str, glibc: Optional[Version]) -> Optional[TfxVersion]:
+    """Return the newest TFX version that has packages for a machine; None if none has.
 
     Args:
       system: as in `sys.platform`.
@@ -78,14 +77,14 @@ def for_machine(system: str, machine: str, glibc: Optional[Version]) -> Optional
       glibc: its version; None for another C library.
     """
     if (system, machine) == ("darwin", "arm64"):
-        return next(line for line in LINES if line.arm64)
+        return next(tfx for tfx in _ALL if tfx.arm64)
     if (system, machine) == ("linux", "x86_64") and glibc is not None:
-        return next((line for line in LINES if glibc >= line.glibc), None)
+        return next((tfx for tfx in _ALL if glibc >= tfx.glibc), None)
     return None
 
 
 def glibc_version() -> Optional[Version]:
-    """The C library's version; None when it is not glibc."""
+    """Return the version of the C library; None if it is not glibc."""
     try:
         found = re.match(r"glibc (\d+)\.(\d+)", os.confstr("CS_GNU_LIBC_VERSION") or "")
     except (AttributeError, OSError, ValueError):  # not Linux, or another C library

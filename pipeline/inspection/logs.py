@@ -110,7 +110,7 @@ def _span_of_events(root: Root, run_id: str, node: str) -> TimeSpan | None:
         elif isinstance(event, (NodeStarted, RunStarted)) and start is not None and end is None:
             end = stamped.when
         elif isinstance(event, NodeEnded) and event.node == node and event.state != NodeState.SKIPPED:
-            if end is not None and event.reason == events.KEPT:  # the end of an earlier attempt holds
+            if end is not None and event.reason == events.ENDED_EARLIER:  # the end of an earlier attempt holds
                 continue
             start = start or stamped.when - datetime.timedelta(seconds=event.seconds)
             end = after

@@ -53,17 +53,17 @@ def examine(config: Configuration) -> list[Check]:
 
 
 def interpreter() -> Check:
-    """Python's version: it picks the TFX line."""
+    """Check Python's version, which selects the TFX version."""
     version = ".".join(map(str, sys.version_info[:3]))
-    line = tfx_versions.of_python(sys.version_info[:2])
-    if line is None:
+    tfx = tfx_versions.of_python(sys.version_info[:2])
+    if tfx is None:
         return Check("python", False, version, "TFX runs on Python 3.10 to 3.13: `make setup` finds or gets one")
-    return Check("python", True, f"{version}, TFX line {line.name}")
+    return Check("python", True, f"{version}, TFX {tfx.name}")
 
 
 def c_library() -> Check:
     """The C library, which TFX's packages ask for."""
-    line = tfx_versions.of_python(sys.version_info[:2])
+    tfx = tfx_versions.of_python(sys.version_info[:2])
     glibc = tfx_versions.glibc_version()
     if glibc is None:
         machine = (sys.platform, platform.machine())
@@ -71,8 +71,8 @@ def c_library() -> Check:
         advice = "" if good else "supported are Linux with glibc on x86_64, and macOS on arm64"
         return Check("C library", good, " ".join(machine), advice)
     found = f"glibc {glibc[0]}.{glibc[1]}"
-    if line is not None and glibc < line.glibc:
-        needed = f"TFX {line.name} needs glibc {line.glibc[0]}.{line.glibc[1]}"
+    if tfx is not None and glibc < tfx.glibc:
+        needed = f"TFX {tfx.name} needs glibc {tfx.glibc[0]}.{tfx.glibc[1]}"
         return Check("C library", False, found, f"{needed}: `make setup` finds or gets a Python that fits this machine")
     return Check("C library", True, found)
 

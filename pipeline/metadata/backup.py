@@ -116,7 +116,7 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
     finally:
         sqlite.remove(unfinished)
     if place := _place(copy):
-        root.note_old_place(place)
+        root.record_old_location(place)
     lost = tuple(sorted(run_id for run_id in before if run_id not in known))
     return RestoredBackup(copy, kept, len(known), lost)
 

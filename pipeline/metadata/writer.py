@@ -315,7 +315,7 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
     """
     moved = root.moved()
     if moved is None or not root.metadata.exists():
-        root.note_place()
+        root.record_location()
         return None
     when = stamp()
     copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
@@ -324,7 +324,7 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
     changed = [artifact for artifact in opened.get_artifacts() if _rewrite(artifact, *moved)]
     if changed:
         opened.put_artifacts(changed)  # all or none
-    root.note_place()
+    root.record_location()
     return copy
 
 

@@ -9,7 +9,7 @@ import time
 
 from pipeline.core import file_digests
 from pipeline.core.errors import ExitCode, SaeError
-from pipeline.core.events import Listener, NodeEnded, Note, RunResult
+from pipeline.core.events import Listener, NodeEnded, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata import backup, run_properties
@@ -19,7 +19,7 @@ from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import summary
 from pipeline.orchestration.request import RunRequest
-from pipeline.orchestration.summary import Summary
+from pipeline.orchestration.summary import RunResult, Summary
 from pipeline.provenance import cache_key, manifest
 
 logger = logging.getLogger(__name__)

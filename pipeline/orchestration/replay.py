@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import Listener, NodeEnded, NodeState, Note, RunStarted
 from pipeline.definition.spec import Node, Pipeline
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheDecision, Damage
+from pipeline.orchestration.summary import RunResult
 
 
 def replay(
     pipeline: Pipeline, decisions: Sequence[CacheDecision], recorder: MetadataWriter, run_id: str, tell: Listener
-) -> events.RunResult:
+) -> RunResult:
     """Records all nodes, each decided to be cached, and returns how the run ended."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
     ended = []
@@ -27,7 +27,7 @@ def replay(
         record(pipeline, decision, inputs, recorder, run_id)
         ended.append(node_ended(node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
-    return events.RunResult(run_id, tuple(ended), ExitCode.DONE, "")
+    return RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
 
 def record(

@@ -10,7 +10,7 @@ from components.evaluation import metrics
 from components.push import decision as push_decision
 from components.push import serving_dir
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import NodeState, RunResult
+from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
 from pipeline.metadata.properties import MODEL_DIGEST
@@ -18,6 +18,22 @@ from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact
 from pipeline.registry import versions
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+      nodes: every node of the pipeline, in order.
+      exit_code: DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics).
+      error: the reason; empty if the run succeeded.
+    """
+
+    run_id: str
+    nodes: tuple[NodeEnded, ...]
+    exit_code: ExitCode
+    error: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,7 +126,8 @@ def has_bytes_of(folder: pathlib.Path, model: Artifact) -> bool:
     """Return whether a folder has the bytes of a model as it was published; the artifact itself may be deleted."""
     if model.files is None:
         return serving_dir.same_files(pathlib.Path(model.uri) / serving_dir.MODEL, folder)
-    return any(file_digests.is_as(folder, files) for files in served_files(model))
+    found = file_digests.of_folder(folder)
+    return any(found == {name: state.digest for name, state in files.items()} for files in served_files(model))
 
 
 def served_files(model: Artifact) -> list[file_digests.Files]:

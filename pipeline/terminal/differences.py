@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.core.text import delta_text, number_text, short_digest
+from pipeline.core.text import number_text, short_digest
 from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
@@ -62,12 +62,14 @@ def _metrics(screen: Screen, found: Comparison, old: str, new: str) -> list[str]
         return []
     columns = (Column("", min_width=12), Column(old, right=True), Column(new, right=True), Column("change", right=True))
     shown = [one for one in found.metrics if one.slice == OVERALL or one.name == _LOSS]
-    rows = [
-        [_metric_name(one), *(number_text(value) for value in one.values), delta_text(one.deltas[1])] for one in shown
-    ]
+    rows = [[_metric_name(one), *(number_text(value) for value in one.values), _signed(one.deltas[1])] for one in shown]
     lines = ["", screen.heading("metrics on the test split"), *screen.table(columns, rows, "  ")]
     more = len(found.metrics) - len(shown)
     return [*lines, f"  and {more} more, of single slices; --json lists all"] if more else lines
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else ("+" if value >= 0 else "-") + number_text(abs(value))
 
 
 def _metric_name(metric: MetricDifference) -> str:

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts.sections import Preview, Table
-from pipeline.core.text import counted, number_text, seconds_text, short_digest, when_text, yes_no
+from pipeline.core.text import counted, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.provenance.manifest import Manifest
 from pipeline.scheduler import run_trigger
 from pipeline.terminal import preview as preview_text
-from pipeline.terminal.table import Cell, Column, Screen, state_cell
+from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
 _NODES = (Column("node"), Column("state"), Column("time", right=True), Column("reason", min_width=20))
 _USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", min_width=12, drop=1))

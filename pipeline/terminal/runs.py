@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.evaluation import metrics
-from pipeline.core.text import seconds_text, when_text, yes_no
+from pipeline.core.text import seconds_text, when_text
 from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.scheduler import run_trigger
-from pipeline.terminal.table import Cell, Column, Screen, state_cell
+from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
 _BEFORE = (
     Column("run", min_width=15),

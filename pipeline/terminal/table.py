@@ -240,3 +240,8 @@ def printable(stream: TextIO, text: str) -> str:
     r"""Return a text that a stream can show: other characters become `\xe9`."""
     encoding = stream.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def yes_no(value: bool | None) -> str:
+    """Write `yes` or `no`; empty for None."""
+    return "" if value is None else "yes" if value else "no"

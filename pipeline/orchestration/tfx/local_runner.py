@@ -32,6 +32,7 @@ from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import checkpoints, replay
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, Damage, NodeCache
+from pipeline.orchestration.summary import RunResult
 from pipeline.orchestration.tfx import executors, metadata_view, partial_run
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self,
         pipeline: pipeline_pb2.Pipeline,
         run_options: pipeline_pb2.RunOptions | None = None,
-    ) -> events.RunResult:
+    ) -> RunResult:
         """Runs a compiled pipeline, or the part of it that `run_options` names.
 
         A failed node ends the run; it is not an exception but part of the result.
@@ -139,7 +140,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if not self._cache.holds(node, found, inputs, outputs):
             return None
         ended = replay.node_ended(node, found.state, outputs, 0.0)
-        return dataclasses.replace(ended, reason=ended.reason or events.KEPT)
+        return dataclasses.replace(ended, reason=ended.reason or events.ENDED_EARLIER)
 
     def _inputs(self, node: Node) -> dict[str, Artifact]:
         """What a node reads in this run, by key."""
@@ -183,14 +184,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             )
         return replay.node_ended(node, execution.state, self._store.outputs(execution.id), seconds)
 
-    def _result(
-        self, results: list[NodeEnded], failed: NodeEnded | None, failures: executors.Failures
-    ) -> events.RunResult:
+    def _result(self, results: list[NodeEnded], failed: NodeEnded | None, failures: executors.Failures) -> RunResult:
         if failed is None:
-            return events.RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
+            return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
         gate = isinstance(failures.last, component_errors.AnomalyError)
         code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
-        return events.RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
+        return RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
 
 
 _OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError, SaeError)

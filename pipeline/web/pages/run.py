@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import BarChart, LineChart, Preview
 from pipeline.core import event_log
 from pipeline.core.errors import SaeError
-from pipeline.core.events import EpochEnded, Note
+from pipeline.core.events import EpochEnded, Event, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted, short_digest
 from pipeline.inspection import run_diff
@@ -109,7 +109,7 @@ def build(request: PageRequest, run: str) -> RunView:
     running = found.row.state == RunState.RUNNING
     events = [one.event for one in _events(request.root, run_id)]
     trained = any(isinstance(one, LineChart) for output in shown for one in output.preview.sections)
-    live = () if trained else event_log.epochs(events)
+    live = () if trained else _epochs(events)
     return RunView(
         run=found,
         previous=previous,
@@ -136,7 +136,16 @@ def _neighbours(reader: Reader, found: Run) -> tuple[str, str]:
     return before, ids[place - 1] if place else ""
 
 
-def _events(root: Root | None, run_id: str) -> list[event_log.Stamped]:
+def _epochs(events: Iterable[Event]) -> tuple[EpochEnded, ...]:
+    """Return the epochs of a run, in order; of one that was trained again after a resume, the last."""
+    found: list[EpochEnded] = []
+    for event in events:
+        if isinstance(event, EpochEnded):
+            found = [*(one for one in found if one.epoch < event.epoch), event]
+    return tuple(found)
+
+
+def _events(root: Root | None, run_id: str) -> list[event_log.TimedEvent]:
     if root is None or stored(root, "progress", f"{run_id}.jsonl") is None:
         return []
     return event_log.read(root.path, run_id)

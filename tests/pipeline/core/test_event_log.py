@@ -51,12 +51,12 @@ def test_events_are_read_in_order_with_their_time(tmp_path, journal):
     assert before - millisecond <= times[0] <= times[-1] <= after
 
 
-def test_an_event_can_be_read_at_once(tmp_path, journal):
+def test_an_event_can_be_read_immediately(tmp_path, journal):
     journal(EVENTS[0])
     assert [one.event for one in event_log.read(tmp_path, "r1")] == EVENTS[:1]
 
 
-def test_a_journal_goes_on_where_an_earlier_one_ended(tmp_path, journal):
+def test_a_later_journal_appends(tmp_path, journal):
     journal(EVENTS[0])
     journal.close()
     other = event_log.Journal(tmp_path, "r1")
@@ -70,7 +70,7 @@ def test_runs_do_not_share_a_file(tmp_path, journal):
     assert event_log.read(tmp_path, "r2") == []
 
 
-def test_what_is_told_after_the_end_is_passed_over(tmp_path, journal):
+def test_an_event_after_the_end_is_dropped(tmp_path, journal):
     journal.close()
     journal(EVENTS[0])
     assert event_log.read(tmp_path, "r1") == []
@@ -108,22 +108,22 @@ def test_a_time_is_in_utc_whatever_zone_it_was_written_in(tmp_path):
         json.dumps({"when": "2026-11-23", "event": ["Note"], "text": "x"}),
     ],
 )
-def test_a_line_that_is_half_written_unknown_or_odd_is_passed_over(tmp_path, line):
+def test_an_incomplete_or_unknown_line_is_skipped(tmp_path, line):
     assert written(tmp_path, f"{GOOD}\n{line}\n{GOOD}\n") == [Note("good"), Note("good")]
 
 
-def test_a_half_written_line_at_the_end_is_passed_over(tmp_path):
+def test_an_incomplete_line_at_the_end_is_skipped(tmp_path):
     assert written(tmp_path, f"{GOOD}\n{GOOD[:40]}") == [Note("good")]
 
 
-def test_bytes_that_are_no_text_spoil_their_line_only(tmp_path):
+def test_bytes_that_are_not_text_damage_only_their_line(tmp_path):
     path = event_log.path_of(tmp_path, "r1")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff\xfe\n" + GOOD.encode())
     assert [one.event for one in event_log.read(tmp_path, "r1")] == [Note("good")]
 
 
-def test_where_it_cannot_be_written_the_log_says_so_and_the_run_goes_on(tmp_path, caplog):
+def test_an_unwritable_file_is_logged_once_and_the_run_continues(tmp_path, caplog):
     (tmp_path / "progress").write_text("no folder")
     with caplog.at_level(logging.WARNING):
         journal = event_log.Journal(tmp_path, "r1")
@@ -133,7 +133,7 @@ def test_where_it_cannot_be_written_the_log_says_so_and_the_run_goes_on(tmp_path
     assert record.getMessage().startswith(f"events are not written to {tmp_path / 'progress' / 'r1.jsonl'} any more: ")
 
 
-def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path, caplog):
+def test_a_full_disk_is_logged_once_and_the_run_continues(tmp_path, caplog):
     (tmp_path / "progress").mkdir()
     event_log.path_of(tmp_path, "r1").symlink_to("/dev/full")
     journal = event_log.Journal(tmp_path, "r1")
@@ -145,7 +145,7 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path, caplog):
     assert "No space left on device" in record.getMessage()
 
 
-def test_a_run_that_is_called_like_another_folder_has_no_events(tmp_path):
+def test_a_run_id_that_contains_a_path_has_no_events(tmp_path):
     journal = event_log.Journal(tmp_path, "r1")
     journal(Note("here"))
     journal.close()
@@ -155,14 +155,7 @@ def test_a_run_that_is_called_like_another_folder_has_no_events(tmp_path):
     assert event_log.read(tmp_path, "../progress/r1") == []
 
 
-def test_epochs_that_were_trained_again_after_a_resume_count_once():
-    first = [EpochEnded(number, 5, 0.5, 0.25) for number in (1, 2, 3)]
-    again = [EpochEnded(number, 5, 0.5, 0.25) for number in (2, 3, 4)]
-    assert event_log.epochs([*first, Note("resumed"), *again]) == (first[0], *again)
-    assert event_log.epochs([*first, again[0]]) == (first[0], again[0])
-
-
-def test_an_event_that_is_added_later_ends_a_line_that_was_cut_off(tmp_path):
+def test_append_ends_an_incomplete_line_first(tmp_path):
     event_log.append(tmp_path, "r1", Note("first"))
     with open(event_log.path_of(tmp_path, "r1"), "a") as file:
         file.write('{"when": ')

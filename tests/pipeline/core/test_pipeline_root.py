@@ -157,14 +157,14 @@ def test_a_moved_root_knows_where_it_lay_until_its_place_is_noted(root):
     root.create()
     root.claim_dataset("mnist")
     assert root.moved() == (old, str(root.path))
-    root.note_place()
+    root.record_location()
     assert root.moved() is None
     assert about(root) == {"format": 1, "path": str(root.path), "dataset": "mnist"}
 
 
 def test_noting_the_same_place_again_writes_nothing(root):
     before = (root.path / "root.json").stat().st_mtime_ns, (root.path / "root.json").stat().st_ino
-    root.note_place()
+    root.record_location()
     assert ((root.path / "root.json").stat().st_mtime_ns, (root.path / "root.json").stat().st_ino) == before
 
 

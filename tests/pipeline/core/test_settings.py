@@ -161,7 +161,7 @@ def test_an_unknown_setting_is_answered_with_the_closest_one(given, suggested):
 def test_an_unknown_setting_that_is_like_no_other_gets_no_suggestion():
     text = message(assignments=["zzz.qqq=1"])
     assert "did you mean" not in text
-    assert "`sae config show` lists them all" in text
+    assert "`sae config show`" in text
 
 
 def test_a_key_outside_of_any_section_is_answered_with_its_section(config_file):

@@ -1,4 +1,4 @@
-"""Which line of TFX a machine and a Python get."""
+"""The TFX version for a machine and for a Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = PROJECT
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "glibc", "line"),
+    ("system", "machine", "glibc", "tfx"),
     [
         ("linux", "x86_64", (2, 36), OLDER),
         ("linux", "x86_64", (2, 38), OLDER),
@@ -29,8 +29,8 @@ ROOT = PROJECT
         ("darwin", "x86_64", None, None),
     ],
 )
-def test_a_machine_gets_the_newest_line_with_packages_for_it(system, machine, glibc, line):
-    assert tfx_versions.for_machine(system, machine, glibc) == line
+def test_a_machine_gets_the_newest_version_with_packages_for_it(system, machine, glibc, tfx):
+    assert tfx_versions.for_machine(system, machine, glibc) == tfx
 
 
 @pytest.mark.parametrize(("answer", "version"), [("glibc 2.36", (2, 36)), ("glibc 2.4.1", (2, 4)), (None, None)])
@@ -40,8 +40,8 @@ def test_the_version_of_glibc(monkeypatch, answer, version):
 
 
 @pytest.mark.parametrize("minor", range(8, 16))
-def test_python_gets_the_line_that_the_project_asks_for(minor):
-    """pyproject.toml's markers pick the packages, so they and this module must say the same."""
+def test_python_gets_the_version_that_pyproject_asks_for(minor):
+    """pyproject.toml's markers select the packages, so they and this module must agree."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirement = Requirement(f"python{project['requires-python']}")
     allowed = requirement.specifier.contains(f"3.{minor}")
@@ -51,5 +51,5 @@ def test_python_gets_the_line_that_the_project_asks_for(minor):
         for each in wanted
         if allowed and each.marker and each.marker.evaluate({"python_version": f"3.{minor}"})
     ]
-    line = tfx_versions.of_python((3, minor))
-    assert versions == ([line.name] if line else [])
+    tfx = tfx_versions.of_python((3, minor))
+    assert versions == ([tfx.name] if tfx else [])

@@ -293,7 +293,7 @@ def test_a_mending_that_broke_off_is_gone_on_with(moved, monkeypatch, moment):
     def break_off(self, *_):
         raise KeyboardInterrupt
 
-    place = (mlmd.MetadataStore, "put_artifacts") if moment == "while writing" else (Root, "note_place")
+    place = (mlmd.MetadataStore, "put_artifacts") if moment == "while writing" else (Root, "record_location")
     before = artifacts(moved.root)
     with monkeypatch.context() as patch:
         patch.setattr(*place, break_off)
@@ -328,7 +328,7 @@ def test_mending_twice_in_a_folder_of_the_old_place_maps_once(recorded, monkeypa
     old.mkdir()
     recorded.root = Root((recorded.folder / "between").rename(old / "within"))
     with monkeypatch.context() as patch:
-        patch.setattr(Root, "note_place", lambda self: None)
+        patch.setattr(Root, "record_location", lambda self: None)
         rewrite_moved_uris(recorded.root)
     rewrite_moved_uris(recorded.root)
     assert recorded.outputs("r1", "Trainer")["model"].uri == f"{old}/within/artifacts/Trainer/model/r1"

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import Note, RunResult
+from pipeline.core.events import Note
 from pipeline.metadata import backup, run_properties
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.run_properties import Headline, attempts_of
@@ -17,6 +17,7 @@ from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
+from pipeline.orchestration.summary import RunResult
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded
 

@@ -7,7 +7,6 @@ import pathlib
 
 import pytest
 
-from pipeline.core import events
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.metadata.run_properties import Headline
@@ -70,7 +69,7 @@ def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error=""):
     )
     return summaries.of_run(
         recorded.store(),
-        events.RunResult(run_id, ended, exit_code, error),
+        summaries.RunResult(run_id, ended, exit_code, error),
         recorded.configured(*assignments, source=recorded.source(notice="a notice")),
         recorded.root,
         recorded.root.logs / f"{run_id}.log",

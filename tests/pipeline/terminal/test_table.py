@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from pipeline.core.text import bytes_text, delta_text, escaped, number_text, seconds_text, when_text
+from pipeline.core.text import bytes_text, escaped, number_text, seconds_text, when_text
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.terminal import table
 from pipeline.terminal.table import Cell, Column, Screen
@@ -203,16 +203,6 @@ def test_sizes(size, text):
 )  # fmt: skip
 def test_numbers(value, text):
     assert number_text(value) == text
-
-
-def test_differences_have_a_sign():
-    assert [delta_text(value) for value in (0.5, -0.5, 0.0, 3.0, None)] == [
-        "+0.50000",
-        "-0.50000",
-        "+0",
-        "+3",
-        "",
-    ]
 
 
 def test_times_are_in_utc():

@@ -1,0 +1,13 @@
+"""The page of a run."""
+
+from __future__ import annotations
+
+from pipeline.core.events import EpochEnded, Note
+from pipeline.web.pages import run
+
+
+def test_epochs_that_were_trained_again_after_a_resume_count_once() -> None:
+    first = [EpochEnded(number, 5, 0.5, 0.25) for number in (1, 2, 3)]
+    second = [EpochEnded(number, 5, 0.5, 0.25) for number in (2, 3, 4)]
+    assert run._epochs([*first, Note("resumed"), *second]) == (first[0], *second)
+    assert run._epochs([*first, second[0]]) == (first[0], second[0])
