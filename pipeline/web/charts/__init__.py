@@ -1,13 +1,13 @@
 """The charts of the pages: plain functions from frozen dataclasses to SVG text.
 
-No chart carries colours, scripts or styles of its own: classes say what a shape is, and `static/charts.css` how that
-looks in light and dark, so pages can forbid inline styles. All texts are escaped here; links come from the caller, who
-knows the routes. The same input gives the same bytes.
+Charts contain no colours, scripts or styles, so pages can forbid inline styles: classes name shapes, and
+`static/charts.css` styles them for light and dark. All texts are escaped here; the caller passes links. The same input
+gives the same bytes.
 """
 
 from pipeline.web.charts.bar_chart import Bar, bar_chart
-from pipeline.web.charts.chart import Drawing, Key
-from pipeline.web.charts.dag import GraphEdge, GraphNode, dag
+from pipeline.web.charts.chart import Drawing
+from pipeline.web.charts.dag import GraphNode, dag
 from pipeline.web.charts.gantt import Span, gantt
 from pipeline.web.charts.histogram import histogram
 from pipeline.web.charts.line_chart import Series, line_chart
@@ -17,25 +17,6 @@ from pipeline.web.charts.scatter import ScatterPoint, scatter
 from pipeline.web.charts.state_icons import Html, state_class, state_mark
 
 __all__ = [
-    "Bar",
-    "Drawing",
-    "GraphEdge",
-    "GraphNode",
-    "Html",
-    "Key",
-    "Panel",
-    "RunPoint",
-    "ScatterPoint",
-    "Series",
-    "Span",
-    "bar_chart",
-    "dag",
-    "gantt",
-    "histogram",
-    "line_chart",
-    "number",
-    "runs_chart",
-    "scatter",
-    "state_class",
-    "state_mark",
-]
+    "Bar", "Drawing", "GraphNode", "Html", "Panel", "RunPoint", "ScatterPoint", "Series", "Span", "bar_chart", "dag",
+    "gantt", "histogram", "line_chart", "number", "runs_chart", "scatter", "state_class", "state_mark",
+]  # fmt: skip

@@ -19,8 +19,8 @@ _Item = TypeVar("_Item")
 
 
 @dataclasses.dataclass(frozen=True)
-class Key:
-    """An entry of a legend. `swatch`: a small SVG of what the name stands for."""
+class LegendEntry:
+    """An entry of a legend. `swatch`: a small SVG of the line or mark."""
 
     name: str
     swatch: str
@@ -28,21 +28,21 @@ class Key:
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """A finished chart, with what belongs beside it on a page.
+    """A finished chart with its legend and note.
 
     Attributes:
       svg: one `svg` element.
       title: of the chart.
-      summary: what the chart shows, in words and numbers.
+      summary: the chart in words and numbers.
       keys: the legend; may be empty.
       note: what was left out; empty if nothing was.
-      scrolls: whether the frame needs a stop of the Tab key: it may have to be scrolled, and holds no link.
+      scrolls: whether the Tab key must reach the frame: it may have to be scrolled, and contains no link.
     """
 
     svg: str
     title: str
     summary: str
-    keys: tuple[Key, ...] = ()
+    keys: tuple[LegendEntry, ...] = ()
     note: str = ""
     scrolls: bool = False
 
@@ -59,7 +59,7 @@ class Drawing:
 
 
 class Chart:
-    """A chart in the making. Shapes are drawn in the order in which they are added.
+    """A chart under construction. Shapes are drawn in the order in which they are added.
 
     Attributes:
       width, height: in pixels; may be set until `drawing` is called.
@@ -76,7 +76,7 @@ class Chart:
           width, height: in pixels.
         """
         self.width, self.height = width, height
-        self.keys: list[Key] = []
+        self.keys: list[LegendEntry] = []
         self.notes: list[str] = []
         self._kind, self._title = kind, title
         self._shapes: list[str] = []
@@ -95,7 +95,7 @@ class Chart:
         return items[-most:] if newest else items[:most]
 
     def link(self, href: str, name: str, shapes: str, focusable: bool = True) -> str:
-        """Return shapes that lead to an address; without one, the shapes with their tooltip. See `svg.link`."""
+        """Return shapes as a link; see `svg.link`."""
         self._links = self._links or bool(href)
         return svg.link(href, name, shapes, focusable)
 
@@ -145,16 +145,16 @@ class Chart:
         return self.drawing(summary)
 
     def drawing(self, summary: str) -> Drawing:
-        """Finish the chart. `summary`: what it shows, in words and numbers."""
-        width, height = svg.coordinate(self.width), svg.coordinate(self.height)
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart chart-{self._kind}"'
-        head += f' viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        if self._links:  # a screen reader takes an image for one thing, and would hide its links
-            head += f' role="group" aria-label="{svg.escape(f"{self._title}. {summary}")}">'
+        """Finish the chart. `summary`: the chart in words and numbers."""
+        content, class_ = "".join(self._shapes), f"chart chart-{self._kind}"
+        if self._links:  # a screen reader treats an image as one item, and would hide its links
+            label = f"{self._title}. {summary}"
+            whole = svg.root(content, class_, self.width, self.height, role="group", aria_label=label)
         else:
-            head += f' role="img">{svg.tooltip(self._title)}{svg.element("desc", svg.escape(summary))}'
+            content = svg.tooltip(self._title) + svg.element("desc", svg.escape(summary)) + content
+            whole = svg.root(content, class_, self.width, self.height, role="img")
         return Drawing(
-            svg=head + "".join(self._shapes) + "</svg>",
+            svg=whole,
             title=self._title,
             summary=summary,
             keys=tuple(self.keys),
@@ -186,8 +186,4 @@ def color_class(color: int) -> str:
 
 def swatch(content: str, width: float = 24) -> str:
     """Return a small picture for a legend, 12 pixels high."""
-    size = svg.coordinate(width)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="swatch" viewBox="0 0 {size} 12" width="{size}" height="12"'
-        f' aria-hidden="true">{content}</svg>'
-    )
+    return svg.root(content, "swatch", width, 12, aria_hidden="true")

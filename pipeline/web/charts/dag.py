@@ -9,11 +9,12 @@ from typing import Literal
 
 from pipeline.core.text import counted
 from pipeline.web.charts import dag_layout, state_icons, svg
-from pipeline.web.charts.chart import Chart, Drawing, Key
+from pipeline.web.charts.chart import Chart, Drawing, LegendEntry
+from pipeline.web.charts.dag_layout import Edge
 
 MOST_NODES = 200  # a pipeline has a dozen, a lineage some dozens; more cannot be read as a picture
 MOST_EDGES = 1000
-WIDEST = 6  # boxes beside each other that fit a page; with more, layers run from left to right instead
+WIDEST = 6  # boxes side by side that fit a page; with more, layers run from left to right instead
 
 _TITLE = 13  # pixels, font size
 _BOLD = 1.1  # times as wide as thin text
@@ -34,7 +35,7 @@ class GraphNode:
       title: the first line.
       detail: the second line: `executed · 30.1 s`; empty: none.
       state: as `NodeRunState` writes it; empty: none.
-      href: where a click leads; empty: nowhere.
+      href: the address of its link; empty: none.
       mark: a word in a corner: `cached`; empty: none.
       kind: artifacts have round ends, executions are boxes.
       current: whether it is the subject of the page.
@@ -50,35 +51,23 @@ class GraphNode:
     current: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class GraphEdge:
-    """An arrow. `label`: for its tooltip."""
-
-    source: str
-    target: str
-    label: str = ""
-
-
 def dag(
-    nodes: Sequence[GraphNode], edges: Sequence[GraphEdge], *, title: str, direction: Direction | None = None
+    nodes: Sequence[GraphNode], edges: Sequence[Edge], *, title: str, direction: Direction | None = None
 ) -> Drawing:
     """Draw a graph in layers, so that arrows lead to later ones; those that close a cycle are dashed.
 
     Args:
       nodes: the first 200 are drawn, so the most important come first; of several with one id, the first.
-      edges: those between nodes that are drawn; several between the same two become one.
+      edges: (source, target), by id; several between the same two nodes become one.
       title: of the chart.
-      direction: of the arrows. None: down, as that fits a page and a phone, unless many boxes would be beside
-        each other.
+      direction: of the arrows. None: down, which fits a page and a phone, unless more than 6 boxes would be side by
+        side.
     """
     chart = Chart("graph", title, 320)
     unique = {node.id: node for node in reversed(nodes)}
     drawn = {node.id: node for node in chart.limited([n for n in nodes if unique[n.id] is n], MOST_NODES, "boxes")}
-    labels: dict[dag_layout.Edge, list[str]] = {}
-    for one in edges:
-        if one.source in drawn and one.target in drawn and one.source != one.target:
-            labels.setdefault((one.source, one.target), []).append(one.label)
-    pairs = chart.limited(list(labels), MOST_EDGES, "arrows")
+    known = dict.fromkeys(edge for edge in edges if edge[0] != edge[1] and drawn.keys() >= set(edge))
+    pairs = chart.limited(list(known), MOST_EDGES, "arrows")
     if not drawn:
         return chart.empty("There is nothing to draw.", "No nodes.")
 
@@ -92,15 +81,14 @@ def dag(
 
     parts = []
     for edge, route in layout.routes.items():
-        names = ", ".join(dict.fromkeys(filter(None, labels[edge])))
-        text = f"{drawn[edge[0]].title} → {drawn[edge[1]].title}" + (f": {names}" if names else "")
+        text = f"{drawn[edge[0]].title} → {drawn[edge[1]].title}"
         parts.append(_arrow(route, down, edge in layout.back, text))
     for name, (across, along) in layout.boxes.items():
         description, shapes = _box(drawn[name], (across, along) if down else (along, across), wide)
         parts.append(chart.link(drawn[name].href, description, shapes))
     chart.add(svg.element("g", "".join(parts), transform=f"translate({_MARGIN} {_MARGIN})"))
     states = dict.fromkeys(node.state for node in drawn.values() if node.state)
-    chart.keys = [Key(state, state_icons.state_mark(state)) for state in states]
+    chart.keys = [LegendEntry(state, state_icons.state_mark(state)) for state in states]
     return chart.drawing(_summary(list(drawn.values()), len(pairs), max(layers) + 1))
 
 
@@ -122,7 +110,7 @@ def _box(node: GraphNode, centre: tuple[float, float], wide: float) -> tuple[str
     classes = f"box {node.kind} {state_icons.state_class(node.state) if node.state else 'state-none'}"
     rounding = _HEIGHT / 2 if node.kind == "artifact" else 7
     shapes = []
-    if node.current:  # a second outline: to be told apart without colours
+    if node.current:  # a second outline, visible without colours
         halo = svg.element("rect", class_="halo", x=x - 4, y=y - 4, width=wide + 8, height=_HEIGHT + 8, rx=rounding + 4)
         shapes.append(halo)
     shapes.append(svg.element("rect", class_=classes, x=x, y=y, width=wide, height=_HEIGHT, rx=rounding))

@@ -14,9 +14,9 @@ MOST_ROWS = 200  # pipelines seldom have more than fifty nodes
 
 _ROW, _BAR = 28, 14  # pixels
 _TOP, _BOTTOM = 8, 26  # pixels
-_TICK = 75  # pixels for one tick: `2 min 30 s`, and air
+_TICK = 75  # pixels for one tick: `2 min 30 s` and a gap
 _LONGEST_LABEL = 190  # pixels
-_SHORTEST = 4.0  # pixels, of the bar of a node that took no time
+_SHORTEST = 4.0  # pixels, of a bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Span:
       start: seconds since the run started; None: it has not started.
       seconds: its duration, so far if it is running; None: unknown.
       state: as `NodeRunState` writes it.
-      href: where a click leads; empty: nowhere.
+      href: the address of its link; empty: none.
     """
 
     label: str
@@ -47,11 +47,10 @@ def gantt(spans: Sequence[Span], *, title: str = "Durations of nodes", width: in
       width: in pixels.
     """
     chart = Chart("gantt", title, width)
-    drawn = chart.limited(spans, MOST_ROWS, "nodes")
+    drawn = [_drawable(span) for span in chart.limited(spans, MOST_ROWS, "nodes")]
     if not drawn:
         return chart.empty("No node has started yet.", "No nodes.")
-    # A clock that was set back must not push bars off the chart.
-    longest = max((_start(span) + _seconds(span) for span in drawn if span.start is not None), default=0.0)
+    longest = max((span.start + (span.seconds or 0.0) for span in drawn if span.start is not None), default=0.0)
     left = math.ceil(min(max(svg.width_of(span.label, svg.TEXT) for span in drawn), _LONGEST_LABEL)) + 44
     right = width - 118  # room for the time beside the last bar
     scale = scales.durations(longest, left, right, count=max(2, min(8, int(right - left) // _TICK)))
@@ -64,12 +63,11 @@ def gantt(spans: Sequence[Span], *, title: str = "Durations of nodes", width: in
     return chart.drawing(_summary(drawn, longest))
 
 
-def _start(span: Span) -> float:
-    return max(0.0, span.start) if span.start is not None and scales.usable(span.start) else 0.0
-
-
-def _seconds(span: Span) -> float:
-    return max(0.0, span.seconds) if span.seconds is not None and scales.usable(span.seconds) else 0.0
+def _drawable(span: Span) -> Span:
+    """Return a node with times that can be drawn: a clock that was set back must not push bars off the chart."""
+    start = None if span.start is None else max(0.0, scales.drawable(span.start) or 0.0)
+    seconds = scales.drawable(span.seconds)
+    return dataclasses.replace(span, start=start, seconds=None if seconds is None else max(0.0, seconds))
 
 
 def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -> tuple[str, str]:
@@ -80,47 +78,34 @@ def _row(span: Span, scale: scales.Scale, y: float, left: float, width: float) -
         state_icons.mark(span.state, 4, middle - 8),
         svg.text(26, middle + 4, svg.fit(span.label, left - 38, svg.TEXT), "chart-label", size=svg.TEXT),
     ]
-    time = _time(span)
+    name = span.label
     if span.start is None:
-        shapes.append(svg.text(left + 6, middle + 4, time, "chart-muted"))
+        name += f": {span.state}"
+        shapes.append(svg.text(left + 6, middle + 4, span.state, "chart-muted"))
     else:
-        start = scale(_start(span))
-        long = max(_SHORTEST, scale(_start(span) + _seconds(span)) - start)
+        running = span.state == "running"
+        time = "unknown duration" if span.seconds is None else seconds_text(span.seconds) + " so far" * running
+        name += f": {span.state}, {time}, started after {seconds_text(span.start)}"
+        start = scale(span.start)
+        long = max(_SHORTEST, scale(span.start + (span.seconds or 0.0)) - start)
         classes = f"span {state_icons.state_class(span.state)}" + (" slim" if long < 10 else "")
         top = middle - _BAR / 2
-        if span.state == "running":  # open at its right end
+        if running:  # open at its right end
             shape = f"M{svg.coordinate(start + long)} {svg.coordinate(top)}H{svg.coordinate(start)}v{_BAR}h"
             shape += f"{svg.coordinate(long)}l5 -{_BAR / 2:g}Z"
             shapes.append(svg.element("path", class_=classes, d=shape))
             long += 5
         else:
-            shapes.append(
-                svg.element("rect", class_=classes, x=start, y=top, width=long, height=_BAR, rx=min(3.0, long / 2))
-            )
+            rounding = min(3.0, long / 2)
+            shapes.append(svg.element("rect", class_=classes, x=start, y=top, width=long, height=_BAR, rx=rounding))
         shapes.append(svg.text(start + long + 7, middle + 4, time, "tick"))
-    name = f"{span.label}: {time if span.start is None else f'{span.state}, {time}'}"
-    if span.start is not None:
-        name += f", started after {seconds_text(_start(span))}"
     return name, "".join(shapes)
 
 
-def _time(span: Span) -> str:
-    if span.start is None:
-        return span.state
-    if span.seconds is None or not scales.usable(span.seconds):
-        return "unknown duration"
-    so_far = " so far" if span.state == "running" else ""
-    return f"{seconds_text(_seconds(span))}{so_far}"
-
-
 def _summary(spans: Sequence[Span], longest: float) -> str:
-    counts = state_icons.count_states([span.state for span in spans])
-    parts = [f"{counted(len(spans), 'node')}: {counts}."]
-    started = [span for span in spans if span.start is not None]
-    if started:
-        slowest = max(started, key=_seconds)
-        parts.append(
-            f"All within {seconds_text(longest)}; the longest is {slowest.label} with"
-            f" {seconds_text(_seconds(slowest))}."
-        )
-    return " ".join(parts)
+    text = f"{counted(len(spans), 'node')}: {state_icons.count_states([span.state for span in spans])}."
+    if started := [span for span in spans if span.start is not None]:
+        slowest = max(started, key=lambda span: span.seconds or 0.0)
+        text += f" All within {seconds_text(longest)}; the longest is {slowest.label}"
+        text += f" with {seconds_text(slowest.seconds or 0.0)}."
+    return text

@@ -1,4 +1,4 @@
-"""The histogram of a feature."""
+"""Histograms of features."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from pipeline.web.charts.chart import Chart, Drawing, horizontal
 
 MOST_BUCKETS = 100  # about one for every two pixels
 
+_WIDTH, _HEIGHT = 280, 110  # pixels
 _SIDE, _TOP, _BOTTOM = 8, 18, 20  # pixels
 
 
-def histogram(
-    buckets: Sequence[tuple[float, float, float]], *, title: str, width: int = 280, height: int = 110
-) -> Drawing:
+def histogram(buckets: Sequence[tuple[float, float, float]], *, title: str) -> Drawing:
     """Draw buckets; one that is not empty is at least a pixel high.
 
     Args:
-      buckets: (low, high, count), in order. Those without finite ends or count are left out, and so are all beyond 100.
+      buckets: (low, high, count), in order; at most 100 are drawn, and none without finite ends and count.
       title: of the chart: the feature's name.
-      width, height: in pixels.
     """
+    width, height = _WIDTH, _HEIGHT
     chart = Chart("histogram", title, width, height)
     drawn = [
         (low, high, count)
         for low, high, count in buckets
-        if all(map(scales.usable, (low, high, count))) and high >= low and count >= 0
+        if None not in map(scales.drawable, (low, high, count)) and high >= low and count >= 0
     ][:MOST_BUCKETS]
     if cut := len(buckets) - len(drawn):
         chart.notes.append(f"{counted(cut, 'bucket')} not drawn.")
@@ -46,7 +45,7 @@ def histogram(
         start, end = (x(low), x(high)) if last > first else (x.start + room / 3, x.start + room * 2 / 3)
         gap = 1 if end - start > 3 else 0
         name = f"{scales.number(low)} to {scales.number(high)}: {scales.number(count)}"
-        # The area that the pointer finds reaches to the top, also over a low bar.
+        # The area that responds to the pointer reaches to the top, also over a low bar.
         hit = svg.element("rect", class_="hit", x=start, y=_TOP, width=max(end - start, 1), height=bottom - _TOP)
         long = max(end - start - gap, 0.5)
         bar = svg.element("rect", class_="bar", x=start, y=bottom - tall, width=long, height=tall)

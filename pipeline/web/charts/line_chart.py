@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
-from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, Key, color_class, label_room, swatch
+from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, LegendEntry, color_class, label_room, swatch
 
-_CURVE_POINTS = 400  # drawn of one curve: less than a pixel and a half apart
+_CURVE_POINTS = 400  # of one curve: less than a pixel and a half apart
 _DOTS = 400  # in a chart, each with a tooltip; more would hide the curves
-_MOST_CURVES = 32  # twice as many as the page that compares runs draws
+_MOST_CURVES = 32  # the comparison of runs draws at most 16
+_HEIGHT = 320  # pixels
 _LABEL_HEIGHT = 14  # pixels between labels at the ends of curves
 
 Point = tuple[float, float]
@@ -25,7 +26,7 @@ class Series:
       name: for the legend and the tooltips.
       points: (x, y) in the order of x; None or a number that is not finite leaves a gap.
       color: 1 to 8.
-      dashed: to tell it from another of the same colour.
+      dashed: whether it is drawn with dashes, to distinguish it from another of the same colour.
       label: a short name at the end of the curve; empty: none.
     """
 
@@ -36,31 +37,29 @@ class Series:
     label: str = ""
 
 
-def line_chart(
-    series: Sequence[Series], *, title: str, x_label: str, y_label: str, width: int = 640, height: int = 320
-) -> Drawing:
+def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: str, width: int = 640) -> Drawing:
     """Draw curves.
 
     Args:
       series: at most 32 are drawn.
       title: of the chart.
       x_label, y_label: of the axes, with their units.
-      width, height: in pixels.
+      width: in pixels.
     """
-    chart = Chart("lines", title, width, height)
+    chart = Chart("lines", title, width, _HEIGHT)
     drawn = chart.limited(series, _MOST_CURVES, "curves")
     pieces = [list(_pieces(one.points)) for one in drawn]
     points = [point for one in pieces for piece in one for point in piece]
     if not points:
         return chart.empty("There are no values to draw.")
 
-    y = scales.linear((value for _, value in points), height - BOTTOM, TOP)
+    y = scales.linear((value for _, value in points), _HEIGHT - BOTTOM, TOP)
     left = label_room(y)
     labels = [one.label for one in drawn if one.label]
     right = width - (min(0.3 * width, max(svg.width_of(label, svg.SMALL) for label in labels) + 22) if labels else 14)
     x = scales.tight(min(x for x, _ in points), max(x for x, _ in points), left + 8, right - 4)
     chart.y_axis(y, left, right, y_label)
-    chart.x_axis(x, left, right, height - BOTTOM, x_label)
+    chart.x_axis(x, left, right, _HEIGHT - BOTTOM, x_label)
     ends: list[tuple[Point, Series]] = []
     thinned = 0
     for one, its_pieces in zip(drawn, pieces, strict=True):
@@ -73,7 +72,7 @@ def line_chart(
         if one.label:
             last = its_pieces[-1][-1]
             ends.append(((x(last[0]), y(last[1])), one))
-    chart.add(_end_labels(ends, right, height - BOTTOM, width))
+    chart.add(_end_labels(ends, right, _HEIGHT - BOTTOM, width))
     if thinned:
         chart.notes.append(
             f"Curves of up to {thinned:,} points are drawn with about {_CURVE_POINTS}: the lowest and the highest of"
@@ -101,8 +100,8 @@ def _pieces(points: Sequence[tuple[float, float | None]]) -> Iterator[list[Point
     """Yield the parts of a curve between its gaps."""
     piece: list[Point] = []
     for x, y in points:
-        if y is not None and scales.usable(y) and scales.usable(x):
-            piece.append((x, y))
+        if (value := scales.drawable(y)) is not None and scales.drawable(x) is not None:
+            piece.append((x, value))
         elif piece:
             yield piece
             piece = []
@@ -145,9 +144,9 @@ def _end_labels(ends: list[tuple[Point, Series]], right: float, bottom: float, w
     return "".join(parts)
 
 
-def _key(one: Series) -> Key:
+def _key(one: Series) -> LegendEntry:
     line = svg.element("path", class_=_line_class(one), d="M1 6H23")
-    return Key(one.name, swatch(svg.element("g", line, class_=color_class(one.color))))
+    return LegendEntry(one.name, swatch(svg.element("g", line, class_=color_class(one.color))))
 
 
 def _summary(series: Sequence[Series], pieces: list[list[list[Point]]], x_label: str, y_label: str) -> str:

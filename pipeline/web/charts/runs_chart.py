@@ -10,7 +10,7 @@ from pipeline.web.charts import scales, svg
 from pipeline.web.charts.chart import BOTTOM, TOP, Chart, Drawing, color_class, label_room
 
 MOST_RUNS = 2000  # two for each pixel, about 800 KB
-TAB_STOPS = 50  # runs that the Tab key stops at, the newest: the table beside the chart leads to all of them
+TAB_STOPS = 50  # newest runs that the Tab key reaches; the table links to all of them
 
 _PANEL, _BETWEEN = 130, 40  # pixels
 _CROWDED = 4.0  # pixels from run to run, below which points are small and have no line between them
@@ -31,9 +31,9 @@ class RunPoint:
     Attributes:
       name: its id.
       values: by panel; None or a number that is not finite leaves a gap.
-      href: where a click leads; empty: nowhere.
+      href: the address of its link; empty: none.
       when: start time as text; empty: not shown.
-      state: one that did not succeed is drawn hollow.
+      state: hollow unless it is `succeeded` or empty.
     """
 
     name: str
@@ -54,7 +54,7 @@ def runs_chart(runs: Sequence[RunPoint], panels: Sequence[Panel], *, title: str,
     """
     chart = Chart("runs", title, width, 120)
     drawn = chart.limited(runs, MOST_RUNS, "runs", newest=True)
-    columns = [[_usable(run.values[number]) for run in drawn] for number in range(len(panels))]
+    columns = [[scales.drawable(run.values[number]) for run in drawn] for number in range(len(panels))]
     found = [[value for value in column if value is not None] for column in columns]
     if not any(found):
         return chart.empty("No run has been evaluated yet.", f"{counted(len(drawn), 'run')}, none of them evaluated.")
@@ -70,7 +70,7 @@ def runs_chart(runs: Sequence[RunPoint], panels: Sequence[Panel], *, title: str,
     crowded = pitch < _CROWDED
     for number, (y, panel, column) in enumerate(zip(ys, panels, columns, strict=True), 1):
         chart.y_axis(y, left, right, panel.label)
-        if not crowded:  # else it would go up and down like a fence
+        if not crowded:
             chart.add(_trend(column, first, x, y, number))
     chart.x_axis(x, left, right, bottom, "Runs, oldest first")
     half = min(24.0, pitch / 2)  # the pixels that belong to a run reach half way to its neighbours
@@ -83,15 +83,11 @@ def runs_chart(runs: Sequence[RunPoint], panels: Sequence[Panel], *, title: str,
                 hollow = run.state not in ("", "succeeded")
                 classes = f"dot {color_class(number)}" + (" hollow" if hollow else "") + (" small" if crowded else "")
                 shapes.append(svg.element("circle", class_=classes, cx=place, cy=y(value), r=2 if crowded else 4))
-        if shapes:  # one link with a point in each panel, and all of its column to hit it by
+        if shapes:  # one link with a point in each panel; its whole column responds to the pointer
             hit = svg.element("rect", class_="hit", x=place - half, y=TOP, width=2 * half, height=bottom - TOP)
             focusable = len(drawn) - index <= TAB_STOPS
             chart.add(chart.link(run.href, ", ".join(filter(None, texts)), hit + "".join(shapes), focusable))
     return chart.drawing(_summary(drawn, panels, found))
-
-
-def _usable(value: float | None) -> float | None:
-    return value if value is not None and scales.usable(value) else None
 
 
 def _trend(column: Sequence[float | None], first: int, x: scales.Scale, y: scales.Scale, color: int) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
-LARGEST = 1e100  # by amount; beyond, spans between values would overflow, and nothing that we measure is there
+LARGEST = 1e100  # absolute; differences between larger values could overflow
 
 _DURATION_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)  # seconds
 
@@ -41,9 +41,9 @@ class Scale:
         return f"{tick:,.{decimals}f}"
 
 
-def usable(value: float | None) -> bool:
-    """Return whether a value can be drawn."""
-    return value is not None and math.isfinite(value) and abs(value) <= LARGEST
+def drawable(value: float | None) -> float | None:
+    """Return a value if it can be drawn, else None."""
+    return value if value is not None and math.isfinite(value) and abs(value) <= LARGEST else None
 
 
 def round_step(span: float, count: int) -> float:
@@ -53,27 +53,20 @@ def round_step(span: float, count: int) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
 
 
-def linear(
-    values: Iterable[float], start: float, end: float, *, count: int = 5, zero: bool = False, whole: bool = False
-) -> Scale:
+def linear(values: Iterable[float], start: float, end: float, *, count: int = 5) -> Scale:
     """Return a scale over values whose ends are ticks.
 
     Args:
-      values: all of them usable; none: a scale from 0 to 1.
+      values: all of them drawable; none: a scale from 0 to 1.
       start, end: pixels at its ends.
-      count: steps between ticks, at most, but for one or two that reaching round ends may add.
-      zero: whether 0 is on it whatever the values are.
-      whole: whether all values are integers, so that ticks between them would mislead.
+      count: maximum number of steps between ticks; rounding the ends may add one or two.
     """
     seen = list(values)
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
-    if zero:
-        low, high = min(low, 0.0), max(high, 0.0)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: nothing to stretch
-        margin = 1.0 if whole or low == 0 else abs(low) / 10
-        low, high = (low - margin, high + margin) if not (zero and low == 0) else (0.0, 1.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value
+        margin = abs(low) / 10 or 1.0
+        low, high = low - margin, high + margin
     step = round_step(high - low, count)
-    step = max(step, 1.0) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple(index * step for index in range(first, last + 1))
     return Scale(ticks[0], ticks[-1], start, end, ticks, step)
@@ -103,14 +96,14 @@ def durations(longest: float, start: float, end: float, *, count: int = 8) -> Sc
 def spread(
     wishes: Sequence[float], offsets: Sequence[float], low: float = -math.inf, high: float = math.inf
 ) -> list[float]:
-    """Return the places nearest to wished ones that keep their distances, within bounds while there is room.
+    """Return the positions nearest to the desired ones that keep minimum distances, within bounds if there is room.
 
     Args:
-      wishes: in order.
-      offsets: of each from the first when they are as close as they may be.
-      low, high: bounds of the places.
+      wishes: desired positions, in order.
+      offsets: distance of each from the first if all are as close as allowed.
+      low, high: bounds of the positions.
     """
-    blocks: list[tuple[float, int]] = []  # of those that touch: mean wish of their start, how many
+    blocks: list[tuple[float, int]] = []  # of items that touch: mean desired start, number of items
     for wish, offset in zip(wishes, offsets, strict=True):
         start, members = wish - offset, 1
         while blocks and blocks[-1][0] > start:
@@ -142,20 +135,18 @@ def percentage(value: float) -> str:
 
 
 def tick_duration(seconds: float, step: float) -> str:
-    """Write a time at a tick, without the parts that are zero at every tick."""
-    if step < 1:
-        return f"{seconds:.{max(0, -math.floor(math.log10(step) + 1e-9))}f} s" if seconds else "0 s"
-    if seconds == 0:
+    """Write a time at a tick, without units smaller than the step."""
+    if not seconds:
         return "0 s"
+    if step < 1:
+        return f"{seconds:.{max(0, -math.floor(math.log10(step) + 1e-9))}f} s"
     if step < 60:
-        whole = round(seconds)
-        return f"{whole} s" if whole < 60 else f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
-    if step < 3600:
-        minutes = round(seconds / 60)
-        return (
-            f"{minutes} min"
-            if minutes < 60
-            else f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-        )
-    hours = round(seconds / 3600)
-    return f"{hours} h" if hours < 48 else f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
+        size, most, unit, larger = 1, 60, "s", "min"
+    elif step < 3600:
+        size, most, unit, larger = 60, 60, "min", "h"
+    else:
+        size, most, unit, larger = 3600, 24, "h", "d"
+    whole, rest = divmod(round(seconds / size), most)
+    if whole < (2 if unit == "h" else 1):
+        return f"{whole * most + rest} {unit}"
+    return f"{whole} {larger}" + (f" {rest} {unit}" if rest else "")

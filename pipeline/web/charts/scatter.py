@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from pipeline.core.text import counted
 from pipeline.web.charts import scales, svg
-from pipeline.web.charts.chart import BOTTOM, COLORS, TOP, Chart, Drawing, Key, color_class, label_room, swatch
+from pipeline.web.charts.chart import BOTTOM, COLORS, TOP, Chart, Drawing, LegendEntry, color_class, label_room, swatch
 
 MOST_POINTS = 1000
-MOST_NAMES = 200  # points whose names may be drawn; with more there is no room
+MOST_NAMES = 200  # points whose names may be drawn; there is no room for more
 _RADIUS = 5.0  # pixels
+_HEIGHT = 400  # pixels
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -27,22 +28,21 @@ class ScatterPoint:
     color: int = 1
 
 
-def scatter(
-    points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label: str, width: int = 640, height: int = 400
-) -> Drawing:
+def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label: str, width: int = 640) -> Drawing:
     """Draw points, with their names where there is room.
 
     Args:
       points: at most 1,000 are drawn.
       title: of the chart.
       x_label, y_label: of the axes, with their units.
-      width, height: in pixels.
+      width: in pixels.
     """
+    height = _HEIGHT
     chart = Chart("scatter", title, width, height)
     known = [
-        (point, point.x, point.y)
+        (point, x, y)
         for point in points
-        if point.x is not None and point.y is not None and scales.usable(point.x) and scales.usable(point.y)
+        if (x := scales.drawable(point.x)) is not None and (y := scales.drawable(point.y)) is not None
     ]
     if missing := len(points) - len(known):
         chart.notes.append(f"{counted(missing, 'run')} without both values left out.")
@@ -50,12 +50,12 @@ def scatter(
     if not drawn:
         return chart.empty("There are no values to draw.")
 
-    y = scales.linear((down for _, _, down in drawn), height - BOTTOM, TOP)
-    left, right = label_room(y), width - 28
-    x = scales.linear((across for _, across, _ in drawn), left, right, count=6)
-    chart.y_axis(y, left, right, y_label)
-    chart.x_axis(x, left, right, height - BOTTOM, x_label, grid_top=TOP)
-    centres = [(x(across), y(down)) for _, across, down in drawn]
+    y_scale = scales.linear((down for _, _, down in drawn), height - BOTTOM, TOP)
+    left, right = label_room(y_scale), width - 28
+    x_scale = scales.linear((across for _, across, _ in drawn), left, right, count=6)
+    chart.y_axis(y_scale, left, right, y_label)
+    chart.x_axis(x_scale, left, right, height - BOTTOM, x_label, grid_top=TOP)
+    centres = [(x_scale(across), y_scale(down)) for _, across, down in drawn]
     room = (left, 16, width, height - BOTTOM)
     names = _names([svg.fit(point.name, 160, svg.SMALL) for point, _, _ in drawn[:MOST_NAMES]], centres, room)
     names += [""] * (len(drawn) - len(names))
@@ -63,7 +63,11 @@ def scatter(
         text = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"
         chart.add(chart.link(point.href, text, _shape(point.color, centre) + name))
     # As many points as colours, mostly runs that are compared: a legend names all of them.
-    chart.keys = [_key(point) for point, _, _ in drawn] if len(drawn) <= COLORS else []
+    chart.keys = (
+        [LegendEntry(point.name, swatch(_shape(point.color, (7, 6)), width=14)) for point, _, _ in drawn]
+        if len(drawn) <= COLORS
+        else []
+    )
     if (hidden := names.count("")) and not chart.keys:
         chart.notes.append(f"{counted(hidden, 'name')} left out for want of room.")
     ranges = _range(x_label, [across for _, across, _ in drawn]), _range(y_label, [down for _, _, down in drawn])
@@ -85,10 +89,6 @@ def _shape(color: int, centre: tuple[float, float]) -> str:
     )
     kind = (color - 1) % COLORS
     return svg.element("g", outlines[kind % 4], class_=f"point {color_class(color)}" + (" hollow" if kind > 3 else ""))
-
-
-def _key(point: ScatterPoint) -> Key:
-    return Key(point.name, swatch(_shape(point.color, (7, 6)), width=14))
 
 
 def _names(names: list[str], centres: list[tuple[float, float]], room: Box) -> list[str]:

@@ -6,6 +6,8 @@ import html
 import re
 from collections.abc import Iterable
 
+from pipeline.web.formatting import cut
+
 TEXT = 12  # pixels, font size of titles and labels
 SMALL = 11  # pixels, the smallest text in any chart
 LONGEST_TEXT = 2000  # characters of a tooltip; a store may hold texts of any length
@@ -47,6 +49,13 @@ def element(name: str, content: str | None = None, **attributes: str | float) ->
     return f"{start}/>" if content is None else f"{start}>{content}</{name}>"
 
 
+def root(content: str, class_: str, width: float, height: float, **attributes: str) -> str:
+    """Write a whole drawing."""
+    view_box = f"0 0 {coordinate(width)} {coordinate(height)}"
+    size: dict[str, str | float] = {"viewBox": view_box, "width": width, "height": height}
+    return element("svg", content, xmlns="http://www.w3.org/2000/svg", class_=class_, **size, **attributes)
+
+
 def text(x: float, y: float, value: str, class_: str = "chart-label", anchor: str = "", size: int = SMALL) -> str:
     """Write a line of text whose baseline starts (or, with `anchor`, is centred on or ends) at a point."""
     return element("text", escape(value), x=x, y=y, class_=class_, text_anchor=anchor, font_size=size)
@@ -54,28 +63,23 @@ def text(x: float, y: float, value: str, class_: str = "chart-label", anchor: st
 
 def tooltip(value: str) -> str:
     """Write the text that a browser shows over the shape around it."""
-    return element("title", escape(_cut(value)))
+    return element("title", escape(cut(value, LONGEST_TEXT)))
 
 
-def _cut(value: str) -> str:
-    return value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…"
-
-
-def link(href: str, name: str, content: str, focusable: bool = True, class_: str = "chart-link") -> str:
-    """Write shapes that lead somewhere; without an address, only the shapes with their tooltip.
+def link(href: str, name: str, content: str, focusable: bool = True) -> str:
+    """Write shapes as a link; without an address, only the shapes with their tooltip.
 
     Args:
-      href: the address; empty: nowhere.
+      href: the address; empty: no link.
       name: for the tooltip and the screen reader.
       content: shapes.
       focusable: whether the Tab key stops here.
-      class_: of the link or group.
     """
     content = tooltip(name) + content
     if not href:
-        return element("g", content, class_=class_.replace("chart-link", "chart-item"))
-    tab = "" if focusable else "-1"
-    return element("a", content, href=href, class_=class_, aria_label=_cut(name), tabindex=tab)
+        return element("g", content, class_="chart-item")
+    label, tab = cut(name, LONGEST_TEXT), "" if focusable else "-1"
+    return element("a", content, href=href, class_="chart-link", aria_label=label, tabindex=tab)
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:

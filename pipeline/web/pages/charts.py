@@ -49,12 +49,7 @@ def _diagram(section: Diagram) -> Drawing:
         ]
         for place, column in enumerate(section.columns)
     ]
-    edges = [
-        charts.GraphEdge(before.id, after.id)
-        for left, right in itertools.pairwise(columns)
-        for before in left
-        for after in right
-    ]
+    edges = [(before.id, after.id) for left, right in itertools.pairwise(columns) for before in left for after in right]
     return charts.dag([box for column in columns for box in column], edges, title=section.title, direction="right")
 
 

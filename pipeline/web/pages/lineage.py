@@ -6,7 +6,7 @@ import dataclasses
 
 from pipeline.inspection.lineage import Lineage
 from pipeline.web import charts, formatting
-from pipeline.web.charts import GraphEdge, GraphNode
+from pipeline.web.charts import GraphNode
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, find_artifact
 from pipeline.web.urls import Links
@@ -39,8 +39,8 @@ def draw(view: LineageView, to: Links, _: DeclaredMetrics) -> Drawings:
         )
         for number in (*step.inputs, *step.outputs):
             boxes.setdefault(f"a{number}", _artifact(view, number, to))
-        edges += [GraphEdge(f"a{number}", execution) for number in step.inputs]
-        edges += [GraphEdge(execution, f"a{number}") for number in step.outputs]
+        edges += [(f"a{number}", execution) for number in step.inputs]
+        edges += [(execution, f"a{number}") for number in step.outputs]
     return {"graph": charts.dag(list(boxes.values()), edges, title="Lineage")}
 
 

@@ -232,7 +232,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
         )
         for node in run.nodes
     ]
-    edges = [charts.GraphEdge(before, node.node) for node in run.nodes for before in node.after]
+    edges = [(before, node.node) for node in run.nodes for before in node.after]
     start = min((node.started for node in run.nodes if node.started), default=None)
     spans = [
         charts.Span(

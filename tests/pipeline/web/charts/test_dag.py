@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.web.charts.dag import GraphEdge, GraphNode, dag
+from pipeline.web.charts.dag import GraphNode, dag
 from tests.pipeline.web.charts.drawn import points, read
 
 
@@ -11,7 +11,7 @@ def nodes_of(names, **more):
 
 
 def edges_of(*pairs):
-    return [GraphEdge(*pair) for pair in pairs]
+    return list(pairs)
 
 
 def boxes(shape):
@@ -83,9 +83,9 @@ def test_an_arrow_that_closes_a_cycle_is_dashed_and_still_points_at_its_target()
     assert len(shape.all("g", "edge")) == 3  # none from a box to itself
 
 
-def test_several_edges_between_two_boxes_are_one_arrow_with_all_names():
-    edges = [GraphEdge("a", "b", "model"), GraphEdge("a", "b", "model_run"), GraphEdge("a", "b"), GraphEdge("a", "x")]
-    assert read(dag(nodes_of("ab"), edges, title="t")).one("g", "edge").tooltip() == "a → b: model, model_run"
+def test_several_edges_between_two_boxes_are_one_arrow():
+    edges = edges_of(("a", "b"), ("a", "b"), ("a", "x"))
+    assert read(dag(nodes_of("ab"), edges, title="t")).one("g", "edge").tooltip() == "a → b"
 
 
 def test_a_long_title_is_cut_and_boxes_stay_bounded():
@@ -113,7 +113,7 @@ def test_of_several_nodes_with_one_id_the_first_is_drawn():
 
 def test_too_many_boxes_are_cut_and_that_is_said():
     nodes = [GraphNode(f"n{i}", f"n{i}", href=f"/{i}") for i in range(450)]
-    drawing = dag(nodes, [GraphEdge("n0", f"n{i}") for i in range(1, 450)], title="t")
+    drawing = dag(nodes, [("n0", f"n{i}") for i in range(1, 450)], title="t")
     assert len(read(drawing).all("rect", "box")) == 200
     assert drawing.note == "The first 200 of 450 boxes are drawn."
     assert len(drawing.svg) < 400_000

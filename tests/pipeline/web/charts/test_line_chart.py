@@ -17,7 +17,7 @@ def draw(*series, **more):
 
 
 def test_points_are_where_their_values_are():
-    drawing = draw(Series("loss", [(0, 0.0), (5, 0.5), (10, 1.0)]), width=640, height=320)
+    drawing = draw(Series("loss", [(0, 0.0), (5, 0.5), (10, 1.0)]), width=640)
     shape = read(drawing)
     # The y axis: 0.0 at 320 - 44, 1.0 at 30. Labels such as "0.0" are 1.66 times 11 pixels wide, 18.26: the axis
     # is at 19 + 14, and the first point 8 to its right; the last one is 14 + 4 from the right.
@@ -38,7 +38,7 @@ def test_what_is_no_number_leaves_a_gap(gap):
 
 
 def test_one_point_is_drawn_in_the_middle():
-    shape = read(draw(Series("loss", [(1, 0.3)]), width=640, height=320))
+    shape = read(draw(Series("loss", [(1, 0.3)]), width=640))
     dot = shape.one("circle", "dot")
     axis = shape.all("line", "axis")[0]
     assert dot.number("cx") == pytest.approx((axis.number("x1") + 8 + axis.number("x2") - 4) / 2, abs=0.1)
@@ -47,7 +47,7 @@ def test_one_point_is_drawn_in_the_middle():
 
 
 def test_constant_values_make_a_level_line_in_the_middle():
-    path = read(draw(Series("loss", [(1, 5.0), (2, 5.0)]), height=320)).one("path", "curve")["d"]
+    path = read(draw(Series("loss", [(1, 5.0), (2, 5.0)]))).one("path", "curve")["d"]
     assert [y for _, y in points(path)] == [153, 153]
 
 

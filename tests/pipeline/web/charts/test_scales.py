@@ -75,7 +75,7 @@ def test_numbers_have_four_significant_digits(value, text):
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, 1e300])
 def test_what_is_no_finite_number_is_not_drawn(value):
-    assert not scales.usable(value)
+    assert scales.drawable(value) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ LABELS = {"title": "Runs", "x_label": "BCE", "y_label": "Units"}
 
 
 def test_points_are_where_their_values_are_and_lead_to_their_runs():
-    drawing = scatter([ScatterPoint("a", 0, 0, "/a"), ScatterPoint("b", 10, 5, "/b")], **LABELS, width=640, height=400)
+    drawing = scatter([ScatterPoint("a", 0, 0, "/a"), ScatterPoint("b", 10, 5, "/b")], **LABELS, width=640)
     first, second = read(drawing).all("a")
     assert first.tooltip() == first["aria-label"] == "a: BCE 0, Units 0"
     # The y axis goes from 0 at 400 - 44 to 5 at 30; the x axis ends 28 from the right. "0" is 7 pixels wide.

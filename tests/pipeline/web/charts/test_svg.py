@@ -27,8 +27,8 @@ def every_drawing(text="run", href="/runs/1"):
         charts.GraphNode("2", text, text, "", href, kind="artifact", current=True),
         charts.GraphNode("3", text, "", "cached", href),
     ]
-    edges = [charts.GraphEdge("1", "2", text), charts.GraphEdge("2", "3", text), charts.GraphEdge("3", "1", text)]
-    bars = [charts.Bar(text, 2.0, text, href), charts.Bar(text, None)]
+    edges = [("1", "2"), ("2", "3"), ("3", "1")]
+    bars = [charts.Bar(text, 2.0, text), charts.Bar(text, None)]
     spans = [charts.Span(text, 0, 3.0, text, href), charts.Span(text, None, None, "waiting")]
     return {
         "lines": charts.line_chart(curves, **labels),
@@ -37,8 +37,8 @@ def every_drawing(text="run", href="/runs/1"):
         ),
         "scatter": charts.scatter([charts.ScatterPoint(text, 1, 2, href), charts.ScatterPoint(text, 3, 2)], **labels),
         "histogram": charts.histogram([(0, 1, 3)], title=text),
-        "bars": charts.bar_chart(bars, title=text, limit=1.0, limit_label=text),
-        "many bars": charts.bar_chart(bars * 40, title=text, limit=1.0, limit_label=text),
+        "bars": charts.bar_chart(bars, title=text, limit=1.0),
+        "many bars": charts.bar_chart(bars * 40, title=text, limit=1.0),
         "gantt": charts.gantt(spans, title=text),
         "graph": charts.dag(nodes, edges, title=text),
     }
