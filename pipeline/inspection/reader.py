@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
@@ -22,9 +22,11 @@ from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
 from pipeline.metadata import references
-from pipeline.metadata.sources import Source
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
+
+if TYPE_CHECKING:
+    from pipeline.metadata.sources import Source
 
 _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
 
@@ -46,7 +48,7 @@ class Reader:
         self.pipeline = pipeline
         self.root = root
         self.name = source.name
-        self.store = Store.of_client(source.connect(), root.moved() if root else None)
+        self.store = Store(source.connect(), root.moved() if root else None)
         self._runs = Runs(pipeline, self.store, root)
         self._artifacts = Artifacts(self.store)
         self._read: dict[str, Run] = {}

@@ -37,7 +37,7 @@ from pipeline.metadata.properties import (
 )
 from pipeline.metadata.run_properties import ATTEMPTS, Headline, attempts_of, headline_of, options_of
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import Event, Execution, Property, RunContext, numbers_of, object_of
+from pipeline.metadata.types import Event, Execution, Property, RunContext, json_of, numbers_of
 from pipeline.registry import versions
 
 # Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
@@ -267,7 +267,7 @@ def _metrics(
     """Of the run's evaluation: overall, and by slice."""
     outputs = (use.artifact for one in made for use in one.outputs)
     evaluation = next((artifact.id for artifact in outputs if artifact.type == MODEL_EVALUATION), 0)
-    noted = object_of(notes.get(evaluation, {}).get(METRICS, ""))
+    noted = json_of(notes.get(evaluation, {}).get(METRICS), dict)
     per_label = noted.get("per_label")
     slices = per_label if isinstance(per_label, dict) else {}
     return numbers_of(noted.get("overall")), {f"label {label}": numbers_of(found) for label, found in slices.items()}

@@ -1,7 +1,7 @@
-"""ML Metadata: the only package that imports `ml_metadata`.
+"""ML Metadata: the only package that imports `ml_metadata`, and only when a store is opened.
 
-* `client.py` opens a root's store; `sources.py` any store to read (`sqlite_stores.py`, `database_stores.py`);
-* `store.py` reads, `writer.py` writes; `protobuf.py` converts to the dataclasses of `types.py`;
+* `store.py` reads, `writer.py` writes; `client.py` and `sources.py` open a store, `database_stores.py` one on a server;
+* `types.py`: the dataclasses that the rest of the product sees; `protobuf.py` converts to them;
 * `properties.py` names all properties; `run_properties.py`: those of a run's context, `node_key.py`: of a cache key;
 * `references.py` finds what `latest~2` or a digest names; `sqlite.py`, `backup.py` copy and check the file.
 """

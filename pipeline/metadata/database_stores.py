@@ -1,7 +1,7 @@
-"""A store in PostgreSQL or MySQL, by URL. It is read: no session of ours makes a table or a database.
+"""Open a store in PostgreSQL or MySQL by its URL, to read it: no session creates a table or a database.
 
-In PostgreSQL every transaction is read-only, whatever the role may do. MySQL has no such setting that ML Metadata would
-pass on, so the database is asked first whether a store is in it: ML Metadata makes one in an empty database.
+In PostgreSQL every transaction is read-only, whatever the role may do. ML Metadata cannot pass such a setting to MySQL
+and would create a store in an empty database, so a store in MySQL is first checked for its schema.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import ml_metadata as mlmd
@@ -33,13 +33,13 @@ _OPTIONS = {_POSTGRESQL: ("host", "sslcert", "sslkey", "sslmode", "sslrootcert")
 _PASSWORDS = {_POSTGRESQL: "PGPASSWORD", _MYSQL: "MYSQL_PWD"}
 _CONNECT_SECONDS = 5  # to reach a server
 _STATEMENT_SECONDS = 60  # for one answer of PostgreSQL
-_NO_SCHEMA = 2**31 - 1  # a version that no library knows
-_LIBRARY = re.compile(r"library version: (\d+)")
-# A line of ML Metadata's log, which it writes to standard error, and the lines that go on from it.
+_UNKNOWN_SCHEMA = 2**31 - 1  # a version that no library knows
+_LIBRARY_VERSION = re.compile(r"library version: (\d+)")
+# The start of a message in ML Metadata's log, which it writes to standard error; further lines begin with a tab.
 _LOG_LINE = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+:\d+\] ?|^WARNING: Logging before InitGoogleLogging\(\)")
 _CONNECTION_FAILED = "PostgreSQL error: "
 _UNREACHABLE = ("could not connect", "could not translate", "timeout expired", "server closed the connection")
-_standard_error = threading.Lock()  # it is the process's: one thread at a time may catch what is written to it
+_stderr_lock = threading.Lock()  # the process has one standard error: one thread at a time may capture it
 
 
 class Server:
@@ -50,18 +50,18 @@ class Server:
     """
 
     def __init__(self, url: str) -> None:
-        """Takes a URL apart; nothing is asked yet.
+        """Parse a URL, without connecting.
 
         Raises:
-          UsageError: it is none that can be opened. The message does not repeat it: it may hold a password.
+          UsageError: the URL is invalid. The message does not contain it, because it may contain a password.
         """
         try:
             parts = urllib.parse.urlsplit(url)
-        except ValueError:  # not told on: it quotes the password
-            raise UsageError(f"the URL of the store cannot be taken apart: {_FORM}") from None
+        except ValueError:  # not chained: its message contains the password
+            raise UsageError(f"the URL of the store is invalid: {_FORM}") from None
         self._kind = _SCHEMES.get(parts.scheme, "")
         if not self._kind:
-            raise UsageError(f"a store cannot be read by {parts.scheme}://: {_FORM}, or the path of an SQLite file")
+            raise UsageError(f"no store can be read with {parts.scheme}://: {_FORM}, or the path of an SQLite file")
         self._options = _options(parts.query, self._kind)
         self._host = self._options.pop("host", "") or parts.hostname or ""
         self._port = _port(parts) or _PORTS[self._kind]
@@ -70,21 +70,28 @@ class Server:
         self._database = urllib.parse.unquote(parts.path.removeprefix("/"))
         for what, value in (("host", self._host), ("user", self._user), ("database", self._database)):
             if not value:  # ML Metadata would end the process
-                raise UsageError(f"the URL of the store names no {what}: {_FORM}")
+                raise UsageError(f"the URL of the store has no {what}: {_FORM}")
             if "\0" in value:
-                raise UsageError(f"the {what} in the URL of the store holds a character that none can hold: {_FORM}")
+                raise UsageError(f"the {what} in the URL of the store contains a NUL character: {_FORM}")
         place = f"[{self._host}]" if ":" in self._host else self._host
         self.name = f"{self._kind}://{self._user}@{place}:{self._port}/{self._database}"
 
     def connect(self) -> mlmd.MetadataStore:
-        """A client that only reads. Several threads may ask at once.
+        """Return a client that only reads. Threads may call this at the same time.
 
         Raises:
-          UnavailableError: the server does not answer, refuses the user, or holds no store that can be read.
+          UnavailableError: the server does not answer or rejects the user, or the database has no readable store.
         """
-        return self._in_mysql() if self._kind == _MYSQL else self._in_postgresql()
+        if self._kind == _MYSQL:
+            self._check_reachable()
+        log: list[str] = []
+        try:
+            with _captured_log(log):
+                return self._connect_to_mysql() if self._kind == _MYSQL else self._connect_to_postgresql()
+        except (RuntimeError, mlmd_errors.StatusError) as error:
+            raise self._connect_error(str(error), log) from error
 
-    def _in_postgresql(self) -> mlmd.MetadataStore:
+    def _connect_to_postgresql(self) -> mlmd.MetadataStore:
         config = pb.ConnectionConfig()
         given = {"host": self._host, "port": str(self._port), "user": self._user, "dbname": self._database}
         if self._password:
@@ -94,38 +101,28 @@ class Server:
         for field, value in self._options.items():
             setattr(config.postgresql.ssloption, field, _quoted(value))
         config.postgresql.skip_db_creation = True
-        return self._opened(lambda: client.ReadingClient(config, self.name))
+        return client.ReadingClient(config, self.name)
 
-    def _in_mysql(self) -> mlmd.MetadataStore:
-        try:  # ML Metadata waits without limit, and does not say whether it was the server or the password
+    def _check_reachable(self) -> None:
+        try:  # ML Metadata waits without limit, and does not report whether the server or the password is the problem
             with socket.create_connection((self._host, self._port), timeout=_CONNECT_SECONDS) as connection:
-                if not connection.recv(1):  # MySQL speaks first
+                if not connection.recv(1):  # the server sends first
                     raise ConnectionError("the connection was closed")
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
+
+    def _connect_to_mysql(self) -> mlmd.MetadataStore:
         config = pb.ConnectionConfig()
         config.mysql.host, config.mysql.port = self._host, self._port
         config.mysql.user, config.mysql.password = self._user, self._password
         config.mysql.database = "`" + self._database.replace("`", "``") + "`"
         config.mysql.skip_db_creation = True
+        # A downgrade to the library's own schema changes nothing and fails without a store; connecting creates one.
+        metadata_store.downgrade_schema(config, _library_schema())
+        return client.ReadingClient(config, self.name)
 
-        def opened() -> mlmd.MetadataStore:
-            # Asks for nothing to be done, and is refused where there is no store. Opening one would make it.
-            metadata_store.downgrade_schema(config, _library_schema())
-            return client.ReadingClient(config, self.name)
-
-        return self._opened(opened)
-
-    def _opened(self, opening: Callable[[], mlmd.MetadataStore]) -> mlmd.MetadataStore:
-        log: list[str] = []
-        try:
-            with _log_caught(log):
-                return opening()
-        except (RuntimeError, mlmd_errors.StatusError) as error:
-            raise self._why(str(error), log) from error
-
-    def _why(self, error: str, log: list[str]) -> UnavailableError:
-        if schemas := client.other_schema(error):
+    def _connect_error(self, error: str, log: list[str]) -> UnavailableError:
+        if schemas := client.schema_versions(error):
             found, known = schemas
             advice = "upgrade a copy of the database" if found < known else "read it with the version that wrote it"
             return UnavailableError(
@@ -134,40 +131,40 @@ class Server:
             )
         if "read-only transaction" in error or "Empty database is given" in error:
             return UnavailableError(
-                f"{self.name} holds no store of ML Metadata that {self._user} may read; nothing was made in it: name "
+                f"{self.name} has no store of ML Metadata that {self._user} may read; nothing was created in it: give "
                 "the database that the pipeline writes to, or grant SELECT on its tables"
             )
         failed = next((line.partition(_CONNECTION_FAILED)[2] for line in log if _CONNECTION_FAILED in line), "")
-        said = failed or client.said(error)
-        if any(words in said for words in _UNREACHABLE):
-            return self._unreachable(said.partition(" Is the server running")[0])
-        if self._kind == _MYSQL and "mysql_real_connect failed" in said:
-            said = "access denied, or the user does not log in by mysql_native_password, which is all that is supported"
-        said = said.partition(", error: ")[2] or said  # MySQL's, which is said twice
+        reason = failed or client.first_line(error)
+        if any(words in reason for words in _UNREACHABLE):
+            return self._unreachable(reason.partition(" Is the server running")[0])
+        if self._kind == _MYSQL and "mysql_real_connect failed" in reason:
+            reason = "access denied, or the user does not log in by mysql_native_password, the only supported method"
+        reason = reason.partition(", error: ")[2] or reason  # MySQL's errors repeat themselves
         return UnavailableError(
-            f"{self.name} cannot be opened ({said.removeprefix('FATAL:').strip()}): look at the URL; "
-            f"{_PASSWORDS[self._kind]} may hold the password"
+            f"{self.name} cannot be opened ({reason.removeprefix('FATAL:').strip()}): check the URL; "
+            f"{_PASSWORDS[self._kind]} may contain the password"
         )
 
-    def _unreachable(self, said: str) -> UnavailableError:
+    def _unreachable(self, reason: str) -> UnavailableError:
         return UnavailableError(
-            f"{self.name} does not answer ({said}), waited for {_CONNECT_SECONDS} s at most: is the server up, and are "
-            "host and port right?"
+            f"{self.name} does not answer ({reason}), waited for {_CONNECT_SECONDS} s at most: check that the server "
+            "is up, and host and port"
         )
 
 
 @contextlib.contextmanager
 def open_server(url: str) -> Iterator[Server]:
-    """A server's database, as long as the context lasts: the settings of its sessions are those of the process.
+    """Yield a server's database; while the context lasts, this process's environment limits PostgreSQL sessions.
 
     Raises:
-      UsageError: the URL is none that can be opened.
+      UsageError: the URL is invalid.
     """
     server = Server(url)
-    theirs = os.environ.get("PGOPTIONS", "")
+    given = os.environ.get("PGOPTIONS", "")
     settings = {
-        # The last one counts; the limit may be another one, to write is never allowed.
-        "PGOPTIONS": f"-c statement_timeout={_STATEMENT_SECONDS}s {theirs} -c default_transaction_read_only=on",
+        # The last setting of a name counts: the user may change the limit, but never allow writes.
+        "PGOPTIONS": f"-c statement_timeout={_STATEMENT_SECONDS}s {given} -c default_transaction_read_only=on",
         "PGCONNECT_TIMEOUT": str(_CONNECT_SECONDS),
     }
     before = {name: os.environ.get(name) for name in settings}
@@ -201,52 +198,52 @@ def _port(parts: urllib.parse.SplitResult) -> int | None:
 
 
 def _quoted(value: str) -> str:
-    """A value as libpq reads it; ML Metadata puts it into the line as it is."""
+    """Quote a value for libpq's connection string, into which ML Metadata copies it."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _library_schema() -> int:
-    """The schema that the installed ML Metadata knows; it tells when asked for one that it does not."""
+    """Return the schema version of the installed ML Metadata, from its error for an unknown version."""
     config = pb.ConnectionConfig()
     config.fake_database.SetInParent()  # in memory
     try:
-        metadata_store.downgrade_schema(config, _NO_SCHEMA)
+        metadata_store.downgrade_schema(config, _UNKNOWN_SCHEMA)
     except mlmd_errors.InvalidArgumentError as error:
-        if match := _LIBRARY.search(str(error)):
+        if match := _LIBRARY_VERSION.search(str(error)):
             return int(match.group(1))
-    raise UnavailableError("the installed ML Metadata does not tell its schema: use another version of it")
+    raise UnavailableError("the installed ML Metadata does not report its schema version: install another one")
 
 
 @contextlib.contextmanager
-def _log_caught(log: list[str]) -> Iterator[None]:
-    """Adds to `log` what ML Metadata writes to standard error, a line for each message; the rest is written there."""
-    with _standard_error, tempfile.TemporaryFile() as caught:
+def _captured_log(log: list[str]) -> Iterator[None]:
+    """Append ML Metadata's messages on standard error to `log`, one item each; anything else is written through."""
+    with _stderr_lock, tempfile.TemporaryFile() as captured:
         sys.stderr.flush()
         try:
             kept = os.dup(2)
         except OSError:  # closed
             yield
             return
-        os.dup2(caught.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
-            _sort_out(caught, log)
+            _split_log(captured, log)
 
 
-def _sort_out(caught: IO[bytes], log: list[str]) -> None:
-    caught.seek(0)
-    of_log = False
-    for line in caught.read().decode(errors="replace").splitlines():
+def _split_log(captured: IO[bytes], log: list[str]) -> None:
+    captured.seek(0)
+    in_message = False
+    for line in captured.read().decode(errors="replace").splitlines():
         if match := _LOG_LINE.match(line):
             log.append(line[match.end() :])
-            of_log = True
-        elif of_log and line.startswith("\t"):
+            in_message = True
+        elif in_message and line.startswith("\t"):
             log[-1] += " " + line.strip()
         else:
-            of_log = False
+            in_message = False
             if line:
                 sys.stderr.write(line + "\n")

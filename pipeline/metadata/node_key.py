@@ -1,25 +1,25 @@
-"""The key of a node, as ML Metadata holds it: everything that the node depends on, and what differs between two."""
+"""A node's cache key as ML Metadata holds it: everything that a result depends on, and the changes between two keys."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core import file_digests
 from pipeline.metadata.properties import KEY
 
 PARTS = ("code", "parameters", "data", "inputs", "packages")
-
-
-REQUIRED = "and all that these require"
+REQUIRED = "and all that these require"  # field of the part `packages`: a digest of the packages' dependencies
+_LONGEST = 60  # characters shown of a value
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A field of a key that is another one than before; None where there is none."""
+    """A field of a key that changed; `old` or `new` is None if it was added or removed."""
 
     part: str
     field: str
@@ -38,7 +38,7 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class CacheKey:
-    """What a result depends on; `parts` holds every one of `PARTS`."""
+    """What a result depends on: fields and their values for each of `PARTS`."""
 
     parts: Mapping[str, Mapping[str, str]]
 
@@ -48,16 +48,22 @@ class CacheKey:
         return file_digests.of_mapping(self.parts)
 
     def changes_since(self, old: CacheKey) -> tuple[Change, ...]:
-        """Field by field, in the order of the parts."""
-        return tuple(_changes(old.parts, self.parts))
+        """Return the fields that changed, in the order of the parts, sorted by name."""
+        return tuple(
+            Change(part, field, before.get(field), after.get(field))
+            for part in PARTS
+            for before, after in [(old.parts[part], self.parts[part])]
+            for field in sorted({**before, **after})
+            if before.get(field) != after.get(field)
+        )
 
     def properties(self) -> dict[str, str]:
-        """Custom properties of the Execution."""
+        """Return the custom properties of the execution that record the key."""
         return {KEY: self.digest} | {f"{KEY}_{part}": json.dumps(self.parts[part], sort_keys=True) for part in PARTS}
 
 
 def of_properties(properties: Mapping[str, Any]) -> CacheKey | None:
-    """The key of an Execution with these custom properties; None where none was stored, or not all of it."""
+    """Return the key that an execution's custom properties record; None if it is missing or incomplete."""
     try:
         parts = {part: json.loads(properties[f"{KEY}_{part}"]) for part in PARTS}
     except (KeyError, ValueError, TypeError):
@@ -65,20 +71,6 @@ def of_properties(properties: Mapping[str, Any]) -> CacheKey | None:
     return CacheKey(parts) if all(isinstance(part, dict) for part in parts.values()) else None
 
 
-def _changes(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str, str]]) -> Iterator[Change]:
-    for part in PARTS:
-        for field in sorted({**old[part], **new[part]}):
-            before, after = old[part].get(field), new[part].get(field)
-            if before != after:
-                yield Change(part, field, before, after)
-
-
 def _short(text: str | None) -> str:
     text = _DIGEST.sub(r"\1", text or "")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
-
-
-_LONGEST = 60  # characters of a value that are shown
-
-
-_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")

@@ -1,6 +1,6 @@
 """Names in ML Metadata: types of contexts, executions and artifacts, and custom properties.
 
-Roots hold these texts: a value never changes. Components name the properties that they write in `components/push`.
+Existing roots contain these names: never change one. `components/push` names the properties that components write.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execu
 # Types of artifacts: two of TFX, one of ours.
 PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION = "PushedModel", "ModelEvaluation", "Verification"
 
-# Types of executions of ours, which are no nodes, begin with OWN_TYPES.
+# Execution types of this project that are no nodes start with OWN_TYPES.
 OWN_TYPES = "sae."
 VERIFY = f"{OWN_TYPES}Verify"
 
-# Of an artifact.
+# Properties of an artifact.
 RAW_DIGEST = "raw_digest"  # Merkle digest over the names and bytes of its files
 CONTENT_DIGEST = "content_digest"  # digest of its content, computed for its type
 FILES = "files"  # JSON: size, modification time and digest of each file
-EARLIER_FILES = "earlier_files"  # JSON list of what FILES was before the artifact was restored with other bytes
-MODEL_DIGEST = "model_digest"  # of a blessing or a pushed model: content digest of the model that it is about
-METRICS = "metrics"  # of a ModelEvaluation: its numbers as JSON
+EARLIER_FILES = "earlier_files"  # JSON list: values of FILES before each restore that changed the bytes
+MODEL_DIGEST = "model_digest"  # of a blessing or a pushed model: content digest of the model
+METRICS = "metrics"  # of a ModelEvaluation, as JSON
 PCA_MSE = "pca_mse"  # of a Report
 OUT_OF_USE = "out_of_use"  # why it must not be used any more
 DELETED = "deleted_by_gc"  # when `sae gc` deleted its files: `2026-11-24T03:00:05Z`
 RESTORED = "restored"  # when its files were regenerated
 
-# Of an execution.
+# Properties of an execution.
 KEY = "key"  # digest of its cache key; each part of the key, as JSON, is in `key_<part>`
 REASONS = "reasons"  # why it was executed, as JSON
 CANCEL_REASON = "sae_cancelled"  # why it was cancelled
-KILL_REASON = "sae_broken_off"  # of an execution whose process was killed: how that was found out
-EXECUTION_RESULT = "__execution_result__"  # what TFX records of an executor, not of a cached execution
+KILL_REASON = "sae_broken_off"  # of an execution whose process was killed: how that was detected
+EXECUTION_RESULT = "__execution_result__"  # TFX's record of an executor; missing in a cached execution
 
-# Of a run's context; those of its start and end are in `run_properties`.
+# Property of a run's context; its other properties are in `run_properties`.
 MANIFEST_DIGEST = "manifest_digest"
 
 # Of a decision of an operator: an execution of type `sae.Pin`, `sae.Unpin`, `sae.Promote` or `sae.Rollback`.

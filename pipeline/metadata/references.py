@@ -1,4 +1,4 @@
-"""Find the run, node or artifact that a text names: `latest`, `latest~2`, start of an id, `latest:Trainer:model`."""
+"""Find the run, artifact or node that a text names: `latest~2`, the start of an id or of a digest, a node's name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from pipeline.core.text import closest
 
 LATEST = "latest"
 _BACK = re.compile(rf"{LATEST}(?:~(\d+))?")
-_SHOWN = 5  # names in an error
-SHORTEST_DIGEST = 4  # digits of a digest that may stand for it
+_SHOWN = 5  # ids in an error
+SHORTEST_DIGEST = 4  # digits
 
 
 def find_run(wanted: str, run_ids: Sequence[str]) -> str:
-    """The run that `wanted` names among `run_ids`, the newest first.
+    """Return the id of the run that `wanted` names.
+
+    Args:
+      wanted: an id, the start of exactly one id, `latest`, or `latest~N` for the Nth run before it.
+      run_ids: newest first.
 
     Raises:
-      NotFoundError: there is none, or more than one; suggests the nearest.
+      NotFoundError: no run, or more than one; suggests the closest id.
     """
     if wanted in run_ids:
         return wanted
@@ -35,19 +39,19 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
     if found:
         shown = ", ".join(sorted(found)[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise NotFoundError(f"run {wanted}: {len(found)} runs begin so: {shown}{more}; give more of the id")
-    raise NotFoundError(
-        f"no run {wanted}{closest(wanted, run_ids)} (the newest is called {LATEST}; `sae runs` lists all)"
-    )
+        raise NotFoundError(f"run {wanted}: {len(found)} ids start with it: {shown}{more}; give more of the id")
+    raise NotFoundError(f"no run {wanted}{closest(wanted, run_ids)} ({LATEST} is the newest; `sae runs` lists all)")
 
 
 def find_digest(wanted: str, contents: Callable[[], Mapping[int, str]]) -> int | None:
-    """The artifact whose content digest begins with `wanted`; None where none does. `contents`: digests by id.
+    """Return the newest artifact whose content digest starts with `wanted`; None if there is none.
 
-    The same content can be published more than once: then it is the newest of these.
+    Args:
+      wanted: four or more digits, with or without the form: `c19a33d9`, `model-1:c19a33d9`.
+      contents: returns content digests by artifact id.
 
     Raises:
-      NotFoundError: different digests begin so.
+      NotFoundError: several different digests start with it.
     """
     form, _, digits = wanted.rpartition(":")
     if len(digits) < SHORTEST_DIGEST or not re.fullmatch(r"[0-9a-f]+", digits):
@@ -58,12 +62,12 @@ def find_digest(wanted: str, contents: Callable[[], Mapping[int, str]]) -> int |
         if content.rpartition(":")[2].startswith(digits) and content.startswith(form)
     }
     if len(set(found.values())) > 1:
-        raise NotFoundError(f"artifact {wanted}: {len(set(found.values()))} digests begin so; give more digits")
+        raise NotFoundError(f"artifact {wanted}: {len(set(found.values()))} digests start with it; give more digits")
     return max(found, default=None)
 
 
 def find_node(wanted: str, nodes: Sequence[str]) -> str:
-    """The node of this name, whatever its capitals. Raises `NotFoundError` with the nearest."""
+    """Return the node of this name, ignoring case. Raises `NotFoundError`, which suggests the closest name."""
     for node in nodes:
         if node.lower() == wanted.lower():
             return node

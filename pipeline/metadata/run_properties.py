@@ -1,4 +1,4 @@
-"""What a run records on its context in ML Metadata: its headline, its options and its attempts.
+"""The properties that a run records on its context in ML Metadata: its headline, its options and its attempts.
 
 A list of runs reads nothing else.
 """
@@ -11,32 +11,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# Prefix of the custom properties: a context may hold others.
-_PREFIX = "sae_"
-# Custom properties: the first is there from a run's start, the second from its end.
-START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"
-_OPTIONS = f"{_PREFIX}asked"  # custom property: the options, as JSON
-ATTEMPTS = f"{_PREFIX}attempts"  # custom property: the attempts, as JSON; absent while there is one
+_PREFIX = "sae_"  # of the custom properties; a context may have others
+START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"  # recorded at the start and at the end of a run
+_OPTIONS = f"{_PREFIX}asked"  # the options, as JSON
+ATTEMPTS = f"{_PREFIX}attempts"  # the attempts, as JSON; only of a run that was resumed
 Scalar = str | int | float
 
 
 @dataclasses.dataclass(frozen=True)
 class Headline:
-    """A run at a glance; each field is None where there is nothing to say (yet).
-
-    ML Metadata keeps six decimals of a fraction; all of them are on the evaluation.
+    """A run in a list of runs; each field is None if it is not known (yet).
 
     Attributes:
-      state: `succeeded`, `failed` or `cancelled`; None until it ends, and for ever where it was killed.
-      seconds: from start to end.
-      dataset: name and version.
+      state: `succeeded`, `failed` or `cancelled`; None for a run that has not ended, or was killed.
+      seconds: duration, from start to end.
+      dataset: name and version of the data set.
       profile: name of the profile.
-      trigger: what started it.
+      trigger: what started the run.
       blessed: 1 or 0.
       executed, cached: numbers of nodes.
-      pushed_version: of the served model.
-      error: why it failed.
-      metrics: by name in a run: `test_bce`. The pipeline declares which are recorded.
+      pushed_version: version of the pushed model.
+      error: why the run failed.
+      metrics: values by name, such as `test_bce`, with six decimals. The pipeline declares which are recorded.
     """
 
     state: str | None = None
@@ -52,7 +48,7 @@ class Headline:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-# The property and the type of each field but the metrics; a thousand runs are read at once.
+# Property and type of each field except the metrics, computed once for lists of a thousand runs.
 _FIELDS = {
     field.name: (f"{_PREFIX}{field.name}", str(field.type).partition(" ")[0])
     for field in dataclasses.fields(Headline)
@@ -62,21 +58,21 @@ _FIELD_PROPERTIES = frozenset(key for key, _ in _FIELDS.values())
 
 
 def headline_properties(headline: Headline) -> dict[str, Scalar]:
-    """Return the custom properties that hold it."""
+    """Return the custom properties that record a headline."""
     values = {**vars(headline), **headline.metrics}
     del values["metrics"]
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value is not None}
 
 
 def headline_of(properties: Mapping[str, object]) -> Headline:
-    """Return what `headline_properties` wrote; values of another type are left out."""
+    """Return the headline that custom properties record, without values of a wrong type."""
     held = {name: (properties.get(key), kind) for name, (key, kind) in _FIELDS.items()}
     found: dict[str, Any] = {name: value for name, (value, kind) in held.items() if type(value).__name__ == kind}
     return Headline(**found, metrics=_metrics(properties))
 
 
 def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
-    """Return the fractions with the prefix that are no field of a headline."""
+    """Return the floats with the prefix that are no other field."""
     return {
         key[len(_PREFIX) :]: value
         for key, value in properties.items()
@@ -85,19 +81,19 @@ def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
 
 
 def end_properties(properties: Mapping[str, object]) -> set[str]:
-    """Return the names of those of a run's properties that a new attempt removes: they say how the run ended."""
+    """Return the names of the properties that record how a run ended."""
     ends = {key for name, (key, _) in _FIELDS.items() if name not in ("dataset", "profile", "trigger")}
     return (ends | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
 
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """The options of a run beside its configuration, for resuming it.
+    """The options of a run that are not in its configuration; `sae resume` uses them again.
 
     Attributes:
-      part: the nodes, as the options that named them; empty for all.
+      part: command-line options that select nodes; empty for all nodes.
       use_cache: False executes every node.
-      all_bytes: True reads all files of what is reused.
+      all_bytes: True reads all bytes of reused artifacts to check them.
     """
 
     part: str = ""
@@ -105,18 +101,18 @@ class RunOptions:
     all_bytes: bool = False
 
     def properties(self) -> dict[str, str]:
-        """The custom property that holds them."""
+        """Return the custom property that records the options."""
         return {_OPTIONS: json.dumps(vars(self))}
 
     def next_step(self, run_id: str) -> str:
-        """What to do about a run that did not get to its end: the end of a sentence. Only whole runs are resumed."""
+        """Return the command to continue an interrupted run, in words. Only runs of all nodes are resumed."""
         if self.part:
-            return f"`sae run {self.part}` with the same settings takes over what had ended"
-        return f"`sae resume {run_id}` goes on with it"
+            return f"`sae run {self.part}` with the same settings reuses the nodes that ended"
+        return f"`sae resume {run_id}` resumes it"
 
 
 def options_of(properties: Mapping[str, object]) -> RunOptions:
-    """What the custom properties of a run's context say; of one that records nothing, the whole pipeline."""
+    """Return the options that custom properties record; the defaults if there are none."""
     try:
         return RunOptions(**json.loads(str(properties[_OPTIONS])))
     except (KeyError, ValueError, TypeError):
@@ -128,10 +124,10 @@ class RunAttempt:
     """One attempt at a run that was resumed.
 
     Attributes:
-      began: in UTC.
-      state: how it ended, as a run does: `failed`; None while it has not, or where that was not recorded.
-      seconds: from its start to its end; None where that is not known.
-      error: why it ended; empty when all went well.
+      began: start, in UTC.
+      state: `succeeded`, `failed` or `cancelled`; None if it has not ended, or was killed.
+      seconds: duration; None if unknown.
+      error: why it failed; empty if it did not.
     """
 
     began: datetime.datetime
@@ -141,16 +137,16 @@ class RunAttempt:
 
     @property
     def why(self) -> str:
-        """Why it ended, in words; an interrupt is no error."""
+        """Why it did not succeed, also if it was interrupted; empty if it did."""
         return self.error or ("it was interrupted" if self.state == "cancelled" else "")
 
 
 def attempts_of(properties: Mapping[str, object]) -> tuple[RunAttempt, ...]:
-    """The attempts, the first one first, by the custom properties of a run's context; none where there is but one."""
+    """Return the attempts, oldest first, that custom properties record; none for a run that was not resumed."""
     recorded = _attempts(properties)
     if not recorded:
         return ()
-    # Only the attempts before the last are recorded with their end: that of the last one is the run's.
+    # The end of the last attempt is recorded as that of the run.
     end = headline_of(properties)
     seconds = None if end.seconds is None else max(0.0, end.seconds - seconds_before(properties))
     last = dataclasses.replace(recorded[-1], state=end.state, seconds=seconds, error=end.error or "")
@@ -158,26 +154,25 @@ def attempts_of(properties: Mapping[str, object]) -> tuple[RunAttempt, ...]:
 
 
 def seconds_before(properties: Mapping[str, object]) -> float:
-    """What the attempts before the last one took, together."""
+    """Return the duration of the attempts before the last one, together."""
     return sum(one.seconds or 0.0 for one in _attempts(properties)[:-1])
 
 
 def with_next_attempt(
     properties: Mapping[str, object], began: datetime.datetime, now: datetime.datetime
 ) -> dict[str, Scalar]:
-    """The property that records one attempt more, beginning `now`.
+    """Return the custom property that records another attempt.
 
     Args:
-      properties: custom ones of the run's context.
-      began: when the run began: that is when its first attempt did.
-      now: an aware time.
+      properties: the run's custom properties.
+      began: start of the run, and of its first attempt.
+      now: start of the new attempt.
     """
     end = headline_of(properties)
     first = RunAttempt(began, end.state, end.seconds, end.error or "")
-    made = [*(attempts_of(properties) or [first]), RunAttempt(now)]
-    return {
-        ATTEMPTS: json.dumps([{**vars(one), "began": one.began.isoformat(timespec="milliseconds")} for one in made])
-    }
+    all_attempts = [*(attempts_of(properties) or [first]), RunAttempt(now)]
+    rows = [{**vars(one), "began": one.began.isoformat(timespec="milliseconds")} for one in all_attempts]
+    return {ATTEMPTS: json.dumps(rows)}
 
 
 def _attempts(properties: Mapping[str, object]) -> list[RunAttempt]:

@@ -1,70 +1,284 @@
-"""Opens a store of ML Metadata to read it: an SQLite file, or a server by URL. Nothing here writes to one."""
+"""Open a store of ML Metadata to read it: an SQLite file, or a database of a server by its URL.
+
+Neither an SQLite file nor its folder is changed, except that SQLite records readers in `-shm` beside a file in WAL mode
+that is in use, or was when its writer was killed. A file is read in place, also while a pipeline writes to it. A
+private copy is read where SQLite or ML Metadata would have to write: an older schema, which must be upgraded; a journal
+of a killed writer, which must be rolled back; and a file in WAL mode that no process has open.
+
+When a process closes any handle of a file, it loses all its locks on that file, and Python's SQLite does not know the
+handles of ML Metadata's SQLite. So a file is opened by ML Metadata or, to be copied, by Python, never by both at once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pathlib
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from typing import Protocol
 
 import ml_metadata as mlmd
+from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
+from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores
-from pipeline.metadata.sqlite_stores import StoreFile
+from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER = 100  # bytes
+_READ_VERSION = 19  # offset in the header of the byte that is _WAL_MODE for a file in WAL mode
+_WAL_MODE = 2
+_WAL, _JOURNAL = "-wal", "-journal"  # suffixes of the files in which SQLite keeps changes
+# To open a file, ML Metadata reads some fifteen tables and waits up to two seconds for a writer at each. It takes a
+# table that it could not read for missing, so an error after a wait says nothing about the file.
+_WAITED = 1.0  # seconds; without a writer, opening takes milliseconds
+_PATIENCE = 10.0  # seconds for which to try again to open or to copy a file that a writer holds
+_BACKUP_DONE = 101  # SQLITE_DONE; before that, the backup is unfinished or waits for a writer
+_BUSY = "busy"
+_ADVICE = "give the SQLite file in which a pipeline records its runs"
+_DAMAGED = ("malformed", "not a database", "disk I/O error")
 
 
 class Source(Protocol):
     """A store that can be read.
 
     Attributes:
-      name: its file or its URL without the password, for people.
+      name: its file, or its URL without the password.
     """
 
     name: str
 
     def connect(self) -> mlmd.MetadataStore:
-        """A client. It is not thread-safe: each thread opens its own; that takes milliseconds.
+        """Return a client. It is not thread-safe: each thread opens its own, in milliseconds.
 
         Raises:
-          UnavailableError: the store cannot be read any more, or a writer holds it for too long.
+          UnavailableError: the store cannot be read any more, or a writer held it for too long.
         """
         ...
 
 
 @contextlib.contextmanager
 def open_source(given: str) -> Iterator[Source]:
-    """A store to read, as long as the context lasts.
+    """Yield a store to read, checked by opening it once.
 
     Args:
       given: the path of an SQLite file, or `postgresql://user@host/database`, `mysql://user@host/database`.
 
     Raises:
       NotFoundError: no such file.
-      UsageError: a URL that is none.
+      UsageError: the URL is invalid.
       UnavailableError: damaged, of a newer schema, no store of ML Metadata, or the server does not answer.
     """
-    with contextlib.ExitStack() as opened:
-        opened.enter_context(_quiet())
-        source: Source
-        if "://" in given:
-            source = opened.enter_context(database_stores.open_server(given))
-        else:
-            source = opened.enter_context(contextlib.closing(StoreFile(pathlib.Path(given))))
-        source.connect()  # what is wrong with it is found out here
-        yield source
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warning that ML Metadata's client logs of each error that it also raises, statement and all."""
+    # ML Metadata's client also logs each error that it raises, with the SQL statement.
     log = logging.getLogger("absl")
-    log.addFilter(_no_echo)
+    log.addFilter(_is_no_mlmd_error)
+    is_url = "://" in given
     try:
-        yield
+        with (
+            database_stores.open_server(given) if is_url else contextlib.closing(StoreFile(pathlib.Path(given)))
+        ) as source:
+            source.connect()
+            yield source
     finally:
-        log.removeFilter(_no_echo)
+        log.removeFilter(_is_no_mlmd_error)
 
 
-def _no_echo(record: logging.LogRecord) -> bool:
+def _is_no_mlmd_error(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("mlmd client ")
+
+
+def connect_read_only(path: pathlib.Path) -> mlmd.MetadataStore:
+    """Return a client that only reads an SQLite file. Raises like `open_source`."""
+    with contextlib.closing(StoreFile(path)) as file:  # a copy that is open can be read after it was removed
+        return file.connect()
+
+
+class StoreFile:
+    """An SQLite file.
+
+    Attributes:
+      name: its path.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """Read the file's header.
+
+        Raises:
+          NotFoundError: there is no such file.
+          UnavailableError: it is no SQLite file, or permission is denied.
+        """
+        self.name = str(path)
+        self._path = path.absolute()
+        self._wal_mode = _header(path)[_READ_VERSION] == _WAL_MODE
+        self._lock = threading.Lock()  # guards the attributes below
+        self._folder: pathlib.Path | None = None
+        self._copied_state: list[tuple[int, ...]] = []
+
+    def connect(self) -> mlmd.MetadataStore:
+        """Return a client that only reads. Threads may call this at the same time.
+
+        Raises:
+          UnavailableError: damaged, of a newer schema, no store of ML Metadata, or held by a writer for too long.
+        """
+        try:
+            if self._wal_mode and not self._beside(_WAL).exists():
+                return self._connect_to_copy()
+            try:
+                return _connect(self._path, self.name)
+            except RuntimeError as error:
+                if not self._is_readable_in_copy(str(error)):
+                    raise
+                return self._connect_to_copy()
+        except (RuntimeError, sqlite3.Error, OSError) as error:
+            raise UnavailableError(f"{self.name} {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Remove the private copy."""
+        with self._lock:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder, self._copied_state = None, []
+
+    def _beside(self, suffix: str) -> pathlib.Path:
+        return self._path.with_name(self._path.name + suffix)
+
+    def _is_readable_in_copy(self, error: str) -> bool:
+        if schemas := schema_versions(error):
+            return schemas[0] < schemas[1]
+        return self._beside(_WAL if self._wal_mode else _JOURNAL).exists()
+
+    def _connect_to_copy(self) -> mlmd.MetadataStore:
+        with self._lock:
+            state = self._state()
+            if self._folder is None:
+                self._folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-store-"))  # only this user may enter it
+            copy = self._folder / "copy.sqlite"
+            if state != self._copied_state:
+                for file in self._folder.iterdir():  # clients that have it open continue to read it
+                    file.unlink()
+                self._copied_state = []
+                self._copy_to(copy)
+                _upgrade(copy)
+                self._copied_state = state
+            return _connect(copy, self.name)
+
+    def _state(self) -> list[tuple[int, ...]]:
+        """Return inode, size and time of the file and of SQLite's files beside it."""
+        found: list[tuple[int, ...]] = []
+        for path in (self._path, self._beside(_WAL), self._beside(_JOURNAL)):
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return found
+
+    def _copy_to(self, copy: pathlib.Path) -> None:
+        in_use = not self._wal_mode or self._beside(_WAL).exists()
+        try:
+            if in_use:
+                self._back_up_to(copy)
+        except sqlite3.OperationalError:
+            in_use = False  # there is something to roll back or to recover, so no writer is there
+        if not in_use:
+            self._copy_files_to(copy)
+        with contextlib.closing(sqlite3.connect(copy)) as database:  # rolls back, or applies the WAL file
+            database.execute("PRAGMA journal_mode = DELETE")
+
+    def _back_up_to(self, copy: pathlib.Path) -> None:
+        """Copy what is committed, also while a writer continues."""
+        deadline = time.monotonic() + _PATIENCE
+
+        def check_deadline(status: int, remaining: int, total: int) -> None:
+            if status != _BACKUP_DONE and time.monotonic() > deadline:
+                raise TimeoutError(_BUSY)
+
+        with (
+            contextlib.closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", timeout=1, uri=True)) as original,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            original.backup(target, progress=check_deadline)
+
+    def _copy_files_to(self, copy: pathlib.Path) -> None:
+        """Copy the file and SQLite's files beside it, again if a writer changed them meanwhile."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            before = self._state()
+            for suffix in ("", _WAL, _JOURNAL):
+                target = copy.with_name(copy.name + suffix)
+                target.unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(self._beside(suffix), target)
+            if self._state() == before:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(_BUSY)
+
+
+def _header(path: pathlib.Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise UnavailableError(f"{path} is a folder: {_ADVICE} in it")
+        if not path.exists():
+            raise NotFoundError(f"no file {path}: {_ADVICE}, or the URL of its database")
+        if not path.is_file():
+            raise UnavailableError(f"{path} is no file: {_ADVICE}")
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+    except OSError as error:
+        raise UnavailableError(
+            f"{path} cannot be read ({error.strerror}): ask for the right to read it, or give a copy of it"
+        ) from error
+    if not header:
+        raise UnavailableError(f"{path} is empty: nothing was recorded in it; {_ADVICE}")
+    if len(header) < _HEADER or not header.startswith(_MAGIC):
+        raise UnavailableError(f"{path} is damaged, or no SQLite file: {_ADVICE}, or an earlier copy of it")
+    return header
+
+
+def _connect(path: pathlib.Path, name: str) -> mlmd.MetadataStore:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        started = time.monotonic()
+        try:
+            return ReadingClient(sqlite_config(path, SqliteMetadataSourceConfig.READONLY), name)
+        except RuntimeError as error:
+            if time.monotonic() - started < _WAITED:
+                raise
+            if time.monotonic() > deadline:
+                raise TimeoutError(_BUSY) from error
+
+
+def _upgrade(copy: pathlib.Path) -> None:
+    try:
+        _connect(copy, str(copy))
+    except RuntimeError as error:
+        schemas = schema_versions(str(error))
+        if schemas is None or schemas[0] > schemas[1]:  # ML Metadata would create its tables in any other SQLite file
+            raise
+        config = sqlite_config(copy, SqliteMetadataSourceConfig.READWRITE)
+        mlmd.MetadataStore(config, enable_upgrade_migration=True)
+
+
+def _reason(error: Exception) -> str:
+    """Return the end of a sentence that begins with the file's name."""
+    text = str(error)
+    if text == _BUSY:
+        return f"is busy: a writer held it for more than {_PATIENCE:.0f} s; try again"
+    if schemas := schema_versions(text):
+        return (
+            f"has schema {schemas[0]} of ML Metadata, and this version reads schemas up to {schemas[1]}: read it with "
+            "the version that wrote it"
+        )
+    line = first_line(text)
+    if "readonly database" in line:  # ML Metadata tried to create its tables
+        return f"is an SQLite file, but no store of ML Metadata: {_ADVICE}"
+    if any(word in line for word in _DAMAGED):
+        return f"is damaged ({line}): `sae restore --metadata` goes back to a copy in a root; or give an earlier copy"
+    if isinstance(error, OSError) and error.errno:
+        line = os.strerror(error.errno)
+    return f"cannot be read ({line}), neither in place nor in a copy in {tempfile.gettempdir()}"

@@ -1,6 +1,6 @@
-"""Reads ML Metadata without TFX: runs, executions, artifacts and what connects them, as the dataclasses of `types`.
+"""Read runs, executions, artifacts and events from ML Metadata, without TFX, as the dataclasses of `types`.
 
-No `filter_query` (ML Metadata 1.18 and later has none) and no SQL: contexts and events are followed.
+Contexts and events are followed: ML Metadata 1.18 and later has no `filter_query`, and its tables are not an interface.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ import functools
 import pathlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any
-
-import ml_metadata as mlmd
-from ml_metadata.proto import metadata_store_pb2 as pb
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root, moved_path
-from pipeline.metadata import client, node_key, references, run_properties
+from pipeline.metadata import node_key, references, run_properties
 from pipeline.metadata.properties import CACHE, NODE, PIPELINE, PIPELINE_RUN
 from pipeline.metadata.protobuf import artifact_of, event_of, execution_of, run_context_of
 from pipeline.metadata.types import Artifact, Event, Execution, Maker, Owner, RunContext
 
-# Types of contexts; the second ones are those of TFX before 0.25.
+if TYPE_CHECKING:
+    import ml_metadata as mlmd
+    from ml_metadata.proto import metadata_store_pb2 as pb
+
+# Types of contexts; TFX before 0.25 used the second ones.
 _RUN_TYPES = (PIPELINE_RUN, "run")
 _NODE_TYPES = (NODE, "component_run")
-_MOST_EARLIER = 20  # executions of a node, or with one key, that are looked at: the newest
+_MOST_EARLIER = 20  # the newest executions of a node, or with one key, that are considered
 _PAGE = 100  # rows read at once; larger pages are not faster
 # TFX puts an output into `<node>/<key>/<execution>`, and `<execution>/<index>` where there are several.
 _EXECUTION_IN_URI = re.compile(r"/(\d{1,18})(?:/\d+)?/?$")
@@ -34,69 +35,74 @@ _EXECUTION_IN_URI = re.compile(r"/(\d{1,18})(?:/\d+)?/?$")
 class Store:
     """An open store. Its client is not thread-safe: use one per thread."""
 
-    def __init__(self, path: pathlib.Path, moved: tuple[str, str] | None = None, read_only: bool = False) -> None:
-        """Opens the SQLite file, making it if need be and not `read_only`.
+    def __init__(
+        self,
+        source: pathlib.Path | mlmd.MetadataStore,
+        moved: tuple[str, str] | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """Open a store.
 
         Args:
-          path: the file.
-          moved: where the root was when URIs were written, and where it is now; None where it was not moved.
-          read_only: nothing is written.
+          source: an SQLite file, which is created if it does not exist; or a client.
+          moved: where the root was when URIs were written, and where it is now; None if it was not moved.
+          read_only: open a file to read it only, and do not create it.
 
         Raises:
-          UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left as it is.
+          UnavailableError: the file is damaged or has a schema of ML Metadata that this version does not support.
         """
-        self._open(client.connect(path, read_only), moved)
+        if not isinstance(source, pathlib.Path):
+            self._client: mlmd.MetadataStore = source
+        elif read_only:
+            from pipeline.metadata import sources
 
-    @classmethod
-    def of_client(cls, opened: mlmd.MetadataStore, moved: tuple[str, str] | None) -> Store:
-        """The store that a client has open."""
-        store = cls.__new__(cls)
-        store._open(opened, moved)
-        return store
+            self._client = sources.connect_read_only(source)
+        else:
+            from pipeline.metadata import client
 
-    def _open(self, opened: mlmd.MetadataStore, moved: tuple[str, str] | None) -> None:
-        self._client, self._moved = opened, moved
+            self._client = client.connect(source)
+        self._moved = moved
         self._owners: dict[int, Owner] = {}
 
     # Runs.
 
     def run_contexts(self) -> list[RunContext]:
-        """The contexts of all runs, the newest first."""
+        """Return the contexts of all runs, newest first."""
         found = [run_context_of(one) for kind in _RUN_TYPES for one in self._client.get_contexts_by_type(kind)]
         return sorted(found, key=lambda context: context.id, reverse=True)
 
     def run_context(self, run_id: str) -> RunContext | None:
-        """The context of a run; None where there is none of this id."""
+        """Return the context of a run; None if there is no such run."""
         found = (self._client.get_context_by_type_and_name(kind, run_id) for kind in _RUN_TYPES)
         return next((run_context_of(context) for context in found if context is not None), None)
 
     def all_run_contexts(self) -> Iterator[RunContext]:
-        """The contexts of all runs, page by page."""
+        """Yield the contexts of all runs, reading them in pages."""
         for context in _rows(self._client.get_contexts, self._client.get_contexts_by_id):
             if context.type in _RUN_TYPES:
                 yield run_context_of(context)
 
     def run_ids(self) -> list[str]:
-        """Every run, the newest first."""
+        """Return the ids of all runs, newest first."""
         return [context.name for context in self.run_contexts()]
 
     def find_run(self, wanted: str) -> str:
-        """The id of the run that `wanted` names, as `references.find_run` finds it. Raises `NotFoundError`."""
+        """Return the id of the run that `wanted` names. Raises `NotFoundError` like `references.find_run`."""
         return references.find_run(wanted, self.run_ids())
 
     def run_properties(self, run_id: str) -> dict[str, Any]:
-        """The custom properties of a run's context; empty where there is no such run."""
+        """Return the properties of a run's context; empty if there is no such run."""
         context = self.run_context(run_id)
         return dict(context.properties) if context else {}
 
     def run_began(self, run_id: str) -> datetime.datetime | None:
-        """When a run's context was made; None where there is no such run."""
+        """Return when a run's context was created; None if there is no such run."""
         context = self.run_context(run_id)
         return context.created if context else None
 
     def unended_runs(self) -> list[str]:
-        """Runs of this pipeline whose end is not recorded, the newest first: in progress, or interrupted."""
-        # Plain TFX records neither start nor end: a run of its own is not ours to close.
+        """Return the ids of runs without a recorded end, newest first: in progress, or interrupted."""
+        # Runs of plain TFX record neither start nor end.
         start, end = run_properties.START_PROPERTY, run_properties.END_PROPERTY
         return [one.name for one in self.run_contexts() if start in one.properties and end not in one.properties]
 
@@ -105,8 +111,8 @@ class Store:
         return [str(one.name) for one in self._client.get_contexts_by_type(PIPELINE)]
 
     def pipeline_of_run(self, context: RunContext) -> str:
-        """Name of the pipeline that a run is of; empty where ML Metadata does not say."""
-        if len(self._pipelines) == 1:  # a list of runs asks for each of them
+        """Return the name of a run's pipeline; empty if it is not recorded."""
+        if len(self._pipelines) == 1:  # saves a call for each run of a list
             return self._pipelines[0]
         parents = self._client.get_parent_contexts_by_context(context.id)
         return next((str(one.name) for one in parents if one.type == PIPELINE), "")
@@ -114,53 +120,53 @@ class Store:
     # Executions.
 
     def executions(self, run_id: str) -> dict[str, Execution]:
-        """The executions of a run by node; of several of one node the newest."""
+        """Return the newest execution of each node of a run, by node."""
         context = self.run_context(run_id)
         found = ((self.owner(one.id).node, one) for one in (self.executions_of_run(context) if context else ()))
-        # A verification is in the run's context, but of no node.
+        # Verifications and decisions are in the run's context, but belong to no node.
         return {node: execution for node, execution in found if node}
 
     def executions_of_run(self, context: RunContext) -> list[Execution]:
-        """All executions in a run's context, of verifications and decisions as well; the oldest first."""
+        """Return all executions in a run's context, oldest first, including verifications and decisions."""
         return _by_id(map(execution_of, self._client.get_executions_by_context(context.id)))
 
     def executions_of(self, run_id: str, node: str) -> list[int]:
-        """Ids of all executions of a node in a run, the oldest first; several where the run was resumed."""
+        """Return the ids of a node's executions in a run, oldest first; several if the run was resumed."""
         context = self.run_context(run_id)
         found = self.executions_of_run(context) if context else []
         return [one.id for one in found if self.owner(one.id).node == node]
 
     def execution(self, execution_id: int) -> Execution:
-        """An execution."""
+        """Return an execution."""
         return self.executions_by_id([execution_id])[execution_id]
 
     def executions_by_id(self, execution_ids: Collection[int]) -> dict[int, Execution]:
-        """Executions by id, those that there are."""
+        """Return those of the executions that exist, by id."""
         found = self._client.get_executions_by_id(list(execution_ids)) if execution_ids else []
         return {one.id: execution_of(one) for one in found}
 
     def executions_of_type(self, type_name: str) -> list[Execution]:
-        """All executions of a type, the oldest first."""
+        """Return all executions of a type, oldest first."""
         return _by_id(map(execution_of, self._client.get_executions_by_type(type_name)))
 
     def all_executions(self) -> Iterator[Execution]:
-        """Every execution, page by page."""
+        """Yield all executions, reading them in pages."""
         return map(execution_of, _rows(self._client.get_executions, self._client.get_executions_by_id))
 
     def executions_with_key(self, digest: str, before: int = 0) -> list[Execution]:
-        """The newest executions that ran with a key of this digest, newest first; not those that were cached.
+        """Return up to 20 executions that ran, not cached, with a key of this digest, newest first.
 
         Args:
-          digest: of the key.
-          before: the id of an execution: only those older than it; 0 for all.
+          digest: the key's digest.
+          before: id of an execution that the result must be older than; 0 for no limit.
         """
-        return self._newest(CACHE, digest, before)
+        return self._newest_of_context(CACHE, digest, before)
 
     def executions_of_node(self, pipeline: str, node: str, before: int = 0) -> list[Execution]:
-        """The newest executions of a node, newest first; with `before` only those older than that execution."""
-        return self._newest(NODE, f"{pipeline}.{node}", before)
+        """Return up to 20 executions of a node, newest first; with `before`, only those older than that execution."""
+        return self._newest_of_context(NODE, f"{pipeline}.{node}", before)
 
-    def _newest(self, context_type: str, name: str, before: int) -> list[Execution]:
+    def _newest_of_context(self, context_type: str, name: str, before: int) -> list[Execution]:
         context = self._client.get_context_by_type_and_name(context_type, name)
         if context is None:
             return []
@@ -171,11 +177,11 @@ class Store:
         return [execution_of(execution) for execution in found]
 
     def newest_executions(self, context_id: int, limit: int) -> list[Execution]:
-        """The newest executions in a context, the newest first."""
+        """Return the newest executions in a context, newest first."""
         return [execution_of(one) for one in self._client.get_executions_by_context(context_id, _newest_first(limit))]
 
     def owner(self, execution_id: int) -> Owner:
-        """Run, node and pipeline of an execution."""
+        """Return run, node and pipeline of an execution."""
         if execution_id in self._owners:
             return self._owners[execution_id]
         by_type: dict[str, str] = {}
@@ -193,7 +199,7 @@ class Store:
         return owner
 
     def nodes(self) -> dict[str, list[int]]:
-        """Ids of the contexts of each node, by its name; one for each pipeline."""
+        """Return the ids of each node's contexts, one for each pipeline, by the node's name."""
         found: dict[str, list[int]] = {}
         for context in (one for kind in _NODE_TYPES for one in self._client.get_contexts_by_type(kind)):
             prefix = next((f"{one}." for one in self._pipelines if context.name.startswith(f"{one}.")), "")
@@ -203,14 +209,14 @@ class Store:
     # Artifacts.
 
     def outputs(self, execution_id: int) -> dict[str, Artifact]:
-        """The first artifact under each output key of an execution."""
-        return self._used(execution_id, wrote=True)
+        """Return the first artifact of each output key of an execution."""
+        return self._artifacts_of_execution(execution_id, wrote=True)
 
     def inputs(self, execution_id: int) -> dict[str, Artifact]:
-        """The first artifact under each input key of an execution."""
-        return self._used(execution_id, wrote=False)
+        """Return the first artifact of each input key of an execution."""
+        return self._artifacts_of_execution(execution_id, wrote=False)
 
-    def _used(self, execution_id: int, wrote: bool) -> dict[str, Artifact]:
+    def _artifacts_of_execution(self, execution_id: int, wrote: bool) -> dict[str, Artifact]:
         events = self.events_of_executions([execution_id])
         events = [event for event in events if event.wrote == wrote and event.declared and event.key]
         artifacts = {artifact.id: artifact for artifact in self.artifacts_by_id([one.artifact for one in events])}
@@ -220,75 +226,75 @@ class Store:
         return found
 
     def artifacts_by_id(self, artifact_ids: Collection[int]) -> list[Artifact]:
-        """Artifacts, those of them that there are."""
+        """Return those of the artifacts that exist."""
         return self._artifacts(self._client.get_artifacts_by_id(list(artifact_ids)) if artifact_ids else [])
 
     def newest_artifacts(self, limit: int) -> list[Artifact]:
-        """The newest artifacts, the newest first."""
+        """Return the newest artifacts, newest first."""
         return self._artifacts(self._client.get_artifacts(_newest_first(limit)))
 
     def artifacts_of_type(self, type_name: str) -> list[Artifact]:
-        """All artifacts of a type; none where the store does not know the type."""
+        """Return all artifacts of a type; none if the type is unknown."""
         known = type_name in self.artifact_types()
         return self._artifacts(self._client.get_artifacts_by_type(type_name) if known else [])
 
     def artifacts_of_context(self, context_id: int, limit: int | None = None) -> list[Artifact]:
-        """The artifacts in a context; the newest of them, where there is a limit."""
+        """Return the artifacts in a context; with a limit, the newest of them."""
         newest = None if limit is None else _newest_first(limit)
         return self._artifacts(self._client.get_artifacts_by_context(context_id, newest))
 
     def artifacts_at(self, uri: str) -> list[Artifact]:
-        """The artifacts at a place, also where their URIs were written before the root was moved."""
-        # Correcting URIs may have been interrupted: both may be there.
+        """Return the artifacts with a URI, also if it was written before the root was moved."""
+        # If rewriting moved URIs was interrupted, both forms exist.
         uris = [uri, moved_path(uri, *reversed(self._moved))] if self._moved else [uri]
         try:
             return self._artifacts(found for one in uris for found in self._client.get_artifacts_by_uri(one))
-        except UnicodeEncodeError:  # a name that is no text: ML Metadata cannot hold it
+        except UnicodeEncodeError:  # ML Metadata cannot store such a name
             return []
 
     def all_artifacts(self) -> Iterator[Artifact]:
-        """Every artifact, page by page."""
+        """Yield all artifacts, reading them in pages."""
         for artifact in _rows(self._client.get_artifacts, self._client.get_artifacts_by_id):
             yield artifact_of(artifact, self._moved)
 
     def artifact_types(self) -> list[str]:
-        """Names of the types of artifact, sorted."""
+        """Return the names of the artifact types, sorted."""
         return sorted(str(one.name) for one in self._client.get_artifact_types())
 
     def _artifacts(self, found: Iterable[pb.Artifact]) -> list[Artifact]:
         return [artifact_of(artifact, self._moved) for artifact in found]
 
     def current_path(self, path: str) -> str:
-        """Where a path that ML Metadata names is now."""
+        """Return where a path that ML Metadata contains is now, if the root was moved."""
         return moved_path(path, *self._moved) if self._moved else path
 
-    # What connects them.
+    # Events.
 
     def events_of_executions(self, execution_ids: Collection[int]) -> list[Event]:
-        """What executions read and wrote."""
+        """Return the events of executions: what they read and wrote."""
         found = self._client.get_events_by_execution_ids(list(execution_ids)) if execution_ids else []
         return [event_of(event) for event in found]
 
     def events_of_artifacts(self, artifact_ids: Collection[int]) -> list[Event]:
-        """Which executions read and wrote artifacts."""
+        """Return the events of artifacts: which executions read and wrote them."""
         found = self._client.get_events_by_artifact_ids(list(artifact_ids)) if artifact_ids else []
         return [event_of(event) for event in found]
 
     def makers(self, artifact_id: int) -> list[int]:
-        """The executions that made an artifact, or used it again in a node's place; the oldest first."""
+        """Return the ids of the executions that made or reused an artifact, oldest first."""
         events = self.events_of_artifacts([artifact_id])
         return sorted({event.execution for event in events if event.wrote and event.declared})
 
     def readers(self, artifact_id: int) -> list[int]:
-        """The executions that read an artifact, the oldest first."""
+        """Return the ids of the executions that read an artifact, oldest first."""
         events = self.events_of_artifacts([artifact_id])
         return sorted({event.execution for event in events if not event.wrote and event.declared})
 
     def makers_of(self, artifacts: Sequence[Artifact]) -> dict[int, Maker]:
-        """By the artifact's id, which execution made it: the first that wrote it; cached ones came later.
+        """Return the execution that made each artifact, by the artifact's id: the first that wrote it.
 
-        The place of an artifact names that execution. Only where it does not, all events of the artifact are read:
-        those of one that a thousand runs reused are thousands.
+        Its id is part of the artifact's URI. Only if it is not, all events of the artifact are read: an artifact that a
+        thousand runs reused has thousands.
         """
         guesses = {one.id: int(match.group(1)) for one in artifacts if (match := _EXECUTION_IN_URI.search(one.uri))}
         wrote = {
@@ -308,24 +314,32 @@ class Store:
 
 
 def open_store(root: Root, read_only: bool = False) -> Store:
-    """The store of a root, wherever that was moved to.
+    """Open the store of a root, also if the root was moved.
 
     Raises:
-      NotFoundError: it must only be read, and there is none.
+      NotFoundError: the store does not exist, and `read_only`.
+      UnavailableError: the file is damaged or has a schema of ML Metadata that this version does not support.
     """
     if read_only and not root.metadata.is_file():
-        raise NotFoundError(f"no run in {root.path}: `sae run` makes the first one, --root names another folder")
+        raise no_run(root)
     return Store(root.metadata, root.moved(), read_only)
 
 
+def no_run(root: Root) -> NotFoundError:
+    """Return the error for a root without runs."""
+    return NotFoundError(f"no run in {root.path}: `sae run` makes the first one, --root names another folder")
+
+
 def nearest_execution(earlier: Collection[Execution], key: node_key.CacheKey) -> Execution | None:
-    """The execution whose key has the fewest fields unlike `key`; of several the first, the newest."""
+    """Return the ended execution whose key differs from `key` in the fewest fields; the first of several, or None."""
     keys = [(one, one.key) for one in earlier if one.state is not None]
     with_key = [(one, old) for one, old in keys if old is not None]
     return min(with_key, key=lambda pair: len(key.changes_since(pair[1])), default=(None, None))[0]
 
 
 def _newest_first(limit: int | None) -> mlmd.ListOptions:
+    import ml_metadata as mlmd
+
     return mlmd.ListOptions(limit=limit, order_by=mlmd.OrderByField.ID, is_asc=False)
 
 
@@ -334,12 +348,7 @@ def _by_id(executions: Iterable[Execution]) -> list[Execution]:
 
 
 def _rows(newest: Callable[..., list[Any]], by_id: Callable[..., list[Any]]) -> Iterator[Any]:
-    """All artifacts, contexts or executions, page by page, by their ids.
-
-    Args:
-      newest: lists them.
-      by_id: gets those that exist among ids.
-    """
+    """Yield all rows that `newest` lists, in pages of consecutive ids that `by_id` reads."""
     highest = [row.id for row in newest(_newest_first(1))]
     for first in range(1, max(highest, default=0) + 1, _PAGE):
         yield from sorted(by_id(list(range(first, first + _PAGE))), key=lambda row: int(row.id))

@@ -1,7 +1,6 @@
-"""What ML Metadata holds, as frozen dataclasses: the form in which the rest of the product sees it.
+"""Artifacts, executions, events and runs in ML Metadata as frozen dataclasses.
 
-Times are aware and in UTC; None where the store has none. Texts come from the store as they are: whatever shows them
-escapes them.
+Times are aware and in UTC; None if not recorded. Texts are as in the store: code that shows them must escape them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.core import file_digests
 from pipeline.core.events import NodeState
@@ -28,7 +27,8 @@ from pipeline.metadata.properties import (
 )
 
 Property = str | int | float | bool | Mapping[str, object] | None
-Properties = Mapping[str, Any]  # by name, of values that are a `Property`: what kind they are, their writer knows
+T = TypeVar("T", list[Any], dict[str, Any])
+Properties = Mapping[str, Any]  # by name; the values are a `Property`, of the type that was written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Artifact:
     """An artifact.
 
     Attributes:
-      uri: where it is now, also where the root was moved since it was written.
-      properties: those of its type and custom ones.
-      id: in ML Metadata.
-      type: TFX's name of its type.
-      name: its name in ML Metadata; mostly empty.
+      uri: where it is now, also if the root was moved.
+      properties: properties of its type and custom properties.
+      id: id in ML Metadata.
+      type: TFX's name of its type: `Examples`.
+      name: name in ML Metadata; usually empty.
       state: ML Metadata's name of its state: `LIVE`, `MARKED_FOR_DELETION`, `DELETED`, `PENDING` ...
       created: when it was published.
     """
@@ -60,22 +60,22 @@ class Artifact:
 
     @property
     def published(self) -> bool:
-        """Whether it was published, and not only announced."""
+        """Whether it was published: it is neither pending nor abandoned."""
         return self.state not in ("PENDING", "ABANDONED")
 
     @property
     def deleted(self) -> str:
-        """That `sae gc` deleted its files, and when, in words; empty where it did not."""
+        """When `sae gc` deleted its files, in words; empty if it did not."""
         return deletion_text(self.state, self.properties)
 
     @property
     def content(self) -> str:
-        """Its content digest; empty where it was published without one."""
+        """Its content digest; empty if it has none."""
         return str(self.properties.get(CONTENT_DIGEST, ""))
 
     @property
     def files(self) -> file_digests.Files | None:
-        """Its files as they were published; None where they were not recorded."""
+        """Its files as published; None if they were not recorded."""
         try:
             return file_digests.from_text(str(self.properties[FILES]))
         except (KeyError, ValueError):
@@ -83,23 +83,23 @@ class Artifact:
 
     @property
     def files_over_time(self) -> list[file_digests.Files]:
-        """Its files as they are, and as they were before it was restored with other bytes: copies may hold either."""
+        """Its files now, and before each restore that changed their bytes: a copy may have any of these."""
         earlier = json.loads(str(self.properties.get(EARLIER_FILES, "[]")))
         return [*([] if self.files is None else [self.files]), *map(file_digests.from_text, earlier)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """An execution: of a node, or a decision or verification of ours.
+    """An execution of a node, or a decision or verification of this project.
 
     Attributes:
-      id: in ML Metadata.
-      type: TFX's name of its type, mostly the component's class.
-      name: its name in ML Metadata.
+      id: id in ML Metadata.
+      type: TFX's name of its type, usually the component's class.
+      name: name in ML Metadata.
       state: None while it has not ended.
       state_name: ML Metadata's name of its state: `RUNNING`, `COMPLETE` ...
-      created, updated: when it was recorded, and when that last changed.
-      properties: those of its type and custom ones.
+      created, updated: when it was recorded first and last.
+      properties: properties of its type and custom properties.
     """
 
     id: int
@@ -113,22 +113,22 @@ class Execution:
 
     @property
     def is_of_node(self) -> bool:
-        """Whether it is one of a node, and no verification or decision."""
+        """Whether it belongs to a node, and is no verification or decision."""
         return not self.type.startswith(OWN_TYPES)
 
     @property
     def key(self) -> node_key.CacheKey | None:
-        """What it depended on; None where that was not recorded."""
+        """Its cache key; None if none was recorded."""
         return node_key.of_properties(self.properties)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it was executed; empty when it was cached, or nothing was recorded."""
-        return texts_of(self.properties.get(REASONS, "[]"))
+        """Why it was executed; empty if it was cached, or nothing was recorded."""
+        return tuple(map(str, json_of(self.properties.get(REASONS), list)))
 
     @property
     def error(self) -> str:
-        """Why it failed or was cancelled; empty when neither, or nothing was recorded."""
+        """Why it failed or was cancelled; empty if it did not, or nothing was recorded."""
         for own in (CANCEL_REASON, KILL_REASON):
             if own in self.properties:
                 return str(self.properties[own])
@@ -141,14 +141,14 @@ class Execution:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """That an execution read or wrote an artifact.
+    """An execution read or wrote an artifact.
 
     Attributes:
-      execution, artifact: their ids.
-      key, index: of the input or output; empty and 0 where ML Metadata does not say.
-      wrote: whether it wrote the artifact.
-      declared: whether it is an input or output of the node, and no internal or pending one.
-      when: in UTC.
+      execution, artifact: ids in ML Metadata.
+      key, index: key of the input or output, and position in its list; empty and 0 if not recorded.
+      wrote: whether the execution wrote the artifact.
+      declared: whether the artifact is an input or output of the node, not an internal or pending one.
+      when: time of the event.
     """
 
     execution: int
@@ -162,13 +162,13 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class RunContext:
-    """What ML Metadata holds of a run as a whole.
+    """The context of a run.
 
     Attributes:
-      id: of the context in ML Metadata.
+      id: id in ML Metadata.
       name: the run's id.
       created: when the run began.
-      properties: of the context.
+      properties: properties of the context.
     """
 
     id: int
@@ -179,7 +179,7 @@ class RunContext:
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """What an execution belongs to; names are empty where the store does not say."""
+    """Run, node and pipeline of an execution; empty if not recorded."""
 
     run: str = ""
     node: str = ""
@@ -188,33 +188,24 @@ class Owner:
 
 @dataclasses.dataclass(frozen=True)
 class Maker:
-    """The execution that made an artifact, and the key under which it did."""
+    """The execution that made an artifact, and the output key."""
 
     execution: int
     key: str
     owner: Owner
 
 
-def texts_of(value: object) -> tuple[str, ...]:
-    """A property that holds a JSON list of texts; anything else gives nothing."""
+def json_of(value: object, kind: type[T]) -> T:
+    """Parse a property that contains JSON; return an empty `kind` if the value is of another type or no JSON."""
     try:
         found = json.loads(str(value))
     except (ValueError, RecursionError):
-        return ()
-    return tuple(map(str, found)) if isinstance(found, list) else ()
-
-
-def object_of(value: object) -> dict[str, object]:
-    """A property that holds a JSON object; anything else gives an empty one."""
-    try:
-        found = json.loads(str(value))
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return kind()
+    return found if isinstance(found, kind) else kind()
 
 
 def numbers_of(value: object) -> dict[str, float]:
-    """The numbers of a mapping; the rest is left out."""
+    """Return the numbers in a mapping; empty for anything else."""
     if not isinstance(value, Mapping):
         return {}
     return {
@@ -225,16 +216,16 @@ def numbers_of(value: object) -> dict[str, float]:
 
 
 def deletion_text(state: str, properties: Properties) -> str:
-    """`deleted by gc on 2026-11-24 03:00 UTC, digest kept`; empty for an artifact that was not, or was restored.
+    """Return `deleted by gc on 2026-11-24 03:00 UTC, digest kept`; empty if the artifact's files were not deleted.
 
     Args:
-      state: ML Metadata's name of its state, in any case.
-      properties: of the artifact.
+      state: ML Metadata's name of the artifact's state, in upper or lower case.
+      properties: the artifact's properties.
     """
     when = str(properties.get(DELETED, "")) if state.upper() == "DELETED" else ""
     return f"deleted by gc on {when[:10]} {when[11:16]} UTC, digest kept" if when else ""
 
 
 def restore_hint(artifact_id: int) -> str:
-    """How to get the files of an artifact back."""
-    return f"`sae restore {artifact_id}` makes it again"
+    """Return the command that regenerates the files of an artifact, in words."""
+    return f"`sae restore {artifact_id}` regenerates it"

@@ -395,7 +395,7 @@ def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["why", "r9", "Trainer"], 3, "error: no run r9 (the newest is called latest; `sae runs` lists all)"),
+        (["why", "r9", "Trainer"], 3, "error: no run r9 (latest is the newest; `sae runs` lists all)"),
         (
             ["why", "latest", "Trainr"],
             3,

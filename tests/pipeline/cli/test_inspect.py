@@ -173,7 +173,7 @@ def test_the_manifest_is_printed_as_it_was_stored(sae, root):
     [
         (["show", "20261123-14300"], 0, ""),
         (["show", "20261123-143006"], 3, "no run 20261123-143006; did you mean 20261123-143005?"),
-        (["show", "20261123"], 3, "run 20261123: 3 runs begin so: "),
+        (["show", "20261123"], 3, "run 20261123: 3 ids start with it: "),
         (["show", "latest~9"], 3, "no run latest~9: there are 3, the oldest is latest~2"),
         (["diff", FIRST, "r9"], 3, "no run r9"),
         (["artifact", "999"], 3, "no artifact 999"),

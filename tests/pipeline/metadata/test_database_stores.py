@@ -69,7 +69,7 @@ def runs(given):
 
 def no_store(name, user):
     return (
-        f"{name} holds no store of ML Metadata that {user} may read; nothing was made in it: name the database that "
+        f"{name} has no store of ML Metadata that {user} may read; nothing was created in it: give the database that "
         "the pipeline writes to, or grant SELECT on its tables"
     )
 
@@ -87,16 +87,16 @@ def old_schema(name):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("http://u@h/d", f"a store cannot be read by http://: {FORM}, or the path of an SQLite file"),
-        ("sqlite:///d", f"a store cannot be read by sqlite://: {FORM}, or the path of an SQLite file"),
-        ("mysql://u:wrong@[h/d", f"the URL of the store cannot be taken apart: {FORM}"),
-        ("mysql://u:wrong\u2100@h/d", f"the URL of the store cannot be taken apart: {FORM}"),
-        ("postgresql://u:wrong@/d", f"the URL of the store names no host: {FORM}"),
-        ("postgresql://:wrong@h/d", f"the URL of the store names no user: {FORM}"),
-        ("mysql://u:wrong@h", f"the URL of the store names no database: {FORM}"),
+        ("http://u@h/d", f"no store can be read with http://: {FORM}, or the path of an SQLite file"),
+        ("sqlite:///d", f"no store can be read with sqlite://: {FORM}, or the path of an SQLite file"),
+        ("mysql://u:wrong@[h/d", f"the URL of the store is invalid: {FORM}"),
+        ("mysql://u:wrong\u2100@h/d", f"the URL of the store is invalid: {FORM}"),
+        ("postgresql://u:wrong@/d", f"the URL of the store has no host: {FORM}"),
+        ("postgresql://:wrong@h/d", f"the URL of the store has no user: {FORM}"),
+        ("mysql://u:wrong@h", f"the URL of the store has no database: {FORM}"),
         (
             "mysql://u:wrong@h/a%00b",
-            f"the database in the URL of the store holds a character that none can hold: {FORM}",
+            f"the database in the URL of the store contains a NUL character: {FORM}",
         ),
         (
             "postgres://u:wr/ong@h/d",
@@ -136,7 +136,7 @@ def test_a_server_that_is_not_there_is_named_at_once(scheme, capfd):
     port = free_port()
     text = str(refusal(f"{scheme}://u:wrong@127.0.0.1:{port}/d"))
     assert text.startswith(f"{scheme}://u@127.0.0.1:{port}/d does not answer (")
-    assert text.endswith("), waited for 5 s at most: is the server up, and are host and port right?")
+    assert text.endswith("), waited for 5 s at most: check that the server is up, and host and port")
     assert "refused" in text.lower()
     assert capfd.readouterr() == ("", "")
 
@@ -165,7 +165,7 @@ def test_the_settings_of_sessions_are_those_of_the_process_and_given_back(monkey
 
 def test_what_others_write_to_standard_error_meanwhile_is_written_there(capfd):
     log = []
-    with database_stores._log_caught(log):
+    with database_stores._captured_log(log):
         os.write(2, b"first\nE1124 16:57:34.994521 17607 postgresql_metadata_source.cc:208] it failed\n\tas it does\n")
         os.write(2, b"last\n")
     assert log == ["it failed as it does"]
@@ -176,11 +176,11 @@ def test_one_thread_at_a_time_catches_what_is_written_to_standard_error():
     entered = threading.Event()
 
     def catch():
-        with database_stores._log_caught([]):
+        with database_stores._captured_log([]):
             entered.set()
 
     other = threading.Thread(target=catch)
-    with database_stores._log_caught([]):
+    with database_stores._captured_log([]):
         other.start()
         assert not entered.wait(0.2)
     other.join()
@@ -289,7 +289,7 @@ def test_what_postgresql_refuses_is_said_in_its_words(postgresql, given, said, c
     assert isinstance(error, UnavailableError)
     assert str(error) == (
         f"{database_stores.Server(wanted).name} cannot be opened ({said}): "
-        "look at the URL; PGPASSWORD may hold the password"
+        "check the URL; PGPASSWORD may contain the password"
     )
     assert capfd.readouterr() == ("", "")
 
@@ -389,7 +389,7 @@ def test_an_older_schema_in_mysql_is_refused_and_left(mariadb, user):
     [
         (
             {"password": "wrong"},
-            "access denied, or the user does not log in by mysql_native_password, which is all that is supported",
+            "access denied, or the user does not log in by mysql_native_password, the only supported method",
         ),
         ({"database": "nowhere"}, "Unknown database 'nowhere'"),
     ],
@@ -398,7 +398,7 @@ def test_what_mysql_refuses_is_said(mariadb, given, said, capfd):
     wanted = url(**{"scheme": "mysql", "user": OWNER, "database": KEPT, "port": mariadb.port, **given})
     assert str(refusal(wanted)) == (
         f"{database_stores.Server(wanted).name} cannot be opened ({said}): "
-        "look at the URL; MYSQL_PWD may hold the password"
+        "check the URL; MYSQL_PWD may contain the password"
     )
     assert "nowhere" not in mariadb.sql("SHOW DATABASES")
     assert capfd.readouterr() == ("", "")

@@ -9,7 +9,7 @@ from google.protobuf import any_pb2, struct_pb2
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.metadata import protobuf
-from pipeline.metadata.types import numbers_of, object_of, texts_of
+from pipeline.metadata.types import json_of, numbers_of
 
 
 def test_a_time_is_in_utc_and_what_is_none_stays_none():
@@ -75,12 +75,12 @@ def test_properties_are_sorted_those_of_the_type_first_and_custom_ones_count():
 
 @pytest.mark.parametrize("odd", ["", "{", "[", "null", "7", "[" * 100_000, None, 3])
 def test_json_that_is_something_else_gives_nothing(odd):
-    assert texts_of(odd) == ()
-    assert object_of(odd) == {}
+    assert json_of(odd, list) == []
+    assert json_of(odd, dict) == {}
 
 
 def test_json_that_is_right_is_read():
-    assert texts_of('["a", 1]') == ("a", "1")
-    assert object_of('{"a": 1}') == {"a": 1}
+    assert json_of('["a", 1]', list) == ["a", 1]
+    assert json_of('{"a": 1}', dict) == {"a": 1}
     assert numbers_of({"a": 1, "b": "x", "c": True, "d": 0.5}) == {"a": 1.0, "d": 0.5}
     assert numbers_of([1]) == {}

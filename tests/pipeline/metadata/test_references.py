@@ -32,7 +32,7 @@ def test_a_whole_id_goes_before_the_beginning_of_others_and_before_the_word_late
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("20261124", "run 20261124: 2 runs begin so: 20261124-1, 20261124-2; give more of the id"),
+        ("20261124", "run 20261124: 2 ids start with it: 20261124-1, 20261124-2; give more of the id"),
         ("20261125-2", "no run 20261125-2; did you mean 20261124-2?"),
         ("latest~3", "no run latest~3: there are 3, the oldest is latest~2"),
         ("latest~x", "no run latest~x"),
@@ -46,7 +46,7 @@ def test_a_run_that_is_none_or_several_is_said_to_be(wanted, said):
 
 
 def test_of_many_runs_that_begin_so_five_are_named():
-    with pytest.raises(NotFoundError, match="9 runs begin so: r1, r2, r3, r4, r5 and 4 more; give"):
+    with pytest.raises(NotFoundError, match="9 ids start with it: r1, r2, r3, r4, r5 and 4 more; give"):
         references.find_run("r", [f"r{number}" for number in range(1, 10)])
 
 
@@ -74,7 +74,7 @@ def test_a_digest_is_found_by_its_beginning_and_of_equal_content_the_newest():
 
 
 def test_digests_that_begin_alike_are_refused():
-    with pytest.raises(NotFoundError, match="artifact abcd: 2 digests begin so"):
+    with pytest.raises(NotFoundError, match="artifact abcd: 2 digests start with it"):
         references.find_digest("abcd", contents)
 
 

@@ -19,7 +19,7 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.metadata import sqlite_stores
+from pipeline.metadata import sources
 from pipeline.metadata.sources import open_source
 from tests import PROJECT
 from tests.builders.roots import STATE, Writer
@@ -318,8 +318,11 @@ def _pipe(path):
     os.mkfifo(path)
 
 
-NO_SQLITE = f"is damaged, or no SQLite file: {GIVE}, or a copy of it from before"
-MALFORMED = "is damaged (database disk image is malformed): give a copy of it from before"
+NO_SQLITE = f"is damaged, or no SQLite file: {GIVE}, or an earlier copy of it"
+MALFORMED = (
+    "is damaged (database disk image is malformed): `sae restore --metadata` goes back to a copy in a root; or give an "
+    "earlier copy"
+)
 NO_STORE = f"is an SQLite file, but no store of ML Metadata: {GIVE}"
 
 
@@ -394,16 +397,16 @@ def test_a_file_that_a_writer_holds_for_a_while_is_waited_for(store, seconds):
 
 
 def test_what_is_said_after_all_the_waiting_is_that_a_writer_is_there(store, monkeypatch):
-    monkeypatch.setattr(sqlite_stores, "_PATIENCE", 0.0)
-    monkeypatch.setattr(sqlite_stores, "_WAITED", 0.0)  # as if a writer had been waited for: half a minute in truth
+    monkeypatch.setattr(sources, "_PATIENCE", 0.0)
+    monkeypatch.setattr(sources, "_WAITED", 0.0)  # as if a writer had been waited for: half a minute in truth
     _random(store)
     assert str(refusal(store)) == f"{store} is busy: a writer held it for more than 0 s; try again"
 
 
 @pytest.mark.component
 def test_a_file_that_a_writer_holds_for_too_long_is_not_copied(store, private, monkeypatch):
-    monkeypatch.setattr(sqlite_stores, "_PATIENCE", 1.0)
-    file = sqlite_stores.StoreFile(store)
+    monkeypatch.setattr(sources, "_PATIENCE", 1.0)
+    file = sources.StoreFile(store)
     with writing("hold", store, 30), pytest.raises(TimeoutError, match="busy"):
         file._back_up_to(private / "copy")
     (private / "copy").unlink()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,17 +21,6 @@ database.execute("INSERT INTO held VALUES (2)")
 database.commit()
 os.kill(os.getpid(), signal.SIGKILL)
 """
-
-# Changes rows until that reaches the file, and is killed before it commits them.
-CUT_OFF = """
-import os, signal, sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
-database.execute("PRAGMA cache_size = 1")
-database.execute("BEGIN")
-database.execute("UPDATE held SET number = 2")
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-ROWS = 5_000  # several pages
 
 
 @pytest.fixture
@@ -112,40 +100,3 @@ def test_a_file_that_is_set_aside_takes_its_log_along(path):
     assert numbers(new) == [1, 2]
     assert path.exists()  # until something takes over its name
     assert f"{path.name}-wal" not in beside(path)
-
-
-@pytest.fixture
-def half_written(path):
-    """The file, with the journal of a change that was cut off."""
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.executemany("INSERT INTO held VALUES (?)", [(1,)] * (ROWS - 1))
-        database.commit()
-    subprocess.run([sys.executable, "-c", CUT_OFF, path], check=False)
-    assert sqlite.has_journal(path)
-    return path
-
-
-def test_what_was_not_committed_is_taken_back_in_a_copy_alone(half_written, tmp_path):
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    shutil.copyfile(half_written, folder / "alone.sqlite")
-    assert 2 in numbers(folder / "alone.sqlite")
-    before = half_written.read_bytes(), beside(half_written)
-    assert sqlite.copy_rolled_back(half_written, folder / "copy.sqlite")
-    assert numbers(folder / "copy.sqlite") == [1] * ROWS
-    assert sorted(one.name for one in folder.iterdir()) == ["alone.sqlite", "copy.sqlite"]
-    assert (half_written.read_bytes(), beside(half_written)) == before
-    assert numbers(half_written) == [1] * ROWS  # whoever may write takes it back there
-    assert not sqlite.has_journal(half_written)
-
-
-def test_a_copy_during_which_a_writer_came_is_none(half_written, tmp_path, monkeypatch):
-    copyfile = shutil.copyfile
-
-    def slowly(source, target):
-        copyfile(source, target)
-        numbers(half_written)  # another command takes it back
-
-    monkeypatch.setattr(shutil, "copyfile", slowly)
-    (tmp_path / "elsewhere").mkdir()
-    assert not sqlite.copy_rolled_back(half_written, tmp_path / "elsewhere" / "copy.sqlite")

@@ -113,7 +113,7 @@ def test_a_damaged_file_that_a_writer_left_is_refused_and_left(cut_off):
         file.truncate(5000)
     cut_off.metadata.with_name("metadata.sqlite-journal").write_bytes(b"no journal")
     before = tree(cut_off.path)
-    with pytest.raises(UnavailableError, match="cannot be opened as an ML Metadata store"):
+    with pytest.raises(UnavailableError, match=r"is damaged .*`sae restore --metadata`"):
         open_store(cut_off, read_only=True)
     assert tree(cut_off.path) == before
 
@@ -337,14 +337,13 @@ def test_a_run_is_found_by_its_id_its_beginning_or_as_the_latest(writer, store):
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("20261123", "run 20261123: 2 runs begin so: 20261123-143005, 20261123-143006; give more of the id"),
+        ("20261123", "run 20261123: 2 ids start with it: 20261123-143005, 20261123-143006; give more of the id"),
         (
             "20261123-1430055",
-            "no run 20261123-1430055; did you mean 20261123-143005? (the newest is called latest; "
-            "`sae runs` lists all)",
+            "no run 20261123-1430055; did you mean 20261123-143005? (latest is the newest; `sae runs` lists all)",
         ),
-        ("zzz", "no run zzz (the newest is called latest; `sae runs` lists all)"),
-        ("", "no run  (the newest is called latest; `sae runs` lists all)"),
+        ("zzz", "no run zzz (latest is the newest; `sae runs` lists all)"),
+        ("", "no run  (latest is the newest; `sae runs` lists all)"),
     ],
 )
 def test_a_run_that_is_not_there_or_not_the_only_one_is_not_found(writer, store, wanted, said):
@@ -358,7 +357,7 @@ def test_a_run_that_is_not_there_or_not_the_only_one_is_not_found(writer, store,
 def test_of_many_runs_that_begin_so_five_are_named(writer, store):
     for number in range(7):
         writer.execution(f"r{number}", "ExampleGen", STATE.COMPLETE)
-    with pytest.raises(NotFoundError, match=r"^run r: 7 runs begin so: r0, r1, r2, r3, r4 and 2 more; give more"):
+    with pytest.raises(NotFoundError, match=r"^run r: 7 ids start with it: r0, r1, r2, r3, r4 and 2 more; give more"):
         store.find_run("r")
 
 

@@ -56,7 +56,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
     assert (end.state, end.executed, end.cached) == ("failed", 1, 0)
     assert end.error == f"broke off in Trainer: {recovery.REASON}"
     [told] = event_log.read(recorded.root.path, "r1")
-    assert "the unfinished output of Trainer was removed; `sae resume r1` goes on with it" in told.event.text
+    assert "the unfinished output of Trainer was removed; `sae resume r1` resumes it" in told.event.text
     assert close(recorded) == []
 
 
@@ -64,7 +64,7 @@ def test_of_a_part_the_way_on_is_to_run_it_again(recorded):
     begin(recorded, "r1")
     MetadataWriter(recorded.root).end_run("r1", RunOptions(part="--from-node Trainer").properties())
     [found] = close(recorded)
-    assert str(found).endswith("; `sae run --from-node Trainer` with the same settings takes over what had ended")
+    assert str(found).endswith("; `sae run --from-node Trainer` with the same settings reuses the nodes that ended")
 
 
 def test_between_two_nodes_and_before_the_first_there_is_nothing_to_remove(recorded):

@@ -24,7 +24,7 @@ from pipeline.core.errors import ExitCode, NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
 from pipeline.maintenance.fsck import FindingKind, findings
-from pipeline.metadata import client
+from pipeline.metadata import sources
 from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
@@ -201,7 +201,7 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
     ids = writer.store.put_artifacts(artifacts)
     (folder / "1200").rmdir()
     pages = []
-    real = client.ReadingClient
+    real = sources.ReadingClient
 
     class Watched(real):
         def get_artifacts_by_id(self, ids):
@@ -220,7 +220,7 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
             assert options.limit == 1
             return super().get_contexts(options)
 
-    monkeypatch.setattr(client, "ReadingClient", Watched)
+    monkeypatch.setattr(sources, "ReadingClient", Watched)
     result = fsck.check(root)
     assert result.checked["artifacts"] == 1200
     assert pages == [100] * 12 + [1]  # and the one that a finding is about
@@ -856,7 +856,7 @@ def test_the_command_ends_with_3_without_a_store_and_6_with_a_damaged_one(sae, r
     root.metadata.write_bytes(b"not a database")
     code, output, errors = sae("--root", root.path)
     assert (code, output) == (6, "")
-    assert errors.startswith(f"error: {root.metadata} cannot be opened as an ML Metadata store")
+    assert errors.startswith(f"error: {root.metadata} is damaged")
 
 
 def test_the_command_imports_nothing_heavy(root, examples):

@@ -104,7 +104,7 @@ def test_what_is_gone_does_not_keep_the_others_from_reading(sae, collected, argu
 
 def test_a_node_on_inputs_that_are_gone_is_not_verified(collected, tmp_path):
     with pytest.raises(
-        NotFoundError, match=rf"Trainer's model of run run-1 was {GONE}.*: `sae restore \d+` makes it again"
+        NotFoundError, match=rf"Trainer's model of run run-1 was {GONE}.*: `sae restore \d+` regenerates it"
     ):
         rerun.copy_inputs(collected.root, collected.store(), "run-1", ["Trainer"], Root(tmp_path / "scratch"))
 
