@@ -45,11 +45,12 @@ class Push:
 
 def pushes(store: Store, root: Root) -> list[Push]:
     """Return all pushes, highest version first; for several pushes of a version, newest first."""
-    found = (_push(one, root, store) for one in store.artifacts_of_type(PUSHED_MODEL))
+    found = (push_of(one, root, store) for one in store.artifacts_of_type(PUSHED_MODEL))
     return sorted(filter(None, found), key=lambda push: (push.version, push.artifact), reverse=True)
 
 
-def _push(artifact: Artifact, root: Root, store: Store) -> Push | None:
+def push_of(artifact: Artifact, root: Root, store: Store) -> Push | None:
+    """Return the push that a pushed model records; None if it was not pushed to the serving folder of this root."""
     folder = f"{root.serving}/"
     destination = store.current_path(str(artifact.properties.get(serving_dir.PUSHED_DESTINATION, "")))
     version = destination[len(folder) :] if destination.startswith(folder) else ""
@@ -72,7 +73,7 @@ def find_served_push(store: Store, root: Root) -> Push | None:
     if newest is None:
         return None
     for artifact in store.newest_artifacts(_NEWEST):
-        push = _push(artifact, root, store) if artifact.type == PUSHED_MODEL else None
+        push = push_of(artifact, root, store) if artifact.type == PUSHED_MODEL else None
         if push is not None and push.version == int(newest.name):
             return push
     return served_push(root, pushes(store, root))

@@ -1,7 +1,6 @@
-"""`sae fsck`: a root's artifacts against their digests, and ML Metadata against the disk. Nothing is written.
+"""`sae fsck`: check artifacts against their digests, and ML Metadata against the disk. Write nothing.
 
 Memory does not grow with the root: ML Metadata is read page by page, files block by block, folders one at a time.
-Each module of this package looks at one thing and yields what it finds; `check` strings them together.
 """
 
 from __future__ import annotations
@@ -9,35 +8,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.pipeline_root import Root
-from pipeline.maintenance.fsck import artifacts, orphans, runs, served
+from pipeline.maintenance.fsck import files, orphans, runs, served
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind, Findings, Result
+from pipeline.metadata.properties import PUSHED_MODEL
 from pipeline.metadata.store import Store, open_store
+from pipeline.registry import versions
 
 __all__ = ["Finding", "FindingKind", "Result", "check"]
 
 
 def check(root: Root) -> Result:
-    """Looks at everything in a root.
+    """Check a root.
 
     Raises:
-      NotFoundError: there is no store in it.
+      NotFoundError: it has no store.
       UnavailableError: the store cannot be opened or read.
     """
     store = open_store(root, read_only=True)
     checked = Checked()
     found = Findings(store)
-    for finding in _look(root, store, checked):
-        found.keep(finding)
+    for finding in _findings(root, store, checked):
+        found.add(finding)
     return Result(str(root.path), dict(vars(checked)), found.counts, found.listed())
 
 
-def _look(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
+def _findings(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     last_push = None
     for artifact in store.all_artifacts():
         checked.artifacts += 1
-        yield from artifacts.findings(artifact, checked)
-        last_push = served.push_of(artifact, root, store) or last_push
-    # A run pushes first and publishes then: looked at in this order, a push in between is no damage.
+        yield from files.artifact_findings(artifact, checked)
+        if artifact.live and artifact.type == PUSHED_MODEL:
+            last_push = versions.push_of(artifact, root, store) or last_push
+    # A run pushes, then publishes: in this order, a push in between is no finding.
     yield from served.findings(root, store, last_push, checked)
     yield from runs.manifests(root, store, checked)
     yield from runs.unended(root, store, checked)

@@ -1,4 +1,4 @@
-"""What `sae fsck` finds: the kinds of findings, and the ones that are kept."""
+"""Findings of `sae fsck`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pipeline.core.errors import ExitCode
 from pipeline.metadata.store import Store
 
-_LISTED = 1_000  # findings of a kind that are kept: all are counted, but a list of a million is of no use
+_LISTED = 1_000  # findings of a kind that are listed; all are counted
 
 
 class FindingKind(str, enum.Enum):
-    """What was found; those that are damage come first."""
+    """Kind of a finding; damage first."""
 
     MISSING = "missing"
     ALTERED = "altered"
     UNREADABLE = "unreadable"
-    SERVED = "served"  # the served model is not the one that was pushed
+    SERVED = "served"  # the served model is not the last pushed one
     MANIFESTS = "manifests"
     ORPHANED = "orphaned"
     UNVERIFIED = "unverified"
@@ -29,26 +29,19 @@ class FindingKind(str, enum.Enum):
 
     @property
     def is_damage(self) -> bool:
-        """Whether the root is not sound because of it."""
-        return self in (
-            FindingKind.MISSING,
-            FindingKind.ALTERED,
-            FindingKind.UNREADABLE,
-            FindingKind.SERVED,
-            FindingKind.MANIFESTS,
-        )
+        """Return whether it means that the root is damaged."""
+        return self.value in ("missing", "altered", "unreadable", "served", "manifests")
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is not as it should be, or worth knowing.
+    """Damage, or a notice.
 
     Attributes:
-      kind: what.
-      sentence: what and where, for people.
+      sentence: for people.
       path: the file or folder; empty for an execution.
-      artifact, execution: ids in ML Metadata; None where there is none.
-      node, output: who made it, and under which key; empty where that is not known.
+      artifact, execution: ids in ML Metadata, or None.
+      node, output: the node that made it, and the output key; empty if not known.
     """
 
     kind: FindingKind
@@ -61,53 +54,52 @@ class Finding:
 
     @property
     def label(self) -> str:
-        """Which artifact, for people; empty when it is about none."""
+        """Return a name of the artifact; empty without one."""
         if self.artifact is None:
             return ""
         return f"{self.node}'s {self.output}, artifact {self.artifact}" if self.node else f"artifact {self.artifact}"
 
 
 class Checked:
-    """How much was looked at so far: how many artifacts, executions, manifests and files, and bytes that were read."""
+    """Counts of checked artifacts, executions, manifests and files, and of bytes read."""
 
     def __init__(self) -> None:
         self.artifacts = self.executions = self.manifests = self.files = self.bytes = 0
 
 
 class Findings:
-    """Counts all findings, and keeps the first ones of each kind."""
+    """Counts of all findings, and the first ones of each kind."""
 
     def __init__(self, store: Store) -> None:
-        """Takes the store, which tells what made an artifact."""
         self.counts = dict.fromkeys((kind.value for kind in FindingKind), 0)
         self._store = store
-        self._kept: dict[FindingKind, list[Finding]] = collections.defaultdict(list)
+        self._listed: dict[FindingKind, list[Finding]] = collections.defaultdict(list)
 
-    def keep(self, finding: Finding) -> None:
-        """Counts a finding; keeps it, with the origin of its artifact, unless there are many of its kind."""
+    def add(self, finding: Finding) -> None:
+        """Count a finding; list it, with the node that made its artifact, unless there are many of its kind."""
         self.counts[finding.kind.value] += 1
-        # No origin is asked for what is only counted: an artifact that was used again often has many events.
-        if len(self._kept[finding.kind]) < _LISTED:
+        # Only listed findings get a node: an artifact that was reused often has many events.
+        if len(self._listed[finding.kind]) < _LISTED:
             if finding.artifact is not None:
                 maker = self._store.makers_of(self._store.artifacts_by_id([finding.artifact])).get(finding.artifact)
                 if maker is not None and maker.owner.node:
                     finding = dataclasses.replace(finding, node=maker.owner.node, output=maker.key)
-            self._kept[finding.kind].append(finding)
+            self._listed[finding.kind].append(finding)
 
     def listed(self) -> tuple[Finding, ...]:
-        """What was kept, in the order of the kinds."""
-        return tuple(finding for kind in FindingKind for finding in self._kept[kind])
+        """Return the listed findings, in the order of the kinds."""
+        return tuple(finding for kind in FindingKind for finding in self._listed[kind])
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What was looked at and found.
+    """Result of a check.
 
     Attributes:
       root: its folder.
-      checked: how many artifacts, executions, manifests and files were looked at, and how many bytes were read.
-      counts: findings by kind.
-      findings: in the order of the kinds; of each kind no more than `_LISTED`.
+      checked: the counts of `Checked`.
+      counts: number of findings by kind.
+      findings: in the order of the kinds; at most `_LISTED` of each.
     """
 
     root: str
@@ -117,15 +109,15 @@ class Result:
 
     @property
     def damaged(self) -> int:
-        """How many findings are damage."""
+        """Return the number of findings that are damage."""
         return sum(self.counts[kind.value] for kind in FindingKind if kind.is_damage)
 
     @property
     def exit_code(self) -> ExitCode:
-        """DONE, or GATE_FAILED on damage."""
+        """Return DONE, or GATE_FAILED on damage."""
         return ExitCode.GATE_FAILED if self.damaged else ExitCode.DONE
 
     @property
     def is_cut(self) -> bool:
-        """Whether there are more findings than are listed."""
+        """Return whether some findings are not listed."""
         return sum(self.counts.values()) > len(self.findings)

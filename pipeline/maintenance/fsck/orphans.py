@@ -1,4 +1,4 @@
-"""Orphans: files and folders among the artifacts that ML Metadata does not know."""
+"""Orphans: files and folders in the artifact folder that no artifact in ML Metadata names."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from pipeline.metadata.store import Store
 
 _Entry = os.DirEntry[str]
 
-# What TFX keeps beside a node's outputs (tfx/orchestration/portable/outputs_utils.py).
+# Folders of TFX beside a node's outputs (tfx/orchestration/portable/outputs_utils.py).
 _SYSTEM = ".system"
 _IN_SYSTEM = {"executor_execution", "driver_execution", "stateful_working_dir", "orchestrator_generated_bcl"}
 
 
 def findings(root: Root, store: Store) -> Iterator[Finding]:
-    """Files and folders that no artifact names; places are `NODE/OUTPUT/EXECUTION`."""
+    """Yield files and folders that no artifact names. Outputs of nodes are in `NODE/OUTPUT/EXECUTION`."""
     for node in (yield from _entries(root.artifacts)):
         if not _is_folder(node):
-            yield _stray(node)
+            yield _unexpected(node)
             continue
         for output in (yield from _entries(node.path)):
             if not _is_folder(output):
-                yield _stray(output)
+                yield _unexpected(output)
                 continue
             for entry in (yield from _entries(output.path)):
                 if output.name != _SYSTEM:
-                    yield from _made(entry, node.name, output.name, store)
+                    yield from _output(entry, node.name, output.name, store)
                 elif entry.name not in _IN_SYSTEM:
-                    yield _stray(entry)
+                    yield _unexpected(entry)
 
 
-def _made(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Finding]:
-    """What an execution of a node made under an output key."""
+def _output(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Finding]:
+    """Yield a finding if no artifact names the output of an execution."""
     if _is_published(store, entry.path):
         return
-    # TFX's values, and artifacts of which there are several under a key, are one folder deeper.
+    # TFX's values, and several artifacts under one key, are one folder deeper.
     inside = (yield from _entries(entry.path)) if _is_folder(entry) else []
     if any(_is_published(store, inner.path) for inner in inside):
         return
     sentence = f"no artifact in ML Metadata names {entry.path}"
     execution = _unended_execution(store, entry.name, node)
     if execution is not None:
-        sentence += f": execution {execution}, which has not ended, was writing it"
+        sentence += f": execution {execution}, which has not ended, wrote to it"
     yield Finding(FindingKind.ORPHANED, sentence, entry.path, execution=execution, node=node, output=output)
 
 
@@ -56,18 +56,18 @@ def _is_published(store: Store, path: str) -> bool:
 
 
 def _unended_execution(store: Store, name: str, node: str) -> int | None:
-    """The execution of which this is the number, if it is one of this node that has not ended."""
+    """Return the execution with this id, if it is one of this node that has not ended."""
     found = store.executions_by_id([int(name)] if is_number(name) else [])
     return next((id_ for id_, one in found.items() if one.state is None and store.owner(id_).node == node), None)
 
 
-def _stray(entry: _Entry) -> Finding:
-    sentence = f"{entry.path} lies among the artifacts, but is no output of a node"
+def _unexpected(entry: _Entry) -> Finding:
+    sentence = f"{entry.path} is in the artifact folder, but is not the output of a node"
     return Finding(FindingKind.ORPHANED, sentence, entry.path)
 
 
 def _entries(folder: os.PathLike[str] | str) -> Generator[Finding, None, list[_Entry]]:
-    """Returns what is in a folder, in the order of names and numbers; yields why it cannot be read."""
+    """Return the entries of a folder, sorted by name or number; yield a finding if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: (len(entry.name) * entry.name.isdecimal(), entry.name))

@@ -1,4 +1,4 @@
-"""Runs: whether their manifests are still what was recorded, and executions that have not ended."""
+"""Manifests of runs that changed, and executions that have not ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.provenance import manifest
 
 
 def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
-    """Manifests that are not what their runs noted."""
+    """Yield manifests whose digest is not the recorded one."""
     for context in store.all_run_contexts():
         if MANIFEST_DIGEST not in context.properties:
             continue
@@ -25,12 +25,12 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
         try:
             found = files.stat_of(path)
             if found is None or not stat.S_ISREG(found.st_mode):
-                fault = "is no file" if found else "is missing"
+                fault = "is not a file" if found else "is missing"
             else:
                 checked.files += 1
                 checked.bytes += found.st_size
                 is_same = file_digests.of_file(path) == context.properties[MANIFEST_DIGEST]
-                fault = "" if is_same else "holds other bytes than when the run began"
+                fault = "" if is_same else "has other bytes than when the run began"
         except OSError as error:
             yield files.unreadable(path, error)
             continue
@@ -39,17 +39,17 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
 
 
 def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
-    """Executions that have not ended, and whether a run may be at work on them."""
-    is_held = None
+    """Yield executions that have not ended, and whether a run may be in progress."""
+    is_locked = None
     for execution in store.all_executions():
         checked.executions += 1
         if execution.state is not None:
             continue
-        if is_held is None:
-            is_held = root_lock.holder(root.lock_file) is not None
+        if is_locked is None:
+            is_locked = root_lock.holder(root.lock_file) is not None
         owner = store.owner(execution.id)
         who = f"execution {execution.id}" + (f" of {owner.node}" if owner.node else "")
         who += f" in run {owner.run}" if owner.run else ""
-        why = "a run may be in progress, the root is locked" if is_held else "no run holds the root"
+        why = "a run may be in progress, the root is locked" if is_locked else "no run is in progress"
         sentence = f"{who} has not ended, its state is {execution.state_name}: {why}"
         yield Finding(FindingKind.UNENDED, sentence, execution=execution.id, node=owner.node)

@@ -1,6 +1,6 @@
-"""`sae gc`: deletes the bytes of artifacts that a policy does not keep; what ML Metadata knows of them stays.
+"""`sae gc`: delete the bytes of artifacts that a policy does not keep; their metadata stays in ML Metadata.
 
-`keeping` says which runs are kept and why, `collecting` what goes and how, `report` says it.
+`policy` selects the runs to keep, `collect` selects and deletes the rest.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance.gc import collect
-from pipeline.maintenance.gc.report import Collected
+from pipeline.maintenance.gc.collect import Collected
 from pipeline.metadata.store import open_store
 from pipeline_config import RetentionConfig
 
@@ -16,26 +16,25 @@ __all__ = ["Collected", "apply", "look"]
 
 
 def look(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
-    """What would be deleted; nothing is. Also while a run is at work, which is kept.
+    """Return what would be deleted, and delete nothing; also while a run is in progress, which is kept.
 
     Raises:
       NotFoundError: there is no store in the root.
       UnavailableError: the store cannot be opened.
     """
-    return Collected.of(root, collect.plan(pipeline, root, open_store(root, read_only=True), policy), deleted=False)
+    return collect.plan(pipeline, root, open_store(root, read_only=True), policy)
 
 
 def apply(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
-    """Deletes what a policy does not keep, under the root's lock. Breaking off does no harm: the next call goes on.
+    """Delete what a policy does not keep, under the root's lock. After an interrupt the next call continues.
 
     Raises:
       NotFoundError: there is no store in the root.
       UnavailableError: the store cannot be opened.
-      LockedError: a run holds the root.
+      LockedError: a run is in progress.
       OSError: something cannot be deleted.
     """
     open_store(root, read_only=True)
     with root.lock():
-        planned = collect.plan(pipeline, root, open_store(root), policy)
-        collect.delete(root, planned)
-    return Collected.of(root, planned, deleted=True)
+        store = open_store(root)
+        return collect.delete(root, store, collect.plan(pipeline, root, store, policy))

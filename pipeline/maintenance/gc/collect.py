@@ -1,46 +1,47 @@
-"""What of a root may go, and its deletion: marked in ML Metadata first, then deleted.
+"""Select and delete the bytes of artifacts that a policy does not keep.
 
-A kill at any moment leaves nothing half done that the next call does not finish: what is marked and still there is
-deleted then, and a served version leaves its name before its files go.
+Artifacts are marked in ML Metadata first, then deleted, and a served version loses its name before its files: after a
+kill the next call deletes what was marked.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.maintenance.fsck import orphans
 from pipeline.maintenance.fsck.findings import FindingKind
-from pipeline.maintenance.gc import policy as keeping
-from pipeline.maintenance.gc import sizes
-from pipeline.maintenance.gc.policy import Kept
+from pipeline.maintenance.gc import policy as retention
+from pipeline.maintenance.gc.policy import KeptRun
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import versions
 from pipeline_config import RetentionConfig
 
 _MIB = 1 << 20
-_PAGE = 100  # artifacts looked up at once
+_PAGE = 100  # artifacts per query
+_ROOT_FILES = "files of the root"  # files directly in the root, mostly ML Metadata
 
 
 @dataclasses.dataclass(frozen=True)
 class Victim:
-    """An artifact whose bytes go.
+    """An artifact whose bytes are deleted.
 
     Attributes:
       id: in ML Metadata.
-      type, node: TFX's name of its type, and what made it.
-      run: that made it; empty where ML Metadata does not say.
+      type: its type's name in TFX.
+      node, run: that made it; `run` is empty if ML Metadata does not contain it.
       path: its folder.
       bytes: of its files and its preview.
-      marked: whether it was marked before: a call that was killed got no further.
+      marked: whether an earlier call that was killed had marked it.
     """
 
     id: int
@@ -53,138 +54,150 @@ class Victim:
 
 
 @dataclasses.dataclass(frozen=True)
-class StoredOutput:
-    """An output of one of our nodes, in this root.
-
-    Attributes:
-      id: in ML Metadata.
-      type: TFX's name of its type.
-      place: below the root's `artifacts`: `Trainer/model/17`.
-      node: that made it.
-      deleted: whether its bytes were deleted, or are about to be.
-    """
-
-    id: int
-    type: str
-    place: pathlib.PurePath
-    node: str
-    deleted: bool
-
-
-@dataclasses.dataclass(frozen=True)
 class LeftOver:
-    """A folder that nothing names: half-written by a run that was cut off. `bytes`: of its files."""
+    """A half-written folder of a killed run, which no artifact names. `bytes`: of its files."""
 
     path: str
     bytes: int
 
 
 @dataclasses.dataclass(frozen=True)
-class DeletionPlan:
-    """What may go, and what is kept.
+class Directory:
+    """A directory of the root, or the files beside them. `freed`: of its bytes, those that are deleted."""
+
+    name: str
+    bytes: int
+    freed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """What is kept, and what is or would be deleted.
 
     Attributes:
-      kept: the runs and versions that stay.
-      artifacts: whose bytes go, the oldest first.
-      versions: numbers of the versions in the serving folder that go, the oldest first.
-      own: ids of the artifacts whose places these are.
-      left_over: what else goes.
-      before, after: bytes by directory, as they are and as they will be.
+      root: its folder.
+      deleted: False for a dry run.
+      bytes: of the root, before.
+      freed: bytes deleted.
       limit: bytes that the policy allows; 0: any number.
+      kept: the runs whose artifacts are kept, newest first.
+      artifacts: whose bytes are deleted, oldest first.
+      versions: deleted versions in the serving folder, oldest first.
+      left_over: deleted half-written folders.
     """
 
-    kept: Kept
+    root: str
+    deleted: bool
+    bytes: int
+    freed: int
+    limit: int
+    directories: tuple[Directory, ...]
+    kept: tuple[KeptRun, ...]
     artifacts: tuple[Victim, ...]
     versions: tuple[int, ...]
-    own: tuple[int, ...]
     left_over: tuple[LeftOver, ...]
-    before: dict[str, int]
-    after: dict[str, int]
-    limit: int
+
+    @property
+    def too_large(self) -> bool:
+        """Return whether the kept artifacts take more than the policy allows."""
+        return 0 < self.limit < self.bytes - self.freed
 
 
-def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) -> DeletionPlan:
-    """Looks at a root; nothing is written."""
+def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) -> Collected:
+    """Return what a policy deletes; write nothing."""
     pushes = versions.pushes(store, root)
-    # What nothing can make again stays: decisions of the push gate, which are small and tell of what was served.
-    outputs = [one for one in _outputs_of_nodes(pipeline, root, store) if pipeline.by_name[one.node].restorable]
-    stored = [one for one in outputs if not one.deleted or _is_there(root, one)]
-    sized = {one.id: tuple(sizes.of_folder(parent / one.place) for parent in _places(root)) for one in stored}
-    found = keeping.kept(root, store, policy, pushes)
-    of_run = {run.id: _artifacts_of_run(store, run.id) for run in found.runs}
-    before = sizes.by_directory(root.path)
+    candidates = list(_candidates(pipeline, root, store))
+    sizes = {one.id: {folder.parts[-4]: _size(folder) for folder in _folders(root, one)} for one in candidates}
+    kept = retention.kept(root, store, policy, pushes)
+    of_run = {run.id: _artifacts_of_run(store, run.id) for run in kept.runs}
+    before = _sizes_by_directory(root.path)
     left_over = tuple(_left_over(root, store))
-    known = {push.version for push in pushes}
+    pushed = {push.version for push in pushes}
     while True:
-        ids = set().union(*(of_run[run.id] for run in found.runs))
-        going = [one for one in stored if one.deleted or one.id not in ids]
-        numbers = tuple(one for one in _versions(root) if one in known and one not in found.versions)
-        after = dict(before)
-        for name, size in _freed(root, going, sized, numbers, left_over):
-            after[name] -= size
-        fewer = keeping.without_oldest(found)
-        if fewer is None or not policy.max_mib or sum(after.values()) <= policy.max_mib * _MIB:
+        kept_ids = set().union(*(of_run[run.id] for run in kept.runs))
+        victims = [one for one in candidates if one.marked or one.id not in kept_ids]
+        deleted_versions = [one for one in _versions(root) if one in pushed and one not in kept.versions]
+        freed = collections.Counter[str]()
+        for one in victims:
+            freed.update(sizes[one.id])
+        for version in deleted_versions:
+            freed[root.serving.name] += _size(root.serving / str(version))
+        for folder in left_over:
+            freed[pathlib.Path(folder.path).relative_to(root.path).parts[0]] += folder.bytes
+        fewer = retention.without_oldest(kept)
+        size = sum(before.values()) - sum(freed.values())
+        if fewer is None or not policy.max_mib or size <= policy.max_mib * _MIB:
             break
-        found = fewer
-    makers = _makers(store, [one.id for one in going])
-    victims = tuple(
-        Victim(
-            one.id, one.type, one.node, makers.get(one.id, ""), str(root.artifacts / one.place),
-            sum(sized[one.id]), one.deleted,
-        )
-        for one in sorted(going, key=lambda one: one.id)
-    )  # fmt: skip
-    own = tuple(push.artifact for push in pushes if push.own and push.version in numbers)
-    return DeletionPlan(found, victims, numbers, own, left_over, before, after, policy.max_mib * _MIB)
+        kept = fewer
+    runs = _runs(store, [one.id for one in victims])
+    return Collected(
+        root=str(root.path),
+        deleted=False,
+        bytes=sum(before.values()),
+        freed=sum(freed.values()),
+        limit=policy.max_mib * _MIB,
+        directories=tuple(Directory(name, size, freed[name]) for name, size in before.items()),
+        kept=kept.runs,
+        artifacts=tuple(
+            dataclasses.replace(one, run=runs.get(one.id, ""), bytes=sum(sizes[one.id].values()))
+            for one in sorted(victims, key=lambda one: one.id)
+        ),
+        versions=tuple(deleted_versions),
+        left_over=left_over,
+    )
 
 
-def delete(root: Root, planned: DeletionPlan) -> None:
-    """Deletes what was planned.
+def delete(root: Root, store: Store, planned: Collected) -> Collected:
+    """Delete what was planned.
 
     Raises:
-      OSError: something cannot be deleted; what is marked is deleted by the next call.
+      OSError: something cannot be deleted; the next call deletes what was marked.
     """
-    MetadataWriter(root).mark_deleted([*(one.id for one in planned.artifacts if not one.marked), *planned.own])
+    in_place = [push.artifact for push in versions.pushes(store, root) if push.own and push.version in planned.versions]
+    MetadataWriter(root).mark_deleted([*(one.id for one in planned.artifacts if not one.marked), *in_place])
     for victim in planned.artifacts:
-        place = pathlib.Path(victim.path).relative_to(root.artifacts)
-        for parent in _places(root):
-            _remove(parent / place)
+        for path in _folders(root, victim):
+            _remove(path)
     for version in planned.versions:
-        # A server that looks in between sees the whole version or none.
-        going = root.serving / f".deleted-{version}"
-        _remove(going)
-        (root.serving / str(version)).rename(going)
-        _remove(going)
-    for one in planned.left_over:
-        _remove(pathlib.Path(one.path))
+        # A server sees the whole version or none.
+        renamed = root.serving / f".deleted-{version}"
+        _remove(renamed)
+        (root.serving / str(version)).rename(renamed)
+        _remove(renamed)
+    for folder in planned.left_over:
+        _remove(pathlib.Path(folder.path))
+    return dataclasses.replace(planned, deleted=True)
 
 
-def _outputs_of_nodes(pipeline: Pipeline, root: Root, store: Store) -> list[StoredOutput]:
-    """Every published artifact in its own place below `artifacts`."""
-    found = (_stored(pipeline, root, one) for one in store.all_artifacts() if one.published)
-    return [one for one in found if one is not None]
+def _candidates(pipeline: Pipeline, root: Root, store: Store) -> Iterator[Victim]:
+    """Yield restorable outputs of this pipeline's nodes that are in the root; others cannot be regenerated."""
+    for artifact in store.all_artifacts():
+        path = pathlib.PurePath(artifact.uri)
+        if not artifact.published or not path.is_relative_to(root.artifacts) or ".." in path.parts:
+            continue
+        place = path.relative_to(root.artifacts).parts  # NODE/OUTPUT/EXECUTION, for outputs of nodes
+        if len(place) != 3 or place[0] not in pipeline.by_name or not pipeline.by_name[place[0]].restorable:
+            continue
+        found = Victim(artifact.id, artifact.type, place[0], "", str(path), 0, artifact.state == "DELETED")
+        if not found.marked or any(map(os.path.lexists, _folders(root, found))):
+            yield found
 
 
-def _stored(pipeline: Pipeline, root: Root, artifact: Artifact) -> StoredOutput | None:
-    path = pathlib.PurePath(artifact.uri)
-    if not path.is_relative_to(root.artifacts):
-        return None
-    place = path.relative_to(root.artifacts)
-    # Anything else below `artifacts` was not made by this pipeline.
-    if len(place.parts) != 3 or place.parts[0] not in pipeline.by_name or ".." in place.parts:
-        return None
-    return StoredOutput(artifact.id, artifact.type, place, place.parts[0], artifact.state == "DELETED")
+def _folders(root: Root, one: Victim) -> list[pathlib.Path]:
+    """Return the folders of an artifact and of its preview."""
+    place = pathlib.Path(one.path).relative_to(root.artifacts)
+    return [root.artifacts / place, root.previews / place]
 
 
 def _artifacts_of_run(store: Store, run_id: str) -> set[int]:
-    """Ids of all artifacts that a run's executions read, made or reused."""
+    """Return the ids of all inputs and outputs of a run's executions."""
     context = store.run_context(run_id)
     executions = store.executions_of_run(context) if context else []
     return {event.artifact for event in store.events_of_executions([one.id for one in executions])}
 
 
-def _makers(store: Store, artifact_ids: Sequence[int]) -> dict[int, str]:
-    """The runs that made artifacts, by the artifact's id."""
+def _runs(store: Store, artifact_ids: Sequence[int]) -> dict[int, str]:
+    """Return the run that made each artifact, by the artifact's id."""
     found: dict[int, str] = {}
     for first in range(0, len(artifact_ids), _PAGE):
         artifacts = store.artifacts_by_id(artifact_ids[first : first + _PAGE])
@@ -193,20 +206,10 @@ def _makers(store: Store, artifact_ids: Sequence[int]) -> dict[int, str]:
 
 
 def _remove(path: pathlib.Path) -> None:
-    """Deletes a folder or a file; nothing where nothing is."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
         shutil.rmtree(path)
-
-
-def _places(root: Root) -> tuple[pathlib.Path, pathlib.Path]:
-    """Where an artifact and its preview are, in folders alike."""
-    return root.artifacts, root.previews
-
-
-def _is_there(root: Root, one: StoredOutput) -> bool:
-    return any(os.path.lexists(parent / one.place) for parent in _places(root))
 
 
 def _versions(root: Root) -> list[int]:
@@ -216,30 +219,32 @@ def _versions(root: Root) -> list[int]:
 
 
 def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
-    """Half-written outputs, as `sae fsck` finds them, deleted versions, and the scratch root of what was killed."""
+    """Yield half-written outputs, as `sae fsck` finds them, deleted versions, and scratch roots of killed processes."""
+    places = []
     for finding in orphans.findings(root, store):
-        # What is no output of a node may be a user's.
+        # Anything that is not the output of a node may be a user's file.
         if finding.kind == FindingKind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
-            yield LeftOver(finding.path, sizes.of_folder(pathlib.Path(finding.path)))
-    places = [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]
-    for place in places:
+            places.append(pathlib.Path(finding.path))
+    for place in [*places, *root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]:
         if place.exists():
-            yield LeftOver(str(place), sizes.of_folder(place))
+            yield LeftOver(str(place), _size(place))
 
 
-def _freed(
-    root: Root,
-    going: Iterable[StoredOutput],
-    sized: Mapping[int, tuple[int, ...]],
-    versions: Iterable[int],
-    left_over: Iterable[LeftOver],
-) -> Iterator[tuple[str, int]]:
-    """Names of directories, and bytes that go in each."""
-    for one in going:
-        for parent, size in zip(_places(root), sized[one.id], strict=True):
-            if size:
-                yield parent.name, size
-    for version in versions:
-        yield root.serving.name, sizes.of_folder(root.serving / str(version))
-    for left in left_over:
-        yield pathlib.Path(left.path).relative_to(root.path).parts[0], left.bytes
+def _size(path: pathlib.Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; 0 if there is none. Links are not followed."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    if not stat.S_ISDIR(found.st_mode):
+        return found.st_size
+    with os.scandir(path) as entries:
+        return sum(_size(pathlib.Path(entry.path)) for entry in entries)
+
+
+def _sizes_by_directory(root: pathlib.Path) -> Mapping[str, int]:
+    """Return the bytes of each directory in a root, by name, then those of the files beside them."""
+    entries = sorted(root.iterdir())
+    folders = [path for path in entries if path.is_dir() and not path.is_symlink()]
+    beside = sum(_size(path) for path in entries if path not in folders)
+    return {**{path.name: _size(path) for path in folders}, _ROOT_FILES: beside}

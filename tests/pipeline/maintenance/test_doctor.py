@@ -66,9 +66,9 @@ def test_it_changes_nothing(tmp_path):
     ("version", "good", "found"),
     [
         ((3, 9, 19), False, "3.9.19"),
-        ((3, 10, 13), True, "3.10.13, TFX line 1.16"),
-        ((3, 11, 0), True, "3.11.0, TFX line 1.21"),
-        ((3, 13, 2), True, "3.13.2, TFX line 1.21"),
+        ((3, 10, 13), True, "3.10.13, TFX 1.16"),
+        ((3, 11, 0), True, "3.11.0, TFX 1.21"),
+        ((3, 13, 2), True, "3.13.2, TFX 1.21"),
         ((3, 14, 0), False, "3.14.0"),
     ],
 )

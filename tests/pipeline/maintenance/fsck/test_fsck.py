@@ -242,7 +242,7 @@ def test_a_flipped_byte_is_found_whatever_the_time_says(root, examples, name, sa
     finding = only(root)
     assert finding == fsck.Finding(
         FindingKind.ALTERED,
-        f"{path} holds other bytes than when it was published",
+        f"{path} has other bytes than when it was published",
         str(path),
         artifact,
         node="ExampleGen",
@@ -260,14 +260,14 @@ def test_another_size_is_found(root, examples):
 def test_a_file_that_was_not_published_is_found(root, examples):
     path = examples[1] / "Split-train" / "deep" / "c"
     write(path.parent, {"c": b""})
-    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} was not there when the artifact was published")]
+    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} did not exist when the artifact was published")]
 
 
 def test_a_file_in_a_folder_that_was_empty_is_found(root, pushed, writer):
     [artifact] = writer.store.get_artifacts_by_id([pushed[1]])
     path = pathlib.Path(artifact.uri) / "x"
     path.touch()
-    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} was not there when the artifact was published")]
+    assert found(root) == [(FindingKind.ALTERED, str(path), f"{path} did not exist when the artifact was published")]
 
 
 def test_every_vanished_file_is_found(root, examples):
@@ -291,7 +291,7 @@ def test_a_vanished_folder_is_found_once(root, writer, digested):
 def test_a_file_in_place_of_the_folder_is_found(root, examples):
     shutil.rmtree(examples[1])
     examples[1].write_bytes(b"x")
-    assert found(root) == [(FindingKind.MISSING, str(examples[1]), f"{examples[1]} is no folder")]
+    assert found(root) == [(FindingKind.MISSING, str(examples[1]), f"{examples[1]} is not a folder")]
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
@@ -310,7 +310,7 @@ def test_what_is_no_file_in_place_of_one_is_found_and_not_waited_for(root, write
             listening.bind("f")
     signal.alarm(20)
     try:
-        assert found(root) == [(FindingKind.ALTERED, str(folder / "f"), f"{folder / 'f'} is no file")]
+        assert found(root) == [(FindingKind.ALTERED, str(folder / "f"), f"{folder / 'f'} is not a file")]
     finally:
         signal.alarm(0)
 
@@ -375,7 +375,7 @@ def test_a_raw_digest_that_is_not_of_the_files_is_found(root, writer, examples):
     writer.change(examples[0], **{RAW_DIGEST: "0" * 64})
     [(kind, path, sentence)] = found(root)
     assert (kind, path) == (FindingKind.ALTERED, str(examples[1]))
-    assert sentence.endswith("has a raw_digest in ML Metadata that does not agree with its list of files there")
+    assert sentence.endswith("has a raw_digest in ML Metadata that does not match its list of files there")
 
 
 @pytest.mark.parametrize(
@@ -445,7 +445,7 @@ def test_an_artifact_without_a_place_is_missing(root, writer, examples):
     artifact.uri = ""
     writer.store.put_artifacts([artifact])
     shutil.rmtree(examples[1])
-    assert found(root) == [(FindingKind.MISSING, "", "ML Metadata does not say where it lies")]
+    assert found(root) == [(FindingKind.MISSING, "", "ML Metadata has no URI of it")]
 
 
 def test_an_artifact_elsewhere_is_looked_at_where_it_is(root, writer, tmp_path):
@@ -485,7 +485,7 @@ def test_what_was_taken_out_of_use_is_named_with_the_reason_and_not_read(root, w
         writer.change(examples[0], state=pb.Artifact.MARKED_FOR_DELETION)
     (examples[1] / "Split-train/a").write_bytes(b"other")
     finding = only(root)
-    said = reason or "no reason was noted, its state is MARKED_FOR_DELETION"
+    said = reason or "no reason is recorded, its state is MARKED_FOR_DELETION"
     assert finding.kind == FindingKind.OUT_OF_USE
     assert finding.sentence == f"{examples[1]} is out of use: {said}"
     assert (finding.artifact, finding.node) == (examples[0], "ExampleGen")
@@ -518,7 +518,7 @@ def test_what_an_unended_execution_writes_is_an_orphan_that_names_it(root, write
     orphans = [(one.path, one.execution) for one in fsck.check(root).findings if one.kind == FindingKind.ORPHANED]
     assert orphans == [(str(other), None), (str(folder), execution)]
     said = [one.sentence for one in fsck.check(root).findings if one.path == str(folder)]
-    assert said[0].endswith(f": execution {execution}, which has not ended, was writing it")
+    assert said[0].endswith(f": execution {execution}, which has not ended, wrote to it")
 
 
 @pytest.mark.parametrize("inner", ["value", "0"])
@@ -557,7 +557,7 @@ def test_an_execution_that_has_not_ended_is_a_notice_that_looks_at_the_lock(root
             pass  # looking at it did not keep it
     [finding] = result.findings
     assert (finding.kind, finding.execution, finding.node) == (FindingKind.UNENDED, execution, "Trainer")
-    why = "a run may be in progress, the root is locked" if held else "no run holds the root"
+    why = "a run may be in progress, the root is locked" if held else "no run is in progress"
     assert finding.sentence == (
         f"execution {execution} of Trainer in run run-1 has not ended, its state is {state}: {why}"
     )
@@ -593,7 +593,7 @@ def test_a_served_file_with_other_bytes_is_found(root, writer, digested):
     path.write_bytes(b"WEIGHTS")
     [finding] = [one for one in fsck.check(root).findings if one.kind != FindingKind.UNVERIFIED]
     assert (finding.kind, finding.path, finding.artifact) == (FindingKind.SERVED, str(path), pushed)
-    assert finding.sentence == f"{path} holds other bytes than in the model that was pushed"
+    assert finding.sentence == f"{path} has other bytes than in the pushed model"
     assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
 
 
@@ -632,7 +632,7 @@ def test_the_last_push_to_a_version_counts(root, writer, pushed):
 def test_a_pushed_model_that_is_gone_is_damage(root, writer, pushed):
     shutil.rmtree(root.serving)
     path = root.serving / "1"
-    said = f"{path}, the last model that was pushed, is missing: nothing is served"
+    said = f"{path}, the last pushed model, is missing: nothing is served"
     assert found(root) == [(FindingKind.SERVED, str(path), said)]
     (root.serving / "0").mkdir(parents=True)
     assert found(root)[0][2].endswith("is missing: version 0 is served instead")
@@ -693,9 +693,7 @@ def test_a_push_of_an_unknown_model_cannot_be_compared(root, writer):
     writer.published(execution, "Pusher", "pushed_model", {}, kind="PushedModel", **notes)
     [(kind, path, sentence)] = found(root)
     assert (kind, path) == (FindingKind.UNVERIFIED, str(root.serving / "1"))
-    assert sentence.endswith(
-        "cannot be compared with the model that was pushed: ML Metadata does not say which one that was"
-    )
+    assert sentence.endswith("cannot be compared with the pushed model: ML Metadata does not contain that model")
 
 
 # --- manifests ---------------------------------------------------------------------------------
@@ -712,9 +710,9 @@ def test_a_manifest_that_is_not_what_was_noted_is_damage(root, writer, damage):
     if damage == "folder":
         path.mkdir()
     said = {
-        "altered": "holds other bytes than when the run began",
+        "altered": "has other bytes than when the run began",
         "missing": "is missing",
-        "folder": "is no file",
+        "folder": "is not a file",
     }[damage]
     assert found(root) == [(FindingKind.MANIFESTS, str(path), f"{path}, the manifest of run run-2, {said}")]
     assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
@@ -912,10 +910,10 @@ def test_text_has_a_line_for_each_finding_by_kind_and_the_sum(root, writer, exam
         f"  {label}: {other} is missing",
         "",
         "altered (1)",
-        f"  {label}: {one} holds other bytes than when it was published",
+        f"  {label}: {one} has other bytes than when it was published",
         "",
         "orphaned (1, no damage)",
-        f"  {root.artifacts / 'stray'} lies among the artifacts, but is no output of a node",
+        f"  {root.artifacts / 'stray'} is in the artifact folder, but is not the output of a node",
         "",
         "1 artifact, 2 files, 0.0 MB read: 2 damaged, 1 notice",
     ]

@@ -295,7 +295,7 @@ def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypa
     monkeypatch.setattr(collect, "_remove", lambda path: None)
     gc.apply(PIPELINE, four.root, ONE)
     found = [one for one in fsck.check(four.root).findings if one.kind == fsck.FindingKind.DELETED]
-    assert all(one.sentence.endswith("files of it are left there, `sae gc --yes` deletes them") for one in found)
+    assert all(one.sentence.endswith("files of it still exist: delete them with `sae gc --yes`") for one in found)
 
 
 # --- many nights -------------------------------------------------------------------------------
