@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import ReadOptions, artifact_argument, limit_option, node_option, reading_options
+from pipeline.cli.options import ReadOptions, artifact_argument, limit_option, node_option, reading_options, run_option
 from pipeline.terminal import artifact as artifact_text
 from pipeline.terminal import artifacts as artifacts_text
 from pipeline.terminal import json_documents
@@ -13,16 +13,16 @@ from pipeline.terminal import lineage as lineage_text
 
 
 @click.command("artifacts")
-@click.option("--type", "type_name", default="", metavar="TYPE", shell_complete=completion.types, help="Such as Model.")
-@node_option("--node", help="Only outputs of this node.")
 @click.option(
-    "--run",
-    "run_id",
+    "--type",
+    "type_name",
     default="",
-    metavar="RUN",
-    shell_complete=completion.runs,
-    help="Only inputs and outputs of this run.",
+    metavar="TYPE",
+    shell_complete=completion.types,
+    help="List only artifacts of this type, such as Model.",
 )
+@node_option("--node", help="List only outputs of this node.")
+@run_option("--run", "run_id", help="List only inputs and outputs of this run.")
 @limit_option
 @reading_options
 def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: str, limit: int) -> None:
@@ -43,11 +43,7 @@ def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: s
 @artifact_argument
 @reading_options
 def artifact_command(options: ReadOptions, artifact: str) -> None:
-    """Show an artifact: a preview by its type, its files, and the nodes that made and used it.
-
-    ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer,
-    latest:Trainer:model_run.
-    """
+    """Show an artifact: its preview, its files, and the nodes that wrote and read it."""
     with options.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
@@ -61,11 +57,7 @@ def artifact_command(options: ReadOptions, artifact: str) -> None:
 @artifact_argument
 @reading_options
 def lineage_command(options: ReadOptions, artifact: str) -> None:
-    """Draw the lineage of an artifact as two trees: what it was made from, and what was made from it.
-
-    ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer,
-    latest:Trainer:model_run.
-    """
+    """Draw the lineage of an artifact: the artifacts and executions upstream and downstream of it, as two trees."""
     with options.reader() as reader:
         found = reader.lineage(reader.find_artifact(artifact))
     if options.as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import ReadOptions, node_argument, reading_options, run_argument
+from pipeline.cli.options import RUN_HELP, ReadOptions, explained, node_argument, reading_options, run_argument
 from pipeline.inspection import explain, run_diff
 from pipeline.terminal import differences as differences_text
 from pipeline.terminal import json_documents
@@ -17,10 +17,7 @@ from pipeline.terminal import why as why_text
 @node_argument
 @reading_options
 def why_command(options: ReadOptions, run_id: str, node: str) -> None:
-    """Explain why a node was executed or cached in a run: compare its cache key with the nearest earlier execution.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Explain why a node was executed or cached in a run: compare its cache key with the nearest earlier execution."""
     with options.reader() as reader:
         found = explain.explain(reader.pipeline, reader.store, reader.root, run_id, node)
     if options.as_json:
@@ -30,14 +27,12 @@ def why_command(options: ReadOptions, run_id: str, node: str) -> None:
 
 
 @click.command("diff")
+@explained(RUN_HELP)
 @click.argument("old", metavar="RUN", shell_complete=completion.runs)
 @click.argument("new", metavar="RUN", shell_complete=completion.runs)
 @reading_options
 def diff_command(options: ReadOptions, old: str, new: str) -> None:
-    """Compare two runs: their inputs, their results, and the first node whose result differs.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Compare two runs: their inputs, their results, and the first node whose result differs."""
     with options.reader() as reader:
         found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
     if options.as_json:

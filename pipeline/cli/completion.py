@@ -1,7 +1,7 @@
-"""Shell completion of arguments and options. It never fails and never prints: in doubt it completes nothing.
+"""Shell completion of arguments and options. It never fails and never prints an error; it then offers nothing.
 
-Ids come from the root or store named on the command line. What a completion reads is imported when it runs, because
-every command module imports this one.
+Ids come from the root or store given on the command line. Imports are inside the functions, because every module of
+commands imports this one.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from pipeline.core.pipeline_root import Root
     from pipeline.inspection.reader import Reader
 
-_MOST = 100  # words offered at once
+_MAX_WORDS = 100
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
-_Offer = tuple[str, str]  # a word, and its help
+_Word = tuple[str, str]  # a word and its help
 
 
-def _safe(offers: Callable[[click.Context], Iterable[_Offer]]) -> Complete:
-    """Return a function for `shell_complete` that offers the words of `offers`."""
+def _safe(words: Callable[[click.Context], Iterable[_Word]]) -> Complete:
+    """Turn a function that yields words into one for `shell_complete`; an error yields none."""
 
-    @functools.wraps(offers)
+    @functools.wraps(words)
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         del param
         try:
             with _silence():
-                found = [offer for offer in offers(ctx) if offer[0].lower().startswith(incomplete.lower())]
-        except Exception:  # a shell that waits for words has no use for an error
+                found = [one for one in words(ctx) if one[0].lower().startswith(incomplete.lower())]
+        except Exception:  # the shell would show it in the command line
             return []
-        return [CompletionItem(word, help=text or None) for word, text in found[:_MOST] if word.isprintable()]
+        return [CompletionItem(word, help=text or None) for word, text in found[:_MAX_WORDS] if word.isprintable()]
 
     return complete
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Drop what libraries written in C print on standard error: it would end up in the command line."""
+    """Drop the standard error of libraries in C, which the shell would show in the command line."""
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -70,7 +70,7 @@ def _reader(ctx: click.Context) -> Iterator[Reader]:
 
 
 def _run_ids(ctx: click.Context) -> list[str]:
-    """Return ids of runs, newest first; from the manifests where there are any, in a tenth of the time."""
+    """Return the ids of runs, newest first; from the manifests if there are any, which takes a tenth of the time."""
     if not ctx.params.get("metadata"):
         ids = [path.stem for path in _root(ctx).manifests.glob("[!.]*.json")]
         if ids:
@@ -80,7 +80,7 @@ def _run_ids(ctx: click.Context) -> list[str]:
 
 
 @_safe
-def runs(ctx: click.Context) -> Iterator[_Offer]:
+def runs(ctx: click.Context) -> Iterator[_Word]:
     """Complete ids of runs, and `latest`."""
     ids = _run_ids(ctx)
     if ids:
@@ -89,8 +89,8 @@ def runs(ctx: click.Context) -> Iterator[_Offer]:
 
 
 @_safe
-def nodes(ctx: click.Context) -> Iterator[_Offer]:
-    """Complete names of nodes: of this pipeline, or of those in another store."""
+def nodes(ctx: click.Context) -> Iterator[_Word]:
+    """Complete names of nodes: of this pipeline, or of the store given with --metadata."""
     if ctx.params.get("metadata"):
         with _reader(ctx) as reader:
             yield from ((name, "") for name in reader.node_names())
@@ -101,23 +101,23 @@ def nodes(ctx: click.Context) -> Iterator[_Offer]:
 
 
 @_safe
-def artifacts(ctx: click.Context) -> Iterator[_Offer]:
+def artifacts(ctx: click.Context) -> Iterator[_Word]:
     """Complete ids of the newest artifacts, each with type, node and run."""
     with _reader(ctx) as reader:
-        rows, _ = reader.artifacts(limit=_MOST)
+        rows, _ = reader.artifacts(limit=_MAX_WORDS)
         yield from ((str(row.id), f"{row.type} of {row.node or 'no node'}, run {row.run}") for row in rows)
         yield from ((f"latest:{name}", "") for name in reader.node_names())
 
 
 @_safe
-def types(ctx: click.Context) -> Iterator[_Offer]:
+def types(ctx: click.Context) -> Iterator[_Word]:
     """Complete artifact types of the store."""
     with _reader(ctx) as reader:
         yield from ((name, "") for name in reader.artifact_types())
 
 
 @_safe
-def schedules(ctx: click.Context) -> Iterator[_Offer]:
+def schedules(ctx: click.Context) -> Iterator[_Word]:
     """Complete names of schedules, each with its trigger."""
     from pipeline.scheduler import triggers
     from pipeline.scheduler.store import ScheduleDatabase
@@ -129,7 +129,7 @@ def schedules(ctx: click.Context) -> Iterator[_Offer]:
 
 
 @_safe
-def columns(ctx: click.Context) -> Iterator[_Offer]:
+def columns(ctx: click.Context) -> Iterator[_Word]:
     """Complete columns to sort runs by."""
     from pipeline.inspection.views import sort_columns
 
@@ -137,7 +137,7 @@ def columns(ctx: click.Context) -> Iterator[_Offer]:
 
 
 @_safe
-def profiles(ctx: click.Context) -> Iterator[_Offer]:
+def profiles(ctx: click.Context) -> Iterator[_Word]:
     """Complete names of profiles."""
     from pipeline.cli.options import current_pipeline
 

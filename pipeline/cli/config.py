@@ -1,4 +1,7 @@
-"""`sae config show` and `check`."""
+"""The commands about settings and the environment: `sae config show`, `config check` and `doctor`.
+
+Nothing here imports a package that `sae doctor` checks, so that it works if one of them is broken.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import click
 from pipeline.cli import output
 from pipeline.cli.options import json_option, request, setting_options
 from pipeline.core import settings
+from pipeline.core.errors import ExitCode
 from pipeline.terminal import config as config_text
+from pipeline.terminal import doctor as doctor_text
 from pipeline.terminal import json_documents
 
 
@@ -33,9 +38,25 @@ def show(as_json: bool, **options: Any) -> None:
 @config_command.command()
 @setting_options
 def check(**options: Any) -> None:
-    """Check the configuration: exit code 0 when it is valid, else 2 with what is wrong."""
+    """Check the configuration: exit code 0 if it is valid, 2 with the error if it is not."""
     resolved = settings.resolve(request(**options))
     origins = list(resolved.origins.values())
     profile = sum(origin.startswith("profile ") for origin in origins)
     given = len(origins) - profile - origins.count("default")
     output.write(f"valid: {profile} settings from profile {resolved.profile}, {given} given, the rest defaults")
+
+
+@click.command("doctor")
+@setting_options
+@json_option
+def doctor_command(as_json: bool, **options: Any) -> None:
+    """Check interpreter, packages, engine, disk and data; print what is wrong and how to fix it."""
+    from pipeline.maintenance import doctor  # takes longer to import than `sae config` takes
+
+    checks = doctor.examine(settings.resolve(request(**options)).config)
+    if as_json:
+        output.write_json(json_documents.doctor(checks))
+    else:
+        output.write(doctor_text.as_text(checks))
+    if not all(check.good for check in checks):
+        raise SystemExit(int(ExitCode.ENVIRONMENT))

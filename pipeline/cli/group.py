@@ -1,7 +1,7 @@
-"""The commands of `sae`: in which section of the help, in which module, and what each does in one line.
+"""The commands of `sae`: their sections in the help, their modules, and one line about each.
 
-The module of a command is imported when the command is called, so `sae --help` imports none of them and a command can
-import at its top what it needs. Command `NAME` is `NAME_command` in its module.
+The module of a command is imported when the command is called, so `sae --help` imports none of them, and a
+module can import at its top what its commands need. Command `NAME` is `NAME_command` in its module.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-Sections = Mapping[str, Mapping[str, tuple[str, str]]]  # by title of a section and name: module, one line of help
+Sections = Mapping[str, Mapping[str, tuple[str, str]]]  # by section and name: module, one line of help
 
 _COMMANDS: Sections = {
     "Run": {
         "run": ("run", "Run the pipeline or a part of it."),
         "resume": ("run", "Resume a failed or interrupted run."),
         "plan": ("run", "Show which nodes would run, and why."),
-        "doctor": ("doctor", "Check interpreter, packages, engine, disk and data."),
+        "doctor": ("config", "Check interpreter, packages, engine, disk and data."),
         "config": ("config", "Show or check the configuration."),
     },
     "Inspect": {
@@ -40,11 +40,9 @@ _COMMANDS: Sections = {
         "verify": ("maintenance", "Rerun a run in a clean environment and compare every artifact."),
         "fsck": ("maintenance", "Check the files of a root against their digests."),
     },
-    "Schedule": {
-        "schedule": ("schedule", "Schedule runs, and start them on time."),
-    },
+    "Schedule": {"schedule": ("schedule", "Schedule runs, and start them on time.")},
     "Models and storage": {
-        "models": ("models", "List the pushed models, and who decided what."),
+        "models": ("models", "List pushed models, and promotions and rollbacks."),
         "promote": ("models", "Serve the model of a run."),
         "rollback": ("models", "Serve the previous model again."),
         "pin": ("models", "Protect a run from `sae gc`."),
@@ -60,7 +58,7 @@ _COMMANDS: Sections = {
 
 
 class _Commands(collections.UserDict[str, Any]):
-    """Commands by name, each imported when it is looked up."""
+    """Commands by name, imported on access."""
 
     def __getitem__(self, name: str) -> click.Command:
         module, _ = self.data[name]
@@ -69,7 +67,7 @@ class _Commands(collections.UserDict[str, Any]):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only to call it or to print its help."""
+    """A group that imports a command only to call it or to show its help."""
 
     def __init__(self, *args: Any, sections: Sections, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -77,7 +75,7 @@ class LazyGroup(click.Group):
         self.sections = sections
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the sections, each with its commands and their line of help."""
+        """Write the sections with their commands and the line about each."""
         width = max(map(len, self.commands))
         for title, names in self.sections.items():
             with formatter.section(title):
@@ -99,11 +97,11 @@ class LazyGroup(click.Group):
 @click.option("--pipeline", metavar="MODULE:NAME", help="Use another pipeline; also SAE_PIPELINE.")
 @click.version_option(package_name="sae-pipeline", prog_name="sae")
 def sae(verbose: bool, pipeline: str | None) -> None:
-    """Train a sparse autoencoder in a TFX pipeline on this machine, and inspect what it made.
+    """Run a TFX pipeline on this machine, and inspect, schedule and verify its runs.
 
-    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (not blessed, worse than the served
-    model, or anomalies in the data), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
+    Exit codes: 0 done, 1 a node failed, 2 usage, 3 not found, 4 a gate failed (model not blessed or rejected, anomalies
+    in the data, or different content), 5 the root is locked, 6 environment or data unavailable, 130 interrupted.
     """
-    del verbose  # read by `main`, which also handles errors before this runs
+    del verbose  # read by `main`, which also handles errors that occur before this runs
     if pipeline:
-        os.environ["SAE_PIPELINE"] = pipeline  # also for the processes that a command starts
+        os.environ["SAE_PIPELINE"] = pipeline  # processes that a command starts inherit it

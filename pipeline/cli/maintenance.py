@@ -8,8 +8,10 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import (
+    ARTIFACT_HELP,
     config_option,
     current_pipeline,
+    explained,
     json_option,
     node_option,
     request,
@@ -39,7 +41,7 @@ from pipeline.terminal import verify as verify_text
 def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> None:
     """Rerun a run in a clean environment, and compare every artifact with the recorded one.
 
-    RUN is an id, its beginning, `latest` or `latest~1`. Exit code 4: content differs.
+    Exit code 4: content differs.
     """
     found = verify.verify(current_pipeline(), resolve_root(root), run_id, node, output.note)
     if as_json:
@@ -54,7 +56,7 @@ def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> N
 @root_option
 @json_option
 def fsck_command(root: str | None, as_json: bool) -> None:
-    """Check a root: artifacts against their digests, and ML Metadata against the disk. Read all, write nothing.
+    """Check a root: artifacts against their digests, and ML Metadata against the files. Write nothing.
 
     Exit code 4: damage.
     """
@@ -68,7 +70,7 @@ def fsck_command(root: str | None, as_json: bool) -> None:
 
 
 @click.command("gc")
-@click.option("--yes", is_flag=True, help="Delete. Without it, only list what would be deleted.")
+@click.option("--yes", is_flag=True, help="Delete; without it, list what would be deleted.")
 @config_option
 @set_option
 @root_option
@@ -76,7 +78,7 @@ def fsck_command(root: str | None, as_json: bool) -> None:
 def gc_command(
     yes: bool, config_file: pathlib.Path | None, assignments: tuple[str, ...], root: str | None, as_json: bool
 ) -> None:
-    """Delete the bytes of artifacts that the settings under `retention` do not keep; a dry run without --yes.
+    """Delete the bytes of artifacts that the settings under `retention` do not keep; without --yes, list them.
 
     Lineage, metrics and digests stay in ML Metadata.
     """
@@ -90,28 +92,26 @@ def gc_command(
 
 
 @click.command("restore")
+@explained(ARTIFACT_HELP)
 @click.argument("artifact", metavar="[ID]", default="", shell_complete=completion.artifacts)
 @click.option(
     "--metadata",
-    "metadata_copy",  # `metadata` is the store that commands read
+    "metadata_copy",  # `metadata` is the option of commands that read
     is_flag=False,
     flag_value="",
     metavar="[COPY]",
-    help="Restore the copy of the metadata store made after this run; without a value the newest.",
+    help="Restore the copy made after this run; without a value, the newest.",
 )
 @root_option
 @json_option
 def restore_command(artifact: str, metadata_copy: str | None, root: str | None, as_json: bool) -> None:
     """Regenerate an artifact whose bytes are missing or corrupted, check its digest, and put it back.
 
-    ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer,
-    latest:Trainer:model_run. Exit code 4: the content differs; then nothing was changed.
-
-    With --metadata: restore a copy of the metadata store. Each successful run makes one, named by the run. The current
-    store is kept under another name.
+    Exit code 4: the content differs, and nothing was changed. With --metadata: restore a copy of the metadata store;
+    each successful run makes one, named by the run. The current store is kept under another name.
     """
     if bool(artifact) == (metadata_copy is not None):
-        raise UsageError("give either the ID of an artifact, or --metadata for a copy of the metadata store")
+        raise UsageError("give either the ID of an artifact, or --metadata to restore a copy of the metadata store")
     place = resolve_root(root)
     if metadata_copy is not None:
         if as_json:

@@ -1,4 +1,4 @@
-"""The commands that decide which models are served and which runs are kept, and list these decisions."""
+"""The commands that select the served model and protect runs: `sae models`, `promote`, `rollback`, `pin`, `unpin`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pipeline.registry import listing, pins, promotion
 from pipeline.terminal import json_documents
 from pipeline.terminal import models as models_text
 
-reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; recorded with the decision.")
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Reason, recorded with the decision.")
 
 
 @click.command("models")
 @root_option
 @json_option
 def models_command(root: str | None, as_json: bool) -> None:
-    """List the pushed models, highest version first: run, test loss, digest, which is served; then the decisions."""
+    """List the pushed models, highest version first: run, test loss, digest, state; then promotions and rollbacks."""
     place = resolve_root(root)
     pipeline = current_pipeline()
     found = listing.list_models(open_store(place, read_only=True), place, pipeline.headline)
@@ -35,22 +35,22 @@ def models_command(root: str | None, as_json: bool) -> None:
 @reason_option
 @root_option
 def promote_command(run_id: str, reason: str, root: str | None) -> None:
-    """Serve the model of a run, also an older one or one that was rolled back: it becomes the highest version.
+    """Serve the model of a run as the highest version, even if it is older or was rolled back.
 
-    RUN is an id, its unique beginning, `latest` or `latest~1`. Exit code 4: the model was not blessed.
+    Exit code 4: the model was not blessed.
     """
-    _note(promotion.promote(resolve_root(root), run_id, reason, output.note))
+    _write_served(promotion.promote(resolve_root(root), run_id, reason, output.note))
 
 
 @click.command("rollback")
 @reason_option
 @root_option
 def rollback_command(reason: str, root: str | None) -> None:
-    """Stop serving the current model, and serve the previous one: it becomes the highest version."""
-    _note(promotion.rollback(resolve_root(root), reason, output.note))
+    """Stop serving the current model, and serve the previous one as the highest version."""
+    _write_served(promotion.rollback(resolve_root(root), reason, output.note))
 
 
-def _note(chosen: promotion.ServingChange) -> None:
+def _write_served(chosen: promotion.ServingChange) -> None:
     instead = f" instead of version {chosen.replaced_version}" if chosen.replaced_version else ""
     output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
 
@@ -60,10 +60,7 @@ def _note(chosen: promotion.ServingChange) -> None:
 @reason_option
 @root_option
 def pin_command(run_id: str, reason: str, root: str | None) -> None:
-    """Protect a run: `sae gc` keeps all its artifacts.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Protect a run: `sae gc` keeps all its artifacts."""
     output.note(f"run {pins.pin(resolve_root(root), run_id, reason)} is pinned")
 
 
@@ -72,8 +69,5 @@ def pin_command(run_id: str, reason: str, root: str | None) -> None:
 @reason_option
 @root_option
 def unpin_command(run_id: str, reason: str, root: str | None) -> None:
-    """Undo `sae pin`: `sae gc` may delete the artifacts of the run.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Undo `sae pin`: `sae gc` may delete the artifacts of the run."""
     output.note(f"run {pins.unpin(resolve_root(root), run_id, reason)} is no longer pinned")

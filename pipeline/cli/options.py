@@ -1,4 +1,4 @@
-"""Options and arguments shared by commands, and the requests made from them."""
+"""Options and arguments that several commands have, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from pipeline.definition.spec import Pipeline
     from pipeline.inspection.reader import Reader
 
+RUN_HELP = "RUN is an id, its unique beginning, `latest` or `latest~1`."
+ARTIFACT_HELP = (
+    "ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer, "
+    "latest:Trainer:model_run."
+)
+_Command = Callable[..., None]
+_Decorator = Callable[[_Command], _Command]
+
 
 def resolve_root(given: str | None) -> Root:
     """Return the root of `--root`, else of SAE_ROOT, else the default one."""
@@ -37,6 +45,21 @@ def current_pipeline() -> Pipeline:
     return of_root(resolve_root(context.params.get("root") if context else None), given)
 
 
+def _together(*decorators: _Decorator) -> _Decorator:
+    """Return a decorator that applies several; the help lists their options in this order."""
+    return lambda command: functools.reduce(lambda made, one: one(made), reversed(decorators), command)
+
+
+def explained(text: str) -> _Decorator:
+    """Return a decorator that adds a paragraph to the help of a command."""
+
+    def add(command: _Command) -> _Command:
+        command.__doc__ = f"{command.__doc__}\n\n    {text}"
+        return command
+
+    return add
+
+
 root_option = click.option(
     "--root",
     metavar="DIR",
@@ -44,13 +67,9 @@ root_option = click.option(
     help=f"Pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]",
 )
 node_option = functools.partial(click.option, default="", metavar="NODE", shell_complete=completion.nodes)
-config_option = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="FILE",
-    help="TOML file with settings, such as [training] epochs = 5.",
-)
+run_option = functools.partial(click.option, default="", metavar="RUN", shell_complete=completion.runs)
+path_option = functools.partial(click.option, type=click.Path(path_type=pathlib.Path), metavar="FILE")
+config_option = path_option("--config", "config_file", help="TOML file with settings, such as [training] epochs = 5.")
 set_option = click.option(
     "--set",
     "assignments",
@@ -62,26 +81,43 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Maximum number of rows."
 )
+metadata_option = click.option(
+    "--metadata",
+    metavar="FILE|URL",
+    type=click.Path(path_type=str),
+    help="Read this ML Metadata store: an SQLite file, or postgresql://... or mysql://...",
+)
 
+# The options that select the configuration; `request` reads them.
+setting_options = _together(
+    click.option(
+        "--profile",
+        default="",
+        metavar="NAME",
+        shell_complete=completion.profiles,
+        help=f"Named set of settings: {', '.join(PipelineConfig.profiles)}.  [default: the first]",
+    ),
+    config_option,
+    set_option,
+    click.option("--seed", type=int, metavar="N", help="Seed of the weights and of the order in each epoch."),
+    root_option,
+)
 
-def setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select the configuration; `request` reads them."""
-    options = [
-        click.option(
-            "--profile",
-            default="",
-            metavar="NAME",
-            shell_complete=completion.profiles,
-            help=f"Named set of settings: {', '.join(PipelineConfig.profiles)}.  [default: the first]",
-        ),
-        config_option,
-        set_option,
-        click.option("--seed", type=int, metavar="N", help="Seed of the weights and of the order in each epoch."),
-        root_option,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+# The options that select the nodes to execute.
+part_options = _together(
+    node_option("--from-node", help="Run this node and the nodes after it."),
+    node_option("--to-node", help="Run this node and the nodes before it."),
+    run_option("--base", "base_run", help="Run whose outputs the other nodes provide.  [default: newest]"),
+    click.option("--no-cache", is_flag=True, help="Execute every node."),
+    click.option("--verify-cache", is_flag=True, help="Hash every file of reused artifacts, not only changed ones."),
+)
+
+run_argument = _together(explained(RUN_HELP), click.argument("run_id", metavar="RUN", shell_complete=completion.runs))
+artifact_argument = _together(
+    explained(ARTIFACT_HELP), click.argument("artifact", metavar="ID", shell_complete=completion.artifacts)
+)
+node_argument = click.argument("node", metavar="NODE", shell_complete=completion.nodes)
+schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
 
 
 def request(
@@ -93,56 +129,13 @@ def request(
     return settings.Request(profile, config_file, assignments, seed, root, config_type)
 
 
-def part_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select the nodes of a run."""
-    options = [
-        click.option(
-            "--from-node",
-            default="",
-            metavar="NODE",
-            shell_complete=completion.nodes,
-            help="Run this node and the nodes after it.",
-        ),
-        click.option(
-            "--to-node",
-            default="",
-            metavar="NODE",
-            shell_complete=completion.nodes,
-            help="Run this node and the nodes before it.",
-        ),
-        click.option(
-            "--base",
-            "base_run",
-            default="",
-            metavar="RUN",
-            shell_complete=completion.runs,
-            help="Run whose outputs the other nodes provide.  [default: newest]",
-        ),
-        click.option("--no-cache", is_flag=True, help="Execute every node."),
-        click.option(
-            "--verify-cache",
-            is_flag=True,
-            help="Hash every file of reused artifacts, not only changed ones.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-run_argument = click.argument("run_id", metavar="RUN", shell_complete=completion.runs)
-node_argument = click.argument("node", metavar="NODE", shell_complete=completion.nodes)
-artifact_argument = click.argument("artifact", metavar="ID", shell_complete=completion.artifacts)
-schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
-
-
 @dataclasses.dataclass(frozen=True)
 class ReadOptions:
     """The options of a command that reads.
 
     Attributes:
-      metadata: a store to read instead of the root's; None where not given.
-      root: of `--root`; None where not given.
+      metadata: a store to read instead of that of the root; None if not given.
+      root: of `--root`; None if not given.
       as_json: whether to print JSON.
     """
 
@@ -153,15 +146,15 @@ class ReadOptions:
     @contextlib.contextmanager
     def reader(self) -> Iterator[Reader]:
         """Open the store."""
-        # Imported here: this module is imported for `--help` and completion too, which read nothing.
+        # Imported here, because `--help` and completion import this module and read nothing.
         from pipeline.inspection.locations import open_reader
 
         with open_reader(current_pipeline(), self.metadata, resolve_root(self.root)) as reader:
             yield reader
 
 
-def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what to read and how to print it; the command gets them as one `ReadOptions`."""
+def reading_options(command: _Command) -> _Command:
+    """Add --root, --metadata and --json; the command gets them as one `ReadOptions`."""
 
     def with_options(metadata: str | None, root: str | None, as_json: bool, **others: Any) -> None:
         command(ReadOptions(metadata, root, as_json), **others)
@@ -171,15 +164,7 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     return root_option(metadata_option(json_option(with_options)))
 
 
-metadata_option = click.option(
-    "--metadata",
-    metavar="FILE|URL",
-    type=click.Path(path_type=str),
-    help="Read this ML Metadata store: an SQLite file, or postgresql://... or mysql://...",
-)
-
-
 def program() -> str:
-    """Return the name to type for this command: `sae` where that is on PATH, else `.venv/bin/sae` as it was called."""
+    """Return the name to type for this command: `sae` if that is on PATH, else `.venv/bin/sae` as it was called."""
     called = pathlib.Path(sys.argv[0])
     return "sae" if shutil.which("sae") or called.name != "sae" else str(called)

@@ -1,4 +1,4 @@
-"""Output of commands: data on standard output, notes on standard error."""
+"""Print data on standard output and notes on standard error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def screen() -> Screen:
 
 def write(text: str) -> None:
     """Print text that is safe for a terminal; characters that it cannot show are escaped."""
-    click.echo(printable(sys.stdout, text), color=True)  # a `Screen` knows whether colours are wanted
+    click.echo(printable(sys.stdout, text), color=True)  # `Screen` has decided whether there are colours
 
 
 def write_json(fields: Any) -> None:
@@ -31,12 +31,12 @@ def write_json(fields: Any) -> None:
 def note(text: str) -> None:
     """Print a note on standard error; nothing for an empty text."""
     if text:
-        sys.stdout.flush()  # on a terminal it comes after what it is about
+        sys.stdout.flush()  # on a terminal, the note follows the data
         click.echo(printable(sys.stderr, escaped(text)), err=True)
 
 
 def reader_is_gone(stream: TextIO) -> bool:
-    """Whether the reader of a pipe is gone, as in `sae logs latest | head -1`."""
-    asked = select.poll()
-    asked.register(stream.fileno(), 0)
-    return any(found & (select.POLLERR | select.POLLHUP) for _, found in asked.poll(0))
+    """Whether the reader of a pipe closed it, as in `sae logs latest | head -1`."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))

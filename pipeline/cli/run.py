@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     current_pipeline,
     json_option,
     part_options,
+    path_option,
     program,
     request,
     resolve_root,
@@ -29,24 +30,24 @@ from pipeline.terminal import plan as plan_text
 from pipeline.terminal.progress import display
 
 
+def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **others: Any) -> RunRequest:
+    """Return the request of `part_options` and `setting_options`."""
+    part = {name: options.pop(name) for name in ("from_node", "to_node", "base_run")}
+    return RunRequest(
+        current_pipeline(), request(**options), **part, use_cache=not no_cache, all_bytes=verify_cache, **others
+    )
+
+
 @click.command("run")
 @setting_options
 @part_options
-@click.option("--like", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Manifest of a run to rerun.")
+@path_option("--like", help="Rerun the run of this manifest.")
 @click.option(
-    "--trigger", default="manual", show_default=True, metavar="TEXT", help="What starts the run; recorded with it."
+    "--trigger", default="manual", show_default=True, metavar="TEXT", help="Cause of the run, recorded with it."
 )
-@click.option(
-    "--run-id-file",
-    type=click.Path(path_type=pathlib.Path),
-    metavar="FILE",
-    help="Write the id of the run to this file, as soon as there is one.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output.")
+@path_option("--run-id-file", help="Write the id of the run to this file as soon as the run has one.")
+@json_option
 def run_command(
-    from_node: str,
-    to_node: str,
-    base_run: str,
     no_cache: bool,
     verify_cache: bool,
     like: pathlib.Path | None,
@@ -55,20 +56,10 @@ def run_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run the pipeline: data, validation, transform, training, evaluation, report, push."""
-    pipeline = current_pipeline()
-    wanted = RunRequest(
-        pipeline,
-        request(**options),
-        from_node,
-        to_node,
-        base_run,
-        use_cache=not no_cache,
-        all_bytes=verify_cache,
-        command=tuple(sys.argv),
-        trigger=trigger,
-        run_id_file=run_id_file,
-        like=manifest.from_json(like.read_text(encoding="utf-8"), str(like), pipeline) if like else None,
+    """Run the pipeline or a part of it."""
+    earlier = manifest.from_json(like.read_text(encoding="utf-8"), str(like), current_pipeline()) if like else None
+    wanted = _run_request(
+        no_cache, verify_cache, options, command=tuple(sys.argv), trigger=trigger, run_id_file=run_id_file, like=earlier
     )
     _end_with(run.run(wanted, display), as_json, wanted.settings.assignments)
 
@@ -78,10 +69,10 @@ def run_command(
 @root_option
 @json_option
 def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
-    """Resume a run that failed, was interrupted or died, under the same id; the results of finished nodes are kept.
+    """Resume a failed, interrupted or killed run under its id; nodes that succeeded are not executed again.
 
-    RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run that can be resumed. Refused
-    when code, settings, packages or data differ from those of the run.
+    RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run that can be resumed. The
+    command refuses if code, settings, packages or data differ from those of the run.
     """
     _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, display), as_json)
 
@@ -100,26 +91,9 @@ def _end_with(summary: Summary, as_json: bool, assignments: Sequence[str] = ()) 
 @setting_options
 @part_options
 @json_option
-def plan_command(
-    from_node: str,
-    to_node: str,
-    base_run: str,
-    no_cache: bool,
-    verify_cache: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Show which nodes `sae run` with the same options would run, and why. Run and write nothing."""
-    wanted = RunRequest(
-        current_pipeline(),
-        request(**options),
-        from_node,
-        to_node,
-        base_run,
-        use_cache=not no_cache,
-        all_bytes=verify_cache,
-    )
-    found = plan.plan_run(wanted)
+def plan_command(no_cache: bool, verify_cache: bool, as_json: bool, **options: Any) -> None:
+    """Show which nodes `sae run` with the same options would execute, and why. Execute and write nothing."""
+    found = plan.plan_run(_run_request(no_cache, verify_cache, options))
     if as_json:
         output.write_json(found)
     else:

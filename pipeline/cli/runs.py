@@ -54,19 +54,16 @@ def runs_command(options: ReadOptions, limit: int, state: str | None, sort: str,
 @click.command("logs")
 @run_argument
 @click.argument("node", metavar="[NODE]", default="", shell_complete=completion.nodes)
-@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
+@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Print only the last N lines.")
 @reading_options
 def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None) -> None:
-    """Print the log of a run, or the lines between start and end of one node.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Print the log of a run, or the lines between start and end of one node."""
     with options.reader() as reader:
         found = reader.find_run(run_id)
         path = logs.path_of(reader.root, found)
         span = None
         if node:
-            assert reader.root is not None  # else there is no log
+            assert reader.root is not None  # otherwise there is no log
             span = logs.span_of(reader.root, reader.run(found), node)
     lines: Iterable[str] = logs.lines(path, span)
     if tail is not None:
@@ -74,24 +71,20 @@ def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None)
     if options.as_json:
         output.write_json(json_documents.log(found, node, path, list(lines)))
         return
-    empty = True
+    line = None
     for line in lines:
-        empty = False
-        # Tabs are harmless, and logs are full of them.
+        # Tabs are harmless and frequent in logs.
         output.write("\t".join(map(escaped, line.split("\t"))))
-    if empty:
+    if line is None:
         output.note(f"{path} has no lines{f' of {node}: a cached node writes none' if node else ''}")
 
 
 @click.command("open")
 @run_argument
-@click.option("--print", "only_print", is_flag=True, help="Print the path, and open nothing.")
+@click.option("--print", "only_print", is_flag=True, help="Print the path without opening the report.")
 @reading_options
 def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
-    """Open the report of a run in the browser, and print its path. Without a display only print it.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Open the report of a run in the browser, and print its path; without a display, only print it."""
     with options.reader() as reader:
         found = reader.run(reader.find_run(run_id))
         report = found.named_output(reader.pipeline.report)
@@ -112,5 +105,5 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
 
 
 def _has_display() -> bool:
-    """Whether a window can open; a browser in the terminal would take that over."""
+    """Whether a browser can open a window; one that runs in the terminal would take it over."""
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -22,7 +22,7 @@ from pipeline.web import server, static_site
     default=8765,
     show_default=True,
     metavar="N",
-    help="Port to listen on; 0: any free one.",
+    help="Port to listen on; 0: any free port.",
 )
 @click.option("--open", "in_browser", is_flag=True, help="Open the pages in the browser.")
 @click.option("--get", "path", metavar="PATH", help="Print one response, such as /runs.json, without a server.")
@@ -31,7 +31,7 @@ from pipeline.web import server, static_site
 def serve_command(
     host: str, port: int, in_browser: bool, path: str | None, root: str | None, metadata: str | None
 ) -> None:
-    """Serve web pages about runs, artifacts and lineage on this machine, until interrupted. Reads only."""
+    """Serve web pages about runs, artifacts and lineage on this machine until interrupted; read only."""
     with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
         if path is None:
             server.serve(place, host, port, output.note, in_browser)
@@ -48,12 +48,12 @@ def serve_command(
 @click.command("export")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=pathlib.Path))
 @click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N runs, with their inputs and outputs."
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Write only the newest N runs, with inputs and outputs."
 )
 @root_option
 @metadata_option
 def export_command(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
-    """Write the pages of `sae serve` as files that open from disk."""
+    """Write the pages of `sae serve` as files that open without a server."""
     with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
         done = static_site.export(place, folder, limit)
     output.note(f"{done.pages:,} pages on {done.runs:,} runs and {done.artifacts:,} artifacts: open the file below")

@@ -1,4 +1,4 @@
-"""`sae show`. On its own, because reading manifests and previews takes longer to import than `sae runs` takes."""
+"""The command `sae show`, in its own module: it imports more than the other commands that read runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from pipeline.terminal import run as run_text
 
 @click.command("show")
 @run_argument
-@click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest, as one JSON object.")
+@click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest as one JSON object.")
 @reading_options
 def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
-    """Show a run: nodes, times, inputs and outputs, metrics, thresholds, configuration.
-
-    RUN is an id, its unique beginning, `latest` or `latest~1`.
-    """
+    """Show a run: nodes, times, inputs and outputs, metrics, thresholds, configuration."""
     with options.reader() as reader:
         found = reader.run(reader.find_run(run_id))
         recorded, missing = None, "unknown: a store without its root has no manifests"
