@@ -6,20 +6,21 @@ import contextlib
 import datetime
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import program, request, resolve_root, root_option, schedule_argument, setting_options
+from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.scheduler import parsing, status, times, triggers, wording
+from pipeline.scheduler import status, times, triggers, wording
 from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.export import systemd as systemd_units
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule
+from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule, Timing, Work
 from pipeline_config import SchedulePolicies
 
 _DEFAULTS = SchedulePolicies()
@@ -110,15 +111,56 @@ def add_command(
     The configuration is checked now and read again at each run, so a --config file may change in between. TIME is such
     as 45s, 10m, 6h, 1d or 1h30m.
     """
-    timing = parsing.timing_of(cron, every, on_data_change, zone)
-    work, folder = parsing.work_of(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
-    behaviour = parsing.policies_of(policies)
-    added = Schedule(name, timing, work, behaviour, times.as_text(datetime.datetime.now(datetime.timezone.utc)))
+    timing = _timing(cron, every, on_data_change, zone)
+    work, folder = _work(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
+    added = Schedule(
+        name, timing, work, _policies(policies), times.as_text(datetime.datetime.now(datetime.timezone.utc))
+    )
     place = Root(folder.resolve())
     place.create()
     with ScheduleDatabase.open(place.path) as database:
         database.add(added)
     _print(added, place.path, "added")
+
+
+def _timing(cron: str | None, every: str | None, on_data_change: bool, zone: str | None) -> Timing:
+    """Return the timing. Raises `UsageError` unless exactly one kind is given and valid."""
+    if (cron is not None) + (every is not None and not on_data_change) + on_data_change != 1:
+        raise UsageError(
+            'give one of --cron, such as "0 3 * * *", --every, such as 6h, and --on-data-change (with it --every is '
+            "the time between checks of the data)"
+        )
+    if cron is not None:
+        return triggers.cron(cron, zone or "UTC")
+    if zone is not None:
+        raise UsageError(f"--zone {zone} works with --cron only: an interval is the same in every time zone")
+    if on_data_change:
+        return triggers.on_data_change(f"{int(DATA_CHECK_INTERVAL)}s" if every is None else every)
+    assert every is not None  # else the first check fails
+    return triggers.every(every)
+
+
+def _work(request: settings.Request, folder: pathlib.Path) -> tuple[Work, pathlib.Path]:
+    """Return the options of a tick's run and the root, with absolute paths; check the configuration."""
+    config = settings.resolve(request).config
+    assignments = list(request.assignments)
+    data_dir = str(config.values().get("data.data_dir", ""))
+    if data_dir and not pathlib.Path(data_dir).is_absolute():
+        assignments.append(f"data.data_dir={folder / data_dir}")  # the daemon may run in another folder
+    config_file = str(folder / request.config_file) if request.config_file else ""
+    return Work(request.profile, config_file, tuple(assignments), request.seed), folder / config.paths.root
+
+
+def _policies(given: Mapping[str, Any]) -> SchedulePolicies:
+    """Return the policies given, with defaults for the others. Raises `UsageError`."""
+    values = {name: value for name, value in given.items() if value is not None}
+    for name in ("max_late", "jitter", "retry_wait", "timeout"):
+        if name in values:
+            values[name] = times.duration(values[name], f"--{name.replace('_', '-')}")
+    try:
+        return SchedulePolicies(**values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 @click.command("pause")

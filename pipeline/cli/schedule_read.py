@@ -14,9 +14,7 @@ from pipeline.cli.options import json_option, limit_option, resolve_root, root_o
 from pipeline.core.errors import NotFoundError
 from pipeline.scheduler import history, status
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.terminal import json_documents
-from pipeline.terminal import schedule as schedule_text
-from pipeline.terminal import schedules as schedules_text
+from pipeline.terminal import json_documents, schedules
 
 _NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
 _TICKS = 10  # of its history
@@ -36,8 +34,8 @@ def list_command(root: str | None, as_json: bool) -> None:
         output.write_json(json_documents.schedules(found, daemon))
         return
     if found:
-        output.write(schedules_text.as_text(output.screen(), found, now))
-    output.note(schedules_text.note(found, daemon, str(folder)))
+        output.write(schedules.list_text(output.screen(), found, now))
+    output.note(schedules.note(found, daemon, str(folder)))
 
 
 @click.command("show")
@@ -56,7 +54,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
         groups = history.group(ticks)[:_TICKS]
-        output.write(schedule_text.as_text(output.screen(), found, groups, str(folder), now))
+        output.write("\n".join(schedules.schedule_lines(output.screen(), found, groups, str(folder), now)))
 
 
 @click.command("next")
@@ -79,13 +77,13 @@ def next_command(name: str, count: int, root: str | None, as_json: bool) -> None
         if database and name:
             database.schedule(name)
         found = status.planned(database, now, count) if database else ()
-    times = schedules_text.times([one for one in found if name in ("", one.schedule.name)], count)
+    times = schedules.times([one for one in found if name in ("", one.schedule.name)], count)
     if as_json:
         output.write_json(json_documents.next_times(times))
     elif times:
-        output.write(schedules_text.next_text(output.screen(), times, now))
+        output.write(schedules.next_text(output.screen(), times, now))
     else:
-        output.note(schedules_text.next_note(found, name, str(folder)))
+        output.note(schedules.next_note(found, name, str(folder)))
 
 
 @click.command("history")
@@ -108,9 +106,9 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
         return
     groups = history.group(ticks[:most])
     if groups:
-        output.write(schedule_text.history_text(output.screen(), groups[:limit]))
+        output.write(schedules.history_text(output.screen(), groups[:limit]))
     more = len(groups) > limit or len(ticks) > most
-    output.note(schedule_text.history_note(min(limit, len(groups)), more, name))
+    output.note(schedules.history_note(min(limit, len(groups)), more, name))
 
 
 @click.command("status")
@@ -125,8 +123,8 @@ def status_command(root: str | None, as_json: bool) -> None:
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
         return
-    output.write(schedules_text.status_text(output.screen(), daemon, found, now))
-    output.note(schedules_text.note(found, daemon, str(folder)))
+    output.write(schedules.status_text(output.screen(), daemon, found, now))
+    output.note(schedules.note(found, daemon, str(folder)))
 
 
 def _now() -> datetime.datetime:

@@ -1,4 +1,4 @@
-"""Waits for a signal, another thread's call or the end of a time, whichever is first, without looking in between."""
+"""Wait for a signal, a call of another thread or a timeout, without polling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CALL = b"\0"  # no signal has this number
 
 
 class Alarm:
-    """A context manager, for the main thread: within it, the signals that it takes do nothing but end the wait."""
+    """A context manager for the main thread: within it, its signals only end the wait."""
 
     def __init__(self, signals: Iterable[signal.Signals]) -> None:
         self._signals = tuple(signals)
@@ -21,7 +21,7 @@ class Alarm:
         self._writer.setblocking(False)
 
     def __enter__(self) -> Alarm:
-        # The C part of a handler writes the signal's number: none is lost, also between looking and waiting.
+        # The C part of a handler writes the signal's number: none is lost before the wait.
         self._before = {number: signal.signal(number, lambda *_: None) for number in self._signals}
         self._before_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         return self
@@ -34,12 +34,12 @@ class Alarm:
         self._writer.close()
 
     def ring(self) -> None:
-        """Ends the wait; from any thread."""
-        with contextlib.suppress(OSError):  # full: it rings already; or closed
+        """End the wait; from any thread."""
+        with contextlib.suppress(OSError):  # full or closed
             self._writer.send(_CALL)
 
     def wait(self, seconds: float) -> list[int]:
-        """Waits so long at most. Returns the numbers of the signals that came."""
+        """Wait for at most `seconds`. Return the numbers of the signals received."""
         select.select([self._reader], [], [], seconds)
         found = b""
         with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""How a run ended, from its exit code and what it left, and whether it is tried again."""
+"""Derive the result of an attempt from exit code, output and ML Metadata, and whether it is retried."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Mapping
 
 from pipeline.core.errors import ExitCode
 
-# Those that may pass by themselves. A gate gives the same answer again, and so do wrong usage and what is not there.
+# Failures that may be transient. Gates, wrong usage and missing things fail again.
 _MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
 _MOST = 500  # characters of a reason
 
 
 @dataclasses.dataclass(frozen=True)
 class AttemptResult:
-    """What became of an attempt.
+    """The result of an attempt.
 
     Attributes:
       state: `succeeded`, `failed` or `interrupted`.
-      exit_code: of `sae run`; minus the signal's number where one ended it; None where nobody saw it.
+      exit_code: of `sae run`; minus the signal's number if a signal ended it; None if unknown.
       reason: why it failed, in one line.
-      may_pass: whether it is worth another attempt.
-      begun: False where nothing of the run was done.
-      seen: whether the daemon saw it end.
+      may_pass: whether the failure may be transient: retried.
+      begun: False if the run did nothing.
+      seen: whether the daemon observed the end.
     """
 
     state: str
@@ -34,25 +34,25 @@ class AttemptResult:
     seen: bool = True
 
     def __str__(self) -> str:
-        """In words: `failed, another run holds the root`."""
+        """Write `failed, another run holds the root`."""
         return f"{self.state}, {self.reason}" if self.reason else self.state
 
 
 def never_started() -> AttemptResult:
-    """The daemon ended before the run could begin."""
+    """Return the result of a run that never started, because the daemon ended first."""
     return AttemptResult(
         "failed", None, "the daemon ended before the run started", may_pass=True, begun=False, seen=False
     )
 
 
 def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrupted: str) -> AttemptResult:
-    """Of a process that was seen to end.
+    """Return the result of a process whose end was observed.
 
     Args:
-      exit_code: minus the signal's number where one ended it.
-      run: `state` and `error` of the run as the store has them; empty where there is none.
-      output: the end of what the process printed.
-      interrupted: why the daemon interrupted it; empty where it did not.
+      exit_code: minus the signal's number if a signal ended it.
+      run: `state` and `error` of the run in ML Metadata; empty if it is unknown.
+      output: output of the process.
+      interrupted: why the daemon interrupted it; empty if it did not.
     """
     if exit_code == ExitCode.DONE:
         return AttemptResult("succeeded", exit_code, "", may_pass=False)
@@ -67,7 +67,7 @@ def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrup
 
 
 def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:
-    """Of a process of an earlier daemon, whose exit code cannot be known; the arguments as above."""
+    """Return the result of a process of a previous daemon, whose exit code is unknown; arguments as above."""
     unseen = "no daemon saw the run end"
     state = run.get("state", "")
     if state == "succeeded":
@@ -75,7 +75,7 @@ def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:
     if interrupted:
         return AttemptResult("interrupted", None, interrupted, may_pass=False, seen=False)
     if state == "failed":
-        # The store does not tell a gate from what may pass.
+        # ML Metadata does not distinguish a gate from a transient failure.
         return AttemptResult("failed", None, _line(run.get("error") or unseen), may_pass=False, seen=False)
     if state == "cancelled":
         return AttemptResult("interrupted", None, "the run was interrupted", may_pass=False, seen=False)

@@ -1,14 +1,13 @@
-"""The runs of ticks in the schedule database: begun, known by their process, known by their run, ended, tried again.
+"""Record the attempts of ticks in the schedule database: start, process, run id, result, retry.
 
-What is written here goes ahead of what is done: the decision and the attempt before the process, its number before it
-may go on. So a daemon that comes after one that was killed knows what to look for.
+Each step is recorded before it is done: outcome and attempt before the process starts, the process id before its
+gate opens. So the daemon after one that was killed finds every process.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import sqlite3
 
 from pipeline.scheduler import schema, times
 from pipeline.scheduler.attempt_result import AttemptResult
@@ -22,36 +21,26 @@ _LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
 
 @dataclasses.dataclass(frozen=True)
 class OpenAttempt:
-    """An attempt that the schedule database does not know the end of.
-
-    Attributes:
-      id: of the attempt.
-      tick: its tick's id.
-      schedule, planned: of its tick.
-      started: when.
-      process, identity: None and empty where it was not begun.
-    """
+    """An attempt whose result is not recorded; `process` is None if it was not started."""
 
     id: int
-    tick: int
     schedule: str
     planned: str
-    started: datetime.datetime
+    started: str
     process: int | None
     identity: str
 
 
 @dataclasses.dataclass(frozen=True)
 class EndedTick:
-    """A tick whose runs are over, and whose command is still to be started.
+    """A tick that has ended and whose hooks (`sae gc`, its schedule's command) are still to be started.
 
     Attributes:
       tick: its id.
-      schedule, planned: of it.
-      state: `succeeded`, `failed` or `interrupted`.
-      attempt: the last one's id.
-      run_id: the last one's; empty where there was none.
-      exit_code: likewise; None where nobody saw it.
+      schedule, planned, state: as of `Tick`.
+      attempt: id of its last attempt.
+      run_id: of that attempt; empty without a run.
+      exit_code: of that attempt; None if unknown.
     """
 
     tick: int
@@ -64,21 +53,21 @@ class EndedTick:
 
 
 class Attempts:
-    """The daemon's view of the runs of a schedule database."""
+    """The attempts in a schedule database."""
 
     def __init__(self, database: ScheduleDatabase) -> None:
         self._database = database
         self._connection = database.connection
 
     def start(self, candidate: Candidate, data: str | None = None) -> int | None:
-        """Decides a tick, where it is not decided yet, and notes that a run of it begins.
+        """Record the outcome of a tick, unless it has one, and the start of an attempt.
 
         Args:
           candidate: the tick.
-          data: fingerprint of the data to remember with its schedule; None: leave that.
+          data: fingerprint of the data to record with its schedule; None keeps the recorded one.
 
         Returns:
-          The attempt's id; None where the tick waits no longer: its schedule was paused or removed just now.
+          The attempt's id; None if the tick no longer waits, because its schedule was just paused or removed.
         """
         with schema.transaction(self._connection):
             row = self._connection.execute("SELECT decision, state FROM ticks WHERE id = ?", (candidate.id,)).fetchone()
@@ -99,44 +88,38 @@ class Attempts:
             ).lastrowid
 
     def record_data(self, schedule: str, fingerprint: str) -> None:
-        """Notes which data a schedule saw."""
+        """Record the fingerprint of the data that a schedule saw last."""
         self._connection.execute("UPDATE schedules SET data = ? WHERE name = ?", (fingerprint, schedule))
 
     def recorded_data(self, schedule: str) -> str:
-        """Fingerprint of the data that a schedule saw; empty before the first look."""
+        """Return the fingerprint of the data that a schedule saw last; empty before the first check."""
         row = self._connection.execute("SELECT data FROM schedules WHERE name = ?", (schedule,)).fetchone()
         return str(row["data"]) if row else ""
 
     def record_process(self, attempt: int, process: int, identity: str) -> None:
-        """Notes which process the run is. Only then may it go on."""
+        """Record the process of a run, before its gate opens."""
         self._connection.execute(
             "UPDATE attempts SET process = ?, process_identity = ? WHERE id = ?", (process, identity, attempt)
         )
 
     def record_run_id(self, attempt: int, run_id: str) -> None:
-        """Notes the run's id, as soon as it has one."""
+        """Record the id of a run."""
         self._connection.execute("UPDATE attempts SET run_id = ? WHERE id = ?", (run_id, attempt))
 
     def end(self, attempt: int, result: AttemptResult, policies: SchedulePolicies | None) -> None:
-        """Closes an attempt, and its tick with it or until the next attempt.
+        """Record the result of an attempt, and end its tick or set the time of the next attempt.
 
         Args:
           attempt: its id.
-          outcome: how it ended.
-          policies: of the schedule; None where that is gone, and nothing is tried again.
+          result: of the attempt.
+          policies: of the schedule; None if it was removed or paused: no retry.
         """
         now = self._database.clock.now()
         with schema.transaction(self._connection):
             [tick] = self._connection.execute("SELECT tick FROM attempts WHERE id = ?", (attempt,)).fetchone()
             self._connection.execute(
                 "UPDATE attempts SET ended = ?, exit_code = ?, reason = ?, begun = ?, closed = 1 WHERE id = ?",
-                (
-                    times.as_text(now) if result.seen else "",
-                    result.exit_code,
-                    result.reason,
-                    result.begun,
-                    attempt,
-                ),
+                (times.as_text(now) if result.seen else "", result.exit_code, result.reason, result.begun, attempt),
             )
             wait = self._wait(tick, result, policies)
             if wait is None:
@@ -147,42 +130,31 @@ class Attempts:
             self._connection.execute(f"UPDATE ticks SET {change} WHERE id = ?", (*values, tick))
 
     def open_attempts(self) -> tuple[OpenAttempt, ...]:
-        """Attempts without an end: of this daemon, or at its start of the one before."""
+        """Return the attempts without a result, of this daemon and of previous ones."""
         rows = self._connection.execute(
-            "SELECT attempts.*, ticks.schedule, ticks.planned FROM attempts JOIN ticks ON ticks.id = attempts.tick "
-            "WHERE closed = 0 ORDER BY attempts.id"
+            "SELECT attempts.id, schedule, planned, started, process, process_identity "
+            "FROM attempts JOIN ticks ON ticks.id = attempts.tick WHERE closed = 0 ORDER BY attempts.id"
         )
-        return tuple(_unended(row) for row in rows)
+        return tuple(OpenAttempt(*row) for row in rows)
 
     def awaiting_hooks(self) -> tuple[EndedTick, ...]:
-        """Ticks whose command is still to be started, oldest first."""
+        """Return the ticks whose hooks are still to be started, oldest first."""
         rows = self._connection.execute(
-            "SELECT ticks.*, attempts.id AS attempt, run_id, exit_code "
+            "SELECT ticks.id, schedule, planned, state, attempts.id, run_id, exit_code "
             "FROM ticks JOIN attempts ON attempts.tick = ticks.id "
             "WHERE told = 0 AND attempts.id = (SELECT MAX(id) FROM attempts WHERE tick = ticks.id) ORDER BY ticks.id"
         )
-        return tuple(
-            EndedTick(
-                row["id"],
-                row["schedule"],
-                row["planned"],
-                row["state"],
-                row["attempt"],
-                row["run_id"],
-                row["exit_code"],
-            )
-            for row in rows
-        )
+        return tuple(EndedTick(*row) for row in rows)
 
     def record_hooks_started(self, tick: int) -> None:
-        """Notes that the command of a tick was started."""
+        """Record that the hooks of a tick were started."""
         self._connection.execute("UPDATE ticks SET told = 1 WHERE id = ?", (tick,))
 
     def _wait(self, tick: int, result: AttemptResult, policies: SchedulePolicies | None) -> float | None:
-        """Seconds until the tick is tried again; None when it is not."""
+        """Return the seconds until the next attempt of a tick; None for no retry."""
         if policies is None or not result.may_pass:
             return None
-        if not result.begun:  # nothing was tried, so it does not count; but it may be too late by now
+        if not result.begun:  # does not count as an attempt, but it may be too late by now
             row = self._connection.execute("SELECT due FROM ticks WHERE id = ?", (tick,)).fetchone()
             late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0
@@ -192,15 +164,3 @@ class Attempts:
         if tried > policies.retries:
             return None
         return min(policies.retry_wait * float(2 ** (tried - 1)), _LONGEST_RETRY_WAIT)
-
-
-def _unended(row: sqlite3.Row) -> OpenAttempt:
-    return OpenAttempt(
-        row["id"],
-        row["tick"],
-        row["schedule"],
-        row["planned"],
-        times.from_text(row["started"]),
-        row["process"],
-        row["process_identity"],
-    )

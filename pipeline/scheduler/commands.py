@@ -1,4 +1,4 @@
-"""The commands that the daemon runs: `sae run` for a tick, `sae show` for what became of it, `sae gc` after it."""
+"""The commands that the daemon runs: `sae run`, `sae show` for the result, and `sae gc`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 from pipeline.core.project import PROJECT
 from pipeline.scheduler.types import Work
 
-# The code that the daemon is made of, wherever it was started.
 _SHOW_TIMEOUT = 60.0  # seconds; it takes one
 
 
@@ -22,41 +21,29 @@ class Commands:
 
     Attributes:
       root: the pipeline root.
-      sae: what to type for `sae`.
+      sae: program and arguments of `sae`; the default is the code of the daemon.
     """
 
     root: pathlib.Path
     sae: tuple[str, ...] = (sys.executable, "-m", "pipeline")
 
     def run(self, work: Work, trigger: str, run_id_file: pathlib.Path) -> tuple[str, ...]:
-        """`sae run` for a tick."""
-        options = ["run", "--profile", work.profile, "--root", str(self.root), "--trigger", trigger]
-        options += ["--run-id-file", str(run_id_file)]
-        if work.config_file:
-            options += ["--config", work.config_file]
-        for assignment in work.assignments:
-            options += ["--set", assignment]
-        if work.seed is not None:
-            options += ["--seed", str(work.seed)]
-        return (*self.sae, *options)
+        """Return `sae run` for a tick."""
+        options = ("--root", str(self.root), "--trigger", trigger, "--run-id-file", str(run_id_file))
+        return (*self.sae, "run", *work.options(), *options)
 
     def show(self, run_id: str) -> tuple[str, ...]:
-        """`sae show --json` of a run."""
+        """Return `sae show --json` of a run."""
         return (*self.sae, "show", run_id, "--root", str(self.root), "--json")
 
     def gc(self, work: Work) -> tuple[str, ...]:
-        """`sae gc` by the settings of a tick's work."""
-        options = ["gc", "--yes", "--root", str(self.root), "--json"]
-        if work.config_file:
-            options += ["--config", work.config_file]
-        for assignment in work.assignments:
-            options += ["--set", assignment]
-        return (*self.sae, *options)
+        """Return `sae gc` with the settings of a schedule's runs."""
+        return (*self.sae, "gc", "--yes", "--root", str(self.root), "--json", *work.config_options())
 
     def run_state(self, run_id: str) -> dict[str, str]:
-        """Return state and error of a run as the store has them; empty where it does not know the run.
+        """Return `state` and `error` of a run in ML Metadata; empty if it is unknown.
 
-        By the command: the store's library stays out of the daemon, with its memory and its locks.
+        A subprocess reads them, to keep the memory and the locks of ML Metadata out of the daemon.
         """
         try:
             done = subprocess.run(
@@ -74,7 +61,7 @@ class Commands:
 
 
 def _error(run: dict[str, Any]) -> str:
-    """Return why a run failed; where no node did, why nodes were skipped and which thresholds were not met."""
+    """Return the error of a run; without one, those of its nodes and the thresholds that were not met."""
     if run["row"]["error"]:
         return str(run["row"]["error"])
     found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"]]

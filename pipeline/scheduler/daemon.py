@@ -1,7 +1,7 @@
-"""`sae schedule run`: follows the schedule database of a root, in the foreground, until it is told to stop.
+"""Run the daemon in the foreground (`sae schedule run`) until a signal stops it.
 
-Signals: SIGTERM or SIGINT plans nothing more and lets the run finish, up to a limit; the second one interrupts the run.
-SIGHUP checks the schedule database at once. A daemon that is killed leaves its run running; the next one takes it over.
+SIGTERM or SIGINT stops planning and lets the run finish, up to a limit; a second one interrupts the run. SIGHUP checks
+the schedule database at once. The run of a killed daemon continues, and the next daemon adopts it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from pipeline.core import root_lock
 from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.scheduler import history, process_identity, tick_planner, times
 from pipeline.scheduler.alarm import Alarm
-from pipeline.scheduler.clock import Clock, Jumps
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.paths import DaemonFiles
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.service import Service
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.times import Clock
 from pipeline.scheduler.types import DaemonConfig
 
 logger = logging.getLogger(__name__)
 
-_LEAVE = (signal.SIGTERM, signal.SIGINT)
-
-
-_WHOLE_HISTORY = 7 * 86_400.0  # seconds: older skipped ticks are put together
-_TIDYING_INTERVAL = 3_600.0  # seconds between looks for such ticks
-# Seconds until the next look while a run has no id yet: it gets one within the first second.
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_MERGE_AFTER = 7 * 86_400.0  # seconds: older skipped ticks are merged
+_MERGE_INTERVAL = 3_600.0  # seconds
+_SMALLEST_JUMP = 1.0  # seconds; time synchronisation corrects a clock by less all the time
+# Seconds until the next check while a run has no id yet: it gets one within the first second.
 _UNTIL_RUN_ID = 0.25
 
 
@@ -44,32 +43,31 @@ def run(
     clock: Clock | None = None,
     config: DaemonConfig | None = None,
 ) -> ExitCode:
-    """Does the scheduling in a root until it is told to stop.
+    """Run the schedules of a root until a signal stops the daemon.
 
     Args:
-      root: the pipeline root; made where there is none.
-      commands: what to run; None for `sae`.
-      clock: None for the machine's.
+      root: the pipeline root; created if missing.
+      commands: commands to run; None for `sae`.
+      clock: None for the system clock.
       config: how often it checks, and how long it waits; None for the defaults.
 
     Raises:
-      LockedError: another daemon is there; says which.
+      LockedError: another daemon runs in this root.
       UnavailableError: the root or its schedule database cannot be used.
     """
     root = root.resolve()
     with (
         _alone(root),
         ScheduleDatabase.open(root, clock) as database,
-        Alarm((*_LEAVE, signal.SIGHUP, signal.SIGCHLD)) as alarm,
+        Alarm((*_STOP_SIGNALS, signal.SIGHUP, signal.SIGCHLD)) as alarm,
     ):
         try:
             daemon = _Daemon(root, database, commands or Commands(root), alarm, config or DaemonConfig())
         except (sqlite3.Error, OSError) as error:
-            raise UnavailableError(f"cannot write to {root}: {error}; the daemon needs space there") from error
-        try:
+            message = f"cannot write to {root}: {error}; free space, or choose another root with --root"
+            raise UnavailableError(message) from error
+        with contextlib.closing(daemon):
             daemon.serve()
-        finally:
-            daemon.close()
     return ExitCode.DONE
 
 
@@ -83,8 +81,8 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
             stack.enter_context(
                 root_lock.hold(
                     path,
-                    f"another daemon follows the schedules of {root}",
-                    "one is enough, or choose another root with --root",
+                    f"another daemon runs the schedules of {root}",
+                    "stop that one first, or choose another root with --root",
                 )
             )
         except OSError as error:
@@ -93,7 +91,7 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
 
 
 class _Daemon:
-    """The loop."""
+    """The loop of checks."""
 
     def __init__(
         self, root: pathlib.Path, database: ScheduleDatabase, commands: Commands, alarm: Alarm, config: DaemonConfig
@@ -102,52 +100,54 @@ class _Daemon:
         self._alarm = alarm
         self._config = config
         self._service = Service(root, database, commands, alarm.ring, config)
-        self._signals = 0  # how often it was told to stop
+        self._signals = 0  # SIGTERM and SIGINT received
         self._stop_at: float | None = None
         self._heard = float("-inf")
-        self._tidied = float("-inf")
+        self._merged_at = float("-inf")
         self._trouble = ""
-        self._jumps = Jumps(database.clock)
+        self._checked_at = database.clock.now()
         self._register()
-        logger.info("following the schedules of %s, process %d", root, os.getpid())
+        logger.info("running the schedules of %s, process %d", root, os.getpid())
 
     def serve(self) -> None:
-        """Checks until it was told to stop and nothing is left to do."""
+        """Check until a signal stops it and nothing is left to do."""
         while True:
             pause = self._check()
             if self._signals and self._service.idle:
                 return
-            if self._signals > 1 and not self._service.runs:  # the next daemon sees what could not be recorded
+            if self._signals > 1 and not self._service.runs:  # the next daemon records the rest
                 return
             for number in self._alarm.wait(pause):
-                if number in _LEAVE:
+                if number in _STOP_SIGNALS:
                     self._stop(signal.Signals(number).name)
             if self._stop_at is not None and time.monotonic() > self._stop_at:
-                self._service.interrupt("interrupted: the daemon was told to stop, and the run took too long")
+                self._service.interrupt("interrupted: the daemon was stopped, and the run took too long")
 
     def close(self) -> None:
-        """Ends what it started, but for a run."""
+        """Stop hooks and checks of data; runs continue."""
         self._service.close()
 
     def _check(self) -> float:
         """Do what is due. Returns the seconds until the next check: until the next tick, if that is sooner.
 
-        What cannot be recorded, on a full disk say, is tried again at the next check.
+        What cannot be recorded, such as on a full disk, is repeated at the next check.
         """
         self._check_clock()
         try:
             more = self._service.check()
             upcoming = tick_planner.next_tick(self._database.connection, self._database.schedules())
             self._heartbeat()
-            self._tidy()
+            self._merge_old_ticks()
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._trouble:
                 self._trouble = str(error)
-                logger.warning("cannot go on: %s; trying again every %g s", error, self._config.poll)
+                logger.warning(
+                    "cannot write the schedule database: %s; trying again every %g s", error, self._config.poll
+                )
             return self._config.poll
         if self._trouble:
             self._trouble = ""
-            logger.info("going on again")
+            logger.info("the schedule database can be written again")
         if more:
             return 0.0
         pause = min(self._config.poll, _UNTIL_RUN_ID) if self._service.expects_run_id else self._config.poll
@@ -155,18 +155,20 @@ class _Daemon:
             return pause
         return min(pause, max(0.0, (upcoming - self._database.clock.now()).total_seconds()))
 
-    def _tidy(self) -> None:
-        if time.monotonic() - self._tidied < _TIDYING_INTERVAL:
+    def _merge_old_ticks(self) -> None:
+        if time.monotonic() - self._merged_at < _MERGE_INTERVAL:
             return
-        before = self._database.clock.now() - datetime.timedelta(seconds=_WHOLE_HISTORY)
+        before = self._database.clock.now() - datetime.timedelta(seconds=_MERGE_AFTER)
         if fewer := history.compact(self._database.connection, before):
-            logger.info("%d old ticks that started nothing became part of others", fewer)
-        self._tidied = time.monotonic()
+            logger.info("merged %d old skipped ticks", fewer)
+        self._merged_at = time.monotonic()
 
     def _check_clock(self) -> None:
-        if back := self._jumps.back():
+        before, self._checked_at = self._checked_at, self._database.clock.now()
+        back = (before - self._checked_at).total_seconds()
+        if back >= _SMALLEST_JUMP:
             logger.warning(
-                "the clock went back by %s: what was planned until then stays decided, and is not planned again; "
+                "the clock went back by %s: ticks that have an outcome are not planned again; "
                 "`sae schedule resume NAME` plans from now on",
                 times.in_words(back),
             )
@@ -176,9 +178,9 @@ class _Daemon:
         self._service.stop()
         if self._signals > 1:
             logger.info("%s again: interrupting the run", name)
-            self._service.interrupt("interrupted: the daemon was told to stop at once")
+            self._service.interrupt("interrupted: the daemon was stopped at once")
             return
-        logger.info("%s: planning nothing more; a run may take up to %g s to finish", name, self._config.drain)
+        logger.info("%s: no more ticks are started; the current run has %g s to finish", name, self._config.drain)
         self._stop_at = time.monotonic() + self._config.drain
         with contextlib.suppress(sqlite3.Error):  # a full disk: it is only shown
             self._database.connection.execute("UPDATE daemon SET stopping = 1, heard = ?", (self._database.now(),))

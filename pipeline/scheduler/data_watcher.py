@@ -1,4 +1,4 @@
-"""Whether the data of a schedule changed: its files are read, without TensorFlow, beside the daemon's other work."""
+"""Compute fingerprints of the data of schedules in a thread, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipeline.scheduler.types import Work
 
 
 class DataWatcher:
-    """Looks in a thread of its own: a large data set takes minutes to read."""
+    """Reads data in a thread: a large data set takes minutes."""
 
     def __init__(self, root: Root, wake: Callable[[], object]) -> None:
-        """Begins with none.
+        """Start without checks.
 
         Args:
           root: the pipeline root.
@@ -30,14 +30,14 @@ class DataWatcher:
         self._checks: dict[int, concurrent.futures.Future[str]] = {}
 
     def fingerprint(self, tick: int, work: Work) -> str | None:
-        """Of the data of `work`, read for a tick; None while it is being read: ask again.
+        """Return the fingerprint of the data of `work` for a tick; None while it is being read.
 
         Raises:
           SaeError: it cannot be read.
         """
         look = self._checks.get(tick)
         if look is None:
-            # Those that nobody asked for again: their ticks were skipped meanwhile.
+            # Drop results of ticks that were skipped meanwhile.
             self._checks = {other: look for other, look in self._checks.items() if not look.done()}
             look = self._checks[tick] = self._thread.submit(fingerprint, self._root, work)
             look.add_done_callback(lambda _: self._wake())
@@ -47,7 +47,7 @@ class DataWatcher:
         try:
             return look.result()
         except OSError as error:
-            raise UnavailableError(f"the data cannot be read: {error}") from error
+            raise UnavailableError(f"cannot read the data: {error}") from error
 
     def stop(self) -> None:
         """Begins no more looks."""
@@ -77,7 +77,7 @@ def fingerprint(root: Root, work: Work) -> str:
 
 
 def was_run_on(root: Root, wanted: str) -> bool:
-    """Whether a run of this root began on data of this fingerprint."""
+    """Return whether a run of this root used data with this fingerprint."""
     if not root.manifests.is_dir():
         return False
     for entry in os.scandir(root.manifests):
@@ -85,6 +85,6 @@ def was_run_on(root: Root, wanted: str) -> bool:
             text = pathlib.Path(entry.path).read_text(encoding="utf-8")
             if manifest.from_json(text, entry.path).data.fingerprint == wanted:
                 return True
-        except (OSError, ValueError, SaeError):  # damaged, or of a newer version: as if it were not there
+        except (OSError, ValueError, SaeError):  # damaged, or of a newer version
             continue
     return False

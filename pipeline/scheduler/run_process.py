@@ -1,60 +1,122 @@
-"""The process of a run: begun behind a gate, watched, interrupted, killed with all that it started.
+"""Start a run's process behind a gate; watch, interrupt and kill it with all its children.
 
-Each has a session of its own, so that what stops the daemon does not stop the run, and one signal reaches all of it.
+Each process has a session of its own: signals to the daemon do not reach it, and one signal reaches all its children.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.scheduler import process_identity, times
 
-# Waits for a line on standard input, then becomes the command. When the daemon is killed before it sent the line, the
-# other end closes and nothing is run: no run begins of which the schedule database does not know the process.
+# Waits for a line on standard input, then becomes the command. If the daemon is killed before it sends the line, the
+# pipe closes and nothing runs: the schedule database knows the process of every run.
 _GATE = 'read -r go && exec "$@" < /dev/null'
 
 
-class Process(Protocol):
-    """A run's process, of this daemon or of the one before.
+@dataclasses.dataclass(frozen=True)
+class DaemonFiles:
+    """Files of the daemon in the pipeline root, for its attempts by their ids."""
+
+    root: pathlib.Path
+
+    @property
+    def lock(self) -> pathlib.Path:
+        """Locked by the daemon while it lives."""
+        return self.root / "daemon.lock"
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """The folder of all other files."""
+        return self.root / "scheduling"
+
+    def run_id(self, attempt: int) -> pathlib.Path:
+        """The file to which a run writes its id."""
+        return self.folder / f"{attempt}.run"
+
+    def output(self, attempt: int) -> pathlib.Path:
+        """The output of `sae run`."""
+        return self.folder / f"{attempt}.output"
+
+    def hook_output(self, attempt: int) -> pathlib.Path:
+        """The output of a hook."""
+        return self.folder / f"{attempt}.command"
+
+    def clear(self, attempt: int) -> None:
+        """Remove the files of a run."""
+        for path in (self.run_id(attempt), self.output(attempt)):
+            path.unlink(missing_ok=True)
+
+    def clear_except(self, attempts: Collection[int]) -> None:
+        """Create the folder, and remove the files of all other attempts, whose daemon was killed."""
+        self.folder.mkdir(exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.name.partition(".")[0] not in map(str, attempts):
+                path.unlink(missing_ok=True)
+
+
+class Process:
+    """The process of a run that a previous daemon started; base of `Child`.
 
     Attributes:
-      id: its number, which is that of its session as well.
-      identity: tells it from later ones of this number.
+      id: process id, also of its session.
+      identity: distinguishes it from later processes with this id.
     """
 
-    id: int
-    identity: str
+    def __init__(self, process: int, identity: str) -> None:
+        self.id = process
+        self.identity = identity
 
     def ended(self) -> bool:
-        """Whether it is over; what it left running is killed then."""
+        """Return whether it ended; its remaining children are killed then."""
+        if process_identity.lives(self.id, self.identity):
+            return False
+        # An id is not reused while its session exists. The process may be a zombie.
+        if process_identity.same_boot(self.identity) and process_identity.identity(self.id) in ("", self.identity):
+            _kill_group(self.id)
+        return True
 
     def exit_code(self) -> int | None:
-        """Of one that ended: minus the signal's number where one ended it; None where that cannot be known."""
+        """Return the exit code: minus the signal's number if a signal ended it; None if unknown."""
+        return None
+
+    def interrupt(self) -> None:
+        """Interrupt it and its children, as Ctrl-C does."""
+        self._send(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill it and its children."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if process_identity.lives(self.id, self.identity):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.id, number)
 
 
-class Child:
-    """A process that this daemon began."""
+class Child(Process):
+    """A process that this daemon started."""
 
     def __init__(
         self, command: Sequence[str], output: pathlib.Path, folder: pathlib.Path, environment: Mapping[str, str]
     ) -> None:
-        """Begins it behind the gate.
+        """Start it behind the gate.
 
         Args:
-          command: what it becomes.
-          output: file for all that it prints.
-          folder: it works there.
+          command: run when the gate opens.
+          output: file for stdout and stderr.
+          folder: working directory.
           environment: all of its environment.
 
         Raises:
-          OSError: it cannot be begun.
+          OSError: it cannot be started.
         """
         with open(output, "wb") as file:
             self._process = subprocess.Popen(
@@ -67,20 +129,18 @@ class Child:
                 start_new_session=True,
                 bufsize=0,
             )
-        self.id = self._process.pid
-        self.identity = process_identity.identity(self.id)
+        super().__init__(self._process.pid, process_identity.identity(self._process.pid))
 
-    def go(self) -> None:
-        """Opens the gate."""
+    def open_gate(self) -> None:
+        """Let it run the command."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it was killed meanwhile: seen as any other end
+        with contextlib.suppress(BrokenPipeError):  # killed meanwhile
             self._process.stdin.write(b"go\n")
             self._process.stdin.close()
 
     def ended(self) -> bool:
-        """As of `Process`."""
         if self._process.returncode is None:
-            if not self._over():
+            if not self._has_exited():
                 return False
             _kill_group(self.id)
             self._process.wait()
@@ -90,91 +150,53 @@ class Child:
         return True
 
     def exit_code(self) -> int | None:
-        """As of `Process`."""
         return self._process.returncode
 
-    def _over(self) -> bool:
-        """Whether it ended, without waiting for it where that can be: its number is given to no other until then."""
+    def _has_exited(self) -> bool:
+        """Return whether it exited, without reaping it where possible, so that its id is not reused yet."""
         if not hasattr(os, "waitid"):  # macOS
             return self._process.poll() is not None
         return os.waitid(os.P_PID, self.id, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-class Adopted:
-    """A process that a daemon before this one began."""
-
-    def __init__(self, process: int, identity: str) -> None:
-        self.id = process
-        self.identity = identity
-
-    def ended(self) -> bool:
-        """As of `Process`."""
-        if process_identity.lives(self.id, self.identity):
-            return False
-        # A number is not given away while a session of it is left. It may be there, ended and not waited for.
-        if process_identity.same_boot(self.identity) and process_identity.identity(self.id) in ("", self.identity):
-            _kill_group(self.id)
-        return True
-
-    def exit_code(self) -> int | None:
-        """As of `Process`."""
-        return None
-
-
 class Watch:
-    """Looks after one process. Counts by a clock that nobody sets."""
+    """Watches one process, with a monotonic clock."""
 
     def __init__(self, process: Process, timeout: float, since: float, grace: float) -> None:
-        """Begins to watch.
+        """Start watching.
 
         Args:
           process: of the run.
-          timeout: seconds that it may take; 0 for any number.
-          since: seconds that it has been running, as far as is known.
-          grace: seconds that it may take to end once it is interrupted.
+          timeout: seconds; 0 for none.
+          since: seconds that it has been running.
+          grace: seconds between interrupt and kill.
         """
         self.process = process
-        self.interrupted = ""
+        self.interrupted = ""  # the reason
         self._timeout = timeout
         self._grace = grace
-        self._until = time.monotonic() + min(timeout, max(0.0, timeout - since)) if timeout else None
-        self._kill: float | None = None
+        self._interrupt_at = time.monotonic() + min(timeout, max(0.0, timeout - since)) if timeout else None
+        self._kill_at: float | None = None
 
     def ended(self) -> bool:
-        """Whether it ended; does what is due when it did not."""
+        """Return whether it ended; interrupt or kill it if that is due."""
         if self.process.ended():
             return True
         now = time.monotonic()
-        if self._until is not None and now > self._until:
+        if self._interrupt_at is not None and now > self._interrupt_at:
             self.interrupt(f"interrupted after its timeout of {times.in_words(self._timeout)}")
-        if self._kill is not None and now > self._kill:
-            kill(self.process)
+        if self._kill_at is not None and now > self._kill_at:
+            self.process.kill()
         return False
 
-    def interrupt(self, why: str) -> None:
-        """Interrupts it as Ctrl-C does, once."""
-        if self._kill is None:
-            self.interrupted = why
-            interrupt(self.process)
-            self._kill = time.monotonic() + self._grace
-
-
-def interrupt(process: Process) -> None:
-    """As Ctrl-C does."""
-    _send(process, signal.SIGINT)
-
-
-def kill(process: Process) -> None:
-    """At once, with all that it started."""
-    _send(process, signal.SIGKILL)
-
-
-def _send(process: Process, number: signal.Signals) -> None:
-    if process_identity.lives(process.id, process.identity):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.id, number)
+    def interrupt(self, reason: str) -> None:
+        """Interrupt it once, as Ctrl-C does."""
+        if self._kill_at is None:
+            self.interrupted = reason
+            self.process.interrupt()
+            self._kill_at = time.monotonic() + self._grace
 
 
 def _kill_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of one that ended
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for one that ended
         os.killpg(group, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a run's trigger says of the schedule that started it: `schedule nightly 2026-11-24T03:00:00Z`."""
+"""Write and parse the trigger of a run that a schedule started: `schedule nightly 2026-11-24T03:00:00Z`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Trigger:
 
 
 def as_text(schedule: str, planned: str) -> str:
-    """What is recorded of a run that is started for a tick."""
+    """Write the trigger of a tick's run."""
     return f"{_FIRST} {schedule} {planned}"
 
 
 def parse(text: str) -> Trigger | None:
-    """The tick that a trigger names; None for a run that was started otherwise."""
+    """Parse a trigger; None if it is not one of a schedule."""
     parts = text.split(" ")
     if len(parts) != 3 or parts[0] != _FIRST or not parts[1]:
         return None
@@ -35,12 +35,12 @@ def parse(text: str) -> Trigger | None:
 
 
 def in_words(text: str) -> str:
-    """`schedule nightly, for 2026-11-24 03:00 UTC`; another trigger as it is."""
+    """Write `schedule nightly, for 2026-11-24 03:00 UTC`; other triggers unchanged."""
     found = parse(text)
     return f"{_FIRST} {found.schedule}, for {wording.stamp(found.planned)} UTC" if found else text
 
 
 def short(text: str) -> str:
-    """`schedule nightly`; another trigger as it is."""
+    """Write `schedule nightly`; other triggers unchanged."""
     found = parse(text)
     return f"{_FIRST} {found.schedule}" if found else text

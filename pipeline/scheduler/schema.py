@@ -1,6 +1,6 @@
-"""The file of schedules and ticks, `schedules.sqlite` in the root: its tables, and how it is opened.
+"""Open and create the schedule database, `schedules.sqlite` in the root.
 
-It is our own, apart from ML Metadata's: that one's tables are not ours, and a schedule is no artifact.
+It is separate from ML Metadata, because schedules and ticks are no artifacts.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _BUSY = 10.0  # seconds to wait for another process that writes; each writes for
 _TABLES = """
 CREATE TABLE IF NOT EXISTS schedules (
   name TEXT PRIMARY KEY,
-  document TEXT NOT NULL,            -- JSON of snapshots.Schedule, as it was added
+  document TEXT NOT NULL,            -- JSON of types.Schedule
   paused TEXT NOT NULL DEFAULT '',
   horizon TEXT NOT NULL,             -- all ticks up to here are in the table of ticks
-  data TEXT NOT NULL DEFAULT ''      -- fingerprint of the data that was last run on or looked at first
+  data TEXT NOT NULL DEFAULT ''      -- fingerprint of the data of the last run or first check
 );
 CREATE TABLE IF NOT EXISTS ticks (
   id INTEGER PRIMARY KEY,
@@ -32,15 +32,15 @@ CREATE TABLE IF NOT EXISTS ticks (
   planned TEXT NOT NULL,
   manual INTEGER NOT NULL DEFAULT 0,
   due TEXT NOT NULL,                 -- planned and jitter
-  place TEXT NOT NULL DEFAULT '',    -- of one that waits: '' nobody was there yet, 'in time', 'late'
+  place TEXT NOT NULL DEFAULT '',    -- while it waits: '' not classified, 'in time', 'late'
   decision TEXT,
   decided TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL DEFAULT 'waiting',
   retry TEXT NOT NULL DEFAULT '',    -- when the next attempt is due
   told INTEGER NOT NULL DEFAULT 1,   -- 0: the command after its run is still to be started
-  count INTEGER NOT NULL DEFAULT 1,  -- how many ticks it stands for, itself the newest of them (tidying.py)
-  since TEXT NOT NULL DEFAULT '',    -- when the oldest of these was planned; '' where it stands for itself alone
+  count INTEGER NOT NULL DEFAULT 1,  -- merged ticks, with itself (history.py)
+  since TEXT NOT NULL DEFAULT '',    -- planned time of the oldest of these; '' if count is 1
   UNIQUE (schedule, planned, manual)
 );
 CREATE INDEX IF NOT EXISTS ticks_undone ON ticks (schedule, due) WHERE decision IS NULL;
@@ -56,10 +56,10 @@ CREATE TABLE IF NOT EXISTS attempts (
   ended TEXT NOT NULL DEFAULT '',
   exit_code INTEGER,
   reason TEXT NOT NULL DEFAULT '',
-  closed INTEGER NOT NULL DEFAULT 0, -- 1: it is known what became of it
-  begun INTEGER NOT NULL DEFAULT 1,  -- 0: the daemon ended before the run could begin
-  process INTEGER,                   -- NULL: it was not begun
-  process_identity TEXT NOT NULL DEFAULT ''  -- tells it from a later process of the same number
+  closed INTEGER NOT NULL DEFAULT 0, -- 1: its result is recorded
+  begun INTEGER NOT NULL DEFAULT 1,  -- 0: the daemon ended before the run started
+  process INTEGER,                   -- NULL: it was not started
+  process_identity TEXT NOT NULL DEFAULT ''  -- distinguishes it from later processes with this id
 );
 CREATE INDEX IF NOT EXISTS attempts_of_tick ON attempts (tick);
 CREATE INDEX IF NOT EXISTS attempts_open ON attempts (id) WHERE closed = 0;
@@ -79,7 +79,7 @@ _ADDED_SINCE_1 = (
 
 
 def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
-    """Opens the file, and makes it where there is none.
+    """Open the database for writing; create it if missing.
 
     Raises:
       UnavailableError: it cannot be written, is damaged, or a newer version made it.
@@ -101,7 +101,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
 
 
 def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
-    """Opens the file so that nothing is written, also not beside it; None where there is none, or it is being made.
+    """Open the database without writing any file; None if it is missing or being created.
 
     Raises:
       UnavailableError: it cannot be read, is damaged, or a newer version made it.
@@ -109,8 +109,7 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
     path = root / NAME
     if not path.is_file():
         return None
-    # Without a log of writes beside it nobody has it open. To read it SQLite would make one: told that the file does
-    # not change, it does not.
+    # Without a write-ahead log no process has it open. SQLite would create one to read it, unless it is immutable.
     still = "" if path.with_name(f"{NAME}-wal").exists() else "&immutable=1"
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, timeout=_BUSY)
@@ -127,7 +126,7 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing; no other process writes meanwhile."""
+    """Run a write transaction; other processes wait."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -148,10 +147,10 @@ def _closed_on_errors(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make(connection: sqlite3.Connection, path: pathlib.Path) -> None:
-    """Makes the tables, or those of the first format into these."""
+    """Create the tables, or migrate those of format 1."""
     connection.execute("PRAGMA journal_mode = WAL")
     with transaction(connection):
-        if _format(connection, path) == 1:  # asked again: another process may have been quicker
+        if _format(connection, path) == 1:  # again: another process may have migrated it
             for statement in _ADDED_SINCE_1:
                 connection.execute(statement)
         for statement in _TABLES.split(";\n"):
@@ -160,7 +159,7 @@ def _make(connection: sqlite3.Connection, path: pathlib.Path) -> None:
 
 
 def _format(connection: sqlite3.Connection, path: pathlib.Path) -> int:
-    """The format that it was made in; 0 where nobody did yet."""
+    """Return the format of the database; 0 if it is empty."""
     [found] = connection.execute("PRAGMA user_version").fetchone()
     if found > FORMAT:
         raise UnavailableError(f"{path} has format {found}, this version knows up to {FORMAT}: update sae")

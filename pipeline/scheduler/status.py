@@ -1,4 +1,4 @@
-"""What is planned, whether a daemon runs that will start it, and what failed last."""
+"""Report the state of schedules and of the daemon."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pathlib
 from collections.abc import Iterable
 
 from pipeline.scheduler import process_identity, times, triggers
-from pipeline.scheduler.clock import Clock, SystemClock
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Daemon, Planned, Schedule, Tick
 
-_SILENCE = 60.0  # seconds without a sign of life, after which a daemon counts as silent: six heartbeats
+_SILENCE = 60.0  # seconds without a heartbeat until a daemon is silent: six heartbeats
 _FAILED = ("failed", "missed")
 
 
@@ -52,7 +52,7 @@ def _next(schedule: Schedule, now: datetime.datetime, count: int) -> tuple[str, 
 
 
 def unattended(daemon: Daemon, found: Iterable[Planned]) -> bool:
-    """Return whether a schedule is active and no daemon will start it: it is gone or silent."""
+    """Return whether a schedule is active and no daemon will start it: it is stopped or silent."""
     return daemon.state in ("stopped", "silent") and any(not one.schedule.paused for one in found)
 
 

@@ -1,6 +1,6 @@
-"""The schedule database of a root: its schedules, and what became of each of their ticks.
+"""Read and write schedules and ticks in the schedule database.
 
-Commands write schedules into it and the daemon ticks; both may have it open at once.
+Commands write schedules and the daemon writes ticks, at the same time.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, tick_planner, times
-from pipeline.scheduler.clock import Clock, SystemClock
+from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ScheduleDatabase:
-    """An opened schedule database; closes itself as a context manager. Not for several threads."""
+    """An open schedule database; a context manager that closes it. Not thread-safe."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
-        """Keeps the connection, which the daemon's side of the schedule database (`deciding`, `attempts`) shares."""
+        """Keep the connection, which `TickOutcomes` and `Attempts` share."""
         self.connection = connection
         self.clock = clock
 
@@ -45,7 +45,7 @@ class ScheduleDatabase:
         return None if connection is None else cls(connection, clock or SystemClock())
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the database."""
         self.connection.close()
 
     def __enter__(self) -> ScheduleDatabase:
@@ -55,14 +55,14 @@ class ScheduleDatabase:
         self.close()
 
     def now(self) -> str:
-        """The time as the schedule database writes it."""
+        """Return the current time as text."""
         return times.as_text(self.clock.now())
 
     def add(self, schedule: Schedule) -> None:
-        """Adds a schedule; its ticks are those after `schedule.created`.
+        """Add a schedule; its ticks start after `schedule.created`.
 
         Raises:
-          UsageError: the name is taken, or cannot be one.
+          UsageError: the name is taken or not allowed.
         """
         if not _NAME.fullmatch(schedule.name):
             raise UsageError(
@@ -82,22 +82,22 @@ class ScheduleDatabase:
             ) from error
 
     def remove(self, name: str) -> None:
-        """Removes a schedule. Its ticks stay; those that still wait are skipped. Raises `NotFoundError`."""
+        """Remove a schedule. Its ticks stay; waiting ones are skipped. Raises `NotFoundError`."""
         with self._end_of_waiting(name, "the schedule was removed"):
             self.connection.execute("DELETE FROM schedules WHERE name = ?", (name,))
 
     def pause(self, name: str) -> Schedule:
-        """Plans no more ticks of a schedule; those that still wait are skipped. Raises `NotFoundError`."""
+        """Pause a schedule; waiting ticks are skipped. Raises `NotFoundError`."""
         if not self.schedule(name).paused:
             with self._end_of_waiting(name, "the schedule was paused"):
                 self.connection.execute("UPDATE schedules SET paused = ? WHERE name = ?", (self.now(), name))
         return self.schedule(name)
 
     def resume(self, name: str) -> Schedule:
-        """Plans ticks again, those from now on. Raises `NotFoundError`.
+        """Resume a schedule from now on. Raises `NotFoundError`.
 
-        It also brings back the horizon of a schedule that is not paused: the way out when a clock that was years ahead
-        was put right, and all ticks until then count as decided.
+        This also resets the horizon of a schedule that is not paused: after a clock that was years ahead was put right,
+        nothing would be planned until then.
         """
         self.schedule(name)
         with self._writing():
@@ -108,7 +108,7 @@ class ScheduleDatabase:
         return self.schedule(name)
 
     def trigger(self, name: str) -> Tick:
-        """Asks for a run now or as soon as the root is free, also of a paused schedule. Raises `NotFoundError`."""
+        """Request a run as soon as the root is free, also of a paused schedule. Raises `NotFoundError`."""
         self.schedule(name)
         planned = self.clock.now()
         while True:
@@ -118,17 +118,17 @@ class ScheduleDatabase:
                     "INSERT INTO ticks (schedule, planned, manual, due) VALUES (?, ?, 1, ?)", (name, text, text)
                 )
                 break
-            planned += datetime.timedelta(seconds=1)  # asked for twice in a second
+            planned += datetime.timedelta(seconds=1)  # requested twice in a second
         [tick] = self._ticks("schedule = ? AND planned = ? AND manual = 1", (name, text))
         return tick
 
     def schedules(self) -> tuple[Schedule, ...]:
-        """All of them, by name."""
+        """Return all schedules, by name."""
         rows = self.connection.execute("SELECT document, paused FROM schedules ORDER BY name")
         return tuple(_schedule(row) for row in rows)
 
     def schedule(self, name: str) -> Schedule:
-        """One of them. Raises `NotFoundError`, with the closest name."""
+        """Return a schedule. Raises `NotFoundError` with the closest name."""
         row = self.connection.execute("SELECT document, paused FROM schedules WHERE name = ?", (name,)).fetchone()
         if row is None:
             known = [schedule.name for schedule in self.schedules()]
@@ -137,19 +137,19 @@ class ScheduleDatabase:
         return _schedule(row)
 
     def ticks(self, name: str = "", limit: int = 0) -> tuple[Tick, ...]:
-        """What was planned, the newest first.
+        """Return ticks, newest first.
 
         Args:
-          name: of one schedule, also one that was removed; empty for all.
-          limit: how many at most; 0 for all.
+          name: of a schedule, also a removed one; empty for all.
+          limit: maximum number; 0 for all.
         """
         where = "schedule = ?" if name else "1"
         return self._ticks(where, (name,) if name else (), limit)
 
     def last_outcome(self, name: str) -> Tick | None:
-        """The newest tick of a schedule that has a decision and was not skipped; where all were, the newest of these.
+        """Return the newest tick with an outcome other than skipped, else the newest skipped one.
 
-        A run that failed is not over because a later look at the data found nothing new.
+        So a failure is reported until the next run, also when later checks of the data found no change.
         """
         decided = "schedule = ? AND decision IS NOT NULL"
         found = self._ticks(f"{decided} AND state != 'skipped'", (name,), 1) or self._ticks(decided, (name,), 1)
@@ -157,7 +157,7 @@ class ScheduleDatabase:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """A transaction. Raises `UnavailableError` where it cannot be written."""
+        """Run a write transaction. Raises `UnavailableError`."""
         try:
             with schema.transaction(self.connection):
                 yield
@@ -171,14 +171,14 @@ class ScheduleDatabase:
         return tuple(_tick(row, self._attempts(row["id"]) if row["state"] not in _NEVER_TRIED else ()) for row in rows)
 
     def _attempts(self, tick: int) -> tuple[Attempt, ...]:
-        rows = self.connection.execute("SELECT * FROM attempts WHERE tick = ? ORDER BY id", (tick,))
-        return tuple(
-            Attempt(row["run_id"], row["started"], row["ended"], row["exit_code"], row["reason"]) for row in rows
+        rows = self.connection.execute(
+            "SELECT run_id, started, ended, exit_code, reason FROM attempts WHERE tick = ? ORDER BY id", (tick,)
         )
+        return tuple(Attempt(*row) for row in rows)
 
     @contextlib.contextmanager
     def _end_of_waiting(self, name: str, why: str) -> Iterator[None]:
-        """Decides each tick of a schedule up to now; what else happens in the block happens with it or not at all."""
+        """Skip all waiting ticks of a schedule up to now, in one transaction with the block."""
         schedule = self.schedule(name)
         with self._writing():
             while not (schedule.paused or tick_planner.plan(self.connection, schedule, self.clock.now())):
@@ -217,7 +217,7 @@ def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:
         manual=bool(row["manual"]),
         attempts=attempts,
         state=row["state"],
-        # A file of the first format, that nobody opened for writing since, has neither.
+        # A database of format 1 has neither until it is opened for writing.
         count=row["count"] if "count" in row.keys() else 1,  # noqa: SIM118 (a row is no mapping)
         since=row["since"] if "since" in row.keys() else "",  # noqa: SIM118
     )

@@ -1,8 +1,8 @@
-"""What becomes of each tick: all that are planned up to now are written down, and each gets one decision.
+"""Plan ticks and record one outcome for each.
 
-A tick waits in the schedule database until its outcome is recorded, so it has one outcome, whatever ends the daemon
-between. Of the ticks that a look finds at once, the newest is in time while it is no later than max-late; the others
-were missed, and catch-up says which of them are made up for.
+A tick waits in the schedule database until its outcome is recorded, so it has one outcome even if the daemon is
+killed. Of the ticks found in one check, the newest is on time up to max-late; the others were missed, and catch-up
+selects which of them are run later.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule
 
 logger = logging.getLogger(__name__)
 
-_CHUNKS = 20  # of ticks written down in one look: about a second, then signals are answered and the look goes on
-_IN_TIME, _LATE = "in time", "late"
+_CHUNKS = 20  # of ticks planned in one check: about a second, so that signals are answered
+_ON_TIME, _LATE = "in time", "late"  # column `place`; existing databases have these words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Candidate:
     Attributes:
       id: in the schedule database.
       schedule: name.
-      planned: its time, as the schedule database writes it.
+      planned: its time, `2026-11-24T03:00:00Z`.
       outcome: recorded when it starts; None for a retry, which has one.
       reason: of that outcome.
-      manual: whether it was asked for.
+      manual: whether `sae schedule trigger` requested it.
     """
 
     id: int
@@ -46,7 +46,7 @@ class Candidate:
 
 
 class TickOutcomes:
-    """The daemon's view of the ticks of a schedule database."""
+    """The outcomes of ticks in a schedule database."""
 
     def __init__(self, database: ScheduleDatabase) -> None:
         self._database = database
@@ -54,18 +54,18 @@ class TickOutcomes:
         self._refused: set[str] = set()
 
     def restart(self) -> None:
-        """At the daemon's start: nobody was there for what waits from before."""
+        """Classify waiting ticks again, when the daemon starts: they may be late by now."""
         with schema.transaction(self._connection):
             self._connection.execute("UPDATE ticks SET place = '' WHERE decision IS NULL AND place != ''")
 
     def check(self, busy: str) -> bool:
-        """Writes down what is planned up to now, and decides what need not wait.
+        """Plan all ticks up to now, and record outcomes of those that need not wait.
 
         Args:
-          busy: which run holds the root, in words; empty when it is free.
+          busy: describes the run that holds the root; empty if it is free.
 
         Returns:
-          Whether that is all; when not, look again at once.
+          Whether that is all; if not, check again at once.
         """
         now = self._database.clock.now()
         complete = True
@@ -73,32 +73,32 @@ class TickOutcomes:
             try:
                 if not schedule.paused and not self._plan(schedule, now):
                     complete = False
-                    continue  # which of its ticks is the newest is not known yet
-            except UsageError as error:  # its time zone is not known here any more, say
+                    continue  # its newest tick is not known yet
+            except UsageError as error:  # such as an unknown time zone
                 if schedule.name not in self._refused:
                     self._refused.add(schedule.name)
-                    logger.warning("the ticks of %s cannot be planned: %s", schedule.name, error)
+                    logger.warning("cannot plan the ticks of %s: %s", schedule.name, error)
             self._classify(schedule, now)
             self._skip_waiting(schedule, now, busy)
         return complete
 
     def candidates(self) -> Iterator[Candidate]:
-        """Ticks that may start now, as the root is free: those in time first, then retries, then missed ones."""
+        """Return the ticks that may start when the root is free: on time first, then retries, then late ones."""
         now = self._database.now()
         rows = self._connection.execute(
-            "SELECT *, 0 AS turn, due AS since FROM ticks WHERE decision IS NULL AND (manual = 1 OR place = ?) "
+            "SELECT *, 0 AS turn, due AS start FROM ticks WHERE decision IS NULL AND (manual = 1 OR place = ?) "
             "UNION ALL "
-            "SELECT *, 1 AS turn, retry AS since FROM ticks "
+            "SELECT *, 1 AS turn, retry AS start FROM ticks "
             "WHERE decision IS NOT NULL AND state = 'waiting' AND retry <= ? "
             "UNION ALL "
-            "SELECT *, 2 AS turn, due AS since FROM ticks WHERE decision IS NULL AND manual = 0 AND place = ? "
-            "ORDER BY turn, since, schedule LIMIT 100",
-            (_IN_TIME, now, _LATE),
+            "SELECT *, 2 AS turn, due AS start FROM ticks WHERE decision IS NULL AND manual = 0 AND place = ? "
+            "ORDER BY turn, start, schedule LIMIT 100",
+            (_ON_TIME, now, _LATE),
         ).fetchall()
         return (self._candidate(row) for row in rows)
 
     def skip(self, tick: int, reason: str) -> None:
-        """Decides that a tick that waits does not run."""
+        """Record that a waiting tick is skipped."""
         self._record(Outcome.SKIPPED, reason, "id = ?", (tick,))
 
     def _candidate(self, row: sqlite3.Row) -> Candidate:
@@ -118,7 +118,7 @@ class TickOutcomes:
             if not tick_planner.comes(self._connection, schedule, now):
                 return True
             with schema.transaction(self._connection):
-                # It may be gone by now, or paused.
+                # It may have been removed or paused.
                 if not self._connection.execute(
                     "SELECT 1 FROM schedules WHERE name = ? AND paused = ''", (schedule.name,)
                 ).fetchone():
@@ -128,7 +128,7 @@ class TickOutcomes:
         return False
 
     def _classify(self, schedule: Schedule, now: datetime.datetime) -> None:
-        """Tells ticks in time from missed ones, and decides those of the latter that are not made up for."""
+        """Separate ticks on time from late ones, and record as missed those that catch-up does not run."""
         policies = schedule.policies
         found = "schedule = ? AND decision IS NULL AND manual = 0 AND place = '' AND due <= ?"
         values = (schedule.name, times.as_text(now))
@@ -138,16 +138,16 @@ class TickOutcomes:
         ).fetchall()
         if not rows:
             return
-        in_time = (now - times.from_text(rows[0]["due"])).total_seconds() <= policies.max_late
-        made_up = {
+        on_time = (now - times.from_text(rows[0]["due"])).total_seconds() <= policies.max_late
+        caught_up = {
             CatchUp.NONE: 0,
-            CatchUp.ONE: 0 if in_time else 1,  # one that is in time stands for all
+            CatchUp.ONE: 0 if on_time else 1,  # a tick on time replaces all before it
             CatchUp.ALL: policies.catch_up_limit,
         }[CatchUp(policies.catch_up)]
-        late = rows[1 : 1 + made_up] if in_time else rows[:made_up]
+        late = rows[1 : 1 + caught_up] if on_time else rows[:caught_up]
         with schema.transaction(self._connection):
-            if in_time:
-                self._connection.execute("UPDATE ticks SET place = ? WHERE id = ?", (_IN_TIME, rows[0]["id"]))
+            if on_time:
+                self._connection.execute("UPDATE ticks SET place = ? WHERE id = ?", (_ON_TIME, rows[0]["id"]))
             self._connection.executemany(
                 "UPDATE ticks SET place = ? WHERE id = ?", [(_LATE, row["id"]) for row in late]
             )
@@ -155,14 +155,14 @@ class TickOutcomes:
             self._write(Outcome.MISSED, reason, found, values)
 
     def _skip_waiting(self, schedule: Schedule, now: datetime.datetime, busy: str) -> None:
-        """Skips what may not wait until the root is free, or has waited for too long."""
+        """Skip ticks that may not wait for the root, or have waited for longer than max-late."""
         policies = schedule.policies
         waiting = "schedule = ? AND decision IS NULL AND manual = 0 AND place = ?"
         if busy and policies.overlap == Overlap.SKIP:
-            self._record(Outcome.SKIPPED, f"a run held the root: {busy}", waiting, (schedule.name, _IN_TIME))
+            self._record(Outcome.SKIPPED, f"a run held the root: {busy}", waiting, (schedule.name, _ON_TIME))
         reason = f"a run held the root for more than {times.in_words(policies.max_late)} (max-late)"
         latest = times.as_text(now - datetime.timedelta(seconds=policies.max_late))
-        self._record(Outcome.SKIPPED, reason, f"{waiting} AND due < ?", (schedule.name, _IN_TIME, latest))
+        self._record(Outcome.SKIPPED, reason, f"{waiting} AND due < ?", (schedule.name, _ON_TIME, latest))
 
     def _record(self, outcome: Outcome, reason: str, where: str, values: tuple[object, ...]) -> None:
         if self._connection.execute(f"SELECT 1 FROM ticks WHERE {where} LIMIT 1", values).fetchone():

@@ -1,4 +1,4 @@
-"""From a schedule to rows of ticks: all times up to a moment are written down once, each with when it may start."""
+"""Plan ticks: insert each time of a schedule up to now into the database once, with the time when it may start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 1_000  # ticks in one transaction: milliseconds, and little memory, howe
 
 
 def comes(connection: sqlite3.Connection, schedule: Schedule, until: datetime.datetime) -> bool:
-    """Whether a schedule has ticks up to a moment that are not written down yet."""
+    """Return whether a schedule has unplanned ticks up to a moment."""
     row = connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()
     if row is None:
         return False
@@ -27,7 +27,7 @@ def comes(connection: sqlite3.Connection, schedule: Schedule, until: datetime.da
 
 
 def next_tick(connection: sqlite3.Connection, schedules: Iterable[Schedule]) -> datetime.datetime | None:
-    """Return the earliest tick of all active schedules that is not written down yet."""
+    """Return the earliest tick of all active schedules that is not planned yet."""
     horizons = dict(connection.execute("SELECT name, horizon FROM schedules WHERE paused = ''").fetchall())
     found = []
     for schedule in schedules:
@@ -38,12 +38,12 @@ def next_tick(connection: sqlite3.Connection, schedules: Iterable[Schedule]) -> 
 
 
 def plan(connection: sqlite3.Connection, schedule: Schedule, until: datetime.datetime, most: int = CHUNK) -> bool:
-    """Writes down the next ticks up to a moment, at most so many, and moves the horizon; inside a transaction.
+    """Insert the next ticks up to a moment, `most` at most, and move the horizon; inside a transaction.
 
-    The horizon is where the last of them was: a look that finds none writes nothing.
+    The horizon is the time of the last one: without new ticks nothing is written.
 
     Returns:
-      Whether all of them are written down now.
+      Whether all of them are planned now.
     """
     [horizon] = connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()
     after = times.from_text(horizon)
@@ -55,8 +55,8 @@ def plan(connection: sqlite3.Connection, schedule: Schedule, until: datetime.dat
         {"name": schedule.name, "at": times.as_text(when), "due": times.as_text(when + jitter(schedule, when))}
         for when in chunk
     ]
-    # One that is there already, or that another one stands for, was planned before the clock went back, or before the
-    # schedule was added again.
+    # A tick that exists or was merged into another was planned before the clock went back, or before the schedule was
+    # added again.
     connection.executemany(
         "INSERT OR IGNORE INTO ticks (schedule, planned, due) SELECT :name, :at, :due WHERE NOT EXISTS "
         "(SELECT 1 FROM ticks WHERE schedule = :name AND state = 'skipped' AND manual = 0 AND planned > :at "
@@ -67,14 +67,14 @@ def plan(connection: sqlite3.Connection, schedule: Schedule, until: datetime.dat
     return len(chunk) < most
 
 
-@functools.lru_cache(maxsize=256)  # asked every other second, and the same for hours
+@functools.lru_cache(maxsize=256)  # called every 2 s with the same result for hours
 def _next(schedule: Schedule, horizon: str) -> datetime.datetime | None:
     found = triggers.next_times(schedule.timing, times.from_text(schedule.created), times.from_text(horizon), 1)
     return found[0] if found else None
 
 
 def jitter(schedule: Schedule, planned: datetime.datetime) -> datetime.timedelta:
-    """How late a tick starts: whole seconds, drawn from the names of schedule and tick alone."""
+    """Return the delay of a tick: whole seconds that depend on the names of schedule and tick only."""
     most = int(schedule.policies.jitter)
     digest = hashlib.sha256(f"{schedule.name} {times.as_text(planned)}".encode()).digest()
     return datetime.timedelta(seconds=int.from_bytes(digest[:8], "big") % (most + 1))

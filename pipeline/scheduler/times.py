@@ -1,9 +1,10 @@
-"""Times and durations as text: `2026-11-24T03:00:00Z`, `1h30m`, `1 h 30 min`."""
+"""The clock, and times and durations as text: `2026-11-24T03:00:00Z`, `1h30m`, `1 h 30 min`."""
 
 from __future__ import annotations
 
 import datetime
 import re
+from typing import Protocol
 
 from pipeline.core.errors import UsageError
 
@@ -13,27 +14,42 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _LONGEST = 10 * 365 * 86_400  # seconds: sums with it are still dates
 
 
+class Clock(Protocol):
+    """A source of the current time."""
+
+    def now(self) -> datetime.datetime:
+        """Return an aware time in UTC. It may jump, in both directions."""
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime.datetime:
+        """Return the current time in UTC."""
+        return datetime.datetime.now(datetime.timezone.utc)
+
+
 def as_text(when: datetime.datetime) -> str:
-    """A time in UTC, cut to the second; such texts sort as the times do."""
+    """Write a time in UTC, truncated to the second; the texts sort like the times."""
     utc = when.astimezone(datetime.timezone.utc)
     return f"{utc.year:04}{utc.strftime(_FORMAT)[-16:]}"
 
 
 def from_text(text: str) -> datetime.datetime:
-    """The time that `as_text` wrote. Raises `ValueError`."""
+    """Parse a text of `as_text`. Raises `ValueError`."""
     return datetime.datetime.strptime(text, _FORMAT).replace(tzinfo=datetime.timezone.utc)
 
 
 def duration(text: str, what: str, least: float = 0.0) -> float:
-    """Seconds that a text such as `30s`, `15m`, `6h`, `1d` or `1h30m` stands for.
+    """Parse a duration such as `30s`, `15m`, `6h`, `1d` or `1h30m`; return seconds.
 
     Args:
       text: as given.
       what: names it in an error: `--every`.
-      least: what is allowed at least, seconds.
+      least: minimum, seconds.
 
     Raises:
-      UsageError: it is none, or too short or too long.
+      UsageError: it is no duration, or too short or too long.
     """
     match = _DURATION.fullmatch(text.strip())
     if not match or not text.strip() or not text.isascii():
@@ -49,7 +65,7 @@ def duration(text: str, what: str, least: float = 0.0) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """`1 h 30 min`, `1 d`, `45 s`, `0 s`; parts of a second are left out."""
+    """Write `1 h 30 min`, `1 d`, `45 s` or `0 s`, truncated to the second."""
     rest, words = int(seconds), []
     for unit, size in _UNITS:
         number, rest = divmod(rest, size)

@@ -1,6 +1,6 @@
-"""What schedules, ticks and the daemon are, as commands, pages and JSON show them.
+"""Schedules, ticks and the daemon, as commands, pages and JSON show them.
 
-A tick is one planned time of one schedule. Each ends as exactly one `Outcome`. Times are UTC, as
+A tick is one planned time of one schedule. Each gets exactly one `Outcome`. Times are UTC, as
 `2026-11-24T03:00:00Z`; durations are seconds.
 """
 
@@ -16,7 +16,7 @@ DATA_CHECK_INTERVAL = 600.0
 
 
 class TimingKind(str, enum.Enum):
-    """What makes a schedule's ticks."""
+    """The kind of a schedule's trigger."""
 
     CRON = "cron"
     EVERY = "every"
@@ -24,14 +24,14 @@ class TimingKind(str, enum.Enum):
 
 
 class Overlap(str, enum.Enum):
-    """What becomes of a tick whose time comes while a run holds the root."""
+    """The policy for a tick that is due while a run holds the root."""
 
     SKIP = "skip"
     QUEUE = "queue"
 
 
 class CatchUp(str, enum.Enum):
-    """Which of the ticks that nobody was there for are made up for: none, the newest, or all up to a limit."""
+    """Which missed ticks are run later: none, the newest, or all up to a limit."""
 
     NONE = "none"
     ONE = "one"
@@ -39,7 +39,7 @@ class CatchUp(str, enum.Enum):
 
 
 class Outcome(str, enum.Enum):
-    """What a tick ended as."""
+    """The recorded outcome of a tick."""
 
     STARTED = "started"
     CAUGHT_UP = "caught up"
@@ -52,9 +52,9 @@ class Timing:
     """When a schedule's ticks are.
 
     Attributes:
-      kind: cron, an interval, or an interval at which the data set is looked at.
+      kind: cron, an interval, or an interval at which the data set is checked.
       cron: five fields, weekdays as cron counts them (0 and 7 are Sunday); empty for the others.
-      every: seconds between ticks, or between looks at the data; 0 for cron.
+      every: seconds between ticks, or between checks of the data; 0 for cron.
       zone: name of the time zone that cron's fields are read in.
     """
 
@@ -66,7 +66,7 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a tick runs: the options of `sae run`.
+    """The options of `sae run` for a tick.
 
     Attributes:
       profile: name of a profile.
@@ -79,6 +79,16 @@ class Work:
     config_file: str = ""
     assignments: tuple[str, ...] = ()
     seed: int | None = None
+
+    def options(self) -> tuple[str, ...]:
+        """Return the options that a tick gives to `sae run`, without the root."""
+        seed = () if self.seed is None else ("--seed", str(self.seed))
+        return ("--profile", self.profile, *self.config_options(), *seed)
+
+    def config_options(self) -> tuple[str, ...]:
+        """Return `--config` and `--set`, which `sae gc` has too."""
+        config = ("--config", self.config_file) if self.config_file else ()
+        return (*config, *(word for assignment in self.assignments for word in ("--set", assignment)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +115,9 @@ class Attempt:
     """One run of a tick.
 
     Attributes:
-      run_id: empty where `sae run` ended before there was one.
-      started, ended: when; `ended` is empty while it runs, or when nobody saw it end.
-      exit_code: None while it runs, or when nobody saw it end.
+      run_id: empty if `sae run` ended before it had one.
+      started, ended: when; `ended` is empty while it runs or if unknown.
+      exit_code: None while it runs or if unknown.
       reason: why it failed, in one line; empty when it did not.
     """
 
@@ -120,21 +130,20 @@ class Attempt:
 
 @dataclasses.dataclass(frozen=True)
 class Tick:
-    """One planned time and what became of it.
+    """One planned time and its outcome.
 
     Attributes:
       schedule: name.
-      planned: the time; with `manual`, when it was asked for.
-      decision: what it ended as; None while it waits to be decided: its time is not over, or a run is in its way.
-      decided: when that was recorded; empty while it waits.
-      reason: why, in words for people: `a run held the root: ...`; empty for one that started in time.
-      manual: whether `sae schedule trigger` asked for it.
+      planned: the time; with `manual`, when it was requested.
+      decision: its outcome; None while it waits: it may still start, or a run holds the root.
+      decided: when the outcome was recorded; empty while it waits.
+      reason: why, in words: `a run held the root: ...`; empty if it started on time.
+      manual: whether `sae schedule trigger` requested it.
       attempts: the runs, oldest first; empty unless it started.
       state: `waiting` (also for its next attempt), `running`, `succeeded`, `failed`, `interrupted`, `skipped` or
         `missed`.
-      count: how many it stands for: older ones that were skipped for the same reason one after another are kept as one,
-        the newest of them.
-      since: planned time of the oldest of these; empty where it stands for itself alone.
+      count: number of ticks in it: consecutive ones that were skipped for the same reason are merged after a week.
+      since: planned time of the oldest of these; empty if `count` is 1.
     """
 
     schedule: str
@@ -151,13 +160,13 @@ class Tick:
 
 @dataclasses.dataclass(frozen=True)
 class Daemon:
-    """Who does the scheduling in a root.
+    """The daemon of a root.
 
     Attributes:
-      state: `running`, `stopping`, `silent` (the process lives and has not been heard of for too long) or `stopped`.
-      process: its id; None when there is none.
-      since: when it started; empty when there is none.
-      heard: when it was last heard of; empty when never.
+      state: `running`, `stopping`, `silent` (the process lives, but its last heartbeat is too old) or `stopped`.
+      process: its id; None if it is stopped.
+      since: when it started; empty if it is stopped.
+      heard: last heartbeat; empty if there was none.
     """
 
     state: str
@@ -168,13 +177,13 @@ class Daemon:
 
 @dataclasses.dataclass(frozen=True)
 class Planned:
-    """A schedule and where it stands.
+    """A schedule, its next times and its last result.
 
     Attributes:
       schedule: what was added.
       words: its timing in words: `At 03:00 every day, UTC`.
       next: the next times; empty while it is paused.
-      last: the newest decided tick that was not skipped; where all were, the newest; None before the first.
+      last: the newest tick with an outcome other than skipped, else the newest skipped one; None before the first.
     """
 
     schedule: Schedule
@@ -189,8 +198,8 @@ class DaemonConfig:
 
     Attributes:
       poll: between checks of the schedule database and of the run in progress.
-      heartbeat: between two signs of life in the schedule database.
-      drain: how long a daemon that is told to stop lets its run continue.
+      heartbeat: between heartbeats in the schedule database.
+      drain: how long the current run may continue after SIGTERM.
       interrupt_grace: how long an interrupted run may take to end before it is killed.
       command_timeout: how long a command after a run may take before it is killed.
     """

@@ -1,4 +1,4 @@
-"""Times, policies and results of schedules in words, for terminals and pages alike."""
+"""Write times, policies and results of schedules in English, for terminal and pages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import datetime
 import zoneinfo
 
 from pipeline.scheduler import times
-from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick, Work
+from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
 from pipeline_config import SchedulePolicies
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60  # seconds
 
 
@@ -24,8 +19,7 @@ def moment(text: str, zone: str = "UTC") -> str:
         when = when.astimezone(zoneinfo.ZoneInfo(zone))
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         when = when.astimezone(datetime.timezone.utc)
-    clock = f"{when:%H:%M:%S}" if when.second else f"{when:%H:%M}"
-    return f"{_DAYS[when.weekday()]}, {when.day} {_MONTHS[when.month - 1]} {when.year}, {clock} {when.tzname()}"
+    return f"{when:%A}, {when.day} {when:%B} {when.year}, {_clock(when)} {when.tzname()}"
 
 
 def stamp(text: str) -> str:
@@ -33,7 +27,11 @@ def stamp(text: str) -> str:
     if not text:
         return ""
     when = times.from_text(text)
-    return f"{when:%Y-%m-%d %H:%M:%S}" if when.second else f"{when:%Y-%m-%d %H:%M}"
+    return f"{when:%Y-%m-%d} {_clock(when)}"
+
+
+def _clock(when: datetime.datetime) -> str:
+    return f"{when:%H:%M:%S}" if when.second else f"{when:%H:%M}"
 
 
 def distance(text: str, now: datetime.datetime) -> str:
@@ -74,18 +72,6 @@ def policies(given: SchedulePolicies) -> dict[str, str]:
         "Command after a failure": given.on_failure or "none",
         "Command after a success": given.on_success or "none",
     }
-
-
-def options(work: Work) -> tuple[str, ...]:
-    """Return the options that a tick gives to `sae run`, without the root."""
-    given = ["--profile", work.profile]
-    if work.config_file:
-        given += ["--config", work.config_file]
-    for assignment in work.assignments:
-        given += ["--set", assignment]
-    if work.seed is not None:
-        given += ["--seed", str(work.seed)]
-    return tuple(given)
 
 
 def result(tick: Tick) -> str:

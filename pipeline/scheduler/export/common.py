@@ -1,4 +1,4 @@
-"""What the units of systemd and the lines of a crontab have in common: how they start a run of a schedule."""
+"""What systemd units and crontab lines share: the command, the comments, and writing files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from components import atomic_file
 from pipeline.core.errors import UnavailableError, UsageError
-from pipeline.scheduler import wording
 from pipeline.scheduler.types import Schedule, TimingKind
+from pipeline_config import SchedulePolicies
 
-# What `sae run` reads from the environment, and is not said by its options.
+# Variables that `sae run` reads.
 _VARIABLES = ("TFDS_DATA_DIR",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """How a run is started from elsewhere.
+    """A command with its folder and environment.
 
     Attributes:
       command: the program, by its absolute path, and its arguments.
@@ -35,47 +35,61 @@ class Call:
 def call(
     schedule: Schedule, root: pathlib.Path, folder: pathlib.Path, by: str, environ: Mapping[str, str] = os.environ
 ) -> Call:
-    """How a schedule's runs are started.
+    """Return the command that starts a schedule's runs.
 
     Args:
       schedule: which.
       root: the pipeline root, absolute.
       folder: what they run in, absolute.
-      by: who starts them, which is noted of each run: `systemd`, `cron`.
-      environ: where variables are taken from that a run needs and that a service does not inherit.
+      by: recorded as the trigger of each run: `systemd`, `cron`.
+      environ: variables that a service does not inherit.
 
     Raises:
-      UsageError: the schedule waits for the data, for which nobody but the daemon looks; or a value holds a line end,
-        which neither a unit nor a crontab can hold.
+      UsageError: only the daemon can run the schedule, because it checks the data; or a value has a line break.
     """
     if schedule.timing.kind is TimingKind.DATA_CHANGE:
         raise UsageError(
-            f"schedule {schedule.name} cannot be exported: it waits for the data to change, and only the daemon "
-            "looks at that: `sae schedule run`"
+            f"schedule {schedule.name} cannot be exported: it runs when the data changed, and only the daemon "
+            "checks that: `sae schedule run`"
         )
-    made = Call(
-        (*program(), "run", *wording.options(schedule.work), "--root", str(root), "--trigger", f"{by} {schedule.name}"),
+    found = Call(
+        (*program(), "run", *schedule.work.options(), "--root", str(root), "--trigger", f"{by} {schedule.name}"),
         str(folder),
         tuple((name, environ[name]) for name in _VARIABLES if environ.get(name)),
     )
-    for text in (*made.command, made.folder, *(value for _, value in made.environment)):
+    for text in (*found.command, found.folder, *(value for _, value in found.environment)):
         if "\n" in text or "\r" in text:
-            raise UsageError(f"schedule {schedule.name} cannot be exported: {text!r} holds a line end")
-    return made
+            raise UsageError(f"schedule {schedule.name} cannot be exported: {text!r} has a line break")
+    return found
+
+
+def header(schedule: Schedule, option: str) -> Iterator[str]:
+    """Yield the comments at the top of a file."""
+    yield f"# Written by `sae schedule export {schedule.name} --{option}`."
+    yield f"# `sae schedule pause {schedule.name}` keeps a daemon from running it as well."
+
+
+def left_out(policies: SchedulePolicies) -> Iterator[str]:
+    """Yield comments on the policies that neither systemd nor cron supports."""
+    if policies.retries:
+        yield f"# Left out: up to {policies.retries} retries after a transient failure."
+    for when, command in (("failure", policies.on_failure), ("success", policies.on_success)):
+        if command:
+            yield f"# Left out: the command after a {when}."
 
 
 def program() -> tuple[str, ...]:
-    """The command `sae` beside the interpreter that runs this, or the module where there is none; absolute."""
+    """Return `sae` beside the Python interpreter, else `python -m pipeline`; absolute."""
     python = pathlib.Path(sys.executable).absolute()
     beside = python.parent / "sae"
     return (str(beside),) if beside.is_file() else (str(python), "-m", "pipeline")
 
 
 def write(files: Iterable[tuple[str, str]], folder: pathlib.Path) -> list[pathlib.Path]:
-    """Writes files by name and text, each whole or not at all; returns where they are.
+    """Write files by name and text atomically; return their paths.
 
     Raises:
-      UnavailableError: the folder is not there, or cannot be written.
+      UnavailableError: the folder is missing or not writable.
     """
     made = []
     for name, text in files:

@@ -1,7 +1,4 @@
-"""A schedule as a line of a crontab, for machines on which cron shall do the scheduling in place of the daemon.
-
-What a line means: the manual page crontab(5).
-"""
+"""Export a schedule as a crontab line (crontab(5)), for machines where cron starts the runs instead of the daemon."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.errors import UsageError
 from pipeline.scheduler import cron, times
+from pipeline.scheduler.export import common
 from pipeline.scheduler.export.common import Call
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, TimingKind
 
@@ -17,10 +15,10 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
 
 
 def lines(schedule: Schedule, call: Call) -> str:
-    """What cron cannot do, as comments; the zone; and the line.
+    """Return comments on what is left out, the time zone and the line.
 
     Raises:
-      UsageError: the interval is none that cron's fields can say.
+      UsageError: cron's fields cannot express the interval.
     """
     variables = [f"{name}={shlex.quote(value)}" for name, value in call.environment]
     command = " ".join([f"cd {shlex.quote(call.folder)} &&", *variables, shlex.join(call.command)])
@@ -42,32 +40,27 @@ def _fields(schedule: Schedule) -> str:
         return f"0 */{seconds // _HOUR} * * *" if seconds < _DAY else "0 0 * * *"
     raise UsageError(
         f"schedule {schedule.name} cannot be a line of cron: {times.in_words(timing.every)} divides neither an hour "
-        "into minutes nor a day into hours; --systemd can say it"
+        "into minutes nor a day into hours; use --systemd"
     )
 
 
 def _field(word: str, values: Sequence[int]) -> str:
-    """A field as it was written; names, which not every cron takes in ranges and lists, as numbers."""
+    """Return a field as written; names as numbers, because not every cron accepts them in ranges and lists."""
     return ",".join(map(str, values)) if any(map(str.isalpha, word)) else word
 
 
 def _comments(schedule: Schedule) -> Iterator[str]:
     policies = schedule.policies
-    yield f"# Written by `sae schedule export {schedule.name} --cron`."
-    yield f"# `sae schedule pause {schedule.name}` keeps a daemon from running it as well."
-    yield "# CRON_TZ is known to cronie; other crons read the line in the machine's own time zone."
+    yield from common.header(schedule, "cron")
+    yield "# CRON_TZ works in cronie; other crons read the line in the machine's own time zone."
     if schedule.timing.kind is TimingKind.EVERY:
         yield "# cron counts the interval from midnight, the daemon from when the schedule was added."
     if policies.overlap == Overlap.QUEUE:
-        yield "# Not said here: that a tick waits for a run that holds the root. It is skipped, with exit code 5."
+        yield "# Left out: a tick does not wait for a run that holds the root; it is skipped, with exit code 5."
     if policies.catch_up != CatchUp.NONE:
-        yield "# Not said here: that missed ticks are made up for."
+        yield "# Left out: missed ticks are not caught up."
     if policies.jitter:
-        yield f"# Not said here: that a tick starts up to {times.in_words(policies.jitter)} late."
+        yield f"# Left out: jitter of up to {times.in_words(policies.jitter)}."
     if policies.timeout:
-        yield f"# Not said here: that a run is interrupted after {times.in_words(policies.timeout)}."
-    if policies.retries:
-        yield f"# Not said here: that a failure that may pass is tried again, {policies.retries} times at most."
-    for when, command in (("failure", policies.on_failure), ("success", policies.on_success)):
-        if command:
-            yield f"# Not said here: that a command runs after a {when}."
+        yield f"# Left out: the timeout of {times.in_words(policies.timeout)}."
+    yield from common.left_out(policies)

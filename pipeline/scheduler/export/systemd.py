@@ -1,7 +1,7 @@
-"""A schedule as units of systemd, for machines on which that shall do the scheduling in place of the daemon.
+"""Export a schedule as systemd units, for machines where systemd starts the runs instead of the daemon.
 
-Of the policies, units can say less than the daemon does; what they cannot is said in a comment. What the directives
-mean: the manual pages systemd.timer(5), systemd.service(5), systemd.syntax(7) and systemd.time(7).
+Units support fewer policies than the daemon; comments list what is left out. See systemd.timer(5),
+systemd.service(5), systemd.syntax(7) and systemd.time(7).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.core.errors import ExitCode
 from pipeline.scheduler import times, triggers
 from pipeline.scheduler.cron import parse
+from pipeline.scheduler.export import common
 from pipeline.scheduler.export.common import Call
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, TimingKind
 
@@ -22,14 +23,14 @@ _LISTED = 3  # values in a row from which on they are written as a range
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """A unit: the name of its file, and what is in it."""
+    """The file name and content of a unit."""
 
     name: str
     text: str
 
 
 def units(schedule: Schedule, call: Call) -> tuple[Unit, Unit]:
-    """A service that runs once, and the timer that starts it."""
+    """Return a oneshot service and its timer."""
     name = f"sae-{schedule.name}"
     return Unit(f"{name}.service", _service(schedule, call)), Unit(f"{name}.timer", _timer(schedule))
 
@@ -37,7 +38,7 @@ def units(schedule: Schedule, call: Call) -> tuple[Unit, Unit]:
 def _service(schedule: Schedule, call: Call) -> str:
     policies = schedule.policies
     lines = [
-        *_head(schedule),
+        *common.header(schedule, "systemd"),
         *_left_out(schedule),
         "[Unit]",
         f"Description={_specified(_description(schedule))}",
@@ -57,7 +58,13 @@ def _service(schedule: Schedule, call: Call) -> str:
 
 def _timer(schedule: Schedule) -> str:
     policies = schedule.policies
-    lines = [*_head(schedule), "[Unit]", f"Description={_specified(_description(schedule))}", "", "[Timer]"]
+    lines = [
+        *common.header(schedule, "systemd"),
+        "[Unit]",
+        f"Description={_specified(_description(schedule))}",
+        "",
+        "[Timer]",
+    ]
     if schedule.timing.kind is TimingKind.CRON:
         lines += [f"OnCalendar={when}" for when in calendar(schedule.timing.cron, schedule.timing.zone)]
         lines.append(f"Persistent={'false' if policies.catch_up == CatchUp.NONE else 'true'}")
@@ -73,35 +80,28 @@ def _description(schedule: Schedule) -> str:
     return f"sae run, schedule {schedule.name}: {triggers.explain(schedule.timing)}"
 
 
-def _head(schedule: Schedule) -> Iterator[str]:
-    yield f"# Written by `sae schedule export {schedule.name} --systemd`."
-    yield f"# `sae schedule pause {schedule.name}` keeps a daemon from running it as well."
-
-
 def _left_out(schedule: Schedule) -> Iterator[str]:
-    """What the daemon would do and these units do not."""
+    """Yield comments on what the daemon does and these units do not."""
     policies, plain_interval = schedule.policies, schedule.timing.kind is TimingKind.EVERY
     if policies.overlap == Overlap.QUEUE:
-        yield "# Not said here: that a tick waits for a run that holds the root. It is skipped."
+        yield "# Left out: a tick does not wait for a run that holds the root; it is skipped."
     if policies.catch_up == CatchUp.ALL:
-        yield "# Not said here: that all missed ticks are made up for. One run does it for all."
+        yield "# Left out: missed ticks are not run one by one; one run replaces them."
     if plain_interval and policies.catch_up != CatchUp.NONE:
-        yield "# Not said here: that missed ticks are made up for. systemd does so for calendars, not for intervals."
-    if policies.retries:
-        yield f"# Not said here: that a failure that may pass is tried again, {policies.retries} times at most."
-    for when, command in (("failure", policies.on_failure), ("success", policies.on_success)):
-        if command:
-            yield f"# Not said here: that a command runs after a {when}. OnFailure= and OnSuccess= name units for it."
-    yield f"# Not said here: that a tick is missed when it is more than {times.in_words(policies.max_late)} late."
+        yield "# Left out: missed ticks are not caught up. systemd catches up calendars, not intervals."
+    yield from common.left_out(policies)
+    if policies.on_failure or policies.on_success:
+        yield "# OnFailure= and OnSuccess= name units for such a command."
+    yield f"# Left out: a tick that is more than {times.in_words(policies.max_late)} late is not missed, but run."
 
 
 def calendar(cron: str, zone: str) -> tuple[str, ...]:
-    """Cron's fields as systemd writes them, `Mon..Fri *-*-* 03:00:00 UTC`.
+    """Return cron's fields in systemd's syntax, `Mon..Fri *-*-* 03:00:00 UTC`.
 
-    They are two where cron wants either the day of the month or the weekday: systemd wants both of one text.
+    Two texts if cron requires either day of the month or weekday: one text of systemd requires both.
 
     Raises:
-      UsageError: `cron` is none.
+      UsageError: `cron` is not valid.
     """
     fields = parse(cron)
     clock = f"{_values(fields.hour, 24)}:{_values(fields.minute, 60)}:00 {zone}"
@@ -113,7 +113,7 @@ def calendar(cron: str, zone: str) -> tuple[str, ...]:
 
 
 def _values(values: Sequence[int], count: int) -> str:
-    """Values with ranges for those in a row: `00,15,30,45`, `08..18`; `*` for all `count` of them."""
+    """Write values, consecutive ones as ranges: `00,15,30,45`, `08..18`; `*` for all `count` of them."""
     if len(values) == count:
         return "*"
     return ",".join(
@@ -123,7 +123,7 @@ def _values(values: Sequence[int], count: int) -> str:
 
 
 def _weekdays(values: Sequence[int]) -> str:
-    """`Mon..Fri `, with a space behind it, as systemd counts: from Monday; nothing for all of them."""
+    """Write `Mon..Fri ` with a trailing space, from Monday; empty for all days."""
     if len(values) == len(_WEEKDAYS):
         return ""
     rows = _rows(sorted(value or len(_WEEKDAYS) for value in values))
@@ -132,7 +132,7 @@ def _weekdays(values: Sequence[int]) -> str:
 
 
 def _rows(values: Sequence[int]) -> list[list[int]]:
-    """Values parted where one is left out."""
+    """Split values into consecutive rows."""
     found: list[list[int]] = []
     for value in values:
         if found and value == found[-1][-1] + 1:
@@ -143,17 +143,17 @@ def _rows(values: Sequence[int]) -> list[list[int]]:
 
 
 def _specified(text: str) -> str:
-    """Text in which systemd finds no specifier."""
+    """Escape specifiers."""
     return text.replace("%", "%%")
 
 
 def _word(text: str) -> str:
-    """A text as one word of a line."""
+    """Quote a text as one word."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
     plain = escaped == text and text and not set(text) & set(" '`;#") and text.isprintable()
     return _specified(text if plain else f'"{escaped}"')
 
 
 def _argument(text: str) -> str:
-    """A word of a command, in which systemd also finds no variable."""
+    """Quote a word of a command; variables are escaped too."""
     return _word(text).replace("$", "$$")

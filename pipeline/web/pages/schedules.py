@@ -107,7 +107,7 @@ def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.d
     return Shown(
         planned=one,
         next=tuple(NextTime(time, wording.distance(time, now), wording.moment(time, zone)) for time in one.next),
-        command=shlex.join(["sae", "run", *wording.options(one.schedule.work), "--root", str(root.path)]),
+        command=shlex.join(["sae", "run", *one.schedule.work.options(), "--root", str(root.path)]),
         policies=wording.policies(one.schedule.policies),
         history=groups[:ROWS],
         more=len(ticks) > history.MAX_READ or len(groups) > ROWS,

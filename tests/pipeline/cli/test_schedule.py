@@ -118,7 +118,7 @@ class TestAdd:
             (("--cron", "0 3 * *"), "has 4 fields"),
             (("--cron", "0 3 * * *", "--zone", "Berlin"), "no time zone 'Berlin'"),
             (("--every", "6"), "--every '6' is no duration"),
-            (("--every", "6h", "--zone", "UTC"), "--zone UTC is for --cron alone"),
+            (("--every", "6h", "--zone", "UTC"), "--zone UTC works with --cron only"),
             ((), "give one of --cron"),
             (("--cron", "0 3 * * *", "--every", "6h"), "give one of --cron"),
             (("--cron", "0 3 * * *", "--on-data-change"), "give one of --cron"),
@@ -308,7 +308,7 @@ class TestExport:
             (("nightly",), "give either --systemd or --cron"),
             (("nightly", "--systemd", "--cron"), "give either --systemd or --cron"),
             (("nightly", "--cron", "--to", "."), "--to works with --systemd"),
-            (("fresh", "--systemd"), "schedule fresh cannot be exported: it waits for the data to change"),
+            (("fresh", "--systemd"), "schedule fresh cannot be exported: it runs when the data changed"),
             (("odd", "--cron"), "schedule odd cannot be a line of cron: 7 h divides neither"),
         ],
     )
@@ -350,18 +350,18 @@ class TestRun:
             file.flush()
             code, output, errors = sae("run")
         assert (code, output) == (5, "")
-        assert "another daemon follows the schedules of" in errors
+        assert "another daemon runs the schedules of" in errors
         assert "process 4711 since 2026-11-24" in errors
 
     @pytest.mark.component
-    def test_the_daemon_is_there_while_it_runs_and_ends_when_it_is_told_to(self, sae, root):
+    def test_the_daemon_is_running_until_sigterm(self, sae, root):
         sae(*NIGHTLY)
         command = [sys.executable, "-m", "pipeline", "schedule", "run", "--root", str(root)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT) as daemon:
             said = daemon.stderr.readline()
             try:
                 assert re.fullmatch(
-                    rf"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO following the schedules of {root}, process {daemon.pid}\n",
+                    rf"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO running the schedules of {root}, process {daemon.pid}\n",
                     said,
                 )
                 values = json.loads(sae("status", "--json")[1])
@@ -373,5 +373,5 @@ class TestRun:
                 daemon.send_signal(signal.SIGTERM)
                 rest = daemon.stderr.read()
                 assert daemon.wait(timeout=60) == 0
-        assert "SIGTERM: planning nothing more" in rest
+        assert "SIGTERM: no more ticks are started" in rest
         assert json.loads(sae("status", "--json")[1])["daemon"]["state"] == "stopped"

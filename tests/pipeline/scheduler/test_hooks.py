@@ -12,7 +12,7 @@ import pytest
 from pipeline.scheduler import hooks
 from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.paths import DaemonFiles
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.types import Work
 from tests.builders.schedules import new_schedule as schedule
 
@@ -92,8 +92,8 @@ def test_one_that_fails_or_takes_too_long_is_told_of_and_no_more(
     following.afterwards.add(DONE, schedule(on_failure="echo no mail >&2; exit 3"))
     following.afterwards.add(dataclasses.replace(DONE, tick=8), schedule(on_failure="sleep 600"))
     following.to_the_end()
-    assert "the command after nightly 2026-11-24T03:00:00Z ended with 3: no mail" in caplog.text
-    assert "took too long and is killed" in caplog.text
+    assert "the command after nightly 2026-11-24T03:00:00Z failed with exit code 3: no mail" in caplog.text
+    assert "took too long: killed" in caplog.text
     assert following.told == [7, 8]
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.scheduler import process_identity, run_process
-from pipeline.scheduler.run_process import Adopted, Child, Watch
+from pipeline.scheduler import process_identity
+from pipeline.scheduler.run_process import Child, Process, Watch
 
 pytestmark = pytest.mark.component
 
@@ -33,7 +33,7 @@ def test_it_waits_for_the_gate_and_says_how_it_ended(tmp_path: pathlib.Path) -> 
     found = child(tmp_path, "/bin/sh", "-c", "echo out; echo err >&2; cat; exit 7")
     assert not found.ended()
     assert (tmp_path / "output").read_bytes() == b""
-    found.go()
+    found.open_gate()
     until(found.ended)
     assert found.exit_code() == 7
     assert (tmp_path / "output").read_text() == "out\nerr\n"  # and nothing on standard input
@@ -55,14 +55,14 @@ def test_nothing_runs_when_whoever_began_it_is_killed_before_the_gate_opened(tmp
 @pytest.mark.parametrize("adopted", [False, True])
 def test_what_it_left_running_is_killed(tmp_path: pathlib.Path, adopted: bool) -> None:
     found = child(tmp_path, "/bin/sh", "-c", "sleep 600 & echo $! > number; wait")
-    found.go()
+    found.open_gate()
     until(lambda: (tmp_path / "number").exists() and (tmp_path / "number").read_text().endswith("\n"))
     left = int((tmp_path / "number").read_text())
     os.kill(found.id, signal.SIGKILL)
     if adopted:
         os.waitpid(found.id, 0)
         assert process_identity.identity(left)
-        other = Adopted(found.id, found.identity)
+        other = Process(found.id, found.identity)
         assert (other.ended(), other.exit_code()) == (True, None)
         found._process.returncode = -9  # it was waited for here
     else:
@@ -75,20 +75,20 @@ def test_what_it_left_running_is_killed(tmp_path: pathlib.Path, adopted: bool) -
 
 def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path) -> None:
     found = child(tmp_path, "/bin/sleep", "600")
-    found.go()
-    other = Adopted(found.id, "an earlier one")
-    run_process.kill(other)
+    found.open_gate()
+    other = Process(found.id, "an earlier one")
+    other.kill()
     assert other.ended()
     time.sleep(0.2)  # a kill takes a moment
     assert not found.ended()
-    run_process.kill(found)
+    found.kill()
     until(found.ended)
 
 
 def test_one_that_is_deaf_to_being_interrupted_is_killed(tmp_path: pathlib.Path) -> None:
     found = child(tmp_path, "/bin/sh", "-c", "trap '' INT; touch deaf; while true; do sleep 0.1; done")
     watch = Watch(found, timeout=100.0, since=0.0, grace=0.5)
-    found.go()
+    found.open_gate()
     until(lambda: (tmp_path / "deaf").exists())
     watch.interrupt("enough")
     watch.interrupt("once more")

@@ -78,13 +78,13 @@ def test_every_policy_is_said():
 
 
 def test_what_a_tick_runs_is_said_as_it_is_typed():
-    assert wording.options(Work("mnist")) == ("--profile", "mnist")
+    assert Work("mnist").options() == ("--profile", "mnist")
     full = Work("sample", "/etc/sae.toml", ("training.epochs=5", "model.l1=0.01"), 7)
-    assert wording.options(full) == (
+    assert full.options() == (
         *("--profile", "sample", "--config", "/etc/sae.toml"),
         *("--set", "training.epochs=5", "--set", "model.l1=0.01", "--seed", "7"),
     )
-    assert wording.options(Work("sample", seed=0))[-2:] == ("--seed", "0")
+    assert Work("sample", seed=0).options()[-2:] == ("--seed", "0")
 
 
 def test_a_result_says_how_it_came_to_be():

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.scheduler import history
 from pipeline.scheduler.types import Outcome, Timing, TimingKind
-from pipeline.terminal import schedule, schedules
+from pipeline.terminal import schedules
 from pipeline.terminal.table import Screen
 from tests.builders import schedules as examples
 from tests.builders.schedules import NOW, planned
@@ -17,18 +17,18 @@ PAUSED = planned(examples.schedule("often", paused="2026-11-24T12:00:00Z"), word
 
 
 def test_the_list_has_a_line_for_each():
-    titles, nightly, often = schedules.as_text(Screen(), [planned(last=examples.FAILED), PAUSED], NOW).splitlines()
+    titles, nightly, often = schedules.list_text(Screen(), [planned(last=examples.FAILED), PAUSED], NOW).splitlines()
     assert titles.split() == ["schedule", "state", "when", "next", "(UTC)", "last", "run", "options"]
     assert nightly == (
         "nightly   active  At 03:00 every day, UTC  2026-11-25 03:00  in 6 h 30 min  failed  20261124-030001-abcdef  "
         "--profile sample"
     )
     assert often.split() == ["often", "paused", "every", "6", "h", "--profile", "sample"]
-    assert schedules.as_text(Screen(), [], NOW) == ""
+    assert schedules.list_text(Screen(), [], NOW) == ""
 
 
 def test_on_80_columns_the_less_important_ones_go():
-    lines = schedules.as_text(Screen(width=80), [planned(last=examples.FAILED)], NOW).splitlines()
+    lines = schedules.list_text(Screen(width=80), [planned(last=examples.FAILED)], NOW).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["schedule", "state", "when", "next", "(UTC)", "last", "options"]
 
@@ -70,9 +70,8 @@ def test_the_status_names_what_failed_and_why():
 
 
 def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
-    lines = schedule.as_text(
-        Screen(), planned(), history.group([examples.FAILED, examples.SKIPPED]), "/my root", NOW
-    ).splitlines()
+    groups = history.group([examples.FAILED, examples.SKIPPED])
+    lines = list(schedules.schedule_lines(Screen(), planned(), groups, "/my root", NOW))
     assert lines[:6] == [
         "schedule nightly",
         "  when   At 03:00 every day, UTC",
@@ -92,15 +91,15 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
 
 def test_a_history_says_how_a_tick_came_to_its_result():
     late = examples.tick(decision=Outcome.CAUGHT_UP, reason="nobody was there at its time")
-    text = schedule.history_text(Screen(), history.group([late, examples.tick("running", manual=True)]))
+    text = schedules.history_text(Screen(), history.group([late, examples.tick("running", manual=True)]))
     assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
     assert "  running, manual  " in text
-    assert schedule.history_text(Screen(), []) == ""
+    assert schedules.history_text(Screen(), []) == ""
     older = dataclasses.replace(examples.SKIPPED, planned="2026-11-21T03:00:00Z")
-    text = schedule.history_text(Screen(), history.group([examples.SKIPPED, older]))
+    text = schedules.history_text(Screen(), history.group([examples.SKIPPED, older]))
     assert "2026-11-23 03:00  skipped, 2 times since 2026-11-21 03:00  a run held the root" in text
     many = dataclasses.replace(older, count=1_000, since="2026-01-01T00:00:00Z")
-    text = schedule.history_text(Screen(), history.group([examples.SKIPPED, many]))
+    text = schedules.history_text(Screen(), history.group([examples.SKIPPED, many]))
     assert "2026-11-23 03:00  skipped, 1,001 times since 2026-01-01 00:00  a run held the root" in text
 
 
@@ -114,9 +113,9 @@ def test_a_history_says_how_a_tick_came_to_its_result():
     ],
 )
 def test_what_a_history_leaves_out_is_said(arguments, said):
-    assert schedule.history_note(*arguments) == said
+    assert schedules.history_note(*arguments) == said
 
 
 def test_a_name_from_elsewhere_does_nothing_to_a_terminal():
     evil = examples.tick("failed", attempts=(examples.attempt(code=1, reason="\x1b[2Jgone"),))
-    assert "\\x1b[2Jgone" in schedule.history_text(Screen(), history.group([evil]))
+    assert "\\x1b[2Jgone" in schedules.history_text(Screen(), history.group([evil]))

@@ -72,7 +72,7 @@ def test_a_nightly_run():
     assert service.text == (
         "# Written by `sae schedule export nightly --systemd`.\n"
         "# `sae schedule pause nightly` keeps a daemon from running it as well.\n"
-        "# Not said here: that a tick is missed when it is more than 1 d late.\n"
+        "# Left out: a tick that is more than 1 d late is not missed, but run.\n"
         "[Unit]\n"
         "Description=sae run, schedule nightly: At 03:00 every day, UTC\n"
         "\n"
@@ -116,14 +116,13 @@ def test_policies_that_units_do_not_know_are_named():
             overlap=Overlap.QUEUE, catch_up=CatchUp.ALL, retries=3, on_failure="a", on_success="b", max_late=90.0
         )
     )
-    left_out = [line.removeprefix("# Not said here: that ") for line in service if "Not said here" in line]
-    assert left_out == [
-        "a tick waits for a run that holds the root. It is skipped.",
-        "all missed ticks are made up for. One run does it for all.",
-        "a failure that may pass is tried again, 3 times at most.",
-        "a command runs after a failure. OnFailure= and OnSuccess= name units for it.",
-        "a command runs after a success. OnFailure= and OnSuccess= name units for it.",
-        "a tick is missed when it is more than 1 min 30 s late.",
+    assert [line.removeprefix("# Left out: ") for line in service if "Left out" in line] == [
+        "a tick does not wait for a run that holds the root; it is skipped.",
+        "missed ticks are not run one by one; one run replaces them.",
+        "up to 3 retries after a transient failure.",
+        "the command after a failure.",
+        "the command after a success.",
+        "a tick that is more than 1 min 30 s late is not missed, but run.",
     ]
 
 
@@ -131,7 +130,7 @@ def test_an_interval_begins_soon_after_the_timer_does():
     service, timer = lines(examples.schedule(timing=Timing(TimingKind.EVERY, every=21_600.0)))
     assert [line for line in timer if line.startswith("On")] == ["OnActiveSec=60s", "OnUnitActiveSec=21600s"]
     assert not [line for line in timer if line.startswith("Persistent")]
-    assert "Not said here: that missed ticks are made up for." in " ".join(service)
+    assert "Left out: missed ticks are not caught up." in " ".join(service)
 
 
 def test_what_a_line_would_read_otherwise_is_quoted():
@@ -210,11 +209,11 @@ def test_a_call_names_programs_and_files_by_their_absolute_paths():
 
 def test_a_schedule_that_looks_at_the_data_is_refused():
     schedule = examples.schedule(timing=Timing(TimingKind.DATA_CHANGE, every=600.0))
-    with pytest.raises(UsageError, match=r"^schedule nightly cannot be exported: it waits for the data"):
+    with pytest.raises(UsageError, match=r"^schedule nightly cannot be exported: it runs when the data changed"):
         common.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
 
 
 def test_a_line_end_is_refused():
     schedule = examples.schedule(work=Work("sample", assignments=("data.schema=a\nUser=root",)))
-    with pytest.raises(UsageError, match=r"'data.schema=a\\nUser=root' holds a line end"):
+    with pytest.raises(UsageError, match=r"'data.schema=a\\nUser=root' has a line break"):
         common.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
