@@ -17,7 +17,7 @@ from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
 base_beam_executor = lazy.module("tfx.dsl.components.base.base_beam_executor")
 definition = lazy.module("pipeline.definition.pipeline")
-engine = lazy.module("pipeline.orchestration.tfx.executors")
+engine = lazy.module("pipeline.orchestration.tfx.beam_engine")
 schema = lazy.module("components.data.schema")
 standard_artifacts = lazy.module("tfx.types.standard_artifacts")
 

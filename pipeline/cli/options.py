@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -165,6 +166,8 @@ def reading_options(command: _Command) -> _Command:
 
 
 def program() -> str:
-    """Return the name to type for this command: `sae` if that is on PATH, else `.venv/bin/sae` as it was called."""
+    """Return how commands to try next begin: `sae`, or its path if it is not on PATH, with the given `--pipeline`."""
     called = pathlib.Path(sys.argv[0])
-    return "sae" if shutil.which("sae") or called.name != "sae" else str(called)
+    name = "sae" if shutil.which("sae") or called.name != "sae" else str(called)
+    given = click.get_current_context().find_root().params.get("pipeline")
+    return f"{name} --pipeline {shlex.quote(given)}" if given else name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -61,7 +60,7 @@ def run_command(
     wanted = _run_request(
         no_cache, verify_cache, options, command=tuple(sys.argv), trigger=trigger, run_id_file=run_id_file, like=earlier
     )
-    _end_with(run.run(wanted, display), as_json, wanted.settings.assignments)
+    _end_with(run.run(wanted, display), as_json)
 
 
 @click.command("resume")
@@ -77,12 +76,12 @@ def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
     _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, display), as_json)
 
 
-def _end_with(summary: Summary, as_json: bool, assignments: Sequence[str] = ()) -> NoReturn:
-    """Print how a run ended, and exit with its code. `assignments`: those of `--set`."""
+def _end_with(summary: Summary, as_json: bool) -> NoReturn:
+    """Print how a run ended, and exit with its code."""
     if as_json:
         output.write_json(json_documents.run_summary(summary))
     else:
-        output.write(run_summary.as_text(summary, current_pipeline(), program(), assignments))
+        output.write(run_summary.as_text(summary, current_pipeline(), program()))
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
 

@@ -1,7 +1,7 @@
-"""Whether a node runs, and why: the one place where that is decided, for `plan`, `why`, `run` and the fast rerun.
+"""Decide whether a node runs, and why: for `sae plan`, `why` and `run`.
 
-A node does not run when an earlier execution had the same key (provenance/cache_key.py) and its outputs are still
-there, as they were published. Nothing here is written, and TFX is not needed.
+A node is cached if an earlier execution has the same cache key (provenance/cache_key.py) and its outputs are still as
+they were published. This module writes nothing and does not need TFX.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, Node, Reuse
-from pipeline.metadata import node_key
+from pipeline.metadata.node_key import CacheKey, Change
 from pipeline.metadata.store import Store, nearest_execution
 from pipeline.metadata.types import Artifact, Execution
 from pipeline.provenance import cache_key
 
+_ChangesSince = Callable[[CacheKey, CacheKey], tuple[Change, ...]]
+
 
 class CacheVerdict(str, enum.Enum):
-    """What becomes of a node."""
+    """Whether a node runs."""
 
     RUN = "run"
     CACHED = "cached"
-    DEPENDS = "depends"  # on what a node before it makes
+    DEPENDS = "depends"  # on the outputs of nodes that run before it
 
 
 @dataclasses.dataclass(frozen=True)
 class Damage:
-    """An artifact that is no longer what was published.
+    """An artifact whose files are not as they were published.
 
     Attributes:
-      artifact_id: in ML Metadata.
-      node, key: what made it, and under which output key.
-      reason: which file, and what is wrong with it.
+      artifact_id: its id in ML Metadata.
+      node, key: the node and the output key of the artifact.
+      reason: the damaged file, and what is wrong with it.
     """
 
     artifact_id: int
@@ -52,20 +54,20 @@ class Damage:
 
 @dataclasses.dataclass(frozen=True)
 class CacheDecision:
-    """What becomes of a node, and why.
+    """Whether a node runs, and why.
 
     Attributes:
-      key: what its result depends on; of `inputs` only those that are known.
-      reasons: why it runs, one sentence each; empty when cached.
-      execution_id, run_id: whose outputs are used when cached; 0 and empty otherwise.
-      outputs: these outputs, by key.
-      damage: what is to be taken out of use.
-      runtime_properties: what the node is told besides, by property, that is in no key.
+      key: the cache key; only of known inputs.
+      reasons: why the node runs, one sentence each; empty if it is cached.
+      execution_id, run_id: the execution whose outputs are reused; 0 and empty if the node runs.
+      outputs: the reused outputs, by key.
+      damage: artifacts to take out of use.
+      runtime_properties: properties of the node that are in no cache key.
     """
 
     node: str
     verdict: CacheVerdict
-    key: node_key.CacheKey
+    key: CacheKey
     reasons: tuple[str, ...] = ()
     execution_id: int = 0
     run_id: str = ""
@@ -74,11 +76,8 @@ class CacheDecision:
     runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-_ChangesSince = Callable[[node_key.CacheKey, node_key.CacheKey], tuple[node_key.Change, ...]]
-
-
 class NodeCache:
-    """Decides for each node of a run whether an earlier result of it is used."""
+    """Decides for each node of a run whether an earlier result is reused."""
 
     def __init__(
         self,
@@ -89,14 +88,14 @@ class NodeCache:
         use_cache: bool = True,
         all_bytes: bool = False,
     ) -> None:
-        """Set up.
+        """Construct the cache of one run.
 
         Args:
           root: the pipeline root.
-          store: what was run before.
+          store: its ML Metadata store.
           configured: the pipeline, with the settings and the data set of the run.
           use_cache: False runs every node.
-          all_bytes: True reads all files of what is reused, False those whose time changed.
+          all_bytes: True hashes all files of reused artifacts, False only files whose time changed.
         """
         self._root = root
         self._store = store
@@ -106,84 +105,85 @@ class NodeCache:
         self._all_bytes = all_bytes
 
     def decide(self, node: Node, inputs: Mapping[str, Artifact | None]) -> CacheDecision:
-        """Decides on one node.
+        """Decide whether one node runs.
 
         Args:
-          node: which.
-          inputs: its input artifacts by key; None for one that a node before it has yet to make.
+          node: the node.
+          inputs: its input artifacts by key; None for an artifact that does not exist yet.
 
         Raises:
-          UnavailableError: artifacts that it would read do not belong together.
+          UnavailableError: input artifacts do not belong together.
         """
         known = {name: artifact for name, artifact in inputs.items() if artifact is not None}
         node.check_inputs(known)
         key = self._key(node, known)
+        properties = self._runtime_properties(node, known) if len(known) == len(inputs) else {}
+        run = CacheDecision(node.name, CacheVerdict.RUN, key, runtime_properties=properties)
         if not self.use_cache:
-            told = self._runtime_properties(node, known) if len(known) == len(inputs) else {}
-            return CacheDecision(node.name, CacheVerdict.RUN, key, ("the cache is not used",), runtime_properties=told)
-        waits_for = sorted({node.inputs[name][0] for name in inputs if name not in known})
-        if waits_for:
-            return self._without_inputs(node, key, waits_for)
-        told = self._runtime_properties(node, known)
+            return dataclasses.replace(run, reasons=("the cache is not used",))
+        if len(known) < len(inputs):
+            unknown = sorted({node.inputs[name][0] for name in inputs if name not in known})
+            return self._decide_without_inputs(node, run, unknown)
         damage: list[Damage] = []
         reasons: list[str] = []
         for candidate in self._store.executions_with_key(key.digest):
             if candidate.state != NodeState.EXECUTED:
                 continue
             outputs = self._store.outputs(candidate.id)
-            found, unusable = self._examine(node, outputs)
-            damage += [one for one in found if one not in damage]
-            reasons += [f"{one.output} is damaged: {one.reason}" for one in found]
+            damaged, unusable = self._check_outputs(node, outputs)
+            damage += [one for one in damaged if one not in damage]
+            reasons += [f"{one.output} is damaged: {one.reason}" for one in damaged]
+            if not damaged and not unusable:
+                reuse = Reuse(self._root, self._store, candidate, outputs, properties, same_run=False)
+                unusable = node.outdated(reuse)
+                if not unusable:
+                    return dataclasses.replace(
+                        run,
+                        verdict=CacheVerdict.CACHED,
+                        execution_id=candidate.id,
+                        run_id=self._store.owner(candidate.id).run,
+                        outputs=outputs,
+                        damage=tuple(damage),
+                    )
             reasons += [unusable] if unusable else []
-            if found or unusable:
-                continue
-            if reason := node.outdated(Reuse(self._root, self._store, candidate, outputs, told, same_run=False)):
-                reasons.append(reason)
-                continue
-            return CacheDecision(
-                node.name,
-                CacheVerdict.CACHED,
-                key,
-                execution_id=candidate.id,
-                run_id=self._store.owner(candidate.id).run,
-                outputs=outputs,
-                damage=tuple(damage),
-                runtime_properties=told,
-            )
         reasons = list(dict.fromkeys(reasons)) or self._changes(node, key)
-        return CacheDecision(
-            node.name, CacheVerdict.RUN, key, tuple(reasons), damage=tuple(damage), runtime_properties=told
-        )
+        return dataclasses.replace(run, reasons=tuple(reasons), damage=tuple(damage))
 
     def decide_all(
         self, names: Collection[str] | None = None, given: Mapping[str, Mapping[str, Artifact]] | None = None
     ) -> list[CacheDecision]:
-        """Decides on nodes in their order, without running any.
+        """Decide on nodes in their order, without running any.
 
         Args:
-          names: which; None: all.
-          given: the outputs of nodes that are not among them, by node and key.
+          names: the nodes to decide on; None: all.
+          given: the outputs of other nodes, by node and key.
         """
         outputs = dict(given or {})
-        decided = []
+        decisions = []
         for node in (node for node in self.pipeline.nodes if names is None or node.name in names):
             inputs = {name: outputs[upstream].get(output) for name, (upstream, output) in node.inputs.items()}
-            decided.append(self.decide(node, inputs))
-            outputs[node.name] = decided[-1].outputs
-        return decided
+            decisions.append(self.decide(node, inputs))
+            outputs[node.name] = decisions[-1].outputs
+        return decisions
 
-    def holds(
+    def is_reusable(
         self, node: Node, candidate: Execution, inputs: Mapping[str, Artifact], outputs: Mapping[str, Artifact]
     ) -> bool:
-        """Whether what an earlier attempt at the same run made is what the node would make now, and still there."""
+        """Whether the result of an earlier attempt at the same run is still valid and undamaged."""
         if candidate.key is None or candidate.key.digest != self._key(node, inputs).digest:
             return False
-        damage, unusable = self._examine(node, outputs)
-        told = self._runtime_properties(node, inputs)
-        reuse = Reuse(self._root, self._store, candidate, outputs, told, same_run=True)
+        damage, unusable = self._check_outputs(node, outputs)
+        properties = self._runtime_properties(node, inputs)
+        reuse = Reuse(self._root, self._store, candidate, outputs, properties, same_run=True)
         return not damage and not unusable and not node.outdated(reuse)
 
-    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> node_key.CacheKey:
+    def damage(self, output: Artifact) -> str:
+        """Return what is wrong with an artifact's files; empty if they are intact, or no digests were recorded."""
+        return (
+            "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
+        )
+
+    def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> CacheKey:
         return cache_key.of_node(
             node,
             self.configured.parameters[node.name],
@@ -192,57 +192,48 @@ class NodeCache:
             self.configured.config.engine,
         )
 
-    def _examine(self, node: Node, outputs: Mapping[str, Artifact]) -> tuple[list[Damage], str]:
-        """What is damaged among outputs, and why they cannot be used otherwise."""
-        lacking = [name for name in node.outputs if name not in outputs]
-        if lacking:
-            return [], f"its {', '.join(lacking)} was not published"
+    def _check_outputs(self, node: Node, outputs: Mapping[str, Artifact]) -> tuple[list[Damage], str]:
+        """Return the damaged outputs, and why outputs cannot be used for other reasons."""
+        missing = [name for name in node.outputs if name not in outputs]
+        if missing:
+            return [], f"its {', '.join(missing)} was not published"
         dead = [name for name in node.outputs if not outputs[name].live]
         if dead:
             verb = "is" if len(dead) == 1 else "are"
-            why = {outputs[name].deleted or "out of use" for name in dead}
-            return [], f"its {' and '.join(dead)} {verb} {' and '.join(sorted(why))}"
+            states = {outputs[name].deleted or "out of use" for name in dead}
+            return [], f"its {' and '.join(dead)} {verb} {' and '.join(sorted(states))}"
         return [
             Damage(output.id, node.name, name, reason)
             for name, output in outputs.items()
             if (reason := self.damage(output))
         ], ""
 
-    def damage(self, output: Artifact) -> str:
-        """What is wrong with an artifact's files; empty when nothing is, or nothing was noted of them."""
-        return (
-            "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
-        )
-
     def _runtime_properties(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
         return {**self.configured.paths[node.name], **node.runtime_properties(self._root, self._store, inputs)}
 
-    def _without_inputs(self, node: Node, key: node_key.CacheKey, waits_for: list[str]) -> CacheDecision:
-        """A node that reads what is not made yet: it runs when anything else of its key is new."""
+    def _decide_without_inputs(self, node: Node, run: CacheDecision, unknown: list[str]) -> CacheDecision:
+        """Decide on a node whose inputs do not exist yet: it runs for certain if the rest of its key is new."""
         succeeded = [one for one in self._earlier(node) if one.state in (NodeState.EXECUTED, NodeState.CACHED)]
-        if all(one.key is None or _own_changes(key, one.key) for one in succeeded):
-            return CacheDecision(node.name, CacheVerdict.RUN, key, tuple(self._changes(node, key, _own_changes)))
-        makes = "makes" if len(waits_for) == 1 else "make"
-        names = " and ".join(filter(None, (", ".join(waits_for[:-1]), waits_for[-1])))
-        reason = f"unless {names} {makes} the same again"
-        return CacheDecision(node.name, CacheVerdict.DEPENDS, key, (reason,))
+        if all(one.key is None or _own_changes(run.key, one.key) for one in succeeded):
+            return dataclasses.replace(run, reasons=tuple(self._changes(node, run.key, _own_changes)))
+        names = " and ".join(filter(None, (", ".join(unknown[:-1]), unknown[-1])))
+        reason = f"unless the outputs of {names} stay the same"
+        return dataclasses.replace(run, verdict=CacheVerdict.DEPENDS, reasons=(reason,))
 
-    def _changes(
-        self, node: Node, key: node_key.CacheKey, changes_since: _ChangesSince = node_key.CacheKey.changes_since
-    ) -> list[str]:
+    def _changes(self, node: Node, key: CacheKey, changes_since: _ChangesSince = CacheKey.changes_since) -> list[str]:
         earlier = self._earlier(node)
         if not earlier:
             return ["it never ran in this root"]
-        found = nearest_execution(earlier, key)
-        if found is None or found.key is None:
-            return ["no earlier execution of it ended and noted what it depended on"]
-        changes = changes_since(key, found.key)
+        nearest = nearest_execution(earlier, key)
+        if nearest is None or nearest.key is None:
+            return ["no earlier execution of it ended and recorded a cache key"]
+        changes = changes_since(key, nearest.key)
         return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
     def _earlier(self, node: Node) -> list[Execution]:
         return self._store.executions_of_node(self.pipeline.name, node.name)
 
 
-def _own_changes(key: node_key.CacheKey, old: node_key.CacheKey) -> tuple[node_key.Change, ...]:
-    """What is another than before, but for inputs that are not known yet."""
+def _own_changes(key: CacheKey, old: CacheKey) -> tuple[Change, ...]:
+    """Return the changes between two keys, without inputs that do not exist yet."""
     return tuple(change for change in key.changes_since(old) if change.part != "inputs" or change.new is not None)

@@ -1,4 +1,4 @@
-"""Ends a run on Ctrl-C or SIGTERM, within a time limit even when TensorFlow does not return to Python."""
+"""End a run on Ctrl-C or SIGTERM within a time limit, even if TensorFlow does not return to Python."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ import psutil
 
 from pipeline.core.errors import ExitCode
 
-# Seconds that the main thread has to end the run by itself after a signal. With the clean-up that follows, a run ends
-# within 10 s.
+# Seconds for the main thread to end the run after a signal. With the clean-up that follows, a run ends within 10 s.
 GRACE = 6.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
-    """Raises KeyboardInterrupt in the main thread at the first SIGINT or SIGTERM.
+    """Raise KeyboardInterrupt in the main thread at the first SIGINT or SIGTERM.
 
-    A Python signal handler waits for the main thread, which may be deep in TensorFlow for minutes. So a thread is told
-    by the C part of the handler; when the block has not been left after `GRACE` seconds, that thread calls `clean_up`,
-    kills the worker processes and ends this process with exit code 130.
-
-    In the other case it is called here, before the handlers are put back, so that a second Ctrl-C does not break it.
+    A Python signal handler waits for the main thread, which may be in TensorFlow for minutes. So the C part of the
+    handler wakes a second thread. If the block has not ended after `GRACE` seconds, that thread calls `clean_up`, kills
+    the worker processes and ends this process with exit code 130. Otherwise `clean_up` is called in the main thread,
+    before the old handlers are restored, so that a second Ctrl-C does not interrupt it.
 
     Args:
       clean_up: records the end of the run; may be called from another thread.
@@ -45,12 +43,12 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def watch() -> None:
-        # Each signal that Python handles sends its number; other ones than ours are not for us.
+        # Python sends the number of each signal that it handles; others than these two are ignored.
         while reader.recv(1)[0] not in (0, *_SIGNALS):
             pass
         if ended.wait(GRACE):
             return
-        # Even the clean-up may hang, on a store that the main thread has locked, say.
+        # The clean-up itself may hang, for instance on a store that the main thread has locked.
         last_resort = threading.Timer(GRACE / 2, os._exit, [int(ExitCode.INTERRUPTED)])
         last_resort.daemon = True
         last_resort.start()
@@ -81,7 +79,7 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
 
 
 def kill_children() -> None:
-    """Kills every process that this one started, and theirs."""
+    """Kill all child processes of this one, and theirs."""
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()

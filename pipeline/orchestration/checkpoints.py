@@ -1,13 +1,12 @@
-"""Where a training keeps its checkpoints: `checkpoints/<key>/` under the root, outside any artifact.
+"""Checkpoints of unfinished trainings: `checkpoints/<key>/` in the root, outside any artifact.
 
-A training with the same key has the same result, so whichever run comes to it goes on from there.
+Trainings with the same cache key have the same result, so any run may continue from the checkpoint of another one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import shutil
 from collections.abc import Iterator
 
@@ -15,50 +14,42 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import Store
 
-# Read by `components/model/checkpoints.py`, which is not imported here: with it comes NumPy, and whatever imports that.
+# Read by `components/model/checkpoints.py`, which is not imported here because it imports NumPy.
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"
-_MOST = 3  # trainings that did not end, of which the checkpoints are kept; those of MNIST take 5 MB each
+_MAX_UNFINISHED = 3  # unfinished trainings whose checkpoints are kept; those of MNIST take 5 MB each
 
 
 @contextlib.contextmanager
-def offered(root: Root, key: str, seconds: float, afresh: bool) -> Iterator[None]:
-    """Tells the node that runs in this process where its checkpoints are.
+def environment(root: Root, key: str, seconds: float, discard: bool) -> Iterator[None]:
+    """Pass the folder of a node's checkpoints to the node, in the environment of this process.
 
     Args:
-      root: where they lie.
-      key: digest of the node's key.
-      seconds: from one checkpoint to the next at least.
-      afresh: True removes those that are there: what was computed before shall not be used.
+      root: the pipeline root.
+      key: digest of the node's cache key.
+      seconds: minimum time between two checkpoints.
+      discard: True removes existing checkpoints first.
     """
-    if afresh:
+    if discard:
         remove(root, key)
-    told = {FOLDER: str(_folder(root, key)), SECONDS: str(seconds)}
-    os.environ.update(told)
+    os.environ.update({FOLDER: str(root.checkpoints / key), SECONDS: str(seconds)})
     try:
         yield
     finally:
-        for name in told:
+        for name in (FOLDER, SECONDS):
             os.environ.pop(name, None)
 
 
 def remove(root: Root, key: str) -> None:
-    """Removes the checkpoints of a training that ended."""
-    shutil.rmtree(_folder(root, key), ignore_errors=True)
+    """Remove the checkpoints of a finished training."""
+    shutil.rmtree(root.checkpoints / key, ignore_errors=True)
 
 
 def sweep(root: Root, store: Store) -> None:
-    """Removes the checkpoints of trainings that ended, and all but the newest few of those that did not."""
-    found = [path for path in root.checkpoints.glob("*") if path.is_dir()]
-    waiting = [
-        path
-        for path in found
-        if not any(one.state == NodeState.EXECUTED for one in store.executions_with_key(path.name))
-    ]
-    newest = sorted(waiting, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:_MOST]
-    for path in found:
-        if path not in newest:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _folder(root: Root, key: str) -> pathlib.Path:
-    return root.checkpoints / key
+    """Remove the checkpoints of finished trainings, and all but the newest few of unfinished ones."""
+    folders = [path for path in root.checkpoints.glob("*") if path.is_dir()]
+    finished = {
+        path for path in folders if any(one.state == NodeState.EXECUTED for one in store.executions_with_key(path.name))
+    }
+    unfinished = sorted(set(folders) - finished, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in (*finished, *unfinished[_MAX_UNFINISHED:]):
+        shutil.rmtree(path, ignore_errors=True)

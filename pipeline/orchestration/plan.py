@@ -1,4 +1,4 @@
-"""`sae plan`: which nodes a run would run, and why; nothing is run or written."""
+"""`sae plan`: decide which nodes a run would run, and why, without running or writing anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, Pipeline
 from pipeline.metadata.store import open_store
 from pipeline.orchestration import partial_run
-from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
+from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.request import RunRequest
 
 _REUSED, _LEFT_OUT = "reused", "left out"
@@ -19,12 +19,12 @@ _REUSED, _LEFT_OUT = "reused", "left out"
 
 @dataclasses.dataclass(frozen=True)
 class PlannedNode:
-    """What would become of a node.
+    """What a run would do with a node.
 
     Attributes:
-      verdict: `run`, `cached`, `depends` (run unless the nodes before it make the same again), `reused` from the
-        earlier run that a partial run begins with, or `left out`.
-      reasons: why it would run; of a cached or reused one, nothing.
+      verdict: `run`; `cached`; `depends`: run unless its inputs stay the same; `reused` from the base run of a partial
+        run; or `left out`.
+      reasons: why the node would run; empty for the other verdicts.
       of_run: the run whose outputs would be used.
     """
 
@@ -36,7 +36,7 @@ class PlannedNode:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run would do. `dataset` is empty where that cannot be told before it is looked for."""
+    """What a run would do. `dataset` is empty if it is not known without TensorFlow."""
 
     root: str
     dataset: str
@@ -45,10 +45,10 @@ class Plan:
 
 
 def plan_run(request: RunRequest) -> Plan:
-    """Decides on every node as a run would, as far as that can be told before anything runs.
+    """Decide on every node as a run would, as far as that is known before it runs.
 
     Raises:
-      SaeError: what `sae run` would refuse as well.
+      SaeError: `sae run` would fail with the same error.
     """
     resolved = settings.resolve(request.settings)
     pipeline = request.pipeline
@@ -67,8 +67,13 @@ def plan_run(request: RunRequest) -> Plan:
     configured = ConfiguredPipeline(pipeline, found.settings, found.dataset, root.serving)
     cache = NodeCache(root, store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
     given = {name: store.outputs(execution.id) for name, execution in store.executions(base).items()} if base else {}
-    made = {decision.node: decision for decision in cache.decide_all(to_run, given)}
-    lines = tuple(_line(made[name]) if name in made else _not_run(name, needed, base) for name in pipeline.names)
+    decisions = {one.node: one for one in cache.decide_all(to_run, given)}
+    lines = tuple(
+        PlannedNode(name, decisions[name].verdict.value, decisions[name].reasons, decisions[name].run_id)
+        if name in decisions
+        else _not_run(name, needed, base)
+        for name in pipeline.names
+    )
     dataset = f"{found.dataset.name} {found.dataset.version}"
     return Plan(str(root.path), dataset, found.settings.profile, lines)
 
@@ -76,7 +81,7 @@ def plan_run(request: RunRequest) -> Plan:
 def _without_decision(
     pipeline: Pipeline, to_run: Sequence[str], needed: Sequence[str], base: str, reason: str
 ) -> tuple[PlannedNode, ...]:
-    """Lines where all that could run would, for one reason."""
+    """Return a plan in which each node that may run does, for one reason."""
     return tuple(
         PlannedNode(name, CacheVerdict.RUN.value, (reason,)) if name in to_run else _not_run(name, needed, base)
         for name in pipeline.names
@@ -85,7 +90,3 @@ def _without_decision(
 
 def _not_run(name: str, needed: Sequence[str], base: str) -> PlannedNode:
     return PlannedNode(name, _REUSED, of_run=base) if name in needed else PlannedNode(name, _LEFT_OUT)
-
-
-def _line(decision: CacheDecision) -> PlannedNode:
-    return PlannedNode(decision.node, decision.verdict.value, decision.reasons, decision.run_id)

@@ -1,4 +1,4 @@
-"""Sets this process up for a run: environment, and where noise goes. To be done before TensorFlow is imported."""
+"""Set up this process for a run, before TensorFlow is imported: environment variables and redirected output."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from pipeline_config import EngineConfig
 
 
 def set_environment(root: Root, engine: EngineConfig) -> None:
-    """Sets what the libraries read from the environment, here and for the worker processes of Beam."""
+    """Set the environment variables that the libraries read, also for Beam's worker processes."""
     clear_temporary(root)
     os.environ.update(
         {
             "TF_USE_LEGACY_KERAS": "1",  # TFT and TFMA know Keras 2 only
             "TF_CPP_MIN_LOG_LEVEL": "1",
-            "TFDS_DATA_DIR": os.environ.get("TFDS_DATA_DIR", ""),
             # The number of threads changes the order of additions, so it is configuration.
             "TF_NUM_INTRAOP_THREADS": str(engine.intra_op_threads),
             "TF_NUM_INTEROP_THREADS": str(engine.inter_op_threads),
-            # NumPy's takes as many as it is told, but no more than there are cores; one there is everywhere.
+            # NumPy uses no more threads than there are cores; every machine has one.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "-1",  # the same arithmetic on every machine
@@ -36,23 +35,22 @@ def set_environment(root: Root, engine: EngineConfig) -> None:
             "MPLCONFIGDIR": str(root.path / "cache" / "matplotlib"),
         }
     )
-    if not os.environ["TFDS_DATA_DIR"]:
-        del os.environ["TFDS_DATA_DIR"]
-    tempfile.tempdir = None  # forget what was chosen before
+    if not os.environ.get("TFDS_DATA_DIR"):
+        os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
+    tempfile.tempdir = None  # makes `tempfile` read TMPDIR again
 
 
 def clear_temporary(root: Root) -> None:
-    """Empties the folder of temporary files: TFDS and TensorFlow leave some, and so does a killed run."""
+    """Empty the folder of temporary files; TFDS, TensorFlow and killed runs leave some."""
     shutil.rmtree(root.temporary, ignore_errors=True)
     root.temporary.mkdir(parents=True, exist_ok=True)
 
 
 @contextlib.contextmanager
 def heavy_imports() -> Iterator[None]:
-    """To import TensorFlow and TFX in: a third faster than without.
+    """Import TensorFlow and TFX in this context: a third faster, because the garbage collector is off.
 
-    They make millions of objects that live as long as the process. The garbage collector would go through all of them
-    again and again while they are made, and at each full collection of the run that follows.
+    They create millions of objects that live as long as the process; these are also excluded from later collections.
     """
     gc.disable()
     try:
@@ -64,10 +62,7 @@ def heavy_imports() -> Iterator[None]:
 
 @contextlib.contextmanager
 def output_to(log: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
-    """Sends whatever is written to standard output and error, by Python or by C++, to a file.
-
-    Yields the real standard output and standard error.
-    """
+    """Redirect standard output and error, of Python and of C++, to a file; yield the original streams."""
     sys.stdout.flush()
     sys.stderr.flush()
     real = [os.fdopen(os.dup(number), "w", encoding="utf-8", buffering=1) for number in (1, 2)]

@@ -1,12 +1,11 @@
-"""Runs that broke off: their process was killed, or the machine stopped. The next command that writes closes them.
+"""Close killed runs: those whose process was killed, or whose machine stopped.
 
-It must hold the root's lock: then no run is in progress, and one that noted no end has none.
+Each command that writes does it under the root's lock: no run is in progress then, so a run without an end was killed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 
 from pipeline.core import event_log
 from pipeline.core.events import NodeState, Note
@@ -16,18 +15,18 @@ from pipeline.metadata.run_properties import Headline, attempts_of, options_of, 
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
 
-REASON = "its process ended without a word: it was killed, or the machine stopped"
+REASON = "its process was killed, or the machine stopped"
 
 
 @dataclasses.dataclass(frozen=True)
 class KilledRun:
-    """A run that broke off, and is closed now.
+    """A killed run that is closed now.
 
     Attributes:
-      run_id: of the run.
-      nodes: those that were at work; their executions are recorded as failed, and what they had written is removed.
-      error: how far the run had come.
-      next_step: what to do about it.
+      run_id: the id of the run.
+      nodes: the nodes that were running; their executions are recorded as failed, and their unfinished output removed.
+      error: where the run stopped.
+      next_step: the command that resumes or repeats it.
     """
 
     run_id: str
@@ -41,11 +40,11 @@ class KilledRun:
 
 
 def close_killed_runs(root: Root, store: Store) -> list[KilledRun]:
-    """Closes every run of this pipeline that noted no end, the newest first. Finished nodes are kept.
+    """Close every run of this pipeline without a recorded end, the newest first. Finished nodes are kept.
 
     Args:
-      root: whose lock is held.
-      store: its store, to be written.
+      root: the root, whose lock this process holds.
+      store: its store, open for writing.
     """
     return [_close(root, store, run_id) for run_id in store.unended_runs()]
 
@@ -76,15 +75,15 @@ def _error(closed: list[str], begun: list[str]) -> str:
         where = f"after {begun[-1]}"
     else:
         where = "before its first node"
-    return f"broke off {where}: {REASON}"
+    return f"died {where}: {REASON}"
 
 
 def _seconds(root: Root, store: Store, run_id: str) -> float | None:
-    """From the run's start to the last sign of life in its events; with what earlier attempts took."""
+    """Return the duration up to the last recorded event, including earlier attempts; None if it is not known."""
     properties = store.run_properties(run_id)
-    made = attempts_of(properties)
-    began: datetime.datetime | None = made[-1].began if made else store.run_began(run_id)
-    told = event_log.read(root.path, run_id)
-    if began is None or not told:
+    attempts = attempts_of(properties)
+    began = attempts[-1].began if attempts else store.run_began(run_id)
+    events = event_log.read(root.path, run_id)
+    if began is None or not events:
         return None
-    return seconds_before(properties) + max(0.0, (told[-1].when - began).total_seconds())
+    return seconds_before(properties) + max(0.0, (events[-1].when - began).total_seconds())

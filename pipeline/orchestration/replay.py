@@ -1,4 +1,4 @@
-"""Nodes that do not run, recorded as cached without TensorFlow and TFX; and a rerun in which that is all of them."""
+"""Record cached nodes without TensorFlow and TFX, and a whole run in which every node is cached."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from pipeline.orchestration.summary import RunResult
 
 
 def replay(
-    pipeline: Pipeline, decisions: Sequence[CacheDecision], recorder: MetadataWriter, run_id: str, tell: Listener
+    pipeline: Pipeline, decisions: Sequence[CacheDecision], writer: MetadataWriter, run_id: str, tell: Listener
 ) -> RunResult:
-    """Records all nodes, each decided to be cached, and returns how the run ended."""
+    """Record every node as cached, and return the result of the run."""
     tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
     ended = []
-    made = {decision.node: decision for decision in decisions}
+    by_node = {decision.node: decision for decision in decisions}
     for decision in decisions:
         node = pipeline.by_name[decision.node]
-        inputs = {key: made[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
-        use_no_more(decision.damage, recorder, tell)  # an older copy of the same stands in for it
-        record(pipeline, decision, inputs, recorder, run_id)
+        inputs = {key: by_node[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
+        mark_out_of_use(decision.damage, writer, tell)  # an undamaged copy is used in its place
+        record_cached(pipeline, decision, inputs, writer, run_id)
         ended.append(node_ended(node, NodeState.CACHED, decision.outputs, 0.0))
         tell(ended[-1])
     return RunResult(run_id, tuple(ended), ExitCode.DONE, "")
 
 
-def record(
-    pipeline: Pipeline, decision: CacheDecision, inputs: Mapping[str, Artifact], recorder: MetadataWriter, run_id: str
+def record_cached(
+    pipeline: Pipeline, decision: CacheDecision, inputs: Mapping[str, Artifact], writer: MetadataWriter, run_id: str
 ) -> None:
-    """Records in a run a node that is cached; `inputs` are the artifacts that it would have read, by key."""
-    recorder.record_cached(
+    """Record a cached node in a run. `inputs`: the artifacts that it would have read, by key."""
+    writer.record_cached(
         pipeline.name, run_id, decision.node, decision.key, decision.execution_id, inputs, decision.outputs,
         decision.runtime_properties,
     )  # fmt: skip
 
 
-def use_no_more(damage: Iterable[Damage], recorder: MetadataWriter, tell: Listener) -> None:
-    """Takes what is damaged out of use, and says so."""
+def mark_out_of_use(damage: Iterable[Damage], writer: MetadataWriter, tell: Listener) -> None:
+    """Take damaged artifacts out of use, with a warning for each."""
     for one in damage:
-        recorder.mark_out_of_use(one.artifact_id, one.reason)
+        writer.mark_out_of_use(one.artifact_id, one.reason)
         tell(Note(f"{one.output} is damaged and out of use: {one.reason}", warning=True))
 
 
 def node_ended(node: Node, state: NodeState, outputs: Mapping[str, Artifact], seconds: float) -> NodeEnded:
-    """How a node that did not fail ended: one that had nothing to do was skipped."""
+    """Return the event of a node that succeeded; a node that had nothing to do was skipped."""
     if reason := node.skipped(outputs):
         return NodeEnded(node.name, NodeState.SKIPPED, seconds, reason)
     return NodeEnded(node.name, state, seconds)

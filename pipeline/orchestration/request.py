@@ -18,15 +18,15 @@ class RunRequest:
     Attributes:
       pipeline: the pipeline to run.
       settings: profile, file, assignments.
-      from_node, to_node: the part to run; empty for the whole.
-      base_run: the run that stands in for the rest; empty for the newest that fits.
-      use_cache: False runs every node.
-      all_bytes: True reads all files of what is reused, False those whose time changed.
+      from_node, to_node: first and last node to run; empty: the whole pipeline.
+      base_run: the run whose outputs the other nodes provide; empty: the newest in which they succeeded.
+      use_cache: False executes every node.
+      all_bytes: True hashes all files of reused artifacts, False only files whose time changed.
       command: the command line, as typed.
       trigger: what started the run.
-      run_id_file: its id is written there, as soon as it has one; None: nowhere.
-      like: the manifest of a run to make again: its configuration and data, with the settings that were given here.
-      resumed: the run to go on with, under its id; `like` is its manifest.
+      run_id_file: a file to write the run's id to as soon as there is one; None: none.
+      like: the manifest of a run to rerun with its configuration and data, changed by `settings`.
+      resumed: the id of the run to resume; `like` is its manifest.
     """
 
     pipeline: Pipeline
@@ -43,8 +43,8 @@ class RunRequest:
     resumed: str = ""
 
     @property
-    def asked(self) -> RunOptions:
-        """What is noted of it, for going on with the run."""
+    def options(self) -> RunOptions:
+        """The options that are recorded for resuming the run."""
         named = (("--from-node", self.from_node), ("--to-node", self.to_node), ("--base", self.base_run))
         part = " ".join(f"{option} {value}" for option, value in named if value)
         return RunOptions(part, self.use_cache, self.all_bytes)

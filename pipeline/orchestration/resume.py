@@ -1,5 +1,7 @@
-"""Which run `sae resume` goes on with, and whether it may: only with the code, configuration, packages and data that
-the run began with does it end as it would have ended unbroken.
+"""Find the run that `sae resume` resumes, and check that its inputs are unchanged.
+
+A resumed run has the result of an uninterrupted one only if code, configuration, packages, machine and data are the
+same.
 """
 
 from __future__ import annotations
@@ -17,77 +19,69 @@ from pipeline.metadata.store import Store
 from pipeline.provenance import cache_key, manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
 
-_OPEN = ("failed", "cancelled")  # states of runs that can be gone on with
-_MOST_SHOWN = 3  # differences told; another line of TFX has hundreds of other packages
+_RESUMABLE_STATES = ("failed", "cancelled")
+_MAX_LISTED = 3  # listed in the error; another TFX version has hundreds of other packages
 
 
 @dataclasses.dataclass(frozen=True)
 class Resumable:
-    """A run that can be gone on with."""
+    """A run that can be resumed, with its manifest and its options."""
 
     run_id: str
     recorded: Manifest
-    asked: RunOptions
+    options: RunOptions
 
 
 def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable:
-    """The run to go on with. Those that broke off must have been closed before.
+    """Return the run to resume. Killed runs must have been closed before.
 
     Args:
-      root: where it is.
+      pipeline: the pipeline of the run.
+      root: the root of the run.
       store: its store.
-      wanted: a run id, the beginning of one, or `latest`; empty for the newest that failed or was interrupted.
+      wanted: a run id, its unique beginning, or `latest`; empty: the newest run that failed or was interrupted.
 
     Raises:
-      NotFoundError: no such run, or its manifest is gone.
-      UsageError: it succeeded, or ran a part.
-      UnavailableError: code, configuration, packages, machine or data are not what they were; says what changed.
+      NotFoundError: there is no such run, or its manifest is missing.
+      UsageError: the run succeeded, or ran only a part of the pipeline.
+      UnavailableError: code, configuration, packages, machine or data changed since the run began; names the changes.
     """
     run_id = store.find_run(wanted) if wanted else _newest(root, store)
     properties = store.run_properties(run_id)
-    state = run_properties.headline_of(properties).state
-    again = f"`sae run --like {manifest.path_of(root.path, run_id)}`"
-    if state == "succeeded":
-        raise UsageError(f"run {run_id} succeeded, there is nothing left of it to do: {again} makes it again")
-    asked = options_of(properties)
-    if asked.part:
+    path = manifest.path_of(root.path, run_id)
+    rerun = f"`sae run --like {path}`"
+    if run_properties.headline_of(properties).state == "succeeded":
+        raise UsageError(f"run {run_id} succeeded, so there is nothing to resume; {rerun} reruns it")
+    options = options_of(properties)
+    if options.part:
         raise UsageError(
-            f"run {run_id} ran a part ({asked.part}), and only whole runs are gone on with: {asked.next_step(run_id)}"
+            f"run {run_id} ran a part ({options.part}), and only whole runs can be resumed; {options.next_step(run_id)}"
         )
     recorded = manifest.read(root.path, run_id, pipeline)
-    path = manifest.path_of(root.path, run_id)
     if file_digests.of_file(path) != properties.get(MANIFEST_DIGEST):
         raise UnavailableError(
-            f"{path} is not the manifest that run {run_id} noted, so what it was made from is not known: restore it, "
-            "or start anew with `sae run`"
+            f"{path} is not the manifest that run {run_id} recorded, so its inputs are not known; restore the file, "
+            "or start a new run with `sae run`"
         )
-    found = [
-        one
-        for one in manifest_diff.differences(recorded, _here(pipeline, recorded), pipeline.configuration)
-        if one.matters
-    ]
-    if found:
-        said = "; ".join(f"{one.group.value}: {one.field}: {one.old} -> {one.new}" for one in found[:_MOST_SHOWN])
-        more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
-        raise UnavailableError(
-            f"run {run_id} cannot be gone on with, since it began there changed {said}{more}: {again} makes a new run "
-            "with its settings, which takes over what still holds"
-        )
-    return Resumable(run_id, recorded, asked)
-
-
-def _here(pipeline: Pipeline, recorded: Manifest) -> Manifest:
-    """What it would be made from now, with the settings that this version has."""
     defaults = pipeline.configuration().recorded()
     configuration = {name: recorded.configuration.get(name, default) for name, default in defaults.items()}
-    return dataclasses.replace(current_manifest(pipeline, recorded), configuration=configuration)
+    here = dataclasses.replace(current_manifest(pipeline, recorded), configuration=configuration)
+    changes = [one for one in manifest_diff.differences(recorded, here, pipeline.configuration) if one.matters]
+    if changes:
+        listed = [f"{one.group.value}: {one.field}: {one.old} -> {one.new}" for one in changes[:_MAX_LISTED]]
+        listed += [f"and {len(changes) - _MAX_LISTED} more"] if len(changes) > _MAX_LISTED else []
+        raise UnavailableError(
+            f"run {run_id} cannot be resumed, because its inputs changed since it began: {'; '.join(listed)}; {rerun} "
+            "starts a new run with its settings and reuses the results that are still valid"
+        )
+    return Resumable(run_id, recorded, options)
 
 
 def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
-    """The manifest of `recorded`'s configuration with the code, packages, data and machine that are here.
+    """Return the manifest that a run with `recorded`'s configuration and data set would have here and now.
 
     Raises:
-      UnavailableError: the data is no longer there.
+      UnavailableError: the data set is missing.
     """
     return manifest.collect(
         run_id=recorded.run_id,
@@ -102,8 +96,6 @@ def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:
 
 def _newest(root: Root, store: Store) -> str:
     for run_id in store.run_ids():
-        if run_properties.headline_of(store.run_properties(run_id)).state in _OPEN:
+        if run_properties.headline_of(store.run_properties(run_id)).state in _RESUMABLE_STATES:
             return run_id
-    raise NotFoundError(
-        f"no run in {root.path} failed or broke off: there is nothing to go on with; `sae runs` lists all"
-    )
+    raise NotFoundError(f"no run in {root.path} failed or was interrupted, so there is nothing to resume (`sae runs`)")

@@ -1,4 +1,4 @@
-"""`sae run` and `sae resume`: from what was asked for to a run under the root's lock, with its id, log and display."""
+"""`sae run` and `sae resume`: start a run under the root's lock, with its id, log, events and display."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TextIO
 
 from components import atomic_file
 from pipeline.core import event_log, settings
-from pipeline.core.events import Event, Listener, Note
+from pipeline.core.events import EpochEnded, Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import backup
@@ -23,156 +23,156 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.session import RunSession
 from pipeline.orchestration.summary import Summary
 
-# Shows a run's events on a stream, the terminal, as long as the context lasts.
+# Shows the events of a run on a stream (the terminal) while the context lasts.
 Display = Callable[[TextIO], contextlib.AbstractContextManager[Listener]]
 
 
 def run(request: RunRequest, display: Display) -> Summary:
-    """Runs the pipeline and returns its summary.
+    """Run the pipeline and return its summary.
 
     Args:
-      request: what is asked for.
-      display: shows progress on what was standard error; that itself goes to the run's log.
+      request: the options of the run.
+      display: shows progress on the original standard error; standard error itself is redirected to the run's log.
 
     Raises:
-      SaeError: it could not start: usage, a locked root, no data. Nothing was recorded then.
-      KeyboardInterrupt: it was interrupted; what had ended is kept.
+      SaeError: the run could not start: wrong options, a locked root, no data. Nothing was recorded.
+      KeyboardInterrupt: the run was interrupted; the results of finished nodes are kept.
     """
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
     partial_run.check(request.pipeline, request.from_node, request.to_node, request.base_run)
     root = Root(pathlib.Path(resolved.config.paths.root).resolve())
     root.create()
-    with root.lock() as note_holder:
-        store, notes, killed_runs = _put_in_order(root)
-        notes += [Note(str(one), warning=True) for one in killed_runs]
+    with root.lock() as record_holder:
+        store, notes, killed_runs = _repair(root)
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
             atomic_file.write(request.run_id_file, f"{run_id}\n")
-        return _run_as(run_id, request, resolved, root, store, note_holder, notes, display)
+        record_holder(run_id)
+        notes += [Note(str(one), warning=True) for one in killed_runs]
+        return _run(run_id, request, resolved, root, store, notes, display)
 
 
 def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Summary:
-    """Goes on with a run that failed or broke off, under its id.
+    """Resume a failed, interrupted or killed run under its id, and return its summary.
 
     Args:
-      pipeline: of the run.
-      root: where it is.
-      wanted: a run id, the beginning of one, or `latest`; empty for the newest that failed or broke off.
+      pipeline: the pipeline of the run.
+      root: the root of the run.
+      wanted: a run id, its unique beginning, or `latest`; empty: the newest run that can be resumed.
       display: as for `run`.
 
     Raises:
-      SaeError: it cannot be gone on with, see `resuming.find`; or a locked root. Nothing of it changed then.
-      KeyboardInterrupt: it was interrupted once more.
+      SaeError: the run cannot be resumed (see `resuming.find`), or the root is locked. The run is unchanged.
+      KeyboardInterrupt: the run was interrupted again.
     """
     if not root.metadata.is_file() and not backup.copies(root):
-        open_store(root, read_only=True)  # says that there is none
+        open_store(root, read_only=True)  # raises the error that there is none
     root.create()
-    with root.lock() as note_holder:
-        store, notes, killed_runs = _put_in_order(root)
+    with root.lock() as record_holder:
+        store, notes, killed_runs = _repair(root)
         found = resuming.find(pipeline, root, store, wanted)
-        recorded = found.recorded
         request = RunRequest(
             pipeline,
-            settings.Request(recorded.profile, root=str(root.path), config_type=pipeline.configuration),
-            use_cache=found.asked.use_cache,
-            all_bytes=found.asked.all_bytes,
-            trigger=recorded.trigger,
-            like=recorded,
+            settings.Request(found.recorded.profile, root=str(root.path), config_type=pipeline.configuration),
+            use_cache=found.options.use_cache,
+            all_bytes=found.options.all_bytes,
+            trigger=found.recorded.trigger,
+            like=found.recorded,
             resumed=found.run_id,
         )
-        resolved = settings.resolve(request.settings, like=recorded.configuration)
-        # Of the run itself it is in its events by now.
+        resolved = settings.resolve(request.settings, like=found.recorded.configuration)
+        record_holder(found.run_id)
+        # The events of the run itself contain its own note already.
         notes += [Note(str(one), warning=True) for one in killed_runs if one.run_id != found.run_id]
-        return _run_as(found.run_id, request, resolved, root, store, note_holder, notes, display)
+        return _run(found.run_id, request, resolved, root, store, notes, display)
 
 
-def _put_in_order(root: Root) -> tuple[Store, list[Note], list[recovery.KilledRun]]:
-    """Mends, under the lock, what happened to the root since the last run.
+def _repair(root: Root) -> tuple[Store, list[Note], list[recovery.KilledRun]]:
+    """Repair the root under its lock; return its open store, notes for the user, and the killed runs that were closed.
 
-    Returns its store, open, so whole: that is found out before slow imports; and what there is to say of the root.
+    The store is checked here, before slow imports.
     """
     notes = []
     backup.check(root)
     if copy := rewrite_moved_uris(root):
-        notes.append(Note(f"the root was moved: its metadata now says where it lies; a copy from before is {copy}"))
+        notes.append(Note(f"the root was moved: ML Metadata now names its new place; a copy from before is {copy}"))
     store = open_store(root)
     killed_runs = recovery.close_killed_runs(root, store)
     checkpoints.sweep(root, store)
     return store, notes, killed_runs
 
 
-def _run_as(
+def _run(
     run_id: str,
     request: RunRequest,
     resolved: settings.Settings,
     root: Root,
     store: Store,
-    note_holder: Callable[[str], None],
     notes: Sequence[Note],
     display: Display,
 ) -> Summary:
-    """Runs under the root's lock, with a log and a display; first tells `notes`."""
-    note_holder(run_id)
     process_setup.set_environment(root, resolved.config.engine)
     log = root.logs / f"{run_id}.log"
+    listeners: list[Listener] = []
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
     try:
         with (
             process_setup.output_to(log) as (_, terminal),
-            _logging(log),
+            _logging(log, tell),
             contextlib.closing(event_log.Journal(root.path, run_id)) as journal,
             display(terminal) as shown,
-            _waits_told(listener := _both(shown, journal)),
         ):
+            listeners += [shown, journal]
             for note in notes:
-                listener(note)
-            return RunSession(request, resolved, root, store, run_id, log, listener, terminal).execute()
+                tell(note)
+            return RunSession(request, resolved, root, store, run_id, tell, terminal).execute()
     finally:
         process_setup.clear_temporary(root)
 
 
 def _new_run_id(root: Root) -> str:
-    """UTC time to the second, with a number where that is taken: `20261123-143005`, `20261123-143005-2`."""
+    """Return the UTC time to the second, with a number if it is taken: `20261123-143005`, `20261123-143005-2`."""
     base = stamp()
     taken = {path.stem for path in root.logs.glob(f"{base}*.log")}
     return base if base not in taken else next(name for n in range(2, 1000) if (name := f"{base}-{n}") not in taken)
 
 
+class _EventHandler(logging.Handler):
+    """Turns log records into events: records marked with `note`, losses of epochs, and waits for the store."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warning = record.levelno >= logging.WARNING
+        if getattr(record, "note", False) or (warning and record.name == waiting_logger.name):
+            self._listener(Note(record.getMessage(), warning))
+        losses = getattr(record, "losses", None)
+        if losses is not None:
+            epochs: int = record.epochs  # type: ignore[attr-defined]
+            self._listener(EpochEnded(losses.epoch, epochs, losses.loss, losses.val_loss))
+
+
 @contextlib.contextmanager
-def _logging(log: pathlib.Path) -> Iterator[None]:
-    """All logging goes to the run's log, with times and names."""
-    handler = logging.FileHandler(log, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+def _logging(log: pathlib.Path, listener: Listener) -> Iterator[None]:
+    """Write all log records to the run's log, and turn some into events."""
+    file = logging.FileHandler(log, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handlers = (file, _EventHandler(listener))
     logger = logging.getLogger()
     level = logger.level
-    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    for handler in handlers:
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        for handler in handlers:
+            logger.removeHandler(handler)
         logger.setLevel(level)
-        handler.close()
-
-
-@contextlib.contextmanager
-def _waits_told(tell: Listener) -> Iterator[None]:
-    """What the store waits for is shown, not only in the log."""
-
-    class Notes(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            tell(Note(record.getMessage(), warning=True))
-
-    handler = Notes(logging.WARNING)
-    waiting_logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        waiting_logger.removeHandler(handler)
-
-
-def _both(one: Listener, other: Listener) -> Listener:
-    def tell(event: Event) -> None:
-        one(event)
-        other(event)
-
-    return tell
+        file.close()

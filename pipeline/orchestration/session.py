@@ -1,10 +1,9 @@
-"""One run in its steps, once it has its id, its log and its root: the quick way without TFX, or the nodes."""
+"""The steps of one run: find the data set, then record every node as cached without TFX, or run the nodes."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import pathlib
+import dataclasses
 from typing import Any, TextIO
 
 from pipeline.core import settings
@@ -20,112 +19,106 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 
 
+@dataclasses.dataclass
 class RunSession:
-    """One run, in its steps."""
+    """One run.
 
-    def __init__(
-        self,
-        request: RunRequest,
-        resolved: settings.Settings,
-        root: Root,
-        store: Store,
-        run_id: str,
-        log: pathlib.Path,
-        listener: Listener,
-        terminal: TextIO,
-    ) -> None:
-        self._request = request
-        self._resolved = resolved
-        self._root = root
-        self._store = store
-        self._run_id = run_id
-        self._tell = listener
-        self._terminal = terminal
-        self._record = RunRecorder(request, root, run_id, log, listener)
+    Attributes:
+      request: its options.
+      resolved: its settings.
+      root: the pipeline root, whose lock this process holds.
+      store: the root's store, open for writing.
+      run_id: the id of the run.
+      tell: receives its events.
+      terminal: the original standard error.
+    """
+
+    request: RunRequest
+    resolved: settings.Settings
+    root: Root
+    store: Store
+    run_id: str
+    tell: Listener
+    terminal: TextIO
+
+    def __post_init__(self) -> None:
+        self._recorder = RunRecorder(self.request, self.root, self.run_id, self.tell)
 
     def execute(self) -> Summary:
-        """Runs to the end; a signal is answered from the first import on."""
+        """Run to the end; signals are handled from the first import on."""
         with cancellation.cancellable(self._record_cancelled):
-            return self._run()
+            return self._execute()
 
     def _record_cancelled(self) -> None:
-        """Closes what was running. May be called from another thread, so it opens the store anew."""
-        begun = self._record.unended
-        if self._root.metadata.exists():
-            closed = MetadataWriter(self._root).close_unfinished(self._run_id, "the run was interrupted")
-            for node in closed:
-                self._tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
-            self._record.broke_off(open_store(self._root), "cancelled")
-        resumable = begun or self._request.resumed
-        way_on = self._request.asked.next_step(self._run_id) if resumable else "there is nothing to go on with"
-        self._tell(Note(f"run {self._run_id} was interrupted; {way_on}"))
+        """Close the running node and the run. May be called from another thread, so it opens the store again."""
+        begun = self._recorder.unended
+        if self.root.metadata.exists():
+            for node in MetadataWriter(self.root).close_unfinished(self.run_id, "the run was interrupted"):
+                self.tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
+            self._recorder.end_early(open_store(self.root), "cancelled")
+        recorded = begun or self.request.resumed
+        next_step = self.request.options.next_step(self.run_id) if recorded else "nothing was recorded"
+        self.tell(Note(f"run {self.run_id} was interrupted; {next_step}"))
 
-    def _run(self) -> Summary:
+    def _execute(self) -> Summary:
         try:
-            configured = self._known_dataset()
-            return (self._replay(configured) if configured else None) or self._execute(configured)
-        except Exception as error:  # around the nodes: what fails in one of them is part of the result
-            self._record.broke_off(self._store, "failed", str(error).partition("\n")[0] or type(error).__name__)
+            configured = self._recall_dataset()
+            return (self._replay(configured) if configured else None) or self._run_nodes(configured)
+        except Exception as error:  # not of a node: errors of nodes are part of the result
+            self._recorder.end_early(self.store, "failed", str(error).partition("\n")[0] or type(error).__name__)
             raise
 
-    def _known_dataset(self) -> ConfiguredPipeline | None:
-        """The pipeline with its data set, where that can be told without TensorFlow; None otherwise."""
-        request = self._request
-        if request.like:  # also of a run that is resumed
+    def _recall_dataset(self) -> ConfiguredPipeline | None:
+        """Return the pipeline with its data set if that is known without TensorFlow."""
+        if self.request.like:  # also for a resumed run
             return None
-        found = request.pipeline.data.recall(self._root, request.settings, self._resolved)
+        found = self.request.pipeline.data.recall(self.root, self.request.settings, self.resolved)
         return self._configure(found) if found and found.exact else None
 
     def _replay(self, configured: ConfiguredPipeline) -> Summary | None:
-        """Record all nodes as cached, without TensorFlow and TFX; None where a node must run."""
-        request = self._request
+        """Record all nodes as cached, without TensorFlow and TFX; return None if a node must run."""
+        request = self.request
         if request.from_node or request.to_node or not request.use_cache:
             return None
         decisions = self._cache(configured).decide_all()
         if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
             return None
-        recorder = self._record.begin(self._store, configured)
-        result = replay.replay(request.pipeline, decisions, recorder, self._run_id, self._tell)
-        return self._record.end(self._store, result, configured)
+        writer = self._recorder.begin(self.store, configured)
+        result = replay.replay(request.pipeline, decisions, writer, self.run_id, self.tell)
+        return self._recorder.end(self.store, result, configured)
 
-    def _execute(self, configured: ConfiguredPipeline | None) -> Summary:
-        self._tell(Note("loading TensorFlow and TFX"))
+    def _run_nodes(self, configured: ConfiguredPipeline | None) -> Summary:
+        self.tell(Note("loading TensorFlow and TFX"))
         with process_setup.heavy_imports():
             from pipeline.definition.pipeline import create_pipeline
             from pipeline.orchestration.tfx import local_runner, partial_run
 
-        request, data = self._request, self._request.pipeline.data
-        self._root.claim_pipeline(request.pipeline.location)
+        request, data = self.request, self.request.pipeline.data
+        self.root.claim_pipeline(request.pipeline.location)
         if configured is None:
             found = (
-                FoundDataset(self._resolved, data.prepare(request.like.data, self._root))
+                FoundDataset(self.resolved, data.prepare(request.like.data, self.root))
                 if request.like
-                else data.find(self._root, request.settings, self._resolved, self._download)
+                else data.find(self.root, request.settings, self.resolved, self._download)
             )
             configured = self._configure(found)
-        self._root.claim_dataset(configured.dataset.name)
-        pipeline = create_pipeline(configured, self._root.artifacts, self._root.metadata)
+        self.root.claim_dataset(configured.dataset.name)
+        pipeline = create_pipeline(configured, self.root.artifacts, self.root.metadata)
         cache = self._cache(configured)
-        part = partial_run.options(request, self._root, self._store, cache, self._tell)
-        self._record.begin(self._store, configured)
-        handler = local_runner.EpochHandler(self._tell)
-        logging.getLogger("components").addHandler(handler)
-        local = local_runner.LocalRunner(self._root, self._run_id, cache, self._tell)
-        try:
-            result = local.run(pipeline, run_options=part)
-        finally:
-            logging.getLogger("components").removeHandler(handler)
-        return self._record.end(self._store, result, configured)
+        part = partial_run.options(request, self.root, self.store, cache, self.tell)
+        self._recorder.begin(self.store, configured)
+        runner = local_runner.LocalRunner(self.root, self.run_id, cache, self.tell)
+        return self._recorder.end(self.store, runner.run(pipeline, run_options=part), configured)
 
     def _configure(self, found: FoundDataset) -> ConfiguredPipeline:
-        return ConfiguredPipeline(self._request.pipeline, found.settings, found.dataset, self._root.serving)
+        return ConfiguredPipeline(self.request.pipeline, found.settings, found.dataset, self.root.serving)
 
     def _cache(self, configured: ConfiguredPipeline) -> NodeCache:
-        request = self._request
-        return NodeCache(self._root, self._store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
+        request = self.request
+        return NodeCache(self.root, self.store, configured, use_cache=request.use_cache, all_bytes=request.all_bytes)
 
     def _download(self, builder: Any) -> None:
-        """TFDS's own progress bars, on the terminal."""
-        self._tell(Note(f"downloading {builder.info.full_name} to {builder.data_dir}"))
-        with contextlib.redirect_stderr(self._terminal):
+        """Prepare a TFDS data set, with its own progress bars on the terminal."""
+        self.tell(Note(f"downloading {builder.info.full_name} to {builder.data_dir}"))
+        with contextlib.redirect_stderr(self.terminal):
             builder.download_and_prepare()

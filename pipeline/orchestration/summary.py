@@ -1,4 +1,4 @@
-"""How a run ended, from ML Metadata."""
+"""The result of a run, read from ML Metadata."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from components.evaluation import metrics
 from components.push import decision as push_decision
 from components.push import serving_dir
+from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import ConfiguredPipeline
+from pipeline.definition.spec import ConfiguredPipeline, Pipeline
 from pipeline.metadata.properties import MODEL_DIGEST
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
@@ -38,13 +38,34 @@ class RunResult:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """How a run ended."""
+    """The result of a run.
+
+    Attributes:
+      run_id: the id of the run.
+      state: `succeeded` or `failed`.
+      dataset: name and version.
+      notice: of the data set; empty: none.
+      profile: name of the profile.
+      assignments: `NAME=VALUE` of each setting that differs from the profile, but for the root.
+      nodes: `id`, `state`, `seconds` and `reason` of each node, in order.
+      metrics: by name.
+      blessed: None if no model was evaluated.
+      reasons: why the model is not blessed.
+      kept_back: why the push gate rejected the blessed model; empty: it did not.
+      pushed_version: version as which the model is served; None if it is not.
+      report: path of the report's page; None if there is none.
+      root, log: paths of the pipeline root and of the run's log.
+      seconds: duration, including earlier attempts.
+      error: why the run failed; empty: it succeeded.
+      exit_code: exit code of the command.
+    """
 
     run_id: str
     state: str
     dataset: str
     notice: str
     profile: str
+    assignments: tuple[str, ...]
     nodes: tuple[dict[str, Any], ...]
     metrics: dict[str, float]
     blessed: bool | None
@@ -59,15 +80,8 @@ class Summary:
     exit_code: ExitCode
 
 
-def of_run(
-    store: Store,
-    result: RunResult,
-    configured: ConfiguredPipeline,
-    root: Root,
-    log: pathlib.Path,
-    seconds: float,
-) -> Summary:
-    """The summary of a run that ended, from ML Metadata; whatever a failed or partial run did not make is absent."""
+def of_run(store: Store, result: RunResult, configured: ConfiguredPipeline, root: Root, seconds: float) -> Summary:
+    """Return the summary of a run that ended; what a failed or partial run did not produce is absent."""
     pipeline, dataset = configured.pipeline, configured.dataset
     outputs = {
         (node, key): output
@@ -81,11 +95,11 @@ def of_run(
     )
     metrics, reasons = pipeline.metrics(configured, outputs)
     blessed = None if blessing is None else blessing.properties.get("blessed") == 1
-    kept_back = ""
+    rejection = ""
     if blessed and decision and not decision.properties.get(push_decision.PUSH):
-        kept_back = str(decision.properties.get(push_decision.REASON, ""))
+        rejection = str(decision.properties.get(push_decision.REASON, ""))
     exit_code = result.exit_code
-    if exit_code == ExitCode.DONE and (blessed is False or kept_back):
+    if exit_code == ExitCode.DONE and (blessed is False or rejection):
         exit_code = ExitCode.GATE_FAILED
     return Summary(
         run_id=result.run_id,
@@ -93,6 +107,7 @@ def of_run(
         dataset=f"{dataset.name} {dataset.version}",
         notice=dataset.notice,
         profile=configured.settings.profile,
+        assignments=_assignments(configured.settings),
         nodes=tuple(
             {
                 "id": node.node,
@@ -105,27 +120,46 @@ def of_run(
         metrics=metrics,
         blessed=blessed,
         reasons=reasons,
-        kept_back=kept_back,
-        pushed_version=_served_version(pushed, root) if pushed and blessed and not kept_back else None,
+        kept_back=rejection,
+        pushed_version=_served_version(pushed, root) if pushed and blessed and not rejection else None,
         report=str(pathlib.Path(report.uri) / "report.html") if report else None,
         root=str(root.path),
-        log=str(log),
+        log=str(root.logs / f"{result.run_id}.log"),
         seconds=round(seconds, 3),
         error=result.error,
         exit_code=exit_code,
     )
 
 
+def _assignments(resolved: settings.Settings) -> tuple[str, ...]:
+    """Return the values of `--set` that give these settings with the profile; also for a resumed run or a rerun."""
+    config_type, values = type(resolved.config), resolved.config.values()
+    declared, sections = config_type.settings(), config_type.sections()
+    profile = config_type.profiles.get(resolved.profile, {})
+
+    def applies(name: str) -> bool:  # as in `settings.resolve`: another data set has other gates
+        needed = sections[name.partition(".")[0]].profile_needs
+        return name == needed or not needed or values[needed] == profile.get(needed, values[needed])
+
+    base = config_type.build({name: value for name, value in profile.items() if applies(name)}).values()
+    return tuple(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+        if value != base[name] and declared[name].option != "--root"
+    )
+
+
 def _served_version(pushed: Artifact, root: Root) -> str | None:
-    """The version as which a run's model is served; None where somebody replaced it."""
-    held = pushed.properties.get(MODEL_DIGEST) in versions.superseded_models(root)
+    """Return the version as which a run's model is served; None if the model was superseded or rolled back."""
+    superseded = pushed.properties.get(MODEL_DIGEST) in versions.superseded_models(root)
     version = pushed.properties.get(serving_dir.PUSHED_VERSION)
-    return None if held or version is None else str(version)
+    return None if superseded or version is None else str(version)
 
 
-def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
-    """What of a summary is noted on the run's context. `state`: where it is not the summary's."""
-    of_nodes = [node["state"] for node in summary.nodes]
+def headline_of(summary: Summary, pipeline: Pipeline, trigger: str, state: str = "") -> Headline:
+    """Return what is recorded on the run's context. `state`: replaces that of the summary."""
+    states = [node["state"] for node in summary.nodes]
+    recorded = [metric.run_key for metric in pipeline.declared_metrics if metric.recorded]
     return Headline(
         state=state or summary.state,
         seconds=summary.seconds,
@@ -133,9 +167,9 @@ def headline_of(summary: Summary, trigger: str, state: str = "") -> Headline:
         profile=summary.profile,
         trigger=trigger,
         blessed=None if summary.blessed is None else int(summary.blessed),
-        executed=of_nodes.count(NodeState.EXECUTED.value),
-        cached=of_nodes.count(NodeState.CACHED.value),
+        executed=states.count(NodeState.EXECUTED.value),
+        cached=states.count(NodeState.CACHED.value),
         pushed_version=summary.pushed_version,
         error=summary.error or None,
-        metrics=metrics.recorded(summary.metrics),
+        metrics={name: summary.metrics[name] for name in recorded if name in summary.metrics},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from components.evaluation import metrics
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from pipeline.orchestration.summary import Summary
 
 
-def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae", assignments: Sequence[str] = ()) -> str:
+def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae") -> str:
     """Return the result of a run and the commands to try next.
 
     Args:
       summary: of the run.
       pipeline: that ran.
-      program: what the user types for `sae`.
-      assignments: the values of `--set` that the run was started with.
+      program: what the user types for `sae`, with `--pipeline` if it was given.
     """
     lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
     if summary.notice:
@@ -43,7 +42,7 @@ def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae", assignme
         lines.append(f"report: {summary.report}")
     if summary.exit_code == ExitCode.NODE_FAILED:
         lines.append(f"log:    {summary.log}")
-    commands = next_commands(summary, program, assignments)
+    commands = next_commands(summary, program)
     return "\n".join([*lines, *(f"{'' if number else 'next:':<8}{one}" for number, one in enumerate(commands))])
 
 
@@ -88,12 +87,12 @@ def _served_text(summary: Summary, pipeline: Pipeline, program: str) -> str:
     return ""  # only a part of the pipeline ran, which does not push
 
 
-def next_commands(summary: Summary, program: str = "sae", assignments: Sequence[str] = ()) -> list[str]:
+def next_commands(summary: Summary, program: str = "sae") -> list[str]:
     """Return the most useful commands after this run, the first one first."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
     root = "" if is_default else f" --root {shlex.quote(summary.root)}"
     profile = f" --profile {summary.profile}" if summary.profile != next(iter(PipelineConfig.profiles)) else ""
-    options = f"{profile}{root}" + "".join(f" --set {shlex.quote(one)}" for one in assignments)
+    options = f"{profile}{root}" + "".join(f" --set {shlex.quote(one)}" for one in summary.assignments)
     show = f"{program} show {summary.run_id}{root}"
     plan = f"{program} plan{options} --set NAME=VALUE   (the nodes that run again when a setting changes)"
     if summary.exit_code == ExitCode.NODE_FAILED:

@@ -136,7 +136,7 @@ def test_a_damaged_model_that_loads_is_found_by_its_digest_and_not_used(root: pa
     runs = store.run_ids()
     reason = (
         f"Trainer's model of run {whole.run_id} is damaged and out of use: {path} holds other bytes than it was "
-        "published with; make it again with --from-node Trainer"
+        "published with; regenerate it with --from-node Trainer"
     )
     with pytest.raises(UnavailableError, match=re.escape(reason)):
         run_here(root, *QUICK, from_node="Evaluator", base_run=whole.run_id, use_cache=False)

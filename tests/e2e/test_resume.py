@@ -62,7 +62,7 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Survived:
 
 def test_commands_that_read_show_it_as_broken_off_and_write_nothing(survived: Survived) -> None:
     assert survived.unfinished.row.state is RunState.UNFINISHED
-    assert f"`sae resume {survived.run_id}` goes on" in survived.unfinished.row.error
+    assert f"`sae resume {survived.run_id}` resumes it" in survived.unfinished.row.error
     states = {node.node: node.state for node in survived.unfinished.nodes}
     assert states["Trainer"] is NodeRunState.UNFINISHED
     assert states["Transform"] is NodeRunState.EXECUTED
@@ -84,7 +84,7 @@ def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
         found = reader.run(survived.run_id)
     assert (found.row.state, found.row.error) == (RunState.SUCCEEDED, "")
     assert [one.state for one in found.attempts] == ["failed", "failed", "succeeded"]
-    assert found.attempts[0].error.startswith("broke off in Trainer: its process ended without a word")
+    assert found.attempts[0].error.startswith("died in Trainer: its process was killed")
     assert [node.state for node in found.nodes] == [NodeRunState.EXECUTED] * len(PIPELINE.names)
     store = open_store(survived.root, read_only=True)
     failed, ended = (store.execution(one) for one in store.executions_of(survived.run_id, "Trainer"))

@@ -1,8 +1,7 @@
-"""The local orchestrator: runs the nodes one after the other through TFX's launcher.
+"""The local orchestrator: run the nodes one after the other through TFX's launcher.
 
-`LocalRunner` is TFX's `IrBasedRunner`. What it adds to the stock `LocalDagRunner`: a run id, events to show, our Beam
-engine, our own decision on what runs (orchestration/cache.py; TFX's cache is off), digests of what was made, and the
-state of each node as ML Metadata holds it.
+`LocalRunner` extends TFX's `IrBasedRunner`, as the stock `LocalDagRunner` does, with a run id, events, our Beam engine,
+our cache (orchestration/cache.py; TFX's is off), digests of outputs, and the state of each node read from ML Metadata.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata as tfx_metadata
@@ -23,7 +23,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components import errors as component_errors
 from pipeline.core import events
 from pipeline.core.errors import ExitCode, SaeError
-from pipeline.core.events import EpochEnded, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.events import Listener, NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Node
 from pipeline.metadata.properties import CACHE, REASONS
@@ -49,16 +49,17 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._config = cache.configured.config.engine
         self._tell = listener
         self._store = open_store(root)
-        self._recorder = MetadataWriter(root)
+        self._writer = MetadataWriter(root)
+        self._failures = executors.Failures()
 
     def run_with_ir(
         self,
         pipeline: pipeline_pb2.Pipeline,
         run_options: pipeline_pb2.RunOptions | None = None,
     ) -> RunResult:
-        """Runs a compiled pipeline, or the part of it that `run_options` names.
+        """Run a compiled pipeline, or the part of it that `run_options` names.
 
-        A failed node ends the run; it is not an exception but part of the result.
+        A failed node ends the run; its exception is not raised, but described in the result.
         """
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
@@ -67,173 +68,155 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             partial_run.mark(pipeline, run_options)
         nodes = [node.pipeline_node for node in pipeline.nodes]
         self._tell(RunStarted(self._run_id, tuple(node.node_info.id for node in nodes)))
-        failures = executors.Failures()
         results: list[NodeEnded] = []
         failed: NodeEnded | None = None
         for node in nodes:
-            name, options = node.node_info.id, node.execution_options
+            name = node.node_info.id
             if failed:
                 result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
-            elif options.HasField("skip"):
+            elif node.execution_options.HasField("skip"):
                 state = NodeState.CACHED if partial_run.is_reused(node) else NodeState.SKIPPED
                 result = NodeEnded(name, state, 0.0, "not in the part that was asked for")
             else:
-                result = self._run_node(pipeline, node, failures)
+                result = self._run_node(pipeline, node)
                 failed = result if result.state == NodeState.FAILED else None
             self._tell(result)
             results.append(result)
-        return self._result(results, failed, failures)
+        if failed is None:
+            return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
+        gate = isinstance(self._failures.last, component_errors.AnomalyError)
+        code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
+        return RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
 
-    def _run_node(
-        self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, failures: executors.Failures
-    ) -> NodeEnded:
-        name = node.node_info.id
+    def _run_node(self, pipeline: pipeline_pb2.Pipeline, pipeline_node: pipeline_pb2.PipelineNode) -> NodeEnded:
         begun = time.monotonic()
-        deployment = runner_utils.extract_local_deployment_config(pipeline)
-        config = deployment.metadata_connection_config
-        connection = getattr(config, config.WhichOneof("connection_config"))
-        if node.execution_options.run.perform_snapshot:
-            with tfx_metadata.Metadata(connection) as handle:
+        node = self._pipeline.by_name[pipeline_node.node_info.id]
+        if pipeline_node.execution_options.run.perform_snapshot:
+            with tfx_metadata.Metadata(_connection(pipeline)) as handle:
                 partial_run_utils.snapshot(handle, pipeline)
-        declared = self._pipeline.by_name[name]
-        inputs = self._inputs(declared)
-        if (kept := self._kept(declared, inputs)) is not None:
-            return kept
-        decision = self._cache.decide(declared, inputs)
-        replay.use_no_more(decision.damage, self._recorder, self._tell)
+        inputs = self._inputs(node)
+        if (ended := self._ended_before(node, inputs)) is not None:
+            return ended
+        decision = self._cache.decide(node, inputs)
+        replay.mark_out_of_use(decision.damage, self._writer, self._tell)
         if decision.verdict == CacheVerdict.CACHED:
-            replay.record(self._pipeline, decision, inputs, self._recorder, self._run_id)
+            replay.record_cached(self._pipeline, decision, inputs, self._writer, self._run_id)
         else:
-            self._tell(NodeStarted(name, decision.reasons))
-            if damage := self._damaged(declared, inputs):
-                replay.use_no_more([damage], self._recorder, self._tell)
-                reason = f"{damage.output} is damaged: {damage.reason}; make it again with --from-node {damage.node}"
-                return NodeEnded(name, NodeState.FAILED, 0.0, reason)
-            self._set_key(node, decision)
-            earlier = self._store.executions_of(self._run_id, name)
-            afresh = not self._cache.use_cache and not earlier
-            with checkpoints.offered(self._root, decision.key.digest, self._config.checkpoint_seconds, afresh):
-                try:
-                    launcher.Launcher(
-                        pipeline_node=node,
-                        mlmd_connection=metadata_view.RunMetadata(connection, self._run_id, earlier),
-                        pipeline_info=pipeline.pipeline_info,
-                        pipeline_runtime_spec=pipeline.runtime_spec,
-                        executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-                        custom_executor_operators=executors.executor_operators(declared, self._config, failures),
-                    ).launch()
-                except Exception as error:
-                    failures.last = failures.last or error
-                    logger.exception("%s failed", name)
-        ended = self._read_back(declared, time.monotonic() - begun, failures)
+            self._tell(NodeStarted(node.name, decision.reasons))
+            if damage := self._damaged_input(node, inputs):
+                replay.mark_out_of_use([damage], self._writer, self._tell)
+                reason = f"{damage.output} is damaged: {damage.reason}; regenerate it with --from-node {damage.node}"
+                return NodeEnded(node.name, NodeState.FAILED, 0.0, reason)
+            _set_parameters(pipeline_node, decision)
+            self._launch(pipeline, pipeline_node, node, decision.key.digest)
+        ended = self._read_state(node, time.monotonic() - begun)
         if ended.state == NodeState.EXECUTED:
             checkpoints.remove(self._root, decision.key.digest)
         return ended
 
-    def _kept(self, node: Node, inputs: Mapping[str, Artifact]) -> NodeEnded | None:
-        """How a node ended in an earlier attempt at this run; None where it has to run, or run again."""
+    def _launch(
+        self, pipeline: pipeline_pb2.Pipeline, pipeline_node: pipeline_pb2.PipelineNode, node: Node, key: str
+    ) -> None:
+        """Run a node with TFX's launcher; record its exception."""
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        earlier = self._store.executions_of(self._run_id, node.name)
+        discard = not self._cache.use_cache and not earlier
+        with checkpoints.environment(self._root, key, self._config.checkpoint_seconds, discard):
+            try:
+                launcher.Launcher(
+                    pipeline_node=pipeline_node,
+                    mlmd_connection=metadata_view.RunMetadata(_connection(pipeline), self._run_id, earlier),
+                    pipeline_info=pipeline.pipeline_info,
+                    pipeline_runtime_spec=pipeline.runtime_spec,
+                    executor_spec=runner_utils.extract_executor_spec(deployment, node.name),
+                    custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.name),
+                    custom_executor_operators=executors.executor_operators(node, self._config, self._failures),
+                ).launch()
+            except Exception as error:
+                self._failures.last = self._failures.last or error
+                logger.exception("%s failed", node.name)
+
+    def _ended_before(self, node: Node, inputs: Mapping[str, Artifact]) -> NodeEnded | None:
+        """Return how a node ended in an earlier attempt at this run, if that result is still valid."""
         found = self._store.executions(self._run_id).get(node.name)
         if found is None or found.state not in (NodeState.EXECUTED, NodeState.CACHED):
             return None
         outputs = self._store.outputs(found.id)
-        if not self._cache.holds(node, found, inputs, outputs):
+        if not self._cache.is_reusable(node, found, inputs, outputs):
             return None
         ended = replay.node_ended(node, found.state, outputs, 0.0)
         return dataclasses.replace(ended, reason=ended.reason or events.ENDED_EARLIER)
 
     def _inputs(self, node: Node) -> dict[str, Artifact]:
-        """What a node reads in this run, by key."""
+        """Return the artifacts that a node reads in this run, by key."""
         executions = self._store.executions(self._run_id)
         return {
             key: self._store.outputs(executions[upstream].id)[output] for key, (upstream, output) in node.inputs.items()
         }
 
-    def _damaged(self, node: Node, inputs: Mapping[str, Artifact]) -> Damage | None:
-        """The first input that is no longer what was published."""
+    def _damaged_input(self, node: Node, inputs: Mapping[str, Artifact]) -> Damage | None:
+        """Return the first input whose files are not as they were published."""
         for key, (upstream, output) in node.inputs.items():
             if reason := self._cache.damage(inputs[key]):
                 return Damage(inputs[key].id, upstream, output, reason)
         return None
 
-    def _set_key(self, node: pipeline_pb2.PipelineNode, decision: CacheDecision) -> None:
-        """Tells the node what only now is known, has TFX store the key, and has it decide nothing by itself."""
-        notes = {
-            **decision.key.properties(),
-            REASONS: json.dumps(decision.reasons),
-            **decision.runtime_properties,
-        }
-        for name, text in notes.items():
-            node.parameters.parameters[name].field_value.string_value = text
-        context = node.contexts.contexts.add()
-        context.type.name = CACHE
-        context.name.field_value.string_value = decision.key.digest
-        node.execution_options.caching_options.enable_cache = False
+    def _read_state(self, node: Node, seconds: float) -> NodeEnded:
+        """Read a node's state from ML Metadata: `launch()` returns normally from some failures."""
+        execution = self._store.executions(self._run_id).get(node.name)
+        if self._failures.last is not None:
+            reason = explain(self._failures.last)
+        elif execution is None or execution.state is None:
+            reason = "TFX recorded no end of it; the log has more"
+        elif execution.state == NodeState.FAILED:
+            reason = (execution.error.strip().splitlines() or ["the log has more"])[-1]
+        else:
+            return replay.node_ended(node, execution.state, self._store.outputs(execution.id), seconds)
+        return NodeEnded(node.name, NodeState.FAILED, seconds, reason)
 
-    def _read_back(self, node: Node, seconds: float, failures: executors.Failures) -> NodeEnded:
-        """The node's state as ML Metadata holds it: `launch()` returns normally from some failures."""
-        name = node.name
-        execution = self._store.executions(self._run_id).get(name)
-        if failures.last is not None:
-            return NodeEnded(name, NodeState.FAILED, seconds, explain(failures.last))
-        if execution is None or execution.state is None:
-            return NodeEnded(name, NodeState.FAILED, seconds, "TFX recorded no end of it; the log has more")
-        if execution.state == NodeState.FAILED:
-            return NodeEnded(
-                name, NodeState.FAILED, seconds, (execution.error.strip().splitlines() or ["the log has more"])[-1]
-            )
-        return replay.node_ended(node, execution.state, self._store.outputs(execution.id), seconds)
 
-    def _result(self, results: list[NodeEnded], failed: NodeEnded | None, failures: executors.Failures) -> RunResult:
-        if failed is None:
-            return RunResult(self._run_id, tuple(results), ExitCode.DONE, "")
-        gate = isinstance(failures.last, component_errors.AnomalyError)
-        code = ExitCode.GATE_FAILED if gate else ExitCode.NODE_FAILED
-        return RunResult(self._run_id, tuple(results), code, f"{failed.node}: {failed.reason}")
+def _connection(pipeline: pipeline_pb2.Pipeline) -> Any:
+    config = runner_utils.extract_local_deployment_config(pipeline).metadata_connection_config
+    return getattr(config, config.WhichOneof("connection_config"))
+
+
+def _set_parameters(pipeline_node: pipeline_pb2.PipelineNode, decision: CacheDecision) -> None:
+    """Set a node's runtime properties, have TFX record its cache key and reasons, and turn TFX's cache off."""
+    properties = {**decision.key.properties(), REASONS: json.dumps(decision.reasons), **decision.runtime_properties}
+    for name, text in properties.items():
+        pipeline_node.parameters.parameters[name].field_value.string_value = text
+    context = pipeline_node.contexts.contexts.add()
+    context.type.name = CACHE
+    context.name.field_value.string_value = decision.key.digest
+    pipeline_node.execution_options.caching_options.enable_cache = False
 
 
 _OWN_ERRORS = (component_errors.DataError, component_errors.AnomalyError, component_errors.TrainingError, SaeError)
 # Beam reports an error of a worker as the text of its traceback.
 _OWN_ERROR = re.compile(r"components\.errors\.\w+: (.*)")
-# What Beam and TensorFlow put around a message, which helps nobody who did not write them.
+# What Beam and TensorFlow add around a message.
 _WRAPPING = re.compile(r" \[while running .*$|\{\{.*?\}\} | \[Op:.*$")
 _DAMAGED_RECORD = re.compile(r"corrupted record|truncated record|Not a valid TFRecord")
-_LONGEST_REASON = 200  # characters; some errors quote a whole record
+_MAX_REASON = 200  # characters; some errors quote a whole record
 
 
 def explain(error: BaseException) -> str:
-    """One line on an exception: our own errors' message, wherever in the chain or the text it is."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, _OWN_ERRORS):
-            return _WRAPPING.sub("", str(seen))
-        if isinstance(seen, OSError) and seen.strerror:
-            return f"{seen.strerror}" + (f": {seen.filename}" if seen.filename else "")
-        seen = seen.__cause__ or seen.__context__
+    """Return one line about an exception: the message of our own error if the chain or the text contains one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _OWN_ERRORS):
+            return _WRAPPING.sub("", str(cause))
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{cause.strerror}" + (f": {cause.filename}" if cause.filename else "")
+        cause = cause.__cause__ or cause.__context__
     if match := _OWN_ERROR.search(str(error)):
         return _WRAPPING.sub("", match.group(1))
     if match := _DAMAGED_RECORD.search(str(error)):
-        return f"an artifact that it reads is damaged ({match.group(0)}): run with --no-cache to make it again"
+        return f"an artifact that it reads is damaged ({match.group(0)}): run with --no-cache to regenerate it"
     lines = [line for line in str(error).splitlines() if line.strip()] or [""]
     text = _WRAPPING.sub("", f"{type(error).__name__}: {lines[-1].strip()}")
-    if len(text) <= _LONGEST_REASON:
+    if len(text) <= _MAX_REASON:
         return text
-    # The middle goes: some say what happened first, others end with it behind a long path.
-    half = _LONGEST_REASON // 2
+    # Cut the middle: some messages begin with the cause, others end with it after a long path.
+    half = _MAX_REASON // 2
     return f"{text[:half]} ... {text[-half:]} (cut; the log has all of it)"
-
-
-class EpochHandler(logging.Handler):
-    """Turns the Trainer's log records into events."""
-
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        self._tell = listener
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "note", False):
-            self._tell(Note(record.getMessage(), warning=record.levelno >= logging.WARNING))
-        losses = getattr(record, "losses", None)
-        if losses is not None:
-            epochs: int = record.epochs  # type: ignore[attr-defined]
-            self._tell(EpochEnded(losses.epoch, epochs, losses.loss, losses.val_loss))

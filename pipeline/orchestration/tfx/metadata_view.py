@@ -1,7 +1,7 @@
-"""ML Metadata as TFX's launcher shall see it: the run that it is in, without the history before.
+"""A view of ML Metadata that contains only the current run, for TFX's launcher.
 
-To resolve one input, TFX reads all executions of the pipeline and of the node, and takes those that are also of this
-run. With 10,000 executions in the store that is 2.4 seconds an input. What it would find is the same without the rest.
+To resolve one input, TFX reads all executions of the pipeline and of the node, and selects those of the current run:
+2.4 s per input with 10,000 executions in the store. With this view the result is the same.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from tfx.orchestration import metadata as tfx_metadata
 from pipeline.metadata.client import PatientStore
 from pipeline.metadata.properties import NODE, PIPELINE_RUN
 
-# How TFX asks for the executions that are in several contexts.
+# TFX's query for the executions that are in several contexts.
 _IN_CONTEXTS = re.compile(r"contexts_\d+\.id = (\d+)")
 
 
 class RunMetadata(tfx_metadata.Metadata):
-    """TFX's handle, on one run."""
+    """TFX's handle on the store, restricted to one run."""
 
     def __init__(self, connection_config: Any, run_id: str, hidden: Collection[int] = ()) -> None:
-        """Sets up.
+        """Construct the handle.
 
         Args:
-          connection_config: of the store.
-          run_id: of the run.
-          hidden: executions that TFX shall not see: it would write over those of earlier attempts at the same node.
+          connection_config: connection to the store.
+          run_id: the id of the run.
+          hidden: executions to leave out: TFX would overwrite those of earlier attempts at the same node.
         """
         super().__init__(connection_config)
         self._run_id = run_id
@@ -41,7 +41,7 @@ class RunMetadata(tfx_metadata.Metadata):
 
 
 class _RunStore(PatientStore):
-    """A store whose contexts hold the executions of one run only."""
+    """A store whose contexts contain the executions of one run only."""
 
     def __init__(self, config: Any, run_id: str, hidden: Collection[int]) -> None:
         super().__init__(config)
@@ -63,7 +63,7 @@ class _RunStore(PatientStore):
         run = self.get_context_by_type_and_name(PIPELINE_RUN, self._run_id)
         if run is None:
             return []
-        # Of a node that a resumed run tried several times, the last execution alone counts.
+        # If a resumed run executed a node several times, only the last execution counts.
         newest: dict[str, tuple[Any, set[int]]] = {}
         for execution in sorted(super().get_executions_by_context(run.id), key=lambda execution: execution.id):
             if execution.id in self._hidden:

@@ -1,4 +1,4 @@
-"""TFX's side of a partial run: the nodes of a compiled pipeline to run, and what is reused of an earlier run."""
+"""Partial runs in TFX: mark the nodes of a compiled pipeline to run, and check what is reused of the base run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import NodeCache
 from pipeline.orchestration.request import RunRequest
 
-_TFX_VERSION = "tfx_version"  # TFX notes it on every artifact
+_TFX_VERSION = "tfx_version"  # property that TFX records on every artifact
 
 
 def mark(pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions) -> None:
-    """Marks the nodes of a compiled pipeline as to be run, to be reused or to be left alone."""
+    """Mark each node of a compiled pipeline to be run, reused or left out."""
     partial_run_utils.mark_pipeline(
         pipeline,
         from_nodes=run_options.partial_run.from_nodes or None,
@@ -35,24 +35,24 @@ def mark(pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions) 
     for node in pipeline.nodes:
         options = node.pipeline_node.execution_options
         if options.HasField("skip") and not is_reused(node.pipeline_node):
-            # TFX would also take over what no node of this part needs, from whatever run is the latest.
+            # TFX would also reuse what no node of this part needs, from the latest run.
             options.skip.Clear()
             options.skip.reuse_artifacts_mode = pipeline_pb2.NodeExecutionOptions.Skip.NEVER
 
 
 def is_reused(node: pipeline_pb2.PipelineNode) -> bool:
-    """Whether a marked node's outputs come from the earlier run."""
+    """Whether a marked node's outputs come from the base run."""
     options = node.execution_options
     required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
     return bool(options.HasField("skip") and options.skip.reuse_artifacts_mode == required)
 
 
 def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tell: Listener) -> RunOptions | None:
-    """TFX's options for the nodes that were asked for; None for the whole pipeline.
+    """Return TFX's options for a partial run; None for a run of the whole pipeline.
 
     Raises:
       NotFoundError, UsageError: see `partial_run.nodes_of` and `partial_run.base_run`.
-      UnavailableError: what would be reused is damaged, and out of use now; or a model of it does not load here.
+      UnavailableError: an artifact to reuse is damaged, and now out of use; or a model to reuse does not load.
     """
     if not (request.from_node or request.to_node):
         return None
@@ -60,7 +60,7 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
     base_run = None
     if needed:
         base_run = partial_run.base_run(store, root, request.base_run, needed)
-        _check_bytes(store, root, cache, base_run, needed)
+        _check_files(store, root, cache, base_run, needed)
         tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
         for notice in check_models(request.pipeline, store, base_run, needed):
             tell(Note(notice, warning=True))
@@ -71,27 +71,27 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
     )
 
 
-def _check_bytes(store: Store, root: Root, cache: NodeCache, run_id: str, needed: Sequence[str]) -> None:
-    """Raises `UnavailableError` where what is to be reused is damaged, and takes that out of use."""
+def _check_files(store: Store, root: Root, cache: NodeCache, run_id: str, needed: Sequence[str]) -> None:
+    """Raise `UnavailableError` if an artifact to reuse is damaged, and take it out of use."""
     executions = store.executions(run_id)
     for name in needed:
         for key, output in store.outputs(executions[name].id).items():
             if reason := cache.damage(output):
                 MetadataWriter(root).mark_out_of_use(output.id, reason)
                 raise UnavailableError(
-                    f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; make it again with "
+                    f"{name}'s {key} of run {run_id} is damaged and out of use: {reason}; regenerate it with "
                     f"--from-node {name}"
                 )
 
 
 def check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str]) -> list[str]:
-    """Loads the models of a run that are to be used again: those of the other line may not load with this one.
+    """Load the models of a run that are reused: a model of another TFX version may not load.
 
     Returns:
-      A notice for each that the other line made.
+      A notice for each model of another TFX version.
 
     Raises:
-      UnavailableError: one does not load.
+      UnavailableError: a model does not load.
     """
     executions = store.executions(run_id)
     notices = []
@@ -101,11 +101,11 @@ def check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence
         version = str(output.properties.get(_TFX_VERSION, "an unknown version"))
         try:
             tf.saved_model.load(os.path.join(output.uri, folder))
-        except Exception as error:  # whatever it is: damaged files, unknown operations, another format
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some say nothing but their type
+        except Exception as error:  # damaged files, unknown operations, another format
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some have no message
             raise UnavailableError(
                 f"the model that {node} made in run {run_id}, with TFX {version}, does not load with TFX "
-                f"{tfx_versions.here().name} ({reason}): make it again with --from-node {node}"
+                f"{tfx_versions.here().name} ({reason}): regenerate it with --from-node {node}"
             ) from error
         if not version.startswith(tfx_versions.here().name + "."):
             notices.append(f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one")

@@ -1,4 +1,4 @@
-"""What is noted of an output before TFX publishes it: digests, files and headline numbers; and its preview."""
+"""Record digests, files and metrics of each output before TFX publishes it, and write its preview."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 def describe_outputs(
     execution: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput
 ) -> execution_result_pb2.ExecutorOutput:
-    """Adds to each output artifact what is known of its content; also to those that the executor left out."""
+    """Add these properties to each output artifact, also to those that the executor left out."""
     model = "".join(
         artifact.get_string_custom_property(CONTENT_DIGEST) for artifact in execution.input_dict.get("model", [])
     )
@@ -34,27 +34,27 @@ def describe_outputs(
             found.extend(artifact.mlmd_artifact for artifact in planned)
         for artifact, described in zip(found, planned, strict=True):
             _describe(artifact, described.type_name, model)
-    _show(execution, output)
+    _write_previews(execution, output)
     return output
 
 
 def _describe(artifact: Any, type_name: str, model: str) -> None:
     folder = pathlib.Path(artifact.uri)
-    notes = artifact.custom_properties
+    properties = artifact.custom_properties
     if types.find(type_name).about_model:
-        notes[MODEL_DIGEST].string_value = model
+        properties[MODEL_DIGEST].string_value = model
     if (measured := types.read_metrics(type_name, artifact.uri)) is not None:
-        notes[METRICS].string_value = json.dumps(dataclasses.asdict(measured))
+        properties[METRICS].string_value = json.dumps(dataclasses.asdict(measured))
     files = file_digests.scan(folder)
-    notes[FILES].string_value = file_digests.to_text(files)
-    notes[RAW_DIGEST].string_value = file_digests.of_files(files)
-    notes[CONTENT_DIGEST].string_value = fingerprints.content_digest(
+    properties[FILES].string_value = file_digests.to_text(files)
+    properties[RAW_DIGEST].string_value = file_digests.of_files(files)
+    properties[CONTENT_DIGEST].string_value = fingerprints.content_digest(
         StoredArtifact(type_name, folder, properties_of(artifact))
     )
 
 
-def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput) -> None:
-    """Writes what pages show of each output; nothing of it is in a digest, and no fault in it ends the run."""
+def _write_previews(execution: data_types.ExecutionInfo, output: execution_result_pb2.ExecutorOutput) -> None:
+    """Write the preview of each output. It is in no digest, and a failure is only logged."""
     inputs = {key: pathlib.Path(read[0].uri) for key, read in execution.input_dict.items() if read}
     written = {key: found.artifacts for key, found in output.output_artifacts.items() if found.artifacts}
     siblings = {key: pathlib.Path(artifacts[0].uri) for key, artifacts in written.items()}
@@ -66,7 +66,7 @@ def _show(execution: data_types.ExecutionInfo, output: execution_result_pb2.Exec
             )
             try:
                 made = types.make_preview(shown)
-                # TFX's place for an output: `<node>/<output>/<execution>` in the root's `artifacts`.
+                # TFX writes an output to `<node>/<output>/<execution>` in the root's `artifacts`.
                 place = previews.folder_of(shown.folder.parents[3], artifact.uri)
                 if made is not None and place is not None:
                     previews.write(place, shown.type_name, *made)

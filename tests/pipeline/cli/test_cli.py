@@ -224,7 +224,7 @@ def test_a_wrong_command_line_is_a_usage_error_of_one_line(sae, arguments, said)
 def test_a_base_without_a_part_is_a_usage_error(folder):
     code, output, errors = sae_process("run", "--base", "20261123-143005")
     assert (code, output) == (2, "")
-    assert errors.startswith("error: --base goes with --from-node or --to-node")
+    assert errors.startswith("error: --base needs --from-node or --to-node")
     assert errors.count("\n") == 1
     assert not (folder / "pipeline_root").exists()
 
@@ -404,7 +404,7 @@ def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
         (["show", "r9"], 3, "error: no run r9"),
         (["show", "latest", "--manifest"], 3, "error: "),
         (["plan", "--from-node", "Trainr"], 3, "error: --from-node Trainr: no such node; did you mean Trainer?"),
-        (["plan", "--base", "x"], 2, "error: --base goes with --from-node or --to-node"),
+        (["plan", "--base", "x"], 2, "error: --base needs --from-node or --to-node"),
         (["plan", "--set", "training.epoch=3"], 2, "error: no setting 'training.epoch'"),
     ],
     ids=str,
@@ -477,4 +477,4 @@ def test_resume_without_a_run_to_go_on_with_is_not_found(sae, recorded, folder):
     assert not (folder / "nowhere").exists()
     code, _, errors = sae("resume", "--root", "root")
     assert code == 3
-    assert "failed or broke off: there is nothing to go on with" in errors
+    assert "failed or was interrupted" in errors

@@ -79,7 +79,7 @@ def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
             assert partial_run.nodes_of(PIPELINE, first, last) == (runs, reused), (first, last)
             compared += 1
         else:
-            with pytest.raises(UsageError, match=f"no node lies between --from-node {first} and --to-node {last}"):
+            with pytest.raises(UsageError, match=f"no node is between --from-node {first} and --to-node {last}"):
                 partial_run.nodes_of(PIPELINE, first, last)
     assert compared > 20
 

@@ -77,8 +77,8 @@ def test_a_changed_setting_runs_its_nodes_and_those_after_them_wait_for_what_the
     waiting = dict.fromkeys(("Evaluator", "PushGate", "Pusher"), DEPENDS)
     assert verdicts(made) == {"Trainer": RUN, **waiting, "Report": RUN}
     assert made["Trainer"].reasons == ("parameters: epochs: 50 -> 60",)
-    assert made["Evaluator"].reasons == ("unless Trainer makes the same again",)
-    assert made["Pusher"].reasons == ("unless Evaluator, PushGate and Trainer make the same again",)
+    assert made["Evaluator"].reasons == ("unless the outputs of Trainer stay the same",)
+    assert made["Pusher"].reasons == ("unless the outputs of Evaluator, PushGate and Trainer stay the same",)
     assert made["Report"].reasons == ('parameters: texts.settings.training.epochs: "50" -> "60"',)
     assert made["Evaluator"].key.parts["inputs"].keys() == {"examples", "schema"}  # those that are known
 
@@ -167,7 +167,7 @@ def test_those_that_read_what_is_damaged_wait_for_what_is_made_of_it(after_a_run
     made = after_a_run.decisions()
     waiting = dict.fromkeys(("Evaluator", "PushGate", "Pusher", "Report"), DEPENDS)
     assert verdicts(made) == {"Trainer": RUN, **waiting}
-    assert made["Report"].reasons == ("unless Evaluator and Trainer make the same again",)
+    assert made["Report"].reasons == ("unless the outputs of Evaluator and Trainer stay the same",)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_what_failed_runs_again_whatever_is_made_before_it(recorded):
 def test_executions_without_a_key_are_not_compared_with(recorded):
     recorded.run("r1", noted=False)
     made = recorded.decisions()
-    reason = "no earlier execution of it ended and noted what it depended on"
+    reason = "no earlier execution of it ended and recorded a cache key"
     assert {(one.verdict, one.reasons) for one in made.values()} == {(RUN, (reason,))}
 
 
@@ -358,7 +358,10 @@ def test_a_blessed_model_is_pushed_where_another_is_served(after_a_run):
     after_a_run.run("r2", "training.epochs=60")
     made = after_a_run.decisions()
     assert made["PushGate"].reasons == ("what is served, or was pushed before, is not what it compared the model with",)
-    assert (made["Pusher"].verdict, made["Pusher"].reasons) == (DEPENDS, ("unless PushGate makes the same again",))
+    assert (made["Pusher"].verdict, made["Pusher"].reasons) == (
+        DEPENDS,
+        ("unless the outputs of PushGate stay the same",),
+    )
     # With what the gate would decide, to push it:
     given = {name: after_a_run.outputs("r1", name) for name in PIPELINE.names}
     [one] = after_a_run.decider().decide_all(["Pusher"], given)
@@ -530,9 +533,9 @@ def test_what_an_earlier_attempt_made_holds_only_with_the_same_key_and_undamaged
     trainer = PIPELINE.by_name["Trainer"]
     ended = store.execution(store.executions("r1")["Trainer"].id)
     inputs, outputs = store.inputs(ended.id), store.outputs(ended.id)
-    assert after_a_run.decider().holds(trainer, ended, inputs, outputs)
+    assert after_a_run.decider().is_reusable(trainer, ended, inputs, outputs)
     # Also where nothing else is reused: the run itself began without the cache.
-    assert after_a_run.decider(use_cache=False).holds(trainer, ended, inputs, outputs)
-    assert not after_a_run.decider("training.epochs=7").holds(trainer, ended, inputs, outputs)
+    assert after_a_run.decider(use_cache=False).is_reusable(trainer, ended, inputs, outputs)
+    assert not after_a_run.decider("training.epochs=7").is_reusable(trainer, ended, inputs, outputs)
     change_bytes(after_a_run.folder_of("r1", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
-    assert not after_a_run.decider().holds(trainer, ended, inputs, outputs)
+    assert not after_a_run.decider().is_reusable(trainer, ended, inputs, outputs)

@@ -34,7 +34,7 @@ def test_both_sides_read_the_same_names():
 
 def test_a_node_is_told_where_they_are_only_while_it_runs(recorded):
     put(recorded.root, "abc", 1)
-    with checkpoints.offered(recorded.root, "abc", 2.5, afresh=False):
+    with checkpoints.environment(recorded.root, "abc", 2.5, discard=False):
         assert os.environ[checkpoints.FOLDER] == str(recorded.root.path / "checkpoints" / "abc")
         assert os.environ[checkpoints.SECONDS] == "2.5"
         assert held(recorded.root) == {"abc"}
@@ -45,7 +45,7 @@ def test_a_node_is_told_where_they_are_only_while_it_runs(recorded):
 def test_who_begins_afresh_finds_none(recorded):
     put(recorded.root, "abc", 1)
     put(recorded.root, "other", 1)
-    with checkpoints.offered(recorded.root, "abc", 0, afresh=True):
+    with checkpoints.environment(recorded.root, "abc", 0, discard=True):
         assert held(recorded.root) == {"other"}
 
 

@@ -71,11 +71,11 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         "Transform         cached    outputs of run r1",
         "Trainer           run       parameters: epochs: 50 -> 60",
         "                            parameters: l1: 0.001 -> 0.5",
-        "Evaluator         run       unless Trainer makes the same again",
-        "PushGate          run       unless Evaluator and Trainer make the same again",
+        "Evaluator         run       unless the outputs of Trainer stay the same",
+        "PushGate          run       unless the outputs of Evaluator and Trainer stay the same",
         'Report            run       parameters: texts.settings.model.l1: "0.001" -> "0.5"',
         '                            parameters: texts.settings.training.epochs: "50" -> "60"',
-        "Pusher            run       unless Evaluator, PushGate and Trainer make the same again",
+        "Pusher            run       unless the outputs of Evaluator, PushGate and Trainer stay the same",
         "",
         "2 would run, 3 may run, if their inputs change, 6 cached",
     ]
@@ -92,7 +92,7 @@ def test_as_json_it_is_one_object(after_a_run):
     assert by_name["Trainer"] == {"verdict": "run", "reasons": ["parameters: epochs: 50 -> 60"], "of_run": ""}
     assert by_name["Evaluator"] == {
         "verdict": "depends",
-        "reasons": ["unless Trainer makes the same again"],
+        "reasons": ["unless the outputs of Trainer stay the same"],
         "of_run": "",
     }
 
@@ -206,10 +206,10 @@ def test_a_part_is_planned_also_where_the_data_set_is_not_known(recorded):
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        ({"base_run": "r1"}, UsageError, "--base goes with --from-node or --to-node"),
+        ({"base_run": "r1"}, UsageError, "--base needs --from-node or --to-node"),
         ({"from_node": "Trainr"}, NotFoundError, r"--from-node Trainr: no such node; did you mean Trainer\?"),
         ({"to_node": "Trainr"}, NotFoundError, "--to-node Trainr"),
-        ({"from_node": "Report", "to_node": "ExampleGen"}, UsageError, "no node lies between"),
+        ({"from_node": "Report", "to_node": "ExampleGen"}, UsageError, "no node is between"),
         ({"from_node": "Trainer", "base_run": "r9"}, NotFoundError, "--base r9: no such run"),
     ],
     ids=str,

@@ -34,7 +34,7 @@ class OneRun:
         self.told: list[Note] = []
         self._recorded = recorded
         request = RunRequest(PIPELINE, settings.Request(), trigger="a test", **options)
-        self.record = RunRecorder(request, recorded.root, "r1", recorded.root.logs / "r1.log", self.told.append)
+        self.record = RunRecorder(request, recorded.root, "r1", self.told.append)
 
     def begin(self, **source):
         configured = self._recorded.configured(source=self._recorded.source(**source))
@@ -98,26 +98,26 @@ def test_a_run_does_not_fail_for_want_of_a_copy(recorded):
 def test_a_run_that_broke_off_notes_how_far_it_came_once(recorded):
     run = OneRun(recorded).begin()
     recorded.run("r1", names=["ExampleGen", "StatisticsGen"], failed="StatisticsGen")
-    run.record.broke_off(recorded.store(), "cancelled")
+    run.record.end_early(recorded.store(), "cancelled")
     assert (run.headline.state, run.headline.executed) == ("cancelled", 1)
-    run.record.broke_off(recorded.store(), "failed", "too late")
+    run.record.end_early(recorded.store(), "failed", "too late")
     assert run.headline.state == "cancelled"
 
 
 def test_of_a_run_that_never_began_no_end_is_noted(recorded):
     run = OneRun(recorded)
-    run.record.broke_off(recorded.store(), "failed", "no data")
+    run.record.end_early(recorded.store(), "failed", "no data")
     assert recorded.store().run_ids() == []
 
 
 def test_going_on_adds_an_attempt_and_the_time_of_those_before(recorded):
     first = OneRun(recorded).begin()
-    first.record.broke_off(recorded.store(), "failed", "the reason")
+    first.record.end_early(recorded.store(), "failed", "the reason")
     MetadataWriter(recorded.root).end_run("r1", run_properties.headline_properties(Headline(seconds=1000.0)))
     before = (recorded.root.manifests / "r1.json").read_bytes()
 
     again = OneRun(recorded, resumed="r1").begin()
     assert again.headline.state is None
-    assert [note.text for note in again.told] == ["run r1 goes on, attempt 2; the one before ended: the reason"]
+    assert [note.text for note in again.told] == ["resuming run r1, attempt 2; the previous one ended: the reason"]
     assert (recorded.root.manifests / "r1.json").read_bytes() == before
     assert again.end().seconds > 1000

@@ -54,7 +54,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
     assert not list(recorded.root.path.glob("*/Trainer/model/*"))
     end = noted(recorded, "r1")
     assert (end.state, end.executed, end.cached) == ("failed", 1, 0)
-    assert end.error == f"broke off in Trainer: {recovery.REASON}"
+    assert end.error == f"died in Trainer: {recovery.REASON}"
     [told] = event_log.read(recorded.root.path, "r1")
     assert "the unfinished output of Trainer was removed; `sae resume r1` resumes it" in told.event.text
     assert close(recorded) == []
@@ -73,8 +73,8 @@ def test_between_two_nodes_and_before_the_first_there_is_nothing_to_remove(recor
     recorded.run("between", names=["SchemaGen"])
     errors = {one.run_id: one.error for one in close(recorded)}
     assert errors == {
-        "between": f"broke off after SchemaGen: {recovery.REASON}",
-        "early": f"broke off before its first node: {recovery.REASON}",
+        "between": f"died after SchemaGen: {recovery.REASON}",
+        "early": f"died before its first node: {recovery.REASON}",
     }
     assert noted(recorded, "early").state == "failed"
 
@@ -95,7 +95,7 @@ def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
     path.write_text('{"when": "2026-11-24T12:0')
     close(recorded)
     [told] = event_log.read(recorded.root.path, "r1")
-    assert told.event.text.startswith("run r1 broke off")
+    assert told.event.text.startswith("run r1 died")
 
 
 def test_runs_that_ended_and_those_of_others_are_left_alone(recorded):

@@ -9,11 +9,11 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 
 
 def test_a_whole_run_was_asked_for_no_part():
-    assert RunRequest(PIPELINE, settings.Request()).asked == RunOptions("", True, False)
+    assert RunRequest(PIPELINE, settings.Request()).options == RunOptions("", True, False)
 
 
 def test_a_part_is_noted_as_it_is_typed():
     asked = RunRequest(
         PIPELINE, settings.Request(), from_node="Trainer", base_run="r1", use_cache=False, all_bytes=True
-    ).asked
+    ).options
     assert asked == RunOptions("--from-node Trainer --base r1", False, True)

@@ -59,15 +59,15 @@ def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded
 def test_what_the_run_was_asked_for_is_told(recorded):
     note(recorded, "a", asked=RunOptions(use_cache=False, all_bytes=True))
     found = find(recorded)
-    assert found.asked == RunOptions(use_cache=False, all_bytes=True)
+    assert found.options == RunOptions(use_cache=False, all_bytes=True)
     assert found.recorded.configuration["training.epochs"] == 50
 
 
 def test_where_nothing_failed_there_is_nothing_to_go_on_with(recorded):
     note(recorded, "a", "succeeded")
-    with pytest.raises(NotFoundError, match=r"no run in .* failed or broke off"):
+    with pytest.raises(NotFoundError, match=r"no run in .* failed or was interrupted"):
         find(recorded)
-    with pytest.raises(UsageError, match=r"run a succeeded, there is nothing left .*: `sae run --like .*a.json`"):
+    with pytest.raises(UsageError, match=r"run a succeeded, .*; `sae run --like .*a.json` reruns it"):
         find(recorded, "a")
 
 
@@ -80,14 +80,16 @@ def test_a_part_is_refused(recorded):
 def test_changed_data_is_named(recorded):
     note(recorded, "a")
     (recorded.data / "mnist-train.tfrecord").write_bytes(b"other images")
-    with pytest.raises(UnavailableError, match=r"since it began there changed data: content of the data set: .* -> .*"):
+    with pytest.raises(UnavailableError, match=r"cannot be resumed, .*: data: content of the data set: .* -> .*"):
         find(recorded)
 
 
 def test_changed_code_is_named(recorded, monkeypatch):
     note(recorded, "a")
     monkeypatch.setattr(source_code, "project_digest", lambda: "0" * 64)
-    with pytest.raises(UnavailableError, match=r"there changed code: code outside the nodes: .* -> 000000000000: `sae"):
+    with pytest.raises(
+        UnavailableError, match=r"cannot be resumed, .*: code: code outside the nodes: .* -> 000000000000; `sae"
+    ):
         find(recorded)
     changed = {node: dict.fromkeys(files, "1" * 64) for node, files in cache_key.code_of_nodes(PIPELINE.nodes).items()}
     monkeypatch.setattr(cache_key, "code_of_nodes", lambda nodes: changed)
@@ -99,7 +101,7 @@ def test_changed_packages_are_named(recorded, monkeypatch):
     note(recorded, "a")
     installed = packages.installed_runtime()
     monkeypatch.setattr(packages, "installed_runtime", lambda: {**installed, "numpy": "0.1"})
-    with pytest.raises(UnavailableError, match=r"there changed packages: numpy: [\d.]+ -> 0.1: "):
+    with pytest.raises(UnavailableError, match=r"cannot be resumed, .*: packages: numpy: [\d.]+ -> 0.1; "):
         find(recorded)
 
 
@@ -107,7 +109,7 @@ def test_a_changed_configuration_is_a_manifest_that_the_run_did_not_note(recorde
     note(recorded, "a")
     path = manifest.path_of(recorded.root.path, "a")
     path.write_text(path.read_text().replace('"training.epochs": 50', '"training.epochs": 51'))
-    with pytest.raises(UnavailableError, match=r"a.json is not the manifest that run a noted"):
+    with pytest.raises(UnavailableError, match=r"a.json is not the manifest that run a recorded"):
         find(recorded)
 
 

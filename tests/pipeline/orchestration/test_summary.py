@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.metadata.run_properties import Headline
@@ -24,7 +25,7 @@ NODES = tuple(
 
 
 def test_the_headline_is_the_summary_in_short():
-    assert summaries.headline_of(summary(nodes=NODES), "manual") == Headline(
+    assert summaries.headline_of(summary(nodes=NODES), PIPELINE, "manual") == Headline(
         state="succeeded",
         seconds=61.25,
         dataset="mnist 3.0.1",
@@ -39,18 +40,18 @@ def test_the_headline_is_the_summary_in_short():
 
 
 def test_the_headline_of_a_failed_run_says_why_and_has_no_measures():
-    found = summaries.headline_of(FAILED, "manual")
+    found = summaries.headline_of(FAILED, PIPELINE, "manual")
     assert (found.state, found.error) == ("failed", "Trainer: the loss is not a number")
     assert (found.metrics, found.blessed, found.pushed_version) == ({}, None, None)
 
 
 def test_a_model_that_is_not_blessed_is_so_in_the_headline_of_a_run_that_succeeded():
-    found = summaries.headline_of(NOT_BLESSED, "manual")
+    found = summaries.headline_of(NOT_BLESSED, PIPELINE, "manual")
     assert (found.state, found.blessed, found.error) == ("succeeded", 0, None)
 
 
 def test_a_run_that_was_broken_off_is_so_in_the_headline():
-    assert summaries.headline_of(FAILED, "manual", "cancelled").state == "cancelled"
+    assert summaries.headline_of(FAILED, PIPELINE, "manual", "cancelled").state == "cancelled"
 
 
 # --- from ML Metadata --------------------------------------------------------------------------
@@ -72,7 +73,6 @@ def of_run(recorded, run_id, *assignments, exit_code=ExitCode.DONE, error=""):
         summaries.RunResult(run_id, ended, exit_code, error),
         recorded.configured(*assignments, source=recorded.source(notice="a notice")),
         recorded.root,
-        recorded.root.logs / f"{run_id}.log",
         61.23456,
     )
 
@@ -189,3 +189,15 @@ def test_a_run_in_a_moved_root_is_summed_up_where_it_lies(recorded):
     recorded.root = type(recorded.root)(recorded.root.path.rename(recorded.folder / "moved"))
     assert pathlib.Path(of_run(recorded, "r1").report).is_file()
     assert set(PIPELINE.names) == set(recorded.store().executions("r1"))
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [(), ("training.epochs=3", "training.jit_compile=false"), ("data.dataset=fashion_mnist", "evaluation.max_bce=0.5")],
+)
+def test_the_assignments_give_the_settings_of_the_run_with_its_profile(recorded, assignments):
+    recorded.run("r1", *assignments)
+    found = of_run(recorded, "r1", *assignments)
+    assert set(found.assignments) == set(assignments)
+    request = settings.Request(found.profile, assignments=found.assignments, root=str(recorded.root.path))
+    assert settings.resolve(request).config == recorded.config(*assignments)

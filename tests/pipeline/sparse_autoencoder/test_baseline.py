@@ -198,9 +198,9 @@ def test_a_run_that_is_gone_on_with_keeps_a_decision_as_long_as_it_holds(four):
     store, node = four.store(), PIPELINE.by_name["PushGate"]
     execution = store.executions("run-4")["PushGate"].id
     given = store.execution(execution), store.inputs(execution), store.outputs(execution)
-    assert four.decider("training.seed=4").holds(node, *given)
+    assert four.decider("training.seed=4").is_reusable(node, *given)
     promotion.promote(four.root, "run-1", "better in the field", print)
-    assert not four.decider("training.seed=4").holds(node, *given)
+    assert not four.decider("training.seed=4").is_reusable(node, *given)
 
 
 def test_a_recorded_loss_is_that_of_the_evaluation(four):

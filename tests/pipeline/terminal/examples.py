@@ -29,6 +29,7 @@ def summary(**changes):
         "dataset": "mnist 3.0.1",
         "notice": "",
         "profile": "mnist",
+        "assignments": (),
         "nodes": ({"id": "Trainer", "state": "executed", "seconds": 31.2, "reason": None},),
         "metrics": METRICS,
         "blessed": True,

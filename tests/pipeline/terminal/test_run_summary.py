@@ -57,7 +57,7 @@ def test_the_next_command_names_a_root_that_is_not_the_default():
 
 
 def test_the_next_command_keeps_the_settings_of_this_run():
-    found = run_summary.next_commands(summary(profile="sample", root="/other"), "sae", ("model.l1=0.1",))
+    found = run_summary.next_commands(summary(profile="sample", root="/other", assignments=("model.l1=0.1",)))
     assert found[0].startswith("sae plan --profile sample --root /other --set model.l1=0.1 --set NAME=VALUE")
 
 

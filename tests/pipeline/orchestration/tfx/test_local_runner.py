@@ -41,7 +41,7 @@ def test_an_error_of_the_system_names_the_file() -> None:
     "text", ["corrupted record at 19978", "truncated record at 5", "Not a valid TFRecord. Mismatch of data mask: b''"]
 )
 def test_a_damaged_record_says_what_to_do(text: str) -> None:
-    assert "run with --no-cache to make it again" in runner.explain(ValueError(f"{{{{node x}}}} {text} [Op:Y] name: "))
+    assert "run with --no-cache to regenerate it" in runner.explain(ValueError(f"{{{{node x}}}} {text} [Op:Y] name: "))
 
 
 def test_the_wrapping_of_tensorflow_is_taken_off() -> None:

@@ -14,16 +14,15 @@ pytestmark = pytest.mark.component
 beam = lazy.module("apache_beam")
 core = lazy.module("apache_beam.transforms.core")
 decorators = lazy.module("apache_beam.typehints.decorators")
-engine = lazy.module("pipeline.orchestration.tfx.executors")
+engine = lazy.module("pipeline.orchestration.tfx.beam_engine")
 pipeline_options = lazy.module("apache_beam.options.pipeline_options")
-quick_beam = lazy.module("pipeline.orchestration.tfx.beam_patches")
 userstate = lazy.module("apache_beam.transforms.userstate")
 
 GET_SIGNATURE = "apache_beam.transforms.core.get_signature"
 
 
 def test_options_are_parsed_once_for_each_kind_of_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = quick_beam.Options(flags=[], direct_num_workers=3)
+    options = engine.CachedOptions(flags=[], direct_num_workers=3)
     kind = pipeline_options.DirectOptions
     parsed = []
     add = kind._add_argparse_args
@@ -35,7 +34,7 @@ def test_options_are_parsed_once_for_each_kind_of_view(monkeypatch: pytest.Monke
 
 
 def test_a_value_set_in_one_view_is_seen_in_all() -> None:
-    options = quick_beam.Options(flags=[])
+    options = engine.CachedOptions(flags=[])
     kind = pipeline_options.TypeOptions
     options.view_as(kind).pipeline_type_check = False
     assert options.view_as(kind).pipeline_type_check is False
@@ -43,7 +42,7 @@ def test_a_value_set_in_one_view_is_seen_in_all() -> None:
 
 
 def test_options_are_sent_without_their_views() -> None:
-    options = quick_beam.Options(flags=[], direct_num_workers=3)
+    options = engine.CachedOptions(flags=[], direct_num_workers=3)
     options.view_as(pipeline_options.StandardOptions)
     sent = pickle.loads(pickle.dumps(options))
     assert "_views" not in vars(sent)
@@ -72,7 +71,7 @@ def test_signatures_are_beam_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [one.process, other.process, one.finish_bundle, one.setup, kind.process, len, str.upper, list, lambda x: x]
     expected = [decorators.get_signature(function) for function in asked]
     monkeypatch.setattr(GET_SIGNATURE, core.get_signature)  # put back when the test ends
-    quick_beam.remember_signatures()
+    engine.make_beam_pipeline(1, 10)
     for _ in range(2):
         assert [core.get_signature(function) for function in asked] == expected
     [spec] = userstate.get_dofn_specs(other)[0]
@@ -89,7 +88,7 @@ def test_the_methods_of_a_step_are_inspected_once(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("apache_beam.typehints.decorators.get_signature", counting)
     monkeypatch.setattr(GET_SIGNATURE, core.get_signature)
-    quick_beam.remember_signatures()
+    engine.make_beam_pipeline(1, 10)
     kind = of_every_kind()
     for _ in range(3):
         assert userstate.is_stateful_dofn(kind())
@@ -98,7 +97,7 @@ def test_the_methods_of_a_step_are_inspected_once(monkeypatch: pytest.MonkeyPatc
 
 def test_a_method_of_its_own_of_one_step_is_not_taken_for_that_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GET_SIGNATURE, core.get_signature)
-    quick_beam.remember_signatures()
+    engine.make_beam_pipeline(1, 10)
     counts = beam.DoFn.StateParam(userstate.CombiningValueStateSpec("count", sum))
 
     class Plain(beam.DoFn):
@@ -116,6 +115,6 @@ def test_a_method_of_its_own_of_one_step_is_not_taken_for_that_of_its_kind(monke
 def test_the_pipelines_of_the_engine_have_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GET_SIGNATURE, decorators.get_signature)
     made = engine.make_beam_pipeline(2, 10)
-    assert isinstance(made.options, quick_beam.Options)
+    assert isinstance(made.options, engine.CachedOptions)
     assert made.options.view_as(pipeline_options.DirectOptions).direct_num_workers == 2
     assert core.get_signature is not decorators.get_signature
