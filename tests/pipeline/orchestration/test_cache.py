@@ -357,7 +357,7 @@ def test_a_model_that_is_served_is_not_pushed_again(after_a_run):
 def test_a_blessed_model_is_pushed_where_another_is_served(after_a_run):
     after_a_run.run("r2", "training.epochs=60")
     made = after_a_run.decisions()
-    assert made["PushGate"].reasons == ("what is served, or was pushed before, is not what it compared the model with",)
+    assert made["PushGate"].verdict == RUN
     assert (made["Pusher"].verdict, made["Pusher"].reasons) == (
         DEPENDS,
         ("unless the outputs of PushGate stay the same",),
