@@ -1,4 +1,4 @@
-"""Types of artifacts of our own that more than one node knows."""
+"""Artifact types of this project that more than one node uses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from tfx.types import artifact
 
 
 class PushDecision(artifact.Artifact):
-    """Whether a model is pushed, and why: `decision.json`, an object of the fields of `push_decision.PushDecision`."""
+    """Whether a model is pushed, and why: `decision.json`, with the fields of `push.decision.GateDecision`."""
 
     TYPE_NAME = "PushDecision"

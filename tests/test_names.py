@@ -6,7 +6,6 @@ import ast
 import collections
 import pathlib
 
-import pytest
 import setuptools
 
 from tests import PROJECT
@@ -15,11 +14,6 @@ try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
-
-# Names with two owners, until their rooms have parted them.
-LEFT = {
-    "PushDecision",
-}
 
 
 def public_classes() -> dict[str, list[str]]:
@@ -33,12 +27,6 @@ def public_classes() -> dict[str, list[str]]:
     return found
 
 
-def test_no_class_name_gets_a_second_owner() -> None:
-    twice = {name: owners for name, owners in public_classes().items() if len(owners) > 1 and name not in LEFT}
-    assert twice == {}
-
-
-@pytest.mark.xfail(reason=f"two owners: {', '.join(sorted(LEFT))}", strict=False)
 def test_every_class_name_has_one_owner() -> None:
     assert {name: owners for name, owners in public_classes().items() if len(owners) > 1} == {}
 

@@ -1,7 +1,7 @@
-"""What the push gate is told, decides and writes; free of TensorFlow and TFX.
+"""The push gate's input, rule and decision; free of TensorFlow and TFX.
 
-A candidate replaces the model that is served when it is not worse than the setting allows. Only models trained with the
-same L1 are compared: the penalty buys sparsity with loss, so between two of them the loss says nothing.
+A candidate replaces the served model if it is not worse than the setting allows. Only models trained with the same L1
+are compared: a larger penalty trades loss for sparsity, so losses at different L1 are not comparable.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from components.evaluation.metrics import BCE
 
 FILE = "decision.json"
 SCHEMA_VERSION = 1
-STANDING = "standing"  # property of the node that tells how the candidate stands
-# Custom properties of a PushDecision.
+STANDING = "standing"  # execution property of the node: a `Standing` as JSON
+# Custom properties of a PushDecision artifact.
 PUSH, REASON = "push", "reason"
 
-RECORDED, MADE_NOW = "recorded", "made by the push gate"
+_RECORDED, _BY_GATE = "recorded", "made by the push gate"
 
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """The model that a candidate is held against.
+    """The model that a candidate is compared with.
 
     Attributes:
       version: its number in the serving folder.
-      run_id: the run that made it.
+      run_id: the run that trained it.
       model: digest of its content.
-      bce: its recorded loss on the test split that the candidate was measured on, nats per pixel; None where there is
-        none, as when the data changed.
-      folder: its SavedModel, to measure it then; empty where that is gone.
+      bce: its recorded loss on the candidate's test split, nats per pixel; None if it was not evaluated on this split.
+      folder: its SavedModel, to evaluate it in that case; empty if the files are missing.
     """
 
     version: int
@@ -44,14 +43,14 @@ class Baseline:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """How a candidate stands to what was pushed before it, when the gate opens.
+    """A candidate and its baseline, looked up when the gate runs.
 
     Attributes:
-      model: digest of its content.
-      l1: weight of its L1 penalty; None where that was not noted.
-      served: the version as which it is served already; 0 where it is not.
-      baseline: None where there is none.
-      note: why there is none, or why it is not what is served; empty where it is.
+      model: digest of the candidate's content.
+      l1: weight of its L1 penalty; None if it was not recorded.
+      served: its version, if it is served already; else 0.
+      baseline: the model that it is compared with, or None.
+      note: why there is no baseline, or why the baseline is not the served model; else empty.
     """
 
     model: str = ""
@@ -61,12 +60,12 @@ class Standing:
     note: str = ""
 
     def as_text(self) -> str:
-        """As JSON, to be told to a node."""
+        """Return it as JSON, for an execution property."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
 def standing_of(text: str) -> Standing:
-    """What `Standing.as_text` made; of nothing, as where TFX's own runner tells nothing, one without a baseline."""
+    """Parse the JSON of `Standing.as_text`; an empty text, as under TFX's own runner, has no baseline."""
     if not text:
         return Standing(note="what was pushed before was not looked up")
     values = json.loads(text)
@@ -75,20 +74,20 @@ def standing_of(text: str) -> Standing:
 
 
 @dataclasses.dataclass(frozen=True)
-class PushDecision:
-    """Whether a model is pushed, and why.
+class GateDecision:
+    """Whether a model is pushed, and why: the content of a PushDecision artifact.
 
     Attributes:
-      push: whether it is.
+      push: whether it is pushed.
       reason: a sentence.
       blessed: whether the Evaluator blessed it.
       model: digest of its content.
-      l1: weight of its L1 penalty; None where that was not noted.
+      l1: weight of its L1 penalty; None if it was not recorded.
       bce: its loss on the test split, nats per pixel.
-      limit: the largest ratio to the baseline's loss that is allowed; None: any.
-      baseline: what it was held against; None where nothing was.
-      baseline_bce: the baseline's loss on the same split; None where it could not be had.
-      baseline_evaluation: where that came from, `recorded` or `made by the push gate`; empty where it could not be had.
+      limit: the largest allowed ratio to the baseline's loss; None: no limit.
+      baseline: the model that it was compared with, or None.
+      baseline_bce: the baseline's loss on the same split; None if it is not known.
+      baseline_evaluation: its source: `recorded` or `made by the push gate`; empty if it is not known.
     """
 
     push: bool
@@ -102,32 +101,27 @@ class PushDecision:
     baseline_bce: float | None = None
     baseline_evaluation: str = ""
 
-    @property
-    def against(self) -> str:
-        """Digest of the model that it was held against; empty where it was against none."""
-        return self.baseline.model if self.baseline else ""
-
     def holds(self, standing: Standing) -> bool:
-        """Whether it is still what the gate would decide, now that the candidate stands so."""
+        """Return whether the gate would still decide the same."""
         if not self.blessed:
             return True
         if standing.served:
-            return self.push  # somebody promoted what the gate had kept back
-        return self.against == (standing.baseline.model if standing.baseline else "")
+            return self.push  # False: an operator promoted a model that the gate had rejected
+        return (self.baseline and self.baseline.model) == (standing.baseline and standing.baseline.model)
 
 
 def decide(
     blessed: bool, bce: float, limit: float, standing: Standing, baseline_bce: float | None, problem: str = ""
-) -> PushDecision:
-    """The gate's rule: pushed when blessed and, where there is a baseline, `bce <= limit * baseline_bce`.
+) -> GateDecision:
+    """Apply the gate's rule: push if blessed and, if there is a baseline, `bce <= limit * baseline_bce`.
 
     Args:
       blessed: whether the Evaluator blessed the candidate.
       bce: the candidate's loss on the test split, nats per pixel.
-      limit: the largest ratio; inf is no limit.
-      standing: how it stands.
-      baseline_bce: the baseline's loss on the same split; None where there is no baseline or it could not be measured.
-      problem: why it could not be.
+      limit: the largest ratio; inf: no limit.
+      standing: the candidate and its baseline.
+      baseline_bce: the baseline's loss on the same split; None if there is no baseline or it could not be evaluated.
+      problem: why it could not be evaluated.
     """
     baseline = standing.baseline if blessed and not standing.served else None
     push = True
@@ -147,7 +141,7 @@ def decide(
         reason = f"{losses} of version {baseline.version}, allowed is {allowed}"
         reason += f" ({standing.note})" if standing.note else ""
     measured = baseline is not None and baseline_bce is not None
-    return PushDecision(
+    return GateDecision(
         push=push,
         reason=reason,
         blessed=blessed,
@@ -157,26 +151,26 @@ def decide(
         limit=limit if math.isfinite(limit) else None,
         baseline=baseline,
         baseline_bce=baseline_bce if measured else None,
-        baseline_evaluation="" if baseline is None or not measured else MADE_NOW if baseline.bce is None else RECORDED,
+        baseline_evaluation="" if baseline is None or not measured else _BY_GATE if baseline.bce is None else _RECORDED,
     )
 
 
-def write(folder: pathlib.Path, decision: PushDecision) -> None:
-    """Writes it into the folder of its artifact."""
+def write(folder: pathlib.Path, decision: GateDecision) -> None:
+    """Write a decision into the folder of its artifact."""
     values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(decision)}
     if decision.baseline is not None:
-        del values["baseline"]["folder"]  # a place, and no part of what was decided
-        del values["baseline"]["bce"]  # said already
+        del values["baseline"]["folder"]  # not part of the decision
+        del values["baseline"]["bce"]  # the same as baseline_bce
     text = json.dumps(values, indent=2, allow_nan=False)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def read(folder: pathlib.Path) -> PushDecision:
-    """What `write` wrote.
+def read(folder: pathlib.Path) -> GateDecision:
+    """Read the decision in the folder of its artifact.
 
     Raises:
-      OSError: it is not there.
-      ValueError: it is something else.
+      OSError: the file cannot be read.
+      ValueError: it does not contain a decision.
     """
     path = folder / FILE
     try:
@@ -184,6 +178,6 @@ def read(folder: pathlib.Path) -> PushDecision:
         values.pop("schema_version")
         baseline = values.pop("baseline")
         made = None if baseline is None else Baseline(**baseline, bce=None, folder="")
-        return PushDecision(**values, baseline=made)
+        return GateDecision(**values, baseline=made)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no decision of the push gate") from error
+        raise ValueError(f"{path} does not contain a decision of the push gate") from error

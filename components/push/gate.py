@@ -1,7 +1,7 @@
-"""The gate before the Pusher: a blessed model replaces the one that is served when it is not worse.
+"""PushGate: a blessed model replaces the served one only if it is not worse.
 
-The Evaluator judges a model alone, so that its verdict can be made again; this node compares it with what was pushed
-before, which no other root can. Its decision is an artifact, with both losses and where they came from.
+The Evaluator judges a model alone, so its verdict is reproducible in any root; this node compares it with models of
+this root. Its decision is an artifact with both losses and their sources.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class PushGateExecutor(base_executor.BaseExecutor):
-    """Compares the candidate's loss with the baseline's."""
+    """Compare the candidate's loss with the baseline's."""
 
     def Do(
         self,
@@ -36,7 +36,7 @@ class PushGateExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills `decision`; its custom properties hold whether to push, and the reason."""
+        """Write `decision`; its custom properties are whether to push, and the reason."""
         standing = decision.standing_of(exec_properties[decision.STANDING])
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"]))
         evaluated = evaluator.read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
@@ -54,34 +54,35 @@ class PushGateExecutor(base_executor.BaseExecutor):
             baseline_bce,
             problem,
         )
-        made = artifact_utils.get_single_instance(output_dict["decision"])
-        decision.write(pathlib.Path(made.uri), decided)
-        made.set_int_custom_property(decision.PUSH, int(decided.push))
-        made.set_string_custom_property(decision.REASON, decided.reason)
+        output = artifact_utils.get_single_instance(output_dict["decision"])
+        decision.write(pathlib.Path(output.uri), decided)
+        output.set_int_custom_property(decision.PUSH, int(decided.push))
+        output.set_string_custom_property(decision.REASON, decided.reason)
 
 
 def _measure(baseline: decision.Baseline, test_split: str) -> tuple[float | None, str]:
-    """The baseline's loss on this test split; or None, and why it cannot be measured."""
+    """Return the baseline's loss on this test split; or None, and why it cannot be evaluated."""
     if not baseline.folder:
         return None, "its model is gone, and it was never measured on the present test split"
     try:
         return mean_bce(baseline.folder, io_utils.all_files_pattern(test_split)), ""
-    # Whatever a SavedModel of another time raises; a push is not to hang on a model that nobody can use.
+    # An old SavedModel can raise any of these; a model that cannot be used must not block the push.
     except (tf.errors.OpError, OSError, KeyError, TypeError, ValueError) as error:
-        logger.warning("version %d cannot be measured", baseline.version, exc_info=True)
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return None, f"it cannot be measured on the present test split ({said})"
+        logger.warning("version %d cannot be evaluated", baseline.version, exc_info=True)
+        message = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return None, f"it cannot be measured on the present test split ({message})"
 
 
 def mean_bce(saved_model: str, pattern: str) -> float:
-    """The mean reconstruction loss of a SavedModel of ours over the records of some files, nats per pixel.
+    """Return the mean reconstruction loss of a SavedModel over the records of files, nats per pixel.
 
     Args:
-      saved_model: its folder; its signature `evaluate` gives `bce` for serialized tf.Examples.
-      pattern: of the files.
+      saved_model: its folder; its signature `evaluate` returns `bce` for serialized tf.Examples.
+      pattern: of the files' paths.
 
     Raises:
-      tf.errors.OpError, OSError, KeyError, TypeError, ValueError: it is no such model, or reads no such examples.
+      tf.errors.OpError, OSError, KeyError, TypeError, ValueError: the model has no such signature, or cannot read these
+        examples.
     """
     evaluate = tf.saved_model.load(saved_model).signatures["evaluate"]
     records = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).batch(transformed_input.BATCH)
@@ -91,7 +92,7 @@ def mean_bce(saved_model: str, pattern: str) -> float:
 
 class _PushGateSpec(component_spec.ComponentSpec):
     PARAMETERS = {
-        # As JSON: ML Metadata on SQLite stores no infinite number.
+        # As JSON: ML Metadata on SQLite cannot store an infinite number.
         "max_bce_to_served": component_spec.ExecutionParameter(type=str),
         decision.STANDING: component_spec.ExecutionParameter(type=str),
     }
@@ -105,7 +106,7 @@ class _PushGateSpec(component_spec.ComponentSpec):
 
 
 class PushGate(base_component.BaseComponent):
-    """Decides whether `model` replaces what is served."""
+    """Decide whether `model` replaces the served model."""
 
     SPEC_CLASS = _PushGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PushGateExecutor)
@@ -119,16 +120,14 @@ class PushGate(base_component.BaseComponent):
         max_bce_to_served: float,
         standing: str,
     ) -> None:
-        """Describes the node.
+        """Create the node.
 
         Args:
-          examples: of its test split a baseline is measured that was never measured on it.
+          examples: a baseline without a recorded loss is evaluated on their test split.
           model: the candidate.
-          evaluation: of the candidate, on the same split.
-          model_blessing: of the candidate.
-          max_bce_to_served: the largest ratio of its loss to the baseline's; inf: any.
-          standing: how the candidate stands to what was pushed before, as `push_decision.Standing.as_text` says it;
-            whoever runs the node says so just before.
+          evaluation, model_blessing: of the candidate, on the same split.
+          max_bce_to_served: the largest ratio of its loss to the baseline's; inf: no limit.
+          standing: `decision.Standing.as_text` of the candidate, which the runner sets just before the node runs.
         """
         super().__init__(
             spec=_PushGateSpec(

@@ -1,8 +1,8 @@
-"""Pusher: copies a blessed model that passed the push gate to the serving folder, whole or not at all.
+"""Pusher: publish a blessed model that passed the push gate in the serving folder, completely or not at all.
 
-TFX's own names versions by the second, copies file by file into the folder that a server watches, and does nothing
-when its result is cached. Here a version appears by one rename and is one higher than the highest there is; a model
-that is served already is not copied again.
+TFX's own Pusher names versions by the second, copies file by file into the folder that a server watches, and does
+nothing when its result is cached. Here a version appears by one rename, numbered one above the highest; a model that is
+served already is not copied again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,11 @@ from tfx.utils import path_utils
 
 from components.artifact_types import PushDecision
 from components.push import decision as push_decision
-from components.push.serving_dir import (
-    CONTENT_DIGEST,
-    HELD_BACK,
-    NOT_PUSHED,
-    PUSHED,
-    PUSHED_DESTINATION,
-    PUSHED_VERSION,
-    held_back,
-    push,
-)
+from components.push import serving_dir as serving
 
 
 class PusherExecutor(base_executor.BaseExecutor):
-    """Pushes when blessed and let pass, and records whether it did."""
+    """Push the model if it is blessed, passed the push gate and is not superseded; record which."""
 
     def Do(
         self,
@@ -39,27 +30,26 @@ class PusherExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills `pushed_model`; its folder stays empty, the bytes are in the serving folder.
+        """Set the properties of `pushed_model`; its folder stays empty, the files are in the serving folder.
 
-        A model that somebody replaced (`sae rollback`, `sae promote`) is not pushed again until somebody promotes it.
+        A model that `sae rollback` or `sae promote` replaced is pushed again only by `sae promote`.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"]))
         decision = push_decision.read(pathlib.Path(artifact_utils.get_single_uri(input_dict["decision"])))
+        pushed.set_int_custom_property(serving.PUSHED, 0)
         if not (blessed and decision.push):
-            pushed.set_int_custom_property(PUSHED, 0)
-            pushed.set_string_custom_property(NOT_PUSHED, decision.reason)
+            pushed.set_string_custom_property(serving.NOT_PUSHED, decision.reason)
             return
-        artifact = artifact_utils.get_single_instance(input_dict["model"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
         serving_dir = pathlib.Path(exec_properties["serving_dir"])
-        if artifact.get_string_custom_property(CONTENT_DIGEST) in held_back(serving_dir):
-            pushed.set_int_custom_property(PUSHED, 0)
-            pushed.set_int_custom_property(HELD_BACK, 1)
+        if model.get_string_custom_property(serving.CONTENT_DIGEST) in serving.superseded(serving_dir):
+            pushed.set_int_custom_property(serving.SUPERSEDED, 1)
             return
-        destination = push(pathlib.Path(path_utils.serving_model_path(artifact.uri)), serving_dir)
-        pushed.set_int_custom_property(PUSHED, 1)
-        pushed.set_string_custom_property(PUSHED_DESTINATION, str(destination))
-        pushed.set_string_custom_property(PUSHED_VERSION, destination.name)
+        destination = serving.push(pathlib.Path(path_utils.serving_model_path(model.uri)), serving_dir)
+        pushed.set_int_custom_property(serving.PUSHED, 1)
+        pushed.set_string_custom_property(serving.PUSHED_DESTINATION, str(destination))
+        pushed.set_string_custom_property(serving.PUSHED_VERSION, destination.name)
 
 
 class _PusherSpec(component_spec.ComponentSpec):
@@ -73,7 +63,7 @@ class _PusherSpec(component_spec.ComponentSpec):
 
 
 class Pusher(base_component.BaseComponent):
-    """Pushes `model` to `serving_dir` when `model_blessing` is a blessing and `decision` is to push."""
+    """Push `model` to `serving_dir` if `model_blessing` blesses it and `decision` is to push."""
 
     SPEC_CLASS = _PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(PusherExecutor)
@@ -81,7 +71,7 @@ class Pusher(base_component.BaseComponent):
     def __init__(
         self, model: types.BaseChannel, model_blessing: types.BaseChannel, decision: types.BaseChannel, serving_dir: str
     ) -> None:
-        """Describes the node; `serving_dir` is the folder that a model server watches."""
+        """Create the node; `serving_dir` is the folder that a model server watches."""
         super().__init__(
             spec=_PusherSpec(
                 model=model,

@@ -1,4 +1,4 @@
-"""The folder of served models, and what a push notes of it; free of TFX."""
+"""The folder of served models, and what a push records; free of TFX."""
 
 from __future__ import annotations
 
@@ -10,37 +10,35 @@ from collections.abc import Iterable
 
 from components import atomic_file
 
-# The custom properties that TFX's own Pusher sets.
+# Custom properties of a PushedModel that TFX's own Pusher sets as well.
 PUSHED = "pushed"
 PUSHED_DESTINATION = "pushed_destination"
 PUSHED_VERSION = "pushed_version"
-
-# Custom property of a pushed model: 1 where it was not pushed because somebody had replaced it.
-HELD_BACK = "held_back"
-# The same: why it was not, where its own gates or the comparison kept it back.
+# Custom properties of a PushedModel that was not pushed: 1 if it is superseded; the reason if a gate rejected it.
+SUPERSEDED = "held_back"
 NOT_PUSHED = "not_pushed"
-# Of a Model: the digest of its content, by which it is held back.
+# Custom property of a Model: the digest of its content.
 CONTENT_DIGEST = "content_digest"
 
-MODEL = "Format-Serving"  # the folder of a Model artifact that holds the SavedModel to serve
+MODEL = "Format-Serving"  # the folder of a Model artifact that contains the SavedModel to serve
 
 
 def newest_version(serving_dir: pathlib.Path) -> pathlib.Path | None:
-    """The folder with the highest version number, the one that TensorFlow Serving takes."""
+    """Return the folder with the highest version number, which TensorFlow Serving serves; None if there is none."""
     versions = [path for path in serving_dir.glob("*") if path.name.isdecimal() and path.is_dir()]
     return max(versions, key=lambda path: int(path.name), default=None)
 
 
 def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
-    """Makes `model` the highest version in `serving_dir` and returns that version's folder.
+    """Publish the SavedModel in the folder `model` as the highest version in `serving_dir`; return its folder.
 
-    A model that is the highest version already stays what it is. `model` is a SavedModel's folder.
+    Copies nothing if it is the highest version already.
     """
     serving_dir.mkdir(parents=True, exist_ok=True)
     newest = newest_version(serving_dir)
     if newest is not None and same_files(model, newest):
         return newest
-    # A name that no server takes for a version; what a killed push left behind is thrown away.
+    # No server takes this name for a version. Remove what a killed push left.
     unfinished = serving_dir / ".unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(model, unfinished)
@@ -49,30 +47,34 @@ def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     return destination
 
 
-def held_back(serving_dir: pathlib.Path) -> frozenset[str]:
-    """Content digests of models that no run pushes: somebody replaced them. Raises `ValueError` where damaged."""
-    path = _held_back(serving_dir)
+def superseded(serving_dir: pathlib.Path) -> frozenset[str]:
+    """Return the content digests of superseded models: those that a rollback or promotion replaced; no run pushes them.
+
+    Raises:
+      ValueError: the file is damaged.
+    """
+    path = _superseded_file(serving_dir)
     try:
         return frozenset(map(str, json.loads(path.read_text(encoding="utf-8"))["models"]))
     except FileNotFoundError:
         return frozenset()
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: it should list models that are held back") from error
+        raise ValueError(f"{path} is damaged: expected an object with a list `models` of content digests") from error
 
 
-def hold_back(serving_dir: pathlib.Path, models: Iterable[str]) -> None:
-    """Makes `models` those that are held back."""
-    atomic_file.write(_held_back(serving_dir), json.dumps({"models": sorted(models)}, indent=1))
+def write_superseded(serving_dir: pathlib.Path, models: Iterable[str]) -> None:
+    """Replace the list of superseded models by these content digests."""
+    atomic_file.write(_superseded_file(serving_dir), json.dumps({"models": sorted(models)}, indent=1))
 
 
-def _held_back(serving_dir: pathlib.Path) -> pathlib.Path:
-    # Beside the folder, not in it: whoever looks for versions finds versions only.
-    return serving_dir.with_name("held_back.json")
+def _superseded_file(serving_dir: pathlib.Path) -> pathlib.Path:
+    return serving_dir.with_name("held_back.json")  # beside the folder, which contains versions only
 
 
 def same_files(one: pathlib.Path, other: pathlib.Path) -> bool:
-    """Whether two folders hold the same files with the same bytes."""
+    """Return whether two folders contain the same files with the same bytes."""
     names = [sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()) for root in (one, other)]
-    return names[0] == names[1] and not any(
-        filecmp.cmpfiles(one, other, names[0], shallow=False)[1:][number] for number in (0, 1)
-    )
+    if names[0] != names[1]:
+        return False
+    _, different, unreadable = filecmp.cmpfiles(one, other, names[0], shallow=False)
+    return not different and not unreadable

@@ -150,7 +150,7 @@ def _decide(
 def _carry_out(root: Root, store: Store, execution: int, model: Artifact, source: pathlib.Path) -> int:
     """Serve a model, complete the decision, and return the version; idempotent."""
     root.serving.mkdir(exist_ok=True)
-    serving_dir.hold_back(root.serving, decision_log.superseded(store))
+    serving_dir.write_superseded(root.serving, decision_log.superseded(store))
     folder = serving_dir.push(source, root.serving)
     recorded: dict[str, Scalar] = {
         serving_dir.PUSHED: 1, serving_dir.PUSHED_DESTINATION: str(folder),
@@ -168,7 +168,7 @@ def _finish(root: Root, store: Store, record: DecisionRecord) -> str:
     is_served = newest is not None and versions.has_bytes_of(newest, model)
     if newest is not None and int(newest.name) > record.replaced_version and not is_served:
         MetadataWriter(root).cancel_decision(record.execution, "another model was pushed since")
-        serving_dir.hold_back(root.serving, decision_log.superseded(store))
+        serving_dir.write_superseded(root.serving, decision_log.superseded(store))
         return f"cancelled an interrupted decision, because another model was pushed since: {decision}"
     source = newest if newest and is_served else _model_folder(root, model, versions.pushes(store, root))
     version = _carry_out(root, store, record.execution, model, source)

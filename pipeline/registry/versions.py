@@ -118,7 +118,7 @@ def saved_model(root: Root, model: Artifact, known: Iterable[Push]) -> pathlib.P
 def superseded_models(root: Root) -> frozenset[str]:
     """Return the content digests of models that no run pushes. Raises `UnavailableError` if the file is damaged."""
     try:
-        return serving_dir.held_back(root.serving)
+        return serving_dir.superseded(root.serving)
     except ValueError as error:
         raise UnavailableError(f"{error}; rewrite it with `sae promote` or `sae rollback`") from error
 
@@ -142,7 +142,7 @@ def served_files(model: Artifact) -> list[file_digests.Files]:
 
 def why_not_pushed(properties: Mapping[str, object]) -> str:
     """Return why a Pusher pushed nothing, from the properties of its output."""
-    if properties.get(serving_dir.HELD_BACK):
+    if properties.get(serving_dir.SUPERSEDED):
         return "the model was superseded or rolled back (`sae models` lists who decided it and why)"
     # Earlier versions of `sae` recorded no other reason.
     return str(properties.get(serving_dir.NOT_PUSHED, "the model is not blessed"))

@@ -423,7 +423,7 @@ def _not_served(reuse: Reuse) -> str:
     if model.content in versions.superseded_models(reuse.root):
         return ""  # superseded by a promotion or rolled back: no rerun pushes it again
     if not pushed.properties.get(serving_dir.PUSHED):
-        was = pushed.properties.get(serving_dir.HELD_BACK)
+        was = pushed.properties.get(serving_dir.SUPERSEDED)
         return "its model was rolled back or superseded then, and is not any more" if was else ""
     served = serving_dir.newest_version(reuse.root.serving)
     return "" if served and versions.has_bytes_of(served, model) else "another model, or none, is served now"

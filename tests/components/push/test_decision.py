@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from components.push import decision
-from components.push.decision import Baseline, PushDecision, Standing
+from components.push.decision import Baseline, GateDecision, Standing
 
 BASELINE = Baseline(version=3, run_id="run-3", model="model-1:old", bce=0.08, folder="/root/serving/3")
 STANDING = Standing(model="model-1:new", l1=1e-3, baseline=BASELINE)
 
 
-def decide(bce: float, standing: Standing = STANDING, **changes: Any) -> PushDecision:
+def decide(bce: float, standing: Standing = STANDING, **changes: Any) -> GateDecision:
     values: dict[str, Any] = {"blessed": True, "limit": 1.05, "baseline_bce": 0.08, **changes}
     return decision.decide(bce=bce, standing=standing, **values)
 
@@ -27,7 +27,7 @@ def decide(bce: float, standing: Standing = STANDING, **changes: Any) -> PushDec
 def test_a_model_is_pushed_when_it_is_not_worse_than_allowed(bce: float, push: bool) -> None:
     decided = decide(bce)
     assert decided.push == push
-    assert (decided.against, decided.baseline_bce, decided.baseline_evaluation) == ("model-1:old", 0.08, "recorded")
+    assert (decided.baseline, decided.baseline_bce, decided.baseline_evaluation) == (BASELINE, 0.08, "recorded")
 
 
 def test_the_reason_has_both_losses_their_ratio_and_what_is_allowed() -> None:
@@ -52,12 +52,12 @@ def test_no_limit_pushes_whatever_is_blessed() -> None:
 
 def test_what_is_not_blessed_is_compared_with_nothing() -> None:
     decided = decide(0.01, blessed=False)
-    assert (decided.push, decided.reason, decided.against) == (False, "the model is not blessed", "")
+    assert (decided.push, decided.reason, decided.baseline) == (False, "the model is not blessed", None)
 
 
 def test_what_is_served_already_is_compared_with_nothing() -> None:
     decided = decide(0.5, Standing("model-1:new", 1e-3, served=7), baseline_bce=None)
-    assert (decided.push, decided.reason, decided.against) == (True, "it was served already, as version 7", "")
+    assert (decided.push, decided.reason, decided.baseline) == (True, "it was served already, as version 7", None)
 
 
 def test_without_a_baseline_it_is_pushed_for_the_reason_that_there_is_none() -> None:
@@ -69,7 +69,7 @@ def test_a_baseline_that_cannot_be_measured_holds_nothing_back() -> None:
     standing = dataclasses.replace(STANDING, baseline=dataclasses.replace(BASELINE, bce=None))
     decided = decide(0.5, standing, baseline_bce=None, problem="its model is gone")
     assert (decided.push, decided.reason) == (True, "not comparable with version 3: its model is gone")
-    assert (decided.against, decided.baseline_bce, decided.baseline_evaluation) == ("model-1:old", None, "")
+    assert (decided.baseline, decided.baseline_bce, decided.baseline_evaluation) == (standing.baseline, None, "")
 
 
 def test_it_says_when_the_gate_measured_the_baseline_itself() -> None:
@@ -112,7 +112,7 @@ def test_a_gate_that_is_told_nothing_says_that_it_compared_nothing() -> None:
 @pytest.mark.parametrize(
     "decided", [decide(0.1), decide(0.1, blessed=False), decide(0.1, Standing("m", None, note="nothing was served"))]
 )
-def test_a_decision_is_read_as_it_was_written(decided: PushDecision, tmp_path: pathlib.Path) -> None:
+def test_a_decision_is_read_as_it_was_written(decided: GateDecision, tmp_path: pathlib.Path) -> None:
     decision.write(tmp_path, decided)
     found = decision.read(tmp_path)
     baseline = decided.baseline and dataclasses.replace(decided.baseline, bce=None, folder="")
@@ -132,5 +132,5 @@ def test_the_file_names_no_place(tmp_path: pathlib.Path) -> None:
 )
 def test_what_is_no_decision_is_named(text: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "decision.json").write_text(text)
-    with pytest.raises(ValueError, match=r"decision\.json holds no decision of the push gate"):
+    with pytest.raises(ValueError, match=r"decision\.json does not contain a decision of the push gate"):
         decision.read(tmp_path)

@@ -76,7 +76,7 @@ def test_model_that_the_gate_kept_back_is_not_pushed_though_it_is_blessed(tmp_pa
 @pytest.mark.parametrize(("held", "pushed_and_held"), [("model-1:a", (0, 1)), ("model-1:b", (1, 0)), ("", (1, 0))])
 def test_model_that_is_held_back_is_not_pushed(tmp_path: pathlib.Path, held: str, pushed_and_held: Any) -> None:
     model(tmp_path / "model" / "Format-Serving", "1.0")
-    serving_dir.hold_back(tmp_path / "serving", {held} - {""})
+    serving_dir.write_superseded(tmp_path / "serving", {held} - {""})
     pushed = run(tmp_path, blessed=True, digest="model-1:a")
     assert (pushed.get_int_custom_property("pushed"), pushed.get_int_custom_property("held_back")) == pushed_and_held
     assert (tmp_path / "serving").exists() == bool(pushed_and_held[0])

@@ -139,12 +139,12 @@ def test_there_is_no_newest_version_where_there_is_no_folder(serving: pathlib.Pa
 
 
 def test_nothing_is_held_back_until_it_is_said(serving: pathlib.Path) -> None:
-    assert serving_dir.held_back(serving) == frozenset()
+    assert serving_dir.superseded(serving) == frozenset()
     serving.parent.mkdir()
-    serving_dir.hold_back(serving, {"b", "a"})
-    assert serving_dir.held_back(serving) == {"a", "b"}
-    serving_dir.hold_back(serving, ())
-    assert serving_dir.held_back(serving) == frozenset()
+    serving_dir.write_superseded(serving, {"b", "a"})
+    assert serving_dir.superseded(serving) == {"a", "b"}
+    serving_dir.write_superseded(serving, ())
+    assert serving_dir.superseded(serving) == frozenset()
     assert names(serving.parent) == ["held_back.json"]  # and nothing in the folder that servers watch
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_list_is_not_taken_for_an_empty_one(serving: pathlib.Path, tex
     serving.parent.mkdir()
     serving.with_name("held_back.json").write_text(text)
     with pytest.raises(ValueError, match=r"held_back\.json is damaged"):
-        serving_dir.held_back(serving)
+        serving_dir.superseded(serving)
 
 
 def test_models_are_held_back_by_the_digest_that_runs_note() -> None:

@@ -157,7 +157,7 @@ def test_the_model_before_it_becomes_the_highest_version_again_and_again(four):
 def test_a_rolled_back_model_is_not_pushed_again_by_a_rerun(four):
     rollback(four)
     assert four.decisions("training.seed=4")["Pusher"].verdict == CacheVerdict.CACHED
-    assert serving_dir.held_back(four.root.serving) == {content(four, "run-4")}
+    assert serving_dir.superseded(four.root.serving) == {content(four, "run-4")}
     four.replay("run-5", "training.seed=4")
     assert served(four) == (5, "run-3")
 
@@ -174,7 +174,7 @@ def test_a_rolled_back_model_is_served_again_when_somebody_promotes_it(four):
     assert promote(four, "run-4", "it was the camera").version == 6
     assert served(four) == (6, "run-4")
     assert decision_log.rolled_back(four.store()) == frozenset()
-    assert serving_dir.held_back(four.root.serving) == {content(four, "run-3")}
+    assert serving_dir.superseded(four.root.serving) == {content(four, "run-3")}
     # What was held back when it ran is pushed when it runs again, once it is not held back any more.
     pushed = four.outputs("run-4", "Pusher")["pushed_model"]
     four.change(pushed.id, pushed=0, held_back=1)
@@ -221,7 +221,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(("module", "name"), [
-    (serving_dir, "hold_back"), (serving_dir, "push"), (MetadataWriter, "complete_decision"),
+    (serving_dir, "write_superseded"), (serving_dir, "push"), (MetadataWriter, "complete_decision"),
 ])  # fmt: skip
 def test_what_a_kill_cut_off_is_carried_out_by_the_next_decision(four, monkeypatch, capsys, module, name):
     def kill(*_):
@@ -251,7 +251,7 @@ def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(
     assert promote(four, "run-1").version == 6
     assert "cancelled an interrupted decision, because another model was pushed since" in capsys.readouterr().out
     assert [one.carried_out for one in decision_log.decisions(four.store())] == [False, True]
-    assert serving_dir.held_back(four.root.serving) == {content(four, "run-5")}
+    assert serving_dir.superseded(four.root.serving) == {content(four, "run-5")}
 
 
 def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
@@ -260,7 +260,7 @@ def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
     with pytest.raises(UnavailableError, match=r"held_back\.json is damaged"):
         four.decisions("training.seed=4")
     promote(four, "run-1")
-    assert serving_dir.held_back(four.root.serving) == {content(four, f"run-{number}") for number in (3, 4)}
+    assert serving_dir.superseded(four.root.serving) == {content(four, f"run-{number}") for number in (3, 4)}
 
 
 # --- the list ----------------------------------------------------------------------------------

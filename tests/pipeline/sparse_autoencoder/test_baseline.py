@@ -185,7 +185,7 @@ def test_a_decision_that_cannot_be_read_is_made_again(four):
     four.change(four.outputs("run-4", "PushGate")["decision"].id, gone=["files"])
     found = gate(four, "training.seed=4")
     assert found.verdict == CacheVerdict.RUN
-    assert found.reasons == (f"{path} holds no decision of the push gate",)
+    assert found.reasons == (f"{path} does not contain a decision of the push gate",)
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [("1.05", CacheVerdict.CACHED), ("1.2", CacheVerdict.RUN)])
