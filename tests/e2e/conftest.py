@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import Pipeline
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.orchestration import run as run_module
 from pipeline.orchestration.request import RunRequest
@@ -53,11 +54,18 @@ Run = Callable[..., Summary]
 
 
 def run_here(
-    root: pathlib.Path, *assignments: str, profile: str = "sample", seed: int | None = None, **options: Any
+    root: pathlib.Path,
+    *assignments: str,
+    profile: str = "sample",
+    seed: int | None = None,
+    pipeline: Pipeline = PIPELINE,
+    **options: Any,
 ) -> Summary:
-    """A run in this process, under `root`."""
-    request = settings.Request(profile=profile, assignments=assignments, seed=seed, root=str(root))
-    return run_module.run(RunRequest(PIPELINE, request, **options), display)
+    """Run a pipeline in this process, in the pipeline root `root`; `options` are fields of `RunRequest`."""
+    request = settings.Request(
+        profile=profile, assignments=assignments, seed=seed, root=str(root), config_type=pipeline.configuration
+    )
+    return run_module.run(RunRequest(pipeline, request, **options), display)
 
 
 def sae(

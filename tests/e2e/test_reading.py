@@ -1,10 +1,10 @@
-"""Reading while a pipeline writes: whole runs, looked at all the time, with no error on either side."""
+"""Read a pipeline root while runs write to it, without an error on either side."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -17,17 +17,18 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
 from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from tests.e2e.conftest import PROJECT, QUICK
+from tests.e2e.conftest import PROJECT, QUICK, QUICK_OPTIONS, run_here
 
 
-def begin(root: pathlib.Path, *options: str) -> subprocess.Popen[str]:
+def begin(root: pathlib.Path) -> subprocess.Popen[str]:
     """A run on the sample in a process of its own."""
-    settings = [part for assignment in QUICK for part in ("--set", assignment)]
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", "--profile", "sample", "--json", "--root", str(root), *settings,
-         *options],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT, env={**os.environ},
-    )  # fmt: skip
+        [sys.executable, "-m", "pipeline", "run", *QUICK_OPTIONS, "--json", "--root", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    )
 
 
 def look(reader):
@@ -44,23 +45,26 @@ def look(reader):
 
 @pytest.fixture(scope="module")
 def looked_at(tmp_path_factory):
-    """Three runs, one of which executes all, one nothing and one fails; what was seen of each while it ran."""
+    """Two runs, executed and cached, that are read while they run, and a failed one; what was read of each."""
     root = tmp_path_factory.mktemp("reading") / "root"
     seen, summaries = [], []
     with open_location(PIPELINE, None, Root(root)) as place:
-        for options in ((), (), ("--set", "data.train_examples=1")):
+        for _ in range(2):
             looks = []
-            process = begin(root, *options)
+            process = begin(root)
             while process.poll() is None:
                 with contextlib.suppress(NotFoundError):  # there is no store yet
                     looks.append(look(place.reader()))  # a new client each time, as pages and commands have
-                time.sleep(0.02)  # leaves the run a core, as a person who looks would
+                time.sleep(0.05)  # leaves the run a core
             output, errors = process.communicate()
             assert output, errors
             assert "locked" not in errors
             summaries.append(json.loads(output))
             looks.append(look(place.reader()))
             seen.append([run for run in looks if run is not None and run.row.id == summaries[-1]["run_id"]])
+        failed = run_here(root, *QUICK, "data.train_examples=1")
+        summaries.append(dataclasses.asdict(failed))
+        seen.append([place.reader().run(failed.run_id)])
     return root, seen, summaries
 
 

@@ -19,7 +19,7 @@ from pipeline.metadata.store import open_store
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
-from tests.e2e.conftest import QUICK
+from tests.e2e.conftest import QUICK, run_here
 
 ASSIGNMENTS = (*QUICK, "training.epochs=4", "engine.checkpoint_seconds=0")
 OPTIONS = ("--profile", "sample", *(word for one in ASSIGNMENTS for word in ("--set", one)))
@@ -105,14 +105,9 @@ def test_nothing_is_left_half_done(survived: Survived) -> None:
 
 def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
     broken = kills.contents(survived.root, survived.run_id)
-    # In a process of its own, as the broken one was: NumPy's threads are set before it is imported.
-    whole = json.loads(
-        kills.run_to_the_end(
-            kills.command(survived.root.path, *OPTIONS, "--from-node", "Trainer", "--to-node", "Trainer", "--no-cache")
-        )
-    )
+    whole = run_here(survived.root.path, *ASSIGNMENTS, from_node="Trainer", to_node="Trainer", use_cache=False)
     store = open_store(survived.root, read_only=True)
-    made = store.outputs(store.executions(whole["run_id"])["Trainer"].id)
+    made = store.outputs(store.executions(whole.run_id)["Trainer"].id)
     assert len({output.uri for output in made.values()} & {broken_uri(survived, key) for key in made}) == 0
     assert {f"Trainer {key}": output.content for key, output in made.items()} == {
         name: content for name, content in broken.items() if name.startswith("Trainer ")

@@ -16,7 +16,7 @@ from pipeline.scheduler import status, triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule, Work
 from pipeline_config import SchedulePolicies
-from tests.e2e.conftest import PROJECT, QUICK, sae
+from tests.e2e.conftest import PROJECT, QUICK, SampleRun, sae
 
 PROGRAM = "import pathlib, sys; from pipeline.scheduler import daemon; sys.exit(daemon.run(pathlib.Path(sys.argv[1])))"
 POLICIES = SchedulePolicies(Overlap.SKIP, CatchUp.ONE, 1, 600.0, 0.0, retries=0, retry_wait=1.0, timeout=0.0)
@@ -32,12 +32,17 @@ def until(true: Callable[[], Any], database: ScheduleDatabase) -> Any:
 
 
 @pytest.fixture
-def start(tmp_path: pathlib.Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def root(sample_run: SampleRun, tmp_path: pathlib.Path) -> pathlib.Path:
+    return sample_run.copy(tmp_path / "root")
+
+
+@pytest.fixture
+def start(root: pathlib.Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     """Starts a daemon; each is gone when the test ends."""
     begun: list[subprocess.Popen[bytes]] = []
 
     def begin() -> subprocess.Popen[bytes]:
-        one = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=PROJECT, start_new_session=True)
+        one = subprocess.Popen([sys.executable, "-c", PROGRAM, str(root)], cwd=PROJECT, start_new_session=True)
         begun.append(one)
         return one
 
@@ -48,11 +53,11 @@ def start(tmp_path: pathlib.Path) -> Iterator[Callable[[], subprocess.Popen[byte
 
 
 def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
-    tmp_path: pathlib.Path, start: Callable[[], subprocess.Popen[bytes]]
+    root: pathlib.Path, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    with ScheduleDatabase.open(tmp_path) as database:
+    with ScheduleDatabase.open(root) as database:
         work = Work("sample", assignments=QUICK, seed=3)
-        said = tmp_path / "said.json"
+        said = root / "said.json"
         policies = SchedulePolicies(**{**vars(POLICIES), "on_success": f"cat > {said}.part && mv {said}.part {said}"})
         database.add(Schedule("nightly", triggers.every("1d"), work, policies, database.now()))
         data = triggers.on_data_change("1s")
@@ -63,7 +68,7 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
         [attempt] = until(lambda: [one for one in database.ticks()[0].attempts if one.run_id], database)
         first.kill()
         first.wait()
-        assert status.daemon(tmp_path).state == "stopped"
+        assert status.daemon(root).state == "stopped"
         daemon = start()
         until(lambda: database.ticks("nightly")[0].state not in ("waiting", "running"), database)
         [tick] = database.ticks("nightly")
@@ -73,11 +78,11 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
             attempt.run_id,
         )
 
-        shown = json.loads(sae("show", "latest", "--root", tmp_path, "--json").stdout)
+        shown = json.loads(sae("show", "latest", "--root", root, "--json").stdout)
         assert (shown["row"]["id"], shown["row"]["state"]) == (attempt.run_id, "succeeded")
         assert shown["row"]["trigger"] == f"schedule nightly {planned}"
         assert shown["configuration"]["training.seed"] == 3
-        noted = json.loads((tmp_path / "manifests" / f"{attempt.run_id}.json").read_text())
+        noted = json.loads((root / "manifests" / f"{attempt.run_id}.json").read_text())
         assert noted["trigger"] == f"schedule nightly {planned}"
         until(said.exists, database)
         assert json.loads(said.read_text())["row"]["id"] == attempt.run_id
@@ -91,4 +96,4 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
         assert all(one.decision in (Outcome.SKIPPED, Outcome.MISSED) for one in database.ticks("data"))
         daemon.terminate()
         assert daemon.wait() == 0
-    assert sae("fsck", "--root", tmp_path).returncode == 0
+    assert sae("fsck", "--root", root).returncode == 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import time
@@ -17,12 +16,16 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import load
 from pipeline.inspection.locations import open_location
+from pipeline.orchestration import run
+from pipeline.orchestration.summary import Summary
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.terminal.progress import display
 from pipeline.web import app
-from tests.e2e.conftest import PROJECT, sae
+from tests.e2e.conftest import PROJECT, run_here, sae, states
 
 pytestmark = pytest.mark.e2e
 
@@ -37,8 +40,9 @@ def command(root: pathlib.Path, *arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
-def states(summary: dict) -> dict[str, str]:
-    return {node["id"]: node["state"] for node in summary["nodes"]}
+def run_lines(root: pathlib.Path, *assignments: str, **options: str) -> Summary:
+    """Run the pipeline in this process, which spares the imports of TensorFlow and TFX."""
+    return run_here(root, *assignments, profile="points", pipeline=load(LOCATION), **options)
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +50,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     place = tmp_path_factory.mktemp("second") / "root"
     done = sae("--pipeline", LOCATION, "run", "--root", place, "--json")
     assert done.returncode == 0, done.stderr
-    assert states(json.loads(done.stdout)) == dict.fromkeys(NODES, "executed")
+    assert {node["id"]: node["state"] for node in json.loads(done.stdout)["nodes"]} == dict.fromkeys(NODES, "executed")
     return place
 
 
 def test_it_is_planned_explained_and_its_cache_is_used(root: pathlib.Path) -> None:
     assert {one["verdict"] for one in command(root, "plan")["nodes"]} == {"cached"}
-    assert set(states(command(root, "run")).values()) == {"cached"}
-    summary = command(root, "run", "--set", "line.steps=60")
-    assert states(summary) == {"CsvExampleGen": "cached", "StatisticsGen": "cached", "LineTrainer": "executed"}
-    answer = command(root, "why", str(summary["run_id"]), "LineTrainer")
+    assert {one["state"] for one in command(root, "run")["nodes"]} == {"cached"}
+    changed = run_lines(root, "line.steps=60")
+    assert states(changed) == {"CsvExampleGen": "cached", "StatisticsGen": "cached", "LineTrainer": "executed"}
+    answer = command(root, "why", changed.run_id, "LineTrainer")
     assert [(one["field"], one["old"], one["new"]) for one in answer["changes"]] == [("steps", "50", "60")]
-    part = command(root, "run", "--from-node", "LineTrainer")
-    assert states(part)["StatisticsGen"] == "skipped"
+    assert states(run_lines(root, from_node="LineTrainer"))["StatisticsGen"] == "skipped"
 
 
 def test_a_killed_run_is_resumed(root: pathlib.Path) -> None:
@@ -72,12 +75,11 @@ def test_a_killed_run_is_resumed(root: pathlib.Path) -> None:
         run_id = line.split()[1] if line.startswith("run ") else run_id
         if line.startswith("LineTrainer started"):
             break
-    time.sleep(1)
-    killed.send_signal(signal.SIGKILL)
+    killed.kill()
     killed.communicate()
     assert run_id
-    summary = command(root, "resume")
-    assert summary["run_id"] == run_id
+    summary = run.resume(load(LOCATION), Root(root), "", display)
+    assert summary.run_id == run_id
     assert states(summary)["LineTrainer"] == "executed"
     assert json.loads((root / "manifests" / f"{run_id}.json").read_text())["pipeline"] == LOCATION
 
@@ -128,7 +130,6 @@ def test_what_names_no_pipeline_is_a_usage_error(tmp_path: pathlib.Path, given: 
 
 
 def test_a_root_is_of_one_pipeline(root: pathlib.Path) -> None:
-    default = "pipeline.sparse_autoencoder.definition:PIPELINE"
-    done = sae("--pipeline", default, "run", "--profile", "sample", "--root", root)
-    assert done.returncode == 2
-    assert "choose another root" in done.stderr
+    with pytest.raises(UsageError) as refused:
+        run_here(root)
+    assert str(root) in str(refused.value)
