@@ -1,10 +1,10 @@
 """The configuration of the pipeline: every value that a user can set, with its meaning, unit and limits.
 
-`PipelineConfig` is a tree of frozen dataclasses: sections of settings, each declared once by `setting`. Values are
-checked when a section is made. Commands, `--set`, docs, manifests and the report read the declarations; to add a
-setting, add a field here and use it in the module that it is for. Another pipeline has a `Configuration` of its own.
+`PipelineConfig` is a tree of frozen dataclasses: sections of settings, each declared once by `setting`. A section
+checks its values. Commands, `--set`, docs, manifests and the report read the declarations; docs/extending.md shows how
+to add a setting. Another pipeline has its own `Configuration`.
 
-This module needs the standard library only, so that every command can import it quickly.
+This module imports the standard library only, so that every command loads it quickly.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ _Config = TypeVar("_Config", bound="Configuration")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The declaration of one value that a user can set. Its type is that of its default.
+    """The declaration of one value that a user can set. The type of the value is that of the default.
 
     Attributes:
-      default: the value where no other is given.
-      meaning: what it is, in one line.
-      unit: of the value; empty where it has none.
-      low, high: the smallest and the largest value allowed.
-      above: a limit that the value must exceed.
-      choices: the texts allowed; empty: any.
+      meaning: one line of help.
+      unit: unit of the value, if it has one.
+      low, high: smallest and largest allowed value.
+      above: limit that the value must exceed.
+      choices: allowed texts; empty: any.
       may_be_empty: whether an empty text is allowed.
-      affects_results: whether another value may change what a run makes. Where not, another value is no reason to
-        refuse to resume a run, or to expect other results of a rerun.
-      in_report: whether the report on a model lists it, if it affects results.
-      option: the command line option, beside `--set`, that sets it.
+      affects_results: whether the value can change the results of a run. If not, a run can be resumed with another
+        value, and a rerun with another value must give the same results.
+      in_report: whether the report on a model lists the setting, if it affects results.
+      option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """
 
@@ -54,7 +53,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """What the value may be: `a whole number, at least 1`."""
+        """Return the allowed values in words: `a whole number, at least 1`."""
         if not self.may_be_empty:
             return "text that is not empty"
         if self.choices:
@@ -69,10 +68,10 @@ class Setting:
         return text
 
     def check(self, value: object) -> Value:
-        """Return the value, a whole number as a float where the setting is one.
+        """Return the value, as a float if the default is one.
 
         Raises:
-          ValueError: wrong type or out of range; names the setting, the value and what is allowed.
+          ValueError: wrong type or out of range; the message names the setting, the value and what is allowed.
         """
         kind = type(self.default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -107,14 +106,16 @@ class Section:
     """A group of settings, which checks its values when it is made.
 
     Attributes:
-      section: its name, the same as that of the field of the configuration.
-      in_manifest: whether its settings are inputs of a run and so recorded in the run's manifest.
-      profile_needs: name of a setting; where the user gives that another value than the profile does, the profile's
-        values for this section do not fit and are not used.
+      section: name of the section and of its field in the configuration.
+      in_manifest: whether a run's manifest records the settings, as inputs of the run.
+      affects_results: whether any of the settings can change the results of a run.
+      profile_needs: name of a setting. If the user gives it another value than the profile does, the profile's values
+        for this section are not used.
     """
 
     section: ClassVar[str]
     in_manifest: ClassVar[bool] = True
+    affects_results: ClassVar[bool] = True
     profile_needs: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -124,15 +125,18 @@ class Section:
     @classmethod
     def settings(cls) -> dict[str, Setting]:
         """Return the declaration of each setting by the name of its field."""
+        declared: dict[str, Setting] = {field.name: field.metadata["setting"] for field in dataclasses.fields(cls)}
         return {
-            field.name: dataclasses.replace(field.metadata["setting"], name=f"{cls.section}.{field.name}")
-            for field in dataclasses.fields(cls)
+            key: dataclasses.replace(
+                one, name=f"{cls.section}.{key}", affects_results=one.affects_results and cls.affects_results
+            )
+            for key, one in declared.items()
         }
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Section):
-    """Which data set, where from, and how it is split."""
+    """The data set, its source and its splits."""
 
     section = "data"
     profile_needs = "data.dataset"
@@ -140,7 +144,7 @@ class DataConfig(Section):
     dataset: str = setting("mnist", "name in TensorFlow Datasets, with its config if it has one: emnist/letters")
     source: str = setting(
         "auto",
-        "tfds: prepared or downloaded; sample: the embedded digits; auto: tfds, and for mnist else the sample",
+        "tfds: prepared or downloaded; sample: embedded digits; auto: tfds, for mnist else the sample",
         choices=("auto", "tfds", "sample"),
         affects_results=False,
     )
@@ -151,14 +155,17 @@ class DataConfig(Section):
     validation_split: str = setting("train[83%:]", "examples to validate on after each epoch")
     test_split: str = setting("test", "examples to evaluate the trained model on")
     schema: str = setting("", "curated schema in components/data/schemas; empty: made from the data set's description")
-    train_examples: int = setting(0, "number that the train split must hold; 0: any number", unit="examples", low=0)
-    validation_examples: int = setting(
-        0, "number that the validation split must hold; 0: any number", unit="examples", low=0
-    )
-    test_examples: int = setting(0, "number that the test split must hold; 0: any number", unit="examples", low=0)
+    train_examples: int = setting(0, "expected size of the train split; 0: any", unit="examples", low=0)
+    validation_examples: int = setting(0, "expected size of the validation split; 0: any", unit="examples", low=0)
+    test_examples: int = setting(0, "expected size of the test split; 0: any", unit="examples", low=0)
     shard_examples: int = setting(10_000, "size of one output file", unit="examples", low=1)
     download_timeout: float = setting(
-        5.0, "time to find out whether a download host answers", unit="seconds", above=0, high=10, affects_results=False
+        5.0,
+        "time limit for a first reply of a download host",
+        unit="seconds",
+        above=0,
+        high=10,
+        affects_results=False,
     )
 
 
@@ -180,7 +187,7 @@ class ModelConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Section):
-    """How the model is trained (Adam, binary cross-entropy)."""
+    """The training of the model (Adam, binary cross-entropy)."""
 
     section = "training"
 
@@ -189,26 +196,21 @@ class TrainingConfig(Section):
     learning_rate: float = setting(1e-3, "Adam's step size", above=0, high=1)
     seed: int = setting(0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1, option="--seed")
     resident_mib: int = setting(
-        2048, "images (float32) that may stay in memory; more than that is streamed by tf.data", unit="MiB", low=0
+        2048, "images (float32) that may stay in memory; more are streamed by tf.data", unit="MiB", low=0
     )
     jit_compile: bool = setting(True, "compile the training step with XLA")
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """What a model must reach on the test split to be blessed.
-
-    Losses are reconstruction losses (binary cross-entropy) without the L1 penalty.
-    """
+    """Thresholds for a blessing on the test split. Losses are binary cross-entropies without the L1 penalty."""
 
     section = "evaluation"
     profile_needs = "data.dataset"
 
-    max_bce: float = setting(
-        math.inf, "largest test loss of a blessed model; inf: no limit", unit="nats/pixel", above=0
-    )
+    max_bce: float = setting(math.inf, "largest test loss to be blessed; inf: no limit", unit="nats/pixel", above=0)
     max_bce_worst_label: float = setting(
-        math.inf, "largest test loss on any one label; inf: no limit", unit="nats/pixel", above=0
+        math.inf, "largest test loss on any label; inf: no limit", unit="nats/pixel", above=0
     )
     max_bce_to_mean_image: float = setting(
         0.9, "largest ratio of the test loss to that of always predicting the mean training image", above=0, high=0.99
@@ -219,47 +221,30 @@ class EvaluationConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class ServingConfig(Section):
-    """When a blessed model replaces the one that is served."""
+    """The push gate: when a blessed model replaces the served model."""
 
     section = "serving"
 
-    # Seeds of the reference setting differ by up to 3 % (docs/model.md): no reason to refuse.
+    # Seeds of the reference setting differ by up to 3 % (docs/model.md), which is no reason to reject a model.
     max_bce_to_served: float = setting(
-        1.05,
-        "largest ratio of its test loss to that of the served model of the same L1; inf: any",
-        above=0,
-        in_report=False,
+        1.05, "largest ratio of test loss to that of a served model with equal L1; inf: any", above=0, in_report=False
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineConfig(Section):
-    """How much of the machine is used. Never taken from the machine: a run uses the same everywhere."""
+    """Use of the machine. The defaults do not depend on the machine, so a run is the same everywhere."""
 
     section = "engine"
 
     beam_workers: int = setting(
-        1,
-        "parallel workers of a Beam job; 1: it runs in this process",
-        unit="processes",
-        low=1,
-        high=256,
-        affects_results=False,
+        1, "worker processes of a Beam job; 1: this process", unit="processes", low=1, high=256, affects_results=False
     )
     beam_batch_size: int = setting(
-        1_000,
-        "size of the batches of a Beam job; never tuned by the clock",
-        unit="examples",
-        low=1,
-        high=1_048_576,
-        in_report=False,
+        1_000, "batch size of a Beam job, never auto-tuned", unit="examples", low=1, high=1_048_576, in_report=False
     )
     checkpoint_seconds: float = setting(
-        10.0,
-        "training time between checkpoints; 0: after each epoch, inf: none",
-        unit="seconds",
-        low=0,
-        affects_results=False,
+        10.0, "time between checkpoints; 0: after each epoch, inf: none", unit="seconds", low=0, affects_results=False
     )
     intra_op_threads: int = setting(
         2, "TensorFlow's threads within one operation", unit="threads", low=1, high=256, in_report=False
@@ -271,87 +256,59 @@ class EngineConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class PathsConfig(Section):
-    """Where the pipeline writes."""
+    """The pipeline root and its backups."""
 
     section = "paths"
+    affects_results = False
 
     root: str = setting(
-        "pipeline_root",
-        "folder of artifacts, metadata, logs and served models",
-        may_be_empty=False,
-        affects_results=False,
-        option="--root",
+        "pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False, option="--root"
     )
     metadata_copies: int = setting(
-        3,
-        "backups of the ML Metadata store to keep; one is made after each run that succeeds; 0: none",
-        unit="copies",
-        low=0,
-        high=1_000,
-        affects_results=False,
+        3, "backups of ML Metadata to keep, one per successful run; 0: none", unit="copies", low=0, high=1_000
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class SchedulePolicies(Section):
-    """How a schedule handles overlapping, missed, failed and hung runs; the defaults of `sae schedule add`.
-
-    No result depends on these: they are in no cache key and in no run's manifest.
-    """
+    """Policies for overlapping, missed, failed and hung runs of a schedule: the defaults of `sae schedule add`."""
 
     section = "schedule"
 
     overlap: str = setting(
-        "skip",
-        "a tick that comes while a run holds the root: skip it, or start it later",
-        choices=("skip", "queue"),
+        "skip", "skip or queue a tick whose time comes while a run holds the root", choices=("skip", "queue")
     )
-    catch_up: str = setting("one", "missed ticks that are run later", choices=("none", "one", "all"))
-    catch_up_limit: int = setting(
-        10, "missed ticks that are run later at most, the newest ones", unit="ticks", low=1, high=1_000
-    )
-    max_late: float = setting(
-        3_600.0, "time after its planned time until which a tick may start", unit="seconds", low=0
-    )
-    jitter: float = setting(0.0, "longest delay of a tick, to spread load", unit="seconds", low=0, high=86_400)
-    retries: int = setting(2, "retries after a failure that may be temporary", unit="retries", low=0, high=100)
+    catch_up: str = setting("one", "missed ticks to run later", choices=("none", "one", "all"))
+    catch_up_limit: int = setting(10, "maximum of missed ticks to run later", unit="ticks", low=1, high=1_000)
+    max_late: float = setting(3_600.0, "longest delay after which a tick may start", unit="seconds", low=0)
+    jitter: float = setting(0.0, "longest random delay of a tick, to spread load", unit="seconds", low=0, high=86_400)
+    retries: int = setting(2, "retries after a transient failure", unit="retries", low=0, high=100)
     retry_wait: float = setting(
         60.0, "wait before the first retry; doubled for each further one", unit="seconds", above=0, high=86_400
     )
     timeout: float = setting(0.0, "time after which a run is interrupted; 0: never", unit="seconds", low=0)
-    on_failure: str = setting("", "command to run after a failure; it reads the run's JSON on standard input")
-    on_success: str = setting("", "command to run after a success; it reads the run's JSON on standard input")
+    on_failure: str = setting("", "command to run after a failure, with the run's JSON on its input")
+    on_success: str = setting("", "command to run after a success, with the run's JSON on its input")
 
 
 @dataclasses.dataclass(frozen=True)
 class RetentionConfig(Section):
-    """What `sae gc` keeps. No result depends on it, so it is in no cache key and in no manifest."""
+    """Artifacts that `sae gc` keeps."""
 
     section = "retention"
     in_manifest = False
+    affects_results = False
 
-    runs: int = setting(
-        10, "newest runs to keep, with all that they made or used", unit="runs", low=1, affects_results=False
-    )
-    pushed: int = setting(
-        5,
-        "models to keep that were pushed before the served one, for a rollback",
-        unit="models",
-        low=0,
-        affects_results=False,
-    )
+    runs: int = setting(10, "newest runs to keep, with their inputs and outputs", unit="runs", low=1)
+    pushed: int = setting(5, "models to keep that were pushed before the served one", unit="models", low=0)
     max_mib: int = setting(
-        20_480,
-        "largest size of the root; above it, older ones of these runs are removed as well; 0: no limit",
-        unit="MiB",
-        low=0,
-        affects_results=False,
+        20_480, "largest size of the root; above it, gc deletes more of these runs; 0: no limit", unit="MiB", low=0
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Configuration:
-    """The sections that every pipeline has. A pipeline's own configuration inherits them and adds its own.
+    """The sections that every pipeline has; a pipeline adds its own in a subclass.
 
     Attributes:
       profiles: named sets of values, by dotted name; the first is the default.
@@ -378,7 +335,7 @@ class Configuration:
 
     @classmethod
     def build(cls: type[_Config], values: Mapping[str, Value]) -> _Config:
-        """Return the configuration with these values, by dotted name, and defaults elsewhere. Raises `ValueError`."""
+        """Return the configuration with these values, by dotted name, and defaults. Raises `ValueError`."""
         by_section: dict[str, dict[str, Value]] = {name: {} for name in cls.sections()}
         for name, value in values.items():
             section, _, key = name.partition(".")
@@ -400,8 +357,8 @@ class Configuration:
         return {name: value for name, value in self.values().items() if sections[name.partition(".")[0]].in_manifest}
 
 
-# The reference description: 50,000 / 10,000 / 10,000 images. The gates lie above what the reference setting reaches
-# with L1 from 0 to 1e-3 (0.079 to 0.094) and far below a collapsed model (0.2625).
+# The reference splits: 50,000 / 10,000 / 10,000 images. The thresholds are above the losses of the reference setting
+# with L1 from 0 to 1e-3 (0.079 to 0.094) and far below that of a collapsed model (0.2625).
 _MNIST: dict[str, Value] = {
     "data.dataset": "mnist",
     "data.train_split": "train[:50000]",
@@ -417,8 +374,7 @@ _MNIST: dict[str, Value] = {
 
 _PROFILES: dict[str, dict[str, Value]] = {
     "mnist": _MNIST,
-    # 5,000 digits in the proportions of the reference, 5 : 1 : 1. A tenth of the data takes a tenth of the steps in an
-    # epoch, so more epochs are needed; with them a run still takes well under a minute.
+    # 5,000 digits in the proportions of the reference, 5 : 1 : 1.
     "sample": {
         "data.dataset": "mnist_sample",
         "data.source": "sample",
@@ -432,8 +388,7 @@ _PROFILES: dict[str, dict[str, Value]] = {
         "evaluation.max_bce": 0.2,
         "evaluation.max_bce_worst_label": 0.25,
     },
-    # The same shape and splits; clothes fill more of the picture with middle greys, so no model comes near MNIST's
-    # loss.
+    # The same shape and splits as MNIST. Clothes have more grey pixels, so their loss is higher.
     "fashion_mnist": {
         **_MNIST,
         "data.dataset": "fashion_mnist",
