@@ -29,12 +29,7 @@ logger = logging.getLogger(__name__)
 STATIC = pathlib.Path(__file__).parent / "static"
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _JSON = "application/json"
-_STATUS: dict[type[Exception], int] = {
-    UsageError: 400,
-    NotFoundError: 404,
-    TooLargeError: 413,
-    UnavailableError: 503,
-}
+_STATUS: dict[type[Exception], int] = {UsageError: 400, NotFoundError: 404, TooLargeError: 413, UnavailableError: 503}
 _TITLES = {
     400: "Bad request",
     404: "Not found",
@@ -45,7 +40,7 @@ _TITLES = {
 
 
 class NameConvertor(Convertor[str]):
-    """One encoded part of a path: it may hold anything, also a slash."""
+    """One encoded part of a path: any text, also with slashes."""
 
     regex = "[^/]+"
 
@@ -56,16 +51,10 @@ class NameConvertor(Convertor[str]):
         return urllib.parse.quote(value, safe="")
 
 
-class RestConvertor(Convertor[str]):
+class RestConvertor(NameConvertor):
     """The rest of a path: the name of a file in a folder."""
 
     regex = ".+"
-
-    def convert(self, value: str) -> str:
-        return urllib.parse.unquote(value)
-
-    def to_string(self, value: str) -> str:
-        return urllib.parse.quote(value)
 
 
 register_url_convertor("name", NameConvertor())
@@ -78,7 +67,7 @@ def build(place: Location, host: str = "127.0.0.1", explain: bool = True) -> ASG
     Args:
       place: the root or store to read.
       host: the address that the server is bound to.
-      explain: whether errors become pages; else they are raised.
+      explain: whether errors become responses; else they are raised.
     """
     site = _Site(place, explain)
     routes = [
@@ -91,18 +80,18 @@ def build(place: Location, host: str = "127.0.0.1", explain: bool = True) -> ASG
         Route("/artifacts/{artifact:name}/files/{name:rest}", site.files(file_responses.artifact_file)),
     ]
     for page in pages.ALL:
-        routes.append(Route(Links().json(page.path), site.endpoint(site.page_as_json(page), as_json=True)))
-        routes.append(Route(page.path, site.endpoint(site.page(page))))
+        routes.append(Route(Links().json(page.path), site.page(page, as_json=True)))
+        routes.append(Route(page.path, site.page(page)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: site.no_such_page})
     app.router.redirect_slashes = False
     return Guard(app, host)
 
 
-Answer = Callable[[Request], Response]
+Endpoint = Callable[[Request], Response]
 
 
 class _Site:
-    """Answers requests. Each in a thread of its own, with its own reader: ML Metadata's client is not thread-safe."""
+    """The endpoints. Each request has its own thread and reader: ML Metadata's client is not thread-safe."""
 
     def __init__(self, place: Location, explain: bool) -> None:
         self._place = place
@@ -110,12 +99,12 @@ class _Site:
         self._links = Links()
         self._metrics = DeclaredMetrics(place.pipeline.declared_metrics)
 
-    def endpoint(self, answer: Answer, as_json: bool = False) -> Answer:
-        """Return an endpoint that explains errors, on a page or as JSON."""
+    def endpoint(self, handle: Endpoint, as_json: bool = False) -> Endpoint:
+        """Return an endpoint that turns errors into responses, as a page or as JSON."""
 
-        def safely(request: Request) -> Response:
+        def respond(request: Request) -> Response:
             try:
-                return answer(request)
+                return handle(request)
             except MovedError as error:
                 query = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse((f"{error.path}.json" if as_json else error.path) + query, status_code=307)
@@ -124,35 +113,28 @@ class _Site:
                     raise
                 return self._error(_STATUS.get(type(error), 500), str(error), as_json)
             except Exception:
-                logger.exception("no answer to %s", request.url.path)
-                return self._error(500, "This is an error in sae: the server's output has the details.", as_json)
+                logger.exception("request for %s failed", request.url.path)
+                return self._error(500, "This is an error in sae: see the server's output for details.", as_json)
 
-        return safely
+        return respond
 
-    def page(self, page: Page) -> Answer:
-        """Return the endpoint of a page."""
+    def page(self, page: Page, as_json: bool = False) -> Endpoint:
+        """Return the endpoint of a page, as HTML or as JSON."""
 
-        def answer(request: Request) -> Response:
+        def respond(request: Request) -> Response:
             wanted = self._request(request)
             view = page.build(wanted, **request.path_params)
+            if as_json:
+                return Response(rendering.page_json(page.name, view), media_type=_JSON)
             path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return Response(rendering.page_html(page, view, wanted, self._links, path), media_type="text/html")
 
-        return answer
+        return self.endpoint(respond, as_json)
 
-    def page_as_json(self, page: Page) -> Answer:
-        """Return the endpoint of a page's JSON."""
+    def files(self, find: Callable[..., Content], **given: str) -> Endpoint:
+        """Return the endpoint of files that a function of `file_responses` reads; `given`: its other arguments."""
 
-        def answer(request: Request) -> Response:
-            view = page.build(self._request(request), **request.path_params)
-            return Response(rendering.page_json(page.name, view), media_type=_JSON)
-
-        return answer
-
-    def files(self, find: Callable[..., Content], **given: str) -> Answer:
-        """Return the endpoint of files, from a function of `file_responses` and what it is given beside the path."""
-
-        def answer(request: Request) -> Response:
+        def respond(request: Request) -> Response:
             content = find(self._request(request), **request.path_params, **given)
             headers = {"Content-Security-Policy": REPORT_POLICY} if content.page else {}
             if content.download:
@@ -160,7 +142,7 @@ class _Site:
                 headers["Content-Disposition"] = f"attachment; filename*=utf-8''{name}"
             return Response(content.body, media_type=content.type, headers=headers)
 
-        return self.endpoint(answer)
+        return self.endpoint(respond)
 
     def _request(self, request: Request) -> PageRequest:
         place = self._place
@@ -168,20 +150,20 @@ class _Site:
         return PageRequest(reader, place.root, place.name, Query(request.query_params.multi_items()), self._metrics)
 
     def health(self, request: Request) -> Response:
-        """Answer whether the store can be read and schedules are attended: 503 if the daemon they need is gone."""
+        """Return the health of store and scheduler, with status 503 if active schedules have no daemon."""
         found = health.check(self._request(request))
         status = 200 if found.status == health.OK else 503
         return Response(rendering.page_json("health", found), status, media_type=_JSON)
 
     def static(self, request: Request) -> Response:
-        """Answer with a file of the site itself."""
+        """Return a file of the site itself."""
         path = STATIC / request.path_params["name"]
         if path.suffix not in STATIC_TYPES or not path.is_file():
-            raise NotFoundError("no such file of the site")
+            raise NotFoundError(f"no file {path.name} of the site")
         return Response(path.read_bytes(), media_type=STATIC_TYPES[path.suffix])
 
     def no_such_page(self, request: Request, error: Exception) -> Response:
-        """Answer if there is no route."""
+        """Respond if there is no route."""
         text = "there is no page at this address"
         if not self._explain:
             raise NotFoundError(f"{text}: {request.url.path}") from error

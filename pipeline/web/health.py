@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
-from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import status
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.types import Planned
 from pipeline.web.pages.base import PageRequest
 
 OK, UNATTENDED = "ok", "unattended"
@@ -51,15 +51,10 @@ def check(request: PageRequest) -> Health:
     runs = len(request.reader.run_ids()) if request.reader else 0
     if request.root is None:
         return Health(OK, request.store, runs, None)
-    return _with_schedules(request.root, request.store, runs)
-
-
-def _with_schedules(root: Root, store: str, runs: int) -> Health:
-    daemon = status.daemon(root.path)
-    book = ScheduleDatabase.read(root.path)
-    if book is None:
-        return Health(OK, store, runs, SchedulerHealth(daemon.state, daemon.heard, 0, ()))
-    with book:
-        found = status.planned(book, datetime.datetime.now(datetime.timezone.utc), 0)
-    scheduler = SchedulerHealth(daemon.state, daemon.heard, len(found), tuple(status.failing(found)))
-    return Health(UNATTENDED if status.unattended(daemon, found) else OK, store, runs, scheduler)
+    daemon = status.daemon(request.root.path)
+    schedules: tuple[Planned, ...] = ()
+    if database := ScheduleDatabase.read(request.root.path):
+        with database:
+            schedules = status.planned(database, datetime.datetime.now(datetime.timezone.utc), 0)
+    scheduler = SchedulerHealth(daemon.state, daemon.heard, len(schedules), tuple(status.failing(schedules)))
+    return Health(UNATTENDED if status.unattended(daemon, schedules) else OK, request.store, runs, scheduler)

@@ -11,49 +11,34 @@ import re
 import shutil
 import tempfile
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
-from pipeline.web import app, file_responses, rendering, urls
+from pipeline.web import app, file_responses, pages, rendering, urls
 from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
-from pipeline.web.pages import (
-    Page,
-    PageRequest,
-    Query,
-    artifact,
-    artifacts,
-    compare,
-    lineage,
-    models,
-    node,
-    run,
-    runs,
-    schedules,
-)
+from pipeline.web.pages import Page, PageRequest, Query
 from pipeline.web.urls import Links, json_path, path_of
 
 MARK = ".sae-export"  # in every exported folder: only those are replaced
 _MOST_ROWS = 5_000  # artifacts or versions on a page; more open slowly
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-# Addresses of files that are copied: the route, what answers it, and the name of the copy.
-_COPIED: tuple[tuple[re.Pattern[str], Callable[..., Content], str], ...] = (
-    (re.compile(r"/artifacts/([^/]+)/pictures/([^/]+)"), file_responses.picture, "pictures/{}/{}"),
-    (
-        re.compile(rf"/artifacts/([^/]+)/files/({re.escape(file_responses.REPORT)})"),
-        file_responses.artifact_file,
-        "reports/{}.html",
-    ),
-    (re.compile(r"/runs/([^/]+)/(log)"), file_responses.run_file, "logs/{}.txt"),
-    (re.compile(r"/runs/([^/]+)/(manifest)"), file_responses.run_file, "manifests/{}.json"),
+_REPORT = re.escape(file_responses.REPORT)
+# Files that are copied: the pattern of their address, the function that reads them, and the name of the copy.
+_COPIED: tuple[tuple[str, Callable[..., Content], str], ...] = (
+    (r"/artifacts/([^/]+)/pictures/([^/]+)", file_responses.picture, "pictures/{}/{}"),
+    (rf"/artifacts/([^/]+)/files/({_REPORT})", file_responses.artifact_file, "reports/{}.html"),
+    (r"/runs/([^/]+)/(log)", file_responses.run_file, "logs/{}.txt"),
+    (r"/runs/([^/]+)/(manifest)", file_responses.run_file, "manifests/{}.json"),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What was written: the numbers of pages, runs and artifacts."""
+    """An exported site: its folder, and the numbers of pages, runs and artifacts."""
 
     folder: pathlib.Path
     pages: int
@@ -61,21 +46,17 @@ class Exported:
     artifacts: int
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sheet:
-    """A page to write.
+Pairs = tuple[tuple[str, str], ...]
 
-    Attributes:
-      path: its address on a server.
-      file: its file in the folder, without its ending.
-      parts, query: the parameters of its `build`.
-    """
+
+class _PageFile(NamedTuple):
+    """A page to write: its address on a server, its file without suffix, and the arguments of its `build`."""
 
     page: Page
     path: str
     file: str
-    parts: tuple[tuple[str, str], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
+    parts: Pairs
+    query: Pairs
 
 
 def export(place: Location, folder: pathlib.Path, limit: int | None = None) -> Exported:
@@ -97,10 +78,10 @@ def export(place: Location, folder: pathlib.Path, limit: int | None = None) -> E
     _check(folder)
     reader = place.reader()
     try:
-        with _beside(folder) as unfinished:
+        with _unfinished_folder(folder) as unfinished:
             exported = _Export(place, reader, unfinished, limit).write()
             (unfinished / MARK).write_text("Written by `sae export`, which may replace this folder.\n")
-            _put(unfinished, folder)
+            _replace(folder, unfinished)
     except OSError as error:
         raise UnavailableError(
             f"cannot write {folder}: {error.strerror}; free space or choose another folder"
@@ -116,7 +97,7 @@ def _check(folder: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def _beside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+def _unfinished_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Make a new folder on the same disk, and remove it at the end unless it was moved."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".unfinished", dir=folder.parent))
@@ -127,8 +108,8 @@ def _beside(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _put(unfinished: pathlib.Path, folder: pathlib.Path) -> None:
-    """Replace the old folder by the new one."""
+def _replace(folder: pathlib.Path, unfinished: pathlib.Path) -> None:
+    """Replace a folder by the finished one; an old one stays if that fails."""
     if not folder.exists():
         os.replace(unfinished, folder)
         return
@@ -143,7 +124,7 @@ def _put(unfinished: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 class _Export:
-    """Write one site into a folder."""
+    """Writes one site into a folder."""
 
     def __init__(self, place: Location, reader: Reader, folder: pathlib.Path, limit: int | None) -> None:
         self._place = place
@@ -154,49 +135,45 @@ class _Export:
         self._run_ids = reader.run_ids()[:limit]
         if not self._run_ids:
             raise NotFoundError(f"no runs in {place.name}: nothing to export")
-        self._sheets: list[_Sheet] = []
+        self._page_files: list[_PageFile] = []
         self._artifacts: dict[int, None] = {}
         self._files: dict[str, str] = {}  # by address, the file of a page or of a copied file
 
     def write(self) -> Exported:
-        """Write everything; return what was written."""
-        self._plan()
+        """Write everything."""
+        self._plan()  # all files are known before the first link is written
         shutil.copytree(app.STATIC, self._folder / "static", ignore=shutil.ignore_patterns("__pycache__"))
-        for sheet in self._sheets:
-            self._files[sheet.path] = f"{sheet.file}.html"
-            self._files[json_path(sheet.path)] = f"{sheet.file}.json"
-        for sheet in self._sheets:
-            self._write(sheet)
-        return Exported(self._folder, len(self._sheets), len(self._run_ids), len(self._artifacts))
+        for page_file in self._page_files:
+            self._files[page_file.path] = f"{page_file.file}.html"
+            self._files[json_path(page_file.path)] = f"{page_file.file}.json"
+        for page_file in self._page_files:
+            self._write(*page_file)
+        return Exported(self._folder, len(self._page_files), len(self._run_ids), len(self._artifacts))
+
+    def _add(self, page: Page, path: str, file: str, parts: Pairs = (), query: Pairs = ()) -> None:
+        self._page_files.append(_PageFile(page, path, file, parts, query))
 
     def _plan(self) -> None:
-        """List the pages, before the first link is written."""
-        self._sheets += [
-            _Sheet(runs.PAGE, "/", "index"),
-            _Sheet(artifacts.PAGE, "/artifacts", "artifacts"),
-            _Sheet(models.PAGE, "/models", "models"),
-            _Sheet(schedules.PAGE, "/schedules", "schedules"),
-        ]
+        self._add(pages.runs.PAGE, "/", "index")
+        for page in (pages.artifacts.PAGE, pages.models.PAGE, pages.schedules.PAGE):
+            self._add(page, page.path, page.name)
         for run_id in self._run_ids:
             self._plan_run(run_id)
         for number in self._artifacts:
-            given = (("artifact", str(number)),)
-            self._sheets.append(_Sheet(artifact.PAGE, path_of("artifacts", str(number)), f"artifacts/{number}", given))
-            self._sheets.append(
-                _Sheet(lineage.PAGE, path_of("artifacts", str(number), "lineage"), f"lineage/{number}", given)
-            )
-        newest = self._run_ids[: compare.MOST]
-        if len(newest) >= compare.FEWEST:
+            given, path = (("artifact", str(number)),), path_of("artifacts", str(number))
+            self._add(pages.artifact.PAGE, path, f"artifacts/{number}", given)
+            self._add(pages.lineage.PAGE, f"{path}/lineage", f"lineage/{number}", given)
+        newest = self._run_ids[: pages.compare.MOST]
+        if len(newest) >= pages.compare.FEWEST:
             self._plan_compare(newest, "compare")
 
     def _plan_run(self, run_id: str) -> None:
-        name = self._names.of(run_id)
-        self._sheets.append(_Sheet(run.PAGE, path_of("runs", run_id), f"runs/{name}", (("run", run_id),)))
+        name = self._names.unique(run_id)
+        self._add(pages.run.PAGE, path_of("runs", run_id), f"runs/{name}", (("run", run_id),))
         for one in self._reader.run(run_id).nodes:
             if one.execution:
-                file = f"nodes/{name}/{self._names.of(one.node)}"
-                given = (("run", run_id), ("node", one.node))
-                self._sheets.append(_Sheet(node.PAGE, path_of("runs", run_id, "nodes", one.node), file, given))
+                path, file = path_of("runs", run_id, "nodes", one.node), f"nodes/{name}/{self._names.unique(one.node)}"
+                self._add(pages.node.PAGE, path, file, (("run", run_id), ("node", one.node)))
             self._artifacts |= dict.fromkeys(use.artifact.id for use in (*one.inputs, *one.outputs))
         previous = self._reader.previous(run_id)
         if previous in self._run_ids:
@@ -204,15 +181,15 @@ class _Export:
 
     def _plan_compare(self, run_ids: list[str], file: str) -> None:
         query = tuple(("run", urls.reference(one)) for one in run_ids)
-        self._sheets.append(_Sheet(compare.PAGE, path_of("compare", query=query), file, query=query))
+        self._add(pages.compare.PAGE, path_of("compare", query=query), file, query=query)
 
-    def _write(self, sheet: _Sheet) -> None:
-        rows = len(self._run_ids) if sheet.page is runs.PAGE else _MOST_ROWS
-        request = PageRequest(self._reader, self._place.root, self._place.name, Query(sheet.query), self._metrics, rows)
-        view = sheet.page.build(request, **dict(sheet.parts))
-        to = Links(lambda path: self._link(path, sheet.file, request), live=False)
-        self._put(f"{sheet.file}.html", rendering.page_html(sheet.page, view, request, to, sheet.path).encode())
-        self._put(f"{sheet.file}.json", rendering.page_json(sheet.page.name, view).encode())
+    def _write(self, page: Page, path: str, file: str, parts: Pairs, query: Pairs) -> None:
+        rows = len(self._run_ids) if page is pages.runs.PAGE else _MOST_ROWS
+        request = PageRequest(self._reader, self._place.root, self._place.name, Query(query), self._metrics, rows)
+        view = page.build(request, **dict(parts))
+        to = Links(lambda target: self._link(target, file, request), live=False)
+        self._put(f"{file}.html", rendering.page_html(page, view, request, to, path).encode())
+        self._put(f"{file}.json", rendering.page_json(page.name, view).encode())
 
     def _link(self, path: str, file: str, request: PageRequest) -> str:
         """Return the link from a file to an address; empty if that is not exported."""
@@ -222,13 +199,13 @@ class _Export:
         return urllib.parse.quote(posixpath.relpath(target, posixpath.dirname(file))) if target else ""
 
     def _copy(self, path: str, request: PageRequest) -> str:
-        """Copy the file of the root that an address answers with; return the copy's name, empty if there is none."""
+        """Copy the file of the root that has this address; return the copy's name, empty if there is none."""
         for pattern, find, copy in _COPIED:
-            if match := pattern.fullmatch(path):
+            if match := re.fullmatch(pattern, path):
                 parts = [urllib.parse.unquote(part) for part in match.groups()]
                 with contextlib.suppress(NotFoundError, file_responses.TooLargeError):
                     content = find(request, *parts)
-                    return self._put(copy.format(self._names.of(parts[0]), *parts[1:]), content.body)
+                    return self._put(copy.format(self._names.unique(parts[0]), *parts[1:]), content.body)
         return ""
 
     def _put(self, name: str, body: bytes) -> str:
@@ -239,24 +216,23 @@ class _Export:
 
 
 class _Names:
-    """File names for ids: readable, safe on every file system, and different for all, whatever their capitals."""
+    """File names for ids: readable, safe on every file system, and distinct also if case is ignored."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, str] = {}
         self._taken: set[str] = set()
 
-    def of(self, text: str) -> str:
+    def unique(self, text: str) -> str:
         """Return the name for an id; always the same."""
         if text not in self._by_id:
-            safe = _SAFE.fullmatch(text) is not None and not text.lower().endswith((".html", ".json"))
-            safe = safe and text.casefold() not in self._taken
-            name = text if safe else next(self._others(text))
-            self._by_id[text] = name
-            self._taken.add(name.casefold())
+            self._by_id[text] = next(name for name in self._candidates(text) if name.casefold() not in self._taken)
+            self._taken.add(self._by_id[text].casefold())
         return self._by_id[text]
 
-    def _others(self, text: str) -> Iterator[str]:
+    @staticmethod
+    def _candidates(text: str) -> Iterator[str]:
+        if _SAFE.fullmatch(text) and not text.lower().endswith((".html", ".json")):
+            yield text
         start = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:40] or "run"
         digest = urls.segment_digest(text)
-        candidates: Iterable[str] = (f"{start}-{digest[:length]}" for length in range(8, len(digest) + 1))
-        return (name for name in candidates if name.casefold() not in self._taken)
+        yield from (f"{start}-{digest[:length]}" for length in range(8, len(digest) + 1))

@@ -1,7 +1,7 @@
-"""The addresses of pages, for a server and for a folder of files alike.
+"""The addresses of pages, for a server and for an exported folder.
 
-An id is any text, so it is percent-encoded; one that a browser or a router would take for something else (`..`,
-`x.json`), or that is too long for an address, is named by a digest.
+An id is any text, so it is percent-encoded. One that a browser or a router would misinterpret (`..`, `x.json`), or that
+is too long for an address, is replaced by a digest.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import urllib.parse
 from collections.abc import Callable, Sequence
 
-_LONGEST = 200  # characters of an encoded id in an address; also what file systems take for a name
+_LONGEST = 200  # characters of an encoded id; also the limit of file systems for a name
 _BY_DIGEST = "~"
 _ENDINGS = (".json", ".html")
 
@@ -24,7 +24,7 @@ def segment(name: str) -> str:
 
 
 def segment_digest(name: str) -> str:
-    """Return the digest that stands for a name, in hex."""
+    """Return the digest that replaces a name, in hex."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -40,7 +40,7 @@ def reference(name: str) -> str:
 
 
 def schedule_id(name: str) -> str:
-    """Return the HTML id of a schedule's section. The trigger recorded of a run may be any text."""
+    """Return the HTML id of a schedule's section; the recorded trigger of a run may be any text."""
     return f"schedule-{urllib.parse.quote(name, safe='')}"
 
 
@@ -52,93 +52,78 @@ def path_of(*names: str, query: Sequence[tuple[str, str]] = ()) -> str:
 
 
 class Links:
-    """Write the addresses in the links of a page.
+    """Write the addresses in the links of a page; each method is named after the page that it links to.
 
-    Every method returns an empty text for what cannot be linked to: pages then show the name alone.
+    A method returns an empty text if there is no such page: templates then show the name alone.
     """
 
     def __init__(self, resolve: Callable[[str], str] = str, live: bool = True) -> None:
         """Set how an address is written.
 
         Args:
-          resolve: makes the address in a link from a path with its query; empty if there is no such page.
-          live: whether a server answers: only then are there forms.
+          resolve: returns the address for a path with its query; empty if there is no such page.
+          live: whether a server responds: only then do pages have forms.
         """
         self._resolve = resolve
         self.live = live
 
     def runs(self, state: str = "", sort: str = "", order: str = "", start: str = "") -> str:
-        """Link to the list of runs."""
         query = (("state", state), ("sort", sort), ("order", order), ("start", start))
         return self._resolve(path_of(query=query))
 
     def run(self, run_id: str) -> str:
-        """Link to a run."""
         return self._resolve(path_of("runs", run_id)) if run_id else ""
 
     def node(self, run_id: str, node: str) -> str:
-        """Link to a node of a run."""
         return self._resolve(path_of("runs", run_id, "nodes", node)) if run_id and node else ""
 
     def log(self, run_id: str) -> str:
-        """Link to the end of a run's log."""
         return self._resolve(path_of("runs", run_id, "log"))
 
     def manifest(self, run_id: str) -> str:
-        """Link to a run's manifest."""
         return self._resolve(path_of("runs", run_id, "manifest"))
 
     def compare(self, run_ids: Sequence[str]) -> str:
-        """Link to the comparison of runs."""
         return self._resolve(path_of("compare", query=[("run", reference(run_id)) for run_id in run_ids]))
 
     def artifacts(self, type_name: str = "", node: str = "", run: str = "", start: str = "") -> str:
-        """Link to the list of artifacts."""
         query = (("type", type_name), ("node", node), ("run", run and reference(run)), ("start", start))
         return self._resolve(path_of("artifacts", query=query))
 
     def artifact(self, artifact_id: int) -> str:
-        """Link to an artifact."""
         return self._resolve(path_of("artifacts", str(artifact_id)))
 
     def lineage(self, artifact_id: int) -> str:
-        """Link to the lineage of an artifact."""
         return self._resolve(path_of("artifacts", str(artifact_id), "lineage"))
 
     def picture(self, artifact_id: int, file: str) -> str:
-        """Link to a picture of an artifact's preview."""
         return self._resolve(path_of("artifacts", str(artifact_id), "pictures", file))
 
     def file(self, artifact_id: int, name: str) -> str:
-        """Link to a file of an artifact. `name` may hold slashes."""
+        """Link to a file of an artifact. `name` may contain slashes."""
         if {"", ".", ".."} & set(name.split("/")):
-            return ""  # no browser would ask for it as it is
+            return ""  # browsers would normalize the address
         return self._resolve(f"/artifacts/{artifact_id}/files/{urllib.parse.quote(name)}")
 
     def models(self, start: str = "") -> str:
-        """Link to the model versions."""
         return self._resolve(path_of("models", query=(("start", start),)))
 
     def version(self, number: int) -> str:
-        """Link to a version on the first page of them, where the served one is."""
+        """Link to a version on the first page of versions, where the served one is."""
         page = self.models()
         return f"{page}#version-{number}" if page else ""
 
     def schedules(self) -> str:
-        """Link to the schedules."""
         return self._resolve("/schedules")
 
     def schedule(self, name: str) -> str:
-        """Link to a schedule's section."""
         page = self.schedules()
         return f"{page}#{schedule_id(name)}" if page else ""
 
     def static(self, name: str) -> str:
-        """Link to a file of the site itself."""
         return self._resolve(path_of("static", name))
 
     def json(self, path: str) -> str:
-        """Link to the JSON of a page. `path`: with its query."""
         return self._resolve(json_path(path))
 
 

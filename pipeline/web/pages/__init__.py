@@ -3,16 +3,10 @@
 from pipeline.web.pages import artifact, artifacts, compare, lineage, models, node, run, runs, schedules
 from pipeline.web.pages.base import MovedError, Page, PageRequest, Query
 
-ALL: tuple[Page, ...] = (
-    runs.PAGE,
-    node.PAGE,
-    run.PAGE,
-    compare.PAGE,
-    artifacts.PAGE,
-    lineage.PAGE,
-    artifact.PAGE,
-    models.PAGE,
-    schedules.PAGE,
+ALL: tuple[Page, ...] = tuple(
+    one.PAGE for one in (runs, node, run, compare, artifacts, lineage, artifact, models, schedules)
 )
-
-__all__ = ["ALL", "MovedError", "Page", "PageRequest", "Query"]
+__all__ = [
+    "ALL", "MovedError", "Page", "PageRequest", "Query",
+    "artifact", "artifacts", "compare", "lineage", "models", "node", "run", "runs", "schedules",
+]  # fmt: skip
