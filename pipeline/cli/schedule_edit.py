@@ -230,11 +230,11 @@ def export_command(
     if cron:
         output.write("\n".join(crontab.lines(*pair) for pair in calls).rstrip())
         return
-    units = [unit for pair in calls for unit in systemd_units.units(*pair)]
+    units = {name: text for pair in calls for name, text in systemd_units.units(*pair).items()}
     if folder is None:
-        output.write("\n".join(f"# {unit.name}\n{unit.text}" for unit in units).rstrip())
+        output.write("\n".join(f"# {name}\n{text}" for name, text in units.items()).rstrip())
         return
-    for path in common.write([(unit.name, unit.text) for unit in units], folder):
+    for path in common.write(units, folder):
         output.write(str(path))
 
 

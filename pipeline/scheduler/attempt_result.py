@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pipeline.core.errors import ExitCode
 
 # Failures that may be transient. Gates, wrong usage and missing things fail again.
-_MAY_PASS = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
-_MOST = 500  # characters of a reason
+_TRANSIENT = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
+_MAX_REASON = 500  # characters of a reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,17 +21,17 @@ class AttemptResult:
       state: `succeeded`, `failed` or `interrupted`.
       exit_code: of `sae run`; minus the signal's number if a signal ended it; None if unknown.
       reason: why it failed, in one line.
-      may_pass: whether the failure may be transient: retried.
-      begun: False if the run did nothing.
-      seen: whether the daemon observed the end.
+      transient: whether the failure may be transient: retried.
+      started: False if the run did nothing.
+      observed: whether the daemon observed the end.
     """
 
     state: str
-    exit_code: int | None
-    reason: str
-    may_pass: bool
-    begun: bool = True
-    seen: bool = True
+    exit_code: int | None = None
+    reason: str = ""
+    transient: bool = False
+    started: bool = True
+    observed: bool = True
 
     def __str__(self) -> str:
         """Write `failed, another run holds the root`."""
@@ -41,7 +41,7 @@ class AttemptResult:
 def never_started() -> AttemptResult:
     """Return the result of a run that never started, because the daemon ended first."""
     return AttemptResult(
-        "failed", None, "the daemon ended before the run started", may_pass=True, begun=False, seen=False
+        "failed", None, "the daemon ended before the run started", transient=True, started=False, observed=False
     )
 
 
@@ -55,45 +55,40 @@ def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrup
       interrupted: why the daemon interrupted it; empty if it did not.
     """
     if exit_code == ExitCode.DONE:
-        return AttemptResult("succeeded", exit_code, "", may_pass=False)
-    if interrupted:
-        return AttemptResult("interrupted", exit_code, interrupted, may_pass=False)
-    if exit_code == ExitCode.INTERRUPTED:
-        return AttemptResult("interrupted", exit_code, "the run was interrupted", may_pass=False)
+        return AttemptResult("succeeded", exit_code)
+    if interrupted or exit_code == ExitCode.INTERRUPTED:
+        return AttemptResult("interrupted", exit_code, interrupted or "the run was interrupted")
     if exit_code < 0:
-        return AttemptResult("failed", exit_code, f"the run was killed by {_name(-exit_code)}", may_pass=True)
-    reason = run.get("error") or _said(output) or f"sae run ended with {exit_code}"
-    return AttemptResult("failed", exit_code, _line(reason), may_pass=exit_code in _MAY_PASS)
+        return AttemptResult("failed", exit_code, f"the run was killed by {_signal_name(-exit_code)}", transient=True)
+    reason = run.get("error") or _last_error(output) or f"sae run ended with {exit_code}"
+    return AttemptResult("failed", exit_code, _one_line(reason), transient=exit_code in _TRANSIENT)
 
 
 def from_store(run: Mapping[str, str], interrupted: str) -> AttemptResult:
     """Return the result of a process of a previous daemon, whose exit code is unknown; arguments as above."""
-    unseen = "no daemon saw the run end"
     state = run.get("state", "")
     if state == "succeeded":
-        return AttemptResult("succeeded", None, "", may_pass=False, seen=False)
-    if interrupted:
-        return AttemptResult("interrupted", None, interrupted, may_pass=False, seen=False)
-    if state == "failed":
-        # ML Metadata does not distinguish a gate from a transient failure.
-        return AttemptResult("failed", None, _line(run.get("error") or unseen), may_pass=False, seen=False)
-    if state == "cancelled":
-        return AttemptResult("interrupted", None, "the run was interrupted", may_pass=False, seen=False)
-    return AttemptResult("failed", None, f"{unseen}, and it did not finish", may_pass=True, seen=False)
+        return AttemptResult("succeeded", observed=False)
+    if interrupted or state == "cancelled":
+        return AttemptResult("interrupted", None, interrupted or "the run was interrupted", observed=False)
+    reason = "the run ended without a daemon"
+    if state == "failed":  # ML Metadata does not distinguish a gate from a transient failure
+        return AttemptResult("failed", None, _one_line(run.get("error") or reason), observed=False)
+    return AttemptResult("failed", None, f"{reason}, and did not finish", transient=True, observed=False)
 
 
-def _said(output: str) -> str:
-    """Return the last error that the output names."""
+def _last_error(output: str) -> str:
+    """Return the last error in the output."""
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     return lines[-1].removeprefix("error: ") if lines else ""
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _MOST else f"{line[:_MOST]}..."
+    return line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
 
 
-def _name(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -119,7 +119,13 @@ class Attempts:
             [tick] = self._connection.execute("SELECT tick FROM attempts WHERE id = ?", (attempt,)).fetchone()
             self._connection.execute(
                 "UPDATE attempts SET ended = ?, exit_code = ?, reason = ?, begun = ?, closed = 1 WHERE id = ?",
-                (times.as_text(now) if result.seen else "", result.exit_code, result.reason, result.begun, attempt),
+                (
+                    times.as_text(now) if result.observed else "",
+                    result.exit_code,
+                    result.reason,
+                    result.started,
+                    attempt,
+                ),
             )
             wait = self._wait(tick, result, policies)
             if wait is None:
@@ -152,9 +158,9 @@ class Attempts:
 
     def _wait(self, tick: int, result: AttemptResult, policies: SchedulePolicies | None) -> float | None:
         """Return the seconds until the next attempt of a tick; None for no retry."""
-        if policies is None or not result.may_pass:
+        if policies is None or not result.transient:
             return None
-        if not result.begun:  # does not count as an attempt, but it may be too late by now
+        if not result.started:  # does not count as an attempt, but it may be too late by now
             row = self._connection.execute("SELECT due FROM ticks WHERE id = ?", (tick,)).fetchone()
             late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0

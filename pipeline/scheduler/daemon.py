@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from pipeline.core import root_lock
 from pipeline.core.errors import ExitCode, UnavailableError
-from pipeline.scheduler import history, process_identity, tick_planner, times
+from pipeline.scheduler import history, process_identity, times
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.run_process import DaemonFiles
@@ -135,7 +135,7 @@ class _Daemon:
         self._check_clock()
         try:
             more = self._service.check()
-            upcoming = tick_planner.next_tick(self._database.connection, self._database.schedules())
+            upcoming = self._database.next_tick()
             self._heartbeat()
             self._merge_old_ticks()
         except (sqlite3.Error, OSError) as error:

@@ -10,13 +10,27 @@ import contextlib
 import dataclasses
 import datetime
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from pipeline.scheduler import schema, times
 from pipeline.scheduler.types import Tick
 
 MAX_READ = 1_000  # ticks read to be shown: a week of checks every ten minutes; older ones are merged
-_QUIET = "state = 'skipped' AND manual = 0"
+# Neighbours of a schedule that were skipped for the same reason, with no other tick between them, oldest first.
+_MERGEABLE = """
+WITH skipped AS (
+  SELECT id, schedule, planned, reason, count,
+    LAG(id) OVER neighbours AS older, LAG(count) OVER neighbours AS older_count,
+    LAG(planned) OVER neighbours AS older_planned, LAG(reason) OVER neighbours AS older_reason,
+    LAG(COALESCE(NULLIF(since, ''), planned)) OVER neighbours AS older_since
+  FROM ticks WHERE state = 'skipped' AND manual = 0 AND planned < ?
+  WINDOW neighbours AS (PARTITION BY schedule ORDER BY planned)
+)
+SELECT * FROM skipped WHERE reason = older_reason AND NOT EXISTS (
+  SELECT 1 FROM ticks WHERE schedule = skipped.schedule AND planned BETWEEN older_planned AND skipped.planned
+  AND (state != 'skipped' OR manual != 0)
+) ORDER BY schedule, planned
+"""
 _EMPTY_BYTES = 1024 * 1024  # in a file that is mostly empty, from which on it is rewritten
 
 
@@ -61,47 +75,20 @@ def compact(connection: sqlite3.Connection, before: datetime.datetime) -> int:
     Raises:
       sqlite3.Error: the database cannot be written; nothing was changed.
     """
-    latest = times.as_text(before)
-    if not any(True for _ in _pairs(connection, latest)):
-        return 0
     with schema.transaction(connection):
-        gone: list[tuple[int]] = []
         merged: dict[int, tuple[int, str]] = {}
-        for older, newer in _pairs(connection, latest):
-            count, since = merged.pop(older["id"], (older["count"], older["since"] or older["planned"]))
-            merged[newer["id"]] = (newer["count"] + count, since)
-            gone.append((older["id"],))
+        deleted: list[tuple[int]] = []
+        for row in connection.execute(_MERGEABLE, (times.as_text(before),)).fetchall():
+            count, since = merged.pop(row["older"], (row["older_count"], row["older_since"]))
+            merged[row["id"]] = (row["count"] + count, since)
+            deleted.append((row["older"],))
         connection.executemany(
-            "UPDATE ticks SET count = ?, since = ? WHERE id = ?", [(*one, number) for number, one in merged.items()]
+            "UPDATE ticks SET count = ?, since = ? WHERE id = ?", [(*values, tick) for tick, values in merged.items()]
         )
-        connection.executemany("DELETE FROM ticks WHERE id = ?", gone)
-    _shrink(connection)
-    return len(gone)
-
-
-def _pairs(connection: sqlite3.Connection, latest: str) -> Iterator[tuple[sqlite3.Row, sqlite3.Row]]:
-    """Yield neighbours that can be merged, the older first."""
-    older: sqlite3.Row | None = None
-    for newer in connection.execute(
-        f"SELECT id, schedule, planned, reason, count, since FROM ticks WHERE {_QUIET} AND planned < ? "
-        "ORDER BY schedule, planned",
-        (latest,),
-    ):
-        if older is not None and _mergeable(older, newer) and not _between(connection, older, newer):
-            yield older, newer
-        older = newer
-
-
-def _mergeable(older: sqlite3.Row, newer: sqlite3.Row) -> bool:
-    return bool(older["schedule"] == newer["schedule"] and older["reason"] == newer["reason"])
-
-
-def _between(connection: sqlite3.Connection, older: sqlite3.Row, newer: sqlite3.Row) -> bool:
-    found = connection.execute(
-        f"SELECT 1 FROM ticks WHERE schedule = ? AND planned BETWEEN ? AND ? AND NOT ({_QUIET}) LIMIT 1",
-        (older["schedule"], older["planned"], newer["planned"]),
-    )
-    return found.fetchone() is not None
+        connection.executemany("DELETE FROM ticks WHERE id = ?", deleted)
+    if deleted:
+        _shrink(connection)
+    return len(deleted)
 
 
 def _shrink(connection: sqlite3.Connection) -> None:

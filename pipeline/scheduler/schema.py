@@ -9,12 +9,12 @@ import contextlib
 import pathlib
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 from pipeline.core.errors import UnavailableError
 
 NAME = "schedules.sqlite"
-# Raised when the tables change so that an older version would misread them.
-FORMAT = 2
+FORMAT = 2  # raised when the tables change so that an older version would misread them
 _BUSY = 10.0  # seconds to wait for another process that writes; each writes for milliseconds
 
 # Times are texts as `times.as_text` writes them: they sort as the times do.
@@ -87,8 +87,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
     path = root / NAME
     try:
         root.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_BUSY, isolation_level=None)
-        with _closed_on_errors(connection):
+        with _connect(path, isolation_level=None) as connection:
             if _format(connection, path) < FORMAT:
                 _make(connection, path)
             connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
@@ -96,7 +95,6 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
         raise UnavailableError(
             f"cannot write {path}: {error}; check the disk, or choose another root with --root"
         ) from error
-    connection.row_factory = sqlite3.Row
     return connection
 
 
@@ -112,15 +110,13 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
     # Without a write-ahead log no process has it open. SQLite would create one to read it, unless it is immutable.
     still = "" if path.with_name(f"{NAME}-wal").exists() else "&immutable=1"
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True, timeout=_BUSY)
-        with _closed_on_errors(connection):
+        with _connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True) as connection:
             made = _format(connection, path) > 0
     except sqlite3.Error as error:
         raise UnavailableError(f"cannot read {path}: {error}; restore it from a copy, or move it away") from error
     if not made:
         connection.close()
         return None
-    connection.row_factory = sqlite3.Row
     return connection
 
 
@@ -138,9 +134,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _closed_on_errors(connection: sqlite3.Connection) -> Iterator[None]:
+def _connect(path: str | pathlib.Path, **options: Any) -> Iterator[sqlite3.Connection]:
+    """Open a connection that only an error in the block closes."""
+    connection = sqlite3.connect(path, timeout=_BUSY, **options)
+    connection.row_factory = sqlite3.Row
     try:
-        yield
+        yield connection
     except BaseException:
         connection.close()
         raise

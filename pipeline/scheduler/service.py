@@ -46,7 +46,11 @@ class _Run:
 
 
 class Service:
-    """The work of a daemon on one root."""
+    """The work of a daemon on one root.
+
+    Attributes:
+      runs: the runs in progress; at most one, except those of previous daemons.
+    """
 
     def __init__(
         self,
@@ -74,7 +78,7 @@ class Service:
         self._attempts = Attempts(database)
         self._data = DataWatcher(self._root, wake)
         self._hooks = Hooks(commands, self._files, self._attempts.record_hooks_started, config.command_timeout)
-        self._runs: list[_Run] = []  # at most one, except those of previous daemons
+        self.runs: list[_Run] = []
         self._ended: dict[int, tuple[str, AttemptResult]] = {}  # schedule and result by attempt, not recorded yet
         self._stopping = False
         self._outcomes.restart()
@@ -104,23 +108,18 @@ class Service:
 
     def interrupt(self, why: str) -> None:
         """Interrupt the runs in progress."""
-        for run in self._runs:
+        for run in self.runs:
             run.watch.interrupt(why)
 
     @property
     def idle(self) -> bool:
         """Return whether nothing is in progress and everything is recorded."""
-        return not (self._runs or self._ended or self._hooks.busy)
-
-    @property
-    def runs(self) -> bool:
-        """Return whether a run is in progress."""
-        return bool(self._runs)
+        return not (self.runs or self._ended or self._hooks.busy)
 
     @property
     def expects_run_id(self) -> bool:
         """Return whether a run in progress has no id yet."""
-        return any(not run.run_id for run in self._runs)
+        return any(not run.run_id for run in self.runs)
 
     def close(self) -> None:
         """Stop checks of data and hooks; runs continue."""
@@ -135,7 +134,7 @@ class Service:
             return
         since = (self._database.clock.now() - times.from_text(attempt.started)).total_seconds()
         adopted = Process(attempt.process, attempt.identity)
-        self._runs.append(self._run(attempt.id, name, attempt.schedule, adopted, since))
+        self.runs.append(self._run(attempt.id, name, attempt.schedule, adopted, since))
         logger.info("adopted the run of %s, process %d, of the previous daemon", name, attempt.process)
 
     def _run(self, attempt: int, name: str, schedule: str, process: Process, since: float) -> _Run:
@@ -145,8 +144,8 @@ class Service:
 
     def _root_holder(self) -> str:
         """Describe the run that holds the root; empty if it is free."""
-        if self._runs:
-            return f"the run of {self._runs[0].name}"
+        if self.runs:
+            return f"the run of {self.runs[0].name}"
         if self._ended:
             return "a run whose result cannot be recorded yet"
         holder = root_lock.holder(self._root.lock_file)
@@ -180,7 +179,7 @@ class Service:
             child = Child(command, self._files.output(attempt), PROJECT, os.environ)
         except OSError as error:
             reason = f"cannot start sae run: {error}"
-            self._ended[attempt] = (schedule.name, AttemptResult("failed", None, reason, may_pass=True))
+            self._ended[attempt] = (schedule.name, AttemptResult("failed", None, reason, transient=True))
             return True
         try:
             self._attempts.record_process(attempt, child.id, child.identity)
@@ -188,7 +187,7 @@ class Service:
             child.kill()  # still at its gate
             self._ended[attempt] = (schedule.name, attempt_result.never_started())
             raise
-        self._runs.append(self._run(attempt, name, schedule.name, child, 0.0))
+        self.runs.append(self._run(attempt, name, schedule.name, child, 0.0))
         child.open_gate()
         logger.info("%s: %s, process %d", name, candidate.outcome.value if candidate.outcome else "retry", child.id)
         return True
@@ -216,19 +215,16 @@ class Service:
 
     def _watch_runs(self) -> None:
         """Record ids of runs, interrupt those past their timeout, and collect those that ended."""
-        for run in list(self._runs):
-            if not run.run_id and (run_id := self._run_id(run.attempt)):
+        for run in list(self.runs):
+            path = self._files.run_id(run.attempt)
+            if not run.run_id and path.exists() and (run_id := path.read_text(encoding="utf-8").strip()):
                 self._attempts.record_run_id(run.attempt, run_id)
                 run.run_id = run_id
             if run.watch.ended():
                 result = self._result(run)
                 self._ended[run.attempt] = (run.schedule, result)
-                self._runs.remove(run)
+                self.runs.remove(run)
                 logger.info("%s: run %s: %s", run.name, run.run_id or "(no id)", result)
-
-    def _run_id(self, attempt: int) -> str:
-        path = self._files.run_id(attempt)
-        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
     def _result(self, run: _Run) -> AttemptResult:
         row = self._commands.run_state(run.run_id) if run.run_id else {}

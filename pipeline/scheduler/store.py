@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import datetime
 import functools
+import hashlib
+import itertools
 import json
 import pathlib
 import re
@@ -18,10 +20,12 @@ from collections.abc import Iterator, Sequence
 from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
-from pipeline.scheduler import schema, tick_planner, times
+from pipeline.scheduler import schema, times, triggers
 from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick
 
+_PLAN_LIMIT = 1_000  # ticks in one transaction: milliseconds, and little memory
+_NEVER_TRIED = ("skipped", "missed")  # states without attempts
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -125,7 +129,7 @@ class ScheduleDatabase:
     def schedules(self) -> tuple[Schedule, ...]:
         """Return all schedules, by name."""
         rows = self.connection.execute("SELECT document, paused FROM schedules ORDER BY name")
-        return tuple(_schedule(row) for row in rows)
+        return tuple(_schedule(*row) for row in rows)
 
     def schedule(self, name: str) -> Schedule:
         """Return a schedule. Raises `NotFoundError` with the closest name."""
@@ -134,7 +138,7 @@ class ScheduleDatabase:
             known = [schedule.name for schedule in self.schedules()]
             there = f" (there are: {', '.join(known)})" if known else " (there is none)"
             raise NotFoundError(f"no schedule {name!r}{closest(name, known)}{there}")
-        return _schedule(row)
+        return _schedule(*row)
 
     def ticks(self, name: str = "", limit: int = 0) -> tuple[Tick, ...]:
         """Return ticks, newest first.
@@ -154,6 +158,47 @@ class ScheduleDatabase:
         decided = "schedule = ? AND decision IS NOT NULL"
         found = self._ticks(f"{decided} AND state != 'skipped'", (name,), 1) or self._ticks(decided, (name,), 1)
         return found[0] if found else None
+
+    def has_unplanned(self, schedule: Schedule, until: datetime.datetime) -> bool:
+        """Return whether a schedule has unplanned ticks up to a time."""
+        row = self.connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()
+        upcoming = _next_tick(schedule, row["horizon"]) if row else None
+        return upcoming is not None and upcoming <= until
+
+    def next_tick(self) -> datetime.datetime | None:
+        """Return the earliest tick of all active schedules that is not planned yet."""
+        found = []
+        for row in self.connection.execute("SELECT document, paused, horizon FROM schedules WHERE paused = ''"):
+            with contextlib.suppress(UsageError):  # an unknown time zone: reported when its ticks are planned
+                found.append(_next_tick(_schedule(row["document"], row["paused"]), row["horizon"]))
+        return min((when for when in found if when is not None), default=None)
+
+    def plan(self, schedule: Schedule, until: datetime.datetime) -> bool:
+        """Insert the next ticks up to a time, and move the horizon to the last of them; inside a transaction.
+
+        Returns:
+          Whether all of them are planned now.
+        """
+        [horizon] = self.connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()
+        created, after = times.from_text(schedule.created), times.from_text(horizon)
+        found = list(itertools.islice(triggers.between(schedule.timing, created, after, until), _PLAN_LIMIT))
+        if not found:
+            return True
+        # A tick that exists or was merged into another was planned before the clock went back, or before the schedule
+        # was added again.
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO ticks (schedule, planned, due) SELECT :name, :at, :due WHERE NOT EXISTS "
+            "(SELECT 1 FROM ticks WHERE schedule = :name AND state = 'skipped' AND manual = 0 AND planned > :at "
+            "AND since BETWEEN '0' AND :at)",
+            [
+                {"name": schedule.name, "at": times.as_text(when), "due": times.as_text(when + jitter(schedule, when))}
+                for when in found
+            ],
+        )
+        self.connection.execute(
+            "UPDATE schedules SET horizon = ? WHERE name = ?", (times.as_text(found[-1]), schedule.name)
+        )
+        return len(found) < _PLAN_LIMIT
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -181,7 +226,7 @@ class ScheduleDatabase:
         """Skip all waiting ticks of a schedule up to now, in one transaction with the block."""
         schedule = self.schedule(name)
         with self._writing():
-            while not (schedule.paused or tick_planner.plan(self.connection, schedule, self.clock.now())):
+            while not (schedule.paused or self.plan(schedule, self.clock.now())):
                 pass
             self.connection.execute(
                 "UPDATE ticks SET decision = ?, state = 'skipped', decided = ?, reason = ? "
@@ -195,15 +240,20 @@ class ScheduleDatabase:
             yield
 
 
-_NEVER_TRIED = ("skipped", "missed")
+def jitter(schedule: Schedule, planned: datetime.datetime) -> datetime.timedelta:
+    """Return the delay of a tick: whole seconds that depend on the names of schedule and tick only."""
+    digest = hashlib.sha256(f"{schedule.name} {times.as_text(planned)}".encode()).digest()
+    return datetime.timedelta(seconds=int.from_bytes(digest[:8], "big") % (int(schedule.policies.jitter) + 1))
 
 
-def _schedule(row: sqlite3.Row) -> Schedule:
-    return _from_document(row["document"], row["paused"])
+@functools.lru_cache(maxsize=256)  # called every 2 s with the same result for hours
+def _next_tick(schedule: Schedule, horizon: str) -> datetime.datetime | None:
+    found = triggers.next_times(schedule.timing, times.from_text(schedule.created), times.from_text(horizon), 1)
+    return found[0] if found else None
 
 
-@functools.lru_cache(maxsize=256)  # the daemon asks every other second
-def _from_document(document: str, paused: str) -> Schedule:
+@functools.lru_cache(maxsize=256)  # called every 2 s
+def _schedule(document: str, paused: str) -> Schedule:
     return dataclasses.replace(serialization.build(Schedule, json.loads(document)), paused=paused)
 
 

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from pipeline.core.errors import UsageError
-from pipeline.scheduler import schema, tick_planner, times
+from pipeline.scheduler import schema, times
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule
 
@@ -115,7 +115,7 @@ class TickOutcomes:
 
     def _plan(self, schedule: Schedule, now: datetime.datetime) -> bool:
         for _ in range(_CHUNKS):
-            if not tick_planner.comes(self._connection, schedule, now):
+            if not self._database.has_unplanned(schedule, now):
                 return True
             with schema.transaction(self._connection):
                 # It may have been removed or paused.
@@ -123,7 +123,7 @@ class TickOutcomes:
                     "SELECT 1 FROM schedules WHERE name = ? AND paused = ''", (schedule.name,)
                 ).fetchone():
                     return True
-                if tick_planner.plan(self._connection, schedule, now):
+                if self._database.plan(schedule, now):
                     return True
         return False
 

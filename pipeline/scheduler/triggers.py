@@ -1,4 +1,4 @@
-"""When the ticks of a schedule are."""
+"""Check the timing of a schedule, and compute its ticks."""
 
 from __future__ import annotations
 
@@ -40,39 +40,28 @@ def on_data_change(text: str) -> Timing:
     return Timing(TimingKind.DATA_CHANGE, every=times.duration(text, "--on-data-change", _SHORTEST_INTERVAL))
 
 
-def next_times(
-    timing: Timing, created: datetime.datetime, after: datetime.datetime, count: int
-) -> tuple[datetime.datetime, ...]:
-    """Return the next ticks.
-
-    Args:
-      timing: of the schedule.
-      created: when it was added; intervals count from there.
-      after: none is at this moment or before it, nor before `created`.
-      count: how many; fewer where there are no more.
-    """
-    found = ticks(timing, created, after)
-    return tuple(when for when, _ in zip(found, range(count), strict=False))
-
-
-def between(
-    timing: Timing, created: datetime.datetime, after: datetime.datetime, until: datetime.datetime
-) -> Iterator[datetime.datetime]:
-    """Yield the ticks after one moment up to another, that one included."""
-    for when in ticks(timing, created, after):
-        if when > until:
-            return
-        yield when
-
-
 def ticks(timing: Timing, created: datetime.datetime, after: datetime.datetime) -> Iterator[datetime.datetime]:
-    """Yield all ticks after a moment, in order, in UTC; without an end."""
+    """Yield all ticks after both moments, in order, in UTC, without an end; intervals count from `created`."""
     created = created.replace(microsecond=0)
     after = max(after, created)
     if timing.kind is TimingKind.CRON:
         return cron_expressions.ticks(timing.cron, _zone(timing.zone), after)
     interval = datetime.timedelta(seconds=int(timing.every))
     return (created + number * interval for number in itertools.count((after - created) // interval + 1))
+
+
+def next_times(
+    timing: Timing, created: datetime.datetime, after: datetime.datetime, count: int
+) -> tuple[datetime.datetime, ...]:
+    """Return the first `count` of `ticks`."""
+    return tuple(itertools.islice(ticks(timing, created, after), count))
+
+
+def between(
+    timing: Timing, created: datetime.datetime, after: datetime.datetime, until: datetime.datetime
+) -> Iterator[datetime.datetime]:
+    """Return those of `ticks` that are not after `until`."""
+    return itertools.takewhile(lambda when: when <= until, ticks(timing, created, after))
 
 
 def explain(timing: Timing) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from components import atomic_file
 from pipeline.core.errors import UnavailableError, UsageError
@@ -85,20 +85,17 @@ def program() -> tuple[str, ...]:
     return (str(beside),) if beside.is_file() else (str(python), "-m", "pipeline")
 
 
-def write(files: Iterable[tuple[str, str]], folder: pathlib.Path) -> list[pathlib.Path]:
-    """Write files by name and text atomically; return their paths.
+def write(texts: Mapping[str, str], folder: pathlib.Path) -> list[pathlib.Path]:
+    """Write texts to files by name, atomically; return their paths.
 
     Raises:
       UnavailableError: the folder is missing or not writable.
     """
-    made = []
-    for name, text in files:
-        path = folder / name
+    for name, text in texts.items():
         try:
-            atomic_file.write(path, text)
+            atomic_file.write(folder / name, text)
         except OSError as error:
             raise UnavailableError(
-                f"cannot write {path}: {error.strerror}; name a folder that you may write"
+                f"cannot write {folder / name}: {error.strerror}; name a folder that you may write"
             ) from error
-        made.append(path)
-    return made
+    return [folder / name for name in texts]

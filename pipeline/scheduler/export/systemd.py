@@ -6,7 +6,7 @@ systemd.service(5), systemd.syntax(7) and systemd.time(7).
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 from pipeline.core.errors import ExitCode
@@ -21,18 +21,10 @@ _FIRST = 60  # seconds from the timer's start to the first tick of an interval
 _LISTED = 3  # values in a row from which on they are written as a range
 
 
-@dataclasses.dataclass(frozen=True)
-class Unit:
-    """The file name and content of a unit."""
-
-    name: str
-    text: str
-
-
-def units(schedule: Schedule, call: Call) -> tuple[Unit, Unit]:
-    """Return a oneshot service and its timer."""
+def units(schedule: Schedule, call: Call) -> dict[str, str]:
+    """Return a oneshot service and its timer: texts by file name."""
     name = f"sae-{schedule.name}"
-    return Unit(f"{name}.service", _service(schedule, call)), Unit(f"{name}.timer", _timer(schedule))
+    return {f"{name}.service": _service(schedule, call), f"{name}.timer": _timer(schedule)}
 
 
 def _service(schedule: Schedule, call: Call) -> str:
@@ -133,13 +125,8 @@ def _weekdays(values: Sequence[int]) -> str:
 
 def _rows(values: Sequence[int]) -> list[list[int]]:
     """Split values into consecutive rows."""
-    found: list[list[int]] = []
-    for value in values:
-        if found and value == found[-1][-1] + 1:
-            found[-1].append(value)
-        else:
-            found.append([value])
-    return found
+    rows = itertools.groupby(enumerate(values), key=lambda pair: pair[1] - pair[0])
+    return [[value for _, value in row] for _, row in rows]
 
 
 def _specified(text: str) -> str:

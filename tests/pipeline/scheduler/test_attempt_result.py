@@ -11,7 +11,7 @@ FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
 
 
 @pytest.mark.parametrize(
-    ("code", "may_pass"),
+    ("code", "transient"),
     [
         (ExitCode.NODE_FAILED, True),
         (ExitCode.USAGE, False),
@@ -24,19 +24,19 @@ FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
         (77, False),
     ],
 )
-def test_which_failures_may_pass(code: int, may_pass: bool) -> None:
+def test_which_failures_may_pass(code: int, transient: bool) -> None:
     found = attempt_result.from_exit_code(code, {}, "", "")
-    assert (found.state, found.exit_code, found.may_pass) == ("failed", code, may_pass)
+    assert (found.state, found.exit_code, found.transient) == ("failed", code, transient)
     assert found.reason
 
 
 def test_what_needs_no_other_attempt() -> None:
     assert attempt_result.from_exit_code(0, {}, "", "").state == "succeeded"
     by_hand = attempt_result.from_exit_code(130, {}, "", "")
-    assert (by_hand.state, by_hand.may_pass) == ("interrupted", False)
+    assert (by_hand.state, by_hand.transient) == ("interrupted", False)
     for code in (130, -9, 1):  # a run that was interrupted may end in any way
         timeout = attempt_result.from_exit_code(code, FAILED, "", "its time was over")
-        assert (timeout.state, timeout.reason, timeout.may_pass) == ("interrupted", "its time was over", False)
+        assert (timeout.state, timeout.reason, timeout.transient) == ("interrupted", "its time was over", False)
     assert attempt_result.from_exit_code(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
 
 
@@ -52,7 +52,7 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "state", "may_pass"),
+    ("run", "state", "transient"),
     [
         ({"state": "succeeded", "error": ""}, "succeeded", False),
         (FAILED, "failed", False),
@@ -61,9 +61,9 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
         ({}, "failed", True),
     ],
 )
-def test_what_no_daemon_saw(run: dict[str, str], state: str, may_pass: bool) -> None:
+def test_what_no_daemon_saw(run: dict[str, str], state: str, transient: bool) -> None:
     found = attempt_result.from_store(run, "")
-    assert (found.state, found.may_pass, found.exit_code, found.seen) == (state, may_pass, None, False)
+    assert (found.state, found.transient, found.exit_code, found.observed) == (state, transient, None, False)
     assert bool(found.reason) is (state != "succeeded")
 
 

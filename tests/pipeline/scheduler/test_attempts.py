@@ -17,7 +17,7 @@ from tests.builders.schedules import new_schedule as schedule
 
 POLICIES = schedule().policies
 
-FAILED = AttemptResult("failed", 1, "it does not learn", may_pass=True)
+FAILED = AttemptResult("failed", 1, "it does not learn", transient=True)
 
 
 class Tried:
@@ -81,7 +81,7 @@ def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
 
 @pytest.mark.parametrize("policies", [None, POLICIES])
 def test_what_is_not_tried_again(tried: Tried, policies: SchedulePolicies | None) -> None:
-    tried.try_it(AttemptResult("failed", 4, "the gate", may_pass=policies is None), policies)
+    tried.try_it(AttemptResult("failed", 4, "the gate", transient=policies is None), policies)
     assert tried.database.ticks()[0].state == "failed"
 
 

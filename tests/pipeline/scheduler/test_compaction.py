@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.scheduler import history, schema, tick_planner, times, triggers
+from pipeline.scheduler import history, schema, times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Outcome, Schedule, Tick
 from tests.builders import schedules as examples
@@ -123,7 +123,7 @@ def test_what_another_one_stands_for_is_not_planned_again(database: ScheduleData
 def decide(database: ScheduleDatabase, found: Schedule, until: datetime.datetime) -> None:
     """Plans ticks up to a time and skips them all, as looks do that find nothing new."""
     with schema.transaction(database.connection):
-        while not tick_planner.plan(database.connection, found, until):
+        while not database.plan(found, until):
             pass
         database.connection.execute(
             "UPDATE ticks SET decision = 'skipped', state = 'skipped', reason = ? WHERE decision IS NULL", (SAME,)

@@ -337,7 +337,7 @@ def test_a_run_that_died_with_its_daemon_is_tried_again(place: Place) -> None:
     place.start()
     tick = place.in_state("both", "succeeded")
     assert [one.exit_code for one in tick.attempts] == [None, 0]
-    assert tick.attempts[0].reason == "no daemon saw the run end, and it did not finish"
+    assert tick.attempts[0].reason == "the run ended without a daemon, and did not finish"
 
 
 @pytest.mark.parametrize("known", [False, True])

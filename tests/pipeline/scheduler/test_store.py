@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import pathlib
 import sqlite3
 from collections.abc import Iterator
@@ -11,8 +12,8 @@ import pytest
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.scheduler import schema, triggers
 from pipeline.scheduler.status import planned
-from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Outcome, Work
+from pipeline.scheduler.store import ScheduleDatabase, jitter
+from pipeline.scheduler.types import Outcome, Timing, TimingKind, Work
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
 
@@ -207,3 +208,23 @@ def test_what_is_planned(database: ScheduleDatabase, clock: SetClock) -> None:
     assert nightly.next == ("2026-11-24T03:00:00Z", "2026-11-25T03:00:00Z")
     database.trigger("b")
     assert planned(database, at("2026-11-24 02:00"), 2)[1].last is None  # it waits
+
+
+def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:
+    moments = [at("2026-11-24 03:00") + datetime.timedelta(days=n) for n in range(500)]
+    drawn = [jitter(schedule(jitter=60.0), when).total_seconds() for when in moments]
+    assert drawn == [jitter(schedule(jitter=60.0), when).total_seconds() for when in moments]
+    assert (min(drawn), max(drawn)) == (0, 60)
+    assert drawn != [jitter(schedule("other", jitter=60.0), when).total_seconds() for when in moments]
+    assert jitter(schedule(), moments[0]).total_seconds() == 0
+
+
+def test_the_next_tick_is_that_of_the_nearest_active_schedule(tmp_path: pathlib.Path) -> None:
+    with ScheduleDatabase.open(tmp_path, SetClock()) as database:
+        assert database.next_tick() is None
+        database.add(schedule("nightly"))
+        database.add(schedule("hourly", triggers.every("1h")))
+        database.add(schedule("lost", Timing(TimingKind.CRON, cron="* * * * *", zone="Mars/Base")))
+        assert database.next_tick() == at("2026-11-24 01:00")
+        database.pause("hourly")
+        assert database.next_tick() == at("2026-11-24 03:00")

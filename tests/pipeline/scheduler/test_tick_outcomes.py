@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.scheduler import tick_planner, times, triggers
+from pipeline.scheduler import times, triggers
 from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.attempts import Attempts
-from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.store import ScheduleDatabase, jitter
 from pipeline.scheduler.tick_outcomes import TickOutcomes
 from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Schedule
 from tests.builders.schedules import SetClock, at
 from tests.builders.schedules import new_schedule as schedule
 
-SUCCEEDED = AttemptResult("succeeded", 0, "", may_pass=False)
+SUCCEEDED = AttemptResult("succeeded", 0)
 
 
 class Simulation:
@@ -121,8 +121,7 @@ def test_after_an_absence(
 
 
 def test_an_absence_of_months_is_planned_in_pieces(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tick_planner, "CHUNK", 7)
-    monkeypatch.setattr(tick_planner.plan, "__defaults__", (7,))
+    monkeypatch.setattr("pipeline.scheduler.store._PLAN_LIMIT", 7)
     monkeypatch.setattr("pipeline.scheduler.tick_outcomes._CHUNKS", 3)
     simulation.database.add(hourly())
     simulation.clock.set("2026-12-24 00:30")
@@ -184,7 +183,7 @@ def test_queued_ticks_start_in_the_order_of_their_times(simulation: Simulation) 
 def test_jitter_puts_the_start_off_and_not_the_tick(simulation: Simulation) -> None:
     added = hourly(jitter=600.0)
     simulation.database.add(added)
-    late = tick_planner.jitter(added, at("2026-11-24 01:00"))
+    late = jitter(added, at("2026-11-24 01:00"))
     assert datetime.timedelta(0) < late
     simulation.clock.time = at("2026-11-24 01:00") + late - datetime.timedelta(seconds=1)
     assert simulation.check() == []

@@ -67,9 +67,9 @@ def test_a_calendar_has_the_ticks_of_the_daemon(cron):
 
 
 def test_a_nightly_run():
-    service, timer = systemd.units(examples.schedule(retries=0), CALL)
-    assert (service.name, timer.name) == ("sae-nightly.service", "sae-nightly.timer")
-    assert service.text == (
+    units = systemd.units(examples.schedule(retries=0), CALL)
+    service, timer = units["sae-nightly.service"], units["sae-nightly.timer"]
+    assert service == (
         "# Written by `sae schedule export nightly --systemd`.\n"
         "# `sae schedule pause nightly` keeps a daemon from running it as well.\n"
         "# Left out: a tick that is more than 1 d late is not missed, but run.\n"
@@ -83,7 +83,7 @@ def test_a_nightly_run():
         "# 5: another run holds the root, so this tick is skipped.\n"
         "SuccessExitStatus=5\n"
     )
-    assert timer.text == (
+    assert timer == (
         "# Written by `sae schedule export nightly --systemd`.\n"
         "# `sae schedule pause nightly` keeps a daemon from running it as well.\n"
         "[Unit]\n"
@@ -100,7 +100,7 @@ def test_a_nightly_run():
 
 
 def lines(schedule, call=CALL):
-    return [unit.text.splitlines() for unit in systemd.units(schedule, call)]
+    return [text.splitlines() for text in systemd.units(schedule, call).values()]
 
 
 def test_policies_that_units_know_are_said():
@@ -175,9 +175,9 @@ def test_systemd_accepts_the_units(schedule, tmp_path):
     root.mkdir(parents=True)
     call = common.call(schedule, root, root.parent, "systemd", {"TFDS_DATA_DIR": "/data sets"})
     paths = []
-    for unit in systemd.units(schedule, call):
-        paths.append(tmp_path / unit.name)
-        paths[-1].write_text(unit.text)
+    for name, text in systemd.units(schedule, call).items():
+        paths.append(tmp_path / name)
+        paths[-1].write_text(text)
     done = subprocess.run([ANALYZE, "verify", "--man=no", *paths], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
