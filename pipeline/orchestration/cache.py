@@ -33,18 +33,13 @@ class CacheVerdict(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Damage:
-    """An artifact whose files are not as they were published.
+    """An artifact whose files are not as they were published."""
 
-    Attributes:
-      artifact_id: its id in ML Metadata.
-      node, key: the node and the output key of the artifact.
-      reason: the damaged file, and what is wrong with it.
-    """
-
-    artifact_id: int
+    artifact_id: int  # its id in ML Metadata
+    # node, key: the node and the output key of the artifact
     node: str
     key: str
-    reason: str
+    reason: str  # the damaged file, and what is wrong with it
 
     @property
     def output(self) -> str:
@@ -54,25 +49,18 @@ class Damage:
 
 @dataclasses.dataclass(frozen=True)
 class CacheDecision:
-    """Whether a node runs, and why.
-
-    Attributes:
-      key: the cache key; only of known inputs.
-      reasons: why the node runs, one sentence each; empty if it is cached.
-      execution_id, run_id: the execution whose outputs are reused; 0 and empty if the node runs.
-      outputs: the reused outputs, by key.
-      damage: artifacts to take out of use.
-      runtime_properties: properties of the node that are in no cache key.
-    """
+    """Whether a node runs, and why."""
 
     node: str
     verdict: CacheVerdict
-    key: CacheKey
-    reasons: tuple[str, ...] = ()
+    key: CacheKey  # the cache key; only of known inputs
+    reasons: tuple[str, ...] = ()  # why the node runs, one sentence each; empty if it is cached
+    # execution_id, run_id: the execution whose outputs are reused; 0 and empty if the node runs
     execution_id: int = 0
     run_id: str = ""
-    outputs: Mapping[str, Artifact] = dataclasses.field(default_factory=dict)
-    damage: tuple[Damage, ...] = ()
+    outputs: Mapping[str, Artifact] = dataclasses.field(default_factory=dict)  # the reused outputs, by key
+    damage: tuple[Damage, ...] = ()  # artifacts to take out of use
+    # properties of the node that are in no cache key
     runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 

@@ -19,19 +19,14 @@ _REUSED, _LEFT_OUT = "reused", "left out"
 
 @dataclasses.dataclass(frozen=True)
 class PlannedNode:
-    """What a run would do with a node.
-
-    Attributes:
-      verdict: `run`; `cached`; `depends`: run unless its inputs stay the same; `reused` from the base run of a partial
-        run; or `left out`.
-      reasons: why the node would run; empty for the other verdicts.
-      of_run: the run whose outputs would be used.
-    """
+    """What a run would do with a node."""
 
     node: str
+    # `run`; `cached`; `depends`: run unless its inputs stay the same; `reused` from the base run of a partial
+    # run; or `left out`
     verdict: str
-    reasons: tuple[str, ...] = ()
-    of_run: str = ""
+    reasons: tuple[str, ...] = ()  # why the node would run; empty for the other verdicts
+    of_run: str = ""  # the run whose outputs would be used
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,19 +20,13 @@ REASON = "its process was killed, or the machine stopped"
 
 @dataclasses.dataclass(frozen=True)
 class KilledRun:
-    """A killed run that is closed now.
+    """A killed run that is closed now."""
 
-    Attributes:
-      run_id: the id of the run.
-      nodes: the nodes that were running; their executions are recorded as failed, and their unfinished output removed.
-      error: where the run stopped.
-      next_step: the command that resumes or repeats it.
-    """
-
-    run_id: str
+    run_id: str  # the id of the run
+    # the nodes that were running; their executions are recorded as failed, and their unfinished output removed
     nodes: tuple[str, ...]
-    error: str
-    next_step: str
+    error: str  # where the run stopped
+    next_step: str  # the command that resumes or repeats it
 
     def __str__(self) -> str:
         removed = f"; the unfinished output of {' and '.join(self.nodes)} was removed" if self.nodes else ""

@@ -21,25 +21,15 @@ from pipeline.orchestration.summary import Summary
 
 @dataclasses.dataclass
 class RunSession:
-    """One run.
+    """One run."""
 
-    Attributes:
-      request: its options.
-      resolved: its settings.
-      root: the pipeline root, whose lock this process holds.
-      store: the root's store, open for writing.
-      run_id: the id of the run.
-      tell: receives its events.
-      terminal: the original standard error.
-    """
-
-    request: RunRequest
-    resolved: settings.Settings
-    root: Root
-    store: Store
-    run_id: str
-    tell: Listener
-    terminal: TextIO
+    request: RunRequest  # its options
+    resolved: settings.Settings  # its settings
+    root: Root  # the pipeline root, whose lock this process holds
+    store: Store  # the root's store, open for writing
+    run_id: str  # the id of the run
+    tell: Listener  # receives its events
+    terminal: TextIO  # the original standard error
 
     def __post_init__(self) -> None:
         self._recorder = RunRecorder(self.request, self.root, self.run_id, self.tell)

@@ -22,62 +22,37 @@ from pipeline.registry import versions
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
-
-    Attributes:
-      nodes: every node of the pipeline, in order.
-      exit_code: DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics).
-      error: the reason; empty if the run succeeded.
-    """
+    """How a run ended."""
 
     run_id: str
-    nodes: tuple[NodeEnded, ...]
-    exit_code: ExitCode
-    error: str
+    nodes: tuple[NodeEnded, ...]  # every node of the pipeline, in order
+    exit_code: ExitCode  # DONE, NODE_FAILED or GATE_FAILED (the data's gate; the model's is judged by its metrics)
+    error: str  # the reason; empty if the run succeeded
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The result of a run.
+    """The result of a run."""
 
-    Attributes:
-      run_id: the id of the run.
-      state: `succeeded` or `failed`.
-      dataset: name and version.
-      notice: of the data set; empty: none.
-      profile: name of the profile.
-      assignments: `NAME=VALUE` of each setting that differs from the profile, but for the root.
-      nodes: `id`, `state`, `seconds` and `reason` of each node, in order.
-      metrics: by name.
-      blessed: None if no model was evaluated.
-      reasons: why the model is not blessed.
-      kept_back: why the push gate rejected the blessed model; empty: it did not.
-      pushed_version: version as which the model is served; None if it is not.
-      report: path of the report's page; None if there is none.
-      root, log: paths of the pipeline root and of the run's log.
-      seconds: duration, including earlier attempts.
-      error: why the run failed; empty: it succeeded.
-      exit_code: exit code of the command.
-    """
-
-    run_id: str
-    state: str
-    dataset: str
-    notice: str
-    profile: str
-    assignments: tuple[str, ...]
-    nodes: tuple[dict[str, Any], ...]
-    metrics: dict[str, float]
-    blessed: bool | None
-    reasons: tuple[str, ...]
-    kept_back: str
-    pushed_version: str | None
-    report: str | None
+    run_id: str  # the id of the run
+    state: str  # `succeeded` or `failed`
+    dataset: str  # name and version
+    notice: str  # of the data set; empty: none
+    profile: str  # name of the profile
+    assignments: tuple[str, ...]  # `NAME=VALUE` of each setting that differs from the profile, but for the root
+    nodes: tuple[dict[str, Any], ...]  # `id`, `state`, `seconds` and `reason` of each node, in order
+    metrics: dict[str, float]  # by name
+    blessed: bool | None  # None if no model was evaluated
+    reasons: tuple[str, ...]  # why the model is not blessed
+    kept_back: str  # why the push gate rejected the blessed model; empty: it did not
+    pushed_version: str | None  # version as which the model is served; None if it is not
+    report: str | None  # path of the report's page; None if there is none
+    # root, log: paths of the pipeline root and of the run's log
     root: str
     log: str
-    seconds: float
-    error: str
-    exit_code: ExitCode
+    seconds: float  # duration, including earlier attempts
+    error: str  # why the run failed; empty: it succeeded
+    exit_code: ExitCode  # exit code of the command
 
 
 def of_run(store: Store, result: RunResult, configured: ConfiguredPipeline, root: Root, seconds: float) -> Summary:

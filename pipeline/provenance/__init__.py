@@ -1,1 +1,1 @@
-"""What a run is made from: code, packages, environment, manifest; and the cache keys made of it."""
+"""The inputs of a run: code, packages, environment, manifest; and cache keys."""

@@ -94,7 +94,7 @@ def _packages(node: KeyedNode) -> dict[str, str]:
     names, everything = _imported(node), packages_of(node)
     direct = {name: everything[name] for name in sorted(names & everything.keys())}
     rest = {name: version for name, version in everything.items() if name not in direct}
-    return {**direct, REQUIRED: packages.digest(rest), "python": "{}.{}".format(*sys.version_info[:2])}
+    return {**direct, REQUIRED: file_digests.of_mapping(rest), "python": "{}.{}".format(*sys.version_info[:2])}
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

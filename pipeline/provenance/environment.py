@@ -1,7 +1,7 @@
-"""What a run's results depend on besides its data, code and configuration: commit, packages, Python, machine.
+"""The environment of a run: commit, lock file, Python, TensorFlow's build, machine.
 
-All of it is looked up without TensorFlow and without writing anything. What cannot be found out is empty or None, never
-an error: a run must not fail because of what is noted about it.
+Nothing here imports TensorFlow or writes anything. Unknown values are empty or None, so that a run never fails because
+of its own description.
 """
 
 from __future__ import annotations
@@ -20,98 +20,69 @@ from pipeline.core.project import LOCK, PROJECT
 from pipeline.provenance import packages
 
 _CPUINFO = pathlib.Path("/proc/cpuinfo")
-_COMMAND_SECONDS = 5.0  # git takes milliseconds; on a network disk that hangs, it is given up
+_COMMAND_SECONDS = 5.0  # git takes milliseconds, but may hang on a network disk
 
-# What a result depends on and the repository holds.
-_OF_A_RESULT = ("components", "pipeline", "pipeline_config.py", "pyproject.toml", "requirements.txt")
-# Set inside a git hook, they would name the repository that the hook belongs to.
-_GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+# The files of the repository that results depend on.
+_CODE = ("components", "pipeline", "pipeline_config.py", "pyproject.toml", "requirements.txt")
+# Inside a git hook these name the repository of the hook.
+_GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 
 
 @dataclasses.dataclass(frozen=True)
 class Git:
-    """The commit that is checked out.
+    """The commit that is checked out."""
 
-    Attributes:
-      commit: in hex.
-      dirty: whether code, pyproject.toml or the lock differs from the commit: tracked files that were changed, and
-        files in our packages that are neither tracked nor ignored. Other files, such as the README, do not count.
-    """
-
-    commit: str
+    commit: str  # in hex
+    # Whether code, pyproject.toml or the lock differs from the commit; also files of our packages that are neither
+    # tracked nor ignored. Other files, such as the README, do not count.
     dirty: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Lock:
-    """The file that names the packages to install.
+    """The lock file of the packages to install."""
 
-    Attributes:
-      file: its name.
-      digest: SHA-256 of its bytes, in hex.
-    """
-
-    file: str
-    digest: str
+    file: str  # file name
+    digest: str  # SHA-256 of its bytes, in hex
 
 
 @dataclasses.dataclass(frozen=True)
 class Python:
-    """The interpreter.
+    """The interpreter."""
 
-    Attributes:
-      version: `3.10.12`.
-      implementation: `CPython`.
-    """
-
-    version: str
-    implementation: str
+    version: str  # `3.10.12`
+    implementation: str  # `CPython`
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorFlow:
-    """The build of TensorFlow that is installed.
+    """The installed build of TensorFlow."""
 
-    Attributes:
-      distribution: its name: `tensorflow`, `tensorflow-cpu`.
-      version: `2.16.2`.
-      wheel: tags of the wheel that it was installed from, sorted and separated by spaces.
-      files: digest, in hex, of its list of files with their digests, without those that the installer made.
-    """
-
-    distribution: str
-    version: str
-    wheel: str
-    files: str
+    distribution: str  # `tensorflow`, `tensorflow-cpu`
+    version: str  # `2.16.2`
+    wheel: str  # sorted tags of its wheel, separated by spaces
+    files: str  # digest, in hex, of the names and digests of its files, without those that the installer wrote
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """Where the arithmetic is done.
+    """The machine that computes."""
 
-    Attributes:
-      architecture: `x86_64`.
-      processor: name of its model; empty when it is not known.
-      features: names that the kernel gives to the processor's features, sorted.
-      system: name and version of the operating system.
-      libc: name and version of the C library; empty when it is not known.
-    """
-
-    architecture: str
-    processor: str
-    features: tuple[str, ...]
-    system: str
-    libc: str
+    architecture: str  # `x86_64`
+    processor: str  # name of the model; empty if it is not known
+    features: tuple[str, ...]  # the kernel's names of the processor's features, sorted
+    system: str  # name and version of the operating system
+    libc: str  # name and version of the C library; empty if it is not known
 
 
 def git(project: pathlib.Path = PROJECT) -> Git | None:
-    """The commit of a project that is a repository of its own; None when it is not, or when git cannot tell."""
-    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
-    # A project that is installed somewhere below another repository has nothing to do with that one.
+    """Return the commit of a project that is its own repository; None if it is not, or if git fails."""
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
+    # The project may be installed in a folder of an unrelated repository.
     environment["GIT_CEILING_DIRECTORIES"] = str(project.resolve().parent)
-    # Without optional locks, status does not write the index; without a file monitor, it starts no daemon.
+    # Without optional locks, `git status` does not write the index; without a file monitor, it starts no daemon.
     quiet = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false"]
-    status = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", *_OF_A_RESULT]
+    status = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", *_CODE]
     printed = _output([*quiet, *status], cwd=project, environment=environment)
     entries = [entry for entry in (printed or "").split("\0") if entry]
     commits = [entry.removeprefix("# branch.oid ") for entry in entries if entry.startswith("# branch.oid ")]
@@ -121,7 +92,7 @@ def git(project: pathlib.Path = PROJECT) -> Git | None:
 
 
 def lock(file: pathlib.Path = LOCK) -> Lock | None:
-    """The lock, or None where there is none, as beside an installed package."""
+    """Return the lock file; None if there is none, as for an installed package."""
     try:
         return Lock(file.name, file_digests.of_file(file))
     except OSError:
@@ -129,12 +100,12 @@ def lock(file: pathlib.Path = LOCK) -> Lock | None:
 
 
 def python() -> Python:
-    """The interpreter that runs this."""
+    """Return the running interpreter."""
     return Python(".".join(map(str, sys.version_info[:3])), platform.python_implementation())
 
 
 def tensorflow() -> TensorFlow | None:
-    """The installed build of TensorFlow, as its package describes it; None when there is none."""
+    """Return the installed build of TensorFlow, from the metadata of its package; None if there is none."""
     names = packages.providing(["tensorflow"])
     if not names:
         return None
@@ -146,17 +117,13 @@ def tensorflow() -> TensorFlow | None:
 
 
 def machine() -> Machine:
-    """This machine."""
-    on_linux = sys.platform.startswith("linux")
-    model, features = _linux_processor() if on_linux else _mac_processor()
+    """Return this machine."""
+    model, features = _linux_processor() if sys.platform.startswith("linux") else _mac_processor()
     return Machine(platform.machine(), model, tuple(sorted(features)), _system(), _libc())
 
 
 def _is_of_wheel(line: str) -> bool:
-    """Whether a line of RECORD came with the wheel.
-
-    Installers add lines on scripts, which hold the environment's path, on compiled files, and on how they installed it.
-    """
+    """Whether a line of RECORD is part of the wheel; installers add scripts, compiled files and their own metadata."""
     path = line.partition(",")[0]
     return not (path.startswith("..") or "__pycache__/" in path or ".dist-info/" in path)
 
@@ -196,7 +163,7 @@ def _libc() -> str:
 def _output(
     command: list[str], cwd: pathlib.Path | None = None, environment: dict[str, str] | None = None
 ) -> str | None:
-    """What a command prints; None when it is not there, fails, or takes too long."""
+    """Return the output of a command; None if it is missing, fails or takes too long."""
     try:
         done = subprocess.run(
             command,

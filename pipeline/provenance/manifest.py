@@ -1,4 +1,4 @@
-"""What a run was made from: noted when it begins and stored beside its results."""
+"""The manifest of a run: its code, configuration, data, packages and machine, written when the run begins."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from components import atomic_file
 from pipeline.core import serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.provenance import environment, packages
-from pipeline.provenance import source_code as code_of
+from pipeline.provenance import environment, packages, source_code
 from pipeline_config import Configuration, Value
 
 SCHEMA_VERSION = 1
@@ -43,65 +42,38 @@ class RecordedPipeline(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """What ran the nodes' work.
+    """The engine of the nodes."""
 
-    Attributes:
-      name: Beam's runner.
-      workers: its processes.
-      intra_op_threads, inter_op_threads: TensorFlow's threads within one operation and across operations.
-    """
-
-    name: str
-    workers: int
+    name: str  # Beam's runner
+    workers: int  # its processes
+    # intra_op_threads, inter_op_threads: TensorFlow's threads within one operation and across operations
     intra_op_threads: int
     inter_op_threads: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a run was made from. All values are plain; digests are SHA-256 in hex.
-
-    Attributes:
-      run_id: of the run.
-      created: when, in UTC, ISO 8601.
-      trigger: what started it: `manual`.
-      command: the command line, as typed.
-      profile: name of the profile.
-      configuration: every setting by its dotted name.
-      seed: of the weights and of each epoch's order; one of the settings.
-      data: the data set.
-      code: by node, digest by file: `components/model/run_fn.py`.
-      code_digest: of all of the project's code, also of what is outside the nodes.
-      git: the commit; None where there is none to tell.
-      packages: version by name of whatever is installed and needed to run.
-      lock: the lock that lay beside the project; None where none did.
-      tfx_line: name of the line of TFX: `1.16`.
-      python: the interpreter.
-      tensorflow: the build of TensorFlow; None when it is not installed as a package.
-      machine: where it ran.
-      engine: what ran the nodes' work; some of the settings.
-      pipeline: where it is declared, `MODULE:NAME`; empty: the one of this project.
-    """
+    """The inputs of a run. Digests are SHA-256 in hex."""
 
     run_id: str
-    created: str
-    trigger: str
-    command: tuple[str, ...]
+    created: str  # start time in UTC, ISO 8601
+    trigger: str  # what started the run: `manual`
+    command: tuple[str, ...]  # the command line, as typed
     profile: str
-    configuration: Mapping[str, Value]
-    seed: int
+    configuration: Mapping[str, Value]  # every setting by its dotted name
+    seed: int  # also one of the settings
     data: Dataset
-    code: Mapping[str, Mapping[str, str]]
-    code_digest: str
-    git: environment.Git | None
-    packages: Mapping[str, str]
-    lock: environment.Lock | None
-    tfx_line: str
+    code: Mapping[str, Mapping[str, str]]  # digest by file, by node
+    code_digest: str  # of all code of the project, also outside the nodes
+    git: environment.Git | None  # the commit; None outside a repository
+    packages: Mapping[str, str]  # version by name of each installed package that is needed to run
+    lock: environment.Lock | None  # the lock file of the project; None if there is none
+    tfx_line: str  # TFX version: `1.16`
     python: environment.Python
-    tensorflow: environment.TensorFlow | None
+    tensorflow: environment.TensorFlow | None  # None if it is not installed as a package
     machine: environment.Machine
-    engine: Engine
-    pipeline: str = ""
+    engine: Engine  # also in the settings
+    pipeline: str = ""  # its declaration, `MODULE:NAME`; empty: the default pipeline
 
 
 def collect(
@@ -114,37 +86,29 @@ def collect(
     code: Mapping[str, Mapping[str, str]],
     pipeline: RecordedPipeline,
     trigger: str = "manual",
-    created: datetime.datetime | None = None,
 ) -> Manifest:
-    """Notes what a run is made from, here and now.
+    """Return the manifest of a run that begins here and now.
 
     Args:
-      run_id: of the run.
-      command: the command line, as typed.
-      profile: name of the profile.
-      configuration: every setting by its dotted name.
-      data: the data set.
-      code: by node, what `pipeline.provenance.source_code.files` says of its module.
-      pipeline: that runs.
-      trigger: what started the run.
-      created: an aware time; None: now.
+      run_id, command, profile, configuration, data, code, trigger: as in `Manifest`.
+      pipeline: the pipeline that runs.
 
     Raises:
-      LookupError: no line of TFX is for this Python.
+      LookupError: no TFX version is declared for this Python version.
     """
-    created = created or datetime.datetime.now(datetime.timezone.utc)
+    seeds = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
     return Manifest(
         run_id=run_id,
-        created=created.astimezone(datetime.timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         trigger=trigger,
         command=tuple(command),
         profile=profile,
         configuration=dict(configuration),
-        seed=_seed(pipeline, configuration),
+        seed=int(configuration[seeds[0]]) if seeds else 0,
         data=data,
         code={node: dict(files) for node, files in code.items()},
         pipeline=pipeline.location,
-        code_digest=code_of.project_digest(),
+        code_digest=source_code.project_digest(),
         git=environment.git(),
         packages=packages.installed_runtime(),
         lock=environment.lock(),
@@ -162,10 +126,10 @@ def collect(
 
 
 def to_json(manifest: Manifest) -> str:
-    """One object; arguments of a command line that are not valid text are escaped, so that it can always be written."""
+    """Return a manifest as JSON; bytes of the command line that are not valid text are escaped."""
     values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(manifest)}
     values["data"]["fingerprint"] = manifest.data.fingerprint
-    # JSON has no infinity; `--set` reads it from the same text.
+    # JSON has no infinity; `--set` reads the same text.
     values["configuration"] = {
         name: _INFINITE if value == math.inf else value for name, value in manifest.configuration.items()
     }
@@ -173,15 +137,15 @@ def to_json(manifest: Manifest) -> str:
 
 
 def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline | None = None) -> Manifest:
-    """The manifest that `to_json` wrote. Fields that this version does not know are left out.
+    """Return the manifest that `to_json` wrote, without fields that this version does not know.
 
     Args:
-      text: what `to_json` gave.
-      name: what to call it in an error.
-      pipeline: of the run; None: of data set and settings only that is read which all pipelines have.
+      text: the JSON.
+      name: the name of the manifest in an error message.
+      pipeline: the pipeline of the run; None: read only what all pipelines have of the data set and the settings.
 
     Raises:
-      UnavailableError: it is damaged, or of a newer version.
+      UnavailableError: the manifest is damaged, or was written by a newer version.
     """
     try:
         values = json.loads(text)
@@ -190,7 +154,7 @@ def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline 
         raise _damaged(name, f"no schema_version ({error})") from error
     if version != SCHEMA_VERSION:
         raise UnavailableError(
-            f"{name} has schema_version {version!r}, this version of sae knows {SCHEMA_VERSION}: use the version that "
+            f"{name} has schema_version {version!r}, this version of sae reads {SCHEMA_VERSION}; use the version that "
             "wrote it"
         )
     try:
@@ -198,32 +162,23 @@ def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline 
         data = serialization.build(pipeline.data.dataset if pipeline else Dataset, values["data"])
     except (KeyError, TypeError) as error:
         raise _damaged(name, str(error.args[0])) from error
-    configuration = {name: _finite_or_not(pipeline, name, value) for name, value in manifest.configuration.items()}
+    configuration = {name: _parse_infinity(pipeline, name, value) for name, value in manifest.configuration.items()}
     return dataclasses.replace(manifest, configuration=configuration, data=data)
 
 
-def _finite_or_not(pipeline: RecordedPipeline | None, name: str, value: Value) -> Value:
+def _parse_infinity(pipeline: RecordedPipeline | None, name: str, value: Value) -> Value:
     declared = pipeline.configuration.settings().get(name) if pipeline else None
     is_number = pipeline is None or (declared is not None and isinstance(declared.default, float))
     return math.inf if value == _INFINITE and is_number else value
 
 
-def _seed(pipeline: RecordedPipeline, configuration: Mapping[str, Value]) -> int:
-    names = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
-    return int(configuration[names[0]]) if names else 0
-
-
 def path_of(root_folder: pathlib.Path, run_id: str) -> pathlib.Path:
-    """Where the manifest of a run is stored."""
+    """Return the path of a run's manifest."""
     return root_folder / "manifests" / f"{run_id}.json"
 
 
 def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
-    """Stores a manifest, all of it or nothing, and returns where.
-
-    Raises:
-      UnavailableError: it cannot be written.
-    """
+    """Write a manifest atomically, and return its path. Raises `UnavailableError` if it cannot be written."""
     path = path_of(root_folder, manifest.run_id)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -236,29 +191,29 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
 
 
 def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | None = None) -> Manifest:
-    """The stored manifest of a run.
+    """Return the stored manifest of a run.
 
     Raises:
       NotFoundError: there is none.
-      UnavailableError: it is damaged, or of a newer version.
+      UnavailableError: it is damaged, or was written by a newer version.
     """
     path = path_of(root_folder, run_id)
-    if not re.fullmatch(r"\w[\w.:+-]*", run_id):  # it comes from the command line and must not name another folder
-        raise NotFoundError(f"no run {run_id!r}: the id of a run is letters, digits and -; `sae run` prints it")
+    if not re.fullmatch(r"\w[\w.:+-]*", run_id):  # from the command line; must not name another folder
+        raise NotFoundError(f"no run {run_id!r}: a run id consists of letters, digits and -; `sae runs` lists them")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"no manifest of run {run_id} in {path.parent}, so what it was made from is not known: look for a typing "
-            "error or another --root; a run of an older version has none and must be run again"
+            f"no manifest of run {run_id} in {path.parent}: check the id and --root; runs of an older version have no "
+            "manifest and cannot be resumed or rerun"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(str(path), str(error)) from error
     manifest = from_json(text, str(path), pipeline)
     if manifest.run_id != run_id:
-        raise _damaged(str(path), f"it is of run {manifest.run_id}")
+        raise _damaged(str(path), f"it belongs to run {manifest.run_id}")
     return manifest
 
 
 def _damaged(name: str, reason: str) -> UnavailableError:
-    return UnavailableError(f"{name} is damaged: {reason}; restore it from a backup, or make the run again")
+    return UnavailableError(f"{name} is damaged: {reason}; restore it from a backup, or start a new run")

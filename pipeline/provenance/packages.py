@@ -1,4 +1,4 @@
-"""Installed packages: which distributions provide a module, and what they need in turn. Nothing of them is imported."""
+"""Installed packages: which distributions contain a module, and what they require. No package is imported."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import functools
 import importlib.metadata
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from pipeline.core import file_digests
 from pipeline.core.project import LOCK
 
 OWN = "sae-pipeline"
@@ -18,7 +17,7 @@ _LOCKED_NAME = re.compile(r"^([A-Za-z0-9][\w.-]*)==", re.MULTILINE)
 _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.*)$", re.MULTILINE)
 _END_OF_HEADERS = re.compile(r"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
-# Most requirements are of extras that nobody asked for; to see that much, the marker need not be parsed.
+# Most requirements belong to extras that are not requested; this is visible without parsing the marker.
 _OF_AN_EXTRA = re.compile(r"""\bextra\s*==\s*["'][^"']""")
 _NAME = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -26,26 +25,21 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 @dataclasses.dataclass(frozen=True)
 class _Installed:
-    """A distribution as its metadata describe it.
+    """A distribution, from its metadata."""
 
-    Attributes:
-      name: normalised.
-      requires: requirements as they are written, markers and all.
-    """
-
-    name: str
+    name: str  # normalised
     version: str
-    requires: tuple[str, ...]
+    requires: tuple[str, ...]  # requirements as they are written, markers and all
     distribution: importlib.metadata.Distribution
 
 
 def closure(names: Iterable[str]) -> dict[str, str]:
-    """These distributions and all that they require, at any depth, as far as it is installed: version by name.
+    """Return the versions, by name, of these distributions and of everything installed that they require, at any depth.
 
-    A requirement counts when its marker holds here; one of an extra counts only where that extra is asked for.
+    A requirement counts if its marker holds here; that of an extra only if the extra is requested.
 
     Args:
-      names: of distributions, in any spelling.
+      names: names of distributions, in any spelling.
     """
     path = tuple(sys.path)
     installed = _installed(path)
@@ -60,10 +54,9 @@ def closure(names: Iterable[str]) -> dict[str, str]:
 
 
 def installed_runtime() -> dict[str, str]:
-    """What this project needs to run: version by name. Tools that only test or format it are not in it.
+    """Return the versions, by name, of the packages that this project needs to run, without tools for development.
 
-    Where the project itself is not installed, the lock says what it needs; where that is missing too, all that is
-    installed counts, because any of it may be in use.
+    If the project itself is not installed, the packages of the lock count; without a lock, all installed packages.
     """
     installed = _installed(tuple(sys.path))
     if OWN in installed:
@@ -76,11 +69,10 @@ def installed_runtime() -> dict[str, str]:
 
 
 def providing(modules: Iterable[str]) -> frozenset[str]:
-    """Names of the installed distributions that hold these modules.
+    """Return the names of the installed distributions that contain these modules; of the standard library, none.
 
-    Several distributions share a namespace such as `google`, hence the full name of a module is looked up, and where
-    there is no such module, because it names a function or a class, the one around it. Of a bare namespace, all who
-    have a part in it count. A module that no distribution holds, such as one of the standard library, has none.
+    Several distributions share a namespace such as `google`, so the full name is looked up, and if it names a function
+    or class, the module around it. A bare namespace belongs to every distribution with a part in it.
 
     Args:
       modules: dotted names: `google.protobuf.text_format`.
@@ -93,14 +85,9 @@ def providing(modules: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def digest(packages: Mapping[str, str]) -> str:
-    """SHA-256, in hex, of names and versions; their order does not count."""
-    return file_digests.of_mapping(packages)
-
-
 @functools.cache
 def _installed(path: tuple[str, ...]) -> dict[str, _Installed]:
-    """Every distribution on the search path, by name. Of two with the same name the first is the one in use."""
+    """Return every distribution on the search path, by name; of two with the same name, the first, which is in use."""
     found: dict[str, _Installed] = {}
     for distribution in importlib.metadata.distributions(path=list(path)):
         one = _described(distribution)
@@ -110,14 +97,14 @@ def _installed(path: tuple[str, ...]) -> dict[str, _Installed]:
 
 
 def _described(distribution: importlib.metadata.Distribution) -> _Installed | None:
-    """Reads the headers alone: importlib.metadata parses the whole README that follows, ten times as slowly."""
+    """Read only the headers: importlib.metadata also parses the README after them, which is ten times slower."""
     text = distribution.read_text("METADATA")
-    requires = None if text is not None else distribution.requires or []  # an egg keeps them in a file of their own
+    requires = None if text is not None else distribution.requires or []  # an egg has them in another file
     text = text if text is not None else distribution.read_text("PKG-INFO") or ""
     fields: dict[str, list[str]] = {"Name": [], "Version": [], "Requires-Dist": []}
     for key, value in _HEADER.findall(_FOLD.sub(" ", _END_OF_HEADERS.split(text, maxsplit=1)[0])):
         fields[key].append(value.strip())
-    if not (fields["Name"] and fields["Version"]):  # the rest of a removal that was interrupted
+    if not (fields["Name"] and fields["Version"]):  # remains of an interrupted removal
         return None
     return _Installed(
         _normalised(fields["Name"][0]),
@@ -128,14 +115,14 @@ def _described(distribution: importlib.metadata.Distribution) -> _Installed | No
 
 
 def _normalised(name: str) -> str:
-    """A distribution's name in the one spelling that Python's specification of names gives it."""
+    """Return the normalised name of a distribution, as Python's packaging specification defines it."""
     return _SEPARATORS.sub("-", name).lower()
 
 
 @functools.cache
 def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, str], ...]:
-    """What a distribution requires, or what one extra of it adds: pairs of a name and an extra, or "" for none."""
-    # Takes 60 ms, and commands that only read import this module without asking it for anything.
+    """Return what a distribution, or one extra of it, requires: pairs of a name and an extra ("" for none)."""
+    # Takes 60 ms; reading commands import this module without using it.
     from packaging.requirements import InvalidRequirement, Requirement
 
     installed = _installed(path).get(name)
@@ -146,7 +133,7 @@ def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, 
             continue
         try:
             requirement = Requirement(text)
-        except InvalidRequirement:  # as old packages have them; rather one package too many than one too few
+        except InvalidRequirement:  # in old packages; counting too many is safer than too few
             found += [(_normalised(match[1]), "") for match in [_NAME.match(text)] if match]
             continue
         if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
@@ -158,7 +145,7 @@ def _required(path: tuple[str, ...], name: str, extra: str) -> tuple[tuple[str, 
 
 @functools.cache
 def _records(path: tuple[str, ...]) -> dict[str, str]:
-    """The list of files of every distribution, each line after a line break."""
+    """Return the RECORD of every distribution, with a line break before each line."""
     found = {}
     for name, one in _installed(path).items():
         text = one.distribution.read_text("RECORD")
@@ -176,7 +163,7 @@ def _providing(path: tuple[str, ...], module: str) -> frozenset[str]:
     file = re.compile(rf"\n{re.escape(place)}(?:/__init__)?\.(?:py|pyd|[^/\n]*so)[,\n]")
     below = {name for name, text in records.items() if f"\n{place}." in text or f"\n{place}/" in text}
     holders = {name for name in below if file.search(records[name])}
-    if not holders:  # a namespace, in which every package has a part, or no module at all
+    if not holders:  # a namespace, or no module
         holders = {name for name in below if f"\n{place}/" in records[name]}
     parent = module.rpartition(".")[0]
     return frozenset(holders) if holders or not parent else _providing(path, parent)

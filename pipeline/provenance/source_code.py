@@ -1,4 +1,4 @@
-"""What code a node runs: files of `components` and the distributions they import, read from the source alone."""
+"""The code that a node runs: its source files and the distributions that they import, found without importing them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pipeline.core import file_digests
 from pipeline.core.project import PROJECT
 from pipeline.provenance import packages
 
-_SHARED = "components"  # a node of another package may use its code
+_SHARED = "components"  # nodes of other packages may import it
 
 
 def files(module: str) -> dict[str, str]:
-    """The files that a module of `components` consists of, with all modules of that package that it imports.
+    """Return the digests of the source files of a node's module and of all modules of its package that it imports.
 
-    Imports count at any depth, those inside functions and those for type checkers too; so does the `__init__.py` of
-    every package on the way. Files that lie beside a module under its name, such as a template, are part of it. An
-    import whose name is put together while the code runs is not seen.
+    Imports count at any depth, also inside functions and for type checkers, and so does the `__init__.py` of each
+    package. Files with the name of a module and another extension, such as a template, are part of it. Imports by a
+    name that is computed at run time are not found.
 
     Args:
       module: `components.model.run_fn`.
 
     Returns:
-      SHA-256 of the bytes, in hex, by path from the project's folder: `components/model/run_fn.py`.
+      SHA-256 in hex, by path relative to the project: `components/model/run_fn.py`.
 
     Raises:
-      ModuleNotFoundError: `components` has no such module.
+      ModuleNotFoundError: there is no such module.
     """
     return {
         path.relative_to(_project(name) or PROJECT).as_posix(): file_digests.of_file(path)
@@ -39,31 +39,27 @@ def files(module: str) -> dict[str, str]:
 
 
 def distributions(module: str) -> frozenset[str]:
-    """Names of the installed distributions that the same modules import themselves; not what those need in turn.
+    """Return the names of the installed distributions that these modules import; not what those require in turn.
 
     Raises:
-      ModuleNotFoundError: `components` has no such module.
+      ModuleNotFoundError: there is no such module.
     """
     imported = {name for known in _reachable(module) for name in _imports(known)}
     return packages.providing(name for name in imported if not _is_own(name, module))
 
 
 def project_digest() -> str:
-    """Digest of all of the project's code: both packages with what lies in them, and the configuration's module."""
+    """Return one digest of all files of the project: both packages and the module of the configuration."""
     found = {}
-    for path in (
-        PROJECT / "pipeline_config.py",
-        *(PROJECT / "components").rglob("*"),
-        *(PROJECT / "pipeline").rglob("*"),
-    ):
+    for path in (PROJECT / "pipeline_config.py", *PROJECT.glob("components/**/*"), *PROJECT.glob("pipeline/**/*")):
         inner = path.relative_to(PROJECT)
-        if path.is_file() and not _is_left_over(path) and not any(part.startswith(".") for part in inner.parts):
+        if path.is_file() and not _is_generated(path) and not any(part.startswith(".") for part in inner.parts):
             found[inner.as_posix()] = file_digests.of_file(path)
     return file_digests.of_mapping(found)
 
 
 def _reachable(module: str) -> list[str]:
-    """The module, the packages that it is in, and whatever of `components` they import; in the order of their names."""
+    """Return the module, its packages, and the project's modules that they import; sorted."""
     if not _exists(module):
         raise ModuleNotFoundError(f"there is no module {module!r} of a node")
     seen: set[str] = set()
@@ -81,12 +77,12 @@ def _reachable(module: str) -> list[str]:
 
 
 def _is_own(name: str, module: str) -> bool:
-    """Whether a name is of our code: of the package that the node's module is in, or of the shared one."""
+    """Whether a name is in the package of the node's module, or in the shared one."""
     return name.partition(".")[0] in (_SHARED, module.partition(".")[0])
 
 
 def _imports(module: str) -> frozenset[str]:
-    """Full names of whatever a module imports, be they modules or what is in them."""
+    """Return the full names of the modules and module members that a module imports."""
     source = _source(module)
     package = module if source.name == "__init__.py" else module.rpartition(".")[0]
     return _imports_in(source.read_bytes(), package)
@@ -109,16 +105,16 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _parts(source: pathlib.Path) -> list[pathlib.Path]:
-    """A module's file and those beside it under its name."""
+    """Return a module's file and those with the same name and another extension."""
     return [
         path
         for path in sorted(source.parent.glob(f"{source.stem}.*"))
-        if path.stem == source.stem and path.is_file() and not _is_left_over(path)
+        if path.stem == source.stem and path.is_file() and not _is_generated(path)
     ]
 
 
-def _is_left_over(path: pathlib.Path) -> bool:
-    """Whether Python or an editor left it there."""
+def _is_generated(path: pathlib.Path) -> bool:
+    """Whether Python or an editor wrote the file."""
     return path.suffix == ".pyc" or path.name.endswith("~")
 
 
@@ -127,7 +123,7 @@ def _exists(module: str) -> bool:
 
 
 def _source(module: str) -> pathlib.Path:
-    """The file of a module or package, whether or not it exists."""
+    """Return the path of a module or package, whether or not it exists."""
     project = _project(module)
     assert project is not None
     place = project.joinpath(*module.split("."))
@@ -144,5 +140,5 @@ def _package_parent(package: str) -> pathlib.Path | None:
 
 
 def _project(module: str) -> pathlib.Path | None:
-    """The folder that holds a module's top-level package; None where there is none."""
+    """Return the folder of a module's top-level package; None if there is no such package."""
     return _package_parent(module.partition(".")[0])

@@ -88,10 +88,9 @@ def collect(**fields):
 
 
 def test_what_the_caller_says_is_noted():
-    plus_two = datetime.timezone(datetime.timedelta(hours=2))
-    found = collect(trigger="schedule", created=datetime.datetime(2024, 1, 2, 3, 4, 5, 6, plus_two))
+    found = collect(trigger="schedule")
     assert (found.run_id, found.command, found.profile) == ("r1", ("sae", "run"), "mnist")
-    assert (found.trigger, found.created) == ("schedule", "2024-01-02T01:04:05+00:00")
+    assert found.trigger == "schedule"
     assert found.seed == 7
     assert found.engine == manifest.Engine("FnApiRunner", 3, 4, 2)
     assert set(found.configuration) == set(PipelineConfig().recorded())
@@ -182,7 +181,7 @@ def test_a_root_that_cannot_be_written(tmp_path):
 
 
 def test_a_run_without_one(tmp_path):
-    with pytest.raises(NotFoundError, match=r"no manifest of run r9 .* another --root; .* must be run again"):
+    with pytest.raises(NotFoundError, match=r"no manifest of run r9 in .*: check the id and --root"):
         manifest.read(tmp_path, "r9")
 
 
@@ -197,7 +196,7 @@ def test_an_id_that_names_another_file(tmp_path, run_id):
 @pytest.mark.parametrize("version", [2, 0, "1", None])
 def test_another_schema_version_is_refused(version):
     values = {**json.loads(manifest.to_json(RECORDED)), "schema_version": version}
-    with pytest.raises(UnavailableError, match=f"schema_version {version!r}, this version of sae knows 1: use"):
+    with pytest.raises(UnavailableError, match=f"schema_version {version!r}, this version of sae reads 1; use"):
         manifest.from_json(json.dumps(values))
 
 
@@ -231,32 +230,32 @@ def test_a_file_that_is_no_text(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (lambda values: values.pop("seed"), "seed is missing"),
-        (lambda values: values["machine"].pop("libc"), "machine.libc is missing"),
-        (lambda values: values["git"].pop("commit"), "git.commit is missing"),
-        (lambda values: values["git"].update(dirty=1), "git.dirty has the wrong type"),
-        (lambda values: values.update(seed="7"), "seed has the wrong type"),
-        (lambda values: values.update(seed=True), "seed has the wrong type"),
-        (lambda values: values.update(packages=["tfx"]), "packages has the wrong type"),
-        (lambda values: values["packages"].update(tfx=1), "packages.tfx has the wrong type"),
-        (lambda values: values["code"].update(Trainer="x"), "code.Trainer has the wrong type"),
-        (lambda values: values.update(command="sae run"), "command has the wrong type"),
-        (lambda values: values.update(data=None), "data has the wrong type"),
-        (lambda values: values.update(lock="requirements.txt"), "lock has the wrong type"),
-        (lambda values: values["configuration"].update(x=None), "configuration.x has the wrong type"),
+        (lambda values: values.pop("seed"), "seed"),
+        (lambda values: values["machine"].pop("libc"), "machine.libc"),
+        (lambda values: values["git"].pop("commit"), "git.commit"),
+        (lambda values: values["git"].update(dirty=1), "git.dirty"),
+        (lambda values: values.update(seed="7"), "seed"),
+        (lambda values: values.update(seed=True), "seed"),
+        (lambda values: values.update(packages=["tfx"]), "packages"),
+        (lambda values: values["packages"].update(tfx=1), "packages.tfx"),
+        (lambda values: values["code"].update(Trainer="x"), "code.Trainer"),
+        (lambda values: values.update(command="sae run"), "command"),
+        (lambda values: values.update(data=None), "data"),
+        (lambda values: values.update(lock="requirements.txt"), "lock"),
+        (lambda values: values["configuration"].update(x=None), "configuration.x"),
     ],
 )
 def test_a_damaged_field_is_named(spoil, named):
     values = json.loads(manifest.to_json(RECORDED))
     spoil(values)
-    with pytest.raises(UnavailableError, match=f"^file is damaged: {named}"):
+    with pytest.raises(UnavailableError, match=f"^file is damaged: {named} "):
         manifest.from_json(json.dumps(values), "file")
 
 
 def test_the_manifest_of_another_run_under_this_name(tmp_path):
     path = manifest.write(tmp_path, RECORDED)
     path.rename(path.with_name("r2.json"))
-    with pytest.raises(UnavailableError, match="it is of run 20240102-030405-abcd"):
+    with pytest.raises(UnavailableError, match="it belongs to run 20240102-030405-abcd"):
         manifest.read(tmp_path, "r2")
 
 
@@ -312,7 +311,7 @@ def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
             (Group.CONFIGURATION, "training.new", "not there", "0.5", True),
         ),
         (changed("engine", name="Other"), (Group.CONFIGURATION, "Beam's engine", "FnApiRunner", "Other", True)),
-        (changed(tfx_line="1.21"), (Group.PACKAGES, "line of TFX", "1.16", "1.21", True)),
+        (changed(tfx_line="1.21"), (Group.PACKAGES, "TFX version", "1.16", "1.21", True)),
         (changed("python", version="3.10.13"), (Group.PACKAGES, "Python", "CPython 3.10.12", "CPython 3.10.13", True)),
         (
             changed("tensorflow", files="0" * 64),

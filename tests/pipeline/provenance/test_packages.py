@@ -197,12 +197,6 @@ def test_with_neither_all_that_is_installed_counts(site, tmp_path, monkeypatch):
     assert packages.installed_runtime() == {"ruff": "0.1", "tfx": "1.16.0"}
 
 
-def test_the_digest_is_of_names_and_versions():
-    first = packages.digest({"a": "1", "b": "2"})
-    assert packages.digest({"b": "2", "a": "1"}) == first
-    assert len({first, packages.digest({"a": "1", "b": "3"}), packages.digest({"a": "1"}), packages.digest({})}) == 4
-
-
 def test_the_real_packages():
     runtime = packages.installed_runtime()
     assert {name: runtime[name] for name in ("tfx", "numpy", "protobuf", "click")} == {
