@@ -1,1 +1,1 @@
-"""Measurements; docs/performance.md has their figures. `make bench` runs `end_to_end`."""
+"""Benchmarks; docs/performance.md has their results. `make bench` runs `end_to_end`."""

@@ -1,10 +1,10 @@
-"""Measures a whole run against the plain Keras script and the stock TFX pipeline, in turns.
+"""Compare a whole run with a plain Keras script and a stock TFX pipeline.
 
     make bench ARGS="--rounds 5"
 
-Needs a prepared MNIST (TFDS_DATA_DIR) and the two yardsticks (SAE_YARDSTICKS, a folder with plain_keras.py and
-stock_tfx.py; by default ../shared/bench). The machine's speed drifts, so the candidates alternate, and what counts is
-the median of the ratios of neighbours.
+Needs a prepared MNIST (TFDS_DATA_DIR) and the two baselines (SAE_YARDSTICKS, a folder with plain_keras.py and
+stock_tfx.py; default ../shared/bench). The speed of a machine drifts, so the candidates alternate; the result is the
+median of the ratios of consecutive runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -31,7 +30,7 @@ EPOCH_LINE = re.compile(r"Trainer epoch (\d+)/(\d+)")
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One finished process: wall seconds, peak memory in MiB, what it printed, and when each epoch ended."""
+    """A finished process: wall seconds, peak memory in MiB, standard output, and mean seconds of an epoch."""
 
     seconds: float
     peak_mib: float
@@ -57,9 +56,9 @@ def measure(command: Sequence[str], environment: dict[str, str]) -> Measured:
         if process.returncode:
             sys.exit(f"{' '.join(command)} failed with {process.returncode}: {last}")
         output.seek(0)
-        # Without the first epoch, which compiles. The script's own average holds its compilation: a hundredth more.
-        spans = (epochs[max(epochs)] - epochs[min(epochs)]) / (len(epochs) - 1) if len(epochs) > 1 else 0.0
-        return Measured(seconds, usage.ru_maxrss / 1024, output.read(), spans)
+        # Without the first epoch, which compiles. The script's own mean contains its compilation: 1 % more.
+        mean = (epochs[max(epochs)] - epochs[min(epochs)]) / (len(epochs) - 1) if len(epochs) > 1 else 0.0
+        return Measured(seconds, usage.ru_maxrss / 1024, output.read(), mean)
 
 
 def line(name: str, ratios: list[float], limit: str) -> None:
@@ -67,21 +66,17 @@ def line(name: str, ratios: list[float], limit: str) -> None:
 
 
 def whole_run(data_dir: pathlib.Path, yardsticks: pathlib.Path, epochs: int, rounds: int) -> float:
-    """Returns the median seconds of the Evaluator."""
+    """Return the median seconds of the Evaluator."""
     ours: list[Measured] = []
     plain: list[Measured] = []
     nodes: list[dict[str, float]] = []
+    run = [sys.executable, "-m", "pipeline", "run", "--json", "--set", f"training.epochs={epochs}", "--set"]
     environment = {"TFDS_DATA_DIR": str(data_dir), "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     for number in range(1, rounds + 1):
         script = [sys.executable, str(yardsticks / "plain_keras.py"), "--data-dir", str(data_dir)]
         plain.append(measure([*script, "--epochs", str(epochs)], environment))
-        root = pathlib.Path(tempfile.mkdtemp(prefix="sae-bench-"))
-        try:
-            command = [sys.executable, "-m", "pipeline", "run", "--root", str(root), "--json"]
-            settings = ["--set", f"training.epochs={epochs}", "--set", "model.l1=1e-5"]
-            ours.append(measure([*command, *settings], environment))
-        finally:
-            shutil.rmtree(root)
+        with tempfile.TemporaryDirectory(prefix="sae-bench-") as root:
+            ours.append(measure([*run, "model.l1=1e-5", "--root", root], environment))
         summary: dict[str, Any] = json.loads(ours[-1].output)
         assert all(node["state"] == "executed" for node in summary["nodes"]), summary["nodes"]
         nodes.append({node["id"]: node["seconds"] for node in summary["nodes"]})
@@ -104,13 +99,10 @@ def ratios(one: list[float], other: list[float]) -> list[float]:
 
 
 def evaluator(data_dir: pathlib.Path, yardsticks: pathlib.Path, ours: float) -> None:
-    """The stock Evaluator with stock metrics; one epoch, as training does not matter to it."""
-    work = pathlib.Path(tempfile.mkdtemp(prefix="sae-bench-"))
-    try:
-        script = [sys.executable, str(yardsticks / "stock_tfx.py"), "--data-dir", str(data_dir), "--work", str(work)]
+    """Compare with the stock Evaluator and stock metrics, after one epoch: training does not affect its speed."""
+    with tempfile.TemporaryDirectory(prefix="sae-bench-") as work:
+        script = [sys.executable, str(yardsticks / "stock_tfx.py"), "--data-dir", str(data_dir), "--work", work]
         stock = measure([*script, "--epochs", "1"], {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"})
-    finally:
-        shutil.rmtree(work)
     seconds = json.loads(stock.output.splitlines()[-1])["Evaluator"]
     line("Evaluator / stock Evaluator with stock metrics", [ours / seconds], "at most 0.067")
 

@@ -1,11 +1,11 @@
-"""Measures the reading commands and the pages with a long history.
+"""Measure the commands and pages that read, on a long history.
 
     .venv/bin/python -m benchmarks.inspection
     .venv/bin/python -m benchmarks.inspection --cached
 
-A store with 1,000 runs that executed every node, 10,000 executions; with --cached a root with 1,000 real runs of the
-sample, of which all but the first were cached, which takes a quarter of an hour to make. Commands are timed from the
-prompt, pages from the request to the last byte, of a server that runs.
+The history is a store with 1,000 runs that executed every node (10,000 executions); with --cached, a root with 1,000
+real runs of the sample, all cached but the first, which takes a quarter of an hour to make. Commands are timed as
+processes, pages from the request to the last byte.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import contextlib
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,18 +28,17 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from benchmarks.end_to_end import PROJECT, measure
-from benchmarks.reproducibility import HISTORY
-from pipeline.core import pipeline_root
+from benchmarks.reproducibility import make_history
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties
 from pipeline.sparse_autoencoder.definition import PIPELINE
 
 SAE = [sys.executable, "-m", "pipeline"]
-# About as long as what a run notes of itself on an execution.
-NOTE = "x" * 1_500
+PROPERTY = "x" * 1_500  # about as long as the properties that a run records on an execution
 
 
 def executed_runs(path: pathlib.Path, runs: int) -> None:
-    """Writes a store with runs that executed every node, as a run writes it."""
+    """Write a store with runs that executed every node."""
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(path)
     store = mlmd.MetadataStore(config)
@@ -50,24 +48,24 @@ def executed_runs(path: pathlib.Path, runs: int) -> None:
     [parent] = store.put_contexts([pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name)])
     for number in range(runs):
         run = pb.Context(type_id=kinds["pipeline_run"], name=f"run-{number:05d}")
-        noted = run_properties.Headline(
-            "succeeded", 40.0 + number % 7, "mnist 3.0.1", "mnist", "manual", 0.08 + number % 50 / 10_000, 0.01,
-            17.0, 12.0, 1, 10, 0,
-        )  # fmt: skip
-        for name, value in run_properties.headline_properties(noted).items():
-            held = run.custom_properties[name]
-            setattr(held, {str: "string_value", float: "double_value", int: "int_value"}[type(value)], value)
+        metrics = {"test_bce": 0.08 + number % 50 / 10_000, "active_units": 12.0}
+        headline = run_properties.Headline(
+            "succeeded", 40.0 + number % 7, "mnist 3.0.1", "mnist", "manual", 1, 10, 0, metrics=metrics
+        )
+        for name, value in run_properties.headline_properties(headline).items():
+            kind = {str: "string_value", float: "double_value", int: "int_value"}[type(value)]
+            setattr(run.custom_properties[name], kind, value)
         [run_id] = store.put_contexts([run])
         store.put_parent_contexts([pb.ParentContext(child_id=run_id, parent_id=parent)])
         made: dict[tuple[str, str], pb.Artifact] = {}
         for node in PIPELINE.nodes:
             execution = pb.Execution(type_id=types[node.name], name=str(uuid.uuid4()), last_known_state=3)
-            execution.custom_properties["key_code"].string_value = NOTE
+            execution.custom_properties["key_code"].string_value = PROPERTY
             pairs = [(made[source], event(key, pb.Event.INPUT)) for key, source in node.inputs.items()]
             for key in node.outputs:
                 artifact = pb.Artifact(type_id=keys[key], uri=f"/nowhere/{node.name}/{key}/{number}", state=2)
                 artifact.custom_properties["content_digest"].string_value = f"{key}-1:{uuid.uuid4().hex}"
-                artifact.custom_properties["files"].string_value = NOTE
+                artifact.custom_properties["files"].string_value = PROPERTY
                 pairs.append((artifact, event(key, pb.Event.OUTPUT)))
             contexts = [
                 pb.Context(type_id=kinds["pipeline"], name=PIPELINE.name),
@@ -88,7 +86,7 @@ def event(key: str, event_type: int) -> pb.Event:
 
 
 def commands(place: list[str], rounds: int) -> None:
-    """Times of commands from the prompt, and the memory of the largest."""
+    """Print the seconds and the peak memory of commands."""
     for arguments in (
         ["runs"], ["runs", "--sort", "test_bce"], ["runs", "--json"], ["show", "latest"], ["artifacts"],
         ["artifact", "1"], ["lineage", "1"], ["diff", "latest~1", "latest"],
@@ -100,7 +98,7 @@ def commands(place: list[str], rounds: int) -> None:
 
 @contextlib.contextmanager
 def served(place: list[str]) -> Iterator[str]:
-    """The address of a server on a place."""
+    """Start a server, and yield its address."""
     process = subprocess.Popen([*SAE, "serve", "--port", "0", *place], stderr=subprocess.PIPE, text=True, cwd=PROJECT)
     assert process.stderr is not None
     try:
@@ -116,7 +114,7 @@ def served(place: list[str]) -> Iterator[str]:
 
 
 def pages(place: list[str], rounds: int, run: str) -> None:
-    """Times of pages, from the request to the last byte."""
+    """Print the times of pages."""
     with served(place) as address:
         for path in ("/", "/?sort=test_bce", f"/runs/{run}", "/artifacts", "/artifacts/1", "/artifacts/1/lineage"):
             times = []
@@ -134,25 +132,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000, help="runs in the store (default 1000)")
     parser.add_argument("--cached", action="store_true", help="measure a root with runs that were cached")
     arguments = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-bench-"))
-    try:
+    with tempfile.TemporaryDirectory(prefix="sae-bench-") as folder:
         if arguments.cached:
-            cached = folder / "root"
-            environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1"}
-            command = [sys.executable, "-c", HISTORY, str(cached), str(arguments.runs)]
-            subprocess.run(command, check=True, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL)
-            place, run = (
-                ["--root", str(cached)],
-                max(path.stem for path in pipeline_root.Root(cached).manifests.iterdir()),
-            )
+            root = Root(pathlib.Path(folder, "root"))
+            make_history(root.path, arguments.runs, {**os.environ, "TF_USE_LEGACY_KERAS": "1"})
+            place, run = ["--root", str(root.path)], max(path.stem for path in root.manifests.iterdir())
         else:
-            store = folder / "metadata.sqlite"
+            store = pathlib.Path(folder, "metadata.sqlite")
             executed_runs(store, arguments.runs)
             place, run = ["--metadata", str(store)], f"run-{arguments.runs - 1:05d}"
         commands(place, arguments.rounds)
         pages(place, arguments.rounds, run)
-    finally:
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
