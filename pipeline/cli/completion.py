@@ -131,9 +131,10 @@ def schedules(ctx: click.Context) -> Iterator[_Word]:
 @_safe
 def columns(ctx: click.Context) -> Iterator[_Word]:
     """Complete columns to sort runs by."""
+    from pipeline.cli.options import current_pipeline
     from pipeline.inspection.views import sort_columns
 
-    return ((name, "") for name in sort_columns())
+    return ((name, "") for name in sort_columns(current_pipeline().declared_metrics))
 
 
 @_safe

@@ -16,12 +16,11 @@ from pipeline.cli.options import ReadOptions, limit_option, reading_options, run
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs
-from pipeline.inspection.views import RunState, sort_columns
+from pipeline.inspection.views import RunState
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
 from pipeline.terminal import runs as runs_text
 
-_SORTS = sort_columns()
 _STATES = [state.value for state in RunState]
 
 
@@ -34,7 +33,7 @@ _STATES = [state.value for state in RunState]
     show_default=True,
     metavar="COLUMN",
     shell_complete=completion.columns,
-    help=f"Sort by {', '.join(_SORTS[:-1])} or {_SORTS[-1]}, descending.",
+    help="Sort by started, seconds, id or a metric that is a column (completion lists them), descending.",
 )
 @click.option("--ascending", is_flag=True, help="Sort ascending.")
 @reading_options

@@ -208,7 +208,12 @@ class Pipeline:
     @property
     def headline(self) -> Metric | None:
         """Return the metric that stands for a model in lists of models; None if no metric has a column."""
-        return next((one for one in self.declared_metrics if one.column), None)
+        return next(iter(self.columns), None)
+
+    @property
+    def columns(self) -> tuple[Metric, ...]:
+        """Return the metrics that are columns of a list of runs."""
+        return tuple(one for one in self.declared_metrics if one.column)
 
     @functools.cached_property
     def by_name(self) -> dict[str, Node]:

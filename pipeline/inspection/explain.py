@@ -1,4 +1,4 @@
-"""`sae why RUN NODE`: what a node's result depended on, part by part, against the nearest earlier execution."""
+"""Explain a node's result in a run: its cache key, compared with the nearest earlier execution."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pipeline.provenance import cache_key, manifest, packages
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """Why a node ran, or did not.
+    """Why a node was executed or cached.
 
     Attributes:
-      run_id, node, state: which, and how it ended.
-      reasons: what was said when it was decided; empty when it was cached.
-      against: the run of the nearest earlier execution; empty where there is none.
-      key: the parts of the key of the node.
-      changes: what differs from that execution, field by field.
+      run_id, node, state: the run, the node and its state.
+      reasons: recorded reasons why it was executed; empty if it was cached.
+      against: the run of the nearest earlier execution; empty if there is none.
+      key: the node's cache key, by part.
+      changes: fields of the key that changed since that execution.
     """
 
     run_id: str
@@ -36,69 +36,68 @@ class Explanation:
 
 
 def explain(pipeline: Pipeline, store: Store, root: Root | None, wanted: str, node: str) -> Explanation:
-    """Answers for a node of the run that `wanted` names.
+    """Explain a node of the run that `wanted` names.
 
     Args:
-      pipeline: of the run.
-      store: what was run.
-      root: that the store belongs to; None: there are no manifests to look things up in.
-      wanted: names a run.
-      node: its name.
+      pipeline: the run's pipeline.
+      store: the store with the run.
+      root: the root of the store; None if there are no manifests.
+      wanted: a run, as `references.find_run` takes it.
+      node: the node's name.
 
     Raises:
-      NotFoundError: no such run, or the node has no execution in it.
+      NotFoundError: no such run, the node has no execution in it, or the execution has no recorded key.
     """
     run_id = references.find_run(wanted, store.run_ids())
     executions = store.executions(run_id)
     if node not in executions:
-        there = list(executions)
         raise NotFoundError(
-            f"{node} has no execution in run {run_id}{text.closest(node, there)} (there are: {', '.join(there)})"
+            f"{node} has no execution in run {run_id}{text.closest(node, list(executions))} "
+            f"(there are: {', '.join(executions)})"
         )
     execution = executions[node]
     state = execution.state.value if execution.state else "not ended"
     if execution.key is None:
-        raise NotFoundError(f"{node} of run {run_id} has no key: it was not recorded by this version of sae")
-    cached = execution.state == NodeState.CACHED
-    if cached:
-        used = _ids(store, execution.id)
-        known = [
-            candidate
-            for candidate in store.executions_with_key(execution.key.digest, execution.id)
-            if candidate.state == NodeState.EXECUTED and _ids(store, candidate.id) == used
+        raise NotFoundError(f"{node} of run {run_id} has no cache key: plain TFX or an early version of sae ran it")
+    if execution.state == NodeState.CACHED:
+        outputs = _output_ids(store, execution.id)
+        earlier = [
+            one
+            for one in store.executions_with_key(execution.key.digest, execution.id)
+            if one.state == NodeState.EXECUTED and _output_ids(store, one.id) == outputs
         ]
     else:
-        known = store.executions_of_node(pipeline.name, node, execution.id)
-    found = nearest_execution(known, execution.key)
+        earlier = store.executions_of_node(pipeline.name, node, execution.id)
+    found = nearest_execution(earlier, execution.key)
     against = store.owner(found.id).run if found else ""
     changes = execution.key.changes_since(found.key) if found and found.key else ()
+    changes += _dependency_changes(pipeline, root, node, changes, against, run_id)
     parts = {part: dict(execution.key.parts[part]) for part in node_key.PARTS}
-    return Explanation(
-        run_id, node, state, execution.reasons, against, parts, _named(pipeline, root, node, changes, against, run_id)
-    )
+    return Explanation(run_id, node, state, execution.reasons, against, parts, changes)
 
 
-def _ids(store: Store, execution_id: int) -> set[int]:
-    """The artifacts that an execution wrote or, cached, stands for."""
+def _output_ids(store: Store, execution_id: int) -> set[int]:
     return {output.id for output in store.outputs(execution_id).values()}
 
 
-def _named(
+def _dependency_changes(
     pipeline: Pipeline, root: Root | None, node: str, changes: tuple[node_key.Change, ...], old: str, new: str
 ) -> tuple[node_key.Change, ...]:
-    """With the packages that were required and changed, by name, where the manifests of both runs are still there."""
+    """Return the dependencies of the node's packages that changed, from the manifests of both runs if they exist.
+
+    The key contains only one digest of all dependencies.
+    """
     if root is None or not any(change.field == node_key.REQUIRED for change in changes):
-        return changes
+        return ()
     try:
         before, after = (manifest.read(root.path, run_id).packages for run_id in (old, new))
     except SaeError:
-        return changes
+        return ()
     known = {change.field for change in changes}
-    if node in pipeline.by_name:  # the manifests have the packages of all nodes
+    if node in pipeline.by_name:  # the manifests list the packages of all nodes
         known |= packages.installed_runtime().keys() - cache_key.packages_of(pipeline.by_name[node]).keys()
-    more = [
+    return tuple(
         node_key.Change("packages", name, before.get(name), after.get(name))
         for name in sorted({**before, **after})
         if before.get(name) != after.get(name) and name not in known
-    ]
-    return (*changes, *more)
+    )

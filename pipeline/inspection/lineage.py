@@ -1,4 +1,4 @@
-"""From one artifact to all that it was made from, and to all that was made from it."""
+"""Find all artifacts upstream and downstream of one artifact."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Collection, Mapping
 
 from pipeline.inspection.views import ArtifactRow
 
-MOST_STEPS = 500  # executions in one lineage; more than that nobody reads, and a page must stay a page
+MOST_STEPS = 500  # executions in each direction; a page with more is not readable
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """An execution between artifacts. Cached executions are none: they reused what an earlier one had made.
+    """An execution between artifacts, never a cached one.
 
     Attributes:
       execution: id in ML Metadata.
-      inputs, outputs: ids of artifacts, rising.
+      inputs, outputs: ids of artifacts, ascending.
     """
 
     execution: int
@@ -29,14 +29,14 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Lineage:
-    """What is around one artifact.
+    """The lineage of an artifact.
 
     Attributes:
-      center: id of the artifact that was asked for.
-      artifacts: by id; the center among them.
-      up: the steps before it, nearest first: those that made it, what they read, and so on.
-      down: the steps after it, nearest first.
-      cut: whether there is more than is listed.
+      center: id of the artifact.
+      artifacts: all artifacts of the lineage, by id.
+      up: upstream executions, nearest first.
+      down: downstream executions, nearest first.
+      cut: whether executions were left out.
     """
 
     center: int
@@ -56,13 +56,13 @@ def walk(
     rows: Callable[[Collection[int]], Mapping[int, ArtifactRow]],
     most: int = MOST_STEPS,
 ) -> Lineage:
-    """Both ways, breadth first, each step once; cycles, which no honest store has, end.
+    """Walk both ways, breadth first, and visit each execution once, so that a cycle ends.
 
     Args:
-      center: id of the artifact to begin at.
-      makers, readers: the steps that made any of some artifacts, and those that read any of them.
-      rows: artifacts by id.
-      most: steps at most in each direction.
+      center: id of the artifact to start at.
+      makers, readers: return the executions that made, or read, any of some artifacts.
+      rows: returns artifacts by id.
+      most: limit of executions in each direction.
     """
     up, up_cut = _follow(center, makers, lambda step: step.inputs, most)
     down, down_cut = _follow(center, readers, lambda step: step.outputs, most)

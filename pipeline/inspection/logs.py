@@ -1,8 +1,8 @@
-"""The log of a run, and which of its lines are of one node.
+"""Read the log of a run, or the lines of one node.
 
-A log is written by many libraries. Most lines begin with a time, in the local time of the machine that ran it; those
-that do not belong to the line before. Nodes run one after the other, so the lines of a node are those from its start to
-its end: by the run's events where they were kept, else by what ML Metadata notes of the execution.
+Many libraries write to a log. Most lines begin with a time, in the local time of the machine that ran it; other lines
+belong to the line before. Nodes run one after another, so a node's lines are those from its start to its end, taken
+from the run's events, or else from ML Metadata.
 """
 
 from __future__ import annotations
@@ -21,29 +21,25 @@ from pipeline.inspection.views import Run
 from pipeline.metadata import references
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
-_LONGEST = 100_000  # characters of one line; a library once printed a whole model
+_LONGEST = 100_000  # characters of one line; longer lines are split
 
 
 @dataclasses.dataclass(frozen=True)
 class TimeSpan:
-    """From when to when a node ran, in UTC; `end` is None where it has not ended."""
+    """The time in which a node ran, in UTC; `end` is None if it has not ended."""
 
     start: datetime.datetime
     end: datetime.datetime | None
 
     def holds(self, when: datetime.datetime) -> bool:
-        """Whether a time is in it."""
+        """Return whether a time is inside."""
         return self.start <= when and (self.end is None or when <= self.end)
 
 
 def path_of(root: Root | None, run_id: str) -> pathlib.Path:
-    """The log of a run.
-
-    Raises:
-      NotFoundError: there is none.
-    """
+    """Return the path of a run's log. Raises `NotFoundError` if it does not exist."""
     if root is None:
-        raise NotFoundError("a store alone has no logs: they are in the root that it came from")
+        raise NotFoundError("a store alone has no logs: read them with --root, in the root that it came from")
     path = root.logs / f"{run_id}.log"
     if path.parent != root.logs or not path.is_file():
         raise NotFoundError(f"no log of run {run_id} in {root.logs}: it was removed, or the run is from elsewhere")
@@ -51,16 +47,16 @@ def path_of(root: Root | None, run_id: str) -> pathlib.Path:
 
 
 def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
-    """The lines of a log, without their ends; those of a node where its span is given.
+    """Yield the lines of a log, without line ends; with `span`, only those from that time.
 
     Raises:
-      UnavailableError: it cannot be read.
+      UnavailableError: the log cannot be read.
     """
     inside = span is None
     try:
         with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
             while line := file.readline(_LONGEST):
-                if span is not None and (when := _when(line)) is not None:
+                if span is not None and (when := _time_of(line)) is not None:
                     inside = span.holds(when)
                 if inside:
                     yield line.rstrip("\r\n")
@@ -68,7 +64,7 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
         raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _when(line: str) -> datetime.datetime | None:
+def _time_of(line: str) -> datetime.datetime | None:
     match = _STAMP.match(line)
     if match is None:
         return None
@@ -80,10 +76,10 @@ def _when(line: str) -> datetime.datetime | None:
 
 
 def span_of(root: Root, run: Run, wanted: str) -> TimeSpan:
-    """When a node ran.
+    """Return the time in which a node ran.
 
     Raises:
-      NotFoundError: no such node in the run, or it did not run.
+      NotFoundError: the run has no such node, or the node did not run.
     """
     node = references.find_node(wanted, [one.node for one in run.nodes])
     span = _span_of_events(root, run.row.id, node)
@@ -103,14 +99,14 @@ def _span_of_events(root: Root, run_id: str, node: str) -> TimeSpan | None:
     start = end = None
     for stamped in event_log.read(root.path, run_id):
         event = stamped.event
-        # An event is written after what it tells of, and its time is cut to milliseconds.
+        # An event is written after what it describes, and its time is cut to milliseconds.
         after = stamped.when + datetime.timedelta(milliseconds=1)
         if isinstance(event, NodeStarted) and event.node == node:
             start, end = stamped.when, None
         elif isinstance(event, (NodeStarted, RunStarted)) and start is not None and end is None:
             end = stamped.when
         elif isinstance(event, NodeEnded) and event.node == node and event.state != NodeState.SKIPPED:
-            if end is not None and event.reason == events.ENDED_EARLIER:  # the end of an earlier attempt holds
+            if end is not None and event.reason == events.ENDED_EARLIER:  # it ended in an earlier attempt
                 continue
             start = start or stamped.when - datetime.timedelta(seconds=event.seconds)
             end = after

@@ -1,14 +1,13 @@
-"""Reads a store of ML Metadata into the dataclasses of `snapshots`, by contexts, executions, artifacts and events.
+"""Answer questions about a store of ML Metadata with the dataclasses of `views` and `lineage`.
 
-No `filter_query` (ML Metadata 1.18 and later has none) and no SQL. A list of runs reads their contexts, and executions
-only of those shown whose end was not recorded there.
+Contexts, executions, artifacts and events are followed: ML Metadata 1.18 and later has no `filter_query`. A list of
+runs reads their contexts, and executions only of those shown whose end is not recorded there.
 """
 
 from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import previews
@@ -32,15 +31,14 @@ _LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
 
 
 class Reader:
-    """Reads one store. Its client is not thread-safe: a reader belongs to the thread that made it; making one is cheap.
+    """Reads one store. It is not thread-safe: each thread makes its own, which is cheap.
 
-    It caches what it has read: make another one to see what has changed since.
+    It caches what it has read: make another one to see later changes.
 
     Attributes:
-      pipeline: whose runs are shown with what it declares.
-      root: the pipeline root that the store belongs to; None for a store without one: then there are no previews, no
-        manifests and no logs.
-      name: the store's file or URL, for people.
+      pipeline: declares how its runs are shown.
+      root: the pipeline root of the store; None for a store alone, which has no previews, manifests and logs.
+      name: the store's file, or its URL without the password.
       store: the store itself.
     """
 
@@ -55,7 +53,6 @@ class Reader:
 
     @functools.cached_property
     def _run_contexts(self) -> list[RunContext]:
-        """Of all runs, the newest first; with a thousand runs this takes as long as all else on a page."""
         return self.store.run_contexts()
 
     def runs(
@@ -67,61 +64,46 @@ class Reader:
         sort: str = "started",
         ascending: bool = False,
     ) -> tuple[list[RunRow], Continuation]:
-        """Runs, the newest first unless sorted otherwise; those without a value come last.
+        """Return rows of a list of runs; those without a value in the column come last.
 
         Args:
-          limit: how many at most.
-          start: how many to pass over: `Continuation.next` as a number.
-          state: only those that stand so.
+          limit: maximum number of rows.
+          start: number of rows to skip: `Continuation.next`.
+          state: return only runs in this state.
           sort: one of `sort_columns`.
-          ascending: the other way round: with `sort="started"`, the oldest first.
+          ascending: sort ascending instead of descending.
 
         Raises:
-          UsageError: no such column.
+          UsageError: `sort` is no column.
         """
-        known = sort_columns()
+        known = sort_columns(self.pipeline.declared_metrics)
         if sort not in known:
             raise UsageError(f"no column {sort!r}{text.closest(sort, known)} (there are: {', '.join(known)})")
-        contexts = self._run_contexts
-        if sort == "started":
-            contexts = contexts[::-1] if ascending else contexts
-            if state is None:  # the others need not be looked at
-                shown = [self._runs.row(context) for context in contexts[start : start + limit]]
-                return shown, Continuation(len(contexts), str(start + limit) if len(contexts) > start + limit else "")
-        found = self._sorted(self._in_state(contexts, state), sort, ascending)
-        return found[start : start + limit], Continuation(
-            len(found), str(start + limit) if len(found) > start + limit else ""
-        )
-
-    def _in_state(self, contexts: list[RunContext], state: RunState | None) -> Iterator[RunRow]:
-        rows = (self._runs.row(context) for context in contexts)
-        return (row for row in rows if state is None or row.state == state)
-
-    def _sorted(self, rows: Iterator[RunRow], sort: str, ascending: bool) -> list[RunRow]:
-        found = list(rows)
-        if sort == "started":
-            return found
-        values: dict[str, Any] = {
-            row.id: row.metrics[sort] if sort in row.metrics else getattr(row, sort) for row in found
-        }
-        having = [row for row in found if values[row.id] is not None]
-        lacking = [row for row in found if values[row.id] is None]
-        return [*sorted(having, key=lambda row: values[row.id], reverse=not ascending), *lacking]
+        contexts, end = self._run_contexts, start + limit
+        if sort == "started" and ascending:
+            contexts = contexts[::-1]
+        if sort == "started" and state is None:  # rows that are not shown need not be read
+            return [self._runs.row(one) for one in contexts[start:end]], _continuation(len(contexts), end)
+        rows = [row for row in map(self._runs.row, contexts) if state in (None, row.state)]
+        if sort != "started":
+            values: dict[str, Any] = {
+                row.id: row.metrics[sort] if sort in row.metrics else getattr(row, sort) for row in rows
+            }
+            with_value = [row for row in rows if values[row.id] is not None]
+            without_value = [row for row in rows if values[row.id] is None]
+            rows = [*sorted(with_value, key=lambda row: values[row.id], reverse=not ascending), *without_value]
+        return rows[start:end], _continuation(len(rows), end)
 
     def run_ids(self) -> list[str]:
-        """Every run's id, the newest first."""
+        """Return the ids of all runs, newest first."""
         return [context.name for context in self._run_contexts]
 
     def find_run(self, wanted: str) -> str:
-        """The id of the run that `wanted` names: an id, the beginning of only one, `latest`, `latest~1`.
-
-        Raises:
-          NotFoundError: there is none, or more than one; suggests the nearest.
-        """
+        """Return the id of the run that `wanted` names. Raises `NotFoundError` like `references.find_run`."""
         return references.find_run(wanted, self.run_ids())
 
     def run(self, run_id: str) -> Run:
-        """A run, whole. Raises `NotFoundError` where there is none of this id."""
+        """Return a run with its nodes, by its id or another name of it. Raises `NotFoundError`."""
         context = self.store.run_context(run_id)
         if context is None:
             return self.run(self.find_run(run_id))
@@ -130,36 +112,36 @@ class Reader:
         return self._read[run_id]
 
     def previous(self, run_id: str) -> str:
-        """The id of the run before this one of the same pipeline; empty for the first."""
-        contexts = self._run_contexts
-        place = next((number for number, context in enumerate(contexts) if context.name == run_id), len(contexts))
-        pipeline = self.store.pipeline_of_run(contexts[place]) if place < len(contexts) else ""
-        before = (one for one in contexts[place + 1 :] if self.store.pipeline_of_run(one) == pipeline)
-        return next((context.name for context in before), "")
+        """Return the id of the previous run of the same pipeline; empty for the first."""
+        older = iter(self._run_contexts)
+        this = next((one for one in older if one.name == run_id), None)
+        pipeline = self.store.pipeline_of_run(this) if this else ""
+        return next((one.name for one in older if self.store.pipeline_of_run(one) == pipeline), "")
 
     def node_names(self) -> list[str]:
-        """Names of the nodes of all pipelines, sorted."""
+        """Return the names of the nodes of all pipelines, sorted."""
         return sorted(self.store.nodes())
 
     def artifacts(
         self, *, limit: int, start: int = 0, type_name: str = "", node: str = "", run_id: str = ""
     ) -> tuple[list[ArtifactRow], Continuation]:
-        """Artifacts, the newest first. Raises `NotFoundError` for a type, node or run that does not exist."""
+        """Return artifacts, newest first. Raises `NotFoundError` for a type, node or run that does not exist."""
         run = self.store.run_context(self.find_run(run_id)) if run_id else None
         return self._artifacts.page(limit=limit, start=start, type_name=type_name, node=node, run=run)
 
     def artifact_types(self) -> list[str]:
-        """Names of the types of artifact, sorted."""
+        """Return the names of the artifact types, sorted."""
         return self.store.artifact_types()
 
     def find_artifact(self, wanted: str) -> int:
-        """The id of the artifact that `wanted` names.
+        """Return the id of the artifact that `wanted` names.
 
-        An id, the beginning of only one content digest (4 digits or more), or what a node made in a run, as
-        `latest:Trainer` or `latest:Trainer:model_run`; without a key it is the node's first output.
+        Args:
+          wanted: an id; the start of a content digest, with 4 digits or more; or RUN:NODE or RUN:NODE:KEY, an output of
+            a node in a run, by default the first.
 
         Raises:
-          NotFoundError: there is none, or more than one; suggests the nearest.
+          NotFoundError: no artifact, or several; suggests the closest name.
         """
         if wanted.isdecimal() and int(wanted) <= _LARGEST_ID and self._artifacts.exists(int(wanted)):
             return int(wanted)
@@ -167,28 +149,28 @@ class Reader:
         if found is not None:
             return found
         if ":" in wanted:
-            return self._output(wanted)
+            return self._find_output(wanted)
         raise NotFoundError(
             f"no artifact {wanted}: give an id (`sae artifacts` lists them), the first digits of a digest, or RUN:NODE "
             "as in latest:Trainer"
         )
 
-    def _output(self, wanted: str) -> int:
-        """The artifact that `RUN:NODE` or `RUN:NODE:KEY` names; an id of a run may hold colons itself."""
+    def _find_output(self, wanted: str) -> int:
+        """Return the artifact that `RUN:NODE` or `RUN:NODE:KEY` names; RUN may contain colons."""
         run_id, node, key = self._split(wanted)
         by_node = {one.node: one for one in self.run(run_id).nodes}
         found = by_node[references.find_node(node, list(by_node))]
-        made = {use.key: use.artifact.id for use in reversed(found.outputs)}
+        outputs = {use.key: use.artifact.id for use in reversed(found.outputs)}
         declared = self.pipeline.by_name[found.node].outputs if found.node in self.pipeline.by_name else ()
         first = next(iter(declared), "")
-        if not key and first not in made:
-            first = min(made, default="")
-        if (key or first) in made:
-            return made[key or first]
-        there = f"it has: {', '.join(sorted(made))}" if made else f"the node is {found.state.value}"
-        near = text.closest(key, list(made)) if key else ""
+        if not key and first not in outputs:
+            first = min(outputs, default="")
+        if (key or first) in outputs:
+            return outputs[key or first]
+        known = f"it has: {', '.join(sorted(outputs))}" if outputs else f"the node is {found.state.value}"
+        near = text.closest(key, list(outputs)) if key else ""
         what = f"no output {key} of {found.node}" if key else f"no output of {found.node}"
-        raise NotFoundError(f"{what} in run {run_id}{near} ({there})")
+        raise NotFoundError(f"{what} in run {run_id}{near} ({known})")
 
     def _split(self, wanted: str) -> tuple[str, str, str]:
         run_ids = self.run_ids()
@@ -202,20 +184,24 @@ class Reader:
             return references.find_run(first, run_ids), middle, last
 
     def artifact(self, artifact_id: int) -> ArtifactDetails:
-        """An artifact, whole. Raises `NotFoundError` where there is none of this id."""
+        """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""
         return self._artifacts.artifact(artifact_id)
 
     def lineage(self, artifact_id: int) -> lineage.Lineage:
-        """All that an artifact was made from, and all that was made from it. Raises `NotFoundError`."""
+        """Return all artifacts upstream and downstream of an artifact. Raises `NotFoundError` if it does not exist."""
         if not self._artifacts.exists(artifact_id):
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
         return lineage.walk(artifact_id, self._artifacts.makers, self._artifacts.readers, self._artifacts.rows_by_id)
 
     def preview(self, artifact: ArtifactRow) -> Preview | None:
-        """What is shown of it; None where nothing was written."""
+        """Return an artifact's preview; None if none was written."""
         folder = self.preview_folder(artifact)
         return previews.read(folder, artifact.type) if folder else None
 
     def preview_folder(self, artifact: ArtifactRow) -> pathlib.Path | None:
-        """Where its preview is, or would be; None for an artifact outside the root."""
+        """Return the folder of an artifact's preview, which may not exist; None for an artifact outside the root."""
         return previews.folder_of(self.root.path, artifact.uri) if self.root else None
+
+
+def _continuation(total: int, end: int) -> Continuation:
+    return Continuation(total, str(end) if total > end else "")

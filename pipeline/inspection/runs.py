@@ -1,19 +1,17 @@
-"""Runs: rows for a list, and one run with its nodes."""
+"""Read runs: rows of a list, and one run with its nodes."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.evaluation import metrics
-from components.push import serving_dir
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.artifacts import rows_of
 from pipeline.inspection.views import (
-    ArtifactRow,
     ArtifactUse,
     NodeRun,
     NodeRunState,
@@ -22,33 +20,24 @@ from pipeline.inspection.views import (
     RunState,
     VerificationRow,
 )
-from pipeline.metadata import node_key
-from pipeline.metadata.properties import (
-    CANCEL_REASON,
-    EXECUTION_RESULT,
-    KEY,
-    KILL_REASON,
-    METRICS,
-    MODEL_EVALUATION,
-    PUSHED_MODEL,
-    REASONS,
-    VERIFICATION,
-    VERIFY,
-)
-from pipeline.metadata.run_properties import ATTEMPTS, Headline, attempts_of, headline_of, options_of
+from pipeline.metadata import node_key, properties, run_properties
+from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import Event, Execution, Property, RunContext, json_of, numbers_of
-from pipeline.registry import versions
+from pipeline.metadata.types import Artifact, Execution, RunContext, json_of, numbers_of
 
-# Notes of our own on an execution that are shown as something better, or are long and explained by `sae why`.
-_NOT_SHOWN = frozenset(
-    {REASONS, EXECUTION_RESULT, CANCEL_REASON, KILL_REASON, KEY} | {f"{KEY}_{part}" for part in node_key.PARTS}
-)
-_READ = (MODEL_EVALUATION, PUSHED_MODEL, VERIFICATION)  # types whose properties say something of the run
+# Properties of an execution that are shown in another form, or are long and shown by `sae why`.
+_HIDDEN_PROPERTIES = {
+    properties.REASONS,
+    properties.EXECUTION_RESULT,
+    properties.CANCEL_REASON,
+    properties.KILL_REASON,
+    properties.KEY,
+    *(f"{properties.KEY}_{part}" for part in node_key.PARTS),
+}
 
 
 class Runs:
-    """Reads runs."""
+    """Reads the runs of a store."""
 
     def __init__(self, pipeline: Pipeline, store: Store, root: Root | None) -> None:
         self._pipeline = pipeline
@@ -57,242 +46,203 @@ class Runs:
         self._rows: dict[int, RunRow] = {}
 
     def row(self, context: RunContext) -> RunRow:
-        """A run in a list: from its context alone where its end was recorded there, else from its executions."""
+        """Return a row of a list: from the run's context if its end is recorded there, or else from its executions."""
         if context.id not in self._rows:
-            self._rows[context.id] = self._read_row(context)
+            headline = run_properties.headline_of(context.properties)
+            if headline.state in {state.value for state in RunState}:
+                row = self._row_of_headline(context, headline)
+            else:
+                row = self._row_of_executions(context, headline, self._store.executions_of_run(context))
+            self._rows[context.id] = row
         return self._rows[context.id]
 
-    def _read_row(self, context: RunContext) -> RunRow:
-        noted = headline_of(context.properties)
-        if noted.state in {state.value for state in RunState}:
-            return self._row_of_headline(context, noted, RunState(noted.state), noted.seconds)
-        return self._row_of_executions(context, noted, self._store.executions_of_run(context))
-
-    def _row_of_headline(
-        self,
-        context: RunContext,
-        noted: Headline,
-        state: RunState,
-        seconds: float | None,
-        error: str = "",
-    ) -> RunRow:
+    def _row_of_headline(self, context: RunContext, headline: Headline) -> RunRow:
         return RunRow(
             id=context.name,
             pipeline=self._store.pipeline_of_run(context),
-            state=state,
+            state=RunState(headline.state),
             started=context.created,
-            seconds=seconds,
-            dataset=noted.dataset or "",
-            trigger=noted.trigger or "",
-            metrics={one.run_key: noted.metrics.get(one.run_key) for one in metrics.columns()},
-            blessed=None if noted.blessed is None else noted.blessed == 1,
-            executed=noted.executed,
-            cached=noted.cached,
-            error=noted.error or error,
+            seconds=headline.seconds,
+            dataset=headline.dataset or "",
+            trigger=headline.trigger or "",
+            metrics={one.run_key: headline.metrics.get(one.run_key) for one in self._pipeline.columns},
+            blessed=None if headline.blessed is None else headline.blessed == 1,
+            executed=headline.executed,
+            cached=headline.cached,
+            error=headline.error or "",
         )
 
-    def _row_of_executions(self, context: RunContext, noted: Headline, executions: Sequence[Execution]) -> RunRow:
+    def _row_of_executions(self, context: RunContext, headline: Headline, executions: Sequence[Execution]) -> RunRow:
         of_nodes = [execution for execution in executions if execution.is_of_node]
-        if ATTEMPTS in context.properties:  # of each node only its last execution counts
+        if run_properties.ATTEMPTS in context.properties:  # only the last execution of each node counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
         state = self._state(context, of_nodes)
-        begun = context.created
-        end = max((one.updated for one in of_nodes if one.updated), default=begun)
+        end = max((one.updated for one in of_nodes if one.updated), default=context.created)
         if state == RunState.RUNNING and self._root:
             end = datetime.datetime.now(datetime.timezone.utc)
-        failed = [one for one in of_nodes if one.state == NodeState.FAILED]
-        error = failed[0].error if failed else ""
-        if state == RunState.UNFINISHED and noted.trigger:  # ours, so it can be resumed
-            next_step = options_of(context.properties).next_step(context.name)
-            error = f"it broke off, no process works on it any more: {next_step}"
-        row = self._row_of_headline(
-            context,
-            noted,
-            state,
-            (end - begun).total_seconds() if begun and end else None,
-            error,
+        error = next((one.error for one in of_nodes if one.state == NodeState.FAILED), "")
+        if state == RunState.UNFINISHED and headline.trigger:  # only such a run can be resumed
+            next_step = run_properties.options_of(context.properties).next_step(context.name)
+            error = f"the run was interrupted, and no process continues it: {next_step}"
+        headline = dataclasses.replace(
+            headline,
+            state=state.value,
+            seconds=(end - context.created).total_seconds() if context.created and end else None,
+            error=headline.error or error,
+            executed=sum(one.state == NodeState.EXECUTED for one in of_nodes),
+            cached=sum(one.state == NodeState.CACHED for one in of_nodes),
         )
-        counts = {
-            name: sum(execution.state == kind for execution in of_nodes)
-            for name, kind in (("executed", NodeState.EXECUTED), ("cached", NodeState.CACHED))
-        }
-        return RunRow(**{**vars(row), **counts})
+        return self._row_of_headline(context, headline)
 
     def _state(self, context: RunContext, executions: Sequence[Execution]) -> RunState:
         states = {execution.state for execution in executions}
-        if self._root is not None and self._is_held(context):
+        if self._root is not None and self._is_running(context, self._root):
             return RunState.RUNNING
-        if ATTEMPTS in context.properties:  # what failed may be of an attempt that is over
+        if run_properties.ATTEMPTS in context.properties:  # a failed node may belong to an earlier attempt
             return RunState.UNFINISHED
         if NodeState.FAILED in states:
             return RunState.FAILED
         if NodeState.CANCELLED in states:
             return RunState.CANCELLED
         if not states or None in states:
-            # In a store of others nothing tells a run in progress from one that was killed.
+            # In a store without a root, a run in progress and a killed run look the same.
             return RunState.UNFINISHED if self._root is not None or not states else RunState.RUNNING
-        return RunState.UNFINISHED if self._ended_early(executions) else RunState.SUCCEEDED
+        if self._root is not None and not {self._node(one) for one in executions} >= set(self._pipeline.names):
+            return RunState.UNFINISHED
+        return RunState.SUCCEEDED
 
-    def _ended_early(self, executions: Sequence[Execution]) -> bool:
-        """Whether one of our runs noted no end: of a version that notes it, or with nodes missing."""
-        return self._root is not None and not {self._node(one) for one in executions} >= set(self._pipeline.names)
-
-    def _is_held(self, context: RunContext) -> bool:
-        """Whether the process that holds the root's lock took it for this run."""
-        assert self._root is not None
-        held, begun = root_lock.holder(self._root.lock_file), context.created
-        if held is not None and held.run:
-            return bool(held.run == context.name)
-        if held is None or begun is None or begun < held.since:
+    def _is_running(self, context: RunContext, root: Root) -> bool:
+        """Return whether a live process holds the root's lock for this run."""
+        holder = root_lock.holder(root.lock_file)
+        if holder is not None and holder.run:
+            return bool(holder.run == context.name)
+        if holder is None or context.created is None or context.created < holder.since:
             return False
-        newest = max((one.id for one in self._store.run_contexts()), default=0)
-        return bool(newest == context.id)
+        return context.id == max((one.id for one in self._store.run_contexts()), default=0)
 
     def _node(self, execution: Execution) -> str:
         return self._store.owner(execution.id).node or execution.name or execution.type.rpartition(".")[2]
 
     def run(self, context: RunContext) -> Run:
-        """A run, whole."""
-        properties = dict(context.properties)
+        """Return a run with its nodes, metrics and verifications."""
         executions = self._store.executions_of_run(context)
-        of_nodes = [execution for execution in executions if execution.is_of_node]
-        noted = headline_of(properties)
-        row = self.row(context) if noted.state else self._row_of_executions(context, noted, executions)
-        events = self._store.events_of_executions([execution.id for execution in executions])
-        artifacts = self._store.artifacts_by_id({event.artifact for event in events})
-        uses = _uses(events, {one.id: one for one in rows_of(self._store, artifacts)})
-        notes = {one.id: one.properties for one in artifacts if one.type in _READ}
-        newest = {self._node(execution): execution for execution in of_nodes}
-        told = self._told(row.id)
-        made = [self._node_run(node, one, uses, row, told, notes) for node, one in newest.items()]
-        metrics, slices = _metrics(made, notes)
+        headline = run_properties.headline_of(context.properties)
+        row = self.row(context) if headline.state else self._row_of_executions(context, headline, executions)
+        newest = {self._node(execution): execution for execution in executions if execution.is_of_node}
+        used = _Used(self._store, executions)
+        nodes = self._nodes(row, newest, used)
+        metrics, slices = _metrics(nodes, used.artifacts)
         return Run(
             row,
-            tuple(_in_order(self._pipeline.names, made, self._not_run(row, newest, told))),
-            properties,
+            tuple(nodes),
+            dict(context.properties),
             metrics,
             slices,
-            tuple(_verifications(executions, uses, notes)),
-            attempts_of(properties),
+            tuple(_verifications(executions, used)),
+            run_properties.attempts_of(context.properties),
         )
 
-    def _told(self, run_id: str) -> dict[str, NodeEnded]:
-        """What the orchestrator said of each node's end."""
-        if self._root is None:
-            return {}
-        events = (stamped.event for stamped in event_log.read(self._root.path, run_id))
-        return {event.node: event for event in events if isinstance(event, NodeEnded)}
+    def _nodes(self, row: RunRow, executions: Mapping[str, Execution], used: _Used) -> list[NodeRun]:
+        """Return the nodes in the order in which they ran; those without an execution in the pipeline's order."""
+        events = event_log.read(self._root.path, row.id) if self._root is not None else ()
+        ended = {one.event.node: one.event for one in events if isinstance(one.event, NodeEnded)}
+        nodes = [self._node_run(node, one, used, row, ended.get(node)) for node, one in executions.items()]
+        names = self._pipeline.names
+        if row.pipeline == self._pipeline.name and set(names) > set(executions):
+            nodes += [self._node_not_run(name, row, ended.get(name)) for name in names if name not in executions]
+            return sorted(nodes, key=lambda one: names.index(one.node))
+        return sorted(nodes, key=lambda one: one.execution)
 
-    def _node_run(
-        self,
-        node: str,
-        execution: Execution,
-        uses: Mapping[tuple[int, bool], Sequence[ArtifactUse]],
-        row: RunRow,
-        told: Mapping[str, NodeEnded],
-        notes: Mapping[int, Mapping[str, Property]],
-    ) -> NodeRun:
-        inputs, outputs = uses.get((execution.id, False), ()), uses.get((execution.id, True), ())
+    def _node_run(self, node: str, execution: Execution, used: _Used, row: RunRow, ended: NodeEnded | None) -> NodeRun:
+        inputs, outputs = used.by(execution, wrote=False), used.by(execution, wrote=True)
         state = NodeRunState(execution.state.value) if execution.state else NodeRunState.RUNNING
         if state == NodeRunState.RUNNING and row.state != RunState.RUNNING:
             state = NodeRunState.UNFINISHED
         error = execution.error if state in (NodeRunState.FAILED, NodeRunState.CANCELLED) else ""
-        of_outputs = [notes.get(use.artifact.id, {}) for use in outputs]
-        if not_pushed := [found for found in of_outputs if found.get(serving_dir.PUSHED) == 0]:
-            state, error = NodeRunState.SKIPPED, versions.why_not_pushed(not_pushed[0])
-        elif state == NodeRunState.FAILED and node in told:
-            error = told[node].reason or error  # the same without the libraries' wrapping
-        started = execution.created
-        ended = None if state == NodeRunState.RUNNING else execution.updated
-        end = ended or datetime.datetime.now(datetime.timezone.utc)
+        if state in (NodeRunState.EXECUTED, NodeRunState.CACHED) and (reason := self._skipped(node, outputs, used)):
+            state, error = NodeRunState.SKIPPED, reason
+        elif state == NodeRunState.FAILED and ended is not None:
+            error = ended.reason or error  # without the text that TFX puts around it
+        end = None if state == NodeRunState.RUNNING else execution.updated
+        now = datetime.datetime.now(datetime.timezone.utc)
         return NodeRun(
             execution=execution.id,
             node=node,
             type=execution.type,
             state=state,
-            started=started,
-            ended=ended,
-            seconds=(end - started).total_seconds() if started else None,
+            started=execution.created,
+            ended=end,
+            seconds=((end or now) - execution.created).total_seconds() if execution.created else None,
             reasons=execution.reasons,
             error=error,
             cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
-            inputs=tuple(inputs),
-            outputs=tuple(outputs),
-            properties={name: value for name, value in execution.properties.items() if name not in _NOT_SHOWN},
-            after=self._after(node, row, inputs),
+            inputs=inputs,
+            outputs=outputs,
+            properties={name: one for name, one in execution.properties.items() if name not in _HIDDEN_PROPERTIES},
+            after=self._upstream(node, row, [use.artifact.node for use in inputs]),
         )
 
-    def _after(self, node: str, row: RunRow, inputs: Sequence[ArtifactUse]) -> tuple[str, ...]:
-        if row.pipeline == self._pipeline.name and node in self._pipeline.by_name:
-            return tuple(name for name in self._pipeline.names if name in self._pipeline.by_name[node].upstream)
-        return tuple(dict.fromkeys(use.artifact.node for use in inputs if use.artifact.node))
+    def _skipped(self, node: str, outputs: Sequence[ArtifactUse], used: _Used) -> str:
+        """Return why a node that succeeded counts as skipped; empty if it does not."""
+        by_key = {use.key: used.artifacts[use.artifact.id] for use in reversed(outputs)}
+        declared = self._pipeline.by_name.get(node)
+        return declared.skipped(by_key) if declared and by_key.keys() >= set(declared.outputs) else ""
 
-    def _not_run(
-        self, row: RunRow, executions: Mapping[str, Execution], told: Mapping[str, NodeEnded]
-    ) -> list[NodeRun]:
-        """The nodes of our pipeline that have no execution in a run."""
-        if row.pipeline != self._pipeline.name or not set(executions) <= set(self._pipeline.names):
-            return []
-        waiting = NodeRunState.WAITING if row.state == RunState.RUNNING else NodeRunState.NOT_RUN
-        return [
-            NodeRun(
-                execution=0,
-                node=name,
-                type="",
-                state=NodeRunState.SKIPPED if name in told and told[name].state == NodeState.SKIPPED else waiting,
-                started=None,
-                ended=None,
-                seconds=None,
-                error=told[name].reason if name in told else "",
-                after=self._after(name, row, ()),
-            )
-            for name in self._pipeline.names
-            if name not in executions
-        ]
+    def _upstream(self, node: str, row: RunRow, makers_of_inputs: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the upstream nodes that the pipeline declares, or else those that made the inputs."""
+        if row.pipeline != self._pipeline.name or node not in self._pipeline.by_name:
+            return tuple(dict.fromkeys(filter(None, makers_of_inputs)))
+        return tuple(name for name in self._pipeline.names if name in self._pipeline.by_name[node].upstream)
+
+    def _node_not_run(self, name: str, row: RunRow, ended: NodeEnded | None) -> NodeRun:
+        state = NodeRunState.WAITING if row.state == RunState.RUNNING else NodeRunState.NOT_RUN
+        if ended is not None and ended.state == NodeState.SKIPPED:
+            state = NodeRunState.SKIPPED
+        error = ended.reason if ended else ""
+        return NodeRun(0, name, "", state, None, None, None, error=error, after=self._upstream(name, row))
 
 
-def _uses(events: Sequence[Event], rows: Mapping[int, ArtifactRow]) -> dict[tuple[int, bool], list[ArtifactUse]]:
-    """By execution, and whether it wrote them: artifacts, sorted by key and index."""
-    found: dict[tuple[int, bool], list[ArtifactUse]] = {}
-    for event in events:
-        if event.artifact in rows:  # a store may have lost one
-            use = ArtifactUse(event.key, event.index, rows[event.artifact])
-            found.setdefault((event.execution, event.wrote), []).append(use)
-    return {key: sorted(uses, key=lambda use: (use.key, use.index)) for key, uses in found.items()}
+class _Used:
+    """The artifacts that executions read and wrote."""
+
+    def __init__(self, store: Store, executions: Sequence[Execution]) -> None:
+        events = store.events_of_executions([execution.id for execution in executions])
+        found = store.artifacts_by_id({event.artifact for event in events})
+        self.artifacts: dict[int, Artifact] = {one.id: one for one in found}
+        rows = {row.id: row for row in rows_of(store, found)}
+        self._uses: dict[tuple[int, bool], list[ArtifactUse]] = {}
+        for event in events:
+            if event.artifact in rows:  # a store may have lost one
+                use = ArtifactUse(event.key, event.index, rows[event.artifact])
+                self._uses.setdefault((event.execution, event.wrote), []).append(use)
+
+    def by(self, execution: Execution, wrote: bool) -> tuple[ArtifactUse, ...]:
+        """Return the artifacts that an execution read, or wrote, sorted by key and index."""
+        return tuple(sorted(self._uses.get((execution.id, wrote), ()), key=lambda use: (use.key, use.index)))
 
 
 def _metrics(
-    made: Sequence[NodeRun], notes: Mapping[int, Mapping[str, Property]]
+    nodes: Sequence[NodeRun], artifacts: Mapping[int, Artifact]
 ) -> tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]:
-    """Of the run's evaluation: overall, and by slice."""
-    outputs = (use.artifact for one in made for use in one.outputs)
-    evaluation = next((artifact.id for artifact in outputs if artifact.type == MODEL_EVALUATION), 0)
-    noted = json_of(notes.get(evaluation, {}).get(METRICS), dict)
-    per_label = noted.get("per_label")
+    """Return the metrics recorded on an output, overall and by slice; empty if there is no evaluation."""
+    outputs = (artifacts[use.artifact.id].properties for node in nodes for use in node.outputs)
+    evaluation = next((one[properties.METRICS] for one in outputs if properties.METRICS in one), None)
+    found = json_of(evaluation, dict)
+    per_label = found.get("per_label")
     slices = per_label if isinstance(per_label, dict) else {}
-    return numbers_of(noted.get("overall")), {f"label {label}": numbers_of(found) for label, found in slices.items()}
+    return numbers_of(found.get("overall")), {f"label {label}": numbers_of(one) for label, one in slices.items()}
 
 
-def _verifications(
-    executions: Sequence[Execution],
-    uses: Mapping[tuple[int, bool], Sequence[ArtifactUse]],
-    notes: Mapping[int, Mapping[str, Property]],
-) -> Iterator[VerificationRow]:
-    """The newest first."""
-    for execution in reversed([one for one in executions if one.type == VERIFY]):
-        for use in uses.get((execution.id, True), ()):
-            noted = notes.get(use.artifact.id, {})
+def _verifications(executions: Sequence[Execution], used: _Used) -> Iterator[VerificationRow]:
+    """Yield the verifications of a run, newest first."""
+    for execution in reversed([one for one in executions if one.type == properties.VERIFY]):
+        for use in used.by(execution, wrote=True):
+            recorded = used.artifacts[use.artifact.id].properties
             yield VerificationRow(
                 artifact=use.artifact.id,
                 when=use.artifact.created,
-                verified=noted.get("verified") == 1,
-                node=str(noted.get("node", "")),
-                compared=len(uses.get((execution.id, False), ())),
+                verified=recorded.get("verified") == 1,
+                node=str(recorded.get("node", "")),
+                compared=len(used.by(execution, wrote=False)),
                 uri=use.artifact.uri,
             )
-
-
-def _in_order(names: Sequence[str], ran: Sequence[NodeRun], not_run: Sequence[NodeRun]) -> list[NodeRun]:
-    """As they ran; those of our pipeline in its order."""
-    place = {name: number for number, name in enumerate(names)} if not_run else {}
-    return sorted([*ran, *not_run], key=lambda one: (place.get(one.node, len(place)), one.execution))

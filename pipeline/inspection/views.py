@@ -1,7 +1,6 @@
-"""What ML Metadata holds, in words that users would say: frozen dataclasses, free of protocol buffers.
+"""Runs, nodes and artifacts as commands, pages and JSON show them: frozen dataclasses.
 
-Times are aware and in UTC; None where the store has none. Texts come from the store as they are: whatever shows them
-escapes them.
+Times are aware and in UTC; None if not recorded. Texts are as in the store: code that shows them must escape them.
 """
 
 from __future__ import annotations
@@ -9,31 +8,31 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from components.evaluation import metrics
+from components.evaluation.metrics import Metric
 from pipeline.core.serialization import INLINE
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.metadata.types import Property
 
 
-def sort_columns() -> list[str]:
-    """Return the names that runs can be sorted by."""
-    return ["started", "seconds", *(one.run_key for one in metrics.columns()), "id"]
+def sort_columns(metrics: Iterable[Metric]) -> list[str]:
+    """Return the names that runs can be sorted by; `metrics` are those that a pipeline declares."""
+    return ["started", "seconds", *(one.run_key for one in metrics if one.column), "id"]
 
 
 class RunState(str, enum.Enum):
-    """How a run stands."""
+    """State of a run."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    UNFINISHED = "unfinished"  # its process is gone, and noted no end
+    UNFINISHED = "unfinished"  # its process died without recording an end
 
 
 class NodeRunState(str, enum.Enum):
-    """How a node stands in a run."""
+    """State of a node in a run."""
 
     RUNNING = "running"
     EXECUTED = "executed"
@@ -41,25 +40,25 @@ class NodeRunState(str, enum.Enum):
     SKIPPED = "skipped"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    UNFINISHED = "unfinished"  # ML Metadata says that it runs, but its process is gone
-    WAITING = "waiting"  # of a run in progress
+    UNFINISHED = "unfinished"  # ML Metadata says that it runs, but its process died
+    WAITING = "waiting"  # its run is in progress
     NOT_RUN = "not run"
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRow:
-    """A run in a list of them.
+    """A run in a list of runs.
 
     Attributes:
-      id: its name in ML Metadata.
-      pipeline: name of the pipeline; empty where the store does not say.
-      seconds: from start to end, or until now while it runs; None where that is not known.
-      dataset: name and version; empty where not recorded.
-      trigger: what started it: `manual`.
-      metrics: those that are columns of runs, by their name in a run (`test_bce`); None where nothing was evaluated.
-      blessed: None where nothing was judged.
-      executed, cached: numbers of nodes; None where not recorded (and not counted).
-      error: why it failed; empty when it did not.
+      id: the run's id.
+      pipeline: name of the pipeline; empty if not recorded.
+      seconds: duration, until now while it runs; None if unknown.
+      dataset: name and version of the data set; empty if not recorded.
+      trigger: what started it, such as `manual`; empty if not recorded.
+      metrics: values of the metrics that are columns, by name; None for a metric that was not evaluated.
+      blessed: None if no model was evaluated.
+      executed, cached: numbers of nodes; None if not recorded.
+      error: why it failed or was interrupted; empty if it was not.
     """
 
     id: str
@@ -78,17 +77,17 @@ class RunRow:
 
 @dataclasses.dataclass(frozen=True)
 class ArtifactRow:
-    """An artifact in a list of them.
+    """An artifact in a list of artifacts.
 
     Attributes:
-      id: in ML Metadata.
+      id: id in ML Metadata.
       type: TFX's name of its type: `Examples`.
-      name: its name in ML Metadata; mostly empty.
-      uri: where it is now, also where the root was moved since.
-      state: `live`, `deleted`, `out of use` ...; as ML Metadata says, in lower case.
+      name: name in ML Metadata; usually empty.
+      uri: where it is now, also if the root was moved.
+      state: `live`, `deleted`, `out of use`, or ML Metadata's name in lower case.
       created: when it was published.
-      content: digest of its content, `<form>-<version>:<hex>`; empty where there is none.
-      run, node, key: what made it, and under which output key; empty where no execution did.
+      content: content digest, `<form>-<version>:<hex>`; empty if it has none.
+      run, node, key: the run, node and output key that made it; empty if no execution did.
     """
 
     id: int
@@ -104,17 +103,13 @@ class ArtifactRow:
 
     @property
     def unusable(self) -> str:
-        """Its state, where its bytes are deleted or not to be used; empty where it is live, or not known."""
+        """Its state if it must not be used; empty if it is live, or the state is unknown."""
         return "" if self.state in ("live", "") else self.state
 
 
 @dataclasses.dataclass(frozen=True)
 class ArtifactUse:
-    """An artifact that an execution read or wrote.
-
-    Attributes:
-      key, index: of the input or output: a list under each key.
-    """
+    """An artifact that an execution read or wrote, with the input or output key and its position in the key's list."""
 
     key: str
     index: int
@@ -123,19 +118,19 @@ class ArtifactUse:
 
 @dataclasses.dataclass(frozen=True)
 class NodeRun:
-    """One node in one run.
+    """A node in a run.
 
     Attributes:
-      execution: id in ML Metadata; 0 where there is no execution of it.
-      node: its id in TFX.
-      type: TFX's name of the execution's type, mostly the component's class.
-      seconds: how long it took, or has taken until now; None where not known.
-      reasons: why it ran; empty when it was cached or nothing was recorded.
-      error: why it failed; empty when it did not.
-      cached_from: the run that made its outputs, when cached.
-      inputs, outputs: sorted by key and index.
-      properties: what the execution was told, by name.
-      after: nodes of this run that came before it: those it read from, and those it waits for.
+      execution: id in ML Metadata; 0 if the node has no execution.
+      node: the node's id in TFX.
+      type: TFX's name of the execution's type, usually the component's class.
+      seconds: duration, until now while it runs; None if unknown.
+      reasons: why it was executed; empty if it was cached, or nothing was recorded.
+      error: why it failed, was cancelled or skipped; empty if it was not.
+      cached_from: the run that made its outputs, if it was cached.
+      inputs, outputs: artifacts, sorted by key and index.
+      properties: the execution's parameters, by name.
+      after: upstream nodes in this run.
     """
 
     execution: int
@@ -156,12 +151,13 @@ class NodeRun:
 
 @dataclasses.dataclass(frozen=True)
 class VerificationRow:
-    """A verdict of `sae verify` on a run.
+    """A verification of a run by `sae verify`.
 
     Attributes:
       artifact: id of the verdict in ML Metadata.
-      node: the node that alone was rerun; empty: all of the run.
-      compared: number of artifacts.
+      node: the only node that was rerun; empty if the whole run was.
+      compared: number of compared artifacts.
+      uri: folder of the verdict.
     """
 
     artifact: int
@@ -174,15 +170,15 @@ class VerificationRow:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run, whole.
+    """A run with its nodes.
 
     Attributes:
-      nodes: in the order in which they ran; those of our pipeline that did not are among them.
-      properties: of the run's context.
-      metrics: what the Evaluator found on the whole test split, by name; empty where there is no evaluation.
-      slices: the same by slice: `label 3`.
-      verifications: the newest first.
-      attempts: of a run that was resumed, the first one first; empty where it was not.
+      nodes: in the order in which they ran, or the pipeline's order if some did not.
+      properties: properties of the run's context.
+      metrics: metrics on the whole test split, by name; empty if there is no evaluation.
+      slices: metrics by slice, such as `label 3`.
+      verifications: newest first.
+      attempts: attempts at a run that was resumed, oldest first; empty if it was not.
     """
 
     row: RunRow
@@ -194,19 +190,19 @@ class Run:
     attempts: tuple[RunAttempt, ...] = ()
 
     def named_output(self, name: tuple[str, str] | None) -> ArtifactRow | None:
-        """Return the artifact of the output with this node and key; None where there is none."""
+        """Return the artifact of the output with this node and key; None if there is none."""
         found = (use.artifact for node in self.nodes for use in node.outputs if (node.node, use.key) == name)
         return next(found, None)
 
     def output(self, type_name: str) -> ArtifactRow | None:
-        """The first artifact of a type among its outputs, in the order of nodes and keys; None: there is none."""
+        """Return the first output of a type, in the order of nodes and keys; None if there is none."""
         found = (use.artifact for node in self.nodes for use in node.outputs if use.artifact.type == type_name)
         return next(found, None)
 
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file of an artifact. `digest`: SHA-256 in hex as it was published; empty where that was not recorded."""
+    """A file of an artifact; `size` in bytes, `digest` its SHA-256 in hex as published, or empty if not recorded."""
 
     name: str
     size: int
@@ -215,12 +211,13 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionUse:
-    """An execution that made an artifact, took it over, or read it.
+    """An execution that made, reused or read an artifact.
 
     Attributes:
       execution: id in ML Metadata.
-      key: under which it knew the artifact.
-      cached: whether the execution was cached: it reused what an earlier one had made.
+      key: the input or output key.
+      cached: whether the execution was cached.
+      when: time of the event.
     """
 
     execution: int
@@ -233,17 +230,17 @@ class ExecutionUse:
 
 @dataclasses.dataclass(frozen=True)
 class ArtifactDetails:
-    """An artifact, whole.
+    """An artifact with its uses and files.
 
     Attributes:
-      properties: of its type and custom ones.
-      made_by: the execution that made it; None where none did, as with imported ones.
-      taken_by: executions that were cached and took it over, the newest first.
-      used_by: executions that read it, the newest first.
-      cut: how many more of `taken_by` and `used_by` there are than are listed.
-      files: as published, else as they are there now; sorted by name.
-      files_cut: how many more files there are than are listed.
-      gone: whether nothing is at its `uri` on this machine any more.
+      properties: properties of its type and custom properties.
+      made_by: the execution that made it; None for an imported artifact.
+      taken_by: cached executions that reused it, newest first.
+      used_by: executions that read it, newest first.
+      cut: number of executions that are not listed in `taken_by` and `used_by`.
+      files: files as published, or else as they are now; sorted by name.
+      files_cut: number of files that are not listed.
+      gone: whether its `uri` is a missing path on this machine.
     """
 
     row: ArtifactRow
@@ -259,11 +256,11 @@ class ArtifactDetails:
 
 @dataclasses.dataclass(frozen=True)
 class Continuation:
-    """Where a list was cut.
+    """The rest of a list that was cut.
 
     Attributes:
-      total: how many there are in all; None where they were not counted.
-      next: what to pass to get the next ones; empty at the end.
+      total: number of items in all; None if they were not counted.
+      next: `start` of the next items; empty at the end.
     """
 
     total: int | None

@@ -78,7 +78,7 @@ class Artifact:
         """Its files as published; None if they were not recorded."""
         try:
             return file_digests.from_text(str(self.properties[FILES]))
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, TypeError):
             return None
 
     @property

@@ -68,7 +68,7 @@ def build(request: PageRequest) -> RunsView:
     """Read the runs."""
     states = tuple(one.value for one in RunState)
     state = request.query.one("state", states)
-    sort = request.query.one("sort", sort_columns(), "started")
+    sort = request.query.one("sort", sort_columns(request.metrics.columns), "started")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"sae run --root {shlex.quote(str(request.root.path))}" if request.root else ""

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.core.pipeline_root import Root
-from pipeline.inspection.views import RunState, sort_columns
+from pipeline.inspection.views import RunState
 from tests import PROJECT
 from tests.golden import store
 from tests.golden.store import FAILED, FIRST, SECOND
@@ -68,7 +68,7 @@ class TestRuns:
 
     def test_the_help_names_the_columns_and_states(self, sae):
         text = " ".join(sae("runs", "--help")[1].split())
-        for word in (*sort_columns(), *(state.value for state in RunState)):
+        for word in ("started", "seconds", "id", *(state.value for state in RunState)):
             assert re.search(rf"\b{word}\b", text), word
 
     def test_another_store_is_read_where_it_is_named(self, sae, recorded, tmp_path, monkeypatch):

@@ -101,12 +101,12 @@ def test_without_manifests_what_the_executions_were_told_is_compared(recorded, t
     assert found.settings == (SettingDifference("configuration", "SchemaGen own", ("7", "8")),)
     [unknown] = found.unknown
     assert unknown.startswith("no manifest of run r2 in ")
-    assert unknown.endswith("; compared is what ML Metadata notes of each node")
+    assert unknown.endswith("; compared instead: each node's properties in ML Metadata")
     alone = tmp_path / "alone.sqlite"
     alone.write_bytes(recorded.root.metadata.read_bytes())
     found = compared(recorded, "r1", "r2", metadata=str(alone))
     assert found.settings == (SettingDifference("configuration", "SchemaGen own", ("7", "8")),)
-    assert found.unknown == ("a store alone holds no manifests; compared is what ML Metadata notes of each node",)
+    assert found.unknown == ("a store alone has no manifests; compared instead: each node's properties in ML Metadata",)
 
 
 def test_metrics_have_a_delta_against_the_first_run(recorded):

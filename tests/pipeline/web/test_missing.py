@@ -60,7 +60,7 @@ class TestStoreAlone:
         assert "no pipeline root, so there is no preview" in Seen(alone.get("/artifacts/1").text).text
         text = Seen(alone.get("/compare?run=good&run=better").text).text
         assert "No Report for good, better" in text
-        assert "compared is what ML Metadata notes of each node" in text
+        assert "compared instead: each node's properties in ML Metadata" in text
 
     def test_files_are_listed_but_not_opened(self, alone):
         answer = alone.get("/artifacts/1")
