@@ -14,8 +14,8 @@ from pipeline.cli.options import json_option, request, setting_options
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.terminal import config as config_text
-from pipeline.terminal import doctor as doctor_text
 from pipeline.terminal import json_documents
+from pipeline.terminal import maintenance as maintenance_text
 
 
 @click.group("config")
@@ -57,6 +57,6 @@ def doctor_command(as_json: bool, **options: Any) -> None:
     if as_json:
         output.write_json(json_documents.doctor(checks))
     else:
-        output.write(doctor_text.as_text(checks))
+        output.write(maintenance_text.doctor(checks))
     if not all(check.good for check in checks):
         raise SystemExit(int(ExitCode.ENVIRONMENT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 
 import click
 
@@ -26,11 +27,13 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck, gc, restore, verify
 from pipeline.metadata import backup
-from pipeline.terminal import fsck as fsck_text
-from pipeline.terminal import gc as gc_text
+from pipeline.provenance.manifest_diff import Difference
 from pipeline.terminal import json_documents
-from pipeline.terminal import restore as restore_text
-from pipeline.terminal import verify as verify_text
+from pipeline.terminal import maintenance as text
+
+
+def _note_environment(run_id: str, differences: Sequence[Difference]) -> None:
+    output.note(text.environment(run_id, differences))
 
 
 @click.command("verify")
@@ -43,11 +46,11 @@ def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> N
 
     Exit code 4: content differs.
     """
-    found = verify.verify(current_pipeline(), resolve_root(root), run_id, node, output.note)
+    found = verify.verify(current_pipeline(), resolve_root(root), run_id, node, output.note, _note_environment)
     if as_json:
         output.write_json(found)
     else:
-        output.write(verify_text.as_text(found))
+        output.write(text.verify(found))
     if not found.verified:
         raise SystemExit(int(ExitCode.GATE_FAILED))
 
@@ -64,7 +67,7 @@ def fsck_command(root: str | None, as_json: bool) -> None:
     if as_json:
         output.write_json(json_documents.fsck(found))
     else:
-        output.write(fsck_text.as_text(found))
+        output.write(text.fsck(found))
     if found.exit_code:
         raise SystemExit(int(found.exit_code))
 
@@ -88,7 +91,7 @@ def gc_command(
     if as_json:
         output.write_json(json_documents.gc(found))
     else:
-        output.write(gc_text.as_text(found))
+        output.write(text.gc(found))
 
 
 @click.command("restore")
@@ -118,12 +121,12 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
             raise UsageError("--json works with the ID of an artifact, not with --metadata")
         place.create()
         with place.lock():
-            output.write(restore_text.metadata_text(backup.restore(place, metadata_copy)))
+            output.write(text.restore_metadata(backup.restore(place, metadata_copy)))
         return
     with open_reader(current_pipeline(), None, place) as reader:
         wanted = reader.find_artifact(artifact)
-    found = restore.restore(current_pipeline(), place, wanted, output.note)
+    found = restore.restore(current_pipeline(), place, wanted, output.note, _note_environment)
     if as_json:
         output.write_json(found)
     else:
-        output.write(restore_text.as_text(found))
+        output.write(text.restore(found))

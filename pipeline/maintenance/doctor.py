@@ -1,4 +1,4 @@
-"""`sae doctor`: what a run needs of this machine, checked without TensorFlow, TFX or Beam."""
+"""`sae doctor`: check the machine, the packages and the data for a run, without TensorFlow, TFX or Beam."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import shutil
 import sys
 
 from pipeline.core import tfx_versions
+from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import FORMAT, Root
 from pipeline.core.project import LOCK
 from pipeline_config import Configuration, DataConfig, EngineConfig, PipelineConfig
@@ -22,14 +23,7 @@ _FREE_BYTES = 1 << 30
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
-
-    Attributes:
-      name: what.
-      good: whether a run can do with it.
-      found: what is there.
-      advice: what to do; empty when it is good.
-    """
+    """The result of a check. `advice` says what to do; it is empty if the result is good."""
 
     name: str
     good: bool
@@ -38,7 +32,7 @@ class Check:
 
 
 def examine(config: Configuration) -> list[Check]:
-    """Every check, for a run with `config`."""
+    """Run all checks for a run with `config`."""
     return [
         interpreter(),
         c_library(),
@@ -57,30 +51,30 @@ def interpreter() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     tfx = tfx_versions.of_python(sys.version_info[:2])
     if tfx is None:
-        return Check("python", False, version, "TFX runs on Python 3.10 to 3.13: `make setup` finds or gets one")
+        return Check("python", False, version, "TFX needs Python 3.10 to 3.13: `make setup` finds or installs one")
     return Check("python", True, f"{version}, TFX {tfx.name}")
 
 
 def c_library() -> Check:
-    """The C library, which TFX's packages ask for."""
+    """Check the version of the C library, which TFX's packages need."""
     tfx = tfx_versions.of_python(sys.version_info[:2])
     glibc = tfx_versions.glibc_version()
     if glibc is None:
         machine = (sys.platform, platform.machine())
         good = tfx_versions.for_machine(*machine, None) is not None
-        advice = "" if good else "supported are Linux with glibc on x86_64, and macOS on arm64"
+        advice = "" if good else "use Linux with glibc on x86_64, or macOS on arm64"
         return Check("C library", good, " ".join(machine), advice)
     found = f"glibc {glibc[0]}.{glibc[1]}"
     if tfx is not None and glibc < tfx.glibc:
         needed = f"TFX {tfx.name} needs glibc {tfx.glibc[0]}.{tfx.glibc[1]}"
-        return Check("C library", False, found, f"{needed}: `make setup` finds or gets a Python that fits this machine")
+        return Check("C library", False, found, f"{needed}: `make setup` finds or installs a Python for this machine")
     return Check("C library", True, found)
 
 
 def packages() -> Check:
-    """Installed versions against the lock."""
+    """Compare the installed packages with the lock file."""
     if not LOCK.is_file():
-        return Check("packages", True, "no lock beside the package: versions not compared")
+        return Check("packages", True, "no lock file beside the package: versions not compared")
     locked = locked_versions(LOCK.read_text(encoding="utf-8"))
     wrong = []
     for name, versions in locked.items():
@@ -92,12 +86,12 @@ def packages() -> Check:
             wrong.append(f"{name} {installed or 'missing'} (locked: {', '.join(sorted(versions)) or 'none'})")
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        return Check("packages", False, "; ".join(wrong[:3]) + more, "`make setup` installs what is locked")
+        return Check("packages", False, "; ".join(wrong[:3]) + more, "install the locked versions with `make setup`")
     return Check("packages", True, f"{len(locked)} packages as locked")
 
 
 def locked_versions(lock: str) -> dict[str, set[str]]:
-    """Versions by package of the lock's lines whose marker holds for this interpreter."""
+    """Return the locked versions of each package, from the lines whose marker applies to this interpreter."""
     from packaging.requirements import Requirement
 
     found: dict[str, set[str]] = {}
@@ -110,27 +104,26 @@ def locked_versions(lock: str) -> dict[str, set[str]]:
 
 
 def keras() -> Check:
-    """Keras 2 as the package tf-keras, which TFT and TFMA need."""
-    try:
-        version = importlib.metadata.version("tf-keras")
-    except importlib.metadata.PackageNotFoundError:
-        return Check("keras", False, "tf-keras is missing", "`make setup` installs it")
-    return Check("keras", True, f"tf-keras {version} (Keras 2)")
+    """Check for Keras 2, the package tf-keras, which TFT and TFMA need."""
+    return _package("keras", "tf-keras", " (Keras 2)")
 
 
 def beam_engine(engine: EngineConfig) -> Check:
-    """The Beam engine that a run with this configuration uses."""
-    try:
-        version = importlib.metadata.version("apache-beam")
-    except importlib.metadata.PackageNotFoundError:
-        return Check("beam", False, "apache-beam is missing", "`make setup` installs it")
+    """Check for Beam, and name the engine that a run with this configuration uses."""
     workers = engine.beam_workers
     place = "in this process" if workers == 1 else f"in {workers} worker processes"
-    return Check("beam", True, f"apache-beam {version}, FnApiRunner {place}")
+    return _package("beam", "apache-beam", f", FnApiRunner {place}")
+
+
+def _package(check: str, name: str, rest: str) -> Check:
+    try:
+        return Check(check, True, f"{name} {importlib.metadata.version(name)}{rest}")
+    except importlib.metadata.PackageNotFoundError:
+        return Check(check, False, f"{name} is missing", "install it with `make setup`")
 
 
 def processor() -> Check:
-    """Features that choose between TensorFlow's code paths, and so the last bits of results."""
+    """Check the processor's features, by which TensorFlow selects code: it changes the last bits of results."""
     wanted = ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -139,13 +132,13 @@ def processor() -> Check:
     flags = set(re.search(r"^flags\s*:(.*)$", text, re.MULTILINE).group(1).split()) if "flags" in text else set()  # type: ignore[union-attr]
     found = [flag for flag in wanted if flag in flags]
     if platform.machine() == "x86_64" and "avx" not in flags:
-        return Check("processor", False, "no AVX", "TensorFlow's packages need a processor with AVX")
+        return Check("processor", False, "no AVX", "TensorFlow needs a processor with AVX: use another machine")
     return Check("processor", True, f"{os.cpu_count()} cores, {' '.join(found) or platform.machine()}")
 
 
 def disk(path: pathlib.Path) -> Check:
-    """Free space where the root is or will be."""
-    existing = next(parent for parent in (path.resolve(), *path.resolve().parents) if parent.exists())
+    """Check the free space on the root's disk."""
+    existing = _existing(path.resolve())
     free = shutil.disk_usage(existing).free
     found = f"{free / (1 << 30):.1f} GiB free at {existing}"
     if free < _FREE_BYTES:
@@ -153,40 +146,39 @@ def disk(path: pathlib.Path) -> Check:
     return Check("disk", True, found)
 
 
-def root(place: Root) -> Check:
-    """Whether the root can be used: its format and whether it can be written."""
-    if not place.path.exists():
-        existing = next(parent for parent in place.path.parents if parent.exists())
-        if not (existing.is_dir() and os.access(existing, os.W_OK)):
-            return Check("root", False, f"{existing} is not a folder that can be written", "choose another with --root")
-        return Check("root", True, f"{place.path} does not exist yet; the first run makes it")
-    from pipeline.core.errors import UnavailableError
+def _existing(path: pathlib.Path) -> pathlib.Path:
+    """Return the path, or its nearest parent that exists."""
+    return next(one for one in (path, *path.parents) if one.exists())
 
+
+def root(place: Root) -> Check:
+    """Check that the root has a known format and is writable."""
+    if not place.path.exists():
+        existing = _existing(place.path)
+        if not (existing.is_dir() and os.access(existing, os.W_OK)):
+            return Check("root", False, f"{existing} is not a writable folder", "choose another root with --root")
+        return Check("root", True, f"{place.path} does not exist yet; the first run creates it")
     try:
         dataset = place.dataset()
     except UnavailableError as error:
         return Check("root", False, str(place.path), str(error))
     if not os.access(place.path, os.W_OK):
-        return Check("root", False, f"{place.path} cannot be written", "choose another root with --root")
+        return Check("root", False, f"{place.path} is not writable", "choose another root with --root")
     return Check("root", True, f"{place.path}, format {FORMAT}, data set {dataset or 'none yet'}")
 
 
-def _version(info: pathlib.Path) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", info.parent.name)]
-
-
 def data(config: DataConfig) -> Check:
-    """Whether the data set lies prepared in TFDS's folder."""
+    """Check for a prepared data set in TFDS's folder."""
     if config.source == "sample":
         return Check("data", True, "the embedded sample (5,000 digits)")
     given = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     folder = pathlib.Path(given).expanduser()
-    prepared = sorted((folder / config.dataset).glob("**/dataset_info.json"), key=_version)
+    found = (folder / config.dataset).glob("**/dataset_info.json")
+    prepared = sorted(found, key=lambda info: [int(part) for part in re.findall(r"\d+", info.parent.name)])
     if prepared:
         return Check("data", True, f"{config.dataset} prepared in {prepared[-1].parent}")
     hint = f"a run will try to download {config.dataset}"
     if config.source == "auto" and config.dataset == DataConfig.dataset:
-        return Check("data", True, f"{config.dataset} is not in {folder}; {hint}, else use the embedded sample")
-    return Check(
-        "data", False, f"{config.dataset} is not in {folder}", f"{hint}; or point TFDS_DATA_DIR to a prepared copy"
-    )
+        return Check("data", True, f"{config.dataset} is not in {folder}; {hint}, or else use the embedded sample")
+    advice = f"{hint}; or set TFDS_DATA_DIR to the folder of a prepared copy"
+    return Check("data", False, f"{config.dataset} is not in {folder}", advice)

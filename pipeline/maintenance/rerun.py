@@ -1,4 +1,4 @@
-"""Makes a run, or a part of it, again from its manifest, in a root of its own: for `sae verify` and `sae restore`."""
+"""Rerun a run, or a part of it, from its manifest, in a separate root: for `sae verify` and `sae restore`."""
 
 from __future__ import annotations
 
@@ -20,65 +20,54 @@ from pipeline.definition.spec import Pipeline
 from pipeline.metadata import sqlite
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import restore_hint
+from pipeline.metadata.types import Artifact, restore_hint
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.resume import current_manifest
 from pipeline.provenance import manifest, manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
 
-SCRATCH = "scratch"  # folder of the root that holds it
+SCRATCH = "scratch"  # folder of the root with the separate root
+RunOutputs = Mapping[tuple[str, str], Artifact]  # by node and output key
 _NO_NODE_FAILED = (ExitCode.DONE, ExitCode.GATE_FAILED)
-_MOST_SHOWN = 5  # differences of a group; another line of TFX has hundreds of other packages
 
 
-def manifest_of(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> Manifest:
-    """The manifest of a run, which must be the one that it noted.
+def recorded_manifest(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> Manifest:
+    """Return the manifest of a run.
 
     Raises:
       NotFoundError: there is none.
-      UnavailableError: it is another one.
+      UnavailableError: its digest is not the recorded one.
     """
     recorded = manifest.read(root.path, run_id, pipeline)
     path = manifest.path_of(root.path, run_id)
     if file_digests.of_file(path) != store.run_properties(run_id).get(MANIFEST_DIGEST):
-        raise UnavailableError(f"{path} is not the manifest that the run noted: restore it, or make the run again")
+        raise UnavailableError(
+            f"{path} does not have the digest recorded for run {run_id}: put the original file back, or start a new "
+            "run with `sae run`"
+        )
     return recorded
 
 
-def differences(pipeline: Pipeline, recorded: Manifest) -> tuple[Difference, ...]:
-    """What is not here and now as it was recorded. Raises `UnavailableError` where the data is no longer there."""
+def environment_differences(pipeline: Pipeline, recorded: Manifest) -> tuple[Difference, ...]:
+    """Compare a manifest with the present data, code, packages and machine. Raises `UnavailableError` without data."""
     return tuple(manifest_diff.differences(recorded, current_manifest(pipeline, recorded), pipeline.configuration))
-
-
-def surroundings_text(run_id: str, found: tuple[Difference, ...]) -> list[str]:
-    """What is not here as it was recorded, and what follows from that."""
-    if not any(difference.matters for difference in found):
-        return [f"run {run_id}: code, data, configuration, packages and processor are as recorded"]
-    lines = [f"run {run_id}: not all is here as it was recorded"]
-    for group in manifest_diff.Group:
-        of_group = [difference for difference in found if difference.group == group and difference.matters]
-        shown = of_group[:_MOST_SHOWN]
-        lines += [f"  {group.value}: {one.field}: {one.old} -> {one.new} ({one.effect})" for one in shown]
-        if len(of_group) > len(shown):
-            lines.append(f"  {group.value}: and {len(of_group) - len(shown)} more")
-    return lines
 
 
 @contextlib.contextmanager
 def scratch(root: Root, run_id: str) -> Iterator[Root]:
-    """A root to make the run again in, removed afterwards. Under the lock: what a killed process left goes too."""
-    place = root.path / SCRATCH
-    shutil.rmtree(place, ignore_errors=True)
-    folder = place / f"{run_id}-{os.getpid()}"
-    folder.mkdir(parents=True)
+    """Yield an empty root for a rerun, and remove it afterwards, with those of killed processes. Needs the lock."""
+    folder = root.path / SCRATCH
+    shutil.rmtree(folder, ignore_errors=True)
+    place = folder / f"{run_id}-{os.getpid()}"
+    place.mkdir(parents=True)
     try:
-        yield Root(folder)
+        yield Root(place)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def make(
+def rerun(
     pipeline: Pipeline,
     root: Root,
     store: Store,
@@ -87,21 +76,21 @@ def make(
     from_node: str,
     to_node: str,
     workers: int,
-    surroundings: Mapping[str, str],
+    variables: Mapping[str, str],
 ) -> str:
-    """Runs in a process of its own; returns the id of the run.
+    """Rerun in a child process; return the id of the new run.
 
     Args:
       pipeline: of the run.
-      root, store: of the run that is made again.
+      root, store: of the original run.
       recorded: its manifest.
-      place: where it is made again; what the part reads is copied there.
-      from_node, to_node: the part to make; empty for the whole on that side.
-      workers: of Beam.
-      surroundings: variables of the process's environment.
+      place: root of the rerun; the inputs of the part are copied there.
+      from_node, to_node: first and last node of the part; empty for all nodes on that side.
+      workers: number of Beam workers.
+      variables: environment variables of the child process.
 
     Raises:
-      NotFoundError: an input of the part is not there.
+      NotFoundError: an input of the part is missing.
       SaeError: a node failed.
     """
     like = place.path / "manifest.json"
@@ -118,40 +107,37 @@ def make(
         command += ["--to-node", to_node] if to_node else []
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     environment = {name: value for name, value in os.environ.items() if name != settings.ROOT_VARIABLE}
-    done = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=place.path,
-        env={**environment, "PYTHONPATH": path, **surroundings},
-        check=False,
-    )
+    environment |= {"PYTHONPATH": path, **variables}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=place.path, env=environment, check=False)
     try:
         summary: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         summary = {}
     if done.returncode not in _NO_NODE_FAILED or not summary:
-        reason = summary.get("error") or f"`sae run` ended with {done.returncode}"
-        raise SaeError(f"run {recorded.run_id} could not be made again: {reason}")
+        reason = summary.get("error") or f"`sae run` exited with {done.returncode}"
+        raise SaeError(f"the rerun of run {recorded.run_id} failed: {reason}")
     return str(summary["run_id"])
 
 
+def outputs_of_run(store: Store, run_id: str) -> RunOutputs:
+    """Return all outputs of a run."""
+    executions = store.executions(run_id).items()
+    return {(node, key): one for node, execution in executions for key, one in store.outputs(execution.id).items()}
+
+
 def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place: Root) -> None:
-    """Copies what a node read; the other root is then like one that was moved there."""
+    """Copy the metadata store and the outputs of these nodes to another root, as if the root had been moved there."""
     place.path.mkdir(exist_ok=True)
     if reason := sqlite.copy_in_child(root.metadata, place.metadata):  # this process has it open
         raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
     shutil.copy2(root.path / "root.json", place.path / "root.json")
     executions = store.executions(run_id)
-    missing = [name for name in needed if name not in executions]
-    if missing:
-        raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: make the whole run again, or another one")
+    if missing := [name for name in needed if name not in executions]:
+        raise NotFoundError(f"run {run_id} has no {', '.join(missing)}: rerun the whole run, or use another run")
     for name in needed:
         for key, output in store.outputs(executions[name].id).items():
             if output.deleted:
-                advice = restore_hint(output.id)
-                raise NotFoundError(f"{name}'s {key} of run {run_id} was {output.deleted}: {advice}")
+                raise NotFoundError(f"{name}'s {key} of run {run_id} was {output.deleted}: {restore_hint(output.id)}")
             folder = pathlib.Path(output.uri)
             if folder.is_relative_to(root.path) and folder.is_dir():
-                target = place.path / folder.relative_to(root.path)
-                shutil.copytree(folder, target, dirs_exist_ok=True)
+                shutil.copytree(folder, place.path / folder.relative_to(root.path), dirs_exist_ok=True)

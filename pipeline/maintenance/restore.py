@@ -1,7 +1,7 @@
-"""`sae restore ARTIFACT`: makes an artifact again whose bytes are gone or damaged, and puts it back in its place.
+"""`sae restore ARTIFACT`: regenerate an artifact whose bytes are missing or corrupted, and put it back.
 
-The node that made it runs again elsewhere, on the inputs that it had; where these are gone too, all nodes before it do.
-Nothing is put back unless its content has the digest that was recorded.
+The node that made it runs again in a separate root on its recorded inputs; if these are missing too, all upstream nodes
+run. Nothing is put back unless every content digest is the recorded one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from components import atomic_file
 from pipeline.artifacts import previews
@@ -24,24 +24,24 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run
+from pipeline.provenance.manifest_diff import Difference
 
 
 class OtherContentError(SaeError):
-    """What was made again is not what was recorded."""
+    """A regenerated artifact has another content digest than the recorded one."""
 
     exit_code = ExitCode.GATE_FAILED
 
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """An artifact that is in its place again.
+    """A restored artifact.
 
     Attributes:
-      artifact: id in ML Metadata.
-      node, output: what it is.
-      path: its place.
-      content: digest of its content, as recorded and as made again.
-      identical: whether its bytes are those that were published first; else its content alone is the same.
+      artifact: its id in ML Metadata.
+      path: its folder.
+      content: its content digest.
+      identical: whether the bytes are those that were published first, not only the content.
     """
 
     artifact: int
@@ -54,73 +54,81 @@ class Restored:
 
 @dataclasses.dataclass(frozen=True)
 class Restoration:
-    """What came of it.
-
-    Attributes:
-      run_id: the run that made the artifact first.
-      restored: that artifact, and others that had to be made again for it.
-    """
+    """The run that made the artifact, and the restored artifacts: that one, and others that its node needs or makes."""
 
     run_id: str
     restored: tuple[Restored, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Lost:
-    """An output of a run that is not there as it was published."""
+class _Output:
+    """An output of the run."""
 
     node: str
     key: str
-    output: Artifact
+    artifact: Artifact
+
+    def __str__(self) -> str:
+        return f"{self.node}'s {self.key}, artifact {self.artifact.id},"
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether it is deleted, out of use or damaged."""
+        one = self.artifact
+        return not one.live or (
+            one.files is not None and bool(file_digests.damage(pathlib.Path(one.uri), one.files, all_bytes=True))
+        )
 
 
-def restore(pipeline: Pipeline, root: Root, artifact_id: int, tell: Callable[[str], None]) -> Restoration:
-    """Makes an artifact again, with what it takes, and puts it back.
+def restore(
+    pipeline: Pipeline,
+    root: Root,
+    artifact_id: int,
+    note: Callable[[str], None],
+    note_environment: Callable[[str, tuple[Difference, ...]], None],
+) -> Restoration:
+    """Regenerate an artifact, and its missing inputs, and put them back.
 
     Args:
       pipeline: of the run that made it.
       root: of the artifact.
       artifact_id: in ML Metadata.
-      tell: is told, line by line, what is going on.
+      note: called with each line of progress.
+      note_environment: called with the run's id and the differences of the environment, before the rerun.
 
     Raises:
       NotFoundError: no node of a run made it, or that run has no manifest.
-      UsageError: it is there, as it was published.
-      UnavailableError: it has no digest, the data that the run read is no longer there, or it depends on what was
-        served then.
-      LockedError: a run holds the root.
-      OtherContentError: it came out otherwise; nothing was changed.
+      UsageError: it is undamaged.
+      UnavailableError: it has no content digest, the data set is gone, or its node depends on earlier pushes.
+      LockedError: a run is in progress.
+      OtherContentError: the content differs; nothing was changed.
       SaeError: a node failed.
     """
     store = open_store(root, read_only=True)
     run_id, node, key = _origin(pipeline, store, artifact_id)
-    outputs = {name: store.outputs(execution.id) for name, execution in store.executions(run_id).items()}
-    wanted = _Lost(node, key, outputs[node][key])
-    _check(pipeline, root, wanted)
-    recorded = rerun.manifest_of(pipeline, root, store, run_id)
-    for line in rerun.surroundings_text(run_id, rerun.differences(pipeline, recorded)):
-        tell(line)
+    outputs = [_Output(*names, one) for names, one in rerun.outputs_of_run(store, run_id).items()]
+    _check(pipeline, root, next(one for one in outputs if (one.node, one.key) == (node, key)))
+    recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
+    note_environment(run_id, rerun.environment_differences(pipeline, recorded))
     with root.lock(), rerun.scratch(root, run_id) as scratch:
-        _, needed = partial_run.nodes_of(pipeline, node, node)
-        before = [lost for name in needed for lost in _lost(name, outputs.get(name, {}))]
-        for one in before:
+        _, upstream = partial_run.nodes_of(pipeline, node, node)
+        lost_inputs = [one for one in outputs if one.node in upstream and one.is_lost]
+        for one in lost_inputs:
             _check_restorable(pipeline, one)
-        whole = bool(before) or any(name not in outputs for name in needed)
-        for one in before:
-            tell(f"{one.node}'s {one.key}, artifact {one.output.id}, is gone as well, and made again first")
-        tell(f"making {node} again{' and what comes before it' if whole else ' on the inputs that it had'}")
-        made = rerun.make(
-            pipeline, root, store, recorded, scratch, "" if whole else node, node, recorded.engine.workers, {}
-        )
-        found = _made(open_store(scratch), made)
-        lost = [*before, *_lost(node, outputs[node])]
-        pairs = [(one, _same(one, found.get((one.node, one.key)), run_id)) for one in lost]
+            note(f"{one} is missing too, and is regenerated first")
+        whole = bool(lost_inputs) or not set(upstream) <= store.executions(run_id).keys()
+        note(f"rerunning {node} {'and all upstream nodes' if whole else 'on its recorded inputs'}")
+        first, workers = "" if whole else node, recorded.engine.workers
+        new_run = rerun.rerun(pipeline, root, store, recorded, scratch, first, node, workers, {})
+        made = rerun.outputs_of_run(open_store(scratch), new_run)
+        lost = [*lost_inputs, *(one for one in outputs if one.node == node and one.is_lost)]
+        pairs = [(one, _checked(one, made.get((one.node, one.key)), run_id)) for one in lost]
         restored = tuple(_put_back(root, scratch, one, other) for one, other in pairs)
     return Restoration(run_id, restored)
 
 
 def _origin(pipeline: Pipeline, store: Store, artifact_id: int) -> tuple[str, str, str]:
-    """The run, the node and the output key that made an artifact first."""
+    """Return the run, the node and the output key that made an artifact."""
     for execution in store.makers(artifact_id):
         run_id = store.owner(execution).run
         for name, one in store.executions(run_id).items() if run_id else ():
@@ -128,84 +136,60 @@ def _origin(pipeline: Pipeline, store: Store, artifact_id: int) -> tuple[str, st
                 keys = {output.id: key for key, output in store.outputs(execution).items()}
                 return run_id, name, keys[artifact_id]
     raise NotFoundError(
-        f"artifact {artifact_id} was made by no node of a run in this root: what `sae promote` and `sae rollback` "
-        "served, `sae promote RUN` serves again"
+        f"no node of a run in this root made artifact {artifact_id}; serve a promoted version again with "
+        "`sae promote RUN`"
     )
 
 
-def _check(pipeline: Pipeline, root: Root, wanted: _Lost) -> None:
-    output = wanted.output
-    what = f"{wanted.node}'s {wanted.key}, artifact {output.id}"
-    if not output.content or output.files is None:
-        raise UnavailableError(f"{what}, was published without digests, so nobody could tell whether it is the same")
-    if not pathlib.Path(output.uri).is_relative_to(root.artifacts):
-        raise UnavailableError(f"{what}, lies outside the artifacts of this root, in {output.uri}")
-    _check_restorable(pipeline, wanted)
-    if not _is_lost(output):
-        raise UsageError(f"{what}, is there as it was published: there is nothing to restore")
+def _check(pipeline: Pipeline, root: Root, output: _Output) -> None:
+    artifact = output.artifact
+    if not artifact.content or artifact.files is None:
+        raise UnavailableError(f"{output} was published without digests, so a regenerated one cannot be checked")
+    if not pathlib.Path(artifact.uri).is_relative_to(root.artifacts):
+        raise UnavailableError(f"{output} is outside the artifact folder of this root, in {artifact.uri}")
+    _check_restorable(pipeline, output)
+    if not output.is_lost:
+        raise UsageError(f"{output} is undamaged: there is nothing to restore")
 
 
-def _check_restorable(pipeline: Pipeline, lost: _Lost) -> None:
-    if not pipeline.by_name[lost.node].restorable:
+def _check_restorable(pipeline: Pipeline, output: _Output) -> None:
+    if not pipeline.by_name[output.node].restorable:
         raise UnavailableError(
-            f"{lost.node}'s {lost.key}, artifact {lost.output.id}, depends on what was served then, so it cannot be "
-            "made again: the next run that needs one decides anew"
+            f"{output} depends on earlier pushes, so it cannot be regenerated; a new run decides again: `sae run`"
         )
 
 
-def _lost(node: str, outputs: Mapping[str, Artifact]) -> Iterator[_Lost]:
-    return (_Lost(node, key, output) for key, output in outputs.items() if _is_lost(output))
-
-
-def _is_lost(output: Artifact) -> bool:
-    damaged = output.files is not None and file_digests.damage(pathlib.Path(output.uri), output.files, all_bytes=True)
-    return not output.live or bool(damaged)
-
-
-def _made(store: Store, run_id: str) -> dict[tuple[str, str], Artifact]:
-    return {
-        (name, key): output
-        for name, execution in store.executions(run_id).items()
-        for key, output in store.outputs(execution.id).items()
-    }
-
-
-def _same(one: _Lost, other: Artifact | None, run_id: str) -> Artifact:
-    """What was made again, if it is what was recorded."""
-    if other is None or other.content != one.output.content:
-        came = f"{other.content}, recorded is {one.output.content}" if other else "nothing"
+def _checked(one: _Output, other: Artifact | None, run_id: str) -> Artifact:
+    """Return the regenerated artifact. Raises `OtherContentError` if its content digest is not the recorded one."""
+    recorded = one.artifact.content
+    if other is None or other.content != recorded:
+        regenerated = f"{other.content}, recorded is {recorded}" if other else "nothing"
         raise OtherContentError(
-            f"{one.node}'s {one.key} of run {run_id} came out otherwise: {came}; nothing was restored, "
-            f"`sae verify {run_id}` shows where it parts"
+            f"the rerun of {one.node} made another {one.key} than run {run_id}: {regenerated}; nothing was restored; "
+            f"find the first difference with `sae verify {run_id}`"
         )
     return other
 
 
-def _put_back(root: Root, scratch: Root, one: _Lost, other: Artifact) -> Restored:
-    """Moves what was made again to the artifact's place; marks it as there when it is."""
-    place = pathlib.Path(one.output.uri)
+def _put_back(root: Root, scratch: Root, one: _Output, other: Artifact) -> Restored:
+    """Move a regenerated artifact into place, then mark it as live."""
+    place = pathlib.Path(one.artifact.uri)
     for made, target in _moves(root, scratch, pathlib.Path(other.uri), place):
-        if os.path.lexists(target):  # what is damaged goes with the scratch root
-            target.rename(scratch.path / f"replaced-{one.output.id}-{target.parts[-4]}")
+        if os.path.lexists(target):  # damaged files are removed with the scratch root
+            target.rename(scratch.path / f"replaced-{one.artifact.id}-{target.parts[-4]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace(made, target)
-    MetadataWriter(root).record_restored(one.output.id, other)
-    return Restored(
-        artifact=one.output.id,
-        node=one.node,
-        output=one.key,
-        path=str(place),
-        content=one.output.content,
-        identical=one.output.properties.get(RAW_DIGEST) == other.properties.get(RAW_DIGEST),
-    )
+    MetadataWriter(root).record_restored(one.artifact.id, other)
+    identical = one.artifact.properties.get(RAW_DIGEST) == other.properties.get(RAW_DIGEST)
+    return Restored(one.artifact.id, one.node, one.key, str(place), one.artifact.content, identical)
 
 
 def _moves(
     root: Root, scratch: Root, made: pathlib.Path, place: pathlib.Path
 ) -> Sequence[tuple[pathlib.Path, pathlib.Path]]:
-    """From where to where: the preview, which may be missing, then the artifact."""
-    shown = previews.folder_of(scratch.path, str(made)), previews.folder_of(root.path, str(place))
+    """Return sources and targets: the preview, if there is one, then the artifact."""
+    source, target = previews.folder_of(scratch.path, str(made)), previews.folder_of(root.path, str(place))
     moves = [(made, place)]
-    if shown[0] is not None and shown[1] is not None and shown[0].is_dir():
-        moves.insert(0, (shown[0], shown[1]))
+    if source is not None and target is not None and source.is_dir():
+        moves.insert(0, (source, target))
     return moves

@@ -75,7 +75,7 @@ def test_it_says_first_what_differs_and_what_it_changes_on_purpose(
 ) -> None:
     first, second, *_ = verified.stderr.splitlines()
     assert first == f"run {run_id}: code, data, configuration, packages and processor are as recorded"
-    assert "with 2 Beam workers for 1, with another hash seed and time zone" in second
+    assert "with 2 Beam workers instead of 1, with another hash seed and time zone" in second
 
 
 def test_nothing_is_left_of_the_scratch_root(verified: subprocess.CompletedProcess[str], root: pathlib.Path) -> None:
@@ -142,7 +142,7 @@ def test_a_manifest_that_is_not_the_run_s_is_refused(root: pathlib.Path, run_id:
     finally:
         path.write_text(content)
     assert done.returncode == ExitCode.ENVIRONMENT
-    assert "is not the manifest that the run noted" in done.stderr
+    assert "does not have the digest recorded for run" in done.stderr
 
 
 def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, run_id: str) -> None:

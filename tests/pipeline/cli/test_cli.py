@@ -447,8 +447,8 @@ def test_restore_goes_back_to_a_copy_of_the_store_and_says_what_is_lost(sae, rec
     recorded.run("r3", content="third")
     code, output, _ = sae("restore", "--metadata", "--root", "root")
     assert code == 0
-    assert "as it was after run r2" in output
-    assert "1 run made since then not known any more: r3" in output
+    assert "made after run r2" in output
+    assert "lost 1 run made since: r3" in output
     assert "r3" not in recorded.store().run_ids()
     assert sae("restore", "--metadata", "r2", "--root", "root")[0] == 0
     code, _, errors = sae("restore", "--metadata", "r9", "--root", "root")

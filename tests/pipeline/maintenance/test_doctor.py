@@ -105,7 +105,7 @@ def test_without_glibc_only_macos_on_arm64_will_do(monkeypatch, system, machine,
     monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
     check = doctor.c_library()
     assert (check.good, check.found) == (good, f"{system} {machine}")
-    assert ("supported are" in check.advice) == (not good)
+    assert ("use Linux with glibc" in check.advice) == (not good)
 
 
 def test_packages_as_locked_are_good(lock):
@@ -118,7 +118,7 @@ def test_packages_other_than_locked_are_named_with_what_is_locked(lock):
     check = doctor.packages()
     assert not check.good
     assert check.found == f"click {INSTALLED} (locked: 0.0.1); not-there missing (locked: 1.0)"
-    assert check.advice == "`make setup` installs what is locked"
+    assert check.advice == "install the locked versions with `make setup`"
 
 
 def test_of_many_wrong_packages_three_are_named_and_the_others_counted(lock):
@@ -130,7 +130,7 @@ def test_of_many_wrong_packages_three_are_named_and_the_others_counted(lock):
 
 def test_without_a_lock_versions_are_not_compared(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "LOCK", tmp_path / "none.txt")
-    assert doctor.packages() == Check("packages", True, "no lock beside the package: versions not compared")
+    assert doctor.packages() == Check("packages", True, "no lock file beside the package: versions not compared")
 
 
 def test_of_a_lock_the_lines_for_this_interpreter_are_read():
@@ -170,7 +170,7 @@ def test_too_little_free_space_is_bad(monkeypatch, tmp_path):
 
 def test_a_root_that_is_not_there_yet_is_good(tmp_path):
     place = tmp_path / "root"
-    assert doctor.root(Root(place)) == Check("root", True, f"{place} does not exist yet; the first run makes it")
+    assert doctor.root(Root(place)) == Check("root", True, f"{place} does not exist yet; the first run creates it")
 
 
 def test_a_roots_data_set_is_shown(root):
@@ -238,8 +238,10 @@ def test_missing_data_is_good_only_where_the_sample_may_stand_in(empty_home):
     folder = empty_home / "tensorflow_datasets"
     check = doctor.data(DataConfig(dataset="mnist", source="auto"))
     assert (check.good, check.advice) == (True, "")
-    assert check.found.startswith(f"mnist is not in {folder}; a run will try to download mnist, else use the embedded")
+    assert check.found.startswith(
+        f"mnist is not in {folder}; a run will try to download mnist, or else use the embedded"
+    )
     for config in (DataConfig(dataset="mnist", source="tfds"), DataConfig(dataset="kmnist", source="auto")):
         check = doctor.data(config)
         assert (check.good, check.found) == (False, f"{config.dataset} is not in {folder}")
-        assert check.advice.startswith(f"a run will try to download {config.dataset}; or point TFDS_DATA_DIR")
+        assert check.advice.startswith(f"a run will try to download {config.dataset}; or set TFDS_DATA_DIR")

@@ -43,18 +43,18 @@ def collected(four, made_once, monkeypatch):
     gc.apply(PIPELINE, four.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
     parts = []
 
-    def make(pipeline, root, store, recorded, place, from_node, to_node, workers, surroundings):
+    def make(pipeline, root, store, recorded, place, from_node, to_node, workers, variables):
         parts.append((from_node, to_node))
         shutil.copytree(made_once[1] / "root", place.path, dirs_exist_ok=True)
         return recorded.run_id
 
-    monkeypatch.setattr(rerun, "make", make)
+    monkeypatch.setattr(rerun, "rerun", make)
     four.parts = parts
     return four
 
 
 def restore(recorded, node, key, run="run-1"):
-    return restoring.restore(PIPELINE, recorded.root, recorded.outputs(run, node)[key].id, print)
+    return restoring.restore(PIPELINE, recorded.root, recorded.outputs(run, node)[key].id, print, print)
 
 
 def test_what_gc_deleted_is_in_its_place_again_and_a_hit(collected):
@@ -88,7 +88,7 @@ def test_what_comes_before_it_and_is_gone_is_made_again_first(collected, capsys)
     found = restore(collected, "Trainer", "model")
     assert collected.parts == [("", "Trainer")]
     assert [one.output for one in found.restored] == ["transform_graph", "model", "model_run"]
-    assert "Transform's transform_graph, artifact 5, is gone as well, and made again first" in capsys.readouterr().out
+    assert "transform_graph, artifact 5, is missing too, and is regenerated first" in capsys.readouterr().out
     assert fsck.check(collected.root).damaged == 0
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_artifact_is_replaced(collected):
 @pytest.fixture
 def other_bytes(collected, monkeypatch):
     """The same, where a model that is made again has the same content and other bytes."""
-    real = rerun.make
+    real = rerun.rerun
 
     def make(pipeline, root, store, recorded, place, *others):
         run_id = real(pipeline, root, store, recorded, place, *others)
@@ -114,7 +114,7 @@ def other_bytes(collected, monkeypatch):
         note(place, output.id, pathlib.Path(output.uri))
         return run_id
 
-    monkeypatch.setattr(rerun, "make", make)
+    monkeypatch.setattr(rerun, "rerun", make)
     return collected
 
 
@@ -154,7 +154,7 @@ def note(place, artifact_id, folder, **others):
 
 
 def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
-    real = rerun.make
+    real = rerun.rerun
 
     def make(pipeline, root, store, recorded, place, *others):
         run_id = real(pipeline, root, store, recorded, place, *others)
@@ -162,10 +162,11 @@ def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
         note(place, output.id, pathlib.Path(output.uri), content_digest="model_run-1:other")
         return run_id
 
-    monkeypatch.setattr(rerun, "make", make)
+    monkeypatch.setattr(rerun, "rerun", make)
     before = tree(collected.root.artifacts)
     with pytest.raises(
-        restoring.OtherContentError, match="model_run of run run-1 came out otherwise: model_run-1:other"
+        restoring.OtherContentError,
+        match="another model_run than run run-1: model_run-1:other",
     ):
         restore(collected, "Trainer", "model")
     assert tree(collected.root.artifacts) == before
@@ -174,17 +175,17 @@ def test_what_comes_out_otherwise_is_not_put_back(collected, monkeypatch):
 
 def test_a_decision_of_the_push_gate_is_not_made_again(four):
     shutil.rmtree(four.folder_of("run-1", "PushGate", "decision"))
-    with pytest.raises(UnavailableError, match="depends on what was served then, so it cannot be made again"):
+    with pytest.raises(UnavailableError, match="depends on earlier pushes, so it cannot be regenerated"):
         restore(four, "PushGate", "decision")
 
 
 def test_a_node_that_fails_changes_nothing(collected, monkeypatch):
     def make(*_):
-        raise SaeError("run run-1 could not be made again: Trainer: no")
+        raise SaeError("the rerun of run run-1 failed: Trainer: no")
 
-    monkeypatch.setattr(rerun, "make", make)
+    monkeypatch.setattr(rerun, "rerun", make)
     before = tree(collected.root.artifacts)
-    with pytest.raises(SaeError, match="could not be made again"):
+    with pytest.raises(SaeError, match="rerun of run run-1 failed"):
         restore(collected, "Trainer", "model")
     assert tree(collected.root.artifacts) == before
     assert not (collected.root.path / "scratch").exists()
@@ -196,27 +197,27 @@ def test_what_a_kill_cut_off_is_restored_by_the_next_call(collected, monkeypatch
         restore(collected, "Trainer", "model")
     monkeypatch.undo()
     assert fsck.check(collected.root).damaged == 0
-    monkeypatch.setattr(rerun, "make", lambda *_: pytest.fail("not yet"))
+    monkeypatch.setattr(rerun, "rerun", lambda *_: pytest.fail("not yet"))
     gc.apply(PIPELINE, collected.root, RetentionConfig(runs=1, pushed=0, max_mib=0))  # bytes that nothing vouches for
     assert not collected.folder_of("run-1", "Trainer", "model").exists()
 
 
 def test_what_needs_no_restoring_or_cannot_be_is_refused(collected):
-    with pytest.raises(UsageError, match=r"Trainer's model, artifact \d+, is there as it was published"):
+    with pytest.raises(UsageError, match=r"Trainer's model, artifact \d+, is undamaged"):
         restore(collected, "Trainer", "model", "run-4")
     with pytest.raises(NotFoundError, match="no manifest"):
         restore(collected, "Trainer", "model", "run-2")
     model = collected.outputs("run-1", "Trainer")["model"].id
     with collected.root.lock(), pytest.raises(LockedError):
-        restoring.restore(PIPELINE, collected.root, model, print)
+        restoring.restore(PIPELINE, collected.root, model, print, print)
     collected.change(model, gone=["content_digest"])
     with pytest.raises(UnavailableError, match="was published without digests"):
-        restoring.restore(PIPELINE, collected.root, model, print)
+        restoring.restore(PIPELINE, collected.root, model, print, print)
     assert collected.parts == []
 
 
 def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
     promotion.rollback(four.root, "worse", print)
     pushed = max(one.id for one in four.writer.store.get_artifacts())
-    with pytest.raises(NotFoundError, match="`sae promote RUN` serves again"):
-        restoring.restore(PIPELINE, four.root, pushed, print)
+    with pytest.raises(NotFoundError, match="`sae promote RUN`"):
+        restoring.restore(PIPELINE, four.root, pushed, print, print)

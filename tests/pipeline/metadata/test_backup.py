@@ -12,7 +12,7 @@ from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
-from pipeline.terminal import restore
+from pipeline.terminal import maintenance as maintenance_text
 from tests.builders.roots import Recorded, tree
 
 
@@ -64,9 +64,9 @@ def test_going_back_keeps_the_store_that_was_there_and_says_what_is_lost(recorde
     assert found.lost == ("r2",)
     assert found.kept.read_bytes() == before
     assert recorded.store().run_ids() == ["r1"]
-    text = restore.metadata_text(found)
-    assert "as it was after run r1; it knows 1 run\n" in text
-    assert "1 run made since then not known any more: r2\n" in text
+    text = maintenance_text.restore_metadata(found)
+    assert "made after run r1: 1 run\n" in text
+    assert "lost 1 run made since: r2\n" in text
     # As it says, what the lost run made is orphaned then; what is known is sound.
     orphaned = {one.node for one in fsck.check(recorded.root).findings if one.kind.value == "orphaned"}
     assert "Trainer" in orphaned

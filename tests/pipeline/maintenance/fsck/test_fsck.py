@@ -28,8 +28,8 @@ from pipeline.metadata import sources
 from pipeline.metadata.properties import FILES, MANIFEST_DIGEST, RAW_DIGEST
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.provenance import manifest
-from pipeline.terminal import fsck as text_of
 from pipeline.terminal import json_documents
+from pipeline.terminal import maintenance as terminal
 from tests import PROJECT
 from tests.pipeline.metadata.test_store import Writer
 
@@ -170,11 +170,11 @@ def test_a_sound_root_has_no_findings_and_everything_was_read(root, writer, exam
         "files": 2 + 3 + 2 + 1,
         "bytes": 8 + model + served + path.stat().st_size,
     }
-    assert text_of.as_text(result) == "3 artifacts, 8 files, 0.0 MB read: sound"
+    assert terminal.fsck(result) == "3 artifacts, 8 files, 0.0 MB read: sound"
 
 
 def test_an_empty_store_is_sound(root, writer):
-    assert text_of.as_text(fsck.check(root)) == "0 artifacts, 0 files, 0.0 MB read: sound"
+    assert terminal.fsck(fsck.check(root)) == "0 artifacts, 0 files, 0.0 MB read: sound"
 
 
 def test_what_tfx_keeps_beside_the_outputs_is_no_orphan(root, examples):
@@ -424,7 +424,7 @@ def test_odd_names_end_in_a_finding_and_text_of_one_line(root, writer, examples,
     result = fsck.check(root)
     assert len(result.findings) == 3  # two that are not noted, and this one
     assert [one for one in result.findings if one.path == str(examples[1] / name)]
-    text = text_of.as_text(result)
+    text = terminal.fsck(result)
     assert len(text.splitlines()) == len(text.split("\n"))  # the first cuts at more than line ends
     assert all(line.isprintable() for line in text.split("\n"))
     text.encode("utf-8")
@@ -436,7 +436,7 @@ def test_a_file_whose_name_is_no_text_is_a_finding(root, examples):
     (pathlib.Path(os.fsdecode(bytes(examples[1].parent) + b"/\xff"))).mkdir()
     result = fsck.check(root)
     assert [one.kind for one in result.findings] == [FindingKind.ALTERED, FindingKind.ORPHANED]
-    text_of.as_text(result).encode("utf-8")
+    terminal.fsck(result).encode("utf-8")
     json.loads(document(result))
 
 
@@ -580,7 +580,7 @@ def test_of_many_findings_of_a_kind_some_are_listed_and_all_counted(root, exampl
     assert [pathlib.Path(one.path).name for one in result.findings] == ["8", "9"]
     assert result.counts["orphaned"] == 5
     assert result.is_cut
-    assert text_of.as_text(result).endswith("\n  and 3 more\n\n1 artifact, 2 files, 0.0 MB read: sound, 5 notices")
+    assert terminal.fsck(result).endswith("\n  and 3 more\n\n1 artifact, 2 files, 0.0 MB read: sound, 5 notices")
 
 
 # --- what is served ----------------------------------------------------------------------------
@@ -905,7 +905,7 @@ def test_text_has_a_line_for_each_finding_by_kind_and_the_sum(root, writer, exam
     other.unlink()
     (root.artifacts / "stray").touch()
     label = f"ExampleGen's examples, artifact {examples[0]}"
-    assert text_of.as_text(fsck.check(root)).split("\n") == [
+    assert terminal.fsck(fsck.check(root)).split("\n") == [
         "missing (1)",
         f"  {label}: {other} is missing",
         "",

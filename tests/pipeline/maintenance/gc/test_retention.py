@@ -18,8 +18,7 @@ from pipeline.maintenance.gc.policy import Reason
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import pins
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.terminal import fsck as fsck_text
-from pipeline.terminal import gc as gc_text
+from pipeline.terminal import maintenance as text
 from pipeline_config import RetentionConfig
 from tests.builders.histories import nightly, note
 from tests.builders.roots import STATE, Recorded, tree, write
@@ -157,7 +156,7 @@ def test_it_says_when_what_must_be_kept_is_too_large(four):
     found = gc.look(PIPELINE, four.root, RetentionConfig(runs=3, pushed=3, max_mib=1))
     assert found.too_large
     assert list(reasons(found)) == ["run-4"]
-    assert "unpin runs, or allow more" in gc_text.as_text(found)
+    assert "unpin runs, or allow more" in text.gc(found)
 
 
 # --- what else goes, and what does not ---------------------------------------------------------
@@ -246,7 +245,7 @@ def test_a_half_deleted_artifact_is_no_hit_and_goes_even_if_its_run_is_pinned_by
 def test_a_second_call_finds_nothing(four):
     gc.apply(PIPELINE, four.root, ONE)
     before = tree(four.root.artifacts)
-    said = gc_text.as_text(gc.apply(PIPELINE, four.root, ONE))
+    said = text.gc(gc.apply(PIPELINE, four.root, ONE))
     assert said.startswith("kept: 1 run\n")
     assert said.endswith("nothing to delete")
     assert tree(four.root.artifacts) == before
@@ -287,8 +286,8 @@ def test_fsck_counts_it_as_no_damage_and_says_when(four):
     deleted = [one for one in found.findings if one.kind == fsck.FindingKind.DELETED]
     assert len(deleted) == found.counts["deleted"] == 18
     assert deleted[0].sentence.startswith(f"{deleted[0].path}, deleted by gc on ")
-    assert fsck_text.as_text(found).count("deleted by gc on") == 5
-    assert "and 13 more" in fsck_text.as_text(found)
+    assert text.fsck(found).count("deleted by gc on") == 5
+    assert "and 13 more" in text.fsck(found)
 
 
 def test_fsck_says_that_bytes_were_left_by_a_call_that_was_killed(four, monkeypatch):
