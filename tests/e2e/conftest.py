@@ -110,12 +110,14 @@ class SampleRun:
     """A run of the sample with `QUICK`, in which every node was executed. Its root is not to be changed.
 
     Attributes:
-      root: of the run alone.
+      root: pipeline root with this run alone; it was moved here.
+      made: where the run was made, for the test of keys that contain places; no other test may read it.
       output, messages: what the command printed on standard output and on standard error.
       summary: the object on standard output.
     """
 
     root: pathlib.Path
+    made: pathlib.Path
     output: str
     messages: str
 
@@ -128,12 +130,16 @@ class SampleRun:
         return str(self.summary["run_id"])
 
     def copy(self, place: pathlib.Path) -> pathlib.Path:
-        """Copies the root to a place that is not there yet, to be changed; returns the place."""
-        shutil.copytree(self.root, place)
-        before = rewrite_moved_uris(Root(place))
-        assert before is not None
-        before.unlink()
-        return place
+        """Copy the root to a place that does not exist yet, to be changed there; return the place."""
+        return _copy_root(self.root, place)
+
+
+def _copy_root(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
+    shutil.copytree(root, place)
+    before = rewrite_moved_uris(Root(place))
+    assert before is not None
+    before.unlink()
+    return place
 
 
 @pytest.fixture(scope="session")
@@ -146,12 +152,14 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
     with open(shared / "sample-run.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "output").exists():
-            ended = sae("run", *QUICK_OPTIONS, "--json", "--root", folder / "root")
+            ended = sae("run", *QUICK_OPTIONS, "--json", "--root", folder / "made")
             assert ended.returncode == 0, ended.stderr
+            _copy_root(folder / "made", folder / "root")
             (folder / "messages").write_text(ended.stderr, encoding="utf-8")
             (folder / "output").write_text(ended.stdout, encoding="utf-8")
     found = SampleRun(
         folder / "root",
+        folder / "made",
         (folder / "output").read_text(encoding="utf-8"),
         (folder / "messages").read_text(encoding="utf-8"),
     )

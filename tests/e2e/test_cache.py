@@ -32,10 +32,9 @@ from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import why as why_text
-from tests.e2e.conftest import PROJECT, QUICK, run_here, states
+from tests.e2e.conftest import PROJECT, QUICK, QUICK_OPTIONS, SampleRun, copy_of_the_project, run_here, states
 
 CACHED = dict.fromkeys(PIPELINE.names, "cached")
-ARGUMENTS = ["--profile", "sample", *(word for setting in QUICK for word in ("--set", setting))]
 OUTPUTS = [(node.name, key) for node in PIPELINE.nodes for key in node.outputs]
 
 
@@ -50,23 +49,9 @@ def copy_of(root: pathlib.Path, place: pathlib.Path) -> pathlib.Path:
     return place
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """A run, in which every node was executed, in a root that is not to be changed."""
-    summary = run_here(tmp_path_factory.mktemp("made") / "root", *QUICK)
-    assert states(summary) == dict.fromkeys(PIPELINE.names, "executed")
-    return summary
-
-
-@pytest.fixture(scope="module")
-def made(first: Summary) -> pathlib.Path:
-    """Its root. It lies where it was made: TFX's keys hold places."""
-    return pathlib.Path(first.root)
-
-
 @pytest.fixture
-def root(made: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    return copy_of(made, tmp_path / "root")
+def root(sample_run: SampleRun, tmp_path: pathlib.Path) -> pathlib.Path:
+    return sample_run.copy(tmp_path / "root")
 
 
 def store_of(root: pathlib.Path) -> Store:
@@ -106,7 +91,7 @@ def typed(
         "    print('imported', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, command, *ARGUMENTS, *arguments, "--json", "--root", str(root)],
+        [sys.executable, "-c", script, command, *QUICK_OPTIONS, *arguments, "--json", "--root", str(root)],
         cwd=project,
         capture_output=True,
         text=True,
@@ -130,7 +115,7 @@ class Changed:
     """
 
     root: pathlib.Path
-    first: Summary
+    first: SampleRun
     again: Summary
     last: Summary
     plan: plan.Plan
@@ -140,12 +125,12 @@ L1 = "model.l1=1e-4"
 
 
 @pytest.fixture(scope="module")
-def changed(first: Summary, made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Changed:
-    root = copy_of(made, tmp_path_factory.mktemp("changed") / "root")
+def changed(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> Changed:
+    root = sample_run.copy(tmp_path_factory.mktemp("changed") / "root")
     again = run_here(root, *QUICK)
     assert states(again) == CACHED
-    made = planned(root, L1)
-    return Changed(root, first, again, run_here(root, *QUICK, L1), made)
+    plan_of_last = planned(root, L1)
+    return Changed(root, sample_run, again, run_here(root, *QUICK, L1), plan_of_last)
 
 
 # --- a rerun that changes nothing ----------------------------------------------------------------
@@ -180,9 +165,6 @@ def test_touched_files_and_another_number_of_workers_run_nothing_again(root: pat
 
 
 def test_a_moved_root_is_mended_and_runs_nothing_again(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    rewrite_moved_uris(Root(root))
-    [copy] = root.glob("metadata.sqlite.before-move-*")
-    copy.unlink()
     place = tmp_path / "elsewhere" / "root"
     place.parent.mkdir()
     root.rename(place)
@@ -191,14 +173,14 @@ def test_a_moved_root_is_mended_and_runs_nothing_again(root: pathlib.Path, tmp_p
     done, _ = typed(place)
     assert states_of(done) == CACHED
     [copy] = place.glob("metadata.sqlite.before-move-*")
-    assert f"the root was moved: its metadata now says where it lies; a copy from before is {copy}" in done.stderr
+    assert str(copy) in done.stderr
     artifacts = connected(place).get_artifacts()
     assert {artifact.uri.startswith(f"{place}/") for artifact in artifacts} == {True}
     pushed = next(artifact for artifact in artifacts if artifact.type == "PushedModel")
     assert pushed.custom_properties["pushed_destination"].string_value == str(place / "serving" / "1")
 
     done, _ = typed(place)
-    assert "was moved" not in done.stderr
+    assert "before-move" not in done.stderr
     assert states_of(done) == CACHED
 
 
@@ -315,22 +297,21 @@ def rerun_by_tfx(root: pathlib.Path, run_id: str) -> None:
     assert {name: execution.state for name, execution in store.executions(run_id).items()} == CACHED
 
 
-def test_a_rerun_is_recorded_as_tfx_records_it(made: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """The same root, at the same place (TFX's key holds URIs), is run again once by us and once by TFX."""
+def test_a_rerun_is_recorded_as_tfx_records_it(sample_run: SampleRun, tmp_path: pathlib.Path) -> None:
+    """The same root is rerun once by us and once by TFX, where it was made: TFX's keys contain URIs."""
+    made = sample_run.made
     kept = copy_of(made, tmp_path / "kept")
 
     def put_back() -> None:
         shutil.rmtree(made)
         copy_of(kept, made)
 
-    try:
-        assert states(run_here(made, *QUICK)) == CACHED
-        ours = described(made)
-        put_back()
-        rerun_by_tfx(made, "by-tfx")
-        theirs = described(made)
-    finally:
-        put_back()
+    assert states(run_here(made, *QUICK)) == CACHED
+    ours = described(made)
+    put_back()
+    rerun_by_tfx(made, "by-tfx")
+    theirs = described(made)
+    put_back()
 
     # The digest of the manifest and the headline are on a run's context: TFX knows of no manifest, and of no end.
     for held, count in ((ours, 2), (theirs, 1)):
@@ -416,7 +397,8 @@ def test_a_plan_says_what_a_changed_setting_of_the_model_runs_again(changed: Cha
     assert lines["Transform"].verdict == "cached"
     assert lines["Transform"].of_run == changed.first.run_id
     assert lines["Trainer"].reasons == ("parameters: l1: 0.001 -> 0.0001",)
-    assert lines["Evaluator"].reasons == ("unless Trainer makes the same again",)
+    [reason] = lines["Evaluator"].reasons
+    assert (lines["Evaluator"].verdict, "Trainer" in reason) == ("depends", True)
 
 
 @pytest.mark.parametrize(
@@ -456,7 +438,7 @@ def test_why_gives_the_old_and_the_new_value_of_the_setting(changed: Changed) ->
 def test_why_says_whose_outputs_a_cached_node_used(changed: Changed) -> None:
     answer = explain(Root(changed.root), changed.again.run_id, "Trainer")
     assert (answer.state, answer.against, answer.changes) == ("cached", changed.first.run_id, ())
-    assert f"used the outputs of run {changed.first.run_id}" in why_text.as_text(answer)
+    assert changed.first.run_id in why_text.as_text(answer)
 
 
 @pytest.mark.parametrize("state", [pb.Execution.FAILED, pb.Execution.CANCELED, pb.Execution.RUNNING])
@@ -472,27 +454,15 @@ def test_an_execution_that_did_not_succeed_is_never_used(root: pathlib.Path, sta
 # --- changed code and data -----------------------------------------------------------------------
 
 
-@pytest.fixture
-def project(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A copy of the code, to be edited."""
-    folder = tmp_path / "project"
-    left_out = shutil.ignore_patterns("__pycache__")
-    for name in ("components", "pipeline"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=left_out)
-    for name in ("pipeline_config.py", "README.md", "requirements.txt"):
-        shutil.copy(PROJECT / name, folder / name)
-    return folder
-
-
 def append(path: pathlib.Path, text: str) -> None:
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
 
 
 def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_again(
-    root: pathlib.Path, project: pathlib.Path
+    root: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    append(project / "README.md", "\n<!-- a comment -->\n")
+    project = copy_of_the_project(tmp_path / "project")
     append(project / "pipeline" / "terminal" / "progress.py", "\n# A comment.\n")
     for path in (*project.rglob("*.py"), *project.rglob("*.html")):
         os.utime(path, (1, 1))
@@ -500,16 +470,20 @@ def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_ag
     assert states_of(done) == CACHED
     assert "tfx" not in imported
 
-    append(project / "components" / "data" / "tfds_reader.py", "\n# A comment.\n")  # ExampleGen's
-    append(project / "components" / "evaluation" / "image_metrics.py", "\n# A comment.\n")  # of the other four
-    done, _ = typed(root, project=project)
-    assert {node for node, state in states_of(done).items() if state == "executed"} == {
-        "ExampleGen", "Trainer", "Evaluator", "PushGate", "Report"
-    }  # fmt: skip
-    assert "ExampleGen started (code: components/data/tfds_reader.py changed)" in done.stderr
-    assert "Evaluator started (code: components/evaluation/image_metrics.py changed)" in done.stderr
-    found = explain(Root(root), "latest", "Trainer").changes
-    assert [(change.part, change.field) for change in found] == [("code", "components/evaluation/image_metrics.py")]
+    reader, metrics = "components/data/tfds_reader.py", "components/evaluation/image_metrics.py"
+    append(project / reader, "\n# A comment.\n")  # ExampleGen's
+    append(project / metrics, "\n# A comment.\n")  # of the other four
+    done, _ = typed(root, project=project, command="plan")
+    reasons = {line["node"]: line["reasons"] for line in json.loads(done.stdout)["nodes"] if line["verdict"] == "run"}
+    assert reasons == {
+        "ExampleGen": [f"code: {reader} changed"],
+        **{node: [f"code: {metrics} changed"] for node in ("Trainer", "Evaluator", "PushGate", "Report")},
+    }
+    done, _ = typed(root, "--to-node", "Transform", project=project)
+    assert {node for node, state in states_of(done).items() if state == "executed"} == {"ExampleGen"}
+    assert f"ExampleGen started (code: {reader} changed)" in done.stderr
+    found = explain(Root(root), "latest", "ExampleGen").changes
+    assert [(change.part, change.field) for change in found] == [("code", reader)]
 
 
 # --- damage --------------------------------------------------------------------------------------
@@ -529,11 +503,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def damaged(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def damaged(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A root that the tests damage and make whole again, each another artifact."""
-    root = copy_of(made, tmp_path_factory.mktemp("damaged") / "root")
-    rewrite_moved_uris(Root(root))
-    return root
+    return sample_run.copy(tmp_path_factory.mktemp("damaged") / "root")
 
 
 def output_of(root: pathlib.Path, node: str, key: str) -> Artifact:
@@ -568,12 +540,14 @@ def tfx_would_use(root: pathlib.Path, artifact_id: int) -> bool:
 def is_made_again(
     root: pathlib.Path, node: str, key: str, wrong: str, capfd: pytest.CaptureFixture[str], all_bytes: bool = False
 ) -> None:
-    """The damage is told, the artifact is out of use, its node ran again, all else was cached."""
+    """Assert that the damage is a warning, the artifact is out of use, its node ran again, and all else was cached."""
     before = output_of(root, node, key)
     assert to_run(root, all_bytes=all_bytes) == {node}
     capfd.readouterr()
     summary = run_here(root, *QUICK, all_bytes=all_bytes)
-    assert f"warning: {node}'s {key} is damaged and out of use: {wrong}" in capfd.readouterr().err
+    lines = capfd.readouterr().err.splitlines()
+    [warning] = [line for line in lines if line.startswith("warning:") and wrong in line]
+    assert node in warning
     assert states(summary) == {**CACHED, node: "executed"}
 
     [artifact] = connected(root).get_artifacts_by_id([before.id])
@@ -593,13 +567,23 @@ def test_files_to_damage_are_named_for_every_output() -> None:
 
 
 @pytest.mark.parametrize(("node", "key"), FILES)
-def test_a_flipped_byte_is_found_and_the_artifact_made_again(
-    damaged: pathlib.Path, capfd: pytest.CaptureFixture[str], node: str, key: str
-) -> None:
+def test_a_flipped_byte_is_found(damaged: pathlib.Path, node: str, key: str) -> None:
     path = pathlib.Path(output_of(damaged, node, key).uri) / FILES[node, key]
     flip_a_byte(path)
     assert to_run(damaged) == set()  # as large and as old as it was: only its bytes tell
     assert to_run(damaged, all_bytes=True) == {node}
+    os.utime(path)
+    assert to_run(damaged) == {node}
+    flip_a_byte(path)
+    assert to_run(damaged) == set()
+
+
+@pytest.mark.parametrize(("node", "key"), [("ExampleGen", "examples"), ("Trainer", "model"), ("Report", "report")])
+def test_an_artifact_with_a_flipped_byte_is_made_again(
+    damaged: pathlib.Path, capfd: pytest.CaptureFixture[str], node: str, key: str
+) -> None:
+    path = pathlib.Path(output_of(damaged, node, key).uri) / FILES[node, key]
+    flip_a_byte(path)
     assert tfx_would_use(damaged, output_of(damaged, node, key).id)
     wrong = f"{path} holds other bytes than it was published with"
     if key != "model":
@@ -661,6 +645,6 @@ def test_a_run_that_would_push_a_model_on_another_one_s_blessing_is_refused(
     [real] = connected_store.get_executions_by_id([last["Evaluator"].id])
     real.last_known_state = pb.Execution.FAILED
     connected_store.put_executions([real])
-    with pytest.raises(UnavailableError, match=r"the blessing in .* is of another model"):
+    with pytest.raises(UnavailableError, match="blessing"):
         run_here(root, *QUICK, L1, from_node="Pusher", base_run=changed.last.run_id, use_cache=False)
     assert sorted(path.name for path in (root / "serving").iterdir()) == ["1", "2"]

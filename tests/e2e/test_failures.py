@@ -12,9 +12,13 @@ import time
 
 import pytest
 
+from pipeline.artifacts import previews
+from pipeline.artifacts.sections import Preview
+from pipeline.core import event_log
 from pipeline.core.events import NodeState
 from pipeline.metadata.store import Store
 from tests.e2e.conftest import PROJECT, QUICK, QUICK_OPTIONS, SampleRun, run_here, sae, states
+from tests.e2e.test_previews import headline_in
 
 
 def start(root: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:
@@ -50,7 +54,7 @@ def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_
     assert "Trainer started (it never ran in this root)" in lines
     # TensorFlow's, Beam's and absl's own words are in the log, and only there.
     assert not [line for line in lines if "tensorflow" in line.lower() and "loading" not in line]
-    assert "absl" in pathlib.Path(summary["log"]).read_text()
+    assert "absl" in (sample_run.root / "logs" / f"{sample_run.run_id}.log").read_text()
 
 
 @pytest.mark.parametrize(
@@ -59,25 +63,37 @@ def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_
 def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
     tmp_path: pathlib.Path, sample_run: SampleRun, number: signal.Signals, before: NodeState
 ) -> None:
-    """A first run, and one in a root with another: `before` is what became of the nodes before the Trainer."""
+    """Interrupt a first run, and one in a root with another: `before` is the state of the nodes before the Trainer."""
     root = tmp_path / "root"
     if before == NodeState.CACHED:
         sample_run.copy(root)
     process = start(root, "--set", "training.epochs=100000")
     wait_for(process, "epoch 2/")
+    store = Store(root / "metadata.sqlite")
+    run_id = store.run_ids()[0]
+    preview = root / "previews" / "Trainer" / "model" / str(store.executions(run_id)["Trainer"].id)
+    previews.write(preview, "Model", Preview("model", ()), {})  # as if the Trainer had written it by now
     process.send_signal(number)
     output, messages = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Trainer cancelled" in messages
     assert output == ""
 
-    store = Store(root / "metadata.sqlite")
-    executions = store.executions(store.run_ids()[0])
+    executions = store.executions(run_id)
     assert executions["Trainer"].state == NodeState.CANCELLED
     assert executions["Transform"].state == before
     assert store.outputs(executions["Trainer"].id) == {}
     models = list((root / "artifacts" / "Trainer" / "model").iterdir())
     assert len(models) == (before == NodeState.CACHED)  # the earlier run's
+
+    assert not preview.exists()
+    headline = headline_in(root, run_id)
+    counts = (headline.executed, headline.cached)
+    assert (headline.state, headline.error) == ("cancelled", None)
+    assert counts == ((0, 6) if before == NodeState.CACHED else (6, 0))
+    assert headline.seconds
+    warnings = [one.event.text for one in event_log.read(root, run_id) if getattr(one.event, "warning", False)]
+    assert any("Trainer cancelled" in text for text in warnings)
 
     again = run_here(root, *QUICK, to_node="Trainer")
     assert states(again)["Transform"] == "cached"
