@@ -130,7 +130,7 @@ def test_the_copy_follows_the_checkout(
 def test_a_folder_of_somebody_else_is_left_alone(debian_chroot: ModuleType, machine: Path, tmp_path: Path) -> None:
     (tmp_path / "home/root").mkdir(parents=True)
     (tmp_path / "home/root/thesis").write_text("")
-    with pytest.raises(debian_chroot.bootstrap.Missing, match="which holds other things: name a new folder"):
+    with pytest.raises(debian_chroot.bootstrap.Missing, match=r"SAE_DEBIAN_ROOT is .*: choose an empty folder"):
         debian_chroot.Debian(tmp_path / "home").prepare()
     assert [path.name for path in (tmp_path / "home").rglob("*")] == ["root", "thesis"]
     assert called(machine) == []

@@ -1,12 +1,12 @@
-"""Makes .venv from the locks. `make` calls this before everything else it does.
+"""Make .venv from the locks. `make` calls this before everything else.
 
-    tools/bootstrap.py run     the locked packages and the project itself
+    tools/bootstrap.py run     install the locked packages and the project
     tools/bootstrap.py dev     the same, with the packages for tests and linters
-    tools/bootstrap.py lock    compile both locks again from pyproject.toml
+    tools/bootstrap.py lock    compile both locks from pyproject.toml
 
-It runs on any Python from 3.6 and needs no package, because it comes first (hence the quoted types
-and the old calls). What is missing is named in one line, before anything is installed, with exit
-code 6. Nothing is written outside the checkout but the caches of uv and pip.
+It runs on any Python from 3.6 without packages (hence the quoted types and old calls). If something is missing, it
+prints one line before it installs anything, and ends with exit code 6. It writes only to the checkout and the caches of
+uv and pip.
 """
 
 import glob
@@ -25,18 +25,17 @@ sys.path.insert(0, str(ROOT))
 from pipeline.core import tfx_versions  # noqa: E402
 
 VENV = ROOT / ".venv"
-OWN = ROOT / ".uv"  # a uv of our own, and the Python that uv downloads
+OWN = ROOT / ".uv"  # our own uv, and the Python that uv downloads
 EXIT_MISSING = 6
-OLDEST_UV = (0, 7)  # knows every option used here
+OLDEST_UV = (0, 7)  # has every option used here
 
 LOCKS = {
     "run": ("requirements.txt",),
     "dev": ("requirements.txt", "requirements-dev.txt"),
 }
 
-
-# Prints whether it is the usual CPython, its version, and whether its headers are there. It fails
-# where a module is missing that the packages need, as happens to a Python built from source.
+# Print whether this is an ordinary CPython, its version, and whether its headers exist. It fails if a module is missing
+# that the packages need, as in some Pythons built from source.
 PROBE = """
 import bz2, ctypes, lzma, os, ssl, sys, sysconfig
 free_threaded = sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -48,15 +47,15 @@ print(os.path.exists(header))
 
 
 class Missing(Exception):
-    """What is missing, in one line."""
+    """Something that the set-up needs is missing; the message is one line."""
 
 
 class Python(NamedTuple):
-    """An interpreter that really runs."""
+    """An interpreter that runs."""
 
     path: str
     version: str  # "3.13"
-    headers: bool  # its Python.h is there
+    headers: bool  # whether its Python.h exists
 
 
 # --- which interpreter -------------------------------------------------------------------------
@@ -72,9 +71,9 @@ def path_folders() -> "list[str]":
 
 
 def candidates(version: str) -> "Iterator[str]":
-    """Where this version may be: on PATH, then in pyenv's folder, the newest one first."""
+    """Yield possible paths of this version: on PATH, then in pyenv's folder, newest first."""
     for folder in path_folders():
-        # An activated .venv of ours is on PATH too, but it is what we are about to make.
+        # Skip our own .venv, which is on PATH if it is activated.
         if Path(folder) != VENV / "bin":
             yield os.path.join(folder, "python" + version)
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
@@ -83,13 +82,13 @@ def candidates(version: str) -> "Iterator[str]":
 
 
 def patch_number(path: str) -> int:
-    """10 of .../versions/3.13.10/bin/python3.13"""
+    """Return 10 for .../versions/3.13.10/bin/python3.13."""
     found = re.search(r"versions/\d+\.\d+\.(\d+)", path)
     return int(found.group(1)) if found else 0
 
 
 def probe(path: str) -> "Python | None":
-    """Run it and see what it is; None when it does not run, as pyenv's shims may not."""
+    """Run an interpreter and describe it; None if it does not run, like some shims of pyenv."""
     printed = output([path, "-I", "-c", PROBE]).split()
     if len(printed) != 3 or printed[0] != "True":
         return None
@@ -97,13 +96,13 @@ def probe(path: str) -> "Python | None":
 
 
 def find_pythons(versions: "Sequence[str]") -> "list[Python]":
-    """Every interpreter of these versions that runs, in the order of the versions."""
+    """Return every interpreter of these versions that runs, in their order."""
     found = [probe(path) for version in versions for path in candidates(version)]
     return [python for python in found if python and python.version in versions]
 
 
 def pythons_from_uv(uv: str, version: str) -> "list[Python]":
-    """A Python of uv's own: one that it has already, or else a new one, kept in the checkout."""
+    """Return a Python of uv: an installed one, else one that it downloads into the checkout."""
     env = dict(os.environ)
     env.setdefault("UV_PYTHON_PREFERENCE", "only-managed")
     own = dict(env)
@@ -123,7 +122,7 @@ def pythons_from_uv(uv: str, version: str) -> "list[Python]":
 
 
 def find_uv() -> str:
-    """The first uv on PATH that runs and is new enough, or the one we got before, or ""."""
+    """Return the first uv on PATH that runs and is new enough, else our own, else ""."""
     for folder in [*path_folders(), str(OWN / "bin")]:
         uv = os.path.join(folder, "uv")
         found = re.match(r"uv (\d+)\.(\d+)", output([uv, "--version"]))
@@ -137,9 +136,9 @@ def has_pip(python: str) -> bool:
 
 
 def find_installer(pythons: "Sequence[Python]") -> str:
-    """A Python that can get uv: it has pip, or can make a venv that has pip; or "".
+    """Return a Python that can install uv, because it has pip or can make a venv with pip; else "".
 
-    The one that runs this file comes last: it may be too old for uv's packages.
+    The Python that runs this file comes last: it may be too old for uv's packages.
     """
     for path in [python.path for python in pythons] + [sys.executable]:
         if has_pip(path) or output([path, "-c", "import ensurepip, venv; print('yes')"]):
@@ -148,13 +147,13 @@ def find_installer(pythons: "Sequence[Python]") -> str:
 
 
 def get_uv(python: str) -> str:
-    """The uv that requirements-dev.txt names, by pip from the index that pip is set up for."""
+    """Install the uv of requirements-dev.txt with pip, from pip's index; return its path."""
     say("getting uv")
     entry = lock_entry("uv", "requirements-dev.txt")
     if not has_pip(python):
         run([python, "-m", "venv", "--clear", str(OWN / "pip")])
         python = str(OWN / "pip" / "bin" / "python")
-    # Settings that are meant for other installs and make pip refuse this one.
+    # Override settings for other installs with which pip would refuse this one.
     env = dict(os.environ, PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0")
     env.setdefault("PIP_ROOT_USER_ACTION", "ignore")
     pip = [python, "-m", "pip", "install", "-qq", "--no-deps", "--only-binary=:all:"]
@@ -164,10 +163,9 @@ def get_uv(python: str) -> str:
 
 
 def uv_environment() -> "dict[str, str]":
-    """The environment for uv's downloads.
+    """Return the environment for uv's downloads, with pip's index and certificate if uv has no settings of its own.
 
-    uv does not read pip's settings. Where it has none of its own it gets pip's index and
-    certificate, because some machines are set up for pip alone.
+    uv does not read pip's settings, and some machines are configured for pip alone.
     """
     env = dict(os.environ)
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
@@ -190,16 +188,16 @@ def uv_environment() -> "dict[str, str]":
 
 
 def stamp_file(kind: str) -> Path:
-    """Written last, so a .venv without it is half made."""
+    """Return the file that is written last: a .venv without it is incomplete."""
     return VENV / ("complete-%s.json" % kind)
 
 
 def stamp(kind: str, version: str) -> "dict[str, str]":
-    """What .venv is made from. Its scripts hold its path, so a moved checkout counts as new."""
+    """Return the inputs of .venv. Its scripts contain its path, so a moved checkout counts as new."""
     digest = hashlib.sha256(Path(__file__).read_bytes() + Path(tfx_versions.__file__).read_bytes())
     for name in LOCKS[kind]:
         digest.update((ROOT / name).read_bytes())
-    # Of pyproject.toml only what the install of the project reads, not the linters' settings.
+    # Of pyproject.toml only the sections that installing the project reads, not the settings of linters.
     sections = re.split(r"(?m)^(?=\[)", (ROOT / "pyproject.toml").read_text("utf-8"))
     for section in sections:
         if re.match(r"\[(project|build-system|tool\.setuptools)", section):
@@ -208,24 +206,24 @@ def stamp(kind: str, version: str) -> "dict[str, str]":
 
 
 def read_stamp(kind: str) -> "dict[str, str]":
-    """What the .venv that is there was made from; {} when it is half made or does not run."""
+    """Return the inputs of the existing .venv; {} if it is incomplete or does not run."""
     try:
         found = json.loads(stamp_file(kind).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    # False when its interpreter, to which it is a link, went away.
+    # False if the interpreter that it links to was removed.
     runs = (VENV / "bin" / "python").exists()
     return found if runs and isinstance(found, dict) else {}
 
 
 def has_compiler() -> bool:
-    """Runs it, because macOS has a c++ that does nothing until its tools are installed."""
+    """Run the compiler: the c++ of macOS exists but fails until its tools are installed."""
     names = [os.environ.get("CXX", "").split(" ")[0], "c++", "g++", "clang++"]
     return any(output([name, "--version"]) for name in names if name)
 
 
 def set_up(kind: str) -> None:
-    """Make .venv complete; return at once when it is."""
+    """Complete .venv; return at once if it is complete."""
     tfx = tfx_versions.for_machine(sys.platform, os.uname().machine, tfx_versions.glibc_version())
     if tfx is None:
         raise Missing("TFX has packages for Linux x86_64 (glibc) and macOS arm64 only")
@@ -242,7 +240,7 @@ def set_up(kind: str) -> None:
     uv = find_uv()
     installer = uv or find_installer(pythons)
     if not installer:
-        missing.append("uv, and pip or venv to get it with (Debian: python3-venv)")
+        missing.append("uv, and pip or venv to install it (Debian: python3-venv)")
     if missing:
         raise Missing("missing: " + "; ".join(missing))
 
@@ -274,8 +272,8 @@ def install(kind: str, uv: str, python: Python) -> None:
     env = uv_environment()
     target = ["--python", str(VENV / "bin" / "python")]
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
-    # Packages without wheels, and the project, are built with the setuptools of the lock, which
-    # therefore comes first. A build of its own would fetch one without a hash.
+    # Packages without wheels, and the project, are built with the locked setuptools, so it is installed first. An
+    # isolated build would download one without a hash.
     build = ["--no-build-isolation"]
     hashed = ["--require-hashes", "--compile-bytecode"]
     setuptools = ["--quiet", "-r", lock_entry("setuptools", "requirements.txt")]
@@ -290,7 +288,7 @@ def install(kind: str, uv: str, python: Python) -> None:
 
 
 def remove(folder: Path) -> None:
-    if folder.is_symlink():  # the user's own arrangement: leave alone what it points to
+    if folder.is_symlink():  # made by the user: keep its target
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(str(folder))
@@ -300,14 +298,14 @@ def remove(folder: Path) -> None:
 
 
 def lock_entry(name: str, lock: str) -> str:
-    """A requirements file with one package of a lock and its hashes, in the checkout.
+    """Write a requirements file with one package of a lock and its hashes; return its path.
 
-    Without the marker: uv is got by whatever Python is there, not only by the project's own.
+    The marker is left out, because any Python may install uv, not only those of the project.
     """
     text = (ROOT / lock).read_text("utf-8")
     found = re.search(r"(?m)^%s==(?:.*\\\n)*.*" % re.escape(name), text)
     if not found:
-        raise Missing("%s is not in %s; `make lock` makes it again" % (name, lock))
+        raise Missing("%s is not in %s; run `make lock`" % (name, lock))
     OWN.mkdir(exist_ok=True)
     path = OWN / (name + ".txt")
     path.write_text(re.sub(r" ;.*", r" \\", found.group(), count=1) + "\n", "utf-8")
@@ -315,13 +313,13 @@ def lock_entry(name: str, lock: str) -> str:
 
 
 def lock(options: "Sequence[str]") -> None:
-    """Compile both locks. Versions stay where they can; the option `--upgrade` renews them."""
-    # The locked uv where it is, because versions of uv word the same markers in different ways.
+    """Compile both locks. Versions stay if they can; the option `--upgrade` updates them."""
+    # Prefer the locked uv, because versions of uv write the same markers differently.
     own = str(VENV / "bin" / "uv")
     uv = own if output([own, "--version"]) else find_uv()
     installer = uv or find_installer([])
     if not installer:
-        raise Missing("missing: uv, and pip or venv to get it with (Debian: python3-venv)")
+        raise Missing("missing: uv, and pip or venv to install it (Debian: python3-venv)")
     uv = uv or get_uv(installer)
     env = dict(uv_environment(), UV_CUSTOM_COMPILE_COMMAND="make lock")
     shared = ["--quiet", "--universal", "--generate-hashes", "--python-version", "3.10"]
@@ -341,17 +339,16 @@ def say(text: str) -> None:
 
 
 def output(command: "Sequence[str]", env: "dict[str, str] | None" = None) -> str:
-    """What a command prints; "" when it is not there or fails."""
+    """Return the output of a command; "" if it does not exist or fails."""
     try:
-        return subprocess.check_output(command, env=env, cwd=str(ROOT), stderr=subprocess.DEVNULL, timeout=600).decode(
-            "utf-8", "replace"
-        )
+        found = subprocess.check_output(command, env=env, cwd=str(ROOT), stderr=subprocess.DEVNULL, timeout=600)
+        return found.decode("utf-8", "replace")
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
 def run(command: "Sequence[str]", env: "dict[str, str] | None" = None) -> None:
-    """Run a command whose own messages the user sees."""
+    """Run a command whose messages the user sees."""
     if subprocess.call(command, env=env, cwd=str(ROOT)) != 0:
         words = [os.path.basename(command[0]), *command[1:3]]
         raise Missing("`%s` failed, see above; try again" % " ".join(words))

@@ -1,18 +1,17 @@
 #!/bin/sh
-# Makes a bare Debian 13 fit for this project. The Dockerfile and `make test-current` both run it, so that
-# what is tested is what is built.
+# Prepare a bare Debian 13 for this project. The Dockerfile and `make test-current` both run it, so that the tested system
+# is the built one.
 #
-#     tools/debian.sh build    what `make setup` asks for: Python with its headers, a compiler, git, make
-#     tools/debian.sh run      what a finished .venv asks for: Python; and a user who is not root, with a pipeline root
-#                              and a folder for data sets
-#     tools/debian.sh test     what some tests ask for beside: a browser, and a server of ML Metadata; in no image
+#     tools/debian.sh build    for `make setup`: Python with its headers, a compiler, git, make
+#     tools/debian.sh run      for a complete .venv: Python; a user who is not root, a pipeline root, a folder for data sets
+#     tools/debian.sh test     for some tests: a browser and a database server of ML Metadata; not in the image
 set -eu
 
 packages() {
     apt-get update --quiet=2
-    # Of its hundreds of lines only errors are shown.
+    # Show only errors.
     DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends ca-certificates "$@" >/dev/null
-    apt-get clean  # Debian's image does that by itself, a root by debootstrap does not
+    apt-get clean  # Debian's image does this itself; a root made by debootstrap does not
     rm -rf /var/lib/apt/lists/*
 }
 

@@ -2,14 +2,13 @@
 
     tools/debian_chroot.py [--share FOLDER] COMMAND ...
 
-Where this machine's C library is new enough, the command just runs. Where it is too old, it runs in a Debian 13 root:
-made with debootstrap in a cache folder, kept between calls, made again when its recipe changes. The recipe is
-tools/debian.sh, which the Dockerfile runs too, but for what only tests ask for. In the root the checkout is a copy in
-/opt/sae with a .venv of its own; `shared` beside the checkout, which tests and benchmarks look for, is there as well,
-read-only; so is FOLDER, under its own name, to be read and written.
+If the C library of this machine is new enough, the command just runs. If not, it runs in a Debian 13 root, which
+debootstrap makes in a cache folder; it is kept, and made again when its recipe changes. The recipe is tools/debian.sh,
+which the Dockerfile runs too. In the root, the checkout is a copy in /opt/sae with its own .venv. The folder `shared`
+beside the checkout, which tests and benchmarks use, is mounted read-only; FOLDER is mounted writable at the same path.
 
-SAE_DEBIAN_ROOT moves the cache folder; SAE_DEBIAN_MIRROR names a mirror other than debootstrap's own. Exit code 6: what
-is missing is named in one line. Otherwise the command's own.
+SAE_DEBIAN_ROOT moves the cache folder; SAE_DEBIAN_MIRROR selects a mirror. Exit code 6: something is missing, named in
+one line. Otherwise the exit code of the command.
 """
 
 import argparse
@@ -33,12 +32,12 @@ RECIPE = bootstrap.ROOT / "tools" / "debian.sh"
 CERTIFICATES = Path("/etc/ssl/host.crt")
 TOOLS = ("debootstrap", "chroot", "mount", "unshare")
 
-# What of the caller's environment the command sees.
+# Variables that the command inherits.
 PASSED = ["ARGS", "CI", "COLUMNS", "NO_COLOR", "PIP_DEFAULT_TIMEOUT", "PYTEST_ADDOPTS", "TERM", "UV_HTTP_TIMEOUT"]
 PROXIES = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
 
-# Runs as process 1 of its own namespaces: whatever ends it, its mounts and processes are gone with it. It stays the
-# parent of the command, because process 1 has to collect orphans.
+# Runs as process 1 of its own namespaces, so its mounts and processes end with it. It stays the parent of the command,
+# because process 1 has to reap orphans.
 ENTER = """
 root=$1; shift
 mount -t proc proc "$root/proc"
@@ -56,7 +55,7 @@ chroot "$root" sh -c 'cd "$0" && exec "$@"' "$@"
 
 
 class Debian:
-    """A Debian 13 root in a folder: `root/`, `about.json` once it is complete, and `lock`."""
+    """A Debian 13 root in a folder with `root/`, `about.json` if it is complete, and `lock`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,7 +63,7 @@ class Debian:
         self.about = folder / "about.json"
 
     def prepare(self) -> None:
-        """Make the root, unless it is there and was made by this recipe; bring the checkout's copy up to date."""
+        """Make the root, unless this recipe made it already; update the copy of the checkout."""
         self._claim()
         recipe = {"suite": SUITE, "recipe": hashlib.sha256(RECIPE.read_bytes()).hexdigest()}
         if self._made_by() != recipe:
@@ -85,14 +84,14 @@ class Debian:
         self._copy_checkout()
 
     def _claim(self) -> None:
-        """Take the folder for this process."""
+        """Lock the folder."""
         if self.folder == bootstrap.ROOT or bootstrap.ROOT in self.folder.parents:
             raise bootstrap.Missing("SAE_DEBIAN_ROOT is %s, inside the checkout: choose one outside it" % self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self.folder / "lock"
         if not lock.exists() and any(self.folder.iterdir()):
-            raise bootstrap.Missing("SAE_DEBIAN_ROOT is %s, which holds other things: name a new folder" % self.folder)
-        self.lock = open(str(lock), "a")  # noqa: SIM115 - held as long as this object, and by the command
+            raise bootstrap.Missing("SAE_DEBIAN_ROOT is %s, which is in use: choose an empty folder" % self.folder)
+        self.lock = open(str(lock), "a")  # noqa: SIM115 - open as long as this object and the command
         os.set_inheritable(self.lock.fileno(), True)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +106,7 @@ class Debian:
             return None
 
     def _copy_checkout(self) -> None:
-        """The files that git knows or does not ignore, with no others but those that git ignores."""
+        """Copy the files that git tracks or does not ignore; remove those that were copied before and are gone."""
         target = self.root / CHECKOUT.relative_to("/")
         target.mkdir(parents=True, exist_ok=True)
         known = self.folder / "files.json"
@@ -125,7 +124,7 @@ class Debian:
         known.write_text(json.dumps(files), "utf-8")
 
     def command(self, words: "Sequence[str]", shares: "Sequence[tuple[Path, Path, str]]") -> "list[str]":
-        """The command line that runs `words` in the root; `shares` are folders here, there, and "ro" or "rw"."""
+        """Return the command line that runs `words` in the root; `shares`: source, target, and "ro" or "rw"."""
         for name in ("hosts", "resolv.conf"):
             if Path("/etc", name).exists():
                 shutil.copyfile("/etc/" + name, str(self.root / "etc" / name))
@@ -135,7 +134,7 @@ class Debian:
 
 
 def environment(index: "dict[str, str]") -> "dict[str, str]":
-    """The environment in the root: little of the caller's, and where packages come from."""
+    """Return the environment in the root: a few variables of the caller, and the package index."""
     env = {name: os.environ[name] for name in PASSED + PROXIES if name in os.environ}
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX"):
         if name in index:
@@ -149,7 +148,7 @@ def environment(index: "dict[str, str]") -> "dict[str, str]":
 
 
 def enter(words: "Sequence[str]", share: "Path | None") -> None:
-    """Become the command, in the root."""
+    """Replace this process by the command in the root."""
     missing = [name for name in TOOLS if not shutil.which(name)]
     if os.geteuid() != 0:
         missing.append("the rights of root")
