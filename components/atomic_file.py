@@ -1,7 +1,4 @@
-"""Write a file or folder so that it is there whole or not at all, also after a power cut.
-
-In `components`, which may not import `pipeline`, because nodes write such files as well.
-"""
+"""Write a file or folder atomically: completely or not at all, also after a power cut. Nodes and `pipeline` use it."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
     """Write a file, text as UTF-8, in place of an older one.
 
     Raises:
-      OSError: the file cannot be written; what was there before is still there.
+      OSError: the file cannot be written; the older one is unchanged.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
@@ -24,14 +21,14 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
 
 
 def replace(unfinished: pathlib.Path, path: pathlib.Path) -> None:
-    """Give a complete file or folder its name, once all of it is on the disk.
+    """Rename a complete file or folder after all of it is on the disk.
 
     Args:
       unfinished: in the same file system as `path`.
-      path: taken over when it is a file or an empty folder.
+      path: replaced if it is a file or an empty folder.
 
     Raises:
-      OSError: it cannot be written; `path` is what it was before.
+      OSError: it cannot be written; `path` is unchanged.
     """
     if unfinished.is_dir():
         for folder, _, files in os.walk(unfinished):
@@ -39,9 +36,9 @@ def replace(unfinished: pathlib.Path, path: pathlib.Path) -> None:
                 _sync(os.path.join(folder, name))
             _sync(folder)
     else:
-        _sync(unfinished)  # else a crash of the machine could leave the new name with nothing behind it
+        _sync(unfinished)  # otherwise a crash of the machine could leave the new name with an empty file
     os.replace(unfinished, path)
-    _sync(path.parent)  # else the new name itself could be lost
+    _sync(path.parent)  # otherwise the new name could be lost
 
 
 def _sync(path: str | pathlib.Path) -> None:

@@ -1,8 +1,8 @@
-"""Errors that a node raises on purpose, each with a message for the person who runs the pipeline."""
+"""Errors that a node raises on purpose, with a message for the user."""
 
 
 class DataError(Exception):
-    """The data set cannot be used: unsupported, damaged or not what was asked for."""
+    """The data set cannot be used: unsupported, damaged or not as requested."""
 
 
 class AnomalyError(Exception):
@@ -10,4 +10,4 @@ class AnomalyError(Exception):
 
 
 class TrainingError(Exception):
-    """Training cannot go on: the loss is not a number."""
+    """Training cannot continue: a loss is not finite, or a split is empty."""

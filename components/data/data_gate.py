@@ -1,8 +1,7 @@
-"""The gate behind ExampleValidator: stops the run when the data does not fit.
+"""DataGate: stop the run if the data does not fit the schema.
 
-Stock ExampleValidator records anomalies and succeeds. This node fails when there are any, so what depends on it does
-not run. It publishes nothing: a failed node is not cached, so it fails again for as long as the anomalies are there,
-also when ExampleValidator's own result comes from the cache.
+TFX's ExampleValidator records anomalies and succeeds. This node fails on any, so nodes that depend on it do not run. A
+failed node is not cached: it fails again while there are anomalies, also if ExampleValidator's result is cached.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _STATISTICS_FILE = "FeatureStats.pb"
 
 
 class DataGateExecutor(base_executor.BaseExecutor):
-    """Reads anomalies and statistics of every split."""
+    """Check anomalies and statistics of every split."""
 
     def Do(
         self,
@@ -33,7 +32,7 @@ class DataGateExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Raises `errors.AnomalyError` with every anomaly in words."""
+        """Raise `errors.AnomalyError` with a description of every anomaly."""
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
         statistics = artifact_utils.get_single_instance(input_dict["statistics"])
         expected: dict[str, int] = json.loads(exec_properties["expected_examples"])
@@ -41,32 +40,32 @@ class DataGateExecutor(base_executor.BaseExecutor):
         for split in artifact_utils.decode_split_names(anomalies.split_names):
             path = os.path.join(artifact_utils.get_split_uri([anomalies], split), _ANOMALIES_FILE)
             with open(path, "rb") as file:
-                found += in_words(split, anomalies_pb2.Anomalies.FromString(file.read()))
+                found += describe_anomalies(split, anomalies_pb2.Anomalies.FromString(file.read()))
             path = os.path.join(artifact_utils.get_split_uri([statistics], split), _STATISTICS_FILE)
             size = sum(part.num_examples for part in tfdv.load_stats_binary(path).datasets)
-            found += wrong_size(split, size, expected.get(split, 0))
+            found += check_size(split, size, expected.get(split, 0))
         if found:
             raise errors.AnomalyError("the data does not fit its schema: " + "; ".join(found))
 
 
-def in_words(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
-    """Each anomaly of a split: `label in train: Out-of-range values: Unexpectedly large value: 11`"""
-    words = [
+def describe_anomalies(split: str, anomalies: anomalies_pb2.Anomalies) -> list[str]:
+    """Describe each anomaly of a split: `label in train: Out-of-range values: Unexpectedly large value: 11`."""
+    texts = [
         f"{name} in {split}: {info.short_description}: {info.description.rstrip('.')}"
         for name, info in sorted(anomalies.anomaly_info.items())
     ]
     if anomalies.HasField("dataset_anomaly_info"):
         info = anomalies.dataset_anomaly_info
-        words.append(f"{split}: {info.short_description or 'the whole split'}: {info.description.rstrip('.')}")
-    return words
+        texts.append(f"{split}: {info.short_description or 'the whole split'}: {info.description.rstrip('.')}")
+    return texts
 
 
-def wrong_size(split: str, size: int, expected: int) -> list[str]:
-    """Says so when a split is empty, or not of the expected size (0: any size)."""
+def check_size(split: str, size: int, expected: int) -> list[str]:
+    """Describe the fault if a split is empty or not of the expected size (0: any size)."""
     if not size:
         return [f"{split}: the split is empty"]
     if expected and size != expected:
-        return [f"{split}: it holds {size:,} examples, {expected:,} are expected"]
+        return [f"{split}: expected {expected:,} example{'s' if expected > 1 else ''}, found {size:,}"]
     return []
 
 
@@ -80,7 +79,7 @@ class _DataGateSpec(component_spec.ComponentSpec):
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails when `anomalies` holds one, or a split has the wrong number of examples."""
+    """Fail if there are `anomalies`, or a split has the wrong number of examples."""
 
     SPEC_CLASS = _DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DataGateExecutor)
@@ -88,12 +87,12 @@ class DataGate(base_component.BaseComponent):
     def __init__(
         self, anomalies: types.BaseChannel, statistics: types.BaseChannel, expected_examples: Mapping[str, int]
     ) -> None:
-        """Describes the node.
+        """Create the node.
 
         Args:
-          anomalies: ExampleValidator's.
-          statistics: StatisticsGen's, for the sizes of the splits.
-          expected_examples: examples per split; 0 or absent: any number but none.
+          anomalies: from ExampleValidator.
+          statistics: from StatisticsGen, for the sizes of the splits.
+          expected_examples: number of examples by split; 0 or absent: any number above 0.
         """
         super().__init__(
             spec=_DataGateSpec(

@@ -1,8 +1,8 @@
-"""ExampleGen: reads a data set prepared by TensorFlow Datasets and writes it as tf.Examples.
+"""ExampleGen: read a data set prepared by TensorFlow Datasets and write it as tf.Examples.
 
-Stock ExampleGens shuffle with an unseeded Reshuffle, so their order differs from run to run. Here one Beam element is
-one output file: a fixed slice of the data set, read in its order on disk, written under a temporary name and renamed.
-Names, order and bytes are the same for any number of workers.
+TFX's ExampleGens shuffle with an unseeded Reshuffle, so their order differs between runs. Here one Beam element is one
+output file: a fixed slice of the data set in its order on disk. Names, order and bytes are the same for any number of
+workers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from components.data import features, tfds_reader
 
 
 class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
-    """Writes every split, one file per slice."""
+    """Write every split, one file per slice."""
 
     def Do(
         self,
@@ -34,7 +34,7 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Runs the Beam job.
+        """Run the Beam job.
 
         Raises:
           errors.DataError: the data set is unsupported or damaged, or has no such split.
@@ -53,7 +53,7 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             sizes[name] = sum(part.stop - part.start for part in parts)
             folder = pathlib.Path(artifact_utils.get_split_uri([examples], name))
             folder.mkdir(parents=True, exist_ok=True)
-            # An empty split still gets a file: readers of the split find something to open, and see that it is empty.
+            # An empty split gets an empty file, so that it can be read.
             files: list[tfds_reader.Slice | None] = [*parts] or [None]
             jobs += [
                 (str(folder / f"{name}-{number:05d}-of-{len(files):05d}.tfrecord"), part)
@@ -74,14 +74,14 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
 
 
 class _WriteShard(beam.DoFn):
-    """Writes one slice as one TFRecord file."""
+    """Write one slice as one TFRecord file."""
 
     def __init__(self, builder_dir: str, description: tfds_reader.Description) -> None:
         self._builder_dir = builder_dir
         self._description = description
 
     def process(self, job: tuple[str, tfds_reader.Slice | None]) -> Iterator[str]:
-        """Yields the file's path."""
+        """Yield the file's path."""
         path, part = job
         unfinished = path + ".unfinished"
         with tf.io.TFRecordWriter(unfinished) as writer:
@@ -101,7 +101,7 @@ class _WriteShard(beam.DoFn):
         example.features.feature[features.IMAGE].bytes_list.value.append(png)
         for name, number in numbers.items():
             example.features.feature[name].int64_list.value.append(number)
-        # Deterministic: protobuf writes map entries in any order otherwise.
+        # Otherwise protobuf writes map entries in any order.
         serialized: bytes = example.SerializeToString(deterministic=True)
         return serialized
 
@@ -118,17 +118,17 @@ class _TfdsExampleGenSpec(component_spec.ComponentSpec):
 
 
 class TfdsExampleGen(base_beam_component.BaseBeamComponent):
-    """Reads a prepared TFDS data set into `examples`, with the splits train, validation and test."""
+    """Read a prepared TFDS data set into `examples`, with the splits train, validation and test."""
 
     SPEC_CLASS = _TfdsExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(TfdsExampleGenExecutor)
 
     def __init__(self, builder_dir: str, fingerprint: str, splits: dict[str, str], shard_examples: int) -> None:
-        """Describes the node.
+        """Create the node.
 
         Args:
           builder_dir: folder of the prepared data set: `.../mnist/3.0.1`.
-          fingerprint: digest of the data set's files; another one makes the node run again.
+          fingerprint: digest of the data set's files; if it changes, the node runs again.
           splits: TFDS split by name: `{"train": "train[:50000]", ...}`.
           shard_examples: examples in one output file.
         """

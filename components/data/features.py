@@ -1,12 +1,12 @@
-"""Names of the features, given once.
+"""Names of features and splits.
 
-Raw examples (what ExampleGen writes) hold, per image:
+Raw examples, which ExampleGen writes, have for each image:
 
-* `image`: bytes, the PNG file of TensorFlow Datasets, untouched;
-* `height`, `width`: int64, pixels, read from the PNG's header, so that data validation sees a wrong shape;
+* `image`: bytes, the unchanged PNG file of TensorFlow Datasets;
+* `height`, `width`: int64, pixels, from the PNG's header, so that data validation sees a wrong shape;
 * `label`: int64, in [0, number of labels).
 
-Transformed examples hold `image_xf`: float32, shape (height * width,), values in [0, 1], and `label_xf`: int64.
+Transformed examples have `image_xf`: float32, shape (height * width,), values in [0, 1], and `label_xf`: int64.
 """
 
 IMAGE = "image"
@@ -20,4 +20,4 @@ LABEL_XF = "label_xf"
 SPLITS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = SPLITS
 
-MAX_PIXEL = 255  # of an 8-bit grey image; scaling divides by it
+MAX_PIXEL = 255  # of an 8-bit grey image; pixels are divided by it

@@ -11,7 +11,7 @@ from components.data import features
 
 
 def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-    """Decodes, flattens and scales a batch.
+    """Decode, flatten and scale a batch.
 
     Args:
       inputs: `image`: string, shape (n, 1), PNG files, 8-bit grey; `label`: int64, shape (n, 1); others are dropped.
@@ -21,7 +21,7 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
       `image_xf`: float32, shape (n, height * width), values in [0, 1]; `label_xf`: int64, shape (n,).
 
     Raises:
-      tf.errors.InvalidArgumentError: when the graph runs on an image of another shape, or on no PNG file.
+      tf.errors.InvalidArgumentError: when the graph runs on an image of another shape, or not on a PNG file.
     """
     height, width = custom_config["height"], custom_config["width"]
 

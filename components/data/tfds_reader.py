@@ -1,4 +1,4 @@
-"""Reading a prepared TFDS data set of grey images: what it holds, and its records in order."""
+"""Read a prepared TFDS data set of grey images: its description, and its records in order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Description:
 
     Attributes:
       name: with its config if it has one, as TFDS writes it: `emnist/letters`.
-      version: of the data set, `3.0.1`.
+      version: `3.0.1`.
       height, width: of every image, pixels.
-      label_names: one per label, in the order of the labels' numbers.
+      label_names: by the label's number.
       image_key, label_key: names of the two features in the data set.
-      split_sizes: examples in each split that is on disk.
+      split_sizes: number of examples by split.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Description:
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """A run of records: `start` up to, not including, `stop`, of one of the data set's own splits."""
+    """Records `start` up to, not including, `stop` of one of the data set's own splits."""
 
     split: str
     start: int
@@ -51,14 +51,14 @@ class Slice:
 
 
 def describe(builder: tfds.core.DatasetBuilder) -> Description:
-    """What `builder`'s data set holds.
+    """Describe a data set.
 
     Raises:
-      errors.DataError: not one grey 8-bit image of fixed size and one integer label per example; says which.
+      errors.DataError: its examples are not one grey 8-bit image of fixed size and one integer label each.
     """
     info = builder.info
     name = f"{builder.name}/{builder.builder_config.name}" if builder.builder_config else builder.name
-    # Only a dict: a sequence of dicts has items as well.
+    # Not any object with items(): a sequence of dicts has items as well.
     found = dict(info.features.items()) if isinstance(info.features, tfds.features.FeaturesDict) else {}
     images = {key: feature for key, feature in found.items() if isinstance(feature, tfds.features.Image)}
     labels = {key: feature for key, feature in found.items() if isinstance(feature, tfds.features.ClassLabel)}
@@ -94,51 +94,44 @@ def describe(builder: tfds.core.DatasetBuilder) -> Description:
 
 
 def slices(builder: tfds.core.DatasetBuilder, split: str, longest: int) -> list[Slice]:
-    """Cuts a split, in TFDS's split language, into slices of at most `longest` records. An empty split has none.
+    """Cut a split, in TFDS's split language, into slices of at most `longest` records. An empty split has none.
 
     Raises:
-      errors.DataError: the data set has no such split; names those it has.
+      errors.DataError: the data set has no such split.
     """
     try:
         instructions = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits)
     except (ValueError, KeyError, AssertionError) as error:
         known = ", ".join(builder.info.splits) or "none"
         raise errors.DataError(
-            f"{split!r} is no split of {builder.info.full_name}: it has the splits {known}; parts are written "
+            f"{split!r} is not a split of {builder.info.full_name}: choose from {known}, or a part such as "
             f"train[:80%] or train[1000:] ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
         ) from error
-    ranges = [
-        (
-            part.splitname,
-            part.from_ or 0,
-            builder.info.splits[part.splitname].num_examples if part.to is None else part.to,
-        )
-        for part in instructions
-    ]
-    return [
-        Slice(name, start, min(start + longest, stop))
-        for name, first, stop in ranges
-        for start in range(first, stop, longest)
-    ]
+    found = []
+    for part in instructions:
+        stop = builder.info.splits[part.splitname].num_examples if part.to is None else part.to
+        for start in range(part.from_ or 0, stop, longest):
+            found.append(Slice(part.splitname, start, min(start + longest, stop)))
+    return found
 
 
 def records(builder_dir: str, description: Description, part: Slice) -> Iterator[tuple[bytes, int]]:
-    """The records of a slice in their order on disk: PNG file and label. Memory does not grow with the slice.
+    """Yield the records of a slice in their order on disk: PNG file and label. Memory does not grow with the slice.
 
     Raises:
-      errors.DataError: a file of the data set is damaged, or an image is not what the data set says; names the record.
+      errors.DataError: a file of the data set is damaged, or an image is not as described; names the record.
     """
     dataset = _open(builder_dir, description, part)
     position = part.start
     try:
-        # Two batches ahead: TensorFlow reads while Python handles the last one.
+        # TensorFlow reads two batches ahead.
         for batch in tfds.as_numpy(dataset.batch(_BATCH).prefetch(2)):
             for png, label in zip(batch[description.image_key], batch[description.label_key], strict=True):
                 check_png(png, description, f"record {position} of {part.split}")
                 yield png, int(label)
                 position += 1
     except tf.errors.OpError as error:
-        # The batch failed as a whole: one by one, what can still be read shows which record it is.
+        # The whole batch failed: count the records that can be read one by one.
         position += _readable(dataset.skip(position - part.start))
         reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message.splitlines()[0])
         raise errors.DataError(
@@ -154,13 +147,13 @@ def _open(builder_dir: str, description: Description, part: Slice) -> tf.data.Da
         split=f"{part.split}[{part.start}:{part.stop}]",
         decoders=tfds.decode.PartialDecoding(wanted, decoders={description.image_key: tfds.decode.SkipDecoding()}),
         shuffle_files=False,
-        # One reader, and nothing left to the machine: the order on disk is the order here.
+        # One reader keeps the order on disk.
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
     )
 
 
 def _readable(dataset: tf.data.Dataset) -> int:
-    """How many records can be read before the first one that cannot."""
+    """Return how many records can be read before the first damaged one."""
     count = 0
     try:
         for _ in dataset:
@@ -171,12 +164,12 @@ def _readable(dataset: tf.data.Dataset) -> int:
 
 
 def check_png(png: bytes, description: Description, where: str) -> None:
-    """Reads a PNG's header. Raises `errors.DataError` if it is no 8-bit grey PNG of the data set's shape."""
+    """Raise `errors.DataError` unless a PNG's header is that of an 8-bit grey image of the data set's shape."""
     if not png.startswith(_PNG_SIGNATURE) or len(png) < 26:
-        raise errors.DataError(f"{where} of {description.name} is no PNG file; only PNG images are supported")
+        raise errors.DataError(f"{where} of {description.name} is not a PNG file; only PNG images are supported")
     width, height, depth, colour = struct.unpack(">IIBB", png[16:26])
     if (height, width, depth, colour) != (description.height, description.width, 8, _PNG_GREY):
         raise errors.DataError(
-            f"{where} of {description.name} has a PNG of {height}x{width} pixels, {depth}-bit, colour type {colour}; "
-            f"the data set says {description.height}x{description.width}, grey, 8 bits"
+            f"{where} of {description.name} is a PNG of {height}x{width} pixels, {depth}-bit, colour type {colour}; "
+            f"expected {description.height}x{description.width}, 8-bit, grey (colour type 0)"
         )

@@ -1,4 +1,4 @@
-"""Reading ExampleGen's files through the transform graph, in their order on disk."""
+"""Read ExampleGen's files through the transform graph, in their order on disk."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import tensorflow_transform as tft
 
 from components.data import features
 
-# Images transformed at once: large enough that the graph's overhead does not show, small enough for any memory.
-BATCH = 1_000
+BATCH = 1_000  # images transformed at once: the graph's overhead is small, and so is the memory
 
 
 def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_size: int = BATCH) -> tf.data.Dataset:
-    """The transformed examples of `files` in batches.
+    """Read the transformed examples of `files` in batches.
 
     Args:
       files: paths, or patterns of paths, of one split's TFRecords; read in the order of their names.
-      transform: where the transform graph lies.
+      transform: the transform graph.
       batch_size: images in a batch; the last one may be smaller.
 
     Returns:
@@ -28,16 +27,15 @@ def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_si
     spec = transform.raw_feature_spec()
     layer = transform.transform_features_layer()
 
-    # Not converted: TensorFlow would translate Keras' and TFT's own source first, which takes three seconds.
+    # Converting Keras' and TFT's own source takes three seconds.
     @tf.autograph.experimental.do_not_convert
     def apply(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = layer(tf.io.parse_example(serialized, spec))
         return {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF)}
 
-    # Two batches are decoded beside each other; the order stays that of the files.
     return tf.data.TFRecordDataset(paths).batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
 
 
 def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Tensor:
-    """All images of a split: float32, shape (n, pixels), values in [0, 1]."""
+    """Return all images of a split: float32, shape (n, pixels), values in [0, 1]."""
     return tf.concat([batch[features.IMAGE_XF] for batch in transformed(files, transform)], axis=0)

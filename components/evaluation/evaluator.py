@@ -21,7 +21,7 @@ def eval_config(gates: Gates) -> config_pb2.EvalConfig:
         BCE_TO_MEAN_IMAGE: ((everything, gates.max_bce_to_mean_image), (labels, gates.max_bce_to_mean_image)),
     }
     return config_pb2.EvalConfig(
-        # TFMA feeds the dict of predictions to Keras' compiled metrics otherwise, and fails.
+        # Otherwise TFMA passes the dict of predictions to Keras' compiled metrics, and fails.
         options=config_pb2.Options(include_default_metrics=BoolValue(value=False)),
         model_specs=[config_pb2.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
         slicing_specs=[everything, labels],
@@ -33,7 +33,7 @@ def eval_config(gates: Gates) -> config_pb2.EvalConfig:
                         class_name=tfma_metric.SparseAutoencoderMetrics.__name__, module=tfma_metric.__name__
                     ),
                 ],
-                # Per slice throughout: a plain threshold holds for every slice, not for all of them together.
+                # Always per slice: a plain threshold applies to every slice, not to all images together.
                 per_slice_thresholds={
                     name: config_pb2.PerSliceMetricThresholds(
                         thresholds=[
@@ -57,7 +57,7 @@ def read_evaluation(uri: str) -> Evaluation:
     """Read the metrics in a ModelEvaluation artifact.
 
     Raises:
-      FileNotFoundError: nothing was written at `uri`.
+      FileNotFoundError: there is no evaluation at `uri`.
     """
     result = tfma.load_eval_result(uri)
     overall: dict[str, float] = {}

@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from components.model import autoencoder
 
-# Activations are exactly zero below the ReLU's kink, so any positive value counts as active.
-ACTIVE_ABOVE = 0.0
+ACTIVE_ABOVE = 0.0  # a ReLU is exactly 0 for negative inputs, so any positive activation counts as active
 
 
 def measure_images(

@@ -17,19 +17,19 @@ class Metric:
     """A number that the Evaluator computes, over all test images and for each label.
 
     Attributes:
-      name: in the evaluation: `bce`.
-      label: for people: `BCE`.
-      meaning: what it is, in one line.
-      unit: of the number; empty where it has none.
-      better: whether `lower` or `higher` is better; empty where neither is.
+      name: its key in the evaluation: `bce`.
+      label: its name on pages and in tables: `BCE`.
+      meaning: one line.
+      unit: empty for a number without unit.
+      better: whether `lower` or `higher` is better; empty: neither.
       decimals: digits after the point.
-      source: `image`: the mean over images of a value of each; `slice`: computed from all images of a slice at once;
-        `count`: TFMA's number of examples; `report`: the Report computes it, the Evaluator does not.
-      run_key: its name in the JSON of a run, and on the run in ML Metadata; empty: it is not among a run's metrics.
+      source: `image`: the mean of a value for each image; `slice`: computed from all images of a slice at once;
+        `count`: TFMA's number of examples; `report`: computed by the Report, not by the Evaluator.
+      run_key: its key in the JSON of a run, and on the run in ML Metadata; empty: not a metric of runs.
       recorded: whether it is recorded on the run, for lists of runs.
       column: its heading in the list of runs; empty: no column.
-      baseline_of: the name of the metric of the model that it is compared with; empty: it is no baseline.
-      baseline: its heading in the table that compares metrics with their baselines: `mean image`.
+      baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
+      baseline: its heading in the table of baselines: `mean image`.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Metric:
     baseline: str = ""
 
     def text(self, value: float | None) -> str:
-        """Return a value as people read it; empty where there is none."""
+        """Return a value with its decimals; empty for None or a number that is not finite."""
         return "" if value is None or not math.isfinite(value) else f"{value:,.{self.decimals}f}"
 
     @property
@@ -55,115 +55,64 @@ class Metric:
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
 
+# fmt: off
 BCE = Metric(
-    "bce",
-    "BCE",
-    "reconstruction loss on the test split: binary cross-entropy without the penalty",
-    "nats per pixel",
-    "lower",
-    run_key="test_bce",
-    recorded=True,
-    column="test BCE",
+    "bce", "BCE", "reconstruction loss on the test split: binary cross-entropy without the penalty", "nats per pixel",
+    "lower", run_key="test_bce", recorded=True, column="test BCE",
 )
 BCE_TO_MEAN_IMAGE = Metric(
-    "bce_to_mean_image",
-    "BCE to mean image",
-    "`test_bce / mean_image_bce`; near 1 the model has learned nothing",
-    better="lower",
-    source="slice",
-    run_key="bce_to_mean_image",
+    "bce_to_mean_image", "BCE to mean image", "`test_bce / mean_image_bce`; near 1 the model has learned nothing",
+    better="lower", source="slice", run_key="bce_to_mean_image",
 )
 # In the order in which a run lists them.
 METRICS = (
     BCE,
     Metric(
-        "mse",
-        "MSE",
-        "squared error, mean over pixels and images",
-        better="lower",
-        decimals=5,
-        run_key="test_mse",
-        recorded=True,
+        "mse", "MSE", "squared error, mean over pixels and images",
+        better="lower", decimals=5, run_key="test_mse", recorded=True,
     ),
     Metric(
-        "active_units",
-        "active units",
-        "units of the code above 0, mean over images",
-        "per image",
-        decimals=1,
-        run_key="active_units",
-        recorded=True,
-        column="active",
+        "active_units", "active units", "units of the code above 0, mean over images", "per image",
+        decimals=1, run_key="active_units", recorded=True, column="active",
     ),
     Metric(
-        "dead_units",
-        "dead units",
-        "units of the code that are above 0 on none of the images",
-        better="lower",
-        decimals=0,
-        source="slice",
-        run_key="dead_units",
-        recorded=True,
+        "dead_units", "dead units", "units of the code that are above 0 on none of the images",
+        better="lower", decimals=0, source="slice", run_key="dead_units", recorded=True,
     ),
     Metric(
-        "hoyer",
-        "Hoyer sparsity",
-        "Hoyer's sparsity of the code: 0 all equal, 1 one unit alone (Hoyer 2004)",
-        decimals=3,
-        run_key="hoyer",
+        "hoyer", "Hoyer sparsity", "Hoyer's sparsity of the code: 0 all equal, 1 one unit alone (Hoyer 2004)",
+        decimals=3, run_key="hoyer",
     ),
     Metric(
-        "gini",
-        "Gini index",
-        "Gini index of the code: 0 all equal, near 1 one unit alone (Hurley and Rickard 2009)",
-        decimals=3,
-        run_key="gini",
+        "gini", "Gini index", "Gini index of the code: 0 all equal, near 1 one unit alone (Hurley and Rickard 2009)",
+        decimals=3, run_key="gini",
     ),
     Metric(
-        "mean_image_bce",
-        "mean image's BCE",
-        "reconstruction loss of always predicting the mean training image",
-        "nats per pixel",
-        run_key="mean_image_bce",
-        baseline_of="bce",
-        baseline="mean image",
+        "mean_image_bce", "mean image's BCE", "reconstruction loss of always predicting the mean training image",
+        "nats per pixel", run_key="mean_image_bce", baseline_of="bce", baseline="mean image",
     ),
     Metric(
-        "mean_image_mse",
-        "mean image's MSE",
-        "squared error of always predicting the mean training image",
-        decimals=5,
-        run_key="mean_image_mse",
-        baseline_of="mse",
-        baseline="mean image",
+        "mean_image_mse", "mean image's MSE", "squared error of always predicting the mean training image",
+        decimals=5, run_key="mean_image_mse", baseline_of="mse", baseline="mean image",
     ),
     Metric(
-        "pca_mse",
-        "PCA's MSE",
+        "pca_mse", "PCA's MSE",
         "squared error of PCA with as many components as the code has units, fitted on the train split",
-        decimals=5,
-        source="report",
-        run_key="pca_mse",
-        baseline_of="mse",
-        baseline="PCA",
+        decimals=5, source="report", run_key="pca_mse", baseline_of="mse", baseline="PCA",
     ),
     Metric(
-        "entropy_floor",
-        "entropy floor",
-        "cross-entropy of the images with themselves: no model can be below it",
-        "nats per pixel",
-        run_key="entropy_floor",
-        baseline_of="bce",
-        baseline="floor",
+        "entropy_floor", "entropy floor", "cross-entropy of the images with themselves: no model can be below it",
+        "nats per pixel", run_key="entropy_floor", baseline_of="bce", baseline="floor",
     ),
     BCE_TO_MEAN_IMAGE,
     Metric("example_count", "test images", "number of images", decimals=0, source="count"),
 )
+# fmt: on
 _LABELS = {one.name: one.label for one in METRICS}
 
 
 def label(name: str) -> str:
-    """Return the label of a metric; its name where it is not declared here."""
+    """Return the label of a metric; the name of one that is not declared here."""
     return _LABELS.get(name, name)
 
 

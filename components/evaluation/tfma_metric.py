@@ -13,7 +13,7 @@ from tensorflow_model_analysis.metrics import metric_types
 from components.evaluation import image_metrics, metrics
 from components.model import saved_model
 
-# Metrics that are means over images, and all that are computed here.
+# Metrics that are means over images, and all metrics that are computed here.
 MEANS = tuple(one.name for one in metrics.METRICS if one.source == "image")
 NAMES = (*MEANS, *(one.name for one in metrics.METRICS if one.source == "slice"))
 
@@ -53,12 +53,12 @@ def _computations(
     ]
 
 
-# (images, sum of each metric in float64, whether each unit was ever active); the memory of one code, not of the slice.
+# Number of images, sum of each metric in float64, whether each unit was ever active.
 Accumulator = tuple[int, npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
 
 class SliceCombiner(beam.CombineFn):
-    """Adds up the metrics of images, and keeps which units were ever active."""
+    """Sum the metrics of images, and record which units are active on any; memory does not grow with the slice."""
 
     def __init__(self, model_name: str = "") -> None:
         self._model_name = model_name
@@ -90,5 +90,5 @@ class SliceCombiner(beam.CombineFn):
 
 
 def _key(name: str, model_name: str) -> metric_types.MetricKey:
-    # example_weighted=None is what TFMA gives the keys of thresholds; with its default, False, it finds no metric.
+    # TFMA's keys of thresholds have example_weighted=None; with the default, False, it would find no metric.
     return metric_types.MetricKey(name=name, model_name=model_name, example_weighted=None)

@@ -1,4 +1,4 @@
-"""The thresholds that a model must meet to be blessed, and the results that nodes pass on. Free of TensorFlow."""
+"""The thresholds that a model must meet to be blessed, and results that nodes write. Free of TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components.evaluation import metrics
 
 @dataclasses.dataclass(frozen=True)
 class EpochLosses:
-    """Mean losses of one epoch, nats per pixel, finite; the training losses are those seen while the weights moved.
+    """Mean losses of one epoch, nats per pixel, finite; training losses are measured while the weights change.
 
     Attributes:
       epoch: from 1.
@@ -28,12 +28,12 @@ class EpochLosses:
 
 @dataclasses.dataclass(frozen=True)
 class Gate:
-    """A threshold that a model must meet to be blessed, and the value measured.
+    """A threshold that a model must meet to be blessed, and the measured value.
 
     Attributes:
       name: of the metric, one of `metrics.METRICS`.
       slice: `overall` or `label 3`; empty: all test images.
-      value, limit: passed when value <= limit; an infinite limit is no gate.
+      value, limit: passed if value <= limit; inf: no limit.
       passed: whether the value is within the limit.
     """
 
@@ -50,7 +50,7 @@ BCE, BCE_TO_MEAN_IMAGE = metrics.BCE.name, metrics.BCE_TO_MEAN_IMAGE.name
 
 @dataclasses.dataclass(frozen=True)
 class Gates:
-    """The limits of the thresholds. Losses in nats per pixel, without the penalty; inf is no limit.
+    """The limits of the thresholds. Losses in nats per pixel, without the penalty; inf: no limit.
 
     Attributes:
       max_bce: largest mean loss over the test split.

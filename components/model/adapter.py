@@ -1,6 +1,6 @@
-"""The model that the pipeline trains, as training, the SavedModel and the preview of the model use it.
+"""The interface of the trained model to training, the SavedModel and the preview of the model.
 
-Another model is a class with the methods of `TrainableModel`; this module then builds it and names its layers.
+To use another model, write a class with the methods of `TrainableModel`, build it and name its layers here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from components.model import autoencoder
 
-# What the preview of a saved model cannot read from its files: the layer whose outputs are the code (empty: there is no
-# code), and activations that are not part of a layer.
+# The preview cannot read these from the saved model: the layer whose outputs are the code (empty: no code), and
+# activations that are not part of a layer.
 CODE_LAYER = autoencoder.CODE_LAYER
 ACTIVATIONS: Mapping[str, str] = autoencoder.ACTIVATIONS
 
@@ -26,13 +26,13 @@ class TrainableModel(Protocol):
         """The trainable variables in a fixed order: checkpoints and the SavedModel rely on it."""
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Codes of images: float32, shape (n, code_units)."""
+        """Return codes of images: float32, shape (n, code_units)."""
 
     def decode(self, codes: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Logits of the reconstructions: float32, shape (n, pixels)."""
+        """Return logits of the reconstructions: float32, shape (n, pixels)."""
 
     def losses(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean reconstruction loss of images, and the penalty that is added to it: two scalars."""
+        """Return the mean reconstruction loss of images, and the penalty that is added to it: two scalars."""
 
 
 def build(pixels: int, settings: Mapping[str, Any], seed: int) -> TrainableModel:

@@ -1,4 +1,4 @@
-"""The model: a sparse autoencoder in Keras. No input or output, no TFX."""
+"""A sparse autoencoder in Keras; free of files and TFX."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CODE_LAYER = "code"
 
 @dataclasses.dataclass(frozen=True)
 class Autoencoder:
-    """The two halves of the model; they share no layer.
+    """Encoder and decoder; they share no layer.
 
     Attributes:
       encoder: float32 images, shape (n, pixels), values in [0, 1] -> float32 codes, shape (n, code_units), >= 0.
-        Its `losses` hold the L1 penalty: `l1 * sum |code|`, mean over the n images.
+        Its `losses` contain the L1 penalty: `l1 * sum |code|`, mean over the n images.
       decoder: codes -> float32 logits, shape (n, pixels); `sigmoid(logits)` is the reconstruction.
     """
 
@@ -28,19 +28,15 @@ class Autoencoder:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """The trainable variables, encoder first."""
         return [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Codes of images."""
         return self.encoder(images, training=training)
 
     def decode(self, codes: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Logits of the reconstructions."""
         return self.decoder(codes, training=training)
 
     def losses(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean reconstruction loss and L1 penalty of images: two scalars."""
         logits = self.decode(self.encode(images, training), training)
         reconstruction = tf.reduce_mean(reconstruction_loss(images, logits))
         return reconstruction, tf.add_n(self.encoder.losses) if self.encoder.losses else tf.constant(0.0)
@@ -49,11 +45,11 @@ class Autoencoder:
 def build_autoencoder(
     pixels: int, hidden_units: int, code_units: int, l1: float, seed: int, code_bias: float = 0.0
 ) -> Autoencoder:
-    """Builds the untrained model: pixels - hidden (ReLU) - code (ReLU, L1) - hidden (ReLU) - pixels (sigmoid).
+    """Build the untrained model: pixels - hidden (ReLU) - code (ReLU, L1) - hidden (ReLU) - pixels (sigmoid).
 
-    The last layer returns logits: the sigmoid is part of the loss while training (exact where the sigmoid saturates)
-    and is added when reconstructing. Each layer has a seed of its own drawn from `seed`, so that the weights do not
-    depend on what was made before in this process.
+    The last layer returns logits: the sigmoid is part of the loss in training (exact where the sigmoid saturates), and
+    is applied for reconstructions. Each layer has its own seed drawn from `seed`, so the weights do not depend on what
+    the process created before.
 
     Args:
       pixels: size of a flattened image.
@@ -61,8 +57,8 @@ def build_autoencoder(
       code_units: units of the code.
       l1: weight of the penalty, >= 0.
       seed: >= 0; the same seed gives the same weights.
-      code_bias: where the biases of the code start. Above 0, fewer units start out active on no image; a ReLU's
-        gradient is 0 there, so such units stay dead.
+      code_bias: initial biases of the code. Above 0, fewer units start out active on no image; a ReLU's gradient is 0
+        there, so such units stay dead.
     """
     seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(4)]
 
@@ -88,5 +84,5 @@ def build_autoencoder(
 
 
 def reconstruction_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy per image, nats per pixel: float32, shape (n,), for inputs of shape (n, pixels)."""
+    """Return the binary cross-entropy per image, nats per pixel: float32, shape (n,), for inputs of (n, pixels)."""
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits), axis=-1)

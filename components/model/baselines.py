@@ -1,4 +1,4 @@
-"""What a reconstruction is compared with: the mean image and PCA. Pure NumPy."""
+"""Baselines of the reconstruction: the mean image and PCA, in NumPy."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Pca:
     components: Array
 
     def reconstruct(self, images: Array) -> Array:
-        """The closest points in the components' plane: float32, shape (n, pixels) like `images`."""
+        """Project images onto the components: float32, shape (n, pixels) like `images`."""
         centred = images - self.mean
         projected: Array = self.mean + (centred @ self.components.T) @ self.components
         return projected
 
 
 def fit_pca(batches: Iterable[Array], units: int) -> Pca:
-    """Fits PCA by the eigenvectors of the covariance, in the memory of one batch and one covariance.
+    """Fit PCA by the eigenvectors of the covariance, in the memory of one batch and one covariance.
 
     Args:
       batches: float32 images, shape (n, pixels) each, at least one image in all.
-      units: components wanted; more than there are pixels gives one per pixel.
+      units: number of components, at most one per pixel.
     """
     count = 0
     total: Any = 0.0
     products: Any = 0.0
     for images in batches:
         count += len(images)
-        # float64 across batches: the covariance of nearly constant pixels would drown in float32's rounding.
+        # float64: rounding to float32 would swamp the covariance of nearly constant pixels.
         total = total + images.sum(axis=0, dtype=np.float64)
         products = products + (images.T @ images).astype(np.float64)
     mean = total / count

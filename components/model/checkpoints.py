@@ -1,8 +1,8 @@
-"""Checkpoints of a training that may be cut off: all that the next epoch depends on, in one file.
+"""Checkpoints of training: all that the next epoch depends on, in one file.
 
-That is the variables of the model and of the optimiser, and how many epochs there were. The order of the images in an
-epoch is drawn from (seed, epoch) by a generator of its own, so no generator has a state to keep. Where checkpoints lie
-is said by the environment: it must belong to this one training, with these settings, code and data.
+That is the variables of model and optimizer, and the history. Generators have no state to save: the order of images in
+an epoch is drawn from (seed, epoch). The environment names the folder, which must belong to these settings, code and
+data.
 """
 
 from __future__ import annotations
@@ -28,38 +28,37 @@ from components.evaluation.thresholds import EpochLosses
 
 logger = logging.getLogger(__name__)
 
-# Variables of the environment: the folder for one training, and the least number of seconds between two checkpoints.
+# Environment variables: the folder of one training, and the minimum number of seconds between two checkpoints.
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"
-FILE = "checkpoint"  # SHA-256 of what follows in hex and a line's end, then NumPy's `npz`
+FILE = "checkpoint"  # SHA-256 of the rest in hex and a newline, then NumPy's `npz`
 _DIGITS = 64
 _DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 class Checkpoints:
-    """Writes and reads the checkpoint of one training. One that cannot be written or read does not end it."""
+    """Write and read the checkpoint of one training; training continues if that fails.
+
+    Args:
+      folder: created when needed; None: no checkpoints.
+      seconds: minimum time between two checkpoints; 0: after each epoch, inf: never.
+    """
 
     def __init__(self, folder: pathlib.Path | None, seconds: float = 0.0) -> None:
-        """Sets up.
-
-        Args:
-          folder: where; made when it is needed. None: no checkpoints.
-          seconds: from one to the next at least; 0: after each epoch, infinite: none is written.
-        """
         self._path = folder / FILE if folder else None
         self._seconds = seconds
         self._last = time.monotonic()
 
     @classmethod
     def from_environment(cls) -> Checkpoints:
-        """Where and how often the environment says; none where it says nothing."""
+        """Return the checkpoints that the environment configures; none without `SAE_CHECKPOINTS`."""
         folder = os.environ.get(FOLDER)
         return cls(pathlib.Path(folder) if folder else None, float(os.environ.get(SECONDS, "inf")))
 
     def restore(self, variables: Sequence[Any]) -> list[EpochLosses]:
-        """Sets TensorFlow variables to what the checkpoint holds.
+        """Set TensorFlow variables to the values in the checkpoint.
 
         Returns:
-          The losses of the epochs that it comes after; none where there is no checkpoint, or it is damaged.
+          The losses of the epochs before it; empty if there is no checkpoint, or it is damaged.
         """
         if self._path is None or not self._path.exists():
             return []
@@ -67,16 +66,16 @@ class Checkpoints:
             values, history = _read(self._path.read_bytes(), variables)
         except _DAMAGE as error:
             logger.warning(
-                "the checkpoint %s is damaged (%s): training begins anew", self._path, error, extra={"note": True}
+                "the checkpoint %s is damaged (%s): training starts over", self._path, error, extra={"note": True}
             )
             return []
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        logger.info("training goes on after epoch %d, from its checkpoint", len(history), extra={"note": True})
+        logger.info("training resumes after epoch %d, from its checkpoint", len(history), extra={"note": True})
         return history
 
     def save_when_due(self, variables: Sequence[Any], history: Sequence[EpochLosses]) -> None:
-        """Writes a checkpoint where the last one is long enough ago.
+        """Write a checkpoint if the last one is old enough.
 
         Args:
           variables: as given to `restore`.
@@ -104,13 +103,13 @@ class Checkpoints:
 
 
 def _read(text: bytes, variables: Sequence[Any]) -> tuple[list[Any], list[EpochLosses]]:
-    """The values of the variables, and the history. Raises one of `_DAMAGE`."""
+    """Return the values of the variables, and the history. Raises one of `_DAMAGE`."""
     if hashlib.sha256(text[_DIGITS + 1 :]).hexdigest().encode() + b"\n" != text[: _DIGITS + 1]:
-        raise ValueError("its bytes are not those that were written")
-    with np.load(io.BytesIO(text[_DIGITS + 1 :]), allow_pickle=False) as held:
-        values = [held[f"variable_{number}"] for number in range(len(variables))]
-        history = [EpochLosses(**losses) for losses in json.loads(str(held["history"]))]
+        raise ValueError("its digest does not match")
+    with np.load(io.BytesIO(text[_DIGITS + 1 :]), allow_pickle=False) as arrays:
+        values = [arrays[f"variable_{number}"] for number in range(len(variables))]
+        history = [EpochLosses(**losses) for losses in json.loads(str(arrays["history"]))]
     for variable, value in zip(variables, values, strict=True):
         if value.shape != tuple(variable.shape) or value.dtype != variable.dtype.as_numpy_dtype:
-            raise ValueError(f"it is of another model: {value.shape} for {tuple(variable.shape)}")
+            raise ValueError(f"it is of another model: shape {value.shape}, expected {tuple(variable.shape)}")
     return values, history

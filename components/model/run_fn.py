@@ -1,4 +1,4 @@
-"""Trainer's `run_fn`: loads, builds, trains, saves."""
+"""Trainer's `run_fn`: load the data, build the model, train it and save it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _MIB = 1024 * 1024
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the model on the transformed train split and writes it, with its history.
+    """Train the model on the transformed train split.
 
-    `fn_args.custom_config` holds the settings of `train_loop.TrainingSettings`, and `hidden_units`, `code_units`, `l1`,
-    `code_bias`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
+    Reads from `fn_args.custom_config` the settings of `train_loop.TrainingSettings`, and `hidden_units`, `code_units`,
+    `l1`, `code_bias`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
     `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and
     `pca.npz` (the baseline, fitted on the train split).
     """
@@ -83,7 +83,7 @@ def _batches(images: Images, settings: TrainingSettings) -> Iterable[npt.NDArray
 def _train_with_logs(
     model: TrainableModel, splits: list[Images], settings: TrainingSettings, run_dir: pathlib.Path
 ) -> list[EpochLosses]:
-    """Trains; tells the log and TensorBoard of each epoch."""
+    """Train; write each epoch to the log and to TensorBoard."""
     writer = tf.summary.create_file_writer(str(run_dir))
 
     def on_epoch(losses: EpochLosses) -> None:

@@ -1,6 +1,6 @@
-"""The layers of a saved model, read from its variables: sizes, and a forward pass in NumPy through dense layers.
+"""The layers of a saved model, from its variables: sizes, and a forward pass in NumPy through dense layers.
 
-Loading a SavedModel takes seconds. Its variables load in milliseconds; their names and shapes tell the layers.
+Loading a SavedModel takes seconds; its variables, whose names and shapes describe the layers, load in milliseconds.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def _relu(values: Array) -> Array:
 
 
 def _sigmoid(values: Array) -> Array:
-    found: Array = 0.5 * (1 + np.tanh(0.5 * values))  # this way it does not overflow
-    return found
+    result: Array = 0.5 * (1 + np.tanh(0.5 * values))  # does not overflow
+    return result
 
 
 _FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
@@ -38,7 +38,7 @@ _FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 
 @dataclasses.dataclass(frozen=True)
 class SavedLayer:
-    """A layer: its variables by their last name (`kernel`, `bias`), and what is applied to its outputs."""
+    """A layer: its variables by the last part of their names (`kernel`, `bias`), and its activation."""
 
     name: str
     variables: Mapping[str, npt.NDArray[Any]]
@@ -46,12 +46,12 @@ class SavedLayer:
 
     @property
     def parameters(self) -> int:
-        """Number of values in all variables."""
+        """The number of values in all variables."""
         return sum(int(value.size) for value in self.variables.values())
 
     @property
     def sizes(self) -> tuple[int | None, int | None]:
-        """Inputs and outputs: the last two dimensions of the variable with most of them; None where there are none."""
+        """Inputs and outputs: the last two dimensions of the variable with the most dimensions; None: no dimension."""
         shape = max((value.shape for value in self.variables.values()), key=len)
         return (shape[-2] if len(shape) > 1 else None), (shape[-1] if shape else None)
 
@@ -65,7 +65,7 @@ class SavedLayer:
         )  # fmt: skip
 
     def __call__(self, values: Array) -> Array:
-        """Outputs, shape (n, outputs), of inputs of shape (n, m): the first m inputs, all others being 0."""
+        """Return outputs, shape (n, outputs), of inputs of shape (n, m): the first m inputs, all others being 0."""
         kernel = self.variables["kernel"][: values.shape[1]]
         return _FUNCTIONS[self.activation](values @ kernel + self.variables["bias"])
 
@@ -73,10 +73,10 @@ class SavedLayer:
 def layers_of(
     variables: Mapping[str, npt.NDArray[Any]], activations: Mapping[str, str] | None = None
 ) -> tuple[SavedLayer, ...]:
-    """The layers of a model in the order of its variables.
+    """Return the layers of a model in the order of its variables.
 
     Args:
-      variables: by name, such as `code/kernel`: all before the last `/` is the layer.
+      variables: by name, such as `code/kernel`: the part before the last `/` is the layer.
       activations: by the layer's name.
     """
     layers: dict[str, dict[str, npt.NDArray[Any]]] = {}
@@ -87,7 +87,7 @@ def layers_of(
 
 
 def halves(layers: Sequence[SavedLayer], code: str) -> tuple[tuple[SavedLayer, ...], tuple[SavedLayer, ...]] | None:
-    """Encoder, up to the layer named `code`, and decoder; None where they are no chain of dense layers."""
+    """Return encoder, up to the layer named `code`, and decoder; None if the layers are not a chain of dense layers."""
     names = [layer.name for layer in layers]
     if code not in names[:-1] or not all(layer.dense for layer in layers):
         return None
@@ -98,14 +98,14 @@ def halves(layers: Sequence[SavedLayer], code: str) -> tuple[tuple[SavedLayer, .
 
 
 def apply(layers: Sequence[SavedLayer], values: Array) -> Array:
-    """What layers make of values, one after another: float32, shape (n, outputs of the last)."""
+    """Apply layers one after another: float32, shape (n, outputs of the last)."""
     for layer in layers:
         values = layer(values)
     return values
 
 
 def mean_activations(encoder: Sequence[SavedLayer], images: Array) -> Array:
-    """Mean of each unit of the code over the images on which it is active, 0 where that is none.
+    """Return the mean of each unit of the code over the images on which it is active; 0 for a dead unit.
 
     Args:
       encoder: its last layer is the code.

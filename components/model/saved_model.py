@@ -13,12 +13,11 @@ from components.data import features
 from components.evaluation import image_metrics
 from components.model.adapter import TrainableModel
 
-# The one name under which the model returns a code; the metrics read it.
-CODE = "code"
+CODE = "code"  # output of signatures; the metrics read it
 
 
 class ServedModel(tf.Module):
-    """The trained model with what it needs to read a tf.Example.
+    """The trained model with the transform graph, so that it reads tf.Examples.
 
     Signatures, n being any number of examples:
 
@@ -31,15 +30,14 @@ class ServedModel(tf.Module):
 
     def __init__(self, model: TrainableModel, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:
         super().__init__(name="sparse_autoencoder")
-        # What is saved beside the signatures: the variables, not the Keras models around them. Keras would trace every
-        # layer's call again, which takes two seconds and makes a model that only this package can name.
+        # Saves the variables, not the Keras models, whose layers Keras would trace again, which takes two seconds.
         self.model_variables = model.variables
         self.pixels = int(mean_image.shape[0])
         self._functions: Callable[[], tuple[TrainableModel, Any]] = lambda: (
             model,
             transform.transform_features_layer(),
         )
-        # Serving needs no label, so a client need not send one.
+        # A client need not send a label.
         self._spec = {features.IMAGE: transform.raw_feature_spec()[features.IMAGE]}
         self._mean_image = tf.constant(mean_image, tf.float32)
 
@@ -68,13 +66,13 @@ class ServedModel(tf.Module):
 def save(
     model: TrainableModel, transform: tft.TFTransformOutput, mean_image: tf.Tensor, folder: str | pathlib.Path
 ) -> None:
-    """Writes the SavedModel into `folder`.
+    """Write the SavedModel into `folder`.
 
     Args:
       model: trained.
-      transform: the transform graph that made the images it was trained on.
+      transform: the transform graph of its training images.
       mean_image: float32, shape (pixels,): mean of the training images, the baseline of `evaluate`.
-      folder: made if it does not exist.
+      folder: created if it does not exist.
     """
     served = ServedModel(model, transform, mean_image)
     examples = tf.TensorSpec([None], tf.string, name="examples")

@@ -1,7 +1,7 @@
 """Training: one compiled step, an epoch in one call, the losses of each epoch.
 
-Keras' `fit` returns to Python at every step. Here an epoch over images that are in memory is one TensorFlow function,
-which is what makes it fast. Images that do not fit are streamed by tf.data into the same step.
+Keras' `fit` returns to Python at every step. Here an epoch over images in memory is one TensorFlow function, which is
+faster. Images that do not fit are streamed by tf.data into the same step.
 """
 
 from __future__ import annotations
@@ -23,16 +23,7 @@ from components.model.checkpoints import Checkpoints
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """How to train; see `TrainingConfig` for what each may be.
-
-    Attributes:
-      epochs: passes over the train split.
-      batch_size: images in one optimiser step.
-      validation_batch_size: images at once when only measuring.
-      learning_rate: Adam's step size.
-      seed: of the order of images in each epoch.
-      jit_compile: whether XLA compiles the step.
-    """
+    """Settings of training; `pipeline_config.TrainingConfig` gives their meaning and limits."""
 
     epochs: int
     batch_size: int
@@ -43,11 +34,7 @@ class TrainingSettings:
 
 
 class Images:
-    """A split in memory, or streamed: what `train` needs to know of either.
-
-    Attributes:
-      count: number of images.
-    """
+    """A split of `count` images, in memory or streamed."""
 
     def __init__(self, count: int, resident: tf.Tensor | None, stream: Callable[[], tf.data.Dataset] | None) -> None:
         self.count = count
@@ -56,17 +43,16 @@ class Images:
 
     @classmethod
     def in_memory(cls, images: tf.Tensor) -> Images:
-        """From float32 images, shape (n, pixels), values in [0, 1]."""
+        """Return a split of float32 images, shape (n, pixels), values in [0, 1]."""
         return cls(int(images.shape[0]), images, None)
 
     @classmethod
     def streamed(cls, count: int, stream: Callable[[], tf.data.Dataset]) -> Images:
-        """From a function that opens a dataset of single images, float32, shape (pixels,), `count` of them."""
+        """Return a split of `count` images; `stream` opens a dataset of single images, float32, shape (pixels,)."""
         return cls(count, None, stream)
 
 
-# Images that the streamed path shuffles among: it cannot see them all. 8,192 of MNIST's are 26 MB.
-SHUFFLE_WINDOW = 8_192
+SHUFFLE_WINDOW = 8_192  # streamed images to shuffle among; of MNIST 26 MB
 
 
 def train(
@@ -77,27 +63,27 @@ def train(
     on_epoch: Callable[[EpochLosses], None],
     checkpoints: Checkpoints | None = None,
 ) -> list[EpochLosses]:
-    """Trains `model` in place.
+    """Train `model` in place.
 
-    The order of images in an epoch is a permutation drawn from (seed, epoch) alone, so it is the same for any machine
-    and any number of workers. In memory it permutes the whole split; streamed, within a window.
+    The order of images in an epoch is drawn from (seed, epoch) alone: in memory a permutation of the whole split;
+    streamed, within a window.
 
     Args:
-      model: untrained or not; its variables change.
-      train_images, validation_images: the splits; neither may be empty.
+      model: its variables change.
+      train_images, validation_images: the splits; not empty.
       settings: epochs, batch sizes, learning rate, seed.
-      on_epoch: called after each epoch with its losses; first of all with those of epochs before a checkpoint.
-      checkpoints: where to go on from, and to write; the bits of the result are the same. None: none.
+      on_epoch: called with the losses of each epoch, first with those of epochs before a checkpoint.
+      checkpoints: to resume from, and to write; the result has the same bits without them.
 
     Returns:
       The losses of every epoch.
 
     Raises:
-      errors.TrainingError: a loss is NaN or infinite; says in which epoch. Or a split is empty.
+      errors.TrainingError: a loss is NaN or infinite, or a split is empty.
     """
     for name, images in (("train", train_images), ("validation", validation_images)):
         if not images.count:
-            raise errors.TrainingError(f"the {name} split is empty: there is nothing to learn from")
+            raise errors.TrainingError(f"the {name} split is empty: training needs at least one image")
     steps = _Steps(model, settings)
     checkpoints = checkpoints or Checkpoints(None)
     history = checkpoints.restore(steps.variables)
@@ -119,20 +105,20 @@ def train(
 
 
 def _mean(sums: tf.Tensor, count: int) -> tuple[float, float]:
-    """(loss, reconstruction) from the sums of reconstruction loss and of penalty over `count` images."""
+    """Return (loss, reconstruction) from the sums of reconstruction loss and penalty over `count` images."""
     reconstruction, penalty = (float(value) / count for value in sums.numpy())
     return reconstruction + penalty, reconstruction
 
 
 class _Steps:
-    """The compiled functions for one model."""
+    """The compiled functions of one model."""
 
     def __init__(self, model: TrainableModel, settings: TrainingSettings) -> None:
         self._model = model
         self._settings = settings
         self._optimizer = keras.optimizers.Adam(settings.learning_rate)
         self._optimizer.build(model.variables)
-        # autograph=False: without it TensorFlow translates Keras' own source first, which takes four seconds.
+        # With autograph TensorFlow converts Keras' own source, which takes four seconds.
         compiled: dict[str, Any] = {"autograph": False, "jit_compile": settings.jit_compile}
         self._train_step = tf.function(self._train_batch, **compiled)
         self._validation_step = tf.function(self._measure, **compiled)
@@ -140,11 +126,11 @@ class _Steps:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """All that an epoch changes: of the model, and of the optimiser."""
+        """All variables that an epoch changes: those of model and optimizer."""
         return [*self._model.variables, *self._optimizer.variables]
 
     def run_epoch(self, images: Images, epoch: int) -> tf.Tensor:
-        """Trains on every image once. Returns the sums of (reconstruction loss, penalty) over the images."""
+        """Train on every image once; return the sums of (reconstruction loss, penalty) over the images."""
         size = self._settings.batch_size
         if images.resident is not None:
             order = np.random.default_rng([self._settings.seed, epoch]).permutation(images.count).astype(np.int32)
@@ -155,7 +141,7 @@ class _Steps:
         return _add_up(self._train_step(batch) for batch in shuffled.batch(size).prefetch(2))
 
     def validate(self, images: Images) -> tf.Tensor:
-        """Like `run_epoch`, in order and without training."""
+        """Return the same sums, in order and without training."""
         size = self._settings.validation_batch_size
         if images.resident is not None:
             order = tf.range(images.count, dtype=tf.int32)
@@ -179,7 +165,7 @@ class _Steps:
         return self._sums(images, self._model.losses(images, training=False))
 
     def _loop_resident(self, images: tf.Tensor, order: tf.Tensor, size: int, training: bool) -> tf.Tensor:
-        """All batches of an epoch in one graph. The last one is smaller where the batch size does not divide."""
+        """Process all batches of an epoch in one graph; the last one may be smaller."""
         step = self._train_step if training else self._validation_step
         count = int(order.shape[0])
         whole, rest = divmod(count, size)

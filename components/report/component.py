@@ -1,4 +1,4 @@
-"""The Report node: gathers what the page shows, and writes the page and `summary.json`."""
+"""ReportGen: collect the results of a run, and write the page and `summary.json`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ IMAGES_FOLDER = "images"
 
 
 class Report(artifact.Artifact):
-    """What a run found, for people: `report.html`, the same figures as PNG files, and `summary.json`.
+    """The report of a run: `report.html`, its figures as PNG files, and `summary.json`.
 
-    The test images and their reconstructions also lie in `images/`, a small PNG file each, named by the summary.
+    `images/` has test images and their reconstructions, a small PNG file each, which the summary names.
     """
 
     TYPE_NAME = "Report"
 
 
 class ReportExecutor(base_executor.BaseExecutor):
-    """Runs the model over the test split once more, for the pictures and the activity of its units."""
+    """Run the model on the test split, for the pictures and the activity of its units."""
 
     def Do(
         self,
@@ -44,7 +44,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills `report`; its custom properties hold the overall metrics."""
+        """Write `report`; its custom properties are the overall metrics."""
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         texts: dict[str, Any] = json.loads(exec_properties["texts"])
         evaluated = evaluator.read_evaluation(uris["evaluation"])
@@ -109,7 +109,7 @@ class ReportExecutor(base_executor.BaseExecutor):
 def _test_images(
     pattern: str, transform: tft.TFTransformOutput
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Images, float32 (n, pixels) in [0, 1], and labels, int64 (n,)."""
+    """Return images, float32 (n, pixels) in [0, 1], and labels, int64 (n,)."""
     batches = list(transformed_input.transformed([pattern], transform))
     return (
         np.concatenate([batch[features.IMAGE_XF] for batch in batches]),
@@ -123,7 +123,7 @@ def _in_batches(signature: Any, output: str, images: npt.NDArray[np.float32]) ->
 
 
 def first_of_each_label(labels: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """Positions of the first `count` images of every label, sorted by label. The same for every run on a data set."""
+    """Return the positions of the first `count` images of every label, sorted by label: the same in every run."""
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)])
 
 
@@ -133,7 +133,7 @@ def write_images(
     labels: Sequence[str],
     folder: pathlib.Path,
 ) -> list[dict[str, str]]:
-    """Writes each image and its reconstruction as PNG files of their own into `images/`.
+    """Write each image and its reconstruction as PNG files into `images/`.
 
     Args:
       images, reconstructions: float32, shape (n, height, width), values in [0, 1].
@@ -141,7 +141,7 @@ def write_images(
       folder: of the artifact.
 
     Returns:
-      For each image its `label`, and the names of its two files, `original` and `reconstruction`, from `folder`.
+      For each image its `label`, and the paths of its files `original` and `reconstruction` relative to `folder`.
     """
     (folder / IMAGES_FOLDER).mkdir()
     named = []
@@ -154,13 +154,9 @@ def write_images(
 
 
 def unit_activity(codes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """How often and how strongly each unit is active.
+    """Return the share of images on which each unit is active, and its mean activation on these (0 for a dead unit).
 
-    Args:
-      codes: float32, shape (n, units), >= 0.
-
-    Returns:
-      The share of images on which it is active, and its mean over these (0 for a dead unit): float64, shape (units,).
+    Takes float32 codes, shape (n, units), >= 0; returns two arrays, float64, shape (units,).
     """
     active = codes > image_metrics.ACTIVE_ABOVE
     counts = active.sum(axis=0)
@@ -168,7 +164,7 @@ def unit_activity(codes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float6
 
 
 def pca_mse(path: pathlib.Path, images: npt.NDArray[np.float32]) -> float:
-    """Mean squared error per pixel of the PCA in `path` on `images`, float32 (n, pixels)."""
+    """Return the mean squared error per pixel of the PCA in `path` on `images`, float32 (n, pixels)."""
     with np.load(path) as arrays:
         pca = baselines.Pca(arrays["mean"], arrays["components"])
     return float(np.mean(np.square(images - pca.reconstruct(images)), dtype=np.float64))
@@ -191,7 +187,7 @@ class _ReportSpec(component_spec.ComponentSpec):
 
 
 class ReportGen(base_component.BaseComponent):
-    """Writes the `report` on a trained and evaluated model."""
+    """Write the `report` on a trained and evaluated model."""
 
     SPEC_CLASS = _ReportSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ReportExecutor)
@@ -207,12 +203,12 @@ class ReportGen(base_component.BaseComponent):
         texts: dict[str, Any],
         images_per_label: int,
     ) -> None:
-        """Describes the node.
+        """Create the node.
 
         Args:
-          examples: ExampleGen's, for the test split.
+          examples: for the test split.
           transform_graph, model, model_run, evaluation, blessing: of the model to report on.
-          texts: `title`, `notice`, `label_names`, `height`, `width`, `gates` (fields of `results.Gates`),
+          texts: `title`, `notice`, `label_names`, `height`, `width`, `gates` (fields of `thresholds.Gates`),
             `settings` and `facts` (text by text).
           images_per_label: test images of each label to show.
         """

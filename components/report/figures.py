@@ -1,8 +1,8 @@
-"""The report's figures: arrays in, matplotlib figures and PNG bytes out. No TensorFlow, no state, no clock.
+"""The report's figures, drawn by matplotlib.
 
-Every `draw_*` function takes a theme and plain arrays and returns a figure; `render` turns that into a PNG file. Sizes
-are in CSS pixels (px): a figure 480 px wide is meant to be shown 480 px wide and stays readable down to 330 px. All
-numbers must be finite.
+Every `draw_*` function takes a theme and plain arrays and returns a figure, which `render` writes as a PNG file. Sizes
+are in CSS pixels (px): a figure 480 px wide is shown 480 px wide and stays readable at 330 px. All numbers must be
+finite.
 """
 
 from __future__ import annotations
@@ -21,31 +21,24 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 
 Floats = npt.NDArray[np.float64]
 
-# One inch is 72 px, so that a font size of 1 point is 1 px.
-PX_PER_INCH = 72
-# Pixels of the PNG file for each px, for screens of high density.
-DENSITY = 2
+PX_PER_INCH = 72  # so that a font size of 1 point is 1 px
+DENSITY = 2  # pixels of the PNG file for each px, for screens of high density
 
 FONT = 13.0  # px
 SMALL_FONT = 11.5  # px
-# Width of a character of DejaVu Sans, the font that comes with matplotlib, as a share of the font size: a safe mean.
-CHARACTER_WIDTH = 0.65
+CHARACTER_WIDTH = 0.65  # of DejaVu Sans, matplotlib's font, as a share of the font size: a safe mean
 
 CHART_WIDTH = 480  # px
 CHART_TOP = 34  # px above a panel, for its heading
 CHART_BOTTOM = 42  # px below a panel, for its scale
 
 CURVE_HEIGHT = 210  # px
-# Fewer epochs than this need no enlarged second half, and are drawn with a dot for each.
-MANY_EPOCHS = 12
-# Two curves that are less than this share of the panel's height apart look like one.
-VISIBLE_SHARE = 0.02
-# A range this many times wider than its lower end reads better on a logarithmic scale.
-LOG_SCALE_RATIO = 2.0
+MANY_EPOCHS = 12  # fewer are drawn with a dot for each, and without an enlarged second half
+VISIBLE_SHARE = 0.02  # two curves closer than this share of the panel's height look like one
+LOG_SCALE_RATIO = 2.0  # a range this many times wider than its lower end gets a logarithmic scale
 
 ROW_HEIGHT = 19  # px
-# Up to this many units, each has a row with its number; beyond, a row is a line of UNITS_HEIGHT / units.
-NUMBERED_UNITS = 64
+NUMBERED_UNITS = 64  # more units are lines of UNITS_HEIGHT / units without numbers
 DEAD_MARK = "\N{MULTIPLICATION SIGN}"
 UNIT_ROW_HEIGHT = 15  # px
 UNITS_HEIGHT = 720  # px
@@ -53,8 +46,7 @@ UNITS_HEIGHT = 720  # px
 IMAGES_WIDTH = 760  # px
 LARGEST_TILE = 112  # px
 LARGEST_FONT = 20.0  # px; larger than elsewhere, because ten columns are shown 330 px wide on a phone
-# The columns to choose from. More than MANY_IMAGES take the first, if their labels fit.
-IMAGE_COLUMNS = (20, 10, 5)
+IMAGE_COLUMNS = (20, 10, 5)  # the first only for more than MANY_IMAGES, if their labels fit
 MANY_IMAGES = 100
 IMAGES_MARGIN = 8  # px
 IMAGES_HEADING = 26  # px above the images
@@ -63,7 +55,7 @@ IMAGES_HEADING_WIDTH = 380  # px
 
 @dataclasses.dataclass(frozen=True)
 class Theme:
-    """Colours as `#rrggbb`. Those that meet in one figure differ for colour-blind eyes too (after Okabe and Ito)."""
+    """Colours as `#rrggbb`. Colours in one figure differ for colour-blind readers too (after Okabe and Ito)."""
 
     name: str
     background: str
@@ -102,7 +94,7 @@ THEMES = (LIGHT, DARK)
 
 
 def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
-    """Draws a figure and returns its PNG file: the same bytes for the same figure, whatever matplotlibrc says."""
+    """Draw a figure and return its PNG file: the same bytes for the same figure, independent of matplotlibrc."""
     style: dict[str, Any] = {
         **matplotlib.rcParamsDefault,
         "axes.axisbelow": True,
@@ -147,13 +139,13 @@ def draw_curves(
     validation_with_penalty: Floats,
     floor: float,
 ) -> Figure:
-    """Losses by epoch, in nats per pixel; many epochs get a second panel that enlarges their second half.
+    """Draw losses by epoch; many epochs get a second panel that enlarges their second half.
 
     Args:
       theme: the colours.
       epochs: n numbers, rising, n >= 1.
-      training, validation: float64, shape (n,): the reconstruction loss.
-      training_with_penalty, validation_with_penalty: the same with the L1 penalty; drawn only if that can be seen.
+      training, validation: float64, shape (n,), nats per pixel: the reconstruction loss.
+      training_with_penalty, validation_with_penalty: the same with the L1 penalty; drawn only if visibly different.
       floor: the entropy floor of the test images.
     """
     enlarge = len(epochs) >= MANY_EPOCHS
@@ -191,7 +183,7 @@ def draw_curves(
 def draw_reconstructions(
     theme: Theme, images: npt.NDArray[np.float32], reconstructions: npt.NDArray[np.float32], labels: Sequence[str]
 ) -> Figure:
-    """Pairs of rows: originals with their labels, and under each its reconstruction; 0 is black and 1 is white.
+    """Draw originals with their labels, each above its reconstruction; 0 is black and 1 is white.
 
     Args:
       theme: the colours.
@@ -208,7 +200,7 @@ def draw_reconstructions(
 
     gap = max(1, width // 14)  # image pixels
     tiled_width = columns * (width + gap) - gap
-    # Pixels of the file for one of an image; enlarging by a whole number keeps them all the same size.
+    # Pixels of the file for each pixel of an image; enlarged by a whole number, all have the same size.
     enlargement = DENSITY * min(IMAGES_WIDTH / tiled_width, LARGEST_TILE / max(height, width))
     scale = (enlargement if enlargement < 1 else int(enlargement)) / DENSITY  # px
     step = (width + gap) * scale  # px
@@ -246,12 +238,12 @@ def draw_reconstructions(
 
 
 def draw_units(theme: Theme, frequency: Floats, mean: Floats) -> Figure:
-    """The units of the code, the most active first: how often each is active, and how strongly when it is.
+    """Draw the units of the code, the most active first: how often and how strongly each is active.
 
     Args:
       theme: the colours.
       frequency: float64, shape (units,), in [0, 1]: share of test images on which a unit is active; 0: dead.
-      mean: float64, shape (units,), >= 0: mean activation over those images; 0 where dead.
+      mean: float64, shape (units,), >= 0: mean activation over those images; 0 for a dead unit.
     """
     units = len(frequency)
     order = np.argsort(-frequency, kind="stable")
@@ -306,7 +298,7 @@ def draw_units(theme: Theme, frequency: Floats, mean: Floats) -> Figure:
 def draw_labels(
     theme: Theme, labels: Sequence[str], *, model: Floats, mean_image: Floats, floor: Floats, overall: float
 ) -> Figure:
-    """The model's loss for each label between its entropy floor and the mean image's loss, the largest first.
+    """Draw the model's loss for each label between its entropy floor and the mean image's loss, the largest first.
 
     Args:
       theme: the colours.
@@ -335,23 +327,13 @@ def draw_labels(
     )
     ends = np.stack([floor, mean_image, model])[:, order]
     axes.hlines(rows, ends.min(axis=0), ends.max(axis=0), color=theme.baseline, linewidth=1.5)
-    hollow: dict[str, Any] = {
-        "markerfacecolor": theme.background,
-        "markeredgecolor": theme.muted,
-        "markeredgewidth": 1.5,
-    }
+    hollow: dict[str, Any] = {"mfc": theme.background, "mec": theme.muted, "mew": 1.5}
     axes.plot(mean_image[order], rows, "o", markersize=6, **hollow)
     axes.plot(floor[order], rows, "|", markersize=11, **hollow)
     axes.plot(model[order], rows, "o", color=theme.model, markersize=8)
+    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "verticalalignment": "center_baseline"}
     for row, index in enumerate(order):
-        axes.text(
-            1.04,
-            row,
-            f"{model[index]:.4f}",
-            color=theme.model,
-            transform=axes.get_yaxis_transform(),
-            verticalalignment="center_baseline",
-        )
+        axes.text(1.04, row, f"{model[index]:.4f}", color=theme.model, **beside)
 
     keys = _axes(figure, 0, 0, CHART_WIDTH, key)
     keys.set_axis_off()
@@ -370,14 +352,14 @@ def draw_labels(
 def draw_baselines(
     theme: Theme, names: Sequence[str], *, bce: Sequence[float | None], mse: Sequence[float | None], model: str
 ) -> Figure:
-    """Two panels of bars, the cross-entropy and the squared error of the model and of what it is compared with.
+    """Draw two panels of bars: cross-entropy and squared error of the model and its baselines.
 
     Args:
       theme: the colours.
       names: n texts, n >= 1.
-      bce: n numbers, nats per pixel; None where there is none.
-      mse: n numbers; None where there is none.
-      model: the name that stands for the model and is drawn in its colour.
+      bce: n numbers, nats per pixel, or None.
+      mse: n numbers or None.
+      model: the name that is drawn in the model's colour.
     """
     row_height = 34  # px
     height = len(names) * row_height
@@ -400,16 +382,11 @@ def draw_baselines(
         if not panel:
             axes.set_yticks(range(len(names)), names, color=theme.text)
         for row, (name, value) in enumerate(zip(names, values, strict=True)):
-            color = theme.model if name == model else theme.baseline
+            bar, ink = (theme.model, theme.model) if name == model else (theme.baseline, theme.muted)
             if value is not None:
-                axes.barh(row, value, height=0.5, color=color)
-            axes.text(
-                (value or 0.0) + largest * 0.05,
-                row,
-                "none" if value is None else f"{value:.{decimals}f}" if value else "0",
-                color=theme.model if name == model else theme.muted,
-                verticalalignment="center_baseline",
-            )
+                axes.barh(row, value, height=0.5, color=bar)
+            text = "none" if value is None else f"{value:.{decimals}f}" if value else "0"
+            axes.text((value or 0.0) + largest * 0.05, row, text, color=ink, verticalalignment="center_baseline")
     return figure
 
 
@@ -418,20 +395,20 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a place in px, measured from the figure's left and upper edge."""
+    """Add axes at a position in px from the figure's left and upper edge."""
     total_width, total_height = figure.get_size_inches() * PX_PER_INCH
     bottom = total_height - top - height
     return figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
 
 
 def _text(figure: Figure, x: float, y: float, text: str, font: float, **style: Any) -> None:
-    """Text whose middle line is y px below the figure's upper edge."""
+    """Add text whose middle line is y px below the figure's upper edge."""
     width, height = figure.get_size_inches() * PX_PER_INCH
     figure.text(x / width, 1 - y / height, text, fontsize=font, verticalalignment="center_baseline", **style)
 
 
 def _shorten(text: str, width: float) -> str:
-    """Cuts a text that is longer than `width`, in units of the font size, and marks the cut."""
+    """Cut a text that is longer than `width`, in units of the font size, and mark the cut."""
     characters = max(1, int(width / CHARACTER_WIDTH))
     return text if len(text) <= characters else text[: max(1, characters - 1)] + "…"
 
@@ -442,7 +419,7 @@ def _grey(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def _scale_losses(axes: Axes, values: Floats, linear: bool = False) -> bool:
-    """Sets the y axis to show all values, logarithmic if their range is wide; tells if it is."""
+    """Set the y axis to show all values, logarithmic if their range is wide; return whether it is."""
     low, high = float(values.min()), float(values.max())
     logarithmic = not linear and low > 0 and high / low > LOG_SCALE_RATIO
     if logarithmic:
@@ -470,7 +447,7 @@ def _scale_epochs(axes: Axes, epochs: Sequence[int]) -> None:
 
 
 def _visible_gap(axes: Axes, one: Floats, other: Floats) -> float:
-    """The largest distance between two curves, as a share of the panel's height."""
+    """Return the largest distance between two curves, as a share of the panel's height."""
     to_panel = axes.transData + axes.transAxes.inverted()
     heights = [to_panel.transform(np.stack([np.zeros_like(values), values], axis=1))[:, 1] for values in (one, other)]
     return float(np.max(np.abs(heights[0] - heights[1])))
@@ -479,10 +456,11 @@ def _visible_gap(axes: Axes, one: Floats, other: Floats) -> float:
 def _draw_losses(
     axes: Axes, theme: Theme, epochs: Sequence[int], training: Floats, validation: Floats
 ) -> list[tuple[float, str, str]]:
-    """Draws both reconstruction losses; returns height, text and colour of their labels."""
-    _draw_curve(axes, epochs, training, theme.training)
-    _draw_curve(axes, epochs, validation, theme.model)
-    return [(float(training[-1]), "training", theme.training), (float(validation[-1]), "validation", theme.model)]
+    """Draw both reconstruction losses; return height, text and colour of their labels."""
+    curves = ((training, "training", theme.training), (validation, "validation", theme.model))
+    for values, _, color in curves:
+        _draw_curve(axes, epochs, values, color)
+    return [(float(values[-1]), name, color) for values, name, color in curves]
 
 
 def _draw_curve(axes: Axes, epochs: Sequence[int], values: Floats, color: str, **style: Any) -> None:
@@ -491,29 +469,28 @@ def _draw_curve(axes: Axes, epochs: Sequence[int], values: Floats, color: str, *
 
 
 def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
-    """Writes each label to the right of the panel at its height, moved up or down where two would overlap."""
+    """Write each label to the right of the panel at its height, moved up or down if two would overlap."""
     to_panel = axes.transData + axes.transAxes.inverted()
-    places = sorted((float(to_panel.transform((0, value))[1]), text, color) for value, text, color in labels)
+    positions = sorted((float(to_panel.transform((0, value))[1]), text, color) for value, text, color in labels)
     panel_height = axes.get_window_extent().height / DENSITY  # px
-    heights = _spread([place[0] for place in places], 1.25 * SMALL_FONT / panel_height)
-    for y, (_, text, color) in zip(heights, places, strict=True):
+    heights = _spread([position[0] for position in positions], 1.25 * SMALL_FONT / panel_height)
+    for y, (_, text, color) in zip(heights, positions, strict=True):
         axes.text(1.03, y, text, color=color, transform=axes.transAxes, verticalalignment="center_baseline")
 
 
 def _spread(heights: Sequence[float], distance: float) -> list[float]:
-    """Moves heights, which rise, at least `distance` apart: those too close are spread evenly around their mean."""
+    """Move rising heights at least `distance` apart: those too close are spread evenly around their mean."""
+
+    def lowest(group: Sequence[float]) -> float:
+        return sum(group) / len(group) - distance * (len(group) - 1) / 2
+
+    def highest(group: Sequence[float]) -> float:
+        return sum(group) / len(group) + distance * (len(group) - 1) / 2
+
     groups: list[list[float]] = []
     for height in heights:
         groups.append([height])
-        while len(groups) > 1 and _lowest(groups[-1], distance) - _highest(groups[-2], distance) < distance:
+        while len(groups) > 1 and lowest(groups[-1]) - highest(groups[-2]) < distance:
             last = groups.pop()
             groups[-1] += last
-    return [_lowest(group, distance) + index * distance for group in groups for index in range(len(group))]
-
-
-def _lowest(group: Sequence[float], distance: float) -> float:
-    return sum(group) / len(group) - distance * (len(group) - 1) / 2
-
-
-def _highest(group: Sequence[float], distance: float) -> float:
-    return sum(group) / len(group) + distance * (len(group) - 1) / 2
+    return [lowest(group) + index * distance for group in groups for index in range(len(group))]

@@ -1,8 +1,7 @@
 """The report of one run: a self-contained HTML page and its figures as PNG files, from plain numbers.
 
-`write_report` is a pure function of `ReportData`: the same data gives the same bytes. It needs neither TensorFlow nor
-a network, and no network is needed to view what it writes. The figures are drawn by `report_figures`; the page's
-text and style are in `report.html`.
+The same `ReportData` gives the same bytes. Neither writing nor viewing the page needs a network. `figures.py` draws the
+figures; `page.html` has text and style.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import dataclasses
 import math
 import pathlib
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jinja2
 import numpy as np
@@ -25,10 +24,8 @@ from components.report import figures
 
 TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 
-# Longer tables are thinned out evenly, so that the page opens at once whatever was trained; the page says so.
-MAX_TABLE_ROWS = 300
-# Alternative texts are read aloud: with more labels they name the first and the last of these; the table has all.
-MAX_LABELS_IN_WORDS = 12
+MAX_TABLE_ROWS = 300  # longer tables are thinned out evenly, and say so
+MAX_LABELS_IN_WORDS = 12  # alternative texts name the first and the last of more labels; the table has all
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -63,29 +60,28 @@ LABEL_COLUMNS = {
 
 @dataclasses.dataclass(frozen=True)
 class ReportData:
-    """Everything that the page shows. Every number must be finite, but for the limits of gates.
+    """Everything that the page shows. Every number must be finite, except the limits of gates.
 
     Attributes:
       title: the data set's name and version.
       notice: a sentence to show as a banner; empty: none.
       blessed: whether the model passed all gates.
-      reasons: why not blessed, one sentence each; empty when blessed.
-      gates: the thresholds and the values measured.
+      reasons: why not blessed, one sentence each; empty if blessed.
+      gates: the thresholds and the measured values.
       metrics: over all test images, one for each of `metrics.evaluated()`.
-      per_label: label -> the same metrics over the test images of that label; at least one label.
-      pca_mse: squared error of PCA with as many components as the code has units, fitted on train, on test.
+      per_label: the same metrics over the test images of each label; at least one label.
+      pca_mse: squared error on test of PCA with as many components as the code has units, fitted on train.
       history: by epoch, rising; at least one.
       images: float32, shape (n, height, width), values in [0, 1], n >= 1: fixed test images, sorted by label.
       reconstructions: the same.
       image_labels: n labels.
-      unit_frequency: float64, shape (units,), in [0, 1], units >= 1: share of the test images on which a unit is
-        active (above 0); 0: dead.
-      unit_mean: float64, shape (units,), >= 0: mean activation over those images; 0 where dead.
-      settings: resolved configuration, dotted name -> value.
-      facts: further facts about the run, name -> value.
+      unit_frequency: float64, shape (units,), in [0, 1], units >= 1: share of test images on which a unit is active.
+      unit_mean: float64, shape (units,), >= 0: mean activation over those images; 0 for a dead unit.
+      settings: resolved configuration, value by dotted name.
+      facts: further facts about the run, value by name.
 
     Raises:
-      ValueError: shapes do not fit each other, or there is nothing to show.
+      ValueError: shapes do not match, or there is nothing to show.
     """
 
     title: str
@@ -129,10 +125,9 @@ class ReportData:
 
 
 def write_report(data: ReportData, folder: pathlib.Path) -> None:
-    """Writes report.html, and for each figure NAME-light.png and NAME-dark.png, into the existing folder.
+    """Write report.html, and for each figure NAME-light.png and NAME-dark.png, into the existing folder.
 
-    The names are curves, reconstructions, units, labels and baselines. The page embeds the pictures: it can be moved
-    without them.
+    The names are curves, reconstructions, units, labels and baselines. The page embeds the pictures.
     """
     pictures = {}
     for name, (draw, text) in _figures(data).items():
@@ -145,7 +140,7 @@ def write_report(data: ReportData, folder: pathlib.Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Picture:
-    """A figure as the page shows it: both files as data URIs, what they say in words, and the size in px."""
+    """A figure on the page: both files as data URIs, the alternative text, and the size in px."""
 
     light: str
     dark: str
@@ -159,12 +154,12 @@ class _Table:
     """A table as text; the first cell of a row is its heading.
 
     Attributes:
-      caption: what the table holds.
+      caption: its title.
       head: names of the columns.
       rows: as many cells as `head`.
-      numeric: whether the columns but the first hold numbers.
-      emphasis: heading of the row that matters most; empty: none.
-      cut: what was left out, as a sentence; empty: nothing.
+      numeric: whether all columns except the first are numbers.
+      emphasis: heading of the highlighted row; empty: none.
+      cut: a sentence on rows that are left out; empty: none.
     """
 
     caption: str
@@ -203,7 +198,7 @@ def _page(data: ReportData, pictures: Mapping[str, _Picture]) -> str:
 
 
 def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figure], str]]:
-    """Every figure's name, how to draw it, and what it shows in words and numbers."""
+    """Return by name a function that draws the figure, and its alternative text."""
     overall = data.metrics
     columns = {
         field.name: np.array([getattr(losses, field.name) for losses in data.history], dtype=np.float64)
@@ -331,14 +326,14 @@ def _key_figures(data: ReportData) -> dict[str, str]:
 
 
 def _metric_texts(values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of every declared metric, a share in per cent."""
+    """Yield name and text of every declared metric, a share in percent."""
     for one in metrics.evaluated():
         value = values[one.name]
         yield one.name, _percent(value) if one is metrics.BCE_TO_MEAN_IMAGE else one.text(value)
 
 
 def _further_metrics() -> list[metrics.Metric]:
-    """Return the metrics that this page has no text of its own for."""
+    """Return the metrics that have no text in this module."""
     return [one for one in metrics.evaluated() if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
 
 
@@ -376,20 +371,11 @@ def _labels(data: ReportData) -> _Table:
 
 def _epochs(data: ReportData) -> _Table:
     rows = [
-        (
-            str(losses.epoch),
-            _bce(losses.reconstruction),
-            _bce(losses.val_reconstruction),
-            _bce(losses.loss),
-            _bce(losses.val_loss),
-        )
-        for losses in data.history
+        (str(one.epoch), *map(_bce, (one.reconstruction, one.val_reconstruction, one.loss, one.val_loss)))
+        for one in data.history
     ]
-    return _thinned(
-        "Losses by epoch, nats per pixel",
-        ("epoch", "training", "validation", "training with penalty", "validation with penalty"),
-        rows,
-    )
+    head = ("epoch", "training", "validation", "training with penalty", "validation with penalty")
+    return _thinned("Losses by epoch, nats per pixel", head, rows)
 
 
 def _units(data: ReportData) -> _Table:
@@ -403,20 +389,16 @@ def _units(data: ReportData) -> _Table:
         )
         for unit in order
     ]
-    return _thinned(
-        "Units of the code, the most active first",
-        ("unit", "active on, of test images", "mean activation when active", "state"),
-        rows,
-    )
+    head = ("unit", "active on, of test images", "mean activation when active", "state")
+    return _thinned("Units of the code, the most active first", head, rows)
 
 
-def _thinned(caption: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> _Table:
-    everything = list(rows)
-    if len(everything) <= MAX_TABLE_ROWS:
-        return _Table(caption, head, everything)
-    kept = np.linspace(0, len(everything) - 1, MAX_TABLE_ROWS).round().astype(int)
-    cut = f"Cut: {MAX_TABLE_ROWS:,} of {len(everything):,} rows, evenly spaced, with the first and the last."
-    return _Table(caption, head, [everything[index] for index in kept], cut=cut)
+def _thinned(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> _Table:
+    if len(rows) <= MAX_TABLE_ROWS:
+        return _Table(caption, head, list(rows))
+    kept = np.linspace(0, len(rows) - 1, MAX_TABLE_ROWS).round().astype(int)
+    cut = f"Cut: {MAX_TABLE_ROWS:,} of {len(rows):,} rows, evenly spaced, with the first and the last."
+    return _Table(caption, head, [rows[index] for index in kept], cut=cut)
 
 
 def _bce(value: float | None) -> str:
@@ -430,7 +412,7 @@ def _mse(value: float | None) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share in [0, 1] in per cent; what is not 0 is never shown as 0, and what is not 1 never as 100."""
+    """Return a share in [0, 1] in percent; only 0 is shown as 0, and only 1 as 100."""
     if 0 < share < 0.001:
         return f"<{NO_BREAK}0.1{NO_BREAK}%"
     if 0.999 < share < 1:

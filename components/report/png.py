@@ -12,11 +12,7 @@ from components.data import features
 
 
 def grey_png(image: npt.NDArray[np.float32]) -> bytes:
-    """An 8-bit grey PNG file.
-
-    Args:
-      image: shape (height, width), values in [0, 1]; rounded to the nearest of 256 greys.
-    """
+    """Return an 8-bit grey PNG file of an image: shape (height, width), values in [0, 1], rounded to 256 greys."""
     greys = np.rint(np.clip(image, 0, 1) * features.MAX_PIXEL).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(greys).save(file, format="PNG")

@@ -91,7 +91,7 @@ def test_each_attempt_is_kept_with_its_reason(survived: Survived) -> None:
     assert (failed.state, ended.state) == (NodeState.FAILED, NodeState.EXECUTED)
     assert store.outputs(failed.id) == {}
     log = (survived.root.logs / f"{survived.run_id}.log").read_text(encoding="utf-8", errors="replace")
-    assert "training goes on after epoch " in log
+    assert "training resumes after epoch " in log
 
 
 def test_nothing_is_left_half_done(survived: Survived) -> None:

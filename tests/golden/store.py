@@ -26,7 +26,7 @@ FOLDER = pathlib.Path(__file__).parent
 FIRST, SECOND, FAILED = "20261123-143005", "20261123-150000", "20261123-160000"
 BEGUN = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
 DATA, MODEL = PIPELINE.names[:6], PIPELINE.names[6:]
-GATE_SAYS = "the data does not fit its schema: train: it holds 3,572 examples, 1 are expected"
+GATE_SAYS = "the data does not fit its schema: train: expected 1 example, found 3,572"
 
 # By the name of the golden file: what follows `sae` on the command line.
 COMMANDS = {

@@ -143,7 +143,7 @@ def test_split_of_another_size_than_expected_fails_the_run(
     with pytest.raises(errors.AnomalyError) as caught:
         gate(checked, tmp_path, "good", "large", large=expected)
     assert str(caught.value) == (
-        f"the data does not fit its schema: large: it holds 1,234 examples, {expected:,} are expected"
+        f"the data does not fit its schema: large: expected {expected:,} examples, found 1,234"
     )
 
 
@@ -158,7 +158,7 @@ def test_anomaly_of_a_whole_split_is_said_with_the_split(checked: Checked) -> No
     statistics = tfdv.load_stats_binary(f"{checked.statistics.uri}/Split-good/FeatureStats.pb")
     schema = tfdv.infer_schema(statistics)
     schema.dataset_constraints.min_examples_count = 7
-    [words] = data_gate.in_words("good", tfdv.validate_statistics(statistics, schema))
+    [words] = data_gate.describe_anomalies("good", tfdv.validate_statistics(statistics, schema))
     assert words.startswith("good: Low num examples in dataset.: ")
 
 

@@ -141,7 +141,7 @@ def test_a_split_may_be_made_of_several_of_the_data_sets_own(builder_dir: str, t
 
 
 def test_unknown_split_is_refused_before_anything_is_written(builder_dir: str, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(errors.DataError, match=r"'validation' is no split of bands/1\.2\.3"):
+    with pytest.raises(errors.DataError, match=r"'validation' is not a split of bands/1\.2\.3"):
         example_gen(tmp_path, builder_dir, validation_split="validation")
     assert not list(tmp_path.rglob("*.tfrecord*"))
 

@@ -187,7 +187,7 @@ def test_unknown_or_impossible_split_is_refused_with_the_known_ones(split: str, 
     with pytest.raises(errors.DataError) as caught:
         tfds_reader.slices(tfds.builder_from_directory(ninety), split, 10)
     assert str(caught.value).startswith(
-        f"{split!r} is no split of bands/1.2.3: it has the splits train, test; parts are written train[:80%]"
+        f"{split!r} is not a split of bands/1.2.3: choose from train, test, or a part such as train[:80%]"
     )
 
 
@@ -231,14 +231,14 @@ def picture(mode: str = "L", size: tuple[int, int] = (WIDTH, HEIGHT), kind: str 
     [
         (
             picture(size=(HEIGHT, WIDTH)),
-            "has a PNG of 8x6 pixels, 8-bit, colour type 0; the data set says 6x8, grey, 8 bits",
+            "is a PNG of 8x6 pixels, 8-bit, colour type 0; expected 6x8, 8-bit, grey",
         ),
-        (picture("I;16"), "has a PNG of 6x8 pixels, 16-bit, colour type 0; the data set says"),
-        (picture("1"), "has a PNG of 6x8 pixels, 1-bit, colour type 0; the data set says"),
-        (picture("RGB"), "has a PNG of 6x8 pixels, 8-bit, colour type 2; the data set says"),
-        (picture("LA"), "has a PNG of 6x8 pixels, 8-bit, colour type 4; the data set says"),
-        (picture(kind="JPEG"), "is no PNG file; only PNG images are supported"),
-        (picture()[:20], "is no PNG file; only PNG images are supported"),
+        (picture("I;16"), "is a PNG of 6x8 pixels, 16-bit, colour type 0; expected"),
+        (picture("1"), "is a PNG of 6x8 pixels, 1-bit, colour type 0; expected"),
+        (picture("RGB"), "is a PNG of 6x8 pixels, 8-bit, colour type 2; expected"),
+        (picture("LA"), "is a PNG of 6x8 pixels, 8-bit, colour type 4; expected"),
+        (picture(kind="JPEG"), "is not a PNG file; only PNG images are supported"),
+        (picture()[:20], "is not a PNG file; only PNG images are supported"),
     ],
     ids=["shape", "16 bits", "1 bit", "colour", "alpha", "JPEG", "cut off"],
 )

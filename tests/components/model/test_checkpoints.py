@@ -79,7 +79,7 @@ def test_what_goes_on_after_two_breaks_ends_with_the_same_bits(
     assert_same(whole, again)
     assert again[2] == [1, 2, 3, 4, 5]  # also of those before the checkpoint
     [goes_on] = [record for record in caplog.records if getattr(record, "note", False)]
-    assert goes_on.getMessage() == "training goes on after epoch 4, from its checkpoint"
+    assert goes_on.getMessage() == "training resumes after epoch 4, from its checkpoint"
     assert os.listdir(tmp_path) == [FILE]
 
 
