@@ -122,10 +122,8 @@ def schedules(ctx: click.Context) -> Iterator[_Word]:
     from pipeline.scheduler import triggers
     from pipeline.scheduler.store import ScheduleDatabase
 
-    database = ScheduleDatabase.read(_root(ctx).path)
-    if database is not None:
-        with database:
-            yield from ((one.name, triggers.explain(one.timing)) for one in database.schedules())
+    with ScheduleDatabase.read(_root(ctx).path) as database:
+        yield from ((one.name, triggers.explain(one.timing)) for one in database.schedules())
 
 
 @_safe

@@ -224,8 +224,13 @@ def export_command(
         raise UsageError("give either --systemd or --cron")
     if folder and cron:
         raise UsageError("--to works with --systemd; install crontab lines with `crontab -e`")
-    with _database(root, name, write=False) as (database, place):
-        chosen = [one for one in database.schedules() if not one.paused] if every else [database.schedule(name)]
+    place = resolve_root(root).path
+    with ScheduleDatabase.read(place) as database:
+        chosen = database.schedules() if every else (database.schedule(name),)
+    if not chosen:
+        raise NotFoundError(f"no schedule in {place}: `sae schedule add` adds one, --root selects another root")
+    if every:
+        chosen = tuple(one for one in chosen if not one.paused)
     calls = [(one, common.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
     if cron:
         output.write("\n".join(crontab.lines(*pair) for pair in calls).rstrip())
@@ -239,22 +244,17 @@ def export_command(
 
 
 @contextlib.contextmanager
-def _database(root: str | None, name: str, write: bool = True) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
-    """Open the schedule database of a root, and return the root's folder too. A missing database is not created."""
+def _database(root: str | None, name: str) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
+    """Open the schedule database of a root to change a schedule; return the root's folder too."""
     folder = resolve_root(root).path
-    found = ScheduleDatabase.read(folder)
-    if found is None:
-        what = f"no schedule {name!r}" if name else "no schedule"
-        raise NotFoundError(f"{what} in {folder}: `sae schedule add` adds one, --root selects another root")
-    if write:
-        found.close()
-        found = ScheduleDatabase.open(folder)
-    with found as database:
+    with ScheduleDatabase.read(folder) as database:
+        database.schedule(name)  # an unknown name is an error, and creates no database
+    with ScheduleDatabase.open(folder) as database:
         yield database, folder
 
 
 def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
-    """Print what was done, and the next times."""
+    """Print the change and the next times."""
     output.write(f"{verb} {changed.name}: {triggers.explain(changed.timing)}")
     now = datetime.datetime.now(datetime.timezone.utc)
     zone = changed.timing.zone
@@ -268,7 +268,7 @@ def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:
 
 
 def _warn(folder: pathlib.Path) -> None:
-    """Note that no daemon runs, where none does."""
+    """Print a note if no daemon runs."""
     daemon = status.daemon(folder)
     if daemon.state in ("stopped", "silent"):
         output.note(f"the daemon is {daemon.state}: start it with `{program()} schedule run`")

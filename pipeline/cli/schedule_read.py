@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import pathlib
-from collections.abc import Iterator
 
 import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
-from pipeline.core.errors import NotFoundError
 from pipeline.scheduler import history, status
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents, schedules
@@ -27,8 +23,8 @@ _optional_name = click.argument("name", metavar="[NAME]", default="", shell_comp
 def list_command(root: str | None, as_json: bool) -> None:
     """List schedules: trigger, next time, last result, options of `sae run`."""
     folder, now = resolve_root(root).path, _now()
-    with _database(folder) as database:
-        found = status.planned(database, now, 1) if database else ()
+    with ScheduleDatabase.read(folder) as database:
+        found = status.planned(database, now, 1)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -45,8 +41,7 @@ def list_command(root: str | None, as_json: bool) -> None:
 def show_command(name: str, root: str | None, as_json: bool) -> None:
     """Show a schedule: trigger, options of `sae run`, next times, policies, newest ticks."""
     folder, now = resolve_root(root).path, _now()
-    with _database(folder, name) as database:
-        assert database is not None  # it has this name
+    with ScheduleDatabase.read(folder) as database:
         database.schedule(name)  # an unknown name is an error that lists the known ones
         [found] = [one for one in status.planned(database, now, _NEXT) if one.schedule.name == name]
         ticks = database.ticks(name, history.MAX_READ)
@@ -73,10 +68,10 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
 def next_command(name: str, count: int, root: str | None, as_json: bool) -> None:
     """Show the next times of one schedule or of all: in UTC, and in words in the schedule's time zone."""
     folder, now = resolve_root(root).path, _now()
-    with _database(folder, name) as database:
-        if database and name:
+    with ScheduleDatabase.read(folder) as database:
+        if name:
             database.schedule(name)
-        found = status.planned(database, now, count) if database else ()
+        found = status.planned(database, now, count)
     times = schedules.times([one for one in found if name in ("", one.schedule.name)], count)
     if as_json:
         output.write_json(json_documents.next_times(times))
@@ -97,10 +92,10 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
     Of one schedule, which may be removed, or of all. Consecutive ticks with the same outcome are one row.
     """
     most = limit if as_json else max(limit, history.MAX_READ)
-    with _database(resolve_root(root).path, name) as database:
-        ticks = database.ticks(name, most + 1) if database else ()
-        if database and name and not ticks:
-            database.schedule(name)  # an unknown name is an error, a schedule without ticks is none
+    with ScheduleDatabase.read(resolve_root(root).path) as database:
+        ticks = database.ticks(name, most + 1)
+        if name and not ticks:
+            database.schedule(name)  # an unknown name is an error, a schedule without ticks is not
     if as_json:
         output.write_json(json_documents.history(ticks[:limit], len(ticks) > limit))
         return
@@ -117,8 +112,8 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
 def status_command(root: str | None, as_json: bool) -> None:
     """Show whether the daemon runs, its last heartbeat, and which schedules failed last."""
     folder, now = resolve_root(root).path, _now()
-    with _database(folder) as database:
-        found = status.planned(database, now, 1) if database else ()
+    with ScheduleDatabase.read(folder) as database:
+        found = status.planned(database, now, 1)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
@@ -129,19 +124,3 @@ def status_command(root: str | None, as_json: bool) -> None:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
-
-
-@contextlib.contextmanager
-def _database(folder: pathlib.Path, name: str = "") -> Iterator[ScheduleDatabase | None]:
-    """Open the schedule database of a root; None where there is none.
-
-    Raises:
-      NotFoundError: there is none, and so no schedule `name`.
-    """
-    found = ScheduleDatabase.read(folder)
-    if found is None and name:
-        raise NotFoundError(
-            f"no schedule {name!r} in {folder}: `sae schedule add` adds one, --root selects another root"
-        )
-    with found or contextlib.nullcontext() as database:
-        yield database

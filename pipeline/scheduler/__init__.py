@@ -1,1 +1,1 @@
-"""Reruns on a schedule: what is planned, the daemon that does it, and what came of every planned time."""
+"""Schedules, the daemon that starts their runs, and the outcome of each tick."""

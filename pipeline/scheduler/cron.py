@@ -1,14 +1,13 @@
-"""Cron expressions of five fields, by cronsim, which reads them as Debian's cron does (crontab(5), cron(8)).
+"""Parse cron expressions of five fields with cronsim, which follows Debian's cron (crontab(5), cron(8)).
 
-What differs from cronsim:
+Differences from cronsim:
 
-- Times are those of a wall clock. Unless the hour begins with `*`, a time that is skipped when clocks go forward comes
-  once, at the first moment after the gap, and one that comes twice when they go back comes the first time only.
-  (Debian's cron and cronsim except `*` as the minute as well; then a nightly job would be lost in the gap.)
-- Where the hour begins with `*`, ticks come whenever the wall clock shows their time: none in a gap, and both of two
-  equal hours. cronsim loses some where clocks change by half an hour (Lord Howe), so it is asked for one UTC offset at
-  a time.
-- `fri-sun` and `fri-0` are allowed. Fields that only some crons know are refused: seconds, `L`, `#`, `5/15`.
+- Unless the hour begins with `*`, a time in the gap when clocks go forward comes once, at the first moment after it; a
+  time in the repeated hour when they go back comes the first time only. (Debian's cron and cronsim make an exception
+  for `*` as the minute as well, which would lose a nightly job in the gap.)
+- If the hour begins with `*`, ticks follow the wall clock: none in a gap, and both of two equal hours. cronsim loses
+  some where clocks change by half an hour (Lord Howe), so it computes the times of one UTC offset at a time.
+- `fri-sun` and `fri-0` are allowed. Fields that only some crons support are refused: seconds, `L`, `#`, `5/15`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from pipeline.core.errors import UsageError
 _EPOCH = datetime.datetime(2000, 1, 1)
 _LEAP_YEAR = 2028
 _SECOND = datetime.timedelta(seconds=1)
-# What each field may be, for error messages, and the attribute of CronSim that holds its values.
+# Name, allowed values for error messages, and the attribute of CronSim with its values.
 _FIELDS = (
     ("minute", "0 to 59", "minutes"),
     ("hour", "0 to 23", "hours"),
@@ -45,9 +44,9 @@ class Fields:
 
     Attributes:
       weekday: 0 is Sunday, 6 Saturday.
-      either_day: whether a day needs to match by month or by week only: where neither field begins with `*`.
-      expression: the same for cronsim.
-      every_hour: whether the hour begins with `*`: ticks then follow the wall clock through changes of clocks.
+      either_day: whether day of the month or weekday is enough: neither field begins with `*`.
+      expression: for cronsim.
+      every_hour: whether the hour begins with `*`, so that ticks follow the wall clock when clocks change.
     """
 
     minute: tuple[int, ...]
@@ -78,7 +77,7 @@ def parse(text: str) -> Fields:
         [
             _listed(minute),
             starred[1] or _listed(hour),
-            starred[2] or (_listed(day) if possible else "*"),  # the weekday decides alone
+            starred[2] or (_listed(day) if possible else "*"),  # only the weekday can match
             _listed(month),
             starred[4] or _listed(weekday),
         ]
@@ -100,7 +99,7 @@ def ticks(text: str, zone: datetime.tzinfo, after: datetime.datetime) -> Iterato
     last = after
     for shown in CronSim(fields.expression, after.astimezone(zone)):
         when = shown.astimezone(datetime.timezone.utc)
-        if when > last:  # not so in an hour that comes twice, asked for in the second one
+        if when > last:  # not if `after` is in the second of two equal hours
             last = when
             yield when
 
@@ -149,10 +148,10 @@ def _values(index: int, word: str, text: str) -> tuple[int, ...]:
     try:
         parsed = CronSim(" ".join([*["*"] * index, word, *["*"] * (len(_FIELDS) - 1 - index)]), _EPOCH)
         values = getattr(parsed, attribute)
-        known = all(isinstance(value, int) and value >= 0 for value in values)  # not so for L, LW and #
+        known = all(isinstance(value, int) and value >= 0 for value in values)  # not for L, LW and #
     except CronSimError:
         known = False
-    if not known or _STEP_FROM_ONE_VALUE.search(word):  # crons disagree on what 5/15 is
+    if not known or _STEP_FROM_ONE_VALUE.search(word):  # crons disagree on 5/15
         raise UsageError(
             f"cron {text!r}: {word!r} is no {name}: it must be {allowed}, a range such as {allowed[0]}-5, a list, or a "
             "step such as */2"

@@ -15,15 +15,10 @@ from pipeline.scheduler.types import Work
 
 
 class DataWatcher:
-    """Reads data in a thread: a large data set takes minutes."""
+    """Reads the data of schedules in a thread: a large data set takes minutes."""
 
     def __init__(self, root: Root, wake: Callable[[], object]) -> None:
-        """Start without checks.
-
-        Args:
-          root: the pipeline root.
-          wake: called, in another thread, when a look is done.
-        """
+        """Start without checks; `wake` is called in another thread when a check is done."""
         self._root = root
         self._wake = wake
         self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="data")
@@ -35,43 +30,38 @@ class DataWatcher:
         Raises:
           SaeError: it cannot be read.
         """
-        look = self._checks.get(tick)
-        if look is None:
+        check = self._checks.get(tick)
+        if check is None:
             # Drop results of ticks that were skipped meanwhile.
-            self._checks = {other: look for other, look in self._checks.items() if not look.done()}
-            look = self._checks[tick] = self._thread.submit(fingerprint, self._root, work)
-            look.add_done_callback(lambda _: self._wake())
-        if not look.done():
+            self._checks = {other: check for other, check in self._checks.items() if not check.done()}
+            check = self._checks[tick] = self._thread.submit(fingerprint, self._root, work)
+            check.add_done_callback(lambda _: self._wake())
+        if not check.done():
             return None
         del self._checks[tick]
         try:
-            return look.result()
+            return check.result()
         except OSError as error:
             raise UnavailableError(f"cannot read the data: {error}") from error
 
     def stop(self) -> None:
-        """Begins no more looks."""
+        """Start no more checks."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def fingerprint(root: Root, work: Work) -> str:
-    """Digest of the data that `sae run` would read, as `Dataset.fingerprint`; empty where there is none.
+    """Return `Dataset.fingerprint` of the data that `sae run` would read; empty without a prepared data set.
 
     Raises:
       SaeError: its settings are not allowed.
       OSError: it cannot be read.
     """
-    from pipeline.definition.spec import of_root  # it brings ML Metadata, which only looks at data need
+    from pipeline.definition.spec import of_root  # imports ML Metadata, which only checks of data need
 
     pipeline = of_root(root)
-
+    config_file = pathlib.Path(work.config_file) if work.config_file else None
     request = settings.Request(
-        work.profile,
-        pathlib.Path(work.config_file) if work.config_file else None,
-        work.assignments,
-        work.seed,
-        str(root.path),
-        pipeline.configuration,
+        work.profile, config_file, work.assignments, work.seed, str(root.path), pipeline.configuration
     )
     return pipeline.data.fingerprint(root, request, settings.resolve(request))
 

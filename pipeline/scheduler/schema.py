@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS ticks (
   reason TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL DEFAULT 'waiting',
   retry TEXT NOT NULL DEFAULT '',    -- when the next attempt is due
-  told INTEGER NOT NULL DEFAULT 1,   -- 0: the command after its run is still to be started
+  told INTEGER NOT NULL DEFAULT 1,   -- 0: its hooks are still to be started
   count INTEGER NOT NULL DEFAULT 1,  -- merged ticks, with itself (history.py)
   since TEXT NOT NULL DEFAULT '',    -- planned time of the oldest of these; '' if count is 1
   UNIQUE (schedule, planned, manual)
@@ -98,25 +98,30 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
     return connection
 
 
-def open_for_reading(root: pathlib.Path) -> sqlite3.Connection | None:
-    """Open the database without writing any file; None if it is missing or being created.
+def open_for_reading(root: pathlib.Path) -> sqlite3.Connection:
+    """Open the database without writing any file; an empty one in memory if it is missing or being created.
 
     Raises:
       UnavailableError: it cannot be read, is damaged, or a newer version made it.
     """
     path = root / NAME
     if not path.is_file():
-        return None
+        return _empty()
     # Without a write-ahead log no process has it open. SQLite would create one to read it, unless it is immutable.
     still = "" if path.with_name(f"{NAME}-wal").exists() else "&immutable=1"
     try:
         with _connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True) as connection:
-            made = _format(connection, path) > 0
+            if _format(connection, path) > 0:
+                return connection
     except sqlite3.Error as error:
         raise UnavailableError(f"cannot read {path}: {error}; restore it from a copy, or move it away") from error
-    if not made:
-        connection.close()
-        return None
+    connection.close()
+    return _empty()
+
+
+def _empty() -> sqlite3.Connection:
+    with _connect(":memory:", isolation_level=None) as connection:
+        connection.executescript(_TABLES)
     return connection
 
 

@@ -17,10 +17,7 @@ _FAILED = ("failed", "missed")
 
 def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
     """Return the daemon of a root. Only reads: does not try its lock. Raises `UnavailableError`."""
-    database = ScheduleDatabase.read(root)
-    if database is None:
-        return Daemon("stopped", None, "", "")
-    with database:
+    with ScheduleDatabase.read(root) as database:
         row = database.connection.execute("SELECT * FROM daemon").fetchone()
     if row is None:
         return Daemon("stopped", None, "", "")

@@ -32,21 +32,21 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class ScheduleDatabase:
     """An open schedule database; a context manager that closes it. Not thread-safe."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, root: pathlib.Path, connection: sqlite3.Connection, clock: Clock) -> None:
         """Keep the connection, which `TickOutcomes` and `Attempts` share."""
+        self._root = root
         self.connection = connection
         self.clock = clock
 
     @classmethod
     def open(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase:
         """Open the schedule database of a root for writing; create it if missing. Raises `UnavailableError`."""
-        return cls(schema.open_for_writing(root), clock or SystemClock())
+        return cls(root, schema.open_for_writing(root), clock or SystemClock())
 
     @classmethod
-    def read(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase | None:
-        """Open the schedule database of a root for reading only; None if missing. Raises `UnavailableError`."""
-        connection = schema.open_for_reading(root)
-        return None if connection is None else cls(connection, clock or SystemClock())
+    def read(cls, root: pathlib.Path, clock: Clock | None = None) -> ScheduleDatabase:
+        """Open the schedule database of a root for reading only; it is empty if missing. Raises `UnavailableError`."""
+        return cls(root, schema.open_for_reading(root), clock or SystemClock())
 
     def close(self) -> None:
         """Close the database."""
@@ -136,8 +136,10 @@ class ScheduleDatabase:
         row = self.connection.execute("SELECT document, paused FROM schedules WHERE name = ?", (name,)).fetchone()
         if row is None:
             known = [schedule.name for schedule in self.schedules()]
-            there = f" (there are: {', '.join(known)})" if known else " (there is none)"
-            raise NotFoundError(f"no schedule {name!r}{closest(name, known)}{there}")
+            if known:
+                raise NotFoundError(f"no schedule {name!r}{closest(name, known)} (there are: {', '.join(known)})")
+            advice = "`sae schedule add` adds one, --root selects another root"
+            raise NotFoundError(f"no schedule {name!r} in {self._root}: {advice}")
         return _schedule(*row)
 
     def ticks(self, name: str = "", limit: int = 0) -> tuple[Tick, ...]:

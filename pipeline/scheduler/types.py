@@ -11,8 +11,7 @@ import enum
 
 from pipeline_config import SchedulePolicies
 
-# Seconds between checks of the data, for a schedule that waits for it to change.
-DATA_CHECK_INTERVAL = 600.0
+DATA_CHECK_INTERVAL = 600.0  # seconds between checks of the data; default of --on-data-change
 
 
 class TimingKind(str, enum.Enum):
@@ -180,7 +179,7 @@ class Planned:
     """A schedule, its next times and its last result.
 
     Attributes:
-      schedule: what was added.
+      schedule: the schedule.
       words: its timing in words: `At 03:00 every day, UTC`.
       next: the next times; empty while it is paused.
       last: the newest tick with an outcome other than skipped, else the newest skipped one; None before the first.

@@ -7,7 +7,6 @@ import datetime
 
 from pipeline.scheduler import status
 from pipeline.scheduler.store import ScheduleDatabase
-from pipeline.scheduler.types import Planned
 from pipeline.web.pages.base import PageRequest
 
 OK, UNATTENDED = "ok", "unattended"
@@ -52,9 +51,7 @@ def check(request: PageRequest) -> Health:
     if request.root is None:
         return Health(OK, request.store, runs, None)
     daemon = status.daemon(request.root.path)
-    schedules: tuple[Planned, ...] = ()
-    if database := ScheduleDatabase.read(request.root.path):
-        with database:
-            schedules = status.planned(database, datetime.datetime.now(datetime.timezone.utc), 0)
+    with ScheduleDatabase.read(request.root.path) as database:
+        schedules = status.planned(database, datetime.datetime.now(datetime.timezone.utc), 0)
     scheduler = SchedulerHealth(daemon.state, daemon.heard, len(schedules), tuple(status.failing(schedules)))
     return Health(UNATTENDED if status.unattended(daemon, schedules) else OK, request.store, runs, scheduler)

@@ -13,8 +13,7 @@ from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.scheduler.types import Schedule, TimingKind
 from pipeline_config import SchedulePolicies
 
-# Variables that `sae run` reads.
-_VARIABLES = ("TFDS_DATA_DIR",)
+_VARIABLES = ("TFDS_DATA_DIR",)  # environment variables that `sae run` reads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Call:
 
     Attributes:
       command: the program, by its absolute path, and its arguments.
-      folder: what it runs in, absolute: relative paths in settings count from there.
+      folder: working directory, absolute: the base of relative paths in settings.
       environment: variables that it needs, by name.
     """
 
@@ -38,9 +37,9 @@ def call(
     """Return the command that starts a schedule's runs.
 
     Args:
-      schedule: which.
+      schedule: the schedule.
       root: the pipeline root, absolute.
-      folder: what they run in, absolute.
+      folder: working directory, absolute.
       by: recorded as the trigger of each run: `systemd`, `cron`.
       environ: variables that a service does not inherit.
 

@@ -59,7 +59,7 @@ class SchedulesView:
       daemon_words: the same in words.
       alone: whether a schedule is active but no daemon will start its runs.
       schedules: by name.
-      begin: the commands to begin with, by what they do.
+      begin: commands for a root without schedules, by what they do.
       going: whether a tick is running or waiting.
     """
 
@@ -93,10 +93,7 @@ def build(request: PageRequest) -> SchedulesView:
 
 
 def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
-    database = ScheduleDatabase.read(root.path)
-    if database is None:
-        return ()
-    with database:
+    with ScheduleDatabase.read(root.path) as database:
         return tuple(_shown(database, one, root, now) for one in status.planned(database, now, NEXT))
 
 

@@ -194,9 +194,7 @@ def test_a_book_of_the_first_format_is_read_and_goes_on(tmp_path: pathlib.Path, 
         for column in ("count", "since"):
             old.execute(f"ALTER TABLE ticks DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 1")
-    reader = ScheduleDatabase.read(tmp_path)
-    assert reader is not None
-    with reader:
+    with ScheduleDatabase.read(tmp_path) as reader:
         assert told(reader) == [("20", "skipped", 1, ""), ("10", "skipped", 1, "")]
     for _ in range(2):
         with ScheduleDatabase.open(tmp_path) as again:

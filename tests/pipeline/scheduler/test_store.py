@@ -35,9 +35,7 @@ def test_a_schedule_comes_back_as_it_was_added(database: ScheduleDatabase, tmp_p
     database.add(added)
     assert database.schedule("nightly") == added
     assert database.schedules() == (added,)
-    reader = ScheduleDatabase.read(tmp_path)
-    assert reader is not None
-    with reader:
+    with ScheduleDatabase.read(tmp_path) as reader:
         assert reader.schedules() == (added,)
 
 
@@ -54,7 +52,7 @@ def test_names(database: ScheduleDatabase) -> None:
 
 @pytest.mark.parametrize("what", ["remove", "pause", "resume", "trigger", "schedule"])
 def test_what_is_done_to_a_schedule_that_is_not_there(database: ScheduleDatabase, what: str) -> None:
-    with pytest.raises(NotFoundError, match=r"no schedule 'x' \(there is none\)"):
+    with pytest.raises(NotFoundError, match=r"no schedule 'x' in .*: `sae schedule add`"):
         getattr(database, what)("x")
 
 
@@ -123,20 +121,17 @@ def test_resuming_is_the_way_out_of_a_clock_that_was_ahead(database: ScheduleDat
 
 
 def test_reading_writes_nothing(tmp_path: pathlib.Path, clock: SetClock) -> None:
-    assert ScheduleDatabase.read(tmp_path) is None
+    with ScheduleDatabase.read(tmp_path) as reader:
+        assert reader.schedules() == ()
     assert list(tmp_path.iterdir()) == []
     with ScheduleDatabase.open(tmp_path, clock) as database:
         database.add(schedule())
-        reader = ScheduleDatabase.read(tmp_path)  # while it is written
-        assert reader is not None
-        with reader:
+        with ScheduleDatabase.read(tmp_path) as reader:  # while it is written
             assert len(reader.schedules()) == 1
             with pytest.raises(sqlite3.OperationalError):
                 reader.connection.execute("DELETE FROM schedules")
     before = sorted(path.name for path in tmp_path.iterdir())
-    reader = ScheduleDatabase.read(tmp_path)
-    assert reader is not None
-    with reader:
+    with ScheduleDatabase.read(tmp_path) as reader:
         assert len(reader.schedules()) == 1
         assert sorted(path.name for path in tmp_path.iterdir()) == before
 
@@ -167,7 +162,8 @@ def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:
 def test_one_that_is_just_being_made_is_not_there_yet(tmp_path: pathlib.Path) -> None:
     sqlite3.connect(tmp_path / schema.NAME).close()
     (tmp_path / schema.NAME).touch()
-    assert ScheduleDatabase.read(tmp_path) is None
+    with ScheduleDatabase.read(tmp_path) as reader:
+        assert reader.schedules() == ()
 
 
 def test_what_cannot_be_written_changes_nothing(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
