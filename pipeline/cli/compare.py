@@ -38,4 +38,4 @@ def diff_command(options: ReadOptions, old: str, new: str) -> None:
     if options.as_json:
         output.write_json(json_documents.differences(found))
     else:
-        output.write(differences_text.as_text(output.screen(), found))
+        output.write(differences_text.as_text(output.screen(), found, reader.pipeline.headline))

@@ -46,7 +46,7 @@ def runs_command(options: ReadOptions, limit: int, state: str | None, sort: str,
             output.write_json(json_documents.runs(rows, page))
             return
         if rows:
-            output.write(runs_text.as_text(output.screen(), rows))
+            output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns))
         output.note(runs_text.note(len(rows), page, wanted, reader.name))
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from components.evaluation.metrics import Metric
 from pipeline.core.text import number_text, short_digest
 from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
 
-_LOSS = "bce"  # the one metric whose slices are listed; the others are in the JSON
 _ABSENT = "-"
 
 
-def as_text(screen: Screen, found: Comparison) -> str:
-    """Return the differences of two runs, in parts; or that there are none."""
+def as_text(screen: Screen, found: Comparison, headline: Metric | None) -> str:
+    """Return the differences of two runs, or that there are none. Only the headline metric is listed by slice."""
     old, new = (row.id for row in found.runs)
     lines = [screen.heading(f"{old} -> {new}"), ""]
     parting = found.partings[0]
@@ -29,7 +29,7 @@ def as_text(screen: Screen, found: Comparison) -> str:
         lines += screen.paragraph(text, "not compared: ", style="yellow")
     lines += _settings(screen, found, old, new)
     lines += _states(screen, found, old, new)
-    lines += _metrics(screen, found, old, new)
+    lines += _metrics(screen, found, old, new, headline)
     lines += _outputs(screen, found, old, new)
     return "\n".join(lines)
 
@@ -57,11 +57,11 @@ def _states(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
     return ["", screen.heading("nodes"), *screen.table(columns, rows, "  ")]
 
 
-def _metrics(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
+def _metrics(screen: Screen, found: Comparison, old: str, new: str, headline: Metric | None) -> list[str]:
     if not found.metrics:
         return []
     columns = (Column("", min_width=12), Column(old, right=True), Column(new, right=True), Column("change", right=True))
-    shown = [one for one in found.metrics if one.slice == OVERALL or one.name == _LOSS]
+    shown = [one for one in found.metrics if one.slice == OVERALL or (headline and one.name == headline.name)]
     rows = [[_metric_name(one), *(number_text(value) for value in one.values), _signed(one.deltas[1])] for one in shown]
     lines = ["", screen.heading("metrics on the test split"), *screen.table(columns, rows, "  ")]
     more = len(found.metrics) - len(shown)

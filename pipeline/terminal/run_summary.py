@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pathlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from components.evaluation import metrics
+from components.evaluation.metrics import Metric
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
 from pipeline.core.text import number_text
 from pipeline.terminal.table import Column, Screen
-from pipeline_config import PathsConfig, PipelineConfig
+from pipeline_config import PathsConfig
 
 if TYPE_CHECKING:
     from pipeline.definition.spec import Pipeline
@@ -33,7 +33,7 @@ def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae") -> str:
     if summary.error:
         lines.append(f"error: {summary.error}")
     if summary.metrics:
-        lines += ["", *metrics_table(summary.metrics), ""]
+        lines += ["", *metrics_table(summary.metrics, pipeline.declared_metrics), ""]
     if summary.blessed:
         lines.append(f"blessed{_served_text(summary, pipeline, program)}")
     elif summary.blessed is False:
@@ -42,23 +42,24 @@ def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae") -> str:
         lines.append(f"report: {summary.report}")
     if summary.exit_code == ExitCode.NODE_FAILED:
         lines.append(f"log:    {summary.log}")
-    commands = next_commands(summary, program)
+    commands = next_commands(summary, pipeline, program)
     return "\n".join([*lines, *(f"{'' if number else 'next:':<8}{one}" for number, one in enumerate(commands))])
 
 
-def metrics_table(values: Mapping[str, float]) -> list[str]:
-    """Return a row for each metric of the model, with a column for each of the baselines that metrics declare.
+def metrics_table(values: Mapping[str, float], declared: Sequence[Metric]) -> list[str]:
+    """Return a row for each metric of the model, with a column for each of its baselines.
 
-    Metrics without a declaration are titled by their names.
+    The title of a metric that is not declared is its name.
     """
-    compared = {one.name for one in metrics.METRICS if one.run_key in values}
-    baselines = {one.run_key: one for one in metrics.METRICS if one.run_key in values and one.baseline_of in compared}
+    by_key = {one.run_key: one for one in declared if one.run_key in values}
+    names = {one.name for one in by_key.values()}
+    baselines = {key: one for key, one in by_key.items() if one.baseline_of in names}
     headings = list(dict.fromkeys(one.baseline for one in baselines.values()))
     rows = []
     for name, value in values.items():
         if name in baselines:
             continue
-        metric = metrics.find(name)
+        metric = by_key.get(name)
         own = {} if metric is None else {b.baseline: b for b in baselines.values() if b.baseline_of == metric.name}
         rows.append(
             [
@@ -67,11 +68,7 @@ def metrics_table(values: Mapping[str, float]) -> list[str]:
                 *(own[one].text(values[own[one].run_key]) if one in own else "" for one in headings),
             ]
         )
-    columns = [
-        Column("on the test split"),
-        Column("model", right=True),
-        *(Column(one, right=True) for one in headings),
-    ]
+    columns = [Column("on the test split"), *(Column(one, right=True) for one in ("model", *headings))]
     return Screen().table(columns, rows, indent="  ")
 
 
@@ -87,11 +84,13 @@ def _served_text(summary: Summary, pipeline: Pipeline, program: str) -> str:
     return ""  # only a part of the pipeline ran, which does not push
 
 
-def next_commands(summary: Summary, program: str = "sae") -> list[str]:
+def next_commands(summary: Summary, pipeline: Pipeline, program: str = "sae") -> list[str]:
     """Return the most useful commands after this run, the first one first."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
     root = "" if is_default else f" --root {shlex.quote(summary.root)}"
-    profile = f" --profile {summary.profile}" if summary.profile != next(iter(PipelineConfig.profiles)) else ""
+    profile = (
+        f" --profile {summary.profile}" if summary.profile != next(iter(pipeline.configuration.profiles), "") else ""
+    )
     options = f"{profile}{root}" + "".join(f" --set {shlex.quote(one)}" for one in summary.assignments)
     show = f"{program} show {summary.run_id}{root}"
     plan = f"{program} plan{options} --set NAME=VALUE   (the nodes that run again when a setting changes)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.evaluation import metrics
+from components.evaluation.metrics import Metric
 from pipeline.core.text import seconds_text, when_text
 from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.scheduler import run_trigger
@@ -27,17 +27,16 @@ _AFTER = (
 )
 
 
-def as_text(screen: Screen, rows: Sequence[RunRow]) -> str:
-    """Return the runs as a table; empty for no runs."""
+def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric]) -> str:
+    """Return the runs as a table, with a column for each of `metrics`; empty for no runs."""
     if not rows:
         return ""
     several = len({row.pipeline for row in rows}) > 1
-    columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics.columns())]
-    return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), [_cells(row, several) for row in rows]))
+    columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]
+    return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), [_cells(row, several, metrics) for row in rows]))
 
 
-def _cells(row: RunRow, several: bool) -> list[Cell | str]:
-    judged = yes_no(row.blessed)
+def _cells(row: RunRow, several: bool, metrics: Sequence[Metric]) -> list[Cell | str]:
     return [
         row.id,
         row.pipeline if several else "",
@@ -46,8 +45,8 @@ def _cells(row: RunRow, several: bool) -> list[Cell | str]:
         seconds_text(row.seconds),
         row.dataset,
         run_trigger.short(row.trigger),
-        *(one.text(row.metrics.get(one.run_key)) for one in metrics.columns()),
-        state_cell(judged),
+        *(one.text(row.metrics.get(one.run_key)) for one in metrics),
+        state_cell(yes_no(row.blessed)),
         "" if row.executed is None else str(row.executed),
         "" if row.cached is None else str(row.cached),
         row.error,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from components.evaluation.metrics import BCE
 from pipeline.inspection.run_diff import (
     Comparison,
     FirstDifference,
@@ -40,7 +41,7 @@ FOUND = Comparison(
 
 
 def test_all_that_differs_is_shown_group_by_group():
-    assert differences.as_text(Screen(), FOUND).splitlines() == [
+    assert differences.as_text(Screen(), FOUND, BCE).splitlines() == [
         "r1 -> r2",
         "",
         "first difference: Trainer: epochs: 50 -> 60; model.py changed",
@@ -72,11 +73,11 @@ def test_all_that_differs_is_shown_group_by_group():
 
 
 def test_where_nothing_differs_that_is_said():
-    assert differences.as_text(Screen(), SAME).splitlines()[2:] == [
+    assert differences.as_text(Screen(), SAME, BCE).splitlines()[2:] == [
         "no difference: settings, data, code, packages, machine, metrics and the content of all outputs are the same"
     ]
     unknown = dataclasses.replace(SAME, unknown=("no manifest",))
-    assert differences.as_text(Screen(), unknown).splitlines()[2:] == [
+    assert differences.as_text(Screen(), unknown, BCE).splitlines()[2:] == [
         "no difference in what could be compared",
         "not compared: no manifest",
     ]
@@ -84,7 +85,7 @@ def test_where_nothing_differs_that_is_said():
 
 def test_other_settings_may_give_the_same():
     found = dataclasses.replace(SAME, settings=FOUND.settings)
-    assert differences.as_text(Screen(), found).splitlines()[2] == "all outputs have the same content"
+    assert differences.as_text(Screen(), found, BCE).splitlines()[2] == "all outputs have the same content"
 
 
 def test_names_from_a_store_stay_text():
@@ -93,4 +94,4 @@ def test_names_from_a_store_stay_text():
     found = dataclasses.replace(
         FOUND, runs=rows, settings=(setting,), partings=(FirstDifference("r2", "\x1b", ("\x1b",)),)
     )
-    assert not {"\x1b", "\x07"} & set(differences.as_text(Screen(), found))
+    assert not {"\x1b", "\x07"} & set(differences.as_text(Screen(), found, BCE))

@@ -22,6 +22,10 @@ DATA_REFUSED = summary(
 )
 
 
+def next_commands(ended):
+    return run_summary.next_commands(ended, PIPELINE)
+
+
 def as_text(ended):
     return run_summary.as_text(ended, PIPELINE)
 
@@ -47,17 +51,17 @@ def test_a_good_run_ends_with_its_measures_and_what_to_do_next():
         "",
         "blessed, served as version 1795447856",
         "report: /root/report.html",
-        f"next:   {run_summary.next_commands(summary())[0]}",
-        f"        {run_summary.next_commands(summary())[1]}",
+        f"next:   {next_commands(summary())[0]}",
+        f"        {next_commands(summary())[1]}",
     ]
 
 
 def test_the_next_command_names_a_root_that_is_not_the_default():
-    assert run_summary.next_commands(summary(root="/o t"))[1].startswith("sae serve --root '/o t'")
+    assert next_commands(summary(root="/o t"))[1].startswith("sae serve --root '/o t'")
 
 
 def test_the_next_command_keeps_the_settings_of_this_run():
-    found = run_summary.next_commands(summary(profile="sample", root="/other", assignments=("model.l1=0.1",)))
+    found = next_commands(summary(profile="sample", root="/other", assignments=("model.l1=0.1",)))
     assert found[0].startswith("sae plan --profile sample --root /other --set model.l1=0.1 --set NAME=VALUE")
 
 
@@ -81,7 +85,7 @@ def test_a_model_that_is_kept_back_is_explained():
 
 
 def test_the_command_that_serves_it_all_the_same_names_its_root_and_no_profile():
-    found = run_summary.next_commands(dataclasses.replace(KEPT_BACK, root="/other", profile="sample"))
+    found = next_commands(dataclasses.replace(KEPT_BACK, root="/other", profile="sample"))
     assert found[0] == "sae promote 20261123-143005 --reason TEXT --root /other   (serve it anyway)"
 
 
@@ -92,7 +96,7 @@ def test_a_failed_node_is_explained_with_the_log_and_without_measures():
         "error: Trainer: the loss is not a number",
         "log:    /root/logs/20261123-143005.log",
         "next:   less /root/logs/20261123-143005.log",
-        f"        {run_summary.next_commands(FAILED)[1]}",
+        f"        {next_commands(FAILED)[1]}",
     ]
 
 
@@ -114,11 +118,11 @@ def test_refused_data_is_explained_without_measures():
     ids=["good", "node failed", "not blessed", "kept back", "data refused"],
 )
 def test_the_next_command_fits_the_end(ended, command):
-    assert run_summary.next_commands(ended)[0].startswith(command)
+    assert next_commands(ended)[0].startswith(command)
 
 
 def test_the_next_command_keeps_the_profile_of_this_run():
-    found = run_summary.next_commands(dataclasses.replace(DATA_REFUSED, profile="sample"))
+    found = next_commands(dataclasses.replace(DATA_REFUSED, profile="sample"))
     assert found[0].startswith("sae config show --profile sample")
 
 

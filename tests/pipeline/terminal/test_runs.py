@@ -7,11 +7,12 @@ import datetime
 
 import pytest
 
-from components.evaluation import metrics
+from components.evaluation.metrics import Metric
 from pipeline.core.serialization import jsonable
 from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.metadata import run_properties
 from pipeline.metadata.run_properties import Headline
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import runs
 from pipeline.terminal.table import Screen
 
@@ -21,8 +22,12 @@ GOOD = RunRow("20261123-143005", "ours", RunState.SUCCEEDED, STARTED, 68.94, "mn
 BAD = RunRow("20261123-150000", "ours", RunState.FAILED, None, None, error="DataGate: the data does not fit its schema")
 
 
+def as_text(screen, rows):
+    return runs.as_text(screen, rows, PIPELINE.columns)
+
+
 def test_a_run_has_all_its_columns_in_a_pipe():
-    titles, good, bad = runs.as_text(Screen(), [GOOD, BAD]).splitlines()
+    titles, good, bad = as_text(Screen(), [GOOD, BAD]).splitlines()
     assert titles == (
         "run              state      started             time  data set     trigger  test BCE  active  blessed  "
         "executed  cached  error"
@@ -37,25 +42,25 @@ def test_a_run_has_all_its_columns_in_a_pipe():
 
 def test_a_schedule_is_named_without_the_time_of_its_tick():
     scheduled = dataclasses.replace(GOOD, trigger="schedule nightly 2026-11-24T03:00:00Z")
-    assert "  schedule nightly    0.0943" in runs.as_text(Screen(), [scheduled])
+    assert "  schedule nightly    0.0943" in as_text(Screen(), [scheduled])
 
 
 def test_on_80_columns_the_less_important_ones_go():
-    lines = runs.as_text(Screen(width=80), [GOOD, BAD]).splitlines()
+    lines = as_text(Screen(width=80), [GOOD, BAD]).splitlines()
     assert lines[0].split() == ["run", "state", "time", "test", "BCE", "active", "blessed", "executed", "cached"]
     assert max(map(len, lines)) <= 80
 
 
 def test_states_and_verdicts_have_colors():
-    text = runs.as_text(Screen(color=True), [GOOD, dataclasses.replace(BAD, blessed=False)])
+    text = as_text(Screen(color=True), [GOOD, dataclasses.replace(BAD, blessed=False)])
     assert "\x1b[32msucceeded\x1b[0m" in text
     assert "\x1b[31mfailed\x1b[0m" in text
     assert "\x1b[33mno\x1b[0m" in text
 
 
 def test_the_pipeline_is_named_where_there_are_several():
-    assert "ours" not in runs.as_text(Screen(), [GOOD, BAD])
-    assert "theirs" in runs.as_text(Screen(), [GOOD, dataclasses.replace(BAD, pipeline="theirs")])
+    assert "ours" not in as_text(Screen(), [GOOD, BAD])
+    assert "theirs" in as_text(Screen(), [GOOD, dataclasses.replace(BAD, pipeline="theirs")])
 
 
 @pytest.mark.parametrize(
@@ -69,19 +74,15 @@ def test_the_pipeline_is_named_where_there_are_several():
 )
 def test_what_is_left_out_or_missing_is_said(arguments, said):
     assert runs.note(*arguments, "/root") == said
-    assert runs.as_text(Screen(), []) == ""
+    assert as_text(Screen(), []) == ""
 
 
-def test_a_metric_that_is_declared_is_recorded_and_listed(monkeypatch):
-    added = metrics.Metric(
-        "psnr", "PSNR", "peak signal to noise", decimals=1, run_key="psnr", recorded=True, column="PSNR"
-    )
-    monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, added))
-    of_run = metrics.run_metrics({"bce": 0.1, "psnr": 20.04})
-    properties = run_properties.headline_properties(Headline(metrics=metrics.recorded(of_run)))
+def test_a_metric_with_a_column_is_recorded_and_listed():
+    added = Metric("psnr", "PSNR", "peak signal to noise", decimals=1, run_key="psnr", recorded=True, column="PSNR")
+    properties = run_properties.headline_properties(Headline(metrics={"test_bce": 0.1, "psnr": 20.04}))
     assert properties == {"sae_test_bce": 0.1, "sae_psnr": 20.04}
     row = dataclasses.replace(GOOD, metrics=run_properties.headline_of(properties).metrics)
     assert jsonable(row)["psnr"] == 20.04
-    titles, line = runs.as_text(Screen(), [row]).splitlines()
+    titles, line = runs.as_text(Screen(), [row], [*PIPELINE.columns, added]).splitlines()
     assert "PSNR  blessed" in titles
     assert "20.0" in line
