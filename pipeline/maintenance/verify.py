@@ -116,8 +116,8 @@ def verify(
     differences = rerun.environment_differences(pipeline, recorded)
     note_environment(run_id, differences)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
-        for killed_run in recovery.close_killed_runs(root, open_store(root)):
-            note(str(killed_run))
+        for text in recovery.close_killed_runs(root, open_store(root)).values():
+            note(text)
         workers = 2 if recorded.engine.workers == 1 else 1
         changed = (
             f"in the folder {scratch.path}",

@@ -64,33 +64,15 @@ class CacheDecision:
     runtime_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True)
 class NodeCache:
     """Decides for each node of a run whether an earlier result is reused."""
 
-    def __init__(
-        self,
-        root: Root,
-        store: Store,
-        configured: ConfiguredPipeline,
-        *,
-        use_cache: bool = True,
-        all_bytes: bool = False,
-    ) -> None:
-        """Construct the cache of one run.
-
-        Args:
-          root: the pipeline root.
-          store: its ML Metadata store.
-          configured: the pipeline, with the settings and the data set of the run.
-          use_cache: False runs every node.
-          all_bytes: True hashes all files of reused artifacts, False only files whose time changed.
-        """
-        self._root = root
-        self._store = store
-        self.configured = configured
-        self.pipeline = configured.pipeline
-        self.use_cache = use_cache
-        self._all_bytes = all_bytes
+    root: Root
+    store: Store
+    configured: ConfiguredPipeline  # with the settings and the data set of the run
+    use_cache: bool = True  # False runs every node
+    all_bytes: bool = False  # True hashes all files of reused artifacts, False only files whose time changed
 
     def decide(self, node: Node, inputs: Mapping[str, Artifact | None]) -> CacheDecision:
         """Decide whether one node runs.
@@ -114,22 +96,22 @@ class NodeCache:
             return self._decide_without_inputs(node, run, unknown)
         damage: list[Damage] = []
         reasons: list[str] = []
-        for candidate in self._store.executions_with_key(key.digest):
+        for candidate in self.store.executions_with_key(key.digest):
             if candidate.state != NodeState.EXECUTED:
                 continue
-            outputs = self._store.outputs(candidate.id)
+            outputs = self.store.outputs(candidate.id)
             damaged, unusable = self._check_outputs(node, outputs)
             damage += [one for one in damaged if one not in damage]
             reasons += [f"{one.output} is damaged: {one.reason}" for one in damaged]
             if not damaged and not unusable:
-                reuse = Reuse(self._root, self._store, candidate, outputs, properties, same_run=False)
+                reuse = Reuse(self.root, self.store, candidate, outputs, properties, same_run=False)
                 unusable = node.outdated(reuse)
                 if not unusable:
                     return dataclasses.replace(
                         run,
                         verdict=CacheVerdict.CACHED,
                         execution_id=candidate.id,
-                        run_id=self._store.owner(candidate.id).run,
+                        run_id=self.store.owner(candidate.id).run,
                         outputs=outputs,
                         damage=tuple(damage),
                     )
@@ -148,7 +130,7 @@ class NodeCache:
         """
         outputs = dict(given or {})
         decisions = []
-        for node in (node for node in self.pipeline.nodes if names is None or node.name in names):
+        for node in (node for node in self.configured.pipeline.nodes if names is None or node.name in names):
             inputs = {name: outputs[upstream].get(output) for name, (upstream, output) in node.inputs.items()}
             decisions.append(self.decide(node, inputs))
             outputs[node.name] = decisions[-1].outputs
@@ -162,13 +144,13 @@ class NodeCache:
             return False
         damage, unusable = self._check_outputs(node, outputs)
         properties = self._runtime_properties(node, inputs)
-        reuse = Reuse(self._root, self._store, candidate, outputs, properties, same_run=True)
+        reuse = Reuse(self.root, self.store, candidate, outputs, properties, same_run=True)
         return not damage and not unusable and not node.outdated(reuse)
 
     def damage(self, output: Artifact) -> str:
         """Return what is wrong with an artifact's files; empty if they are intact, or no digests were recorded."""
         return (
-            "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self._all_bytes)
+            "" if output.files is None else file_digests.damage(pathlib.Path(output.uri), output.files, self.all_bytes)
         )
 
     def _key(self, node: Node, inputs: Mapping[str, Artifact]) -> CacheKey:
@@ -197,7 +179,7 @@ class NodeCache:
         ], ""
 
     def _runtime_properties(self, node: Node, inputs: Mapping[str, Artifact]) -> dict[str, str]:
-        return {**self.configured.paths[node.name], **node.runtime_properties(self._root, self._store, inputs)}
+        return {**self.configured.paths[node.name], **node.runtime_properties(self.root, self.store, inputs)}
 
     def _decide_without_inputs(self, node: Node, run: CacheDecision, unknown: list[str]) -> CacheDecision:
         """Decide on a node whose inputs do not exist yet: it runs for certain if the rest of its key is new."""
@@ -219,7 +201,7 @@ class NodeCache:
         return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
 
     def _earlier(self, node: Node) -> list[Execution]:
-        return self._store.executions_of_node(self.pipeline.name, node.name)
+        return self.store.executions_of_node(self.configured.pipeline.name, node.name)
 
 
 def _own_changes(key: CacheKey, old: CacheKey) -> tuple[Change, ...]:

@@ -5,8 +5,6 @@ Each command that writes does it under the root's lock: no run is in progress th
 
 from __future__ import annotations
 
-import dataclasses
-
 from pipeline.core import event_log
 from pipeline.core.events import NodeState, Note
 from pipeline.core.pipeline_root import Root
@@ -18,48 +16,37 @@ from pipeline.metadata.writer import MetadataWriter
 REASON = "its process was killed, or the machine stopped"
 
 
-@dataclasses.dataclass(frozen=True)
-class KilledRun:
-    """A killed run that is closed now."""
-
-    run_id: str  # the id of the run
-    # the nodes that were running; their executions are recorded as failed, and their unfinished output removed
-    nodes: tuple[str, ...]
-    error: str  # where the run stopped
-    next_step: str  # the command that resumes or repeats it
-
-    def __str__(self) -> str:
-        removed = f"; the unfinished output of {' and '.join(self.nodes)} was removed" if self.nodes else ""
-        return f"run {self.run_id} {self.error}{removed}; {self.next_step}"
-
-
-def close_killed_runs(root: Root, store: Store) -> list[KilledRun]:
-    """Close every run of this pipeline without a recorded end, the newest first. Finished nodes are kept.
+def close_killed_runs(root: Root, store: Store) -> dict[str, str]:
+    """Close every run of this pipeline without a recorded end: record its state, remove its unfinished output.
 
     Args:
       root: the root, whose lock this process holds.
       store: its store, open for writing.
+
+    Returns:
+      By run id, the newest first: where the run stopped, and the command that resumes it.
     """
-    return [_close(root, store, run_id) for run_id in store.unended_runs()]
+    return {run_id: _close(root, store, run_id) for run_id in store.unended_runs()}
 
 
-def _close(root: Root, store: Store, run_id: str) -> KilledRun:
+def _close(root: Root, store: Store, run_id: str) -> str:
     writer = MetadataWriter(root)
     closed = writer.close_unfinished(run_id, REASON, killed=True)
     executions = store.executions(run_id)
     states = [one.state for one in executions.values()]
-    next_step = options_of(store.run_properties(run_id)).next_step(run_id)
-    found = KilledRun(run_id, tuple(closed), _error(closed, list(executions)), next_step)
+    error = _error(closed, list(executions))
+    removed = f"; the unfinished output of {' and '.join(closed)} was removed" if closed else ""
+    text = f"run {run_id} {error}{removed}; {options_of(store.run_properties(run_id)).next_step(run_id)}"
     end = Headline(
         state="failed",
         seconds=_seconds(root, store, run_id),
         executed=states.count(NodeState.EXECUTED),
         cached=states.count(NodeState.CACHED),
-        error=found.error,
+        error=error,
     )
-    event_log.append(root.path, run_id, Note(str(found), warning=True))
+    event_log.append(root.path, run_id, Note(text, warning=True))
     writer.end_run(run_id, run_properties.headline_properties(end))
-    return found
+    return text
 
 
 def _error(closed: list[str], begun: list[str]) -> str:

@@ -23,17 +23,8 @@ _RESUMABLE_STATES = ("failed", "cancelled")
 _MAX_LISTED = 3  # listed in the error; another TFX version has hundreds of other packages
 
 
-@dataclasses.dataclass(frozen=True)
-class Resumable:
-    """A run that can be resumed, with its manifest and its options."""
-
-    run_id: str
-    recorded: Manifest
-    options: RunOptions
-
-
-def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable:
-    """Return the run to resume. Killed runs must have been closed before.
+def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> tuple[Manifest, RunOptions]:
+    """Return the manifest and the options of the run to resume. Killed runs must have been closed before.
 
     Args:
       pipeline: the pipeline of the run.
@@ -74,7 +65,7 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> Resumable
             f"run {run_id} cannot be resumed, because its inputs changed since it began: {'; '.join(listed)}; {rerun} "
             "starts a new run with its settings and reuses the results that are still valid"
         )
-    return Resumable(run_id, recorded, options)
+    return recorded, options
 
 
 def current_manifest(pipeline: Pipeline, recorded: Manifest) -> Manifest:

@@ -48,7 +48,7 @@ def run(request: RunRequest, display: Display) -> Summary:
         if request.run_id_file is not None:
             atomic_file.write(request.run_id_file, f"{run_id}\n")
         record_holder(run_id)
-        notes += [Note(str(one), warning=True) for one in killed_runs]
+        notes += [Note(text, warning=True) for text in killed_runs.values()]
         return _run(run_id, request, resolved, root, store, notes, display)
 
 
@@ -70,25 +70,25 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
     root.create()
     with root.lock() as record_holder:
         store, notes, killed_runs = _repair(root)
-        found = resuming.find(pipeline, root, store, wanted)
+        recorded, options = resuming.find(pipeline, root, store, wanted)
         request = RunRequest(
             pipeline,
-            settings.Request(found.recorded.profile, root=str(root.path), config_type=pipeline.configuration),
-            use_cache=found.options.use_cache,
-            all_bytes=found.options.all_bytes,
-            trigger=found.recorded.trigger,
-            like=found.recorded,
-            resumed=found.run_id,
+            settings.Request(recorded.profile, root=str(root.path), config_type=pipeline.configuration),
+            use_cache=options.use_cache,
+            all_bytes=options.all_bytes,
+            trigger=recorded.trigger,
+            like=recorded,
+            resumed=recorded.run_id,
         )
-        resolved = settings.resolve(request.settings, like=found.recorded.configuration)
-        record_holder(found.run_id)
+        resolved = settings.resolve(request.settings, like=recorded.configuration)
+        record_holder(recorded.run_id)
         # The events of the run itself contain its own note already.
-        notes += [Note(str(one), warning=True) for one in killed_runs if one.run_id != found.run_id]
-        return _run(found.run_id, request, resolved, root, store, notes, display)
+        notes += [Note(text, warning=True) for run_id, text in killed_runs.items() if run_id != recorded.run_id]
+        return _run(recorded.run_id, request, resolved, root, store, notes, display)
 
 
-def _repair(root: Root) -> tuple[Store, list[Note], list[recovery.KilledRun]]:
-    """Repair the root under its lock; return its open store, notes for the user, and the killed runs that were closed.
+def _repair(root: Root) -> tuple[Store, list[Note], dict[str, str]]:
+    """Repair the root under its lock; return its open store, notes for the user, and a text for each killed run.
 
     The store is checked here, before slow imports.
     """

@@ -45,7 +45,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._root = root
         self._run_id = run_id
         self._cache = cache
-        self._pipeline = cache.pipeline
+        self._pipeline = cache.configured.pipeline
         self._config = cache.configured.config.engine
         self._tell = listener
         self._store = open_store(root)

@@ -62,8 +62,7 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
         base_run = partial_run.base_run(store, root, request.base_run, needed)
         _check_files(store, root, cache, base_run, needed)
         tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
-        for notice in check_models(request.pipeline, store, base_run, needed):
-            tell(Note(notice, warning=True))
+        _check_models(request.pipeline, store, base_run, needed, tell)
     return RunOptions(
         from_nodes=[request.from_node] if request.from_node else [],
         to_nodes=[request.to_node] if request.to_node else [],
@@ -84,17 +83,9 @@ def _check_files(store: Store, root: Root, cache: NodeCache, run_id: str, needed
                 )
 
 
-def check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str]) -> list[str]:
-    """Load the models of a run that are reused: a model of another TFX version may not load.
-
-    Returns:
-      A notice for each model of another TFX version.
-
-    Raises:
-      UnavailableError: a model does not load.
-    """
-    executions = store.executions(run_id)
-    notices = []
+def _check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence[str], tell: Listener) -> None:
+    """Raise `UnavailableError` if a model to reuse does not load: one of another TFX version may not."""
+    executions, here = store.executions(run_id), tfx_versions.here().name
     models = [(name, *model) for name in needed for model in pipeline.by_name[name].saved_models.items()]
     for node, key, folder in models:
         output = store.outputs(executions[node].id)[key]
@@ -104,9 +95,9 @@ def check_models(pipeline: Pipeline, store: Store, run_id: str, needed: Sequence
         except Exception as error:  # damaged files, unknown operations, another format
             reason = f"{type(error).__name__}: {error}".splitlines()[0]  # some have no message
             raise UnavailableError(
-                f"the model that {node} made in run {run_id}, with TFX {version}, does not load with TFX "
-                f"{tfx_versions.here().name} ({reason}): regenerate it with --from-node {node}"
+                f"the model that {node} made in run {run_id}, with TFX {version}, does not load with TFX {here} "
+                f"({reason}); regenerate it with --from-node {node}"
             ) from error
-        if not version.startswith(tfx_versions.here().name + "."):
-            notices.append(f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one")
-    return notices
+        if not version.startswith(f"{here}."):
+            notice = f"{node}'s model of run {run_id} was made with TFX {version}; it loads with this one"
+            tell(Note(notice, warning=True))

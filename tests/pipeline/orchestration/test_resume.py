@@ -49,18 +49,18 @@ def find(recorded, wanted=""):
 def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):
     for run_id, state in (("a", "failed"), ("b", "cancelled"), ("c", "succeeded")):
         note(recorded, run_id, state)
-    assert find(recorded).run_id == "b"
-    assert find(recorded, "a").run_id == "a"
+    assert find(recorded)[0].run_id == "b"
+    assert find(recorded, "a")[0].run_id == "a"
     note(recorded, "d")
-    assert find(recorded).run_id == "d"
-    assert find(recorded, "latest~3").run_id == "a"
+    assert find(recorded)[0].run_id == "d"
+    assert find(recorded, "latest~3")[0].run_id == "a"
 
 
 def test_what_the_run_was_asked_for_is_told(recorded):
     note(recorded, "a", asked=RunOptions(use_cache=False, all_bytes=True))
-    found = find(recorded)
-    assert found.options == RunOptions(use_cache=False, all_bytes=True)
-    assert found.recorded.configuration["training.epochs"] == 50
+    manifest_of_run, options = find(recorded)
+    assert options == RunOptions(use_cache=False, all_bytes=True)
+    assert manifest_of_run.configuration["training.epochs"] == 50
 
 
 def test_where_nothing_failed_there_is_nothing_to_go_on_with(recorded):
