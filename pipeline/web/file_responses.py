@@ -1,4 +1,4 @@
-"""Files of a root as responses: only from inside it, only up to a size, and never as a page that could run a script."""
+"""Files of a root as responses: only from inside the root, up to a maximum size, and never with scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import stat
 from pipeline.artifacts import previews
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import bytes_text
-from pipeline.web.pages.base import PageRequest, find_run, stored
+from pipeline.web.pages.base import PageRequest, find_run, run_file_path
 
 LARGEST = 32 * 1024 * 1024  # bytes; the largest files of a run on MNIST are shards of 10,000 images, about 3 MiB
 TAIL = 256 * 1024  # bytes of a log
@@ -20,7 +20,7 @@ REPORT = "report.html"
 
 
 class TooLargeError(Exception):
-    """The file is too large to be sent; the message says where it is."""
+    """The file is too large to be sent; the message contains its path."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Content:
     """A file.
 
     Attributes:
-      body: all of it, or its end.
+      body: the whole file, or its end.
       type: media type.
       download: name under which a browser stores it; empty: the browser shows it.
-      page: whether it is a page of its own, which has to be kept in a sandbox.
+      page: whether it is an HTML page, which browsers must sandbox.
     """
 
     body: bytes
@@ -49,7 +49,7 @@ def run_file(request: PageRequest, run: str, kind: str) -> Content:
     """
     folder, suffix = {"log": ("logs", ".log"), "manifest": ("manifests", ".json")}[kind]
     run_id = find_run(request.open_reader, run, kind).row.id
-    path = stored(request.root, folder, run_id + suffix)
+    path = run_file_path(request.root, folder, run_id + suffix)
     if path is None or request.root is None:
         raise NotFoundError(f"no {kind} is stored for run {run_id}")
     return read_tail(request.root.path, path) if kind == "log" else read(request.root.path, path)
@@ -80,13 +80,13 @@ def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
     """Read a file that is in a root.
 
     Args:
-      root: the folder outside of which nothing is read.
+      root: files outside this folder are refused.
       path: of the file.
       page: whether a file called `report.html` may be shown as a page.
 
     Raises:
-      NotFoundError: there is none, or it is elsewhere: a link that leads out, `..`, a device.
-      TooLargeError: it is larger than is sent.
+      NotFoundError: there is none, it is outside the root (also by a link or `..`), or it is no regular file.
+      TooLargeError: it is larger than 32 MiB.
     """
     body = _bytes(root, path, LARGEST)
     if path.suffix == ".png" and body.startswith(_PNG):
@@ -99,7 +99,7 @@ def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
 
 
 def read_tail(root: pathlib.Path, path: pathlib.Path) -> Content:
-    """Read the end of a text file from a whole line on; say how much is left out. Raises as `read` does."""
+    """Read the last lines of a text file, preceded by a note if lines are missing. Raises as `read` does."""
     body = _bytes(root, path, TAIL, tail=True)
     whole = path.stat().st_size
     if whole > len(body):
@@ -113,7 +113,7 @@ def _bytes(root: pathlib.Path, path: pathlib.Path, most: int, tail: bool = False
         real = pathlib.Path(os.path.realpath(path))
         if not real.is_relative_to(os.path.realpath(root)):
             raise NotFoundError(f"no file {path.name} in this pipeline root")
-        # No link any more, and no waiting for a pipe that has no writer.
+        # Follow no link that was put there since, and do not wait for the writer of a pipe.
         with open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):

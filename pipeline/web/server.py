@@ -31,7 +31,7 @@ class BadStatusError(UnavailableError):
     """The response has a status other than 200.
 
     Attributes:
-      body: of the response: it says why.
+      body: of the response, with the reason.
     """
 
     def __init__(self, message: str, body: bytes) -> None:
@@ -85,7 +85,7 @@ def _is_local(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """Stop on a signal and return; uvicorn's own server would send itself the signal again."""
+    """Stop on a signal and return; uvicorn's own server would send itself the signal a second time."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -106,7 +106,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen()  # a browser that is faster than the server waits
+        listener.listen()  # connections wait until the server is ready
     except (OSError, OverflowError) as error:
         listener.close()
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -126,7 +126,7 @@ def get(place: Location, path: str) -> bytes:
     Raises:
       NotFoundError: there is no such page.
       UsageError: the query is invalid.
-      UnavailableError: the store cannot be read; `BadStatusError` if the response itself says what is wrong.
+      UnavailableError: the store cannot be read; `BadStatusError` if the response contains the error.
     """
     application = app.build(place, explain=False)
     for _ in range(3):

@@ -31,7 +31,7 @@ class Series:
     """
 
     name: str
-    points: Sequence[tuple[float, float | None]]
+    points: Sequence[tuple[float | None, ...]]
     color: int = 1
     dashed: bool = False
     label: str = ""
@@ -96,12 +96,13 @@ def thin(points: Sequence[Point], limit: int) -> list[Point]:
     return [points[index] for index in sorted(kept)]
 
 
-def _pieces(points: Sequence[tuple[float, float | None]]) -> Iterator[list[Point]]:
+def _pieces(points: Sequence[tuple[float | None, ...]]) -> Iterator[list[Point]]:
     """Yield the parts of a curve between its gaps."""
     piece: list[Point] = []
     for x, y in points:
-        if (value := scales.drawable(y)) is not None and scales.drawable(x) is not None:
-            piece.append((x, value))
+        across, down = scales.drawable(x), scales.drawable(y)
+        if across is not None and down is not None:
+            piece.append((across, down))
         elif piece:
             yield piece
             piece = []

@@ -1,4 +1,4 @@
-"""One artifact, shown by its type."""
+"""An artifact."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ArtifactView:
     """The page.
 
     Attributes:
-      artifact: as the store has it.
-      preview: what is shown of it.
-      deleted: that `sae gc` deleted its bytes, and when, in words; empty where it did not.
-      missing: what cannot be shown and why; empty where all is shown.
+      artifact: from the store, without digests.
+      preview: None if there is none.
+      deleted: text that says when `sae gc` deleted its files; empty if they were not deleted.
+      missing: text that says what cannot be shown, and why; empty if everything is shown.
       served: whether its files can be opened: they are inside the root.
-      served_version: the one that this model is served as; 0 where it is no model, or not served.
+      served_version: the served version, if it is this model; else 0.
       digests: by name.
     """
 
@@ -38,16 +38,15 @@ class ArtifactView:
 
 
 def build(request: PageRequest, artifact: str) -> ArtifactView:
-    """Reads the artifact with its preview."""
+    """Read the artifact with its preview."""
     reader = request.open_reader
     found = reader.artifact(find_artifact(reader, artifact))
     preview = reader.preview(found.row)
     deleted = deletion_text(found.row.state, found.properties)
     served = request.root is not None and not found.gone and reader.preview_folder(found.row) is not None
+    others = {name: value for name, value in found.properties.items() if name not in _DIGESTS}
     return ArtifactView(
-        artifact=dataclasses.replace(
-            found, properties={name: value for name, value in found.properties.items() if name not in _DIGESTS}
-        ),
+        artifact=dataclasses.replace(found, properties=others),
         preview=preview,
         deleted=deleted,
         missing=_missing(request, found, preview, deleted),

@@ -1,4 +1,4 @@
-"""A page: a view made from the reader, and charts made from the view."""
+"""What all pages share: the request, the page, and how runs and artifacts are found."""
 
 from __future__ import annotations
 
@@ -17,40 +17,36 @@ from pipeline.web.formatting import DeclaredMetrics, cut
 from pipeline.web.urls import Links
 
 DELETED = "deleted"  # state of an artifact whose bytes `sae gc` deleted
-_LARGEST = 10**9  # of a number in a query; more rows than any store has
-_SHOWN = 40  # characters of a value in an error
+_LARGEST = 10**9  # allowed number in a query; more rows than any store has
+_LONGEST_VALUE = 40  # characters of a value in an error
 
 Drawings = Mapping[str, Any]  # charts by name, some in lists or mappings of their own
 
 
 class Query:
-    """The query parameters of an address. Those that a page does not use are ignored."""
+    """The query parameters of an address; a page ignores those that it does not use."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]] = ()) -> None:
         self._pairs = tuple(pairs)
 
     def one(self, name: str, allowed: Collection[str] = (), default: str = "") -> str:
-        """Return the last value of a parameter; an empty one counts as none.
-
-        Raises:
-          UsageError: it is none of `allowed`, if there are any.
-        """
+        """Return the last value of a parameter that is not empty. Raises `UsageError` if it is not allowed."""
         value = next((value for key, value in reversed(self._pairs) if key == name and value), default)
         if allowed and value != default and value not in allowed:
-            raise UsageError(f"unknown {name}={cut(value, _SHOWN)}: use one of {', '.join(allowed)}")
+            raise UsageError(f"unknown {name}={cut(value, _LONGEST_VALUE)}: use one of {', '.join(allowed)}")
         return value
 
     def many(self, name: str) -> list[str]:
-        """Return all values of a parameter, each once, in order."""
+        """Return the distinct values of a parameter, in order."""
         return list(dict.fromkeys(value for key, value in self._pairs if key == name and value))
 
     def number(self, name: str, default: int = 0) -> int:
-        """Return a number from 0 on. Raises `UsageError` for anything else."""
+        """Return a number of at least 0. Raises `UsageError` for anything else."""
         value = self.one(name)
         if not value:
             return default
         if not (value.isascii() and value.isdecimal() and len(value) <= len(str(_LARGEST)) and int(value) <= _LARGEST):
-            raise UsageError(f"{name}={cut(value, _SHOWN)} is not a number from 0 to {_LARGEST:,}")
+            raise UsageError(f"{name}={cut(value, _LONGEST_VALUE)} is not a number from 0 to {_LARGEST:,}")
         return int(value)
 
 
@@ -62,7 +58,7 @@ class PageRequest:
       reader: of the store; None if the root has no store yet.
       root: None for a store without a root.
       store: the root's folder, or the store's file or URL, as text.
-      query: parameters after the `?`.
+      query: the query parameters.
       metrics: that the pipeline declares.
       rows: rows of a list on one page; None: the page's default.
     """
@@ -83,7 +79,7 @@ class PageRequest:
 
 
 class MovedError(Exception):
-    """The page has another address, such as that of the run that `latest` names.
+    """The page has another address, such as the run that `latest` refers to.
 
     Attributes:
       path: encoded.
@@ -117,7 +113,7 @@ def previous_start(start: int, limit: int) -> str | None:
 
 
 def run_named(reader: Reader, wanted: str) -> Run:
-    """Return the run that a reference names. Raises `NotFoundError`."""
+    """Return the run with this id, digest or reference (`latest`). Raises `NotFoundError`."""
     if urls.is_digest(wanted):
         for run_id in reader.run_ids():
             if urls.segment(run_id) == wanted:
@@ -126,16 +122,16 @@ def run_named(reader: Reader, wanted: str) -> Run:
 
 
 def find_run(reader: Reader, wanted: str, *rest: str) -> Run:
-    """Return the run that a part of a path names.
+    """Return the run of a path.
 
     Args:
       reader: of the store.
-      wanted: the part, decoded.
+      wanted: the part of the path that identifies the run, decoded.
       rest: the parts after it.
 
     Raises:
       NotFoundError: there is none.
-      MovedError: the part is not its id, but `latest` or the beginning of the id.
+      MovedError: the part is not the run's id, but `latest` or the beginning of the id.
     """
     found = run_named(reader, wanted)
     if wanted not in (found.row.id, urls.segment(found.row.id)):
@@ -144,7 +140,7 @@ def find_run(reader: Reader, wanted: str, *rest: str) -> Run:
 
 
 def find_artifact(reader: Reader, wanted: str, *rest: str) -> int:
-    """Return the id of the artifact that a part of a path names; raises as `find_run` does."""
+    """Return the id of the artifact of a path; raises as `find_run` does."""
     found = reader.find_artifact(wanted)
     if str(found) != wanted:
         raise MovedError(urls.path_of("artifacts", str(found), *rest))
@@ -166,7 +162,7 @@ def served_version(request: PageRequest, *rows: ArtifactRow, content: str = "") 
     return push.version if push is not None and known else 0
 
 
-def stored(root: Root | None, folder: str, name: str) -> pathlib.Path | None:
+def run_file_path(root: Root | None, folder: str, name: str) -> pathlib.Path | None:
     """Return the path of a run's file in a folder of the root, or None. The id of a run may be any text."""
     if root is None or "/" in name or "\0" in name:
         return None

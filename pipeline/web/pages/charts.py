@@ -1,4 +1,4 @@
-"""Charts of previews, and those that more than one page shows."""
+"""Charts of previews and of runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.web import charts
 from pipeline.web.charts import Drawing
 from pipeline.web.formatting import DeclaredMetrics
 
-_PHONE = 356  # pixels: as wide as a phone, so that values at the end of bars are seen
-_HALF = 580  # pixels: half a wide page
+HALF_PAGE = 580  # pixels: half of a wide page
+_PHONE = 356  # pixels: the width of a phone, so that values at the end of bars are visible
 
 
 def of_section(section: Section) -> Drawing | None:
@@ -26,19 +26,21 @@ def of_section(section: Section) -> Drawing | None:
 
 
 def _lines(section: LineChart) -> Drawing:
-    """Draw solid lines in one colour each, dashed ones in the same colours."""
+    """Draw solid and dashed lines, each kind with the colours 1, 2, 3."""
     solid, dashed = itertools.count(1), itertools.count(1)
     series = [
         charts.Series(
             curve.name,
-            [(x, y) for x, y in curve.points],
+            curve.points,
             next(dashed if curve.dashed else solid),
             curve.dashed,
             "" if curve.dashed else curve.name,
         )
         for curve in section.curves
     ]
-    return charts.line_chart(series, title=section.title, x_label=section.x_label, y_label=section.y_label, width=_HALF)
+    return charts.line_chart(
+        series, title=section.title, x_label=section.x_label, y_label=section.y_label, width=HALF_PAGE
+    )
 
 
 def _diagram(section: Diagram) -> Drawing:
@@ -54,7 +56,7 @@ def _diagram(section: Diagram) -> Drawing:
 
 
 def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
-    """Draw the losses so far, including the penalty: a training in progress reports no others."""
+    """Draw the losses so far; a training in progress only reports losses that include the penalty."""
     if not epochs:
         return None
     series = [
@@ -66,7 +68,7 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
         title="Loss by epoch, including the penalty",
         x_label="epoch",
         y_label="loss, nats per pixel",
-        width=_HALF,
+        width=HALF_PAGE,
     )
 
 

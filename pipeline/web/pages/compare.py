@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.artifacts import types
-from pipeline.artifacts.sections import Curve, LineChart, Picture, Pictures, Section, Tile
+from pipeline.artifacts.sections import LineChart, Picture, Pictures, Section, Tile
 from pipeline.core.errors import UsageError
 from pipeline.core.serialization import INLINE
 from pipeline.inspection import run_diff
@@ -15,20 +15,16 @@ from pipeline.inspection.views import Run
 from pipeline.web import charts
 from pipeline.web.formatting import DeclaredMetrics, run_metric_name, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
+from pipeline.web.pages.charts import HALF_PAGE
 from pipeline.web.urls import Links
 
 FEWEST, MOST = 2, 8  # runs; eight colours can be told apart
-_HALF = 580  # pixels: half a wide page
 _MOST_IMAGES = 20  # rows of test images
 
 
 @dataclasses.dataclass(frozen=True)
-class Compared:
-    """What the charts show of a run.
-
-    Attributes:
-      sections: charts and pictures of its outputs, each with the artifact that it is of.
-    """
+class ComparedRun:
+    """A run in the charts. `sections`: line charts and pictures of its outputs."""
 
     id: str
     metrics: Mapping[str, float | None] = dataclasses.field(metadata={INLINE: True})
@@ -37,7 +33,7 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True)
 class ComparedSection:
-    """A line chart or pictures of an artifact."""
+    """A line chart, or pictures, of an artifact."""
 
     artifact: int
     section: Section
@@ -48,9 +44,9 @@ class ComparedImage:
     """The same picture of every run, such as a test image and its reconstructions.
 
     Attributes:
-      artifact: the artifact that `original` is of.
+      artifact: id of the artifact that has `original`.
       original: the picture that all runs share.
-      pictures: by run, with the artifact that each is of; None where a run does not have it.
+      pictures: by run, the id of the artifact and its picture; None if the run has none.
     """
 
     label: str
@@ -71,7 +67,7 @@ class CompareView:
     """
 
     comparison: run_diff.Comparison
-    compared: tuple[Compared, ...]
+    compared: tuple[ComparedRun, ...]
     images: tuple[ComparedImage, ...]
     missing: tuple[str, ...]
 
@@ -93,7 +89,7 @@ def build(request: PageRequest) -> CompareView:
         raise UsageError(f"{selected}: select {FEWEST} to {MOST} runs to compare in the list of runs")
     columns = request.metrics.columns
     compared = tuple(
-        Compared(
+        ComparedRun(
             run.row.id,
             {one.run_key: run.metrics.get(one.name, run.row.metrics.get(one.run_key)) for one in columns},
             tuple(_sections(reader, run)),
@@ -118,26 +114,20 @@ def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
                     yield ComparedSection(row.id, section)
 
 
-def _images(compared: Sequence[Compared]) -> list[ComparedImage]:
+def _images(compared: Sequence[ComparedRun]) -> list[ComparedImage]:
     """Return the pictures of the first run that has some, with those of the other runs if they show the same."""
-    found = [
-        next((one for one in run.sections if isinstance(one.section, Pictures)), None) for run in compared
-    ]  # the report of every run on a data set shows the same test images
+    found = [next((one for one in run.sections if isinstance(one.section, Pictures)), None) for run in compared]
     first = next((one for one in found if one is not None), None)
     if first is None:
         return []
-    tiles = [_tiles(one) for one in found]
     labels = [tile.label for tile in _tiles(first)]
-    same = [[tile.label for tile in one] == labels for one in tiles]
+    same = [one if [tile.label for tile in _tiles(one)] == labels else None for one in found]
     return [
         ComparedImage(
             tile.label,
             first.artifact,
             tile.pictures[0],
-            tuple(
-                (one.artifact, of_run[place].pictures[-1]) if one is not None and fits else None
-                for one, of_run, fits in zip(found, tiles, same, strict=True)
-            ),
+            tuple((one.artifact, _tiles(one)[place].pictures[-1]) if one else None for one in same),
         )
         for place, tile in enumerate(_tiles(first))
     ]
@@ -149,7 +139,7 @@ def _tiles(one: ComparedSection | None) -> Sequence[Tile]:
     return [tile for tile in tiles if len(tile.pictures) > 1]
 
 
-def _missing(compared: Sequence[Compared], runs: Sequence[Run]) -> list[str]:
+def _missing(compared: Sequence[ComparedRun], runs: Sequence[Run]) -> list[str]:
     lacking = []
     for kind in types.compared():
         rows = {run.row.id: run.output(kind.name) for run in runs}
@@ -172,11 +162,13 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
             if isinstance(section, LineChart) and section.curves and section.title == (chart or section).title:
                 chart = chart or section
                 main, *others = section.curves[:2]
-                series.append(charts.Series(f"{one.id}, {main.name}", _points(main), number, label=one.id))
-                series += [charts.Series(f"{one.id}, {other.name}", _points(other), number, True) for other in others]
+                series.append(charts.Series(f"{one.id}, {main.name}", main.points, number, label=one.id))
+                series += [charts.Series(f"{one.id}, {other.name}", other.points, number, True) for other in others]
     curves = scatter = None
     if chart:
-        curves = charts.line_chart(series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=_HALF)
+        curves = charts.line_chart(
+            series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=HALF_PAGE
+        )
     if len(metrics.columns) > 1:
         across, down = metrics.columns[:2]
         points = [
@@ -189,13 +181,9 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
                 title=f"{run_metric_title(down)} against {run_metric_name(across)}",
                 x_label=run_metric_title(across, unit=True),
                 y_label=run_metric_title(down, unit=True),
-                width=_HALF,
+                width=HALF_PAGE,
             )
     return {"curves": curves, "scatter": scatter}
-
-
-def _points(curve: Curve) -> list[tuple[float, float | None]]:
-    return [(x, y) for x, y in curve.points]
 
 
 PAGE = Page("compare", "/compare", build, draw)

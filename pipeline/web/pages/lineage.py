@@ -1,4 +1,4 @@
-"""The lineage of an artifact: its inputs, and what was made from it."""
+"""The lineage of an artifact: everything upstream and downstream of it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class LineageView:
 
 
 def build(request: PageRequest, artifact: str) -> LineageView:
-    """Read the lineage, up and down."""
+    """Read the lineage."""
     reader = request.open_reader
     return LineageView(reader.lineage(find_artifact(reader, artifact, "lineage")))
 
 
 def draw(view: LineageView, to: Links, _: DeclaredMetrics) -> Drawings:
-    """Draw one graph of executions and artifacts, nearest first, in case it is cut."""
+    """Draw executions and artifacts as one graph, nearest first, because large graphs are cut."""
     lineage = view.lineage
     boxes = {f"a{lineage.center}": _artifact(view, lineage.center, to)}
     edges = []

@@ -1,4 +1,4 @@
-"""Model versions: which is served, and who decided it."""
+"""Model versions and the decisions about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.registry.listing import DecisionRow, ModelRow
 from pipeline.web.pages.base import Page, PageRequest, previous_start
 
 ROWS = 50  # versions on a page
-DECISIONS = 50  # newest decisions on the page; they are made by hand, so there are few
+DECISIONS = 50  # newest decisions on the page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ModelsView:
       total: number of versions.
       start, next, previous: as in the list of runs.
       decisions: newest first; decisions_cut: number of older ones that are not shown.
-      commands: that serve another model, by what they do.
+      commands: commands that serve another model, by purpose.
       begin: the command that pushes the first version.
     """
 

@@ -11,7 +11,7 @@ from pipeline.inspection import logs
 from pipeline.inspection.views import NodeRun, Run, RunRow
 from pipeline.web import urls
 from pipeline.web.formatting import cut
-from pipeline.web.pages.base import Page, PageRequest, find_run, stored
+from pipeline.web.pages.base import Page, PageRequest, find_run, run_file_path
 
 LINES = 40  # last lines of the log: about as long as a traceback of the libraries
 _LONGEST_LINE = 2_000  # characters
@@ -40,7 +40,7 @@ def build(request: PageRequest, run: str, node: str) -> NodeView:
     found = find_run(request.open_reader, run, "nodes", node)
     for one in found.nodes:
         if node in (one.node, urls.segment(one.node)):
-            has_log = stored(request.root, "logs", f"{found.row.id}.log") is not None
+            has_log = run_file_path(request.root, "logs", f"{found.row.id}.log") is not None
             lines, before = _log(request, found, one.node) if has_log and one.execution else ((), 0)
             return NodeView(found.row, one, lines, before, has_log)
     known = [one.node for one in found.nodes]

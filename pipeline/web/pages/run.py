@@ -21,10 +21,9 @@ from pipeline.provenance.manifest import Manifest
 from pipeline.web import charts, formatting
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import charts as drawn
-from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, served_version, stored
+from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, run_file_path, served_version
 from pipeline.web.urls import Links
 
-_HALF = 580  # pixels: half a wide page
 _MOST_NOTES = 200  # notes on the page; a run has a few
 
 
@@ -35,7 +34,7 @@ class RunInputs:
     Attributes:
       command: the command line, as typed.
       again: the command that reruns it in the same root.
-      verify: the command that reruns it elsewhere and compares.
+      verify: the command that reruns it in a clean environment and compares every artifact.
       configuration: settings by dotted name.
       facts: the rest by name, except long lists.
     """
@@ -49,11 +48,7 @@ class RunInputs:
 
 @dataclasses.dataclass(frozen=True)
 class ShownOutput:
-    """An output of the run, and the part of its preview that the page of the run shows.
-
-    Attributes:
-      files: whether files of the artifact can be opened.
-    """
+    """An output of the run, and the part of its preview that is shown. `files`: whether its files can be opened."""
 
     artifact: ArtifactRow
     preview: Preview
@@ -69,7 +64,7 @@ class RunView:
       previous, next: ids of the runs before and after it; empty if there are none.
       made_from: its inputs; None without a manifest.
       changes: the differences from the run before; None for the first run, and while it is running.
-      live_epochs: of a training in progress: the epochs so far, with the losses including the penalty only.
+      live_epochs: epochs of a training in progress; their losses include the penalty.
       planned_epochs: number of epochs when training ends; None if unknown.
       shown: sections of its outputs' previews.
       notes: messages of the orchestrator.
@@ -106,28 +101,28 @@ def build(request: PageRequest, run: str) -> RunView:
         for kind, row, preview in read
         if preview
     )
-    running = found.row.state == RunState.RUNNING
     events = [one.event for one in _events(request.root, run_id)]
+    running = found.row.state == RunState.RUNNING
     trained = any(isinstance(one, LineChart) for output in shown for one in output.preview.sections)
     live = () if trained else _epochs(events)
     return RunView(
         run=found,
         previous=previous,
         next=following,
-        made_from=_made_from(request.root, own) if own and request.root else None,
+        made_from=_run_inputs(request.root, own) if own and request.root else None,
         changes=run_diff.compare(reader, [previous, run_id]) if previous and not running else None,
         live_epochs=live,
         planned_epochs=live[-1].epochs if live else None,
         shown=shown,
         notes=tuple(event for event in events if isinstance(event, Note))[:_MOST_NOTES],
-        has_log=stored(request.root, "logs", f"{run_id}.log") is not None,
+        has_log=run_file_path(request.root, "logs", f"{run_id}.log") is not None,
         served_version=served_version(request, *(use.artifact for node in found.nodes for use in node.outputs)),
         missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
     )
 
 
 def _neighbours(reader: Reader, found: Run) -> tuple[str, str]:
-    """Return the ids of the run before, of the same pipeline, and of the next run. Reading the list is slow."""
+    """Return the ids of the previous run of the same pipeline and of the next run; the slow list is read once."""
     ids = reader.run_ids()
     place = ids.index(found.row.id)
     before = ids[place + 1] if place + 1 < len(ids) else ""
@@ -146,7 +141,7 @@ def _epochs(events: Iterable[Event]) -> tuple[EpochEnded, ...]:
 
 
 def _events(root: Root | None, run_id: str) -> list[event_log.TimedEvent]:
-    if root is None or stored(root, "progress", f"{run_id}.jsonl") is None:
+    if root is None or run_file_path(root, "progress", f"{run_id}.jsonl") is None:
         return []
     return event_log.read(root.path, run_id)
 
@@ -158,18 +153,15 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
         return None
 
 
-def _made_from(root: Root, own: Manifest) -> RunInputs:
+def _run_inputs(root: Root, own: Manifest) -> RunInputs:
     path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
-    commit = "unknown"
+    commit = short_digest(own.git.commit) + " with uncommitted changes" * own.git.dirty if own.git else "unknown"
     lock = short_digest(own.lock.digest) if own.lock else "unknown"
-    if own.git is not None:
-        commit = short_digest(own.git.commit) + (" with uncommitted changes" if own.git.dirty else "")
-    sizes = ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items())
-    short = {
+    facts = {
         "Profile": own.profile,
         "Seed": str(own.seed),
         "Data set": f"{own.data.name} {own.data.version}",
-        "Examples": sizes,
+        "Examples": ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items()),
         "Data fingerprint": short_digest(own.data.fingerprint),
         "Code": short_digest(own.code_digest),
         "Commit": commit,
@@ -186,16 +178,11 @@ def _made_from(root: Root, own: Manifest) -> RunInputs:
         again=f"sae run --like {path} --root {folder}",
         verify=f"sae verify {shlex.quote(own.run_id)} --root {folder}",
         configuration={name: str(value) for name, value in own.configuration.items()},
-        facts=short,
+        facts=facts,
     )
 
 
-def _missing(
-    request: PageRequest,
-    found: Run,
-    own: Manifest | None,
-    unread: Sequence[ArtifactRow],
-) -> list[str]:
+def _missing(request: PageRequest, found: Run, own: Manifest | None, unread: Sequence[ArtifactRow]) -> list[str]:
     if request.root is None:
         return [
             "This store has no pipeline root: no pictures, curves, manifests or logs are available. "
@@ -247,7 +234,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     charted = any(isinstance(one, BarChart) for output in view.shown for one in output.preview.sections)
     return {
         "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
-        "durations": charts.gantt(spans, width=_HALF) if spans else None,
+        "durations": charts.gantt(spans, width=drawn.HALF_PAGE) if spans else None,
         "curves": drawn.live_curves(view.live_epochs),
         "slices": None if charted else drawn.slices(run.slices, metrics),
     }

@@ -20,7 +20,7 @@ ROWS = 10  # rows of its history
 
 @dataclasses.dataclass(frozen=True)
 class NextTime:
-    """A planned time: `2026-11-24T03:00:00Z`, its distance from now, and in words in the schedule's time zone."""
+    """A planned time (`2026-11-24T03:00:00Z`), its distance from now, and its text in the schedule's time zone."""
 
     time: str
     distance: str
@@ -28,7 +28,7 @@ class NextTime:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
+class ShownSchedule:
     """A schedule on the page.
 
     Attributes:
@@ -36,8 +36,8 @@ class Shown:
       next: its next times.
       command: the command that a tick runs.
       policies: for overlapping, missed, late and failed runs, by name.
-      history: the newest ticks; neighbours with the same outcome are one.
-      more: whether there are older ones.
+      history: the newest ticks, grouped by outcome.
+      more: whether there are older ticks.
     """
 
     planned: Planned
@@ -56,10 +56,10 @@ class SchedulesView:
       root: the folder; empty for a store without a root, which has no schedules.
       now: when this was read, `2026-11-24T03:00:00Z`.
       daemon: None without a root.
-      daemon_words: the same in words.
+      daemon_words: its state in words.
       alone: whether a schedule is active but no daemon will start its runs.
       schedules: by name.
-      begin: commands for a root without schedules, by what they do.
+      begin: commands that add schedules and start the daemon, by purpose.
       going: whether a tick is running or waiting.
     """
 
@@ -68,7 +68,7 @@ class SchedulesView:
     daemon: Daemon | None
     daemon_words: str
     alone: bool
-    schedules: tuple[Shown, ...]
+    schedules: tuple[ShownSchedule, ...]
     begin: Mapping[str, str]
     going: bool
 
@@ -87,21 +87,21 @@ def build(request: PageRequest) -> SchedulesView:
         daemon_words=wording.daemon(daemon, now),
         alone=status.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
-        begin=_begin(request.root),
+        begin=_start_commands(request.root),
         going=any(group.tick.state in ("running", "waiting") for one in schedules for group in one.history),
     )
 
 
-def _schedules(root: Root, now: datetime.datetime) -> tuple[Shown, ...]:
+def _schedules(root: Root, now: datetime.datetime) -> tuple[ShownSchedule, ...]:
     with ScheduleDatabase.read(root.path) as database:
         return tuple(_shown(database, one, root, now) for one in status.planned(database, now, NEXT))
 
 
-def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.datetime) -> Shown:
+def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.datetime) -> ShownSchedule:
     ticks = database.ticks(one.schedule.name, history.MAX_READ + 1)
     groups = history.group(ticks[: history.MAX_READ])
     zone = one.schedule.timing.zone
-    return Shown(
+    return ShownSchedule(
         planned=one,
         next=tuple(NextTime(time, wording.distance(time, now), wording.moment(time, zone)) for time in one.next),
         command=shlex.join(["sae", "run", *one.schedule.work.options(), "--root", str(root.path)]),
@@ -111,7 +111,7 @@ def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.d
     )
 
 
-def _begin(root: Root) -> Mapping[str, str]:
+def _start_commands(root: Root) -> Mapping[str, str]:
     folder = shlex.quote(str(root.path))
     return {
         "a run every night at 03:00 UTC": f'sae schedule add nightly --cron "0 3 * * *" --root {folder}',

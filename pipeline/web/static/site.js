@@ -1,4 +1,4 @@
-// What JavaScript adds: sort a table in place, copy a command, count selected runs, follow a run.
+// Optional features: sort a table in place, copy a command, count selected runs, follow a run.
 "use strict";
 
 (function () {
@@ -21,7 +21,7 @@
     const compare = (a, b) =>
       typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
     rows.sort(([a], [b]) => {
-      if (a === null || b === null) return (a === null) - (b === null); // those without a value come last
+      if (a === null || b === null) return (a === null) - (b === null); // rows without a value come last
       return ascending ? compare(a, b) : compare(b, a);
     });
     body.append(...rows.map(([, row]) => row));
@@ -73,7 +73,7 @@
     update();
   }
 
-  // A frame is a stop of the Tab key only while there is something to scroll to.
+  // The Tab key reaches a frame only while it can be scrolled.
   function fitFrames(part) {
     part.querySelectorAll(".scroll").forEach((frame) => {
       if (frame.scrollWidth > frame.clientWidth) frame.tabIndex = 0;
@@ -91,8 +91,8 @@
   }
 
   // A run in progress --------------------------------------------------------------------------------------------
-  const EVERY = 1000; // milliseconds
-  const LATE = 5000; // when the server does not answer
+  const EVERY = 1000; // milliseconds between requests
+  const LATE = 5000; // after a failed request, and in a hidden tab
 
   function states(part) {
     const found = new Map();
@@ -102,29 +102,24 @@
     return found;
   }
 
-  function focusAgain(held, part) {
-    const same = held.id
-      ? document.getElementById(held.id)
-      : Array.from(part.querySelectorAll(held.tag)).filter((one) => one.getAttribute("href") === held.href && one.textContent === held.text)[0];
-    if (same) same.focus({ preventScroll: true });
-  }
-
   function replace(old, fresh) {
-    const active = document.activeElement;
-    const held = old.contains(active) && { id: active.id, tag: active.tagName, href: active.getAttribute("href"), text: active.textContent };
-    const open = Array.from(old.querySelectorAll("details")).map((one) => one.open);
-    const across = Array.from(old.querySelectorAll(".drawing-frame, .scroll")).map((one) => one.scrollLeft);
-    const chosen = new Set(Array.from(old.querySelectorAll("input:checked")).map((one) => one.value));
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    const same = (one) => active.id ? one.id === active.id : one.getAttribute("href") === active.getAttribute("href") && one.textContent === active.textContent;
+    const all = (part, selector) => Array.from(part.querySelectorAll(selector));
+    const open = all(old, "details").map((one) => one.open);
+    const scrolled = all(old, ".drawing-frame, .scroll").map((one) => one.scrollLeft);
+    const chosen = new Set(all(old, "input:checked").map((one) => one.value));
+    const focused = active && all(fresh, active.tagName).find(same);
     old.replaceWith(fresh);
     dress(fresh);
-    fresh.querySelectorAll("details").forEach((one, number) => { one.open = open[number] || false; });
-    fresh.querySelectorAll(".drawing-frame, .scroll").forEach((one, number) => { one.scrollLeft = across[number] || 0; });
-    fresh.querySelectorAll("input[type=checkbox]").forEach((one) => { one.checked = chosen.has(one.value); });
-    if (held) focusAgain(held, fresh);
+    all(fresh, "details").forEach((one, number) => { one.open = open[number] || false; });
+    all(fresh, ".drawing-frame, .scroll").forEach((one, number) => { one.scrollLeft = scrolled[number] || 0; });
+    all(fresh, "input[type=checkbox]").forEach((one) => { one.checked = chosen.has(one.value); });
+    if (focused) focused.focus({ preventScroll: true });
   }
 
   function follow(main) {
-    const seen = new Map(); // what each part said when it was last loaded: scripts have changed it since
+    const seen = new Map(); // HTML of each part as it was loaded; scripts have changed it since
     main.querySelectorAll("[data-live]").forEach((part) => seen.set(part.dataset.live, part.outerHTML));
     let before = states(main);
 
@@ -147,7 +142,7 @@
             replace(part, document.importNode(parts.get(name), true));
           }
         });
-      } else { // there is a part more than there was
+      } else { // parts were added or removed
         const copy = document.importNode(fresh, true);
         replace(main, copy);
         main = copy;
