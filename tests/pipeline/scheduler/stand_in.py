@@ -4,6 +4,7 @@
     stand_in.py show RUN --root R --json
     stand_in.py gc --yes --root R --json
 
+The step `wait` ends when the root contains a file `go`.
 Runs are lines of JSON in `ran.jsonl` in the root; like real ones they hold the root's lock.
 """
 
@@ -84,6 +85,8 @@ def locked(root: pathlib.Path, asked: argparse.Namespace, steps: dict[str, str])
     if "deaf" in steps:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        while "wait" in steps and not (root / "go").exists():
+            time.sleep(0.01)
         time.sleep(float(steps.get("sleep", 0)))
     except KeyboardInterrupt:
         note(state="cancelled")
