@@ -1,4 +1,4 @@
-"""The configuration: what it holds, what it refuses and what it says then."""
+"""The configuration: sections, limits and errors."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_names_come_in_the_order_of_the_sections_without_repetition():
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_profile_is_valid_and_sets_what_it_says(profile):
+def test_every_profile_is_valid(profile):
     values = PipelineConfig.build(PROFILES[profile]).values()
     assert {name: values[name] for name in PROFILES[profile]} == PROFILES[profile]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_judges_the_worst_label_more_mildly_than_the_mean(profile):
+def test_the_threshold_of_the_worst_label_is_above_that_of_the_mean(profile):
     assert PROFILES[profile]["evaluation.max_bce"] < PROFILES[profile]["evaluation.max_bce_worst_label"]
 
 
@@ -71,18 +71,18 @@ def test_the_sample_profile_splits_the_5000_digits_without_a_rest():
     assert [values[f"data.{split}_examples"] for split in splits] == [3572, 4286 - 3572, 5000 - 4286]
 
 
-def test_the_gate_of_mnist_lies_between_a_good_model_and_a_collapsed_one():
+def test_the_threshold_of_mnist_is_between_a_good_and_a_collapsed_model():
     # 0.0943 is the loss that the reference reaches with the largest L1, 0.2625 that of the mean image.
     assert 0.0943 < PROFILES["mnist"]["evaluation.max_bce"] < 0.2625
 
 
-def test_what_retention_keeps_is_not_recorded_for_a_run():
+def test_manifests_do_not_record_retention():
     one, other = (PipelineConfig.build({"retention.runs": number}).recorded() for number in (1, 2))
     assert one == other
     assert set(NAMES) - set(one) == {"retention.runs", "retention.pushed", "retention.max_mib"}
 
 
-def test_flatten_undoes_build():
+def test_values_returns_what_build_was_given():
     values = {"training.epochs": 7, "model.l1": 0.5, "training.jit_compile": False, "paths.root": "elsewhere"}
     flat = PipelineConfig.build(values).values()
     assert list(flat) == NAMES
@@ -90,7 +90,7 @@ def test_flatten_undoes_build():
 
 
 @pytest.mark.parametrize("name", limited("low"))
-def test_the_low_limit_may_be_taken_and_nothing_below_it(name):
+def test_the_low_limit_is_allowed_and_nothing_below_it(name):
     low = SETTINGS[name].low
     assert SETTINGS[name].check(low) == low
     with pytest.raises(ValueError, match=f"^{name} = "):
@@ -98,7 +98,7 @@ def test_the_low_limit_may_be_taken_and_nothing_below_it(name):
 
 
 @pytest.mark.parametrize("name", limited("above"))
-def test_the_limit_above_which_a_value_must_lie_may_not_be_taken(name):
+def test_the_exclusive_limit_is_refused(name):
     above = SETTINGS[name].above
     assert SETTINGS[name].check(above + 0.01) == above + 0.01
     with pytest.raises(ValueError, match=f"^{name} = "):
@@ -106,7 +106,7 @@ def test_the_limit_above_which_a_value_must_lie_may_not_be_taken(name):
 
 
 @pytest.mark.parametrize("name", limited("high"))
-def test_the_high_limit_may_be_taken_and_nothing_above_it(name):
+def test_the_high_limit_is_allowed_and_nothing_above_it(name):
     high = SETTINGS[name].high
     assert SETTINGS[name].check(high) == high
     with pytest.raises(ValueError, match=f"^{name} = "):
@@ -128,18 +128,18 @@ def test_the_high_limit_may_be_taken_and_nothing_above_it(name):
         ("data.source", ["auto"], "one of auto, tfds, sample"),
     ],
 )
-def test_an_error_says_what_was_given_and_what_is_allowed(name, value, allowed):
+def test_an_error_names_the_value_and_what_is_allowed(name, value, allowed):
     with pytest.raises(ValueError, match=name) as error:
         SETTINGS[name].check(value)
     assert str(error.value).startswith(f"{name} = {value!r} is not allowed: it must be {allowed}")
 
 
-def test_an_error_says_the_unit():
+def test_an_error_names_the_unit():
     with pytest.raises(ValueError, match=r"^training\.epochs = 0 .*\(epochs\)$"):
         SETTINGS["training.epochs"].check(0)
 
 
-def test_the_report_lists_the_settings_that_affect_results_but_those_of_the_push_gate_and_the_engine():
+def test_the_report_lists_settings_that_affect_the_model():
     listed = {name for name in NAMES if SETTINGS[name].affects_results and SETTINGS[name].in_report}
     assert {name.partition(".")[0] for name in listed} == {"data", "model", "training", "evaluation"}
     without_effect = {name for name in NAMES if not SETTINGS[name].affects_results}
@@ -165,7 +165,7 @@ def test_a_gate_may_be_infinite_but_not_minus_infinite():
         SETTINGS["evaluation.max_bce"].check(-math.inf)
 
 
-def test_an_empty_root_is_refused_as_it_would_be_the_current_folder():
+def test_an_empty_root_is_refused():
     with pytest.raises(ValueError, match=r"paths\.root = ''"):
         SETTINGS["paths.root"].check("")
 
@@ -179,7 +179,7 @@ def test_a_section_checks_its_values_however_it_is_made():
         PipelineConfig.build({"training.epochs": 0})
 
 
-def test_scheduling_is_checked_as_well_and_is_no_setting_of_a_run() -> None:
+def test_schedule_policies_are_checked_and_are_not_settings_of_a_run() -> None:
     scheduling = pipeline_config.SchedulePolicies(max_late=5)
     assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
     with pytest.raises(ValueError, match=r"schedule\.overlap = 'run' is not allowed: it must be one of skip, queue"):
@@ -191,12 +191,12 @@ SCHEDULING = pipeline_config.SchedulePolicies.settings()
 
 
 @pytest.mark.parametrize("name", SCHEDULING)
-def test_every_default_of_scheduling_has_a_meaning_that_fits_a_line(name):
+def test_every_schedule_policy_has_a_meaning_that_fits_a_line(name):
     assert 10 < len(SCHEDULING[name].meaning) < 120
 
 
 @pytest.mark.parametrize("limit", ["low", "above", "high"])
-def test_scheduling_holds_to_its_limits(limit):
+def test_schedule_policies_have_limits(limit):
     past = {"low": -1, "above": 0, "high": 1}[limit]
     limits = {name: getattr(one, limit) for name, one in SCHEDULING.items() if getattr(one, limit) is not None}
     assert limits

@@ -125,7 +125,7 @@ def test_config_show_has_a_line_per_setting_with_value_origin_and_meaning(sae):
     assert "code_units = 32     # (default) size of the code (units)" in lines
 
 
-def test_what_config_show_prints_is_a_file_for_config(sae, folder):
+def test_config_show_prints_a_file_for_config(sae, folder):
     arguments = ["--profile", "sample", "--seed", "5", "--set", "evaluation.max_bce=inf", "--set", "model.l1=1e-5"]
     (folder / "shown.toml").write_text(sae("config", "show", *arguments)[1])
     again = json.loads(sae("config", "show", "--config", "shown.toml", "--json")[1])["settings"]
@@ -146,7 +146,7 @@ def test_config_show_as_json_has_every_setting(sae):
     assert found["settings"]["evaluation.max_bce"] == {"value": None, "origin": "--set"}  # JSON knows no infinity
 
 
-def test_config_check_accepts_what_is_valid(sae, folder):
+def test_config_check_accepts_a_valid_file(sae, folder):
     (folder / "good.toml").write_text("[training]\nepochs = 3\n")
     code, output, errors = sae("config", "check", "--config", "good.toml", "--seed", "7")
     assert (code, errors) == (0, "")
@@ -190,7 +190,7 @@ def test_a_wrong_setting_is_a_usage_error_of_one_line(sae, arguments, said):
 
 
 @pytest.mark.parametrize("command", [("config", "show"), ("doctor",), ("run",)], ids=" ".join)
-def test_every_command_refuses_a_wrong_setting_and_leaves_nothing_behind(folder, command):
+def test_every_command_refuses_a_wrong_setting_and_writes_nothing(folder, command):
     before = sorted(folder.iterdir())
     code, output, errors = sae_process(*command, "--set", "training.epoch=3")
     assert (code, output) == (2, "")
@@ -283,7 +283,7 @@ def test_the_root_of_the_environment_is_used(monkeypatch, sae):
     assert re.search(r'^root = "elsewhere" +# \(SAE_ROOT\) ', output, re.MULTILINE)
 
 
-def test_doctor_ends_with_6_where_something_is_bad(sae):
+def test_doctor_exits_with_6_if_a_check_fails(sae):
     arguments = ("doctor", "--set", "data.dataset=kmnist", "--set", "data.source=tfds")
     code, output, errors = sae(*arguments)
     assert (code, errors) == (6, "")
@@ -292,7 +292,7 @@ def test_doctor_ends_with_6_where_something_is_bad(sae):
     assert (code, json.loads(output)["good"]) == (6, False)
 
 
-def test_an_interrupt_ends_with_130_and_is_reported(folder):
+def test_an_interrupt_exits_with_130_and_is_reported(folder):
     """The command waits for a configuration that comes through a pipe; then comes Ctrl-C."""
     pipe = folder / "pipe.toml"
     os.mkfifo(pipe)
@@ -324,7 +324,7 @@ def test_an_interrupt_ends_with_130_and_is_reported(folder):
     ],
     ids=" ".join,
 )
-def test_what_only_reads_or_is_refused_imports_nothing_heavy(arguments):
+def test_reading_and_refused_commands_import_nothing_heavy(arguments):
     code = """
 import sys
 from pipeline import cli
@@ -340,7 +340,7 @@ print("imported", *{name.partition(".")[0] for name in sys.modules})
     assert HEAVY & set(last.split()) == set()
 
 
-# --- what tells of runs ------------------------------------------------------------------------
+# --- commands about runs ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def recorded(folder):
     return recorded
 
 
-def test_plan_takes_the_settings_and_the_part_that_run_takes(sae, recorded):
+def test_plan_has_the_options_of_run(sae, recorded):
     code, output, errors = sae("plan", "--root", "root", "--set", "training.epochs=60")
     assert (code, errors) == (0, "")
     assert output.splitlines()[0] == f"mnist 3.0.1, profile mnist, {recorded.root.path}"
@@ -377,14 +377,14 @@ def test_plan_makes_no_root(sae, folder):
     assert sorted(folder.iterdir()) == before
 
 
-def test_why_tells_of_a_node_of_a_run(sae, recorded):
+def test_why_explains_a_node_of_a_run(sae, recorded):
     code, output, errors = sae("why", "latest", "Trainer", "--root", "root")
     assert (code, errors) == (0, "")
     assert output.startswith("Trainer of run 20261123-143005: executed\n")
     assert json.loads(sae("why", "2026", "Trainer", "--root", "root", "--json")[1])["run_id"] == "20261123-143005"
 
 
-def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
+def test_show_lists_the_nodes_of_a_run(sae, recorded, monkeypatch):
     monkeypatch.setenv("SAE_ROOT", "root")
     code, output, errors = sae("show", "2026")
     assert (code, errors) == (0, "")
@@ -409,7 +409,7 @@ def test_show_tells_of_the_nodes_of_a_run(sae, recorded, monkeypatch):
     ],
     ids=str,
 )
-def test_what_cannot_be_told_is_an_error_of_one_line(sae, recorded, monkeypatch, arguments, code, said):
+def test_a_name_that_is_not_found_is_an_error_of_one_line(sae, recorded, monkeypatch, arguments, code, said):
     monkeypatch.setenv("SAE_ROOT", "root")
     found, output, errors = sae(*arguments)
     assert (found, output) == (code, "")
@@ -434,14 +434,14 @@ def test_what_cannot_be_told_is_an_error_of_one_line(sae, recorded, monkeypatch,
     ],
     ids=" ".join,
 )
-def test_without_a_root_there_is_no_run_to_tell_of(sae, folder, arguments):
+def test_without_a_root_no_run_is_found(sae, folder, arguments):
     code, output, errors = sae(*arguments)
     assert (code, output) == (3, "")
     assert errors.startswith(f"error: no run in {folder / 'pipeline_root'}: `sae run` makes the first one")
     assert not (folder / "pipeline_root").exists()
 
 
-def test_restore_goes_back_to_a_copy_of_the_store_and_says_what_is_lost(sae, recorded):
+def test_restore_restores_a_copy_of_the_store_and_lists_lost_runs(sae, recorded):
     recorded.run("r2", content="other")
     backup.make(recorded.root, "r2", keep=3)
     recorded.run("r3", content="third")
@@ -458,7 +458,7 @@ def test_restore_goes_back_to_a_copy_of_the_store_and_says_what_is_lost(sae, rec
         assert sae("restore", "--metadata", "--root", "root")[0] == 5
 
 
-def test_restore_must_be_told_what(sae, recorded):
+def test_restore_needs_an_id_or_metadata(sae, recorded):
     for arguments in ((), ("1", "--metadata=r2")):
         code, _, errors = sae("restore", "--root", "root", *arguments)
         assert code == 2
@@ -470,7 +470,7 @@ def test_restore_must_be_told_what(sae, recorded):
     assert errors.startswith("error: --json ")
 
 
-def test_resume_without_a_run_to_go_on_with_is_not_found(sae, recorded, folder):
+def test_resume_without_a_resumable_run_is_not_found(sae, recorded, folder):
     code, _, errors = sae("resume", "--root", "nowhere")
     assert code == 3
     assert errors.startswith("error: no run in ")

@@ -1,4 +1,4 @@
-"""What the shell offers."""
+"""Shell completion."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ def offered(*words):
 
 
 @pytest.mark.parametrize("command", ["show", "why", "verify", "logs", "open", "diff"])
-def test_runs_are_offered_the_newest_first(command):
+def test_runs_are_completed_newest_first(command):
     assert offered(command, "") == ["latest", FAILED, SECOND, FIRST]
     assert offered(command, "20261123-1[") == []
     assert offered(command, FIRST[:-1]) == [FIRST]
 
 
-def test_the_second_run_of_a_difference_too():
+def test_the_second_run_of_diff_is_completed_too():
     assert offered("diff", FIRST, "l") == ["latest"]
     assert offered("artifacts", "--run", "l") == ["latest"]
     assert offered("run", "--base", "l") == ["latest"]
 
 
-def test_nodes_are_offered_whatever_their_capitals():
+def test_nodes_are_completed_ignoring_case():
     assert offered("logs", FIRST, "t") == ["Transform", "Trainer"]
     assert offered("why", FIRST, "") == list(PIPELINE.names)
     assert offered("artifacts", "--node", "Ex") == ["ExampleGen", "ExampleValidator"]
     assert offered("plan", "--from-node", "Push") == ["PushGate", "Pusher"]
 
 
-def test_artifacts_are_offered_by_id_and_by_node(recorded):
+def test_artifacts_are_completed_by_id_and_by_node(recorded):
     newest = max(one.id for one in recorded.writer.store.get_artifacts())
     assert offered("artifact", "")[:2] == [str(newest), str(newest - 1)]
     assert offered("lineage", "latest:Tr") == ["latest:Trainer", "latest:Transform"]
 
 
-def test_types_columns_states_and_profiles_are_offered():
+def test_types_columns_states_and_profiles_are_completed():
     assert offered("artifacts", "--type", "model") == ["Model", "ModelBlessing", "ModelEvaluation", "ModelRun"]
     assert offered("runs", "--sort", "t") == ["test_bce"]
     assert offered("runs", "--state", "f") == ["failed"]
     assert offered("run", "--profile", "s") == ["sample"]
 
 
-def test_another_root_or_store_is_read_where_it_is_named(recorded, tmp_path):
+def test_completion_reads_the_given_root_or_store(recorded, tmp_path):
     other = store.Recorded(tmp_path)
     other.writer.execution("theirs", "TheirNode", 3)
     assert offered("show", "--root", str(other.root.path), "") == ["latest", "theirs"]
@@ -71,7 +71,7 @@ def test_another_root_or_store_is_read_where_it_is_named(recorded, tmp_path):
     assert offered("logs", "--metadata", str(other.root.metadata), "theirs", "") == ["TheirNode"]
 
 
-def test_nothing_is_offered_and_nothing_said_where_there_is_nothing_to_read(tmp_path, capfd):
+def test_completion_without_a_store_offers_and_prints_nothing(tmp_path, capfd):
     damaged = tmp_path / "metadata.sqlite"
     damaged.write_bytes(b"not a database" * 100)
     assert offered("show", "--root", str(tmp_path / "none"), "") == []
@@ -81,7 +81,7 @@ def test_nothing_is_offered_and_nothing_said_where_there_is_nothing_to_read(tmp_
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_libraries_say_in_between_is_dropped(capfd):
+def test_output_of_libraries_is_dropped(capfd):
     @completion._safe
     def loud(ctx):
         os.write(2, b"from a library")
@@ -93,19 +93,19 @@ def test_what_libraries_say_in_between_is_dropped(capfd):
     assert capfd.readouterr().err == "after it"
 
 
-def test_ids_that_would_act_on_the_terminal_are_not_offered(tmp_path):
+def test_ids_with_control_characters_are_not_offered(tmp_path):
     other = store.Recorded(tmp_path)
     other.writer.execution("r\x1b[2J", "Trainer", 3)
     assert offered("show", "--root", str(other.root.path), "r") == []
 
 
-def test_folders_are_the_shells_own_business():
+def test_the_shell_completes_folders():
     items = ShellComplete(cli.sae, {}, "sae", "_SAE_COMPLETE").get_completions(["show", "--root"], "/tm")
     assert [(item.value, item.type) for item in items] == [("/tm", "dir")]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_is_given_what_it_asks_for(shell):
+def test_every_shell_gets_its_format(shell):
     code = "from pipeline.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "_SAE_COMPLETE": f"{shell}_complete",
                    "COMP_WORDS": "sae show 20261123-1430", "COMP_CWORD": "2"}  # fmt: skip

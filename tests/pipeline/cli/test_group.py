@@ -1,4 +1,4 @@
-"""Commands that are imported when they are called."""
+"""Groups that import a command when it is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUPS = [cli.sae, cli.sae.commands["schedule"]]
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=["sae", "schedule"])
-def test_each_entry_of_the_table_is_a_command_with_help_of_its_own(group: LazyGroup) -> None:
+def test_every_entry_is_a_command_with_help(group: LazyGroup) -> None:
     for names in group.sections.values():
         for name, (_, text) in names.items():
             command = group.commands[name]
@@ -45,7 +45,7 @@ def test_no_command_is_listed_twice(group: LazyGroup) -> None:
         ("complete(['runs'], '--s')", {"runs", "options", "completion", "output"}),
     ],
 )
-def test_only_what_is_called_is_imported(action: str, imported: set[str]) -> None:
+def test_only_the_module_of_a_called_command_is_imported(action: str, imported: set[str]) -> None:
     code = f"""
 import contextlib, io, sys
 from click.shell_completion import ShellComplete
@@ -64,7 +64,7 @@ print(*sorted(sys.modules))
     assert not {"tensorflow", "tfx", "apache_beam", "numpy", "ml_metadata"} & set(modules)
 
 
-def test_a_mistyped_command_is_answered_with_a_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistyped_command_suggests_a_similar_one(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(["runz"])
     assert "runs" in capsys.readouterr().err

@@ -56,12 +56,12 @@ class TestRuns:
         assert first_words(output) == [FAILED, SECOND, FIRST]
         assert output.splitlines()[1].endswith(store.GATE_SAYS)
 
-    def test_they_can_be_chosen_and_sorted(self, sae):
+    def test_they_can_be_filtered_and_sorted(self, sae):
         assert first_words(sae("runs", "--state", "succeeded")[1]) == [SECOND, FIRST]
         assert first_words(sae("runs", "--sort", "test_bce")[1]) == [SECOND, FIRST, FAILED]
         assert first_words(sae("runs", "--sort", "test_bce", "--ascending")[1]) == [FIRST, SECOND, FAILED]
 
-    def test_what_is_left_out_is_said_beside_the_data(self, sae):
+    def test_a_note_counts_the_rows_left_out(self, sae):
         code, output, errors = sae("runs", "--limit", "1")
         assert (code, first_words(output), errors) == (0, [FAILED], "1 of 3 runs; --limit 3 shows all\n")
         assert sae("runs", "--state", "running") == (0, "", "no run is running: `sae runs` lists all runs\n")
@@ -71,7 +71,7 @@ class TestRuns:
         for word in ("started", "seconds", "id", *(state.value for state in RunState)):
             assert re.search(rf"\b{word}\b", text), word
 
-    def test_another_store_is_read_where_it_is_named(self, sae, recorded, tmp_path, monkeypatch):
+    def test_another_store_can_be_read(self, sae, recorded, tmp_path, monkeypatch):
         alone = tmp_path / "alone.sqlite"
         shutil.copy(recorded.root.metadata, alone)
         monkeypatch.setenv("SAE_ROOT", str(tmp_path / "nowhere"))
@@ -82,7 +82,7 @@ class TestRuns:
 
 
 class TestArtifacts:
-    def test_they_can_be_chosen(self, sae):
+    def test_they_can_be_filtered(self, sae):
         code, output, errors = sae("artifacts", "--type", "Model")
         assert (code, errors) == (0, "")
         assert [line.split()[1:5] for line in output.splitlines()[1:]] == [
@@ -92,7 +92,7 @@ class TestArtifacts:
         output = sae("artifacts", "--node", "Trainer", "--run", FIRST)[1]
         assert [line.split()[3] for line in output.splitlines()[1:]] == ["model_run", "model"]
 
-    def test_none_and_too_many_are_said(self, sae):
+    def test_a_note_tells_none_from_too_many(self, sae):
         assert sae("artifacts", "--type", "Model", "--run", FAILED) == (
             0, "", f"no artifact with --type Model --run {FAILED}\n")  # fmt: skip
         assert sae("artifacts", "--limit", "2")[2].startswith("the newest 2 artifacts; --limit 20")
@@ -114,7 +114,7 @@ def test_two_runs_are_compared(sae):
     assert sae("diff", FIRST, FIRST)[1].splitlines()[2].startswith("no difference: ")
 
 
-def test_a_log_is_printed_as_it_is_but_for_what_moves_the_cursor(sae, root):
+def test_a_log_is_printed_without_control_characters(sae, root):
     path = root.logs / f"{SECOND}.log"
     path.write_text("a\tb\n\n\x1b[2Jc\rd\n")
     assert sae("logs", SECOND) == (0, "a\tb\n\n\\x1b[2Jc\\rd\n", "")
@@ -122,7 +122,7 @@ def test_a_log_is_printed_as_it_is_but_for_what_moves_the_cursor(sae, root):
     path.unlink()
 
 
-def test_the_lines_of_one_node_are_those_of_its_time(sae, root):
+def test_the_lines_of_a_node_are_those_between_start_and_end(sae, root):
     path = root.logs / f"{FAILED}.log"
     path.write_text("2000-01-01 00:00:00,000 INFO absl: long before\n")
     code, output, note = sae("logs", FAILED, "DataGate")
@@ -134,13 +134,13 @@ def test_the_lines_of_one_node_are_those_of_its_time(sae, root):
 
 
 class TestOpen:
-    def test_without_a_display_the_report_is_named(self, sae, recorded, monkeypatch):
+    def test_without_a_display_the_path_of_the_report_is_printed(self, sae, recorded, monkeypatch):
         monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
         monkeypatch.setattr(sys, "platform", "linux")
         page = recorded.folder_of(FIRST, "Report", "report") / "report.html"
         assert sae("open", FIRST) == (0, f"{page}\n", "")
 
-    def test_with_one_it_is_opened(self, sae, recorded, monkeypatch):
+    def test_with_a_display_the_report_is_opened(self, sae, recorded, monkeypatch):
         opened = []
         monkeypatch.setattr("webbrowser.open", opened.append)
         monkeypatch.setenv("DISPLAY", ":0")
@@ -151,11 +151,11 @@ class TestOpen:
         sae("open", FIRST, "--json")
         assert len(opened) == 1
 
-    def test_a_run_without_a_report_has_none_to_open(self, sae):
+    def test_a_run_without_a_report_is_not_found(self, sae):
         code, output, errors = sae("open", FAILED)
         assert (code, output, errors) == (3, "", f"error: run {FAILED} has no report: it is failed\n")
 
-    def test_a_report_that_is_gone_is_said_to_be(self, sae, recorded):
+    def test_a_missing_report_is_not_found(self, sae, recorded):
         page = recorded.folder_of(SECOND, "Report", "report") / "report.html"
         page.rename(page.with_name("moved"))
         code, output, errors = sae("open", SECOND)
@@ -192,7 +192,7 @@ def test_the_manifest_is_printed_as_it_was_stored(sae, root):
     ],
     ids=str,
 )
-def test_what_cannot_be_shown_is_an_error_of_one_line(sae, arguments, code, said):
+def test_an_error_is_one_line(sae, arguments, code, said):
     found, output, errors = sae(*arguments)
     assert found == code
     if code:
@@ -200,7 +200,7 @@ def test_what_cannot_be_shown_is_an_error_of_one_line(sae, arguments, code, said
         assert errors.startswith(f"error: {said}")
 
 
-def test_names_of_a_store_in_an_error_stay_text(sae, tmp_path):
+def test_names_of_a_store_are_escaped_in_errors(sae, tmp_path):
     writer = store.Recorded(tmp_path).writer
     writer.execution("r\x1b[2J1", "Trainer", 3)
     code, _, errors = sae("show", "r\x1b[2J2", "--root", str(tmp_path / "root"))
@@ -209,7 +209,7 @@ def test_names_of_a_store_in_an_error_stay_text(sae, tmp_path):
     assert "\x1b" not in errors
 
 
-def test_a_root_without_runs_says_what_makes_one(sae, tmp_path):
+def test_a_root_without_runs_names_the_command_that_makes_one(sae, tmp_path):
     empty = Root(tmp_path / "root")
     empty.create()
     code, output, errors = sae("runs", "--root", str(empty.path))
@@ -264,7 +264,7 @@ def test_no_color_and_dumb_terminals_get_none():
     assert "\x1b" not in on_a_terminal("runs", TERM="dumb")
 
 
-def test_in_a_pipe_nothing_is_cut_and_nothing_is_colored():
+def test_a_pipe_gets_full_text_without_colors():
     done = subprocess.run(
         [*COMMAND, "runs"], capture_output=True, check=True, env=environment(COLUMNS="20", FORCE_COLOR="1")
     )
@@ -272,7 +272,7 @@ def test_in_a_pipe_nothing_is_cut_and_nothing_is_colored():
     assert store.GATE_SAYS.encode() in done.stdout
 
 
-def test_a_stream_that_shows_ascii_alone_gets_that():
+def test_an_ascii_stream_gets_ascii():
     done = subprocess.run(
         [*COMMAND, "lineage", f"{FIRST}:Trainer"], capture_output=True, check=True,
         env=environment(PYTHONIOENCODING="ascii"),
@@ -286,7 +286,7 @@ def test_a_stream_that_shows_ascii_alone_gets_that():
     [["runs"], ["runs", "--json"], ["logs", SECOND], ["serve", "--get", "/"], ["config", "show"]],
     ids=" ".join,
 )
-def test_a_reader_who_goes_away_ends_it_quietly(root, arguments):
+def test_a_closed_pipe_ends_the_command_quietly(root, arguments):
     path = root.logs / f"{SECOND}.log"
     path.write_text("a line of the log\n" * 100_000)
     ours, theirs = os.pipe()
@@ -298,7 +298,7 @@ def test_a_reader_who_goes_away_ends_it_quietly(root, arguments):
     assert (process.returncode, errors) == (0, b"")
 
 
-def test_a_pipe_that_breaks_elsewhere_is_no_quiet_end():
+def test_another_broken_pipe_is_an_error():
     """Processes of a run have pipes between them."""
     code = """
 from pipeline import cli
@@ -317,7 +317,7 @@ def test_json_is_the_same_on_a_terminal():
     assert [one["id"] for one in json.loads(text)["runs"]] == [FAILED, SECOND, FIRST]
 
 
-def test_nothing_that_reads_imports_anything_heavy():
+def test_reading_commands_import_nothing_heavy():
     """All in one process: what one imports, the next could not be blamed for, so the heavy ones are looked for."""
     commands = [*store.COMMANDS.values(), ["why", FIRST, "Trainer"], ["serve", "--get", "/runs.json"]]
     code = f"""
@@ -336,7 +336,7 @@ print("imported", *{{name.partition(".")[0] for name in sys.modules}})
     assert not {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets", "packaging"} & imported
 
 
-def test_the_list_of_runs_needs_neither_manifests_nor_packages():
+def test_the_list_of_runs_imports_no_manifests_or_packages():
     """Each of these takes longer to import than the runs take to read."""
     code = "import sys; from pipeline.cli import group; group.sae(['runs'], standalone_mode=False); " \
            "print('imported', *sys.modules)"  # fmt: skip

@@ -1,4 +1,4 @@
-"""The commands for the browser; what they call is tested in `tests/pipeline/web`."""
+"""The commands for the browser; tests/pipeline/web tests the pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def done(environment, *arguments):
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, env=environment)
 
 
-def test_one_answer_is_printed_without_a_server(environment):
+def test_one_response_is_printed_without_a_server(environment):
     found = done(environment, "serve", "--get", "/runs.json")
     assert (found.returncode, found.stderr) == (0, "")
     assert json.loads(found.stdout)["runs"][0]["id"] == FAILED
@@ -51,7 +51,7 @@ def test_pages_are_served_until_it_is_interrupted(environment):
     assert "Traceback" not in errors
 
 
-def test_the_pages_are_written_as_files(environment, tmp_path):
+def test_pages_are_exported_as_files(environment, tmp_path):
     folder = tmp_path / "site"
     found = done(environment, "export", str(folder), "--limit", "1")
     assert found.returncode == 0, found.stderr
@@ -60,7 +60,7 @@ def test_the_pages_are_written_as_files(environment, tmp_path):
     assert FAILED in (folder / "index.html").read_text()
 
 
-def test_a_folder_of_somebody_else_is_left_alone(environment, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(environment, tmp_path):
     (tmp_path / "mine").write_text("mine")
     found = done(environment, "export", str(tmp_path))
     assert (found.returncode, found.stdout) == (2, "")

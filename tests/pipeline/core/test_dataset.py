@@ -1,4 +1,4 @@
-"""A data set's description: its fingerprint, and as plain values."""
+"""The description of a data set: its fingerprint, and its JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_fingerprint_is_of_the_files_alone():
     assert dataclasses.replace(DESCRIBED, files={"a": "1", "c": "2"}).fingerprint != expected
 
 
-def test_as_plain_values_it_is_read_again():
+def test_a_dataset_survives_json():
     values = json.loads(json.dumps(dataclasses.asdict(DESCRIBED)))
     assert values["label_names"] == ["0", "1"]
     assert serialization.build(ImageDataset, values) == DESCRIBED

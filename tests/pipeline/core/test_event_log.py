@@ -76,7 +76,7 @@ def test_an_event_after_the_end_is_dropped(tmp_path, journal):
     assert event_log.read(tmp_path, "r1") == []
 
 
-def test_a_time_is_in_utc_whatever_zone_it_was_written_in(tmp_path):
+def test_times_are_converted_to_utc(tmp_path):
     line = GOOD.replace("14:30:05.250+00:00", "23:30:05.250+09:00")
     path = event_log.path_of(tmp_path, "r1")
     path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Digests of files and folders, and what is told of files that are no longer what was noted."""
+"""Digests of files and folders, and the description of damage."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_scan_names_every_file_with_its_size_time_and_digest(data):
     assert found["a"] == FileState(3, 1_234_567_890_123_456_789, hashlib.sha256(b"one").hexdigest())
 
 
-def test_a_folder_is_told_by_name_and_digest(data):
+def test_a_folder_has_a_digest_per_file(data):
     sha = {text: hashlib.sha256(text.encode()).hexdigest() for text in ("one", "two")}
     assert file_digests.of_folder(data) == {"a": sha["one"], "inner/b": sha["two"]}
 
@@ -94,7 +94,7 @@ def test_the_digest_changes_with_names_and_bytes(data, change):
     assert file_digests.of_files(file_digests.scan(data)) != before
 
 
-def test_a_link_counts_as_what_it_names(data, tmp_path):
+def test_links_are_followed(data, tmp_path):
     before = file_digests.of_folder(data)
     (data / "a").rename(tmp_path / "elsewhere")
     (data / "a").symlink_to(tmp_path / "elsewhere")
@@ -103,7 +103,7 @@ def test_a_link_counts_as_what_it_names(data, tmp_path):
 
 
 @pytest.mark.parametrize("all_bytes", [False, True])
-def test_what_is_as_it_was_published_is_not_damaged(data, tmp_path, all_bytes):
+def test_an_unchanged_artifact_is_not_damaged(data, tmp_path, all_bytes):
     assert file_digests.damage(data, file_digests.scan(data), all_bytes) == ""
     (tmp_path / "empty").mkdir()
     assert file_digests.damage(tmp_path / "empty", {}, all_bytes) == ""
@@ -129,59 +129,59 @@ def test_what_is_as_it_was_published_is_not_damaged(data, tmp_path, all_bytes):
     ],
     ids=["file", "inner folder", "folder", "longer", "emptied", "other bytes", "stranger"],
 )
-def test_damage_is_told_with_the_file(data, all_bytes, change, said):
-    noted = file_digests.scan(data)
+def test_damage_names_the_file(data, all_bytes, change, said):
+    recorded = file_digests.scan(data)
     change(data)
-    assert file_digests.damage(data, noted, all_bytes) == said.format(folder=data)
+    assert file_digests.damage(data, recorded, all_bytes) == said.format(folder=data)
 
 
-def test_of_several_damaged_files_the_first_is_told(data):
-    noted = file_digests.scan(data)
+def test_damage_names_the_first_of_several_files(data):
+    recorded = file_digests.scan(data)
     (data / "0").touch()
     (data / "inner" / "b").unlink()
     (data / "a").write_bytes(b"")
-    assert file_digests.damage(data, noted).startswith(f"{data}/a has 0 bytes")
+    assert file_digests.damage(data, recorded).startswith(f"{data}/a has 0 bytes")
 
 
 @pytest.mark.parametrize("size", [3, 40, 4096])
-def test_a_folder_in_the_place_of_a_file_is_damage(data, size):
+def test_a_folder_instead_of_a_file_is_damage(data, size):
     (data / "a").write_bytes(bytes(size))
-    noted = file_digests.scan(data)
+    recorded = file_digests.scan(data)
     (data / "a").unlink()
     (data / "a").mkdir()
-    assert file_digests.damage(data, noted, all_bytes=True) == f"{data}/a is missing"
+    assert file_digests.damage(data, recorded, all_bytes=True) == f"{data}/a is missing"
 
 
 def test_an_artifact_without_files_is_missing_when_its_folder_is(tmp_path):
     assert file_digests.damage(tmp_path / "gone", {}) == f"{tmp_path / 'gone'} is missing"
 
 
-def test_other_bytes_of_the_same_size_and_time_are_seen_where_all_bytes_are_read(data):
-    noted = file_digests.scan(data)
+def test_all_bytes_detects_a_change_that_keeps_size_and_time(data):
+    recorded = file_digests.scan(data)
     change_bytes(data / "inner" / "b", keep_time=True)
-    assert file_digests.damage(data, noted) == ""
-    told = file_digests.damage(data, noted, all_bytes=True)
-    assert told == f"{data}/inner/b holds other bytes than it was published with"
+    assert file_digests.damage(data, recorded) == ""
+    found = file_digests.damage(data, recorded, all_bytes=True)
+    assert found == f"{data}/inner/b holds other bytes than it was published with"
 
 
 @pytest.mark.parametrize("time", [1, 2**31])
 def test_a_touched_file_with_the_same_bytes_is_not_damaged(data, time):
-    noted = file_digests.scan(data)
+    recorded = file_digests.scan(data)
     os.utime(data / "a", (time, time))
-    assert file_digests.damage(data, noted) == ""
-    assert file_digests.damage(data, noted, all_bytes=True) == ""
+    assert file_digests.damage(data, recorded) == ""
+    assert file_digests.damage(data, recorded, all_bytes=True) == ""
 
 
 def test_files_whose_time_did_not_change_are_not_read(data, monkeypatch):
-    noted = file_digests.scan(data)
+    recorded = file_digests.scan(data)
     read = []
-    monkeypatch.setattr(file_digests, "of_file", lambda path: read.append(path.name) or noted[path.name].digest)
+    monkeypatch.setattr(file_digests, "of_file", lambda path: read.append(path.name) or recorded[path.name].digest)
     os.utime(data / "a", (1, 1))
-    assert file_digests.damage(data, noted) == ""
+    assert file_digests.damage(data, recorded) == ""
     assert read == ["a"]
 
 
-def test_files_are_kept_as_json_in_the_order_of_their_names():
+def test_files_are_stored_as_json_sorted_by_name():
     files = {"b": FileState(2, 20, "bb"), "a/ä": FileState(1, 10, "aa")}
     text = file_digests.to_text(files)
     assert text == r'{"a/\u00e4":[1,10,"aa"],"b":[2,20,"bb"]}'
@@ -194,6 +194,6 @@ def test_files_are_kept_as_json_in_the_order_of_their_names():
     ["", "{", "[]", "5", "null", '{"a": 1}', '{"a": [1, 2]}', '{"a": [1, 2, "x", 4]}', '{"a": ["x", 2, "d"]}',
      '{"a": [null, 2, "d"]}'],
 )  # fmt: skip
-def test_text_that_is_no_list_of_files_is_refused(text):
+def test_text_that_is_not_a_list_of_files_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         file_digests.from_text(text)

@@ -46,13 +46,13 @@ def about(root):
     return json.loads((root.path / "root.json").read_text(encoding="utf-8"))
 
 
-def test_creating_makes_the_folders_and_notes_the_format(root):
+def test_create_makes_the_folders_and_records_the_format(root):
     assert sorted(path.name for path in root.path.iterdir()) == ["artifacts", "data", "logs", "root.json", "tmp"]
     assert list(root.temporary.iterdir()) == []
     assert about(root) == {"format": 1, "path": str(root.path)}
 
 
-def test_creating_again_keeps_what_is_there(root):
+def test_create_keeps_existing_files(root):
     root.claim_dataset("mnist")
     (root.logs / "a.log").write_text("line")
     root.create()
@@ -60,7 +60,7 @@ def test_creating_again_keeps_what_is_there(root):
     assert (root.logs / "a.log").read_text() == "line"
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+def test_an_unwritable_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     root = Root(tmp_path / "file" / "root")
     with pytest.raises(UnavailableError) as error:
@@ -70,7 +70,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     )
 
 
-def test_a_root_of_a_newer_version_is_refused_and_left_as_it_is(root):
+def test_a_root_of_a_newer_version_is_refused_and_unchanged(root):
     text = '{"format": 2, "dataset": "mnist"}'
     (root.path / "root.json").write_text(text)
     with pytest.raises(UnavailableError, match="has format 2, this version knows up to 1: update sae"):
@@ -81,14 +81,14 @@ def test_a_root_of_a_newer_version_is_refused_and_left_as_it_is(root):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "new"}', "\0\1"])
-def test_a_damaged_root_file_is_named_and_left_as_it_is(root, text):
+def test_a_damaged_root_file_is_named_and_unchanged(root, text):
     (root.path / "root.json").write_text(text)
     with pytest.raises(UnavailableError, match=r"root\.json is damaged: .+; restore it, or choose another --root"):
         root.create()
     assert (root.path / "root.json").read_text() == text
 
 
-def test_a_root_holds_one_data_set(root):
+def test_a_root_has_one_data_set(root):
     assert root.dataset() is None
     root.claim_dataset("mnist")
     root.claim_dataset("mnist")
@@ -98,7 +98,7 @@ def test_a_root_holds_one_data_set(root):
     assert about(root) == {"format": 1, "path": str(root.path), "dataset": "mnist"}
 
 
-def test_a_held_root_is_refused_with_its_holder(root):
+def test_a_locked_root_is_refused_with_the_process(root):
     with holder(root) as process:
         with pytest.raises(LockedError) as error, root.lock():
             pass
@@ -107,14 +107,14 @@ def test_a_held_root_is_refused_with_its_holder(root):
         assert text.endswith("; wait for it to end, or choose another root with --root")
 
 
-def test_being_refused_does_not_free_the_root(root):
+def test_a_refusal_does_not_free_the_root(root):
     with holder(root):
         for _ in range(2):
             with pytest.raises(LockedError), root.lock():
                 pass
 
 
-def test_a_killed_holder_frees_the_root_and_is_not_named_any_more(root):
+def test_a_killed_process_frees_the_root_and_is_no_longer_named(root):
     with holder(root) as process:
         process.kill()
         process.wait()
@@ -130,27 +130,27 @@ def test_an_error_frees_the_root(root):
         pass
 
 
-def test_two_roots_can_be_held_at_once(root, tmp_path):
+def test_two_roots_can_be_locked_at_once(root, tmp_path):
     other = Root(tmp_path / "other")
     other.create()
     with root.lock(), other.lock():
         assert (root.path / "lock").read_text().startswith("process ")
 
 
-# --- where it lies -----------------------------------------------------------------------------
+# --- its location -----------------------------------------------------------------------------
 
 
 def move(root, name):
     return Root(root.path.rename(root.path.with_name(name)))
 
 
-def test_a_root_that_stays_where_it_was_made_was_not_moved(root):
+def test_a_new_root_was_not_moved(root):
     assert root.moved() is None
     root.create()
     assert root.moved() is None
 
 
-def test_a_moved_root_knows_where_it_lay_until_its_place_is_noted(root):
+def test_a_moved_root_knows_its_old_path_until_the_new_one_is_recorded(root):
     old = str(root.path)
     root.claim_dataset("mnist")
     root = move(root, "elsewhere")
@@ -162,25 +162,25 @@ def test_a_moved_root_knows_where_it_lay_until_its_place_is_noted(root):
     assert about(root) == {"format": 1, "path": str(root.path), "dataset": "mnist"}
 
 
-def test_noting_the_same_place_again_writes_nothing(root):
+def test_recording_the_same_path_writes_nothing(root):
     before = (root.path / "root.json").stat().st_mtime_ns, (root.path / "root.json").stat().st_ino
     root.record_location()
     assert ((root.path / "root.json").stat().st_mtime_ns, (root.path / "root.json").stat().st_ino) == before
 
 
-def test_a_root_of_a_version_that_did_not_note_its_place_is_where_it_is(root):
+def test_a_root_without_a_recorded_path_was_not_moved(root):
     (root.path / "root.json").write_text('{"format": 1, "dataset": "mnist"}')
     assert root.moved() is None
     root.create()
     assert about(root) == {"format": 1, "dataset": "mnist", "path": str(root.path)}
 
 
-def test_a_folder_that_is_no_root_was_not_moved(tmp_path):
+def test_a_missing_folder_was_not_moved(tmp_path):
     assert Root(tmp_path / "none").moved() is None
     assert not (tmp_path / "none").exists()
 
 
-def test_a_root_that_the_locale_cannot_name_is_refused_in_one_line(tmp_path):
+def test_a_name_that_the_locale_cannot_encode_is_refused_in_one_line(tmp_path):
     """As of a folder with an umlaut where the locale is C and Python is told to stay with it."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "runs", "--root", str(tmp_path / "Größe")],

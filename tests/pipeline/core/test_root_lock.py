@@ -1,4 +1,4 @@
-"""Whether a root is held by a process that lives."""
+"""The holder of a lock file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def root(tmp_path):
     return made
 
 
-def test_a_root_is_held_as_long_as_its_lock_is(root):
+def test_the_holder_is_known_while_the_root_is_locked(root):
     assert root_lock.holder(root.lock_file) is None
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     with root.lock():
@@ -31,14 +31,14 @@ def test_a_root_is_held_as_long_as_its_lock_is(root):
     assert root_lock.holder(root.lock_file) is None
 
 
-def test_a_process_that_was_killed_holds_nothing(root):
+def test_a_killed_process_is_no_holder(root):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     (root.path / "lock").write_text(f"process {gone.pid} since 2026-11-24 16:00:00+00:00\n")
     assert root_lock.holder(root.lock_file) is None
 
 
-def test_a_later_process_of_the_same_number_holds_nothing(root):
+def test_a_later_process_with_the_same_number_is_no_holder(root):
     begun = datetime.datetime.fromtimestamp(psutil.Process().create_time(), datetime.timezone.utc)
     for seconds, held in ((-5, False), (0, True), (5, True)):
         since = (begun + datetime.timedelta(seconds=seconds)).replace(microsecond=0)
@@ -47,12 +47,12 @@ def test_a_later_process_of_the_same_number_holds_nothing(root):
 
 
 @pytest.mark.parametrize("odd", ["", "nobody", "process 1 since yesterday evening", "process 99999999999999 since a b"])
-def test_a_lock_file_that_says_something_else_holds_nothing(root, odd):
+def test_a_lock_file_with_other_text_has_no_holder(root, odd):
     (root.path / "lock").write_text(odd)
     assert root_lock.holder(root.lock_file) is None
 
 
-def test_the_lock_says_for_which_run_it_is_held(root):
+def test_the_lock_names_its_run(root):
     with root.lock() as note_holder:
         assert root_lock.holder(root.lock_file).run == ""
         note_holder("20261124-120000-2")

@@ -14,7 +14,7 @@ PLUS_TWO = datetime.timezone(datetime.timedelta(hours=2))
 WHEN = datetime.datetime(2026, 11, 23, 14, 30, 5, 123456, PLUS_TWO)
 
 
-def test_values_become_those_of_json():
+def test_values_are_converted_to_json():
     assert serialization.jsonable({1: (math.nan, math.inf, 0.5), "a": [File("f", 3)], "when": WHEN, "none": None}) == {
         "1": [None, None, 0.5],
         "a": [{"name": "f", "size": 3, "digest": ""}],

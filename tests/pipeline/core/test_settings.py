@@ -1,4 +1,4 @@
-"""Where a value comes from: profile, environment, file, --set and the other options."""
+"""Sources of settings: profile, environment, file, --set and the other options."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_profile_is_found_by_its_name():
     assert resolved("data.test_examples", profile="sample") == (714, "profile sample")
 
 
-def test_each_layer_goes_before_the_one_below_it(config_file):
+def test_each_source_overrides_the_earlier_ones(config_file):
     path = config_file('[paths]\nroot = "of-file"\n[training]\nseed = 2\n')
     environ = {"SAE_ROOT": "of-environment"}
     given = {}
@@ -68,16 +68,16 @@ def test_each_layer_goes_before_the_one_below_it(config_file):
     assert resolved("training.seed", environ, **given) == (4, "--seed")
 
 
-def test_a_file_goes_before_the_profile(config_file):
+def test_a_file_overrides_the_profile(config_file):
     path = config_file("[evaluation]\nmax_bce = 0.5\n")
     assert resolved("evaluation.max_bce", config_file=path) == (0.5, f"file {path}")
 
 
-def test_an_empty_environment_variable_is_as_good_as_none():
+def test_an_empty_environment_variable_is_ignored():
     assert resolved("paths.root", {"SAE_ROOT": ""}) == ("pipeline_root", "default")
 
 
-def test_of_two_assignments_the_later_one_counts():
+def test_the_last_assignment_wins():
     assert resolved("training.epochs", assignments=["training.epochs=3", "training.epochs=4"]) == (4, "--set")
 
 
@@ -97,12 +97,12 @@ def test_of_two_assignments_the_later_one_counts():
         ("data.schema = emnist ", "emnist"),
     ],
 )
-def test_an_assignment_is_read_as_the_type_of_its_setting(assignment, value):
+def test_an_assignment_is_converted_to_the_type_of_its_setting(assignment, value):
     found, _ = resolved(assignment.partition("=")[0].strip(), assignments=[assignment])
     assert (found, type(found)) == (value, type(value))
 
 
-def test_a_whole_number_in_a_file_may_stand_for_a_float(config_file):
+def test_a_whole_number_in_a_file_is_accepted_as_a_float(config_file):
     value, _ = resolved("model.l1", config_file=config_file("[model]\nl1 = 1\n"))
     assert (value, type(value)) == (1.0, float)
 
@@ -111,7 +111,7 @@ def test_a_file_may_be_empty(config_file):
     assert resolved("training.epochs", config_file=config_file("")) == (50, "default")
 
 
-def test_text_in_a_file_is_not_taken_for_a_number(config_file):
+def test_text_in_a_file_is_not_converted_to_a_number(config_file):
     assert message(config_file=config_file('[training]\nepochs = "3"\n')).startswith("training.epochs = '3' is not")
 
 
@@ -120,7 +120,7 @@ def test_a_huge_whole_number_in_a_file_is_a_usage_error(config_file):
     assert message(config_file=config_file(text)).startswith("training.learning_rate = 1000")
 
 
-def test_another_data_set_than_the_profiles_gets_neither_its_splits_nor_its_gates():
+def test_another_data_set_than_the_profiles_gets_other_splits_and_gates():
     settings = resolve(Request(assignments=["data.dataset=kmnist", "data.test_split=test[:5]"]), {})
     assert settings.config.data.schema == ""
     assert settings.config.data.train_examples == 0
@@ -154,17 +154,17 @@ def test_naming_the_profiles_own_data_set_changes_nothing():
         ("EPOCHS", "training.epochs"),
     ],
 )
-def test_an_unknown_setting_is_answered_with_the_closest_one(given, suggested):
+def test_an_unknown_setting_suggests_the_closest_one(given, suggested):
     assert f"no setting '{given}' (--set); did you mean {suggested}?" in message(assignments=[f"{given}=1"])
 
 
-def test_an_unknown_setting_that_is_like_no_other_gets_no_suggestion():
+def test_an_unknown_setting_that_resembles_none_gets_no_suggestion():
     text = message(assignments=["zzz.qqq=1"])
     assert "did you mean" not in text
     assert "`sae config show`" in text
 
 
-def test_a_key_outside_of_any_section_is_answered_with_its_section(config_file):
+def test_a_key_outside_any_section_suggests_its_section(config_file):
     # `epochs = 3` where `[training]` is missing above it.
     assert "training.epochs" in message(config_file=config_file("epochs = 3\n"))
 
@@ -178,7 +178,7 @@ def test_a_key_outside_of_any_section_is_answered_with_its_section(config_file):
         ("xyz", ""),
     ],
 )
-def test_the_closest_word_is_offered_where_there_is_one(word, hint):
+def test_closest_suggests_a_similar_word(word, hint):
     assert closest(word, ["Transform", "Trainer", "Evaluator"]) == hint
 
 
@@ -190,14 +190,14 @@ def earlier(*assignments, **request):
     return resolve(Request(assignments=assignments, **request), {}).config.values()
 
 
-def test_the_settings_of_an_earlier_run_stand_in_for_the_profiles_and_the_defaults():
+def test_the_settings_of_an_earlier_run_replace_profile_and_defaults():
     like = earlier("training.epochs=3", profile="sample", root="/earlier")
     settings = resolve(Request(), {}, like)
     assert settings.config.values() == like
     assert set(settings.origins.values()) == {"an earlier run"}
 
 
-def test_what_is_given_now_goes_before_what_an_earlier_run_used(config_file):
+def test_given_settings_override_those_of_an_earlier_run(config_file):
     like = earlier("training.epochs=3", "training.seed=4", root="/earlier")
     path = config_file("[training]\nepochs = 5\n")
     settings = resolve(Request(config_file=path, seed=6, root="/now"), {"SAE_ROOT": "/environment"}, like)
@@ -209,7 +209,7 @@ def test_what_is_given_now_goes_before_what_an_earlier_run_used(config_file):
     assert resolve(Request(), {"SAE_ROOT": "/environment"}, like).config.paths.root == "/environment"
 
 
-def test_another_data_set_than_an_earlier_runs_gets_neither_its_splits_nor_its_gates():
+def test_another_data_set_than_an_earlier_runs_gets_other_splits_and_gates():
     like = earlier("data.train_split=train[:7]", "training.epochs=3")
     settings = resolve(Request(assignments=["data.dataset=kmnist"]), {}, like)
     assert settings.config.data.train_split == "train[:83%]"
@@ -217,7 +217,7 @@ def test_another_data_set_than_an_earlier_runs_gets_neither_its_splits_nor_its_g
     assert settings.config.training.epochs == 3
 
 
-def test_the_settings_of_an_earlier_run_are_left_as_they_are():
+def test_the_settings_of_an_earlier_run_are_not_changed():
     like = earlier()
     before = dict(like)
     resolve(Request(assignments=["training.epochs=9"]), {}, like)
@@ -231,7 +231,7 @@ def other(**given):
     return resolve(Request(config_type=OtherConfig, **given), {})
 
 
-def test_the_settings_of_another_pipeline_are_resolved_in_the_same_way(config_file):
+def test_settings_of_another_pipeline_are_resolved_too(config_file):
     found = other(assignments=["table.rows=7"], root="here")
     assert (found.profile, found.config.table.file, found.config.table.rows) == ("small", "small.csv", 7)
     assert found.config.paths.root == "here"
@@ -250,6 +250,6 @@ def test_the_settings_of_another_pipeline_are_resolved_in_the_same_way(config_fi
         ({"seed": 1}, "--seed"),
     ],
 )
-def test_an_error_knows_the_settings_of_another_pipeline(given, said):
+def test_errors_name_the_settings_of_another_pipeline(given, said):
     with pytest.raises(UsageError, match=said):
         other(**given)
