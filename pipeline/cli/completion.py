@@ -113,7 +113,7 @@ def artifacts(ctx: click.Context) -> Iterator[_Word]:
 def types(ctx: click.Context) -> Iterator[_Word]:
     """Complete artifact types of the store."""
     with _reader(ctx) as reader:
-        yield from ((name, "") for name in reader.artifact_types())
+        yield from ((name, "") for name in reader.store.artifact_types())
 
 
 @_safe

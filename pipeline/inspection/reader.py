@@ -129,10 +129,6 @@ class Reader:
         run = self.store.run_context(self.find_run(run_id)) if run_id else None
         return self._artifacts.page(limit=limit, start=start, type_name=type_name, node=node, run=run)
 
-    def artifact_types(self) -> list[str]:
-        """Return the names of the artifact types, sorted."""
-        return self.store.artifact_types()
-
     def find_artifact(self, wanted: str) -> int:
         """Return the id of the artifact that `wanted` names.
 

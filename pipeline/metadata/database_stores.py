@@ -77,7 +77,7 @@ class Server:
         self.name = f"{self._kind}://{self._user}@{place}:{self._port}/{self._database}"
 
     def connect(self) -> mlmd.MetadataStore:
-        """Return a client that only reads. Threads may call this at the same time.
+        """Return a client that only reads, not thread-safe. Threads may call this at the same time.
 
         Raises:
           UnavailableError: the server does not answer or rejects the user, or the database has no readable store.

@@ -49,9 +49,6 @@ class _Properties(Mapping[str, Property]):
     def __len__(self) -> int:
         return len({*self._typed, *self._custom})
 
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
 
 def value_of(value: pb.Value) -> Property:
     """Return a property's value: a mapping for a structure, a description for any other message."""

@@ -21,7 +21,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from typing import Protocol
 
 import ml_metadata as mlmd
 from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
@@ -43,24 +42,6 @@ _BACKUP_DONE = 101  # SQLITE_DONE; before that, the backup is unfinished or wait
 _BUSY = "busy"
 _ADVICE = "give the SQLite file in which a pipeline records its runs"
 _DAMAGED = ("malformed", "not a database", "disk I/O error")
-
-
-class Source(Protocol):
-    """A store that can be read.
-
-    Attributes:
-      name: its file, or its URL without the password.
-    """
-
-    name: str
-
-    def connect(self) -> mlmd.MetadataStore:
-        """Return a client. It is not thread-safe: each thread opens its own, in milliseconds.
-
-        Raises:
-          UnavailableError: the store cannot be read any more, or a writer held it for too long.
-        """
-        ...
 
 
 @contextlib.contextmanager
@@ -121,7 +102,7 @@ class StoreFile:
         self._copied_state: list[tuple[int, ...]] = []
 
     def connect(self) -> mlmd.MetadataStore:
-        """Return a client that only reads. Threads may call this at the same time.
+        """Return a client that only reads, not thread-safe, in milliseconds. Threads may call this at the same time.
 
         Raises:
           UnavailableError: damaged, of a newer schema, no store of ML Metadata, or held by a writer for too long.
@@ -217,6 +198,9 @@ class StoreFile:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(_BUSY)
+
+
+Source = StoreFile | database_stores.Server
 
 
 def _header(path: pathlib.Path) -> bytes:

@@ -14,17 +14,7 @@ from typing import Any, TypeVar
 from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.metadata import node_key
-from pipeline.metadata.properties import (
-    CANCEL_REASON,
-    CONTENT_DIGEST,
-    DELETED,
-    EARLIER_FILES,
-    EXECUTION_RESULT,
-    FILES,
-    KILL_REASON,
-    OWN_TYPES,
-    REASONS,
-)
+from pipeline.metadata import properties as names
 
 Property = str | int | float | bool | Mapping[str, object] | None
 T = TypeVar("T", list[Any], dict[str, Any])
@@ -71,20 +61,20 @@ class Artifact:
     @property
     def content(self) -> str:
         """Its content digest; empty if it has none."""
-        return str(self.properties.get(CONTENT_DIGEST, ""))
+        return str(self.properties.get(names.CONTENT_DIGEST, ""))
 
     @property
     def files(self) -> file_digests.Files | None:
         """Its files as published; None if they were not recorded."""
         try:
-            return file_digests.from_text(str(self.properties[FILES]))
+            return file_digests.from_text(str(self.properties[names.FILES]))
         except (KeyError, ValueError, TypeError):
             return None
 
     @property
     def files_over_time(self) -> list[file_digests.Files]:
         """Its files now, and before each restore that changed their bytes: a copy may have any of these."""
-        earlier = json.loads(str(self.properties.get(EARLIER_FILES, "[]")))
+        earlier = json.loads(str(self.properties.get(names.EARLIER_FILES, "[]")))
         return [*([] if self.files is None else [self.files]), *map(file_digests.from_text, earlier)]
 
 
@@ -114,7 +104,7 @@ class Execution:
     @property
     def is_of_node(self) -> bool:
         """Whether it belongs to a node, and is no verification or decision."""
-        return not self.type.startswith(OWN_TYPES)
+        return not self.type.startswith(names.OWN_TYPES)
 
     @property
     def key(self) -> node_key.CacheKey | None:
@@ -124,15 +114,15 @@ class Execution:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it was executed; empty if it was cached, or nothing was recorded."""
-        return tuple(map(str, json_of(self.properties.get(REASONS), list)))
+        return tuple(map(str, json_of(self.properties.get(names.REASONS), list)))
 
     @property
     def error(self) -> str:
         """Why it failed or was cancelled; empty if it did not, or nothing was recorded."""
-        for own in (CANCEL_REASON, KILL_REASON):
+        for own in (names.CANCEL_REASON, names.KILL_REASON):
             if own in self.properties:
                 return str(self.properties[own])
-        text = str(self.properties.get(EXECUTION_RESULT, ""))
+        text = str(self.properties.get(names.EXECUTION_RESULT, ""))
         try:
             return str(json.loads(text).get("resultMessage", text))
         except ValueError:
@@ -222,7 +212,7 @@ def deletion_text(state: str, properties: Properties) -> str:
       state: ML Metadata's name of the artifact's state, in upper or lower case.
       properties: the artifact's properties.
     """
-    when = str(properties.get(DELETED, "")) if state.upper() == "DELETED" else ""
+    when = str(properties.get(names.DELETED, "")) if state.upper() == "DELETED" else ""
     return f"deleted by gc on {when[:10]} {when[11:16]} UTC, digest kept" if when else ""
 
 

@@ -17,24 +17,7 @@ from pipeline.core import file_digests, pipeline_root
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.metadata import client, node_key, run_properties, sqlite
-from pipeline.metadata.properties import (
-    CANCEL_REASON,
-    DELETED,
-    EARLIER_FILES,
-    EXECUTION_RESULT,
-    FILES,
-    KILL_REASON,
-    NODE,
-    OUT_OF_USE,
-    PIPELINE,
-    PIPELINE_RUN,
-    PUSHED_MODEL,
-    RAW_DIGEST,
-    REASONS,
-    RESTORED,
-    VERIFICATION,
-    VERIFY,
-)
+from pipeline.metadata import properties as names
 from pipeline.metadata.protobuf import properties_of, set_properties
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store
@@ -53,20 +36,20 @@ class MetadataWriter:
 
     def begin_run(self, pipeline: str, run_id: str, properties: Mapping[str, Scalar]) -> None:
         """Create the run's context with custom properties, as a child of the pipeline's, like TFX at the first node."""
-        parent = self._context(PIPELINE, pipeline)
-        child = self._context(PIPELINE_RUN, run_id, properties)
+        parent = self._context(names.PIPELINE, pipeline)
+        child = self._context(names.PIPELINE_RUN, run_id, properties)
         if not self._client.get_parent_contexts_by_context(child.id):
             self._client.put_parent_contexts([pb.ParentContext(parent_id=parent.id, child_id=child.id)])
 
     def end_run(self, run_id: str, properties: Mapping[str, Scalar]) -> None:
         """Add custom properties to a run's context, or change their values."""
-        context = self._context(PIPELINE_RUN, run_id)
+        context = self._context(names.PIPELINE_RUN, run_id)
         set_properties(context.custom_properties, properties)
         self._client.put_contexts([context])
 
     def begin_attempt(self, run_id: str, properties: Mapping[str, Scalar]) -> None:
         """Remove the properties of the run's end from its context, and add custom properties."""
-        context = self._context(PIPELINE_RUN, run_id)
+        context = self._context(names.PIPELINE_RUN, run_id)
         for name in run_properties.end_properties(properties_of(context)):
             del context.custom_properties[name]
         set_properties(context.custom_properties, properties)
@@ -94,9 +77,9 @@ class MetadataWriter:
           parameters: current values of properties that are no part of the key, such as paths.
         """
         contexts = [
-            self._context(PIPELINE, pipeline),
-            self._context(PIPELINE_RUN, run_id),
-            self._context(NODE, f"{pipeline}.{node}"),
+            self._context(names.PIPELINE, pipeline),
+            self._context(names.PIPELINE_RUN, run_id),
+            self._context(names.NODE, f"{pipeline}.{node}"),
         ]
         [source] = self._client.get_executions_by_id([execution_id])
         execution = pb.Execution(type_id=source.type_id, name=str(uuid.uuid4()), last_known_state=pb.Execution.CACHED)
@@ -104,7 +87,7 @@ class MetadataWriter:
             execution.properties[name].CopyFrom(value)
         for name, value in source.custom_properties.items():
             # TFX publishes the declared properties a second time, as custom ones.
-            if name not in source.properties and name not in (EXECUTION_RESULT, REASONS):
+            if name not in source.properties and name not in (names.EXECUTION_RESULT, names.REASONS):
                 execution.custom_properties[name].CopyFrom(value)
         for name, text in (parameters or {}).items():
             target = execution.properties if name in execution.properties else execution.custom_properties
@@ -134,7 +117,7 @@ class MetadataWriter:
         closed = []
         for execution in self._client.get_executions_by_id(unended) if unended else []:
             execution.last_known_state = pb.Execution.FAILED if killed else pb.Execution.CANCELED
-            execution.custom_properties[KILL_REASON if killed else CANCEL_REASON].string_value = reason
+            execution.custom_properties[names.KILL_REASON if killed else names.CANCEL_REASON].string_value = reason
             closed.append(self._store.owner(execution.id).node)
             # The files first: if this is interrupted, the next call finds the execution again.
             remove_outputs(self._root, closed[-1], execution.id)
@@ -159,14 +142,14 @@ class MetadataWriter:
             artifacts = self._client.get_artifacts_by_id(wanted[first : first + _PAGE])
             for artifact in artifacts:
                 artifact.state = pb.Artifact.DELETED
-                artifact.custom_properties[DELETED].string_value = when
+                artifact.custom_properties[names.DELETED].string_value = when
             self._client.put_artifacts(artifacts)
 
     def mark_out_of_use(self, artifact_id: int, reason: str) -> None:
         """Mark an artifact so that neither this pipeline nor TFX uses it again; its lineage stays."""
         [artifact] = self._client.get_artifacts_by_id([artifact_id])
         artifact.state = pb.Artifact.MARKED_FOR_DELETION
-        artifact.custom_properties[OUT_OF_USE].string_value = reason
+        artifact.custom_properties[names.OUT_OF_USE].string_value = reason
         self._client.put_artifacts([artifact])
 
     def record_restored(self, artifact_id: int, regenerated: Artifact) -> None:
@@ -174,14 +157,14 @@ class MetadataWriter:
         [artifact] = self._client.get_artifacts_by_id([artifact_id])
         artifact.state = pb.Artifact.LIVE
         custom = artifact.custom_properties
-        for name in (DELETED, OUT_OF_USE):
+        for name in (names.DELETED, names.OUT_OF_USE):
             if name in custom:
                 del custom[name]
-        if custom[RAW_DIGEST].string_value != regenerated.properties[RAW_DIGEST]:
-            earlier = json.loads(custom[EARLIER_FILES].string_value or "[]")
-            custom[EARLIER_FILES].string_value = json.dumps([custom[FILES].string_value, *earlier])
-        set_properties(custom, {name: regenerated.properties[name] for name in (RAW_DIGEST, FILES)})
-        custom[RESTORED].string_value = _now()
+        if custom[names.RAW_DIGEST].string_value != regenerated.properties[names.RAW_DIGEST]:
+            earlier = json.loads(custom[names.EARLIER_FILES].string_value or "[]")
+            custom[names.EARLIER_FILES].string_value = json.dumps([custom[names.FILES].string_value, *earlier])
+        set_properties(custom, {name: regenerated.properties[name] for name in (names.RAW_DIGEST, names.FILES)})
+        custom[names.RESTORED].string_value = _now()
         self._client.put_artifacts([artifact])
 
     def record_verification(
@@ -196,14 +179,14 @@ class MetadataWriter:
           properties: custom properties of the verdict.
         """
         verdict = pb.Artifact(
-            type_id=self._client.put_artifact_type(pb.ArtifactType(name=VERIFICATION)),
+            type_id=self._client.put_artifact_type(pb.ArtifactType(name=names.VERIFICATION)),
             uri=str(folder),
             state=pb.Artifact.LIVE,
         )
         set_properties(verdict.custom_properties, {**properties, **_files_of(folder)})
         artifacts = self._client.get_artifacts_by_id(list(dict.fromkeys(compared)))
         pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
-        self._put_own_execution(VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
+        self._put_own_execution(names.VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
 
     def record_decision(
         self, kind: str, run_id: str, properties: Mapping[str, Scalar], inputs: Mapping[str, int], ended: bool = True
@@ -233,7 +216,7 @@ class MetadataWriter:
         [execution] = self._client.get_executions_by_id([execution_id])
         execution.last_known_state = pb.Execution.COMPLETE
         known = {one.name: one.id for one in self._client.get_artifact_types()}
-        kind = known.get(PUSHED_MODEL) or self._client.put_artifact_type(pb.ArtifactType(name=PUSHED_MODEL))
+        kind = known.get(names.PUSHED_MODEL) or self._client.put_artifact_type(pb.ArtifactType(name=names.PUSHED_MODEL))
         pushed = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
         set_properties(pushed.custom_properties, {**properties, **_files_of(folder)})
         self._client.put_execution(execution, [(pushed, _event("pushed_model", pb.Event.OUTPUT))], [])
@@ -242,7 +225,7 @@ class MetadataWriter:
         """End a decision that was not carried out."""
         [execution] = self._client.get_executions_by_id([execution_id])
         execution.last_known_state = pb.Execution.CANCELED
-        execution.custom_properties[CANCEL_REASON].string_value = reason
+        execution.custom_properties[names.CANCEL_REASON].string_value = reason
         self._client.put_executions([execution])
 
     def _put_own_execution(
@@ -263,7 +246,7 @@ class MetadataWriter:
         execution_id, _, _ = self._client.put_execution(
             execution,
             pairs,
-            [self._context(PIPELINE_RUN, run_id)],
+            [self._context(names.PIPELINE_RUN, run_id)],
             reuse_context_if_already_exist=True,
             force_reuse_context=True,
         )
@@ -296,7 +279,7 @@ def remove_outputs(root: Root, node: str, execution_id: int) -> None:
 def _files_of(folder: pathlib.Path) -> dict[str, str]:
     """Return the properties that record the files of an artifact."""
     files = file_digests.scan(folder)
-    return {RAW_DIGEST: file_digests.of_files(files), FILES: file_digests.to_text(files)}
+    return {names.RAW_DIGEST: file_digests.of_files(files), names.FILES: file_digests.to_text(files)}
 
 
 def _now() -> str:

@@ -54,7 +54,7 @@ def build(request: PageRequest) -> ArtifactsView:
         type=type_name,
         node=node,
         run=run_id,
-        types=tuple(reader.artifact_types()),
+        types=tuple(reader.store.artifact_types()),
         nodes=tuple(reader.node_names()),
         empty=not rows and not (start or type_name or node or run_id),
     )

@@ -472,7 +472,7 @@ class TestOtherStores:
     def test_an_empty_one(self, others):
         assert others.runs(limit=9) == ([], others.runs(limit=9)[1])
         assert others.artifacts(limit=9)[0] == []
-        assert others.artifact_types() == []
+        assert others.store.artifact_types() == []
         with pytest.raises(NotFoundError, match="no run latest"):
             others.find_run("latest")
 
