@@ -7,7 +7,6 @@ import click
 from pipeline.cli import completion, output
 from pipeline.cli.options import ReadOptions, artifact_argument, limit_option, node_option, reading_options, run_option
 from pipeline.terminal import artifact as artifact_text
-from pipeline.terminal import artifacts as artifacts_text
 from pipeline.terminal import json_documents
 from pipeline.terminal import lineage as lineage_text
 
@@ -35,8 +34,8 @@ def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: s
         given = {"--type": type_name, "--node": node, "--run": run_id}
         chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
         if rows:
-            output.write(artifacts_text.as_text(output.screen(), rows))
-        output.note(artifacts_text.note(len(rows), page, chosen, reader.name))
+            output.write(artifact_text.list_text(output.screen(), rows))
+        output.note(artifact_text.list_note(len(rows), page, chosen, reader.name))
 
 
 @click.command("artifact")

@@ -1,4 +1,4 @@
-"""`sae artifact ID`: an artifact by its type, and where it came from."""
+"""`sae artifacts` and `sae artifact ID`: a line for each artifact, and everything about one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import Preview
-from pipeline.core.text import bytes_text, escaped, when_text
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, ExecutionUse, File
+from pipeline.core.text import bytes_text, escaped, short_digest, when_text
+from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, ExecutionUse, File
 from pipeline.metadata.properties import CONTENT_DIGEST, METRICS
 from pipeline.metadata.types import Property, deletion_text, restore_hint
 from pipeline.terminal import preview as preview_text
@@ -16,15 +16,27 @@ from pipeline.terminal.table import Cell, Column, Screen
 
 _USES = (Column("node"), Column("as"), Column("in runs, the newest first", min_width=15))
 _FILES = (Column("file", min_width=20), Column("size", right=True), Column("SHA-256", min_width=12, drop=1))
-_LONGEST = 300  # characters of a property that are shown; all of it is in the JSON
-_MOST_RUNS = 4  # named on one line
-# Shown in a better place already.
+_LIST = (
+    Column("id", right=True),
+    Column("type"),
+    Column("node", drop=1),
+    Column("output", drop=3),
+    Column("run", min_width=15, drop=2),
+    Column("created", drop=6),
+    Column("state", drop=4),
+    Column("name", min_width=8, drop=7),
+    Column("content", min_width=16, drop=5),
+    Column("path", min_width=20, drop=8),
+)
+_MAX_CHARACTERS = 300  # of a property; the JSON has all of it
+_MAX_RUNS = 4  # on one line
+# Listed elsewhere.
 _SHOWN = frozenset({CONTENT_DIGEST})
 _SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, METRICS})
 
 
 def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) -> str:
-    """All of an artifact; `preview`: what is shown of its content, None where nothing was written."""
+    """Return everything about an artifact. `preview`: of its content, or None."""
     row = artifact.row
     deleted = deletion_text(row.state, artifact.properties)
     state = "" if row.state == "live" else f"  {screen.styled(escaped(row.state), 'yellow')}"
@@ -35,7 +47,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) 
             ("created", f"{when_text(row.created)} UTC" if row.created else ""),
             ("name", row.name),
             ("content", row.content or "without a digest"),
-            ("place", row.uri + (f"  ({deleted or 'nothing is there any more'})" if artifact.gone else "")),
+            ("path", row.uri + (f"  ({deleted or 'missing'})" if artifact.gone else "")),
         ]
     )
     if preview is not None:
@@ -49,7 +61,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) 
         lines += ["", screen.heading("files"), *screen.table(_FILES, [_file(one) for one in artifact.files], "  ")]
         if artifact.files_cut:
             lines.append(f"  and {artifact.files_cut} more")
-    for title, uses in (("taken over by", artifact.taken_by), ("used by", artifact.used_by)):
+    for title, uses in (("reused by", artifact.taken_by), ("used by", artifact.used_by)):
         if uses:
             lines += ["", screen.heading(title), *screen.table(_USES, _by_node(uses), "  ")]
     if artifact.cut:
@@ -59,25 +71,25 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) 
 
 def _no_preview(row: ArtifactRow, deleted: str) -> str:
     if deleted:
-        return f"{deleted}: {restore_hint(row.id)}; here are its properties and the files that it had"
+        return f"{deleted}: {restore_hint(row.id)}"
     if not types.find(row.type).preview:
-        return f"nothing more is known of artifacts of type {row.type}: here are its properties and files"
-    return "no preview: `sae run` writes one when it executes the node; here are the artifact's properties and files"
+        return f"artifacts of type {row.type} have no preview"
+    return "no preview: `sae run` writes one when it executes the node"
 
 
 def _maker(made_by: ExecutionUse | None) -> str:
     if made_by is None:
-        return "no execution: it was imported, or what made it is not in this store"
+        return "no execution: it was imported, or its execution is not in this store"
     return f"{made_by.node or 'a node without a name'} as {made_by.key or 'output'}, run {made_by.run}"
 
 
 def _properties(properties: Mapping[str, Property]) -> list[tuple[str, str]]:
-    """Names and values; long texts are cut, and say so."""
+    """Return names and values; long texts are cut."""
     found = []
     for name, value in sorted(properties.items()):
         text = json.dumps(value) if isinstance(value, Mapping) else str(value)
-        more = len(text) - _LONGEST
-        found.append((name, f"{text[:_LONGEST]} ... and {more} more characters" if more > 0 else text))
+        more = len(text) - _MAX_CHARACTERS
+        found.append((name, f"{text[:_MAX_CHARACTERS]} ... and {more} more characters" if more > 0 else text))
     return found
 
 
@@ -86,12 +98,51 @@ def _file(file: File) -> list[Cell | str]:
 
 
 def _by_node(uses: Sequence[ExecutionUse]) -> list[list[Cell | str]]:
-    """A row for each node and key: each night takes over what was made once."""
+    """Return a row for each node and key, with its runs."""
     runs: dict[tuple[str, str], list[str]] = {}
     for use in uses:
         runs.setdefault((use.node or "a node without a name", use.key), []).append(use.run)
     rows: list[list[Cell | str]] = []
     for (node, key), found in runs.items():
-        more = len(found) - _MOST_RUNS
-        rows.append([node, key, ", ".join(found[:_MOST_RUNS]) + (f" and {more} more" if more > 0 else "")])
+        more = len(found) - _MAX_RUNS
+        rows.append([node, key, ", ".join(found[:_MAX_RUNS]) + (f" and {more} more" if more > 0 else "")])
     return rows
+
+
+def list_text(screen: Screen, rows: Sequence[ArtifactRow]) -> str:
+    """Return the artifacts as a table; empty for no artifacts."""
+    return "\n".join(screen.table(_LIST, [_list_row(row) for row in rows])) if rows else ""
+
+
+def _list_row(row: ArtifactRow) -> list[Cell | str]:
+    created = when_text(row.created)[:-3]
+    return [
+        str(row.id),
+        row.type,
+        row.node,
+        row.key,
+        row.run,
+        created,
+        Cell(row.unusable, "yellow"),
+        row.name,
+        short_digest(row.content, with_type=True),
+        row.uri,
+    ]
+
+
+def list_note(shown: int, page: Continuation, asked: str, place: str) -> str:
+    """Return a note on how many more artifacts there are, or why there is none.
+
+    Args:
+      shown: how many are listed.
+      page: where the list ends.
+      asked: the options that filter artifacts, as typed; empty without filters.
+      place: the root or store.
+    """
+    if shown == 0:
+        return f"no artifact with {asked}" if asked else f"no artifact in {place}: `sae run` makes the first ones"
+    if not page.next:
+        return ""
+    if page.total is None:
+        return f"the newest {shown} artifacts; --limit {shown * 10} shows more"
+    return f"{shown} of {page.total:,} artifacts; --limit {page.total} shows all"

@@ -1,4 +1,4 @@
-"""The sections of a preview as text, one function for each kind of section."""
+"""Text of the sections of a preview, with a function for each kind of section."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from pipeline.terminal.table import Cell, Column, Screen
 _INDENT = "  "
 _CURVE = 60  # bars of a curve
 _BAR = 20  # characters of the longest bar
-_LEAST = 12  # characters that a text is cut down to
+_MIN_WIDTH = 12  # of a column of texts
 _RIGHT = ("number", "share")
 
 
 def lines(screen: Screen, preview: Preview, uri: str) -> list[str]:
-    """The preview of the artifact at `uri`."""
+    """Return the preview of the artifact at `uri`."""
     found: list[str] = []
     for section in preview.sections:
         if shown := _lines(section, screen, uri):
@@ -57,12 +57,12 @@ def _table(section: Table, screen: Screen, uri: str) -> list[str]:
 
 
 def table(screen: Screen, section: Table, indent: str = "") -> list[str]:
-    """The rows below their titles. Where the terminal is too narrow, the last columns are left out first."""
+    """Return the rows below their titles. On a narrow terminal the last columns are dropped first."""
     columns = [
         Column(
             column.title,
             right=column.form in _RIGHT,
-            min_width=_LEAST if place and column.form == "text" else 0,
+            min_width=_MIN_WIDTH if place and column.form == "text" else 0,
             drop=place if place > 1 and column.form != "verdict" else 0,
         )
         for place, column in enumerate(section.columns)
@@ -72,7 +72,7 @@ def table(screen: Screen, section: Table, indent: str = "") -> list[str]:
 
 
 def cell(value: Value, column: TableColumn | None = None) -> Cell:
-    """A value as text, in the form of its column."""
+    """Return a value as text, in the form of its column."""
     if value is None:
         return Cell("")
     if isinstance(value, bool):
@@ -91,8 +91,8 @@ def _pictures(section: Pictures, screen: Screen, uri: str) -> list[str]:
 @_lines.register
 def _text(section: Text, screen: Screen, uri: str) -> list[str]:
     style = "" if section.passed is None else "green" if section.passed else "yellow"
-    said = ": ".join(part for part in (section.verdict, section.text) if part)
-    found = screen.paragraph(said, style=style)
+    text = ": ".join(part for part in (section.verdict, section.text) if part)
+    found = screen.paragraph(text, style=style)
     for item in section.items:
         found += screen.paragraph(item, "- ")
     if section.file:
@@ -118,7 +118,7 @@ def _curve(curve: Curve, screen: Screen) -> list[Cell | str]:
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
-    """At most as many as a curve has bars, evenly chosen; the first and the last among them."""
+    """Return at most `_CURVE` evenly spaced values, with the first and the last."""
     if len(values) <= _CURVE:
         return list(values)
     return [values[round(place * (len(values) - 1) / (_CURVE - 1))] for place in range(_CURVE)]
@@ -156,4 +156,4 @@ def _histograms(section: Histograms, screen: Screen, uri: str) -> list[str]:
 
 @_lines.register
 def _diagram(section: Diagram, screen: Screen, uri: str) -> list[str]:
-    return []  # a table beside it says the same
+    return []  # the artifact's table lists the same

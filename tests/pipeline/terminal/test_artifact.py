@@ -43,7 +43,7 @@ def test_all_that_is_known_is_shown():
         "made by  Evaluator as blessing, run r1",
         "created  2026-11-23 14:30:05 UTC",
         f"content  {CONTENT}",
-        "place    /r/7",
+        "path     /r/7",
         "",
         "blessed",
         "",
@@ -58,7 +58,7 @@ def test_all_that_is_known_is_shown():
         "  more     1.2 kB",
         "  and 2 more",
         "",
-        "taken over by",
+        "reused by",
         "  node       as        in runs, the newest first",
         "  Evaluator  blessing  r2",
         "",
@@ -72,7 +72,7 @@ def test_all_that_is_known_is_shown():
 def test_where_nothing_was_written_to_show_that_is_said():
     assert shown()[7].startswith("no preview")
     other = dataclasses.replace(ONE, row=dataclasses.replace(ROW, type="Dataset"))
-    assert shown(other)[7].startswith("nothing more is known of artifacts of type Dataset")
+    assert shown(other)[7].startswith("artifacts of type Dataset have no preview")
 
 
 def test_what_is_missing_is_said():
@@ -81,10 +81,10 @@ def test_what_is_missing_is_said():
     assert lines[:6] == [
         "artifact 7  ModelBlessing  deleted",
         "",
-        "made by  no execution: it was imported, or what made it is not in this store",
+        "made by  no execution: it was imported, or its execution is not in this store",
         "name     mine",
         "content  without a digest",
-        "place    /r/7  (nothing is there any more)",
+        "path     /r/7  (missing)",
     ]
 
 

@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from pipeline.inspection.views import ArtifactRow, Continuation
-from pipeline.terminal import artifacts
+from pipeline.terminal import artifact
 from pipeline.terminal.table import Screen
 
 CREATED = datetime.datetime(2026, 11, 23, 14, 30, 5, tzinfo=datetime.timezone.utc)
@@ -17,14 +17,14 @@ FOREIGN = ArtifactRow(12, "Dataset", "mine\x1b[2J", "gs://bucket/x", "deleted", 
 
 
 def test_an_artifact_has_all_its_columns_in_a_pipe():
-    assert artifacts.as_text(Screen(), [MODEL]).splitlines() == [
+    assert artifact.list_text(Screen(), [MODEL]).splitlines() == [
         "id  type   node     output  run  created           content               path",
         " 7  Model  Trainer  model   r1   2026-11-23 14:30  model-1:0a0a0a0a0a0a  /r/artifacts/Trainer/model/7",
     ]
 
 
 def test_names_and_states_are_shown_where_there_are_any():
-    text = artifacts.as_text(Screen(), [MODEL, FOREIGN])
+    text = artifact.list_text(Screen(), [MODEL, FOREIGN])
     assert "deleted" in text
     assert "mine\\x1b[2J" in text
     assert "\x1b" not in text
@@ -41,4 +41,4 @@ def test_names_and_states_are_shown_where_there_are_any():
     ],
 )
 def test_what_is_left_out_or_missing_is_said(arguments, said):
-    assert artifacts.note(*arguments, "/root") == said
+    assert artifact.list_note(*arguments, "/root") == said
