@@ -1,6 +1,6 @@
-"""Read previews of schema version 1: one JSON form for each type of artifact, converted to sections.
+"""Convert previews of schema version 1, which had a JSON object of its own for each artifact type, to sections.
 
-Roots made by earlier versions have them. Nothing writes them any more, so this module changes only with the sections.
+Roots of earlier versions contain them; nothing writes them any more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from components.evaluation import metrics
 from components.evaluation.thresholds import BCE, OVERALL, EpochLosses
-from pipeline.artifacts.preview_writers import model_run
+from pipeline.artifacts.preview_writers import model_run, report
 from pipeline.artifacts.preview_writers.features import Feature, table
 from pipeline.artifacts.sections import (
     BarChart,
@@ -38,7 +38,7 @@ _MOST_BOXES = 12
 
 
 def convert(values: Values) -> Preview:
-    """Return a preview of schema version 1 as sections. Values of a wrong type are left to `sections.build`.
+    """Return a preview of schema version 1 as sections; `sections.build` checks the types of values.
 
     Raises:
       KeyError, TypeError, ValueError, AttributeError: a value is missing or of another type, or the type is unknown.
@@ -199,19 +199,11 @@ def _push_decision(values: Values) -> Iterator[Section]:
     yield Table("models compared", _columns("model", "run:run", "test BCE:number", "measured"), tuple(rows))
 
 
-def _report(values: Values) -> Iterator[Section]:
-    yield Text("open the report", file="report.html", title="report")
-    if values["images"]:
-        tiles = tuple(
-            Tile(one["label"], (_picture(one["original"]), _picture(one["reconstruction"]))) for one in values["images"]
-        )
-        yield Pictures("test images and their reconstructions", tiles)
-    if values["units"]:
-        bars = tuple(
-            BarValue(f"unit {one['unit']}", one["frequency"], f"mean activation then {number_text(one['mean'])}")
-            for one in values["units"]
-        )
-        yield BarChart("activity of the units of the code", bars, share=True)
+def _report(values: Values) -> tuple[Section, ...]:
+    tiles = tuple(
+        Tile(one["label"], (_picture(one["original"]), _picture(one["reconstruction"]))) for one in values["images"]
+    )
+    return report.preview(tiles, values["units"]).sections
 
 
 # Title and sections by TFX's name of the type.

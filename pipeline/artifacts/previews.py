@@ -1,9 +1,8 @@
-"""Previews in the root: what is shown of an artifact without its libraries.
+"""Previews in the root: what commands and pages show of an artifact without the libraries that read it.
 
-They are written when a node ends and read by commands and pages. A preview is in a folder of its own,
-`previews/<node>/<output>/<execution>` beside `artifacts/` in the root, never in the artifact: TFX takes every file of a
-split for data. The folder has `preview.json` and the small PNG files that it names. Previews prove nothing: no digest
-covers them, and no run fails for want of one.
+A preview is written when a node ends: `preview.json` and small PNG files in `previews/<node>/<output>/<execution>` of
+the root, never in the artifact, because TFX takes every file of a split for data. Digests do not cover previews, and no
+run fails without one.
 """
 
 from __future__ import annotations
@@ -24,28 +23,28 @@ from pipeline.core import serialization
 
 SCHEMA_VERSION = 2
 FILE = "preview.json"
-_LARGEST = 4 * 1024 * 1024  # bytes of preview.json; ours have a few thousand
+_MAX_BYTES = 4 * 1024 * 1024  # of preview.json; typical: a few thousand
 _FILE_NAME = re.compile(r"[\w][\w.-]*\.png")
 
 
 def folder_of(root: pathlib.Path, uri: str) -> pathlib.Path | None:
-    """The folder of an artifact's preview; None for an artifact outside this root."""
+    """Return the folder of an artifact's preview; None for an artifact outside this root."""
     artifacts = root / "artifacts"
-    place = pathlib.Path(os.path.normpath(uri))
-    return root / "previews" / place.relative_to(artifacts) if place.is_relative_to(artifacts) else None
+    path = pathlib.Path(os.path.normpath(uri))
+    return root / "previews" / path.relative_to(artifacts) if path.is_relative_to(artifacts) else None
 
 
 def write(folder: pathlib.Path, type_name: str, preview: Preview, pictures: Mapping[str, bytes]) -> None:
-    """Write a preview, all of it or nothing, in place of an older one.
+    """Write a preview atomically, in place of an older one.
 
     Args:
       folder: of this preview alone.
-      type_name: TFX's type of the artifact.
+      type_name: TFX's name of the artifact's type.
       preview: what is shown.
-      pictures: PNG files by the name that the preview gives them.
+      pictures: PNG files by their names in the preview.
 
     Raises:
-      ValueError: the preview has a number that is not finite: JSON has none.
+      ValueError: the preview contains a number that is not finite.
       OSError: it cannot be written.
     """
     values = {"schema_version": SCHEMA_VERSION, "type": type_name, **dataclasses.asdict(preview)}
@@ -64,10 +63,10 @@ def write(folder: pathlib.Path, type_name: str, preview: Preview, pictures: Mapp
 
 
 def read(folder: pathlib.Path, type_name: str) -> Preview | None:
-    """Return the preview in a folder, also one of an earlier version; None where there is none of this type."""
+    """Return the preview in a folder, also of an earlier schema version; None if there is none of this type."""
     path = folder / FILE
     try:
-        if path.stat().st_size > _LARGEST:
+        if path.stat().st_size > _MAX_BYTES:
             return None
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if values["type"] != type_name:
@@ -82,5 +81,5 @@ def read(folder: pathlib.Path, type_name: str) -> Preview | None:
 
 
 def picture_path(folder: pathlib.Path, name: str) -> pathlib.Path | None:
-    """The file of a picture that a preview names; None for any other name."""
+    """Return the file of a picture in a preview; None if the name is not that of a PNG file."""
     return folder / name if _FILE_NAME.fullmatch(name) else None

@@ -1,8 +1,7 @@
-"""What is shown of an artifact: generic sections, drawn once for the terminal and once for pages.
+"""Sections of a preview: what is shown of an artifact, independent of its type.
 
-A preview writer describes an artifact with these dataclasses and knows neither terminal nor HTML; the two renderers
-know these and no type of artifact. Titles and names are lower case, as a terminal shows them; pages capitalize them.
-Numbers are finite: previews are JSON.
+Preview writers return these dataclasses; the terminal and pages each draw them. Titles and names are lower case; pages
+capitalize them. Numbers are finite, because previews are JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Value = str | int | float | bool | None
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A PNG file in the preview's folder; sizes in pixels. `label`: its alternative text."""
+    """A PNG file in the preview's folder; sizes in pixels; `label` is its alternative text."""
 
     file: str
     width: int
@@ -40,9 +39,9 @@ class TableColumn:
     """A column of a table.
 
     Attributes:
-      title: its heading; as a key of JSON, spaces become `_`.
-      form: how its values are shown: `text`; `name` (a name of code, as words on pages); `number`; `share` (in [0, 1],
-        in percent); `verdict` (whether something passed); `run` (id of a run, which pages link to).
+      title: its heading; in keys of JSON, spaces become `_`.
+      form: how values are shown: `text`; `name` (an identifier, which pages show as words); `number`; `share` (in
+        [0, 1], shown in percent); `verdict` (whether something passed); `run` (a run's id, which pages link).
     """
 
     title: str
@@ -51,10 +50,10 @@ class TableColumn:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows of values; a missing value is None. The first column names the row.
+    """Rows of values, None for a missing one; the first column names the row.
 
     Attributes:
-      folded: whether it is long and only details a chart: pages fold it, terminals leave it out.
+      folded: whether it only repeats a chart: pages fold it, the terminal leaves it out.
     """
 
     title: str
@@ -64,14 +63,14 @@ class Table:
     kind: str = "table"
 
     def records(self) -> list[dict[str, Value]]:
-        """The rows as JSON objects, keyed by the titles of the columns."""
+        """Return the rows as JSON objects, keyed by the titles of the columns."""
         keys = [column.title.replace(" ", "_") for column in self.columns]
         return [dict(zip(keys, row, strict=True)) for row in self.rows]
 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """One or more pictures with a label and a note below; without a picture, an empty place."""
+    """Pictures with a label and a note below them; without a picture, an empty space."""
 
     label: str
     pictures: tuple[Picture, ...]
@@ -80,7 +79,7 @@ class Tile:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Tiles side by side. `text`: what they show, where the title does not say it."""
+    """Tiles side by side; `text` explains them if the title is not enough."""
 
     title: str
     tiles: tuple[Tile, ...]
@@ -93,11 +92,11 @@ class Text:
     """A sentence.
 
     Attributes:
-      text: the sentence; empty where `verdict` says it all.
-      verdict: a word or two that stand before it.
+      text: the sentence; empty if `verdict` is enough.
+      verdict: a word or two before it.
       passed: whether the verdict is good; None: neither.
       items: a list below it, such as reasons.
-      file: a file of the artifact that the text leads to, by its relative name.
+      file: a file of the artifact to link, by its relative name.
     """
 
     text: str
@@ -111,7 +110,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A line of a chart: (x, y) by rising x. A dashed one is of less weight."""
+    """A line of a chart: (x, y) by rising x; dashed if less important."""
 
     name: str
     points: tuple[tuple[float, ...], ...]
@@ -131,7 +130,7 @@ class LineChart:
 
 @dataclasses.dataclass(frozen=True)
 class BarValue:
-    """The length of a bar; `note` is shown beside it on request."""
+    """A bar and its length; `note` is shown on hover."""
 
     label: str
     value: float
@@ -143,7 +142,7 @@ class BarChart:
     """A bar for each name.
 
     Attributes:
-      limit: what no bar should exceed; None: no limit.
+      limit: the largest allowed value, drawn as a line; None: no limit.
       share: whether values are in [0, 1], shown in percent.
     """
 
@@ -156,7 +155,7 @@ class BarChart:
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """The distribution of a named quantity: buckets of (low, high, how many values are in [low, high))."""
+    """The distribution of a named quantity: buckets of (low, high, number of values in [low, high))."""
 
     name: str
     buckets: tuple[tuple[float, ...], ...]
@@ -173,7 +172,7 @@ class Histograms:
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A box of a diagram. `data`: whether it is data, not a step that computes."""
+    """A box of a diagram; `data`: whether it is data, not a computation."""
 
     name: str
     detail: str = ""
@@ -182,7 +181,7 @@ class Box:
 
 @dataclasses.dataclass(frozen=True)
 class Diagram:
-    """Columns of boxes, left to right; each box is joined to all of the next column. A table says the same in text."""
+    """Columns of boxes, left to right, each box connected to all of the next column; a table repeats it as text."""
 
     title: str
     columns: tuple[tuple[Box, ...], ...]
@@ -203,25 +202,25 @@ class Preview:
     sections: tuple[Section, ...]
 
     def section(self, title: str) -> Section | None:
-        """The section of this title; None where there is none."""
+        """Return the section with this title, or None."""
         return next((section for section in self.sections if section.title == title), None)
 
     def records(self, title: str) -> list[dict[str, Value]]:
-        """The rows of the table of this title as JSON objects; empty where there is none."""
+        """Return the rows of the table with this title as JSON objects; empty if there is none."""
         table = self.section(title)
         return table.records() if isinstance(table, Table) else []
 
     def chosen(self, titles: tuple[str, ...]) -> Preview:
-        """This preview with only the sections of these titles."""
+        """Return this preview with only the sections with these titles."""
         return dataclasses.replace(self, sections=tuple(one for one in self.sections if one.title in titles))
 
 
 def build(values: Mapping[str, Any]) -> Preview:
-    """A preview from what `serialization.plain` made of it.
+    """Return a preview from its JSON object.
 
     Raises:
-      KeyError, TypeError: a value is missing or of another type, or a section of an unknown kind.
+      KeyError, TypeError: a value is missing or of another type, or a section is of an unknown kind.
     """
     if not isinstance(values["title"], str) or not isinstance(values["sections"], list):
-        raise TypeError("a preview is an object with a title and a list of sections")
+        raise TypeError("expected an object with a title and a list of sections")
     return Preview(values["title"], tuple(serialization.build(_KINDS[one["kind"]], one) for one in values["sections"]))

@@ -1,6 +1,6 @@
-"""The types of artifact: how each is hashed, previewed and shown. Each is declared once, here or by a pipeline.
+"""Artifact types: how each is hashed, previewed and shown. Each is declared once, here or by a pipeline.
 
-Modules are named, not imported: most import TensorFlow, which commands that only read do without.
+Modules are named, not imported: most import TensorFlow, which commands that only read must not.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 from components.evaluation import metrics
 from pipeline.artifacts.sections import Preview
 
-PNGs = Mapping[str, bytes]  # PNG files by the name that the preview gives them
+PNGs = Mapping[str, bytes]  # PNG files by their names in the preview
 _FINGERPRINTS = "pipeline.artifacts.fingerprints"
 _WRITERS = "pipeline.artifacts.preview_writers"
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredArtifact:
-    """An artifact on this disk, and the folders around it.
+    """An artifact on this disk, and the related folders.
 
     Attributes:
-      type_name: TFX's: `Examples`, `Model`, ...
+      type_name: TFX's name of the type: `Examples`, `Model`, ...
       folder: its URI.
       properties: properties and custom properties together.
-      inputs: folders of what its node read, by key; of several under a key the first.
-      siblings: the same of what its node wrote.
+      inputs: folders of its node's inputs by key; the first of several under a key.
+      siblings: folders of its node's outputs by key.
     """
 
     type_name: str
@@ -40,18 +40,17 @@ class StoredArtifact:
 
 @dataclasses.dataclass(frozen=True)
 class ArtifactType:
-    """A type of artifact.
+    """An artifact type.
 
     Attributes:
       name: TFX's name of the type.
-      fingerprint: module with `FORM`, such as `examples-1`, and `entries(artifact)`: what counts as content. Empty: all
-        files count by name and bytes.
+      fingerprint: module with `FORM`, such as `examples-1`, and `entries(artifact, files)`, which yields what counts as
+        content; other files count by name and bytes. Empty: all files do.
       preview: module with `make(artifact)`, which returns a `Preview` and its PNG files, or None; empty: no preview.
-      on_run: titles of the preview's sections that the page of a run shows.
       metrics: module with `read_evaluation(folder)`, whose result is recorded in ML Metadata; empty: no metrics.
-      compared: whether the page that compares runs shows its line charts and pictures together.
-      about_model: whether it says something about a model; it then carries the content digest of the model that its
-        node read.
+      on_run: titles of the preview's sections that the page of a run shows.
+      compared: whether the page that compares runs shows its line charts and pictures.
+      about_model: whether it is a statement about a model; the content digest of that model is then recorded on it.
     """
 
     name: str
@@ -103,7 +102,7 @@ def find(name: str) -> ArtifactType:
 
 
 def shown_on_run() -> tuple[ArtifactType, ...]:
-    """Return the types that the page of a run shows, in their order."""
+    """Return the types that the page of a run shows, in order."""
     return tuple(one for one in _TYPES.values() if one.on_run)
 
 
@@ -119,11 +118,11 @@ def read_metrics(name: str, folder: str) -> Any:
 
 
 def make_preview(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """Return the preview of an artifact with its pictures; None where there is nothing to show.
+    """Return the preview of an artifact with its pictures; None if there is nothing to show.
 
     Raises:
-      Exception: whatever a library raises on an artifact that is damaged.
+      Exception: any error of a library on a damaged artifact.
     """
     module = find(artifact.type_name).preview
-    made: tuple[Preview, PNGs] | None = importlib.import_module(module).make(artifact) if module else None
-    return made
+    preview: tuple[Preview, PNGs] | None = importlib.import_module(module).make(artifact) if module else None
+    return preview

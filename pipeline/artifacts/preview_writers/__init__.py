@@ -1,4 +1,4 @@
-"""Preview writers, one module for each type of artifact, with `make(artifact)`: a `Preview` and its PNG files, or None.
+"""Preview writers, one module for each artifact type: `make(artifact)` returns a `Preview` and its PNG files, or None.
 
-They import the libraries that read the artifact. What is read and kept is bounded, whatever the artifact's size.
+They import the libraries that read the artifact. The size of a preview is limited, independent of the artifact's.
 """

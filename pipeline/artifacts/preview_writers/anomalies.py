@@ -1,4 +1,4 @@
-"""ExampleAnomalies: what in each split does not fit the schema."""
+"""ExampleAnomalies: the anomalies of each split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = (TableColumn("feature"), TableColumn("anomaly"), TableColumn("descrip
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """A table for each split with anomalies: those of the whole data set first, then by feature."""
+    """Return a table for each split with anomalies: those of the whole data set first, then by feature."""
     sections: list[Section] = []
     for name, folder in splits.splits(artifact.folder).items():
         found = anomalies_pb2.Anomalies.FromString((folder / _FILE).read_bytes())

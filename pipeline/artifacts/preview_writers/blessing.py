@@ -13,7 +13,7 @@ _TITLE = "blessing"
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """None where there is no verdict, as where the Evaluator has no threshold."""
+    """Return the verdict with its reasons; None if the Evaluator has no threshold."""
     if (artifact.folder / _BLESSED).exists():
         return Preview(_TITLE, (Text("the model passed every threshold", "blessed", True, title=_TITLE),)), {}
     if not (artifact.folder / _NOT_BLESSED).exists():

@@ -1,4 +1,4 @@
-"""ModelEvaluation: metrics overall and by label, and whether each threshold was passed."""
+"""ModelEvaluation: metrics overall and by label, and whether each threshold was met."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _row(gate: thresholds.Gate) -> tuple[Value, ...]:
 
 
 def judged(measured: thresholds.Evaluation, folder: pathlib.Path) -> tuple[thresholds.Gate, ...]:
-    """Return the Evaluator's thresholds with the values measured; empty where it measured other metrics."""
+    """Return the Evaluator's thresholds with the measured values; empty for an evaluation of other metrics."""
     if not {thresholds.BCE, thresholds.BCE_TO_MEAN_IMAGE} <= measured.overall.keys():
         return ()
     return thresholds.judge(measured, _gates(folder))

@@ -14,9 +14,9 @@ from pipeline.artifacts.preview_writers.features import Feature, table
 from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, TableColumn, Tile
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
-RECORDS = 300  # of a split that are looked at: enough for each of ten labels to be among them
+RECORDS = 300  # read of each split: enough to contain each of ten labels
 IMAGES_PER_LABEL = 2
-_MOST_PICTURES = 100  # of a split, however many labels there are
+_MOST_PICTURES = 100  # of a split
 _LARGEST = 64 * 1024  # bytes of a picture
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 24  # bytes up to the end of width and height
@@ -24,11 +24,11 @@ _TYPES = {"bytes_list": "bytes", "int64_list": "int64", "float_list": "float32"}
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """Counts are those that ExampleGen recorded, or else counted."""
+    """Return splits, features and pictures; counts are those that ExampleGen recorded, or else counted here."""
     pngs: dict[str, bytes] = {}
     counts: list[tuple[str, int]] = []
-    shown: list[Section] = []
-    known: dict[tuple[Feature, ...], list[str]] = {}  # most data sets have the same features in each split
+    images: list[Section] = []
+    known: dict[tuple[Feature, ...], list[str]] = {}  # splits by their features, mostly the same for all
     for number, (name, folder) in enumerate(splits.splits(artifact.folder).items()):
         found = splits.first(folder, RECORDS)
         counts.append((name, _count(artifact, name, folder)))
@@ -36,17 +36,14 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
             known.setdefault(_features(found[0]), []).append(name)
         if pictures := _pictures(found, number):
             pngs |= {picture.file: png for picture, png in pictures}
-            shown.append(
-                Pictures(
-                    f"images of {name}", tuple(Tile(one.label.removeprefix("image of "), (one,)) for one, _ in pictures)
-                )
-            )
+            tiles = tuple(Tile(one.label.removeprefix("image of "), (one,)) for one, _ in pictures)
+            images.append(Pictures(f"images of {name}", tiles))
     columns = (TableColumn("split"), TableColumn("examples", "number"))
     tables = [
         table("features" if len(known) == 1 else f"features of {', '.join(names)}", features)
         for features, names in known.items()
     ]
-    return Preview("examples", (Table("splits", columns, tuple(counts)), *tables, *shown)), pngs
+    return Preview("examples", (Table("splits", columns, tuple(counts)), *tables, *images)), pngs
 
 
 def _count(artifact: StoredArtifact, split: str, folder: pathlib.Path) -> int:
@@ -55,7 +52,7 @@ def _count(artifact: StoredArtifact, split: str, folder: pathlib.Path) -> int:
 
 
 def _features(example: Any) -> tuple[Feature, ...]:
-    """Names, types and numbers of values in one example, sorted by name."""
+    """Return names, types and numbers of values of one example, sorted by name."""
     found = []
     for name, feature in sorted(example.features.feature.items()):
         kind = feature.WhichOneof("kind")
@@ -67,13 +64,13 @@ def _features(example: Any) -> tuple[Feature, ...]:
 
 
 def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]]:
-    """The first images of each label as they are, sorted by label."""
+    """Return the first images of each label, unchanged, sorted by label."""
     by_label: Counter[int] = Counter()
     chosen = []
     for label, png in _labelled(examples):
         if by_label[label] < IMAGES_PER_LABEL:
             width, height = struct.unpack(">II", png[16:_PNG_HEADER])
-            # Splits have any name, so that files carry their numbers.
+            # By number: the name of a split need not be valid in a file name.
             file = f"split{split}-label{label}-{by_label[label]}.png"
             chosen.append((label, Picture(file, width, height, f"image of label {label}"), png))
             by_label[label] += 1
@@ -82,7 +79,7 @@ def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]
 
 
 def _labelled(examples: Sequence[Any]) -> Iterator[tuple[int, bytes]]:
-    """Label and PNG file of those examples that have one of each."""
+    """Yield label and PNG file of the examples that have one of each."""
     for example in examples:
         feature = example.features.feature
         images = list(feature[features.IMAGE].bytes_list.value) if features.IMAGE in feature else []

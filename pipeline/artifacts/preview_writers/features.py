@@ -10,7 +10,7 @@ from pipeline.artifacts.sections import Table, TableColumn
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """A named value. `shape`: `(784,)`, with `None` for any number; empty where not known."""
+    """A named tensor. `shape`: `(784,)`, with `None` for any size; empty if unknown."""
 
     name: str
     type: str
@@ -18,6 +18,6 @@ class Feature:
 
 
 def table(title: str, features: Sequence[Feature]) -> Table:
-    """A row for each feature."""
+    """Return a table with a row for each feature."""
     columns = (TableColumn("feature"), TableColumn("type"), TableColumn("shape"))
     return Table(title, columns, tuple((one.name, one.type, one.shape or None) for one in features))

@@ -1,6 +1,6 @@
-"""Model: layers, signatures, and of an autoencoder what its decoder answers to each unit of the code.
+"""Model: layers, signatures, and of an autoencoder the decoder's output for each unit of the code.
 
-Read from the SavedModel's files alone: loading it would take as long as all previews of a run together.
+Reads the SavedModel's files: loading it would take as long as all previews of a run together.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from pipeline.artifacts.sections import (
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import number_text
 
-IMAGES = 500  # of the validation split, on which the units' mean activations are taken
+IMAGES = 500  # of the validation split, for the units' mean activations
 _MOST_UNITS = 1_024
 _MOST_LAYERS = 500
-_MOST_BOXES = 12  # layers of a diagram; a page has no room for more
+_MOST_BOXES = 12  # layers of a diagram that fit a page
 _SAVED_MODEL = "saved_model.pb"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _HIDDEN_SIGNATURE = "__saved_model_init_op"
@@ -59,7 +59,7 @@ Array = npt.NDArray[np.float32]
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """None where there is no SavedModel in it."""
+    """Return the preview; None without a SavedModel."""
     path = min(artifact.folder.rglob(_SAVED_MODEL), default=None)
     if path is None:
         return None
@@ -94,7 +94,7 @@ def _row(layer: SavedLayer) -> tuple[Value, ...]:
 
 
 def variables_of(folder: pathlib.Path) -> dict[str, npt.NDArray[Any]]:
-    """The SavedModel's variables in the order in which it lists them, by the names that they had when it was made."""
+    """Return the SavedModel's variables in its order, by their names when it was written."""
     if not (folder / "variables" / "variables.index").is_file():
         return {}
     checkpoint = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
@@ -110,12 +110,12 @@ def variables_of(folder: pathlib.Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _by_numbers(key: str) -> list[tuple[int, str]]:
-    """Sorts `variables/10` after `variables/9`."""
+    """Sort key: `variables/10` after `variables/9`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
 
 
 def activations_in(saved: Any) -> dict[str, str]:
-    """Activations by layer, from operations such as `encoder/code/Relu`: each scope in the name may be the layer's."""
+    """Return activations by layer, from operations such as `encoder/code/Relu`: each scope may be the layer's name."""
     found = {}
     for graph in saved.meta_graphs:
         for nodes in (graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function)):
@@ -126,7 +126,7 @@ def activations_in(saved: Any) -> dict[str, str]:
 
 
 def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
-    """What the decoder makes of each unit alone; nothing for other models, or where the images are not at hand."""
+    """Return the decoder's output for each unit alone; empty for other models, or without the images."""
     halves = saved_layers.halves(layers, adapter.CODE_LAYER)
     examples, graph = artifact.inputs.get("examples"), artifact.inputs.get("transform_graph")
     folder = splits.splits(examples).get(features.VALIDATION) if examples else None
@@ -149,16 +149,16 @@ def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tu
 
 
 def _images(folder: pathlib.Path, graph: pathlib.Path) -> Array:
-    """The first images of a split as the model reads them: float32, shape (n, pixels), n <= IMAGES."""
+    """Return the first images of a split, transformed: float32, shape (n, pixels), n <= IMAGES."""
     transform = tft.TFTransformOutput(str(graph))
-    # Called once and at once: as a tf.data pipeline it would take twice as long.
+    # Called eagerly: a tf.data pipeline would take twice as long.
     examples = tf.io.parse_example(splits.serialized(folder, IMAGES), transform.raw_feature_spec())
     images: Array = transform.transform_features_layer()(examples)[features.IMAGE_XF].numpy()
     return images
 
 
 def _size(folder: pathlib.Path) -> tuple[int, int] | None:
-    """Height and width of a split's images."""
+    """Return height and width of a split's images."""
     for example in splits.first(folder, 1):
         feature = example.features.feature
         if features.HEIGHT in feature and features.WIDTH in feature:
@@ -168,22 +168,17 @@ def _size(folder: pathlib.Path) -> tuple[int, int] | None:
 
 
 def _signatures(saved: Any) -> Iterator[tuple[str, str, str, str, str | None]]:
-    """A row for each tensor."""
+    """Yield a row for each tensor."""
     for graph in saved.meta_graphs:
         for name, signature in sorted(graph.signature_def.items()):
             for direction, tensors in (("input", signature.inputs), ("output", signature.outputs)):
                 for tensor, info in sorted(tensors.items() if name != _HIDDEN_SIGNATURE else ()):
-                    yield (
-                        name,
-                        direction,
-                        tensor,
-                        tf.dtypes.as_dtype(info.dtype).name,
-                        _shape(info.tensor_shape) or None,
-                    )
+                    dtype = tf.dtypes.as_dtype(info.dtype).name
+                    yield name, direction, tensor, dtype, _shape(info.tensor_shape) or None
 
 
 def _shape(shape: Any) -> str:
-    """`(None, 784)`; empty where even the number of dimensions is open."""
+    """Return `(None, 784)`; empty if the number of dimensions is unknown."""
     if shape.unknown_rank:
         return ""
     return str(tuple(None if dim.size == _ANY_SIZE else dim.size for dim in shape.dim))

@@ -11,7 +11,7 @@ from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "history.json"
 _MOST_EPOCHS = 2_000  # more are thinned out evenly, with the first and the last
-_PENALTY = 0.001  # share of the loss from which the penalty is drawn: below it, two curves would be one
+_PENALTY = 0.001  # share of the loss below which the curves with and without penalty look the same
 _COLUMNS = (
     TableColumn("epoch"),
     TableColumn("validation", "number"),
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """Return the preview; None where there is no history."""
+    """Return the preview; None without a history."""
     path = artifact.folder / _FILE
     if not path.is_file():
         return None
@@ -33,14 +33,14 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
 def preview(history: Sequence[EpochLosses]) -> Preview:
     """Return the curves and the table of the losses."""
     if len(history) > _MOST_EPOCHS:
-        history = [history[round(place * (len(history) - 1) / (_MOST_EPOCHS - 1))] for place in range(_MOST_EPOCHS)]
+        history = [history[round(index * (len(history) - 1) / (_MOST_EPOCHS - 1))] for index in range(_MOST_EPOCHS)]
     rows = tuple((one.epoch, one.val_reconstruction, one.reconstruction, one.val_loss, one.loss) for one in history)
     last = history[-1] if history else None
     penalty = last is not None and last.val_loss - last.val_reconstruction > _PENALTY * abs(last.val_loss)
     curves = tuple(
-        Curve(column.title, tuple((float(row[0]), float(row[place])) for row in rows), dashed=place > 2)
-        for place, column in enumerate(_COLUMNS)
-        if 0 < place <= (4 if penalty else 2)
+        Curve(column.title, tuple((float(row[0]), float(row[index])) for row in rows), dashed=index > 2)
+        for index, column in enumerate(_COLUMNS)
+        if 0 < index <= (4 if penalty else 2)
     )
     chart = LineChart("reconstruction loss by epoch", curves, "epoch", "BCE, nats per pixel")
     return Preview("training", (chart, Table("losses by epoch", _COLUMNS, rows, folded=True)))

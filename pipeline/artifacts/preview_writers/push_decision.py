@@ -11,7 +11,7 @@ _COLUMNS = (TableColumn("model"), TableColumn("run", "run"), TableColumn("test B
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """Raises `OSError` or `ValueError` where there is no decision."""
+    """Return the verdict and the models compared. Raises `OSError` or `ValueError` without a decision."""
     decided = decision.read(artifact.folder)
     rows: list[tuple[Value, ...]] = [("this one", None, decided.bce, "by its Evaluator")]
     if baseline := decided.baseline:

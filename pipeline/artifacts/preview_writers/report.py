@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts.sections import BarChart, BarValue, Picture, Pictures, Preview, Section, Text, Tile
@@ -16,7 +17,7 @@ _MOST_UNITS = 4_096
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """None where there is no summary; the report of an older version has neither images nor units."""
+    """Return the preview; None without a summary. Reports of older versions have neither images nor units."""
     path = artifact.folder / _FILE
     if not path.is_file():
         return None
@@ -40,14 +41,19 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         )
         for one in summary.get("images", [])[:_MOST_IMAGES]
     )
-    units = summary.get("units", [])[:_MOST_UNITS]
-    shown: list[Section] = [Text("open the report", file=_PAGE, title="report")]
+    units = [{"unit": number, **one} for number, one in enumerate(summary.get("units", [])[:_MOST_UNITS])]
+    return preview(tiles, units), pictures
+
+
+def preview(tiles: tuple[Tile, ...], units: Sequence[Mapping[str, Any]]) -> Preview:
+    """Return the link to the page, the test images, and the `frequency` and `mean` activation of each unit."""
+    sections: list[Section] = [Text("open the report", file=_PAGE, title="report")]
     if tiles:
-        shown.append(Pictures("test images and their reconstructions", tiles))
+        sections.append(Pictures("test images and their reconstructions", tiles))
     if units:
         bars = tuple(
-            BarValue(f"unit {number}", one["frequency"], f"mean activation then {number_text(one['mean'])}")
-            for number, one in enumerate(units)
+            BarValue(f"unit {one['unit']}", one["frequency"], f"mean activation then {number_text(one['mean'])}")
+            for one in units
         )
-        shown.append(BarChart("activity of the units of the code", bars, share=True))
-    return Preview("report", tuple(shown)), pictures
+        sections.append(BarChart("activity of the units of the code", bars, share=True))
+    return Preview("report", tuple(sections))

@@ -1,4 +1,4 @@
-"""Schema: the rules for each feature, in words."""
+"""Schema: the rules for each feature."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "schema.pbtxt"
 _MOST_FEATURES = 500
-_MOST_VALUES = 20  # of a text that are named
+_MOST_VALUES = 20  # of a string domain
 _COLUMNS = tuple(TableColumn(title) for title in ("feature", "type", "presence", "shape", "domain"))
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """A row for each feature, in the schema's own order."""
+    """Return a table with a row for each feature, in the schema's order."""
     schema = text_format.Parse((artifact.folder / _FILE).read_text(encoding="utf-8"), schema_pb2.Schema())
     rows = tuple(_row(feature, schema) for feature in schema.feature[:_MOST_FEATURES])
     return Preview("schema", (Table("features", _COLUMNS, rows),)), {}
@@ -30,19 +30,19 @@ def _row(feature: Any, schema: Any) -> tuple[str | None, ...]:
 
 
 def _presence(feature: Any) -> str:
-    """`in every example`, `in at least 90% of the examples, at least 5`."""
+    """Return `in every example`, or `in at least 0.9 of the examples, in at least 5 examples`."""
     if not feature.HasField("presence"):
         return ""
     fraction, count = feature.presence.min_fraction, feature.presence.min_count
     if fraction >= 1:
         return "in every example"
-    asked = [f"in at least {fraction:.4g} of the examples"] if fraction > 0 else []
-    asked += [f"in at least {count:,} example{'s' if count > 1 else ''}"] if count > 0 else []
-    return ", ".join(asked)
+    rules = [f"in at least {fraction:.4g} of the examples"] if fraction > 0 else []
+    rules += [f"in at least {count:,} example{'s' if count > 1 else ''}"] if count > 0 else []
+    return ", ".join(rules)
 
 
 def _shape(feature: Any) -> str:
-    """`(28, 28)`, or how many values there are."""
+    """Return `(28, 28)`, or the number of values."""
     kind = feature.WhichOneof("shape_type")
     if kind == "shape":
         sizes = [str(dim.size) if dim.size else "None" for dim in feature.shape.dim]
@@ -56,7 +56,7 @@ def _shape(feature: Any) -> str:
 
 
 def _domain(feature: Any, schema: Any) -> str:
-    """`0 to 9`, the values of a text, or the name of the kind of domain."""
+    """Return `0 to 9`, the values of a string domain, or the kind of domain."""
     kind = feature.WhichOneof("domain_info")
     if kind is None:
         return ""

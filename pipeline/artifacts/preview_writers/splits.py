@@ -19,35 +19,35 @@ _LENGTH, _CHECKSUM = 8, 4  # bytes
 
 
 def splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Folder of each split by its name: those of our pipeline in its order, then others sorted by name."""
+    """Return the folder of each split by name: train, validation and test first, then others sorted by name."""
     found = {path.name.removeprefix(_FOLDER): path for path in folder.glob(f"{_FOLDER}*") if path.is_dir()}
     ours = [name for name in features.SPLITS if name in found]
     return {name: found[name] for name in [*ours, *sorted(found.keys() - set(ours))]}
 
 
 def first(folder: pathlib.Path, limit: int) -> list[Any]:
-    """The first tf.Examples of a split, in the order of its files.
+    """Return the first tf.Examples of a split, in the order of its files.
 
     Raises:
-      Exception: the files hold no TFRecords of tf.Examples.
+      Exception: the files are not TFRecords of tf.Examples.
     """
     return [tf.train.Example.FromString(record) for record in serialized(folder, limit)]
 
 
 def serialized(folder: pathlib.Path, limit: int) -> list[bytes]:
-    """The first records of a split, in the order of its files."""
+    """Return the first records of a split, in the order of its files."""
     return list(itertools.islice(_read(folder), limit))
 
 
 def count(folder: pathlib.Path) -> int:
-    """The number of records of a split; reads all of them."""
+    """Return the number of records of a split; reads all of them."""
     return sum(1 for _ in _read(folder))
 
 
 def _read(folder: pathlib.Path) -> Iterator[bytes]:
-    """The records of a split, without their checksums being looked at: digests see to damage.
+    """Yield the records of a split without verifying checksums: content digests detect damage.
 
-    A few records of each split are read, and a tf.data pipeline takes longer to be made than they take to be read.
+    Creating a tf.data pipeline takes longer than reading a few records.
     """
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         with open(path, "rb") as raw:

@@ -1,4 +1,4 @@
-"""ExampleStatistics: what TFDV counted of each feature, with its histogram of equal width."""
+"""ExampleStatistics: TFDV's statistics of each feature, with its histogram of equal width."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = (
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """A table and the histograms of each split; TFDV writes one data set a split."""
+    """Return a table and the histograms of each split; TFDV writes one data set for each."""
     sections: list[Section] = []
     for name, folder in splits.splits(artifact.folder).items():
         found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / _FILE).read_bytes())
@@ -40,7 +40,7 @@ def _name(feature: Any) -> str:
 
 
 def _row(feature: Any) -> tuple[Value, ...]:
-    """The values of `_COLUMNS`; None where TFDV counts nothing."""
+    """Return the values of `_COLUMNS`; None for statistics that TFDV does not compute."""
     name = _name(feature)
     kind = statistics_pb2.FeatureNameStatistics.Type.Name(feature.type).lower()
     which = feature.WhichOneof("stats")
@@ -52,12 +52,12 @@ def _row(feature: Any) -> tuple[Value, ...]:
         numbers = (_finite(value) for value in (stats.min, stats.mean, stats.max, stats.std_dev))
         return name, kind, *counts, *numbers, int(stats.num_zeros), None, None
     average = stats.avg_length if which == _TEXTS else stats.avg_num_bytes
-    # TFDV counts unique values of some features only, and has 0 for the others.
+    # TFDV counts unique values of some features only; others have 0.
     return name, kind, *counts, *[None] * 5, int(stats.unique) or None, _finite(average)
 
 
 def _histogram(stats: Any) -> tuple[tuple[float, ...], ...]:
-    """The buckets of equal width; those that reach to infinity are left out."""
+    """Return the buckets of equal width, without infinite ones."""
     standard = statistics_pb2.Histogram.STANDARD
     buckets = next((one.buckets for one in stats.histograms if one.type == standard), ())
     return tuple(

@@ -13,7 +13,7 @@ from pipeline.artifacts.types import PNGs, StoredArtifact
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """From the schemas beside the graph."""
+    """Return the features of the schemas beside the graph."""
     graph = tft.TFTransformOutput(str(artifact.folder))
     inputs, outputs = _features(graph.raw_feature_spec()), _features(graph.transformed_feature_spec())
     columns = (
@@ -21,8 +21,8 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
         (Box("Transform", "preprocessing"),),
         tuple(_box(one) for one in outputs),
     )
-    shown = (Diagram("transform", columns), table("inputs", inputs), table("outputs", outputs))
-    return Preview("transform graph", shown), {}
+    sections = (Diagram("transform", columns), table("inputs", inputs), table("outputs", outputs))
+    return Preview("transform graph", sections), {}
 
 
 def _box(feature: Feature) -> Box:
@@ -30,7 +30,7 @@ def _box(feature: Feature) -> Box:
 
 
 def _features(specs: Mapping[str, Any]) -> tuple[Feature, ...]:
-    """Sorted by name; what has no fixed shape is without one."""
+    """Return the features sorted by name; sparse ones have no shape."""
     return tuple(
         Feature(name, spec.dtype.name, str(tuple(spec.shape)) if hasattr(spec, "shape") else "")
         for name, spec in sorted(specs.items())

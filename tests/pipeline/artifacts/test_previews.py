@@ -118,9 +118,9 @@ def test_there_is_none_where_nothing_was_written_or_for_another_type(folder):
 def test_a_file_that_is_too_large_is_not_read(folder, monkeypatch):
     previews.write(folder, "ModelBlessing", BLESSING, {})
     size = (folder / previews.FILE).stat().st_size
-    monkeypatch.setattr(previews, "_LARGEST", size)
+    monkeypatch.setattr(previews, "_MAX_BYTES", size)
     assert previews.read(folder, "ModelBlessing") == BLESSING
-    monkeypatch.setattr(previews, "_LARGEST", size - 1)
+    monkeypatch.setattr(previews, "_MAX_BYTES", size - 1)
     assert previews.read(folder, "ModelBlessing") is None
 
 
