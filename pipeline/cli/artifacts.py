@@ -46,10 +46,11 @@ def artifact_command(options: ReadOptions, artifact: str) -> None:
     with options.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
-    if options.as_json:
-        output.write_json(json_documents.artifact(found, preview))
-    else:
-        output.write(artifact_text.as_text(output.screen(), found, preview))
+    output.write_result(
+        options.as_json,
+        json_documents.artifact(found, preview),
+        lambda: artifact_text.as_text(output.screen(), found, preview),
+    )
 
 
 @click.command("lineage")
@@ -59,7 +60,4 @@ def lineage_command(options: ReadOptions, artifact: str) -> None:
     """Draw the lineage of an artifact: the artifacts and executions upstream and downstream of it, as two trees."""
     with options.reader() as reader:
         found = reader.lineage(reader.find_artifact(artifact))
-    if options.as_json:
-        output.write_json(found)
-    else:
-        output.write(lineage_text.as_text(output.screen(), found))
+    output.write_result(options.as_json, found, lambda: lineage_text.as_text(output.screen(), found))

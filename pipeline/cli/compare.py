@@ -20,10 +20,7 @@ def why_command(options: ReadOptions, run_id: str, node: str) -> None:
     """Explain why a node was executed or cached in a run: compare its cache key with the nearest earlier execution."""
     with options.reader() as reader:
         found = explain.explain(reader.pipeline, reader.store, reader.root, run_id, node)
-    if options.as_json:
-        output.write_json(found)
-    else:
-        output.write(why_text.as_text(found))
+    output.write_result(options.as_json, found, lambda: why_text.as_text(found))
 
 
 @click.command("diff")
@@ -35,7 +32,8 @@ def diff_command(options: ReadOptions, old: str, new: str) -> None:
     """Compare two runs: their inputs, their results, and the first node whose result differs."""
     with options.reader() as reader:
         found = run_diff.compare(reader, [reader.find_run(old), reader.find_run(new)])
-    if options.as_json:
-        output.write_json(json_documents.differences(found))
-    else:
-        output.write(differences_text.as_text(output.screen(), found, reader.pipeline.headline))
+    output.write_result(
+        options.as_json,
+        json_documents.differences(found),
+        lambda: differences_text.as_text(output.screen(), found, reader.pipeline.headline),
+    )

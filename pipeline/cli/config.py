@@ -29,10 +29,9 @@ def config_command() -> None:
 def show(as_json: bool, **options: Any) -> None:
     """Print every setting with its value, origin and meaning, as a file for --config."""
     resolved = settings.resolve(request(**options))
-    if as_json:
-        output.write_json(json_documents.settings(resolved))
-    else:
-        output.write(config_text.as_text(resolved.config, resolved.origins))
+    output.write_result(
+        as_json, json_documents.settings(resolved), lambda: config_text.as_text(resolved.config, resolved.origins)
+    )
 
 
 @config_command.command()
@@ -54,9 +53,6 @@ def doctor_command(as_json: bool, **options: Any) -> None:
     from pipeline.maintenance import doctor  # takes longer to import than `sae config` takes
 
     checks = doctor.examine(settings.resolve(request(**options)).config)
-    if as_json:
-        output.write_json(json_documents.doctor(checks))
-    else:
-        output.write(maintenance_text.doctor(checks))
+    output.write_result(as_json, json_documents.doctor(checks), lambda: maintenance_text.doctor(checks))
     if not all(check.good for check in checks):
         raise SystemExit(int(ExitCode.ENVIRONMENT))

@@ -47,10 +47,7 @@ def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> N
     Exit code 4: content differs.
     """
     found = verify.verify(current_pipeline(), resolve_root(root), run_id, node, output.note, _note_environment)
-    if as_json:
-        output.write_json(found)
-    else:
-        output.write(text.verify(found))
+    output.write_result(as_json, found, lambda: text.verify(found))
     if not found.verified:
         raise SystemExit(int(ExitCode.GATE_FAILED))
 
@@ -64,10 +61,7 @@ def fsck_command(root: str | None, as_json: bool) -> None:
     Exit code 4: damage.
     """
     found = fsck.check(resolve_root(root))
-    if as_json:
-        output.write_json(json_documents.fsck(found))
-    else:
-        output.write(text.fsck(found))
+    output.write_result(as_json, json_documents.fsck(found), lambda: text.fsck(found))
     if found.exit_code:
         raise SystemExit(int(found.exit_code))
 
@@ -88,10 +82,7 @@ def gc_command(
     resolved = settings.resolve(request("", config_file, assignments, None, root))
     place = Root(pathlib.Path(resolved.config.paths.root).resolve())
     found = (gc.apply if yes else gc.look)(current_pipeline(), place, resolved.config.retention)
-    if as_json:
-        output.write_json(json_documents.gc(found))
-    else:
-        output.write(text.gc(found))
+    output.write_result(as_json, json_documents.gc(found), lambda: text.gc(found))
 
 
 @click.command("restore")
@@ -126,7 +117,4 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
     with open_reader(current_pipeline(), None, place) as reader:
         wanted = reader.find_artifact(artifact)
     found = restore.restore(current_pipeline(), place, wanted, output.note, _note_environment)
-    if as_json:
-        output.write_json(found)
-    else:
-        output.write(text.restore(found))
+    output.write_result(as_json, found, lambda: text.restore(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import click
@@ -26,6 +27,14 @@ def write(text: str) -> None:
 def write_json(fields: Any) -> None:
     """Print a dataclass or mapping as one JSON document with its `schema_version`."""
     click.echo(serialization.document(fields))
+
+
+def write_result(as_json: bool, document: Any, text: Callable[[], str]) -> None:
+    """Print the JSON document, or the text."""
+    if as_json:
+        write_json(document)
+    else:
+        write(text())
 
 
 def note(text: str) -> None:

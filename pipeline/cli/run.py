@@ -78,10 +78,11 @@ def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:
     """Print how a run ended, and exit with its code."""
-    if as_json:
-        output.write_json(json_documents.run_summary(summary))
-    else:
-        output.write(run_summary.as_text(summary, current_pipeline(), program()))
+    output.write_result(
+        as_json,
+        json_documents.run_summary(summary),
+        lambda: run_summary.as_text(summary, current_pipeline(), program()),
+    )
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))
 
@@ -93,7 +94,4 @@ def _end_with(summary: Summary, as_json: bool) -> NoReturn:
 def plan_command(no_cache: bool, verify_cache: bool, as_json: bool, **options: Any) -> None:
     """Show which nodes `sae run` with the same options would execute, and why. Execute and write nothing."""
     found = plan.plan_run(_run_request(no_cache, verify_cache, options))
-    if as_json:
-        output.write_json(found)
-    else:
-        output.write(plan_text.as_text(found))
+    output.write_result(as_json, found, lambda: plan_text.as_text(found))
