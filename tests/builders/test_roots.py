@@ -81,6 +81,14 @@ def test_keys_hold_what_each_node_depends_on(recorded: Recorded) -> None:
     keys = {node: one.key.parts for node, one in recorded.decisions().items()}
     assert {node: (dict(keys[node]["parameters"]), sorted(keys[node]["inputs"])) for node in KEYS} == KEYS
     assert keys.keys() - KEYS.keys() == {"Report"}
+    # A content digest begins with the output that it is of.
+    outputs = {"model_blessing": "blessing"}
+    for parts in keys.values():
+        for name, content in parts["inputs"].items():
+            assert content.partition("-1:")[0] == outputs.get(name, name)
+    dependencies = "and all that these require"
+    assert keys["SchemaGen"]["packages"].keys() == {"python", "tfx", dependencies}
+    assert keys["Pusher"]["packages"].keys() == {"ml-pipelines-sdk", "python", "tfx", dependencies}
     digests = {
         "mnist-test.tfrecord": "24ffadb0b612cefb4b2f4f7fd73f30e7e18bc39125dff127ad270168d5e2cb07",
         "mnist-train.tfrecord": "b98e9c4b0c6f3f4dee96a598b03abeba17b072b75a5b388ac13b3075e66c3e75",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -142,16 +143,16 @@ def test_a_manifest_that_is_not_the_run_s_is_refused(root: pathlib.Path, run_id:
     finally:
         path.write_text(content)
     assert done.returncode == ExitCode.ENVIRONMENT
-    assert "does not have the digest recorded for run" in done.stderr
+    assert run_id in done.stderr
 
 
 def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, run_id: str) -> None:
     done = sae("verify", run_id[:-1] + "x", "--root", root)
     assert (done.returncode, done.stdout) == (ExitCode.NOT_FOUND, "")
-    assert f"did you mean {run_id}?" in done.stderr
+    assert run_id in done.stderr
     done = sae("verify", run_id, "--node", "Trainr", "--root", root)
     assert done.returncode == ExitCode.NOT_FOUND
-    assert "--node Trainr: no such node; did you mean Trainer?" in done.stderr
+    assert re.search(r"--node Trainr\b.*\bTrainer\b", done.stderr)
 
 
 def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run_id: str) -> None:
