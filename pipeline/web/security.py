@@ -36,8 +36,8 @@ _HEADERS = {
 class Guard:
     """Refuse foreign Host headers and methods that write; add headers; pass on the path as it was sent.
 
-    Another site can let its own name point to the address of this machine, and so make a browser send requests here
-    (DNS rebinding): the Host header then still has that name.
+    Another site can point its own name to the address of this machine, so that browsers send requests here (DNS
+    rebinding): the Host header then still contains that name.
     """
 
     def __init__(self, app: ASGIApp, host: str) -> None:
@@ -49,7 +49,7 @@ class Guard:
         """
         self._app = app
         self._allowed = {*_LOCAL, host.lower(), f"[{host.lower()}]"}
-        self._any_address = host in ("0.0.0.0", "::", "")  # a name cannot imitate an address
+        self._any_address = host in ("0.0.0.0", "::", "")  # DNS rebinding needs a name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,12 +66,8 @@ class Guard:
             text = "This server responds to localhost and to its own address only.\n"
             return await PlainTextResponse(text, status_code=421)(scope, receive, send_with_headers)
         if scope["method"] not in _METHODS:
-            answer = PlainTextResponse(
-                "This site is read-only: only GET and HEAD are allowed.\n",
-                status_code=405,
-                headers={"Allow": ", ".join(_METHODS)},
-            )
-            return await answer(scope, receive, send_with_headers)
+            text, headers = "This site is read-only: only GET and HEAD are allowed.\n", {"Allow": ", ".join(_METHODS)}
+            return await PlainTextResponse(text, 405, headers)(scope, receive, send_with_headers)
         # Ids may hold slashes: a path is split first and decoded then (`app.NameConvertor`).
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("latin-1")

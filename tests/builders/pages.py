@@ -1,4 +1,4 @@
-"""What is in the roots that pages are tested on, and what is in a page."""
+"""Roots to test pages on, and a parser for pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TYPES = {
 
 
 def png(shade: int = 128) -> bytes:
-    """A grey picture of 2 by 2 pixels."""
+    """Return a grey picture of 2 by 2 pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
@@ -41,7 +41,7 @@ def png(shade: int = 128) -> bytes:
 
 
 def fill(recorded):
-    """Records `good`, `bad`, `again` and `better`, in this order, with all that a run leaves behind."""
+    """Record `good`, `bad`, `again` and `better`, in this order, with previews, manifests, events and logs."""
     recorded.run("good")
     note(recorded, "good", state="succeeded", seconds=61.0, test_bce=0.0943, active_units=17.2, blessed=0, executed=10)
     recorded.run("bad", names=["ExampleGen", "SchemaGen"], failed="SchemaGen")
@@ -66,14 +66,14 @@ def note(recorded, run_id, **fields):
 
 
 def show(recorded, run_id):
-    """Writes the previews of a run's artifacts."""
+    """Write the previews of a run's artifacts."""
     for (node, output), kind in TYPES.items():
         folder = previews.folder_of(recorded.root.path, str(recorded.folder_of(run_id, node, output)))
         previews.write(folder, kind, samples.PREVIEWS[kind], {name: png() for name in samples.FILES.get(kind, ())})
 
 
 def make_manifest(recorded, run_id, l1):
-    """Stores what a run was made from."""
+    """Write the manifest of a run."""
     made = manifest.collect(
         run_id=run_id,
         command=["sae", "run", "--set", f"model.l1={l1}"],
@@ -87,13 +87,13 @@ def make_manifest(recorded, run_id, l1):
 
 
 class Seen(html.parser.HTMLParser):
-    """What a browser would make of a page.
+    """The elements and text of a page.
 
     Attributes:
       tags: names of all elements.
       links: addresses in `href`, `src` and `action`.
       ids: of elements.
-      inline: attributes and elements that the policy forbids.
+      inline: attributes and elements that the Content-Security-Policy forbids.
       text: all of the text.
     """
 
@@ -118,10 +118,10 @@ class Seen(html.parser.HTMLParser):
 
 
 def artifact_of(recorded, run_id, node, output):
-    """Id of an artifact."""
+    """Return the id of an artifact."""
     return recorded.outputs(run_id, node)[output].id
 
 
 def path_of(recorded, run_id, node, output) -> pathlib.Path:
-    """Folder of an artifact."""
+    """Return the folder of an artifact."""
     return recorded.folder_of(run_id, node, output)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pipeline.web.charts import svg
 from pipeline.web.charts.scales import Scale
 
-COLORS = 8  # series that can be told apart; more reuse the same colours
+COLORS = 8  # distinguishable series; more reuse the same colours
 TOP, BOTTOM = 30, 44  # pixels above and below a plot: the y axis' label, and the x axis with its label
 
 _PHONE = 340  # pixels; a wider chart may have to be scrolled
@@ -122,7 +122,7 @@ class Chart:
 
         Args:
           scale: of the axis.
-          left, right, y: where it is, in pixels.
+          left, right, y: its position, in pixels.
           label: of the axis, below it; empty: none.
           write: formats a tick; None: as the scale does.
           grid_top: where grid lines up from the ticks end; None: no grid.

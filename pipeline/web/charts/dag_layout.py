@@ -1,8 +1,8 @@
-"""Places for the boxes of a directed graph of some dozens, in layers along its edges (Sugiyama, Tagawa, Toda, 1981).
+"""Layout of small directed graphs in layers along their edges (Sugiyama, Tagawa, Toda, 1981).
 
-Coordinates are `along` the flow, from layer to layer, and `across` it; the chart decides which of them goes down. All
-boxes have one size. An edge that spans layers bends only between them: it passes a layer on a straight line, at a place
-that is kept free for it, so it never runs over a box. Long edges of one box share these places.
+Coordinates are `along` the flow, from layer to layer, and `across` it; the chart decides which of them is vertical. All
+boxes have one size. An edge that spans layers bends only between them: it crosses a layer on a straight line, at a
+reserved position, so it never runs over a box. Long edges of one box share these positions.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from pipeline.web.charts.scales import spread
 
-_ORDERINGS, _PLACINGS = 2, 8  # passes over the layers, down and up by turns
+_ORDERINGS, _PLACINGS = 2, 8  # passes over the layers, down and up in turn
 
 Edge = tuple[str, str]
 Point = tuple[float, float]  # across, along
-Item = Hashable  # a box by its id, or a bend by (id of its box, whether its edge goes back, layer)
+Item = Hashable  # a box by its id, or a bend by (id of its box, whether its edge closes a cycle, layer)
 Links = Mapping[Item, Sequence[Item]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """In pixels, across and along the flow. `gap`: between layers; `beside`: between boxes; `lane`: between lines."""
+    """Sizes of boxes across and along the flow, in pixels; gaps between layers, between boxes and between lines."""
 
     across: float
     along: float
@@ -34,14 +34,14 @@ class Sizes:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where everything is.
+    """Positions of boxes and edges.
 
     Attributes:
       boxes: by id, the centre.
       layers: by id, from 0.
-      routes: by edge, from source to target: pairs of points between layers, each to be joined by a curve; from pair to
-        pair the edge is straight. Edges from a box to itself have none.
-      back: edges that lead back, because they close a cycle.
+      routes: by edge, from source to target: pairs of points between layers, each joined by a curve; between pairs the
+        edge is straight. Edges from a box to itself have none.
+      back: edges that close a cycle.
       across, along: size of the whole.
     """
 
@@ -57,7 +57,7 @@ def assign(ids: Sequence[str], edges: Iterable[Edge]) -> tuple[dict[str, int], f
     """Return the layer of each box by the longest path to it, and the edges that close cycles.
 
     Args:
-      ids: of boxes, each once, fewer than calls may be nested; their order decides between equals.
+      ids: of boxes, distinct, fewer than the recursion limit; their order breaks ties.
       edges: between these boxes; those from a box to itself are ignored.
     """
     after: dict[str, list[str]] = {name: [] for name in ids}
@@ -65,7 +65,7 @@ def assign(ids: Sequence[str], edges: Iterable[Edge]) -> tuple[dict[str, int], f
         if source != target:
             after[source].append(target)
     back: set[Edge] = set()
-    finished: dict[str, None] = {}  # those that everything after them is finished before
+    finished: dict[str, None] = {}  # in post-order
 
     def visit(name: str, path: frozenset[str]) -> None:
         path |= {name}
@@ -89,7 +89,7 @@ def assign(ids: Sequence[str], edges: Iterable[Edge]) -> tuple[dict[str, int], f
     place = {name: number for number, name in enumerate(order)}
     for source, target in sorted(forward, key=lambda edge: place[edge[0]]):
         layers[target] = max(layers[target], layers[source] + 1)
-    for name in set(ids) - {target for _, target in forward}:  # nothing before it: it moves to what needs it
+    for name in set(ids) - {target for _, target in forward}:  # no predecessor: moves next to its first successor
         layers[name] = min((layers[target] for source, target in forward if source == name), default=1) - 1
     return layers, frozenset(back)
 
@@ -97,7 +97,7 @@ def assign(ids: Sequence[str], edges: Iterable[Edge]) -> tuple[dict[str, int], f
 def arrange(ids: Sequence[str], edges: Sequence[Edge], sizes: Sizes) -> Layout:
     """Lay a graph out; see `assign` for its arguments."""
     layers, back = assign(ids, edges)
-    chains: dict[Edge, list[Item]] = {}  # what each edge passes, in the order of layers: a box, bends, a box
+    chains: dict[Edge, list[Item]] = {}  # boxes and bends of each edge, by layer
     found: list[dict[Item, None]] = [{} for _ in range(max(layers.values(), default=-1) + 1)]  # by layer, in order
     for name in ids:
         found[layers[name]][name] = None
@@ -139,7 +139,7 @@ def _pass(layers: int, number: int) -> range:
 
 
 def _order(rows: list[list[Item]], above: Links, below: Links) -> None:
-    """Order each layer by the mean place of neighbours in the layer before it, so that few edges cross."""
+    """Order each layer by the mean position of neighbours in the previous layer, so that few edges cross."""
     for number in range(_ORDERINGS):
         for index in _pass(len(rows), number):
             places = {item: float(place) for row in rows for place, item in enumerate(row)}
@@ -149,9 +149,9 @@ def _order(rows: list[list[Item]], above: Links, below: Links) -> None:
 
 
 def _place(rows: Sequence[Sequence[Item]], above: Links, below: Links, sizes: Sizes) -> dict[Item, float]:
-    """Return places across that make edges rather straight, in the order of the layers and with their distances."""
+    """Return positions across that keep edges straight, preserving the order and distances in each layer."""
     across: dict[Item, float] = {}
-    offsets: list[list[float]] = []  # of each item of a layer from its first, when they are as close as they may be
+    offsets: list[list[float]] = []  # minimum distance of each item from the first of its layer
     for row in rows:
         steps = [0.0]
         for left, right in itertools.pairwise(row):
@@ -168,7 +168,7 @@ def _place(rows: Sequence[Sequence[Item]], above: Links, below: Links, sizes: Si
 
 
 def _mean(item: Item, neighbours: Sequence[Item], places: Mapping[Item, float]) -> float:
-    """Return the mean place of an item's neighbours; its own place if it has none."""
+    """Return the mean position of an item's neighbours, or its own if it has none."""
     return sum(places[one] for one in neighbours) / len(neighbours) if neighbours else places[item]
 
 
@@ -177,7 +177,7 @@ def _half(item: Item, sizes: Sizes) -> float:
 
 
 def _ports(name: str, neighbours: Iterable[Item], across: Mapping[Item, float], sizes: Sizes) -> dict[Item, float]:
-    """Return where lines to neighbours meet a box's side: beside each other, in the neighbours' order."""
+    """Return where edges to neighbours meet a box's side: side by side, in the neighbours' order."""
     ordered = sorted(neighbours, key=lambda item: (across[item], repr(item)))
     pitch = min(20.0, sizes.across * 0.7 / max(1, len(ordered) - 1))
     first = across[name] - pitch * (len(ordered) - 1) / 2

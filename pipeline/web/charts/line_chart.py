@@ -78,7 +78,9 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: s
             f"Curves of up to {thinned:,} points are drawn with about {_CURVE_POINTS}: the lowest and the highest of"
             " each stretch."
         )
-    chart.keys = [_key(one) for one in drawn] if len(drawn) > 1 else []
+    for one in drawn if len(drawn) > 1 else ():
+        line = svg.element("path", class_=_line_class(one), d="M1 6H23")
+        chart.keys.append(LegendEntry(one.name, swatch(svg.element("g", line, class_=color_class(one.color)))))
     return chart.drawing(_summary(drawn, pieces, x_label, y_label))
 
 
@@ -143,11 +145,6 @@ def _end_labels(ends: list[tuple[Point, Series]], right: float, bottom: float, w
         content = svg.tooltip(one.name) + svg.element("path", class_="leader", d=line) + label
         parts.append(svg.element("g", content, class_=color_class(one.color)))
     return "".join(parts)
-
-
-def _key(one: Series) -> LegendEntry:
-    line = svg.element("path", class_=_line_class(one), d="M1 6H23")
-    return LegendEntry(one.name, swatch(svg.element("g", line, class_=color_class(one.color))))
 
 
 def _summary(series: Sequence[Series], pieces: list[list[list[Point]]], x_label: str, y_label: str) -> str:

@@ -29,7 +29,7 @@ class ScatterPoint:
 
 
 def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label: str, width: int = 640) -> Drawing:
-    """Draw points, with their names where there is room.
+    """Draw points, with names if there is room.
 
     Args:
       points: at most 1,000 are drawn.
@@ -69,7 +69,7 @@ def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label
         else []
     )
     if (hidden := names.count("")) and not chart.keys:
-        chart.notes.append(f"{counted(hidden, 'name')} left out for want of room.")
+        chart.notes.append(f"{counted(hidden, 'name')} omitted for lack of space.")
     ranges = _range(x_label, [across for _, across, _ in drawn]), _range(y_label, [down for _, _, down in drawn])
     return chart.drawing(f"{counted(len(drawn), 'point')}. {', '.join(ranges)}.")
 
@@ -92,7 +92,7 @@ def _shape(color: int, centre: tuple[float, float]) -> str:
 
 
 def _names(names: list[str], centres: list[tuple[float, float]], room: Box) -> list[str]:
-    """Write the names of the first points right, left, above or below them where that is free; else nothing."""
+    """Write each name to the right, left, above or below its point; an empty text if all four would overlap."""
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in centres]
     found = []
     for (x, y), name in zip(centres, names, strict=False):

@@ -18,7 +18,7 @@ from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_na
 from pipeline.web.pages.charts import HALF_PAGE
 from pipeline.web.urls import Links
 
-FEWEST, MOST = 2, 8  # runs; eight colours can be told apart
+FEWEST, MOST = 2, 8  # runs; there are eight colours
 _MOST_IMAGES = 20  # rows of test images
 
 

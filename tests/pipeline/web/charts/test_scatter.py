@@ -61,7 +61,7 @@ def test_names_lie_over_no_other_name_or_point():
         for other in boxes[index + 1 :]:
             apart = one[2] <= other[0] + 0.1 or other[2] <= one[0] + 0.1 or one[3] <= other[1] or other[3] <= one[1]
             assert apart
-    assert drawing.note == f"{60 - names} names left out for want of room."
+    assert drawing.note == f"{60 - names} names omitted for lack of space."
 
 
 def test_few_points_have_a_legend():
