@@ -62,13 +62,9 @@ def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label
     for (point, across, down), centre, name in zip(drawn, centres, names, strict=True):
         text = f"{point.name}: {x_label} {scales.number(across)}, {y_label} {scales.number(down)}"
         chart.add(chart.link(point.href, text, _shape(point.color, centre) + name))
-    # As many points as colours, mostly runs that are compared: a legend names all of them.
-    chart.keys = (
-        [LegendEntry(point.name, swatch(_shape(point.color, (7, 6)), width=14)) for point, _, _ in drawn]
-        if len(drawn) <= COLORS
-        else []
-    )
-    if (hidden := names.count("")) and not chart.keys:
+    if len(drawn) <= COLORS:
+        chart.keys = [LegendEntry(one.name, swatch(_shape(one.color, (7, 6)), width=14)) for one, _, _ in drawn]
+    elif hidden := names.count(""):
         chart.notes.append(f"{counted(hidden, 'name')} omitted for lack of space.")
     ranges = _range(x_label, [across for _, across, _ in drawn]), _range(y_label, [down for _, _, down in drawn])
     return chart.drawing(f"{counted(len(drawn), 'point')}. {', '.join(ranges)}.")
