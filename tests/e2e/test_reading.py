@@ -20,10 +20,10 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, QUICK, QUICK_OPTIONS, run_here
 
 
-def begin(root: pathlib.Path) -> subprocess.Popen[str]:
-    """A run on the sample in a process of its own."""
+def begin(root: pathlib.Path, *options: str) -> subprocess.Popen[str]:
+    """Start a run on the sample in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", *QUICK_OPTIONS, "--json", "--root", str(root)],
+        [sys.executable, "-m", "pipeline", "run", *QUICK_OPTIONS, *options, "--json", "--root", str(root)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
