@@ -31,7 +31,7 @@ class TimeSpan:
     start: datetime.datetime
     end: datetime.datetime | None
 
-    def holds(self, when: datetime.datetime) -> bool:
+    def contains(self, when: datetime.datetime) -> bool:
         """Return whether a time is inside."""
         return self.start <= when and (self.end is None or when <= self.end)
 
@@ -57,7 +57,7 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
         with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
             while line := file.readline(_LONGEST):
                 if span is not None and (when := _time_of(line)) is not None:
-                    inside = span.holds(when)
+                    inside = span.contains(when)
                 if inside:
                     yield line.rstrip("\r\n")
     except OSError as error:

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 # ML Metadata refuses to open a store with a message that contains both versions.
 _SCHEMA_MISMATCH = re.compile(r"database version (\d+) is (?:older|greater) than library version (\d+)")
-# Seconds for which a writer waits for programs that read the file: somebody may look into it by hand for minutes, and a
+# Seconds for which a writer waits for programs that read the file: a user may inspect it by hand for minutes, and a
 # run that gave up would have to be resumed.
 _PATIENCE = 600.0
 _PAUSE = 1.0  # seconds between two tries; during a try of two seconds, SQLite lets no new reader in

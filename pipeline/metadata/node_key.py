@@ -1,4 +1,4 @@
-"""A node's cache key as ML Metadata holds it: everything that a result depends on, and the changes between two keys."""
+"""The cache key of a node, as recorded in ML Metadata, and the changes between two keys."""
 
 from __future__ import annotations
 
