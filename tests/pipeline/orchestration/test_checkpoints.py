@@ -1,4 +1,4 @@
-"""Where checkpoints lie, and when they go."""
+"""The folders of checkpoints, and their removal."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def held(root):
     return {path.name for path in root.checkpoints.iterdir()}
 
 
-def test_both_sides_read_the_same_names():
+def test_the_node_reads_the_same_variables():
     assert checkpoints.FOLDER == of_node.FOLDER
     assert checkpoints.SECONDS == of_node.SECONDS
 
 
-def test_a_node_is_told_where_they_are_only_while_it_runs(recorded):
+def test_the_variables_are_set_only_while_the_node_runs(recorded):
     put(recorded.root, "abc", 1)
     with checkpoints.environment(recorded.root, "abc", 2.5, discard=False):
         assert os.environ[checkpoints.FOLDER] == str(recorded.root.path / "checkpoints" / "abc")
@@ -42,14 +42,14 @@ def test_a_node_is_told_where_they_are_only_while_it_runs(recorded):
     assert checkpoints.SECONDS not in os.environ
 
 
-def test_who_begins_afresh_finds_none(recorded):
+def test_existing_checkpoints_are_discarded_on_request(recorded):
     put(recorded.root, "abc", 1)
     put(recorded.root, "other", 1)
     with checkpoints.environment(recorded.root, "abc", 0, discard=True):
         assert held(recorded.root) == {"other"}
 
 
-def test_those_of_trainings_that_ended_go_and_the_newest_others_stay(recorded):
+def test_only_the_newest_checkpoints_of_unfinished_trainings_are_kept(recorded):
     recorded.run("r1", names=["SchemaGen"])
     ended = recorded.decisions()["SchemaGen"].key.digest
     for when, key in enumerate(("a", "b", "c", "d", ended), 1):

@@ -1,4 +1,4 @@
-"""What is noted of a run while it is in progress, on a real store."""
+"""The record of a run in ML Metadata, on a real store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def recorded(tmp_path):
 
 
 class OneRun:
-    """A run `r1` of a recorded root, and what was told of it."""
+    """A run `r1` of a recorded root, and its notes."""
 
     def __init__(self, recorded, **options):
         self.told: list[Note] = []
@@ -54,7 +54,7 @@ class OneRun:
         return run_properties.headline_of(self.noted)
 
 
-def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
+def test_the_inputs_of_a_run_are_recorded_before_its_first_node(recorded):
     run = OneRun(recorded, use_cache=False).begin(notice="a stand-in")
     assert (run.headline.dataset, run.headline.profile, run.headline.trigger) == ("mnist 3.0.1", "mnist", "a test")
     assert run.noted[MANIFEST_DIGEST] == file_digests.of_file(recorded.root.manifests / "r1.json")
@@ -64,7 +64,7 @@ def test_what_a_run_is_made_from_is_noted_before_its_first_node(recorded):
 
 
 def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):
-    """Its row is not to reach beyond the end of the attempt: TensorFlow is loaded in between."""
+    """TensorFlow is loaded between the start of the attempt and its record."""
     OneRun(recorded).begin().end(ExitCode.NODE_FAILED, "Trainer: no memory")
     again = OneRun(recorded, resumed="r1")
     made = datetime.datetime.now(datetime.timezone.utc)
@@ -74,7 +74,7 @@ def test_an_attempt_began_when_its_seconds_do(recorded, monkeypatch):
     assert attempts_of(again.noted)[-1].began < made
 
 
-def test_the_end_is_noted_and_the_store_copied(recorded):
+def test_the_end_is_recorded_and_the_store_copied(recorded):
     run = OneRun(recorded).begin()
     assert run.end().state == run.headline.state == "succeeded"
     assert not run.record.unended
@@ -88,14 +88,14 @@ def test_a_run_that_failed_is_not_copied(recorded):
     assert backup.copies(recorded.root) == []
 
 
-def test_a_run_does_not_fail_for_want_of_a_copy(recorded):
+def test_a_failed_copy_does_not_fail_the_run(recorded):
     run = OneRun(recorded).begin()
     recorded.root.metadata_copies.touch()  # a file where the folder should be
     assert run.end().state == "succeeded"
     assert [note.warning for note in run.told] == [True]
 
 
-def test_a_run_that_broke_off_notes_how_far_it_came_once(recorded):
+def test_an_early_end_is_recorded_once(recorded):
     run = OneRun(recorded).begin()
     recorded.run("r1", names=["ExampleGen", "StatisticsGen"], failed="StatisticsGen")
     run.record.end_early(recorded.store(), "cancelled")
@@ -104,13 +104,13 @@ def test_a_run_that_broke_off_notes_how_far_it_came_once(recorded):
     assert run.headline.state == "cancelled"
 
 
-def test_of_a_run_that_never_began_no_end_is_noted(recorded):
+def test_a_run_that_never_began_has_no_end(recorded):
     run = OneRun(recorded)
     run.record.end_early(recorded.store(), "failed", "no data")
     assert recorded.store().run_ids() == []
 
 
-def test_going_on_adds_an_attempt_and_the_time_of_those_before(recorded):
+def test_resuming_adds_an_attempt_and_the_duration_of_earlier_ones(recorded):
     first = OneRun(recorded).begin()
     first.record.end_early(recorded.store(), "failed", "the reason")
     MetadataWriter(recorded.root).end_run("r1", run_properties.headline_properties(Headline(seconds=1000.0)))

@@ -1,4 +1,4 @@
-"""What the next command does about a run whose process was killed."""
+"""Killed runs are closed by the next command that writes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def close(recorded):
     return recovery.close_killed_runs(recorded.root, open_store(recorded.root))
 
 
-def noted(recorded, run_id):
+def headline(recorded, run_id):
     return run_properties.headline_of(recorded.store().run_properties(run_id))
 
 
-def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
+def test_a_running_node_is_closed_as_failed_and_its_output_removed(recorded):
     begin(recorded, "r1")
     kept = recorded.run("r1", names=["SchemaGen"])
     execution = recorded.writer.execution("r1", "Trainer", STATE.RUNNING)
@@ -51,7 +51,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
     assert executions["SchemaGen"].state == NodeState.EXECUTED
     assert tree(recorded.root.artifacts / "SchemaGen") == before
     assert not list(recorded.root.path.glob("*/Trainer/model/*"))
-    end = noted(recorded, "r1")
+    end = headline(recorded, "r1")
     assert (end.state, end.executed, end.cached) == ("failed", 1, 0)
     assert end.error == f"died in Trainer: {recovery.REASON}"
     [told] = event_log.read(recorded.root.path, "r1")
@@ -59,7 +59,7 @@ def test_what_was_at_work_is_closed_as_failed_and_its_output_removed(recorded):
     assert close(recorded) == {}
 
 
-def test_of_a_part_the_way_on_is_to_run_it_again(recorded):
+def test_a_partial_run_is_repeated_rather_than_resumed(recorded):
     begin(recorded, "r1")
     MetadataWriter(recorded.root).end_run("r1", RunOptions(part="--from-node Trainer").properties())
     assert close(recorded)["r1"].endswith(RunOptions(part="--from-node Trainer").next_step("r1"))
@@ -69,23 +69,23 @@ def test_between_two_nodes_and_before_the_first_there_is_nothing_to_remove(recor
     begin(recorded, "early")
     begin(recorded, "between")
     recorded.run("between", names=["SchemaGen"])
-    assert {run_id: noted(recorded, run_id).error for run_id in close(recorded)} == {
+    assert {run_id: headline(recorded, run_id).error for run_id in close(recorded)} == {
         "between": f"died after SchemaGen: {recovery.REASON}",
         "early": f"died before its first node: {recovery.REASON}",
     }
-    assert noted(recorded, "early").state == "failed"
+    assert headline(recorded, "early").state == "failed"
 
 
-def test_the_time_until_the_last_sign_of_life_is_noted(recorded):
+def test_the_duration_lasts_until_the_last_event(recorded):
     begin(recorded, "r1")
     began = recorded.store().run_began("r1")
     event_log.append(recorded.root.path, "r1", NodeStarted("SchemaGen"))
     last = event_log.read(recorded.root.path, "r1")[-1].when
     close(recorded)
-    assert noted(recorded, "r1").seconds == pytest.approx((last - began).total_seconds(), abs=1e-6)
+    assert headline(recorded, "r1").seconds == pytest.approx((last - began).total_seconds(), abs=1e-6)
 
 
-def test_a_line_that_the_kill_cut_off_does_not_swallow_the_note(recorded):
+def test_a_half_written_event_does_not_damage_the_note(recorded):
     begin(recorded, "r1")
     path = event_log.path_of(recorded.root.path, "r1")
     path.parent.mkdir()
@@ -101,4 +101,4 @@ def test_runs_that_ended_and_those_of_others_are_left_alone(recorded):
     recorded.writer.execution("of plain TFX", "Trainer", STATE.RUNNING)
     assert close(recorded) == {}
     assert recorded.store().executions("of plain TFX")["Trainer"].state is None
-    assert noted(recorded, "ended").state == "cancelled"
+    assert headline(recorded, "ended").state == "cancelled"

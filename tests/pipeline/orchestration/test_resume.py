@@ -1,4 +1,4 @@
-"""Which run is gone on with, and what refuses it."""
+"""Find the run to resume, and refuse changed inputs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def recorded(tmp_path):
     return Recorded(tmp_path)
 
 
-def note(recorded, run_id, state="failed", asked=None, **changes):
-    """Notes a run as `sae run` does: its manifest, what it was asked for, and how it ended."""
+def record(recorded, run_id, state="failed", options=None, **changes):
+    """Record a run as `sae run` does: its manifest, options and end."""
     made = manifest.collect(
         run_id=run_id,
         command=("sae", "run"),
@@ -36,7 +36,7 @@ def note(recorded, run_id, state="failed", asked=None, **changes):
         pipeline=PIPELINE,
     )
     path = manifest.write(recorded.root.path, dataclasses.replace(made, **changes))
-    properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(asked or RunOptions()).properties()}
+    properties = {MANIFEST_DIGEST: file_digests.of_file(path), **(options or RunOptions()).properties()}
     recorder = MetadataWriter(recorded.root)
     recorder.begin_run(PIPELINE.name, run_id, properties)
     recorder.end_run(run_id, run_properties.headline_properties(Headline(state=state)))
@@ -48,23 +48,23 @@ def find(recorded, wanted=""):
 
 def test_without_a_name_it_is_the_newest_that_failed_or_was_interrupted(recorded):
     for run_id, state in (("a", "failed"), ("b", "cancelled"), ("c", "succeeded")):
-        note(recorded, run_id, state)
+        record(recorded, run_id, state)
     assert find(recorded)[0].run_id == "b"
     assert find(recorded, "a")[0].run_id == "a"
-    note(recorded, "d")
+    record(recorded, "d")
     assert find(recorded)[0].run_id == "d"
     assert find(recorded, "latest~3")[0].run_id == "a"
 
 
-def test_what_the_run_was_asked_for_is_told(recorded):
-    note(recorded, "a", asked=RunOptions(use_cache=False, all_bytes=True))
+def test_the_options_of_the_run_are_returned(recorded):
+    record(recorded, "a", options=RunOptions(use_cache=False, all_bytes=True))
     manifest_of_run, options = find(recorded)
     assert options == RunOptions(use_cache=False, all_bytes=True)
     assert manifest_of_run.configuration["training.epochs"] == 50
 
 
-def test_where_nothing_failed_there_is_nothing_to_go_on_with(recorded):
-    note(recorded, "a", "succeeded")
+def test_without_a_failed_run_there_is_nothing_to_resume(recorded):
+    record(recorded, "a", "succeeded")
     with pytest.raises(NotFoundError, match=r"no run in .* failed or was interrupted"):
         find(recorded)
     with pytest.raises(UsageError, match=r"run a succeeded, .*; `sae run --like .*a.json` reruns it"):
@@ -72,20 +72,20 @@ def test_where_nothing_failed_there_is_nothing_to_go_on_with(recorded):
 
 
 def test_a_part_is_refused(recorded):
-    note(recorded, "a", asked=RunOptions(part="--from-node Trainer"))
+    record(recorded, "a", options=RunOptions(part="--from-node Trainer"))
     with pytest.raises(UsageError, match=r"run a ran a part \(--from-node Trainer\)"):
         find(recorded)
 
 
 def test_changed_data_is_named(recorded):
-    note(recorded, "a")
+    record(recorded, "a")
     (recorded.data / "mnist-train.tfrecord").write_bytes(b"other images")
     with pytest.raises(UnavailableError, match=r"cannot be resumed, .*: data: content of the data set: .* -> .*"):
         find(recorded)
 
 
 def test_changed_code_is_named(recorded, monkeypatch):
-    note(recorded, "a")
+    record(recorded, "a")
     monkeypatch.setattr(source_code, "project_digest", lambda: "0" * 64)
     with pytest.raises(
         UnavailableError, match=r"cannot be resumed, .*: code: code outside the nodes: .* -> 000000000000; `sae"
@@ -98,15 +98,15 @@ def test_changed_code_is_named(recorded, monkeypatch):
 
 
 def test_changed_packages_are_named(recorded, monkeypatch):
-    note(recorded, "a")
+    record(recorded, "a")
     installed = packages.installed_runtime()
     monkeypatch.setattr(packages, "installed_runtime", lambda: {**installed, "numpy": "0.1"})
     with pytest.raises(UnavailableError, match=r"cannot be resumed, .*: packages: numpy: [\d.]+ -> 0.1; "):
         find(recorded)
 
 
-def test_a_changed_configuration_is_a_manifest_that_the_run_did_not_note(recorded):
-    note(recorded, "a")
+def test_a_changed_manifest_is_refused(recorded):
+    record(recorded, "a")
     path = manifest.path_of(recorded.root.path, "a")
     path.write_text(path.read_text().replace('"training.epochs": 50', '"training.epochs": 51'))
     with pytest.raises(UnavailableError, match=r"a.json is not the manifest that run a recorded"):
@@ -115,6 +115,6 @@ def test_a_changed_configuration_is_a_manifest_that_the_run_did_not_note(recorde
 
 def test_a_setting_that_this_version_does_not_have_is_named(recorded):
     configuration = {**recorded.config().recorded(), "training.momentum": 0.9}
-    note(recorded, "a", configuration=configuration)
+    record(recorded, "a", configuration=configuration)
     with pytest.raises(UnavailableError, match=r"configuration: training\.momentum"):
         find(recorded)

@@ -1,4 +1,4 @@
-"""A run's id, and what it shows."""
+"""The id of a run, and its notes."""
 
 from __future__ import annotations
 

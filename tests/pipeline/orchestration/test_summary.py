@@ -50,7 +50,7 @@ def test_a_model_that_is_not_blessed_is_so_in_the_headline_of_a_run_that_succeed
     assert (found.state, found.blessed, found.error) == ("succeeded", 0, None)
 
 
-def test_a_run_that_was_broken_off_is_so_in_the_headline():
+def test_the_headline_of_an_interrupted_run_has_its_state():
     assert summaries.headline_of(FAILED, PIPELINE, "manual", "cancelled").state == "cancelled"
 
 
@@ -116,7 +116,7 @@ def test_a_rerun_that_changed_nothing_is_summed_up_alike(recorded):
         assert getattr(one, name) == getattr(other, name)
 
 
-def test_a_model_that_is_not_blessed_fails_its_gate_and_is_told_why(recorded):
+def test_a_model_that_is_not_blessed_fails_its_gate_with_the_reasons(recorded):
     recorded.run("r1", "evaluation.max_bce=0.09", blessed=False)
     found = of_run(recorded, "r1", "evaluation.max_bce=0.09")
     assert (found.state, found.exit_code, found.blessed) == ("succeeded", ExitCode.GATE_FAILED, False)
@@ -124,7 +124,7 @@ def test_a_model_that_is_not_blessed_fails_its_gate_and_is_told_why(recorded):
     assert found.pushed_version is None
 
 
-def test_a_model_that_is_kept_back_fails_the_push_gate_and_is_told_why(recorded):
+def test_a_model_that_the_push_gate_rejects_fails_its_gate_with_the_reason(recorded):
     recorded.run("r1")
     decided = recorded.outputs("r1", "PushGate")["decision"]
     recorded.change(decided.id, push=0, reason="worse than version 3")
@@ -133,7 +133,7 @@ def test_a_model_that_is_kept_back_fails_the_push_gate_and_is_told_why(recorded)
     assert (found.kept_back, found.pushed_version) == ("worse than version 3", None)
 
 
-def test_a_model_that_passed_or_is_not_blessed_is_not_kept_back(recorded):
+def test_a_model_that_passed_or_is_not_blessed_is_not_rejected(recorded):
     recorded.run("r1")
     assert of_run(recorded, "r1").kept_back == ""
     recorded.run("r2", "training.seed=2", blessed=False)

@@ -69,7 +69,7 @@ def changed(part=None, /, **fields):
     return dataclasses.replace(RECORDED, **fields)
 
 
-# --- noted -------------------------------------------------------------------------------------
+# --- recorded -------------------------------------------------------------------------------------
 
 
 def collect(**fields):
@@ -87,7 +87,7 @@ def collect(**fields):
     return manifest.collect(**{**given, **fields})
 
 
-def test_what_the_caller_says_is_noted():
+def test_the_arguments_are_recorded():
     found = collect(trigger="schedule")
     assert (found.run_id, found.command, found.profile) == ("r1", ("sae", "run"), "mnist")
     assert found.trigger == "schedule"
@@ -104,7 +104,7 @@ def test_a_run_that_nothing_else_started_is_manual_and_of_now():
     assert before <= datetime.datetime.fromisoformat(found.created) <= datetime.datetime.now(datetime.timezone.utc)
 
 
-def test_the_surroundings_are_noted():
+def test_the_environment_is_recorded():
     found = collect()
     assert found.packages["tfx"].startswith(found.tfx_line)
     assert found.tensorflow.version == found.packages["tensorflow"]
@@ -262,12 +262,12 @@ def test_the_manifest_of_another_run_under_this_name(tmp_path):
 # --- compared ----------------------------------------------------------------------------------
 
 
-def test_what_belongs_to_one_run_is_no_difference():
+def test_id_time_and_trigger_are_no_difference():
     other = changed(run_id="r2", created="2025-01-01T00:00:00+00:00", trigger="schedule", command=(), profile="sample")
     assert manifest_diff.differences(RECORDED, other, PipelineConfig) == []
 
 
-def test_where_the_data_lay_and_which_commit_it_was_is_no_difference():
+def test_the_folder_of_the_data_and_the_commit_are_no_difference():
     other = dataclasses.replace(changed("data", builder_dir="/elsewhere"), git=environment.Git("f" * 40, True))
     assert manifest_diff.differences(RECORDED, other, PipelineConfig) == []
 

@@ -1,4 +1,4 @@
-"""What is kept of Beam's answers is what Beam answers."""
+"""Cached options and signatures are those of Beam."""
 
 from __future__ import annotations
 
