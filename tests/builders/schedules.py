@@ -1,4 +1,4 @@
-"""Schedules, ticks, attempts and daemons, and a clock that is set by hand."""
+"""Schedules, ticks, attempts and daemons, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIDNIGHT = "2026-11-24T00:00:00Z"
 
 
 def policies(**changed: Any) -> SchedulePolicies:
-    """The usual ones, but for what is changed."""
+    """Default policies of tests, with changes."""
     values = {
         "overlap": Overlap.SKIP,
         "catch_up": CatchUp.ONE,
@@ -46,7 +46,7 @@ def policies(**changed: Any) -> SchedulePolicies:
 def schedule(
     name: str = "nightly", timing: Timing | None = None, work: Work | None = None, paused: str = "", **changed: Any
 ) -> Schedule:
-    """A schedule with the usual policies, but for what is changed."""
+    """A schedule with the default policies of tests, with changes."""
     return Schedule(
         name,
         timing or Timing(TimingKind.CRON, cron="0 3 * * *"),
@@ -60,7 +60,7 @@ def schedule(
 def new_schedule(
     name: str = "nightly", timing: Timing | None = None, created: str = MIDNIGHT, **changed: Any
 ) -> Schedule:
-    """A schedule without ticks, created at midnight; it catches up on little and is soon too late."""
+    """A schedule without ticks, created at midnight, with a low catch-up limit and max-late."""
     strict = {"catch_up_limit": 3, "max_late": 600.0, **changed}
     return dataclasses.replace(schedule(name, timing, **strict), created=created)
 
@@ -100,7 +100,7 @@ NEVER = Daemon("stopped", None, "", "")
 
 
 def write(database: ScheduleDatabase, found: Tick) -> None:
-    """Puts a tick into a database as if the daemon had."""
+    """Write a tick to the database as the daemon does."""
     decision = found.decision.value if found.decision else None
     row = database.connection.execute(
         "INSERT INTO ticks (schedule, planned, due, manual, decision, decided, reason, state, count, since) "
@@ -126,7 +126,7 @@ def write(database: ScheduleDatabase, found: Tick) -> None:
 
 
 def live(database: ScheduleDatabase, heard: str, process: int) -> None:
-    """Puts a daemon into a database: a process of this machine, last heard of at some time."""
+    """Register a process of this machine as the daemon, with its last heartbeat."""
     database.connection.execute(
         "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
         (process, process_identity.identity(process), CREATED, heard),

@@ -1,4 +1,4 @@
-"""The daemon runs the real pipeline, is killed while it does, and the next one looks after the run."""
+"""The daemon runs the real pipeline, is killed while it does, and the next one adopts the run."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_scheduled_run_outlives_a_daemon_that_is_killed(
         until(said.exists, database)
         assert json.loads(said.read_text())["row"]["id"] == attempt.run_id
 
-        # The data is what the run was on: the first look remembers that, the next ones find nothing new.
+        # The data is what the run was on: the first check records that, the next ones find no change.
         database.resume("data")
         until(lambda: [one.reason for one in database.ticks("data")].count("the data did not change") > 1, database)
         database.pause("data")

@@ -54,7 +54,7 @@ def added(root, name="nightly"):
 
 
 class TestAdd:
-    def test_it_says_when_it_runs_next_and_that_no_daemon_does(self, sae, root):
+    def test_add_prints_the_next_times_and_that_no_daemon_runs(self, sae, root):
         code, output, errors = sae(*NIGHTLY)
         assert code == 0
         first, *following = output.splitlines()
@@ -69,7 +69,7 @@ class TestAdd:
         assert (made.policies.overlap, made.policies.catch_up) == (Overlap.SKIP, CatchUp.ONE)
         assert (made.policies.retries, made.policies.max_late) == (DEFAULTS.retries, DEFAULTS.max_late)
 
-    def test_a_zone_is_said_with_utc(self, sae):
+    def test_times_in_a_zone_have_utc_beside_them(self, sae):
         output = sae(*NIGHTLY, "--zone", "Asia/Tokyo")[1]
         assert re.search(r"^next: .+, 03:00 JST \(20\d\d-\d\d-\d\d 18:00 UTC, in ", output, re.MULTILINE)
 
@@ -99,7 +99,7 @@ class TestAdd:
             *(Overlap.QUEUE, CatchUp.ALL, 3, 300.0, 30.0, 4, 120.0, 86_400.0, "a b", "c")
         ]
 
-    def test_the_data_is_looked_at_as_often_as_is_said(self, sae, root):
+    def test_the_interval_of_data_checks(self, sae, root):
         sae("add", "a", "--on-data-change")
         sae("add", "b", "--on-data-change", "--every", "45s")
         assert (added(root, "a").timing.kind, added(root, "a").timing.every) == (
@@ -108,7 +108,7 @@ class TestAdd:
         )
         assert added(root, "b").timing.every == 45.0
 
-    def test_a_relative_folder_of_data_becomes_absolute(self, sae, root):
+    def test_a_relative_data_dir_becomes_absolute(self, sae, root):
         sae(*NIGHTLY, "--set", "data.data_dir=sets")
         assert added(root).work.assignments[-1] == f"data.data_dir={pathlib.Path.cwd() / 'sets'}"
 
@@ -133,13 +133,13 @@ class TestAdd:
             (("--every", "6h", "--timeout", "soon"), "--timeout 'soon' is no duration"),
         ],
     )
-    def test_what_is_not_allowed_is_refused_now(self, sae, root, arguments, said):
+    def test_invalid_options_are_refused_when_added(self, sae, root, arguments, said):
         code, output, errors = sae("add", "new", *arguments)
         assert (code, output, errors.count("\n")) == (2, "", 1)
         assert said in errors
         assert not root.exists()
 
-    def test_a_name_is_taken_once_and_must_be_one(self, sae):
+    def test_invalid_and_duplicate_names_are_refused(self, sae):
         sae(*NIGHTLY)
         code, _, errors = sae(*NIGHTLY)
         assert (code, "there is a schedule 'nightly' already" in errors) == (2, True)
@@ -168,7 +168,7 @@ class TestChange:
         "command", [("pause",), ("resume",), ("remove",), ("trigger",), ("show",), ("next",), ("history",),
                     ("export", "--cron")]
     )  # fmt: skip
-    def test_a_schedule_that_is_not_there(self, sae, root, command):
+    def test_an_unknown_schedule(self, sae, root, command):
         code, output, errors = sae(*command, "nightly")
         assert (code, output) == (3, "")
         assert errors.startswith(f"error: no schedule 'nightly' in {root}: `sae schedule add` adds one")
@@ -187,7 +187,7 @@ class TestRead:
         sae("pause", "often")
 
     @pytest.mark.parametrize("command", ["list", "next", "history", "status"])
-    def test_of_an_empty_root_nothing_is_shown_and_nothing_made(self, sae, root, command):
+    def test_an_empty_root_shows_and_creates_nothing(self, sae, root, command):
         code, output, errors = sae(command)
         assert code == 0
         assert output == "" or command == "status"
@@ -237,7 +237,7 @@ class TestRead:
             0, "", "no next run: nightly is paused; resume with `sae schedule resume NAME`\n")  # fmt: skip
 
     @pytest.mark.usefixtures("plan")
-    def test_the_history_says_that_there_is_more(self, sae):
+    def test_the_history_notes_older_ticks(self, sae):
         for _ in range(3):
             sae("trigger", "nightly")
         assert json.loads(sae("history", "--json", "--limit", "2")[1])["more"] is True
@@ -259,7 +259,7 @@ class TestRead:
         sae("pause", "nightly")
         assert json.loads(sae("status", "--json")[1])["unattended"] is False
 
-    def test_what_reads_leaves_no_file_behind(self, sae, root):
+    def test_reading_commands_write_no_files(self, sae, root):
         sae(*NIGHTLY)
         before = sorted(root.rglob("*"))
         for command in (
@@ -292,7 +292,7 @@ class TestExport:
         assert sorted(path.name for path in folder.iterdir()) == ["sae-nightly.service", "sae-nightly.timer"]
         assert (folder / "sae-nightly.timer").read_text() in output + "\n"
 
-    def test_those_that_are_paused_are_left_out_of_all(self, sae):
+    def test_all_excludes_paused_schedules(self, sae):
         sae(*NIGHTLY)
         sae("add", "often", "--every", "6h", "--profile", "sample")
         sae("pause", "nightly")
@@ -312,7 +312,7 @@ class TestExport:
             (("odd", "--cron"), "schedule odd cannot be a line of cron: 7 h divides neither"),
         ],
     )
-    def test_what_cannot_be_is_refused(self, sae, arguments, said):
+    def test_invalid_exports_are_refused(self, sae, arguments, said):
         sae(*NIGHTLY)
         sae("add", "fresh", "--on-data-change")
         sae("add", "odd", "--every", "7h")
@@ -321,7 +321,7 @@ class TestExport:
         assert errors.startswith(f"error: {said}")
 
 
-def test_the_shell_offers_names_of_schedules(sae):
+def test_completion_of_schedule_names(sae):
     complete = ShellComplete(cli.sae, {}, "sae", "_SAE_COMPLETE")
     assert complete.get_completions(["schedule", "show"], "") == []
     sae(*NIGHTLY)

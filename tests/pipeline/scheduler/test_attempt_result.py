@@ -24,13 +24,13 @@ FAILED = {"state": "failed", "error": "Trainer: it  does\nnot learn"}
         (77, False),
     ],
 )
-def test_which_failures_may_pass(code: int, transient: bool) -> None:
+def test_which_failures_are_transient(code: int, transient: bool) -> None:
     found = attempt_result.from_exit_code(code, {}, "", "")
     assert (found.state, found.exit_code, found.transient) == ("failed", code, transient)
     assert found.reason
 
 
-def test_what_needs_no_other_attempt() -> None:
+def test_successes_and_interrupts_are_not_retried() -> None:
     assert attempt_result.from_exit_code(0, {}, "", "").state == "succeeded"
     by_hand = attempt_result.from_exit_code(130, {}, "", "")
     assert (by_hand.state, by_hand.transient) == ("interrupted", False)
@@ -40,7 +40,7 @@ def test_what_needs_no_other_attempt() -> None:
     assert attempt_result.from_exit_code(0, {}, "", "its time was over").state == "succeeded"  # it was quicker
 
 
-def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
+def test_the_reason_is_that_of_ml_metadata_or_else_of_the_output() -> None:
     said = "loading\nerror: one\nerror: another run holds it\nbye\n"
     assert attempt_result.from_exit_code(1, FAILED, said, "").reason == "Trainer: it does not learn"
     assert attempt_result.from_exit_code(5, {}, said, "").reason == "another run holds it"
@@ -61,12 +61,12 @@ def test_the_reason_is_the_stores_or_else_what_was_said() -> None:
         ({}, "failed", True),
     ],
 )
-def test_what_no_daemon_saw(run: dict[str, str], state: str, transient: bool) -> None:
+def test_results_without_an_exit_code(run: dict[str, str], state: str, transient: bool) -> None:
     found = attempt_result.from_store(run, "")
     assert (found.state, found.transient, found.exit_code, found.observed) == (state, transient, None, False)
     assert bool(found.reason) is (state != "succeeded")
 
 
-def test_what_the_daemon_interrupted_without_seeing_its_exit_code() -> None:
+def test_an_interrupted_run_without_an_exit_code() -> None:
     found = attempt_result.from_store({"state": "cancelled", "error": ""}, "its time was over")
     assert (found.state, found.reason) == ("interrupted", "its time was over")

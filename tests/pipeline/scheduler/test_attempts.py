@@ -55,7 +55,7 @@ def tried(tmp_path: pathlib.Path) -> Iterator[Tried]:
     found.database.close()
 
 
-def test_waits_double_until_nothing_is_tried_any_more(tried: Tried) -> None:
+def test_the_retry_wait_doubles_until_the_last_retry(tried: Tried) -> None:
     tried.try_it(FAILED)
     assert tried.database.ticks()[0].state == "waiting"
     assert tried.wait(60) == 1
@@ -71,7 +71,7 @@ def test_waits_double_until_nothing_is_tried_any_more(tried: Tried) -> None:
     assert tried.attempts.awaiting_hooks() == ()
 
 
-def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
+def test_the_retry_wait_is_at_most_a_day(tried: Tried) -> None:
     many = SchedulePolicies(**{**vars(POLICIES), "retries": 100})
     for _ in range(30):
         tried.try_it(FAILED, many)
@@ -80,12 +80,12 @@ def test_a_long_row_of_retries_waits_a_day_at_most(tried: Tried) -> None:
 
 
 @pytest.mark.parametrize("policies", [None, POLICIES])
-def test_what_is_not_tried_again(tried: Tried, policies: SchedulePolicies | None) -> None:
+def test_permanent_failures_are_not_retried(tried: Tried, policies: SchedulePolicies | None) -> None:
     tried.try_it(AttemptResult("failed", 4, "the gate", transient=policies is None), policies)
     assert tried.database.ticks()[0].state == "failed"
 
 
-def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None:
+def test_a_run_that_never_started_is_restarted_at_once_and_not_counted(tried: Tried) -> None:
     one = SchedulePolicies(**{**vars(POLICIES), "retries": 1})
     for _ in range(3):
         tried.try_it(attempt_result.never_started(), one)
@@ -97,7 +97,7 @@ def test_what_never_began_is_begun_at_once_and_not_counted(tried: Tried) -> None
     assert [one.ended for one in tick.attempts] == ["", "", "", "2026-11-24T03:00:00Z", "2026-11-24T03:01:00Z"]
 
 
-def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) -> None:
+def test_a_run_that_never_started_is_not_restarted_after_max_late(tried: Tried) -> None:
     attempt = tried.begin()
     tried.clock.forward(601)
     never = SchedulePolicies(**{**vars(POLICIES), "catch_up": CatchUp.NONE})
@@ -105,7 +105,7 @@ def test_what_never_began_is_not_begun_when_it_is_too_late_for_it(tried: Tried) 
     assert tried.database.ticks()[0].state == "failed"
 
 
-def test_pausing_and_removing_give_up_what_waits_for_a_retry(tried: Tried) -> None:
+def test_pausing_and_removing_cancel_retries(tried: Tried) -> None:
     tried.try_it(FAILED)
     tried.clock.forward(60)
     [candidate] = tried.outcomes.candidates()
@@ -115,7 +115,7 @@ def test_pausing_and_removing_give_up_what_waits_for_a_retry(tried: Tried) -> No
     assert list(tried.outcomes.candidates()) == []
 
 
-def test_what_is_not_closed_is_found_by_the_next_daemon(tried: Tried) -> None:
+def test_open_attempts_are_found_by_the_next_daemon(tried: Tried) -> None:
     attempt = tried.begin()
     tried.attempts.record_run_id(attempt, "20261124-030000")
     [found] = Attempts(tried.database).open_attempts()

@@ -38,5 +38,5 @@ def test_why_a_run_failed_or_its_model_was_rejected(
     assert row(tmp_path, run) == {"state": "failed", "error": expected}
 
 
-def test_a_run_that_the_store_does_not_know(tmp_path: pathlib.Path) -> None:
+def test_a_run_that_ml_metadata_does_not_know(tmp_path: pathlib.Path) -> None:
     assert row(tmp_path, {"error": "no run r1"}) == {}

@@ -1,4 +1,4 @@
-"""What the schedule database forgets, and that each planned time is still that of exactly one decision."""
+"""Old skipped ticks are merged, and each planned time still has exactly one outcome."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def compact(database: ScheduleDatabase, before: str = "2027-01-01 00:00") -> int
     return history.compact(database.connection, at(before))
 
 
-def told(database: ScheduleDatabase) -> list[tuple[str, str, int, str]]:
+def rows(database: ScheduleDatabase) -> list[tuple[str, str, int, str]]:
     return [(one.planned[14:16], one.state, one.count, one.since[14:16]) for one in database.ticks()]
 
 
-def test_looks_that_found_nothing_become_the_newest_of_them(database: ScheduleDatabase) -> None:
+def test_skipped_ticks_are_merged_into_the_newest(database: ScheduleDatabase) -> None:
     write(database, skipped(10), skipped(20), skipped(30, decided="2026-11-24T03:30:02Z"))
     assert compact(database) == 2
-    assert told(database) == [("30", "skipped", 3, "10")]
+    assert rows(database) == [("30", "skipped", 3, "10")]
     [one] = database.ticks()
     assert (one.decision, one.reason, one.decided) == (Outcome.SKIPPED, SAME, "2026-11-24T03:30:02Z")
     assert compact(database) == 0
     write(database, skipped(40), skipped(50))
     assert compact(database) == 2
-    assert told(database) == [("50", "skipped", 5, "10")]
+    assert rows(database) == [("50", "skipped", 5, "10")]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_looks_that_found_nothing_become_the_newest_of_them(database: ScheduleDa
     ],
     ids=["started", "failed", "missed", "waiting", "another reason", "by hand"],
 )
-def test_what_is_more_than_that_stays_and_ends_them(database: ScheduleDatabase, other: Tick) -> None:
+def test_other_ticks_are_kept_and_separate_groups(database: ScheduleDatabase, other: Tick) -> None:
     write(database, skipped(0), skipped(10), other, skipped(30), skipped(40))
     assert compact(database) == 2
     newer, kept, older = database.ticks()
@@ -86,42 +86,42 @@ def test_what_is_more_than_that_stays_and_ends_them(database: ScheduleDatabase, 
     ]
 
 
-def test_one_by_hand_at_the_same_time_ends_them_on_both_sides(database: ScheduleDatabase) -> None:
+def test_a_manual_tick_at_the_same_time_separates_groups(database: ScheduleDatabase) -> None:
     write(database, skipped(0), skipped(10), skipped(10, manual=True), skipped(20))
     assert compact(database) == 0
 
 
-def test_of_each_schedule_its_own(database: ScheduleDatabase) -> None:
+def test_ticks_are_merged_per_schedule(database: ScheduleDatabase) -> None:
     for minute in (10, 20, 30):
         write(database, skipped(minute), skipped(minute, schedule="other"))
     assert compact(database) == 4
     assert {(one.schedule, one.count) for one in database.ticks()} == {("nightly", 3), ("other", 3)}
 
 
-def test_newer_ones_stay_whole(database: ScheduleDatabase) -> None:
+def test_newer_ticks_are_not_merged(database: ScheduleDatabase) -> None:
     write(database, *(skipped(minute) for minute in (10, 20, 30, 40)))
     assert compact(database, "2026-11-24 03:30") == 1
-    assert told(database) == [("40", "skipped", 1, ""), ("30", "skipped", 1, ""), ("20", "skipped", 2, "10")]
-    # On a page and a terminal they are one all the same.
+    assert rows(database) == [("40", "skipped", 1, ""), ("30", "skipped", 1, ""), ("20", "skipped", 2, "10")]
+    # Pages and terminal show them as one group.
     [shown] = history.group(database.ticks())
     assert (shown.count, shown.since[14:16], shown.tick.planned[14:16]) == (4, "10", "40")
 
 
-def test_what_another_one_stands_for_is_not_planned_again(database: ScheduleDatabase, clock: SetClock) -> None:
-    """A clock that was ahead is put right, and the schedule goes on from then."""
+def test_merged_ticks_are_not_planned_again(database: ScheduleDatabase, clock: SetClock) -> None:
+    """After a clock that was ahead is set back, the schedule is resumed."""
     database.add(schedule(timing=triggers.every("10m"), created="2026-11-24T00:00:00Z"))
-    decide(database, database.schedule("nightly"), at("2026-11-25 00:00"))
+    skip_all(database, database.schedule("nightly"), at("2026-11-25 00:00"))
     [before] = database.connection.execute("SELECT count(*) FROM ticks").fetchone()
     assert compact(database) == before - 1
     clock.set("2026-11-24 12:05")
     database.resume("nightly")
-    decide(database, database.schedule("nightly"), at("2026-11-25 01:00"))
+    skip_all(database, database.schedule("nightly"), at("2026-11-25 01:00"))
     assert [(one.planned, one.count) for one in database.ticks()][-2:] == [
         ("2026-11-25T00:10:00Z", 1), ("2026-11-25T00:00:00Z", before)]  # fmt: skip
 
 
-def decide(database: ScheduleDatabase, found: Schedule, until: datetime.datetime) -> None:
-    """Plans ticks up to a time and skips them all, as looks do that find nothing new."""
+def skip_all(database: ScheduleDatabase, found: Schedule, until: datetime.datetime) -> None:
+    """Plan ticks up to a time and skip them all, as checks do that find no change."""
     with schema.transaction(database.connection):
         while not database.plan(found, until):
             pass
@@ -130,7 +130,7 @@ def decide(database: ScheduleDatabase, found: Schedule, until: datetime.datetime
         )
 
 
-def test_a_year_of_looks_is_small_and_each_time_has_one_decision(
+def test_a_year_of_checks_is_small_and_each_time_has_one_outcome(
     database: ScheduleDatabase, tmp_path: pathlib.Path
 ) -> None:
     created = at("2026-11-24 00:00")
@@ -139,8 +139,8 @@ def test_a_year_of_looks_is_small_and_each_time_has_one_decision(
     database.connection.execute("PRAGMA synchronous = OFF")
     for day in range(1, 366):
         now = created + datetime.timedelta(days=day)
-        decide(database, found, now)
-        if day % 30 == 0:  # the data changed: a run, one that failed and one that nobody was there for
+        skip_all(database, found, now)
+        if day % 30 == 0:  # the data changed: one run succeeded, one failed, one tick was missed
             for state, decision, hour in (
                 ("succeeded", "started", 3), ("failed", "caught up", 9), ("missed", "missed", 15)
             ):  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_year_of_looks_is_small_and_each_time_has_one_decision(
     ticks = database.ticks()
     assert len(ticks) < 7 * 144 + 12 * 3 + 40
     assert path.stat().st_size < large / 20
-    # Each planned time has one decision, and it is the one that it had.
+    # Each planned time still has its outcome.
     by_time: dict[str, Tick] = {}
     for one in ticks:
         among = every[bisect.bisect_left(every, one.since or one.planned) : bisect.bisect_right(every, one.planned)]
@@ -176,7 +176,7 @@ def test_a_year_of_looks_is_small_and_each_time_has_one_decision(
     assert sum(one.state in ("succeeded", "failed", "missed") for one in ticks) == 12 * 3
 
 
-def test_it_is_whole_or_not_there(database: ScheduleDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merging_is_one_transaction(database: ScheduleDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     write(database, skipped(10), skipped(20))
     before = database.ticks()
     database.connection.execute("CREATE TRIGGER full BEFORE DELETE ON ticks BEGIN SELECT RAISE(ABORT, 'no space'); END")
@@ -185,7 +185,7 @@ def test_it_is_whole_or_not_there(database: ScheduleDatabase, monkeypatch: pytes
     assert database.ticks() == before
 
 
-def test_a_book_of_the_first_format_is_read_and_goes_on(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
+def test_a_database_of_format_1_is_read_and_migrated(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
     database.add(schedule())
     write(database, skipped(10), skipped(20))
     database.close()
@@ -195,9 +195,9 @@ def test_a_book_of_the_first_format_is_read_and_goes_on(tmp_path: pathlib.Path, 
             old.execute(f"ALTER TABLE ticks DROP COLUMN {column}")
         old.execute("PRAGMA user_version = 1")
     with ScheduleDatabase.read(tmp_path) as reader:
-        assert told(reader) == [("20", "skipped", 1, ""), ("10", "skipped", 1, "")]
+        assert rows(reader) == [("20", "skipped", 1, ""), ("10", "skipped", 1, "")]
     for _ in range(2):
         with ScheduleDatabase.open(tmp_path) as again:
             compact(again)
-            assert told(again) == [("20", "skipped", 2, "10")]
+            assert rows(again) == [("20", "skipped", 2, "10")]
             assert again.schedules() == (schedule(),)

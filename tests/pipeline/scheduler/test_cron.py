@@ -23,7 +23,7 @@ from pipeline.scheduler.cron import parse
         ("MON,Wed", (1, 3)),
     ],
 )
-def test_weekdays_are_counted_as_cron_does(weekday: str, values: tuple[int, ...]) -> None:
+def test_weekdays_are_numbered_as_in_cron(weekday: str, values: tuple[int, ...]) -> None:
     assert parse(f"0 3 * * {weekday}").weekday == values
 
 
@@ -39,7 +39,7 @@ def test_lists_ranges_and_steps() -> None:
     ("text", "either"),
     [("0 0 13 * 5", True), ("0 0 * * 5", False), ("0 0 13 * *", False), ("0 0 */2 * 5", False)],
 )
-def test_a_day_by_month_or_by_week_where_both_are_restricted(text: str, either: bool) -> None:
+def test_day_of_month_or_weekday_is_enough(text: str, either: bool) -> None:
     assert parse(text).either_day is either
 
 
@@ -69,7 +69,7 @@ def test_a_day_by_month_or_by_week_where_both_are_restricted(text: str, either: 
         ("0 3 30 2 *", "never comes"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, said: str) -> None:
+def test_invalid_expressions_are_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         parse(text)
     assert said in str(error.value)

@@ -148,7 +148,7 @@ def place(tmp_path: pathlib.Path) -> Iterator[Place]:
     found.close()
 
 
-def test_what_becomes_of_runs(place: Place) -> None:
+def test_results_of_runs(place: Place) -> None:
     daemon = place.start()
     place.add("good", "child:1", on_success="cat > said.json; echo $SAE_SCHEDULE $SAE_STATE > said.txt")
     told = place.root / "told"
@@ -211,7 +211,7 @@ def test_the_daemon_wakes_for_the_next_tick(place: Place) -> None:
     place.until(lambda: [tick.state for tick in place.database.ticks()].count("succeeded") >= 2)
 
 
-def test_the_book_is_followed_while_the_daemon_waits(place: Place) -> None:
+def test_changed_schedules_are_read_while_the_daemon_waits(place: Place) -> None:
     daemon = place.start()
     place.add("one", found=triggers.every("1s"))
     daemon.send_signal(signal.SIGHUP)
@@ -223,7 +223,7 @@ def test_the_book_is_followed_while_the_daemon_waits(place: Place) -> None:
     assert len(place.database.ticks("one")) == count
 
 
-def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
+def test_old_skipped_ticks_are_merged(place: Place) -> None:
     place.add("quiet")
     for minute in (10, 20, 30):
         tick = examples.tick(
@@ -236,7 +236,7 @@ def test_old_ticks_that_started_nothing_become_one(place: Place) -> None:
     place.until(lambda: "merged 2 old skipped ticks" in place.log)
 
 
-def test_a_second_daemon_says_who_is_there(place: Place) -> None:
+def test_a_second_daemon_names_the_first(place: Place) -> None:
     first = place.start()
     second = place.start()
     assert second.wait() == ExitCode.LOCKED
@@ -289,7 +289,7 @@ def test_the_configuration_reaches_the_runs(place: Place) -> None:
     assert place.tick("deaf").attempts[0].exit_code == -signal.SIGKILL
 
 
-def test_a_run_that_is_killed_is_tried_again(place: Place) -> None:
+def test_a_killed_run_is_retried(place: Place) -> None:
     place.start()
     place.add("killed", "wait")
     place.trigger("killed")
@@ -300,7 +300,7 @@ def test_a_run_that_is_killed_is_tried_again(place: Place) -> None:
     assert tick.attempts[0].reason == "the run was killed by SIGKILL"
 
 
-def test_a_run_that_outlives_its_daemon_is_looked_after_by_the_next(place: Place) -> None:
+def test_a_run_that_outlives_its_daemon_is_adopted(place: Place) -> None:
     place.add("long", "wait")
     place.add("longer", "sleep:100", timeout=1.0)
     for name, state in (("long", "succeeded"), ("longer", "interrupted")):
@@ -319,7 +319,7 @@ def test_a_run_that_outlives_its_daemon_is_looked_after_by_the_next(place: Place
         place.daemons[-1].wait()
 
 
-def test_what_ended_while_no_daemon_was_there_is_read_from_the_store(place: Place) -> None:
+def test_runs_that_ended_without_a_daemon_are_read_from_ml_metadata(place: Place) -> None:
     for name, do, state in (("good", "wait", "succeeded"), ("bad", "wait,exit:1", "failed")):
         daemon = place.start()
         place.add(name, do)
@@ -337,7 +337,7 @@ def test_what_ended_while_no_daemon_was_there_is_read_from_the_store(place: Plac
     assert place.tick("bad").attempts[0].reason == "Trainer: it does not learn"
 
 
-def test_a_run_that_died_with_its_daemon_is_tried_again(place: Place) -> None:
+def test_a_run_that_died_with_its_daemon_is_retried(place: Place) -> None:
     """As after a reboot."""
     daemon = place.start()
     place.add("both", "wait")
@@ -355,7 +355,7 @@ def test_a_run_that_died_with_its_daemon_is_tried_again(place: Place) -> None:
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_daemon_that_died_between_decision_and_start(place: Place, known: bool) -> None:
+def test_a_daemon_that_died_between_outcome_and_start(place: Place, known: bool) -> None:
     """The next one begins the run, also where nothing is to be tried again."""
     place.add("begun", retries=0)
     place.trigger("begun")
@@ -448,16 +448,16 @@ def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path) -> Non
     place.database.add(dataclasses.replace(added, work=work))
     place.start()
 
-    def looks(reason: str, state: str) -> int:
+    def checks(reason: str, state: str) -> int:
         return [(tick.reason, tick.state) for tick in place.database.ticks()].count((reason, state))
 
-    place.until(lambda: looks("", "succeeded") == 1)  # no run on it yet
-    place.until(lambda: looks("the data did not change", "skipped") > 1)
+    place.until(lambda: checks("", "succeeded") == 1)  # no run on it yet
+    place.until(lambda: checks("the data did not change", "skipped") > 1)
     file.write_text("two")
-    place.until(lambda: looks("", "succeeded") == 2)
+    place.until(lambda: checks("", "succeeded") == 2)
     file.unlink()
     file.parent.rmdir()
-    place.until(lambda: looks("", "succeeded") == 3)  # the sample stands in
-    seen = looks("the data did not change", "skipped")
-    place.until(lambda: looks("the data did not change", "skipped") > seen)
-    assert looks("", "succeeded") == 3
+    place.until(lambda: checks("", "succeeded") == 3)  # the sample stands in
+    seen = checks("the data did not change", "skipped")
+    place.until(lambda: checks("the data did not change", "skipped") > seen)
+    assert checks("", "succeeded") == 3

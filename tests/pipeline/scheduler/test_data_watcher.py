@@ -27,7 +27,7 @@ def prepared(folder: pathlib.Path, version: str, content: str) -> pathlib.Path:
     return place
 
 
-def test_the_newest_version_is_looked_at(tmp_path: pathlib.Path, root: Root) -> None:
+def test_the_newest_version_is_read(tmp_path: pathlib.Path, root: Root) -> None:
     work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
     sample = data_watcher.fingerprint(root, work)
     assert sample == file_digests.of_mapping({sample_path.path().name: file_digests.of_file(sample_path.path())})
@@ -45,30 +45,30 @@ def test_the_newest_version_is_looked_at(tmp_path: pathlib.Path, root: Root) -> 
     assert third == file_digests.of_mapping(file_digests.of_folder(tmp_path / "mnist" / "10.0.0"))
 
 
-def test_data_that_is_not_there(tmp_path: pathlib.Path, root: Root) -> None:
+def test_missing_data(tmp_path: pathlib.Path, root: Root) -> None:
     for assignments in (("data.source=tfds",), ("data.dataset=fashion_mnist",)):
         assert (
             data_watcher.fingerprint(root, Work("mnist", assignments=(f"data.data_dir={tmp_path}", *assignments))) == ""
         )
 
 
-def test_what_is_wrong_with_a_look_is_raised_when_asked_for(root: Root) -> None:
+def test_an_error_of_a_check_is_raised(root: Root) -> None:
     woken = threading.Event()
-    looks = data_watcher.DataWatcher(root, woken.set)
+    watcher = data_watcher.DataWatcher(root, woken.set)
     with pytest.raises(UsageError, match="no setting 'x'"):
-        until_known(looks, Work("mnist", assignments=("x=1",)))
-    assert until_known(looks, Work("sample")) == data_watcher.fingerprint(root, Work("sample"))
+        until_known(watcher, Work("mnist", assignments=("x=1",)))
+    assert until_known(watcher, Work("sample")) == data_watcher.fingerprint(root, Work("sample"))
     assert woken.wait(30)
-    looks.stop()
+    watcher.stop()
 
 
-def until_known(looks: data_watcher.DataWatcher, work: Work) -> str:
-    while (found := looks.fingerprint(1, work)) is None:
+def until_known(watcher: data_watcher.DataWatcher, work: Work) -> str:
+    while (found := watcher.fingerprint(1, work)) is None:
         pass
     return found
 
 
-def test_a_root_without_runs_has_none_on_any_data(root: Root) -> None:
+def test_a_root_without_runs(root: Root) -> None:
     assert not data_watcher.was_run_on(root, "any")
     root.manifests.mkdir()
     (root.manifests / "a.json").write_text("damaged")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.component
 DONE = EndedTick(7, "nightly", "2026-11-24T03:00:00Z", "failed", 1, "", 6)
 
 
-# Stands in for `sae`: says that there is no run, and notes what retention was told.
+# Stands in for `sae`: there is no run, and the arguments of gc are recorded.
 TOLD = """
 import sys
 if sys.argv[2] == "gc":
@@ -33,9 +33,9 @@ print("no run")
 class Following:
     def __init__(self, root: pathlib.Path) -> None:
         DaemonFiles(root).folder.mkdir()
-        self.told: list[int] = []
+        self.started: list[int] = []
         commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
-        self.afterwards = hooks.Hooks(commands, DaemonFiles(root), self.told.append, timeout=600)
+        self.afterwards = hooks.Hooks(commands, DaemonFiles(root), self.started.append, timeout=600)
 
     def to_the_end(self, free: bool = True) -> None:
         end = time.monotonic() + 30
@@ -53,39 +53,39 @@ def following(tmp_path: pathlib.Path) -> Following:
 RAN = dataclasses.replace(DONE, run_id="x")
 
 
-def test_retention_by_the_settings_of_the_schedule_comes_before_the_command(
+def test_gc_with_the_settings_of_the_schedule_runs_before_the_command(
     following: Following, tmp_path: pathlib.Path
 ) -> None:
     work = Work("sample", "/etc/mine.toml", ("retention.runs=3",))
-    tidied = dataclasses.replace(schedule(on_failure="echo told >> order"), work=work)
+    tidied = dataclasses.replace(schedule(on_failure="echo hook >> order"), work=work)
     following.afterwards.add(RAN, tidied)
     following.afterwards.add(RAN, schedule(on_failure="echo twice >> order"))
-    assert following.told == []
+    assert following.started == []
     following.to_the_end()
-    assert (tmp_path / "order").read_text() == "gc --yes --config /etc/mine.toml --set retention.runs=3\ntold\n"
-    assert set(following.told) == {7}
+    assert (tmp_path / "order").read_text() == "gc --yes --config /etc/mine.toml --set retention.runs=3\nhook\n"
+    assert set(following.started) == {7}
 
 
-def test_retention_needs_the_root_for_itself(following: Following, tmp_path: pathlib.Path) -> None:
-    following.afterwards.add(RAN, schedule(on_failure="echo told >> order"))
+def test_gc_needs_the_lock_of_the_root(following: Following, tmp_path: pathlib.Path) -> None:
+    following.afterwards.add(RAN, schedule(on_failure="echo hook >> order"))
     following.afterwards.advance(free=True)
     assert following.afterwards.holds_root
     following.to_the_end()
     assert not following.afterwards.holds_root
-    following.afterwards.add(dataclasses.replace(RAN, tick=8), schedule(on_failure="echo told >> order"))
+    following.afterwards.add(dataclasses.replace(RAN, tick=8), schedule(on_failure="echo hook >> order"))
     following.to_the_end(free=False)
-    assert (tmp_path / "order").read_text() == "gc --yes\ntold\ntold\n"  # the run that goes on is followed by it
-    assert set(following.told) == {7, 8}
+    assert (tmp_path / "order").read_text() == "gc --yes\nhook\nhook\n"  # the run in progress is followed by gc
+    assert set(following.started) == {7, 8}
 
 
-def test_a_schedule_that_is_gone_or_has_no_command_is_done_with(following: Following) -> None:
+def test_a_removed_schedule_or_one_without_command_has_no_hooks(following: Following) -> None:
     for gone in (None, schedule(), schedule(on_success="false")):
         following.afterwards.add(DONE, gone)
-    assert following.told == [7, 7, 7]
+    assert following.started == [7, 7, 7]
     assert not following.afterwards.busy
 
 
-def test_one_that_fails_or_takes_too_long_is_told_of_and_no_more(
+def test_a_hook_that_fails_or_takes_too_long_is_logged(
     following: Following, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(following.afterwards, "_timeout", 0.3)
@@ -94,10 +94,10 @@ def test_one_that_fails_or_takes_too_long_is_told_of_and_no_more(
     following.to_the_end()
     assert "the command after nightly 2026-11-24T03:00:00Z failed with exit code 3: no mail" in caplog.text
     assert "took too long: killed" in caplog.text
-    assert following.told == [7, 8]
+    assert following.started == [7, 8]
 
 
-def test_the_run_comes_on_standard_input(following: Following, tmp_path: pathlib.Path) -> None:
+def test_the_run_is_on_standard_input(following: Following, tmp_path: pathlib.Path) -> None:
     following.afterwards.add(
         dataclasses.replace(DONE, run_id="x", state="succeeded"), schedule(on_success="cat > said")
     )

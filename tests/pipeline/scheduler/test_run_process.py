@@ -29,7 +29,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_it_waits_for_the_gate_and_says_how_it_ended(tmp_path: pathlib.Path) -> None:
+def test_a_child_waits_for_the_gate_and_has_an_exit_code(tmp_path: pathlib.Path) -> None:
     found = child(tmp_path, "/bin/sh", "-c", "echo out; echo err >&2; cat; exit 7")
     assert not found.ended()
     assert (tmp_path / "output").read_bytes() == b""
@@ -39,7 +39,7 @@ def test_it_waits_for_the_gate_and_says_how_it_ended(tmp_path: pathlib.Path) -> 
     assert (tmp_path / "output").read_text() == "out\nerr\n"  # and nothing on standard input
 
 
-def test_nothing_runs_when_whoever_began_it_is_killed_before_the_gate_opened(tmp_path: pathlib.Path) -> None:
+def test_nothing_runs_if_the_daemon_is_killed_before_the_gate_opens(tmp_path: pathlib.Path) -> None:
     program = (
         "import os, pathlib, signal, sys; from pipeline.scheduler.run_process import Child;"
         "here = pathlib.Path(sys.argv[1]);"
@@ -53,7 +53,7 @@ def test_nothing_runs_when_whoever_began_it_is_killed_before_the_gate_opened(tmp
 
 
 @pytest.mark.parametrize("adopted", [False, True])
-def test_what_it_left_running_is_killed(tmp_path: pathlib.Path, adopted: bool) -> None:
+def test_remaining_children_are_killed(tmp_path: pathlib.Path, adopted: bool) -> None:
     found = child(tmp_path, "/bin/sh", "-c", "sleep 600 & echo $! > number; wait")
     found.open_gate()
     until(lambda: (tmp_path / "number").exists() and (tmp_path / "number").read_text().endswith("\n"))
@@ -73,7 +73,7 @@ def test_what_it_left_running_is_killed(tmp_path: pathlib.Path, adopted: bool) -
     )
 
 
-def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path) -> None:
+def test_a_later_process_with_the_same_id_is_not_touched(tmp_path: pathlib.Path) -> None:
     found = child(tmp_path, "/bin/sleep", "600")
     found.open_gate()
     other = Process(found.id, "an earlier one")
@@ -85,7 +85,7 @@ def test_a_later_process_of_the_same_number_is_left_alone(tmp_path: pathlib.Path
     until(found.ended)
 
 
-def test_one_that_is_deaf_to_being_interrupted_is_killed(tmp_path: pathlib.Path) -> None:
+def test_a_process_that_ignores_the_interrupt_is_killed(tmp_path: pathlib.Path) -> None:
     found = child(tmp_path, "/bin/sh", "-c", "trap '' INT; touch deaf; while true; do sleep 0.1; done")
     watch = Watch(found, timeout=100.0, since=0.0, grace=0.5)
     found.open_gate()

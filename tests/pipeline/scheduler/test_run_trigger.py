@@ -27,7 +27,7 @@ def test_a_trigger_names_schedule_and_tick():
         "schedule a 2026-13-01T00:00:00Z",
     ],
 )
-def test_other_triggers_name_none(text):
+def test_other_triggers_are_not_parsed(text):
     assert run_trigger.parse(text) is None
 
 

@@ -30,7 +30,7 @@ def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) ->
         (0, "2026-11-24 01:00", "running"),  # the clock went back
     ],
 )
-def test_one_that_lives(tmp_path: pathlib.Path, stopping: int, now: str, state: str) -> None:
+def test_a_running_daemon(tmp_path: pathlib.Path, stopping: int, now: str, state: str) -> None:
     noted(tmp_path, os.getpid(), process_identity.identity(os.getpid()), stopping)
     found = status.daemon(tmp_path, SetClock(now))
     assert found == Daemon(state, os.getpid(), "2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
@@ -43,13 +43,13 @@ def test_none(tmp_path: pathlib.Path) -> None:
     assert status.daemon(tmp_path) == Daemon("stopped", None, "", "")
 
 
-def test_one_whose_number_another_process_has_now(tmp_path: pathlib.Path) -> None:
+def test_a_daemon_whose_process_id_was_reused(tmp_path: pathlib.Path) -> None:
     noted(tmp_path, os.getpid(), "an earlier one")
     assert status.daemon(tmp_path) == Daemon("stopped", None, "", "2026-11-24T02:00:00Z")
 
 
 @pytest.mark.component
-def test_a_process_that_ended_does_not_live() -> None:
+def test_an_ended_process_does_not_live() -> None:
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as process:
         identity = process_identity.identity(process.pid)
         assert process_identity.lives(process.pid, identity)
@@ -61,7 +61,7 @@ def test_a_process_that_ended_does_not_live() -> None:
     assert process_identity.identity(process.pid) == ""
 
 
-def test_a_daemon_gives_several_signs_of_life_before_it_counts_as_silent() -> None:
+def test_several_heartbeats_are_missing_before_a_daemon_is_silent() -> None:
     assert status._SILENCE >= 3 * DaemonConfig().heartbeat >= 3 * DaemonConfig().poll
 
 

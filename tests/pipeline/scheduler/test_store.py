@@ -51,7 +51,7 @@ def test_names(database: ScheduleDatabase) -> None:
 
 
 @pytest.mark.parametrize("what", ["remove", "pause", "resume", "trigger", "schedule"])
-def test_what_is_done_to_a_schedule_that_is_not_there(database: ScheduleDatabase, what: str) -> None:
+def test_an_unknown_schedule_is_refused(database: ScheduleDatabase, what: str) -> None:
     with pytest.raises(NotFoundError, match=r"no schedule 'x' in .*: `sae schedule add`"):
         getattr(database, what)("x")
 
@@ -77,7 +77,7 @@ def test_pausing_skips_what_was_planned_and_resuming_plans_from_then_on(
     assert database.schedules() == ()
 
 
-def test_a_name_that_is_used_again_gets_no_tick_twice(database: ScheduleDatabase, clock: SetClock) -> None:
+def test_a_schedule_added_again_has_no_tick_twice(database: ScheduleDatabase, clock: SetClock) -> None:
     for _ in range(2):
         database.add(schedule(timing=triggers.every("1h")))
         clock.set("2026-11-24 02:30")
@@ -96,7 +96,7 @@ def test_more_ticks_than_one_chunk(
     assert all(tick.decision is Outcome.SKIPPED for tick in ticks)
 
 
-def test_triggers_wait_for_the_daemon_and_are_never_one(database: ScheduleDatabase, clock: SetClock) -> None:
+def test_each_manual_trigger_is_a_tick(database: ScheduleDatabase, clock: SetClock) -> None:
     database.add(schedule())
     clock.set("2026-11-24 03:00")
     first, second = database.trigger("nightly"), database.trigger("nightly")
@@ -107,7 +107,7 @@ def test_triggers_wait_for_the_daemon_and_are_never_one(database: ScheduleDataba
         ("03:00:00Z", False), ("03:00:00Z", True), ("03:00:01Z", True)]  # fmt: skip
 
 
-def test_resuming_is_the_way_out_of_a_clock_that_was_ahead(database: ScheduleDatabase, clock: SetClock) -> None:
+def test_resuming_resets_the_horizon_after_a_clock_was_ahead(database: ScheduleDatabase, clock: SetClock) -> None:
     database.add(schedule(timing=triggers.every("1d")))
     clock.set("2026-12-24 00:00")
     database.pause("nightly")
@@ -143,7 +143,7 @@ def test_two_may_write(tmp_path: pathlib.Path, database: ScheduleDatabase) -> No
         assert database.schedules() == other.schedules() == (schedule("a"), schedule("b"))
 
 
-def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:
+def test_a_damaged_or_newer_database_is_refused(tmp_path: pathlib.Path) -> None:
     path = tmp_path / schema.NAME
     path.write_bytes(b"no database" * 1000)
     for opening in (ScheduleDatabase.open, ScheduleDatabase.read):
@@ -159,14 +159,14 @@ def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:
         ScheduleDatabase.open(path / "below a file")
 
 
-def test_one_that_is_just_being_made_is_not_there_yet(tmp_path: pathlib.Path) -> None:
+def test_a_database_that_is_being_created_is_read_as_empty(tmp_path: pathlib.Path) -> None:
     sqlite3.connect(tmp_path / schema.NAME).close()
     (tmp_path / schema.NAME).touch()
     with ScheduleDatabase.read(tmp_path) as reader:
         assert reader.schedules() == ()
 
 
-def test_what_cannot_be_written_changes_nothing(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
+def test_a_failed_write_changes_nothing(tmp_path: pathlib.Path, database: ScheduleDatabase) -> None:
     database.add(schedule("a"))
     with contextlib.closing(sqlite3.connect(tmp_path / schema.NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -178,7 +178,7 @@ def test_what_cannot_be_written_changes_nothing(tmp_path: pathlib.Path, database
     assert database.ticks() == ()
 
 
-def test_a_transaction_is_whole_or_not_there(database: ScheduleDatabase) -> None:
+def test_a_failed_transaction_is_rolled_back(database: ScheduleDatabase) -> None:
     database.add(schedule())
 
     def broken_off() -> None:
@@ -191,7 +191,7 @@ def test_a_transaction_is_whole_or_not_there(database: ScheduleDatabase) -> None
     assert len(database.schedules()) == 1
 
 
-def test_what_is_planned(database: ScheduleDatabase, clock: SetClock) -> None:
+def test_planned_schedules(database: ScheduleDatabase, clock: SetClock) -> None:
     database.add(schedule("a", triggers.every("1h")))
     database.add(schedule("b"))
     clock.set("2026-11-24 01:30")
@@ -206,7 +206,7 @@ def test_what_is_planned(database: ScheduleDatabase, clock: SetClock) -> None:
     assert planned(database, at("2026-11-24 02:00"), 2)[1].last is None  # it waits
 
 
-def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:
+def test_jitter_depends_on_schedule_and_tick_only() -> None:
     moments = [at("2026-11-24 03:00") + datetime.timedelta(days=n) for n in range(500)]
     drawn = [jitter(schedule(jitter=60.0), when).total_seconds() for when in moments]
     assert drawn == [jitter(schedule(jitter=60.0), when).total_seconds() for when in moments]
@@ -215,7 +215,7 @@ def test_jitter_is_drawn_from_schedule_and_tick_alone() -> None:
     assert jitter(schedule(), moments[0]).total_seconds() == 0
 
 
-def test_the_next_tick_is_that_of_the_nearest_active_schedule(tmp_path: pathlib.Path) -> None:
+def test_the_next_tick_of_all_active_schedules(tmp_path: pathlib.Path) -> None:
     with ScheduleDatabase.open(tmp_path, SetClock()) as database:
         assert database.next_tick() is None
         database.add(schedule("nightly"))

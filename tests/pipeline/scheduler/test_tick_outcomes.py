@@ -23,7 +23,7 @@ SUCCEEDED = AttemptResult("succeeded", 0)
 
 
 class Simulation:
-    """A daemon whose runs take no process and as long as they are told to."""
+    """A daemon whose runs are not processes and end at once."""
 
     def __init__(self, root: pathlib.Path) -> None:
         self.clock = SetClock()
@@ -55,7 +55,7 @@ class Simulation:
         return self.check(busy)
 
     def outcomes(self, name: str = "nightly") -> dict[str, str]:
-        """By time, oldest first: what it ended as."""
+        """Outcomes by planned time, oldest first."""
         ticks = reversed(self.database.ticks(name))
         return {tick.planned[5:16]: tick.decision.value if tick.decision else tick.state for tick in ticks}
 
@@ -85,7 +85,7 @@ def test_a_tick_starts_at_its_time_and_once(simulation: Simulation) -> None:
         Outcome.STARTED, "2026-11-24T03:00:00Z", "", "succeeded")  # fmt: skip
 
 
-def test_one_that_is_late_says_so(simulation: Simulation) -> None:
+def test_a_late_tick_has_a_reason(simulation: Simulation) -> None:
     simulation.database.add(schedule())
     assert simulation.at("2026-11-24 03:09:30") == ["2026-11-24T03:00:00Z"]
     assert simulation.reasons() == {"9 min late"}
@@ -107,7 +107,7 @@ def test_one_that_is_late_says_so(simulation: Simulation) -> None:
     ],
 )
 @pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.QUEUE])
-def test_after_an_absence(
+def test_outcomes_after_an_absence_of_the_daemon(
     simulation: Simulation, policies: dict[str, Any], outcomes: list[str], overlap: Overlap
 ) -> None:
     simulation.database.add(hourly(overlap=overlap, **policies))
@@ -120,7 +120,7 @@ def test_after_an_absence(
     assert simulation.at("2026-11-24 05:31") == []
 
 
-def test_an_absence_of_months_is_planned_in_pieces(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absence_of_months_is_planned_in_chunks(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.scheduler.store._PLAN_LIMIT", 7)
     monkeypatch.setattr("pipeline.scheduler.tick_outcomes._CHUNKS", 3)
     simulation.database.add(hourly())
@@ -143,7 +143,7 @@ def test_while_a_run_holds_the_root(simulation: Simulation) -> None:
     assert simulation.outcomes("queued") == {"11-24T01:00": "started"}
 
 
-def test_one_that_is_queued_does_not_wait_for_ever(simulation: Simulation) -> None:
+def test_a_queued_tick_waits_up_to_max_late(simulation: Simulation) -> None:
     simulation.database.add(hourly(overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="x")
     simulation.at("2026-11-24 01:10", busy="x")
@@ -153,7 +153,7 @@ def test_one_that_is_queued_does_not_wait_for_ever(simulation: Simulation) -> No
     assert simulation.reasons() == {"a run held the root for more than 10 min (max-late)"}
 
 
-def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation: Simulation) -> None:
+def test_a_queued_tick_waits_across_a_restart_of_the_daemon(simulation: Simulation) -> None:
     simulation.database.add(hourly(overlap=Overlap.QUEUE))
     simulation.at("2026-11-24 01:00", busy="x")
     simulation.start_daemon()
@@ -165,7 +165,7 @@ def test_one_that_is_queued_waits_also_when_the_daemon_is_another_one(simulation
     assert list(simulation.outcomes().values()) == ["started", "caught up"]
 
 
-def test_made_up_for_when_the_root_is_free_and_after_what_is_in_time(simulation: Simulation) -> None:
+def test_missed_ticks_are_caught_up_after_those_on_time(simulation: Simulation) -> None:
     simulation.database.add(hourly(catch_up=CatchUp.ALL))
     simulation.at("2026-11-24 03:05", busy="x")
     assert list(simulation.outcomes().values()) == ["waiting", "waiting", "skipped"]
@@ -180,7 +180,7 @@ def test_queued_ticks_start_in_the_order_of_their_times(simulation: Simulation) 
     assert simulation.at("2026-11-24 02:07") == [f"2026-11-24T0{time}:00Z" for time in ("1:00", "1:05", "2:00", "2:05")]
 
 
-def test_jitter_puts_the_start_off_and_not_the_tick(simulation: Simulation) -> None:
+def test_jitter_delays_the_start_and_not_the_planned_time(simulation: Simulation) -> None:
     added = hourly(jitter=600.0)
     simulation.database.add(added)
     late = jitter(added, at("2026-11-24 01:00"))
@@ -216,7 +216,7 @@ def test_resuming_after_a_clock_was_years_ahead_runs_no_tick_twice(simulation: S
     assert len(simulation.database.ticks()) == 6 * 24 + 1
 
 
-def test_paused_is_not_planned(simulation: Simulation) -> None:
+def test_paused_schedules_are_not_planned(simulation: Simulation) -> None:
     simulation.database.add(hourly())
     simulation.at("2026-11-24 01:00")
     simulation.database.pause("nightly")
@@ -226,7 +226,7 @@ def test_paused_is_not_planned(simulation: Simulation) -> None:
     assert list(simulation.outcomes()) == ["11-24T01:00", "11-24T04:00"]
 
 
-def test_asked_for(simulation: Simulation) -> None:
+def test_manual_ticks(simulation: Simulation) -> None:
     simulation.database.add(hourly())
     simulation.database.pause("nightly")
     simulation.database.trigger("nightly")
@@ -236,7 +236,7 @@ def test_asked_for(simulation: Simulation) -> None:
     assert (tick.decision, tick.manual, tick.reason) == (Outcome.STARTED, True, "")
 
 
-def test_what_was_paused_between_looking_and_starting_does_not_start(simulation: Simulation) -> None:
+def test_a_schedule_paused_between_check_and_start_does_not_start(simulation: Simulation) -> None:
     simulation.database.add(hourly())
     simulation.clock.set("2026-11-24 01:00")
     simulation.recorder.check("")
@@ -246,7 +246,7 @@ def test_what_was_paused_between_looking_and_starting_does_not_start(simulation:
     assert simulation.outcomes() == {"11-24T01:00": "skipped"}
 
 
-def test_a_zone_that_is_gone_stops_its_own_schedule_alone(
+def test_an_unknown_zone_stops_only_its_schedule(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulation.database.add(schedule("berlin", triggers.cron("0 2 * * *", "Europe/Berlin")))
@@ -261,7 +261,7 @@ def test_a_zone_that_is_gone_stops_its_own_schedule_alone(
     assert caplog.text.count("cannot plan the ticks of berlin: no time zone 'Europe/Berlin'") == 1
 
 
-def test_a_year_in_a_zone_with_a_daemon_that_comes_and_goes(simulation: Simulation) -> None:
+def test_a_year_in_a_zone_with_a_daemon_that_is_restarted(simulation: Simulation) -> None:
     """Looks every other hour, away three days in ten; the clock jumps a day ahead and back: one decision a tick."""
     simulation.clock.set("2026-01-01 00:00")
     created = "2026-01-01T00:00:00Z"

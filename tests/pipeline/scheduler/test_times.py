@@ -16,17 +16,17 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "1.5h", "-1m", "1m1h", "1 h", "1h 30m", "²s", "s5"])
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"^--every .* is no duration: write days, hours"):
         times.duration(text, "--every")
 
 
-def test_what_is_too_short() -> None:
+def test_too_short_durations_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^--every '0s' is too short: it must be at least 1 s$"):
         times.duration("0s", "--every", 1)
 
 
-def test_what_is_too_long() -> None:
+def test_too_long_durations_are_refused() -> None:
     with pytest.raises(UsageError, match=r"is too long: it must be at most 3650 d$"):
         times.duration("9" * 12 + "s", "--every")
 

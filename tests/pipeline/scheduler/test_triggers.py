@@ -17,7 +17,7 @@ def of(found: Timing, after: str, until: str) -> list[str]:
     return texts(triggers.between(found, CREATED, at(after), at(until)))
 
 
-def test_the_next_times_come_after_the_moment_itself() -> None:
+def test_next_times_exclude_the_moment_itself() -> None:
     daily = triggers.cron("0 3 * * *")
     assert texts(triggers.next_times(daily, CREATED, at("2026-11-24 03:00"), 2)) == [
         "2026-11-25T03:00:00Z",
@@ -26,11 +26,11 @@ def test_the_next_times_come_after_the_moment_itself() -> None:
     assert texts(triggers.next_times(daily, CREATED, at("2026-11-24 02:59:59"), 1)) == ["2026-11-24T03:00:00Z"]
 
 
-def test_between_leaves_out_its_beginning_and_takes_its_end() -> None:
+def test_between_excludes_its_start_and_includes_its_end() -> None:
     assert of(triggers.cron("0 3 * * *"), "2026-11-24 03:00", "2026-11-25 03:00") == ["2026-11-25T03:00:00Z"]
 
 
-def test_nothing_comes_before_the_schedule_was_added() -> None:
+def test_no_tick_before_the_schedule_was_added() -> None:
     found = triggers.between(
         triggers.every("1h"), at("2026-11-24 10:30"), at("2020-01-01 00:00"), at("2026-11-24 12:30")
     )
@@ -38,14 +38,14 @@ def test_nothing_comes_before_the_schedule_was_added() -> None:
     assert next(triggers.ticks(triggers.cron("0 * * * *"), at("2026-11-24 10:30"), CREATED)) == at("2026-11-24 11:00")
 
 
-def test_weekdays_are_crons() -> None:
+def test_weekdays_of_cron() -> None:
     """The 22nd of November 2026 is a Sunday, 0 or 7 for cron."""
     assert of(triggers.cron("0 3 * * 0"), "2026-11-20 00:00", "2026-11-27 00:00") == ["2026-11-22T03:00:00Z"]
     assert of(triggers.cron("0 3 * * 5-7"), "2026-11-19 00:00", "2026-11-26 00:00") == [
         "2026-11-20T03:00:00Z", "2026-11-21T03:00:00Z", "2026-11-22T03:00:00Z"]  # fmt: skip
 
 
-def test_a_day_is_right_by_month_or_by_week() -> None:
+def test_a_day_matches_by_month_or_by_week() -> None:
     """The 13th of November 2026 is a Friday itself; each comes once."""
     assert of(triggers.cron("0 0 13 * 5"), "2026-11-06 12:00", "2026-12-14 00:00") == [
         f"2026-{day}T00:00:00Z" for day in ("11-13", "11-20", "11-27", "12-04", "12-11", "12-13")
@@ -53,7 +53,7 @@ def test_a_day_is_right_by_month_or_by_week() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["1s", "7s", "90s", "25m", "1d"])
-def test_intervals_are_even_and_counted_from_the_beginning(seconds: str) -> None:
+def test_intervals_count_from_the_start(seconds: str) -> None:
     every = triggers.every(seconds)
     created = at("2026-11-24 00:00:13") + datetime.timedelta(microseconds=123_456)
     found = triggers.next_times(every, created, created + datetime.timedelta(days=1), 50)
@@ -62,7 +62,7 @@ def test_intervals_are_even_and_counted_from_the_beginning(seconds: str) -> None
     assert {(later - sooner).total_seconds() for sooner, later in itertools.pairwise(found)} == {every.every}
 
 
-def test_asking_piece_by_piece_gives_the_same_as_asking_at_once() -> None:
+def test_ticks_in_pieces_equal_ticks_at_once() -> None:
     for found in (
         triggers.every("7m"),
         triggers.cron("*/7 1-3 * * *", "Europe/Berlin"),
@@ -98,7 +98,7 @@ def test_a_time_that_comes_twice_is_taken_once() -> None:
     assert of(nightly, "2026-10-25 00:30", "2026-10-25 12:00") == []  # asked for within the repeated hour
 
 
-def test_hourly_work_goes_on_evenly() -> None:
+def test_hourly_ticks_continue_evenly() -> None:
     hourly = triggers.cron("30 * * * *", "Europe/Berlin")
     for day in ("2026-03-29", "2026-10-25"):
         assert of(hourly, f"{day} 00:00", f"{day} 04:00") == [f"{day}T{hour:02}:30:00Z" for hour in range(4)]
@@ -106,7 +106,7 @@ def test_hourly_work_goes_on_evenly() -> None:
     assert quarters == texts(at("2026-10-25 00:00") + datetime.timedelta(minutes=15 * n) for n in range(1, 9))
 
 
-def test_hourly_work_goes_on_evenly_where_clocks_change_by_half_an_hour() -> None:
+def test_hourly_ticks_continue_evenly_where_clocks_change_by_half_an_hour() -> None:
     """On Lord Howe 02:00 becomes 02:30 on 4 October 2026 (3 October, 15:30 UTC), and 01:30 on 5 April (4, 15:00 UTC).
 
     cronsim on its own leaves out 03:00 of the one and the second 01:45 of the other.
@@ -137,12 +137,12 @@ def test_a_day_that_a_country_skipped() -> None:
 
 
 @pytest.mark.parametrize("zone", ["Berlin", "", "../etc/passwd", "Europe", "/usr/share/zoneinfo/UTC", "Mars/Base"])
-def test_no_such_zone(zone: str) -> None:
+def test_unknown_zones_are_refused(zone: str) -> None:
     with pytest.raises(UsageError, match="no time zone"):
         triggers.cron("0 3 * * *", zone)
 
 
-def test_bad_texts_are_refused_when_given() -> None:
+def test_invalid_timings_are_refused() -> None:
     with pytest.raises(UsageError, match="'25' is no hour"):
         triggers.cron("0 25 * * *")
     with pytest.raises(UsageError, match="--every 'often' is no duration"):
@@ -186,5 +186,5 @@ def test_explain(found: Timing, words: str) -> None:
     assert triggers.explain(found) == words
 
 
-def test_a_time_in_the_far_future_is_written_as_the_others() -> None:
+def test_a_time_in_the_far_future() -> None:
     assert times.as_text(at("9999-12-31 00:00")) == "9999-12-31T00:00:00Z"

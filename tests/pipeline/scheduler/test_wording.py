@@ -21,11 +21,11 @@ from tests.builders import schedules as examples
         ("../etc/passwd", "Wednesday, 25 November 2026, 03:00 UTC"),
     ],
 )
-def test_a_time_is_said_as_the_clocks_of_its_zone_show_it(zone, said):
+def test_moments_are_written_in_the_time_zone(zone, said):
     assert wording.moment("2026-11-25T03:00:00Z", zone) == said
 
 
-def test_seconds_are_said_where_there_are_some():
+def test_seconds_are_written_unless_0():
     assert wording.moment("2026-11-25T03:00:07Z").endswith("03:00:07 UTC")
 
 
@@ -42,12 +42,12 @@ def test_seconds_are_said_where_there_are_some():
         (30 * 86_400 + 7_200, "in 30 d"),
     ],
 )
-def test_how_far_a_time_is(seconds, said):
+def test_distances(seconds, said):
     when = examples.NOW + datetime.timedelta(seconds=seconds)
     assert wording.distance(times.as_text(when), examples.NOW) == said
 
 
-def test_every_policy_is_said():
+def test_every_policy_is_written():
     assert wording.policies(examples.policies()) == {
         "Overlapping ticks": "skipped",
         "Missed ticks": "the newest is caught up",
@@ -77,7 +77,7 @@ def test_every_policy_is_said():
     assert never["Transient failures"] == "not retried"
 
 
-def test_what_a_tick_runs_is_said_as_it_is_typed():
+def test_options_of_a_tick():
     assert Work("mnist").options() == ("--profile", "mnist")
     full = Work("sample", "/etc/sae.toml", ("training.epochs=5", "model.l1=0.01"), 7)
     assert full.options() == (
@@ -87,7 +87,7 @@ def test_what_a_tick_runs_is_said_as_it_is_typed():
     assert Work("sample", seed=0).options()[-2:] == ("--seed", "0")
 
 
-def test_a_result_says_how_it_came_to_be():
+def test_a_result_names_caught_up_manual_and_attempts():
     assert wording.result(examples.tick()) == "succeeded"
     twice = examples.tick(attempts=(examples.attempt(code=1), examples.attempt()), decision=Outcome.CAUGHT_UP)
     assert wording.result(twice) == "succeeded, caught up, 2 attempts"
@@ -103,7 +103,7 @@ def test_a_reason_is_that_of_the_tick_and_of_its_last_run():
     assert wording.reason(examples.SKIPPED) == "a run held the root: process 12"
 
 
-def test_the_run_of_a_tick_is_the_last_that_came_to_be():
+def test_the_run_of_a_tick_is_its_last():
     none = examples.attempt(run_id="", code=5)
     assert wording.run_of(examples.tick(attempts=(examples.attempt("r1"), none))) == "r1"
     assert wording.run_of(examples.tick(attempts=(examples.attempt("r1"), examples.attempt("r2")))) == "r2"

@@ -27,7 +27,7 @@ def test_the_list_has_a_line_for_each():
     assert schedules.list_text(Screen(), [], NOW) == ""
 
 
-def test_on_80_columns_the_less_important_ones_go():
+def test_on_80_columns_less_important_columns_are_dropped():
     lines = schedules.list_text(Screen(width=80), [planned(last=examples.FAILED)], NOW).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["schedule", "state", "when", "next", "(UTC)", "last", "options"]
@@ -43,13 +43,13 @@ def test_on_80_columns_the_less_important_ones_go():
         ([PAUSED], examples.STOPPED, ""),
     ],
 )
-def test_what_is_missing_is_said_beside_the_list(found, daemon, said):
+def test_notes_beside_the_list(found, daemon, said):
     note = schedules.note(found, daemon, "/root")
     assert note.startswith(said)
     assert bool(note) is bool(said)
 
 
-def test_the_next_times_of_all_come_in_order_and_no_more_than_are_asked_for():
+def test_next_times_of_all_are_sorted_and_limited():
     tokyo = planned(examples.schedule("tokyo", Timing(TimingKind.CRON, cron="0 12 * * *", zone="Asia/Tokyo")))
     times = schedules.times([tokyo, planned()], 3)
     assert schedules.next_text(Screen(), times, NOW).splitlines()[1:] == [
@@ -69,7 +69,7 @@ def test_the_status_names_what_failed_and_why():
     ]
 
 
-def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
+def test_a_schedule_shows_policies_and_history():
     groups = history.group([examples.FAILED, examples.SKIPPED])
     lines = list(schedules.schedule_lines(Screen(), planned(), groups, "/my root", NOW))
     assert lines[:6] == [
@@ -89,7 +89,7 @@ def test_a_schedule_shows_how_it_behaves_and_what_came_of_it():
     ]
 
 
-def test_a_history_says_how_a_tick_came_to_its_result():
+def test_a_history_has_results_and_reasons():
     late = examples.tick(decision=Outcome.CAUGHT_UP, reason="nobody was there at its time")
     text = schedules.history_text(Screen(), history.group([late, examples.tick("running", manual=True)]))
     assert "nightly   2026-11-24 03:00  succeeded, caught up  20261124-030001-abcdef  nobody was there" in text
@@ -112,10 +112,10 @@ def test_a_history_says_how_a_tick_came_to_its_result():
         ((20, False, ""), ""),
     ],
 )
-def test_what_a_history_leaves_out_is_said(arguments, said):
+def test_notes_of_a_history(arguments, said):
     assert schedules.history_note(*arguments) == said
 
 
-def test_a_name_from_elsewhere_does_nothing_to_a_terminal():
+def test_control_characters_in_names_are_escaped():
     evil = examples.tick("failed", attempts=(examples.attempt(code=1, reason="\x1b[2Jgone"),))
     assert "\\x1b[2Jgone" in schedules.history_text(Screen(), history.group([evil]))

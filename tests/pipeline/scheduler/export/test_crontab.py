@@ -38,7 +38,7 @@ def test_a_nightly_run():
         ("0 6 * * fri-sun", "0 6 * * 0,5,6"),
     ],
 )
-def test_fields_stay_as_they_are_but_for_names(cron, written):
+def test_fields_are_unchanged_except_names(cron, written):
     assert fields(Timing(TimingKind.CRON, cron=cron)) == written
 
 
@@ -62,7 +62,7 @@ def test_another_interval_is_refused(seconds):
         fields(Timing(TimingKind.EVERY, every=float(seconds)))
 
 
-def test_what_a_shell_and_cron_would_read_otherwise_is_quoted():
+def test_special_characters_of_shell_and_cron_are_quoted():
     arguments = ("run", "--set", "a=50% of 'b'", "--set", "c=$HOME")
     program = ("sh", "-c", 'printf "%s|" "$TFDS_DATA_DIR" "$@"', "sh")
     call = common.Call((*program, *arguments), "/", (("TFDS_DATA_DIR", "/with space/100%"),))
@@ -73,7 +73,7 @@ def test_what_a_shell_and_cron_would_read_otherwise_is_quoted():
     assert done.stdout == "".join(f"{text}|" for text in ("/with space/100%", *arguments))
 
 
-def test_what_cron_cannot_do_is_named():
+def test_comments_name_what_cron_leaves_out():
     schedule = examples.schedule(
         overlap=Overlap.QUEUE, jitter=30.0, timeout=60.0, retries=2, on_failure="a", on_success="b",
         timing=Timing(TimingKind.EVERY, every=900.0),

@@ -103,14 +103,14 @@ def lines(schedule, call=CALL):
     return [text.splitlines() for text in systemd.units(schedule, call).values()]
 
 
-def test_policies_that_units_know_are_said():
+def test_supported_policies_are_in_the_units():
     service, timer = lines(examples.schedule(timeout=7_200.0, jitter=90.0, catch_up=CatchUp.NONE))
     assert "TimeoutStartSec=7200s" in service
     assert "RandomizedDelaySec=90s" in timer
     assert "Persistent=false" in timer
 
 
-def test_policies_that_units_do_not_know_are_named():
+def test_comments_name_what_units_leave_out():
     service, _ = lines(
         examples.schedule(
             overlap=Overlap.QUEUE, catch_up=CatchUp.ALL, retries=3, on_failure="a", on_success="b", max_late=90.0
@@ -126,14 +126,14 @@ def test_policies_that_units_do_not_know_are_named():
     ]
 
 
-def test_an_interval_begins_soon_after_the_timer_does():
+def test_an_interval_starts_soon_after_its_timer():
     service, timer = lines(examples.schedule(timing=Timing(TimingKind.EVERY, every=21_600.0)))
     assert [line for line in timer if line.startswith("On")] == ["OnActiveSec=60s", "OnUnitActiveSec=21600s"]
     assert not [line for line in timer if line.startswith("Persistent")]
     assert "Left out: missed ticks are not caught up." in " ".join(service)
 
 
-def test_what_a_line_would_read_otherwise_is_quoted():
+def test_special_characters_of_systemd_are_quoted():
     call = common.Call(
         ("/opt/a b/sae", "run", "--set", "data.dataset=50%", "--set", 'x="$HOME"', "--set", "back\\slash", "--set", ""),
         "/with space/%",
@@ -207,13 +207,13 @@ def test_a_call_names_programs_and_files_by_their_absolute_paths():
     assert (call.folder, call.environment) == ("/data", (("TFDS_DATA_DIR", "/sets"),))
 
 
-def test_a_schedule_that_looks_at_the_data_is_refused():
+def test_a_schedule_that_checks_the_data_is_refused():
     schedule = examples.schedule(timing=Timing(TimingKind.DATA_CHANGE, every=600.0))
     with pytest.raises(UsageError, match=r"^schedule nightly cannot be exported: it runs when the data changed"):
         common.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
 
 
-def test_a_line_end_is_refused():
+def test_a_line_break_is_refused():
     schedule = examples.schedule(work=Work("sample", assignments=("data.schema=a\nUser=root",)))
     with pytest.raises(UsageError, match=r"'data.schema=a\\nUser=root' has a line break"):
         common.call(schedule, pathlib.Path("/data/root"), pathlib.Path("/data"), "systemd")
