@@ -1,1 +1,1 @@
-"""What runs inside the pipeline's nodes. Never imports `pipeline`."""
+"""Code that runs inside the pipeline's nodes. It never imports `pipeline`."""

@@ -196,7 +196,7 @@ _KINDS: Mapping[str, type[Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What is shown of an artifact."""
+    """A preview of an artifact: a title and sections."""
 
     title: str
     sections: tuple[Section, ...]

@@ -1,4 +1,4 @@
-"""What a TensorFlow graph computes, independent of the names of its nodes and functions.
+"""The computation of a TensorFlow graph, independent of the names of its nodes and functions.
 
 A *body* is the computation of a function, or of a signature's outputs: a list of operations, numbered depth first from
 the results backwards, data inputs in order. An operation is
