@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 
+import click
 import pytest
 
 from pipeline import cli
+from pipeline.cli import options
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import backup
@@ -328,6 +330,7 @@ def test_reading_and_refused_commands_import_nothing_heavy(arguments):
     code = """
 import sys
 from pipeline import cli
+from pipeline.cli import options
 try:
     cli.main()
 except SystemExit:
@@ -478,3 +481,12 @@ def test_resume_without_a_resumable_run_is_not_found(sae, recorded, folder):
     code, _, errors = sae("resume", "--root", "root")
     assert code == 3
     assert "failed or was interrupted" in errors
+
+
+def test_commands_to_try_next_repeat_the_given_pipeline():
+    context = click.Context(click.Command("sae"))
+    context.params = {"pipeline": "other.module:PIPELINE"}
+    with context:
+        assert options.program().endswith("sae --pipeline other.module:PIPELINE")
+        context.params = {"pipeline": None}
+        assert options.program().endswith("sae")
