@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 
+import packaging.requirements  # noqa: F401 (before tests replace the search path)
 import pytest
 
 from pipeline.provenance import packages
