@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from typing import Any, TextIO
 
 from pipeline.core import settings
@@ -19,7 +20,7 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class RunSession:
     """One run."""
 
@@ -31,8 +32,9 @@ class RunSession:
     tell: Listener  # receives its events
     terminal: TextIO  # the original standard error
 
-    def __post_init__(self) -> None:
-        self._recorder = RunRecorder(self.request, self.root, self.run_id, self.tell)
+    @functools.cached_property
+    def _recorder(self) -> RunRecorder:
+        return RunRecorder(self.request, self.root, self.run_id, self.tell)
 
     def execute(self) -> Summary:
         """Run to the end; signals are handled from the first import on."""

@@ -93,7 +93,7 @@ def test_the_same_pipeline_runs_under_tfx_s_local_dag_runner(tmp_path: pathlib.P
 def test_a_model_that_does_not_load_is_not_used(
     root: pathlib.Path, whole: SampleRun, node: str, output: str, user: str
 ) -> None:
-    """As one of the other TFX line may not: nothing runs, and the line says which node makes it again."""
+    """As one of the other TFX version may not: nothing runs, and the line says which node makes it again."""
     store = Store(root / "metadata.sqlite")
     runs = store.run_ids()
     [path] = pathlib.Path(store.outputs(store.executions(whole.run_id)[node].id)[output].uri).rglob("saved_model.pb")
