@@ -26,7 +26,7 @@ from pipeline.scheduler.types import DaemonConfig, Schedule, TimingKind
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Run:
     """A run in progress.
 
@@ -219,7 +219,8 @@ class Service:
             path = self._files.run_id(run.attempt)
             if not run.run_id and path.exists() and (run_id := path.read_text(encoding="utf-8").strip()):
                 self._attempts.record_run_id(run.attempt, run_id)
-                run.run_id = run_id
+                position = self.runs.index(run)
+                run = self.runs[position] = dataclasses.replace(run, run_id=run_id)
             if run.watch.ended():
                 result = self._result(run)
                 self._ended[run.attempt] = (run.schedule, result)
