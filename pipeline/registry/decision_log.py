@@ -52,6 +52,7 @@ class DecisionRecord:
       replaced_version: the highest version until then; 0 if there was none.
       carried_out: False if it was interrupted or cancelled.
       open: whether it has yet to be carried out.
+      cancelled: why it was cancelled; empty if it was not.
     """
 
     execution: int
@@ -65,6 +66,10 @@ class DecisionRecord:
     replaced_version: int = 0
     carried_out: bool = True
     open: bool = False
+    cancelled: str = ""
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}, {self.kind.past} for {self.reason!r}"
 
 
 def decisions(store: Store, kinds: Iterable[DecisionType] = DecisionType) -> list[DecisionRecord]:
@@ -86,6 +91,7 @@ def decisions(store: Store, kinds: Iterable[DecisionType] = DecisionType) -> lis
                     int(str(recorded.get(properties.REPLACED_VERSION, 0))),
                     execution.state == NodeState.EXECUTED,
                     execution.state is None,
+                    str(recorded.get(properties.CANCEL_REASON, "")),
                 )
             )
     return sorted(found, key=lambda record: record.execution)
@@ -120,6 +126,11 @@ def serving_decisions(store: Store) -> list[DecisionRecord]:
     """Return promotions and rollbacks that were not cancelled, oldest first."""
     found = decisions(store, (DecisionType.PROMOTE, DecisionType.ROLLBACK))
     return [record for record in found if record.carried_out or record.open]
+
+
+def open_decisions(store: Store) -> list[DecisionRecord]:
+    """Return the decisions that a kill interrupted and no later decision completed or cancelled, oldest first."""
+    return [record for record in serving_decisions(store) if record.open]
 
 
 def rolled_back(store: Store) -> frozenset[str]:

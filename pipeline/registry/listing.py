@@ -64,6 +64,8 @@ class DecisionRow:
     Attributes:
       what: `pinned`, `unpinned`, `promoted`, `rolled back to`.
       carried_out: False if it was interrupted or cancelled.
+      open: whether a kill interrupted it, and the next promotion or rollback carries it out or cancels it.
+      cancelled: why it was cancelled; empty if it was not.
     """
 
     what: str
@@ -72,6 +74,8 @@ class DecisionRow:
     who: str
     reason: str
     carried_out: bool
+    open: bool = False
+    cancelled: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +145,9 @@ def list_models(store: Store, root: Root, headline: Metric | None, start: int = 
     return Models(
         models=tuple(map(row, listed)),
         decisions=tuple(
-            DecisionRow(one.kind.past, one.run_id, one.when, one.who, one.reason, one.carried_out)
+            DecisionRow(
+                one.kind.past, one.run_id, one.when, one.who, one.reason, one.carried_out, one.open, one.cancelled
+            )
             for one in reversed(decisions)
         ),
         total=len(pushes),

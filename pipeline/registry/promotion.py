@@ -1,7 +1,8 @@
 """`sae promote` and `sae rollback`: a chosen model becomes the highest version.
 
 A decision is recorded in ML Metadata before anything else happens, and completed last. If the process is killed in
-between, the next decision first carries it out, or cancels it if another model was pushed since.
+between, the next decision first carries it out, or cancels it if that is impossible: another model was pushed since, or
+the files of its model are missing.
 """
 
 from __future__ import annotations
@@ -108,9 +109,8 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
 def _open(root: Root, note: Callable[[str], None]) -> Store:
     """Open the store, and carry out or cancel interrupted decisions."""
     store = open_store(root)
-    for record in decision_log.serving_decisions(store):
-        if record.open:
-            note(_finish(root, store, record))
+    for record in decision_log.open_decisions(store):
+        note(_finish(root, store, record))
     return store
 
 
@@ -162,17 +162,30 @@ def _carry_out(root: Root, store: Store, execution: int, model: Artifact, source
 
 def _finish(root: Root, store: Store, record: DecisionRecord) -> str:
     """Carry out or cancel an interrupted decision; return what was done."""
-    model = store.inputs(record.execution)["model"]
-    decision = f"run {record.run_id}, {record.kind.past} for {record.reason!r}"
-    newest = serving_dir.newest_version(root.serving)
-    is_served = newest is not None and versions.has_bytes_of(newest, model)
-    if newest is not None and int(newest.name) > record.replaced_version and not is_served:
-        MetadataWriter(root).cancel_decision(record.execution, "another model was pushed since")
+    try:
+        version = _carry_out(root, store, record.execution, *_model_to_serve(root, store, record))
+    except NotFoundError as error:
+        MetadataWriter(root).cancel_decision(record.execution, str(error))
         serving_dir.write_superseded(root.serving, decision_log.superseded(store))
-        return f"cancelled an interrupted decision, because another model was pushed since: {decision}"
-    source = newest if newest and is_served else _model_folder(root, model, versions.pushes(store, root))
-    version = _carry_out(root, store, record.execution, model, source)
-    return f"carried out an interrupted decision: {decision} (version {version})"
+        return f"cancelled an interrupted decision, because {error}: {record}"
+    return f"carried out an interrupted decision: {record} (version {version})"
+
+
+def _model_to_serve(root: Root, store: Store, record: DecisionRecord) -> tuple[Artifact, pathlib.Path]:
+    """Return the model of an open decision, and a folder with its SavedModel.
+
+    Raises:
+      NotFoundError: the decision cannot be carried out.
+    """
+    model = store.inputs(record.execution).get("model")
+    if model is None:
+        raise NotFoundError("ML Metadata does not contain its model")
+    newest = serving_dir.newest_version(root.serving)
+    if newest is not None and versions.has_bytes_of(newest, model):
+        return model, newest
+    if newest is not None and int(newest.name) > record.replaced_version:
+        raise NotFoundError("another model was pushed since")
+    return model, _model_folder(root, model, versions.pushes(store, root))
 
 
 def _model_folder(root: Root, model: Artifact, pushes: Sequence[Push]) -> pathlib.Path:

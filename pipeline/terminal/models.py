@@ -50,5 +50,6 @@ def _version(one: ModelRow, headline: Metric | None) -> list[Cell | str]:
 
 
 def _decision(one: DecisionRow) -> list[Cell | str]:
-    what = one.what if one.carried_out else f"{one.what} (not carried out)"
+    why = f": {one.cancelled}" if one.cancelled else " yet" if one.open else ""
+    what = one.what if one.carried_out else f"{one.what} (not carried out{why})"
     return [when_text(one.when)[:-3], what, one.run, one.who, one.reason]

@@ -1,4 +1,4 @@
-"""Manifests of runs that changed, and executions that have not ended."""
+"""Manifests of runs that changed, and executions and decisions that have not ended."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
 from pipeline.provenance import manifest
+from pipeline.registry import decision_log
 
 
 def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
@@ -39,8 +40,9 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
 
 
 def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
-    """Yield executions that have not ended, and whether a run may be in progress."""
+    """Yield executions and decisions that have not ended, and whether a run may be in progress."""
     is_locked = None
+    decisions = {record.execution: record for record in decision_log.open_decisions(store)}
     for execution in store.all_executions():
         checked.executions += 1
         if execution.state is not None:
@@ -52,4 +54,9 @@ def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
         who += f" in run {owner.run}" if owner.run else ""
         why = "a run may be in progress, the root is locked" if is_locked else "no run is in progress"
         sentence = f"{who} has not ended, its state is {execution.state_name}: {why}"
+        if decision := decisions.get(execution.id):
+            sentence = (
+                f"decision {execution.id} is not carried out ({decision}): {why}; the next `sae promote` or "
+                "`sae rollback` carries it out or cancels it"
+            )
         yield Finding(FindingKind.UNENDED, sentence, execution=execution.id, node=owner.node)

@@ -22,13 +22,14 @@ class Reason(str, enum.Enum):
 
     SERVED = "its model is served"
     PINNED = "pinned"
+    OPEN = "an interrupted decision names it"
     PUSHED = "its model was pushed before"
     UNFINISHED = "it did not finish"
     NEWEST = "one of the newest"
 
 
 _ENDED = ("succeeded", "failed")
-_ALWAYS = {Reason.SERVED, Reason.PINNED}
+_ALWAYS = {Reason.SERVED, Reason.PINNED, Reason.OPEN}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,7 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
             reasons.setdefault(run_id, {})[reason] = None
             numbers.setdefault(run_id, push.version)
     for reason, runs in (
+        (Reason.OPEN, [record.run_id for record in decision_log.open_decisions(store)]),
         (Reason.PINNED, decision_log.pinned(store)),
         (Reason.UNFINISHED, [one.name for one in store.run_contexts() if _is_unfinished(store, one)]),
         (Reason.NEWEST, run_ids[: policy.runs]),
@@ -81,10 +83,14 @@ def _is_unfinished(store: Store, context: RunContext) -> bool:
 def _kept_pushes(
     root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Push]
 ) -> Iterator[tuple[Push, Reason]]:
-    """Yield the pushes of the served version, and those kept for a rollback."""
+    """Yield the pushes of the served version, of models that open decisions name, and those kept for a rollback."""
     served = versions.served_push(root, pushes)
     # A version may have several pushes: the later ones found it served already.
     yield from ((push, Reason.SERVED) for push in pushes if served and push.version == served.version)
+    for record in decision_log.open_decisions(store):
+        for model in {record.model, record.replaced} - {""}:
+            of_model = (push for push in pushes if push.model == model)
+            yield from ((push, Reason.OPEN) for push in of_model if (root.serving / str(push.version)).is_dir())
     earlier = versions.rollback_targets(pushes, served, decision_log.rolled_back(store))
     yield from ((push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed))
 

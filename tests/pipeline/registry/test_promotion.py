@@ -12,6 +12,8 @@ from components.push import serving_dir
 from pipeline import cli
 from pipeline.core.errors import LockedError, NotFoundError, UnavailableError, UsageError
 from pipeline.maintenance import fsck, gc
+from pipeline.maintenance.fsck import FindingKind
+from pipeline.maintenance.gc.policy import Kept, KeptRun, Reason, without_oldest
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration.cache import CacheVerdict
 from pipeline.registry import decision_log, listing, promotion, versions
@@ -254,6 +256,75 @@ def test_what_a_kill_cut_off_is_called_off_where_another_model_was_pushed_since(
     assert serving_dir.superseded(four.root.serving) == {content(four, "run-5")}
 
 
+def interrupted(recorded, monkeypatch, decide, *arguments):
+    """Kills a decision between its record and the rename."""
+
+    def kill(*_):
+        raise KilledError
+
+    monkeypatch.setattr(serving_dir, "push", kill)
+    with pytest.raises(KilledError):
+        decide(recorded, *arguments)
+    monkeypatch.undo()
+
+
+STRICT = RetentionConfig(runs=1, pushed=0, max_mib=0)
+
+
+def test_gc_keeps_what_an_interrupted_decision_names(four, monkeypatch, capsys):
+    interrupted(four, monkeypatch, promote, "run-2")
+    nightly(four, "run-5", 5, blessed=False)
+    shutil.rmtree(four.folder_of("run-2", "Trainer", "model"))  # a version has the same bytes
+    found = gc.apply(PIPELINE, four.root, STRICT)
+    assert {run.id: set(run.reasons) for run in found.kept} == {
+        "run-5": {Reason.NEWEST}, "run-4": {Reason.SERVED, Reason.OPEN}, "run-2": {Reason.OPEN},
+    }  # fmt: skip
+    assert sorted(path.name for path in four.root.serving.iterdir()) == ["2", "4"]
+    assert rollback(four) == promotion.ServingChange("run-4", 6, 5)
+    assert "carried out an interrupted decision: run run-2, promoted for" in capsys.readouterr().out
+    assert {run.id for run in gc.apply(PIPELINE, four.root, STRICT).kept} == {"run-5", "run-4"}
+
+
+def test_gc_keeps_what_an_interrupted_rollback_would_replace(four, monkeypatch):
+    interrupted(four, monkeypatch, rollback)
+    nightly(four, "run-5", 5)  # served instead, so the rollback will be cancelled
+    nightly(four, "run-6", 6, blessed=False)
+    kept = {run.id: set(run.reasons) for run in gc.apply(PIPELINE, four.root, STRICT).kept}
+    assert kept["run-4"] == kept["run-3"] == {Reason.OPEN}
+    assert promote(four, "run-4").version == 6
+
+
+def test_a_limit_on_the_size_deletes_nothing_that_an_interrupted_decision_names():
+    runs = tuple(KeptRun(name, (reason,)) for name, reason in (("b", Reason.NEWEST), ("a", Reason.OPEN)))
+    assert without_oldest(Kept(runs, frozenset())) is None
+
+
+@pytest.mark.parametrize("decide", [lambda four: promote(four, "run-1"), rollback], ids=["promote", "rollback"])
+def test_a_decision_that_cannot_be_carried_out_is_cancelled_and_blocks_nothing(four, monkeypatch, capsys, decide):
+    interrupted(four, monkeypatch, promote, "run-2", "better")
+    shutil.rmtree(four.folder_of("run-2", "Trainer", "model"))
+    shutil.rmtree(four.root.serving / "2")
+    assert decide(four).version == 5
+    [said] = [line for line in capsys.readouterr().out.splitlines() if "cancelled" in line]
+    assert said.startswith("cancelled an interrupted decision, because the files of model ")
+    assert "run run-2, promoted for 'better'" in said
+    first, last = decision_log.decisions(four.store())
+    assert (first.carried_out, first.open, last.carried_out) == (False, False, True)
+    assert first.cancelled.startswith("the files of model ")
+    assert fsck.check(four.root).counts["unended"] == 0
+    cancelled = listed(four).decisions[1]
+    assert (cancelled.carried_out, cancelled.cancelled) == (False, first.cancelled)
+
+
+def test_fsck_reports_an_interrupted_decision_by_name(four, monkeypatch):
+    interrupted(four, monkeypatch, promote, "run-2", "better")
+    found = fsck.check(four.root)
+    [finding] = [one for one in found.findings if one.kind == FindingKind.UNENDED]
+    assert (finding.execution, found.damaged) == (decision_log.decisions(four.store())[0].execution, 0)
+    assert "run run-2, promoted for 'better'" in finding.sentence
+    assert "`sae promote`" in finding.sentence
+
+
 def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
     rollback(four)
     four.root.serving.with_name("held_back.json").write_text("{")
@@ -303,7 +374,7 @@ def test_a_decision_that_has_not_ended_does_not_make_its_run_unfinished(recorded
     recorded.run("plain-2", noted=False, content="other")
     MetadataWriter(recorded.root).record_decision("sae.Promote", "plain-1", {"run": "plain-1"}, {}, ended=False)
     found = gc.look(PIPELINE, recorded.root, RetentionConfig(runs=1, pushed=0, max_mib=0))
-    assert [run.id for run in found.kept] == ["plain-2"]
+    assert next(run.reasons for run in found.kept if run.id == "plain-1") == (Reason.OPEN,)
 
 
 # --- as commands -------------------------------------------------------------------------------
