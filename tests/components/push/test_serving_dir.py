@@ -152,7 +152,7 @@ def test_nothing_is_held_back_until_it_is_said(serving: pathlib.Path) -> None:
 def test_a_damaged_list_is_not_taken_for_an_empty_one(serving: pathlib.Path, text: str) -> None:
     serving.parent.mkdir()
     serving.with_name("held_back.json").write_text(text)
-    with pytest.raises(ValueError, match=r"held_back\.json is damaged"):
+    with pytest.raises(ValueError, match=r"held_back\.json"):
         serving_dir.superseded(serving)
 
 

@@ -79,7 +79,7 @@ def test_every_part_is_the_one_that_tfx_marks(compiled: Any) -> None:
             assert partial_run.nodes_of(PIPELINE, first, last) == (runs, reused), (first, last)
             compared += 1
         else:
-            with pytest.raises(UsageError, match=f"no node is between --from-node {first} and --to-node {last}"):
+            with pytest.raises(UsageError, match=f"--from-node {first}.*--to-node {last}"):
                 partial_run.nodes_of(PIPELINE, first, last)
     assert compared > 20
 
@@ -89,7 +89,7 @@ def test_the_whole_needs_nothing_of_another_run() -> None:
 
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
-    with pytest.raises(NotFoundError, match=r"--to-node Trainr: no such node; did you mean Trainer\?"):
+    with pytest.raises(NotFoundError, match=r"--to-node Trainr.*\bTrainer\b"):
         partial_run.check(PIPELINE, "", "Trainr", "")
 
 

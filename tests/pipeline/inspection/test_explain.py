@@ -215,7 +215,7 @@ def test_what_is_not_there_is_not_found(recorded, tmp_path):
 
 def test_an_execution_without_a_key_cannot_be_explained(recorded):
     recorded.run("r1", noted=False)
-    with pytest.raises(NotFoundError, match="Trainer of run r1 has no cache key"):
+    with pytest.raises(NotFoundError, match=r"Trainer.*r1"):
         explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "Trainer")
 
 

@@ -14,11 +14,11 @@ from tests.builders.roots import STATE, Recorded, Writer
 def test_a_root_without_a_store_says_what_fills_it_and_is_read_once_there_is_one(tmp_path):
     root = Root(tmp_path / "root")
     with open_location(PIPELINE, None, root) as place:
-        with pytest.raises(NotFoundError, match=f"no run in {root.path}: `sae run` makes the first one"):
+        with pytest.raises(NotFoundError, match=f"{root.path}.*`sae run`"):
             place.reader()
         root.create()
         root.metadata.touch()  # so it is for a moment while the first run makes it
-        with pytest.raises(NotFoundError, match="no run in"):
+        with pytest.raises(NotFoundError):
             place.reader()
         Writer(root.metadata).execution("r1", "Trainer", STATE.COMPLETE)
         assert place.reader().run_ids() == ["r1"]

@@ -169,7 +169,7 @@ class TestRuns:
         assert ids(reader.runs(limit=9, state=RunState.SUCCEEDED)[0]) == ["c", "a"]
         rows, page = reader.runs(limit=1, start=1, state=RunState.SUCCEEDED)
         assert (ids(rows), page.total, page.next) == (["a"], 2, "")
-        with pytest.raises(UsageError, match=r"no column 'bce'; did you mean test_bce\? \(there are: started, "):
+        with pytest.raises(UsageError, match=r"'bce'.*test_bce.*started, "):
             reader.runs(limit=9, sort="bce")
 
 
@@ -247,7 +247,7 @@ class TestRun:
 
     def test_a_run_that_is_none(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
-        with pytest.raises(NotFoundError, match=r"no run r2; did you mean r1\?"):
+        with pytest.raises(NotFoundError, match=r"r2.*\br1\b"):
             reader.run("r2")
 
     def test_the_run_before(self, recorded, reader):

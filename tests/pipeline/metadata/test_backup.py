@@ -51,7 +51,7 @@ def test_none_are_made_where_none_are_to_be_kept(recorded):
 
 def test_a_copy_without_the_run_is_no_good_one(recorded):
     recorded.run("r1", names=["SchemaGen"])
-    with pytest.raises(UnavailableError, match="does not contain run r2"):
+    with pytest.raises(UnavailableError, match="r2"):
         make(recorded, "r2")
 
 
@@ -76,15 +76,15 @@ def test_a_copy_is_named_by_its_run(recorded):
     for number in (1, 2):
         recorded.run(f"r{number}", names=["SchemaGen"])
         make(recorded, f"r{number}")
-    with pytest.raises(NotFoundError, match=r"no copy 'x' \(there are: r2, r1\)"):
+    with pytest.raises(NotFoundError, match=r"'x'.*r2, r1"):
         backup.restore(recorded.root, "x")
-    with pytest.raises(NotFoundError, match=r"more than one copy 'r' "):
+    with pytest.raises(NotFoundError, match=r"'r'"):
         backup.restore(recorded.root, "r")
     assert backup.restore(recorded.root, "r1").copy.stem == "r1"
 
 
 def test_without_copies_there_is_no_way_back(recorded):
-    with pytest.raises(NotFoundError, match="no copy of the store in "):
+    with pytest.raises(NotFoundError):
         backup.restore(recorded.root)
 
 
@@ -94,7 +94,7 @@ def test_a_damaged_copy_is_refused_and_nothing_is_changed(recorded):
     [copy] = backup.copies(recorded.root)
     copy.write_bytes(b"not a database")
     before = tree(recorded.root.path)
-    with pytest.raises(UnavailableError, match=r"r1\.sqlite is damaged .*`--metadata RUN`") as refused:
+    with pytest.raises(UnavailableError, match=r"r1\.sqlite.*`--metadata RUN`") as refused:
         backup.restore(recorded.root)
     assert "not a database" in str(refused.value)
     assert tree(recorded.root.path) == before
@@ -119,7 +119,7 @@ def test_a_store_that_is_lost_is_named_with_the_way_back_and_restored(recorded, 
         recorded.root.metadata.unlink()
     else:
         recorded.root.metadata.write_bytes(content)
-    with pytest.raises(UnavailableError, match=f"{said}.*`sae restore --metadata` goes back to the copy after run r1"):
+    with pytest.raises(UnavailableError, match=f"{said}.*`sae restore --metadata`.*r1"):
         backup.check(recorded.root)
     found = backup.restore(recorded.root)
     assert recorded.store().run_ids() == ["r1"]

@@ -301,7 +301,7 @@ def test_an_answer_of_postgresql_is_not_waited_for_without_end(postgresql, monke
     holding = threading.Thread(target=postgresql.sql, args=statements, kwargs={"database": KEPT})
     given = url("postgresql", READER, KEPT, postgresql.port)
     with (
-        pytest.raises(UnavailableError, match=r"cannot be read to the end .*statement timeout"),
+        pytest.raises(UnavailableError, match="statement timeout"),
         open_source(given) as source,
     ):
         _read_while(source.connect(), holding)

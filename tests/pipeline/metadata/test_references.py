@@ -46,12 +46,12 @@ def test_a_run_that_is_none_or_several_is_said_to_be(wanted, said):
 
 
 def test_of_many_runs_that_begin_so_five_are_named():
-    with pytest.raises(NotFoundError, match="9 ids start with it: r1, r2, r3, r4, r5 and 4 more; give"):
+    with pytest.raises(NotFoundError, match=r"9.*r1, r2, r3, r4, r5 and 4 more"):
         references.find_run("r", [f"r{number}" for number in range(1, 10)])
 
 
 def test_of_one_run_there_is_no_other():
-    with pytest.raises(NotFoundError, match="no run latest~1: the only one is latest"):
+    with pytest.raises(NotFoundError, match="latest~1"):
         references.find_run("latest~1", RUNS[:1])
 
 
@@ -74,7 +74,7 @@ def test_a_digest_is_found_by_its_beginning_and_of_equal_content_the_newest():
 
 
 def test_digests_that_begin_alike_are_refused():
-    with pytest.raises(NotFoundError, match="artifact abcd: 2 digests start with it"):
+    with pytest.raises(NotFoundError, match=r"abcd.*2"):
         references.find_digest("abcd", contents)
 
 
@@ -88,5 +88,5 @@ def test_what_is_no_digest_reads_no_artifact(wanted):
 
 def test_a_node_is_found_whatever_its_capitals():
     assert references.find_node("trainer", ["Trainer", "Report"]) == "Trainer"
-    with pytest.raises(NotFoundError, match=r"no node traner; did you mean Trainer\? \(there are: Trainer, Report\)"):
+    with pytest.raises(NotFoundError, match=r"traner.*Trainer.*Trainer, Report"):
         references.find_node("traner", ["Trainer", "Report"])

@@ -64,10 +64,10 @@ def test_what_cannot_be_pinned_is_refused(four, wanted, reason, error, said):
 
 
 def test_a_second_pin_and_an_unpin_of_nothing_are_refused(four):
-    with pytest.raises(UsageError, match=r"run run-1 is not pinned; there are no pinned runs"):
+    with pytest.raises(UsageError, match="run-1"):
         pins.unpin(four.root, "run-1", "x")
     pins.pin(four.root, "run-1", "for the paper")
-    with pytest.raises(UsageError, match="run run-1 is pinned already: 'for the paper'"):
+    with pytest.raises(UsageError, match=r"run-1.*'for the paper'"):
         pins.pin(four.root, "run-1", "again")
 
 

@@ -55,7 +55,7 @@ def test_missing_data(tmp_path: pathlib.Path, root: Root) -> None:
 def test_an_error_of_a_check_is_raised(root: Root) -> None:
     woken = threading.Event()
     watcher = data_watcher.DataWatcher(root, woken.set)
-    with pytest.raises(UsageError, match="no setting 'x'"):
+    with pytest.raises(UsageError, match="'x'"):
         until_known(watcher, Work("mnist", assignments=("x=1",)))
     assert until_known(watcher, Work("sample")) == data_watcher.fingerprint(root, Work("sample"))
     assert woken.wait(30)

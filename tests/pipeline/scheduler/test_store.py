@@ -41,18 +41,18 @@ def test_a_schedule_comes_back_as_it_was_added(database: ScheduleDatabase, tmp_p
 
 def test_names(database: ScheduleDatabase) -> None:
     database.add(schedule("nightly"))
-    with pytest.raises(UsageError, match="there is a schedule 'nightly' already"):
+    with pytest.raises(UsageError, match="'nightly'"):
         database.add(schedule("nightly"))
     for name in ("", "-x", "a b", "../x", "x" * 65, "ä"):
-        with pytest.raises(UsageError, match="a schedule cannot be called"):
+        with pytest.raises(UsageError):
             database.add(schedule(name))
-    with pytest.raises(NotFoundError, match=r"no schedule 'nighty'; did you mean nightly\? \(there are: nightly\)"):
+    with pytest.raises(NotFoundError, match=r"'nighty'.*\bnightly\b"):
         database.schedule("nighty")
 
 
 @pytest.mark.parametrize("what", ["remove", "pause", "resume", "trigger", "schedule"])
 def test_an_unknown_schedule_is_refused(database: ScheduleDatabase, what: str) -> None:
-    with pytest.raises(NotFoundError, match=r"no schedule 'x' in .*: `sae schedule add`"):
+    with pytest.raises(NotFoundError, match=r"'x'.*`sae schedule add`"):
         getattr(database, what)("x")
 
 
@@ -153,9 +153,9 @@ def test_a_damaged_or_newer_database_is_refused(tmp_path: pathlib.Path) -> None:
     with ScheduleDatabase.open(tmp_path) as database:
         database.connection.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
     for opening in (ScheduleDatabase.open, ScheduleDatabase.read):
-        with pytest.raises(UnavailableError, match="has format 3, this version knows up to 2: update sae"):
+        with pytest.raises(UnavailableError, match=r"\b3\b.*\b2\b"):
             opening(tmp_path)
-    with pytest.raises(UnavailableError, match="cannot write"):
+    with pytest.raises(UnavailableError):
         ScheduleDatabase.open(path / "below a file")
 
 
@@ -172,7 +172,7 @@ def test_a_failed_write_changes_nothing(tmp_path: pathlib.Path, database: Schedu
         other.execute("BEGIN IMMEDIATE")
         database.connection.execute("PRAGMA busy_timeout = 10")
         for change in (lambda: database.add(schedule("b")), lambda: database.pause("a"), lambda: database.trigger("a")):
-            with pytest.raises(UnavailableError, match="cannot write the schedules: database is locked; nothing was"):
+            with pytest.raises(UnavailableError, match="database is locked"):
                 change()
     assert database.schedules() == (schedule("a"),)
     assert database.ticks() == ()

@@ -17,17 +17,17 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "m", "1.5h", "-1m", "1m1h", "1 h", "1h 30m", "²s", "s5"])
 def test_invalid_durations_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"^--every .* is no duration: write days, hours"):
+    with pytest.raises(UsageError, match=r"^--every "):
         times.duration(text, "--every")
 
 
 def test_too_short_durations_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"^--every '0s' is too short: it must be at least 1 s$"):
+    with pytest.raises(UsageError, match=r"^--every '0s'.*\b1 s\b"):
         times.duration("0s", "--every", 1)
 
 
 def test_too_long_durations_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"is too long: it must be at most 3650 d$"):
+    with pytest.raises(UsageError, match=r"\b3650 d\b"):
         times.duration("9" * 12 + "s", "--every")
 
 

@@ -138,18 +138,18 @@ def test_a_day_that_a_country_skipped() -> None:
 
 @pytest.mark.parametrize("zone", ["Berlin", "", "../etc/passwd", "Europe", "/usr/share/zoneinfo/UTC", "Mars/Base"])
 def test_unknown_zones_are_refused(zone: str) -> None:
-    with pytest.raises(UsageError, match="no time zone"):
+    with pytest.raises(UsageError):
         triggers.cron("0 3 * * *", zone)
 
 
 def test_invalid_timings_are_refused() -> None:
-    with pytest.raises(UsageError, match="'25' is no hour"):
+    with pytest.raises(UsageError, match="'25'"):
         triggers.cron("0 25 * * *")
-    with pytest.raises(UsageError, match="--every 'often' is no duration"):
+    with pytest.raises(UsageError, match="--every 'often'"):
         triggers.every("often")
-    with pytest.raises(UsageError, match="--on-data-change '0m' is too short"):
+    with pytest.raises(UsageError, match="--on-data-change '0m'"):
         triggers.on_data_change("0m")
-    with pytest.raises(UsageError, match="too long"):
+    with pytest.raises(UsageError):
         triggers.every("99999999d")
 
 

