@@ -1,19 +1,42 @@
-"""Lock files. One process holds such a file, which names it; a root and the daemon have one each."""
+"""Lock files. One process holds such a file, which names it; a root and the daemon have one each.
+
+The number of a process says nothing in another PID namespace (a container) or on another host. So a holder has two
+locks of the file: `flock`, which excludes other holders, and on Linux a lock of its open file description. Readers ask
+the kernel for the second with `F_OFD_GETLK`, which takes no lock and answers for all processes of this host.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime
+import errno
 import fcntl
 import os
 import pathlib
+import platform
 import re
+import struct
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
-from pipeline.core.errors import LockedError
+from pipeline.core import file_system
+from pipeline.core.errors import LockedError, UnavailableError
+from pipeline.core.text import seconds_text
 
-_HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run (\S+))?")
+HEARTBEAT = 10.0  # seconds between two times of change that a holder gives its lock file
+SILENCE = 60.0  # seconds without a heartbeat until a holder that cannot be checked counts as dead
+
+_HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run ([^\s,]+))?")
+# The second line. Earlier versions did not write it, and read the first line only.
+_PLACE = re.compile(r"^host (\S*), boot (\S*), lock (file description|flock)$", re.MULTILINE)
+_REFUSED = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # another process has the lock
+# The byte that is locked is behind the text: some file systems do not let others read a locked byte.
+_LOCKED_BYTE = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +44,32 @@ class Holder:
     """The process that holds a lock.
 
     Attributes:
+      process: its number, in its own PID namespace.
+      host: the name of its host or container; empty if an earlier version took the lock.
       since: when it took the lock, in UTC.
       run: the run that it works on; empty before it has one.
+      silence: seconds since its last heartbeat, if it cannot be checked from here; None if it certainly holds the lock.
     """
 
+    process: int
+    host: str
     since: datetime.datetime
     run: str
+    silence: float | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether it holds the lock, as far as that can be known here."""
+        return self.silence is None or self.silence < SILENCE
+
+    def __str__(self) -> str:
+        """Write `process 12 on host-b since 2026-11-24 03:00:00+00:00, run 20261124-030000`."""
+        place = f" on {self.host}" if self.host not in ("", _host()) else ""
+        run = f", run {self.run}" if self.run else ""
+        text = f"process {self.process}{place} since {self.since.isoformat(sep=' ')}{run}"
+        if self.silence is None:
+            return text
+        return f"{text}, which cannot be checked from here: last heartbeat {seconds_text(self.silence)} ago"
 
 
 @contextlib.contextmanager
@@ -42,44 +85,170 @@ def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str]
 
     Raises:
       LockedError: another process holds the lock; the message names it and since when.
+      UnavailableError: the file system has no locks.
       OSError: the file cannot be written.
     """
     with open(path, "a+", encoding="utf-8") as file:
         try:
-            # flock needs no clean-up after a kill. Lock libraries add polling and timeouts, which are of no use here.
+            # Neither lock needs a clean-up after a kill. Lock libraries add polling and timeouts, of no use here.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = "file description" if _lock_description(file) else "flock"
         except OSError as error:
+            if error.errno not in _REFUSED:
+                raise UnavailableError(_no_locks(path, error)) from error
             file.seek(0)
-            holder = file.read().strip() or "its holder is just starting"
-            raise LockedError(f"{taken}: {holder}; {advice}") from error
+            text = file.read()
+            found = _parse(text)
+            raise LockedError(f"{taken}: {found or text.strip() or 'its holder is just starting'}; {advice}") from error
         since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
 
         def record(run: str) -> None:
             file.truncate(0)
-            file.write(f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n")
+            file.write(
+                f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n"
+                f"host {_host()}, boot {_boot()}, lock {kind}\n"
+            )
             file.flush()
 
         record("")
+        with _heartbeat(file):
+            try:
+                yield record
+            finally:
+                file.truncate(0)
+
+
+def check(folder: pathlib.Path) -> None:
+    """Check that the file system of a folder has locks, on a file without a name.
+
+    Raises:
+      UnavailableError: it has none.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
         try:
-            yield record
-        finally:
-            file.truncate(0)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UnavailableError(_no_locks(folder, error)) from error
+
+
+def _no_locks(path: pathlib.Path, error: OSError) -> str:
+    return (
+        f"cannot lock {path}: its file system, {file_system.type_of(path)}, has no locks (flock: {error.strerror}); "
+        "mount it with locks, or choose another root with --root"
+    )
 
 
 def holder(path: pathlib.Path) -> Holder | None:
     """Return the process that holds a lock; None if no process does.
 
-    It reads the file only: trying the lock would hold it for a moment and make a run fail that starts just then.
+    Takes no lock, not even for a moment: a run that starts just then would fail.
     """
-    import psutil  # 15 ms, needed only for a run without a recorded end
+    found = last_holder(path)
+    return found if found is not None and found.is_alive else None
+
+
+def last_holder(path: pathlib.Path) -> Holder | None:
+    """Return the holder of a lock, also one that cannot be checked from here and has no heartbeat any more."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+            is_locked = _is_description_locked(file)
+            heard = os.fstat(file.fileno()).st_mtime
+    except (OSError, ValueError):
+        return None
+    found = _parse(text)
+    place = _PLACE.search(text)
+    if found is None or is_locked:
+        return found
+    if place is None or (place[1] == _host() and place[3] == "flock"):  # an earlier version, or macOS
+        return found if _is_process(found) else None
+    if is_locked is not None and place[3] != "flock" and (place[2] == _boot() or not _is_shared(path)):
+        return None
+    return dataclasses.replace(found, silence=time.time() - heard)
+
+
+def _parse(text: str) -> Holder | None:
+    match = _HELD.match(text)
+    place = _PLACE.search(text)
+    try:
+        since = datetime.datetime.fromisoformat(match[2]) if match else None
+    except ValueError:
+        return None
+    if match is None or since is None or since.tzinfo is None:
+        return None
+    return Holder(int(match[1]), place[1] if place else "", since, match[3] or "")
+
+
+def _is_process(found: Holder) -> bool:
+    """Return whether the process with the holder's number is the one that took the lock."""
+    import psutil  # 15 ms
 
     try:
-        match = _HELD.match(path.read_text(encoding="utf-8"))
-        if match is None:
-            return None
-        since = datetime.datetime.fromisoformat(match.group(2))
-        begun = psutil.Process(int(match.group(1))).create_time()
-    except (OSError, ValueError, psutil.Error):
-        return None
+        begun = psutil.Process(found.process).create_time()
+    except (ValueError, OverflowError, psutil.Error):
+        return False
     # The number may belong to a later process by now. Both times are cut to whole seconds.
-    return Holder(since, match.group(3) or "") if begun < since.timestamp() + 1 else None
+    return bool(begun < found.since.timestamp() + 1)
+
+
+def _is_shared(path: pathlib.Path) -> bool:
+    return file_system.is_shared(file_system.type_of(path))
+
+
+def _host() -> str:
+    return platform.node().replace(" ", "-")
+
+
+def _boot() -> str:
+    """Return the id of this host's boot, equal in all its containers; empty where there is none (macOS)."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _byte_range(kind: int) -> bytes:
+    """Return a `struct flock` of 64-bit Linux."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
+
+
+def _lock_description(file: TextIO) -> bool:
+    """Lock a byte for the open file description. Returns False where the system has no such locks."""
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _byte_range(fcntl.F_WRLCK))
+    except OSError as error:
+        if error.errno in _REFUSED:  # `flock` may be local to a host where this lock is not
+            raise
+        return False
+    return True
+
+
+def _is_description_locked(file: TextIO) -> bool | None:
+    """Return whether another open file description has that byte locked; None if the system does not say."""
+    if sys.platform != "linux":
+        return None
+    try:
+        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _byte_range(fcntl.F_WRLCK))
+    except OSError:
+        return None
+    return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
+
+
+@contextlib.contextmanager
+def _heartbeat(file: TextIO) -> Iterator[None]:
+    """Give the file a new time of change at an interval, which hosts that cannot ask for the lock read."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT):
+            with contextlib.suppress(OSError):
+                os.utime(file.fileno())
+
+    thread = threading.Thread(target=beat, name="heartbeat of a lock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

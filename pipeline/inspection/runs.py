@@ -83,7 +83,9 @@ class Runs:
         error = next((one.error for one in of_nodes if one.state == NodeState.FAILED), "")
         if state == RunState.UNFINISHED and headline.trigger:  # only such a run can be resumed
             next_step = run_properties.options_of(context.properties).next_step(context.name)
-            error = f"the run was interrupted, and no process continues it: {next_step}"
+            held = root_lock.last_holder(self._root.lock_file) if self._root else None
+            why = f"its {held}" if held and held.run == context.name else "no process continues it"
+            error = f"the run was interrupted, and {why}: {next_step}"
         headline = dataclasses.replace(
             headline,
             state=state.value,

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 
-from pipeline.core import tfx_versions
+from pipeline.core import file_system, root_lock, tfx_versions
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import FORMAT, Root
 from pipeline.core.project import LOCK
@@ -152,7 +152,7 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
 
 
 def root(place: Root) -> Check:
-    """Check that the root has a known format and is writable."""
+    """Check that the root has a known format, is writable and can be locked."""
     if not place.path.exists():
         existing = _existing(place.path)
         if not (existing.is_dir() and os.access(existing, os.W_OK)):
@@ -164,7 +164,16 @@ def root(place: Root) -> Check:
         return Check("root", False, str(place.path), str(error))
     if not os.access(place.path, os.W_OK):
         return Check("root", False, f"{place.path} is not writable", "choose another root with --root")
-    return Check("root", True, f"{place.path}, format {FORMAT}, data set {dataset or 'none yet'}")
+    try:
+        root_lock.check(place.path)
+    except (OSError, UnavailableError) as error:
+        return Check("root", False, str(place.path), str(error))
+    found = f"{place.path}, format {FORMAT}, data set {dataset or 'none yet'}"
+    if file_system.is_shared(kind := file_system.type_of(place.path)):
+        found += f"; on {kind}: locks exclude runs of other hosts only if it is mounted with locks on the server"
+    if holder := root_lock.last_holder(place.lock_file):
+        found += f"; held by {holder}"
+    return Check("root", True, found)
 
 
 def data(config: DataConfig) -> Check:

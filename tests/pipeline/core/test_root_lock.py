@@ -2,16 +2,76 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import errno
 import os
+import pathlib
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
 
-from pipeline.core import root_lock
+from pipeline.core import file_system, root_lock
+from pipeline.core.errors import ExitCode, LockedError
 from pipeline.core.pipeline_root import Root
+from tests import PROJECT
+from tests.builders import namespaces, refused_calls
+
+HOLD = """
+import sys, pathlib
+from pipeline.core.pipeline_root import Root
+with Root(pathlib.Path(sys.argv[1])).lock() as record:
+    record("20261124-120000")
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+ASK = """
+import sys, pathlib
+from pipeline.core import root_lock
+found = root_lock.holder(pathlib.Path(sys.argv[1]) / "lock")
+print(found.run if found else "free")
+"""
+
+
+@contextlib.contextmanager
+def holding(root: Root, command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the root until its standard input ends; `command` begins its command line."""
+    process = subprocess.Popen(
+        [*command, sys.executable, "-c", HOLD, str(root.path)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            end_of(root, process)
+
+
+def end_of(root: Root, process: subprocess.Popen[str]) -> None:
+    """Kill a holder; what it started in a PID namespace is killed with it, but a moment later."""
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30
+    with open(root.lock_file) as file:
+        while root_lock._is_description_locked(file):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def asked(root: Root, command: Sequence[str]) -> str:
+    """The run that holds the root, as another process sees it; `free` if none does."""
+    return subprocess.run(
+        [*command, sys.executable, "-c", ASK, str(root.path)], cwd=PROJECT, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -34,7 +94,7 @@ def test_the_holder_is_known_while_the_root_is_locked(root):
 def test_a_killed_process_is_no_holder(root):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    (root.path / "lock").write_text(f"process {gone.pid} since 2026-11-24 16:00:00+00:00\n")
+    (root.path / "lock").write_text(f"process {gone.pid} since 2026-11-24 16:00:00+00:00\n")  # an earlier version
     assert root_lock.holder(root.lock_file) is None
 
 
@@ -59,3 +119,110 @@ def test_the_lock_names_its_run(root):
         assert root_lock.holder(root.lock_file).run == "20261124-120000-2"
         assert root_lock.holder(root.lock_file) is not None
     assert root_lock.holder(root.lock_file) is None
+
+
+def test_a_process_that_does_not_hold_the_lock_is_no_holder_though_the_file_names_it(root):
+    with root.lock():
+        text = root.lock_file.read_text()
+        assert f"process {os.getpid()} " in text
+    root.lock_file.write_text(text)
+    assert root_lock.holder(root.lock_file) is None
+
+
+def test_asking_takes_no_lock(root):
+    with root.lock(), open(root.lock_file) as file:
+        assert root_lock.holder(root.lock_file) is not None
+        del file  # closing a handle of the file must not free the lock
+    with holding(root, []) as process:
+        assert root_lock.holder(root.lock_file).process == process.pid
+        with pytest.raises(LockedError) as caught, root.lock():
+            pass
+        assert "run 20261124-120000" in str(caught.value)
+        assert "boot" not in str(caught.value)
+
+
+@pytest.mark.component
+def test_a_run_in_a_container_is_seen_from_the_host_and_from_another_container(root):
+    container = namespaces.in_pid_namespace()
+    with holding(root, container) as process:
+        assert root_lock.holder(root.lock_file).run == "20261124-120000"
+        assert asked(root, container) == "20261124-120000"
+        end_of(root, process)
+        assert root_lock.holder(root.lock_file) is None
+        assert asked(root, container) == "free"
+
+
+@pytest.mark.component
+def test_a_run_on_the_host_is_seen_from_a_container(root):
+    container = namespaces.in_pid_namespace()
+    with holding(root, []) as process:
+        assert asked(root, container) == "20261124-120000"
+        end_of(root, process)
+        assert asked(root, container) == "free"
+
+
+@pytest.mark.component
+def test_a_killed_run_in_a_container_is_no_holder_though_its_number_is_in_use(root):
+    container = namespaces.in_pid_namespace()
+    with holding(root, container):
+        pass
+    assert root_lock.holder(root.lock_file) is None  # process 1 of the host lives
+    assert asked(root, container) == "free"  # and process 1 of another container
+
+
+@pytest.mark.component
+def test_a_lock_of_another_host_counts_as_held_while_it_has_heartbeats(root, monkeypatch):
+    with holding(root, namespaces.on_another_host()):
+        pass
+    # The kernel says that it is free, and on a file system of this host it is: the lock is from before a reboot.
+    assert root_lock.last_holder(root.lock_file) is None
+    monkeypatch.setattr(file_system, "type_of", lambda path: "nfs4")
+    found = root_lock.holder(root.lock_file)
+    assert (found.host, found.run) == ("other-host", "20261124-120000")
+    assert "on other-host since" in str(found)
+    assert "cannot be checked from here: last heartbeat" in str(found)
+    long_ago = time.time() - 2 * root_lock.SILENCE
+    os.utime(root.lock_file, (long_ago, long_ago))
+    assert root_lock.holder(root.lock_file) is None
+    assert root_lock.last_holder(root.lock_file).silence >= root_lock.SILENCE
+
+
+def test_a_holder_has_heartbeats(root, monkeypatch):
+    monkeypatch.setattr(root_lock, "HEARTBEAT", 0.01)
+    with root.lock():
+        os.utime(root.lock_file, (0, 0))
+        end = time.monotonic() + 30
+        while root.lock_file.stat().st_mtime == 0:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+@pytest.mark.component
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(root, error):
+    if refused_calls.FLOCK is None:
+        pytest.skip("the number of the system call is unknown here")
+    command = [sys.executable, refused_calls.__file__, str(refused_calls.FLOCK), str(error), sys.executable]
+    done = subprocess.run(
+        [*command, "-m", "pipeline", "run", "--profile", "sample", "--root", str(root.path)],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == ExitCode.ENVIRONMENT
+    [line] = done.stderr.splitlines()
+    assert str(root.lock_file) in line
+    assert file_system.type_of(root.path) in line
+    assert os.strerror(error) in line
+    assert "another" not in line.replace("another root with --root", "")
+
+
+def test_the_file_system_of_a_path():
+    assert file_system.type_of(pathlib.Path("/proc/self")) == "proc"
+    assert [file_system.is_shared(kind) for kind in ("nfs4", "fuse.sshfs", "ext4", "tmpfs")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

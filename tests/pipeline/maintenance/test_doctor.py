@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 
+from pipeline.core import file_system
+from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import doctor
 from pipeline.maintenance.doctor import Check
 from pipeline_config import DataConfig, EngineConfig, PipelineConfig
 from tests import PROJECT
+from tests.builders import refused_calls
 
 INSTALLED = importlib.metadata.version("click")
 
@@ -197,6 +205,42 @@ def test_a_file_in_place_of_the_root_is_bad(tmp_path):
 def test_a_root_that_cannot_be_made_is_bad(tmp_path):
     (tmp_path / "file").touch()
     assert not doctor.root(Root(tmp_path / "file" / "root")).good
+
+
+def test_the_holder_of_the_root_is_named(root):
+    with root.lock() as record:
+        record("20261124-120000")
+        check = doctor.root(root)
+    assert check.good
+    assert f"held by process {os.getpid()} since" in check.found
+    assert "20261124-120000" in check.found
+    assert "held" not in doctor.root(root).found
+
+
+def test_a_file_system_that_other_hosts_share_is_named(root, monkeypatch):
+    monkeypatch.setattr(file_system, "type_of", lambda path: "nfs4")
+    check = doctor.root(root)
+    assert check.good
+    assert "nfs4" in check.found
+
+
+@pytest.mark.component
+def test_a_file_system_without_locks_is_bad(root):
+    if refused_calls.FLOCK is None:
+        pytest.skip("the number of the system call is unknown here")
+    command = [sys.executable, refused_calls.__file__, str(refused_calls.FLOCK), str(errno.ENOLCK), sys.executable]
+    done = subprocess.run(
+        [*command, "-m", "pipeline", "doctor", "--json", "--profile", "sample", "--root", str(root.path)],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == ExitCode.ENVIRONMENT
+    [check] = [one for one in json.loads(done.stdout)["checks"] if one["name"] == "root"]
+    assert not check["good"]
+    assert file_system.type_of(root.path) in check["advice"]
+    assert os.strerror(errno.ENOLCK) in check["advice"]
 
 
 def test_the_sample_is_always_there():

@@ -14,9 +14,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline.core.errors import ExitCode
@@ -25,8 +26,9 @@ from pipeline.scheduler import process_identity, status, times, triggers
 from pipeline.scheduler.attempts import Attempts
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.tick_outcomes import TickOutcomes
-from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Tick, Timing, Work
+from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Tick, Timing, TimingKind, Work
 from tests import PROJECT
+from tests.builders import namespaces
 from tests.builders import schedules as examples
 from tests.builders.schedules import new_schedule as schedule
 
@@ -67,18 +69,20 @@ class Place:
     def log(self) -> str:
         return (self.root / "daemon.txt").read_text(encoding="utf-8")
 
-    def start(self, poll: float = 0.1, grace: float = 20.0) -> subprocess.Popen[bytes]:
-        """A daemon, once it is there."""
+    def start(self, poll: float = 0.1, grace: float = 20.0, command: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """A daemon, once it is there; `command` begins its command line and starts it as process 1."""
         with open(self.root / "daemon.txt", "ab") as log:
             begun = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN), str(poll), str(grace)],
+                [*command, sys.executable, "-c", PROGRAM, str(self.root), str(STAND_IN), str(poll), str(grace)],
                 cwd=PROJECT,
                 env={**os.environ, "PYTHONPATH": str(PROJECT)},
                 stderr=log,
                 start_new_session=True,
             )
         self.daemons.append(begun)
-        self.until(lambda: status.daemon(self.root).process == begun.pid or begun.poll() is not None)
+        self.until(
+            lambda: status.daemon(self.root).process == (1 if command else begun.pid) or begun.poll() is not None
+        )
         return begun
 
     def until(self, true: Callable[[], Any]) -> Any:
@@ -317,6 +321,66 @@ def test_a_run_that_outlives_its_daemon_is_adopted(place: Place) -> None:
         assert (attempt.exit_code, attempt.ended, tick.decision) == (None, "", Outcome.STARTED)
         place.daemons[-1].terminate()
         place.daemons[-1].wait()
+
+
+def test_a_daemon_in_a_container_is_healthy_and_sees_runs_outside_of_it(place: Place) -> None:
+    place.add("held")
+    place.let_runs_end()
+    with Root(place.root).lock():
+        place.start(command=namespaces.in_pid_namespace())
+        assert status.daemon(place.root).state == "running"
+        place.add("more", found=Timing(TimingKind.EVERY, every=1.0))
+        place.until(lambda: place.database.ticks("more") and place.tick("more").state == "skipped")
+    place.trigger("held")
+    place.in_state("held", "succeeded")
+
+
+def test_a_killed_run_of_a_container_does_not_hold_the_root(place: Place) -> None:
+    """Its process number, 1 or a bit more, is in use in the next container as well."""
+    container = namespaces.in_pid_namespace()
+    first = place.start(command=container)
+    place.add("both", "wait")
+    place.trigger("both")
+    place.until(lambda: place.tick("both").attempts and place.tick("both").attempts[-1].run_id)
+    first.kill()
+    first.wait()
+    place.until(lambda: status.daemon(place.root).state == "stopped")
+    place.let_runs_end()
+    place.start(command=container)
+    tick = place.in_state("both", "succeeded")
+    assert [one.exit_code for one in tick.attempts] == [None, 0]
+
+
+def test_a_run_in_another_container_is_adopted(place: Place) -> None:
+    """The daemon there was killed, but not process 1 of its container."""
+    shell = namespaces.in_pid_namespace("/bin/sh", "-c", '"$@"; sleep 600', "sh")
+    with open(place.root / "daemon.txt", "ab") as log:
+        container = subprocess.Popen(
+            [*shell, sys.executable, "-c", PROGRAM, str(place.root), str(STAND_IN), "0.1", "20"],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stderr=log,
+            start_new_session=True,
+        )
+    place.daemons.append(container)
+    place.until(lambda: status.daemon(place.root).state == "running")
+    place.add("long", "wait")
+    place.trigger("long")
+    place.until(lambda: place.tick("long").attempts and place.tick("long").attempts[-1].run_id)
+    [daemon] = [
+        one
+        for one in psutil.Process(container.pid).children(recursive=True)
+        if PROGRAM in one.cmdline() and "/bin/sh" not in one.cmdline()
+    ]
+    daemon.kill()
+    place.until(lambda: status.daemon(place.root).state == "stopped")
+    place.start()
+    place.until(lambda: "adopted the run of long" in place.log)
+    assert place.tick("long").state == "running"
+    place.let_runs_end()
+    tick = place.in_state("long", "succeeded")
+    assert len(tick.attempts) == 1
+    assert len({line["id"] for line in place.ran()}) == 1
 
 
 def test_runs_that_ended_without_a_daemon_are_read_from_ml_metadata(place: Place) -> None:

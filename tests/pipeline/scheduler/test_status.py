@@ -6,18 +6,20 @@ import subprocess
 
 import pytest
 
+from pipeline.core import root_lock
 from pipeline.scheduler import process_identity, status
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import Daemon, DaemonConfig
 from tests.builders import schedules as examples
 from tests.builders.schedules import SetClock
 
 
-def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) -> None:
+def noted(root: pathlib.Path, process: int, stopping: int = 0) -> None:
     with ScheduleDatabase.open(root) as database:
         database.connection.execute(
             "INSERT OR REPLACE INTO daemon VALUES (1, ?, ?, '2026-11-24T01:00:00Z', '2026-11-24T02:00:00Z', ?)",
-            (process, identity, stopping),
+            (process, "", stopping),
         )
 
 
@@ -31,8 +33,9 @@ def noted(root: pathlib.Path, process: int, identity: str, stopping: int = 0) ->
     ],
 )
 def test_a_running_daemon(tmp_path: pathlib.Path, stopping: int, now: str, state: str) -> None:
-    noted(tmp_path, os.getpid(), process_identity.identity(os.getpid()), stopping)
-    found = status.daemon(tmp_path, SetClock(now))
+    noted(tmp_path, os.getpid(), stopping)
+    with root_lock.hold(DaemonFiles(tmp_path).lock, "", ""):
+        found = status.daemon(tmp_path, SetClock(now))
     assert found == Daemon(state, os.getpid(), "2026-11-24T01:00:00Z", "2026-11-24T02:00:00Z")
 
 
@@ -43,8 +46,8 @@ def test_none(tmp_path: pathlib.Path) -> None:
     assert status.daemon(tmp_path) == Daemon("stopped", None, "", "")
 
 
-def test_a_daemon_whose_process_id_was_reused(tmp_path: pathlib.Path) -> None:
-    noted(tmp_path, os.getpid(), "an earlier one")
+def test_a_daemon_that_does_not_hold_its_lock_has_ended_though_its_number_is_in_use(tmp_path: pathlib.Path) -> None:
+    noted(tmp_path, os.getpid())
     assert status.daemon(tmp_path) == Daemon("stopped", None, "", "2026-11-24T02:00:00Z")
 
 

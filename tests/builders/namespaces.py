@@ -1,0 +1,36 @@
+"""Commands in namespaces of their own, as in a container; root on Linux can make them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+# Process 1 of the namespace ends with the parent, and /proc shows the namespace.
+_PID = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def in_pid_namespace(*command: str) -> list[str]:
+    """Return a command line that runs a command as process 1 of a PID namespace; skip the test if that cannot be."""
+    _need(*_PID, "true")
+    return [*_PID, *command]
+
+
+def on_another_host(*command: str, boot: str = "another-boot") -> list[str]:
+    """Return a command line that runs a command with another host name and boot id, in a PID namespace."""
+    setup = (
+        f'hostname other-host && echo {boot} > "$0" && mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
+    )
+    wrapped = (*_PID, "--uts", "/bin/sh", "-c", f'set -- "$@"; set -e; f=$(mktemp); {setup.replace("$0", "$f")}', "sh")
+    _need(*wrapped, "true")
+    return [*wrapped, *command]
+
+
+def _need(*command: str) -> None:
+    if sys.platform != "linux" or shutil.which("unshare") is None:
+        pytest.skip("needs the namespaces of Linux")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"needs namespaces: {done.stderr.strip()}")
