@@ -81,6 +81,8 @@ class Setting:
         if not is_of_kind or not self._is_in_range(value):
             unit = f" ({self.unit})" if self.unit else ""
             raise ValueError(f"{self.name} = {value!r} is not allowed: it must be {self.allowed}{unit}")
+        if isinstance(value, str) and "\0" in value:  # no path can contain it
+            raise ValueError(f"{self.name} = {value!a} is not allowed: it contains a NUL character")
         assert isinstance(value, (str, int, float, bool))
         return value
 
@@ -89,7 +91,7 @@ class Setting:
             return (not self.choices or value in self.choices) and (value != "" or self.may_be_empty)
         assert isinstance(value, (int, float))
         return (
-            not math.isnan(value)
+            value == value  # no NaN; math.isnan refuses whole numbers that are larger than any float
             and (self.low is None or value >= self.low)
             and (self.above is None or value > self.above)
             and (self.high is None or value <= self.high)

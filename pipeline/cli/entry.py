@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.group import sae
-from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.errors import ExitCode, SaeError, check_text
 from pipeline.core.text import escaped
 
 
@@ -23,13 +23,15 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]
     logging.captureWarnings(True)
     try:
+        for number, argument in enumerate(arguments, start=1):
+            check_text(f"argument {number}", argument)
         raise SystemExit(_run(arguments) or 0)
     except click.ClickException as error:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
         else:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
-            click.echo(f"error: {error.format_message().rstrip('.')}; see `{command} --help`", err=True)
+            click.echo(f"error: {escaped(error.format_message().rstrip('.'))}; see `{command} --help`", err=True)
         raise SystemExit(int(ExitCode.USAGE)) from None
     except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the former into the latter
         click.echo("interrupted", err=True)

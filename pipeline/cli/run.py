@@ -56,7 +56,7 @@ def run_command(
     **options: Any,
 ) -> None:
     """Run the pipeline or a part of it."""
-    earlier = manifest.from_json(like.read_text(encoding="utf-8"), str(like), current_pipeline()) if like else None
+    earlier = manifest.from_file(like, current_pipeline()) if like else None
     wanted = _run_request(
         no_cache, verify_cache, options, command=tuple(sys.argv), trigger=trigger, run_id_file=run_id_file, like=earlier
     )

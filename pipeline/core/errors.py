@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import locale
 
 
 class ExitCode(enum.IntEnum):
@@ -46,3 +47,25 @@ class UnavailableError(SaeError):
     """The environment or the data is missing or cannot be used."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+def check_text(what: str, given: str) -> None:
+    """Check that a text from the command line or the environment can be stored and be part of a path.
+
+    Args:
+      what: names it in the error: `root`, `argument 2`.
+      given: the text; Python represents bytes that the locale cannot decode by lone surrogates.
+
+    Raises:
+      UsageError: it contains a NUL character, or bytes that are no text.
+    """
+    if "\0" in given:
+        raise UsageError(f"{what} {given!a} contains a NUL character: leave it out")
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        shown = given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        raise UsageError(
+            f"{what} {shown!a}: this process's locale, {locale.setlocale(locale.LC_CTYPE)}, cannot name it: set "
+            "LC_ALL=C.UTF-8 or PYTHONUTF8=1, or choose a name in ASCII"
+        ) from error

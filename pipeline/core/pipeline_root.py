@@ -6,14 +6,12 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import locale
-import os
 import pathlib
 from collections.abc import Callable
 
 from components import atomic_file
 from pipeline.core import root_lock
-from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.errors import UnavailableError, UsageError, check_text
 
 FORMAT = 1  # increased when an older version would misread the layout
 
@@ -41,20 +39,13 @@ class Root:
       path: the folder, absolute.
 
     Raises:
-      UsageError: the locale cannot encode the name of the folder, so ML Metadata cannot store it.
+      UsageError: the name of the folder is no text, so ML Metadata cannot store it.
     """
 
     path: pathlib.Path
 
     def __post_init__(self) -> None:
-        try:
-            str(self.path).encode()
-        except UnicodeEncodeError as error:
-            raise UsageError(
-                f"root {os.fsencode(self.path).decode('utf-8', 'replace')!a}: this process's locale, "
-                f"{locale.setlocale(locale.LC_CTYPE)}, cannot name it: set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or choose a "
-                "name in ASCII"
-            ) from error
+        check_text("root", str(self.path))
 
     artifacts = _PathInRoot("artifacts")  # outputs of the nodes: `<node>/<output>/<execution>`
     metadata = _PathInRoot("metadata.sqlite")  # ML Metadata's SQLite file
@@ -157,7 +148,7 @@ class Root:
             raise UnavailableError(
                 f"{self.about} is damaged: it names no format; restore it, or choose another --root"
             ) from error
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UnavailableError(f"{self.about} is damaged: {error}; restore it, or choose another --root") from error
         if found > FORMAT:
             raise UnavailableError(

@@ -168,7 +168,7 @@ def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"cannot read --config {path}: {reason}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error
     values: dict[str, tuple[object, str]] = {}
     sections = list(config_type.sections())

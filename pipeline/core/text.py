@@ -9,7 +9,9 @@ import re
 from collections.abc import Sequence
 
 # Control characters, direction marks, line separators and lone surrogates: they move, hide or reverse text.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_KEPT_IN_LINES = re.compile(r"(\n|\t|\x1b\[[0-9;]*m)")
+_UNSAFE_IN_LINES = re.compile(rf"(?![\n\t]){UNSAFE.pattern}")
 
 _DIGITS = 12  # of a digest: enough to identify an artifact
 LONG_DIGEST = re.compile(rf"\b([0-9a-f]{{{_DIGITS}}})[0-9a-f]{{28,}}\b")
@@ -24,7 +26,15 @@ def escaped(text: object) -> str:
         number = ord(character)
         return _NAMED.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
 
-    return _UNSAFE.sub(code, str(text))
+    return UNSAFE.sub(code, str(text))
+
+
+def escaped_lines(text: str) -> str:
+    """Escape the same in a text of several lines: line ends, tabs and the codes of colours stay."""
+    if not _UNSAFE_IN_LINES.search(text):
+        return text
+    parts = _KEPT_IN_LINES.split(text)
+    return "".join(part if number % 2 else escaped(part) for number, part in enumerate(parts))
 
 
 def when_text(when: datetime.datetime | None) -> str:

@@ -240,7 +240,7 @@ def load(location: str) -> Pipeline:
     module, _, name = location.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # any error of this module's own code
         raise UsageError(
             f"--pipeline {location}: {error}; write MODULE:NAME of a module that Python can import and of the Pipeline "
             "in it, as in pipeline.sparse_autoencoder.definition:PIPELINE"

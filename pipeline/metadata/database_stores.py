@@ -26,8 +26,10 @@ from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.metadata import client
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
+_ENCODED = "in a name or a password write %2F %3A %40 %23 %3F for / : @ # ?"
 _POSTGRESQL, _MYSQL = "postgresql", "mysql"
 _SCHEMES = {"postgresql": _POSTGRESQL, "postgres": _POSTGRESQL, "mysql": _MYSQL}
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _PORTS = {_POSTGRESQL: 5432, _MYSQL: 3306}
 _OPTIONS = {_POSTGRESQL: ("host", "sslcert", "sslkey", "sslmode", "sslrootcert"), _MYSQL: ()}
 _PASSWORDS = {_POSTGRESQL: "PGPASSWORD", _MYSQL: "MYSQL_PWD"}
@@ -55,13 +57,18 @@ class Server:
         Raises:
           UsageError: the URL is invalid. The message does not contain it, because it may contain a password.
         """
+        scheme = url.partition(":")[0].lower()
+        self._kind = _SCHEMES.get(scheme, "")
+        if not self._kind:
+            scheme = scheme if _SCHEME.fullmatch(scheme) else "..."
+            raise UsageError(f"no store can be read with {scheme}://: {_FORM}, or the path of an SQLite file")
         try:
             parts = urllib.parse.urlsplit(url)
         except ValueError:  # not chained: its message contains the password
             raise UsageError(f"the URL of the store is invalid: {_FORM}") from None
-        self._kind = _SCHEMES.get(parts.scheme, "")
-        if not self._kind:
-            raise UsageError(f"no store can be read with {parts.scheme}://: {_FORM}, or the path of an SQLite file")
+        if not parts.netloc or "#" in url or any("@" in part for part in (parts.path, parts.query)):
+            # A raw / ? or # in a password ends the host: the rest would be shown as a database or as an option.
+            raise UsageError(f"the URL of the store is invalid: {_FORM}; {_ENCODED}")
         self._options = _options(parts.query, self._kind)
         self._host = self._options.pop("host", "") or parts.hostname or ""
         self._port = _port(parts) or _PORTS[self._kind]
@@ -178,6 +185,11 @@ def open_server(url: str) -> Iterator[Server]:
                 os.environ[name] = value
 
 
+def is_url(given: str) -> bool:
+    """Return whether a text is meant as the URL of a store, also one without its slashes: it may contain a password."""
+    return "://" in given or given.partition(":")[0].lower() in _SCHEMES
+
+
 def _options(query: str, kind: str) -> dict[str, str]:
     given = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
     for name in given:
@@ -190,11 +202,8 @@ def _options(query: str, kind: str) -> dict[str, str]:
 def _port(parts: urllib.parse.SplitResult) -> int | None:
     try:
         return parts.port
-    except ValueError as error:
-        raise UsageError(
-            f"the port in the URL of the store is no number up to 65535: {_FORM}, with %2F, %3A and %40 for / : @ in a "
-            "name or a password"
-        ) from error
+    except ValueError:  # not chained: its message may contain a part of the password
+        raise UsageError(f"the port in the URL of the store is no number up to 65535: {_FORM}; {_ENCODED}") from None
 
 
 def _quoted(value: str) -> str:

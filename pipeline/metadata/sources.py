@@ -59,10 +59,11 @@ def open_source(given: str) -> Iterator[Source]:
     # ML Metadata's client also logs each error that it raises, with the SQL statement.
     log = logging.getLogger("absl")
     log.addFilter(_is_no_mlmd_error)
-    is_url = "://" in given
     try:
         with (
-            database_stores.open_server(given) if is_url else contextlib.closing(StoreFile(pathlib.Path(given)))
+            database_stores.open_server(given)
+            if database_stores.is_url(given)
+            else contextlib.closing(StoreFile(pathlib.Path(given)))
         ) as source:
             source.connect()
             yield source

@@ -150,7 +150,7 @@ def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline 
     try:
         values = json.loads(text)
         version = values["schema_version"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged(name, f"no schema_version ({error})") from error
     if version != SCHEMA_VERSION:
         raise UnavailableError(
@@ -201,18 +201,25 @@ def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | No
     if not re.fullmatch(r"\w[\w.:+-]*", run_id):  # from the command line; must not name another folder
         raise NotFoundError(f"no run {run_id!r}: a run id consists of letters, digits and -; `sae runs` lists them")
     try:
-        text = path.read_text(encoding="utf-8")
+        manifest = from_file(path, pipeline)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"no manifest of run {run_id} in {path.parent}: check the id and --root; runs of an older version have no "
             "manifest and cannot be resumed or rerun"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise _damaged(str(path), str(error)) from error
-    manifest = from_json(text, str(path), pipeline)
     if manifest.run_id != run_id:
         raise _damaged(str(path), f"it belongs to run {manifest.run_id}")
     return manifest
+
+
+def from_file(path: pathlib.Path, pipeline: RecordedPipeline | None = None) -> Manifest:
+    """Return the manifest in a file. Raises `OSError`, or `UnavailableError` like `from_json`."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"), str(path), pipeline)
+    except UnicodeDecodeError as error:
+        raise _damaged(str(path), str(error)) from error
 
 
 def _damaged(name: str, reason: str) -> UnavailableError:

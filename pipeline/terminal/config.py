@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from pipeline.core.text import UNSAFE
 from pipeline_config import Configuration, Value
 
 
@@ -26,5 +27,6 @@ def as_text(config: Configuration, origins: dict[str, str]) -> str:
 def _toml_value(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    # JSON's text is TOML's basic string; Python writes floats, and inf, as TOML does.
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):  # JSON's text is TOML's basic string
+        return UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", json.dumps(value, ensure_ascii=False))
+    return repr(value)  # Python writes floats, and inf, as TOML does

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
-from pipeline.core.text import LONG_DIGEST, escaped
+from pipeline.core.text import LONG_DIGEST, escaped, escaped_lines
 
 GAP = "  "
 _NARROWEST = 20  # columns; smaller terminals are not believed
@@ -237,9 +237,9 @@ def _encodes(stream: TextIO, text: str) -> bool:
 
 
 def printable(stream: TextIO, text: str) -> str:
-    r"""Return a text that a stream can show: other characters become `\xe9`."""
+    r"""Return a text that a stream can show: other characters become `\xe9`, and unsafe ones are escaped."""
     encoding = stream.encoding or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return escaped_lines(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def yes_no(value: bool | None) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp, Message
 
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.web import app
 
@@ -52,6 +52,7 @@ def serve(
       open_browser: whether to open the pages in the user's browser.
 
     Raises:
+      UsageError: `host` is empty.
       UnavailableError: the port is in use, or the address is not one of this machine.
     """
     listener = _bind(host, port)
@@ -101,13 +102,17 @@ class _Server(uvicorn.Server):
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    if not host:  # the socket would listen on every address
+        raise UsageError(
+            f"--host is empty: give an address of this machine, such as {HOST}, or 0.0.0.0 for all of them"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen()  # connections wait until the server is ready
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError, TypeError) as error:  # the last two: no host can have this name
         listener.close()
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnavailableError(

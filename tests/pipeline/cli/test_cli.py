@@ -129,6 +129,7 @@ def test_config_show_has_a_line_per_setting_with_value_origin_and_meaning(sae):
 
 def test_config_show_prints_a_file_for_config(sae, folder):
     arguments = ["--profile", "sample", "--seed", "5", "--set", "evaluation.max_bce=inf", "--set", "model.l1=1e-5"]
+    arguments += ["--root", "\u202egpj\u2066ü"]
     (folder / "shown.toml").write_text(sae("config", "show", *arguments)[1])
     again = json.loads(sae("config", "show", "--config", "shown.toml", "--json")[1])["settings"]
     shown = json.loads(sae("config", "show", *arguments, "--json")[1])["settings"]

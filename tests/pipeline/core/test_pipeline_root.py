@@ -180,16 +180,18 @@ def test_a_missing_folder_was_not_moved(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_name_that_the_locale_cannot_encode_is_refused_in_one_line(tmp_path):
+@pytest.mark.parametrize("what", ["argument 3", "root"])
+def test_a_name_that_the_locale_cannot_encode_is_refused_in_one_line(tmp_path, what):
     """As of a folder with an umlaut where the locale is C and Python is told to stay with it."""
+    root = str(tmp_path / "Größe")
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "runs", "--root", str(tmp_path / "Größe")],
-        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        [sys.executable, "-m", "pipeline", "runs", *(["--root", root] if what != "root" else [])],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "SAE_ROOT": root},
         capture_output=True,
         check=False,
     )
     [line] = done.stderr.decode("ascii").splitlines()
-    assert line.startswith("error: root '")
+    assert line.startswith(f"error: {what} '")
     assert line.endswith(
         r"Gr\xf6\xdfe': this process's locale, C, cannot name it: set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or choose a name "
         "in ASCII"

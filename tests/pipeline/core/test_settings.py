@@ -253,3 +253,16 @@ def test_settings_of_another_pipeline_are_resolved_too(config_file):
 def test_errors_name_the_settings_of_another_pipeline(given, said):
     with pytest.raises(UsageError, match=said):
         other(**given)
+
+
+@pytest.mark.parametrize("seed", [10**400, -(10**400)])
+def test_a_number_that_is_larger_than_any_float_is_refused(seed):
+    assert message(seed=seed).startswith("training.seed = ")
+
+
+def test_a_text_that_no_path_can_contain_is_refused(config_file):
+    assert message(config_file=config_file('[paths]\nroot = "a\\u0000b"\n')).startswith("paths.root = ")
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(config_file):
+    assert "not valid TOML" in message(config_file=config_file("x = " + "[" * 5_000))

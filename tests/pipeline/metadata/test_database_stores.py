@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import threading
 import time
+import traceback
 import urllib.parse
 
 import ml_metadata as mlmd
@@ -100,8 +102,7 @@ def old_schema(name):
         ),
         (
             "postgres://u:wr/ong@h/d",
-            f"the port in the URL of the store is no number up to 65535: {FORM}, with %2F, %3A and %40 for / : @ in a "
-            "name or a password",
+            f"the URL of the store is invalid: {FORM}; in a name or a password write %2F %3A %40 %23 %3F for / : @ # ?",
         ),
         (
             "postgresql://u:wrong@h/d?channel_binding=require",
@@ -115,6 +116,30 @@ def test_a_url_that_is_none_is_refused_without_repeating_it(given, said):
     error = refusal(given)
     assert isinstance(error, UsageError)
     assert str(error) == said
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "mysql", "MySQL"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "//u:HIDDEN?HIDDEN@h/d", "//u:?HIDDEN@h/d", "//u:HIDDEN#x@h/d", "//u:x#HIDDEN@h/d", "//u:HIDDEN/x@h/d",
+        "//u:12/HIDDEN@h/d", "//u:12?HIDDEN@h/d", "//u:12#HIDDEN", "//u@x:1/HIDDEN@h/d", "//u:HIDDEN[@h/d",
+        "//u:HIDDEN", "//u:HIDDEN:1/d", "/u:HIDDEN@h/d", "u:HIDDEN@h/d", "//u:HIDDEN\u2100@h/d", "//u:HIDDEN@h:x/d",
+        "//u:HI%44DEN@/d", "///u:HIDDEN@h/d",
+    ],
+)  # fmt: skip
+def test_no_part_of_a_password_is_in_an_error_or_its_traceback(scheme, rest):
+    with pytest.raises(UsageError) as error, open_source(f"{scheme}:{rest}"):
+        pass
+    assert not re.search("hi(%44|d)den", "".join(traceback.format_exception(error.value)), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_no_password_is_in_the_traceback_of_a_server_that_is_not_there(scheme):
+    given = url(scheme, OWNER, "d", free_port())
+    with pytest.raises(UnavailableError) as error, open_source(given):
+        pass
+    assert OWNERS_PASSWORD not in "".join(traceback.format_exception(error.value))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""Escaped characters."""
+
+import pytest
+
+from pipeline.core.text import escaped, escaped_lines
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("a\nb\tc", "a\nb\tc"),
+        ("\x1b[1;31mred\x1b[0m", "\x1b[1;31mred\x1b[0m"),
+        ("\x1b[2J\x1b]0;x\x07", r"\x1b[2J\x1b]0;x\x07"),
+        ("a\r\nb", "a\\r\nb"),
+        ("\u202egpj.exe\n\u2066x", "\\u202egpj.exe\n\\u2066x"),
+        ("\ud800 ü 🦊", r"\ud800 ü 🦊"),
+    ],
+)
+def test_lines_tabs_and_colours_stay_and_other_codes_are_escaped(given, safe):
+    assert escaped_lines(given) == safe
+
+
+def test_in_one_line_nothing_of_them_stays():
+    assert escaped("a\n\x1b[1m\u202e") == r"a\n\x1b[1m\u202e"
