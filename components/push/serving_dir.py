@@ -8,7 +8,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable
 
-from components import atomic_file
+from components import atomic_file, int64
 
 # Custom properties of a PushedModel that TFX's own Pusher sets as well.
 PUSHED = "pushed"
@@ -25,24 +25,35 @@ MODEL = "Format-Serving"  # the folder of a Model artifact that contains the Sav
 
 def newest_version(serving_dir: pathlib.Path) -> pathlib.Path | None:
     """Return the folder with the highest version number, which TensorFlow Serving serves; None if there is none."""
-    versions = [path for path in serving_dir.glob("*") if path.name.isdecimal() and path.is_dir()]
-    return max(versions, key=lambda path: int(path.name), default=None)
+    return max(versions(serving_dir).items(), default=(0, None))[1]
+
+
+def versions(serving_dir: pathlib.Path) -> dict[int, pathlib.Path]:
+    """Return the folders of all versions by their numbers, the lowest first."""
+    found = {number: path for path in serving_dir.glob("*") if (number := int64.parsed(path.name)) is not None}
+    return {number: path for number, path in sorted(found.items()) if path.is_dir()}
 
 
 def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     """Publish the SavedModel in the folder `model` as the highest version in `serving_dir`; return its folder.
 
     Copies nothing if it is the highest version already.
+
+    Raises:
+      ValueError: the highest version has the highest possible number.
     """
     serving_dir.mkdir(parents=True, exist_ok=True)
     newest = newest_version(serving_dir)
     if newest is not None and same_files(model, newest):
         return newest
+    number = 1 + int(newest.name) if newest else 1
+    if number > int64.LARGEST:
+        raise ValueError(f"{newest} has the highest possible number: rename it to a lower one, then push again")
     # No server takes this name for a version. Remove what a killed push left.
     unfinished = serving_dir / ".unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(model, unfinished)
-    destination = serving_dir / str(int(newest.name) + 1 if newest else 1)
+    destination = serving_dir / str(number)
     atomic_file.replace(unfinished, destination)
     return destination
 

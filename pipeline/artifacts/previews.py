@@ -19,7 +19,7 @@ from typing import Any
 from components import atomic_file
 from pipeline.artifacts import earlier_previews, sections
 from pipeline.artifacts.sections import Preview
-from pipeline.core import serialization
+from pipeline.core import regular_file, serialization
 
 SCHEMA_VERSION = 2
 FILE = "preview.json"
@@ -66,9 +66,10 @@ def read(folder: pathlib.Path, type_name: str) -> Preview | None:
     """Return the preview in a folder, also of an earlier schema version; None if there is none of this type."""
     path = folder / FILE
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        text = regular_file.text(path, most=_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
             return None
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(text)
         if values["type"] != type_name:
             return None
         if values["schema_version"] == earlier_previews.SCHEMA_VERSION:

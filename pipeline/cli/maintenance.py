@@ -80,7 +80,7 @@ def gc_command(
     Lineage, metrics and digests stay in ML Metadata.
     """
     resolved = settings.resolve(request("", config_file, assignments, None, root))
-    place = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    place = Root.at(pathlib.Path(resolved.config.paths.root))
     found = (gc.apply if yes else gc.look)(current_pipeline(), place, resolved.config.retention)
     output.write_result(as_json, json_documents.gc(found), lambda: text.gc(found))
 

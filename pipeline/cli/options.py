@@ -28,13 +28,14 @@ ARTIFACT_HELP = (
     "ID is a number, the first digits of a digest, or the output of a node in a run: latest:Trainer, "
     "latest:Trainer:model_run."
 )
+COUNT = click.IntRange(min=1, max=10**9)  # of rows; a larger number does not fit in the 32 bits of ML Metadata
 _Command = Callable[..., None]
 _Decorator = Callable[[_Command], _Command]
 
 
 def resolve_root(given: str | None) -> Root:
     """Return the root of `--root`, else of SAE_ROOT, else the default one."""
-    return Root(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root).resolve())
+    return Root.at(pathlib.Path(settings.resolve(settings.Request(root=given)).config.paths.root))
 
 
 def current_pipeline() -> Pipeline:
@@ -80,7 +81,7 @@ set_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 limit_option = click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Maximum number of rows."
+    "--limit", type=COUNT, default=20, show_default=True, metavar="N", help="Maximum number of rows."
 )
 metadata_option = click.option(
     "--metadata",

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import ReadOptions, limit_option, reading_options, run_argument
+from pipeline.cli.options import COUNT, ReadOptions, limit_option, reading_options, run_argument
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs
@@ -53,7 +53,7 @@ def runs_command(options: ReadOptions, limit: int, state: str | None, sort: str,
 @click.command("logs")
 @run_argument
 @click.argument("node", metavar="[NODE]", default="", shell_complete=completion.nodes)
-@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Print only the last N lines.")
+@click.option("--tail", type=COUNT, metavar="N", help="Print only the last N lines.")
 @reading_options
 def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None) -> None:
     """Print the log of a run, or the lines between start and end of one node."""

@@ -116,7 +116,7 @@ def add_command(
     added = Schedule(
         name, timing, work, _policies(policies), times.as_text(datetime.datetime.now(datetime.timezone.utc))
     )
-    place = Root(folder.resolve())
+    place = Root.at(folder)
     place.create()
     with ScheduleDatabase.open(place.path) as database:
         database.add(added)

@@ -16,7 +16,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pipeline.core import serialization
+from pipeline.core import regular_file, serialization
 from pipeline.core.events import EpochEnded, Event, NodeEnded, NodeStarted, Note, RunStarted
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Journal:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: each line is written at once and in one piece, and a full disk leaves nothing for later.
-            self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
+            self._file = regular_file.opened_to_append(self._path)
         except OSError as error:
             self._stop(error)
 
@@ -80,10 +80,11 @@ class Journal:
 def append(root: pathlib.Path, run_id: str, event: Event) -> None:
     """Append an event to those of a run that is not in progress; first end a line that a kill left incomplete."""
     path = path_of(root, run_id)
-    with contextlib.suppress(OSError), open(path, "r+b") as file:
+    with contextlib.suppress(OSError), regular_file.opened(path) as file:
         file.seek(-1, os.SEEK_END)
         if file.read(1) != b"\n":
-            file.write(b"\n")
+            with regular_file.opened_to_append(path) as end:
+                end.write(b"\n")
     with contextlib.closing(Journal(root, run_id)) as journal:
         journal(event)
 
@@ -94,8 +95,7 @@ def read(root: pathlib.Path, run_id: str) -> list[TimedEvent]:
     if path.parent != root / "progress":  # the id of a run in another store may be `../x`
         return []
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return list(_events(file.read(_MAX_BYTES)))
+        return list(_events(regular_file.text(path, "replace", _MAX_BYTES)))
     except OSError:
         return []
 

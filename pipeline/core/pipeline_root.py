@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 from collections.abc import Callable
 
 from components import atomic_file
-from pipeline.core import root_lock
+from pipeline.core import regular_file, root_lock
 from pipeline.core.errors import UnavailableError, UsageError, check_text
 
 FORMAT = 1  # increased when an older version would misread the layout
@@ -46,6 +47,19 @@ class Root:
 
     def __post_init__(self) -> None:
         check_text("root", str(self.path))
+
+    @classmethod
+    def at(cls, folder: pathlib.Path) -> Root:
+        """Return the root in a folder, without links in its path.
+
+        Where two paths name the folder, such as those of a bind mount, it has the path that ML Metadata contains.
+        """
+        root = cls(folder.resolve())
+        with contextlib.suppress(UnavailableError, OSError, ValueError):  # a damaged file is reported when it is used
+            recorded = root._read().get("path")
+            if isinstance(recorded, str) and os.path.isabs(recorded) and os.path.samefile(recorded, root.path):
+                return cls(pathlib.Path(recorded))
+        return root
 
     artifacts = _PathInRoot("artifacts")  # outputs of the nodes: `<node>/<output>/<execution>`
     metadata = _PathInRoot("metadata.sqlite")  # ML Metadata's SQLite file
@@ -140,7 +154,7 @@ class Root:
 
     def _read(self) -> dict[str, object]:
         try:
-            about = json.loads(self.about.read_text(encoding="utf-8"))
+            about = json.loads(regular_file.text(self.about))
             found = int(about["format"])
         except FileNotFoundError:
             return {}
@@ -148,7 +162,7 @@ class Root:
             raise UnavailableError(
                 f"{self.about} is damaged: it names no format; restore it, or choose another --root"
             ) from error
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise UnavailableError(f"{self.about} is damaged: {error}; restore it, or choose another --root") from error
         if found > FORMAT:
             raise UnavailableError(

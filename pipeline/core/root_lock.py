@@ -12,6 +12,7 @@ import dataclasses
 import datetime
 import errno
 import fcntl
+import io
 import os
 import pathlib
 import platform
@@ -24,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from pipeline.core import file_system
+from pipeline.core import file_system, regular_file
 from pipeline.core.errors import LockedError, UnavailableError
 from pipeline.core.text import seconds_text
 
@@ -150,7 +151,7 @@ def holder(path: pathlib.Path) -> Holder | None:
 def last_holder(path: pathlib.Path) -> Holder | None:
     """Return the holder of a lock, also one that cannot be checked from here and has no heartbeat any more."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with io.TextIOWrapper(regular_file.opened(path), encoding="utf-8") as file:
             text = file.read()
             is_locked = _is_description_locked(file)
             heard = os.fstat(file.fileno()).st_mtime

@@ -94,8 +94,3 @@ def closest(word: str, known: Sequence[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
-
-
-def is_number(text: str) -> bool:
-    """Whether a text can be a version or an id in ML Metadata: a whole number that fits in 64 bits."""
-    return text.isdecimal() and len(text) <= 18

@@ -94,4 +94,5 @@ def _root_of(metadata: str) -> Root | None:
     """Return the root that an SQLite file is the store of; None for any other store."""
     path = pathlib.Path(metadata).absolute()
     root = Root(path.parent)
-    return root if "://" not in metadata and root.metadata == path and root.about.is_file() else None
+    is_root = "://" not in metadata and root.metadata == path and root.about.is_file()
+    return Root.at(path.parent) if is_root else None

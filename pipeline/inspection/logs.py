@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import io
 import pathlib
 import re
 from collections.abc import Iterator
 
-from pipeline.core import event_log, events
+from pipeline.core import event_log, events, regular_file
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
@@ -54,7 +55,7 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
     """
     inside = span is None
     try:
-        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+        with io.TextIOWrapper(regular_file.opened(path), "utf-8", "replace", newline="\n") as file:
             while line := file.readline(_LONGEST):
                 if span is not None and (when := _time_of(line)) is not None:
                     inside = span.contains(when)

@@ -10,6 +10,7 @@ import functools
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from components import int64
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
@@ -26,8 +27,6 @@ from pipeline.metadata.types import RunContext
 
 if TYPE_CHECKING:
     from pipeline.metadata.sources import Source
-
-_LARGEST_ID = 2**63 - 1  # ML Metadata's ids are 64 bits
 
 
 class Reader:
@@ -139,8 +138,9 @@ class Reader:
         Raises:
           NotFoundError: no artifact, or several; suggests the closest name.
         """
-        if wanted.isdecimal() and int(wanted) <= _LARGEST_ID and self._artifacts.exists(int(wanted)):
-            return int(wanted)
+        number = int64.parsed(wanted)
+        if number is not None and self._artifacts.exists(number):
+            return number
         found = references.find_digest(wanted, self._artifacts.contents)
         if found is not None:
             return found

@@ -41,7 +41,7 @@ def examine(config: Configuration) -> list[Check]:
         beam_engine(config.engine),
         processor(),
         disk(pathlib.Path(config.paths.root)),
-        root(Root(pathlib.Path(config.paths.root).resolve())),
+        root(Root.at(pathlib.Path(config.paths.root))),
         *([data(config.data)] if isinstance(config, PipelineConfig) else []),
     ]
 

@@ -5,21 +5,24 @@ A backup is complete only if SQLite finds no damage in it and ML Metadata opens 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
 import pathlib
+from typing import Any
 
 from components import atomic_file
+from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
-from pipeline.core.pipeline_root import Root, stamp
-from pipeline.metadata import sqlite, store
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import replaced_stores, sqlite, store
+from pipeline.metadata.replaced_stores import Cause
 
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".sqlite"
-_ABOUT = ".json"  # the file beside a backup that contains where the root was
+_ABOUT = ".json"  # the file beside a backup: where the root was, and the number of the backup
+_PATH, _SEQUENCE = "path", "sequence"  # keys in that file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +57,10 @@ def make(root: Root, run_id: str, keep: int) -> None:
         return
     target = root.metadata_copies / f"{run_id}{_SUFFIX}"
     target.parent.mkdir(exist_ok=True)
-    # The store contains paths in the root as it is now; the root may be moved before the backup is restored.
-    atomic_file.write(target.with_suffix(_ABOUT), json.dumps({"path": str(root.path)}) + "\n")
+    # The store contains paths in the root as it is now; the root may be moved before the backup is restored. Times of
+    # files do not say which backup is the newest: the clock may have been ahead, or the root copied.
+    about = {_PATH: str(root.path), _SEQUENCE: 1 + max(map(_sequence, copies(root)), default=0)}
+    atomic_file.write(target.with_suffix(_ABOUT), json.dumps(about) + "\n")
     if reason := sqlite.copy_in_child(root.metadata, target):
         raise UnavailableError(f"{root.metadata} was not backed up: {reason}")
     if run_id not in store.Store(target, read_only=True).run_ids():
@@ -66,9 +71,24 @@ def make(root: Root, run_id: str, keep: int) -> None:
 
 
 def copies(root: Root) -> list[pathlib.Path]:
-    """Return the backups, newest first."""
+    """Return the backups, newest first: in the order in which they were made, whatever the clock was."""
     found = [path for path in root.metadata_copies.glob(f"*{_SUFFIX}") if not path.name.startswith(".")]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+    return sorted(found, key=lambda path: (_sequence(path), path.name), reverse=True)
+
+
+def _about(copy: pathlib.Path) -> dict[str, Any]:
+    """Return what is recorded beside a backup; empty if nothing is, or the file is damaged."""
+    try:
+        about = json.loads(regular_file.text(copy.with_suffix(_ABOUT)))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _sequence(copy: pathlib.Path) -> int:
+    """Return the number of a backup; 0 for one of an earlier version, which recorded none."""
+    found = _about(copy).get(_SEQUENCE)
+    return found if type(found) is int else 0
 
 
 def check(root: Root) -> None:
@@ -107,7 +127,7 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
     runs = store.Store(copy, read_only=True).run_ids()
     lost = tuple(sorted(_known_runs(root).difference(runs)))
     unfinished = root.metadata.with_name(f".{root.metadata.name}.unfinished")
-    kept = _unused_name(root) if root.metadata.exists() else None
+    kept = replaced_stores.new_path(root, Cause.RESTORE) if root.metadata.exists() else None
     try:
         sqlite.copy(copy, unfinished)
         if kept:
@@ -117,8 +137,8 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
         raise UnavailableError(f"cannot write in {root.path}: {error.strerror}; free space there") from error
     finally:
         sqlite.remove(unfinished)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # it was not recorded
-        root.record_old_location(str(json.loads(copy.with_suffix(_ABOUT).read_text(encoding="utf-8"))["path"]))
+    if isinstance(old := _about(copy).get(_PATH), str):
+        root.record_old_location(old)
     return RestoredBackup(copy, kept, len(runs), lost)
 
 
@@ -142,9 +162,3 @@ def _known_runs(root: Root) -> set[str]:
         except SaeError as error:
             logger.info("the previous store cannot be read: %s", error)
     return runs
-
-
-def _unused_name(root: Root) -> pathlib.Path:
-    base = f"{root.metadata.name}.before-restore-{stamp()}"
-    names = (base, *(f"{base}-{number}" for number in range(2, 1000)))
-    return next(path for name in names if not (path := root.path / name).exists())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from components import int64
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import closest
 
 LATEST = "latest"
-_BACK = re.compile(rf"{LATEST}(?:~(\d+))?")
+_BACK = re.compile(rf"{LATEST}(?:~([0-9]+))?")
 _SHOWN = 5  # ids in an error
 SHORTEST_DIGEST = 4  # digits
 
@@ -27,8 +28,8 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
     if wanted in run_ids:
         return wanted
     if match := _BACK.fullmatch(wanted):
-        back = int(match.group(1) or 0)
-        if back < len(run_ids):
+        back = int64.parsed(match.group(1) or "0")
+        if back is not None and back < len(run_ids):
             return run_ids[back]
         if run_ids:
             oldest = f"there are {len(run_ids)}, the oldest is {LATEST}~{len(run_ids) - 1}"

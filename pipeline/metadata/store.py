@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from components import int64
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import node_key, references, run_properties
@@ -29,7 +30,7 @@ _NODE_TYPES = (NODE, "component_run")
 _MOST_EARLIER = 20  # the newest executions of a node, or with one key, that are considered
 _PAGE = 100  # rows read at once; larger pages are not faster
 # TFX puts an output into `<node>/<key>/<execution>`, and `<execution>/<index>` where there are several.
-_EXECUTION_IN_URI = re.compile(r"/(\d{1,18})(?:/\d+)?/?$")
+_EXECUTION_IN_URI = re.compile(r"/([0-9]+)(?:/[0-9]+)?/?$")
 
 
 class Store:
@@ -296,7 +297,7 @@ class Store:
         Its id is part of the artifact's URI. Only if it is not, all events of the artifact are read: an artifact that a
         thousand runs reused has thousands.
         """
-        guesses = {one.id: int(match.group(1)) for one in artifacts if (match := _EXECUTION_IN_URI.search(one.uri))}
+        guesses = {one.id: guess for one in artifacts if (guess := _execution_in(one.uri)) is not None}
         wrote = {
             (event.artifact, event.execution): event
             for event in self.events_of_executions(set(guesses.values()))
@@ -311,6 +312,11 @@ class Store:
             artifact: Maker(event.execution, event.key, self.owner(event.execution))
             for artifact, event in found.items()
         }
+
+
+def _execution_in(uri: str) -> int | None:
+    match = _EXECUTION_IN_URI.search(uri)
+    return int64.parsed(match.group(1)) if match else None
 
 
 def open_store(root: Root, read_only: bool = False) -> Store:

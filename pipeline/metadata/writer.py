@@ -15,10 +15,11 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core import file_digests, pipeline_root
 from pipeline.core.events import NodeState
-from pipeline.core.pipeline_root import Root, stamp
-from pipeline.metadata import client, node_key, run_properties, sqlite
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import client, node_key, replaced_stores, run_properties, sqlite
 from pipeline.metadata import properties as names
 from pipeline.metadata.protobuf import properties_of, set_properties
+from pipeline.metadata.replaced_stores import Cause
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution
@@ -295,8 +296,7 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
     if moved is None or not root.metadata.exists():
         root.record_location()
         return None
-    when = stamp()
-    copy = root.metadata.with_name(f"{root.metadata.name}.before-move-{when}")
+    copy = replaced_stores.new_path(root, Cause.MOVE)
     sqlite.copy(root.metadata, copy)  # also of a WAL file that a killed run left
     store = client.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite_uris(artifact, *moved)]

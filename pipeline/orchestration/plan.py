@@ -46,7 +46,7 @@ def plan_run(request: RunRequest) -> Plan:
     pipeline = request.pipeline
     partial_run.check(pipeline, request.from_node, request.to_node, request.base_run)
     to_run, needed = partial_run.nodes_of(pipeline, request.from_node, request.to_node)
-    root = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    root = Root.at(pathlib.Path(resolved.config.paths.root))
     decisions: dict[str, CacheDecision] = {}
     dataset, base, reason = "", "", "nothing ran in this root yet"
     if needed or root.metadata.is_file():

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TextIO
 
+from pipeline.core import regular_file
 from pipeline.core.pipeline_root import Root
 from pipeline_config import EngineConfig
 
@@ -66,7 +67,7 @@ def output_to(log: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
     sys.stdout.flush()
     sys.stderr.flush()
     real = [os.fdopen(os.dup(number), "w", encoding="utf-8", buffering=1) for number in (1, 2)]
-    with open(log, "a", encoding="utf-8", buffering=1) as file:
+    with regular_file.opened_to_append(log) as file:
         try:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)

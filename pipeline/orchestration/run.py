@@ -40,7 +40,7 @@ def run(request: RunRequest, display: Display) -> Summary:
     """
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
     partial_run.check(request.pipeline, request.from_node, request.to_node, request.base_run)
-    root = Root(pathlib.Path(resolved.config.paths.root).resolve())
+    root = Root.at(pathlib.Path(resolved.config.paths.root))
     root.create()
     with root.lock() as record_holder:
         store, notes, killed_runs = _repair(root)

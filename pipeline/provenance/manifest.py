@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from components import atomic_file
-from pipeline.core import serialization, tfx_versions
+from pipeline.core import regular_file, serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.provenance import environment, packages, source_code
@@ -201,7 +201,8 @@ def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | No
     if not re.fullmatch(r"\w[\w.:+-]*", run_id):  # from the command line; must not name another folder
         raise NotFoundError(f"no run {run_id!r}: a run id consists of letters, digits and -; `sae runs` lists them")
     try:
-        manifest = from_file(path, pipeline)
+        with regular_file.opened(path) as file:
+            manifest = _from_bytes(file.read(), str(path), pipeline)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"no manifest of run {run_id} in {path.parent}: check the id and --root; runs of an older version have no "
@@ -216,10 +217,14 @@ def read(root_folder: pathlib.Path, run_id: str, pipeline: RecordedPipeline | No
 
 def from_file(path: pathlib.Path, pipeline: RecordedPipeline | None = None) -> Manifest:
     """Return the manifest in a file. Raises `OSError`, or `UnavailableError` like `from_json`."""
+    return _from_bytes(path.read_bytes(), str(path), pipeline)  # also from a pipe: `--like <(command)`
+
+
+def _from_bytes(content: bytes, name: str, pipeline: RecordedPipeline | None) -> Manifest:
     try:
-        return from_json(path.read_text(encoding="utf-8"), str(path), pipeline)
+        return from_json(content.decode("utf-8"), name, pipeline)
     except UnicodeDecodeError as error:
-        raise _damaged(str(path), str(error)) from error
+        raise _damaged(name, str(error)) from error
 
 
 def _damaged(name: str, reason: str) -> UnavailableError:

@@ -7,11 +7,11 @@ import datetime
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from components import int64
 from components.push import serving_dir
 from pipeline.core import file_digests
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
-from pipeline.core.text import is_number
 from pipeline.metadata.properties import MODEL_DIGEST, PUSHED_MODEL
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact
@@ -54,10 +54,11 @@ def push_of(artifact: Artifact, root: Root, store: Store) -> Push | None:
     folder = f"{root.serving}/"
     destination = store.current_path(str(artifact.properties.get(serving_dir.PUSHED_DESTINATION, "")))
     version = destination[len(folder) :] if destination.startswith(folder) else ""
-    if not artifact.properties.get(serving_dir.PUSHED) or not is_number(version) or artifact.state == "PENDING":
+    number = int64.parsed(version)
+    if not artifact.properties.get(serving_dir.PUSHED) or number is None or artifact.state == "PENDING":
         return None
     model = str(artifact.properties.get(MODEL_DIGEST, ""))
-    return Push(int(version), artifact.id, model, artifact.uri == destination, artifact.created)
+    return Push(number, artifact.id, model, artifact.uri == destination, artifact.created)
 
 
 def served_push(root: Root, known: Collection[Push]) -> Push | None:

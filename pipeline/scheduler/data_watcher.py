@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from pipeline.core import settings
+from pipeline.core import regular_file, settings
 from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.provenance import manifest
@@ -72,7 +72,7 @@ def was_run_on(root: Root, wanted: str) -> bool:
         return False
     for entry in os.scandir(root.manifests):
         try:
-            text = pathlib.Path(entry.path).read_text(encoding="utf-8")
+            text = regular_file.text(pathlib.Path(entry.path))
             if manifest.from_json(text, entry.path).data.fingerprint == wanted:
                 return True
         except (OSError, ValueError, SaeError):  # damaged, or of a newer version

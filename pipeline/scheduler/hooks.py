@@ -10,6 +10,7 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
+from pipeline.core import regular_file
 from pipeline.core.project import PROJECT
 from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
@@ -147,7 +148,7 @@ class Hooks:
     def _report(self, step: _Step, exit_code: int | None) -> None:
         path = self._files.hook_output(step.attempt)
         if exit_code:
-            end = path.read_text(encoding="utf-8", errors="replace")[-_MAX_OUTPUT:] if path.exists() else ""
+            end = regular_file.text(path, "replace")[-_MAX_OUTPUT:] if path.is_file() else ""
             logger.warning("%s failed with exit code %d: %s", step.name, exit_code, " ".join(end.split()))
         else:
             logger.info("%s succeeded", step.name)

@@ -8,7 +8,7 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from pipeline.core import root_lock
+from pipeline.core import regular_file, root_lock
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
@@ -221,7 +221,7 @@ class Service:
         """Record ids of runs, interrupt those past their timeout, and collect those that ended."""
         for run in list(self.runs):
             path = self._files.run_id(run.attempt)
-            if not run.run_id and path.exists() and (run_id := path.read_text(encoding="utf-8").strip()):
+            if not run.run_id and path.is_file() and (run_id := regular_file.text(path).strip()):
                 self._attempts.record_run_id(run.attempt, run_id)
                 position = self.runs.index(run)
                 run = self.runs[position] = dataclasses.replace(run, run_id=run_id)
@@ -235,7 +235,7 @@ class Service:
         row = self._commands.run_state(run.run_id) if run.run_id else {}
         exit_code = run.watch.process.exit_code()
         path = self._files.output(run.attempt)
-        output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        output = regular_file.text(path, "replace") if path.is_file() else ""
         if exit_code is None:
             # Without an id it never held the root; without output it never passed its gate.
             silent = not (run.run_id or output or run.watch.interrupted)

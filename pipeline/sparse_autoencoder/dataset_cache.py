@@ -16,7 +16,7 @@ from typing import Any
 
 from components import atomic_file
 from components.data import sample_path
-from pipeline.core import file_digests, pipeline_root, serialization, settings
+from pipeline.core import file_digests, pipeline_root, regular_file, serialization, settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
@@ -189,7 +189,7 @@ def _path(root: Root) -> pathlib.Path:
 
 def _entries(root: Root, resolved: bool = True) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(_path(root).read_text(encoding="utf-8"))
+        entries = json.loads(regular_file.text(_path(root)))
     except (OSError, ValueError):  # the cache only saves time
         return []
     if not isinstance(entries, list):

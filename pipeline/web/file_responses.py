@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import stat
 
 from pipeline.artifacts import previews
+from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import bytes_text
 from pipeline.web.pages.base import PageRequest, find_run, run_file_path
@@ -113,14 +113,11 @@ def _bytes(root: pathlib.Path, path: pathlib.Path, most: int, tail: bool = False
         real = pathlib.Path(os.path.realpath(path))
         if not real.is_relative_to(os.path.realpath(root)):
             raise NotFoundError(f"no file {path.name} in this pipeline root")
-        # Follow no link that was put there since, and do not wait for the writer of a pipe.
-        with open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError
-            if status.st_size > most:
+        with regular_file.opened(real, follow=False) as file:  # no link that was put there since
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
                 if not tail:
-                    found = bytes_text(status.st_size)
+                    found = bytes_text(size)
                     raise TooLargeError(
                         f"the file {path.name} has {found}, at most {bytes_text(most)} are sent: it is at {path}"
                     )

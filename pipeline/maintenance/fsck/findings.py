@@ -19,7 +19,7 @@ class FindingKind(str, enum.Enum):
     MISSING = "missing"
     ALTERED = "altered"
     UNREADABLE = "unreadable"
-    SERVED = "served"  # the served model is not the last pushed one
+    SERVED = "served"  # the served model is not the last pushed one; of earlier versions: missing, altered
     MANIFESTS = "manifests"
     ORPHANED = "orphaned"
     UNVERIFIED = "unverified"

@@ -6,8 +6,8 @@ import os
 import pathlib
 from collections.abc import Generator, Iterator
 
+from components import int64
 from pipeline.core.pipeline_root import Root
-from pipeline.core.text import is_number
 from pipeline.maintenance.fsck import files
 from pipeline.maintenance.fsck.findings import Finding, FindingKind
 from pipeline.metadata.store import Store
@@ -57,7 +57,8 @@ def _is_published(store: Store, path: str) -> bool:
 
 def _unended_execution(store: Store, name: str, node: str) -> int | None:
     """Return the execution with this id, if it is one of this node that has not ended."""
-    found = store.executions_by_id([int(name)] if is_number(name) else [])
+    number = int64.parsed(name)
+    found = store.executions_by_id([] if number is None else [number])
     return next((id_ for id_, one in found.items() if one.state is None and store.owner(id_).node == node), None)
 
 

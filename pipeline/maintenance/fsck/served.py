@@ -1,10 +1,10 @@
-"""Compare the served model with the last pushed one, byte by byte."""
+"""Compare the versions in the serving folder with the models that were pushed, byte by byte."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from components.push import serving_dir
 from pipeline.core import file_digests
@@ -20,44 +20,50 @@ _MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes
 _SERVED = files.Messages("has other bytes than in the pushed model", "is not in the pushed model")
 
 
-def findings(root: Root, store: Store, push: Push | None, checked: Checked) -> Iterator[Finding]:
-    """Yield the differences between the served version and the pushed model.
+def findings(
+    root: Root, store: Store, pushes: Mapping[int, Push], last: Push | None, checked: Checked
+) -> Iterator[Finding]:
+    """Yield the differences between the versions in the serving folder and the pushed models.
 
     Args:
       root, store: to check.
-      push: the last push: it made the highest version, so its model must be served.
+      pushes: the newest push of each version, by version.
+      last: the last push: it made the highest version, so its model must be served.
       checked: counts what is read.
     """
     try:
-        newest = serving_dir.newest_version(root.serving)
+        folders = serving_dir.versions(root.serving)
     except OSError as error:
         yield files.unreadable(root.serving, error)
         return
-    served = -1 if newest is None else int(newest.name)
-    if push is not None and served < push.version:
-        lost = root.serving / str(push.version)
-        instead = f"version {newest.name} is served instead" if newest else "nothing is served"
+    served = max(folders, default=-1)
+    if last is not None and served < last.version:
+        lost = root.serving / str(last.version)
+        instead = f"version {served} is served instead" if folders else "nothing is served"
         yield Finding(FindingKind.SERVED, f"{lost}, the last pushed model, is missing: {instead}", str(lost))
-    elif newest is not None and push is not None and served == push.version:
-        yield from _compare(newest, push, store, checked)
-    elif newest is not None:
-        sentence = f"{newest} is the newest model in the serving folder, but ML Metadata contains no push of it"
-        yield Finding(FindingKind.ORPHANED, sentence, str(newest))
+    for number, folder in folders.items():
+        push = pushes.get(number)
+        if push is not None:
+            yield from _compare(folder, push, number == served, store, checked)
+        else:
+            sentence = f"{folder} is a version in the serving folder, but ML Metadata contains no push of it"
+            yield Finding(FindingKind.ORPHANED, sentence, str(folder))
 
 
-def _compare(newest: pathlib.Path, push: Push, store: Store, checked: Checked) -> Iterator[Finding]:
+def _compare(folder: pathlib.Path, push: Push, is_served: bool, store: Store, checked: Checked) -> Iterator[Finding]:
     try:
-        pushed = _pushed_files(push.artifact, store, newest)
+        pushed = _pushed_files(push.artifact, store, folder)
     except (ValueError, OSError) as error:
-        sentence = f"{newest} cannot be compared with the pushed model: {error}"
-        yield Finding(FindingKind.UNVERIFIED, sentence, str(newest), push.artifact)
+        sentence = f"{folder} cannot be compared with the pushed model: {error}"
+        yield Finding(FindingKind.UNVERIFIED, sentence, str(folder), push.artifact)
         return
-    for fault in files.compare(newest, pushed, _SERVED, checked):
-        kind = FindingKind.UNREADABLE if fault.kind == FindingKind.UNREADABLE else FindingKind.SERVED
+    for fault in files.compare(folder, pushed, _SERVED, checked):
+        # An earlier version is not served, but a rollback may serve it.
+        kind = FindingKind.SERVED if is_served and fault.kind != FindingKind.UNREADABLE else fault.kind
         yield dataclasses.replace(fault, kind=kind, artifact=push.artifact)
 
 
-def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> file_digests.Files:
+def _pushed_files(artifact_id: int, store: Store, version: pathlib.Path) -> file_digests.Files:
     """Return the files of the pushed model, by their names in the version. Raises `ValueError` or `OSError`.
 
     Cached executions read the same content, so the first execution that has the model is enough.
@@ -70,7 +76,7 @@ def _pushed_files(artifact_id: int, store: Store, newest: pathlib.Path) -> file_
         recorded = files.recorded_files(model.properties)
         found = {name[len(folder) :]: state for name, state in recorded.items() if name.startswith(folder)}
         if EARLIER_FILES in model.properties:  # the model may have been pushed before it was restored with other bytes
-            held = file_digests.of_folder(newest).items()
+            held = file_digests.of_folder(version).items()
             found = max(
                 versions.served_files(model),
                 key=lambda one: sum((name, state.digest) in held for name, state in one.items()),

@@ -14,6 +14,8 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 
+from components import int64
+from components.push import serving_dir
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
@@ -213,9 +215,7 @@ def _remove(path: pathlib.Path) -> None:
 
 
 def _versions(root: Root) -> list[int]:
-    if not root.serving.is_dir():
-        return []
-    return sorted(int(path.name) for path in root.serving.iterdir() if path.name.isdecimal() and path.is_dir())
+    return list(serving_dir.versions(root.serving))
 
 
 def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
@@ -223,8 +223,9 @@ def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
     places = []
     for finding in orphans.findings(root, store):
         # Anything that is not the output of a node may be a user's file.
-        if finding.kind == FindingKind.ORPHANED and finding.output and pathlib.Path(finding.path).name.isdecimal():
-            places.append(pathlib.Path(finding.path))
+        path = pathlib.Path(finding.path)
+        if finding.kind == FindingKind.ORPHANED and finding.output and int64.parsed(path.name) is not None:
+            places.append(path)
     for place in [*places, *root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]:
         if place.exists():
             yield LeftOver(str(place), _size(place))

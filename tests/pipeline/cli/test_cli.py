@@ -192,6 +192,18 @@ def test_a_wrong_setting_is_a_usage_error_of_one_line(sae, arguments, said):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("number", ["0", "1000000001", "9" * 20, "9" * 5000], ids=len)
+@pytest.mark.parametrize(
+    "command",
+    ["runs --limit", "artifacts --limit", "schedule history --limit", "export site --limit", "logs latest --tail"],
+)
+def test_a_number_that_no_list_has_is_a_usage_error_of_one_line(sae, command, number):
+    code, output, errors = sae(*command.split(), number)
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"error: Invalid value for '{command.split()[-1]}'")
+    assert errors.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", [("config", "show"), ("doctor",), ("run",)], ids=" ".join)
 def test_every_command_refuses_a_wrong_setting_and_writes_nothing(folder, command):
     before = sorted(folder.iterdir())

@@ -13,6 +13,8 @@ import pytest
 from pipeline.core.errors import ExitCode, LockedError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from tests import PROJECT
+from tests.builders.roots import Recorded
+from tests.mounts import run_in_namespace
 
 HOLDER = """
 import pathlib, sys
@@ -198,3 +200,46 @@ def test_a_name_that_the_locale_cannot_encode_is_refused_in_one_line(tmp_path, w
     )
     assert done.returncode == ExitCode.USAGE
     assert list(tmp_path.iterdir()) == []
+
+
+# --- a folder with two paths ------------------------------------------------------------------
+
+_USE_BOTH_PATHS = """
+import pathlib, sys
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata.writer import rewrite_moved_uris
+first, second = map(pathlib.Path, sys.argv[1:])
+assert Root(second).moved() == (str(first), str(second))  # what was taken for a move
+for path in (first, second) * 3:
+    root = Root.at(path)
+    assert root.path == first and root.moved() is None, root
+    assert rewrite_moved_uris(root) is None
+"""
+
+
+def test_a_root_in_a_bind_mount_has_the_path_that_was_recorded_and_is_never_moved(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.run("r1", names=["SchemaGen"])
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    done = run_in_namespace(
+        f"mount --bind {recorded.root.path} {mounted}", _USE_BOTH_PATHS, recorded.root.path, mounted
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(recorded.root.path.glob("metadata.sqlite.*"))
+
+
+def test_a_root_with_a_link_at_its_old_path_was_not_moved(root):
+    old = root.path
+    moved = move(root, "elsewhere")
+    assert Root.at(moved.path).path == moved.path
+    old.symlink_to(moved.path)
+    assert Root.at(moved.path).path == old
+
+
+@pytest.mark.parametrize(
+    "content", ["no JSON", "[]", '{"format": 1, "path": 3}', '{"format": 1, "path": "."}', '{"format": 1e999}']
+)
+def test_a_folder_is_found_also_if_its_record_is_damaged(root, content):
+    root.about.write_text(content)
+    assert Root.at(root.path / ".." / root.path.name).path == root.path

@@ -385,6 +385,18 @@ class TestArtifacts:
         recorded.run("r1")
         assert reader.find_artifact(wanted) == recorded.outputs("r1", node)[key].id
 
+    @pytest.mark.parametrize(
+        "end", ["9" * 18, "9" * 19, str(2**63 - 1), str(2**63), "1" * 20, "1" * 5000, "1" * 20 + "/2", "2/" + "1" * 20]
+    )
+    def test_a_path_that_ends_in_more_digits_than_an_id_has_is_read(self, recorded, reader, end):
+        recorded.run("r1")
+        execution = recorded.store().executions("r1")["Trainer"].id
+        made = recorded.writer.artifact(execution, "odd", f"{recorded.root.artifacts}/Trainer/odd/{end}")
+        assert reader.artifact(made).made_by.execution == execution
+        assert made in {row.id for row in reader.artifacts(limit=100)[0]}
+        assert made in {use.artifact.id for node in reader.run("r1").nodes for use in node.outputs}
+        assert reader.lineage(made)
+
     def test_an_artifact_is_found_by_id_and_by_digest(self, recorded, reader):
         recorded.run("r1")
         model = recorded.outputs("r1", "Trainer")["model"]
@@ -407,6 +419,8 @@ class TestArtifacts:
             ("r2:Trainer", r"no run r2; did you mean r1\?"),
             ("9999", "no artifact 9999: give an id"),
             ("99999999999999999999", "no artifact 99999999999999999999: give an id"),
+            ("9" * 5000, "no artifact 9999"),
+            ("²", "no artifact ²: give an id"),
             ("-1", "no artifact -1"),
             ("", "no artifact : give"),
         ],

@@ -13,7 +13,7 @@ from pipeline.metadata import backup
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
 from pipeline.terminal import maintenance as maintenance_text
-from tests.builders.roots import Recorded, tree
+from tests.builders.roots import Recorded, Writer, tree
 
 
 @pytest.fixture
@@ -27,10 +27,6 @@ def names(root):
 
 def make(recorded, run_id, keep=3):
     backup.make(recorded.root, run_id, keep)
-    path = recorded.root.metadata_copies / f"{run_id}.sqlite"
-    if path.exists():  # times of files may be the same within a moment
-        number = int(run_id.removeprefix("r"))
-        os.utime(path, (number, number))
 
 
 def test_the_newest_copies_are_kept_and_hold_the_runs_so_far(recorded):
@@ -41,6 +37,39 @@ def test_the_newest_copies_are_kept_and_hold_the_runs_so_far(recorded):
     assert sorted(os.listdir(recorded.root.metadata_copies)) == ["r3.json", "r3.sqlite", "r4.json", "r4.sqlite"]
     copy = recorded.root.metadata_copies / "r3.sqlite"
     assert Store(copy, read_only=True).run_ids() == ["r3", "r2", "r1"]
+
+
+def test_the_copy_made_last_is_the_newest_whatever_the_clock_was(recorded):
+    for run_id in ("r8", "r9", "r1", "r2"):  # the clock was ahead for the first two, also in their ids
+        recorded.run(run_id, names=["SchemaGen"])
+        make(recorded, run_id, keep=2)
+        copy = recorded.root.metadata_copies / f"{run_id}.sqlite"
+        future = 4_000_000_000
+        os.utime(copy, (future, future) if run_id in ("r8", "r9") else (1, 1))
+    assert names(recorded.root) == ["r2", "r1"]
+    assert backup.restore(recorded.root).copy.stem == "r2"
+
+
+def test_after_a_restore_the_next_copy_is_the_newest_although_it_has_fewer_runs(recorded):
+    for run_id in ("r1", "r2", "r3"):
+        recorded.run(run_id, names=["SchemaGen"])
+        make(recorded, run_id, keep=3)
+    backup.restore(recorded.root, "r1")
+    recorded.writer = Writer(recorded.root.metadata)
+    recorded.run("r4", names=["SchemaGen"])
+    make(recorded, "r4", keep=3)
+    assert names(recorded.root) == ["r4", "r3", "r2"]
+
+
+@pytest.mark.parametrize("beside", [None, '{"path": "/x"}', "no JSON", "[]", '{"path": "/x", "sequence": "9"}'])
+def test_copies_of_earlier_versions_are_older_than_new_ones_and_sorted_by_run(recorded, beside):
+    for run_id in ("r8", "r9", "r1"):
+        recorded.run(run_id, names=["SchemaGen"])
+        make(recorded, run_id)
+        about = recorded.root.metadata_copies / f"{run_id}.json"
+        if run_id != "r1":
+            about.unlink() if beside is None else about.write_text(beside)
+    assert names(recorded.root) == ["r1", "r9", "r8"]
 
 
 def test_none_are_made_where_none_are_to_be_kept(recorded):

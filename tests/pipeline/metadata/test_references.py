@@ -24,6 +24,12 @@ def test_a_run_is_found(wanted, found):
     assert references.find_run(wanted, RUNS) == found
 
 
+@pytest.mark.parametrize("digits", ["1" * 20, "1" * 5000])
+def test_a_number_that_no_root_has_is_no_run(digits):
+    with pytest.raises(NotFoundError, match="the oldest is"):
+        references.find_run(f"latest~{digits}", ["r2", "r1"])
+
+
 def test_a_whole_id_goes_before_the_beginning_of_others_and_before_the_word_latest():
     assert references.find_run("r1", ["r11", "r1"]) == "r1"
     assert references.find_run("latest", ["r1", "latest"]) == "latest"

@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import protobuf
+from pipeline.metadata import protobuf, replaced_stores
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter, rewrite_moved_uris
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -276,6 +276,22 @@ def test_mending_leaves_alone_what_lay_elsewhere(moved):
         "itself": new,
     }
     assert outputs["sibling"].uri == f"{old}2/artifacts/b"
+
+
+@pytest.mark.parametrize("cause", list(replaced_stores.Cause))
+def test_a_replaced_store_sorts_above_earlier_ones_also_if_the_clock_was_ahead(tmp_path, cause):
+    root = Root(tmp_path)
+    made = []
+    for name in ("29991231-000000", "20201231-000000", "29991231-000000-2", "29991231-000000-10"):
+        made.append(tmp_path / f"metadata.sqlite.{cause.value}-{name}")
+        made[-1].touch()
+    (tmp_path / f"{made[0].name}-journal").touch()
+    (tmp_path / "metadata.sqlite.before-lunch").touch()
+    assert replaced_stores.paths(root, cause) == [made[3], made[2], made[0], made[1]]
+    new = replaced_stores.new_path(root, cause)
+    assert new.name == f"metadata.sqlite.{cause.value}-29991231-000000-11"
+    new.touch()
+    assert replaced_stores.paths(root, cause)[0] == new
 
 
 def test_the_copy_from_before_is_exact(moved):

@@ -606,12 +606,32 @@ def test_a_served_file_too_many_or_too_few_is_found(root, pushed):
     ]
 
 
-def test_only_the_newest_served_model_is_looked_at(root, writer, pushed):
+def test_every_version_is_compared_because_a_rollback_may_serve_it(root, writer, pushed):
+    model, first = pushed
+    writer.push("run-2", model, 2)
+    writer.push("run-3", model, 3)
+    (root.serving / "1/saved_model.pb").write_bytes(b"OTHER")
+    (root.serving / "2/saved_model.pb").unlink()
+    found = fsck.check(root).findings
+    assert [(one.kind, one.path) for one in found] == [
+        (FindingKind.MISSING, str(root.serving / "2/saved_model.pb")),
+        (FindingKind.ALTERED, str(root.serving / "1/saved_model.pb")),
+    ]
+    assert found[1].artifact == first
+    assert fsck.check(root).exit_code == ExitCode.GATE_FAILED
+    (root.serving / "3/saved_model.pb").write_bytes(b"OTHER")
+    assert fsck.check(root).counts["served"] == 1
+
+
+def test_an_earlier_version_that_was_deleted_is_no_finding_and_one_that_nothing_pushed_is_a_notice(
+    root, writer, pushed
+):
     writer.push("run-2", pushed[0], 2)
-    (root.serving / "1/saved_model.pb").write_bytes(b"other")
+    shutil.rmtree(root.serving / "1")
     assert found(root) == []
-    (root.serving / "2/saved_model.pb").write_bytes(b"other")
-    assert [kind for kind, _, _ in found(root)] == [FindingKind.SERVED]
+    (root.serving / "0").mkdir()
+    (root.serving / ("9" * 20)).mkdir()  # no version: more than 64 bits
+    assert [(kind, path) for kind, path, _ in found(root)] == [(FindingKind.ORPHANED, str(root.serving / "0"))]
 
 
 def test_version_10_is_newer_than_version_9(root, writer, pushed):

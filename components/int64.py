@@ -1,0 +1,13 @@
+"""Numbers of 64 bits with a sign: ids in ML Metadata and SQLite, and versions of TensorFlow Serving."""
+
+from __future__ import annotations
+
+LARGEST = 2**63 - 1
+
+
+def parsed(text: str) -> int | None:
+    """Return the number that a text of ASCII digits is; None for any other text, and above `LARGEST`."""
+    if not (text.isascii() and text.isdecimal() and len(text.lstrip("0")) <= len(str(LARGEST))):
+        return None
+    number = int(text)
+    return number if number <= LARGEST else None
