@@ -158,21 +158,29 @@ class _EventHandler(logging.Handler):
             self._listener(EpochEnded(losses.epoch, epochs, losses.loss, losses.val_loss))
 
 
+def _writes_to_output(handler: logging.Handler) -> bool:
+    """Return whether a handler, as libraries add one, writes to standard output or error: they go to the log."""
+    try:
+        return handler.stream.fileno() in (1, 2)  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
 @contextlib.contextmanager
 def _logging(log: pathlib.Path, listener: Listener) -> Iterator[None]:
-    """Write all log records to the run's log, and turn some into events."""
+    """Write all log records to the run's log, once, and turn some into events."""
     file = logging.FileHandler(log, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handlers = (file, _EventHandler(listener))
     logger = logging.getLogger()
-    level = logger.level
+    level, before = logger.level, list(logger.handlers)
     logger.setLevel(logging.INFO)
+    logger.handlers = [one for one in before if not _writes_to_output(one)]
     for handler in handlers:
         logger.addHandler(handler)
     try:
         yield
     finally:
-        for handler in handlers:
-            logger.removeHandler(handler)
+        logger.handlers = before
         logger.setLevel(level)
         file.close()

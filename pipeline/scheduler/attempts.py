@@ -33,7 +33,7 @@ class OpenAttempt:
 
 @dataclasses.dataclass(frozen=True)
 class EndedTick:
-    """A tick that has ended and whose hooks (`sae gc`, its schedule's command) are still to be started.
+    """A tick that has ended and whose hooks (`sae gc`, its schedule's command) have not all ended.
 
     Attributes:
       tick: its id.
@@ -144,7 +144,7 @@ class Attempts:
         return tuple(OpenAttempt(*row) for row in rows)
 
     def awaiting_hooks(self) -> tuple[EndedTick, ...]:
-        """Return the ticks whose hooks are still to be started, oldest first."""
+        """Return the ticks whose hooks have not all ended, oldest first."""
         rows = self._connection.execute(
             "SELECT ticks.id, schedule, planned, state, attempts.id, run_id, exit_code "
             "FROM ticks JOIN attempts ON attempts.tick = ticks.id "
@@ -152,8 +152,8 @@ class Attempts:
         )
         return tuple(EndedTick(*row) for row in rows)
 
-    def record_hooks_started(self, tick: int) -> None:
-        """Record that the hooks of a tick were started."""
+    def record_hooks_done(self, tick: int) -> None:
+        """Record that the hooks of a tick ended."""
         self._connection.execute("UPDATE ticks SET told = 1 WHERE id = ?", (tick,))
 
     def _wait(self, tick: int, result: AttemptResult, policies: SchedulePolicies | None) -> float | None:

@@ -1,4 +1,8 @@
-"""Run what follows a run: retention (`sae gc`), which the next run waits for, and the command of its schedule."""
+"""Run what follows a run: retention (`sae gc`), which the next run waits for, and the command of its schedule.
+
+Each is run at least once: a tick is recorded as done after its last command ended. A daemon that was killed before runs
+them again.
+"""
 
 from __future__ import annotations
 
@@ -51,36 +55,35 @@ class Hooks:
     """A queue of commands; one runs at a time."""
 
     def __init__(
-        self, commands: Commands, files: DaemonFiles, record_start: Callable[[int], None], timeout: float
+        self, commands: Commands, files: DaemonFiles, record_done: Callable[[int], None], timeout: float
     ) -> None:
         """Start with an empty queue.
 
         Args:
           commands: on the root.
           files: for their output.
-          record_start: called with a tick's id before its first command, also if it has none.
+          record_done: called with a tick's id after its last command, also if it has none.
           timeout: seconds that a command may take before it is killed.
         """
         self._timeout = timeout
         self._commands = commands
         self._files = files
-        self._record_start = record_start
+        self._record_done = record_done
         self._steps: collections.deque[_Step] = collections.deque()
         self._running: tuple[_Step, Child, float] | None = None
+        self._done: set[int] = set()  # ids of ticks whose commands ended, not recorded yet
 
     def add(self, done: EndedTick, schedule: Schedule | None) -> None:
         """Queue the commands of a tick once; `schedule` is None if it was removed meanwhile."""
-        if any(step.tick == done.tick for step in self._steps):
+        if self._is_known(done.tick):
             return
-        steps = list(self._steps_after(done, schedule)) if schedule else []
-        if not steps:
-            self._record_start(done.tick)
-        self._steps.extend(steps)
+        self._steps.extend(self._steps_after(done, schedule) if schedule else ())
+        self._end(done.tick)
 
     @property
     def busy(self) -> bool:
-        """Return whether a command runs or waits."""
-        return self._running is not None or bool(self._steps)
+        """Return whether a command runs or waits, or an end is not recorded."""
+        return self._running is not None or bool(self._steps or self._done)
 
     @property
     def holds_root(self) -> bool:
@@ -93,6 +96,7 @@ class Hooks:
         Args:
           free: whether no run holds the root. Otherwise retention is left to that run.
         """
+        self._record()
         if self._running is not None:
             step, child, until = self._running
             if not child.ended():
@@ -102,17 +106,33 @@ class Hooks:
                 return
             self._running = None
             self._report(step, child.exit_code())
+            self._end(step.tick)
         if self._steps:
-            step = self._steps[0]
-            self._record_start(step.tick)
-            self._steps.popleft()  # after recording, which may fail and is repeated
+            step = self._steps.popleft()
             if free or not step.holds_root:
                 self._run(step)
+            self._end(step.tick)
 
     def stop(self) -> None:
         """Kill the current command."""
         if self._running is not None:
             self._running[1].kill()
+
+    def _is_known(self, tick: int) -> bool:
+        running = self._running is not None and self._running[0].tick == tick
+        return running or tick in self._done or any(step.tick == tick for step in self._steps)
+
+    def _end(self, tick: int) -> None:
+        """Record that a tick is done, unless a command of it runs or waits."""
+        if not self._is_known(tick):
+            self._done.add(tick)
+            self._record()
+
+    def _record(self) -> None:
+        """Record the ticks that are done. An error, such as a full disk, is raised, and the next call repeats it."""
+        for tick in sorted(self._done):
+            self._record_done(tick)
+            self._done.discard(tick)
 
     def _steps_after(self, done: EndedTick, schedule: Schedule) -> Iterator[_Step]:
         if done.run_id:

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS ticks (
   reason TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL DEFAULT 'waiting',
   retry TEXT NOT NULL DEFAULT '',    -- when the next attempt is due
-  told INTEGER NOT NULL DEFAULT 1,   -- 0: its hooks are still to be started
+  told INTEGER NOT NULL DEFAULT 1,   -- 0: its hooks have not all ended
   count INTEGER NOT NULL DEFAULT 1,  -- merged ticks, with itself (history.py)
   since TEXT NOT NULL DEFAULT '',    -- planned time of the oldest of these; '' if count is 1
   UNIQUE (schedule, planned, manual)

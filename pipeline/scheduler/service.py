@@ -77,7 +77,7 @@ class Service:
         self._outcomes = TickOutcomes(database)
         self._attempts = Attempts(database)
         self._data = DataWatcher(self._root, wake)
-        self._hooks = Hooks(commands, self._files, self._attempts.record_hooks_started, config.command_timeout)
+        self._hooks = Hooks(commands, self._files, self._attempts.record_hooks_done, config.command_timeout)
         self.runs: list[_Run] = []
         self._ended: dict[int, tuple[str, AttemptResult]] = {}  # schedule and result by attempt, not recorded yet
         self._stopping = False

@@ -38,6 +38,7 @@ def planned(database: ScheduleDatabase, now: datetime.datetime, count: int) -> t
             triggers.explain(schedule.timing),
             _next(schedule, now, count),
             database.last_outcome(schedule.name),
+            database.last_ended(schedule.name),
         )
         for schedule in database.schedules()
     )
@@ -56,5 +57,5 @@ def unattended(daemon: Daemon, found: Iterable[Planned]) -> bool:
 
 
 def failing(found: Iterable[Planned]) -> dict[str, Tick]:
-    """Return the last ticks that failed or were missed, by schedule."""
-    return {one.schedule.name: one.last for one in found if one.last and one.last.state in _FAILED}
+    """Return the last ended ticks that failed or were missed, by schedule: a rerun in progress does not count yet."""
+    return {one.schedule.name: one.last_ended for one in found if one.last_ended and one.last_ended.state in _FAILED}

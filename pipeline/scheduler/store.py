@@ -161,6 +161,12 @@ class ScheduleDatabase:
         found = self._ticks(f"{decided} AND state != 'skipped'", (name,), 1) or self._ticks(decided, (name,), 1)
         return found[0] if found else None
 
+    def last_ended(self, name: str) -> Tick | None:
+        """Return the newest tick that ended or was missed, whatever runs or waits since."""
+        ended = "schedule = ? AND decision IS NOT NULL AND state NOT IN ('waiting', 'running', 'skipped')"
+        found = self._ticks(ended, (name,), 1)
+        return found[0] if found else None
+
     def has_unplanned(self, schedule: Schedule, until: datetime.datetime) -> bool:
         """Return whether a schedule has unplanned ticks up to a time."""
         row = self.connection.execute("SELECT horizon FROM schedules WHERE name = ?", (schedule.name,)).fetchone()

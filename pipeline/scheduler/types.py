@@ -183,12 +183,14 @@ class Planned:
       words: its timing in words: `At 03:00 every day, UTC`.
       next: the next times; empty while it is paused.
       last: the newest tick with an outcome other than skipped, else the newest skipped one; None before the first.
+      last_ended: the newest tick that ended or was missed, which `last` has not while it runs; None before the first.
     """
 
     schedule: Schedule
     words: str
     next: tuple[str, ...]
     last: Tick | None
+    last_ended: Tick | None = None
 
 
 @dataclasses.dataclass(frozen=True)

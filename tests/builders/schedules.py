@@ -91,7 +91,8 @@ MISSED = tick("missed", Outcome.MISSED, (), "no daemon ran", planned="2026-11-22
 def planned(given: Schedule | None = None, last: Tick | None = None, words: str = "At 03:00 every day, UTC") -> Planned:
     given = given or schedule()
     days = () if given.paused else tuple(f"2026-11-{day}T03:00:00Z" for day in (25, 26, 27, 28, 29))
-    return Planned(given, words, days, last)
+    ended = last if last and last.state not in ("waiting", "running", "skipped") else None
+    return Planned(given, words, days, last, ended)
 
 
 RUNNING = Daemon("running", 4711, "2026-11-20T12:00:00Z", "2026-11-24T20:29:55Z")

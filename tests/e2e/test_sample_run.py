@@ -69,6 +69,12 @@ def test_the_first_run_executes_every_node(sample_run: SampleRun) -> None:
     assert summary["blessed"] is True
 
 
+def test_its_log_has_each_line_once(sample_run: SampleRun) -> None:
+    log = (sample_run.root / "logs" / f"{sample_run.run_id}.log").read_text(encoding="utf-8")
+    assert log.count(": epoch 1 of ") == 1
+    assert not re.search(r"^(INFO|WARNING|ERROR):[a-z_.]+:", log, re.MULTILINE)  # as logging.basicConfig writes them
+
+
 def test_the_same_run_again_takes_every_node_from_the_cache(runs: Runs) -> None:
     assert states(runs.again) == dict.fromkeys(PIPELINE.names, "cached")
     assert runs.again.metrics == runs.first.summary["metrics"]

@@ -14,7 +14,7 @@ import pytest
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client
-from pipeline.orchestration import run
+from pipeline.orchestration import process_setup, run
 from pipeline.orchestration.request import RunRequest
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
@@ -95,3 +95,17 @@ def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, e
     assert {node["state"] for node in summary.nodes} == {"cached"}
     assert f"another program is reading {recorded.root.metadata}: waiting" in capfd.readouterr().err
     assert recorded.store().run_properties(summary.run_id)["sae_state"] == "succeeded"
+
+
+def test_a_log_has_each_line_once_though_a_library_logs_to_standard_error(root):
+    """As `logging.warning` of a library does, which sets up a handler of the root logger."""
+    library = logging.StreamHandler(open(2, "w", closefd=False))  # noqa: SIM115
+    logging.getLogger().addHandler(library)
+    log = root.logs / "run.log"
+    try:
+        with process_setup.output_to(log), run._logging(log, lambda event: None):
+            logging.getLogger("apache_beam").warning("a job was started")
+        assert library in logging.getLogger().handlers
+    finally:
+        logging.getLogger().removeHandler(library)
+    assert log.read_text().count("a job was started") == 1

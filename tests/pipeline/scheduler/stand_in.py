@@ -65,6 +65,9 @@ def do_gc(asked: argparse.Namespace) -> int:
     root = pathlib.Path(asked.root)
     with Root(root).lock(), open(root / "tidied.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps({"pid": os.getpid(), "assignments": asked.set}) + "\n")
+        file.flush()
+        while "do=exit:1,slowgc" in asked.set and not (root / "go").exists():
+            time.sleep(0.01)
     return 0
 
 

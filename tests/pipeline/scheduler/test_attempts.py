@@ -67,7 +67,7 @@ def test_the_retry_wait_doubles_until_the_last_retry(tried: Tried) -> None:
     assert (tick.state, len(tick.attempts)) == ("failed", 3)
     [done] = tried.attempts.awaiting_hooks()
     assert (done.state, done.exit_code) == ("failed", 1)
-    tried.attempts.record_hooks_started(done.tick)
+    tried.attempts.record_hooks_done(done.tick)
     assert tried.attempts.awaiting_hooks() == ()
 
 

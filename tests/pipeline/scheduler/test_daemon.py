@@ -304,6 +304,31 @@ def test_a_killed_run_is_retried(place: Place) -> None:
     assert tick.attempts[0].reason == "the run was killed by SIGKILL"
 
 
+@pytest.mark.parametrize("during", ["gc", "hook"])
+def test_the_hook_of_a_tick_runs_though_the_daemon_died_meanwhile(place: Place, during: str) -> None:
+    told = place.root / "told"
+    daemon = place.start()
+    wait = f"until [ -e {place.root / 'go'} ]; do sleep 0.1; done"
+    place.add(
+        "bad",
+        "exit:1,slowgc" if during == "gc" else "exit:1",
+        retries=0,
+        on_failure=f"echo $SAE_SCHEDULE $SAE_TICK $SAE_RUN >> {told}; {wait}",
+    )
+    place.trigger("bad")
+    waited_for = place.root / "tidied.jsonl" if during == "gc" else told
+    place.until(lambda: waited_for.exists() and waited_for.read_text().count("\n") == 1)
+    daemon.kill()
+    daemon.wait()
+    place.let_runs_end()
+    place.start()
+    times_told = 1 if during == "gc" else 2
+    place.until(lambda: told.exists() and told.read_text().count("\n") == times_told)
+    tick = place.tick("bad")
+    assert set(told.read_text().splitlines()) == {f"bad {tick.planned} {tick.attempts[0].run_id}"}
+    place.until(lambda: place.database.connection.execute("SELECT told FROM ticks").fetchone()[0] == 1)
+
+
 def test_a_run_that_outlives_its_daemon_is_adopted(place: Place) -> None:
     place.add("long", "wait")
     place.add("longer", "sleep:100", timeout=1.0)

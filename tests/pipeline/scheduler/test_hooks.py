@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import sqlite3
 import sys
 import time
 
@@ -33,9 +34,12 @@ print("no run")
 class Following:
     def __init__(self, root: pathlib.Path) -> None:
         DaemonFiles(root).folder.mkdir()
-        self.started: list[int] = []
+        self.recorded: list[int] = []
         commands = Commands(root, (sys.executable, "-c", TOLD, str(root / "order")))
-        self.afterwards = hooks.Hooks(commands, DaemonFiles(root), self.started.append, timeout=600)
+        self.afterwards = hooks.Hooks(commands, DaemonFiles(root), self.recorded.append, timeout=600)
+
+    def fail(self, tick: int) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
     def to_the_end(self, free: bool = True) -> None:
         end = time.monotonic() + 30
@@ -60,10 +64,10 @@ def test_gc_with_the_settings_of_the_schedule_runs_before_the_command(
     tidied = dataclasses.replace(schedule(on_failure="echo hook >> order"), work=work)
     following.afterwards.add(RAN, tidied)
     following.afterwards.add(RAN, schedule(on_failure="echo twice >> order"))
-    assert following.started == []
+    assert following.recorded == []
     following.to_the_end()
     assert (tmp_path / "order").read_text() == "gc --yes --config /etc/mine.toml --set retention.runs=3\nhook\n"
-    assert set(following.started) == {7}
+    assert set(following.recorded) == {7}
 
 
 def test_gc_needs_the_lock_of_the_root(following: Following, tmp_path: pathlib.Path) -> None:
@@ -75,13 +79,13 @@ def test_gc_needs_the_lock_of_the_root(following: Following, tmp_path: pathlib.P
     following.afterwards.add(dataclasses.replace(RAN, tick=8), schedule(on_failure="echo hook >> order"))
     following.to_the_end(free=False)
     assert (tmp_path / "order").read_text() == "gc --yes\nhook\nhook\n"  # the run in progress is followed by gc
-    assert set(following.started) == {7, 8}
+    assert set(following.recorded) == {7, 8}
 
 
 def test_a_removed_schedule_or_one_without_command_has_no_hooks(following: Following) -> None:
     for gone in (None, schedule(), schedule(on_success="false")):
         following.afterwards.add(DONE, gone)
-    assert following.started == [7, 7, 7]
+    assert following.recorded == [7, 7, 7]
     assert not following.afterwards.busy
 
 
@@ -94,7 +98,24 @@ def test_a_hook_that_fails_or_takes_too_long_is_logged(
     following.to_the_end()
     assert "the command after nightly 2026-11-24T03:00:00Z failed with exit code 3: no mail" in caplog.text
     assert "took too long: killed" in caplog.text
-    assert following.started == [7, 8]
+    assert following.recorded == [7, 8]
+
+
+def test_an_end_that_cannot_be_recorded_is_recorded_later_and_nothing_runs_twice(
+    following: Following, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following.afterwards, "_record_done", following.fail)
+    following.afterwards.add(DONE, schedule(on_failure="echo hook >> order"))
+    with pytest.raises(sqlite3.OperationalError):
+        following.to_the_end()
+    for _ in range(3):
+        following.afterwards.add(DONE, schedule(on_failure="echo hook >> order"))
+        with pytest.raises(sqlite3.OperationalError):
+            following.afterwards.advance(free=True)
+    monkeypatch.setattr(following.afterwards, "_record_done", following.recorded.append)
+    following.to_the_end()
+    assert following.recorded == [7]
+    assert (tmp_path / "order").read_text() == "hook\n"
 
 
 def test_the_run_is_on_standard_input(following: Following, tmp_path: pathlib.Path) -> None:

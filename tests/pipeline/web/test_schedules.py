@@ -233,6 +233,18 @@ class TestHealth:
         assert health()[:2] == (200, "ok")
         assert health()[2]["failing"] == ["nightly"]
 
+    def test_a_schedule_fails_until_its_rerun_has_succeeded(self, recorded, health):
+        with ScheduleDatabase.open(recorded.root.path) as database:
+            database.add(examples.schedule())
+            examples.write(database, examples.FAILED)
+            rerun = database.trigger("nightly")
+            assert rerun.planned > examples.FAILED.planned
+            for state, failing in (("waiting", True), ("running", True), ("succeeded", False)):
+                database.connection.execute(
+                    "UPDATE ticks SET state = ?, decision = 'started' WHERE planned = ?", (state, rerun.planned)
+                )
+                assert health()[2]["failing"] == ["nightly"] * failing
+
     def test_a_book_that_cannot_be_read_is_an_outage(self, recorded, ask):
         (recorded.root.path / "schedules.sqlite").write_bytes(b"no database at all" * 100)
         client = ask(recorded.root)
