@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -18,6 +19,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from pipeline.core.tfx_versions import tomllib
 from tests import PROJECT
@@ -121,6 +123,25 @@ def disagreements(project: dict[str, Any], lock: str, group: str = "") -> list[s
 @pytest.fixture
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def test_the_locked_setuptools_has_the_module_that_tensorboard_imports() -> None:
+    """TensorBoard imports pkg_resources, which setuptools has no longer from 82 on."""
+    pins = read_lock((PROJECT / "requirements.txt").read_text("utf-8"))
+    versions = [Version(str(pin.version)) for pin in pins if pin.name == "setuptools"]
+    assert versions
+    assert all(version < Version("82") for version in versions)
+
+
+@pytest.mark.component
+def test_tensorboard_starts() -> None:
+    pins = read_lock((PROJECT / "requirements.txt").read_text("utf-8"))
+    if importlib.metadata.version("setuptools") not in {str(pin.version) for pin in pins if pin.name == "setuptools"}:
+        pytest.skip(".venv was not made from these locks")
+    done = subprocess.run(
+        [sys.executable, "-m", "tensorboard.main", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_locks_hold_what_pyproject_asks_for(project: dict[str, Any]) -> None:
