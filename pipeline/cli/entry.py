@@ -11,12 +11,14 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.group import sae
+from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode, SaeError, check_text
 from pipeline.core.text import escaped
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command of these arguments and exit; print one line for an error, with --verbose its traceback."""
+    parent_process.end_with_parent()
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
     # click accepts an option of the group only before the name of the command; users type it after the name as well.

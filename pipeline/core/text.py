@@ -6,6 +6,7 @@ import datetime
 import difflib
 import math
 import re
+import signal
 from collections.abc import Sequence
 
 # Control characters, direction marks, line separators and lone surrogates: they move, hide or reverse text.
@@ -94,3 +95,11 @@ def closest(word: str, known: Sequence[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
+
+
+def signal_name(number: int) -> str:
+    """Write `SIGKILL` for 9; `signal 99` for a number without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

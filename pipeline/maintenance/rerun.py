@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.core import file_digests, settings
+from pipeline.core import file_digests, parent_process, settings
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
+from pipeline.core.text import signal_name
 from pipeline.definition.spec import Pipeline
 from pipeline.metadata import sqlite
 from pipeline.metadata.properties import MANIFEST_DIGEST
@@ -23,9 +24,10 @@ from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, restore_hint
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.resume import current_manifest
-from pipeline.provenance import manifest, manifest_diff
+from pipeline.provenance import manifest, manifest_diff, numeric_variables
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
+from pipeline_config import Configuration, EngineConfig
 
 SCRATCH = "scratch"  # folder of the root with the separate root
 RunOutputs = Mapping[tuple[str, str], Artifact]  # by node and output key
@@ -54,6 +56,18 @@ def environment_differences(pipeline: Pipeline, recorded: Manifest) -> tuple[Dif
     return tuple(manifest_diff.differences(recorded, current_manifest(pipeline, recorded), pipeline.configuration))
 
 
+def engine_of(recorded: Manifest) -> EngineConfig:
+    """Return the settings of the engine in a manifest."""
+    common = {name: value for name, value in recorded.configuration.items() if name in Configuration.settings()}
+    engine: EngineConfig = settings.of_values(common, Configuration).engine
+    return engine
+
+
+def ignored_variables(recorded: Manifest) -> dict[str, str]:
+    """Return the variables of this process, with their values, that have no effect on a rerun."""
+    return numeric_variables.ignored(os.environ, engine_of(recorded))
+
+
 @contextlib.contextmanager
 def scratch(root: Root, run_id: str) -> Iterator[Root]:
     """Yield an empty root for a rerun, and remove it afterwards, with those of killed processes. Needs the lock."""
@@ -78,7 +92,7 @@ def rerun(
     workers: int,
     variables: Mapping[str, str],
 ) -> str:
-    """Rerun in a child process; return the id of the new run.
+    """Rerun in a child process, which ends with this one; return the id of the new run.
 
     Args:
       pipeline: of the run.
@@ -106,15 +120,18 @@ def rerun(
         command += ["--from-node", from_node] if from_node else []
         command += ["--to-node", to_node] if to_node else []
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
-    environment = {name: value for name, value in os.environ.items() if name != settings.ROOT_VARIABLE}
-    environment |= {"PYTHONPATH": path, **variables}
+    left_out = {settings.ROOT_VARIABLE, *ignored_variables(recorded)}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment = parent_process.environment({**environment, "PYTHONPATH": path, **variables})
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=place.path, env=environment, check=False)
     try:
         summary: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         summary = {}
     if done.returncode not in _NO_NODE_FAILED or not summary:
-        reason = summary.get("error") or f"`sae run` exited with {done.returncode}"
+        code = done.returncode
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with {code}"
+        reason = summary.get("error") or f"`sae run` {how}"
         raise SaeError(f"the rerun of run {recorded.run_id} failed: {reason}")
     return str(summary["run_id"])
 

@@ -24,6 +24,7 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run
+from pipeline.provenance import numeric_variables
 from pipeline.provenance.manifest_diff import Difference
 
 
@@ -109,6 +110,7 @@ def restore(
     outputs = [_Output(*names, one) for names, one in rerun.outputs_of_run(store, run_id).items()]
     _check(pipeline, root, next(one for one in outputs if (one.node, one.key) == (node, key)))
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
+    note(numeric_variables.notice(rerun.ignored_variables(recorded)))
     note_environment(run_id, rerun.environment_differences(pipeline, recorded))
     with root.lock(), rerun.scratch(root, run_id) as scratch:
         _, upstream = partial_run.nodes_of(pipeline, node, node)

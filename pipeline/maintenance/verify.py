@@ -12,21 +12,23 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
-from pipeline.core import file_digests, serialization, settings
-from pipeline.core.errors import UsageError
+from pipeline.core import file_digests, root_lock, serialization
+from pipeline.core.errors import ExitCode, SaeError, UsageError
+from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.core.text import counted
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.maintenance.rerun import RunOutputs
+from pipeline.metadata import run_properties
 from pipeline.metadata.properties import MODEL_DIGEST, RAW_DIGEST
-from pipeline.metadata.store import open_store
+from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import partial_run, recovery
+from pipeline.provenance import numeric_variables
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
-from pipeline_config import Configuration
 
 _VERDICT_FILE = "verdict.json"
 
@@ -37,6 +39,12 @@ class ArtifactVerdict(str, enum.Enum):
     IDENTICAL = "identical bytes"
     SAME = "same content, other bytes"
     DIFFERENT = "different"
+
+
+class IncompleteError(SaeError):
+    """The run did not succeed, so it does not have all its results."""
+
+    exit_code = ExitCode.GATE_FAILED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +108,7 @@ def verify(
     Raises:
       NotFoundError: no such run, node or manifest.
       UsageError: the node depends on earlier pushes.
+      IncompleteError: the run, or the node, did not succeed.
       LockedError: a run is in progress.
       UnavailableError: the data set is gone.
       SaeError: the rerun failed.
@@ -112,7 +121,9 @@ def verify(
         )
     store = open_store(root, read_only=True)
     run_id = store.find_run(wanted)
+    _check_complete(pipeline, root, store, run_id, node)
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
+    note(numeric_variables.notice(rerun.ignored_variables(recorded)))
     differences = rerun.environment_differences(pipeline, recorded)
     note_environment(run_id, differences)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
@@ -134,6 +145,28 @@ def verify(
         found = Verification(verified, run_id, node, differences, changed, artifacts)
         _record(root, found)
     return found
+
+
+def _check_complete(pipeline: Pipeline, root: Root, store: Store, run_id: str, node: str) -> None:
+    """Raise `IncompleteError` if the run, or the node if one is named, has no results to compare."""
+    properties = store.run_properties(run_id)
+    state = run_properties.headline_of(properties).state
+    if state == "succeeded":
+        return
+    if not state and (holder := root_lock.holder(root.lock_file)) and holder.run in ("", run_id):
+        return  # in progress: the lock is refused below
+    executions = store.executions(run_id)
+    done = {name for name, one in executions.items() if one.state in (NodeState.EXECUTED, NodeState.CACHED)}
+    missing = [name for name in ([node] if node else pipeline.names) if name not in done]
+    if not missing and (node or state != "failed"):  # killed before its end was recorded
+        return
+    nodes = f"{', '.join(missing) or 'no node'} did not succeed"
+    ended = {"cancelled": "was interrupted", "failed": "failed"}.get(state or "", "was killed")
+    raise IncompleteError(
+        f"run {run_id} is incomplete: it {ended}, and {nodes}; "
+        f"{run_properties.options_of(properties).next_step(run_id)}, then verify it; "
+        "`sae verify RUN --node NODE` verifies one node that succeeded"
+    )
 
 
 def _compare(
@@ -177,8 +210,7 @@ def _verdict(one: Artifact, other: Artifact | None, root: Root, recorded: Manife
 def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Manifest) -> str:
     from pipeline.orchestration import process_setup  # imports TensorFlow: only needed if something differs
 
-    common = {name: value for name, value in recorded.configuration.items() if name in Configuration.settings()}
-    process_setup.set_environment(root, settings.of_values(common, Configuration).engine)
+    process_setup.set_environment(root, rerun.engine_of(recorded))
     with process_setup.output_to(pathlib.Path(os.devnull)):  # hides messages of libraries
         with process_setup.heavy_imports():
             from pipeline.artifacts import fingerprints, types

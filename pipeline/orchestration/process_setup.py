@@ -14,31 +14,45 @@ from typing import TextIO
 
 from pipeline.core import regular_file
 from pipeline.core.pipeline_root import Root
+from pipeline.provenance import numeric_variables
 from pipeline_config import EngineConfig
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-def set_environment(root: Root, engine: EngineConfig) -> None:
-    """Set the environment variables that the libraries read, also for Beam's worker processes."""
+
+def set_environment(root: Root, engine: EngineConfig) -> dict[str, str]:
+    """Set the environment variables that the libraries read, also for Beam's worker processes.
+
+    Returns:
+      The user's variables that have no effect (`numeric_variables.ignored`), with their values.
+    """
     clear_temporary(root)
+    ignored = numeric_variables.ignored(os.environ, engine)
+    for name in ignored:
+        del os.environ[name]
+    os.environ.update(numeric_variables.fixed(engine))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     os.environ.update(
         {
-            "TF_USE_LEGACY_KERAS": "1",  # TFT and TFMA know Keras 2 only
-            "TF_CPP_MIN_LOG_LEVEL": "1",
-            # The number of threads changes the order of additions, so it is configuration.
-            "TF_NUM_INTRAOP_THREADS": str(engine.intra_op_threads),
-            "TF_NUM_INTEROP_THREADS": str(engine.inter_op_threads),
-            # NumPy uses no more threads than there are cores; every machine has one.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "-1",  # the same arithmetic on every machine
             "TMPDIR": str(root.temporary),
             "KERAS_HOME": str(root.path / "cache" / "keras"),
             "MPLCONFIGDIR": str(root.path / "cache" / "matplotlib"),
         }
     )
+    _bypass_proxy()
     if not os.environ.get("TFDS_DATA_DIR"):
         os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
     tempfile.tempdir = None  # makes `tempfile` read TMPDIR again
+    return ignored
+
+
+def _bypass_proxy() -> None:
+    """Never reach this machine through a proxy: gRPC would look there for Beam's worker processes."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""  # libraries prefer the former
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        if name != "no_grpc_proxy" or name in os.environ:  # gRPC prefers it to no_proxy
+            hosts = [host.strip() for host in (os.environ.get(name) or given).split(",") if host.strip()]
+            os.environ[name] = ",".join([*hosts, *(host for host in _LOOPBACK if host not in hosts)])
 
 
 def clear_temporary(root: Root) -> None:

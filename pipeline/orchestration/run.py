@@ -22,6 +22,7 @@ from pipeline.orchestration import resume as resuming
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.session import RunSession
 from pipeline.orchestration.summary import Summary
+from pipeline.provenance import numeric_variables
 
 # Shows the events of a run on a stream (the terminal) while the context lasts.
 Display = Callable[[TextIO], contextlib.AbstractContextManager[Listener]]
@@ -111,7 +112,9 @@ def _run(
     notes: Sequence[Note],
     display: Display,
 ) -> Summary:
-    process_setup.set_environment(root, resolved.config.engine)
+    ignored = process_setup.set_environment(root, resolved.config.engine)
+    if notice := numeric_variables.notice(ignored):
+        notes = [*notes, Note(notice, warning=True)]
     log = root.logs / f"{run_id}.log"
     listeners: list[Listener] = []
 

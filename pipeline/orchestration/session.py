@@ -13,7 +13,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import cancellation, process_setup, replay
+from pipeline.orchestration import cancellation, last_words, process_setup, replay
 from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
@@ -55,7 +55,11 @@ class RunSession:
     def _execute(self) -> Summary:
         try:
             configured = self._recall_dataset()
-            return (self._replay(configured) if configured else None) or self._run_nodes(configured)
+            if configured and (replayed := self._replay(configured)):
+                return replayed
+            log, run = self.root.logs / f"{self.run_id}.log", f"run {self.run_id}"
+            with last_words.shown(log, self.terminal, run, self.request.options.next_step(self.run_id)):
+                return self._run_nodes(configured)
         except Exception as error:  # not of a node: errors of nodes are part of the result
             self._recorder.end_early(self.store, "failed", str(error).partition("\n")[0] or type(error).__name__)
             raise

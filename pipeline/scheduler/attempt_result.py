@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 from collections.abc import Mapping
 
 from pipeline.core.errors import ExitCode
+from pipeline.core.text import signal_name
 
 # Failures that may be transient. Gates, wrong usage and missing things fail again.
 _TRANSIENT = {ExitCode.NODE_FAILED, ExitCode.LOCKED, ExitCode.ENVIRONMENT}
@@ -59,7 +59,7 @@ def from_exit_code(exit_code: int, run: Mapping[str, str], output: str, interrup
     if interrupted or exit_code == ExitCode.INTERRUPTED:
         return AttemptResult("interrupted", exit_code, interrupted or "the run was interrupted")
     if exit_code < 0:
-        return AttemptResult("failed", exit_code, f"the run was killed by {_signal_name(-exit_code)}", transient=True)
+        return AttemptResult("failed", exit_code, f"the run was killed by {signal_name(-exit_code)}", transient=True)
     reason = run.get("error") or _last_error(output) or f"sae run ended with {exit_code}"
     return AttemptResult("failed", exit_code, _one_line(reason), transient=exit_code in _TRANSIENT)
 
@@ -86,10 +86,3 @@ def _last_error(output: str) -> str:
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}..."
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

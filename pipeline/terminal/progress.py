@@ -27,8 +27,9 @@ _STYLES = {
 @contextlib.contextmanager
 def display(stream: TextIO) -> Iterator[Listener]:
     """Yield a listener that shows events on `stream` until the context ends."""
+    # Rich takes any stream for a terminal if FORCE_COLOR or TTY_COMPATIBLE is set.
     console = Console(file=stream, highlight=False)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if stream.isatty() and console.is_terminal and not console.is_dumb_terminal:
         view = _LiveView(console)
         with view.live:
             yield view

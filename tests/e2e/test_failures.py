@@ -116,6 +116,66 @@ def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> No
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
 
 
+def test_a_killed_worker_process_fails_its_node_and_the_run_can_be_resumed(tmp_path: pathlib.Path) -> None:
+    import psutil
+
+    options = [word for setting in (*QUICK, "engine.beam_workers=2") for word in ("--set", setting)]
+    process = start(tmp_path / "root", *options)
+    wait_for(process, "ExampleGen started")
+    workers: list[psutil.Process] = []
+    while not workers and process.poll() is None:
+        workers = [one for one in psutil.Process(process.pid).children() if "beam" in " ".join(one.cmdline())]
+        time.sleep(0.05)
+    begun = time.monotonic()
+    workers[0].kill()
+    output, messages = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 60
+    assert process.returncode == 1
+    [failed] = [line for line in messages.splitlines() if line.startswith("ExampleGen failed")]
+    assert "SIGKILL" in failed
+    assert "SIGKILL" in output
+    resumed = sae("resume", "--root", tmp_path / "root", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert {node["state"] for node in json.loads(resumed.stdout)["nodes"]} == {"executed"}
+
+
+def test_variables_of_proxies_and_of_numeric_libraries_change_nothing(
+    tmp_path: pathlib.Path, sample_run: SampleRun
+) -> None:
+    variables = {
+        "http_proxy": "http://127.0.0.1:9",
+        "all_proxy": "http://127.0.0.1:9",
+        "XLA_FLAGS": "--xla_cpu_enable_fast_math=true --no_such_flag=1",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2",
+        "OMP_NUM_THREADS": "2",
+    }
+    root = tmp_path / "root"
+    done = sae("run", *QUICK_OPTIONS, "--root", root, "--set", "engine.beam_workers=2", environment=variables)
+    assert done.returncode == 0, done.stderr
+    [warning] = [line for line in done.stderr.splitlines() if "XLA_FLAGS" in line]
+    for name in ("TF_ENABLE_ONEDNN_OPTS=0", "NPY_DISABLE_CPU_FEATURES=AVX2", "OMP_NUM_THREADS=2"):
+        assert name in warning
+    contents = []
+    for place in (root, sample_run.root):
+        store = Store(place / "metadata.sqlite")
+        nodes = store.executions(store.run_ids()[0]).values()
+        contents.append({key: one.content for node in nodes for key, one in store.outputs(node.id).items()})
+    assert contents[0] == contents[1]
+
+
+def test_a_run_whose_process_dies_shows_the_last_lines_of_its_log(tmp_path: pathlib.Path) -> None:
+    process = start(tmp_path / "root", "--set", "training.epochs=100000")
+    wait_for(process, "epoch 2/")
+    process.send_signal(signal.SIGABRT)
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGABRT
+    [error] = [line for line in messages.splitlines() if line.startswith("error: ")]
+    run_id = Store(tmp_path / "root" / "metadata.sqlite").run_ids()[0]
+    for words in (run_id, "Aborted", f"`sae resume {run_id}`", str(tmp_path / "root" / "logs" / f"{run_id}.log")):
+        assert words in error
+
+
 def test_a_full_disk_is_one_line_and_leaves_earlier_artifacts(tmp_path: pathlib.Path, sample_run: SampleRun) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

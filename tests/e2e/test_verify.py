@@ -8,13 +8,16 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
+import psutil
 import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import ExitCode
 from pipeline.metadata.store import Store
+from tests import PROJECT
 from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, copy_of_the_project, sae
 
 
@@ -153,6 +156,23 @@ def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, ru
     done = sae("verify", run_id, "--node", "Trainr", "--root", root)
     assert done.returncode == ExitCode.NOT_FOUND
     assert re.search(r"--node Trainr\b.*\bTrainer\b", done.stderr)
+
+
+def test_the_rerun_ends_when_its_command_is_killed(root: pathlib.Path, run_id: str) -> None:
+    command = [sys.executable, "-m", "pipeline", "verify", run_id, "--root", str(root)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Trainer started"):
+            break
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert any("run" in child.cmdline() for child in children)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert children
+    assert not alive
 
 
 def test_a_root_that_a_run_holds_is_not_verified(root: pathlib.Path, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Beam's FnApiRunner with batches of a fixed size, and with cached options and signatures.
+"""Beam's FnApiRunner with batches of a fixed size, supervised workers, and cached options and signatures.
 
 To build and start a job of some hundred steps, Beam parses its options at each access, and inspects the methods of each
 step some eight times: on small data that is most of StatisticsGen's time. The results never change, so they are cached.
@@ -20,6 +20,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
+from pipeline.orchestration.tfx import beam_workers
+
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
     """Return a Beam pipeline on the FnApiRunner: in this process, or in `workers` processes.
@@ -31,6 +33,7 @@ def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
       batch_size: number of elements in each batch.
     """
     core.get_signature = _signature
+    beam_workers.register()
     options = {"direct_num_workers": workers}
     if workers > 1:
         options["direct_running_mode"] = "multi_processing"  # type: ignore[assignment]
@@ -93,4 +96,5 @@ class _Runner(FnApiRunner):
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
         pipeline.replace_all([_FixedBatchesOverride(self._batch_size)])
-        return super().run_pipeline(pipeline, options)
+        with beam_workers.supervised():
+            return super().run_pipeline(pipeline, options)

@@ -57,6 +57,47 @@ def test_an_empty_data_folder_is_none(root: Root, environment: dict[str, str]) -
     assert "TFDS_DATA_DIR" not in environment
 
 
+def test_a_variable_that_changes_results_is_removed_and_returned(root: Root, environment: dict[str, str]) -> None:
+    environment |= {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true", "OMP_NUM_THREADS": "8", "TF_CPP_VMODULE": "x=1"}
+    ignored = process_setup.set_environment(root, pipeline_config.EngineConfig())
+    assert ignored["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=true"
+    assert ignored["OMP_NUM_THREADS"] == "8"
+    assert (environment.get("XLA_FLAGS"), environment["OMP_NUM_THREADS"]) == (None, "1")
+    assert environment["TF_CPP_VMODULE"] == "x=1"
+    assert process_setup.set_environment(root, pipeline_config.EngineConfig()) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [({}, []), ({"no_proxy": "a.org, b.org"}, ["a.org", "b.org"]), ({"NO_PROXY": "localhost,a.org"}, ["a.org"]),
+     ({"no_proxy": "a.org", "no_grpc_proxy": "c.org"}, ["a.org"])],
+)  # fmt: skip
+def test_this_machine_is_never_reached_through_a_proxy(
+    root: Root, environment: dict[str, str], given: dict[str, str], hosts: list[str]
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        environment.pop(name, None)
+    environment |= given
+    for _ in range(2):
+        process_setup.set_environment(root, pipeline_config.EngineConfig())
+        for name in ("no_proxy", "NO_PROXY"):
+            entries = environment[name].split(",")
+            assert len(entries) == len(set(entries))
+            assert set(entries) == {*hosts, "localhost", "127.0.0.1", "::1"}
+    if "no_grpc_proxy" in given:
+        assert environment["no_grpc_proxy"].split(",") == ["c.org", "localhost", "127.0.0.1", "::1"]
+
+
+def test_numpy_and_tensorflow_are_imported_after_the_environment_is_set() -> None:
+    script = """
+import sys
+from pipeline.cli import run
+print(sorted({"numpy", "tensorflow", "apache_beam"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_temporary_files_are_removed_and_the_folder_stays(root: Root) -> None:
     (root.temporary / "folder").mkdir()
     (root.temporary / "folder" / "file").touch()

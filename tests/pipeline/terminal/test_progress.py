@@ -68,6 +68,20 @@ def last_rows(events):
     return [line.split() for line in frames(events)[-1].splitlines()]
 
 
+@pytest.mark.parametrize(
+    "variables", [{}, {"FORCE_COLOR": "1"}, {"TTY_COMPATIBLE": "1"}, {"TTY_INTERACTIVE": "1", "FORCE_COLOR": "3"}]
+)
+def test_a_file_is_never_taken_for_a_terminal(monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    with display(stream) as tell:
+        for event in EVENTS:
+            tell(event)
+    assert len(stream.getvalue().splitlines()) == len(EVENTS)
+    assert "\x1b" not in stream.getvalue()
+
+
 def test_a_file_gets_one_plain_line_per_event():
     stream = io.StringIO()
     with display(stream) as tell:

@@ -1,0 +1,65 @@
+"""Runs that `sae verify` refuses, because they do not have all their results."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from pipeline.core.errors import ExitCode, SaeError
+from pipeline.maintenance import rerun, verify
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests.builders.roots import Recorded
+
+
+@pytest.fixture
+def recorded(tmp_path: pathlib.Path) -> Recorded:
+    return Recorded(tmp_path)
+
+
+def check(recorded: Recorded, node: str = "") -> SaeError:
+    with pytest.raises(SaeError) as raised:
+        verify.verify(PIPELINE, recorded.root, "r1", node, print, print)
+    return raised.value
+
+
+@pytest.mark.parametrize(("state", "word"), [("failed", "failed"), ("cancelled", "interrupted"), (None, "killed")])
+def test_a_run_that_did_not_succeed_is_incomplete(recorded: Recorded, state: str | None, word: str) -> None:
+    recorded.run("r1", failed="Trainer")
+    if state:
+        recorded.end("r1", state=state)
+    error = check(recorded)
+    assert error.exit_code == ExitCode.GATE_FAILED
+    text = str(error)
+    for expected in ("r1 is incomplete", word, "Trainer, Evaluator", "Pusher", "`sae resume r1`"):
+        assert expected in text
+    assert "Transform" not in text
+    assert not (recorded.root.path / "scratch").exists()
+
+
+def test_a_node_that_failed_cannot_be_verified_alone(recorded: Recorded) -> None:
+    recorded.run("r1", failed="Trainer")
+    recorded.end("r1", state="failed")
+    error = check(recorded, "Trainer")
+    assert error.exit_code == ExitCode.GATE_FAILED
+    assert "Trainer did not succeed" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("failed", "state", "node"), [("", "succeeded", ""), ("", None, ""), ("Trainer", "failed", "Transform")]
+)
+def test_a_run_or_node_with_all_its_results_is_not_refused(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, failed: str, state: str | None, node: str
+) -> None:
+    recorded.run("r1", failed=failed)
+    if state:
+        recorded.end("r1", state=state)
+
+    class ReachedError(SaeError):
+        pass
+
+    def stop(*arguments: object) -> None:
+        raise ReachedError
+
+    monkeypatch.setattr(rerun, "recorded_manifest", stop)
+    assert isinstance(check(recorded, node), ReachedError)
