@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 
 from pipeline.core import settings
@@ -12,6 +13,7 @@ from pipeline.metadata.store import open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.request import RunRequest
+from pipeline.provenance import numeric_variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Plan:
     dataset: str
     profile: str
     nodes: tuple[PlannedNode, ...]
+    notices: tuple[str, ...] = ()  # what a run would warn of, one line each
 
 
 def plan_run(request: RunRequest) -> Plan:
@@ -70,4 +73,6 @@ def plan_run(request: RunRequest) -> Plan:
             return PlannedNode(name, CacheVerdict.RUN.value, (reason,))
         return PlannedNode(name, "reused", of_run=base) if name in needed else PlannedNode(name, "left out")
 
-    return Plan(str(root.path), dataset, resolved.profile, tuple(planned(name) for name in pipeline.names))
+    notices = filter(None, [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))])
+    nodes = tuple(planned(name) for name in pipeline.names)
+    return Plan(str(root.path), dataset, resolved.profile, nodes, tuple(notices))

@@ -25,4 +25,5 @@ def as_text(found: Plan) -> str:
     totals = [f"{counts['run']} would run", f"{counts['cached']} cached"]
     if counts["depends"]:
         totals.insert(1, f"{counts['depends']} may run, if their inputs change")
-    return "\n".join([*lines, "", ", ".join(totals)])
+    notices = [f"warning: {notice}" for notice in found.notices]
+    return "\n".join([*lines, "", *notices, ", ".join(totals)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.orchestration import plan
 from pipeline.orchestration.request import RunRequest
+from pipeline.provenance import numeric_variables
 from pipeline.sparse_autoencoder import dataset_cache
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import plan as text
+from pipeline_config import EngineConfig
 from tests import PROJECT
 from tests.builders.roots import Recorded, change_bytes, tree
 
@@ -25,7 +28,7 @@ HEAVY = ("tensorflow", "tfx", "apache_beam", "tensorflow_datasets")
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path, monkeypatch):
-    for name in ("SAE_ROOT", "TFDS_DATA_DIR"):
+    for name in ("SAE_ROOT", "TFDS_DATA_DIR", *numeric_variables.ignored(os.environ, EngineConfig())):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
@@ -80,6 +83,16 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         "2 would run, 3 may run, if their inputs change, 6 cached",
     ]
     assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 11 cached"
+
+
+def test_it_names_the_variables_that_a_run_ignores(after_a_run, monkeypatch):
+    assert make(after_a_run).notices == ()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    made = make(after_a_run)
+    [notice] = made.notices
+    assert "XLA_FLAGS=--xla_cpu_enable_fast_math=true" in notice
+    assert f"warning: {notice}" in text.as_text(made).splitlines()
+    assert set(verdicts(made).values()) == {"cached"}
 
 
 def test_as_json_it_is_one_object(after_a_run):
