@@ -106,7 +106,7 @@ class Root:
         about = self._read()
         if about.get("dataset", name) != name:
             raise UsageError(
-                f"the pipeline root {self.path} holds runs on data set {about['dataset']}, this run is on {name}: "
+                f"the pipeline root {self.path} contains runs on data set {about['dataset']}, this run is on {name}: "
                 "choose another root with --root"
             )
         if "dataset" not in about:
@@ -118,19 +118,38 @@ class Root:
         Raises:
           UsageError: the runs in it are of another pipeline.
         """
+        self.check_pipeline(location)
         about = self._read()
-        held = str(about.get("pipeline", "" if "dataset" in about else location))
-        if held != location:
-            raise UsageError(
-                f"the pipeline root {self.path} holds runs of {held or 'the default pipeline'}, this run is of "
-                f"{location or 'the default pipeline'}: choose another root with --root"
-            )
         if location and "pipeline" not in about:
             self._write({**about, "pipeline": location})
 
+    def check_pipeline(self, location: str) -> None:
+        """Check that a pipeline, `MODULE:NAME` or empty for the default one, is that of the runs in this root.
+
+        Raises:
+          UsageError: the runs in it are of another pipeline.
+        """
+        about = self._read() if self.path.is_dir() else {}
+        held = str(about.get("pipeline", "" if "dataset" in about else location))
+        if held != location:
+            raise UsageError(
+                f"the pipeline root {self.path} contains runs of {held or 'the default pipeline'}, not of "
+                f"{location or 'the default pipeline'}: choose another root with --root, or leave out --pipeline and "
+                "SAE_PIPELINE"
+            )
+
     def pipeline(self) -> str:
-        """Return the recorded pipeline as `MODULE:NAME`; empty if none is recorded: the default pipeline."""
-        return str(self._read().get("pipeline", "")) if self.path.is_dir() else ""
+        """Return the recorded pipeline as `MODULE:NAME`; empty if none is recorded: the default pipeline.
+
+        Raises:
+          UnavailableError: the record is damaged.
+        """
+        found = self._read().get("pipeline", "") if self.path.is_dir() else ""
+        if not isinstance(found, str):
+            raise UnavailableError(
+                f"{self.about} is damaged: pipeline is {found!r}, not MODULE:NAME; restore it, or choose another --root"
+            )
+        return found
 
     def moved(self) -> tuple[str, str] | None:
         """Return the path that ML Metadata contains, and the current path of this root; None if they are equal."""

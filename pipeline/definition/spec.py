@@ -11,6 +11,7 @@ import functools
 import importlib
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -227,27 +228,60 @@ class Pipeline:
 
 
 def of_root(root: Root, given: str = "") -> Pipeline:
-    """Load the pipeline given, or else of SAE_PIPELINE, or else of the root's runs, or else the default."""
-    return load(given or os.environ.get(PIPELINE_VARIABLE) or root.pipeline() or DEFAULT_PIPELINE)
+    """Load the pipeline given, or else of SAE_PIPELINE, or else of the root's runs, or else the default.
+
+    Raises:
+      UsageError: there is no such pipeline, or the root contains runs of another one.
+      UnavailableError: the root's record of its pipeline is damaged.
+    """
+    if given:
+        found = load(given)
+    elif named := os.environ.get(PIPELINE_VARIABLE):
+        found = load(named, f"{PIPELINE_VARIABLE}={named}")
+    elif recorded := root.pipeline():
+        return load(recorded, f"the pipeline {recorded} of {root.about}")
+    else:
+        return load(DEFAULT_PIPELINE)
+    root.check_pipeline(found.location)
+    return found
 
 
-def load(location: str) -> Pipeline:
+def load(location: str, named: str = "") -> Pipeline:
     """Import the pipeline that is declared in `MODULE:NAME`.
+
+    Modules in the working directory are found, as by `python -m`, also by the processes that this one starts.
+
+    Args:
+      location: where it is declared.
+      named: what an error calls it; the option by default.
 
     Raises:
       UsageError: there is no such module, or it has no pipeline of that name.
     """
-    module, _, name = location.partition(":")
+    named = named or f"--pipeline {location}"
+    module, separator, name = location.partition(":")
+    if location != DEFAULT_PIPELINE:
+        _search_working_directory()
     try:
+        if not separator or not name or not all(part.isidentifier() for part in module.split(".")):
+            raise ValueError("it is not MODULE:NAME")
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # any error of this module's own code
         raise UsageError(
-            f"--pipeline {location}: {error}; write MODULE:NAME of a module that Python can import and of the Pipeline "
-            "in it, as in pipeline.sparse_autoencoder.definition:PIPELINE"
+            f"{named}: {error}; write MODULE:NAME of a module that Python can import, in the working directory or on "
+            f"PYTHONPATH, and of the Pipeline in it, as in {DEFAULT_PIPELINE}"
         ) from error
     if not isinstance(found, Pipeline):
-        raise UsageError(f"--pipeline {location}: {name} is a {type(found).__name__}, not a Pipeline")
+        raise UsageError(f"{named}: {name} is a {type(found).__name__}, not a Pipeline")
     return dataclasses.replace(found, location="" if location == DEFAULT_PIPELINE else location)
+
+
+def _search_working_directory() -> None:
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+        paths = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, paths] if paths else [folder])
 
 
 class ConfiguredPipeline:
