@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import pathlib
 import re
+from collections.abc import Iterable
 
 import click
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from components.evaluation.metrics import METRICS
 from pipeline import cli
 from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import json_documents
 from pipeline_config import PipelineConfig
@@ -186,6 +189,20 @@ def test_every_exit_code_is_documented() -> None:
     text = USAGE.read_text(encoding="utf-8")
     rows = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert rows == {int(code) for code in ExitCode}
+
+
+def not_in_the_section_on_backups(names: Iterable[str]) -> list[str]:
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.partition("**Backups.**")[2].partition("**Disk.**")[0]
+    known = re.findall(r"`([^`]+?)/?`", section)
+    return [name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in known)]
+
+
+def test_the_section_on_backups_lists_every_file_of_a_root() -> None:
+    declared = {name for name, value in vars(Root).items() if type(value).__name__ == "_PathInRoot"}
+    root = Root(pathlib.Path("/root"))
+    assert not_in_the_section_on_backups(sorted(getattr(root, name).name for name in declared)) == []
+    assert not_in_the_section_on_backups(["metadata.sqlite.before-restore-1", "other"]) == ["other"]
 
 
 def test_every_node_is_documented() -> None:

@@ -44,6 +44,8 @@ def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     """
     serving_dir.mkdir(parents=True, exist_ok=True)
     newest = newest_version(serving_dir)
+    if newest is None and not superseded_file(serving_dir).exists():
+        write_superseded(serving_dir, ())  # from now on, a missing file means a lost one
     if newest is not None and same_files(model, newest):
         return newest
     number = 1 + int(newest.name) if newest else 1
@@ -62,23 +64,28 @@ def superseded(serving_dir: pathlib.Path) -> frozenset[str]:
     """Return the content digests of superseded models: those that a rollback or promotion replaced; no run pushes them.
 
     Raises:
-      ValueError: the file is damaged.
+      ValueError: the file is damaged; or it is missing, although there are versions.
     """
-    path = _superseded_file(serving_dir)
+    path = superseded_file(serving_dir)
     try:
         return frozenset(map(str, json.loads(path.read_text(encoding="utf-8"))["models"]))
     except FileNotFoundError:
-        return frozenset()
+        if newest_version(serving_dir) is None:
+            return frozenset()
+        raise ValueError(
+            f"{path} is missing: it lists the superseded and rolled-back models, which must not be pushed"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: expected an object with a list `models` of content digests") from error
 
 
 def write_superseded(serving_dir: pathlib.Path, models: Iterable[str]) -> None:
     """Replace the list of superseded models by these content digests."""
-    atomic_file.write(_superseded_file(serving_dir), json.dumps({"models": sorted(models)}, indent=1))
+    atomic_file.write(superseded_file(serving_dir), json.dumps({"models": sorted(models)}, indent=1))
 
 
-def _superseded_file(serving_dir: pathlib.Path) -> pathlib.Path:
+def superseded_file(serving_dir: pathlib.Path) -> pathlib.Path:
+    """Return the file with the list of superseded models."""
     return serving_dir.with_name("held_back.json")  # beside the folder, which contains versions only
 
 

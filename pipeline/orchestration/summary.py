@@ -17,7 +17,7 @@ from pipeline.metadata.properties import MODEL_DIGEST
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact
-from pipeline.registry import versions
+from pipeline.registry import decision_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ def of_run(store: Store, result: RunResult, configured: ConfiguredPipeline, root
         blessed=blessed,
         reasons=reasons,
         kept_back=rejection,
-        pushed_version=_served_version(pushed, root) if pushed and blessed and not rejection else None,
+        pushed_version=_served_version(pushed, store) if pushed and blessed and not rejection else None,
         report=str(pathlib.Path(report.uri) / "report.html") if report else None,
         root=str(root.path),
         log=str(root.logs / f"{result.run_id}.log"),
@@ -124,9 +124,9 @@ def _assignments(resolved: settings.Settings) -> tuple[str, ...]:
     )
 
 
-def _served_version(pushed: Artifact, root: Root) -> str | None:
+def _served_version(pushed: Artifact, store: Store) -> str | None:
     """Return the version as which a run's model is served; None if the model was superseded or rolled back."""
-    superseded = pushed.properties.get(MODEL_DIGEST) in versions.superseded_models(root)
+    superseded = pushed.properties.get(MODEL_DIGEST) in decision_log.superseded(store)
     version = pushed.properties.get(serving_dir.PUSHED_VERSION)
     return None if superseded or version is None else str(version)
 

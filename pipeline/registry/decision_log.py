@@ -138,14 +138,21 @@ def rolled_back(store: Store) -> frozenset[str]:
     return _replaced(store, (DecisionType.ROLLBACK,))
 
 
-def superseded(store: Store) -> frozenset[str]:
-    """Return the content digests of models that a decision replaced and none chose since: no run pushes them."""
-    return _replaced(store, DecisionType)
+def superseded(store: Store, with_open: bool = True) -> frozenset[str]:
+    """Return the content digests of models that a decision replaced and none chose since: no run pushes them.
+
+    Args:
+      store: of the root.
+      with_open: count decisions that are not carried out yet.
+    """
+    return _replaced(store, DecisionType, with_open)
 
 
-def _replaced(store: Store, kinds: Iterable[DecisionType]) -> frozenset[str]:
+def _replaced(store: Store, kinds: Iterable[DecisionType], with_open: bool = True) -> frozenset[str]:
     found: set[str] = set()
     for record in serving_decisions(store):
+        if record.open and not with_open:
+            continue
         found.discard(record.model)
         if record.kind in kinds:
             found.add(record.replaced)

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from components import int64
 from components.push import serving_dir
 from pipeline.core import file_digests
-from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.properties import MODEL_DIGEST, PUSHED_MODEL
 from pipeline.metadata.store import Store
@@ -114,14 +113,6 @@ def saved_model(root: Root, model: Artifact, known: Iterable[Push]) -> pathlib.P
         if push.model == model.content and version.is_dir() and has_bytes_of(version, model):
             return version
     return None
-
-
-def superseded_models(root: Root) -> frozenset[str]:
-    """Return the content digests of models that no run pushes. Raises `UnavailableError` if the file is damaged."""
-    try:
-        return serving_dir.superseded(root.serving)
-    except ValueError as error:
-        raise UnavailableError(f"{error}; rewrite it with `sae promote` or `sae rollback`") from error
 
 
 def has_bytes_of(folder: pathlib.Path, model: Artifact) -> bool:

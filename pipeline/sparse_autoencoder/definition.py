@@ -414,13 +414,13 @@ def _pusher(node: ComponentInputs) -> Any:
 
 def _not_served(reuse: Reuse) -> str:
     """Return why a cached push is outdated: a run whose model passed its gates ends with that model served."""
-    from pipeline.registry import versions
+    from pipeline.registry import decision_log, versions
 
     if reuse.same_run:
         return ""
     pushed = reuse.outputs["pushed_model"]
     model = reuse.store.inputs(reuse.candidate.id)["model"]
-    if model.content in versions.superseded_models(reuse.root):
+    if model.content in decision_log.superseded(reuse.store):
         return ""  # superseded by a promotion or rolled back: no rerun pushes it again
     if not pushed.properties.get(serving_dir.PUSHED):
         was = pushed.properties.get(serving_dir.SUPERSEDED)

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from components.push import serving_dir
 from pipeline import cli
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded, Writer
@@ -42,6 +43,7 @@ def made_once(tmp_path_factory):
     recorded = Recorded(tmp_path_factory.mktemp("four") / "runs")
     for number in range(1, 5):
         nightly(recorded, f"run-{number}", number)
+    serving_dir.write_superseded(recorded.root.serving, ())  # as the first push does
     as_made = recorded.folder.with_name("as-made")
     shutil.copytree(recorded.folder, as_made)
     return recorded, as_made

@@ -19,6 +19,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.e2e.conftest import PROJECT, QUICK, SampleRun, run_here, states
+from tests.test_docs import not_in_the_section_on_backups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +74,10 @@ def test_its_log_has_each_line_once(sample_run: SampleRun) -> None:
     log = (sample_run.root / "logs" / f"{sample_run.run_id}.log").read_text(encoding="utf-8")
     assert log.count(": epoch 1 of ") == 1
     assert not re.search(r"^(INFO|WARNING|ERROR):[a-z_.]+:", log, re.MULTILINE)  # as logging.basicConfig writes them
+
+
+def test_the_section_on_backups_lists_every_file_of_the_root(runs: Runs) -> None:
+    assert not_in_the_section_on_backups(path.name for path in runs.root.iterdir()) == []
 
 
 def test_the_same_run_again_takes_every_node_from_the_cache(runs: Runs) -> None:

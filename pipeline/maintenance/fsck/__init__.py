@@ -45,6 +45,7 @@ def _findings(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
             last_push = push if artifact.live else last_push
     # A run pushes, then publishes: in this order, a push in between is no finding.
     yield from served.findings(root, store, pushes, last_push, checked)
+    yield from served.superseded_list(root, store)
     yield from runs.manifests(root, store, checked)
     yield from runs.unended(root, store, checked)
     yield from orphans.findings(root, store)

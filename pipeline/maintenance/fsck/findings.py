@@ -20,6 +20,7 @@ class FindingKind(str, enum.Enum):
     ALTERED = "altered"
     UNREADABLE = "unreadable"
     SERVED = "served"  # the served model is not the last pushed one; of earlier versions: missing, altered
+    SUPERSEDED = "superseded"  # the Pusher's list of them is missing, damaged or out of date
     MANIFESTS = "manifests"
     ORPHANED = "orphaned"
     UNVERIFIED = "unverified"
@@ -30,7 +31,7 @@ class FindingKind(str, enum.Enum):
     @property
     def is_damage(self) -> bool:
         """Return whether it means that the root is damaged."""
-        return self.value in ("missing", "altered", "unreadable", "served", "manifests")
+        return self.value in ("missing", "altered", "unreadable", "served", "superseded", "manifests")
 
 
 @dataclasses.dataclass(frozen=True)

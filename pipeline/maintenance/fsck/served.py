@@ -13,7 +13,7 @@ from pipeline.maintenance.fsck import files
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
 from pipeline.metadata.properties import EARLIER_FILES, FILES
 from pipeline.metadata.store import Store
-from pipeline.registry import versions
+from pipeline.registry import superseded, versions
 from pipeline.registry.versions import Push
 
 _MODEL_INPUT = "model"  # key under which a Pusher reads what it pushes
@@ -48,6 +48,14 @@ def findings(
         else:
             sentence = f"{folder} is a version in the serving folder, but ML Metadata contains no push of it"
             yield Finding(FindingKind.ORPHANED, sentence, str(folder))
+
+
+def superseded_list(root: Root, store: Store) -> Iterator[Finding]:
+    """Yield why a run could push a model that a decision replaced."""
+    if problem := superseded.problem(root, store):
+        sentence = f"{problem}; the next `sae run`, `promote` or `rollback` rebuilds it from ML Metadata"
+        path = str(serving_dir.superseded_file(root.serving))
+        yield Finding(FindingKind.SUPERSEDED, sentence, path)
 
 
 def _compare(folder: pathlib.Path, push: Push, is_served: bool, store: Store, checked: Checked) -> Iterator[Finding]:

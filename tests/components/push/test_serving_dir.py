@@ -148,6 +148,16 @@ def test_nothing_is_held_back_until_it_is_said(serving: pathlib.Path) -> None:
     assert names(serving.parent) == ["held_back.json"]  # and nothing in the folder that servers watch
 
 
+def test_a_missing_list_is_not_taken_for_an_empty_one_once_a_model_was_pushed(
+    serving: pathlib.Path, one: pathlib.Path
+) -> None:
+    serving_dir.push(one, serving)
+    assert serving_dir.superseded(serving) == frozenset()  # the first push wrote the list
+    serving_dir.superseded_file(serving).unlink()
+    with pytest.raises(ValueError, match=r"held_back\.json is missing"):
+        serving_dir.superseded(serving)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"models": 1}'])
 def test_a_damaged_list_is_not_taken_for_an_empty_one(serving: pathlib.Path, text: str) -> None:
     serving.parent.mkdir()

@@ -325,15 +325,6 @@ def test_fsck_reports_an_interrupted_decision_by_name(four, monkeypatch):
     assert "`sae promote`" in finding.sentence
 
 
-def test_a_damaged_list_of_what_is_held_back_is_written_anew(four):
-    rollback(four)
-    four.root.serving.with_name("held_back.json").write_text("{")
-    with pytest.raises(UnavailableError, match=r"held_back\.json"):
-        four.decisions("training.seed=4")
-    promote(four, "run-1")
-    assert serving_dir.superseded(four.root.serving) == {content(four, f"run-{number}") for number in (3, 4)}
-
-
 # --- the list ----------------------------------------------------------------------------------
 
 
