@@ -25,8 +25,7 @@ from pipeline.core import settings
 from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
-from pipeline.maintenance import fsck, gc, restore, verify
-from pipeline.metadata import backup
+from pipeline.maintenance import fsck, gc, restore, restore_store, verify
 from pipeline.provenance.manifest_diff import Difference
 from pipeline.terminal import json_documents
 from pipeline.terminal import maintenance as text
@@ -112,7 +111,7 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
             raise UsageError("--json works with the ID of an artifact, not with --metadata")
         place.create()
         with place.lock():
-            output.write(text.restore_metadata(backup.restore(place, metadata_copy)))
+            output.write(text.restore_metadata(restore_store.restore(place, metadata_copy)))
         return
     with open_reader(current_pipeline(), None, place) as reader:
         wanted = reader.find_artifact(artifact)

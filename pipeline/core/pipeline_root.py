@@ -64,6 +64,7 @@ class Root:
     artifacts = _PathInRoot("artifacts")  # outputs of the nodes: `<node>/<output>/<execution>`
     metadata = _PathInRoot("metadata.sqlite")  # ML Metadata's SQLite file
     metadata_copies = _PathInRoot("metadata.backup")  # copies of that file, made after runs that succeeded
+    decisions = _PathInRoot("decisions.jsonl")  # promotions, rollbacks and pins, also those that a restored copy lacks
     serving = _PathInRoot("serving")  # pushed models, one folder per version
     logs = _PathInRoot("logs")  # one file per run
     data = _PathInRoot("data")  # the embedded sample, and schemas made from a data set's description

@@ -39,5 +39,6 @@ MANIFEST_DIGEST = "manifest_digest"
 
 # Of a decision of an operator: an execution of type `sae.Pin`, `sae.Unpin`, `sae.Promote` or `sae.Rollback`.
 DECISION_RUN, DECISION_REASON, DECISION_USER = "run", "reason", "who"
+DECISION_TIME = "when"  # of one that was recorded again after a copy of the store was restored
 CHOSEN_MODEL, REPLACED_MODEL = "model", "replaced"  # content digests
 REPLACED_VERSION = "replaced_version"  # the highest version until then

@@ -190,7 +190,13 @@ class MetadataWriter:
         self._put_own_execution(names.VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
 
     def record_decision(
-        self, kind: str, run_id: str, properties: Mapping[str, Scalar], inputs: Mapping[str, int], ended: bool = True
+        self,
+        kind: str,
+        run_id: str,
+        properties: Mapping[str, Scalar],
+        inputs: Mapping[str, int],
+        ended: bool = True,
+        name: str = "",
     ) -> int:
         """Record an operator's decision about a run as an execution, and return the execution's id.
 
@@ -200,26 +206,29 @@ class MetadataWriter:
           properties: custom properties of the execution.
           inputs: ids of the artifacts that the decision is about, by key.
           ended: False if it must still be carried out; `complete_decision` or `cancel_decision` ends it.
+          name: of the execution; empty for a new one.
         """
         by_id = {artifact.id: artifact for artifact in self._client.get_artifacts_by_id(list(inputs.values()))}
         pairs = [(by_id[one], _event(key, pb.Event.INPUT)) for key, one in inputs.items()]
         state = pb.Execution.COMPLETE if ended else pb.Execution.RUNNING
-        return self._put_own_execution(kind, run_id, properties, pairs, state)
+        return self._put_own_execution(kind, run_id, properties, pairs, state, name)
 
     def complete_decision(self, execution_id: int, folder: pathlib.Path, properties: Mapping[str, Scalar]) -> None:
         """End a decision whose output is a version in the serving folder, in one transaction.
 
         Args:
           execution_id: the decision.
-          folder: the version's folder.
-          properties: custom properties of the pushed model, as the Pusher records them.
+          folder: the version's folder; if it does not exist, the pushed model is recorded as deleted.
+          properties: custom properties of the pushed model, as the Pusher records them; with the files, if known.
         """
         [execution] = self._client.get_executions_by_id([execution_id])
         execution.last_known_state = pb.Execution.COMPLETE
         known = {one.name: one.id for one in self._client.get_artifact_types()}
         kind = known.get(names.PUSHED_MODEL) or self._client.put_artifact_type(pb.ArtifactType(name=names.PUSHED_MODEL))
-        pushed = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE)
-        set_properties(pushed.custom_properties, {**properties, **_files_of(folder)})
+        exists = folder.is_dir()
+        pushed = pb.Artifact(type_id=kind, uri=str(folder), state=pb.Artifact.LIVE if exists else pb.Artifact.DELETED)
+        files = {} if names.FILES in properties else _files_of(folder)
+        set_properties(pushed.custom_properties, {**properties, **files, **({} if exists else {names.DELETED: _now()})})
         self._client.put_execution(execution, [(pushed, _event("pushed_model", pb.Event.OUTPUT))], [])
 
     def cancel_decision(self, execution_id: int, reason: str) -> None:
@@ -236,11 +245,12 @@ class MetadataWriter:
         properties: Mapping[str, Scalar],
         pairs: Sequence[tuple[pb.Artifact, pb.Event]],
         state: int = pb.Execution.COMPLETE,
+        name: str = "",
     ) -> int:
         """Record an execution of a type of this project in a run's context, and return its id."""
         execution = pb.Execution(
             type_id=self._client.put_execution_type(pb.ExecutionType(name=kind)),
-            name=str(uuid.uuid4()),
+            name=name or str(uuid.uuid4()),
             last_known_state=state,
         )
         set_properties(execution.custom_properties, properties)

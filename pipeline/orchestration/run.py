@@ -23,7 +23,7 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.session import RunSession
 from pipeline.orchestration.summary import Summary
 from pipeline.provenance import numeric_variables
-from pipeline.registry import superseded
+from pipeline.registry import journal, superseded
 
 # Shows the events of a run on a stream (the terminal) while the context lasts.
 Display = Callable[[TextIO], contextlib.AbstractContextManager[Listener]]
@@ -99,6 +99,7 @@ def _repair(root: Root) -> tuple[Store, list[Note], dict[str, str]]:
     if copy := rewrite_moved_uris(root):
         notes.append(Note(f"the root was moved: ML Metadata now names its new place; a copy from before is {copy}"))
     store = open_store(root)
+    notes += [Note(f"recorded again in ML Metadata: {one}") for one in journal.reconcile(root, store)]
     if problem := superseded.rebuild(root, store):
         notes.append(Note(f"{problem}; it was rebuilt from the decisions in ML Metadata", warning=True))
     killed_runs = recovery.close_killed_runs(root, store)

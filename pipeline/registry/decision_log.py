@@ -43,6 +43,7 @@ class DecisionRecord:
 
     Attributes:
       execution: its id in ML Metadata.
+      name: name of that execution, which is unique.
       run_id: the run that was pinned, or that made the model.
       reason: the reason that the user gave.
       who: name of the user on the machine.
@@ -67,6 +68,7 @@ class DecisionRecord:
     carried_out: bool = True
     open: bool = False
     cancelled: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         return f"run {self.run_id}, {self.kind.past} for {self.reason!r}"
@@ -85,16 +87,25 @@ def decisions(store: Store, kinds: Iterable[DecisionType] = DecisionType) -> lis
                     str(recorded.get(properties.DECISION_RUN, "")),
                     str(recorded.get(properties.DECISION_REASON, "")),
                     str(recorded.get(properties.DECISION_USER, "")),
-                    execution.created,
+                    _time(recorded.get(properties.DECISION_TIME)) or execution.created,
                     str(recorded.get(properties.CHOSEN_MODEL, "")),
                     str(recorded.get(properties.REPLACED_MODEL, "")),
                     int(str(recorded.get(properties.REPLACED_VERSION, 0))),
                     execution.state == NodeState.EXECUTED,
                     execution.state is None,
                     str(recorded.get(properties.CANCEL_REASON, "")),
+                    execution.name,
                 )
             )
     return sorted(found, key=lambda record: record.execution)
+
+
+def _time(text: object) -> datetime.datetime | None:
+    """Return a time in ISO format; None for anything else."""
+    try:
+        return datetime.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def common_properties(run_id: str, reason: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import open_store
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.registry import decision_log, versions
+from pipeline.registry import decision_log, journal, versions
 from pipeline.registry.decision_log import DecisionRecord, DecisionType
 
 
@@ -29,6 +29,12 @@ def pin(root: Root, wanted: str, reason: str) -> str:
 
 def unpin(root: Root, wanted: str, reason: str) -> str:
     """Undo a pin, record why, and return the run's id. Raises as `pin` does."""
+    open_store(root, read_only=True)
+    with root.lock():
+        lost = {one.run: one for one in journal.lost(root, open_store(root)) if one.kind == DecisionType.PIN}
+        if wanted in lost:  # ML Metadata does not contain the run since a copy of it was restored
+            journal.record_unpin(root, wanted, reason)
+            return wanted
     with _recorded(root, wanted, reason, DecisionType.UNPIN) as (run_id, pinned):
         if run_id not in pinned:
             there = f"pinned runs: {', '.join(sorted(pinned))}" if pinned else "there are no pinned runs"
@@ -45,6 +51,8 @@ def _recorded(
     recorded = decision_log.common_properties(run_id, reason)
     with root.lock():
         store = open_store(root)
+        journal.reconcile(root, store)
         yield run_id, decision_log.pinned(store)
         model = versions.output_of_type(store, run_id, versions.MODEL)
         MetadataWriter(root).record_decision(kind.value, run_id, recorded, {"model": model.id} if model else {})
+        journal.record(root, store)

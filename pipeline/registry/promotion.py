@@ -20,7 +20,7 @@ from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact, restore_hint
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.registry import decision_log, superseded, versions
+from pipeline.registry import decision_log, journal, superseded, versions
 from pipeline.registry.decision_log import DecisionRecord, DecisionType
 from pipeline.registry.versions import Push
 
@@ -109,6 +109,7 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
 def _open(root: Root, note: Callable[[str], None]) -> Store:
     """Open the store, and carry out or cancel interrupted decisions."""
     store = open_store(root)
+    journal.reconcile(root, store)
     superseded.rebuild(root, store)
     for record in decision_log.open_decisions(store):
         note(_finish(root, store, record))
@@ -158,6 +159,7 @@ def _carry_out(root: Root, store: Store, execution: int, model: Artifact, source
         serving_dir.PUSHED_VERSION: folder.name, properties.MODEL_DIGEST: model.content,
     }  # fmt: skip
     MetadataWriter(root).complete_decision(execution, folder, recorded)
+    journal.record(root, store)
     return int(folder.name)
 
 
@@ -167,6 +169,7 @@ def _finish(root: Root, store: Store, record: DecisionRecord) -> str:
         version = _carry_out(root, store, record.execution, *_model_to_serve(root, store, record))
     except NotFoundError as error:
         MetadataWriter(root).cancel_decision(record.execution, str(error))
+        journal.record(root, store)
         superseded.rebuild(root, store)
         return f"cancelled an interrupted decision, because {error}: {record}"
     return f"carried out an interrupted decision: {record} (version {version})"

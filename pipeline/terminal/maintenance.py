@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pipeline.maintenance.fsck import Result
     from pipeline.maintenance.gc import Collected
     from pipeline.maintenance.restore import Restoration
+    from pipeline.maintenance.restore_store import RestoredStore
     from pipeline.maintenance.verify import Verification
-    from pipeline.metadata import backup
     from pipeline.provenance.manifest_diff import Difference
 
 _MAX_DELETED = 5  # listed findings of artifacts that were deleted on purpose
@@ -65,6 +65,9 @@ def gc(found: Collected) -> str:
     ):
         lines.append(f"{name:<20}{bytes_text(size):>12}{bytes_text(freed) if freed else '-':>12}")
     lines += ["", _deleted(found)]
+    if found.contradictions:
+        lines += [f"folders that no artifact names are kept: {one}" for one in found.contradictions]
+        lines.append("restore a newer copy with `sae restore --metadata`, serve a known model, or unpin")
     if found.too_large:
         lines.append(
             f"the kept artifacts take {bytes_text(found.bytes - found.freed)}, retention.max_mib allows "
@@ -129,8 +132,9 @@ def restore(found: Restoration) -> str:
     )
 
 
-def restore_metadata(found: backup.RestoredBackup) -> str:
+def restore_metadata(result: RestoredStore) -> str:
     """Return what restoring a copy of the metadata store did."""
+    found = result.backup
     lines = [
         f"ML Metadata's store is restored from the copy made after run {found.copy.stem}: {counted(found.runs, 'run')}"
     ]
@@ -140,4 +144,11 @@ def restore_metadata(found: backup.RestoredBackup) -> str:
         more = f" and {len(found.lost) - _MAX_RUNS} more" if len(found.lost) > _MAX_RUNS else ""
         lines.append(f"lost {counted(len(found.lost), 'run')} made since: {', '.join(found.lost[:_MAX_RUNS])}{more}")
         lines.append("`sae fsck` lists their artifacts as orphaned; `sae run` regenerates what it needs")
-    return "\n".join(lines)
+    lines += [f"decision made since, recorded again: {one}" for one in result.replayed]
+    lines += [f"decision lost, because the copy does not contain its run: {one}" for one in result.lost]
+    if result.unknown_version:
+        lines.append(
+            f"version {result.unknown_version} is still served, but the copy does not contain its push: serve a known "
+            "model with `sae promote RUN`"
+        )
+    return "\n".join(map(escaped, lines))

@@ -48,4 +48,5 @@ def _findings(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     yield from served.superseded_list(root, store)
     yield from runs.manifests(root, store, checked)
     yield from runs.unended(root, store, checked)
+    yield from runs.lost_decisions(root, store)
     yield from orphans.findings(root, store)

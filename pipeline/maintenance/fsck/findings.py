@@ -27,6 +27,7 @@ class FindingKind(str, enum.Enum):
     OUT_OF_USE = "out_of_use"
     DELETED = "deleted"  # by `sae gc`
     UNENDED = "unended"
+    LOST = "lost"  # a decision that ML Metadata does not contain, since a copy of it was restored
 
     @property
     def is_damage(self) -> bool:

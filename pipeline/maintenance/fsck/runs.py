@@ -12,7 +12,8 @@ from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
 from pipeline.metadata.properties import MANIFEST_DIGEST
 from pipeline.metadata.store import Store
 from pipeline.provenance import manifest
-from pipeline.registry import decision_log
+from pipeline.registry import decision_log, journal
+from pipeline.registry.decision_log import DecisionType
 
 
 def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
@@ -37,6 +38,14 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
             continue
         if fault:
             yield Finding(FindingKind.MANIFESTS, f"{path}, the manifest of run {run_id}, {fault}", str(path))
+
+
+def lost_decisions(root: Root, store: Store) -> Iterator[Finding]:
+    """Yield decisions that ML Metadata does not contain."""
+    for entry in journal.lost(root, store):
+        advice = f"; undo it with `sae unpin {entry.run}`" if entry.kind == DecisionType.PIN else ""
+        sentence = f"{root.decisions} contains a decision that ML Metadata does not: {entry}, {entry.when[:16]}{advice}"
+        yield Finding(FindingKind.LOST, sentence, str(root.decisions))
 
 
 def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:

@@ -86,6 +86,7 @@ class Collected:
       artifacts: whose bytes are deleted, oldest first.
       versions: deleted versions in the serving folder, oldest first.
       left_over: deleted half-written folders.
+      contradictions: why folders that no artifact names are kept; empty if they are not.
     """
 
     root: str
@@ -98,6 +99,7 @@ class Collected:
     artifacts: tuple[Victim, ...]
     versions: tuple[int, ...]
     left_over: tuple[LeftOver, ...]
+    contradictions: tuple[str, ...] = ()
 
     @property
     def too_large(self) -> bool:
@@ -113,7 +115,8 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
     kept = retention.kept(root, store, policy, pushes)
     of_run = {run.id: _artifacts_of_run(store, run.id) for run in kept.runs}
     before = _sizes_by_directory(root.path)
-    left_over = tuple(_left_over(root, store))
+    contradictions = retention.contradictions(root, store, pushes)
+    left_over = tuple(_left_over(root, store, with_orphans=not contradictions))
     pushed = {push.version for push in pushes}
     while True:
         kept_ids = set().union(*(of_run[run.id] for run in kept.runs))
@@ -146,6 +149,7 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
         ),
         versions=tuple(deleted_versions),
         left_over=left_over,
+        contradictions=contradictions,
     )
 
 
@@ -218,10 +222,10 @@ def _versions(root: Root) -> list[int]:
     return list(serving_dir.versions(root.serving))
 
 
-def _left_over(root: Root, store: Store) -> Iterator[LeftOver]:
+def _left_over(root: Root, store: Store, with_orphans: bool) -> Iterator[LeftOver]:
     """Yield half-written outputs, as `sae fsck` finds them, deleted versions, and scratch roots of killed processes."""
     places = []
-    for finding in orphans.findings(root, store):
+    for finding in orphans.findings(root, store) if with_orphans else ():
         # Anything that is not the output of a node may be a user's file.
         path = pathlib.Path(finding.path)
         if finding.kind == FindingKind.ORPHANED and finding.output and int64.parsed(path.name) is not None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import pathlib
 from collections.abc import Iterator, Sequence
 
+from components.push import serving_dir
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.run_properties import headline_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
-from pipeline.registry import decision_log, versions
+from pipeline.registry import decision_log, journal, versions
+from pipeline.registry.decision_log import DecisionType
 from pipeline.registry.versions import Push
 from pipeline_config import RetentionConfig
 
@@ -59,9 +62,11 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
         if run_id := next((run for one in store.makers(push.artifact) if (run := store.owner(one).run)), ""):
             reasons.setdefault(run_id, {})[reason] = None
             numbers.setdefault(run_id, push.version)
+    for run_id in _served_by_bytes(root, store, pushes):
+        reasons.setdefault(run_id, {})[Reason.SERVED] = None
     for reason, runs in (
         (Reason.OPEN, [record.run_id for record in decision_log.open_decisions(store)]),
-        (Reason.PINNED, decision_log.pinned(store)),
+        (Reason.PINNED, journal.pinned_runs(root, store)),
         (Reason.UNFINISHED, [one.name for one in store.run_contexts() if _is_unfinished(store, one)]),
         (Reason.NEWEST, run_ids[: policy.runs]),
     ):
@@ -93,6 +98,35 @@ def _kept_pushes(
             yield from ((push, Reason.OPEN) for push in of_model if (root.serving / str(push.version)).is_dir())
     earlier = versions.rollback_targets(pushes, served, decision_log.rolled_back(store))
     yield from ((push, Reason.PUSHED) for push in itertools.islice(earlier, policy.pushed))
+
+
+def _served_by_bytes(root: Root, store: Store, pushes: Sequence[Push]) -> Iterator[str]:
+    """Yield the runs that made or reused the served model, if ML Metadata does not contain its push."""
+    if (newest := unknown_version(root, pushes)) is None:
+        return
+    for model in store.artifacts_of_type(versions.MODEL):
+        if versions.has_bytes_of(newest, model):
+            yield from filter(None, (store.owner(one).run for one in store.makers(model.id)))
+
+
+def unknown_version(root: Root, pushes: Sequence[Push]) -> pathlib.Path | None:
+    """Return the folder of the served version if ML Metadata does not contain its push; else None."""
+    return None if versions.served_push(root, pushes) else serving_dir.newest_version(root.serving)
+
+
+def contradictions(root: Root, store: Store, pushes: Sequence[Push]) -> tuple[str, ...]:
+    """Return why outputs that no artifact names may be needed: of runs that ML Metadata does not contain any more.
+
+    After an older copy of the store was restored, a lost run may have made the served model, or be pinned.
+    """
+    known = set(store.run_ids())
+    if known.issuperset(path.stem for path in root.manifests.glob("*.json")):
+        return ()
+    found = [f"{one}, but ML Metadata does not contain that run" for one in journal.lost(root, store)
+             if one.kind == DecisionType.PIN]  # fmt: skip
+    if newest := unknown_version(root, pushes):
+        found.append(f"version {newest.name} is served, but ML Metadata does not contain its push")
+    return tuple(found)
 
 
 def without_oldest(found: Kept) -> Kept | None:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck
+from pipeline.maintenance.restore_store import RestoredStore
 from pipeline.metadata import backup
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
@@ -93,7 +94,7 @@ def test_going_back_keeps_the_store_that_was_there_and_says_what_is_lost(recorde
     assert found.lost == ("r2",)
     assert found.kept.read_bytes() == before
     assert recorded.store().run_ids() == ["r1"]
-    text = maintenance_text.restore_metadata(found)
+    text = maintenance_text.restore_metadata(RestoredStore(found, (), (), 0))
     assert "made after run r1: 1 run\n" in text
     assert "lost 1 run made since: r2\n" in text
     # As it says, what the lost run made is orphaned then; what is known is sound.
