@@ -147,6 +147,13 @@ class NodeCache:
         reuse = Reuse(self.root, self.store, candidate, outputs, properties, same_run=True)
         return not damage and not unusable and not node.outdated(reuse)
 
+    def changes_since(self, node: Node, execution: Execution) -> list[str]:
+        """Return what differs between this run and an execution of a node on the same inputs, for a partial run."""
+        if execution.key is None:
+            return []
+        key = self._key(node, self.store.inputs(execution.id))
+        return [f"{change.part}: {change}" for change in key.changes_since(execution.key)]
+
     def damage(self, output: Artifact) -> str:
         """Return what is wrong with an artifact's files; empty if they are intact, or no digests were recorded."""
         return (

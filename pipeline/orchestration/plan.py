@@ -24,7 +24,7 @@ class PlannedNode:
     # `run`; `cached`; `depends`: run unless its inputs stay the same; `reused` from the base run of a partial
     # run; or `left out`
     verdict: str
-    reasons: tuple[str, ...] = ()  # why the node would run; empty for the other verdicts
+    reasons: tuple[str, ...] = ()  # why the node would run; what differs in a reused result
     of_run: str = ""  # the run whose outputs would be used
 
 
@@ -51,6 +51,7 @@ def plan_run(request: RunRequest) -> Plan:
     to_run, needed = partial_run.nodes_of(pipeline, request.from_node, request.to_node)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
     decisions: dict[str, CacheDecision] = {}
+    changes: dict[str, list[str]] = {}  # since the base run, of each reused node
     dataset, base, reason = "", "", "nothing ran in this root yet"
     if needed or root.metadata.is_file():
         store = open_store(root, read_only=True)
@@ -65,13 +66,15 @@ def plan_run(request: RunRequest) -> Plan:
             executions = store.executions(base) if base else {}
             reused = {name: store.outputs(execution.id) for name, execution in executions.items()}
             decisions = {one.node: one for one in cache.decide_all(to_run, reused)}
+            changes = {name: cache.changes_since(pipeline.by_name[name], executions[name]) for name in needed}
 
     def planned(name: str) -> PlannedNode:
         if (decision := decisions.get(name)) is not None:
             return PlannedNode(name, decision.verdict.value, decision.reasons, decision.run_id)
         if name in to_run:
             return PlannedNode(name, CacheVerdict.RUN.value, (reason,))
-        return PlannedNode(name, "reused", of_run=base) if name in needed else PlannedNode(name, "left out")
+        differences = tuple(f"differs from this run: {change}" for change in changes.get(name, ()))
+        return PlannedNode(name, "reused", differences, base) if name in needed else PlannedNode(name, "left out")
 
     notices = filter(None, [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))])
     nodes = tuple(planned(name) for name in pipeline.names)

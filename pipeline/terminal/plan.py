@@ -15,7 +15,7 @@ def as_text(found: Plan) -> str:
     lines = [f"{found.dataset or 'data set not known yet'}, profile {found.profile}, {found.root}", ""]
     for line in found.nodes:
         verdict = "run" if line.verdict == "depends" else line.verdict
-        reasons = line.reasons or ((f"outputs of run {line.of_run}",) if line.of_run else ("",))
+        reasons = (*([f"outputs of run {line.of_run}"] if line.of_run else []), *line.reasons) or ("",)
         shown = [*reasons[:_REASONS]]
         if len(reasons) > _REASONS:
             shown.append(f"and {len(reasons) - _REASONS} more; --json lists all")

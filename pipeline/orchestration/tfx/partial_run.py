@@ -62,12 +62,23 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
         base_run = partial_run.base_run(store, root, request.base_run, needed)
         _check_files(store, root, cache, base_run, needed)
         tell(Note(f"reusing {', '.join(needed)} of run {base_run}"))
+        _warn_of_changes(store, cache, base_run, needed, tell)
         _check_models(request.pipeline, store, base_run, needed, tell)
     return RunOptions(
         from_nodes=[request.from_node] if request.from_node else [],
         to_nodes=[request.to_node] if request.to_node else [],
         base_pipeline_run_id=base_run,
     )
+
+
+def _warn_of_changes(store: Store, cache: NodeCache, run_id: str, needed: Sequence[str], tell: Listener) -> None:
+    """Warn that a reused output was made with other settings, code, data or packages than this run records."""
+    executions = store.executions(run_id)
+    for name in needed:
+        if changes := cache.changes_since(cache.configured.pipeline.by_name[name], executions[name]):
+            remedy = f"--from-node {name} runs it too"
+            notice = f"{name} of run {run_id} differs from this run: {'; '.join(changes)}; {remedy}"
+            tell(Note(notice, warning=True))
 
 
 def _check_files(store: Store, root: Root, cache: NodeCache, run_id: str, needed: Sequence[str]) -> None:

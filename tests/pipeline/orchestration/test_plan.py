@@ -186,6 +186,17 @@ def test_a_part_reuses_what_it_needs_of_the_newest_run_that_has_it(after_a_run):
     assert "ExampleGen        reused    outputs of run r1" in text.as_text(made).splitlines()
 
 
+def test_a_reused_result_that_differs_from_the_run_says_in_what(after_a_run):
+    """The manifest of the run records its own settings, which are not those of the reused model."""
+    made = make(after_a_run, "training.epochs=60", from_node="Evaluator")
+    differing = {line.node: line.reasons for line in made.nodes if line.verdict == "reused" and line.reasons}
+    [(node, [reason])] = differing.items()
+    assert node == "Trainer"
+    assert "epochs" in reason
+    assert "60" in reason
+    assert f"{'':<28}{reason}" in text.as_text(made).splitlines()
+
+
 def test_what_a_part_does_not_need_is_left_out(after_a_run):
     made = make(after_a_run, to_node="StatisticsGen")
     assert [node for node, verdict in verdicts(made).items() if verdict == "cached"] == ["ExampleGen", "StatisticsGen"]
