@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from pipeline.cli import output
+from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode, SaeError, check_text
@@ -18,6 +18,7 @@ from pipeline.core.text import escaped
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command of these arguments and exit; print one line for an error, with --verbose its traceback."""
+    process.complete()
     parent_process.end_with_parent()
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))

@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import pathlib
+import pwd
 from collections.abc import Callable
 
 from components import atomic_file
@@ -97,6 +98,13 @@ class Root:
             self._write({"format": FORMAT, "path": str(self.path)})
         elif "path" not in about:  # created by a version that did not record it
             self.record_location()
+
+    def refused(self) -> str:
+        """Say which file or folder of this root this user cannot write, and why; empty if there is none."""
+        folders = [self.path, self.artifacts, self.serving, self.logs, self.data, self.temporary, self.manifests]
+        folders += [self.previews, self.progress, self.checkpoints, self.metadata_copies]
+        nodes = [path for depth in ("*", "*/*", "*/.system/*") for path in self.artifacts.glob(depth)]
+        return next(filter(None, map(refused, (*folders, self.lock_file, self.metadata, self.decisions, *nodes))), "")
 
     def claim_dataset(self, name: str) -> None:
         """Record the data set of the runs in this root.
@@ -199,10 +207,37 @@ class Root:
 
         Raises:
           LockedError: another process holds the lock; the message names it and since when.
+          UnavailableError: this user cannot write all of the root, or its file system has no locks.
         """
+        if reason := self.refused():
+            raise UnavailableError(reason)
         return root_lock.hold(
             self.lock_file, f"another run holds {self.path}", "wait for it to end, or choose another root with --root"
         )
+
+
+def refused(path: pathlib.Path) -> str:
+    """Say why this user cannot write a file or folder; empty if it can be written or does not exist."""
+    try:
+        found = path.stat()
+        if os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            return ""
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror}; choose another root with --root"
+    return (
+        f"cannot write {path}: it belongs to {_user_name(found.st_uid)}, this process runs as "
+        f"{_user_name(os.geteuid())}; its owner can let a group write the root with `chmod -R g+rwX`, "
+        "or choose another root with --root"
+    )
+
+
+def _user_name(number: int) -> str:
+    try:
+        return f"{pwd.getpwuid(number).pw_name} (user id {number})"
+    except KeyError:
+        return f"user id {number}"
 
 
 def moved_path(path: str, old: str, new: str) -> str:

@@ -162,8 +162,8 @@ def root(place: Root) -> Check:
         dataset = place.dataset()
     except UnavailableError as error:
         return Check("root", False, str(place.path), str(error))
-    if not os.access(place.path, os.W_OK):
-        return Check("root", False, f"{place.path} is not writable", "choose another root with --root")
+    if refused := place.refused():
+        return Check("root", False, str(place.path), refused)
     try:
         root_lock.check(place.path)
     except (OSError, UnavailableError) as error:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from pipeline.core import root_lock
 from pipeline.core.errors import ExitCode, UnavailableError
+from pipeline.core.pipeline_root import refused
 from pipeline.scheduler import history, process_identity, times
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
@@ -78,6 +79,8 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             root.mkdir(parents=True, exist_ok=True)
+            if reason := refused(path):
+                raise UnavailableError(reason)
             stack.enter_context(
                 root_lock.hold(
                     path,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.core.errors import UnavailableError
+from pipeline.core.pipeline_root import refused
 
 NAME = "schedules.sqlite"
 FORMAT = 2  # raised when the tables change so that an older version would misread them
@@ -87,6 +88,9 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
     path = root / NAME
     try:
         root.mkdir(parents=True, exist_ok=True)
+        if reason := refused(path):
+            raise UnavailableError(reason)
+        path.touch()  # with the permissions of this process; SQLite would not let a group write it
         with _connect(path, isolation_level=None) as connection:
             if _format(connection, path) < FORMAT:
                 _make(connection, path)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import shutil
 import subprocess
 import sys
 
 import pytest
+
+from tests import PROJECT
 
 # Process 1 of the namespace ends with the parent, and /proc shows the namespace.
 _PID = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -25,6 +28,24 @@ def on_another_host(*command: str, boot: str = "another-boot") -> list[str]:
     )
     wrapped = (*_PID, "--uts", "/bin/sh", "-c", f'set -- "$@"; set -e; f=$(mktemp); {setup.replace("$0", "$f")}', "sh")
     _need(*wrapped, "true")
+    return [*wrapped, *command]
+
+
+def as_user(user: int, group: int, *command: str) -> list[str]:
+    """Return a command line that runs a command as a user with one group and umask 002, without environment.
+
+    The Python of the tests may be in a folder that only root can enter; a mount namespace has it in one for everybody.
+    """
+    python = pathlib.Path(sys.base_prefix)
+    closed = [str(one) for one in (python, *python.parents) if not one.stat().st_mode & 0o001]
+    see = ""
+    if closed:
+        see = f"p=$(mktemp -d); mount --bind {python} $p; mount -t tmpfs -o mode=755 tmpfs {closed[-1]}; "
+        see += f"mkdir -p {python}; mount --bind $p {python}; "
+    change = f"umask 002; exec setpriv --reuid {user} --regid {group} --clear-groups env -i "
+    change += f'PATH="$PATH" PYTHONPATH={PROJECT} "$@"'
+    wrapped = ("unshare", "--mount", "/bin/sh", "-e", "-c", see + change, "sh")
+    _need(*wrapped, sys.executable, "-c", "")
     return [*wrapped, *command]
 
 

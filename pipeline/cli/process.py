@@ -1,0 +1,29 @@
+"""Give a process what a terminal, a service manager or a container may have left out: open streams and a home."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def complete() -> None:
+    """Open closed standard streams, and set `HOME` where this user has none. Call it before any file is opened."""
+    _open_streams()
+    if os.path.expanduser("~") == "~":  # an unknown user id without HOME, as in a container
+        os.environ["HOME"] = "/"  # as Docker does
+
+
+def _open_streams() -> None:
+    """Open closed standard streams on the null device; otherwise the next file that is opened becomes one of them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            os.set_inheritable(opened, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
