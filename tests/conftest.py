@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from pipeline.provenance import numeric_variables
+from pipeline_config import EngineConfig
 from tests import PROJECT
 
 # Read by TensorFlow when it is imported: TFT and TFMA know Keras 2 only.
@@ -17,6 +19,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 # Read by NumPy, likewise. A run sets it for itself, too late where NumPy is imported already; set here, a run in the
 # process of a test comes out as one in a process of its own.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+# A run ignores these. The machine may have set some, with which NumPy would compute otherwise in the process of a test.
+for name in numeric_variables.ignored(os.environ, EngineConfig()):
+    del os.environ[name]
 
 # A shell starts background commands with Ctrl-C ignored, and children inherit that; the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -110,7 +110,6 @@ def restore(
     outputs = [_Output(*names, one) for names, one in rerun.outputs_of_run(store, run_id).items()]
     _check(pipeline, root, next(one for one in outputs if (one.node, one.key) == (node, key)))
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
-    note(numeric_variables.notice(rerun.ignored_variables(recorded)))
     note_environment(run_id, rerun.environment_differences(pipeline, recorded))
     with root.lock(), rerun.scratch(root, run_id) as scratch:
         _, upstream = partial_run.nodes_of(pipeline, node, node)
@@ -120,6 +119,7 @@ def restore(
             note(f"{one} is missing too, and is regenerated first")
         whole = bool(lost_inputs) or not set(upstream) <= store.executions(run_id).keys()
         note(f"rerunning {node} {'and all upstream nodes' if whole else 'on its recorded inputs'}")
+        note(numeric_variables.notice(rerun.ignored_variables(recorded)))
         first, workers = "" if whole else node, recorded.engine.workers
         new_run = rerun.rerun(pipeline, root, store, recorded, scratch, first, node, workers, {})
         made = rerun.outputs_of_run(open_store(scratch), new_run)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import os
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -123,7 +122,6 @@ def verify(
     run_id = store.find_run(wanted)
     _check_complete(pipeline, root, store, run_id, node)
     recorded = rerun.recorded_manifest(pipeline, root, store, run_id)
-    note(numeric_variables.notice(rerun.ignored_variables(recorded)))
     differences = rerun.environment_differences(pipeline, recorded)
     note_environment(run_id, differences)
     with root.lock(), rerun.scratch(root, run_id) as scratch:
@@ -136,6 +134,7 @@ def verify(
             "with another hash seed and time zone",
         )
         note(f"rerunning {node or 'all nodes'} {', '.join(changed)}")
+        note(numeric_variables.notice(rerun.ignored_variables(recorded)))
         variables = {"PYTHONHASHSEED": "20261", "TZ": "Pacific/Kiritimati"}
         new_run = rerun.rerun(pipeline, root, store, recorded, scratch, node, node, workers, variables)
         ours, theirs = rerun.outputs_of_run(store, run_id), rerun.outputs_of_run(open_store(scratch), new_run)
@@ -211,7 +210,7 @@ def _first_difference(one: Artifact, other: Artifact, root: Root, recorded: Mani
     from pipeline.orchestration import process_setup  # imports TensorFlow: only needed if something differs
 
     process_setup.set_environment(root, rerun.engine_of(recorded))
-    with process_setup.output_to(pathlib.Path(os.devnull)):  # hides messages of libraries
+    with process_setup.output_to(root.temporary / "libraries.log"):  # not on the terminal
         with process_setup.heavy_imports():
             from pipeline.artifacts import fingerprints, types
 

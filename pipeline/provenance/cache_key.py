@@ -3,7 +3,7 @@
 Each part maps names to values:
 
 * `code`: the digest of each file of the project that the node runs;
-* `parameters`: each parameter as JSON;
+* `parameters`: each parameter as JSON; of nodes that compute, also the environment variables that select instructions;
 * `data`: the digest of each file that it reads besides its inputs, wherever the file is;
 * `inputs`: the content digest of each input artifact;
 * `packages`: the version of each distribution that it imports, and one digest over everything that these require.
@@ -14,13 +14,14 @@ Not in the key: output paths, times, the number of Beam workers, the processor.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from pipeline.core import file_digests
 from pipeline.metadata.node_key import REQUIRED, CacheKey
-from pipeline.provenance import packages, source_code
+from pipeline.provenance import numeric_variables, packages, source_code
 from pipeline_config import EngineConfig
 
 # A data set with more files is one digest over all of them, to keep executions small.
@@ -63,6 +64,8 @@ def of_node(
         parameters |= {"intra_op_threads": engine.intra_op_threads, "inter_op_threads": engine.inter_op_threads}
     if node.batches:
         parameters |= {"beam_batch_size": engine.beam_batch_size}
+    if (node.threads or node.batches) and (variables := numeric_variables.recorded(os.environ)):
+        parameters |= {"environment": variables}
     if len(contents) > _MAX_FILES:
         contents = {f"all {len(contents):,} files": file_digests.of_mapping(contents)}
     return CacheKey(

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import json
 import math
+import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from components import atomic_file
 from pipeline.core import regular_file, serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.provenance import environment, packages, source_code
+from pipeline.provenance import environment, numeric_variables, packages, source_code
 from pipeline_config import Configuration, Value
 
 SCHEMA_VERSION = 1
@@ -74,6 +75,8 @@ class Manifest:
     machine: environment.Machine
     engine: Engine  # also in the settings
     pipeline: str = ""  # its declaration, `MODULE:NAME`; empty: the default pipeline
+    # Environment variables that select instructions, by name; None: an older version did not record them.
+    variables: Mapping[str, str] | None = None
 
 
 def collect(
@@ -122,6 +125,7 @@ def collect(
             intra_op_threads=int(configuration["engine.intra_op_threads"]),
             inter_op_threads=int(configuration["engine.inter_op_threads"]),
         ),
+        variables=numeric_variables.recorded(os.environ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -57,7 +58,7 @@ def differences(recorded: Manifest, here: Manifest, config_type: type[Configurat
         Group.CODE: _code_rows(recorded, here),
         Group.CONFIGURATION: _configuration_rows(recorded, here, config_type),
         Group.PACKAGES: _package_rows(recorded, here),
-        Group.MACHINE: _machine_rows(recorded.machine, here.machine),
+        Group.MACHINE: itertools.chain(_machine_rows(recorded.machine, here.machine), _variable_rows(recorded, here)),
     }
     return [
         Difference(group, field, _text(old), _text(new), effect, matters)
@@ -148,6 +149,14 @@ def _machine_rows(old: environment.Machine, new: environment.Machine) -> Iterato
     yield "C library", old.libc, new.libc, effect, True
     effect = "the libraries that compute come with the packages, not with the system"
     yield "operating system", old.system, new.system, effect, False
+
+
+def _variable_rows(recorded: Manifest, here: Manifest) -> Iterator[_Row]:
+    if recorded.variables is None or here.variables is None:
+        return
+    effect = f"libraries choose other instructions: {_LAST_BITS}; set the recorded value"
+    for name in _union(recorded.variables, here.variables):
+        yield f"variable {name}", recorded.variables.get(name), here.variables.get(name), effect, True
 
 
 def _remedy(git: environment.Git | None) -> str:

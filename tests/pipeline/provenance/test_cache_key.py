@@ -17,10 +17,18 @@ from pipeline.core.project import PROJECT
 from pipeline.definition.spec import Node
 from pipeline.metadata import node_key
 from pipeline.metadata.node_key import CacheKey, Change
-from pipeline.provenance import cache_key, packages, source_code
+from pipeline.provenance import cache_key, numeric_variables, packages, source_code
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import EngineConfig, PipelineConfig
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variables that are in keys, which the machine may have set."""
+    for name in numeric_variables.recorded(os.environ):
+        monkeypatch.delenv(name)
+
 
 # Node by node, all whose code is ours; the others are TFX's alone.
 WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Evaluator", "PushGate", "Pusher", "Report"}
@@ -137,6 +145,21 @@ def test_a_setting_changes_the_keys_of_exactly_the_nodes_that_it_can_affect(desc
 )
 def test_a_data_set_changes_the_keys_of_exactly_the_nodes_that_it_can_affect(described, changes, affected):
     assert changed(all_keys(described), all_keys(dataclasses.replace(described, **changes))) == affected
+
+
+@pytest.mark.parametrize("name", ["OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "ONEDNN_MAX_CPU_ISA"])
+def test_a_variable_that_selects_instructions_changes_the_keys_of_the_nodes_that_compute(described, monkeypatch, name):
+    monkeypatch.delenv(name, raising=False)
+    before = all_keys(described)
+    monkeypatch.setenv(name, "other")
+    assert changed(before, all_keys(described)) == COMPUTING | {"StatisticsGen"}
+
+
+def test_a_variable_that_a_run_ignores_changes_no_key(described, monkeypatch):
+    before = all_keys(described)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert changed(before, all_keys(described)) == set()
 
 
 def test_a_schema_counts_by_its_content_and_not_by_its_place(described, tmp_path):

@@ -97,6 +97,28 @@ def test_the_arguments_are_recorded():
     assert (found.data, found.code) == (RECORDED.data, RECORDED.code)
 
 
+def test_variables_that_select_instructions_are_recorded_and_compared(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    found = collect()
+    assert found.variables["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "XLA_FLAGS" not in found.variables
+    assert manifest.from_json(manifest.to_json(found)).variables == found.variables
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Zen")
+    [difference] = manifest_diff.differences(found, collect(), PipelineConfig)
+    assert (difference.old, difference.new, difference.matters) == ("Haswell", "Zen", True)
+    assert "OPENBLAS_CORETYPE" in difference.field
+
+
+def test_variables_are_not_compared_with_a_manifest_that_recorded_none(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    values = json.loads(manifest.to_json(collect()))
+    del values["variables"]
+    older = manifest.from_json(json.dumps(values))
+    assert older.variables is None
+    assert manifest_diff.differences(older, collect(), PipelineConfig) == []
+
+
 def test_a_run_that_nothing_else_started_is_manual_and_of_now():
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     found = collect()
