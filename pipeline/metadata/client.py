@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pathlib
 import re
+import sqlite3
 import time
 from typing import Any
 
@@ -13,6 +15,7 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import UnavailableError
+from pipeline.metadata import rows
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +80,15 @@ def connect(path: pathlib.Path) -> mlmd.MetadataStore:
     """Return a client that writes to an SQLite file, which is created if it does not exist.
 
     Raises:
-      UnavailableError: the file is damaged or has another version of ML Metadata's schema; it is left unchanged.
+      UnavailableError: the file is damaged, contains a row that would end this process, or has another version of ML
+        Metadata's schema; it is left unchanged.
     """
+    with contextlib.suppress(sqlite3.Error):  # ML Metadata reports those
+        if path.is_file() and path.stat().st_size and (problem := rows.first_problem(path)):
+            raise UnavailableError(
+                f"{path} has a row that ML Metadata cannot read: {problem}; it was left as it is: "
+                "`sae restore --metadata` goes back to a copy, or choose another root with --root"
+            )
     try:
         return PatientStore(sqlite_config(path, pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE))
     except (mlmd_errors.StatusError, RuntimeError) as error:

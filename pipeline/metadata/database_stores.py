@@ -15,7 +15,7 @@ import tempfile
 import threading
 import urllib.parse
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NoReturn
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
@@ -24,6 +24,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.metadata import client
+from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError
 
 _FORM = "give postgresql://user@host:port/database or mysql://user@host:port/database"
 _ENCODED = "in a name or a password write %2F %3A %40 %23 %3F for / : @ # ?"
@@ -82,6 +83,12 @@ class Server:
                 raise UsageError(f"the {what} in the URL of the store contains a NUL character: {_FORM}")
         place = f"[{self._host}]" if ":" in self._host else self._host
         self.name = f"{self._kind}://{self._user}@{place}:{self._port}/{self._database}"
+        self._lock = threading.Lock()
+        self._processes: Processes | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a worker needs to connect."""
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_processes")}
 
     def connect(self) -> mlmd.MetadataStore:
         """Return a client that only reads, not thread-safe. Threads may call this at the same time.
@@ -89,6 +96,25 @@ class Server:
         Raises:
           UnavailableError: the server does not answer or rejects the user, or the database has no readable store.
         """
+        with self._lock:
+            if self._processes is None:
+                self._processes = Processes()
+        try:
+            return IsolatedClient(self._processes.client(self._connect), self._replace)
+        except ReaderDiedError as error:
+            raise self._row_error(error) from error
+
+    def _replace(self, error: Exception, again: bool) -> NoReturn:
+        del again
+        raise self._row_error(error) from error
+
+    def _row_error(self, error: Exception) -> UnavailableError:
+        reason = f" ({error})" if str(error) else ""
+        return UnavailableError(
+            f"{self.name} has a row that ML Metadata cannot read{reason}: restore a backup of the database"
+        )
+
+    def _connect(self) -> mlmd.MetadataStore:
         if self._kind == _MYSQL:
             self._check_reachable()
         log: list[str] = []

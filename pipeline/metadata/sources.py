@@ -5,8 +5,13 @@ that is in use, or was when its writer was killed. A file is read in place, also
 private copy is read where SQLite or ML Metadata would have to write: an older schema, which must be upgraded; a journal
 of a killed writer, which must be rolled back; and a file in WAL mode that no process has open.
 
+ML Metadata reads in a process of its own (`isolation`), because it ends its process at a row that it does not expect.
+Then a copy is read without the parts of deleted rows, such as the properties of a deleted artifact; if that is not
+enough, the error names the first such row (`rows`).
+
 When a process closes any handle of a file, it loses all its locks on that file, and Python's SQLite does not know the
-handles of ML Metadata's SQLite. So a file is opened by ML Metadata or, to be copied, by Python, never by both at once.
+handles of ML Metadata's SQLite. So a process opens a file with ML Metadata or, to copy it, with Python, never with both
+at once.
 """
 
 from __future__ import annotations
@@ -26,8 +31,9 @@ import ml_metadata as mlmd
 from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
 from pipeline.core.errors import NotFoundError, UnavailableError
-from pipeline.metadata import database_stores
+from pipeline.metadata import database_stores, rows
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config
+from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError, UnreadableError, Worker
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes
@@ -99,8 +105,11 @@ class StoreFile:
         self._path = path.absolute()
         self._wal_mode = _header(path)[_READ_VERSION] == _WAL_MODE
         self._lock = threading.Lock()  # guards the attributes below
+        self._processes: Processes | None = None
         self._folder: pathlib.Path | None = None
         self._copied_state: list[tuple[int, ...]] = []
+        self._is_repaired = False  # the copy
+        self._unreadable_state: list[tuple[int, ...]] = []  # in which ML Metadata could not read a row
 
     def connect(self) -> mlmd.MetadataStore:
         """Return a client that only reads, not thread-safe, in milliseconds. Threads may call this at the same time.
@@ -108,17 +117,51 @@ class StoreFile:
         Raises:
           UnavailableError: damaged, of a newer schema, no store of ML Metadata, or held by a writer for too long.
         """
+        return IsolatedClient(self._worker(), self._replace)
+
+    def _worker(self) -> Worker:
         try:
-            if self._wal_mode and not self._beside(_WAL).exists():
+            if (self._wal_mode and not self._beside(_WAL).exists()) or self._state() == self._unreadable_state != []:
                 return self._connect_to_copy()
             try:
-                return _connect(self._path, self.name)
+                return self._open_processes().client(_connect, self._path, self.name)
             except RuntimeError as error:
                 if not self._is_readable_in_copy(str(error)):
                     raise
                 return self._connect_to_copy()
+        except ReaderDiedError as error:
+            raise self._row_error(error) from error
         except (RuntimeError, sqlite3.Error, OSError) as error:
             raise UnavailableError(f"{self.name} {_reason(error)}") from error
+
+    def _replace(self, error: ReaderDiedError | UnreadableError, again: bool) -> Worker:
+        """Return a worker that reads a copy without the parts of deleted rows. Raises `UnavailableError`."""
+        if again:
+            raise self._row_error(error) from error
+        with self._lock:
+            self._unreadable_state = self._state()
+        return self._worker()
+
+    def _row_error(self, error: Exception) -> UnavailableError:
+        with self._lock:
+            path = self._copy_in(self._folder) if self._copied_state and self._folder else self._path
+        try:
+            problem = self._open_processes().run(rows.first_problem, path)
+        except ReaderDiedError:
+            problem = ""
+        except sqlite3.Error as damage:
+            problem = str(damage)
+        reason = f" ({error})" if str(error) else ""
+        return UnavailableError(
+            f"{self.name} has a row that ML Metadata cannot read{reason}: {problem or 'no damaged row was found'}; "
+            "`sae restore --metadata` goes back to a copy in a root; or give an earlier copy"
+        )
+
+    def _open_processes(self) -> Processes:
+        with self._lock:
+            if self._processes is None:
+                self._processes = Processes()
+            return self._processes
 
     def close(self) -> None:
         """Remove the private copy."""
@@ -135,20 +178,30 @@ class StoreFile:
             return schemas[0] < schemas[1]
         return self._beside(_WAL if self._wal_mode else _JOURNAL).exists()
 
-    def _connect_to_copy(self) -> mlmd.MetadataStore:
+    @staticmethod
+    def _copy_in(folder: pathlib.Path) -> pathlib.Path:
+        return folder / "copy.sqlite"
+
+    def _connect_to_copy(self) -> Worker:
+        processes = self._open_processes()
         with self._lock:
             state = self._state()
+            is_unreadable = state == self._unreadable_state
             if self._folder is None:
                 self._folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-store-"))  # only this user may enter it
-            copy = self._folder / "copy.sqlite"
-            if state != self._copied_state:
+                processes.remove_later(self._folder)
+            copy = self._copy_in(self._folder)
+            if state != self._copied_state or is_unreadable != self._is_repaired:
                 for file in self._folder.iterdir():  # clients that have it open continue to read it
                     file.unlink()
                 self._copied_state = []
                 self._copy_to(copy)
-                _upgrade(copy)
+                if is_unreadable:
+                    rows.remove_parts_of_deleted_rows(copy)
+                self._is_repaired = is_unreadable
+                processes.run(_upgrade, copy)
                 self._copied_state = state
-            return _connect(copy, self.name)
+            return processes.client(_connect, copy, self.name)
 
     def _state(self) -> list[tuple[int, ...]]:
         """Return inode, size and time of the file and of SQLite's files beside it."""

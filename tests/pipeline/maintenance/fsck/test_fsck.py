@@ -201,7 +201,7 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
     ids = writer.store.put_artifacts(artifacts)
     (folder / "1200").rmdir()
     pages = []
-    real = sources.ReadingClient
+    real = sources.IsolatedClient
 
     class Watched(real):
         def get_artifacts_by_id(self, ids):
@@ -220,7 +220,7 @@ def test_memory_is_read_page_by_page(root, writer, monkeypatch):
             assert options.limit == 1
             return super().get_contexts(options)
 
-    monkeypatch.setattr(sources, "ReadingClient", Watched)
+    monkeypatch.setattr(sources, "IsolatedClient", Watched)
     result = fsck.check(root)
     assert result.checked["artifacts"] == 1200
     assert pages == [100] * 12 + [1]  # and the one that a finding is about
@@ -808,17 +808,18 @@ def test_a_store_that_is_damaged_further_on_is_unavailable(root, writer):
     assert "\n" not in str(error.value)
 
 
-def test_the_store_is_opened_for_reading_only(root, writer, monkeypatch):
-    modes = []
+def test_the_store_is_opened_for_reading_only(root, writer, monkeypatch, tmp_path):
+    modes = tmp_path / "modes"  # a file, because another process opens the store
     real = mlmd.MetadataStore.__init__
 
     def watched(self, config, **options):
-        modes.append(config.sqlite.connection_mode)
+        with modes.open("a") as file:
+            print(config.sqlite.connection_mode, file=file)
         real(self, config, **options)
 
     monkeypatch.setattr(mlmd.MetadataStore, "__init__", watched)
     fsck.check(root)
-    assert set(modes) == {pb.SqliteMetadataSourceConfig.READONLY}
+    assert set(modes.read_text().split()) == {str(pb.SqliteMetadataSourceConfig.READONLY)}
 
 
 def test_nothing_at_all_is_written(root, writer, examples, pushed):

@@ -1,0 +1,275 @@
+"""Call ML Metadata in child processes, because its C++ ends its process at a row that it does not expect.
+
+A value of another type or a property without its artifact is enough: `Check failed`, SIGABRT. So each client that reads
+has a process of its own, and a death there is an exception here (`ReaderDiedError`).
+
+    this process ──starts──> parent of the workers ──forks, in a few ms──> worker of one client
+         └───────────────── a socket: calls and answers ──────────────────────────┘
+
+The parent of the workers is forked before a client exists, and starts no threads, so it can always be forked. It also
+removes temporary folders when this process ends without having done so, for instance by `kill -9`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import fcntl
+import gc
+import os
+import pathlib
+import pickle
+import re
+import shutil
+import signal
+import socket
+import struct
+import tempfile
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn, TypeVar
+
+import ml_metadata as mlmd
+from google.protobuf.message import DecodeError
+from ml_metadata import errors as mlmd_errors
+from ml_metadata.proto import metadata_store_service_pb2
+
+from pipeline.core.errors import SaeError
+
+T = TypeVar("T")
+
+_START, _FOLDER, _END = b"w", b"f", b"e"  # messages to the parent of the workers
+_LENGTH = struct.Struct("!I")  # of the path after `_FOLDER`
+_CHECK = re.compile(rb"\] (Check failed: .*)")  # in what ML Metadata logs before it ends its process
+_BAD_TEXT = b"invalid UTF-8"
+_STDERR = 2  # in workers, the log
+_LOG_BYTES = 64 * 1024  # of ML Metadata's log that are searched
+_HIGHEST_FILE = 2**20  # larger than any number of an open file
+
+
+class ReaderDiedError(Exception):
+    """The process of a client has ended; the message contains ML Metadata's reason, if it gave one."""
+
+
+class UnreadableError(Exception):
+    """ML Metadata, or the conversion of its answer, failed for a reason other than a status of its own."""
+
+
+class Processes:
+    """The processes of the clients of one store. It lasts as long as a client of it."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        self._log = os.memfd_create("ml-metadata") if hasattr(os, "memfd_create") else _temporary_file()
+        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # workers share it
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: see `_reset_process`
+            pid = os.fork()
+        if pid == 0:
+            _fork_workers(theirs, self._log)
+        theirs.close()
+        self._lock = threading.Lock()  # guards what is sent
+        weakref.finalize(self, _end, os.getpid(), pid, self._control, self._log)
+
+    def client(self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any) -> Worker:
+        """Return a worker that has opened a client with `connect`; raises what `connect` raises."""
+        worker = Worker(self)
+        worker.ask(None, connect, arguments)
+        return worker
+
+    def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function of a module in a worker and return its result. Raises what it raises."""
+        found: T = Worker(self).ask("", function, arguments)
+        return found
+
+    def start(self) -> Connection:
+        """Start a worker and return the connection to it."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self._send(_START, [theirs.fileno()])
+            return Connection(ours.detach())
+
+    def remove_later(self, folder: pathlib.Path) -> None:
+        """Remove a folder if this process ends before it has."""
+        path = os.fsencode(folder)
+        self._send(_FOLDER + _LENGTH.pack(len(path)) + path)
+
+    def _send(self, message: bytes, files: list[int] | None = None) -> None:
+        try:
+            with self._lock:
+                socket.send_fds(self._control, [message], files or [])
+        except OSError as error:
+            raise ReaderDiedError("the processes that read were ended") from error
+
+    def reason(self) -> str:
+        """Return the last failed check that ML Metadata logged, and forget the log; empty if there is none."""
+        with self._lock:
+            size = os.fstat(self._log).st_size
+            found = _CHECK.findall(os.pread(self._log, _LOG_BYTES, max(0, size - _LOG_BYTES)))
+            os.ftruncate(self._log, 0)
+        return " ".join(found[-1].decode(errors="replace").split()) if found else ""
+
+
+class Worker:
+    """A process with a client of ML Metadata. It ends when this object is no longer used."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._connection = processes.start()
+
+    def ask(self, *message: Any) -> Any:
+        """Return the worker's answer.
+
+        Raises:
+          ReaderDiedError: the worker has ended.
+          Exception: the one that the call raised.
+        """
+        try:
+            self._connection.send(message)
+            done, answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            self._connection.close()
+            raise ReaderDiedError(self._processes.reason()) from error
+        except BaseException:  # an interrupt: the answer would be taken for that to the next call
+            self._connection.close()
+            raise
+        if not done:
+            raise answer
+        return answer
+
+
+class IsolatedClient(mlmd.MetadataStore):
+    """ML Metadata's client whose calls are made by a worker."""
+
+    def __init__(self, worker: Worker, replace: Callable[[ReaderDiedError | UnreadableError, bool], Worker]) -> None:
+        """Make a client.
+
+        Args:
+          worker: makes the calls.
+          replace: returns another worker, which reads a repaired copy, after this one met a row that ML Metadata cannot
+            read; or raises the error that reports it. It is given that error, and whether it replaced one before.
+        """
+        self._worker = worker
+        self._replace = replace
+        self._replaced = False
+
+    def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> None:
+        del extra_options
+        message = (method_name, type(request).__name__, request.SerializeToString(), type(response).__name__)
+        while True:
+            try:
+                response.ParseFromString(self._worker.ask(*message))
+                return
+            except (ReaderDiedError, UnreadableError) as error:
+                self._worker = self._replace(error, self._replaced)
+                self._replaced = True
+            except DecodeError as error:
+                self._worker = self._replace(UnreadableError(str(error)), self._replaced)
+                self._replaced = True
+
+
+def _temporary_file() -> int:
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _end(owner: int, pid: int, control: socket.socket, log: int) -> None:
+    if os.getpid() != owner:  # a child process inherited the object
+        return
+    with contextlib.suppress(OSError):
+        control.send(_END)
+    control.close()
+    os.close(log)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _fork_workers(control: socket.socket, log: int) -> NoReturn:
+    """Fork a worker for each message, until the process at the other end of `control` has ended."""
+    folders = []
+    try:
+        _reset_process(control.fileno(), log)
+        while True:
+            message, files, _, _ = socket.recv_fds(control, 1, 1)
+            if message == _START:
+                if os.fork() == 0:
+                    control.close()
+                    _work(Connection(files[0]))
+                os.close(files[0])
+            elif message == _FOLDER:
+                [length] = _LENGTH.unpack(control.recv(_LENGTH.size, socket.MSG_WAITALL))
+                folders.append(os.fsdecode(control.recv(length, socket.MSG_WAITALL)))
+            else:
+                break
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)  # also workers that wait for a database server
+        os._exit(1)
+
+
+def _reset_process(control: int, log: int) -> None:
+    """Let go of all that the forked process had: its signals, its terminal, its files and their locks."""
+    signal.set_wakeup_fd(-1)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers leave nothing to wait for
+    os.setsid()
+    faulthandler.disable()  # it would write into the file that has the number of its own now
+    gc.disable()  # finalizers of the other process
+    null = os.open(os.devnull, os.O_RDWR)
+    for number, file in ((0, null), (1, null), (_STDERR, log)):
+        os.dup2(file, number)
+    os.closerange(3, control)
+    os.closerange(control + 1, _HIGHEST_FILE)
+
+
+def _work(connection: Connection) -> NoReturn:
+    """Answer calls until the connection is closed."""
+    client: mlmd.MetadataStore | None = None
+    try:
+        while True:
+            method, *rest = connection.recv()
+            try:
+                if method is None:
+                    connect, arguments = rest
+                    client, answer = connect(*arguments), None
+                elif not method:
+                    function, arguments = rest
+                    answer = function(*arguments)
+                else:
+                    answer = _answer(client, method, *rest)
+                connection.send((True, answer))
+            except Exception as error:
+                connection.send((False, _portable(error)))
+    finally:
+        os._exit(0)
+
+
+def _answer(client: Any, method: str, request_name: str, content: bytes, response_name: str) -> bytes:
+    request, response = (getattr(metadata_store_service_pb2, name)() for name in (request_name, response_name))
+    request.ParseFromString(content)
+    logged = os.fstat(_STDERR).st_size
+    try:
+        client._call(method, request, response)
+        if _BAD_TEXT in os.pread(_STDERR, _LOG_BYTES, logged):  # protobuf logs it, and may go on
+            raise UnreadableError("text that is not UTF-8")
+    except UnreadableError:
+        raise
+    except (SaeError, mlmd_errors.StatusError):
+        raise
+    except Exception as error:  # such as text that is not UTF-8
+        raise UnreadableError(str(error)) from error
+    return bytes(response.SerializeToString())
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error, or one with its text if it cannot be sent."""
+    try:
+        copied = pickle.loads(pickle.dumps(error))
+        return error if isinstance(copied, type(error)) else RuntimeError(str(error))
+    except Exception:
+        return RuntimeError(str(error))

@@ -1,0 +1,125 @@
+"""Find rows of an SQLite store that ML Metadata's C++ cannot read, and repair a copy where nothing is lost by it.
+
+ML Metadata reports no error for such rows: it ends its process. The tables are those of schema 10; what an older schema
+does not have is not checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import sqlite3
+from collections.abc import Iterator
+
+_NODES = ("Artifact", "Execution", "Context")
+# Columns with the id of a row in another table, and that table.
+_REFERENCES = {
+    **{(f"{node}Property", f"{node.lower()}_id"): node for node in _NODES},
+    **{(node, "type_id"): "Type" for node in _NODES},
+    ("Event", "artifact_id"): "Artifact",
+    ("Event", "execution_id"): "Execution",
+    ("EventPath", "event_id"): "Event",
+    ("Association", "context_id"): "Context",
+    ("Association", "execution_id"): "Execution",
+    ("Attribution", "context_id"): "Context",
+    ("Attribution", "artifact_id"): "Artifact",
+    ("ParentContext", "context_id"): "Context",
+    ("ParentContext", "parent_context_id"): "Context",
+    ("TypeProperty", "type_id"): "Type",
+    ("ParentType", "type_id"): "Type",
+    ("ParentType", "parent_type_id"): "Type",
+}
+# Rows that mean nothing without the row that they refer to. Events stay: they show that an artifact was deleted.
+_PARTS = tuple(key for key in _REFERENCES if key[0] not in (*_NODES, "Event", "TypeProperty", "ParentType"))
+_STORED = {  # SQLite's types of value by the beginning of a declared type
+    "INT": ("integer",),
+    "TINYINT": ("integer",),
+    "BOOLEAN": ("integer",),
+    "DOUBLE": ("real", "integer"),
+    "VARCHAR": ("text",),
+    "TEXT": ("text",),
+}
+_FLAGS = ("TINYINT", "BOOLEAN")  # 0 or 1, except `type_kind`
+_ENUMS = ("state", "last_known_state", "type", "type_kind", "data_type")  # 32 bits
+_LONGEST = 40  # characters of a value in a message
+
+
+def first_problem(path: pathlib.Path) -> str:
+    """Return the first row that ML Metadata cannot read, in words; empty if there is none. Raises `sqlite3.Error`."""
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+        opened.text_factory = bytes
+        opened.create_function("is_utf8", 1, _is_utf8, deterministic=True)
+        return next(_problems(opened), "")
+
+
+def remove_parts_of_deleted_rows(path: pathlib.Path) -> int:
+    """Delete the rows of a copy that belong to rows that were deleted; return their number."""
+    with contextlib.closing(sqlite3.connect(path)) as opened, opened:
+        tables = dict(_tables(opened))
+        deleted = 0
+        while True:  # a path belongs to an event that belongs to an artifact
+            before = deleted
+            for table, column in _PARTS:
+                other = _REFERENCES[table, column]
+                if table in tables and other in tables:
+                    where = f"{column} NOT IN (SELECT id FROM {other})"
+                    deleted += opened.execute(f"DELETE FROM {table} WHERE {where}").rowcount
+            if deleted == before:
+                return deleted
+
+
+def _tables(opened: sqlite3.Connection) -> Iterator[tuple[str, dict[str, tuple[str, bool]]]]:
+    """Yield the name of each table of ML Metadata, with declared type and NOT NULL of its columns."""
+    known = sorted({table for table, _ in _REFERENCES} | set(_REFERENCES.values()))
+    for table in known:
+        columns = {
+            _text(name): (_text(kind).upper(), bool(required or key))
+            for _, name, kind, required, _, key in opened.execute(f"PRAGMA table_info({table})")
+        }
+        if columns:
+            yield table, columns
+
+
+def _problems(opened: sqlite3.Connection) -> Iterator[str]:
+    tables = dict(_tables(opened))
+    for table, columns in tables.items():
+        for column, (declared, required) in columns.items():
+            stored = next((kinds for start, kinds in _STORED.items() if declared.startswith(start)), ())
+            if not stored:
+                continue
+            allowed = (*stored, *(() if required else ("null",)))
+            kinds = ", ".join(f"'{kind}'" for kind in allowed)
+            yield from _found(
+                opened, table, column, columns, f"typeof({column}) NOT IN ({kinds})", " or ".join(allowed)
+            )
+            if stored == ("text",):
+                yield from _found(opened, table, column, columns, f"NOT is_utf8(CAST({column} AS BLOB))", "UTF-8")
+            elif declared.startswith(_FLAGS) and column != "type_kind":
+                yield from _found(opened, table, column, columns, f"{column} NOT IN (0, 1)", "0 or 1")
+            elif column in _ENUMS:
+                yield from _found(opened, table, column, columns, f"{column} NOT BETWEEN 0 AND 2147483647", "32 bits")
+    for (table, column), other in _REFERENCES.items():
+        if table in tables and other in tables and column in tables[table]:
+            where = f"{column} NOT IN (SELECT id FROM {other})"
+            yield from _found(opened, table, column, tables[table], where, f"the id of a row of {other}")
+
+
+def _found(
+    opened: sqlite3.Connection, table: str, column: str, columns: dict[str, tuple[str, bool]], where: str, allowed: str
+) -> Iterator[str]:
+    key = "id" if "id" in columns else next(name for name in columns if name.endswith("_id"))
+    for number, value in opened.execute(f"SELECT {key}, {column} FROM {table} WHERE {where} LIMIT 1"):
+        shown = _text(value)
+        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+        yield f"table {table}, {key} {_text(number)}: {column} is {shown!r}, {allowed} is expected"
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        return value is None or bool(value.decode() or True)
+    except UnicodeDecodeError:
+        return False
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

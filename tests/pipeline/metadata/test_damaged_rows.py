@@ -1,0 +1,185 @@
+"""Stores with rows that ML Metadata cannot read: commands and the server report them, and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from pipeline.core.errors import UnavailableError
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import rows
+from pipeline.metadata.sources import open_source
+from pipeline.metadata.store import Store, open_store
+from tests import PROJECT
+from tests.builders import pages as content
+from tests.builders.roots import Recorded
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    """A root with four runs; tests change copies of it."""
+    recorded = Recorded(tmp_path_factory.mktemp("pristine"))
+    content.fill(recorded)
+    return recorded.root
+
+
+@pytest.fixture
+def root(pristine, tmp_path):
+    return pathlib.Path(shutil.copytree(pristine.path, tmp_path / "root", symlinks=True))
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files of the test and of the processes that it starts; empty again after it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    assert [one.name for one in folder.iterdir() if one.name != "export"] == []
+
+
+def sql(path, *statements):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+def read(path):
+    with open_source(str(path)) as source:
+        store = Store(source.connect())
+        return store.artifacts_by_id(range(1, 50)), store.events_of_artifacts(range(1, 50))
+
+
+def sae(root, *arguments):
+    command = [sys.executable, "-m", "pipeline", *arguments, "--root", str(root)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+@contextlib.contextmanager
+def serving(root):
+    command = [sys.executable, "-m", "pipeline", "serve", "--port", "0", "--root", str(root)]
+    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stderr.readline()
+            yield line.split(" at ")[1].split(" ")[0], process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+
+
+def judged(root, pristine, address, first, last):
+    """Check every result of `store_commands`; returns the number of each exit code and status."""
+    command = [sys.executable, "-m", "tests.builders.store_commands", pristine.metadata, root, address, first, last]
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen: dict[object, int] = {}
+    wrong = []
+    for line in done.stdout.splitlines():
+        found = json.loads(line)
+        for *command, code, errors in found["commands"]:
+            seen[code] = seen.get(code, 0) + 1
+            in_one_line = errors.count("\n") <= 1 and "unexpected" not in errors
+            if code not in (0, 3, 4, 6) or (code and not errors.startswith("error: ")) or not in_one_line:
+                wrong.append((found["seed"], found["damage"], command, code, errors))
+        for page, status in found["pages"]:
+            seen[status] = seen.get(status, 0) + 1
+            if status not in (200, 404, 503):
+                wrong.append((found["seed"], found["damage"], page, status))
+    assert wrong == []
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE Artifact SET state = 'abc' WHERE id = 2", "table Artifact, id 2: state is 'abc'"),
+        ("UPDATE Artifact SET type_id = 'x' WHERE id = 3", "table Artifact, id 3: type_id is 'x'"),
+        ("UPDATE Event SET type = 'x' WHERE id = 4", "table Event, id 4: type is 'x'"),
+        (
+            "UPDATE ArtifactProperty SET is_custom_property = 7",
+            "is_custom_property is '7', 0 or 1",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(root, statement, named):
+    sql(root / "metadata.sqlite", statement)
+    with pytest.raises(UnavailableError) as error:
+        read(root / "metadata.sqlite")
+    assert f"{root}/metadata.sqlite has a row that ML Metadata cannot read" in str(error.value)
+    assert named in str(error.value)
+    assert "sae restore --metadata" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_artifact_that_was_deleted_leaves_the_others_readable(root):
+    sql(root / "metadata.sqlite", "DELETE FROM Artifact WHERE id = 1")
+    with open_source(str(root / "metadata.sqlite")) as source:
+        store = Store(source.connect())
+        assert [one.id for one in store.artifacts_by_id([1, 2, 3])] == [2, 3]
+        assert [one.id for one in Store(source.connect()).artifacts_by_id([1, 2])] == [2]
+    assert rows.first_problem(root / "metadata.sqlite") != ""
+
+
+def test_a_store_without_damage_has_no_problem(pristine):
+    assert rows.first_problem(pristine.metadata) == ""
+
+
+def test_a_store_with_such_a_row_is_not_opened_to_write(root):
+    sql(root / "metadata.sqlite", "UPDATE Execution SET last_known_state = 'x' WHERE id = 2")
+    before = (root / "metadata.sqlite").read_bytes()
+    with pytest.raises(UnavailableError, match=r"table Execution, id 2: .*sae restore --metadata"):
+        open_store(Root(root))
+    assert (root / "metadata.sqlite").read_bytes() == before
+
+
+@pytest.mark.component
+def test_a_copy_is_removed_when_its_reader_is_killed(root, temporary):
+    sql(root / "metadata.sqlite", "DELETE FROM Artifact WHERE id = 1")
+    program = (
+        "import sys, time\n"
+        "from pipeline.metadata.sources import open_source\n"
+        "from pipeline.metadata.store import Store\n"
+        "with open_source(sys.argv[1]) as source:\n"
+        "    Store(source.connect()).artifacts_by_id([1, 2]); print('read', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(root / "metadata.sqlite")]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "read\n"
+        assert len(list(temporary.iterdir())) == 1
+        process.kill()
+    until = time.monotonic() + 10
+    while list(temporary.iterdir()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert list(temporary.iterdir()) == []
+
+
+def test_commands_read_damaged_stores(root, pristine):
+    judged(root, pristine, "", 0, 12)
+
+
+@pytest.mark.component
+def test_commands_and_a_server_read_three_hundred_damaged_stores(root, pristine):
+    with serving(root) as (address, process):
+        seen = judged(root, pristine, address, 0, 300)
+        assert process.poll() is None
+    assert seen[0] > 500
+    assert seen[200] > 500
+    assert seen[503] > 50
