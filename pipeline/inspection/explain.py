@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.core import text
 from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -43,18 +42,17 @@ def explain(pipeline: Pipeline, store: Store, root: Root | None, wanted: str, no
       store: the store with the run.
       root: the root of the store; None if there are no manifests.
       wanted: a run, as `references.find_run` takes it.
-      node: the node's name.
+      node: the node's name; case is ignored.
 
     Raises:
       NotFoundError: no such run, the node has no execution in it, or the execution has no recorded key.
     """
     run_id = references.find_run(wanted, store.run_ids())
     executions = store.executions(run_id)
+    of_this_pipeline = executions.keys() <= pipeline.by_name.keys()
+    node = references.find_node(node, pipeline.names if of_this_pipeline else list(executions))
     if node not in executions:
-        raise NotFoundError(
-            f"{node} has no execution in run {run_id}{text.closest(node, list(executions))} "
-            f"(there are: {', '.join(executions)})"
-        )
+        raise NotFoundError(f"{node} has no execution in run {run_id} (there are: {', '.join(executions) or 'none'})")
     execution = executions[node]
     state = execution.state.value if execution.state else "not ended"
     if execution.key is None:

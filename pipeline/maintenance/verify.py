@@ -19,12 +19,12 @@ from pipeline.core.text import counted
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
 from pipeline.maintenance.rerun import RunOutputs
-from pipeline.metadata import run_properties
+from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import MODEL_DIGEST, RAW_DIGEST
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import partial_run, recovery
+from pipeline.orchestration import recovery
 from pipeline.provenance import numeric_variables
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
@@ -112,7 +112,7 @@ def verify(
       UnavailableError: the data set is gone.
       SaeError: the rerun failed.
     """
-    partial_run.check_node(pipeline, "--node", node)
+    node = references.find_node(node, pipeline.names, "--node") if node else ""
     if node and pipeline.by_name[node].depends_on_history:
         raise UsageError(
             f"--node {node}: its result depends on earlier pushes, which no rerun can reproduce; "

@@ -67,9 +67,21 @@ def find_digest(wanted: str, contents: Callable[[], Mapping[int, str]]) -> int |
     return max(found, default=None)
 
 
-def find_node(wanted: str, nodes: Sequence[str]) -> str:
-    """Return the node of this name, ignoring case. Raises `NotFoundError`, which suggests the closest name."""
+def find_node(wanted: str, nodes: Sequence[str], option: str = "") -> str:
+    """Return the name of the node that a user names; case is ignored.
+
+    Args:
+      wanted: the name as typed.
+      nodes: all names.
+      option: the option that names it, such as `--node`; empty for an argument.
+
+    Raises:
+      NotFoundError: there is no such node; suggests the closest name.
+    """
+    if wanted in nodes:
+        return wanted
     for node in nodes:
         if node.lower() == wanted.lower():
             return node
-    raise NotFoundError(f"no node {wanted}{closest(wanted, nodes)} (there are: {', '.join(nodes)})")
+    what = f"{option} {wanted}: no such node" if option else f"no node {wanted}"
+    raise NotFoundError(f"{what}{closest(wanted, nodes)} (there are: {', '.join(nodes)})")

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
-from pipeline.core import text
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
+from pipeline.metadata import references
 from pipeline.metadata.store import Store
+from pipeline.orchestration.request import RunRequest
 
 
-def check(pipeline: Pipeline, from_node: str, to_node: str, base_run: str) -> None:
-    """Check the options of a partial run; an empty one is not given.
+def with_nodes(request: RunRequest) -> RunRequest:
+    """Return the request with the nodes' names as the pipeline spells them.
 
     Raises:
       NotFoundError: there is no such node.
-      UsageError: a base run without a part.
+      UsageError: no node is between the two, or a base run without a part.
     """
-    check_node(pipeline, "--from-node", from_node)
-    check_node(pipeline, "--to-node", to_node)
-    if base_run and not (from_node or to_node):
+    names = request.pipeline.names
+    from_node, to_node = (
+        references.find_node(node, names, option) if node else ""
+        for option, node in (("--from-node", request.from_node), ("--to-node", request.to_node))
+    )
+    if request.base_run and not (from_node or to_node):
         raise UsageError("--base needs --from-node or --to-node: a run of all nodes has no base run")
+    nodes_of(request.pipeline, from_node, to_node)
+    return dataclasses.replace(request, from_node=from_node, to_node=to_node)
 
 
-def check_node(pipeline: Pipeline, option: str, node: str) -> None:
-    """Raise `NotFoundError` if the pipeline has no such node; an empty one is not given."""
-    names = pipeline.names
-    if node and node not in names:
-        raise NotFoundError(f"{option} {node}: no such node{text.closest(node, names)} (there are: {', '.join(names)})")
+def with_base(request: RunRequest, root: Root, store: Store) -> RunRequest:
+    """Return the request with the full id of a base run that it names, and check that there is a base run.
+
+    Raises:
+      NotFoundError: see `base_run`.
+    """
+    _, needed = nodes_of(request.pipeline, request.from_node, request.to_node)
+    if not needed:
+        return request
+    found = base_run(store, root, request.base_run, needed)
+    return dataclasses.replace(request, base_run=found) if request.base_run else request
 
 
 def nodes_of(pipeline: Pipeline, from_node: str, to_node: str) -> tuple[list[str], list[str]]:
@@ -59,16 +72,18 @@ def base_run(store: Store, root: Root, wanted: str, needed: Sequence[str]) -> st
 
     Args:
       store, root: of the runs.
-      wanted: a run id; empty: the newest.
+      wanted: a run, as `references.find_run` takes it; empty: the newest.
       needed: the nodes whose outputs are reused.
 
     Raises:
       NotFoundError: there is no such run, or not all needed outputs of the wanted one exist.
     """
     run_ids = store.run_ids()
-    if wanted and wanted not in run_ids:
-        raise NotFoundError(f"--base {wanted}: no such run in {root.path}{text.closest(wanted, run_ids)}")
-    for run_id in [wanted] if wanted else run_ids:
+    try:
+        candidates = [references.find_run(wanted, run_ids)] if wanted else run_ids
+    except NotFoundError as error:
+        raise NotFoundError(f"--base {wanted}: {error}") from error
+    for run_id in candidates:
         executions = store.executions(run_id)
         missing = [
             node
@@ -81,6 +96,6 @@ def base_run(store: Store, root: Root, wanted: str, needed: Sequence[str]) -> st
             return run_id
         if wanted:
             raise NotFoundError(
-                f"--base {wanted}: {', '.join(missing)} did not succeed in that run, or is out of use or deleted"
+                f"--base {wanted}: {', '.join(missing)} did not succeed in run {run_id}, or is out of use or deleted"
             )
     raise NotFoundError(f"no run in {root.path} in which {', '.join(needed)} succeeded: run the whole pipeline first")

@@ -47,7 +47,7 @@ def plan_run(request: RunRequest) -> Plan:
     """
     resolved = settings.resolve(request.settings)
     pipeline = request.pipeline
-    partial_run.check(pipeline, request.from_node, request.to_node, request.base_run)
+    request = partial_run.with_nodes(request)
     to_run, needed = partial_run.nodes_of(pipeline, request.from_node, request.to_node)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
     decisions: dict[str, CacheDecision] = {}

@@ -41,11 +41,12 @@ def run(request: RunRequest, display: Display) -> Summary:
       KeyboardInterrupt: the run was interrupted; the results of finished nodes are kept.
     """
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
-    partial_run.check(request.pipeline, request.from_node, request.to_node, request.base_run)
+    request = partial_run.with_nodes(request)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
     root.create()
     with root.lock() as record_holder:
         store, notes, killed_runs = _repair(root)
+        request = partial_run.with_base(request, root, store)
         run_id = _new_run_id(root)
         if request.run_id_file is not None:
             atomic_file.write(request.run_id_file, f"{run_id}\n")

@@ -41,8 +41,13 @@ def standing(root: Root, store: Store, model: Artifact, examples: Artifact) -> S
     if found is None and newest is None:
         return Standing(model.content, l1, note=about)
     if found is None:
-        which = "no model of this L1" if l1 is None else f"no other model of L1 {l1:g}"
-        return Standing(model.content, l1, note=f"not comparable: {which} was pushed before; {about}")
+        if l1 is None:
+            why = "the L1 of this model was not recorded"
+        elif _newest_of(l1, store, pushes, {model.content}) is None:
+            why = f"no other model of L1 {l1:g} was pushed before"
+        else:
+            why = f"all other pushed models of L1 {l1:g} were rolled back"
+        return Standing(model.content, l1, note=f"not comparable: {why}; {about}")
     push, pushed = found
     run_id = next((store.owner(one).run for one in store.makers(pushed.id)), "")
     bce = _bce(store, pushed, examples)
@@ -79,7 +84,7 @@ def _about_served(store: Store, newest: pathlib.Path | None, served: Push | None
         return f"{name} had been rolled back"
     found = versions.run_and_model(store, served)
     l1 = _l1(store, found[1]) if found else None
-    return f"{name} has {'none that was noted' if l1 is None else f'L1 {l1:g}'}"
+    return f"{name} has {'no recorded L1' if l1 is None else f'L1 {l1:g}'}"
 
 
 def _l1(store: Store, model: Artifact) -> float | None:

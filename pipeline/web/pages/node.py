@@ -5,10 +5,10 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from pipeline.core import text
-from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.core.errors import SaeError
 from pipeline.inspection import logs
 from pipeline.inspection.views import NodeRun, Run, RunRow
+from pipeline.metadata import references
 from pipeline.web import urls
 from pipeline.web.formatting import cut
 from pipeline.web.pages.base import Page, PageRequest, find_run, run_file_path
@@ -38,13 +38,12 @@ class NodeView:
 def build(request: PageRequest, run: str, node: str) -> NodeView:
     """Read the run and find the node."""
     found = find_run(request.open_reader, run, "nodes", node)
-    for one in found.nodes:
-        if node in (one.node, urls.segment(one.node)):
-            has_log = run_file_path(request.root, "logs", f"{found.row.id}.log") is not None
-            lines, before = _log(request, found, one.node) if has_log and one.execution else ((), 0)
-            return NodeView(found.row, one, lines, before, has_log)
-    known = [one.node for one in found.nodes]
-    raise NotFoundError(f"no node {node} in run {found.row.id}{text.closest(node, known)} (nodes: {', '.join(known)})")
+    by_segment = {urls.segment(one.node): one.node for one in found.nodes}
+    by_name = {one.node: one for one in found.nodes}
+    one = by_name[by_segment.get(node) or references.find_node(node, list(by_name))]
+    has_log = run_file_path(request.root, "logs", f"{found.row.id}.log") is not None
+    lines, before = _log(request, found, one.node) if has_log and one.execution else ((), 0)
+    return NodeView(found.row, one, lines, before, has_log)
 
 
 def _log(request: PageRequest, run: Run, node: str) -> tuple[tuple[str, ...], int]:

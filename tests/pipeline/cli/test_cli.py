@@ -253,6 +253,23 @@ def test_a_misspelt_node_is_not_found(folder, option):
     assert not (folder / "pipeline_root").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--from-node", "report", "--to-node", "Examplegen"], 2, "no node is between --from-node Report and"),
+        (["--from-node", "trainer", "--base", "latest"], 3, "--base latest: no run latest"),
+        (["--from-node", "Trainer"], 3, "in which"),
+    ],
+    ids=str,
+)
+def test_a_part_that_cannot_run_is_refused_before_tensorflow_is_loaded(folder, options, code, said):
+    found, output, errors = sae_process("run", "--profile", "sample", *options)
+    assert (found, output) == (code, "")
+    assert errors.startswith("error: ")
+    assert said in errors
+    assert errors.count("\n") == 1  # no note that TensorFlow is loaded
+
+
 @pytest.mark.parametrize("arguments", [["-v", "config", "check"], ["config", "check", "--verbose"]])
 def test_verbose_shows_the_traceback_before_the_error(sae, arguments):
     code, _, errors = sae(*arguments, "--set", "x")

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.settings import Request
 from pipeline.orchestration import partial_run
+from pipeline.orchestration.request import RunRequest
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
@@ -90,7 +92,7 @@ def test_the_whole_needs_nothing_of_another_run() -> None:
 
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
     with pytest.raises(NotFoundError, match=r"--to-node Trainr.*\bTrainer\b"):
-        partial_run.check(PIPELINE, "", "Trainr", "")
+        partial_run.with_nodes(RunRequest(PIPELINE, Request(), to_node="Trainr"))
 
 
 def test_every_module_whose_code_is_in_a_key_exists() -> None:

@@ -43,6 +43,16 @@ def test_a_first_execution_has_nothing_to_be_compared_with(recorded):
     ]
 
 
+def test_the_name_of_a_node_is_found_whatever_its_capitals(recorded):
+    recorded.run("r1", failed="Transform")
+    answer = explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "exampleGEN")
+    assert answer.node == "ExampleGen"
+    with pytest.raises(NotFoundError, match=r"no node traner; did you mean Trainer\?"):
+        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "traner")
+    with pytest.raises(NotFoundError, match="Trainer has no execution in run r1"):
+        explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "trainer")
+
+
 def test_an_execution_is_compared_field_by_field_with_the_nearest_before_it(recorded):
     recorded.run("r1")
     recorded.run("r2", "training.epochs=60")
@@ -208,9 +218,7 @@ def test_what_is_not_there_is_not_found(recorded, tmp_path):
         explain.explain(PIPELINE, recorded.store(), recorded.root, "r9", "Trainer")
     with pytest.raises(NotFoundError) as error:
         explain.explain(PIPELINE, recorded.store(), recorded.root, "r1", "SchmaGen")
-    assert str(error.value) == (
-        "SchmaGen has no execution in run r1; did you mean SchemaGen? (there are: ExampleGen, SchemaGen, StatisticsGen)"
-    )
+    assert str(error.value).startswith("no node SchmaGen; did you mean SchemaGen? (there are: ExampleGen, ")
 
 
 def test_an_execution_without_a_key_cannot_be_explained(recorded):

@@ -212,6 +212,13 @@ def test_the_run_to_start_from_may_be_named(after_a_run):
     assert {line.of_run for line in made.nodes if line.verdict == "reused"} == {"r2"}
 
 
+def test_nodes_and_base_run_may_be_named_as_in_commands_that_read(after_a_run):
+    after_a_run.run("r2")
+    made = make(after_a_run, from_node="report", to_node="REPORT", base_run="latest~1")
+    assert {line.of_run for line in made.nodes if line.verdict == "reused"} == {"r1"}
+    assert [line.node for line in made.nodes if line.verdict in ("run", "cached")] == ["Report"]
+
+
 def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
     """The base's own artifacts are read, not those of the newest run."""
     after_a_run.run("r2", "training.epochs=60")
@@ -234,7 +241,7 @@ def test_a_part_is_planned_also_where_the_data_set_is_not_known(recorded):
         ({"from_node": "Trainr"}, NotFoundError, r"--from-node Trainr: no such node; did you mean Trainer\?"),
         ({"to_node": "Trainr"}, NotFoundError, "--to-node Trainr"),
         ({"from_node": "Report", "to_node": "ExampleGen"}, UsageError, "no node is between"),
-        ({"from_node": "Trainer", "base_run": "r9"}, NotFoundError, "--base r9: no such run"),
+        ({"from_node": "Trainer", "base_run": "r9"}, NotFoundError, "--base r9: no run r9"),
     ],
     ids=str,
 )

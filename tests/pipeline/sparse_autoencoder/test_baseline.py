@@ -91,6 +91,35 @@ def test_a_model_of_another_l1_is_not_comparable(four):
     )
 
 
+def test_rolled_back_models_are_told_from_models_that_were_never_pushed(four):
+    given = {name: four.outputs("run-1", name) for name in DATA}
+    four.run("other", "model.l1=1e-4", names=AFTER_DATA, given=given)
+    promotion.rollback(four.root, "worse in the field", print)
+    found = of(four, "new", "model.l1=1e-4", "training.seed=9")
+    assert found.baseline is None
+    assert found.note == (
+        "not comparable: all other pushed models of L1 0.0001 were rolled back; version 6, which was served, has L1 "
+        "0.001"
+    )
+    # The rolled-back model itself is no other model.
+    found = standing(four, "other", four.outputs("run-1", "ExampleGen")["examples"])
+    assert found.note.startswith("not comparable: no other model of L1 0.0001 was pushed before; ")
+
+
+def test_a_model_or_a_served_version_without_a_recorded_l1_is_named_so(four, monkeypatch):
+    served = content(four, "run-4")
+    of_model = baseline._l1
+    monkeypatch.setattr(
+        baseline, "_l1", lambda store, model: None if model.content == served else of_model(store, model)
+    )
+    found = of(four, "new", "training.seed=9")
+    assert found.baseline.version == 3
+    assert found.note == "the newest of its L1; version 4, which was served, has no recorded L1"
+    monkeypatch.setattr(baseline, "_l1", lambda store, model: None)
+    found = of(four, "other", "training.seed=8")
+    assert found.note.startswith("not comparable: the L1 of this model was not recorded; ")
+
+
 def test_a_sweep_is_judged_within_its_own_l1(four):
     given = {name: four.outputs("run-1", name) for name in DATA}
     four.run("other", "model.l1=1e-4", names=AFTER_DATA, given=given)
