@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -31,6 +32,8 @@ class Setting:
       above: limit that the value must exceed.
       choices: allowed texts; empty: any.
       may_be_empty: whether an empty text is allowed.
+      pattern, form: regular expression that a text must match, and what it means in words; empty: any.
+      is_folder: whether the value is a folder on this machine: `~` is expanded, and URLs are refused.
       affects_results: whether the value can change the results of a run. If not, a run can be resumed with another
         value, and a rerun with another value must give the same results.
       in_report: whether the report on a model lists the setting, if it affects results.
@@ -46,6 +49,9 @@ class Setting:
     high: float | None = None
     choices: tuple[str, ...] = ()
     may_be_empty: bool = True
+    pattern: str = ""
+    form: str = ""
+    is_folder: bool = False
     affects_results: bool = True
     in_report: bool = True
     option: str = ""
@@ -54,6 +60,10 @@ class Setting:
     @property
     def allowed(self) -> str:
         """Return the allowed values in words: `a whole number, at least 1`."""
+        if self.is_folder:
+            return "a folder on this machine" + ", or empty" * self.may_be_empty
+        if self.form:
+            return self.form
         if not self.may_be_empty:
             return "text that is not empty"
         if self.choices:
@@ -80,7 +90,7 @@ class Setting:
         is_of_kind = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
         if not is_of_kind or not self._is_in_range(value):
             unit = f" ({self.unit})" if self.unit else ""
-            raise ValueError(f"{self.name} = {value!r} is not allowed: it must be {self.allowed}{unit}")
+            raise ValueError(f"{self.name} = {_shown(value)} is not allowed: it must be {self.allowed}{unit}")
         if isinstance(value, str) and "\0" in value:  # no path can contain it
             raise ValueError(f"{self.name} = {value!a} is not allowed: it contains a NUL character")
         assert isinstance(value, (str, int, float, bool))
@@ -88,7 +98,11 @@ class Setting:
 
     def _is_in_range(self, value: object) -> bool:
         if isinstance(value, str):
-            return (not self.choices or value in self.choices) and (value != "" or self.may_be_empty)
+            return (
+                (not self.choices or value in self.choices)
+                and (value != "" or self.may_be_empty)
+                and (not self.pattern or re.fullmatch(self.pattern, value) is not None)
+            )
         assert isinstance(value, (int, float))
         return (
             value == value  # no NaN; math.isnan refuses whole numbers that are larger than any float
@@ -96,6 +110,13 @@ class Setting:
             and (self.above is None or value > self.above)
             and (self.high is None or value <= self.high)
         )
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def setting(default: Value, meaning: str, **declared: Any) -> Any:
@@ -143,7 +164,12 @@ class DataConfig(Section):
     section = "data"
     profile_needs = "data.dataset"
 
-    dataset: str = setting("mnist", "name in TensorFlow Datasets, with its config if it has one: emnist/letters")
+    dataset: str = setting(
+        "mnist",
+        "name in TensorFlow Datasets, with its config if it has one: emnist/letters",
+        pattern=r"[a-z0-9_]+(/(?!\d+\.\d+\.\d+$)\w[\w.+-]*)?",
+        form="NAME or NAME/CONFIG, NAME in lower case, without a version: the newest prepared one is read",
+    )
     source: str = setting(
         "auto",
         "tfds: prepared or downloaded; sample: embedded digits; auto: tfds, for mnist else the sample",
@@ -151,7 +177,10 @@ class DataConfig(Section):
         affects_results=False,
     )
     data_dir: str = setting(
-        "", "folder of prepared data sets; empty: TFDS_DATA_DIR, else TFDS's default folder", affects_results=False
+        "",
+        "folder of prepared data sets; empty: TFDS_DATA_DIR, else TFDS's default folder",
+        is_folder=True,
+        affects_results=False,
     )
     train_split: str = setting("train[:83%]", "examples to train on, in TFDS's split language")
     validation_split: str = setting("train[83%:]", "examples to validate on after each epoch")
@@ -264,7 +293,11 @@ class PathsConfig(Section):
     affects_results = False
 
     root: str = setting(
-        "pipeline_root", "folder of artifacts, metadata, logs and served models", may_be_empty=False, option="--root"
+        "pipeline_root",
+        "folder of artifacts, metadata, logs and served models",
+        may_be_empty=False,
+        is_folder=True,
+        option="--root",
     )
     metadata_copies: int = setting(
         3, "backups of ML Metadata to keep, one per successful run; 0: none", unit="copies", low=0, high=1_000

@@ -11,6 +11,7 @@ import json
 import math
 import pathlib
 
+from components import json_text
 from components.evaluation.metrics import BCE
 
 FILE = "decision.json"
@@ -68,7 +69,7 @@ def standing_of(text: str) -> Standing:
     """Parse the JSON of `Standing.as_text`; an empty text, as under TFX's own runner, has no baseline."""
     if not text:
         return Standing(note="what was pushed before was not looked up")
-    values = json.loads(text)
+    values = json_text.parse(text)
     baseline = values.pop("baseline")
     return Standing(**values, baseline=None if baseline is None else Baseline(**baseline))
 
@@ -174,7 +175,7 @@ def read(folder: pathlib.Path) -> GateDecision:
     """
     path = folder / FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_text.parse(path.read_text(encoding="utf-8"))
         values.pop("schema_version")
         baseline = values.pop("baseline")
         made = None if baseline is None else Baseline(**baseline, bce=None, folder="")

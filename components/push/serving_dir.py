@@ -8,7 +8,7 @@ import pathlib
 import shutil
 from collections.abc import Iterable
 
-from components import atomic_file, int64
+from components import atomic_file, int64, json_text
 
 # Custom properties of a PushedModel that TFX's own Pusher sets as well.
 PUSHED = "pushed"
@@ -68,7 +68,7 @@ def superseded(serving_dir: pathlib.Path) -> frozenset[str]:
     """
     path = superseded_file(serving_dir)
     try:
-        return frozenset(map(str, json.loads(path.read_text(encoding="utf-8"))["models"]))
+        return frozenset(map(str, json_text.parse(path.read_text(encoding="utf-8"))["models"]))
     except FileNotFoundError:
         if newest_version(serving_dir) is None:
             return frozenset()

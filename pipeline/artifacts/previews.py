@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from components import atomic_file
+from components import atomic_file, json_text
 from pipeline.artifacts import earlier_previews, sections
 from pipeline.artifacts.sections import Preview
 from pipeline.core import regular_file, serialization
@@ -69,7 +69,7 @@ def read(folder: pathlib.Path, type_name: str) -> Preview | None:
         text = regular_file.text(path, most=_MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:
             return None
-        values: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = json_text.parse(text)
         if values["type"] != type_name:
             return None
         if values["schema_version"] == earlier_previews.SCHEMA_VERSION:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import json_option, request, setting_options
+from pipeline.cli.options import current_pipeline, json_option, request, setting_options
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode
 from pipeline.terminal import config as config_text
@@ -52,7 +52,8 @@ def doctor_command(as_json: bool, **options: Any) -> None:
     """Check interpreter, packages, engine, disk and data; print what is wrong and how to fix it."""
     from pipeline.maintenance import doctor  # takes longer to import than `sae config` takes
 
-    checks = doctor.examine(settings.resolve(request(**options)).config)
+    resolved = settings.resolve(request(**options))
+    checks = doctor.examine(resolved.config, lambda: current_pipeline().data.look_up(resolved))
     output.write_result(as_json, json_documents.doctor(checks), lambda: maintenance_text.doctor(checks))
     if not all(check.good for check in checks):
         raise SystemExit(int(ExitCode.ENVIRONMENT))

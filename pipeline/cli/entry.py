@@ -13,7 +13,7 @@ from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode, SaeError, check_text
-from pipeline.core.text import escaped
+from pipeline.core.text import escaped, shortened
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
             error.show()
         else:
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sae"
-            click.echo(f"error: {escaped(error.format_message().rstrip('.'))}; see `{command} --help`", err=True)
+            text = shortened(escaped(error.format_message().rstrip(".")))
+            click.echo(f"error: {text}; see `{command} --help`", err=True)
         raise SystemExit(int(ExitCode.USAGE)) from None
     except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the former into the latter
         click.echo("interrupted", err=True)
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         if verbose:
             traceback.print_exc()
         text, code = _text_and_code(error)
-        click.echo(f"error: {escaped(text)}", err=True)  # the text may contain names from a store
+        click.echo(f"error: {shortened(escaped(text))}", err=True)  # the text may contain names from a store
         raise SystemExit(int(code)) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import pathlib
 import shlex
 import shutil
@@ -16,6 +17,7 @@ import click
 
 from pipeline.cli import completion
 from pipeline.core import settings
+from pipeline.core.local_path import local_path
 from pipeline.core.pipeline_root import Root
 from pipeline_config import PipelineConfig
 
@@ -47,6 +49,24 @@ def current_pipeline() -> Pipeline:
     return of_root(resolve_root(context.params.get("root") if context else None), given)
 
 
+class LocalPath(click.Path):
+    """A path on this machine, with `~` expanded; `stores` also allows URLs, of databases."""
+
+    def __init__(self, stores: bool = False) -> None:
+        super().__init__(path_type=str if stores else pathlib.Path)
+        self._stores = stores
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. Raises a usage error, or `UnavailableError` if it is too long."""
+        text = os.fspath(value)
+        if not (self._stores and "://" in text):  # `open_source` checks URLs
+            try:
+                text = local_path(text)
+            except ValueError as error:
+                self.fail(f"{text!r} is not allowed: {error}", param, ctx)
+        return super().convert(text, param, ctx)
+
+
 def _together(*decorators: _Decorator) -> _Decorator:
     """Return a decorator that applies several; the help lists their options in this order."""
     return lambda command: functools.reduce(lambda made, one: one(made), reversed(decorators), command)
@@ -70,7 +90,7 @@ root_option = click.option(
 )
 node_option = functools.partial(click.option, default="", metavar="NODE", shell_complete=completion.nodes)
 run_option = functools.partial(click.option, default="", metavar="RUN", shell_complete=completion.runs)
-path_option = functools.partial(click.option, type=click.Path(path_type=pathlib.Path), metavar="FILE")
+path_option = functools.partial(click.option, type=LocalPath(), metavar="FILE")
 config_option = path_option("--config", "config_file", help="TOML file with settings, such as [training] epochs = 5.")
 set_option = click.option(
     "--set",
@@ -86,7 +106,7 @@ limit_option = click.option(
 metadata_option = click.option(
     "--metadata",
     metavar="FILE|URL",
-    type=click.Path(path_type=str),
+    type=LocalPath(stores=True),
     help="Read this ML Metadata store: an SQLite file, or postgresql://... or mysql://...",
 )
 

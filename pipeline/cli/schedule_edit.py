@@ -12,7 +12,15 @@ from typing import Any
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import program, request, resolve_root, root_option, schedule_argument, setting_options
+from pipeline.cli.options import (
+    LocalPath,
+    program,
+    request,
+    resolve_root,
+    root_option,
+    schedule_argument,
+    setting_options,
+)
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -207,9 +215,7 @@ def trigger_command(name: str, root: str | None) -> None:
 @click.option("--all", "every", is_flag=True, help="Export all schedules that are not paused.")
 @click.option("--systemd", is_flag=True, help="Write a systemd service and timer for each.")
 @click.option("--cron", is_flag=True, help="Write a crontab line for each.")
-@click.option(
-    "--to", "folder", type=click.Path(path_type=pathlib.Path), metavar="DIR", help="Write the units to DIR as files."
-)
+@click.option("--to", "folder", type=LocalPath(), metavar="DIR", help="Write the units to DIR as files.")
 @root_option
 def export_command(
     name: str, every: bool, systemd: bool, cron: bool, folder: pathlib.Path | None, root: str | None

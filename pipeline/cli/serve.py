@@ -8,7 +8,7 @@ import sys
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import COUNT, current_pipeline, metadata_option, resolve_root, root_option
+from pipeline.cli.options import COUNT, LocalPath, current_pipeline, metadata_option, resolve_root, root_option
 from pipeline.core.text import escaped
 from pipeline.inspection.locations import open_location
 from pipeline.web import server, static_site
@@ -46,7 +46,7 @@ def serve_command(
 
 
 @click.command("export")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=pathlib.Path))
+@click.argument("folder", metavar="DIR", type=LocalPath())
 @click.option("--limit", type=COUNT, metavar="N", help="Write only the newest N runs, with inputs and outputs.")
 @root_option
 @metadata_option

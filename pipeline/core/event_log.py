@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from components import json_text
 from pipeline.core import regular_file, serialization
 from pipeline.core.events import EpochEnded, Event, NodeEnded, NodeStarted, Note, RunStarted
 
@@ -103,7 +104,7 @@ def read(root: pathlib.Path, run_id: str) -> list[TimedEvent]:
 def _events(text: str) -> Iterator[TimedEvent]:
     for line in text.splitlines():
         try:
-            values = json.loads(line)
+            values = json_text.parse(line)
             when = datetime.datetime.fromisoformat(values["when"]).astimezone(datetime.timezone.utc)
             yield TimedEvent(when, serialization.build(_KINDS[values["event"]], values))
         except (ValueError, KeyError, TypeError, RecursionError):

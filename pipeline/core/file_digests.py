@@ -8,6 +8,8 @@ import json
 import pathlib
 from collections.abc import Iterable, Mapping
 
+from components import json_text
+
 _BLOCK = 1 << 20  # bytes per read
 
 
@@ -101,6 +103,6 @@ def from_text(text: str) -> Files:
     """Return the files that `to_text` wrote. Raises `ValueError` for any other text."""
     try:
         return {str(name): FileState(int(size), int(mtime), str(digest)) for name, (size, mtime, digest)
-                in json.loads(text).items()}  # fmt: skip
+                in json_text.parse(text).items()}  # fmt: skip
     except (AttributeError, TypeError) as error:
         raise ValueError(f"no list of files: {text[:60]!r}") from error

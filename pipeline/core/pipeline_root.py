@@ -11,8 +11,8 @@ import pathlib
 import pwd
 from collections.abc import Callable
 
-from components import atomic_file
-from pipeline.core import regular_file, root_lock
+from components import atomic_file, json_text
+from pipeline.core import local_path, regular_file, root_lock
 from pipeline.core.errors import UnavailableError, UsageError, check_text
 
 FORMAT = 1  # increased when an older version would misread the layout
@@ -77,12 +77,24 @@ class Root:
     about = _PathInRoot("root.json")  # format, path, data set and pipeline of the root
     lock_file = _PathInRoot("lock")  # held by a run as long as it lives
 
+    def check_path(self) -> None:
+        """Check that TensorFlow and Beam can write to and read from this path.
+
+        Raises:
+          UsageError: they would take it for a pattern.
+          UnavailableError: the paths of files below it would be too long.
+        """
+        local_path.check_no_pattern("pipeline root", str(self.path), "--root")
+        local_path.check_length(str(self.path), local_path.ROOM)
+
     def create(self) -> None:
         """Create the missing folders, and check the format.
 
         Raises:
+          UsageError: TensorFlow and Beam cannot use the path.
           UnavailableError: the folder cannot be created or written, or a newer version of `sae` created it.
         """
+        self.check_path()
         try:
             for folder in (self.path, self.artifacts, self.logs, self.data, self.temporary):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +194,7 @@ class Root:
 
     def _read(self) -> dict[str, object]:
         try:
-            about = json.loads(regular_file.text(self.about))
+            about = json_text.parse(regular_file.text(self.about))
             found = int(about["format"])
         except FileNotFoundError:
             return {}
@@ -190,7 +202,7 @@ class Root:
             raise UnavailableError(
                 f"{self.about} is damaged: it names no format; restore it, or choose another --root"
             ) from error
-        except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, OverflowError) as error:
             raise UnavailableError(f"{self.about} is damaged: {error}; restore it, or choose another --root") from error
         if found > FORMAT:
             raise UnavailableError(

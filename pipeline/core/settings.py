@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core.errors import UsageError
+from pipeline.core.local_path import local_path
 from pipeline.core.text import closest
 from pipeline.core.tfx_versions import tomllib
 from pipeline_config import Configuration, PipelineConfig, Value
@@ -137,10 +138,17 @@ def _known(name: str, origin: str, config_type: type[Configuration]) -> str:
 
 
 def _checked(name: str, raw: object, origin: str, config_type: type[Configuration]) -> Value:
+    setting = config_type.settings()[_known(name, origin, config_type)]
     try:
-        return config_type.settings()[_known(name, origin, config_type)].check(raw)
+        value = setting.check(raw)
     except ValueError as error:
         raise UsageError(f"{error} ({origin})") from error
+    if not (setting.is_folder and isinstance(value, str)):
+        return value
+    try:
+        return local_path(value)
+    except ValueError as error:
+        raise UsageError(f"{name} = {value!r} is not allowed: {error} ({origin})") from error
 
 
 def _parse_assignment(text: str, config_type: type[Configuration]) -> tuple[str, object]:
@@ -164,11 +172,11 @@ def _from_text(text: str, kind: type) -> object:
 def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str, tuple[object, str]]:
     origin = f"file {path}"
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows adds a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"cannot read --config {path}: {reason}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, or nesting as deep
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error
     values: dict[str, tuple[object, str]] = {}
     sections = list(config_type.sections())

@@ -16,6 +16,7 @@ _UNSAFE_IN_LINES = re.compile(rf"(?![\n\t]){UNSAFE.pattern}")
 
 _DIGITS = 12  # of a digest: enough to identify an artifact
 LONG_DIGEST = re.compile(rf"\b([0-9a-f]{{{_DIGITS}}})[0-9a-f]{{28,}}\b")
+_LONGEST_WORD = 300  # characters in a message; most paths are shorter
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -36,6 +37,16 @@ def escaped_lines(text: str) -> str:
         return text
     parts = _KEPT_IN_LINES.split(text)
     return "".join(part if number % 2 else escaped(part) for number, part in enumerate(parts))
+
+
+def shortened(text: str) -> str:
+    """Cut the middle out of each word of more than 300 characters, such as a number of 5,000 digits in an argument."""
+
+    def cut(match: re.Match[str]) -> str:
+        word = match.group()
+        return f"{word[:60]}...{word[-20:]} ({len(word):,} characters)"
+
+    return re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", cut, text)
 
 
 def when_text(when: datetime.datetime | None) -> str:

@@ -149,6 +149,21 @@ class FoundDataset:
 
 
 @dataclasses.dataclass(frozen=True)
+class DataLookup:
+    """Where a run will find its data, as far as that is known before it starts.
+
+    Attributes:
+      good: whether it is there, or something that may replace it.
+      found: what is there, in words.
+      advice: what to do if it is not good.
+    """
+
+    good: bool
+    found: str
+    advice: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class DataSource:
     """How a pipeline finds its data set.
 
@@ -160,6 +175,8 @@ class DataSource:
         gone.
       prepare: does the same and makes it ready for a run in a root.
       fingerprint: returns the digest of the data that a run would read, to detect changes; empty if there is none.
+      look_up: returns where a run will find its data, without importing TensorFlow; None if that is not known. Raises
+        `SaeError` if the data is there, but a run cannot use it.
     """
 
     dataset: type[Dataset]
@@ -168,6 +185,7 @@ class DataSource:
     refresh: Callable[[Any], Dataset]
     prepare: Callable[[Any, Root], Dataset]
     fingerprint: Callable[[Root, Request, Settings], str]
+    look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
 
 
 @dataclasses.dataclass(frozen=True)

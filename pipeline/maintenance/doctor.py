@@ -10,12 +10,14 @@ import platform
 import re
 import shutil
 import sys
+from collections.abc import Callable
 
 from pipeline.core import file_system, root_lock, tfx_versions
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.core.pipeline_root import FORMAT, Root
 from pipeline.core.project import LOCK
-from pipeline_config import Configuration, DataConfig, EngineConfig, PipelineConfig
+from pipeline.definition.spec import DataLookup
+from pipeline_config import Configuration, EngineConfig
 
 # A run on MNIST writes about 60 MB; a gigabyte leaves room for TensorFlow's temporary files.
 _FREE_BYTES = 1 << 30
@@ -31,9 +33,9 @@ class Check:
     advice: str = ""
 
 
-def examine(config: Configuration) -> list[Check]:
-    """Run all checks for a run with `config`."""
-    return [
+def examine(config: Configuration, look_up: Callable[[], DataLookup | None]) -> list[Check]:
+    """Run all checks for a run with `config`; `look_up` returns where its data is, as `DataSource.look_up` does."""
+    checks = [
         interpreter(),
         c_library(),
         packages(),
@@ -42,8 +44,9 @@ def examine(config: Configuration) -> list[Check]:
         processor(),
         disk(pathlib.Path(config.paths.root)),
         root(Root.at(pathlib.Path(config.paths.root))),
-        *([data(config.data)] if isinstance(config, PipelineConfig) else []),
+        data(look_up),
     ]
+    return [check for check in checks if check is not None]
 
 
 def interpreter() -> Check:
@@ -153,6 +156,10 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
 
 def root(place: Root) -> Check:
     """Check that the root has a known format, is writable and can be locked."""
+    try:
+        place.check_path()
+    except SaeError as error:
+        return Check("root", False, str(place.path), str(error))
     if not place.path.exists():
         existing = _existing(place.path)
         if not (existing.is_dir() and os.access(existing, os.W_OK)):
@@ -160,7 +167,7 @@ def root(place: Root) -> Check:
         return Check("root", True, f"{place.path} does not exist yet; the first run creates it")
     try:
         dataset = place.dataset()
-    except UnavailableError as error:
+    except SaeError as error:
         return Check("root", False, str(place.path), str(error))
     if refused := place.refused():
         return Check("root", False, str(place.path), refused)
@@ -176,18 +183,10 @@ def root(place: Root) -> Check:
     return Check("root", True, found)
 
 
-def data(config: DataConfig) -> Check:
-    """Check for a prepared data set in TFDS's folder."""
-    if config.source == "sample":
-        return Check("data", True, "the embedded sample (5,000 digits)")
-    given = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    folder = pathlib.Path(given).expanduser()
-    found = (folder / config.dataset).glob("**/dataset_info.json")
-    prepared = sorted(found, key=lambda info: [int(part) for part in re.findall(r"\d+", info.parent.name)])
-    if prepared:
-        return Check("data", True, f"{config.dataset} prepared in {prepared[-1].parent}")
-    hint = f"a run will try to download {config.dataset}"
-    if config.source == "auto" and config.dataset == DataConfig.dataset:
-        return Check("data", True, f"{config.dataset} is not in {folder}; {hint}, or else use the embedded sample")
-    advice = f"{hint}; or set TFDS_DATA_DIR to the folder of a prepared copy"
-    return Check("data", False, f"{config.dataset} is not in {folder}", advice)
+def data(look_up: Callable[[], DataLookup | None]) -> Check | None:
+    """Check the data of a run; None if the pipeline does not tell where it is."""
+    try:
+        found = look_up()
+    except SaeError as error:
+        return Check("data", False, "cannot be used", str(error))
+    return Check("data", found.good, found.found, found.advice) if found else None

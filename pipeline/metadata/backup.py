@@ -11,7 +11,7 @@ import logging
 import pathlib
 from typing import Any
 
-from components import atomic_file
+from components import atomic_file, json_text
 from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -79,7 +79,7 @@ def copies(root: Root) -> list[pathlib.Path]:
 def _about(copy: pathlib.Path) -> dict[str, Any]:
     """Return what is recorded beside a backup; empty if nothing is, or the file is damaged."""
     try:
-        about = json.loads(regular_file.text(copy.with_suffix(_ABOUT)))
+        about = json_text.parse(regular_file.text(copy.with_suffix(_ABOUT)))
     except (OSError, ValueError):
         return {}
     return about if isinstance(about, dict) else {}

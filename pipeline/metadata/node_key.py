@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from components import json_text
 from pipeline.core import file_digests
 from pipeline.metadata.properties import KEY
 
@@ -65,7 +66,7 @@ class CacheKey:
 def of_properties(properties: Mapping[str, Any]) -> CacheKey | None:
     """Return the key that an execution's custom properties record; None if it is missing or incomplete."""
     try:
-        parts = {part: json.loads(properties[f"{KEY}_{part}"]) for part in PARTS}
+        parts = {part: json_text.parse(properties[f"{KEY}_{part}"]) for part in PARTS}
     except (KeyError, ValueError, TypeError):
         return None
     return CacheKey(parts) if all(isinstance(part, dict) for part in parts.values()) else None

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from components import json_text
+
 _PREFIX = "sae_"  # of the custom properties; a context may have others
 START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"  # recorded at the start and at the end of a run
 _OPTIONS = f"{_PREFIX}asked"  # the options, as JSON
@@ -114,7 +116,7 @@ class RunOptions:
 def options_of(properties: Mapping[str, object]) -> RunOptions:
     """Return the options that custom properties record; the defaults if there are none."""
     try:
-        return RunOptions(**json.loads(str(properties[_OPTIONS])))
+        return RunOptions(**json_text.parse(str(properties[_OPTIONS])))
     except (KeyError, ValueError, TypeError):
         return RunOptions()
 
@@ -179,7 +181,7 @@ def _attempts(properties: Mapping[str, object]) -> list[RunAttempt]:
     try:
         return [
             RunAttempt(datetime.datetime.fromisoformat(one.pop("began")), **one)
-            for one in json.loads(str(properties[ATTEMPTS]))
+            for one in json_text.parse(str(properties[ATTEMPTS]))
         ]
     except (KeyError, ValueError, TypeError, AttributeError):
         return []

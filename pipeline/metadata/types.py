@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from components import json_text
 from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.metadata import node_key
@@ -74,7 +74,7 @@ class Artifact:
     @property
     def files_over_time(self) -> list[file_digests.Files]:
         """Its files now, and before each restore that changed their bytes: a copy may have any of these."""
-        earlier = json.loads(str(self.properties.get(names.EARLIER_FILES, "[]")))
+        earlier = json_text.parse(str(self.properties.get(names.EARLIER_FILES, "[]")))
         return [*([] if self.files is None else [self.files]), *map(file_digests.from_text, earlier)]
 
 
@@ -124,7 +124,7 @@ class Execution:
                 return str(self.properties[own])
         text = str(self.properties.get(names.EXECUTION_RESULT, ""))
         try:
-            return str(json.loads(text).get("resultMessage", text))
+            return str(json_text.parse(text).get("resultMessage", text))
         except ValueError:
             return text
 
@@ -188,7 +188,7 @@ class Maker:
 def json_of(value: object, kind: type[T]) -> T:
     """Parse a property that contains JSON; return an empty `kind` if the value is of another type or no JSON."""
     try:
-        found = json.loads(str(value))
+        found = json_text.parse(str(value))
     except (ValueError, RecursionError):
         return kind()
     return found if isinstance(found, kind) else kind()

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components import json_text
 from pipeline.core import file_digests, pipeline_root
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -162,7 +163,7 @@ class MetadataWriter:
             if name in custom:
                 del custom[name]
         if custom[names.RAW_DIGEST].string_value != regenerated.properties[names.RAW_DIGEST]:
-            earlier = json.loads(custom[names.EARLIER_FILES].string_value or "[]")
+            earlier = json_text.parse(custom[names.EARLIER_FILES].string_value or "[]")
             custom[names.EARLIER_FILES].string_value = json.dumps([custom[names.FILES].string_value, *earlier])
         set_properties(custom, {name: regenerated.properties[name] for name in (names.RAW_DIGEST, names.FILES)})
         custom[names.RESTORED].string_value = _now()

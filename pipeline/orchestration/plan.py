@@ -50,14 +50,18 @@ def plan_run(request: RunRequest) -> Plan:
     request = partial_run.with_nodes(request)
     to_run, needed = partial_run.nodes_of(pipeline, request.from_node, request.to_node)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
+    root.check_path()
+    lookup = pipeline.data.look_up(resolved)
     decisions: dict[str, CacheDecision] = {}
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node
     dataset, base, reason = "", "", "nothing ran in this root yet"
     if needed or root.metadata.is_file():
         store = open_store(root, read_only=True)
         base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
-        found = pipeline.data.recall(root, request.settings, resolved)
-        if found is None:
+        found = None if lookup and not lookup.good else pipeline.data.recall(root, request.settings, resolved)
+        if lookup and not lookup.good:
+            reason = lookup.found
+        elif found is None:
             reason = "the data set is not known in this root, or may be another one now"
         else:
             resolved, dataset = found.settings, f"{found.dataset.name} {found.dataset.version}"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from components import atomic_file
+from components import atomic_file, json_text
 from pipeline.core import regular_file, serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
@@ -152,9 +152,9 @@ def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline 
       UnavailableError: the manifest is damaged, or was written by a newer version.
     """
     try:
-        values = json.loads(text)
+        values = json_text.parse(text)
         version = values["schema_version"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _damaged(name, f"no schema_version ({error})") from error
     if version != SCHEMA_VERSION:
         raise UnavailableError(

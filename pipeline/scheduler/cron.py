@@ -149,7 +149,7 @@ def _values(index: int, word: str, text: str) -> tuple[int, ...]:
         parsed = CronSim(" ".join([*["*"] * index, word, *["*"] * (len(_FIELDS) - 1 - index)]), _EPOCH)
         values = getattr(parsed, attribute)
         known = all(isinstance(value, int) and value >= 0 for value in values)  # not for L, LW and #
-    except CronSimError:
+    except (CronSimError, ValueError):  # also a number of thousands of digits
         known = False
     if not known or _STEP_FROM_ONE_VALUE.search(word):  # crons disagree on 5/15
         raise UsageError(

@@ -17,6 +17,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from components import json_text
 from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
@@ -262,7 +263,7 @@ def _next_tick(schedule: Schedule, horizon: str) -> datetime.datetime | None:
 
 @functools.lru_cache(maxsize=256)  # called every 2 s
 def _schedule(document: str, paused: str) -> Schedule:
-    return dataclasses.replace(serialization.build(Schedule, json.loads(document)), paused=paused)
+    return dataclasses.replace(serialization.build(Schedule, json_text.parse(document)), paused=paused)
 
 
 def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from collections.abc import Collection, Iterable
 
+from components import json_text
 from components.evaluation import thresholds
 from components.push import serving_dir
 from components.push.decision import Baseline, Standing
@@ -92,7 +92,7 @@ def _l1(store: Store, model: Artifact) -> float | None:
     for execution in store.makers(model.id):
         key = store.execution(execution).key
         if key is not None and "l1" in key.parts["parameters"]:
-            return float(json.loads(key.parts["parameters"]["l1"]))
+            return float(json_text.parse(key.parts["parameters"]["l1"]))
     return None
 
 
@@ -103,5 +103,5 @@ def _bce(store: Store, model: Artifact, examples: Artifact) -> float | None:
         if evaluated is None or METRICS not in evaluated.properties:
             continue
         if store.inputs(execution)["examples"].content == examples.content != "":
-            return float(json.loads(str(evaluated.properties[METRICS]))["overall"][thresholds.BCE])
+            return float(json_text.parse(str(evaluated.properties[METRICS]))["overall"][thresholds.BCE])
     return None

@@ -10,23 +10,20 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from components import atomic_file
+from components import atomic_file, json_text
 from components.data import sample_path
 from pipeline.core import file_digests, pipeline_root, regular_file, serialization, settings
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
 from pipeline.definition.spec import FoundDataset
+from pipeline.sparse_autoencoder import dataset_folder
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
-# The data set that the embedded sample is a part of, and the only one that it replaces.
-SAMPLED = "mnist"
 _MAX_ENTRIES = 50
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 # Placeholders for the root and for the package with the curated schemas, so that either can be moved.
 _ROOT, _PACKAGE = "<root>", "<components>"
 _NOT_IDENTIFYING = {"data.download_timeout"}
@@ -75,6 +72,7 @@ def fingerprint(root: Root, request: Request, asked: Settings) -> str:
     """Return the digest of the data that a run with the settings `asked` would read; empty if there is none.
 
     Raises:
+      UnavailableError: this pipeline cannot read the prepared data set.
       OSError: the data cannot be read.
     """
     recalled = recall(root, request, asked)
@@ -83,18 +81,10 @@ def fingerprint(root: Root, request: Request, asked: Settings) -> str:
     data = asked.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         return file_digests.of_mapping(sample_files())
-    folder = newest_version(_data_dir(_data_settings(asked)) / data.dataset)
+    folder = dataset_folder.prepared_version(data)
     if folder is not None:
         return file_digests.of_mapping(file_digests.of_folder(folder))
-    return file_digests.of_mapping(sample_files()) if data.source == "auto" and data.dataset == SAMPLED else ""
-
-
-def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
-    """Return the folder of a prepared data set's newest version, which TFDS reads; None if there is none."""
-    if not folder.is_dir():
-        return None
-    found = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
-    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+    return file_digests.of_mapping(sample_files()) if dataset_folder.sample_allowed(asked) else ""
 
 
 def is_sample(described: ImageDataset) -> bool:
@@ -136,8 +126,9 @@ def _from_entry(
         return None
     if found.name == sample_path.NAME:
         # The sample replaces the data set only while that is not prepared.
-        dataset = entry["asked"]["data.dataset"]
-        if dataset != sample_path.NAME and (_data_dir(entry["asked"]) / dataset).exists():
+        data = asked.config.data
+        is_prepared = data.dataset != sample_path.NAME and (dataset_folder.data_folder(data) / data.dataset).exists()
+        if is_prepared or not dataset_folder.sample_allowed(asked):
             return None
         files = sample_files()
     else:
@@ -162,11 +153,6 @@ def _data_settings(asked: Settings) -> dict[str, Any]:
     return values
 
 
-def _data_dir(asked: Mapping[str, Any]) -> pathlib.Path:
-    """Return the folder in which TensorFlow Datasets looks for prepared data sets."""
-    return pathlib.Path(asked["data.data_dir"] or asked["TFDS_DATA_DIR"] or "~/tensorflow_datasets").expanduser()
-
-
 def _placeholders(root: Root) -> tuple[tuple[str, str], ...]:
     return (str(pathlib.Path(sample_path.__file__).parent), _PACKAGE), (str(root.path), _ROOT)
 
@@ -189,7 +175,7 @@ def _path(root: Root) -> pathlib.Path:
 
 def _entries(root: Root, resolved: bool = True) -> list[dict[str, Any]]:
     try:
-        entries = json.loads(regular_file.text(_path(root)))
+        entries = json_text.parse(regular_file.text(_path(root)))
     except (OSError, ValueError):  # the cache only saves time
         return []
     if not isinstance(entries, list):

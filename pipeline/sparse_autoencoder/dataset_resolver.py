@@ -22,8 +22,8 @@ from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import FoundDataset
-from pipeline.sparse_autoencoder import dataset_cache
-from pipeline.sparse_autoencoder.dataset_cache import SAMPLED
+from pipeline.sparse_autoencoder import dataset_cache, dataset_folder
+from pipeline.sparse_autoencoder.dataset_folder import SAMPLED
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
 SAMPLE_PROFILE = "sample"
@@ -66,7 +66,7 @@ def _find(
     if builder is not None:
         files = file_digests.of_folder(pathlib.Path(builder.data_dir))
         return resolved, describe(builder, files, resolved, root, "")
-    if data.source == "auto" and data.dataset == SAMPLED:
+    if dataset_folder.sample_allowed(resolved):
         held = root.dataset()
         if held in (None, sample_path.NAME):
             return _sample(
@@ -118,16 +118,16 @@ def _prepared_or_downloaded(
     data: pipeline_config.DataConfig, download: Callable[[tfds.core.DatasetBuilder], None]
 ) -> tuple[tfds.core.DatasetBuilder | None, str]:
     """Return the builder of a prepared data set, or None and the reason."""
-    where = {"data_dir": data.data_dir} if data.data_dir else {}
+    dataset_folder.prepared_version(data)  # TFDS passes over a version that it cannot read, as if it were not there
+    folder = str(dataset_folder.data_folder(data))
     try:
-        return tfds.core.read_only_builder.builder_from_files(data.dataset, **where), ""
+        return tfds.core.read_only_builder.builder_from_files(data.dataset, data_dir=folder), ""
     except tfds.core.registered.DatasetNotFoundError:
         pass
     except (OSError, ValueError, AssertionError) as error:
         raise UnavailableError(f"the prepared data set {data.dataset} cannot be read: {_first_line(error)}") from error
-    folder = data.data_dir or str(tfds.core.constants.DATA_DIR)
     try:
-        builder = tfds.builder(data.dataset, **where)
+        builder = tfds.builder(data.dataset, data_dir=folder)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
         near = difflib.get_close_matches(data.dataset, tfds.list_builders(with_community_datasets=False), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""

@@ -6,11 +6,11 @@ only when the components are constructed.
 
 from __future__ import annotations
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from components import json_text
 from components.data import features
 from components.evaluation import metrics, thresholds
 from components.push import decision, serving_dir
@@ -31,7 +31,7 @@ from pipeline.definition.spec import (
 )
 from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
 from pipeline.metadata.types import Artifact
-from pipeline.sparse_autoencoder import dataset_cache
+from pipeline.sparse_autoencoder import dataset_cache, dataset_folder
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 
@@ -488,7 +488,7 @@ def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
     text = evaluated.properties.get(METRICS)
     if text is None:
         return None
-    values = json.loads(str(text))
+    values = json_text.parse(str(text))
     per_label = {int(label): numbers for label, numbers in values["per_label"].items()}
     return thresholds.Evaluation(values["overall"], per_label)
 
@@ -521,6 +521,7 @@ PIPELINE = Pipeline(
         refresh=dataset_cache.refresh,
         prepare=_prepare,
         fingerprint=dataset_cache.fingerprint,
+        look_up=dataset_folder.look_up,
     ),
     model=_MODEL,
     evaluation=_EVALUATION,

@@ -205,9 +205,8 @@ def test_without_data_and_network_mnist_becomes_the_sample_and_says_so(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing listens on the discard port
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    summary = run_here(
-        tmp_path / "root", *QUICK, f"data.data_dir={tmp_path / 'none'}", profile="mnist", to_node="ExampleGen"
-    )
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "none"))
+    summary = run_here(tmp_path / "root", *QUICK, profile="mnist", to_node="ExampleGen")
     assert summary.dataset == "mnist_sample 1.0.0"
     assert "embedded sample" in summary.notice
     assert "cannot be reached" in summary.notice

@@ -11,12 +11,12 @@ their source.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
+from components import json_text
 from pipeline.artifacts.fingerprints import differences, tfrecords
 from pipeline.artifacts.fingerprints.entries import ContentEntry
 from pipeline.artifacts.fingerprints.files import Files
@@ -43,7 +43,7 @@ def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
 def _splits(artifact: StoredArtifact) -> list[str]:
     names = artifact.properties.get("split_names")
     if names:
-        return sorted(str(name) for name in json.loads(str(names)))
+        return sorted(str(name) for name in json_text.parse(str(names)))
     folders = artifact.folder.glob(f"{_FOLDER}*")
     return sorted(path.name.removeprefix(_FOLDER) for path in folders if path.is_dir())
 

@@ -32,6 +32,10 @@ BAD_FILES = {
     "range.toml": b"[training]\nepochs = 0\n",
     "table.toml": b"[training.epochs]\nfirst = 1\n",
     "date.toml": b"[training]\nseed = 1979-05-27\n",
+    "digits.toml": b"[training]\nseed = " + b"9" * 5_000,
+    "hexadecimal.toml": b"[training]\nseed = 0x" + b"f" * 5_000,
+    "nested.toml": b"[training]\nseed = " + b"[" * 10_000,
+    "nul.toml": b'[paths]\nroot = "a\\u0000b"\n',
 }
 
 
@@ -182,7 +186,20 @@ def test_config_check_accepts_a_valid_file(sae, folder):
         (["--config", "range.toml"], "training.epochs = 0 is not allowed: it must be a whole number, at least 1"),
         (["--config", "table.toml"], "training.epochs = {'first': 1} is not allowed: it must be a whole number"),
         (["--config", "date.toml"], "training.seed = datetime.date(1979, 5, 27) is not allowed"),
+        (["--config", "digits.toml"], "--config digits.toml is not valid TOML: "),
+        (["--config", "hexadecimal.toml"], "training.seed = a number of thousands of digits is not allowed"),
+        (["--config", "nested.toml"], "--config nested.toml is not valid TOML: "),
+        (["--config", "nul.toml"], r"paths.root = 'a\x00b' is not allowed: it contains a NUL character"),
+        (["--set", f"training.seed={'9' * 5_000}"], "999' (5,002 characters) is not allowed: it must be a"),
+        (["--set", f"training.seed={'9' * 400}"], "(400 characters) is not allowed: it must be a whole number"),
+        (["--set", f"model.l1={'9' * 5_000}"], "model.l1 = inf is not allowed"),
+        (["--set", f"training.{'x' * 5_000}=1"], "(5,011 characters) (--set)"),
+        (["--seed", "9" * 5_000], "(5,002 characters) is not a valid integer"),
+        (["--profile", "9" * 5_000], "(5,002 characters) (there are: mnist, sample, fashion_mnist)"),
+        (["--set", "data.dataset=MNIST"], "data.dataset = 'MNIST' is not allowed: it must be NAME or NAME/CONFIG"),
+        (["--set", "data.dataset=mnist:3.0.1"], "data.dataset = 'mnist:3.0.1' is not allowed: it must be NAME or"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_wrong_setting_is_a_usage_error_of_one_line(sae, arguments, said):
     code, output, errors = sae("config", "check", *arguments)
@@ -190,6 +207,7 @@ def test_a_wrong_setting_is_a_usage_error_of_one_line(sae, arguments, said):
     assert errors.startswith("error: ")
     assert said in errors
     assert errors.count("\n") == 1
+    assert len(errors) < 700
 
 
 @pytest.mark.parametrize("number", ["0", "1000000001", "9" * 20, "9" * 5000], ids=len)

@@ -12,11 +12,12 @@ import sys
 import pytest
 
 from pipeline.core import file_system
-from pipeline.core.errors import ExitCode
+from pipeline.core.errors import ExitCode, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import DataLookup
 from pipeline.maintenance import doctor
 from pipeline.maintenance.doctor import Check
-from pipeline_config import DataConfig, EngineConfig, PipelineConfig
+from pipeline_config import EngineConfig, PipelineConfig
 from tests import PROJECT
 from tests.builders import refused_calls
 
@@ -49,15 +50,9 @@ def root(tmp_path):
     return root
 
 
-def prepare(folder, dataset, version="3.0.1"):
-    (folder / dataset / version).mkdir(parents=True)
-    (folder / dataset / version / "dataset_info.json").touch()
-    return folder / dataset / version
-
-
 def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path):
     config = PipelineConfig.build({"paths.root": str(tmp_path / "root"), "data.source": "sample"})
-    checks = doctor.examine(config)
+    checks = doctor.examine(config, lambda: DataLookup(True, "the sample"))
     assert [check.name for check in checks] == [
         "python", "C library", "packages", "keras", "beam", "processor", "disk", "root", "data",
     ]  # fmt: skip
@@ -66,7 +61,7 @@ def test_it_looks_at_everything_once_and_advises_where_something_is_bad(tmp_path
 
 
 def test_it_changes_nothing(tmp_path):
-    doctor.examine(PipelineConfig.build({"paths.root": str(tmp_path / "root")}))
+    doctor.examine(PipelineConfig.build({"paths.root": str(tmp_path / "root")}), lambda: None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -243,49 +238,24 @@ def test_a_file_system_without_locks_is_bad(root):
     assert os.strerror(errno.ENOLCK) in check["advice"]
 
 
-def test_the_sample_is_always_there():
-    assert doctor.data(DataConfig(source="sample")) == Check("data", True, "the embedded sample (5,000 digits)")
+@pytest.mark.parametrize(("name", "error"), [("works?", "UsageError"), ("x" * 3800, "UnavailableError")])
+def test_a_root_that_a_run_refuses_is_bad(tmp_path, name, error):
+    place = Root(tmp_path / "/".join(name[at : at + 200] for at in range(0, len(name), 200)))
+    check = doctor.root(place)
+    assert not check.good
+    with pytest.raises(SaeError) as refused:
+        place.create()
+    assert (type(refused.value).__name__, str(refused.value)) == (error, check.advice)
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "emnist/letters"])
-def test_prepared_data_is_found_where_the_configuration_says(tmp_path, dataset):
-    place = prepare(tmp_path / "sets", dataset)
-    check = doctor.data(DataConfig(dataset=dataset, data_dir=str(tmp_path / "sets")))
-    assert check == Check("data", True, f"{dataset} prepared in {place}")
+def test_data_is_what_the_pipeline_tells():
+    found = DataLookup(False, "mnist is not there", "download it")
+    assert doctor.data(lambda: found) == Check("data", False, "mnist is not there", "download it")
+    assert doctor.data(lambda: None) is None
 
 
-def test_prepared_data_is_found_where_the_environment_says(monkeypatch, tmp_path):
-    place = prepare(tmp_path / "sets", "kmnist")
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
-    assert doctor.data(DataConfig(dataset="kmnist")).found == f"kmnist prepared in {place}"
+def test_data_that_a_run_refuses_is_bad():
+    def look_up():
+        raise UnavailableError("it has no features.json")
 
-
-def test_prepared_data_is_found_in_the_default_folder(empty_home):
-    place = prepare(empty_home / "tensorflow_datasets", "kmnist")
-    assert doctor.data(DataConfig(dataset="kmnist")).found == f"kmnist prepared in {place}"
-
-
-def test_the_configuration_goes_before_the_environment(monkeypatch, tmp_path):
-    prepare(tmp_path / "environment", "kmnist")
-    (tmp_path / "configuration").mkdir()
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "environment"))
-    assert not doctor.data(DataConfig(dataset="kmnist", data_dir=str(tmp_path / "configuration"))).good
-
-
-def test_of_several_prepared_versions_the_newest_is_named(tmp_path):
-    prepare(tmp_path, "mnist", "3.0.1")
-    newest = prepare(tmp_path, "mnist", "10.0.0")
-    assert doctor.data(DataConfig(data_dir=str(tmp_path))).found == f"mnist prepared in {newest}"
-
-
-def test_missing_data_is_good_only_where_the_sample_may_stand_in(empty_home):
-    folder = empty_home / "tensorflow_datasets"
-    check = doctor.data(DataConfig(dataset="mnist", source="auto"))
-    assert (check.good, check.advice) == (True, "")
-    assert check.found.startswith(
-        f"mnist is not in {folder}; a run will try to download mnist, or else use the embedded"
-    )
-    for config in (DataConfig(dataset="mnist", source="tfds"), DataConfig(dataset="kmnist", source="auto")):
-        check = doctor.data(config)
-        assert (check.good, check.found) == (False, f"{config.dataset} is not in {folder}")
-        assert check.advice.startswith(f"a run will try to download {config.dataset}; or set TFDS_DATA_DIR")
+    assert doctor.data(look_up) == Check("data", False, "cannot be used", "it has no features.json")

@@ -160,17 +160,23 @@ def test_the_sample_is_told_by_the_file_that_holds_the_digits(recorded):
     assert not dataset_cache.is_sample(recorded.source())
 
 
-@pytest.mark.parametrize("where", ["data_dir", "TFDS_DATA_DIR", "home"])
+@pytest.mark.parametrize("where", ["TFDS_DATA_DIR", "home"])
 def test_the_sample_stands_in_until_there_is_a_prepared_copy(recorded, tmp_path, home, monkeypatch, where):
     folder = home / "tensorflow_datasets" if where == "home" else tmp_path / "prepared"
-    assignments = [f"data.data_dir={folder}"] if where == "data_dir" else []
     if where == "TFDS_DATA_DIR":
         monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
-    remember_sample(recorded, *assignments)
+    remember_sample(recorded)
     (folder / "fashion_mnist").mkdir(parents=True)
-    assert recall(recorded, *assignments).settings.profile == "sample"
+    assert recall(recorded).settings.profile == "sample"
     (folder / "mnist").mkdir()
-    assert recall(recorded, *assignments) is None
+    assert recall(recorded) is None
+
+
+@pytest.mark.parametrize("given", ["data.dataset=mnist", "data.data_dir=/nowhere"])
+def test_the_sample_is_not_recalled_for_a_given_data_set_or_folder(recorded, given):
+    remember_sample(recorded)  # without either
+    remember_sample(recorded, given)  # an earlier version did
+    assert recall(recorded, given) is None
 
 
 def test_a_sample_that_was_asked_for_stays_the_sample(recorded, home):

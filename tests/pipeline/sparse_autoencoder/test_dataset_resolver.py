@@ -105,6 +105,49 @@ def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
         find(request(tmp_path, "fashion_mnist"), root, prepare)
 
 
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """No network, and no prepared data set but those that a test makes."""
+    for name in ("HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens on the discard port
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("given", ["data.dataset=mnist", "data.data_dir=~/sets"])
+def test_a_given_data_set_or_folder_is_never_replaced_by_the_sample(
+    given: str, no_network: None, tmp_path: pathlib.Path, root: Root
+) -> None:
+    folder = tmp_path / ("sets" if "sets" in given else "tensorflow_datasets")
+    with pytest.raises(UnavailableError, match=rf"mnist is not available: {folder} holds no prepared copy"):
+        find(settings.Request(assignments=(given,)), root, prepare)
+    assert root.dataset() is None
+
+
+def test_the_folder_of_all_data_sets_of_a_machine_may_lack_mnist(
+    no_network: None, tmp_path: pathlib.Path, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    found = find(settings.Request(), root, prepare)
+    assert found.dataset.name == "mnist_sample"
+    assert str(tmp_path / "sets") in found.dataset.notice
+
+
+@pytest.mark.parametrize("missing", ["features.json", "dataset_info.json"])
+def test_an_incomplete_version_is_refused_and_named(
+    made_here, missing: str, no_network: None, tmp_path: pathlib.Path, root: Root
+) -> None:
+    asked = request(tmp_path, "made_here")
+    folder = pathlib.Path(find(asked, root, prepare).dataset.builder_dir)
+    (folder / missing).unlink()
+
+    def never(builder) -> None:
+        raise AssertionError("it is not downloaded into the same folder")
+
+    with pytest.raises(UnavailableError, match=f"{folder} is incomplete: it has no {missing}"):
+        find(asked, root, never)
+
+
 def test_an_unknown_data_set_is_refused_with_the_closest(tmp_path: pathlib.Path, root: Root) -> None:
     with pytest.raises(UsageError, match=r"fashion_mnits.*\bfashion_mnist\b"):
         find(request(tmp_path, "fashion_mnits"), root, prepare)

@@ -1,0 +1,117 @@
+"""Find a prepared data set on disk as TensorFlow Datasets (TFDS) does, without importing it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from typing import Any
+
+from components import json_text
+from components.data import sample_path
+from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.local_path import check_no_pattern, local_path
+from pipeline.core.settings import Settings
+from pipeline.definition.spec import DataLookup
+from pipeline_config import DataConfig
+
+# The data set that the embedded sample is a part of, and the only one that it replaces.
+SAMPLED = "mnist"
+_VARIABLE = "TFDS_DATA_DIR"
+_DEFAULT = "~/tensorflow_datasets"
+_VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
+_INFO, _FEATURES = "dataset_info.json", "features.json"
+_FORMAT = "tfrecord"
+_REMEDY = "prepare it again with TFDS, or remove that folder"
+
+
+def data_folder(data: DataConfig) -> pathlib.Path:
+    """Return the folder of prepared data sets: `data.data_dir`, else TFDS_DATA_DIR, else TFDS's default; absolute.
+
+    Raises:
+      UsageError: TFDS_DATA_DIR is a URL or another text that is no path, or TensorFlow takes the path for a pattern.
+      UnavailableError: its path is too long.
+    """
+    try:
+        path = data.data_dir or local_path(os.environ.get(_VARIABLE) or _DEFAULT)
+    except ValueError as error:
+        raise UsageError(f"{_VARIABLE} = {os.environ.get(_VARIABLE)!r} is not allowed: {error}") from error
+    folder = pathlib.Path(os.path.abspath(path))
+    for one in (folder, folder.resolve()):  # TFDS prepares in the first, ExampleGen reads from the second
+        check_no_pattern("data folder", str(one), f"data.data_dir or {_VARIABLE}")
+    return folder
+
+
+def sample_allowed(asked: Settings) -> bool:
+    """Return whether a run may use the embedded sample.
+
+    It replaces MNIST only where the user named neither data set nor folder: in an option or a file. TFDS_DATA_DIR does
+    not count, because it is the folder of all data sets of a machine, also of those not downloaded yet.
+    """
+    data = asked.config.data
+    if data.dataset == sample_path.NAME or data.source == "sample":
+        return True
+    return data.source == "auto" and data.dataset == SAMPLED and not _explicit(asked)
+
+
+def prepared_version(data: DataConfig) -> pathlib.Path | None:
+    """Return the folder of a prepared data set's newest version, which TFDS reads; None if there is none.
+
+    Raises:
+      UnavailableError: this pipeline cannot read that version.
+    """
+    folder = newest_version(data_folder(data) / data.dataset)
+    if folder is None:
+        return None
+    for name in (_INFO, _FEATURES):
+        if not (folder / name).is_file():
+            raise UnavailableError(f"data set {data.dataset} in {folder} is incomplete: it has no {name}; {_REMEDY}")
+    try:
+        info: Any = json_text.parse((folder / _INFO).read_text(encoding="utf-8"))
+        stored_as = str(info.get("fileFormat") or _FORMAT)
+    except (OSError, ValueError, AttributeError) as error:
+        raise UnavailableError(
+            f"data set {data.dataset} in {folder} is damaged: {_INFO} cannot be read ({error}); {_REMEDY}"
+        ) from error
+    if stored_as != _FORMAT:
+        raise UnavailableError(
+            f"data set {data.dataset} in {folder} is stored as {stored_as}, this pipeline reads {_FORMAT}; {_REMEDY}"
+        )
+    return folder
+
+
+def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
+    """Return the subfolder with the highest version; None if there is none."""
+    if not folder.is_dir():
+        return None
+    found = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
+    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+
+
+def look_up(asked: Settings) -> DataLookup:
+    """Return where a run will find its data, as far as that is known without a download."""
+    data = asked.config.data
+    if data.source == "sample" or data.dataset == sample_path.NAME:
+        return DataLookup(True, "the embedded sample (5,000 digits)")
+    version, folder = prepared_version(data), data_folder(data)
+    if version is not None:
+        return DataLookup(True, f"{data.dataset} prepared in {version}")
+    configs = [path for path in _folders(folder / data.dataset) if newest_version(path)]
+    if configs:  # TFDS chooses the default one
+        return DataLookup(True, f"{data.dataset} prepared in {configs[0].parent}")
+    missing, download = f"{data.dataset} is not in {folder}", f"a run will try to download {data.dataset}"
+    if sample_allowed(asked):
+        return DataLookup(True, f"{missing}; {download}, or else use the embedded sample")
+    return DataLookup(False, missing, f"{download}; or set TFDS_DATA_DIR to the folder of a prepared copy")
+
+
+def _explicit(asked: Settings) -> bool:
+    """Return whether the user named the data set or its folder in an option or a file."""
+    return any(
+        asked.config.values()[name] and not asked.origins[name].startswith(("default", "profile "))
+        for name in ("data.dataset", "data.data_dir")
+    )
+
+
+def _folders(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
