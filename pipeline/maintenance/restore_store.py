@@ -8,11 +8,15 @@ import logging
 from components.push import serving_dir
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata import backup, sqlite
+from pipeline.metadata import backup, properties, sqlite
 from pipeline.metadata.backup import RestoredBackup
 from pipeline.metadata.store import open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import journal, superseded, versions
 from pipeline.registry.journal import Entry
+
+_LATER = {properties.DELETED, properties.OUT_OF_USE, properties.RESTORED}
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +39,18 @@ class RestoredStore:
 
 
 def restore(root: Root, wanted: str) -> RestoredStore:
-    """Restore a copy, then record in it the decisions that were made since. A later command continues after a kill.
+    """Restore a copy, then record in it what became of its artifacts, and what was decided, since it was made.
+
+    After a kill, the next decision, run or `sae gc` records the decisions.
 
     Args:
       root: the root, whose lock the caller holds.
       wanted: as for `backup.restore`, which also says what is raised.
     """
-    _save_decisions(root)
+    changed = _save(root)
     restored = backup.restore(root, wanted)
     store = open_store(root)
+    MetadataWriter(root).carry_over(changed)
     replayed = journal.reconcile(root, store)
     superseded.rebuild(root, store)
     newest = serving_dir.newest_version(root.serving)
@@ -53,10 +60,16 @@ def restore(root: Root, wanted: str) -> RestoredStore:
     )
 
 
-def _save_decisions(root: Root) -> None:
-    """Append the present store's decisions to `decisions.jsonl`, unless the store is missing or damaged."""
+def _save(root: Root) -> list[Artifact]:
+    """Append the present store's decisions to `decisions.jsonl`; return the artifacts that changed after publication.
+
+    Do nothing if the store is missing or damaged.
+    """
     if root.metadata.exists() and not sqlite.check(root.metadata):
         try:
-            journal.record(root, open_store(root, read_only=True))
+            store = open_store(root, read_only=True)
+            journal.record(root, store)
+            return [one for one in store.all_artifacts() if _LATER & one.properties.keys()]
         except SaeError as error:
             logger.info("the previous store cannot be read: %s", error)
+    return []

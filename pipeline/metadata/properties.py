@@ -26,6 +26,7 @@ PCA_MSE = "pca_mse"  # of a Report
 OUT_OF_USE = "out_of_use"  # why it must not be used any more
 DELETED = "deleted_by_gc"  # when `sae gc` deleted its files: `2026-11-24T03:00:05Z`
 RESTORED = "restored"  # when its files were regenerated
+SINCE_PUBLISHED = (RAW_DIGEST, FILES, EARLIER_FILES, OUT_OF_USE, DELETED, RESTORED)  # those that change later
 
 # Properties of an execution.
 KEY = "key"  # digest of its cache key; each part of the key, as JSON, is in `key_<part>`

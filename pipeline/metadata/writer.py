@@ -19,7 +19,7 @@ from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client, node_key, replaced_stores, run_properties, sqlite
 from pipeline.metadata import properties as names
-from pipeline.metadata.protobuf import properties_of, set_properties
+from pipeline.metadata.protobuf import artifact_of, properties_of, set_properties
 from pipeline.metadata.replaced_stores import Cause
 from pipeline.metadata.run_properties import Scalar
 from pipeline.metadata.store import Store
@@ -146,6 +146,29 @@ class MetadataWriter:
                 artifact.state = pb.Artifact.DELETED
                 artifact.custom_properties[names.DELETED].string_value = when
             self._client.put_artifacts(artifacts)
+
+    def carry_over(self, others: Collection[Artifact]) -> None:
+        """Record what became of artifacts since they were published: deleted, out of use, restored with other bytes.
+
+        Args:
+          others: the same artifacts from another store of this root; those with another place or content are skipped.
+        """
+        by_id = {one.id: one for one in others}
+        wanted = sorted(by_id)
+        for first in range(0, len(wanted), _PAGE):
+            changed = []
+            for artifact in self._client.get_artifacts_by_id(wanted[first : first + _PAGE]):
+                here, other = artifact_of(artifact, self._root.moved()), by_id[artifact.id]
+                if (here.uri, here.type, here.content) != (other.uri, other.type, other.content):
+                    continue
+                artifact.state = pb.Artifact.State.Value(other.state)
+                for name in names.SINCE_PUBLISHED:
+                    if name in artifact.custom_properties:
+                        del artifact.custom_properties[name]
+                    if name in other.properties:
+                        set_properties(artifact.custom_properties, {name: other.properties[name]})
+                changed.append(artifact)
+            self._client.put_artifacts(changed)
 
     def mark_out_of_use(self, artifact_id: int, reason: str) -> None:
         """Mark an artifact so that neither this pipeline nor TFX uses it again; its lineage stays."""

@@ -103,7 +103,7 @@ def replay(root: Root, store: Store) -> tuple[Entry, ...]:
     for entry in read(root).values():
         execution = known.get(entry.name)
         is_behind = execution is not None and execution.state is None and entry.state != _OPEN
-        if is_behind or (execution is None and _is_known(store, entry)):
+        if is_behind or (execution is None and is_known(store, entry)):
             _replay(root, store, entry, execution.id if execution else None)
             replayed.append(entry)
     return tuple(replayed)
@@ -177,7 +177,7 @@ def _portable(pushed: Mapping[str, object]) -> dict[str, str | int]:
     return {name: value for name, value in pushed.items() if isinstance(value, str | int) and name not in dropped}
 
 
-def _is_known(store: Store, entry: Entry) -> bool:
+def is_known(store: Store, entry: Entry) -> bool:
     """Return whether ML Metadata contains the run and the model of a decision."""
     if store.run_context(entry.run) is None:
         return False

@@ -31,8 +31,10 @@ def unpin(root: Root, wanted: str, reason: str) -> str:
     """Undo a pin, record why, and return the run's id. Raises as `pin` does."""
     open_store(root, read_only=True)
     with root.lock():
-        lost = {one.run: one for one in journal.lost(root, open_store(root)) if one.kind == DecisionType.PIN}
-        if wanted in lost:  # ML Metadata does not contain the run since a copy of it was restored
+        store = open_store(root)
+        journal.reconcile(root, store)
+        # ML Metadata does not contain these runs since a copy of it was restored.
+        if wanted in [one.run for one in journal.lost(root, store) if one.kind == DecisionType.PIN]:
             journal.record_unpin(root, wanted, reason)
             return wanted
     with _recorded(root, wanted, reason, DecisionType.UNPIN) as (run_id, pinned):

@@ -43,7 +43,10 @@ def manifests(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
 def lost_decisions(root: Root, store: Store) -> Iterator[Finding]:
     """Yield decisions that ML Metadata does not contain."""
     for entry in journal.lost(root, store):
-        advice = f"; undo it with `sae unpin {entry.run}`" if entry.kind == DecisionType.PIN else ""
+        if journal.is_known(store, entry):
+            advice = "; the next decision, run or `sae gc --yes` records it again"
+        else:
+            advice = f"; undo it with `sae unpin {entry.run}`" if entry.kind == DecisionType.PIN else ""
         sentence = f"{root.decisions} contains a decision that ML Metadata does not: {entry}, {entry.when[:16]}{advice}"
         yield Finding(FindingKind.LOST, sentence, str(root.decisions))
 

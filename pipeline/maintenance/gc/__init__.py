@@ -10,6 +10,7 @@ from pipeline.definition.spec import Pipeline
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.collect import Collected
 from pipeline.metadata.store import open_store
+from pipeline.registry import journal
 from pipeline_config import RetentionConfig
 
 __all__ = ["Collected", "apply", "look"]
@@ -37,4 +38,5 @@ def apply(pipeline: Pipeline, root: Root, policy: RetentionConfig) -> Collected:
     open_store(root, read_only=True)
     with root.lock():
         store = open_store(root)
+        journal.reconcile(root, store)
         return collect.delete(root, store, collect.plan(pipeline, root, store, policy))

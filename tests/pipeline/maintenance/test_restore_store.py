@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 import shutil
 
 import pytest
 
 from components.push import serving_dir
+from pipeline.core import file_digests
 from pipeline.core.events import NodeState
 from pipeline.maintenance import fsck
 from pipeline.maintenance.fsck import FindingKind
@@ -16,6 +18,7 @@ from pipeline.metadata import backup
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal
 from tests.builders.histories import four, made_once, nightly, sae
+from tests.builders.roots import change_bytes
 
 __all__ = ["four", "made_once", "sae"]
 
@@ -61,6 +64,41 @@ def test_decisions_since_the_copy_are_recorded_again_and_named(copied, sae):
     assert sae("gc", *STRICT)[0] == 0
     assert [model_exists(copied, f"run-{number}") for number in range(1, 5)] == [True, False, False, True]
     assert sae("restore", "--metadata")[1].count("recorded again") == 5  # the same copy once more
+
+
+def test_what_gc_deleted_since_the_copy_is_recorded_as_deleted(copied, sae):
+    sae("gc", *STRICT)
+    deleted = {one.id for one in copied.store().all_artifacts() if one.deleted}
+    assert deleted
+    assert sae("restore", "--metadata")[0] == 0
+    assert {one.id for one in copied.store().all_artifacts() if one.deleted} == deleted
+    assert fsck.check(copied.root).damaged == 0
+
+
+def test_an_artifact_that_was_restored_with_other_bytes_since_the_copy_is_sound(copied, sae):
+    model = copied.outputs("run-1", "Trainer")["model"]
+    path = copied.folder_of("run-1", "Trainer", "model") / "Format-Serving" / "saved_model.pb"
+    change_bytes(path)
+    files = file_digests.scan(pathlib.Path(model.uri))
+    recorded = {"raw_digest": file_digests.of_files(files), "files": file_digests.to_text(files)}
+    shutil.rmtree(copied.root.serving / "1")
+    MetadataWriter(copied.root).record_restored(model.id, dataclasses.replace(model, properties=recorded))
+    damaged = fsck.check(copied.root).damaged
+    sae("restore", "--metadata")
+    assert fsck.check(copied.root).damaged == damaged
+    assert copied.outputs("run-1", "Trainer")["model"].properties["raw_digest"] == recorded["raw_digest"]
+
+
+def test_decisions_that_a_killed_restore_did_not_record_are_recorded_by_unpin_and_gc(copied, sae):
+    sae("pin", "run-1", "--reason", "paper")
+    sae("pin", "run-2", "--reason", "talk")
+    for again in (("unpin", "run-2", "--reason", "held"), ("gc", *STRICT)):
+        shutil.copy(backup.copies(copied.root)[0], copied.root.metadata)
+        [finding, *_] = [one for one in fsck.check(copied.root).findings if one.kind == FindingKind.LOST]
+        assert "`sae gc --yes` records it again" in finding.sentence
+        assert sae(*again)[0] == 0
+        assert list(decision_log.pinned(copied.store())) == ["run-1"]
+        assert journal.lost(copied.root, copied.store()) == []
 
 
 def test_decisions_are_recorded_again_where_the_store_is_gone(copied, sae):
