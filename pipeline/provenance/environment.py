@@ -39,6 +39,14 @@ class Git:
 
 
 @dataclasses.dataclass(frozen=True)
+class Checkout:
+    """The commit that is checked out, or why it is unknown."""
+
+    git: Git | None = None
+    unknown: str = ""  # empty if the commit is known
+
+
+@dataclasses.dataclass(frozen=True)
 class Lock:
     """The lock file of the packages to install."""
 
@@ -75,20 +83,35 @@ class Machine:
     libc: str  # name and version of the C library; empty if it is not known
 
 
-def git(project: pathlib.Path = PROJECT) -> Git | None:
-    """Return the commit of a project that is its own repository; None if it is not, or if git fails."""
+def checkout(project: pathlib.Path = PROJECT) -> Checkout:
+    """Return the commit of a project that is its own repository, or why it is unknown."""
     environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
     # The project may be installed in a folder of an unrelated repository.
     environment["GIT_CEILING_DIRECTORIES"] = str(project.resolve().parent)
+    environment["LC_ALL"] = "C"  # reasons in English
     # Without optional locks, `git status` does not write the index; without a file monitor, it starts no daemon.
     quiet = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false"]
     status = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", *_CODE]
-    printed = _output([*quiet, *status], cwd=project, environment=environment)
-    entries = [entry for entry in (printed or "").split("\0") if entry]
+    try:
+        printed = _run([*quiet, *status], cwd=project, environment=environment)
+    except subprocess.CalledProcessError as error:
+        return Checkout(unknown=_reason(error.stderr.decode("utf-8", errors="replace")))
+    except subprocess.TimeoutExpired:
+        return Checkout(unknown=f"git took longer than {_COMMAND_SECONDS:g} s")
+    except OSError as error:
+        return Checkout(unknown=f"git cannot be run in {project}: {error.strerror}")
+    entries = [entry for entry in printed.split("\0") if entry]
     commits = [entry.removeprefix("# branch.oid ") for entry in entries if entry.startswith("# branch.oid ")]
     if not commits or commits[0] == "(initial)":
-        return None
-    return Git(commits[0], any(not entry.startswith("# ") for entry in entries))
+        return Checkout(unknown="the repository has no commit")
+    return Checkout(Git(commits[0], any(not entry.startswith("# ") for entry in entries)))
+
+
+def _reason(printed: str) -> str:
+    """Return the first line that git printed, and the command that it advises, as for a checkout of another owner."""
+    lines = [line.strip().removeprefix("fatal: ") for line in printed.splitlines() if line.strip()]
+    commands = [line for line in lines if line.startswith("git config ")]
+    return "; ".join([*lines[:1], *(f"`{command}` allows it" for command in commands[:1])]) or "git failed"
 
 
 def lock(file: pathlib.Path = LOCK) -> Lock | None:
@@ -160,20 +183,23 @@ def _libc() -> str:
         return ""
 
 
-def _output(
-    command: list[str], cwd: pathlib.Path | None = None, environment: dict[str, str] | None = None
-) -> str | None:
+def _output(command: list[str]) -> str | None:
     """Return the output of a command; None if it is missing, fails or takes too long."""
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_COMMAND_SECONDS,
-            check=True,
-        )
+        return _run(command)
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _run(command: list[str], cwd: pathlib.Path | None = None, environment: dict[str, str] | None = None) -> str:
+    """Return the output of a command. Raises `OSError` or `SubprocessError`."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_COMMAND_SECONDS,
+        check=True,
+    )
     return done.stdout.decode("utf-8", errors="replace")

@@ -16,6 +16,7 @@ from components import atomic_file, json_text
 from pipeline.core import regular_file, serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.text import short_digest
 from pipeline.provenance import environment, numeric_variables, packages, source_code
 from pipeline_config import Configuration, Value
 
@@ -74,6 +75,7 @@ class Manifest:
     tensorflow: environment.TensorFlow | None  # None if it is not installed as a package
     machine: environment.Machine
     engine: Engine  # also in the settings
+    git_unknown: str = ""  # why the commit is unknown; empty if it is known
     pipeline: str = ""  # its declaration, `MODULE:NAME`; empty: the default pipeline
     # Environment variables that select instructions, by name; None: an older version did not record them.
     variables: Mapping[str, str] | None = None
@@ -99,6 +101,7 @@ def collect(
     Raises:
       LookupError: no TFX version is declared for this Python version.
     """
+    checkout = environment.checkout()
     seeds = [name for name, setting in pipeline.configuration.settings().items() if setting.option == "--seed"]
     return Manifest(
         run_id=run_id,
@@ -112,7 +115,8 @@ def collect(
         code={node: dict(files) for node, files in code.items()},
         pipeline=pipeline.location,
         code_digest=source_code.project_digest(),
-        git=environment.git(),
+        git=checkout.git,
+        git_unknown=checkout.unknown,
         packages=packages.installed_runtime(),
         lock=environment.lock(),
         tfx_line=tfx_versions.here().name,
@@ -174,6 +178,13 @@ def _parse_infinity(pipeline: RecordedPipeline | None, name: str, value: Value) 
     declared = pipeline.configuration.settings().get(name) if pipeline else None
     is_number = pipeline is None or (declared is not None and isinstance(declared.default, float))
     return math.inf if value == _INFINITE and is_number else value
+
+
+def commit_text(manifest: Manifest) -> str:
+    """Return the first digits of the commit, and whether there were changes; or why the commit is unknown."""
+    if manifest.git is None:
+        return f"unknown: {manifest.git_unknown}" if manifest.git_unknown else "unknown"
+    return short_digest(manifest.git.commit) + " with uncommitted changes" * manifest.git.dirty
 
 
 def path_of(root_folder: pathlib.Path, run_id: str) -> pathlib.Path:

@@ -9,7 +9,7 @@ from pipeline.artifacts.sections import Preview, Table
 from pipeline.core.text import counted, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
-from pipeline.provenance.manifest import Manifest
+from pipeline.provenance.manifest import Manifest, commit_text
 from pipeline.scheduler import run_trigger
 from pipeline.terminal import preview as preview_text
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
@@ -51,6 +51,7 @@ def as_text(
                 ("pipeline", row.pipeline),
                 ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
                 ("command", shlex.join(manifest.command) if manifest else ""),
+                ("commit", commit_text(manifest) if manifest else ""),
                 ("resumed", _resumed(run.attempts)),
                 *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),
                 ("blessed", state_cell(yes_no(row.blessed))),

@@ -155,7 +155,6 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
 
 def _run_inputs(root: Root, own: Manifest) -> RunInputs:
     path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
-    commit = short_digest(own.git.commit) + " with uncommitted changes" * own.git.dirty if own.git else "unknown"
     lock = short_digest(own.lock.digest) if own.lock else "unknown"
     facts = {
         "Profile": own.profile,
@@ -164,7 +163,7 @@ def _run_inputs(root: Root, own: Manifest) -> RunInputs:
         "Examples": ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items()),
         "Data fingerprint": short_digest(own.data.fingerprint),
         "Code": short_digest(own.code_digest),
-        "Commit": commit,
+        "Commit": manifest.commit_text(own),
         "TFX version": own.tfx_line,
         "Python": f"{own.python.implementation} {own.python.version}",
         "TensorFlow": own.tensorflow.version if own.tensorflow else "unknown",

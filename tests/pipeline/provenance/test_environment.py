@@ -46,7 +46,8 @@ def repository(tmp_path):
 
 @needs_git
 def test_the_commit_of_a_clean_project(repository):
-    assert environment.git(repository) == environment.Git(run_git(repository, "rev-parse", "HEAD"), dirty=False)
+    commit = run_git(repository, "rev-parse", "HEAD")
+    assert environment.checkout(repository) == environment.Checkout(environment.Git(commit, dirty=False))
 
 
 @needs_git
@@ -66,7 +67,7 @@ def test_the_commit_of_a_clean_project(repository):
 def test_what_makes_a_project_dirty(repository, name, dirty):
     (repository / name).parent.mkdir(exist_ok=True)
     (repository / name).write_text("2")
-    found = environment.git(repository)
+    found = environment.checkout(repository).git
     assert found is not None
     assert found.dirty == dirty
 
@@ -74,47 +75,62 @@ def test_what_makes_a_project_dirty(repository, name, dirty):
 @needs_git
 def test_removed_and_staged_files_make_it_dirty(repository):
     (repository / "components" / "a.py").unlink()
-    assert environment.git(repository).dirty
+    assert environment.checkout(repository).git.dirty
     run_git(repository, "add", "-A")
-    assert environment.git(repository).dirty
+    assert environment.checkout(repository).git.dirty
     run_git(repository, "commit", "-q", "-m", "second")
-    assert not environment.git(repository).dirty
+    assert not environment.checkout(repository).git.dirty
 
 
 @needs_git
 def test_a_project_below_another_repository_has_no_commit(repository):
     installed = repository / "lib" / "site-packages"
     shutil.copytree(repository / "pipeline", installed / "pipeline")
-    assert environment.git(installed) is None
+    assert environment.checkout(installed).git is None
 
 
 @needs_git
 def test_a_linked_working_tree_is_a_repository(repository, tmp_path):
     run_git(repository, "worktree", "add", "-q", str(tmp_path / "linked"))
-    assert environment.git(tmp_path / "linked") == environment.git(repository)
+    assert environment.checkout(tmp_path / "linked").git == environment.checkout(repository).git
 
 
 @needs_git
 def test_no_repository_and_one_without_commits(tmp_path):
-    assert environment.git(tmp_path) is None
+    assert environment.checkout(tmp_path).unknown.startswith("not a git repository")
     run_git(tmp_path, "init", "-q")
-    assert environment.git(tmp_path) is None
+    assert environment.checkout(tmp_path) == environment.Checkout(unknown="the repository has no commit")
 
 
 def test_no_such_folder(tmp_path):
-    assert environment.git(tmp_path / "missing") is None
+    assert environment.checkout(tmp_path / "missing").git is None
+
+
+@needs_git
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another user")
+def test_a_checkout_of_another_owner_tells_why_its_commit_is_unknown(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    for path in (repository, repository / ".git"):
+        os.chown(path, 12345, 12345)
+    found = environment.checkout(repository)
+    assert found.git is None
+    assert found.unknown.startswith(f"detected dubious ownership in repository at '{repository}'")
+    assert f"`git config --global --add safe.directory {repository}`" in found.unknown
 
 
 @needs_git
 def test_a_damaged_repository(repository):
     (repository / ".git" / "HEAD").write_text("nonsense")
-    assert environment.git(repository) is None
+    assert environment.checkout(repository).git is None
 
 
 @needs_git
 def test_no_git_program(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert environment.git(repository) is None
+    assert environment.checkout(repository).git is None
 
 
 def test_a_git_that_hangs_is_given_up(tmp_path, monkeypatch):
@@ -124,7 +140,7 @@ def test_a_git_that_hangs_is_given_up(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(environment, "_COMMAND_SECONDS", 0.2)
-    assert environment.git(tmp_path) is None
+    assert environment.checkout(tmp_path) == environment.Checkout(unknown="git took longer than 0.2 s")
     assert not left.exists()  # it was not waited for
 
 
@@ -135,7 +151,7 @@ def test_a_hooks_environment_does_not_lead_elsewhere(repository, tmp_path, monke
     run_git(other, "init", "-q")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
-    found = environment.git(repository)
+    found = environment.checkout(repository).git
     monkeypatch.undo()
     assert found.commit == run_git(repository, "rev-parse", "HEAD")
 
@@ -146,7 +162,7 @@ def test_nothing_is_written_to_the_repository(repository):
     os.utime(repository / "components" / "a.py", (1, 1))
     before = {path: path.stat().st_mtime_ns for path in repository.rglob("*")}
     index = (repository / ".git" / "index").read_bytes()
-    assert environment.git(repository) is not None
+    assert environment.checkout(repository).git is not None
     assert {path: path.stat().st_mtime_ns for path in repository.rglob("*")} == before
     assert (repository / ".git" / "index").read_bytes() == index
 

@@ -54,6 +54,12 @@ def shown(found=RUN, evaluation=None, manifest=RECORDED, screen=None):
     return run.as_text(screen or Screen(), found, "/root", evaluation, manifest, "there is no manifest").splitlines()
 
 
+def test_an_unknown_commit_comes_with_the_reason():
+    recorded = dataclasses.replace(RECORDED, git=None, git_unknown="detected dubious ownership")
+    assert "commit    unknown: detected dubious ownership" in shown(manifest=recorded)
+    assert "commit    unknown" in shown(manifest=dataclasses.replace(recorded, git_unknown=""))  # an earlier version
+
+
 def test_the_error_stands_on_top():
     assert shown()[:4] == ["run r2  failed", "error: Trainer: it broke", "", "started   2026-11-23 14:30:05 UTC"]
 
@@ -64,13 +70,14 @@ def test_the_error_of_a_node_stands_on_top_where_the_run_notes_none():
 
 
 def test_what_is_known_of_the_run_comes_next():
-    assert shown()[3:12] == [
+    assert shown()[3:13] == [
         "started   2026-11-23 14:30:05 UTC",
         "duration  30.5 s",
         "data set  mnist 3.0.1",
         "pipeline  ours",
         "trigger   manual",
         "command   sae run --set training.epochs=2",
+        "commit    0123456789ab",
         "store     /root",
         "verified  yes, all nodes, 2026-11-23 14:30:05 UTC",
         "verified  no, content differs, only Trainer, 2026-11-23 14:30:05 UTC",
