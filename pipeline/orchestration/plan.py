@@ -36,7 +36,8 @@ class Plan:
     dataset: str
     profile: str
     nodes: tuple[PlannedNode, ...]
-    notices: tuple[str, ...] = ()  # what a run would warn of, one line each
+    notices: tuple[str, ...] = ()  # what a run would warn of or fail with, one line each
+    data: str = ""  # where a run would find its data; empty: not known
 
 
 def plan_run(request: RunRequest) -> Plan:
@@ -80,6 +81,9 @@ def plan_run(request: RunRequest) -> Plan:
         differences = tuple(f"differs from this run: {change}" for change in changes.get(name, ()))
         return PlannedNode(name, "reused", differences, base) if name in needed else PlannedNode(name, "left out")
 
-    notices = filter(None, [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))])
+    notices = [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))]
+    if lookup and not lookup.good:
+        notices.append(f"{lookup.found}; {lookup.advice}")
     nodes = tuple(planned(name) for name in pipeline.names)
-    return Plan(str(root.path), dataset, resolved.profile, nodes, tuple(notices))
+    data = lookup.found if lookup else ""
+    return Plan(str(root.path), dataset, resolved.profile, nodes, tuple(filter(None, notices)), data)

@@ -89,12 +89,18 @@ def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
 
 
 def look_up(asked: Settings) -> DataLookup:
-    """Return where a run will find its data, as far as that is known without a download."""
+    """Return where a run will find its data, as far as that is known without a download.
+
+    Raises:
+      UsageError: the data set has no such split.
+      UnavailableError: this pipeline cannot read it.
+    """
     data = asked.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         return DataLookup(True, "the embedded sample (5,000 digits)")
     version, folder = prepared_version(data), data_folder(data)
     if version is not None:
+        _check_splits(data, version)
         return DataLookup(True, f"{data.dataset} prepared in {version}")
     configs = [path for path in _folders(folder / data.dataset) if newest_version(path)]
     if configs:  # TFDS chooses the default one
@@ -103,6 +109,23 @@ def look_up(asked: Settings) -> DataLookup:
     if sample_allowed(asked):
         return DataLookup(True, f"{missing}; {download}, or else use the embedded sample")
     return DataLookup(False, missing, f"{download}; or set TFDS_DATA_DIR to the folder of a prepared copy")
+
+
+def _check_splits(data: DataConfig, folder: pathlib.Path) -> None:
+    """Raise `UsageError` if a prepared data set does not have the splits that the settings name."""
+    try:
+        info: Any = json_text.parse((folder / _INFO).read_text(encoding="utf-8"))
+        known = [str(split["name"]) for split in info["splits"]]
+    except (OSError, ValueError, KeyError, TypeError):  # TFDS says what is wrong with the splits
+        return
+    for setting in ("train_split", "validation_split", "test_split"):
+        asked = getattr(data, setting)
+        names = [part.strip().partition("[")[0] for part in asked.split("+")]
+        if missing := [name for name in names if name not in (*known, "all")]:
+            raise UsageError(
+                f"data.{setting} = {asked!r} is not allowed: {folder} has no split {', '.join(map(repr, missing))}; "
+                f"choose from {', '.join(known) or 'none'}, or a part such as train[:80%]"
+            )
 
 
 def _explicit(asked: Settings) -> bool:

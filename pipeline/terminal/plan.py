@@ -12,7 +12,8 @@ _REASONS = 8  # of a node that are listed; a changed tree of source files gives 
 
 def as_text(found: Plan) -> str:
     """Return the plan as lines, then how many nodes run."""
-    lines = [f"{found.dataset or 'data set not known yet'}, profile {found.profile}, {found.root}", ""]
+    unknown = "data set not known yet" + (f" ({found.data})" if found.data else "")
+    lines = [f"{found.dataset or unknown}, profile {found.profile}, {found.root}", ""]
     for line in found.nodes:
         verdict = "run" if line.verdict == "depends" else line.verdict
         reasons = (*([f"outputs of run {line.of_run}"] if line.of_run else []), *line.reasons) or ("",)

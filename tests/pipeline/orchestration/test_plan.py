@@ -95,6 +95,44 @@ def test_it_names_the_variables_that_a_run_ignores(after_a_run, monkeypatch):
     assert set(verdicts(made).values()) == {"cached"}
 
 
+def prepare(recorded, splits=("train", "test"), version="3.0.1"):
+    """Makes the folder of the data set one that TFDS reads."""
+    folder = recorded.data.parent / version
+    folder.mkdir(exist_ok=True)
+    info = {"name": "mnist", "fileFormat": "tfrecord", "splits": [{"name": name} for name in splits]}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    (folder / "features.json").write_text("{}")
+    return f"data.data_dir={recorded.data.parent.parent}"
+
+
+def test_a_missing_split_is_the_error_of_a_run(recorded):
+    option = prepare(recorded)
+    with pytest.raises(UsageError) as raised:
+        make(recorded, option, "data.test_split=tset[:5]")
+    for words in ("data.test_split", "tset", "train, test"):
+        assert words in str(raised.value)
+    make(recorded, option, "data.train_split=train[:50%]+test[10:]", "data.test_split=all")
+
+
+def test_a_missing_folder_is_named_with_what_to_do(recorded, tmp_path):
+    made = make(recorded, f"data.data_dir={tmp_path / 'nowhere'}")
+    [notice] = made.notices
+    for words in (str(tmp_path / "nowhere"), "download", "TFDS_DATA_DIR"):
+        assert words in notice
+    assert str(tmp_path / "nowhere") in text.as_text(made).splitlines()[0]
+
+
+def test_another_version_is_named(recorded):
+    option = prepare(recorded)
+    recorded.run("r1", option)
+    recorded.remember(option)
+    assert make(recorded, option).dataset == "mnist 3.0.1"
+    prepare(recorded, version="3.0.2")
+    made = make(recorded, option)
+    assert (made.dataset, set(verdicts(made).values())) == ("", {"run"})
+    assert str(recorded.data.parent / "3.0.2") in made.data
+
+
 def test_as_json_it_is_one_object(after_a_run):
     found = json.loads(serialization.document(make(after_a_run, "training.epochs=60")))
     assert (found["schema_version"], found["dataset"], found["profile"]) == (2, "mnist 3.0.1", "mnist")
@@ -121,7 +159,9 @@ def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
     made = plan.plan_run(RunRequest(PIPELINE, settings.Request(root=str(tmp_path / "none"))))
     assert verdicts(made) == dict.fromkeys(PIPELINE.names, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
-    assert text.as_text(made).startswith(f"data set not known yet, profile mnist, {tmp_path / 'none'}\n")
+    first = text.as_text(made).splitlines()[0]
+    assert first.startswith("data set not known yet (")
+    assert first.endswith(f"), profile mnist, {tmp_path / 'none'}")
     assert list(tmp_path.iterdir()) == []
 
 
