@@ -108,10 +108,16 @@ def read_tail(root: pathlib.Path, path: pathlib.Path) -> Content:
     return Content(body, "text/plain; charset=utf-8")
 
 
+def _folders(root: pathlib.Path, path: pathlib.Path) -> list[pathlib.Path]:
+    """Return the root and the folder directly in it that contains the path, which an operator may have linked."""
+    inside = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    return [root, *(root / name for name in inside[:1] if len(inside) > 1 and name != "..")]
+
+
 def _bytes(root: pathlib.Path, path: pathlib.Path, most: int, tail: bool = False) -> bytes:
     try:
         real = pathlib.Path(os.path.realpath(path))
-        if not real.is_relative_to(os.path.realpath(root)):
+        if not any(real.is_relative_to(os.path.realpath(folder)) for folder in _folders(root, path)):
             raise NotFoundError(f"no file {path.name} in this pipeline root")
         with regular_file.opened(real, follow=False) as file:  # no link that was put there since
             size = os.fstat(file.fileno()).st_size

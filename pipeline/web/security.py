@@ -68,6 +68,9 @@ class Guard:
         if scope["method"] not in _METHODS:
             text, headers = "This site is read-only: only GET and HEAD are allowed.\n", {"Allow": ", ".join(_METHODS)}
             return await PlainTextResponse(text, 405, headers)(scope, receive, send_with_headers)
+        if not scope["path"].startswith("/"):  # a proxy's form of address, or none at all
+            text = "The address of a page begins with a slash.\n"
+            return await PlainTextResponse(text, status_code=400)(scope, receive, send_with_headers)
         # Ids may hold slashes: a path is split first and decoded then (`app.NameConvertor`).
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("latin-1")

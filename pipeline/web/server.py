@@ -13,12 +13,13 @@ import urllib.parse
 import webbrowser
 from collections.abc import Callable, Iterator
 
+import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp, Message
 
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.inspection.locations import Location
-from pipeline.web import app
+from pipeline.web import app, connections
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,9 @@ def serve(
         address = f"http://{shown}:{number}/"
         config = uvicorn.Config(
             app.build(place, host),
-            http="h11",  # others have shorter limits for an address
+            http=connections.LimitedConnection,  # of h11: others have shorter limits for an address
+            ws="none",
+            backlog=connections.BACKLOG,
             lifespan="off",
             log_level="warning",
             access_log=False,
@@ -86,7 +89,19 @@ def _is_local(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """Stop on a signal and return; uvicorn's own server would send itself the signal a second time."""
+    """Limit connections, threads and the log. Stop on a signal and return.
+
+    uvicorn's own server would send itself the signal a second time.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        connections.LimitedConnection.most = connections.most_connections()
+        asyncio.get_running_loop().set_exception_handler(connections.log_error)
+        anyio.to_thread.current_default_thread_limiter().total_tokens = connections.THREADS
+        once = connections.OncePerInterval()
+        for name in ("uvicorn.error", connections.__name__, app.__name__):
+            logging.getLogger(name).addFilter(once)
+        await super().startup(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -21,6 +21,21 @@ def ran(recorded, ask):
 
 
 class TestArtifactFiles:
+    def test_the_folder_of_artifacts_may_be_a_link_of_the_operator(self, ran, recorded):
+        client, number, folder = ran
+        (folder / "report.html").write_text("the report")
+        elsewhere = recorded.folder / "disk"
+        (recorded.root.path / "artifacts").rename(elsewhere)
+        (recorded.root.path / "artifacts").symlink_to(elsewhere)
+        shown = client.get(f"/artifacts/{number}/files/report.html")
+        assert (shown.status_code, shown.text) == (200, "the report")
+        assert shown.headers["content-security-policy"] == REPORT_POLICY
+        for name, target in (("link.txt", recorded.folder / "secret.txt"), ("folder", recorded.folder)):
+            (folder / name).symlink_to(target)
+        assert client.get(f"/artifacts/{number}/files/link.txt").status_code == 404
+        assert client.get(f"/artifacts/{number}/files/folder/secret.txt").status_code == 404
+        assert client.get(f"/artifacts/{number}/files/..%2F..%2F..%2F..%2Fsecret.txt").status_code == 404
+
     def test_text_is_shown_and_the_rest_is_stored(self, ran):
         client, number, folder = ran
         (folder / "schema.pbtxt").write_text("<b>")
