@@ -117,7 +117,8 @@ setting_options = _together(
         default="",
         metavar="NAME",
         shell_complete=completion.profiles,
-        help=f"Named set of settings: {', '.join(PipelineConfig.profiles)}.  [default: the first]",
+        help=f"Named set of settings; of the default pipeline: {', '.join(PipelineConfig.profiles)}.  "
+        f"[default: {next(iter(PipelineConfig.profiles))}]",
     ),
     config_option,
     set_option,

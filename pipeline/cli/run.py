@@ -40,7 +40,7 @@ def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **
 @click.command("run")
 @setting_options
 @part_options
-@path_option("--like", help="Rerun the run of this manifest.")
+@path_option("--like", help="Rerun the run of this manifest, `manifests/RUN.json` in its root.")
 @click.option(
     "--trigger", default="manual", show_default=True, metavar="TEXT", help="Cause of the run, recorded with it."
 )

@@ -206,7 +206,8 @@ def trigger_command(name: str, root: str | None) -> None:
     """Run a schedule now, or as soon as the root is free, even when it is paused. The daemon starts the run."""
     with _database(root, name) as (database, folder):
         tick = database.trigger(name)
-    output.write(f"requested a run of {name} at {wording.stamp(tick.planned)} UTC")
+    planned = f"{wording.stamp(tick.planned)} UTC"
+    output.write(f"requested a run of {name}, tick {planned}: the daemon starts it as soon as it can")
     _warn(folder)
 
 

@@ -9,7 +9,7 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.options import COUNT, LocalPath, current_pipeline, metadata_option, resolve_root, root_option
-from pipeline.core.text import escaped
+from pipeline.core.text import counted, escaped
 from pipeline.inspection.locations import open_location
 from pipeline.web import server, static_site
 
@@ -54,5 +54,6 @@ def export_command(folder: pathlib.Path, limit: int | None, root: str | None, me
     """Write the pages of `sae serve` as files that open without a server."""
     with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
         done = static_site.export(place, folder, limit)
-    output.note(f"{done.pages:,} pages on {done.runs:,} runs and {done.artifacts:,} artifacts: open the file below")
+    counts = [counted(done.pages, "page"), counted(done.runs, "run"), counted(done.artifacts, "artifact")]
+    output.note(f"{counts[0]} on {counts[1]} and {counts[2]}: open the file below")
     output.write(escaped(done.folder / "index.html"))

@@ -36,4 +36,8 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
             output.write_json(json_documents.run(found, evaluation, recorded))
         else:
             place = str(reader.root.path) if reader.root else reader.name
-            output.write(run_text.as_text(output.screen(), found, place, evaluation, recorded, missing))
+            output.write(
+                run_text.as_text(
+                    output.screen(), found, place, evaluation, recorded, missing, reader.pipeline.declared_metrics
+                )
+            )

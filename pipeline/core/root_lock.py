@@ -27,7 +27,7 @@ from typing import TextIO
 
 from pipeline.core import file_system, regular_file
 from pipeline.core.errors import LockedError, UnavailableError
-from pipeline.core.text import seconds_text
+from pipeline.core.text import seconds_text, when_text
 
 HEARTBEAT = 10.0  # seconds between two times of change that a holder gives its lock file
 SILENCE = 60.0  # seconds without a heartbeat until a holder that cannot be checked counts as dead
@@ -64,10 +64,10 @@ class Holder:
         return self.silence is None or self.silence < SILENCE
 
     def __str__(self) -> str:
-        """Write `process 12 on host-b since 2026-11-24 03:00:00+00:00, run 20261124-030000`."""
+        """Write `process 12 on host-b since 2026-11-24 03:00:00 UTC, run 20261124-030000`."""
         place = f" on {self.host}" if self.host not in ("", _host()) else ""
         run = f", run {self.run}" if self.run else ""
-        text = f"process {self.process}{place} since {self.since.isoformat(sep=' ')}{run}"
+        text = f"process {self.process}{place} since {when_text(self.since)} UTC{run}"
         if self.silence is None:
             return text
         return f"{text}, which cannot be checked from here: last heartbeat {seconds_text(self.silence)} ago"

@@ -12,8 +12,7 @@ from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
 from pipeline.inspection.lineage import Step
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, ExecutionUse, File
-from pipeline.metadata import references
-from pipeline.metadata.properties import EARLIER_FILES, FILES
+from pipeline.metadata import properties, references
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Event, Execution, Maker, RunContext
 
@@ -26,10 +25,17 @@ MOST_FILES = 500  # files listed of an artifact
 def rows_of(store: Store, artifacts: Sequence[Artifact]) -> list[ArtifactRow]:
     """Return rows of a list, in the same order."""
     makers = store.makers_of(artifacts)
-    return [_row(one, makers.get(one.id)) for one in artifacts]
+    commands = _commands(store, makers.values())
+    return [_row(one, makers.get(one.id), commands) for one in artifacts]
 
 
-def _row(artifact: Artifact, maker: Maker | None) -> ArtifactRow:
+def _commands(store: Store, makers: Iterable[Maker]) -> dict[int, str]:
+    """Return the commands that recorded executions without a node, by execution."""
+    without_node = {one.execution for one in makers if not one.owner.node}
+    return {one.id: properties.command_of(one.type) for one in store.executions_by_id(without_node).values()}
+
+
+def _row(artifact: Artifact, maker: Maker | None, commands: Mapping[int, str]) -> ArtifactRow:
     return ArtifactRow(
         id=artifact.id,
         type=artifact.type,
@@ -41,6 +47,7 @@ def _row(artifact: Artifact, maker: Maker | None) -> ArtifactRow:
         run=maker.owner.run if maker else "",
         node=maker.owner.node if maker else "",
         key=maker.key if maker else "",
+        command=commands.get(maker.execution, "") if maker else "",
     )
 
 
@@ -115,10 +122,10 @@ class Artifacts:
         if not found:
             raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
         maker = self._store.makers_of(found).get(artifact_id)
-        row = _row(found[0], maker)
-        properties = dict(found[0].properties)
-        properties.pop(FILES, None)
-        properties.pop(EARLIER_FILES, None)
+        row = _row(found[0], maker, _commands(self._store, [maker] if maker else []))
+        recorded = dict(found[0].properties)
+        recorded.pop(properties.FILES, None)
+        recorded.pop(properties.EARLIER_FILES, None)
         reused, used, cut = self._uses(artifact_id)
         is_remote = "://" in row.uri
         exists = bool(row.uri) and not is_remote and os.path.lexists(row.uri)
@@ -128,8 +135,12 @@ class Artifacts:
             files = _files_in(pathlib.Path(row.uri)) if exists else []
         return ArtifactDetails(
             row=row,
-            properties=properties,
-            made_by=ExecutionUse(maker.execution, row.run, row.node, row.key, False, row.created) if maker else None,
+            properties=recorded,
+            made_by=(
+                ExecutionUse(maker.execution, row.run, row.node, row.key, False, row.created, row.command)
+                if maker
+                else None
+            ),
             taken_by=reused,
             used_by=used,
             cut=cut,
@@ -154,7 +165,8 @@ class Artifacts:
     def _use(self, event: Event, execution: Execution | None) -> ExecutionUse:
         owner = self._store.owner(event.execution)
         cached = execution is not None and execution.state == NodeState.CACHED
-        return ExecutionUse(event.execution, owner.run, owner.node, event.key, cached, event.when)
+        command = properties.command_of(execution.type) if execution is not None else ""
+        return ExecutionUse(event.execution, owner.run, owner.node, event.key, cached, event.when, command)
 
     def makers(self, artifact_ids: Collection[int]) -> list[Step]:
         """Return the executions that made any of these artifacts."""

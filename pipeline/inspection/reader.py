@@ -157,6 +157,9 @@ class Reader:
         by_node = {one.node: one for one in self.run(run_id).nodes}
         found = by_node[references.find_node(node, list(by_node))]
         outputs = {use.key: use.artifact.id for use in reversed(found.outputs)}
+        if not outputs and found.node in self.pipeline.by_name and not self.pipeline.by_name[found.node].outputs:
+            with_outputs = ", ".join(one.name for one in self.pipeline.nodes if one.outputs)
+            raise NotFoundError(f"{found.node} has no outputs (nodes with outputs: {with_outputs})")
         declared = self.pipeline.by_name[found.node].outputs if found.node in self.pipeline.by_name else ()
         first = next(iter(declared), "")
         if not key and first not in outputs:

@@ -70,6 +70,7 @@ class Runs:
             executed=headline.executed,
             cached=headline.cached,
             error=headline.error or "",
+            skipped=headline.skipped,
         )
 
     def _row_of_executions(self, context: RunContext, headline: Headline, executions: Sequence[Execution]) -> RunRow:
@@ -80,6 +81,9 @@ class Runs:
         end = max((one.updated for one in of_nodes if one.updated), default=context.created)
         if state == RunState.RUNNING and self._root:
             end = datetime.datetime.now(datetime.timezone.utc)
+        seconds = (end - context.created).total_seconds() if context.created and end else None
+        if state == RunState.UNFINISHED and self._root and (events := event_log.read(self._root.path, context.name)):
+            seconds = run_properties.seconds_until(context.properties, context.created, events[-1].when)
         error = next((one.error for one in of_nodes if one.state == NodeState.FAILED), "")
         if state == RunState.UNFINISHED and headline.trigger:  # only such a run can be resumed
             next_step = run_properties.options_of(context.properties).next_step(context.name)
@@ -89,7 +93,7 @@ class Runs:
         headline = dataclasses.replace(
             headline,
             state=state.value,
-            seconds=(end - context.created).total_seconds() if context.created and end else None,
+            seconds=seconds,
             error=headline.error or error,
             executed=sum(one.state == NodeState.EXECUTED for one in of_nodes),
             cached=sum(one.state == NodeState.CACHED for one in of_nodes),

@@ -57,7 +57,7 @@ class RunRow:
       trigger: what started it, such as `manual`; empty if not recorded.
       metrics: values of the metrics that are columns, by name; None for a metric that was not evaluated.
       blessed: None if no model was evaluated.
-      executed, cached: numbers of nodes; None if not recorded.
+      executed, cached, skipped: numbers of nodes; None if not recorded.
       error: why it failed or was interrupted; empty if it was not.
     """
 
@@ -73,6 +73,7 @@ class RunRow:
     executed: int | None = None
     cached: int | None = None
     error: str = ""
+    skipped: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +89,7 @@ class ArtifactRow:
       created: when it was published.
       content: content digest, `<form>-<version>:<hex>`; empty if it has none.
       run, node, key: the run, node and output key that made it; empty if no execution did.
+      command: the command that made it in place of a node, such as `sae verify`; else empty.
     """
 
     id: int
@@ -100,6 +102,7 @@ class ArtifactRow:
     run: str = ""
     node: str = ""
     key: str = ""
+    command: str = ""
 
     @property
     def unusable(self) -> str:
@@ -218,6 +221,7 @@ class ExecutionUse:
       key: the input or output key.
       cached: whether the execution was cached.
       when: time of the event.
+      command: the command that recorded the execution in place of a node, such as `sae verify`; else empty.
     """
 
     execution: int
@@ -226,6 +230,7 @@ class ExecutionUse:
     key: str
     cached: bool
     when: datetime.datetime | None
+    command: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

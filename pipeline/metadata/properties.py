@@ -15,6 +15,13 @@ PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION = "PushedModel", "ModelEvaluation",
 OWN_TYPES = "sae."
 VERIFY = f"{OWN_TYPES}Verify"
 
+
+def command_of(execution_type: str) -> str:
+    """Return the command that records executions of a type of ours: `sae verify`; empty for the type of a node."""
+    own = execution_type.startswith(OWN_TYPES)
+    return f"sae {execution_type.removeprefix(OWN_TYPES).lower()}" if own else ""
+
+
 # Properties of an artifact.
 RAW_DIGEST = "raw_digest"  # Merkle digest over the names and bytes of its files
 CONTENT_DIGEST = "content_digest"  # digest of its content, computed for its type

@@ -25,6 +25,8 @@ def find_run(wanted: str, run_ids: Sequence[str]) -> str:
     Raises:
       NotFoundError: no run, or more than one; suggests the closest id.
     """
+    if not wanted:
+        raise NotFoundError(f"the id of the run is empty ({LATEST} is the newest; `sae runs` lists all)")
     if wanted in run_ids:
         return wanted
     if match := _BACK.fullmatch(wanted):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import json_text
+from pipeline.metadata.types import json_of, numbers_of
 
 _PREFIX = "sae_"  # of the custom properties; a context may have others
 START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"  # recorded at the start and at the end of a run
@@ -31,10 +32,11 @@ class Headline:
       profile: name of the profile.
       trigger: what started the run.
       blessed: 1 or 0.
-      executed, cached: numbers of nodes.
+      executed, cached, skipped: numbers of nodes.
       pushed_version: version of the pushed model.
       error: why the run failed.
-      metrics: values by name, such as `test_bce`, with six decimals. The pipeline declares which are recorded.
+      metrics: values by name, such as `test_bce`. The pipeline declares which are recorded: each as a number, of which
+        ML Metadata keeps six decimals, and all as JSON with all digits.
     """
 
     state: str | None = None
@@ -45,6 +47,7 @@ class Headline:
     blessed: int | None = None
     executed: int | None = None
     cached: int | None = None
+    skipped: int | None = None
     pushed_version: str | None = None
     error: str | None = None
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -56,13 +59,14 @@ _FIELDS = {
     for field in dataclasses.fields(Headline)
     if field.name != "metrics"
 }
+_EXACT = f"{_PREFIX}metrics"  # JSON: the metrics with all digits
 _FIELD_PROPERTIES = frozenset(key for key, _ in _FIELDS.values())
 
 
 def headline_properties(headline: Headline) -> dict[str, Scalar]:
     """Return the custom properties that record a headline."""
     values = {**vars(headline), **headline.metrics}
-    del values["metrics"]
+    values["metrics"] = json.dumps(dict(headline.metrics)) if headline.metrics else None
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value is not None}
 
 
@@ -74,9 +78,10 @@ def headline_of(properties: Mapping[str, object]) -> Headline:
 
 
 def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
-    """Return the floats with the prefix that are no other field."""
+    """Return the floats with the prefix that are no other field, with all digits where they are recorded."""
+    exact = numbers_of(json_of(properties.get(_EXACT), dict))
     return {
-        key[len(_PREFIX) :]: value
+        (name := key[len(_PREFIX) :]): exact.get(name, value)
         for key, value in properties.items()
         if type(value) is float and key.startswith(_PREFIX) and key not in _FIELD_PROPERTIES
     }
@@ -85,7 +90,7 @@ def _metrics(properties: Mapping[str, object]) -> dict[str, float]:
 def end_properties(properties: Mapping[str, object]) -> set[str]:
     """Return the names of the properties that record how a run ended."""
     ends = {key for name, (key, _) in _FIELDS.items() if name not in ("dataset", "profile", "trigger")}
-    return (ends | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
+    return (ends | {_EXACT} | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +163,21 @@ def attempts_of(properties: Mapping[str, object]) -> tuple[RunAttempt, ...]:
 def seconds_before(properties: Mapping[str, object]) -> float:
     """Return the duration of the attempts before the last one, together."""
     return sum(one.seconds or 0.0 for one in _attempts(properties)[:-1])
+
+
+def seconds_until(
+    properties: Mapping[str, object], began: datetime.datetime | None, when: datetime.datetime
+) -> float | None:
+    """Return the duration of a run up to a time, with that of earlier attempts; None if its start is not known.
+
+    Args:
+      properties: the run's custom properties.
+      began: start of the run.
+      when: a time in its last attempt.
+    """
+    attempts = attempts_of(properties)
+    start = attempts[-1].began if attempts else began
+    return None if start is None else seconds_before(properties) + max(0.0, (when - start).total_seconds())
 
 
 def with_next_attempt(

@@ -205,7 +205,12 @@ class NodeCache:
         if nearest is None or nearest.key is None:
             return ["no earlier execution of it ended and recorded a cache key"]
         changes = changes_since(key, nearest.key)
-        return [f"{change.part}: {change}" for change in changes] or ["with the same key it did not succeed before"]
+        return [f"{change.part}: {change}" for change in changes] or [self._unsuccessful(key)]
+
+    def _unsuccessful(self, key: CacheKey) -> str:
+        text = "its last attempt did not succeed"
+        has_checkpoint = (self.root.checkpoints / key.digest).is_dir()
+        return f"{text}; it continues from its checkpoint" if has_checkpoint else text
 
     def _earlier(self, node: Node) -> list[Execution]:
         return self.store.executions_of_node(self.configured.pipeline.name, node.name)

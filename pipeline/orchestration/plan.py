@@ -9,7 +9,8 @@ import pathlib
 from pipeline.core import settings
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import ConfiguredPipeline
-from pipeline.metadata.store import open_store
+from pipeline.metadata import run_properties
+from pipeline.metadata.store import Store, open_store
 from pipeline.orchestration import partial_run
 from pipeline.orchestration.cache import CacheDecision, CacheVerdict, NodeCache
 from pipeline.orchestration.request import RunRequest
@@ -63,7 +64,7 @@ def plan_run(request: RunRequest) -> Plan:
         if lookup and not lookup.good:
             reason = lookup.found
         elif found is None:
-            reason = "the data set is not known in this root, or may be another one now"
+            reason = _unknown_dataset(root, store, resolved.profile)
         else:
             resolved, dataset = found.settings, f"{found.dataset.name} {found.dataset.version}"
             configured = ConfiguredPipeline(pipeline, resolved, found.dataset, root.serving)
@@ -87,3 +88,14 @@ def plan_run(request: RunRequest) -> Plan:
     nodes = tuple(planned(name) for name in pipeline.names)
     data = lookup.found if lookup else ""
     return Plan(str(root.path), dataset, resolved.profile, nodes, tuple(filter(None, notices)), data)
+
+
+def _unknown_dataset(root: Root, store: Store, profile: str) -> str:
+    """Return that the data set is not known, with that of the runs in the root, and their profile if it is another."""
+    text = f"the data set of profile {profile} is not known in this root, or may be another one now"
+    if (dataset := root.dataset()) is None:
+        return text
+    text += f"; its runs are on {dataset}"
+    newest = next(iter(store.run_contexts()), None)
+    used = run_properties.headline_of(newest.properties).profile if newest else None
+    return f"{text}: add --profile {used}" if used and used != profile else text

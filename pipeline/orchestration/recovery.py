@@ -9,7 +9,7 @@ from pipeline.core import event_log
 from pipeline.core.events import NodeState, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import run_properties
-from pipeline.metadata.run_properties import Headline, attempts_of, options_of, seconds_before
+from pipeline.metadata.run_properties import Headline, options_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
 
@@ -62,9 +62,5 @@ def _error(closed: list[str], begun: list[str]) -> str:
 def _seconds(root: Root, store: Store, run_id: str) -> float | None:
     """Return the duration up to the last recorded event, including earlier attempts; None if it is not known."""
     properties = store.run_properties(run_id)
-    attempts = attempts_of(properties)
-    began = attempts[-1].began if attempts else store.run_began(run_id)
     events = event_log.read(root.path, run_id)
-    if began is None or not events:
-        return None
-    return seconds_before(properties) + max(0.0, (events[-1].when - began).total_seconds())
+    return run_properties.seconds_until(properties, store.run_began(run_id), events[-1].when) if events else None

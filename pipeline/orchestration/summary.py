@@ -144,6 +144,7 @@ def headline_of(summary: Summary, pipeline: Pipeline, trigger: str, state: str =
         blessed=None if summary.blessed is None else int(summary.blessed),
         executed=states.count(NodeState.EXECUTED.value),
         cached=states.count(NodeState.CACHED.value),
+        skipped=states.count(NodeState.SKIPPED.value),
         pushed_version=summary.pushed_version,
         error=summary.error or None,
         metrics={name: summary.metrics[name] for name in recorded if name in summary.metrics},

@@ -94,8 +94,8 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
         earlier = next(versions.rollback_targets(pushes, served, rolled_back), None)
         if earlier is None:
             raise NotFoundError(
-                f"no model to roll back to: version {served.version} is served, and all earlier models were rolled "
-                "back; serve the model of a run with `sae promote RUN`"
+                f"no model to roll back to: version {served.version} is served, and every earlier version has the same "
+                "model or one that was rolled back; serve the model of a run with `sae promote RUN`"
             )
         found = versions.run_and_model(store, earlier)
         if found is None:

@@ -80,7 +80,11 @@ def _no_preview(row: ArtifactRow, deleted: str) -> str:
 def _maker(made_by: ExecutionUse | None) -> str:
     if made_by is None:
         return "no execution: it was imported, or its execution is not in this store"
-    return f"{made_by.node or 'a node without a name'} as {made_by.key or 'output'}, run {made_by.run}"
+    return f"{_name(made_by)} as {made_by.key or 'output'}, run {made_by.run}"
+
+
+def _name(use: ExecutionUse) -> str:
+    return use.node or use.command or "a node without a name"
 
 
 def _properties(properties: Mapping[str, Property]) -> list[tuple[str, str]]:
@@ -101,7 +105,7 @@ def _by_node(uses: Sequence[ExecutionUse]) -> list[list[Cell | str]]:
     """Return a row for each node and key, with its runs."""
     runs: dict[tuple[str, str], list[str]] = {}
     for use in uses:
-        runs.setdefault((use.node or "a node without a name", use.key), []).append(use.run)
+        runs.setdefault((_name(use), use.key), []).append(use.run)
     rows: list[list[Cell | str]] = []
     for (node, key), found in runs.items():
         more = len(found) - _MAX_RUNS
@@ -119,7 +123,7 @@ def _list_row(row: ArtifactRow) -> list[Cell | str]:
     return [
         str(row.id),
         row.type,
-        row.node,
+        row.node or row.command,
         row.key,
         row.run,
         created,

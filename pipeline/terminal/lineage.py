@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pipeline.core.text import escaped
 from pipeline.inspection.lineage import Lineage, Step
 from pipeline.inspection.views import ArtifactRow
+from pipeline.metadata import properties
 from pipeline.terminal.table import Screen
 
 
@@ -94,10 +95,11 @@ class _Tree:
 
 def _name(row: ArtifactRow) -> str:
     """Return `Model 7, model of Trainer, run 20261123-143005`, with its state where it cannot be used."""
-    origin = f", {row.key or 'output'} of {row.node}, run {row.run}" if row.node or row.run else ""
+    maker = row.node or row.command or "a node without a name"
+    origin = f", {row.key or 'output'} of {maker}, run {row.run}" if row.node or row.run else ""
     unusable = f" ({row.unusable})" if row.unusable else ""
     return escaped(f"{row.type} {row.id}{f' {row.name!r}' if row.name else ''}{origin}{unusable}")
 
 
 def _step_name(step: Step) -> str:
-    return escaped(f"{step.node or step.type}, run {step.run} (no outputs)")
+    return escaped(f"{step.node or properties.command_of(step.type) or step.type}, run {step.run} (no outputs)")

@@ -57,7 +57,8 @@ def gc(found: Collected) -> str:
     lines = [f"kept: {counted(len(found.kept), 'run')}"]
     for run in found.kept:
         served = f" (version {run.version})" if run.version else ""
-        lines.append(f"  {run.id}  {', '.join(reason.value for reason in run.reasons)}{served}")
+        reasons = map(found.reason_text, run.reasons)
+        lines.append(f"  {run.id}  {', '.join(reasons)}{served}")
     lines += ["", f"{'directory':<20}{'size':>12}{'freed' if found.deleted else 'would free':>12}"]
     for name, size, freed in (
         *((one.name, one.bytes, one.freed) for one in found.directories),
@@ -78,11 +79,11 @@ def gc(found: Collected) -> str:
 
 def _deleted(found: Collected) -> str:
     counts = (
-        (len(found.artifacts), "artifact"),
-        (len(found.versions), "served version"),
-        (len(found.left_over), "half-written folder"),
+        counted(len(found.artifacts), "artifact") if found.artifacts else "",
+        f"{counted(len(found.versions), 'old version')} in serving/" if found.versions else "",
+        counted(len(found.left_over), "half-written folder") if found.left_over else "",
     )
-    what = ", ".join(counted(number, noun) for number, noun in counts if number)
+    what = ", ".join(filter(None, counts))
     if not what:
         return "nothing to delete"
     runs = len({one.run for one in found.artifacts})

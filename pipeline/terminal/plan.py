@@ -14,9 +14,15 @@ def as_text(found: Plan) -> str:
     """Return the plan as lines, then how many nodes run."""
     unknown = "data set not known yet" + (f" ({found.data})" if found.data else "")
     lines = [f"{found.dataset or unknown}, profile {found.profile}, {found.root}", ""]
+    reasons_of_nodes = [line.reasons for line in found.nodes if line.reasons]
+    # Without a data set each node would run for the same reason.
+    shared = not found.dataset and len(reasons_of_nodes) > 1 and len({*reasons_of_nodes}) == 1
+    if shared and found.data not in reasons_of_nodes[0]:
+        lines += [*reasons_of_nodes[0], ""]
     for line in found.nodes:
         verdict = "run" if line.verdict == "depends" else line.verdict
-        reasons = (*([f"outputs of run {line.of_run}"] if line.of_run else []), *line.reasons) or ("",)
+        own = () if shared else line.reasons
+        reasons = (*([f"outputs of run {line.of_run}"] if line.of_run else []), *own) or ("",)
         shown = [*reasons[:_REASONS]]
         if len(reasons) > _REASONS:
             shown.append(f"and {len(reasons) - _REASONS} more; --json lists all")

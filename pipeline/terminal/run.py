@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.artifacts.sections import Preview, Table
+from components.evaluation.metrics import Metric
+from pipeline.artifacts.sections import Preview, Table, Value
 from pipeline.core.text import counted, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
@@ -26,6 +28,7 @@ def as_text(
     evaluation: Preview | None,
     manifest: Manifest | None,
     missing: str = "",
+    declared: Sequence[Metric] = (),
 ) -> str:
     """Return everything about a run.
 
@@ -36,8 +39,10 @@ def as_text(
       evaluation: preview of its ModelEvaluation, if there is one.
       manifest: of the run, if there is one.
       missing: why there is none.
+      declared: metrics of the pipeline, whose labels are shown.
     """
     row = run.row
+    labels = {one.name: one.label for one in declared}
     state = screen.styled(row.state.value, state_cell(row.state.value).style)
     lines = [f"{screen.heading(f'run {row.id}')}  {state}"]
     lines += [line for error in _errors(run) for line in screen.paragraph(error, "error: ", style="red")]
@@ -64,14 +69,27 @@ def as_text(
     ]
     if run.metrics:
         lines += ["", screen.heading("metrics on the test split")]
-        lines += screen.pairs([(name, number_text(value)) for name, value in run.metrics.items()], "  ")
+        values = [(labels.get(name, name), number_text(value)) for name, value in run.metrics.items()]
+        lines += screen.pairs(values, "  ")
     thresholds = evaluation.section("thresholds") if evaluation else None
     if isinstance(thresholds, Table):
-        lines += ["", screen.heading(thresholds.title), *preview_text.table(screen, thresholds, "  ")]
+        labelled = _labelled(thresholds, labels)
+        lines += ["", screen.heading(labelled.title), *preview_text.table(screen, labelled, "  ")]
     lines += ["", screen.heading("configuration")]
     if manifest is None:
         return "\n".join([*lines, *screen.paragraph(missing, "  ")])
     return "\n".join([*lines, *screen.pairs(_settings(manifest.configuration), "  ")])
+
+
+def _labelled(section: Table, labels: Mapping[str, str]) -> Table:
+    """Return a table with the labels of metrics in place of their names."""
+    forms = [column.form for column in section.columns]
+
+    def label(value: Value, form: str) -> Value:
+        return labels.get(value, value) if form == "name" and isinstance(value, str) else value
+
+    rows = (tuple(label(value, form) for value, form in zip(row, forms, strict=False)) for row in section.rows)
+    return dataclasses.replace(section, rows=tuple(rows))
 
 
 def _errors(run: Run) -> Iterator[str]:

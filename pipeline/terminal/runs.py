@@ -23,6 +23,7 @@ _AFTER = (
     Column("blessed", drop=2),
     Column("executed", right=True, drop=3),
     Column("cached", right=True, drop=3),
+    Column("skipped", right=True, drop=3),
     Column("error", min_width=16, drop=9),
 )
 
@@ -49,6 +50,7 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric]) -> list[Cell |
         state_cell(yes_no(row.blessed)),
         "" if row.executed is None else str(row.executed),
         "" if row.cached is None else str(row.cached),
+        str(row.skipped) if row.skipped else "",
         row.error,
     ]
 

@@ -22,7 +22,7 @@ from pipeline.maintenance import rerun
 from pipeline.maintenance.fsck import orphans
 from pipeline.maintenance.fsck.findings import FindingKind
 from pipeline.maintenance.gc import policy as retention
-from pipeline.maintenance.gc.policy import KeptRun
+from pipeline.maintenance.gc.policy import KeptRun, Reason
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import versions
@@ -87,6 +87,7 @@ class Collected:
       versions: deleted versions in the serving folder, oldest first.
       left_over: deleted half-written folders.
       contradictions: why folders that no artifact names are kept; empty if they are not.
+      newest: number of newest runs that the policy keeps.
     """
 
     root: str
@@ -100,6 +101,11 @@ class Collected:
     versions: tuple[int, ...]
     left_over: tuple[LeftOver, ...]
     contradictions: tuple[str, ...] = ()
+    newest: int = 0
+
+    def reason_text(self, reason: Reason) -> str:
+        """Return why a run is kept, in words."""
+        return f"among the newest {self.newest}" if reason == Reason.NEWEST else reason.value
 
     @property
     def too_large(self) -> bool:
@@ -150,6 +156,7 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
         versions=tuple(deleted_versions),
         left_over=left_over,
         contradictions=contradictions,
+        newest=policy.runs,
     )
 
 

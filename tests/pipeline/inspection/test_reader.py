@@ -15,7 +15,7 @@ from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.core.events import NodeEnded, NodeState
+from pipeline.core.events import NodeEnded, NodeState, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection import artifacts
 from pipeline.inspection.locations import open_location, open_reader
@@ -23,6 +23,9 @@ from pipeline.inspection.views import NodeRunState, RunState
 from pipeline.metadata.run_properties import with_next_attempt
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal import artifact as artifact_text
+from pipeline.terminal import lineage as lineage_text
+from pipeline.terminal.table import Screen
 from tests.builders.roots import METRICS, STATE, Recorded, Writer, event, tree
 
 
@@ -137,6 +140,35 @@ class TestRuns:
         assert row.error.endswith(": `sae resume killed` resumes it")
         assert look().run("killed").nodes[0].state is NodeRunState.UNFINISHED
         assert tree(recorded.root.path) == before
+
+    def test_a_verification_is_named_by_its_command(self, recorded, look):
+        recorded.run("r1")
+        schema = recorded.outputs("r1", "SchemaGen")["schema"]
+        folder = recorded.root.path / "verdict"
+        folder.mkdir()
+        MetadataWriter(recorded.root).record_verification("r1", folder, [schema.id], {"verified": 1})
+        [use] = [one for one in look().artifact(schema.id).used_by if not one.node]
+        assert (use.command, use.key) == ("sae verify", "compared")
+        text = artifact_text.as_text(Screen(), look().artifact(schema.id), None)
+        assert "sae verify" in text
+        assert "without a name" not in text
+        [verdict] = look().artifacts(limit=9, type_name="Verification")[0]
+        assert (verdict.node, verdict.command) == ("", "sae verify")
+        assert "verdict of sae verify, run r1" in lineage_text.as_text(Screen(), look().lineage(schema.id))
+
+    def test_a_killed_run_lasted_until_its_last_event(self, recorded, look):
+        """Its last node has no end in ML Metadata, so its start would count."""
+        recorded.writer.execution("killed", "ExampleGen", STATE.RUNNING)
+        note(recorded, "killed", trigger="manual")
+        began = recorded.store().run_began("killed")
+        event_log.append(recorded.root.path, "killed", Note("x"))
+        path = event_log.path_of(recorded.root.path, "killed")
+        values = json.loads(path.read_text())
+        values["when"] = (began + datetime.timedelta(seconds=90)).isoformat(timespec="milliseconds")
+        path.write_text(json.dumps(values) + "\n")
+        [row] = look().runs(limit=9)[0]
+        assert row.seconds == pytest.approx(90, abs=0.01)
+        assert look().run("killed").row.seconds == row.seconds
 
     def test_the_attempts_of_a_resumed_run_are_told_and_the_last_execution_of_a_node_counts(self, recorded, look):
         recorded.run("r1", failed="SchemaGen")
@@ -415,7 +447,7 @@ class TestArtifacts:
         [
             ("latest:Traner", r"no node Traner; did you mean Trainer\?"),
             ("latest:Trainer:modle", r"no output modle of Trainer in run r1; did you mean model\? \(it has: model, "),
-            ("latest:DataGate", r"no output of DataGate in run r1 \(the node is executed\)"),
+            ("latest:DataGate", r"DataGate has no outputs \(nodes with outputs: ExampleGen, "),
             ("r2:Trainer", r"no run r2; did you mean r1\?"),
             ("9999", "no artifact 9999: give an id"),
             ("99999999999999999999", "no artifact 99999999999999999999: give an id"),

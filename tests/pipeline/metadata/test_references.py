@@ -42,7 +42,7 @@ def test_a_whole_id_goes_before_the_beginning_of_others_and_before_the_word_late
         ("20261125-2", "no run 20261125-2; did you mean 20261124-2?"),
         ("latest~3", "no run latest~3: there are 3, the oldest is latest~2"),
         ("latest~x", "no run latest~x"),
-        ("", "no run "),
+        ("", "the id of the run is empty (latest is the newest"),
     ],
 )
 def test_a_run_that_is_none_or_several_is_said_to_be(wanted, said):

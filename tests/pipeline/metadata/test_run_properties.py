@@ -17,6 +17,7 @@ FULL = Headline(
     blessed=1,
     executed=4,
     cached=6,
+    skipped=1,
     pushed_version="1795447856",
     error="none",
 )
@@ -25,6 +26,15 @@ FULL = Headline(
 def test_a_headline_comes_back_from_its_properties():
     assert run_properties.headline_of(run_properties.headline_properties(FULL)) == FULL
     assert None not in vars(FULL).values()  # every field was tried
+
+
+def test_metrics_keep_their_digits_though_ml_metadata_rounds_them():
+    """0.1035496 with four decimals is 0.1035; rounded to 0.10355 before, it would be 0.1036."""
+    properties = run_properties.headline_properties(Headline(metrics={"test_bce": 0.1035496}))
+    rounded = {name: round(value, 6) if isinstance(value, float) else value for name, value in properties.items()}
+    assert run_properties.headline_of(rounded).metrics == {"test_bce": 0.1035496}
+    del rounded["sae_metrics"]  # of an earlier version
+    assert run_properties.headline_of(rounded).metrics == {"test_bce": 0.10355}
 
 
 def test_properties_carry_a_prefix_and_what_is_not_known_is_not_among_them():

@@ -256,8 +256,16 @@ def test_a_failed_execution_is_no_hit(recorded):
     made = recorded.decisions()
     assert made["SchemaGen"].verdict == CACHED
     one = made["StatisticsGen"]
-    assert (one.verdict, one.reasons) == (RUN, ("with the same key it did not succeed before",))
+    assert (one.verdict, one.reasons) == (RUN, ("its last attempt did not succeed",))
     assert made["Report"].reasons == ("it never ran in this root",)
+
+
+def test_a_node_that_has_a_checkpoint_is_said_to_continue_from_it(recorded):
+    recorded.run("r1", failed="Trainer")
+    [before] = recorded.decisions()["Trainer"].reasons
+    (recorded.root.checkpoints / recorded.decisions()["Trainer"].key.digest).mkdir(parents=True)
+    [after] = recorded.decisions()["Trainer"].reasons
+    assert ("checkpoint" in before, "checkpoint" in after) == (False, True)
 
 
 def test_a_failed_execution_is_no_hit_even_where_it_left_outputs(recorded):
@@ -280,7 +288,7 @@ def test_what_failed_runs_again_whatever_is_made_before_it(recorded):
     recorded.run("r1", failed="StatisticsGen")
     (recorded.data / "mnist-test.tfrecord").write_bytes(b"other images")
     one = recorded.decisions()["StatisticsGen"]
-    assert (one.verdict, one.reasons) == (RUN, ("with the same key it did not succeed before",))
+    assert (one.verdict, one.reasons) == (RUN, ("its last attempt did not succeed",))
 
 
 def test_executions_without_a_key_are_not_compared_with(recorded):

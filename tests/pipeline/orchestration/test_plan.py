@@ -169,8 +169,22 @@ def test_where_the_data_set_is_not_known_all_would_run(recorded):
     recorded.run("r1")
     made = make(recorded)
     assert verdicts(made) == dict.fromkeys(PIPELINE.names, "run")
-    reason = "the data set is not known in this root, or may be another one now"
+    reason = "the data set of profile mnist is not known in this root, or may be another one now"
     assert {line.reasons for line in made.nodes} == {(reason,)}
+    assert text.as_text(made).count(reason) == 1
+
+
+def test_where_the_runs_are_of_another_profile_it_is_named(recorded):
+    recorded.run("r1")
+    recorded.end("r1", profile="sample")
+    recorded.root.claim_dataset("mnist_sample")
+    [reason] = {line.reasons for line in make(recorded).nodes}
+    assert reason[0].endswith("its runs are on mnist_sample: add --profile sample")
+
+
+def test_that_plan_names_no_data_set(recorded):
+    recorded.run("r1")
+    made = make(recorded)
     assert made.dataset == ""
 
 

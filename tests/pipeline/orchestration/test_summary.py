@@ -35,6 +35,7 @@ def test_the_headline_is_the_summary_in_short():
         blessed=1,
         executed=1,
         cached=2,
+        skipped=1,
         pushed_version="1795447856",
     )
 
