@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -38,9 +39,12 @@ def main(arguments: list[str] | None = None) -> None:
             click.echo(f"error: {text}; see `{command} --help`", err=True)
         raise SystemExit(int(ExitCode.USAGE)) from None
     except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the former into the latter
-        click.echo("interrupted", err=True)
+        with contextlib.suppress(OSError):  # the terminal was closed
+            click.echo("interrupted", err=True)
         _kill_and_exit(ExitCode.INTERRUPTED)
     except Exception as error:
+        if isinstance(error, OSError) and isinstance(error.__context__, KeyboardInterrupt):
+            _kill_and_exit(ExitCode.INTERRUPTED)  # click could not print a line end on a closed terminal
         if verbose:
             traceback.print_exc()
         text, code = _text_and_code(error)
@@ -76,6 +80,7 @@ def _kill_and_exit(code: ExitCode) -> None:
     from pipeline.orchestration import cancellation
 
     cancellation.kill_children()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)

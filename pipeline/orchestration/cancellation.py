@@ -1,4 +1,4 @@
-"""End a run on Ctrl-C or SIGTERM within a time limit, even if TensorFlow does not return to Python."""
+"""End a run on Ctrl-C, SIGTERM or SIGHUP within a time limit, even if TensorFlow does not return to Python."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.core.errors import ExitCode
 
 # Seconds for the main thread to end the run after a signal. With the clean-up that follows, a run ends within 10 s.
 GRACE = 6.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
 def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
-    """Raise KeyboardInterrupt in the main thread at the first SIGINT or SIGTERM.
+    """Raise KeyboardInterrupt in the main thread at the first SIGINT, SIGTERM or SIGHUP (unless ignored: `nohup`).
 
     A Python signal handler waits for the main thread, which may be in TensorFlow for minutes. So the C part of the
     handler wakes a second thread. If the block has not ended after `GRACE` seconds, that thread calls `clean_up`, kills
@@ -43,8 +43,8 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def watch() -> None:
-        # Python sends the number of each signal that it handles; others than these two are ignored.
-        while reader.recv(1)[0] not in (0, *_SIGNALS):
+        # Python sends the number of each signal that it handles; others than these are ignored.
+        while reader.recv(1)[0] not in (0, *signals):
             pass
         if ended.wait(GRACE):
             return
@@ -58,7 +58,8 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
             kill_children()
             os._exit(ExitCode.INTERRUPTED)
 
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    signals = [one for one in _SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, on_signal) for number in signals}
     before_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, name="cancellation", daemon=True)
     watcher.start()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pipeline.core import regular_file
 from pipeline.core.pipeline_root import Root
 from pipeline.provenance import numeric_variables
 from pipeline_config import EngineConfig
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -75,12 +79,25 @@ def heavy_imports() -> Iterator[None]:
         gc.enable()
 
 
+class _Lasting(io.FileIO):
+    """A file that drops what cannot be written: a closed terminal must not end a run, or what records its end."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
 @contextlib.contextmanager
 def output_to(log: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
     """Redirect standard output and error, of Python and of C++, to a file; yield the original streams."""
     sys.stdout.flush()
     sys.stderr.flush()
-    real = [os.fdopen(os.dup(number), "w", encoding="utf-8", buffering=1) for number in (1, 2)]
+    real = [
+        io.TextIOWrapper(io.BufferedWriter(_Lasting(os.dup(number), "w")), encoding="utf-8", line_buffering=True)
+        for number in (1, 2)
+    ]
     with regular_file.opened_to_append(log) as file:
         try:
             for number in (1, 2):

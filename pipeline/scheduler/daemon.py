@@ -22,7 +22,7 @@ from pipeline.core.pipeline_root import refused
 from pipeline.scheduler import history, process_identity, times
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.run_process import DaemonFiles
+from pipeline.scheduler.run_process import DaemonFiles, reap_orphans
 from pipeline.scheduler.service import Service
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.times import Clock
@@ -120,6 +120,7 @@ class _Daemon:
                 return
             if self._signals > 1 and not self._service.runs:  # the next daemon records the rest
                 return
+            reap_orphans()
             for number in self._alarm.wait(pause):
                 if number in _STOP_SIGNALS:
                     self._stop(signal.Signals(number).name)

@@ -14,6 +14,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar
+
+import psutil
 
 from pipeline.core import root_lock
 from pipeline.scheduler import process_identity, times
@@ -124,8 +127,27 @@ class DistantProcess(Process):
         logger.warning("cannot send %s to process %d: it is in another container", number.name, self.id)
 
 
+def reap_orphans() -> None:
+    """Wait for ended processes that this one did not start, if it is process 1 (of a container), which inherits them.
+
+    Call it in the thread that starts all processes of the daemon.
+    """
+    if os.getpid() != 1:
+        return
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, ChildProcessError):
+            if child.pid not in Child.not_awaited and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)
+
+
 class Child(Process):
-    """A process that this daemon started."""
+    """A process that this daemon started.
+
+    Attributes:
+      not_awaited: ids of all that `ended` has not reported yet.
+    """
+
+    not_awaited: ClassVar[set[int]] = set()
 
     def __init__(
         self, command: Sequence[str], output: pathlib.Path, folder: pathlib.Path, environment: Mapping[str, str]
@@ -152,6 +174,7 @@ class Child(Process):
                 start_new_session=True,
                 bufsize=0,
             )
+        self.not_awaited.add(self._process.pid)
         super().__init__(self._process.pid, process_identity.identity(self._process.pid))
 
     def open_gate(self) -> None:
@@ -167,6 +190,7 @@ class Child(Process):
                 return False
             _kill_group(self.id)
             self._process.wait()
+            self.not_awaited.discard(self.id)
             if self._process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     self._process.stdin.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
@@ -42,6 +43,22 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"{words!r} never came:\n{read}")
 
 
+def test_a_closed_terminal_cancels_the_run(tmp_path: pathlib.Path) -> None:
+    root = tmp_path / "root"
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(PROJECT)
+        options = ("--profile", "sample", "--root", str(root), "--set", "training.epochs=100000")
+        os.execv(sys.executable, [sys.executable, "-m", "pipeline", "run", *options])
+    read = b""
+    while b"epoch 2/" not in read:
+        read += os.read(terminal, 65_536)
+    os.close(terminal)  # sends SIGHUP, and no more can be written
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 130
+    store = Store(root / "metadata.sqlite")
+    assert headline_in(root, store.run_ids()[0]).state == "cancelled"
+
+
 def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_error(sample_run: SampleRun) -> None:
     summary = json.loads(sample_run.output)
     assert summary["schema_version"] == 2
@@ -58,7 +75,12 @@ def test_json_is_one_object_on_standard_output_and_events_are_lines_on_standard_
 
 
 @pytest.mark.parametrize(
-    ("number", "before"), [(signal.SIGINT, NodeState.EXECUTED), (signal.SIGTERM, NodeState.CACHED)]
+    ("number", "before"),
+    [
+        (signal.SIGINT, NodeState.EXECUTED),
+        (signal.SIGTERM, NodeState.CACHED),
+        (signal.SIGHUP, NodeState.CACHED),
+    ],
 )
 def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
     tmp_path: pathlib.Path, sample_run: SampleRun, number: signal.Signals, before: NodeState
@@ -100,7 +122,8 @@ def test_a_signal_ends_the_run_and_leaves_nothing_half_written(
     assert states(again)["Trainer"] == ("cached" if models else "executed")
 
 
-def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     import psutil
 
     process = start(tmp_path / "root", "--set", "engine.beam_workers=2")
@@ -109,7 +132,7 @@ def test_a_signal_ends_beam_s_worker_processes_too(tmp_path: pathlib.Path) -> No
     while not workers and process.poll() is None:
         workers = psutil.Process(process.pid).children(recursive=True)
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     process.communicate(timeout=300)
     assert process.returncode == 130
     assert workers

@@ -1,4 +1,4 @@
-"""A run ends on SIGINT and SIGTERM: by itself where it can, else by force. Real signals go to real processes."""
+"""A run ends on SIGINT, SIGTERM and SIGHUP: by itself where it can, else by force. Real signals, real processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def child():
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 """
 TIMEOUT = 30  # seconds after which a process counts as one that does not end
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+SIGNALS = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 
 
 def start(script):
@@ -98,6 +100,19 @@ with cancellation.cancellable(lambda: say("cleaned up")):
         wait_until_busy(process)
         process.send_signal(number)
         assert end_of(process) == (130, ["cleaned up"])
+
+
+def test_a_closed_terminal_is_ignored_where_nohup_said_so():
+    script = """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with cancellation.cancellable(lambda: say("cleaned up")):
+    say("ready")
+    time.sleep(2 * cancellation.GRACE)
+say("done")
+"""
+    with started(script) as process:
+        process.send_signal(signal.SIGHUP)
+        assert end_of(process) == (0, ["done"])
 
 
 def test_a_library_that_swallows_the_interrupt_does_not_keep_the_process_alive():

@@ -360,6 +360,21 @@ def test_a_daemon_in_a_container_is_healthy_and_sees_runs_outside_of_it(place: P
     place.in_state("held", "succeeded")
 
 
+def test_a_daemon_that_is_process_1_reaps_what_hooks_leave_and_obeys_sigterm(place: Place) -> None:
+    container = place.start(command=namespaces.in_pid_namespace())
+    [daemon] = psutil.Process(container.pid).children()
+    leave = "setsid sh -c 'sleep 0.5; touch left' & setsid sh -c 'touch left-at-once' & sleep 0.1; exit 0"
+    place.add("bad", "early:6", retries=0, on_failure=leave)
+    for _ in range(3):
+        place.trigger("bad")
+        place.until(lambda: (place.root / "left").exists() and (place.root / "left-at-once").exists())
+        (place.root / "left").unlink()
+        place.until(lambda: not daemon.children(recursive=True))
+    daemon.send_signal(signal.SIGTERM)
+    assert container.wait(LONGEST) == ExitCode.DONE
+    assert all(tick.state == "failed" for tick in place.database.ticks("bad"))
+
+
 def test_a_killed_run_of_a_container_does_not_hold_the_root(place: Place) -> None:
     """Its process number, 1 or a bit more, is in use in the next container as well."""
     container = namespaces.in_pid_namespace()
