@@ -158,7 +158,8 @@ def _declaration(name: str) -> Variable | None:
 
 
 def _value(name: str, value: str) -> str:
-    """Return `=VALUE`, or nothing for a name that is not known: it may belong to another program, and be secret."""
-    if not any(one.name == name for one in DECLARED):
+    """Return `=VALUE`; nothing for an unknown name with TF_, which may belong to Terraform and be secret."""
+    declared = _declaration(name)
+    if declared is not None and declared.name == "TF_*":
         return ""
     return f"={value}" if len(value) <= _MAX_VALUE else f"={value[:_MAX_VALUE]}..."

@@ -41,6 +41,7 @@ def test_a_variable_that_selects_instructions_is_an_input_of_the_run(name: str) 
 def test_the_value_of_a_name_that_is_not_known_is_not_shown() -> None:
     assert "hidden" not in numeric_variables.notice({"TF_PASSWORD_OF_ANOTHER_PROGRAM": "hidden"})
     assert "XLA_FLAGS=--a" in numeric_variables.notice({"XLA_FLAGS": "--a"})
+    assert "OMP_SCHEDULE=static" in numeric_variables.notice({"OMP_SCHEDULE": "static"})
 
 
 @pytest.mark.parametrize(
