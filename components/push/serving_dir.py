@@ -54,9 +54,12 @@ def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     # No server takes this name for a version. Remove what a killed push left.
     unfinished = serving_dir / ".unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(model, unfinished)
     destination = serving_dir / str(number)
-    atomic_file.replace(unfinished, destination)
+    try:
+        shutil.copytree(model, unfinished)
+        atomic_file.replace(unfinished, destination)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return destination
 
 

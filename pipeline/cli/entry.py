@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import traceback
 
@@ -13,8 +14,10 @@ import click
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.core import parent_process
-from pipeline.core.errors import ExitCode, SaeError, check_text
+from pipeline.core.errors import ExitCode, SaeError, advice, check_text
 from pipeline.core.text import escaped, shortened
+
+_FAILED = ExitCode.ENVIRONMENT  # of an error of the file system
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,9 +58,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _text_and_code(error: Exception) -> tuple[str, ExitCode]:
     if isinstance(error, SaeError):
         return str(error), error.exit_code
+    if isinstance(error, shutil.Error) and error.args:  # it lists what could not be copied, and why
+        failed = error.args[0]
+        return (f"cannot copy {failed[0][0]}: {failed[0][2]}" if isinstance(failed, list) else str(failed)), _FAILED
     if isinstance(error, OSError):
         place = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{place}", ExitCode.ENVIRONMENT
+        next_step = advice(error, "")
+        return f"{error.strerror or error}{place}{next_step and '; '}{next_step}", _FAILED
     reason = (str(error).splitlines() or [""])[0]
     return f"unexpected {type(error).__name__}: {reason} (--verbose prints the traceback)", ExitCode.NODE_FAILED
 

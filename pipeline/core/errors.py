@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import enum
+import errno
 import locale
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FREE_SPACE = "free space, for example with `sae gc --yes`"
 
 
 class ExitCode(enum.IntEnum):
@@ -47,6 +51,11 @@ class UnavailableError(SaeError):
     """The environment or the data is missing or cannot be used."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+def advice(error: OSError, otherwise: str) -> str:
+    """Return what to do after an error of the file system: free space if it is full, else `otherwise`."""
+    return FREE_SPACE if error.errno in _FULL else otherwise
 
 
 def check_text(what: str, given: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from components import atomic_file, json_text
 from pipeline.core import local_path, regular_file, root_lock
-from pipeline.core.errors import UnavailableError, UsageError, check_text
+from pipeline.core.errors import UnavailableError, UsageError, advice, check_text
 
 FORMAT = 1  # increased when an older version would misread the layout
 
@@ -99,11 +99,14 @@ class Root:
             for folder in (self.path, self.artifacts, self.logs, self.data, self.temporary):
                 folder.mkdir(parents=True, exist_ok=True)
             probe = self.temporary / "probe"
-            probe.write_bytes(b"probe")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"probe")
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise UnavailableError(
-                f"cannot write to the pipeline root {self.path}: {error.strerror}; choose another with --root"
+                f"cannot write to the pipeline root {self.path}: {error.strerror}; "
+                f"{advice(error, 'choose another with --root')}"
             ) from error
         about = self._read()
         if not about:

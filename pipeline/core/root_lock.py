@@ -105,13 +105,11 @@ def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str]
 
         def record(run: str) -> None:
             file.truncate(0)
-            file.write(
-                f"process {os.getpid()} since {since}" + (f", run {run}" if run else "") + "\n"
-                f"host {_host()}, boot {_boot()}, lock {kind}\n"
-            )
-            file.flush()
+            holds = f"process {os.getpid()} since {since}" + (f", run {run}" if run else "")
+            os.write(file.fileno(), f"{holds}\nhost {_host()}, boot {_boot()}, lock {kind}\n".encode())
 
-        record("")
+        with contextlib.suppress(OSError):  # on a full disk the lock still excludes others, and `sae gc` frees space
+            record("")
         with _heartbeat(file):
             try:
                 yield record

@@ -7,8 +7,10 @@ run. Nothing is put back unless every content digest is the recorded one.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Sequence
 
 from components import atomic_file
@@ -178,12 +180,29 @@ def _put_back(root: Root, scratch: Root, one: _Output, other: Artifact) -> Resto
     place = pathlib.Path(one.artifact.uri)
     for made, target in _moves(root, scratch, pathlib.Path(other.uri), place):
         if os.path.lexists(target):  # damaged files are removed with the scratch root
-            target.rename(scratch.path / f"replaced-{one.artifact.id}-{target.parts[-4]}")
+            _move(target, scratch.path / f"replaced-{one.artifact.id}-{target.parts[-4]}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        atomic_file.replace(made, target)
+        _move(made, target)
     MetadataWriter(root).record_restored(one.artifact.id, other)
     identical = one.artifact.properties.get(RAW_DIGEST) == other.properties.get(RAW_DIGEST)
     return Restored(one.artifact.id, one.node, one.key, str(place), one.artifact.content, identical)
+
+
+def _move(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Move a folder; it appears at once, also if a link in the root leads to another disk."""
+    try:
+        atomic_file.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            shutil.copytree(source, unfinished, symlinks=True)
+            atomic_file.replace(unfinished, target)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(source)
 
 
 def _moves(

@@ -9,11 +9,12 @@ import dataclasses
 import json
 import logging
 import pathlib
+import sqlite3
 from typing import Any
 
 from components import atomic_file, json_text
 from pipeline.core import regular_file
-from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
+from pipeline.core.errors import FREE_SPACE, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import replaced_stores, sqlite, store
 from pipeline.metadata.replaced_stores import Cause
@@ -133,8 +134,10 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
         if kept:
             sqlite.rename(root.metadata, kept)
         atomic_file.replace(unfinished, root.metadata)
-    except OSError as error:
-        raise UnavailableError(f"cannot write in {root.path}: {error.strerror}; free space there") from error
+    except (OSError, sqlite3.Error) as error:
+        raise UnavailableError(
+            f"cannot write in {root.path}: {sqlite.reason(error)}; nothing was changed; {FREE_SPACE}"
+        ) from error
     finally:
         sqlite.remove(unfinished)
     if isinstance(old := _about(copy).get(_PATH), str):

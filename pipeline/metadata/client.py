@@ -8,13 +8,14 @@ import pathlib
 import re
 import sqlite3
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import FREE_SPACE, UnavailableError
 from pipeline.metadata import rows
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _SCHEMA_MISMATCH = re.compile(r"database version (\d+) is (?:older|greater) than
 # Seconds for which a writer waits for programs that read the file: a user may inspect it by hand for minutes, and a
 # run that gave up would have to be resumed.
 _PATIENCE = 600.0
+_FULL, _NOT_WRITTEN = "disk is full", "disk I/O error"  # SQLite's words
 _PAUSE = 1.0  # seconds between two tries; during a try of two seconds, SQLite lets no new reader in
 
 
@@ -34,8 +36,12 @@ class PatientStore(mlmd.MetadataStore):
     warning. A call that waited too long raises `UnavailableError` and has written nothing.
     """
 
+    def _call(self, method_name: str, request: Any, response: Any, extra_options: Any = None) -> None:
+        with without_logged_errors():
+            super()._call(method_name, request, response, extra_options)
+
     def _call_method(self, method_name: str, request: Any, response: Any) -> None:
-        # The public methods call this once for each try.
+        # `_call` calls this once for each try.
         deadline: float | None = None
         while True:
             try:
@@ -51,8 +57,21 @@ class PatientStore(mlmd.MetadataStore):
                         f"reads it (`fuser {path}` names its process)"
                     ) from error
                 time.sleep(_PAUSE)
+            except mlmd_errors.StatusError as error:
+                path = self._config.sqlite.filename_uri
+                if _FULL in str(error):
+                    raise FullDiskError(f"{path} cannot be written: the disk is full; {FREE_SPACE}") from error
+                if _NOT_WRITTEN in str(error):  # such as a quota, or a maximum size of files
+                    raise UnavailableError(
+                        f"{path} cannot be written ({_NOT_WRITTEN}): check the disk and quotas, or {FREE_SPACE}"
+                    ) from error
+                raise
             else:
                 return
+
+
+class FullDiskError(UnavailableError):
+    """The store cannot be written, because its disk is full. Nothing was changed."""
 
 
 class ReadingClient(mlmd.MetadataStore):
@@ -74,6 +93,23 @@ class ReadingClient(mlmd.MetadataStore):
                 f"{self._name} cannot be read to the end ({first_line(str(error))}): the file is damaged, restore a "
                 "copy of it; or the server went away"
             ) from error
+
+
+@contextlib.contextmanager
+def without_logged_errors() -> Iterator[None]:
+    """Do not log the errors that ML Metadata's client raises; it logs each as well, with the SQL statement."""
+    log = logging.getLogger("absl")
+    is_outermost = _is_no_error_of_client not in log.filters
+    log.addFilter(_is_no_error_of_client)
+    try:
+        yield
+    finally:
+        if is_outermost:
+            log.removeFilter(_is_no_error_of_client)
+
+
+def _is_no_error_of_client(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("mlmd client ")
 
 
 def connect(path: pathlib.Path) -> mlmd.MetadataStore:

@@ -17,7 +17,6 @@ at once.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pathlib
 import shutil
@@ -32,7 +31,7 @@ from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores, rows
-from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config
+from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
 from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError, UnreadableError, Worker
 
 _MAGIC = b"SQLite format 3\0"
@@ -62,23 +61,16 @@ def open_source(given: str) -> Iterator[Source]:
       UsageError: the URL is invalid.
       UnavailableError: damaged, of a newer schema, no store of ML Metadata, or the server does not answer.
     """
-    # ML Metadata's client also logs each error that it raises, with the SQL statement.
-    log = logging.getLogger("absl")
-    log.addFilter(_is_no_mlmd_error)
-    try:
-        with (
+    with (
+        without_logged_errors(),
+        (
             database_stores.open_server(given)
             if database_stores.is_url(given)
             else contextlib.closing(StoreFile(pathlib.Path(given)))
-        ) as source:
-            source.connect()
-            yield source
-    finally:
-        log.removeFilter(_is_no_mlmd_error)
-
-
-def _is_no_mlmd_error(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("mlmd client ")
+        ) as source,
+    ):
+        source.connect()
+        yield source
 
 
 def connect_read_only(path: pathlib.Path) -> mlmd.MetadataStore:

@@ -8,6 +8,7 @@ import datetime
 import json
 import pathlib
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,6 +16,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import json_text
 from pipeline.core import file_digests, pipeline_root
+from pipeline.core.errors import FREE_SPACE, UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import client, node_key, replaced_stores, run_properties, sqlite
@@ -331,7 +333,13 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
         root.record_location()
         return None
     copy = replaced_stores.new_path(root, Cause.MOVE)
-    sqlite.copy(root.metadata, copy)  # also of a WAL file that a killed run left
+    try:
+        sqlite.copy(root.metadata, copy)  # also of a WAL file that a killed run left
+    except (OSError, sqlite3.Error) as error:
+        raise UnavailableError(
+            f"the root was moved, and {root.metadata} cannot be copied before its paths are rewritten: "
+            f"{sqlite.reason(error)}; {FREE_SPACE}"
+        ) from error
     store = client.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite_uris(artifact, *moved)]
     if changed:

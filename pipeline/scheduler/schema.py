@@ -112,7 +112,7 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection:
     if not path.is_file():
         return _empty()
     # Without a write-ahead log no process has it open. SQLite would create one to read it, unless it is immutable.
-    still = "" if path.with_name(f"{NAME}-wal").exists() else "&immutable=1"
+    still = "" if _has_log(path) else "&immutable=1"
     try:
         with _connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True) as connection:
             if _format(connection, path) > 0:
@@ -121,6 +121,15 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection:
         raise UnavailableError(f"cannot read {path}: {error}; restore it from a copy, or move it away") from error
     connection.close()
     return _empty()
+
+
+def _has_log(path: pathlib.Path) -> bool:
+    """Return whether a process has the write-ahead log open, or left something in it.
+
+    On a full disk a writer leaves an empty log, and an index of it without blocks.
+    """
+    log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
+    return (log.exists() and log.stat().st_size > 0) or (index.exists() and index.stat().st_blocks > 0)
 
 
 def _empty() -> sqlite3.Connection:

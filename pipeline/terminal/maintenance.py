@@ -81,7 +81,7 @@ def _deleted(found: Collected) -> str:
     counts = (
         counted(len(found.artifacts), "artifact") if found.artifacts else "",
         f"{counted(len(found.versions), 'old version')} in serving/" if found.versions else "",
-        counted(len(found.left_over), "half-written folder") if found.left_over else "",
+        counted(len(found.left_over), "leftover") if found.left_over else "",
     )
     what = ", ".join(filter(None, counts))
     if not what:

@@ -80,7 +80,7 @@ def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
     """Read a file that is in a root.
 
     Args:
-      root: files outside this folder are refused.
+      root: files outside this folder are refused, except in a folder that a link directly in the root leads to.
       path: of the file.
       page: whether a file called `report.html` may be shown as a page.
 

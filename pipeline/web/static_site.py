@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import os
 import pathlib
 import posixpath
 import re
 import shutil
-import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from pipeline.core import unfinished_folder
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.inspection.reader import Reader
@@ -24,6 +25,7 @@ from pipeline.web.pages import Page, PageRequest, Query
 from pipeline.web.urls import Links, json_path, path_of
 
 MARK = ".sae-export"  # in every exported folder: only those are replaced
+_OLD = ".old"  # suffix of an earlier export while it is replaced
 _MOST_ROWS = 5_000  # artifacts or versions on a page; more open slowly
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _REPORT = re.escape(file_responses.REPORT)
@@ -78,10 +80,12 @@ def export(place: Location, folder: pathlib.Path, limit: int | None = None) -> E
     _check(folder)
     reader = place.reader()
     try:
-        with _unfinished_folder(folder) as unfinished:
+        with unfinished_folder.create(folder) as unfinished:
             exported = _Export(place, reader, unfinished, limit).write()
             (unfinished / MARK).write_text("Written by `sae export`, which may replace this folder.\n")
             _replace(folder, unfinished)
+        for left in folder.parent.glob(f".{glob.escape(folder.name)}.*{_OLD}"):  # of killed exports
+            shutil.rmtree(left, ignore_errors=True)
     except OSError as error:
         raise UnavailableError(
             f"cannot write {folder}: {error.strerror}; free space or choose another folder"
@@ -96,24 +100,12 @@ def _check(folder: pathlib.Path) -> None:
         raise UsageError(f"{folder} is not empty and is not an earlier export: choose a new folder")
 
 
-@contextlib.contextmanager
-def _unfinished_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Make a new folder on the same disk, and remove it at the end unless it was moved."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".unfinished", dir=folder.parent))
-    unfinished.chmod(0o755)  # readable like any other folder
-    try:
-        yield unfinished
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _replace(folder: pathlib.Path, unfinished: pathlib.Path) -> None:
     """Replace a folder by the finished one; an old one stays if that fails."""
     if not folder.exists():
         os.replace(unfinished, folder)
         return
-    old = unfinished.with_suffix(".old")
+    old = unfinished.with_suffix(_OLD)
     os.replace(folder, old)
     try:
         os.replace(unfinished, folder)

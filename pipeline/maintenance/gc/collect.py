@@ -1,7 +1,7 @@
 """Select and delete the bytes of artifacts that a policy does not keep.
 
 Artifacts are marked in ML Metadata first, then deleted, and a served version loses its name before its files: after a
-kill the next call deletes what was marked.
+kill the next call deletes what was marked. Previews and leftovers are deleted before: a mark needs space on the disk.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components import int64
 from components.push import serving_dir
+from pipeline.core import unfinished_folder
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.maintenance import rerun
@@ -23,6 +24,8 @@ from pipeline.maintenance.fsck import orphans
 from pipeline.maintenance.fsck.findings import FindingKind
 from pipeline.maintenance.gc import policy as retention
 from pipeline.maintenance.gc.policy import KeptRun, Reason
+from pipeline.metadata import replaced_stores
+from pipeline.metadata.client import FullDiskError
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import versions
@@ -30,6 +33,7 @@ from pipeline_config import RetentionConfig
 
 _MIB = 1 << 20
 _PAGE = 100  # artifacts per query
+_REPLACED_STORES = 3  # that are kept, of each cause: before a restore, and before the root was moved
 _ROOT_FILES = "files of the root"  # files directly in the root, mostly ML Metadata
 
 
@@ -57,7 +61,7 @@ class Victim:
 
 @dataclasses.dataclass(frozen=True)
 class LeftOver:
-    """A half-written folder of a killed run, which no artifact names. `bytes`: of its files."""
+    """A file or folder that a killed process or a replaced store left, and no artifact names. `bytes`: of its files."""
 
     path: str
     bytes: int
@@ -85,7 +89,7 @@ class Collected:
       kept: the runs whose artifacts are kept, newest first.
       artifacts: whose bytes are deleted, oldest first.
       versions: deleted versions in the serving folder, oldest first.
-      left_over: deleted half-written folders.
+      left_over: deleted files and folders of killed processes, and stores that were replaced.
       contradictions: why folders that no artifact names are kept; empty if they are not.
       newest: number of newest runs that the policy keeps.
     """
@@ -134,7 +138,8 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
         for version in deleted_versions:
             freed[root.serving.name] += _size(root.serving / str(version))
         for folder in left_over:
-            freed[pathlib.Path(folder.path).relative_to(root.path).parts[0]] += folder.bytes
+            place = pathlib.Path(folder.path).relative_to(root.path)
+            freed[place.parts[0] if place.parts[0] in before else _ROOT_FILES] += folder.bytes
         fewer = retention.without_oldest(kept)
         size = sum(before.values()) - sum(freed.values())
         if fewer is None or not policy.max_mib or size <= policy.max_mib * _MIB:
@@ -166,8 +171,13 @@ def delete(root: Root, store: Store, planned: Collected) -> Collected:
     Raises:
       OSError: something cannot be deleted; the next call deletes what was marked.
     """
+    # On a full disk these make space for the marks.
+    for left in planned.left_over:
+        _remove(pathlib.Path(left.path))
+    for victim in planned.artifacts:
+        _remove(_folders(root, victim)[1])
     in_place = [push.artifact for push in versions.pushes(store, root) if push.own and push.version in planned.versions]
-    MetadataWriter(root).mark_deleted([*(one.id for one in planned.artifacts if not one.marked), *in_place])
+    _mark(root, planned.artifacts, in_place)
     for victim in planned.artifacts:
         for path in _folders(root, victim):
             _remove(path)
@@ -177,9 +187,26 @@ def delete(root: Root, store: Store, planned: Collected) -> Collected:
         _remove(renamed)
         (root.serving / str(version)).rename(renamed)
         _remove(renamed)
-    for folder in planned.left_over:
-        _remove(pathlib.Path(folder.path))
     return dataclasses.replace(planned, deleted=True)
+
+
+def _mark(root: Root, victims: Sequence[Victim], in_place: Sequence[int]) -> None:
+    """Mark artifacts in ML Metadata; on a full disk, delete the largest ones first, as many as the marks need.
+
+    After a kill in between, the next call marks them: artifacts without files are victims like others.
+    """
+    wanted = [*(one.id for one in victims if not one.marked), *in_place]
+    largest = sorted(victims, key=lambda one: one.bytes)
+    while True:
+        try:
+            MetadataWriter(root).mark_deleted(wanted)  # a client that failed keeps its transaction open
+        except FullDiskError:
+            if not largest:
+                raise
+            for path in _folders(root, largest.pop()):
+                _remove(path)
+        else:
+            return
 
 
 def _candidates(pipeline: Pipeline, root: Root, store: Store) -> Iterator[Victim]:
@@ -230,14 +257,21 @@ def _versions(root: Root) -> list[int]:
 
 
 def _left_over(root: Root, store: Store, with_orphans: bool) -> Iterator[LeftOver]:
-    """Yield half-written outputs, as `sae fsck` finds them, deleted versions, and scratch roots of killed processes."""
+    """Yield half-written outputs, as `sae fsck` finds them; other files of killed processes; and replaced stores."""
     places = []
     for finding in orphans.findings(root, store) if with_orphans else ():
         # Anything that is not the output of a node may be a user's file.
         path = pathlib.Path(finding.path)
         if finding.kind == FindingKind.ORPHANED and finding.output and int64.parsed(path.name) is not None:
             places.append(path)
-    for place in [*places, *root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]:
+    places += [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]
+    places += unfinished_folder.abandoned(root.path)  # of `sae export`
+    # Copies of the store, which are written under the root's lock.
+    places += [*root.metadata_copies.glob(".*.unfinished*"), *root.path.glob(f".{root.metadata.name}*.unfinished*")]
+    for cause in replaced_stores.Cause:
+        for store_file in replaced_stores.paths(root, cause)[_REPLACED_STORES:]:
+            places += [store_file, *root.path.glob(f"{store_file.name}-[wjs]*")]  # SQLite's files beside it
+    for place in places:
         if place.exists():
             yield LeftOver(str(place), _size(place))
 
@@ -255,8 +289,12 @@ def _size(path: pathlib.Path) -> int:
 
 
 def _sizes_by_directory(root: pathlib.Path) -> Mapping[str, int]:
-    """Return the bytes of each directory in a root, by name, then those of the files beside them."""
-    entries = sorted(root.iterdir())
-    folders = [path for path in entries if path.is_dir() and not path.is_symlink()]
+    """Return the bytes of each directory in a root, by name, then those of the files beside them.
+
+    A link in the root to a folder elsewhere, such as on another disk, counts as that folder.
+    """
+    entries, inside = sorted(root.iterdir()), root.resolve()
+    real = {path: path.resolve() for path in entries if path.is_dir()}
+    folders = {path: place for path, place in real.items() if not path.is_symlink() or not place.is_relative_to(inside)}
     beside = sum(_size(path) for path in entries if path not in folders)
-    return {**{path.name: _size(path) for path in folders}, _ROOT_FILES: beside}
+    return {**{path.name: _size(place) for path, place in folders.items()}, _ROOT_FILES: beside}

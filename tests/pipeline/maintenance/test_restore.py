@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import shutil
+import tempfile
 
 import pytest
 
@@ -221,3 +222,17 @@ def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
     pushed = max(one.id for one in four.writer.store.get_artifacts())
     with pytest.raises(NotFoundError, match="`sae promote RUN`"):
         restoring.restore(PIPELINE, four.root, pushed, print, print)
+
+
+def test_a_folder_is_put_on_another_disk_whole(tmp_path):
+    """`artifacts` may be a link to another disk."""
+    shared = pathlib.Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk")
+    write(tmp_path / "made" / "inner" / "file", "content")
+    with tempfile.TemporaryDirectory(dir=shared) as disk:
+        target = pathlib.Path(disk, "7")
+        restoring._move(tmp_path / "made", target)
+        assert (target / "inner" / "file").read_text() == "content"
+        assert not (tmp_path / "made").exists()
+        assert [path.name for path in pathlib.Path(disk).iterdir()] == ["7"]

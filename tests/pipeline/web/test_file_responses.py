@@ -75,6 +75,19 @@ class TestArtifactFiles:
         assert client.get(f"/artifacts/{number}/files/out/secret.txt").status_code == 404
         assert client.get(f"/artifacts/{number}/files/within.txt").status_code == 200
 
+    def test_a_link_in_the_root_leads_to_a_folder_elsewhere_and_content_not_out_of_that(self, ran, recorded):
+        client, number, folder = ran
+        elsewhere = recorded.folder / "elsewhere"
+        recorded.root.artifacts.rename(elsewhere)
+        recorded.root.artifacts.symlink_to(elsewhere)
+        (folder / "schema.pbtxt").write_text("here")
+        (folder / "out").symlink_to(recorded.folder)
+        (folder / "root.txt").symlink_to(recorded.root.about)
+        assert client.get(f"/artifacts/{number}/files/schema.pbtxt").text == "here"
+        assert client.get(f"/artifacts/{number}/files/root.txt").status_code == 200
+        assert client.get(f"/artifacts/{number}/files/out/secret.txt").status_code == 404
+        assert client.get(f"/artifacts/{number}/files/../../../../../secret.txt").status_code == 404
+
     def test_a_pipe_is_no_file_and_nobody_waits_for_it(self, ran):
         client, number, folder = ran
         os.mkfifo(folder / "pipe.txt")

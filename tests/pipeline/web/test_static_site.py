@@ -7,6 +7,7 @@ import urllib.parse
 
 import pytest
 
+from pipeline.core import unfinished_folder
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
@@ -174,6 +175,17 @@ class TestFolder:
             write(small.root, folder, 1)
         assert sorted(folder.rglob("*")) == before
         assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+    def test_what_killed_exports_left_goes_with_the_next_one(self, small, tmp_path):
+        for name in (".site.0123abcd.unfinished", ".site.0123abcd.old", ".site.1.old"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "index.html").write_text("left")
+        others = {".sites.0123abcd.unfinished", ".site.unfinished", ".my.site.0123abcd.unfinished"}
+        for name in others:
+            (tmp_path / name).mkdir()
+        with unfinished_folder.create(tmp_path / "site") as live:
+            write(small.root, tmp_path / "site", 1)
+            assert {path.name for path in tmp_path.iterdir()} == {"site", live.name, *others}
 
     def test_nothing_to_export_makes_nothing(self, tmp_path):
         with pytest.raises(NotFoundError):

@@ -10,6 +10,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.artifacts import previews
+from pipeline.core import unfinished_folder
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck, gc
@@ -187,6 +188,60 @@ def test_half_written_outputs_go_and_what_is_no_output_stays(four):
     assert all(stranger.exists() for stranger in strangers)
 
 
+def test_what_killed_exports_and_copies_left_goes_and_that_of_a_live_process_stays(four):
+    root = four.root
+    with unfinished_folder.create(root.path / "site") as live:
+        left = [root.path / ".site.0123abcd.unfinished", root.path / ".metadata.sqlite.unfinished"]
+        left += [
+            root.metadata_copies / ".run-4.sqlite.unfinished",
+            root.metadata_copies / ".r.sqlite.unfinished-journal",
+        ]
+        write(left[0] / "index.html", "half")
+        for path in left[1:]:
+            write(path, "half")
+        kept = [root.path / ".mine.unfinished", root.path / "site.0123abcd.unfinished", live]
+        for folder in kept:
+            write(folder / "notes.txt", "somebody's")
+        found = gc.apply(PIPELINE, root, ONE)
+        assert {pathlib.Path(one.path) for one in found.left_over} == set(left)
+        assert not any(path.exists() for path in left)
+        assert all(folder.exists() for folder in kept)
+    sizes = {one.name: one.freed for one in found.directories}
+    assert sizes["metadata.backup"] == 2 * len("half")
+    assert sum(sizes.values()) == found.freed
+
+
+def test_three_stores_from_before_a_move_and_three_from_before_a_restore_stay(four):
+    causes = ("before-move", "before-restore")
+    made = [four.root.path / f"metadata.sqlite.{cause}-2026112{day}-000000" for cause in causes for day in range(6)]
+    for path in made:
+        write(path, "store")
+    write(made[0].with_name(f"{made[0].name}-wal"), "log")
+    gc.apply(PIPELINE, four.root, RetentionConfig())
+    left = sorted(path.name for path in four.root.path.glob("metadata.sqlite.before-*"))
+    assert left == [f"metadata.sqlite.{cause}-2026112{day}-000000" for cause in causes for day in (3, 4, 5)]
+
+
+def test_links_in_the_root_to_folders_elsewhere_are_followed_and_counted(four, tmp_path):
+    plain = gc.look(PIPELINE, four.root, ONE)
+    for name in ("artifacts", "serving"):
+        shutil.move(four.root.path / name, tmp_path / f"of-{name}")
+        (four.root.path / name).symlink_to(tmp_path / f"of-{name}")
+    (four.root.path / "current").symlink_to("logs")
+    write(four.root.artifacts / "Trainer" / "model" / "999" / "part", "half")
+    found = gc.look(PIPELINE, four.root, ONE)
+    assert [one.name for one in found.directories] == [one.name for one in plain.directories]
+    by_name = {one.name: one for one in plain.directories}
+    for one in found.directories:
+        if one.name != "files of the root":
+            assert one.bytes == by_name[one.name].bytes + (len("half") if one.name == "artifacts" else 0)
+    assert found.freed == plain.freed + len("half")
+    gc.apply(PIPELINE, four.root, ONE)
+    assert models(four) == {"run-4"}
+    assert sorted(path.name for path in (tmp_path / "of-serving").iterdir()) == ["4"]
+    assert fsck.check(four.root).damaged == 0
+
+
 def test_a_version_that_no_push_made_stays(four):
     write(four.root.serving / "2" / "marker", "as it was")
     shutil.copytree(four.root.serving / "2", four.root.serving / "0")
@@ -209,7 +264,7 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("moment", range(12))
+@pytest.mark.parametrize("moment", range(0, 60, 5))
 def test_broken_off_at_any_removal_the_next_call_goes_on_and_nothing_is_damaged(four, monkeypatch, moment):
     left = moment
     real = collect._remove

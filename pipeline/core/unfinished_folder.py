@@ -1,0 +1,70 @@
+"""Folders that a process fills and then renames: `.NAME.RANDOM.unfinished`. A process that is killed leaves its folder.
+
+The process locks its folder, so others can tell whether it still lives, whatever container it is in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+_SUFFIX = ".unfinished"
+_NAME = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(_SUFFIX)}", re.DOTALL)  # as `mkdtemp` names folders
+
+
+@contextlib.contextmanager
+def create(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Make a folder beside `folder`, on the same disk, and remove it at the end unless it was renamed.
+
+    Removes those that killed processes left of the same `folder` first.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in abandoned(folder.parent, folder.name):
+        shutil.rmtree(left, ignore_errors=True)
+    made = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    made.chmod(0o755)  # readable like any other folder
+    number = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: the folder is only never removed by others
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unfinished = made.with_name(made.name + _SUFFIX)  # locked before it has the name that others look for
+        made.rename(unfinished)
+        made = unfinished
+        yield unfinished
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(number)
+
+
+def abandoned(parent: pathlib.Path, name: str = "") -> list[pathlib.Path]:
+    """Return the folders in `parent` whose process has ended; those of all names, or of one."""
+    return sorted(
+        path
+        for path in parent.glob(f".*{_SUFFIX}")
+        if (match := _NAME.fullmatch(path.name))
+        and name in ("", match[1])
+        and path.is_dir()
+        and not path.is_symlink()
+        and not _is_locked(path)
+    )
+
+
+def _is_locked(path: pathlib.Path) -> bool:
+    """Return whether a process has a folder locked, or whether that cannot be known."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # it was removed or renamed meanwhile, or is of another user
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(number)
+    return False
