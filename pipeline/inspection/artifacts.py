@@ -116,6 +116,10 @@ class Artifacts:
         """Return whether there is an artifact with this id."""
         return bool(self._store.artifacts_by_id([artifact_id]))
 
+    def is_deleted(self, artifact_id: int) -> bool:
+        """Return whether executions name an artifact that does not exist."""
+        return not self.exists(artifact_id) and bool(self._store.events_of_artifacts([artifact_id]))
+
     def artifact(self, artifact_id: int) -> ArtifactDetails:
         """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""
         found = self._store.artifacts_by_id([artifact_id])

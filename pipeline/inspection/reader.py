@@ -146,6 +146,11 @@ class Reader:
             return found
         if ":" in wanted:
             return self._find_output(wanted)
+        if number is not None and self._artifacts.is_deleted(number):
+            raise NotFoundError(
+                f"artifact {wanted} was deleted from ML Metadata, only the executions that used it name it: "
+                "`sae restore --metadata` goes back to a copy of the store that may contain it"
+            )
         raise NotFoundError(
             f"no artifact {wanted}: give an id (`sae artifacts` lists them), the first digits of a digest, or RUN:NODE "
             "as in latest:Trainer"

@@ -15,11 +15,13 @@ import time
 
 import pytest
 
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
+from pipeline.inspection.locations import open_reader
 from pipeline.metadata import rows
 from pipeline.metadata.sources import open_source
 from pipeline.metadata.store import Store, open_store
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import PROJECT
 from tests.builders import pages as content
 from tests.builders.roots import Recorded
@@ -136,6 +138,15 @@ def test_an_artifact_that_was_deleted_leaves_the_others_readable(root):
         assert [one.id for one in store.artifacts_by_id([1, 2, 3])] == [2, 3]
         assert [one.id for one in Store(source.connect()).artifacts_by_id([1, 2])] == [2]
     assert rows.first_problem(root / "metadata.sqlite") != ""
+
+
+def test_a_deleted_artifact_is_reported_as_deleted(root):
+    sql(root / "metadata.sqlite", "DELETE FROM Artifact WHERE id = 1")
+    with open_reader(PIPELINE, str(root / "metadata.sqlite"), Root(root)) as reader:
+        with pytest.raises(NotFoundError, match=r"artifact 1 was deleted from ML Metadata, .*sae restore --metadata"):
+            reader.find_artifact("1")
+        with pytest.raises(NotFoundError, match="no artifact 999"):
+            reader.find_artifact("999")
 
 
 def test_a_store_without_damage_has_no_problem(pristine):
