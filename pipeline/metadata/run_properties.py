@@ -66,7 +66,7 @@ _FIELD_PROPERTIES = frozenset(key for key, _ in _FIELDS.values())
 def headline_properties(headline: Headline) -> dict[str, Scalar]:
     """Return the custom properties that record a headline."""
     values = {**vars(headline), **headline.metrics}
-    values["metrics"] = json.dumps(dict(headline.metrics)) if headline.metrics else None
+    values["metrics"] = json.dumps(dict(headline.metrics), sort_keys=True) if headline.metrics else None
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value is not None}
 
 

@@ -156,7 +156,7 @@ class TestChange:
         assert not added(root).paused
         code, output, errors = sae("trigger", "nightly")
         assert code == 0
-        assert re.match(r"requested a run of nightly at 20\d\d-", output)
+        assert re.match(r"requested a run of nightly, tick 20\d\d-", output)
         assert "the daemon is stopped" in errors
         [tick] = json.loads(sae("history", "--json")[1])["ticks"]
         assert (tick["manual"], tick["state"]) == (True, "waiting")
