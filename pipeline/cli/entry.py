@@ -13,8 +13,10 @@ import click
 
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
+from pipeline.cli.selected import Selected, selected
 from pipeline.core import parent_process
 from pipeline.core.errors import ExitCode, SaeError, advice, check_text
+from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
 
 _FAILED = ExitCode.ENVIRONMENT  # of an error of the file system
@@ -29,10 +31,11 @@ def main(arguments: list[str] | None = None) -> None:
     # click accepts an option of the group only before the name of the command; users type it after the name as well.
     arguments = [argument for argument in arguments if argument not in ("-v", "--verbose")]
     logging.captureWarnings(True)
+    given = selected()
     try:
         for number, argument in enumerate(arguments, start=1):
             check_text(f"argument {number}", argument)
-        raise SystemExit(_run(arguments) or 0)
+        raise SystemExit(_run(arguments, given) or 0)
     except click.ClickException as error:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
@@ -51,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         if verbose:
             traceback.print_exc()
         text, code = _text_and_code(error)
+        text = Selection(**given).completed(text)
         click.echo(f"error: {shortened(escaped(text))}", err=True)  # the text may contain names from a store
         raise SystemExit(int(code)) from None
 
@@ -69,11 +73,11 @@ def _text_and_code(error: Exception) -> tuple[str, ExitCode]:
     return f"unexpected {type(error).__name__}: {reason} (--verbose prints the traceback)", ExitCode.NODE_FAILED
 
 
-def _run(arguments: list[str]) -> int | None:
+def _run(arguments: list[str], given: Selected) -> int | None:
     """Run the command; exit with 0 if the reader of its output closes the pipe early."""
     stream = sys.stdout
     try:
-        code: int | None = sae.main(args=arguments, prog_name="sae", standalone_mode=False)
+        code: int | None = sae.main(args=arguments, prog_name="sae", standalone_mode=False, obj=given)
     except SystemExit:
         # click exits with 1 after any broken pipe, also one between processes of a run.
         if sys.stdout is not stream and output.reader_is_gone(stream):

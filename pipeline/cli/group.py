@@ -15,6 +15,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from pipeline.cli.selected import set_selected
+
 Sections = Mapping[str, Mapping[str, tuple[str, str]]]  # by section and name: module, one line of help
 
 _COMMANDS: Sections = {
@@ -104,4 +106,5 @@ def sae(verbose: bool, pipeline: str | None) -> None:
     """
     del verbose  # read by `main`, which also handles errors that occur before this runs
     if pipeline:
+        set_selected("pipeline", pipeline)
         os.environ["SAE_PIPELINE"] = pipeline  # processes that a command starts inherit it

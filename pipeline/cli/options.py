@@ -7,16 +7,15 @@ import dataclasses
 import functools
 import os
 import pathlib
-import shlex
-import shutil
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli import completion
+from pipeline.cli.selected import record, set_selected
 from pipeline.core import settings
+from pipeline.core.errors import SaeError
 from pipeline.core.local_path import local_path
 from pipeline.core.pipeline_root import Root
 from pipeline_config import PipelineConfig
@@ -85,6 +84,7 @@ def explained(text: str) -> _Decorator:
 root_option = click.option(
     "--root",
     metavar="DIR",
+    callback=record,
     shell_complete=completion.folders,
     help=f"Pipeline root; also {settings.ROOT_VARIABLE}.  [default: pipeline_root]",
 )
@@ -106,6 +106,7 @@ limit_option = click.option(
 metadata_option = click.option(
     "--metadata",
     metavar="FILE|URL",
+    callback=record,
     type=LocalPath(stores=True),
     help="Read this ML Metadata store: an SQLite file, or postgresql://... or mysql://...",
 )
@@ -149,7 +150,12 @@ def request(
     """Return the request for settings that `setting_options` give."""
     config_type = current_pipeline().configuration
     profile = profile or next(iter(config_type.profiles), "")
-    return settings.Request(profile, config_file, assignments, seed, root, config_type)
+    wanted = settings.Request(profile, config_file, assignments, seed, root, config_type)
+    with contextlib.suppress(SaeError):  # the command raises it again
+        resolved = settings.resolve(wanted)
+        if resolved.origins["paths.root"] not in ("default", settings.ROOT_VARIABLE):  # also of --config and --set
+            set_selected("root", resolved.config.paths.root)
+    return wanted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,11 +191,3 @@ def reading_options(command: _Command) -> _Command:
     with_options.__doc__ = command.__doc__
     with_options.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     return root_option(metadata_option(json_option(with_options)))
-
-
-def program() -> str:
-    """Return how commands to try next begin: `sae`, or its path if it is not on PATH, with the given `--pipeline`."""
-    called = pathlib.Path(sys.argv[0])
-    name = "sae" if shutil.which("sae") or called.name != "sae" else str(called)
-    given = click.get_current_context().find_root().params.get("pipeline")
-    return f"{name} --pipeline {shlex.quote(given)}" if given else name

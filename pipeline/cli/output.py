@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import click
 
+from pipeline.cli.selected import selection
 from pipeline.core import serialization
 from pipeline.core.text import escaped
 from pipeline.terminal.table import Screen, printable
@@ -20,6 +21,11 @@ def screen() -> Screen:
 
 
 def write(text: str) -> None:
+    """Print a text made by `sae`, and complete the commands that it suggests."""
+    write_data(selection().completed(text))
+
+
+def write_data(text: str) -> None:
     """Print text that is safe for a terminal; characters that it cannot show are escaped."""
     click.echo(printable(sys.stdout, text), color=True)  # `Screen` has decided whether there are colours
 
@@ -38,10 +44,10 @@ def write_result(as_json: bool, document: Any, text: Callable[[], str]) -> None:
 
 
 def note(text: str) -> None:
-    """Print a note on standard error; nothing for an empty text."""
+    """Print a note on standard error, and complete the commands that it suggests; nothing for an empty text."""
     if text:
         sys.stdout.flush()  # on a terminal, the note follows the data
-        click.echo(printable(sys.stderr, escaped(text)), err=True)
+        click.echo(printable(sys.stderr, escaped(selection().completed(text))), err=True)
 
 
 def reader_is_gone(stream: TextIO) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import pathlib
 import sys
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -14,12 +17,13 @@ from pipeline.cli.options import (
     json_option,
     part_options,
     path_option,
-    program,
     request,
     resolve_root,
     root_option,
     setting_options,
 )
+from pipeline.cli.selected import selection
+from pipeline.core.events import Listener, Note
 from pipeline.orchestration import plan, run
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
@@ -60,7 +64,7 @@ def run_command(
     wanted = _run_request(
         no_cache, verify_cache, options, command=tuple(sys.argv), trigger=trigger, run_id_file=run_id_file, like=earlier
     )
-    _end_with(run.run(wanted, display), as_json)
+    _end_with(run.run(wanted, _display()), as_json)
 
 
 @click.command("resume")
@@ -73,7 +77,21 @@ def resume_command(run_id: str, root: str | None, as_json: bool) -> None:
     RUN is an id, its unique beginning, `latest` or `latest~1`; without it, the newest run that can be resumed. The
     command refuses if code, settings, packages or data differ from those of the run.
     """
-    _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, display), as_json)
+    _end_with(run.resume(current_pipeline(), resolve_root(root), run_id, _display()), as_json)
+
+
+def _display() -> run.Display:
+    """Return the display of events, which completes the commands that notes suggest; threads may use it."""
+    selected = selection()
+
+    @contextlib.contextmanager
+    def shown(stream: TextIO) -> Iterator[Listener]:
+        with display(stream) as listener:
+            yield lambda event: listener(
+                dataclasses.replace(event, text=selected.completed(event.text)) if isinstance(event, Note) else event
+            )
+
+    return shown
 
 
 def _end_with(summary: Summary, as_json: bool) -> NoReturn:
@@ -81,7 +99,7 @@ def _end_with(summary: Summary, as_json: bool) -> NoReturn:
     output.write_result(
         as_json,
         json_documents.run_summary(summary),
-        lambda: run_summary.as_text(summary, current_pipeline(), program()),
+        lambda: run_summary.as_text(summary, current_pipeline(), selection()),
     )
     sys.stdout.flush()
     raise SystemExit(int(summary.exit_code))

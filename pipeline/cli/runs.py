@@ -73,7 +73,7 @@ def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None)
     line = None
     for line in lines:
         # Tabs are harmless and frequent in logs.
-        output.write("\t".join(map(escaped, line.split("\t"))))
+        output.write_data("\t".join(map(escaped, line.split("\t"))))
     if line is None:
         output.note(f"{path} has no lines{f' of {node}: a cached node writes none' if node else ''}")
 
@@ -98,7 +98,7 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
     if options.as_json:
         output.write_json(json_documents.report(found.row.id, path))
     else:
-        output.write(escaped(path))
+        output.write_data(escaped(path))
     if not only_print and not options.as_json and _has_display():
         webbrowser.open(path.absolute().as_uri())
 

@@ -12,18 +12,11 @@ from typing import Any
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import (
-    LocalPath,
-    program,
-    request,
-    resolve_root,
-    root_option,
-    schedule_argument,
-    setting_options,
-)
+from pipeline.cli.options import LocalPath, request, resolve_root, root_option, schedule_argument, setting_options
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import escaped
 from pipeline.scheduler import status, times, triggers, wording
 from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.export import systemd as systemd_units
@@ -196,7 +189,7 @@ def remove_command(name: str, root: str | None) -> None:
     """Remove a schedule. Its history stays, and a current run continues."""
     with _database(root, name) as (database, _):
         database.remove(name)
-    output.write(f"removed {name}; `{program()} schedule history {name}` still lists its ticks")
+    output.write(f"removed {name}; `sae schedule history {name}` still lists its ticks")
 
 
 @click.command("trigger")
@@ -235,7 +228,7 @@ def export_command(
     with ScheduleDatabase.read(place) as database:
         chosen = database.schedules() if every else (database.schedule(name),)
     if not chosen:
-        raise NotFoundError(f"no schedule in {place}: `sae schedule add` adds one, --root selects another root")
+        raise NotFoundError(f"no schedule in {place}: {wording.HOW_TO_ADD}")
     if every:
         chosen = tuple(one for one in chosen if not one.paused)
     calls = [(one, common.call(one, place, pathlib.Path.cwd(), "cron" if cron else "systemd")) for one in chosen]
@@ -247,7 +240,7 @@ def export_command(
         output.write("\n".join(f"# {name}\n{text}" for name, text in units.items()).rstrip())
         return
     for path in common.write(units, folder):
-        output.write(str(path))
+        output.write_data(escaped(path))
 
 
 @contextlib.contextmanager
@@ -278,4 +271,4 @@ def _warn(folder: pathlib.Path) -> None:
     """Print a note if no daemon runs."""
     daemon = status.daemon(folder)
     if daemon.state in ("stopped", "silent"):
-        output.note(f"the daemon is {daemon.state}: start it with `{program()} schedule run`")
+        output.note(f"the daemon is {daemon.state}: start it with `sae schedule run`")

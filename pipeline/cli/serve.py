@@ -56,4 +56,4 @@ def export_command(folder: pathlib.Path, limit: int | None, root: str | None, me
         done = static_site.export(place, folder, limit)
     counts = [counted(done.pages, "page"), counted(done.runs, "run"), counted(done.artifacts, "artifact")]
     output.note(f"{counts[0]} on {counts[1]} and {counts[2]}: open the file below")
-    output.write(escaped(done.folder / "index.html"))
+    output.write_data(escaped(done.folder / "index.html"))

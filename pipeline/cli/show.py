@@ -31,7 +31,7 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
         if whole:
             if recorded is None:
                 raise NotFoundError(missing)
-            output.write(manifest.to_json(recorded).rstrip())
+            output.write_data(manifest.to_json(recorded).rstrip())
         elif options.as_json:
             output.write_json(json_documents.run(found, evaluation, recorded))
         else:

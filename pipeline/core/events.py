@@ -73,4 +73,5 @@ class EpochEnded:
 Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded
 Listener = Callable[[Event], None]
 
+NOT_IN_PART = "not in the part that was asked for"  # reason of a node that a partial run does not execute
 ENDED_EARLIER = "it ended in an earlier attempt"  # reason of a node that a resumed run does not execute

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.core.pipeline_root import Root
+from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.reader import Reader
 from pipeline.metadata.store import no_run
@@ -34,6 +35,12 @@ class Location:
         self._opened = opened
         self._source: Source | None = None
         self._lock = threading.Lock()
+
+    @property
+    def selected(self) -> Selection:
+        """Return what commands must select to read or write the same."""
+        metadata = self.name if self.root is None else ""
+        return Selection(self.pipeline.location, "" if self.root is None else str(self.root.path), metadata)
 
     def is_empty(self) -> bool:
         """Return whether it is a root without runs."""

@@ -86,7 +86,8 @@ class Runs:
             seconds = run_properties.seconds_until(context.properties, context.created, events[-1].when)
         error = next((one.error for one in of_nodes if one.state == NodeState.FAILED), "")
         if state == RunState.UNFINISHED and headline.trigger:  # only such a run can be resumed
-            next_step = run_properties.options_of(context.properties).next_step(context.name)
+            path = self._root.manifests / f"{context.name}.json" if self._root else None
+            next_step = run_properties.options_of(context.properties).next_step(context.name, path)
             held = root_lock.last_holder(self._root.lock_file) if self._root else None
             why = f"its {held}" if held and held.run == context.name else "no process continues it"
             error = f"the run was interrupted, and {why}: {next_step}"

@@ -141,7 +141,7 @@ def _origin(pipeline: Pipeline, store: Store, artifact_id: int) -> tuple[str, st
                 return run_id, name, keys[artifact_id]
     raise NotFoundError(
         f"no node of a run in this root made artifact {artifact_id}; serve a promoted version again with "
-        "`sae promote RUN`"
+        "`sae promote RUN --reason TEXT`"
     )
 
 

@@ -25,7 +25,7 @@ from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import recovery
-from pipeline.provenance import numeric_variables
+from pipeline.provenance import manifest, numeric_variables
 from pipeline.provenance.manifest import Manifest
 from pipeline.provenance.manifest_diff import Difference
 
@@ -161,9 +161,9 @@ def _check_complete(pipeline: Pipeline, root: Root, store: Store, run_id: str, n
         return
     nodes = f"{', '.join(missing) or 'no node'} did not succeed"
     ended = {"cancelled": "was interrupted", "failed": "failed"}.get(state or "", "was killed")
+    next_step = run_properties.options_of(properties).next_step(run_id, manifest.path_of(root.path, run_id))
     raise IncompleteError(
-        f"run {run_id} is incomplete: it {ended}, and {nodes}; "
-        f"{run_properties.options_of(properties).next_step(run_id)}, then verify it; "
+        f"run {run_id} is incomplete: it {ended}, and {nodes}; {next_step}, then verify it; "
         "`sae verify RUN --node NODE` verifies one node that succeeded"
     )
 

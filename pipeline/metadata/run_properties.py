@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import pathlib
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,10 +113,16 @@ class RunOptions:
         """Return the custom property that records the options."""
         return {_OPTIONS: json.dumps(vars(self))}
 
-    def next_step(self, run_id: str) -> str:
-        """Return the command to continue an interrupted run, in words. Only runs of all nodes are resumed."""
+    def next_step(self, run_id: str, manifest: pathlib.Path | None) -> str:
+        """Return the command to continue an interrupted run, in words. Only runs of all nodes are resumed.
+
+        Args:
+          run_id: of the run.
+          manifest: its manifest; None for a store without a root.
+        """
         if self.part:
-            return f"`sae run {self.part}` with the same settings reuses the nodes that ended"
+            like = f"--like {shlex.quote(str(manifest))} " if manifest else ""
+            return f"`sae run {like}{self.part}` starts a run with the same settings, which reuses the nodes that ended"
         return f"`sae resume {run_id}` resumes it"
 
 

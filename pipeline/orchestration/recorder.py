@@ -115,7 +115,7 @@ class RunRecorder:
 
     def _sum_up(self, store: Store, result: RunResult, configured: ConfiguredPipeline) -> Summary:
         seconds = self._seconds_before + time.monotonic() - self._begun
-        return summary.of_run(store, result, configured, self._root, seconds)
+        return summary.of_run(store, result, configured, self._root, seconds, self._request.options.part)
 
     def _record_end(self, summed_up: Summary, configured: ConfiguredPipeline, state: str = "") -> None:
         """Record the headline on the run's context. A failure is logged and does not fail the run."""

@@ -12,6 +12,7 @@ from pipeline.metadata import run_properties
 from pipeline.metadata.run_properties import Headline, options_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.writer import MetadataWriter
+from pipeline.provenance import manifest
 
 REASON = "its process was killed, or the machine stopped"
 
@@ -36,7 +37,7 @@ def _close(root: Root, store: Store, run_id: str) -> str:
     states = [one.state for one in executions.values()]
     error = _error(closed, list(executions))
     removed = f"; the unfinished output of {' and '.join(closed)} was removed" if closed else ""
-    text = f"run {run_id} {error}{removed}; {options_of(store.run_properties(run_id)).next_step(run_id)}"
+    text = f"run {run_id} {error}{removed}; {_next_step(root, store, run_id)}"
     end = Headline(
         state="failed",
         seconds=_seconds(root, store, run_id),
@@ -47,6 +48,10 @@ def _close(root: Root, store: Store, run_id: str) -> str:
     event_log.append(root.path, run_id, Note(text, warning=True))
     writer.end_run(run_id, run_properties.headline_properties(end))
     return text
+
+
+def _next_step(root: Root, store: Store, run_id: str) -> str:
+    return options_of(store.run_properties(run_id)).next_step(run_id, manifest.path_of(root.path, run_id))
 
 
 def _error(closed: list[str], begun: list[str]) -> str:

@@ -7,6 +7,7 @@ same.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 from pipeline.core import file_digests
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
@@ -40,13 +41,14 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> tuple[Man
     run_id = store.find_run(wanted) if wanted else _newest(root, store)
     properties = store.run_properties(run_id)
     path = manifest.path_of(root.path, run_id)
-    rerun = f"`sae run --like {path}`"
+    rerun = f"`sae run --like {shlex.quote(str(path))}`"
     if run_properties.headline_of(properties).state == "succeeded":
         raise UsageError(f"run {run_id} succeeded, so there is nothing to resume; {rerun} reruns it")
     options = options_of(properties)
     if options.part:
         raise UsageError(
-            f"run {run_id} ran a part ({options.part}), and only whole runs can be resumed; {options.next_step(run_id)}"
+            f"run {run_id} ran a part ({options.part}), and only whole runs can be resumed; "
+            f"{options.next_step(run_id, path)}"
         )
     recorded = manifest.read(root.path, run_id, pipeline)
     if file_digests.of_file(path) != properties.get(MANIFEST_DIGEST):

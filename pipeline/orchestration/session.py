@@ -18,6 +18,7 @@ from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
+from pipeline.provenance import manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +50,13 @@ class RunSession:
                 self.tell(Note(f"{node} cancelled; its unfinished output was removed", warning=True))
             self._recorder.end_early(open_store(self.root), "cancelled")
         recorded = begun or self.request.resumed
-        next_step = self.request.options.next_step(self.run_id) if recorded else "nothing was recorded"
+        next_step = self._next_step if recorded else "nothing was recorded"
         self.tell(Note(f"run {self.run_id} was interrupted; {next_step}"))
+
+    @property
+    def _next_step(self) -> str:
+        """Return the command to continue this run if it is interrupted."""
+        return self.request.options.next_step(self.run_id, manifest.path_of(self.root.path, self.run_id))
 
     def _execute(self) -> Summary:
         try:
@@ -58,7 +64,7 @@ class RunSession:
             if configured and (replayed := self._replay(configured)):
                 return replayed
             log, run = self.root.logs / f"{self.run_id}.log", f"run {self.run_id}"
-            with last_words.shown(log, self.terminal, run, self.request.options.next_step(self.run_id)):
+            with last_words.shown(log, self.terminal, run, self._next_step):
                 return self._run_nodes(configured)
         except Exception as error:  # not of a node: errors of nodes are part of the result
             self._recorder.end_early(self.store, "failed", str(error).partition("\n")[0] or type(error).__name__)

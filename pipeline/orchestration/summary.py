@@ -40,6 +40,7 @@ class Summary:
     notice: str  # of the data set; empty: none
     profile: str  # name of the profile
     assignments: tuple[str, ...]  # `NAME=VALUE` of each setting that differs from the profile, but for the root
+    part: str  # the options that select nodes; empty: all nodes
     nodes: tuple[dict[str, Any], ...]  # `id`, `state`, `seconds` and `reason` of each node, in order
     metrics: dict[str, float]  # by name
     blessed: bool | None  # None if no model was evaluated
@@ -55,8 +56,19 @@ class Summary:
     exit_code: ExitCode  # exit code of the command
 
 
-def of_run(store: Store, result: RunResult, configured: ConfiguredPipeline, root: Root, seconds: float) -> Summary:
-    """Return the summary of a run that ended; what a failed or partial run did not produce is absent."""
+def of_run(
+    store: Store, result: RunResult, configured: ConfiguredPipeline, root: Root, seconds: float, part: str = ""
+) -> Summary:
+    """Return the summary of a run that ended; what a failed or partial run did not produce is absent.
+
+    Args:
+      store: to read it from.
+      result: how the run ended.
+      configured: the pipeline with its settings and data set.
+      root: of the run.
+      seconds: duration, including earlier attempts.
+      part: the options that select nodes; empty: all nodes.
+    """
     pipeline, dataset = configured.pipeline, configured.dataset
     outputs = {
         (node, key): output
@@ -83,6 +95,7 @@ def of_run(store: Store, result: RunResult, configured: ConfiguredPipeline, root
         notice=dataset.notice,
         profile=configured.settings.profile,
         assignments=_assignments(configured.settings),
+        part=part,
         nodes=tuple(
             {
                 "id": node.node,

@@ -23,7 +23,10 @@ def pin(root: Root, wanted: str, reason: str) -> str:
     """
     with _recorded(root, wanted, reason, DecisionType.PIN) as (run_id, pinned):
         if run_id in pinned:
-            raise UsageError(f"run {run_id} is pinned already: {pinned[run_id].reason!r}; undo it with `sae unpin`")
+            raise UsageError(
+                f"run {run_id} is pinned already: {pinned[run_id].reason!r}; undo it with "
+                f"`sae unpin {run_id} --reason TEXT`"
+            )
     return run_id
 
 

@@ -95,13 +95,13 @@ def rollback(root: Root, reason: str, note: Callable[[str], None]) -> ServingCha
         if earlier is None:
             raise NotFoundError(
                 f"no model to roll back to: version {served.version} is served, and every earlier version has the same "
-                "model or one that was rolled back; serve the model of a run with `sae promote RUN`"
+                "model or one that was rolled back; serve the model of a run with `sae promote RUN --reason TEXT`"
             )
         found = versions.run_and_model(store, earlier)
         if found is None:
             raise UnavailableError(
                 f"ML Metadata does not contain the model of version {earlier.version}: serve the model of a run with "
-                "`sae promote RUN`"
+                "`sae promote RUN --reason TEXT`"
             )
         return _decide(root, store, DecisionType.ROLLBACK, *found, served, reason)
 

@@ -21,7 +21,7 @@ from components import json_text
 from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
-from pipeline.scheduler import schema, times, triggers
+from pipeline.scheduler import schema, times, triggers, wording
 from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick
 
@@ -139,8 +139,7 @@ class ScheduleDatabase:
             known = [schedule.name for schedule in self.schedules()]
             if known:
                 raise NotFoundError(f"no schedule {name!r}{closest(name, known)} (there are: {', '.join(known)})")
-            advice = "`sae schedule add` adds one, --root selects another root"
-            raise NotFoundError(f"no schedule {name!r} in {self._root}: {advice}")
+            raise NotFoundError(f"no schedule {name!r} in {self._root}: {wording.HOW_TO_ADD}")
         return _schedule(*row)
 
     def ticks(self, name: str = "", limit: int = 0) -> tuple[Tick, ...]:

@@ -9,6 +9,7 @@ from pipeline.scheduler import times
 from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
 from pipeline_config import SchedulePolicies
 
+HOW_TO_ADD = '`sae schedule add nightly --cron "0 3 * * *"` adds the first one, --root selects another root'
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60  # seconds
 
 

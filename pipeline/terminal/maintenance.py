@@ -150,6 +150,6 @@ def restore_metadata(result: RestoredStore) -> str:
     if result.unknown_version:
         lines.append(
             f"version {result.unknown_version} is still served, but the copy does not contain its push: serve a known "
-            "model with `sae promote RUN`"
+            "model with `sae promote RUN --reason TEXT`"
         )
     return "\n".join(map(escaped, lines))

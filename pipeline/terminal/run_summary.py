@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from components.evaluation.metrics import Metric
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import NodeState
+from pipeline.core.events import NOT_IN_PART, NodeState
+from pipeline.core.suggestions import Selection
 from pipeline.core.text import number_text
 from pipeline.terminal.table import Column, Screen
 from pipeline_config import PathsConfig
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from pipeline.orchestration.summary import Summary
 
 
-def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae") -> str:
+def as_text(summary: Summary, pipeline: Pipeline, selected: Selection) -> str:
     """Return the result of a run and the commands to try next.
 
     Args:
       summary: of the run.
       pipeline: that ran.
-      program: what the user types for `sae`, with `--pipeline` if it was given.
+      selected: what the user selected on the command line.
     """
     lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
     if summary.notice:
@@ -35,15 +36,17 @@ def as_text(summary: Summary, pipeline: Pipeline, program: str = "sae") -> str:
     if summary.metrics:
         lines += ["", *metrics_table(summary.metrics, pipeline.declared_metrics), ""]
     if summary.blessed:
-        lines.append(f"blessed{_served_text(summary, pipeline, program)}")
+        lines.append(f"blessed{_served_text(summary, pipeline)}")
     elif summary.blessed is False:
         lines.append("not blessed, not served: " + "; ".join(summary.reasons))
     if summary.report:
         lines.append(f"report: {summary.report}")
     if summary.exit_code == ExitCode.NODE_FAILED:
         lines.append(f"log:    {summary.log}")
-    commands = next_commands(summary, pipeline, program)
-    return "\n".join([*lines, *(f"{'' if number else 'next:':<8}{one}" for number, one in enumerate(commands))])
+    for number, (command, purpose) in enumerate(next_commands(summary, pipeline, selected).items()):
+        # The command has a line of its own, so that it can be pasted.
+        lines += [f"{'' if number else 'next:':<8}{command}", *([f"{'':<10}{purpose}"] if purpose else [])]
+    return "\n".join(lines)
 
 
 def metrics_table(values: Mapping[str, float], declared: Sequence[Metric]) -> list[str]:
@@ -72,34 +75,38 @@ def metrics_table(values: Mapping[str, float], declared: Sequence[Metric]) -> li
     return Screen().table(columns, rows, indent="  ")
 
 
-def _served_text(summary: Summary, pipeline: Pipeline, program: str) -> str:
+def _served_text(summary: Summary, pipeline: Pipeline) -> str:
     if summary.pushed_version:
         return f", served as version {summary.pushed_version}"
     if summary.kept_back:
         return f", not served: {summary.kept_back}"
     pusher = pipeline.pushed[0] if pipeline.pushed else ""
-    state = next((node["state"] for node in summary.nodes if node["id"] == pusher), "")
-    if state in (NodeState.CACHED.value, NodeState.SKIPPED.value):
-        return f", not served: superseded or rolled back (`{program} models` lists who decided it and why)"
-    return ""  # only a part of the pipeline ran, which does not push
+    node = next((node for node in summary.nodes if node["id"] == pusher), None)
+    if node is None or node["reason"] == NOT_IN_PART:
+        return ""
+    if node["state"] in (NodeState.CACHED.value, NodeState.SKIPPED.value):
+        return ", not served: superseded or rolled back (`sae models` lists who decided it and why)"
+    return ""
 
 
-def next_commands(summary: Summary, pipeline: Pipeline, program: str = "sae") -> list[str]:
-    """Return the most useful commands after this run, the first one first."""
+def next_commands(summary: Summary, pipeline: Pipeline, selected: Selection) -> dict[str, str]:
+    """Return the most useful commands after this run, each with its purpose, the first one first."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
     root = "" if is_default else f" --root {shlex.quote(summary.root)}"
-    profile = (
-        f" --profile {summary.profile}" if summary.profile != next(iter(pipeline.configuration.profiles), "") else ""
-    )
+    default_profile = next(iter(pipeline.configuration.profiles), "")
+    profile = f" --profile {shlex.quote(summary.profile)}" if summary.profile != default_profile else ""
     options = f"{profile}{root}" + "".join(f" --set {shlex.quote(one)}" for one in summary.assignments)
-    show = f"{program} show {summary.run_id}{root}"
-    plan = f"{program} plan{options} --set NAME=VALUE   (the nodes that run again when a setting changes)"
+    program, run_id = selected.command, shlex.quote(summary.run_id)
+    plan = {f"{program} plan{options}": "with --set NAME=VALUE: the nodes that run again when a setting changes"}
     if summary.exit_code == ExitCode.NODE_FAILED:
-        return [f"less {summary.log}", f"{program} resume {summary.run_id}{root}   (when the cause is removed)"]
+        again = f"resume {run_id}{root}"
+        if summary.part:  # only runs of all nodes can be resumed
+            again = f"run{options} {summary.part}"
+        return {f"less {shlex.quote(summary.log)}": "", f"{program} {again}": "when the cause is removed"}
     if summary.kept_back:
-        return [f"{program} promote {summary.run_id} --reason TEXT{root}   (serve it anyway)", plan]
+        return {f"{program} promote {run_id} --reason TEXT{root}": "serve it anyway", **plan}
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:
-        return [f"{program} config show{options}   (the splits and the schema that the data is checked against)"]
+        return {f"{program} config show{options}": "the splits and the schema that the data is checked against"}
     if summary.blessed is False:
-        return [f"{show}   (the thresholds that the model missed, by slice)", plan]
-    return [plan, f"{program} serve{root}   (shows runs, charts and models in a browser)"]
+        return {f"{program} show {run_id}{root}": "the thresholds that the model missed, by slice", **plan}
+    return {**plan, f"{program} serve{root}": "runs, charts and models in a browser"}

@@ -60,7 +60,7 @@ def _list_row(one: Planned, now: datetime.datetime) -> list[Cell | str]:
 def note(found: Sequence[Planned], daemon: Daemon, root: str) -> str:
     """Return a note on how to add a schedule, or that no daemon starts the runs."""
     if not found:
-        return f'no schedule in {root}: `sae schedule add nightly --cron "0 3 * * *"` adds the first one'
+        return f"no schedule in {root}: {wording.HOW_TO_ADD}"
     if status.unattended(daemon, found):
         return f"the daemon is {daemon.state}, so no run starts: start it with `sae schedule run` (docs/operations.md)"
     return ""
@@ -91,7 +91,7 @@ def next_note(found: Sequence[Planned], name: str, root: str) -> str:
     if name or found:
         which = f"{name} is" if name else "all schedules are"
         return f"no next run: {which} paused; resume with `sae schedule resume NAME`"
-    return f"no schedule in {root}: `sae schedule add` adds one"
+    return f"no schedule in {root}: {wording.HOW_TO_ADD}"
 
 
 def status_text(screen: Screen, daemon: Daemon, found: Sequence[Planned], now: datetime.datetime) -> str:

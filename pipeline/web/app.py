@@ -147,7 +147,14 @@ class _Site:
     def _request(self, request: Request) -> PageRequest:
         place = self._place
         reader = None if place.is_empty() else place.reader()
-        return PageRequest(reader, place.root, place.name, Query(request.query_params.multi_items()), self._metrics)
+        return PageRequest(
+            reader,
+            place.root,
+            place.name,
+            Query(request.query_params.multi_items()),
+            self._metrics,
+            selected=place.selected,
+        )
 
     def health(self, request: Request) -> Response:
         """Return the health of store and scheduler, with status 503 if active schedules have no daemon."""
@@ -173,5 +180,5 @@ class _Site:
         if as_json:
             return Response(rendering.error_json(status, text), status, media_type=_JSON)
         text = text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")
-        html = rendering.error_html(_TITLES[status], text, self._place.name, self._links)
+        html = rendering.error_html(_TITLES[status], text, self._place.name, self._links, self._place.selected)
         return Response(html, status, media_type="text/html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import html
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 import jinja2
 
 from pipeline.core import serialization
+from pipeline.core.suggestions import Selection
 from pipeline.core.text import bytes_text, counted, short_digest
 from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as page_charts
 from pipeline.web.pages.base import Page, PageRequest
 from pipeline.web.urls import Links, reference, schedule_id
+
+# What commands on the page that this thread renders must select; macros of templates have no other access to it.
+_selected = contextvars.ContextVar[Selection]("_selected")
 
 
 @functools.cache
@@ -52,7 +57,8 @@ def _environment() -> jinja2.Environment:
 
 
 def _commands(text: str) -> charts.Html:
-    """Mark up the commands that a message has between backticks as code."""
+    """Mark up the commands that a message has between backticks as code, with the options that select this root."""
+    text = _selected.get().completed(text)
     parts = [html.escape(part) for part in text.split("`")]
     if len(parts) % 2 == 0:  # a backtick without another one
         return charts.Html(html.escape(text))
@@ -69,6 +75,7 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
       to: writes addresses.
       path: of this page, encoded, with its query: for the link to its JSON.
     """
+    _selected.set(request.selected)
     template = _environment().get_template(f"{page.name}.html")
     drawings = page.draw(view, to, request.metrics)
     return template.render(
@@ -87,8 +94,9 @@ def page_json(name: str, view: Any) -> str:
     return serialization.document({"page": name, **serialization.jsonable(view)}) + "\n"
 
 
-def error_html(title: str, text: str, store: str, to: Links) -> str:
+def error_html(title: str, text: str, store: str, to: Links, selected: Selection) -> str:
     """Render an error as a page."""
+    _selected.set(selected)
     template = _environment().get_template("error.html")
     return template.render(title=title, text=text, store=store, to=to, place="", json_link="")
 

@@ -177,7 +177,9 @@ class _Export:
 
     def _write(self, page: Page, path: str, file: str, parts: Pairs, query: Pairs) -> None:
         rows = len(self._run_ids) if page is pages.runs.PAGE else _MOST_ROWS
-        request = PageRequest(self._reader, self._place.root, self._place.name, Query(query), self._metrics, rows)
+        request = PageRequest(
+            self._reader, self._place.root, self._place.name, Query(query), self._metrics, rows, self._place.selected
+        )
         view = page.build(request, **dict(parts))
         to = Links(lambda target: self._link(target, file, request), live=False)
         self._put(f"{file}.html", rendering.page_html(page, view, request, to, path).encode())

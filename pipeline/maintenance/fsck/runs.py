@@ -46,7 +46,7 @@ def lost_decisions(root: Root, store: Store) -> Iterator[Finding]:
         if journal.is_known(store, entry):
             advice = "; the next decision, run or `sae gc --yes` records it again"
         else:
-            advice = f"; undo it with `sae unpin {entry.run}`" if entry.kind == DecisionType.PIN else ""
+            advice = f"; undo it with `sae unpin {entry.run} --reason TEXT`" if entry.kind == DecisionType.PIN else ""
         sentence = f"{root.decisions} contains a decision that ML Metadata does not: {entry}, {entry.when[:16]}{advice}"
         yield Finding(FindingKind.LOST, sentence, str(root.decisions))
 
@@ -68,7 +68,7 @@ def unended(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
         sentence = f"{who} has not ended, its state is {execution.state_name}: {why}"
         if decision := decisions.get(execution.id):
             sentence = (
-                f"decision {execution.id} is not carried out ({decision}): {why}; the next `sae promote` or "
-                "`sae rollback` carries it out or cancels it"
+                f"decision {execution.id} is not carried out ({decision}): {why}; the next "
+                "`sae promote RUN --reason TEXT` or `sae rollback --reason TEXT` carries it out or cancels it"
             )
         yield Finding(FindingKind.UNENDED, sentence, execution=execution.id, node=owner.node)

@@ -76,7 +76,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 result = NodeEnded(name, NodeState.SKIPPED, 0.0, f"{failed.node} did not succeed")
             elif node.execution_options.HasField("skip"):
                 state = NodeState.CACHED if partial_run.is_reused(node) else NodeState.SKIPPED
-                result = NodeEnded(name, state, 0.0, "not in the part that was asked for")
+                result = NodeEnded(name, state, 0.0, events.NOT_IN_PART)
             else:
                 result = self._run_node(pipeline, node)
                 failed = result if result.state == NodeState.FAILED else None

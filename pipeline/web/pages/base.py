@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.suggestions import Selection
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, Run
 from pipeline.registry import versions
@@ -61,6 +62,7 @@ class PageRequest:
       query: the query parameters.
       metrics: that the pipeline declares.
       rows: rows of a list on one page; None: the page's default.
+      selected: what commands on the page must select.
     """
 
     reader: Reader | None
@@ -69,6 +71,7 @@ class PageRequest:
     query: Query
     metrics: DeclaredMetrics
     rows: int | None = None
+    selected: Selection = dataclasses.field(default_factory=Selection)
 
     @property
     def open_reader(self) -> Reader:

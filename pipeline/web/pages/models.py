@@ -66,7 +66,7 @@ def build(request: PageRequest) -> ModelsView:
         decisions=found.decisions[:DECISIONS],
         decisions_cut=max(0, len(found.decisions) - DECISIONS),
         commands=_commands(root, found) if root and found.total else {},
-        begin=f"sae run --root {shlex.quote(str(root.path))}" if root else "",
+        begin=f"{request.selected.command} run --root {shlex.quote(str(root.path))}" if root else "",
     )
 
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 
 from pipeline.core.pipeline_root import Root
+from pipeline.core.suggestions import Selection
 from pipeline.scheduler import history, status, times, wording
 from pipeline.scheduler.history import TickGroup
 from pipeline.scheduler.store import ScheduleDatabase
@@ -87,7 +88,7 @@ def build(request: PageRequest) -> SchedulesView:
         daemon_words=wording.daemon(daemon, now),
         alone=status.unattended(daemon, [one.planned for one in schedules]),
         schedules=schedules,
-        begin=_start_commands(request.root),
+        begin=_start_commands(request.root, request.selected),
         going=any(group.tick.state in ("running", "waiting") for one in schedules for group in one.history),
     )
 
@@ -111,13 +112,13 @@ def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.d
     )
 
 
-def _start_commands(root: Root) -> Mapping[str, str]:
-    folder = shlex.quote(str(root.path))
+def _start_commands(root: Root, selected: Selection) -> Mapping[str, str]:
+    sae, folder = selected.command, shlex.quote(str(root.path))
     return {
-        "a run every night at 03:00 UTC": f'sae schedule add nightly --cron "0 3 * * *" --root {folder}',
-        "a run every six hours": f"sae schedule add often --every 6h --root {folder}",
-        "a run whenever the data changed": f"sae schedule add fresh --on-data-change --root {folder}",
-        "the daemon that starts them": f"sae schedule run --root {folder}",
+        "a run every night at 03:00 UTC": f'{sae} schedule add nightly --cron "0 3 * * *" --root {folder}',
+        "a run every six hours": f"{sae} schedule add often --every 6h --root {folder}",
+        "a run whenever the data changed": f"{sae} schedule add fresh --on-data-change --root {folder}",
+        "the daemon that starts them": f"{sae} schedule run --root {folder}",
     }
 
 

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from pipeline import cli
-from pipeline.cli import options
+from pipeline.cli import selected
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata import backup
@@ -378,7 +378,7 @@ def test_reading_and_refused_commands_import_nothing_heavy(arguments):
     code = """
 import sys
 from pipeline import cli
-from pipeline.cli import options
+from pipeline.cli import selected
 try:
     cli.main()
 except SystemExit:
@@ -532,9 +532,11 @@ def test_resume_without_a_resumable_run_is_not_found(sae, recorded, folder):
 
 
 def test_commands_to_try_next_repeat_the_given_pipeline():
-    context = click.Context(click.Command("sae"))
-    context.params = {"pipeline": "other.module:PIPELINE"}
-    with context:
-        assert options.program().endswith("sae --pipeline other.module:PIPELINE")
-        context.params = {"pipeline": None}
-        assert options.program().endswith("sae")
+    assert selected.selection().command.endswith("sae")
+    with click.Context(click.Command("sae"), obj={**selected.selected(), "pipeline": "other.module:PIPELINE"}):
+        assert selected.selection().command.endswith("sae --pipeline other.module:PIPELINE")
+
+
+def test_a_module_is_called_as_a_module(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/pipeline/__main__.py"])
+    assert selected.selection().program.endswith(" -m pipeline")

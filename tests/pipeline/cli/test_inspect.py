@@ -214,7 +214,7 @@ def test_a_root_without_runs_names_the_command_that_makes_one(sae, tmp_path):
     empty.create()
     code, output, errors = sae("runs", "--root", str(empty.path))
     assert (code, output) == (3, "")
-    assert errors.startswith(f"error: no run in {empty.path}: `sae run` makes the first one")
+    assert errors.startswith(f"error: no run in {empty.path}: `sae run --root {empty.path}` makes the first one")
 
 
 # --- pipes and terminals -----------------------------------------------------------------------

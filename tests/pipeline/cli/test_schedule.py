@@ -171,7 +171,7 @@ class TestChange:
     def test_an_unknown_schedule(self, sae, root, command):
         code, output, errors = sae(*command, "nightly")
         assert (code, output) == (3, "")
-        assert errors.startswith(f"error: no schedule 'nightly' in {root}: `sae schedule add` adds one")
+        assert errors.startswith(f"error: no schedule 'nightly' in {root}: `sae schedule add nightly --cron ")
         assert not root.exists()
         sae(*NIGHTLY)
         code, output, errors = sae(*command, "nigtly")

@@ -220,7 +220,7 @@ def test_what_needs_no_restoring_or_cannot_be_is_refused(collected):
 def test_a_version_that_somebody_chose_is_no_output_of_a_node(four):
     promotion.rollback(four.root, "worse", print)
     pushed = max(one.id for one in four.writer.store.get_artifacts())
-    with pytest.raises(NotFoundError, match="`sae promote RUN`"):
+    with pytest.raises(NotFoundError, match="`sae promote RUN --reason TEXT`"):
         restoring.restore(PIPELINE, four.root, pushed, print, print)
 
 

@@ -322,7 +322,7 @@ def test_fsck_reports_an_interrupted_decision_by_name(four, monkeypatch):
     [finding] = [one for one in found.findings if one.kind == FindingKind.UNENDED]
     assert (finding.execution, found.damaged) == (decision_log.decisions(four.store())[0].execution, 0)
     assert "run run-2, promoted for 'better'" in finding.sentence
-    assert "`sae promote`" in finding.sentence
+    assert "`sae promote RUN --reason TEXT`" in finding.sentence
 
 
 # --- the list ----------------------------------------------------------------------------------

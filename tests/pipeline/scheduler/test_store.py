@@ -52,7 +52,7 @@ def test_names(database: ScheduleDatabase) -> None:
 
 @pytest.mark.parametrize("what", ["remove", "pause", "resume", "trigger", "schedule"])
 def test_an_unknown_schedule_is_refused(database: ScheduleDatabase, what: str) -> None:
-    with pytest.raises(NotFoundError, match=r"'x'.*`sae schedule add`"):
+    with pytest.raises(NotFoundError, match=r"'x'.*`sae schedule add nightly --cron "):
         getattr(database, what)("x")
 
 

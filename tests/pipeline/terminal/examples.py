@@ -30,6 +30,7 @@ def summary(**changes):
         "notice": "",
         "profile": "mnist",
         "assignments": (),
+        "part": "",
         "nodes": ({"id": "Trainer", "state": "executed", "seconds": 31.2, "reason": None},),
         "metrics": METRICS,
         "blessed": True,

@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from pipeline.core.errors import ExitCode
+from pipeline.core.events import NOT_IN_PART
+from pipeline.core.suggestions import Selection
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import run_summary
 from tests.pipeline.terminal.examples import FAILED, KEPT_BACK, NOT_BLESSED, summary
@@ -22,12 +24,12 @@ DATA_REFUSED = summary(
 )
 
 
-def next_commands(ended):
-    return run_summary.next_commands(ended, PIPELINE)
+def next_commands(ended, selected=None):
+    return list(run_summary.next_commands(ended, PIPELINE, selected or Selection()))
 
 
 def as_text(ended):
-    return run_summary.as_text(ended, PIPELINE)
+    return run_summary.as_text(ended, PIPELINE, Selection())
 
 
 def test_a_superseded_model_is_not_said_to_be_served():
@@ -52,17 +54,19 @@ def test_a_good_run_ends_with_its_measures_and_what_to_do_next():
         "blessed, served as version 1795447856",
         "report: /root/report.html",
         f"next:   {next_commands(summary())[0]}",
+        "          with --set NAME=VALUE: the nodes that run again when a setting changes",
         f"        {next_commands(summary())[1]}",
+        "          runs, charts and models in a browser",
     ]
 
 
 def test_the_next_command_names_a_root_that_is_not_the_default():
-    assert next_commands(summary(root="/o t"))[1].startswith("sae serve --root '/o t'")
+    assert next_commands(summary(root="/o t"))[1] == "sae serve --root '/o t'"
 
 
 def test_the_next_command_keeps_the_settings_of_this_run():
     found = next_commands(summary(profile="sample", root="/other", assignments=("model.l1=0.1",)))
-    assert found[0].startswith("sae plan --profile sample --root /other --set model.l1=0.1 --set NAME=VALUE")
+    assert found[0] == "sae plan --profile sample --root /other --set model.l1=0.1"
 
 
 def test_a_notice_is_repeated_with_the_result():
@@ -86,7 +90,7 @@ def test_a_model_that_is_kept_back_is_explained():
 
 def test_the_command_that_serves_it_all_the_same_names_its_root_and_no_profile():
     found = next_commands(dataclasses.replace(KEPT_BACK, root="/other", profile="sample"))
-    assert found[0] == "sae promote 20261123-143005 --reason TEXT --root /other   (serve it anyway)"
+    assert found[0] == "sae promote 20261123-143005 --reason TEXT --root /other"
 
 
 def test_a_failed_node_is_explained_with_the_log_and_without_measures():
@@ -97,19 +101,20 @@ def test_a_failed_node_is_explained_with_the_log_and_without_measures():
         "log:    /root/logs/20261123-143005.log",
         "next:   less /root/logs/20261123-143005.log",
         f"        {next_commands(FAILED)[1]}",
+        "          when the cause is removed",
     ]
 
 
 def test_refused_data_is_explained_without_measures():
     lines = as_text(DATA_REFUSED).splitlines()
     assert lines[2] == "error: DataGate: image: unexpected shape"
-    assert len(lines) == 4
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize(
     ("ended", "command"),
     [
-        (summary(), "sae plan --set"),
+        (summary(), "sae plan"),
         (FAILED, "less /root/logs/20261123-143005.log"),
         (NOT_BLESSED, "sae show 20261123-143005"),
         (KEPT_BACK, "sae promote 20261123-143005 --reason TEXT"),
@@ -129,3 +134,24 @@ def test_the_next_command_keeps_the_profile_of_this_run():
 def test_metrics_of_another_pipeline_are_listed_by_name():
     lines = as_text(summary(metrics={"accuracy": 0.875, "examples": 1000.0})).splitlines()
     assert [line.split() for line in lines[4:6]] == [["accuracy", "0.87500"], ["examples", "1,000"]]
+
+
+def test_a_failed_part_is_run_again_because_it_cannot_be_resumed():
+    ended = dataclasses.replace(FAILED, part="--from-node Trainer", root="/o t", assignments=("data.dataset=a b",))
+    command = "sae run --root '/o t' --set 'data.dataset=a b' --from-node Trainer"
+    assert next_commands(ended)[1] == command
+
+
+def test_a_part_without_the_pusher_says_nothing_of_a_served_model():
+    nodes = ({"id": PIPELINE.pushed[0], "state": "skipped", "seconds": 0.0, "reason": NOT_IN_PART},)
+    lines = as_text(summary(nodes=nodes, pushed_version=None, part="--to-node Evaluator")).splitlines()
+    assert "blessed" in lines
+
+
+def test_the_paths_of_commands_are_quoted():
+    assert next_commands(dataclasses.replace(FAILED, log="/o t/l.log"))[0] == "less '/o t/l.log'"
+
+
+def test_the_commands_begin_as_the_user_called_the_program():
+    selected = Selection(pipeline="mine:A B", program="/x/sae")
+    assert next_commands(summary(), selected)[0] == "/x/sae --pipeline 'mine:A B' plan"

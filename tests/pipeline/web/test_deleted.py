@@ -62,7 +62,7 @@ def test_the_artifact_says_when_and_how_it_comes_back(collected, ask):
     text = seen(collected, ask, f"/artifacts/{number}").text
     assert "State deleted" in text
     assert "Its bytes were deleted by gc on " in text
-    assert f"sae restore {number} regenerates it" in text
+    assert f"sae restore {number} --root " in text
     assert "Format-Serving/saved_model.pb" in text
 
 

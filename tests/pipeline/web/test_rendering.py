@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.core.suggestions import Selection
 from pipeline.web import rendering
 from pipeline.web.urls import Links
 
@@ -18,4 +19,9 @@ from pipeline.web.urls import Links
     ],
 )
 def test_commands_look_like_code_and_all_else_is_text(text, html):
-    assert f'role="alert">{html}</p>' in rendering.error_html("Title", text, "store", Links())
+    assert f'role="alert">{html}</p>' in rendering.error_html("Title", text, "store", Links(), Selection())
+
+
+def test_commands_select_the_same_root():
+    html = rendering.error_html("Title", "no run: `sae runs` lists all", "store", Links(), Selection(root="/a b"))
+    assert "<code>sae runs --root &#x27;/a b&#x27;</code> lists all" in html

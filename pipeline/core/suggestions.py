@@ -1,0 +1,49 @@
+"""Complete the commands that messages suggest between backticks, so that they work when they are pasted.
+
+Code that raises an error or writes a note names a command without the options that select the root, the store and the
+pipeline: "`sae runs` lists all". Commands and pages add these options before they show the message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+
+_COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
+WITH_METADATA = frozenset(
+    ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open", "serve", "export")
+)
+_PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):[^@/?#]*(?=@)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What the user selected; an empty text is a default, which needs no option.
+
+    Attributes:
+      pipeline, root, metadata: values of the options of these names.
+      program: what the user types for `sae`.
+    """
+
+    pipeline: str = ""
+    root: str = ""
+    metadata: str = ""
+    program: str = "sae"
+
+    @property
+    def command(self) -> str:
+        """Return how a command begins: `sae`, with `--pipeline` if it was selected."""
+        return f"{self.program} --pipeline {shlex.quote(self.pipeline)}" if self.pipeline else self.program
+
+    def completed(self, text: str) -> str:
+        """Return a message whose commands select the same pipeline, and the same root or store."""
+        return _COMMAND.sub(lambda match: f"`{self.command} {match.group(1)}{self._options(match.group(1))}`", text)
+
+    def _options(self, command: str) -> str:
+        if re.search(r"(^| )--(root|help)\b", command):
+            return ""
+        if self.metadata and command.split()[0] in WITH_METADATA:
+            store = _PASSWORD.sub(r"\1", self.metadata)
+            return f" --metadata {shlex.quote(store)}"
+        return f" --root {shlex.quote(self.root)}" if self.root else ""

@@ -1,0 +1,117 @@
+"""Every command that a message suggests exists and has the options and arguments that it needs."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import logging
+import pathlib
+import re
+import shlex
+
+import click
+import pytest
+
+from pipeline import cli
+from pipeline.cli.group import sae as group
+from pipeline.core import suggestions
+from pipeline.core.suggestions import Selection
+from pipeline.metadata.run_properties import RunOptions
+from tests import PROJECT
+from tests.golden import store
+from tests.pipeline.cli.test_fuzz import COMMANDS
+
+# They name a command to say what it does, and are not shown as messages.
+MENTIONED = {"pipeline/cli/group.py", "pipeline/web/static_site.py", "pipeline/scheduler/export/common.py"}
+COMPOSED = {"pipeline/metadata/run_properties.py"}  # tested below
+_COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
+
+
+def texts(tree):
+    """Yield the texts in code, but not its docstrings, with 1 for each value that is formatted into them."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (docstrings | inner):
+            yield node.value
+
+
+SUGGESTED = sorted(
+    {
+        (str(path.relative_to(PROJECT)), command)
+        for path in itertools.chain(*((PROJECT / folder).rglob("*.py") for folder in ("pipeline", "components")))
+        if str(path.relative_to(PROJECT)) not in MENTIONED | COMPOSED
+        for text in texts(ast.parse(path.read_text(encoding="utf-8")))
+        for command in _COMMAND.findall(text)
+    }
+)
+
+
+@pytest.mark.parametrize(("path", "command"), SUGGESTED)
+def test_a_suggested_command_can_be_typed(path, command):
+    selected = Selection(root="some root")
+    [completed] = _COMMAND.findall(selected.completed(f"`sae {command}`"))
+    words = shlex.split(completed)
+    found, context = group, click.Context(group)
+    while isinstance(found, click.Group):
+        found = found.commands[words.pop(0)]
+    found.make_context("sae", words, parent=context)  # raises if a word is unknown or missing
+
+
+@pytest.mark.parametrize("part", ["", "--from-node Trainer --base latest~1"])
+def test_the_next_step_of_an_interrupted_run_can_be_typed(part):
+    step = RunOptions(part=part).next_step("20261123-143005", pathlib.Path("/a root/manifests/1.json"))
+    test_a_suggested_command_can_be_typed("", *_COMMAND.findall(step))
+    assert ("'/a root/manifests/1.json'" in step) == bool(part)
+
+
+def test_many_commands_are_suggested():
+    assert len(SUGGESTED) > 40
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_each_command_has_the_options_that_suggestions_add(path):
+    options = {option for parameter in COMMANDS[path].params for option in parameter.opts}
+    reads_a_store = any(one.name == "metadata" for one in COMMANDS[path].params)
+    assert "--root" in options
+    assert reads_a_store == (path[0] in suggestions.WITH_METADATA and len(path) == 1)
+
+
+@pytest.fixture
+def sae(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.main(list(arguments))
+        return (end.value.code, *capsys.readouterr())
+
+    yield run
+    logging.captureWarnings(False)
+
+
+def test_an_error_suggests_a_command_on_the_same_root(sae, recorded, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAE_ROOT", str(tmp_path / "other"))
+    root = recorded.root.path
+    code, _, errors = sae("artifact", "999", "--root", str(root))
+    assert code == 3
+    assert f"artifacts --root {root}`" in errors
+
+
+def test_a_note_suggests_a_command_on_the_same_store(sae, recorded):
+    code, _, note = sae("runs", "--state", "running", "--metadata", str(recorded.root.metadata))
+    assert code == 0
+    assert f"runs --metadata {recorded.root.metadata}`" in note
+
+
+def test_the_root_of_a_setting_is_suggested_too(sae, tmp_path):
+    code, _, errors = sae("plan", "--set", f"paths.root={tmp_path / 'new root'}", "--from-node", "Trainer")
+    assert code == 3
+    assert f"run --root '{tmp_path / 'new root'}'`" in errors
+
+
+def test_data_is_not_changed(sae, recorded):
+    log = recorded.root.logs / f"{store.SECOND}.log"
+    log.write_text("use `sae runs`\n")
+    assert sae("logs", store.SECOND, "--root", str(recorded.root.path)) == (0, "use `sae runs`\n", "")
+    log.unlink()
