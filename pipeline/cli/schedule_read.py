@@ -25,6 +25,11 @@ def list_command(root: str | None, as_json: bool) -> None:
     folder, now = resolve_root(root).path, _now()
     with ScheduleDatabase.read(folder) as database:
         found = status.planned(database, now, 1)
+        for name, reason in database.unreadable().items():
+            output.note(
+                f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
+                f"`sae schedule remove {name}` and add it again"
+            )
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -114,6 +119,11 @@ def status_command(root: str | None, as_json: bool) -> None:
     folder, now = resolve_root(root).path, _now()
     with ScheduleDatabase.read(folder) as database:
         found = status.planned(database, now, 1)
+        for name, reason in database.unreadable().items():
+            output.note(
+                f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
+                f"`sae schedule remove {name}` and add it again"
+            )
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))

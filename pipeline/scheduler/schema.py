@@ -118,7 +118,7 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection:
             if _format(connection, path) > 0:
                 return connection
     except sqlite3.Error as error:
-        raise UnavailableError(f"cannot read {path}: {error}; restore it from a copy, or move it away") from error
+        raise UnavailableError(damaged(path, error)) from error
     connection.close()
     return _empty()
 
@@ -130,6 +130,11 @@ def _has_log(path: pathlib.Path) -> bool:
     """
     log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
     return (log.exists() and log.stat().st_size > 0) or (index.exists() and index.stat().st_blocks > 0)
+
+
+def damaged(path: pathlib.Path, error: Exception) -> str:
+    """Return the message about a database that cannot be read."""
+    return f"cannot read {path}: {error}; restore it from a copy, or move it away"
 
 
 def _empty() -> sqlite3.Connection:

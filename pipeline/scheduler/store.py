@@ -23,7 +23,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, times, triggers, wording
 from pipeline.scheduler.times import Clock, SystemClock
-from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick
+from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick, TimingKind
 
 _PLAN_LIMIT = 1_000  # ticks in one transaction: milliseconds, and little memory
 _NEVER_TRIED = ("skipped", "missed")  # states without attempts
@@ -56,8 +56,10 @@ class ScheduleDatabase:
     def __enter__(self) -> ScheduleDatabase:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         self.close()
+        if isinstance(error, sqlite3.DatabaseError):  # damage that shows when a table is read
+            raise UnavailableError(schema.damaged(self._root / schema.NAME, error)) from error
 
     def now(self) -> str:
         """Return the current time as text."""
@@ -88,6 +90,10 @@ class ScheduleDatabase:
 
     def remove(self, name: str) -> None:
         """Remove a schedule. Its ticks stay; waiting ones are skipped. Raises `NotFoundError`."""
+        if name in self.unreadable():
+            with self._writing():
+                self.connection.execute("DELETE FROM schedules WHERE name = ?", (name,))
+            return
         with self._end_of_waiting(name, "the schedule was removed"):
             self.connection.execute("DELETE FROM schedules WHERE name = ?", (name,))
 
@@ -129,18 +135,37 @@ class ScheduleDatabase:
 
     def schedules(self) -> tuple[Schedule, ...]:
         """Return all schedules, by name."""
-        rows = self.connection.execute("SELECT document, paused FROM schedules ORDER BY name")
-        return tuple(_schedule(*row) for row in rows)
+        found = self._rows()
+        return tuple(one for one in found.values() if isinstance(one, Schedule))
+
+    def unreadable(self) -> dict[str, str]:
+        """Return why the rows that are no schedules cannot be read, by name; all else goes on without them."""
+        return {name: one for name, one in self._rows().items() if isinstance(one, str)}
+
+    def _rows(self) -> dict[str, Schedule | str]:
+        """Return each schedule, or the reason why its row cannot be read, by name."""
+        rows = self.connection.execute("SELECT name, document, paused, horizon FROM schedules ORDER BY name")
+        return {row["name"] if isinstance(row["name"], str) else repr(row["name"]): _schedule(*row) for row in rows}
 
     def schedule(self, name: str) -> Schedule:
-        """Return a schedule. Raises `NotFoundError` with the closest name."""
-        row = self.connection.execute("SELECT document, paused FROM schedules WHERE name = ?", (name,)).fetchone()
-        if row is None:
+        """Return a schedule.
+
+        Raises:
+          NotFoundError: there is none; names the closest one.
+          UnavailableError: its row is damaged.
+        """
+        found = self._rows().get(name)
+        if isinstance(found, str):
+            raise UnavailableError(
+                f"schedule {name!r} in {self._root / schema.NAME} cannot be read ({found}): remove it with "
+                f"`sae schedule remove {name}` and add it again"
+            )
+        if found is None:
             known = [schedule.name for schedule in self.schedules()]
             if known:
                 raise NotFoundError(f"no schedule {name!r}{closest(name, known)} (there are: {', '.join(known)})")
             raise NotFoundError(f"no schedule {name!r} in {self._root}: {wording.HOW_TO_ADD}")
-        return _schedule(*row)
+        return found
 
     def ticks(self, name: str = "", limit: int = 0) -> tuple[Tick, ...]:
         """Return ticks, newest first.
@@ -176,9 +201,11 @@ class ScheduleDatabase:
     def next_tick(self) -> datetime.datetime | None:
         """Return the earliest tick of all active schedules that is not planned yet."""
         found = []
-        for row in self.connection.execute("SELECT document, paused, horizon FROM schedules WHERE paused = ''"):
+        for row in self.connection.execute("SELECT name, document, paused, horizon FROM schedules WHERE paused = ''"):
+            schedule = _schedule(*row)
             with contextlib.suppress(UsageError):  # an unknown time zone: reported when its ticks are planned
-                found.append(_next_tick(_schedule(row["document"], row["paused"]), row["horizon"]))
+                if isinstance(schedule, Schedule):
+                    found.append(_next_tick(schedule, row["horizon"]))
         return min((when for when in found if when is not None), default=None)
 
     def plan(self, schedule: Schedule, until: datetime.datetime) -> bool:
@@ -261,8 +288,32 @@ def _next_tick(schedule: Schedule, horizon: str) -> datetime.datetime | None:
 
 
 @functools.lru_cache(maxsize=256)  # called every 2 s
-def _schedule(document: str, paused: str) -> Schedule:
-    return dataclasses.replace(serialization.build(Schedule, json_text.parse(document)), paused=paused)
+def _schedule(name: object, document: str, paused: str, horizon: str) -> Schedule | str:
+    """Return the schedule of a row, or why the row cannot be read."""
+    try:
+        found = dataclasses.replace(serialization.build(Schedule, json_text.parse(document)), paused=paused)
+        if found.name != name or not _NAME.fullmatch(found.name):
+            raise ValueError(f"its name is {found.name!r}")
+        for what, time in (("created", found.created), ("horizon", horizon), ("paused", paused or found.created)):
+            if not isinstance(time, str):
+                raise ValueError(f"{what} is no text")
+            times.from_text(time)
+        timing = found.timing
+        if timing.kind is TimingKind.CRON:
+            triggers.cron(timing.cron)
+        elif not 1 <= timing.every <= times.LONGEST:
+            raise ValueError(f"every is {timing.every}")
+        policies = found.policies
+        for seconds in (policies.max_late, policies.jitter, policies.retry_wait, policies.timeout):
+            if not 0 <= seconds <= times.LONGEST:
+                raise ValueError(f"{seconds} is no duration")
+        # They become words of a command, and lines of units and crontabs.
+        for text in (timing.cron, timing.zone, *found.work.options()):
+            if not text.isprintable():
+                raise ValueError(f"{text!a} contains a control character")
+    except (KeyError, TypeError, ValueError, RecursionError, UsageError) as error:
+        return (str(error.args[0] if error.args else error).splitlines() or [type(error).__name__])[0]
+    return found
 
 
 def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:

@@ -69,6 +69,10 @@ class TickOutcomes:
         """
         now = self._database.clock.now()
         complete = True
+        for name, reason in self._database.unreadable().items():
+            if name not in self._refused:
+                self._refused.add(name)
+                logger.warning("schedule %r cannot be read and does not run: %s", name, reason)
         for schedule in self._database.schedules():
             try:
                 if not schedule.paused and not self._plan(schedule, now):

@@ -12,7 +12,7 @@ _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # Python converts no more than 4,300 digits.
 _DURATION = re.compile("".join(rf"(?:(\d{{1,4000}}){unit})?" for unit in "dhms"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_LONGEST = 10 * 365 * 86_400  # seconds: sums with it are still dates
+LONGEST = 10 * 365 * 86_400  # seconds: sums with it are still dates
 
 
 class Clock(Protocol):
@@ -60,8 +60,8 @@ def duration(text: str, what: str, least: float = 0.0) -> float:
     seconds = sum(int(number or 0) * unit for number, (_, unit) in zip(match.groups(), _UNITS, strict=True))
     if seconds < least:
         raise UsageError(f"{what} {text!r} is too short: it must be at least {in_words(least)}")
-    if seconds > _LONGEST:
-        raise UsageError(f"{what} {text!r} is too long: it must be at most {in_words(_LONGEST)}")
+    if seconds > LONGEST:
+        raise UsageError(f"{what} {text!r} is too long: it must be at most {in_words(LONGEST)}")
     return float(seconds)
 
 

@@ -9,7 +9,7 @@ from pipeline.scheduler import status
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.web.pages.base import PageRequest
 
-OK, UNATTENDED = "ok", "unattended"
+OK, UNATTENDED, UNREADABLE = "ok", "unattended", "unreadable"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,7 @@ class SchedulerHealth:
     Attributes:
       state, heard: of the daemon.
       schedules: number of schedules.
+      unreadable: names of schedules whose rows in the schedule database are damaged: they do not run.
       failing: schedules whose last tick failed or was missed.
     """
 
@@ -26,6 +27,7 @@ class SchedulerHealth:
     heard: str
     schedules: int
     failing: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Health:
     """State of the server.
 
     Attributes:
-      status: `ok`; `unattended` if a schedule is active but no daemon will start its runs.
+      status: `ok`; `unattended` if a schedule is active but no daemon will start its runs;
+        `unreadable` if a schedule cannot be read.
       store: the root's folder, or the store's file or URL.
       runs: number of runs in the store.
       scheduler: None for a store without a root.
@@ -53,5 +56,10 @@ def check(request: PageRequest) -> Health:
     daemon = status.daemon(request.root.path)
     with ScheduleDatabase.read(request.root.path) as database:
         schedules = status.planned(database, datetime.datetime.now(datetime.timezone.utc), 0)
-    scheduler = SchedulerHealth(daemon.state, daemon.heard, len(schedules), tuple(status.failing(schedules)))
+        unreadable = tuple(database.unreadable())
+    scheduler = SchedulerHealth(
+        daemon.state, daemon.heard, len(schedules), tuple(status.failing(schedules)), unreadable
+    )
+    if unreadable:
+        return Health(UNREADABLE, request.store, runs, scheduler)
     return Health(UNATTENDED if status.unattended(daemon, schedules) else OK, request.store, runs, scheduler)

@@ -344,7 +344,7 @@ class TestTheRest:
             "status": "ok",
             "store": str(filled.root.path),
             "runs": 4,
-            "scheduler": {"state": "stopped", "heard": "", "schedules": 0, "failing": []},
+            "scheduler": {"state": "stopped", "heard": "", "schedules": 0, "failing": [], "unreadable": []},
         }
 
     @pytest.mark.parametrize(

@@ -209,7 +209,8 @@ class TestHealth:
             assert health()[:2] == (503, "unattended")
             heard = stamp()
             examples.live(database, heard, os.getpid())
-            assert health() == (200, "ok", {"state": "running", "heard": heard, "schedules": 1, "failing": []})
+            scheduler = {"state": "running", "heard": heard, "schedules": 1, "failing": [], "unreadable": []}
+            assert health() == (200, "ok", scheduler)
             examples.live(database, stamp(-3_600), os.getpid())
             assert health()[:2] == (503, "unattended")
             assert health()[2]["state"] == "silent"
