@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import COUNT, ReadOptions, limit_option, reading_options, run_argument
-from pipeline.core.errors import NotFoundError
+from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import escaped
 from pipeline.inspection import logs
 from pipeline.inspection.views import RunState
@@ -86,6 +86,7 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
     """Open the report of a run in the browser, and print its path; without a display, only print it."""
     with options.reader() as reader:
         found = reader.run(reader.find_run(run_id))
+        root = reader.root
         report = found.named_output(reader.pipeline.report)
         if report is None:
             raise NotFoundError(f"run {found.row.id} has no report: it is {found.row.state.value}")
@@ -95,6 +96,10 @@ def open_command(options: ReadOptions, run_id: str, only_print: bool) -> None:
         raise NotFoundError(f"the report of run {found.row.id} was {deleted}; {restore_hint(report.id)}")
     if not path.is_file():
         raise NotFoundError(f"the report of run {found.row.id} is missing: {path}; {restore_hint(report.id)}")
+    if root is not None and not path.resolve().is_relative_to(root.path.resolve()):
+        raise UnavailableError(
+            f"the report of run {found.row.id} is outside the root {root.path}: {path}; open it yourself"
+        )
     if options.as_json:
         output.write_json(json_documents.report(found.row.id, path))
     else:

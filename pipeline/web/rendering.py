@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextvars
 import functools
 import html
+import re
 from typing import Any
 
 import jinja2
 
 from pipeline.core import serialization
 from pipeline.core.suggestions import Selection
-from pipeline.core.text import bytes_text, counted, short_digest
+from pipeline.core.text import bytes_text, counted, escaped_lines, short_digest
 from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as page_charts
 from pipeline.web.pages.base import Page, PageRequest
 from pipeline.web.urls import Links, reference, schedule_id
 
+_SHOWN = re.compile(r"""(?<=>)[^<>]+(?=<)|(?<=title=")[^"]+""")
 # What commands on the page that this thread renders must select; macros of templates have no other access to it.
 _selected = contextvars.ContextVar[Selection]("_selected")
 
@@ -65,6 +67,11 @@ def _commands(text: str) -> charts.Html:
     return charts.Html("".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts)))
 
 
+def _visible(page: str) -> str:
+    """Write control characters and direction marks in texts and tooltips as codes, as on a terminal."""
+    return _SHOWN.sub(lambda match: escaped_lines(match.group()), page)
+
+
 def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str) -> str:
     """Render a page as HTML.
 
@@ -78,7 +85,7 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
     _selected.set(request.selected)
     template = _environment().get_template(f"{page.name}.html")
     drawings = page.draw(view, to, request.metrics)
-    return template.render(
+    html_text = template.render(
         view=view,
         to=to,
         metrics=request.metrics,
@@ -87,6 +94,7 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
         json_link=to.json(path),
         **drawings,
     )
+    return _visible(html_text)
 
 
 def page_json(name: str, view: Any) -> str:
@@ -98,7 +106,7 @@ def error_html(title: str, text: str, store: str, to: Links, selected: Selection
     """Render an error as a page."""
     _selected.set(selected)
     template = _environment().get_template("error.html")
-    return template.render(title=title, text=text, store=store, to=to, place="", json_link="")
+    return _visible(template.render(title=title, text=text, store=store, to=to, place="", json_link=""))
 
 
 def error_json(status: int, text: str) -> str:

@@ -155,6 +155,19 @@ class TestOpen:
         code, output, errors = sae("open", FAILED)
         assert (code, output, errors) == (3, "", f"error: run {FAILED} has no report: it is failed\n")
 
+    def test_a_report_outside_the_root_is_not_opened(self, sae, recorded, monkeypatch, tmp_path):
+        monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
+        monkeypatch.setenv("DISPLAY", ":0")
+        page = recorded.folder_of(SECOND, "Report", "report") / "report.html"
+        (tmp_path / "other.html").write_text("other")
+        page.rename(page.with_name("moved"))
+        page.symlink_to(tmp_path / "other.html")
+        code, output, errors = sae("open", SECOND)
+        page.unlink()
+        page.with_name("moved").rename(page)
+        assert (code, output) == (6, "")
+        assert errors.startswith(f"error: the report of run {SECOND} is outside the root ")
+
     def test_a_missing_report_is_not_found(self, sae, recorded):
         page = recorded.folder_of(SECOND, "Report", "report") / "report.html"
         page.rename(page.with_name("moved"))

@@ -153,9 +153,9 @@ def test_what_is_lost_is_named_and_gc_deletes_nothing_of_it(lost_run, sae):
     printed = sae("restore", "--metadata")[1]
     assert "decision lost, because the copy does not contain its run: run 55, pinned for 'the paper'" in printed
     assert "version 5 is still served" in printed
-    assert "`sae promote RUN`" in printed
+    assert "`sae promote RUN --reason TEXT --root " in printed
     [finding] = [one for one in fsck.check(lost_run.root).findings if one.kind == FindingKind.LOST]
-    assert "`sae unpin 55`" in finding.sentence
+    assert "`sae unpin 55 --reason TEXT`" in finding.sentence
     found = json.loads(sae("gc", *STRICT, "--json")[1])
     assert len(found["contradictions"]) == 2
     assert found["left_over"] == []

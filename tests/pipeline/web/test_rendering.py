@@ -22,6 +22,12 @@ def test_commands_look_like_code_and_all_else_is_text(text, html):
     assert f'role="alert">{html}</p>' in rendering.error_html("Title", text, "store", Links(), Selection())
 
 
+def test_direction_marks_are_written_as_codes():
+    html = rendering.error_html("Title", "\u202egpj.exe \u2066 a\nb", "/a/\u202eroot", Links(), Selection())
+    assert "\\u202egpj.exe \\u2066 a\nb" in html
+    assert not set(html) & {"\u202e", "\u2066"}
+
+
 def test_commands_select_the_same_root():
     html = rendering.error_html("Title", "no run: `sae runs` lists all", "store", Links(), Selection(root="/a b"))
     assert "<code>sae runs --root &#x27;/a b&#x27;</code> lists all" in html
