@@ -5,6 +5,7 @@ Times are aware and in UTC; None if not recorded. Texts are as in the store: cod
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 from collections.abc import Mapping
@@ -74,8 +75,11 @@ class Artifact:
     @property
     def files_over_time(self) -> list[file_digests.Files]:
         """Its files now, and before each restore that changed their bytes: a copy may have any of these."""
-        earlier = json_text.parse(str(self.properties.get(names.EARLIER_FILES, "[]")))
-        return [*([] if self.files is None else [self.files]), *map(file_digests.from_text, earlier)]
+        found = [] if self.files is None else [self.files]
+        for text in json_of(self.properties.get(names.EARLIER_FILES), list):
+            with contextlib.suppress(ValueError):  # damaged
+                found.append(file_digests.from_text(str(text)))
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +129,7 @@ class Execution:
         text = str(self.properties.get(names.EXECUTION_RESULT, ""))
         try:
             return str(json_text.parse(text).get("resultMessage", text))
-        except ValueError:
+        except (ValueError, AttributeError):  # not an object of JSON
             return text
 
 

@@ -21,6 +21,7 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import client
+from pipeline.metadata import properties as names
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter, remove_outputs
@@ -165,11 +166,22 @@ def test_of_two_executions_of_a_node_the_newer_one_counts(writer, store):
         (json.dumps({"resultMessage": "DataError: no label", "code": 2}), "DataError: no label"),
         (json.dumps({"code": 2}), '{"code": 2}'),
         ("not JSON", "not JSON"),
+        ("5", "5"),
+        ("[]", "[]"),
+        ("[" * 10_000, "[" * 10_000),
     ],
+    ids=lambda value: value[:20],
 )
 def test_the_reason_of_a_failure_is_what_the_node_said(writer, store, result, reason):
     writer.execution("1", "Trainer", STATE.FAILED, result)
     assert store.executions("1")["Trainer"].error == reason
+
+
+@pytest.mark.parametrize("earlier", ["{", "5", "[5]", '["{"]', "[" * 10_000, json.dumps(["[" * 10_000])])
+def test_damaged_digests_of_earlier_files_are_left_out(earlier):
+    now = {"a": file_digests.FileState(1, 2, "abc")}
+    properties = {names.FILES: file_digests.to_text(now), names.EARLIER_FILES: earlier}
+    assert Artifact("/root/model/1", properties, 1, "Anything").files_over_time == [now]
 
 
 def test_outputs_are_found_by_their_key_with_their_properties(writer, store):
