@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import click
 import pytest
@@ -347,12 +349,16 @@ def test_an_interrupt_exits_with_130_and_is_reported(folder):
     pipe = folder / "pipe.toml"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "pipeline", "config", "check", "--config", pipe]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
-        open(pipe, "w"),  # waits until the command has opened it too
-    ):
+    writer = None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while writer is None and process.poll() is None:
+            with contextlib.suppress(OSError):  # until the command has opened it too
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
+    if writer is not None:
+        os.close(writer)
     assert (process.returncode, output, errors.strip()) == (130, "", "interrupted")
 
 
@@ -450,7 +456,7 @@ def test_show_lists_the_nodes_of_a_run(sae, recorded, monkeypatch):
         (
             ["why", "latest", "Trainr"],
             3,
-            "error: Trainr has no execution in run 20261123-143005; did you mean Trainer?",
+            "error: no node Trainr; did you mean Trainer?",
         ),
         (["show", "r9"], 3, "error: no run r9"),
         (["show", "latest", "--manifest"], 3, "error: "),

@@ -355,7 +355,7 @@ def test_a_run_is_found_by_its_id_its_beginning_or_as_the_latest(writer, store):
             "no run 20261123-1430055; did you mean 20261123-143005? (latest is the newest; `sae runs` lists all)",
         ),
         ("zzz", "no run zzz (latest is the newest; `sae runs` lists all)"),
-        ("", "no run  (latest is the newest; `sae runs` lists all)"),
+        ("", "the id of the run is empty (latest is the newest; `sae runs` lists all)"),
     ],
 )
 def test_a_run_that_is_not_there_or_not_the_only_one_is_not_found(writer, store, wanted, said):
