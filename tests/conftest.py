@@ -26,6 +26,9 @@ for name in numeric_variables.ignored(os.environ, EngineConfig()):
 
 # A shell starts background commands with Ctrl-C ignored, and children inherit that; the tests send it to theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# nohup does the same with SIGHUP. A handler is not inherited by a program that is started; this process goes on.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture

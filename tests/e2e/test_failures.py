@@ -54,7 +54,12 @@ def test_a_closed_terminal_cancels_the_run(tmp_path: pathlib.Path) -> None:
     while b"epoch 2/" not in read:
         read += os.read(terminal, 65_536)
     os.close(terminal)  # sends SIGHUP, and no more can be written
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 130
+    deadline = time.monotonic() + 60
+    while (ended := os.waitpid(process, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.1)
+    assert os.waitstatus_to_exitcode(ended[1]) == 130
     store = Store(root / "metadata.sqlite")
     assert headline_in(root, store.run_ids()[0]).state == "cancelled"
 
