@@ -20,8 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 # process of a test comes out as one in a process of its own.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-# A run ignores these. The machine may have set some, with which NumPy would compute otherwise in the process of a test.
-for name in numeric_variables.ignored(os.environ, EngineConfig()):
+# A run ignores or records these. The machine may have set some, with which NumPy would compute otherwise in the process
+# of a test, and keys would be others than on another machine.
+for name in {**numeric_variables.ignored(os.environ, EngineConfig()), **numeric_variables.recorded(os.environ)}:
     del os.environ[name]
 
 # A shell starts background commands with Ctrl-C ignored, and children inherit that; the tests send it to theirs.

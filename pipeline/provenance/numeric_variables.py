@@ -92,6 +92,9 @@ DECLARED = (
     Variable("MKL_*", "Intel's MKL: threads, instruction set, reproducibility", Treatment.RECORDED),
     Variable("OMP_*", "OpenMP: threads, schedule of loops"),
     Variable("GOMP_*", "GNU's OpenMP: affinity, waiting"),
+    # scikit-learn, which TFX imports, sets these two for its own process.
+    Variable("KMP_DUPLICATE_LIB_OK", "whether two copies of Intel's OpenMP may be loaded", Treatment.KEPT),
+    Variable("KMP_INIT_AT_FORK", "when Intel's OpenMP starts in a forked process", Treatment.KEPT),
     Variable("KMP_*", "Intel's OpenMP: affinity, order of reductions"),
     Variable("OPENBLAS_NUM_THREADS", "OpenBLAS's threads"),
     Variable("OPENBLAS_DEFAULT_NUM_THREADS", "OpenBLAS's threads, if no other variable gives them"),
@@ -117,6 +120,7 @@ DECLARED = (
 def fixed(engine: EngineConfig) -> dict[str, str]:
     """Return the variables that a run sets, with their values."""
     return {
+        "TF2_BEHAVIOR": "1",  # TensorFlow sets it too, for processes that it starts
         "TF_USE_LEGACY_KERAS": "1",  # TFT and TFMA know Keras 2 only
         # The number of threads changes the order of additions, so it is configuration.
         "TF_NUM_INTRAOP_THREADS": str(engine.intra_op_threads),

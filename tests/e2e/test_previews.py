@@ -173,6 +173,7 @@ def test_the_headline_of_a_run_is_its_summary_in_short(sample_run: SampleRun) ->
         "blessed": 1,
         "executed": 11,
         "cached": 0,
+        "skipped": 0,
         "pushed_version": "1",
         "error": None,
     }

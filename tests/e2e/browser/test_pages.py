@@ -226,7 +226,7 @@ def test_a_table_is_sorted_in_the_page(visitor, site):
     page = visitor.visit("/")
     header = page.get_by_role("columnheader", name=re.compile("BCE"))
     header.get_by_role("link").or_(header.get_by_role("button")).first.click()
-    page.wait_for_function("document.querySelector('th[aria-sort=ascending], th[aria-sort=descending]') !== null")
+    page.wait_for_selector("th[aria-sort=ascending], th[aria-sort=descending]")
 
 
 def test_a_page_that_is_not_there_leads_back(chromium, site):

@@ -24,12 +24,15 @@ def prepared(folder: pathlib.Path, version: str, content: str) -> pathlib.Path:
     place = folder / "mnist" / version
     place.mkdir(parents=True, exist_ok=True)
     (place / "train.tfrecord").write_text(content)
+    for name in ("dataset_info.json", "features.json"):
+        (place / name).write_text("{}")
     return place
 
 
 def test_the_newest_version_is_read(tmp_path: pathlib.Path, root: Root) -> None:
     work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
-    sample = data_watcher.fingerprint(root, work)
+    assert data_watcher.fingerprint(root, work) == ""  # the sample never replaces a folder that was given
+    sample = data_watcher.fingerprint(root, Work("sample"))
     assert sample == file_digests.of_mapping({sample_path.path().name: file_digests.of_file(sample_path.path())})
     old = prepared(tmp_path, "3.0.1", "one")
     first = data_watcher.fingerprint(root, work)
