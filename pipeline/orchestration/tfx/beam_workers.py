@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 from apache_beam.portability import python_urns
 from apache_beam.runners.portability import local_job_service
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
@@ -72,6 +73,13 @@ def death_text(worker: str, reason: str) -> str:
     )
 
 
+def _kill_workers() -> None:
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+            if any(_PROGRAM in word for word in child.cmdline()):
+                child.kill()
+
+
 class _WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
     """A worker process, and the thread that waits for its end."""
 
@@ -92,6 +100,13 @@ class _WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
         self._closing.set()
         super().close()
 
+    def stop_worker(self) -> None:
+        # A worker that was still starting when another one died never learns that the job is over.
+        while _deaths and self.worker_thread.is_alive():
+            _kill_workers()
+            self.worker_thread.join(_REPEAT_SECONDS)
+        super().stop_worker()
+
     def _wait(self) -> None:
         reason = ""
         try:
@@ -102,6 +117,7 @@ class _WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
             return
         died = WorkerDiedError(death_text(self.worker_id, reason))
         _deaths.append(died)
+        _kill_workers()  # the job has failed, and would wait for what the others never get
         # The job may ask the worker for more until it notices.
         while not self._closing.wait(_REPEAT_SECONDS):
             self.data_conn._exception = died
