@@ -37,18 +37,22 @@ class WorkerDiedError(SaeError):
 
 
 _deaths: list[WorkerDiedError] = []  # in the current job; one job runs at a time
+_job_ended = threading.Event()
 
 
 @contextlib.contextmanager
 def supervised() -> Iterator[None]:
     """Raise `WorkerDiedError` in place of any other error if a worker process died during the job in this context."""
     _deaths.clear()
+    _job_ended.clear()
     try:
         yield
     except Exception as error:
         if _deaths:
             raise _deaths[0] from error
         raise
+    finally:
+        _job_ended.set()
 
 
 def register() -> None:
@@ -118,8 +122,11 @@ class _WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
         died = WorkerDiedError(death_text(self.worker_id, reason))
         _deaths.append(died)
         _kill_workers()  # the job has failed, and would wait for what the others never get
-        # The job may ask the worker for more until it notices.
-        while not self._closing.wait(_REPEAT_SECONDS):
+        threading.Thread(name=f"{self.worker_id} failure", target=self._fail, args=(died,), daemon=True).start()
+
+    def _fail(self, died: WorkerDiedError) -> None:
+        """Fail what waits for the worker, until the job has ended: it may ask for more until it notices."""
+        while not _job_ended.wait(_REPEAT_SECONDS):
             self.data_conn._exception = died
             with contextlib.suppress(RuntimeError):  # a request was added meanwhile
                 self.control_conn.abort(died)
