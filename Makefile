@@ -39,7 +39,7 @@ test-tfx-versions: setup-dev  ## test what passes between the two TFX versions, 
 	@.venv/bin/python -m pytest tests/tfx_versions -m tfx_versions $(ARGS)
 
 test-chaos: setup-dev  ## kill runs and the daemon at random; ARGS="--chaos-minutes 30 --chaos-seed 2"
-	@.venv/bin/python -m pytest tests/chaos -m chaos -s $(ARGS)
+	@.venv/bin/python -m pytest tests -m chaos -s $(ARGS)
 
 test-quick: setup-dev  ## run the tests that take seconds
 	@.venv/bin/python -m pytest $(ARGS)

@@ -217,7 +217,7 @@ def test_some_hostile_arguments_end_with_one_line_and_a_documented_code(call, pa
     check(call, calls(path, COMMANDS[path], QUICK))
 
 
-@pytest.mark.component
+@pytest.mark.chaos  # minutes, and `run` may really begin to run
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_each_hostile_value_of_each_option_ends_with_one_line_and_a_documented_code(call, path):
     check(call, calls(path, COMMANDS[path]))
