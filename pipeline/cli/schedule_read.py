@@ -25,11 +25,7 @@ def list_command(root: str | None, as_json: bool) -> None:
     folder, now = resolve_root(root).path, _now()
     with ScheduleDatabase.read(folder) as database:
         found = status.planned(database, now, 1)
-        for name, reason in database.unreadable().items():
-            output.note(
-                f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
-                f"`sae schedule remove {name}` and add it again"
-            )
+        _note_unreadable(database)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -119,11 +115,7 @@ def status_command(root: str | None, as_json: bool) -> None:
     folder, now = resolve_root(root).path, _now()
     with ScheduleDatabase.read(folder) as database:
         found = status.planned(database, now, 1)
-        for name, reason in database.unreadable().items():
-            output.note(
-                f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
-                f"`sae schedule remove {name}` and add it again"
-            )
+        _note_unreadable(database)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
@@ -134,3 +126,12 @@ def status_command(root: str | None, as_json: bool) -> None:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _note_unreadable(database: ScheduleDatabase) -> None:
+    """Name the schedules whose rows are damaged; the others are listed and run."""
+    for name, reason in database.unreadable().items():
+        output.note(
+            f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
+            f"`sae schedule remove {name}` and add it again"
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import re
 import signal
@@ -52,22 +51,6 @@ def folder(monkeypatch, tmp_path):
     for name, content in BAD_FILES.items():
         (tmp_path / name).write_bytes(content)
     return tmp_path
-
-
-@pytest.fixture
-def sae(capsys):
-    """Runs the command in this process; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        try:
-            code = cli.main(list(arguments)) or 0
-        except SystemExit as end:
-            code = end.code
-        output, errors = capsys.readouterr()
-        return code, output, errors
-
-    yield run
-    logging.captureWarnings(False)
 
 
 def sae_process(*arguments, code="from pipeline.cli import main; main()"):

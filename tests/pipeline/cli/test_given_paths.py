@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
-
-from pipeline import cli
 
 DIGITS = "9" * 5_000
 LONG = "/x" * 3_000
@@ -23,22 +19,6 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
-
-
-@pytest.fixture
-def sae(capsys):
-    """Runs the command in this process; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        try:
-            code = cli.main(list(arguments)) or 0
-        except SystemExit as end:
-            code = end.code
-        output, errors = capsys.readouterr()
-        return code, output, errors
-
-    yield run
-    logging.captureWarnings(False)
 
 
 def refused(done, code, words, folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import pty
 import re
@@ -14,7 +13,6 @@ import sys
 
 import pytest
 
-from pipeline import cli
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.views import RunState
 from tests import PROJECT
@@ -28,21 +26,6 @@ def root(recorded, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return recorded.root
-
-
-@pytest.fixture
-def sae(capsys):
-    """Runs the command in this process; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        try:
-            code = cli.main(list(arguments)) or 0
-        except SystemExit as end:
-            code = end.code
-        return (code, *capsys.readouterr())
-
-    yield run
-    logging.captureWarnings(False)
 
 
 def first_words(text):

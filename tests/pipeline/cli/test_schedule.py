@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
-import logging
 import pathlib
 import re
 import signal
@@ -34,18 +34,9 @@ def root(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def sae(capsys):
-    """Runs `sae schedule` in this process; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        try:
-            code = cli.main(["schedule", *arguments]) or 0
-        except SystemExit as end:
-            code = end.code
-        return (code, *capsys.readouterr())
-
-    yield run
-    logging.captureWarnings(False)
+def sae(sae):
+    """Run `sae schedule` in this process; return its exit code, standard output and standard error."""
+    return functools.partial(sae, "schedule")
 
 
 def added(root, name="nightly"):
