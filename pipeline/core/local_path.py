@@ -64,6 +64,8 @@ def check_length(path: str, room: int = 0) -> None:
     longer = path + "/" + "/".join(["x" * 99] * (room // 100)) if room else path
     try:
         os.lstat(longer)
+    except UnicodeEncodeError:  # a path of an earlier run, under another locale: nothing can be opened there now
+        return
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             size = len(os.fsencode(path))

@@ -56,7 +56,7 @@ def test_pages_are_exported_as_files(environment, tmp_path):
     found = done(environment, "export", str(folder), "--limit", "1")
     assert found.returncode == 0, found.stderr
     assert found.stdout == f"{folder / 'index.html'}\n"
-    assert " on 1 runs and " in found.stderr
+    assert " on 1 run and " in found.stderr
     assert FAILED in (folder / "index.html").read_text()
 
 

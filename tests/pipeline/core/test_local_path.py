@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +48,16 @@ def test_a_path_that_is_too_long_is_unavailable_and_shown_in_short(path):
     with pytest.raises(UnavailableError, match=f"{len(path):,} bytes") as error:
         local_path.local_path(path)
     assert len(str(error.value)) < 200
+
+
+def test_a_path_of_another_locale_is_left_to_those_who_open_it():
+    """The root of an earlier run stands in its settings; nothing of it is opened by another."""
+    program = r"from pipeline.core import local_path; print(ascii(local_path.local_path('/tmp/Gr\xf6\xdfe')))"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **locale}, capture_output=True, text=True
+    )
+    assert found.stdout == "'/tmp/Gr\\xf6\\xdfe'\n", found.stderr
 
 
 def test_room_below_a_path_is_checked(tmp_path):

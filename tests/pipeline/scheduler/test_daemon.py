@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -543,13 +544,15 @@ def test_a_full_disk_loses_nothing(place: Place) -> None:
     assert len(began) == len(set(began))
 
 
-def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path) -> None:
+def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mnist" / "3.0.1" / "train.tfrecord"
     file.parent.mkdir(parents=True)
     file.write_text("one")
-    work = Work("mnist", assignments=(f"data.data_dir={tmp_path}",))
+    (file.parent / "features.json").write_text("{}")
+    (file.parent / "dataset_info.json").write_text('{"splits": [{"name": "train"}, {"name": "test"}]}')
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     added = schedule("data", triggers.on_data_change("1s"), place.database.now(), overlap=Overlap.QUEUE)
-    place.database.add(dataclasses.replace(added, work=work))
+    place.database.add(dataclasses.replace(added, work=Work("mnist")))
     place.start()
 
     def checks(reason: str, state: str) -> int:
@@ -559,8 +562,7 @@ def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path) -> Non
     place.until(lambda: checks("the data did not change", "skipped") > 1)
     file.write_text("two")
     place.until(lambda: checks("", "succeeded") == 2)
-    file.unlink()
-    file.parent.rmdir()
+    shutil.rmtree(file.parent)
     place.until(lambda: checks("", "succeeded") == 3)  # the sample stands in
     seen = checks("the data did not change", "skipped")
     place.until(lambda: checks("the data did not change", "skipped") > seen)
