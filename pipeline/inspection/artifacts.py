@@ -116,15 +116,24 @@ class Artifacts:
         """Return whether there is an artifact with this id."""
         return bool(self._store.artifacts_by_id([artifact_id]))
 
-    def is_deleted(self, artifact_id: int) -> bool:
+    def is_removed(self, artifact_id: int) -> bool:
         """Return whether executions name an artifact that does not exist."""
         return not self.exists(artifact_id) and bool(self._store.events_of_artifacts([artifact_id]))
+
+    def not_found(self, artifact_id: int) -> NotFoundError:
+        """Return the error for an artifact that does not exist, or does no longer."""
+        if not self.is_removed(artifact_id):
+            return NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
+        return NotFoundError(
+            f"artifact {artifact_id} was deleted from ML Metadata, only the executions that used it name it: "
+            "`sae restore --metadata` goes back to a copy of the store that may contain it"
+        )
 
     def artifact(self, artifact_id: int) -> ArtifactDetails:
         """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""
         found = self._store.artifacts_by_id([artifact_id])
         if not found:
-            raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
+            raise self.not_found(artifact_id)
         maker = self._store.makers_of(found).get(artifact_id)
         row = _row(found[0], maker, _commands(self._store, [maker] if maker else []))
         recorded = dict(found[0].properties)
@@ -174,7 +183,7 @@ class Artifacts:
 
     def makers(self, artifact_ids: Collection[int]) -> list[Step]:
         """Return the executions that made any of these artifacts."""
-        made = self._store.makers_of(self._store.artifacts_by_id(artifact_ids))
+        made = self._store.makers_of(self._store.named_artifacts(artifact_ids))
         return self._steps({maker.execution for maker in made.values()})
 
     def readers(self, artifact_ids: Collection[int]) -> list[Step]:
@@ -183,8 +192,8 @@ class Artifacts:
         return self._steps({event.execution for event in events if not event.wrote})
 
     def rows_by_id(self, artifact_ids: Collection[int]) -> Mapping[int, ArtifactRow]:
-        """Return rows of a list, by id."""
-        return {row.id: row for row in rows_of(self._store, self._store.artifacts_by_id(artifact_ids))}
+        """Return rows of a list of artifacts that events name, by id."""
+        return {row.id: row for row in rows_of(self._store, self._store.named_artifacts(artifact_ids))}
 
     def _steps(self, execution_ids: Collection[int]) -> list[Step]:
         new = [number for number in execution_ids if number not in self._known_steps]

@@ -146,11 +146,8 @@ class Reader:
             return found
         if ":" in wanted:
             return self._find_output(wanted)
-        if number is not None and self._artifacts.is_deleted(number):
-            raise NotFoundError(
-                f"artifact {wanted} was deleted from ML Metadata, only the executions that used it name it: "
-                "`sae restore --metadata` goes back to a copy of the store that may contain it"
-            )
+        if number is not None and self._artifacts.is_removed(number):
+            raise self._artifacts.not_found(number)
         raise NotFoundError(
             f"no artifact {wanted}: give an id (`sae artifacts` lists them), the first digits of a digest, or RUN:NODE "
             "as in latest:Trainer"
@@ -194,7 +191,7 @@ class Reader:
     def lineage(self, artifact_id: int) -> lineage.Lineage:
         """Return all artifacts upstream and downstream of an artifact. Raises `NotFoundError` if it does not exist."""
         if not self._artifacts.exists(artifact_id):
-            raise NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
+            raise self._artifacts.not_found(artifact_id)
         return lineage.walk(artifact_id, self._artifacts.makers, self._artifacts.readers, self._artifacts.rows_by_id)
 
     def preview(self, artifact: ArtifactRow) -> Preview | None:

@@ -57,12 +57,14 @@ class OutputDifference:
     Attributes:
       contents: content digests, one for each run; empty if the run has no such output, or it has no digest.
       artifacts: ids in ML Metadata, one for each run; 0 if the run has no such output.
+      removed: those of `artifacts` that were deleted from ML Metadata, so that their contents are not known.
     """
 
     node: str
     key: str
     contents: tuple[str, ...]
     artifacts: tuple[int, ...]
+    removed: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,12 +229,15 @@ def _outputs(runs: Sequence[Run], nodes: Sequence[str]) -> tuple[list[OutputDiff
         for key in dict.fromkeys(key for outputs in by_run for key in outputs):
             rows = [outputs.get(key) for outputs in by_run]
             present = [row for row in rows if row is not None]
+            removed = tuple(dict.fromkeys(row.id for row in present if row.removed))
             if len({row.id for row in present}) > 1 and not all(row.content for row in present):
-                undigested.append(f"{node} {key}")
+                gone = ", ".join(f"artifact {number}, removed" for number in removed)
+                undigested.append(f"{node} {key} ({gone})" if gone else f"{node} {key}")
             if len(present) == len(rows) and len({row.content for row in present if row.content}) < 2:
                 continue
             contents = tuple(row.content if row else "" for row in rows)
-            found.append(OutputDifference(node, key, contents, tuple(row.id if row else 0 for row in rows)))
+            artifacts = tuple(row.id if row else 0 for row in rows)
+            found.append(OutputDifference(node, key, contents, artifacts, removed))
     return found, undigested
 
 

@@ -191,7 +191,8 @@ class Runs:
 
     def _skipped(self, node: str, outputs: Sequence[ArtifactUse], used: _Used) -> str:
         """Return why a node that succeeded counts as skipped; empty if it does not."""
-        by_key = {use.key: used.artifacts[use.artifact.id] for use in reversed(outputs)}
+        found = ((use.key, used.artifacts[use.artifact.id]) for use in reversed(outputs))
+        by_key = {key: artifact for key, artifact in found if not artifact.removed}
         declared = self._pipeline.by_name.get(node)
         return declared.skipped(by_key) if declared and by_key.keys() >= set(declared.outputs) else ""
 
@@ -214,14 +215,13 @@ class _Used:
 
     def __init__(self, store: Store, executions: Sequence[Execution]) -> None:
         events = store.events_of_executions([execution.id for execution in executions])
-        found = store.artifacts_by_id({event.artifact for event in events})
+        found = store.artifacts_of_events(events)
         self.artifacts: dict[int, Artifact] = {one.id: one for one in found}
         rows = {row.id: row for row in rows_of(store, found)}
         self._uses: dict[tuple[int, bool], list[ArtifactUse]] = {}
         for event in events:
-            if event.artifact in rows:  # a store may have lost one
-                use = ArtifactUse(event.key, event.index, rows[event.artifact])
-                self._uses.setdefault((event.execution, event.wrote), []).append(use)
+            use = ArtifactUse(event.key, event.index, rows[event.artifact])
+            self._uses.setdefault((event.execution, event.wrote), []).append(use)
 
     def by(self, execution: Execution, wrote: bool) -> tuple[ArtifactUse, ...]:
         """Return the artifacts that an execution read, or wrote, sorted by key and index."""
@@ -244,6 +244,8 @@ def _verifications(executions: Sequence[Execution], used: _Used) -> Iterator[Ver
     """Yield the verifications of a run, newest first."""
     for execution in reversed([one for one in executions if one.type == properties.VERIFY]):
         for use in used.by(execution, wrote=True):
+            if use.artifact.removed:
+                continue
             recorded = used.artifacts[use.artifact.id].properties
             yield VerificationRow(
                 artifact=use.artifact.id,

@@ -85,7 +85,8 @@ class ArtifactRow:
       type: TFX's name of its type: `Examples`.
       name: name in ML Metadata; usually empty.
       uri: where it is now, also if the root was moved.
-      state: `live`, `deleted`, `out of use`, or ML Metadata's name in lower case.
+      state: `live`, `deleted`, `out of use`, `removed` if its row was deleted from ML Metadata and only events name it,
+        or ML Metadata's name in lower case.
       created: when it was published.
       content: content digest, `<form>-<version>:<hex>`; empty if it has none.
       run, node, key: the run, node and output key that made it; empty if no execution did.
@@ -108,6 +109,11 @@ class ArtifactRow:
     def unusable(self) -> str:
         """Its state if it must not be used; empty if it is live, or the state is unknown."""
         return "" if self.state in ("live", "") else self.state
+
+    @property
+    def removed(self) -> bool:
+        """Whether its row was deleted from ML Metadata: it has no page, and only id and maker are known."""
+        return self.state == "removed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,9 +199,9 @@ class Run:
     attempts: tuple[RunAttempt, ...] = ()
 
     def named_output(self, name: tuple[str, str] | None) -> ArtifactRow | None:
-        """Return the artifact of the output with this node and key; None if there is none."""
+        """Return the artifact of the output with this node and key; None if there is none, or it was removed."""
         found = (use.artifact for node in self.nodes for use in node.outputs if (node.node, use.key) == name)
-        return next(found, None)
+        return next((artifact for artifact in found if not artifact.removed), None)
 
     def output(self, type_name: str) -> ArtifactRow | None:
         """Return the first output of a type, in the order of nodes and keys; None if there is none."""

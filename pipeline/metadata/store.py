@@ -220,7 +220,7 @@ class Store:
     def _artifacts_of_execution(self, execution_id: int, wrote: bool) -> dict[str, Artifact]:
         events = self.events_of_executions([execution_id])
         events = [event for event in events if event.wrote == wrote and event.declared and event.key]
-        artifacts = {artifact.id: artifact for artifact in self.artifacts_by_id([one.artifact for one in events])}
+        artifacts = {artifact.id: artifact for artifact in self.artifacts_of_events(events)}
         found: dict[str, Artifact] = {}
         for event in events:
             found.setdefault(event.key, artifacts[event.artifact])
@@ -229,6 +229,16 @@ class Store:
     def artifacts_by_id(self, artifact_ids: Collection[int]) -> list[Artifact]:
         """Return those of the artifacts that exist."""
         return self._artifacts(self._client.get_artifacts_by_id(list(artifact_ids)) if artifact_ids else [])
+
+    def artifacts_of_events(self, events: Iterable[Event]) -> list[Artifact]:
+        """Return the artifacts of events; those that were deleted from ML Metadata are `removed`."""
+        return self.named_artifacts({event.artifact for event in events})
+
+    def named_artifacts(self, artifact_ids: Collection[int]) -> list[Artifact]:
+        """Return artifacts that events name; those that were deleted from ML Metadata are `removed`."""
+        found = self.artifacts_by_id(artifact_ids)
+        missing = set(artifact_ids) - {artifact.id for artifact in found}
+        return [*found, *map(Artifact.without_row, sorted(missing))]
 
     def newest_artifacts(self, limit: int) -> list[Artifact]:
         """Return the newest artifacts, newest first."""

@@ -20,6 +20,7 @@ from pipeline.metadata import properties as names
 Property = str | int | float | bool | Mapping[str, object] | None
 T = TypeVar("T", list[Any], dict[str, Any])
 Properties = Mapping[str, Any]  # by name; the values are a `Property`, of the type that was written
+_REMOVED = "REMOVED"  # state of an artifact without a row; ML Metadata has no name for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Artifact:
       id: id in ML Metadata.
       type: TFX's name of its type: `Examples`.
       name: name in ML Metadata; usually empty.
-      state: ML Metadata's name of its state: `LIVE`, `MARKED_FOR_DELETION`, `DELETED`, `PENDING` ...
+      state: ML Metadata's name of its state: `LIVE`, `MARKED_FOR_DELETION`, `DELETED`, `PENDING` ...; `REMOVED` if its
+        row was deleted, so that only events name it.
       created: when it was published.
     """
 
@@ -48,6 +50,16 @@ class Artifact:
     def live(self) -> bool:
         """Whether it may be used: it is neither out of use nor deleted."""
         return self.state == "LIVE"
+
+    @classmethod
+    def without_row(cls, artifact_id: int) -> Artifact:
+        """Return an artifact that events name and whose row was deleted from ML Metadata: all but its id is unknown."""
+        return cls("", {}, artifact_id, state=_REMOVED)
+
+    @property
+    def removed(self) -> bool:
+        """Whether its row was deleted from ML Metadata."""
+        return self.state == _REMOVED
 
     @property
     def published(self) -> bool:

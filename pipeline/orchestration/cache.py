@@ -177,7 +177,7 @@ class NodeCache:
         dead = [name for name in node.outputs if not outputs[name].live]
         if dead:
             verb = "is" if len(dead) == 1 else "are"
-            states = {outputs[name].deleted or "out of use" for name in dead}
+            states = {_state_in_words(outputs[name]) for name in dead}
             return [], f"its {' and '.join(dead)} {verb} {' and '.join(sorted(states))}"
         return [
             Damage(output.id, node.name, name, reason)
@@ -214,6 +214,10 @@ class NodeCache:
 
     def _earlier(self, node: Node) -> list[Execution]:
         return self.store.executions_of_node(self.configured.pipeline.name, node.name)
+
+
+def _state_in_words(output: Artifact) -> str:
+    return output.deleted or ("removed from ML Metadata" if output.removed else "out of use")
 
 
 def _own_changes(key: CacheKey, old: CacheKey) -> tuple[Change, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from components.evaluation.metrics import Metric
 from pipeline.core.text import number_text, short_digest
 from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
@@ -83,9 +85,11 @@ def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]
     rows: list[list[Cell | str]] = []
     for one in found.outputs:
         pairs = zip(one.contents, one.artifacts, strict=True)
-        contents = [
-            short_digest(content, with_type=True) or ("without a digest" if number else _ABSENT)
-            for content, number in pairs
-        ]
-        rows.append([one.node, one.key, *contents])
+        rows.append([one.node, one.key, *(_content(content, number, one.removed) for content, number in pairs)])
     return ["", screen.heading("content of outputs"), *screen.table(columns, rows, "  ")]
+
+
+def _content(content: str, artifact: int, removed: Collection[int]) -> str:
+    if artifact in removed:
+        return f"artifact {artifact}, removed"
+    return short_digest(content, with_type=True) or ("without a digest" if artifact else _ABSENT)

@@ -84,11 +84,11 @@ class _Tree:
         if self._up:
             for step in self._lineage.up:
                 if artifact in step.outputs:
-                    yield from (_Twig(_name(rows[number]), number) for number in step.inputs if number in rows)
+                    yield from (_Twig(_name(rows[number]), number) for number in step.inputs)
             return
         for step in self._lineage.down:
             if artifact in step.inputs:
-                yield from (_Twig(_name(rows[number]), number) for number in step.outputs if number in rows)
+                yield from (_Twig(_name(rows[number]), number) for number in step.outputs)
                 if not step.outputs:
                     yield _Twig(_step_name(step))
 
@@ -97,6 +97,8 @@ def _name(row: ArtifactRow) -> str:
     """Return `Model 7, model of Trainer, run 20261123-143005`, with its state where it cannot be used."""
     maker = row.node or row.command or "a node without a name"
     origin = f", {row.key or 'output'} of {maker}, run {row.run}" if row.node or row.run else ""
+    if row.removed:
+        return escaped(f"artifact {row.id}, removed{origin}")
     unusable = f" ({row.unusable})" if row.unusable else ""
     return escaped(f"{row.type} {row.id}{f' {row.name!r}' if row.name else ''}{origin}{unusable}")
 

@@ -147,7 +147,7 @@ def _node_cells(node: NodeRun) -> list[Cell | str]:
 def _use_cells(node: NodeRun) -> Iterator[list[Cell | str]]:
     for verb, uses in (("input", node.inputs), ("output", node.outputs)):
         for use in uses:
-            yield [Cell(verb, "dim"), _key(use), str(use.artifact.id), use.artifact.type, _content(use)]
+            yield [Cell(verb, "dim"), _key(use), str(use.artifact.id), use.artifact.type or "artifact", _content(use)]
 
 
 def _key(use: ArtifactUse) -> str:
@@ -155,6 +155,8 @@ def _key(use: ArtifactUse) -> str:
 
 
 def _content(use: ArtifactUse) -> Cell:
+    if use.artifact.removed:
+        return Cell(use.artifact.state, "yellow")
     content = short_digest(use.artifact.content, with_type=True) or "without a digest"
     unusable = use.artifact.unusable
     return Cell(f"{content}  ({unusable})", "yellow") if unusable else Cell(content, "dim")

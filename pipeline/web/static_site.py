@@ -166,7 +166,8 @@ class _Export:
             if one.execution:
                 path, file = path_of("runs", run_id, "nodes", one.node), f"nodes/{name}/{self._names.unique(one.node)}"
                 self._add(pages.node.PAGE, path, file, (("run", run_id), ("node", one.node)))
-            self._artifacts |= dict.fromkeys(use.artifact.id for use in (*one.inputs, *one.outputs))
+            used = (use.artifact for use in (*one.inputs, *one.outputs))
+            self._artifacts |= dict.fromkeys(artifact.id for artifact in used if not artifact.removed)
         previous = self._reader.previous(run_id)
         if previous in self._run_ids:
             self._plan_compare([previous, run_id], f"compare/{name}")

@@ -45,12 +45,13 @@ def draw(view: LineageView, to: Links, _: DeclaredMetrics) -> Drawings:
 
 
 def _artifact(view: LineageView, number: int, to: Links) -> GraphNode:
-    row = view.lineage.artifacts.get(number)
+    row = view.lineage.artifacts[number]
+    detail = f"#{number}{f' {row.key}' if row.key else ''}{f', {row.unusable}' if row.unusable else ''}"
     return GraphNode(
         f"a{number}",
-        (row.type or "artifact") if row else "artifact",
-        f"#{number}{f' {row.key}' if row and row.key else ''}{f', {row.unusable}' if row and row.unusable else ''}",
-        href=to.artifact(number) if row else "",
+        f"artifact {number}, removed" if row.removed else row.type or "artifact",
+        row.key if row.removed else detail,
+        href="" if row.removed else to.artifact(number),
         kind="artifact",
         current=number == view.lineage.center,
     )
