@@ -586,16 +586,17 @@ class TestOtherStores:
         assert others.artifact(evaluation).gone
         assert others.find_artifact(str(made)) == made
 
-    def test_an_artifact_that_somebody_deleted_is_passed_over(self, writer, tmp_path):
+    def test_an_artifact_that_was_deleted_is_listed_as_removed(self, writer, tmp_path):
         execution = writer.execution("x", "Load", STATE.COMPLETE)
         for key in ("gone", "there"):
             writer.artifact(execution, key, "/nowhere")
         with contextlib.closing(sqlite3.connect(tmp_path / "others.sqlite")) as database, database:
             database.execute("DELETE FROM Artifact WHERE id = 1")
         with open_reader(PIPELINE, str(tmp_path / "others.sqlite"), Root(tmp_path / "unused")) as others:
-            assert [use.key for use in others.run("x").nodes[0].outputs] == ["there"]
+            outputs = others.run("x").nodes[0].outputs
+            assert [(use.key, use.artifact.removed) for use in outputs] == [("gone", True), ("there", False)]
             assert [row.key for row in others.artifacts(limit=9)[0]] == ["there"]
-            with pytest.raises(NotFoundError, match="no artifact 1"):
+            with pytest.raises(NotFoundError, match="artifact 1 was deleted from ML Metadata"):
                 others.artifact(1)
 
     def test_two_pipelines(self, writer, others):
