@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pathlib
 import stat
 from typing import BinaryIO, cast
 
 
-def opened(path: pathlib.Path, follow: bool = True) -> BinaryIO:
+def opened(path: pathlib.Path, follow: bool = True) -> io.BufferedReader:
     """Open a file to read it.
 
     Args:
@@ -19,7 +20,7 @@ def opened(path: pathlib.Path, follow: bool = True) -> BinaryIO:
     Raises:
       OSError: there is none, it cannot be read, or it is a pipe, a socket, a device or a folder.
     """
-    return _checked(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW), "rb")
+    return cast(io.BufferedReader, _checked(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW), "rb"))
 
 
 def opened_to_append(path: pathlib.Path) -> BinaryIO:

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.web import file_responses, health, pages, rendering
-from pipeline.web.file_responses import Content, TooLargeError
+from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import MovedError, Page, PageRequest, Query
-from pipeline.web.security import REPORT_POLICY, Guard
+from pipeline.web.security import Guard
 from pipeline.web.urls import Links
 
 logger = logging.getLogger(__name__)
@@ -29,11 +29,10 @@ logger = logging.getLogger(__name__)
 STATIC = pathlib.Path(__file__).parent / "static"
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _JSON = "application/json"
-_STATUS: dict[type[Exception], int] = {UsageError: 400, NotFoundError: 404, TooLargeError: 413, UnavailableError: 503}
+_STATUS: dict[type[Exception], int] = {UsageError: 400, NotFoundError: 404, UnavailableError: 503}
 _TITLES = {
     400: "Bad request",
     404: "Not found",
-    413: "File too large",
     500: "Internal server error",
     503: "Store unavailable",
 }
@@ -108,7 +107,7 @@ class _Site:
             except MovedError as error:
                 query = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse((f"{error.path}.json" if as_json else error.path) + query, status_code=307)
-            except (SaeError, TooLargeError) as error:
+            except SaeError as error:
                 if not self._explain:
                     raise
                 return self._error(_STATUS.get(type(error), 500), str(error), as_json)
@@ -135,12 +134,7 @@ class _Site:
         """Return the endpoint of files that a function of `file_responses` reads; `given`: its other arguments."""
 
         def respond(request: Request) -> Response:
-            content = find(self._request(request), **request.path_params, **given)
-            headers = {"Content-Security-Policy": REPORT_POLICY} if content.page else {}
-            if content.download:
-                name = urllib.parse.quote(content.download)
-                headers["Content-Disposition"] = f"attachment; filename*=utf-8''{name}"
-            return Response(content.body, media_type=content.type, headers=headers)
+            return file_responses.response(request, find(self._request(request), **request.path_params, **given))
 
         return self.endpoint(respond)
 

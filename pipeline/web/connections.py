@@ -22,7 +22,7 @@ REFUSED_SECONDS = 2.0  # for the client to read why its request is invalid
 BACKLOG = 32  # connections that wait to be accepted, which the event loop accepts all at once
 THREADS = 8  # requests that are worked on at the same time
 _MOST = 256  # connections
-_FILES = 3  # files that are reserved for each connection: itself, its share of those of a request, and of the backlog
+_FILES = 4  # files reserved for each connection: itself, the one that is sent, its share of a request's and the backlog
 _LOG_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)

@@ -1,43 +1,72 @@
-"""Files of a root as responses: only from inside the root, up to a maximum size, and never with scripts."""
+"""Files of a root as responses: only from inside the root, in blocks as the client takes them, never with scripts."""
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import pathlib
+import urllib.parse
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from pipeline.artifacts import previews
 from pipeline.core import regular_file
 from pipeline.core.errors import NotFoundError
 from pipeline.core.text import bytes_text
 from pipeline.web.pages.base import PageRequest, find_run, run_file_path
+from pipeline.web.security import REPORT_POLICY
 
-LARGEST = 32 * 1024 * 1024  # bytes; the largest files of a run on MNIST are shards of 10,000 images, about 3 MiB
 TAIL = 256 * 1024  # bytes of a log
+_BLOCK = 64 * 1024  # bytes of a file that are read at once
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (".csv", ".json", ".jsonl", ".log", ".md", ".pbtxt", ".toml", ".txt")
 REPORT = "report.html"
 
 
-class TooLargeError(Exception):
-    """The file is too large to be sent; the message contains its path."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """A file.
+    """An open file, or text.
 
     Attributes:
-      body: the whole file, or its end.
+      file: open at its start; `response` closes it.
+      size: in bytes.
       type: media type.
       download: name under which a browser stores it; empty: the browser shows it.
       page: whether it is an HTML page, which browsers must sandbox.
     """
 
-    body: bytes
+    file: BinaryIO
+    size: int
     type: str
     download: str = ""
     page: bool = False
+
+
+def response(request: Request, content: Content) -> Response:
+    """Return a response that reads the file in blocks, each after the client has taken the one before."""
+    headers = {"Content-Length": str(content.size)}
+    if content.page:
+        headers["Content-Security-Policy"] = REPORT_POLICY
+    if content.download:
+        name = urllib.parse.quote(content.download)
+        headers["Content-Disposition"] = f"attachment; filename*=utf-8''{name}"
+    if request.method == "HEAD":
+        content.file.close()
+        return Response(media_type=content.type, headers=headers)
+    return StreamingResponse(_blocks(content), media_type=content.type, headers=headers)
+
+
+async def _blocks(content: Content) -> AsyncIterator[bytes]:
+    left = content.size  # the file may have grown since
+    with content.file:
+        while left and (block := await anyio.to_thread.run_sync(content.file.read, min(left, _BLOCK))):
+            left -= len(block)
+            yield block
 
 
 def run_file(request: PageRequest, run: str, kind: str) -> Content:
@@ -86,26 +115,28 @@ def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
 
     Raises:
       NotFoundError: there is none, it is outside the root (also by a link or `..`), or it is no regular file.
-      TooLargeError: it is larger than 32 MiB.
     """
-    body = _bytes(root, path, LARGEST)
-    if path.suffix == ".png" and body.startswith(_PNG):
-        return Content(body, "image/png")
+    file = _opened(root, path)
+    size = os.fstat(file.fileno()).st_size
+    if path.suffix == ".png" and file.peek(len(_PNG)).startswith(_PNG):
+        return Content(file, size, "image/png")
     if page and path.name == REPORT:
-        return Content(body, "text/html; charset=utf-8", page=True)
+        return Content(file, size, "text/html; charset=utf-8", page=True)
     if path.suffix.lower() in _TEXTS:
-        return Content(body, "text/plain; charset=utf-8")
-    return Content(body, "application/octet-stream", download=path.name)
+        return Content(file, size, "text/plain; charset=utf-8")
+    return Content(file, size, "application/octet-stream", download=path.name)
 
 
 def read_tail(root: pathlib.Path, path: pathlib.Path) -> Content:
     """Read the last lines of a text file, preceded by a note if lines are missing. Raises as `read` does."""
-    body = _bytes(root, path, TAIL, tail=True)
-    whole = path.stat().st_size
+    with _opened(root, path) as file:
+        whole = os.fstat(file.fileno()).st_size
+        file.seek(max(0, whole - TAIL))
+        body = file.read(TAIL)
     if whole > len(body):
         body = body.partition(b"\n")[2]
         body = f"[the last {bytes_text(len(body))} of {bytes_text(whole)}; the whole log: {path}]\n".encode() + body
-    return Content(body, "text/plain; charset=utf-8")
+    return Content(io.BytesIO(body), len(body), "text/plain; charset=utf-8")
 
 
 def _folders(root: pathlib.Path, path: pathlib.Path) -> list[pathlib.Path]:
@@ -114,20 +145,11 @@ def _folders(root: pathlib.Path, path: pathlib.Path) -> list[pathlib.Path]:
     return [root, *(root / name for name in inside[:1] if len(inside) > 1 and name != "..")]
 
 
-def _bytes(root: pathlib.Path, path: pathlib.Path, most: int, tail: bool = False) -> bytes:
+def _opened(root: pathlib.Path, path: pathlib.Path) -> io.BufferedReader:
     try:
         real = pathlib.Path(os.path.realpath(path))
         if not any(real.is_relative_to(os.path.realpath(folder)) for folder in _folders(root, path)):
             raise NotFoundError(f"no file {path.name} in this pipeline root")
-        with regular_file.opened(real, follow=False) as file:  # no link that was put there since
-            size = os.fstat(file.fileno()).st_size
-            if size > most:
-                if not tail:
-                    found = bytes_text(size)
-                    raise TooLargeError(
-                        f"the file {path.name} has {found}, at most {bytes_text(most)} are sent: it is at {path}"
-                    )
-                file.seek(-most, os.SEEK_END)
-            return file.read(most)
+        return regular_file.opened(real, follow=False)  # no link that was put there since
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise NotFoundError(f"no file {path.name} in this pipeline root") from error

@@ -198,9 +198,8 @@ class _Export:
         for pattern, find, copy in _COPIED:
             if match := re.fullmatch(pattern, path):
                 parts = [urllib.parse.unquote(part) for part in match.groups()]
-                with contextlib.suppress(NotFoundError, file_responses.TooLargeError):
-                    content = find(request, *parts)
-                    return self._put(copy.format(self._names.unique(parts[0]), *parts[1:]), content.body)
+                with contextlib.suppress(NotFoundError), find(request, *parts).file as file:
+                    return self._put(copy.format(self._names.unique(parts[0]), *parts[1:]), file.read())
         return ""
 
     def _put(self, name: str, body: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import re
 import resource
 import socket
@@ -17,6 +18,8 @@ import pytest
 
 from pipeline.web import connections
 from tests import PROJECT
+from tests.builders.pages import artifact_of, path_of
+from tests.builders.roots import Recorded
 
 ENOUGH_FILES = 128
 HOST = b"Host: localhost\r\n"
@@ -161,6 +164,71 @@ def test_a_message_that_repeats_is_logged_once_with_its_number(monkeypatch):
 
 
 def test_connections_leave_files_for_requests(monkeypatch):
-    for files, most in ((128, 42), (2, 1), (resource.RLIM_INFINITY, 256), (10**6, 256)):
+    for files, most in ((128, 32), (2, 1), (resource.RLIM_INFINITY, 256), (10**6, 256)):
         monkeypatch.setattr(connections.resource, "getrlimit", lambda _, files=files: (files, files))
         assert connections.most_connections() == most
+
+
+SLOW = 200
+MIB = 1024 * 1024
+
+
+@pytest.mark.component
+def test_slow_readers_of_a_large_file_do_not_fill_the_memory(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.run("r1", names=["SchemaGen"])
+    number = artifact_of(recorded, "r1", "SchemaGen", "schema")
+    with path_of(recorded, "r1", "SchemaGen", "schema").joinpath("large").open("wb") as file:
+        file.truncate(100 * MIB)
+    request = f"GET /artifacts/{number}/files/large HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+    with serving(recorded.root.path) as (port, process, log), contextlib.ExitStack() as opened:
+        assert get(port) == 200
+        before = process.memory_info().rss
+        clients = []
+        for _ in range(SLOW):
+            client = opened.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(60)
+            client.connect(("127.0.0.1", port))
+            client.sendall(request)
+            clients.append(client)
+        for client in clients:
+            assert client.recv(15).startswith(b"HTTP/1.1 200 ")
+        most = process.memory_info().rss
+        for client in clients:
+            assert client.recv(4096)
+            most = max(most, process.memory_info().rss)
+        assert get(port) == 200
+        assert (most - before) / MIB < 100
+    assert b"Traceback" not in log.read_bytes()
+
+
+@pytest.mark.component
+def test_a_large_file_arrives_whole(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.run("r1", names=["SchemaGen"])
+    number = artifact_of(recorded, "r1", "SchemaGen", "schema")
+    content = random.Random(7).randbytes(40 * MIB + 3)
+    path_of(recorded, "r1", "SchemaGen", "schema").joinpath("large").write_bytes(content)
+    address = f"/artifacts/{number}/files/large"
+    with serving(recorded.root.path) as (port, process, log):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{address}", timeout=60) as answer:
+            assert answer.headers["Content-Length"] == str(len(content))
+            assert answer.read() == content
+        head = ask(port, f"HEAD {address} HTTP/1.1\r\nConnection: close\r\n".encode() + HOST + b"\r\n", responses=9)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert f"content-length: {len(content)}\r\n".encode() in head.lower()
+        assert head.endswith(b"\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port), 20) as client:  # it leaves in the middle
+            client.sendall(f"GET {address} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+            assert client.recv(15)
+        until = time.monotonic() + 20
+        while _opens(process, "large") and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not _opens(process, "large")
+        assert get(port) == 200
+    assert b"Traceback" not in log.read_bytes()
+
+
+def _opens(process, name):
+    return any(one.path.endswith(f"/{name}") for one in process.open_files())

@@ -104,16 +104,6 @@ class TestArtifactFiles:
         recorded.change(number, uri=str(folder / "part-0"))
         assert client.get(f"/artifacts/{number}/files/part-0").text.startswith("SchemaGen schema")
 
-    def test_too_large_a_file_is_not_read(self, ran, monkeypatch):
-        client, number, folder = ran
-        monkeypatch.setattr(file_responses, "LARGEST", 100)
-        (folder / "just.txt").write_text("x" * 100)
-        (folder / "over.txt").write_text("x" * 101)
-        assert client.get(f"/artifacts/{number}/files/just.txt").status_code == 200
-        answer = client.get(f"/artifacts/{number}/files/over.txt")
-        assert answer.status_code == 413
-        assert f"over.txt has 101 B, at most 100 B are sent: it is at {folder}/over.txt" in answer.text
-
 
 class TestReport:
     def test_it_is_a_page_in_a_sandbox(self, site, filled):
