@@ -109,6 +109,11 @@ class Server:
         raise self._row_error(error) from error
 
     def _row_error(self, error: Exception) -> UnavailableError:
+        if isinstance(error, ReaderDiedError) and not str(error):
+            return UnavailableError(
+                f"{self.name} was not read: the process that reads it was killed, perhaps because memory is short: try "
+                "again; if that does not help, it may have a row that ML Metadata cannot read"
+            )
         reason = f" ({error})" if str(error) else ""
         return UnavailableError(
             f"{self.name} has a row that ML Metadata cannot read{reason}: restore a backup of the database"

@@ -7,7 +7,8 @@ has a process of its own, and a death there is an exception here (`ReaderDiedErr
          └───────────────── a socket: calls and answers ──────────────────────────┘
 
 The parent of the workers is forked before a client exists, and starts no threads, so it can always be forked. It also
-removes temporary folders when this process ends without having done so, for instance by `kill -9`.
+removes temporary folders when this process ends without having done so, for instance by `kill -9`. If it is killed
+itself, as the kernel does when memory is short, the next client gets another one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import tempfile
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeVar
 
@@ -51,7 +52,7 @@ _HIGHEST_FILE = 2**20  # larger than any number of an open file
 
 
 class ReaderDiedError(Exception):
-    """The process of a client has ended; the message contains ML Metadata's reason, if it gave one."""
+    """The process of a client has ended; the message contains ML Metadata's reason. Without one, it was killed."""
 
 
 class UnreadableError(Exception):
@@ -62,6 +63,11 @@ class Processes:
     """The processes of the clients of one store. It lasts as long as a client of it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards what is sent
+        self._folders: list[bytes] = []  # messages about them, for the next parent of the workers
+        self._fork()
+
+    def _fork(self) -> None:
         self._control, theirs = socket.socketpair()
         self._log = os.memfd_create("ml-metadata") if hasattr(os, "memfd_create") else _temporary_file()
         fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # workers share it
@@ -71,8 +77,7 @@ class Processes:
         if pid == 0:
             _fork_workers(theirs, self._log)
         theirs.close()
-        self._lock = threading.Lock()  # guards what is sent
-        weakref.finalize(self, _end, os.getpid(), pid, self._control, self._log)
+        self._end = weakref.finalize(self, _end, os.getpid(), pid, self._control, self._log)
 
     def client(self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any) -> Worker:
         """Return a worker that has opened a client with `connect`; raises what `connect` raises."""
@@ -95,14 +100,20 @@ class Processes:
     def remove_later(self, folder: pathlib.Path) -> None:
         """Remove a folder if this process ends before it has."""
         path = os.fsencode(folder)
-        self._send(_FOLDER + _LENGTH.pack(len(path)) + path)
+        message = _FOLDER + _LENGTH.pack(len(path)) + path
+        self._send(message)
+        self._folders.append(message)
 
-    def _send(self, message: bytes, files: list[int] | None = None) -> None:
-        try:
-            with self._lock:
-                socket.send_fds(self._control, [message], files or [])
-        except OSError as error:
-            raise ReaderDiedError("the processes that read were ended") from error
+    def _send(self, message: bytes, files: Sequence[int] = ()) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._control, [message], files)
+            except OSError:  # the parent of the workers was killed
+                self._end()
+                self._fork()
+                for earlier in self._folders:
+                    self._control.sendall(earlier)
+                socket.send_fds(self._control, [message], files)
 
     def reason(self) -> str:
         """Return the last failed check that ML Metadata logged, and forget the log; empty if there is none."""

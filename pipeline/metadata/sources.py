@@ -143,6 +143,11 @@ class StoreFile:
             problem = ""
         except sqlite3.Error as damage:
             problem = str(damage)
+        if isinstance(error, ReaderDiedError) and not (str(error) or problem):
+            return UnavailableError(
+                f"{self.name} was not read: the process that reads it was killed, perhaps because memory is short; no "
+                "damaged row was found: try again"
+            )
         reason = f" ({error})" if str(error) else ""
         return UnavailableError(
             f"{self.name} has a row that ML Metadata cannot read{reason}: {problem or 'no damaged row was found'}; "

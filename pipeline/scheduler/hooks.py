@@ -1,7 +1,7 @@
 """Run what follows a run: retention (`sae gc`), which the next run waits for, and the command of its schedule.
 
-Each is run at least once: a tick is recorded as done after its last command ended. A daemon that was killed before runs
-them again.
+Each is run at least once: a tick is recorded as done after its last command ended. The daemon after one that was killed
+before ends what is left of its command, and runs the commands again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 
 from pipeline.core import regular_file
 from pipeline.core.project import PROJECT
+from pipeline.scheduler import process_identity
 from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.run_process import Child, DaemonFiles
+from pipeline.scheduler.run_process import Child, DaemonFiles, Process
 from pipeline.scheduler.types import Schedule
 
 logger = logging.getLogger(__name__)
@@ -162,6 +163,10 @@ class Hooks:
         except OSError as error:
             logger.warning("cannot start %s: %s", step.name, error)
             return
+        try:
+            self._files.hook_process(step.attempt).write_text(f"{child.id} {child.identity}\n", encoding="utf-8")
+        except OSError:  # a full disk: the command can still be run, and only a killed daemon would leave it behind
+            logger.warning("cannot record the process of %s", step.name)
         child.open_gate()
         self._running = (step, child, time.monotonic() + self._timeout)
 
@@ -172,4 +177,20 @@ class Hooks:
             logger.warning("%s failed with exit code %d: %s", step.name, exit_code, " ".join(end.split()))
         else:
             logger.info("%s succeeded", step.name)
+        path.unlink(missing_ok=True)
+        self._files.hook_process(step.attempt).unlink(missing_ok=True)
+
+
+def end_left_behind(files: DaemonFiles) -> None:
+    """Kill the commands of a daemon that was killed, with their children; the next check runs them again."""
+    for path in files.hook_processes():
+        number, _, identity = regular_file.text(path, "replace").strip().partition(" ")
+        if number.isdecimal() and len(number) < 10 and identity:
+            if process_identity.is_visible(identity):
+                process = Process(int(number), identity)
+                process.kill()
+                process.ended()  # kills children of one that had ended
+                logger.info("ended what was left of a command of the previous daemon, process %s", number)
+            else:
+                logger.warning("a command of the previous daemon, process %s, may run in another container", number)
         path.unlink(missing_ok=True)

@@ -56,6 +56,14 @@ class DaemonFiles:
         """The output of a hook."""
         return self.folder / f"{attempt}.command"
 
+    def hook_process(self, attempt: int) -> pathlib.Path:
+        """The process of a hook that runs: id and identity."""
+        return self.folder / f"{attempt}.hook"
+
+    def hook_processes(self) -> list[pathlib.Path]:
+        """Return the files of hooks that run, or whose daemon was killed while they ran."""
+        return sorted(self.folder.glob("*.hook"))
+
     def clear(self, attempt: int) -> None:
         """Remove the files of a run."""
         for path in (self.run_id(attempt), self.output(attempt)):

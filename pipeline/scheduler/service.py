@@ -12,7 +12,7 @@ from pipeline.core import regular_file, root_lock
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
-from pipeline.scheduler import attempt_result, data_watcher, process_identity, run_trigger, times
+from pipeline.scheduler import attempt_result, data_watcher, hooks, process_identity, run_trigger, times
 from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.attempts import Attempts, OpenAttempt
 from pipeline.scheduler.commands import Commands
@@ -83,6 +83,7 @@ class Service:
         self._stopping = False
         self._outcomes.restart()
         left = self._attempts.open_attempts()
+        hooks.end_left_behind(self._files)
         self._files.clear_except([attempt.id for attempt in left])
         for attempt in left:
             self._adopt(attempt)

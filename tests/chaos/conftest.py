@@ -10,7 +10,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")
     group.addoption("--chaos-seed", type=int, default=1, help="seed of the moments at which processes are killed")
-    group.addoption("--chaos-minutes", type=float, default=5.0, help="how long the daemon is under fire")
+    group.addoption("--chaos-minutes", type=float, default=2.5, help="how long each soak test lasts")
     group.addoption("--chaos-profile", default="sample", help="profile of the run that is killed")
     group.addoption(
         "--chaos-set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the run that is killed"

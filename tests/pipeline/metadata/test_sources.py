@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 
+import psutil
 import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -428,3 +430,48 @@ def test_reader_and_writer_do_not_disturb_each_other(store, mode):
         assert "locked" not in err
         assert "Aborted" not in err
         assert len(source.connect().get_executions()) == int(out) + 1
+
+
+def readers(of=None):
+    """The processes that read for this one: the parent of the workers, and workers."""
+    return (of or psutil.Process()).children()
+
+
+def end(process):
+    process.send_signal(signal.SIGKILL)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        gone = process.status
+        until = time.monotonic() + 10
+        while gone() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_store_is_read_after_the_parent_of_its_readers_was_killed(store, private, copied):
+    """As the kernel does when memory is short. A server keeps a store open for weeks."""
+    if copied:
+        sql(store, "PRAGMA journal_mode = WAL")
+    others = readers()
+    with open_source(str(store)) as source:
+        client = source.connect()
+        assert len(client.get_executions()) == 1
+        [parent] = [one for one in readers() if one not in others]
+        end(parent)
+        assert len(source.connect().get_executions()) == 1
+        [parent] = [one for one in readers() if one not in others]
+        for one in (*readers(parent), parent):
+            end(one)
+        assert len(client.get_executions()) == len(source.connect().get_executions()) == 1
+        assert len(list(private.iterdir())) == copied
+
+
+def test_a_reader_that_is_killed_again_and_again_is_no_sign_of_a_damaged_row(store, monkeypatch):
+    monkeypatch.setattr(sources, "_connect", killed)
+    with pytest.raises(UnavailableError, match="killed") as caught, open_source(str(store)):
+        pass
+    assert "restore" not in str(caught.value)
+
+
+def killed(*arguments):
+    """Stand in for a client whose process the kernel kills."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -330,6 +330,35 @@ def test_the_hook_of_a_tick_runs_though_the_daemon_died_meanwhile(place: Place, 
     place.until(lambda: place.database.connection.execute("SELECT told FROM ticks").fetchone()[0] == 1)
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["the shell lives", "only its child lives"])
+def test_the_next_daemon_ends_what_is_left_of_a_hook_before_it_runs_it_again(place: Place, ends: bool) -> None:
+    told = place.root / "told"
+    daemon = place.start()
+    wait = "true" if ends else "wait"
+    place.add(
+        "bad", "exit:1", retries=0, on_failure=f"sleep 600 & echo $! >> {told}; {wait}; while [ -e go ]; do :; done"
+    )
+    place.let_runs_end()
+    place.trigger("bad")
+    place.until(lambda: told.exists() and told.read_text().endswith("\n"))
+    [child] = told.read_text().split()
+    daemon.kill()
+    daemon.wait()
+    if ends:
+        shell = psutil.Process(int(child)).parent()
+        assert shell is not None
+        for one in (shell, *shell.parents()):
+            if one.pid != os.getpid() and os.getpgid(one.pid) == os.getpgid(int(child)):
+                one.kill()
+    place.start()
+    place.until(lambda: len(told.read_text().split()) == 2)
+    place.until(lambda: not process_identity.identity(int(child)))
+    place.let_runs_end(may_end=False)
+    psutil.Process(int(told.read_text().split()[1])).kill()
+    place.until(lambda: place.database.connection.execute("SELECT told FROM ticks").fetchone()[0] == 1)
+    place.until(lambda: not list((place.root / "scheduling").iterdir()))
+
+
 def test_a_run_that_outlives_its_daemon_is_adopted(place: Place) -> None:
     place.add("long", "wait")
     place.add("longer", "sleep:100", timeout=1.0)

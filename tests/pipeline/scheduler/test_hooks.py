@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import sqlite3
+import subprocess
 import sys
 import time
 
 import pytest
 
-from pipeline.scheduler import hooks
+from pipeline.scheduler import hooks, process_identity
 from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.run_process import DaemonFiles
@@ -124,3 +125,25 @@ def test_the_run_is_on_standard_input(following: Following, tmp_path: pathlib.Pa
     )
     following.to_the_end()
     assert (tmp_path / "said").read_text() == "no run\n"  # what stands in for `sae show` says
+
+
+@pytest.mark.parametrize("which", ["later process with its number", "other container", "unreadable"])
+def test_only_what_is_left_of_a_command_is_killed(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, which: str
+) -> None:
+    files = DaemonFiles(tmp_path)
+    files.folder.mkdir()
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
+        boot, start, namespace = process_identity.identity(other.pid).split("/")
+        known = {
+            "later process with its number": f"{other.pid} {boot}/{int(start) - 1}/{namespace}",
+            "other container": f"{other.pid} {boot}/{start}/pid:[1]",
+            "unreadable": f"{other.pid}",
+        }
+        files.hook_process(1).write_text(known[which] + "\n", encoding="utf-8")
+        hooks.end_left_behind(files)
+        time.sleep(0.1)
+        assert other.poll() is None
+        other.kill()
+    assert files.hook_processes() == []
+    assert ("may run in another container" in caplog.text) is (which == "other container")
