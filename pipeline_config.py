@@ -18,6 +18,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 Value = str | int | float | bool
+_MOST = 10**12  # examples, runs, models
+_MOST_MIB = 2**30  # one pebibyte
+_LARGEST_LIMIT = 1e9  # of losses and ratios; `inf` is no limit
+LONGEST = 10 * 365 * 86_400  # seconds: sums of times and durations are still dates
 _Config = TypeVar("_Config", bound="Configuration")
 
 
@@ -30,6 +34,7 @@ class Setting:
       unit: unit of the value, if it has one.
       low, high: smallest and largest allowed value.
       above: limit that the value must exceed.
+      may_be_infinite: whether `inf` is allowed too, above every limit.
       choices: allowed texts; empty: any.
       may_be_empty: whether an empty text is allowed.
       pattern, form: regular expression that a text must match, and what it means in words; empty: any.
@@ -47,6 +52,7 @@ class Setting:
     low: float | None = None
     above: float | None = None
     high: float | None = None
+    may_be_infinite: bool = False
     choices: tuple[str, ...] = ()
     may_be_empty: bool = True
     pattern: str = ""
@@ -74,7 +80,9 @@ class Setting:
         if self.above is not None:
             text += f", above {self.above:g}"
         if self.high is not None:
-            text += f", at most {self.high:.10g}"
+            text += f", at most {self.high:.15g}"
+        if self.may_be_infinite:
+            text += ", or inf"
         return text
 
     def check(self, value: object) -> Value:
@@ -104,6 +112,8 @@ class Setting:
                 and (not self.pattern or re.fullmatch(self.pattern, value) is not None)
             )
         assert isinstance(value, (int, float))
+        if value == math.inf:
+            return self.may_be_infinite
         return (
             value == value  # no NaN; math.isnan refuses whole numbers that are larger than any float
             and (self.low is None or value >= self.low)
@@ -186,10 +196,12 @@ class DataConfig(Section):
     validation_split: str = setting("train[83%:]", "examples to validate on after each epoch")
     test_split: str = setting("test", "examples to evaluate the trained model on")
     schema: str = setting("", "curated schema in components/data/schemas; empty: made from the data set's description")
-    train_examples: int = setting(0, "expected size of the train split; 0: any", unit="examples", low=0)
-    validation_examples: int = setting(0, "expected size of the validation split; 0: any", unit="examples", low=0)
-    test_examples: int = setting(0, "expected size of the test split; 0: any", unit="examples", low=0)
-    shard_examples: int = setting(10_000, "size of one output file", unit="examples", low=1)
+    train_examples: int = setting(0, "expected size of the train split; 0: any", unit="examples", low=0, high=_MOST)
+    validation_examples: int = setting(
+        0, "expected size of the validation split; 0: any", unit="examples", low=0, high=_MOST
+    )
+    test_examples: int = setting(0, "expected size of the test split; 0: any", unit="examples", low=0, high=_MOST)
+    shard_examples: int = setting(10_000, "size of one output file", unit="examples", low=1, high=_MOST)
     download_timeout: float = setting(
         5.0,
         "time limit for a first reply of a download host",
@@ -227,7 +239,11 @@ class TrainingConfig(Section):
     learning_rate: float = setting(1e-3, "Adam's step size", above=0, high=1)
     seed: int = setting(0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1, option="--seed")
     resident_mib: int = setting(
-        2048, "images (float32) that may stay in memory; more are streamed by tf.data", unit="MiB", low=0
+        2048,
+        "images (float32) that may stay in memory; more are streamed by tf.data",
+        unit="MiB",
+        low=0,
+        high=_MOST_MIB,
     )
     jit_compile: bool = setting(True, "compile the training step with XLA")
 
@@ -239,9 +255,21 @@ class EvaluationConfig(Section):
     section = "evaluation"
     profile_needs = "data.dataset"
 
-    max_bce: float = setting(math.inf, "largest test loss to be blessed; inf: no limit", unit="nats/pixel", above=0)
+    max_bce: float = setting(
+        math.inf,
+        "largest test loss to be blessed; inf: no limit",
+        unit="nats/pixel",
+        above=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
+    )
     max_bce_worst_label: float = setting(
-        math.inf, "largest test loss on any label; inf: no limit", unit="nats/pixel", above=0
+        math.inf,
+        "largest test loss on any label; inf: no limit",
+        unit="nats/pixel",
+        above=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
     )
     max_bce_to_mean_image: float = setting(
         0.9, "largest ratio of the test loss to that of always predicting the mean training image", above=0, high=0.99
@@ -258,7 +286,12 @@ class ServingConfig(Section):
 
     # Seeds of the reference setting differ by up to 3 % (docs/model.md), which is no reason to reject a model.
     max_bce_to_served: float = setting(
-        1.05, "largest ratio of test loss to that of a served model with equal L1; inf: any", above=0, in_report=False
+        1.05,
+        "largest ratio of test loss to that of a served model with equal L1; inf: any",
+        above=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
+        in_report=False,
     )
 
 
@@ -275,7 +308,13 @@ class EngineConfig(Section):
         1_000, "batch size of a Beam job, never auto-tuned", unit="examples", low=1, high=1_048_576, in_report=False
     )
     checkpoint_seconds: float = setting(
-        10.0, "time between checkpoints; 0: after each epoch, inf: none", unit="seconds", low=0, affects_results=False
+        10.0,
+        "time between checkpoints; 0: after each epoch, inf: none",
+        unit="seconds",
+        low=0,
+        high=LONGEST,
+        may_be_infinite=True,
+        affects_results=False,
     )
     intra_op_threads: int = setting(
         2, "TensorFlow's threads within one operation", unit="threads", low=1, high=256, in_report=False
@@ -315,13 +354,17 @@ class SchedulePolicies(Section):
     )
     catch_up: str = setting("one", "missed ticks to run later", choices=("none", "one", "all"))
     catch_up_limit: int = setting(10, "maximum of missed ticks to run later", unit="ticks", low=1, high=1_000)
-    max_late: float = setting(3_600.0, "longest delay after which a tick may start", unit="seconds", low=0)
+    max_late: float = setting(
+        3_600.0, "longest delay after which a tick may start", unit="seconds", low=0, high=LONGEST
+    )
     jitter: float = setting(0.0, "longest random delay of a tick, to spread load", unit="seconds", low=0, high=86_400)
     retries: int = setting(2, "retries after a transient failure", unit="retries", low=0, high=100)
     retry_wait: float = setting(
         60.0, "wait before the first retry; doubled for each further one", unit="seconds", above=0, high=86_400
     )
-    timeout: float = setting(0.0, "time after which a run is interrupted; 0: never", unit="seconds", low=0)
+    timeout: float = setting(
+        0.0, "time after which a run is interrupted; 0: never", unit="seconds", low=0, high=LONGEST
+    )
     on_failure: str = setting("", "command to run after a failure, with the run's JSON on its input")
     on_success: str = setting("", "command to run after a success, with the run's JSON on its input")
 
@@ -334,10 +377,14 @@ class RetentionConfig(Section):
     in_manifest = False
     affects_results = False
 
-    runs: int = setting(10, "newest runs to keep, with their inputs and outputs", unit="runs", low=1)
-    pushed: int = setting(5, "models to keep that were pushed before the served one", unit="models", low=0)
+    runs: int = setting(10, "newest runs to keep, with their inputs and outputs", unit="runs", low=1, high=_MOST)
+    pushed: int = setting(5, "models to keep that were pushed before the served one", unit="models", low=0, high=_MOST)
     max_mib: int = setting(
-        20_480, "largest size of the root; above it, gc deletes more of these runs; 0: no limit", unit="MiB", low=0
+        20_480,
+        "largest size of the root; above it, gc deletes more of these runs; 0: no limit",
+        unit="MiB",
+        low=0,
+        high=_MOST_MIB,
     )
 
 

@@ -16,6 +16,7 @@ from tests import PROJECT
 ROOT, PROFILES = PROJECT, PipelineConfig.profiles
 SETTINGS = PipelineConfig.settings()
 NAMES = list(SETTINGS)
+SCHEDULING = pipeline_config.SchedulePolicies.settings()
 
 
 def limited(limit):
@@ -87,6 +88,14 @@ def test_values_returns_what_build_was_given():
     flat = PipelineConfig.build(values).values()
     assert list(flat) == NAMES
     assert flat == {**PipelineConfig().values(), **values}
+
+
+@pytest.mark.parametrize("declared", [*SETTINGS.values(), *SCHEDULING.values()], ids=lambda one: one.name)
+def test_each_number_declares_its_smallest_and_largest_value(declared):
+    if type(declared.default) in (int, float):
+        assert (declared.low is None) != (declared.above is None)
+        assert declared.high is not None
+        assert math.isfinite(declared.high)
 
 
 @pytest.mark.parametrize("name", limited("low"))
@@ -186,9 +195,6 @@ def test_schedule_policies_are_checked_and_are_not_settings_of_a_run() -> None:
     with pytest.raises(ValueError, match=r"^schedule\.overlap = 'run' .*skip, queue"):
         pipeline_config.SchedulePolicies(overlap="run")
     assert not [name for name in PipelineConfig.settings() if name.startswith("schedule")]
-
-
-SCHEDULING = pipeline_config.SchedulePolicies.settings()
 
 
 @pytest.mark.parametrize("name", SCHEDULING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -164,15 +165,23 @@ def _from_text(text: str, kind: type) -> object:
     try:
         if kind is bool:
             return {"true": True, "false": False}.get(text.lower(), text)
-        return kind(text)
+        return _float(text) if kind is float else kind(text)
     except ValueError:
         return text
+
+
+def _float(text: str) -> float | str:
+    """Return the number, or the text itself if it is a finite number that is too large, such as `1e400`."""
+    value = float(text)
+    return text if math.isinf(value) and "inf" not in text.lower() else value
 
 
 def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str, tuple[object, str]]:
     origin = f"file {path}"
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows adds a byte order mark
+        tables: dict[str, Any] = tomllib.loads(
+            path.read_text(encoding="utf-8-sig"), parse_float=_float
+        )  # Windows adds a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"cannot read --config {path}: {reason}") from error

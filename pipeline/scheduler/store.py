@@ -24,6 +24,7 @@ from pipeline.core.text import closest
 from pipeline.scheduler import schema, times, triggers, wording
 from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick, TimingKind
+from pipeline_config import LONGEST
 
 _PLAN_LIMIT = 1_000  # ticks in one transaction: milliseconds, and little memory
 _NEVER_TRIED = ("skipped", "missed")  # states without attempts
@@ -301,11 +302,11 @@ def _schedule(name: object, document: str, paused: str, horizon: str) -> Schedul
         timing = found.timing
         if timing.kind is TimingKind.CRON:
             triggers.cron(timing.cron)
-        elif not 1 <= timing.every <= times.LONGEST:
+        elif not 1 <= timing.every <= LONGEST:
             raise ValueError(f"every is {timing.every}")
         policies = found.policies
         for seconds in (policies.max_late, policies.jitter, policies.retry_wait, policies.timeout):
-            if not 0 <= seconds <= times.LONGEST:
+            if not 0 <= seconds <= LONGEST:
                 raise ValueError(f"{seconds} is no duration")
         # They become words of a command, and lines of units and crontabs.
         for text in (timing.cron, timing.zone, *found.work.options()):

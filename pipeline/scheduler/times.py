@@ -7,12 +7,12 @@ import re
 from typing import Protocol
 
 from pipeline.core.errors import UsageError
+from pipeline_config import LONGEST
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # Python converts no more than 4,300 digits.
 _DURATION = re.compile("".join(rf"(?:(\d{{1,4000}}){unit})?" for unit in "dhms"))
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-LONGEST = 10 * 365 * 86_400  # seconds: sums with it are still dates
 
 
 class Clock(Protocol):

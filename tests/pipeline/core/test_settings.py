@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pipeline.core.errors import UsageError
@@ -222,6 +224,32 @@ def test_the_settings_of_an_earlier_run_are_not_changed():
     before = dict(like)
     resolve(Request(assignments=["training.epochs=9"]), {}, like)
     assert like == before
+
+
+NUMBERS = {
+    name: one for name, one in PipelineConfig.settings().items() if type(one.default) in (int, float)
+}  # fmt: skip
+OUT_OF_RANGE = ["nan", "-nan", "-inf", "1e400", "-1e400", "-1e308", "1e308", "-1", "9" * 400]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_is_infinite_or_out_of_range_is_refused_from_every_source(name, config_file):
+    section, _, key = name.partition(".")
+    for value in OUT_OF_RANGE if NUMBERS[name].may_be_infinite else [*OUT_OF_RANGE, "inf"]:
+        for given in (
+            {"assignments": [f"{name}={value}"]},
+            {"config_file": config_file(f"[{section}]\n{key} = {value}\n")},
+        ):
+            assert message(**given).startswith(f"{name} = "), value
+            assert NUMBERS[name].allowed in message(**given)
+
+
+@pytest.mark.parametrize("name", [name for name, one in NUMBERS.items() if one.may_be_infinite])
+def test_a_setting_that_may_be_infinite_says_so_and_takes_inf_from_every_source(name, config_file):
+    section, _, key = name.partition(".")
+    assert "inf" in NUMBERS[name].allowed
+    assert resolved(name, assignments=[f"{name}=inf"])[0] == math.inf
+    assert resolved(name, config_file=config_file(f"[{section}]\n{key} = inf\n"))[0] == math.inf
 
 
 # --- another pipeline --------------------------------------------------------------------------
