@@ -93,16 +93,26 @@ def prepare(recorded: Recorded) -> pathlib.Path:
     return _save(recorded, "prepared")
 
 
-def failures(recorded: Recorded, prepared: pathlib.Path, first: str, others: list[str]) -> Iterator[str]:
-    """Kill `first` at each of its steps and run each other operation after it; yield a text for each broken promise."""
-    for step in itertools.count(1):
+def failures(
+    recorded: Recorded, prepared: pathlib.Path, first: str, others: list[str], start: int = 1, every: int = 1
+) -> Iterator[str]:
+    """Kill `first` at each of its steps and run each other operation after it; yield a text for each broken promise.
+
+    Args:
+      recorded: the root.
+      prepared: the copy of `prepare`.
+      first: the operation that is killed.
+      others: the operations that run after it.
+      start, every: kill it at steps `start`, `start + every` and so on, instead of at each.
+    """
+    for step in itertools.count(start, every):
         _load(recorded, prepared)
         died = _in_child(lambda: OPERATIONS[first](recorded), recorded.root.path, step)
         if died != "killed":
             assert 3 < step < _MOST, f"{first} took {step - 1} steps: {died}"
             if died:
                 yield f"{first}: {died}"
-            print(f"{first}: {step - 1} steps")
+            print(f"{first}: at most {step - 1} steps")
             return
         killed = _save(recorded, "killed")
         for other in others:
