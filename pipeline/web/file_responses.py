@@ -102,7 +102,8 @@ def artifact_file(request: PageRequest, artifact: str, name: str) -> Content:
     path = place / name
     if request.root is None or reader.preview_folder(row) is None or ".." in path.parts or not path.is_absolute():
         raise NotFoundError(f"no file {name!r} of artifact {artifact} in this pipeline root")
-    return read(request.root.path, place if not place.is_dir() and name == place.name else path, page=True)
+    is_file = name == place.name and not os.path.isdir(place)  # unlike Path.is_dir, also of a name that is too long
+    return read(request.root.path, place if is_file else path, page=True)
 
 
 def read(root: pathlib.Path, path: pathlib.Path, page: bool = False) -> Content:
