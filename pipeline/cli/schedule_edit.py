@@ -13,6 +13,7 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import LocalPath, request, resolve_root, root_option, schedule_argument, setting_options
+from pipeline.cli.schedule_read import note_damaged
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -187,7 +188,7 @@ def resume_command(name: str, root: str | None) -> None:
 @root_option
 def remove_command(name: str, root: str | None) -> None:
     """Remove a schedule. Its history stays, and a current run continues."""
-    with _database(root, name) as (database, _):
+    with _database(root, name, removes=True) as (database, _):
         database.remove(name)
     output.write(f"removed {name}; `sae schedule history {name}` still lists its ticks")
 
@@ -227,6 +228,7 @@ def export_command(
     place = resolve_root(root).path
     with ScheduleDatabase.read(place) as database:
         chosen = database.schedules() if every else (database.schedule(name),)
+        note_damaged(database, place)
     if not chosen:
         raise NotFoundError(f"no schedule in {place}: {wording.HOW_TO_ADD}")
     if every:
@@ -244,11 +246,12 @@ def export_command(
 
 
 @contextlib.contextmanager
-def _database(root: str | None, name: str) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
+def _database(root: str | None, name: str, removes: bool = False) -> Iterator[tuple[ScheduleDatabase, pathlib.Path]]:
     """Open the schedule database of a root to change a schedule; return the root's folder too."""
     folder = resolve_root(root).path
     with ScheduleDatabase.read(folder) as database:
-        database.schedule(name)  # an unknown name is an error, and creates no database
+        if not (removes and name in database.unreadable()):
+            database.schedule(name)  # an unknown name is an error, and creates no database
     with ScheduleDatabase.open(folder) as database:
         yield database, folder
 

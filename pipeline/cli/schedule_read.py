@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
+import shlex
 
 import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
-from pipeline.scheduler import history, status
+from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents, schedules
 
 _NEXT = 5  # times of a schedule that `show` prints; `list` needs the first
+_MAX_DAMAGED = 5  # damaged rows named
 _TICKS = 10  # of its history
 _optional_name = click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
 
@@ -25,7 +28,7 @@ def list_command(root: str | None, as_json: bool) -> None:
     folder, now = resolve_root(root).path, _now()
     with ScheduleDatabase.read(folder) as database:
         found = status.planned(database, now, 1)
-        _note_unreadable(database)
+        note_damaged(database, folder)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.schedules(found, daemon))
@@ -46,6 +49,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
         database.schedule(name)  # an unknown name is an error that lists the known ones
         [found] = [one for one in status.planned(database, now, _NEXT) if one.schedule.name == name]
         ticks = database.ticks(name, history.MAX_READ)
+        note_damaged(database, folder)
     if as_json:
         output.write_json(json_documents.schedule(found, ticks[:_TICKS]))
     else:
@@ -73,6 +77,7 @@ def next_command(name: str, count: int, root: str | None, as_json: bool) -> None
         if name:
             database.schedule(name)
         found = status.planned(database, now, count)
+        note_damaged(database, folder)
     times = schedules.times([one for one in found if name in ("", one.schedule.name)], count)
     if as_json:
         output.write_json(json_documents.next_times(times))
@@ -93,10 +98,12 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
     Of one schedule, which may be removed, or of all. Consecutive ticks with the same outcome are one row.
     """
     most = limit if as_json else max(limit, history.MAX_READ)
-    with ScheduleDatabase.read(resolve_root(root).path) as database:
+    folder = resolve_root(root).path
+    with ScheduleDatabase.read(folder) as database:
         ticks = database.ticks(name, most + 1)
         if name and not ticks:
             database.schedule(name)  # an unknown name is an error, a schedule without ticks is not
+        note_damaged(database, folder)
     if as_json:
         output.write_json(json_documents.history(ticks[:limit], len(ticks) > limit))
         return
@@ -115,7 +122,7 @@ def status_command(root: str | None, as_json: bool) -> None:
     folder, now = resolve_root(root).path, _now()
     with ScheduleDatabase.read(folder) as database:
         found = status.planned(database, now, 1)
-        _note_unreadable(database)
+        note_damaged(database, folder)
     daemon = status.daemon(folder)
     if as_json:
         output.write_json(json_documents.scheduler_status(daemon, found))
@@ -128,10 +135,15 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def _note_unreadable(database: ScheduleDatabase) -> None:
-    """Name the schedules whose rows are damaged; the others are listed and run."""
+def note_damaged(database: ScheduleDatabase, folder: pathlib.Path) -> None:
+    """Name the damaged rows of the schedule database; everything else is listed and run."""
     for name, reason in database.unreadable().items():
         output.note(
             f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
-            f"`sae schedule remove {name}` and add it again"
+            f"`sae schedule remove {shlex.quote(name)}` and add it again"
         )
+    damaged = database.damaged_rows()
+    for row in damaged[:_MAX_DAMAGED]:
+        output.note(wording.damaged(row, folder))
+    if len(damaged) > _MAX_DAMAGED:
+        output.note(f"{len(damaged) - _MAX_DAMAGED:,} more rows are damaged")

@@ -70,8 +70,10 @@ class Attempts:
           The attempt's id; None if the tick no longer waits, because its schedule was just paused or removed.
         """
         with schema.transaction(self._connection):
-            row = self._connection.execute("SELECT decision, state FROM ticks WHERE id = ?", (candidate.id,)).fetchone()
-            if row["state"] != "waiting" or (row["decision"] is None) is (candidate.outcome is None):
+            row = self._connection.execute(
+                "SELECT decision, state FROM valid_ticks WHERE id = ?", (candidate.id,)
+            ).fetchone()
+            if row is None or row["state"] != "waiting" or (row["decision"] is None) is (candidate.outcome is None):
                 return None
             if candidate.outcome is not None:
                 self._connection.execute(
@@ -138,17 +140,18 @@ class Attempts:
     def open_attempts(self) -> tuple[OpenAttempt, ...]:
         """Return the attempts without a result, of this daemon and of previous ones."""
         rows = self._connection.execute(
-            "SELECT attempts.id, schedule, planned, started, process, process_identity "
-            "FROM attempts JOIN ticks ON ticks.id = attempts.tick WHERE closed = 0 ORDER BY attempts.id"
+            "SELECT attempt.id, schedule, planned, started, process, process_identity "
+            "FROM valid_attempts AS attempt JOIN valid_ticks AS tick ON tick.id = attempt.tick "
+            "WHERE closed = 0 ORDER BY attempt.id"
         )
         return tuple(OpenAttempt(*row) for row in rows)
 
     def awaiting_hooks(self) -> tuple[EndedTick, ...]:
         """Return the ticks whose hooks have not all ended, oldest first."""
         rows = self._connection.execute(
-            "SELECT ticks.id, schedule, planned, state, attempts.id, run_id, exit_code "
-            "FROM ticks JOIN attempts ON attempts.tick = ticks.id "
-            "WHERE told = 0 AND attempts.id = (SELECT MAX(id) FROM attempts WHERE tick = ticks.id) ORDER BY ticks.id"
+            "SELECT ticks.id, schedule, planned, state, attempt.id, run_id, exit_code "
+            "FROM valid_ticks AS ticks JOIN valid_attempts AS attempt ON attempt.tick = ticks.id "
+            "WHERE told = 0 AND attempt.id = (SELECT MAX(id) FROM attempts WHERE tick = ticks.id) ORDER BY ticks.id"
         )
         return tuple(EndedTick(*row) for row in rows)
 
@@ -161,7 +164,9 @@ class Attempts:
         if policies is None or not result.transient:
             return None
         if not result.started:  # does not count as an attempt, but it may be too late by now
-            row = self._connection.execute("SELECT due FROM ticks WHERE id = ?", (tick,)).fetchone()
+            row = self._connection.execute("SELECT due FROM valid_ticks WHERE id = ?", (tick,)).fetchone()
+            if row is None:  # damaged since it started
+                return None
             late = (self._database.clock.now() - times.from_text(row["due"])).total_seconds()
             return None if late > policies.max_late and policies.catch_up == CatchUp.NONE else 0.0
         [tried] = self._connection.execute(

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pipeline.core import root_lock
 from pipeline.core.errors import ExitCode, UnavailableError
 from pipeline.core.pipeline_root import refused
-from pipeline.scheduler import history, process_identity, times
+from pipeline.scheduler import history, process_identity, times, wording
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.run_process import DaemonFiles, reap_orphans
@@ -99,6 +99,7 @@ class _Daemon:
     def __init__(
         self, root: pathlib.Path, database: ScheduleDatabase, commands: Commands, alarm: Alarm, config: DaemonConfig
     ) -> None:
+        self._root = root
         self._database = database
         self._alarm = alarm
         self._config = config
@@ -109,6 +110,7 @@ class _Daemon:
         self._merged_at = float("-inf")
         self._trouble = ""
         self._checked_at = database.clock.now()
+        self._since = database.now()
         self._register()
         logger.info("running the schedules of %s, process %d", root, os.getpid())
 
@@ -141,7 +143,7 @@ class _Daemon:
             more = self._service.check()
             upcoming = self._database.next_tick()
             self._heartbeat()
-            self._merge_old_ticks()
+            self._maintain()
         except (sqlite3.Error, OSError) as error:
             if str(error) != self._trouble:
                 self._trouble = str(error)
@@ -159,12 +161,15 @@ class _Daemon:
             return pause
         return min(pause, max(0.0, (upcoming - self._database.clock.now()).total_seconds()))
 
-    def _merge_old_ticks(self) -> None:
+    def _maintain(self) -> None:
+        """Merge old ticks and log damaged rows, every hour."""
         if time.monotonic() - self._merged_at < _MERGE_INTERVAL:
             return
         before = self._database.clock.now() - datetime.timedelta(seconds=_MERGE_AFTER)
         if fewer := history.compact(self._database.connection, before):
             logger.info("merged %d old skipped ticks", fewer)
+        for row in self._database.damaged_rows():
+            logger.warning("%s", wording.damaged(row, self._root))
         self._merged_at = time.monotonic()
 
     def _check_clock(self) -> None:
@@ -187,16 +192,23 @@ class _Daemon:
         logger.info("%s: no more ticks are started; the current run has %g s to finish", name, self._config.drain)
         self._stop_at = time.monotonic() + self._config.drain
         with contextlib.suppress(sqlite3.Error):  # a full disk: it is only shown
-            self._database.connection.execute("UPDATE daemon SET stopping = 1, heard = ?", (self._database.now(),))
+            self._register()
 
     def _register(self) -> None:
-        now = self._database.now()
+        """Write the whole row: it may be damaged or missing."""
         self._database.connection.execute(
-            "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard) VALUES (1, ?, ?, ?, ?)",
-            (os.getpid(), process_identity.identity(os.getpid()), now, now),
+            "INSERT OR REPLACE INTO daemon (id, process, process_identity, since, heard, stopping) "
+            "VALUES (1, ?, ?, ?, ?, ?)",
+            (
+                os.getpid(),
+                process_identity.identity(os.getpid()),
+                self._since,
+                self._database.now(),
+                int(self._stop_at is not None),
+            ),
         )
 
     def _heartbeat(self) -> None:
         if time.monotonic() - self._heard >= self._config.heartbeat:
-            self._database.connection.execute("UPDATE daemon SET heard = ?", (self._database.now(),))
+            self._register()
             self._heard = time.monotonic()

@@ -23,7 +23,7 @@ WITH skipped AS (
     LAG(id) OVER neighbours AS older, LAG(count) OVER neighbours AS older_count,
     LAG(planned) OVER neighbours AS older_planned, LAG(reason) OVER neighbours AS older_reason,
     LAG(COALESCE(NULLIF(since, ''), planned)) OVER neighbours AS older_since
-  FROM ticks WHERE state = 'skipped' AND manual = 0 AND planned < ?
+  FROM valid_ticks WHERE state = 'skipped' AND manual = 0 AND planned < ?
   WINDOW neighbours AS (PARTITION BY schedule ORDER BY planned)
 )
 SELECT * FROM skipped WHERE reason = older_reason AND NOT EXISTS (

@@ -6,13 +6,16 @@ It is separate from ML Metadata, because schedules and ticks are no artifacts.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import refused
+from pipeline.scheduler import times
+from pipeline.scheduler.types import Outcome
 
 NAME = "schedules.sqlite"
 FORMAT = 2  # raised when the tables change so that an older version would misread them
@@ -73,10 +76,71 @@ CREATE TABLE IF NOT EXISTS daemon (
   stopping INTEGER NOT NULL DEFAULT 0
 );
 """
+_LONGEST = 10_000  # characters of a text
+_TEXT = f"typeof({{0}}) = 'text' AND length(CAST({{0}} AS BLOB)) <= {_LONGEST}"
+_WORD = f"{_TEXT} AND {{0}} NOT GLOB '*[^A-Za-z0-9._-]*' AND instr({{0}}, char(0)) = 0"
+# SQLite changes a day that does not exist, such as 30 February, to one that does.
+_TIME = f"{_TEXT} AND {{0}} BETWEEN '0001' AND '{times.END}' AND strftime('%Y-%m-%dT%H:%M:%SZ', {{0}}) = {{0}}"
+_NO_TIME_OR = "{0} = '' OR " + _TIME
+_FLAG = "typeof({0}) = 'integer' AND {0} IN (0, 1)"
+_NUMBER = "typeof({{0}}) = 'integer' AND {{0}} BETWEEN {} AND {}"
+_PROCESS = _NUMBER.format(2, 2**31 - 1)  # to signal 0, 1 or less would reach other processes
+_OUTCOMES = ", ".join(f"'{one.value}'" for one in Outcome)
+# What the columns contain, as SQL. The daemon and readers use the views `valid_TABLE`, without other rows.
+_VALID: Mapping[str, Mapping[str, str]] = {
+    "ticks": {
+        "schedule": f"{_WORD} AND {{0}} != ''",
+        "planned": _TIME,
+        "manual": _FLAG,
+        "due": _TIME,
+        "place": "{0} IN ('', 'in time', 'late')",
+        "decision": f"{{0}} IN ({_OUTCOMES}) OR ({{0}} IS NULL AND state = 'waiting')",
+        "decided": _NO_TIME_OR,
+        "reason": _TEXT,
+        "state": "{0} IN ('waiting', 'running', 'succeeded', 'failed', 'interrupted', 'skipped', 'missed')",
+        "retry": _NO_TIME_OR,
+        "told": _FLAG,
+        "count": _NUMBER.format(1, 10**12),
+        "since": _NO_TIME_OR,
+    },
+    "attempts": {
+        "tick": _NUMBER.format(-(2**63), 2**63 - 1),
+        "run_id": f"{_WORD} AND {{0}} NOT GLOB '[.-]*'",
+        "started": _TIME,
+        "ended": _NO_TIME_OR,
+        "exit_code": "{0} IS NULL OR " + _NUMBER.format(-255, 255),
+        "reason": _TEXT,
+        "closed": _FLAG,
+        "begun": _FLAG,
+        "process": "{0} IS NULL OR " + _PROCESS,
+        "process_identity": _TEXT,
+    },
+    "daemon": {
+        "process": _PROCESS,
+        "process_identity": _TEXT,
+        "since": _TIME,
+        "heard": _TIME,
+        "stopping": _FLAG,
+    },
+}
 _ADDED_SINCE_1 = (
     "ALTER TABLE ticks ADD COLUMN count INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE ticks ADD COLUMN since TEXT NOT NULL DEFAULT ''",
 )
+_NEW_COLUMNS = {"count": "1", "since": "''"}  # of ticks, with their values in a database of format 1
+
+
+@dataclasses.dataclass(frozen=True)
+class DamagedRow:
+    """A row with a value that no daemon writes; `row` is its rowid, `column` the first such column."""
+
+    table: str
+    row: int
+    column: str
+
+    def __str__(self) -> str:
+        """Write `row 3 of ticks`."""
+        return f"row {self.row} of {self.table}"
 
 
 def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
@@ -95,6 +159,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
             if _format(connection, path) < FORMAT:
                 _make(connection, path)
             connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
+            _create_views(connection, FORMAT)
     except (sqlite3.Error, OSError) as error:
         raise UnavailableError(
             f"cannot write {path}: {error}; check the disk, or choose another root with --root"
@@ -115,7 +180,8 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection:
     still = "" if _has_log(path) else "&immutable=1"
     try:
         with _connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True) as connection:
-            if _format(connection, path) > 0:
+            if (found := _format(connection, path)) > 0:
+                _create_views(connection, found)
                 return connection
     except sqlite3.Error as error:
         raise UnavailableError(damaged(path, error)) from error
@@ -140,7 +206,31 @@ def damaged(path: pathlib.Path, error: Exception) -> str:
 def _empty() -> sqlite3.Connection:
     with _connect(":memory:", isolation_level=None) as connection:
         connection.executescript(_TABLES)
+        _create_views(connection, FORMAT)
     return connection
+
+
+def damaged_rows(connection: sqlite3.Connection) -> tuple[DamagedRow, ...]:
+    """Return the rows of ticks, attempts and daemon that the views leave out; `store.py` checks schedules."""
+    found = []
+    for table in _VALID:
+        rows = connection.execute(f"SELECT * FROM invalid_{table}")
+        found += [DamagedRow(table, *row) for row in rows]
+    return tuple(found)
+
+
+def _create_views(connection: sqlite3.Connection, made_by: int) -> None:
+    """Create the views of valid and of damaged rows in memory, for this connection; no file is written."""
+    connection.execute("PRAGMA temp_store = MEMORY")
+    for table, rules in _VALID.items():
+        known = {name: rule.format(name) for name, rule in rules.items() if made_by > 1 or name not in _NEW_COLUMNS}
+        new = "".join(f", {value} AS {name}" for name, value in _NEW_COLUMNS.items() if {name} <= {*rules} - {*known})
+        valid = " AND ".join(f"({rule}) IS TRUE" for rule in known.values())
+        column = " ".join(f"WHEN ({rule}) IS NOT TRUE THEN '{name}'" for name, rule in known.items())
+        connection.execute(f"CREATE TEMP VIEW valid_{table} AS SELECT *{new} FROM main.{table} WHERE {valid}")
+        connection.execute(
+            f"CREATE TEMP VIEW invalid_{table} AS SELECT rowid, CASE {column} END FROM main.{table} WHERE NOT ({valid})"
+        )
 
 
 @contextlib.contextmanager
@@ -161,11 +251,17 @@ def _connect(path: str | pathlib.Path, **options: Any) -> Iterator[sqlite3.Conne
     """Open a connection that only an error in the block closes."""
     connection = sqlite3.connect(path, timeout=_BUSY, **options)
     connection.row_factory = sqlite3.Row
+    connection.text_factory = _text
     try:
         yield connection
     except BaseException:
         connection.close()
         raise
+
+
+def _text(stored: bytes) -> str:
+    """Decode a text, also one that is no UTF-8: a replacement character shows it."""
+    return stored.decode("utf-8", "replace")
 
 
 def _make(connection: sqlite3.Connection, path: pathlib.Path) -> None:

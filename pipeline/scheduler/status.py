@@ -20,11 +20,11 @@ _FAILED = ("failed", "missed")
 def daemon(root: pathlib.Path, clock: Clock | None = None) -> Daemon:
     """Return the daemon of a root: it lives while it holds its lock. Takes no lock. Raises `UnavailableError`."""
     with ScheduleDatabase.read(root) as database:
-        row = database.connection.execute("SELECT * FROM daemon").fetchone()
-    if row is None:
-        return Daemon("stopped", None, "", "")
+        row = database.connection.execute("SELECT * FROM valid_daemon").fetchone()
     if root_lock.holder(DaemonFiles(root).lock) is None:
-        return Daemon("stopped", None, "", row["heard"])
+        return Daemon("stopped", None, "", row["heard"] if row else "")
+    if row is None:  # it has just started, or its row is damaged until its next heartbeat
+        return Daemon("running", None, "", "")
     quiet = ((clock or SystemClock()).now() - times.from_text(row["heard"])).total_seconds()
     state = "stopping" if row["stopping"] else "running"
     return Daemon("silent" if quiet > _SILENCE else state, row["process"], row["since"], row["heard"])

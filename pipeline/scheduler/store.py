@@ -14,6 +14,7 @@ import itertools
 import json
 import pathlib
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator, Sequence
 
@@ -22,12 +23,14 @@ from pipeline.core import serialization
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, times, triggers, wording
+from pipeline.scheduler.schema import DamagedRow
 from pipeline.scheduler.times import Clock, SystemClock
 from pipeline.scheduler.types import Attempt, Outcome, Schedule, Tick, TimingKind
 from pipeline_config import LONGEST
 
 _PLAN_LIMIT = 1_000  # ticks in one transaction: milliseconds, and little memory
 _NEVER_TRIED = ("skipped", "missed")  # states without attempts
+_MAX_REASON = 200  # characters of why a row cannot be read
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -93,7 +96,7 @@ class ScheduleDatabase:
         """Remove a schedule. Its ticks stay; waiting ones are skipped. Raises `NotFoundError`."""
         if name in self.unreadable():
             with self._writing():
-                self.connection.execute("DELETE FROM schedules WHERE name = ?", (name,))
+                self.connection.execute("DELETE FROM schedules WHERE name = ? OR ? = 'row ' || rowid", (name, name))
             return
         with self._end_of_waiting(name, "the schedule was removed"):
             self.connection.execute("DELETE FROM schedules WHERE name = ?", (name,))
@@ -140,13 +143,20 @@ class ScheduleDatabase:
         return tuple(one for one in found.values() if isinstance(one, Schedule))
 
     def unreadable(self) -> dict[str, str]:
-        """Return why the rows that are no schedules cannot be read, by name; all else goes on without them."""
+        """Return why damaged rows of schedules cannot be read, by name; `row N` for a row without a valid name."""
         return {name: one for name, one in self._rows().items() if isinstance(one, str)}
+
+    def damaged_rows(self) -> tuple[DamagedRow, ...]:
+        """Return the damaged rows of the other tables. Commands and daemon go on without them."""
+        return schema.damaged_rows(self.connection)
 
     def _rows(self) -> dict[str, Schedule | str]:
         """Return each schedule, or the reason why its row cannot be read, by name."""
-        rows = self.connection.execute("SELECT name, document, paused, horizon FROM schedules ORDER BY name")
-        return {row["name"] if isinstance(row["name"], str) else repr(row["name"]): _schedule(*row) for row in rows}
+        rows = self.connection.execute("SELECT rowid, name, document, paused, horizon FROM schedules ORDER BY name")
+        return {
+            name if isinstance(name, str) and _NAME.fullmatch(name) else f"row {row}": _schedule(name, *values)
+            for row, name, *values in rows
+        }
 
     def schedule(self, name: str) -> Schedule:
         """Return a schedule.
@@ -159,7 +169,7 @@ class ScheduleDatabase:
         if isinstance(found, str):
             raise UnavailableError(
                 f"schedule {name!r} in {self._root / schema.NAME} cannot be read ({found}): remove it with "
-                f"`sae schedule remove {name}` and add it again"
+                f"`sae schedule remove {shlex.quote(name)}` and add it again"
             )
         if found is None:
             known = [schedule.name for schedule in self.schedules()]
@@ -247,13 +257,13 @@ class ScheduleDatabase:
 
     def _ticks(self, where: str, values: Sequence[object], limit: int = 0) -> tuple[Tick, ...]:
         rows = self.connection.execute(
-            f"SELECT * FROM ticks WHERE {where} ORDER BY planned DESC, id DESC LIMIT ?", (*values, limit or -1)
+            f"SELECT * FROM valid_ticks WHERE {where} ORDER BY planned DESC, id DESC LIMIT ?", (*values, limit or -1)
         ).fetchall()
         return tuple(_tick(row, self._attempts(row["id"]) if row["state"] not in _NEVER_TRIED else ()) for row in rows)
 
     def _attempts(self, tick: int) -> tuple[Attempt, ...]:
         rows = self.connection.execute(
-            "SELECT run_id, started, ended, exit_code, reason FROM attempts WHERE tick = ? ORDER BY id", (tick,)
+            "SELECT run_id, started, ended, exit_code, reason FROM valid_attempts WHERE tick = ? ORDER BY id", (tick,)
         )
         return tuple(Attempt(*row) for row in rows)
 
@@ -266,7 +276,7 @@ class ScheduleDatabase:
                 pass
             self.connection.execute(
                 "UPDATE ticks SET decision = ?, state = 'skipped', decided = ?, reason = ? "
-                "WHERE schedule = ? AND decision IS NULL",
+                "WHERE id IN (SELECT id FROM valid_ticks WHERE schedule = ? AND decision IS NULL)",
                 (Outcome.SKIPPED.value, self.now(), why, name),
             )
             self.connection.execute(  # those that wait for a retry
@@ -298,7 +308,8 @@ def _schedule(name: object, document: str, paused: str, horizon: str) -> Schedul
         for what, time in (("created", found.created), ("horizon", horizon), ("paused", paused or found.created)):
             if not isinstance(time, str):
                 raise ValueError(f"{what} is no text")
-            times.from_text(time)
+            if times.from_text(time) and time >= times.END:
+                raise ValueError(f"{what} is {time!r}")
         timing = found.timing
         if timing.kind is TimingKind.CRON:
             triggers.cron(timing.cron)
@@ -313,7 +324,8 @@ def _schedule(name: object, document: str, paused: str, horizon: str) -> Schedul
             if not text.isprintable():
                 raise ValueError(f"{text!a} contains a control character")
     except (KeyError, TypeError, ValueError, RecursionError, UsageError) as error:
-        return (str(error.args[0] if error.args else error).splitlines() or [type(error).__name__])[0]
+        text = str(error.args[0] if error.args else error)
+        return ([line[:_MAX_REASON] for line in text.splitlines()] or [type(error).__name__])[0]
     return found
 
 
@@ -327,7 +339,6 @@ def _tick(row: sqlite3.Row, attempts: tuple[Attempt, ...]) -> Tick:
         manual=bool(row["manual"]),
         attempts=attempts,
         state=row["state"],
-        # A database of format 1 has neither until it is opened for writing.
-        count=row["count"] if "count" in row.keys() else 1,  # noqa: SIM118 (a row is no mapping)
-        since=row["since"] if "since" in row.keys() else "",  # noqa: SIM118
+        count=row["count"],
+        since=row["since"],
     )

@@ -90,12 +90,12 @@ class TickOutcomes:
         """Return the ticks that may start when the root is free: on time first, then retries, then late ones."""
         now = self._database.now()
         rows = self._connection.execute(
-            "SELECT *, 0 AS turn, due AS start FROM ticks WHERE decision IS NULL AND (manual = 1 OR place = ?) "
+            "SELECT *, 0 AS turn, due AS start FROM valid_ticks WHERE decision IS NULL AND (manual = 1 OR place = ?) "
             "UNION ALL "
-            "SELECT *, 1 AS turn, retry AS start FROM ticks "
+            "SELECT *, 1 AS turn, retry AS start FROM valid_ticks "
             "WHERE decision IS NOT NULL AND state = 'waiting' AND retry <= ? "
             "UNION ALL "
-            "SELECT *, 2 AS turn, due AS start FROM ticks WHERE decision IS NULL AND manual = 0 AND place = ? "
+            "SELECT *, 2 AS turn, due AS start FROM valid_ticks WHERE decision IS NULL AND manual = 0 AND place = ? "
             "ORDER BY turn, start, schedule LIMIT 100",
             (_ON_TIME, now, _LATE),
         ).fetchall()
@@ -137,7 +137,7 @@ class TickOutcomes:
         found = "schedule = ? AND decision IS NULL AND manual = 0 AND place = '' AND due <= ?"
         values = (schedule.name, times.as_text(now))
         rows = self._connection.execute(
-            f"SELECT id, due FROM ticks WHERE {found} ORDER BY planned DESC LIMIT ?",
+            f"SELECT id, due FROM valid_ticks WHERE {found} ORDER BY planned DESC LIMIT ?",
             (*values, policies.catch_up_limit + 1),
         ).fetchall()
         if not rows:
@@ -169,12 +169,13 @@ class TickOutcomes:
         self._record(Outcome.SKIPPED, reason, f"{waiting} AND due < ?", (schedule.name, _ON_TIME, latest))
 
     def _record(self, outcome: Outcome, reason: str, where: str, values: tuple[object, ...]) -> None:
-        if self._connection.execute(f"SELECT 1 FROM ticks WHERE {where} LIMIT 1", values).fetchone():
+        if self._connection.execute(f"SELECT 1 FROM valid_ticks WHERE {where} LIMIT 1", values).fetchone():
             with schema.transaction(self._connection):
                 self._write(outcome, reason, f"decision IS NULL AND {where}", values)
 
     def _write(self, outcome: Outcome, reason: str, where: str, values: tuple[object, ...]) -> None:
         self._connection.execute(
-            f"UPDATE ticks SET decision = ?, state = ?, decided = ?, reason = ?, place = '' WHERE {where}",
+            "UPDATE ticks SET decision = ?, state = ?, decided = ?, reason = ?, place = '' "
+            f"WHERE id IN (SELECT id FROM valid_ticks WHERE {where})",
             (outcome.value, outcome.value, self._database.now(), reason, *values),
         )

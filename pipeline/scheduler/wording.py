@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
+import shlex
 import zoneinfo
 
-from pipeline.scheduler import times
+from pipeline.scheduler import schema, times
+from pipeline.scheduler.schema import DamagedRow
 from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
 from pipeline_config import SchedulePolicies
 
@@ -73,6 +76,13 @@ def policies(given: SchedulePolicies) -> dict[str, str]:
         "Command after a failure": given.on_failure or "none",
         "Command after a success": given.on_success or "none",
     }
+
+
+def damaged(row: DamagedRow, root: pathlib.Path) -> str:
+    """Write which row of the schedule database is damaged, and the command that deletes it."""
+    path = root / schema.NAME
+    command = f"sqlite3 {shlex.quote(str(path))} 'DELETE FROM {row.table} WHERE rowid = {row.row}'"
+    return f"{row} in {path} is damaged (column {row.column}) and left out: delete it with `{command}`"
 
 
 def result(tick: Tick) -> str:

@@ -19,7 +19,7 @@ class SchedulerHealth:
     Attributes:
       state, heard: of the daemon.
       schedules: number of schedules.
-      unreadable: names of schedules whose rows in the schedule database are damaged: they do not run.
+      unreadable: damaged rows of the schedule database: names of schedules, which do not run, and `row 3 of ticks`.
       failing: schedules whose last tick failed or was missed.
     """
 
@@ -36,7 +36,7 @@ class Health:
 
     Attributes:
       status: `ok`; `unattended` if a schedule is active but no daemon will start its runs;
-        `unreadable` if a schedule cannot be read.
+        `unreadable` if rows of the schedule database are damaged.
       store: the root's folder, or the store's file or URL.
       runs: number of runs in the store.
       scheduler: None for a store without a root.
@@ -56,7 +56,7 @@ def check(request: PageRequest) -> Health:
     daemon = status.daemon(request.root.path)
     with ScheduleDatabase.read(request.root.path) as database:
         schedules = status.planned(database, datetime.datetime.now(datetime.timezone.utc), 0)
-        unreadable = tuple(database.unreadable())
+        unreadable = (*database.unreadable(), *map(str, database.damaged_rows()))
     scheduler = SchedulerHealth(
         daemon.state, daemon.heard, len(schedules), tuple(status.failing(schedules)), unreadable
     )

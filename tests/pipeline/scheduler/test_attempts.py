@@ -34,7 +34,7 @@ class Tried:
         [candidate] = self.outcomes.candidates()
         attempt = self.attempts.start(candidate)
         assert attempt is not None
-        self.attempts.record_process(attempt, 1, "one")
+        self.attempts.record_process(attempt, 4711, "one")
         return attempt
 
     def try_it(self, ended: AttemptResult, policies: SchedulePolicies | None = POLICIES) -> None:
@@ -119,7 +119,7 @@ def test_open_attempts_are_found_by_the_next_daemon(tried: Tried) -> None:
     attempt = tried.begin()
     tried.attempts.record_run_id(attempt, "20261124-030000")
     [found] = Attempts(tried.database).open_attempts()
-    assert (found.id, found.schedule, found.process, found.identity) == (attempt, "nightly", 1, "one")
+    assert (found.id, found.schedule, found.process, found.identity) == (attempt, "nightly", 4711, "one")
     [tick] = tried.database.ticks()
     assert (tick.state, tick.attempts[0].run_id) == ("running", "20261124-030000")
     tried.attempts.end(attempt, FAILED, None)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import shlex
 
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline import cli
 from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
 from pipeline.scheduler import schema, status
+from pipeline.scheduler.alarm import Alarm
+from pipeline.scheduler.attempts import Attempts
+from pipeline.scheduler.commands import Commands
+from pipeline.scheduler.daemon import _Daemon
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.tick_outcomes import TickOutcomes
+from pipeline.scheduler.types import DaemonConfig
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.web import app
-from tests.builders.schedules import NOW, SetClock, schedule
+from tests.builders.schedules import NOW, SetClock, schedule, tick, write
 
 GOOD = "nightly"
 
@@ -116,3 +124,84 @@ def test_health_answers_503_and_names_it(database, tmp_path):
     assert answer.status_code == 503
     assert answer.json()["status"] == "unreadable"
     assert answer.json()["scheduler"]["unreadable"] == ["bad"]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run `sae schedule` in this process; return its exit code, standard output and standard error."""
+
+    def call(*words):
+        try:
+            code = cli.main(["schedule", *words]) or 0
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    yield call
+    logging.captureWarnings(False)
+
+
+@pytest.mark.parametrize("name", ["bad", b"\xff", None, "x" * 100_000, "a\x1b[31m\nb"])
+def test_the_suggested_command_removes_it(database, tmp_path, run, name):
+    database.connection.execute("INSERT INTO schedules (name, document, horizon) VALUES (?, '{', '')", (name,))
+    _, _, error = run("list", "--root", str(tmp_path))
+    [command] = re.findall("`sae schedule (remove .*?)`", error)
+    assert len(command) < 100
+    assert "\x1b" not in error
+    assert run(*shlex.split(command), "--root", str(tmp_path))[0] == 0
+    assert run("list", "--root", str(tmp_path))[2].count("cannot be read") == 0
+    assert run("show", GOOD, "--root", str(tmp_path))[0] == 0
+
+
+OTHERS = {
+    "ticks": "INSERT INTO ticks (schedule, planned, due) VALUES ('nightly', '2026-11-24T03:00:00Z', 5)",
+    "attempts": "INSERT INTO attempts (tick, started, process) VALUES (7, '2026-11-24T03:00:00Z', -1)",
+    "daemon": "INSERT INTO daemon VALUES (1, 4711, 'x', 'yesterday', '2026-11-24T03:00:00Z', 0)",
+}  # fmt: skip
+READING = [("list",), ("status",), ("show", GOOD), ("next",), ("history",), ("export", GOOD, "--cron")]
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+@pytest.mark.parametrize("table", OTHERS)
+def test_a_damaged_row_of_another_table_is_named_with_the_command_that_deletes_it(
+    database, tmp_path, run, table, words
+):
+    database.connection.execute(OTHERS[table])
+    code, output, error = run(*words, "--root", str(tmp_path))
+    assert code == 0
+    assert GOOD in output or words == ("history",)
+    [sql] = re.findall(r"`sqlite3 \S+ '(DELETE FROM (?:ticks|attempts|daemon) WHERE rowid = 1)'`", error)
+    assert database.connection.execute(sql).rowcount == 1
+    assert "rowid" not in run(*words, "--root", str(tmp_path))[2]
+
+
+@pytest.mark.parametrize("table", OTHERS)
+def test_health_names_a_damaged_row_of_another_table(database, tmp_path, table):
+    database.connection.execute(OTHERS[table])
+    with open_location(PIPELINE, None, Root(tmp_path)) as place:
+        answer = TestClient(app.build(place), base_url="http://localhost:8000").get("/health.json")
+    assert answer.status_code == 503
+    assert answer.json()["scheduler"]["unreadable"] == [f"row 1 of {table}"]
+
+
+@pytest.mark.parametrize("process", [0, 1, -1, 2**63 - 1])
+def test_a_process_that_no_daemon_started_is_never_signalled(database, process):
+    """To signal 0 or -1 reaches the daemon's own group, or every process."""
+    write(database, tick("running"))
+    database.connection.execute("UPDATE attempts SET closed = 0, process = ?", (process,))
+    assert Attempts(database).open_attempts() == ()
+    database.connection.execute("UPDATE attempts SET process = 4711")
+    assert [one.process for one in Attempts(database).open_attempts()] == [4711]
+
+
+def test_the_daemon_writes_its_damaged_row_again_and_logs_the_others(database, tmp_path, caplog):
+    for statement in OTHERS.values():
+        database.connection.execute(statement)
+    daemon = _Daemon(tmp_path, database, Commands(tmp_path), Alarm(()), DaemonConfig())
+    try:
+        database.connection.execute("UPDATE daemon SET heard = 5")
+        daemon._check()
+    finally:
+        daemon.close()
+    assert [str(row) for row in database.damaged_rows()] == ["row 1 of ticks", "row 1 of attempts"]
+    assert sum("WHERE rowid = 1" in record.getMessage() for record in caplog.records) == 2

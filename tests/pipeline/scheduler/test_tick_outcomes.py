@@ -45,7 +45,7 @@ class Simulation:
             attempt = self.attempts.start(candidate)
             assert attempt is not None
             started.append(candidate.planned)
-            self.attempts.record_process(attempt, 1, "one")
+            self.attempts.record_process(attempt, 4711, "one")
             self.attempts.end(attempt, SUCCEEDED, self.database.schedule(candidate.schedule).policies)
             self.recorder.check("")
         return started
