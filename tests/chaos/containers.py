@@ -16,6 +16,7 @@ import pytest
 
 from tests import PROJECT
 
+# The kernel ends these when the thread that started them ends: only the main thread may start a disk or a container.
 _END_WITH_TEST = ("setpriv", "--pdeathsig", "KILL")
 _WAIT = 30.0  # seconds for a namespace to appear
 # Process 1 that waits for the processes it inherits, as the shell does between its own commands.
@@ -82,7 +83,7 @@ class Container:
     def start(self, *command: str, log: pathlib.Path) -> tuple[subprocess.Popen[bytes], psutil.Process]:
         """Start a command in it; return the process that waits for it, and its own."""
         with open(log, "ab") as file:
-            waiting = subprocess.Popen([*_END_WITH_TEST, *self.enter, *command], stdout=file, stderr=file)
+            waiting = subprocess.Popen([*self.enter, *command], stdout=file, stderr=file)
         return waiting, _only_child(waiting)
 
     def close(self) -> None:

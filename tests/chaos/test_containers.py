@@ -33,6 +33,7 @@ from tests.chaos.containers import Container, Disk, draw
 NAME = "soak"
 DAEMON = """
 import datetime, logging, pathlib, sys
+from pipeline.core.errors import SaeError
 from pipeline.scheduler import daemon
 
 root, offset = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
@@ -42,7 +43,11 @@ class Clock:
         return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=float(offset.read_text()))
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-sys.exit(daemon.run(root, clock=Clock()))
+try:
+    sys.exit(daemon.run(root, clock=Clock()))
+except SaeError as error:
+    logging.error("%s", error)
+    sys.exit(error.exit_code)
 """
 # A model that has hardly learned, so that a run takes seconds.
 _QUICK = (
@@ -144,6 +149,15 @@ class Soak:
             time.sleep(self.chance.uniform(0, 15))  # ticks pass meanwhile
         self.start_daemon()
 
+    def restart_daemon(self) -> None:
+        """Start it again if it ended, as systemd does: one that starts on a full disk ends with exit code 6."""
+        if (code := self.waiting.poll()) is None:
+            return
+        self.done[f"daemons that ended with {code}"] += 1
+        if code != ExitCode.ENVIRONMENT:
+            self.note(f"the daemon ended by itself with {code}: see {self.log}")
+        self.start_daemon()
+
     def kill_process(self) -> None:
         """Kill any other process that works on the root: of a run, a hook, a command or the server."""
         found = [one for one in self.processes() if one.pid != self.daemon.pid]
@@ -189,9 +203,7 @@ class Soak:
         }
         while time.monotonic() < end:
             time.sleep(self.chance.uniform(0, 10))
-            if self.waiting.poll() is not None:
-                self.note(f"the daemon ended by itself with {self.waiting.returncode}: see {self.log}")
-                self.start_daemon()
+            self.restart_daemon()
             harm[draw(self.chance, {"kill daemon": 2, "kill process": 4, "fill": 2, "clock": 2})]()
 
     # The users: one only reads, one decides and deletes
@@ -289,8 +301,7 @@ class Soak:
             done = self.sae(*words)
             if done.returncode:
                 self.note(f"sae {' '.join(words)}: {done.stderr}")
-        if self.waiting.poll() is not None:
-            self.start_daemon()
+        self.restart_daemon()
         end = time.monotonic() + PATIENCE
         while {tick["state"] for tick in self._ticks()} & {"waiting", "running"}:
             if time.monotonic() > end:
@@ -388,7 +399,8 @@ def test_two_containers_share_a_root_on_a_disk_that_fills_up(
         soak.finish()
         with soak.copied_database() as database:
             report(soak, database)
-            soak.faults.extend(faults(soak, database))
+            for text in faults(soak, database):
+                soak.note(text)
         assert soak.faults == []
     finally:
         soak.close()
