@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import pathlib
 import random
 import re
@@ -26,6 +27,7 @@ from pipeline.core.text import escaped
 from pipeline.scheduler import schema
 from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
+from pipeline_config import PathsConfig
 from tests.builders import schedules
 from tests.golden.store import FIRST
 
@@ -168,8 +170,8 @@ def call(given, tmp_path, monkeypatch, capfd):
 
 
 def roots_of(one):
-    """The roots that a call could use."""
-    found = [one.environment["SAE_ROOT"]]
+    """The roots that a call could use; the default one where it names none."""
+    found = [one.environment["SAE_ROOT"] or PathsConfig().root]
     for number, word in enumerate(one.words):
         if word == "--root":
             found += one.words[number + 1 : number + 2]
@@ -179,7 +181,7 @@ def roots_of(one):
 
 
 def hold_locks(roots, held):
-    for folder in {pathlib.Path(root).resolve() for root in roots if "\0" not in root}:
+    for folder in {pathlib.Path(os.path.expanduser(root)).resolve() for root in roots if "\0" not in root}:
         with contextlib.suppress(OSError, UsageError):
             folder.mkdir(parents=True, exist_ok=True)
             for path in (Root(folder).lock_file, DaemonFiles(folder).lock):
@@ -212,12 +214,18 @@ def check(call, every):
     assert not found, f"{len(found)} problems:\n" + "\n\n".join(found[:40])
 
 
+@pytest.mark.parametrize("options", [["--root=roots/empty"], [], ["--root=~"], ["--root", "~/a"]], ids=" ".join)
+def test_a_call_that_would_run_the_pipeline_finds_its_root_locked(call, options):
+    code, _, errors = call(Call(["run", *options], {"SAE_ROOT": ""}))
+    assert code == ExitCode.LOCKED, errors
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_some_hostile_arguments_end_with_one_line_and_a_documented_code(call, path):
     check(call, calls(path, COMMANDS[path], QUICK))
 
 
-@pytest.mark.chaos  # minutes, and `run` may really begin to run
+@pytest.mark.chaos  # minutes
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_each_hostile_value_of_each_option_ends_with_one_line_and_a_documented_code(call, path):
     check(call, calls(path, COMMANDS[path]))
