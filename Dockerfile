@@ -12,6 +12,7 @@ RUN sh tools/debian.sh build
 COPY LICENSE Makefile README.md pipeline_config.py pyproject.toml requirements*.txt ./
 COPY components/__init__.py components/
 COPY pipeline/__init__.py pipeline/
+COPY sae/__init__.py sae/
 COPY pipeline/core/__init__.py pipeline/core/tfx_versions.py pipeline/core/
 COPY tools/bootstrap.py tools/
 RUN make setup && rm -rf .uv ~/.cache

@@ -19,7 +19,7 @@ except ModuleNotFoundError:  # Python 3.10
 def public_classes() -> dict[str, list[str]]:
     """Modules by the name of a public class."""
     found: dict[str, list[str]] = collections.defaultdict(list)
-    for folder in ("pipeline", "components"):
+    for folder in ("pipeline", "components", "sae"):
         for path in sorted((PROJECT / folder).rglob("*.py")):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

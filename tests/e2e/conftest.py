@@ -95,7 +95,7 @@ def sae(
 
 def copy_of_the_project(folder: pathlib.Path) -> pathlib.Path:
     """Copy the code and what `sae` reads beside it into a folder, to be edited there; return the folder."""
-    for name in ("components", "pipeline"):
+    for name in ("components", "pipeline", "sae"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pipeline_config.py", "pyproject.toml", "requirements.txt"):
         shutil.copy2(PROJECT / name, folder)

@@ -1,0 +1,113 @@
+"""Open a pipeline root to read its runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+
+from pipeline.core import settings
+from pipeline.core.errors import SaeError, UsageError
+from pipeline.core.pipeline_root import Root
+from pipeline.core.suggestions import Selection
+from pipeline.definition.spec import Pipeline, of_root
+from pipeline.inspection.locations import open_reader
+from pipeline.inspection.reader import Reader
+from pipeline.inspection.views import RunState
+from sae.runs import RecordedRun, RunList
+
+_ALL = 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineRoot:
+    """A pipeline root with runs. Each call reads it anew, also while a run is in progress.
+
+    Attributes:
+      path: the folder, absolute.
+      pipeline: the pipeline of its runs.
+    """
+
+    path: pathlib.Path
+    pipeline: Pipeline = dataclasses.field(repr=False)
+
+    def runs(
+        self, limit: int | None = None, *, state: str | None = None, sort: str = "started", ascending: bool = False
+    ) -> RunList:
+        """Return the runs, newest first.
+
+        Args:
+          limit: maximum number of runs; None: all.
+          state: only runs in this state, such as `succeeded`.
+          sort: `started`, `seconds`, `id` or a metric of the list, such as `test_bce`; descending.
+          ascending: sort ascending.
+
+        Raises:
+          UsageError: there is no such state or column.
+        """
+        if limit is not None and limit < 1:
+            raise UsageError(f"limit {limit} is not allowed: it must be a whole number, at least 1, or None for all")
+        states = [one.value for one in RunState]
+        if state is not None and state not in states:
+            raise UsageError(f"no state {state!r} (there are: {', '.join(states)})")
+        with self.reader() as reader:
+            rows, _ = reader.runs(
+                limit=limit or _ALL, state=RunState(state) if state else None, sort=sort, ascending=ascending
+            )
+        return RunList(tuple(rows), self.pipeline.columns)
+
+    def run(self, run: str = "latest") -> RecordedRun:
+        """Return a run as it is now.
+
+        Args:
+          run: an id, its unique beginning, `latest` or `latest~1`.
+
+        Raises:
+          NotFoundError: there is no such run.
+        """
+        with self.reader() as reader:
+            return RecordedRun(self, reader.run(reader.find_run(run)))
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Yield a reader of ML Metadata. Commands that errors suggest name this root."""
+        with self.completed_errors(), open_reader(self.pipeline, None, Root(self.path)) as reader:
+            yield reader
+
+    @contextlib.contextmanager
+    def completed_errors(self) -> Iterator[None]:
+        """Complete the commands that errors suggest, so that they select this root."""
+        try:
+            yield
+        except SaeError as error:
+            error.args = (Selection(self.pipeline.location, str(self.path)).completed(str(error)),)
+            raise
+
+    def _repr_html_(self) -> str:
+        return self.runs(20)._repr_html_()
+
+
+def open_root(root: str | os.PathLike[str] | None = None, *, pipeline: str = "") -> PipelineRoot:
+    """Open a pipeline root to read its runs.
+
+    Args:
+      root: the folder; by default SAE_ROOT, or else `pipeline_root`, as for the command.
+      pipeline: `MODULE:NAME` of another pipeline; by default SAE_PIPELINE, or else that of the root's runs.
+
+    Raises:
+      NotFoundError: there is no run in it.
+      UsageError: the path is not allowed, or the runs are of another pipeline.
+      UnavailableError: its store cannot be read.
+    """
+    found = locate(root)
+    opened = PipelineRoot(found.path, of_root(found, pipeline))
+    with opened.reader():
+        return opened
+
+
+def locate(root: str | os.PathLike[str] | None) -> Root:
+    """Return the root that is given, or else of SAE_ROOT, or else the default one. Raises `UsageError`."""
+    resolved = settings.resolve(settings.Request(root=None if root is None else os.fspath(root)))
+    return Root.at(pathlib.Path(resolved.config.paths.root))

@@ -1,0 +1,281 @@
+"""Runs, and the artifacts that they made."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from components.evaluation.metrics import Metric
+from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.text import number_text, seconds_text, when_text
+from pipeline.inspection.views import NodeRun, Run, RunRow
+from pipeline.metadata.types import deletion_text, restore_hint
+from pipeline.provenance import manifest
+from pipeline_config import Value
+from sae import html
+from sae.model import LoadedModel
+from sae.report import RunReport
+
+if TYPE_CHECKING:
+    import pandas
+
+    from sae.root import PipelineRoot
+
+
+@dataclasses.dataclass(frozen=True)
+class RunList(Sequence[RunRow]):
+    """Runs in a list, such as those of `sae runs`.
+
+    Attributes:
+      rows: the runs; `RunRow` has `id`, `state`, `started`, `seconds`, `dataset`, `metrics`, `blessed` and others.
+      columns: the metrics that are columns.
+    """
+
+    rows: tuple[RunRow, ...]
+    columns: tuple[Metric, ...] = dataclasses.field(repr=False)
+
+    @overload
+    def __getitem__(self, index: int) -> RunRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> RunList: ...
+    def __getitem__(self, index: int | slice) -> RunRow | RunList:
+        return RunList(self.rows[index], self.columns) if isinstance(index, slice) else self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[RunRow]:
+        return iter(self.rows)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table: a row for each run by its id, a column for each field and for each metric.
+
+        Raises:
+          UnavailableError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise UnavailableError("pandas is not installed: run `pip install pandas`") from error
+        fields = [field.name for field in dataclasses.fields(RunRow) if field.name not in ("id", "metrics")]
+        names = [one.run_key for one in self.columns]
+        return pandas.DataFrame(
+            [
+                [*(_plain(getattr(row, name)) for name in fields), *(row.metrics.get(name) for name in names)]
+                for row in self.rows
+            ],
+            index=pandas.Index([row.id for row in self.rows], name="id"),
+            columns=[*fields, *names],
+        )
+
+    def _repr_html_(self) -> str:
+        return html.table(
+            ["run", "state", "started (UTC)", "time", "data set", *(one.column for one in self.columns), "blessed"],
+            [
+                [
+                    row.id,
+                    row.state.value,
+                    when_text(row.started),
+                    seconds_text(row.seconds),
+                    row.dataset,
+                    *(one.text(row.metrics.get(one.run_key)) for one in self.columns),
+                    _yes_no(row.blessed),
+                ]
+                for row in self.rows
+            ],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunArtifact:
+    """An output of a node in a run.
+
+    Attributes:
+      id: its id in ML Metadata.
+      type: TFX's name of its type: `Model`.
+      node, key: the node and the output that it is.
+      content: content digest; empty if it has none.
+      created: when it was made, in UTC.
+    """
+
+    id: int
+    type: str
+    node: str
+    key: str
+    content: str
+    created: datetime.datetime | None
+    _uri: str = dataclasses.field(repr=False)
+    _deleted: str = dataclasses.field(repr=False)
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The folder with its files.
+
+        Raises:
+          NotFoundError: the files were deleted or are missing.
+        """
+        path = pathlib.Path(self._uri)
+        if self._deleted or not path.is_dir():
+            why = self._deleted or f"is missing: {path}"
+            raise NotFoundError(
+                f"artifact {self.id}, {self.key} of {self.node}, {'was ' * bool(self._deleted)}{why}; "
+                f"{restore_hint(self.id)}"
+            )
+        return path
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedRun:
+    """A run as it was when it was read.
+
+    Attributes:
+      root: the pipeline root that contains it.
+      details: everything that ML Metadata has of it.
+    """
+
+    root: PipelineRoot
+    details: Run
+
+    @property
+    def id(self) -> str:
+        """The run's id: when it started, in UTC."""
+        return self.details.row.id
+
+    @property
+    def state(self) -> str:
+        """`running`, `succeeded`, `failed`, `cancelled` or `unfinished` (its process died)."""
+        return self.details.row.state.value
+
+    @property
+    def started(self) -> datetime.datetime | None:
+        """When it started, in UTC."""
+        return self.details.row.started
+
+    @property
+    def seconds(self) -> float | None:
+        """Its duration in seconds; None if unknown."""
+        return self.details.row.seconds
+
+    @property
+    def dataset(self) -> str:
+        """Name and version of its data set."""
+        return self.details.row.dataset
+
+    @property
+    def blessed(self) -> bool | None:
+        """Whether the model passed the gates; None if none was evaluated."""
+        return self.details.row.blessed
+
+    @property
+    def error(self) -> str:
+        """Why it failed; empty if it did not."""
+        return self.details.row.error
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics on the whole test split, by name; empty without an evaluation."""
+        return self.details.metrics
+
+    @property
+    def slices(self) -> Mapping[str, Mapping[str, float]]:
+        """The metrics of each slice, such as `label 3`."""
+        return self.details.slices
+
+    @property
+    def nodes(self) -> tuple[NodeRun, ...]:
+        """The nodes with their states, times, inputs and outputs, in the order in which they ran."""
+        return self.details.nodes
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, Value]:
+        """Every setting by its dotted name.
+
+        Raises:
+          NotFoundError: the run has no manifest.
+        """
+        with self.root.completed_errors():
+            return manifest.read(self.root.path, self.id, self.root.pipeline).configuration
+
+    def artifact(self, node: str, key: str = "") -> RunArtifact:
+        """Return an output of a node.
+
+        Args:
+          node: its name.
+          key: the output; by default the node's first.
+
+        Raises:
+          NotFoundError: there is no such node or output, or the node did not run.
+        """
+        with self.root.reader() as reader:
+            found = reader.artifact(reader.find_artifact(":".join([self.id, node, *([key] if key else [])])))
+        row = found.row
+        used = {
+            use.artifact.id: (one.node, use.key) for one in self.nodes for use in one.outputs
+        }  # a cached node did not make its output
+        node, key = used.get(row.id, (row.node, row.key))
+        deleted = deletion_text(row.state, found.properties)
+        return RunArtifact(row.id, row.type, node, key, row.content, row.created, row.uri, deleted)
+
+    def model(self) -> LoadedModel:
+        """Load the trained model with TensorFlow, whether or not it is served.
+
+        Raises:
+          NotFoundError: the run has no model, or its files are gone.
+        """
+        pipeline = self.root.pipeline
+        path = self._declared(pipeline.model, "model").path
+        node, key = pipeline.model or ("", "")
+        return LoadedModel(path / pipeline.by_name[node].saved_models.get(key, ""))
+
+    def report(self) -> RunReport:
+        """Return the report on the model.
+
+        Raises:
+          NotFoundError: the run has no report, or its files are gone.
+        """
+        return RunReport(self.id, self._declared(self.root.pipeline.report, "report").path)
+
+    def _declared(self, name: tuple[str, str] | None, what: str) -> RunArtifact:
+        if name is None or self.details.named_output(name) is None:
+            raise NotFoundError(f"run {self.id} has no {what}: it is {self.state}")
+        with self.root.completed_errors():
+            return self.artifact(*name)
+
+    def __repr__(self) -> str:
+        return f"RecordedRun(id={self.id!r}, state={self.state!r}, root={str(self.root.path)!r})"
+
+    def _repr_html_(self) -> str:
+        labels = {one.name: one.label for one in self.root.pipeline.declared_metrics}
+        facts = [
+            ("state", self.state),
+            ("error", self.error),
+            ("started (UTC)", when_text(self.started)),
+            ("time", seconds_text(self.seconds)),
+            ("data set", self.dataset),
+            ("blessed", _yes_no(self.blessed)),
+        ]
+        parts = [
+            html.element("h4", f"run {self.id}"),
+            html.table(["", ""], [pair for pair in facts if pair[1]]),
+            html.table(
+                ["node", "state", "time"],
+                [(one.node, one.state.value, seconds_text(one.seconds)) for one in self.nodes],
+            ),
+        ]
+        if self.metrics:
+            rows = [(labels.get(name, name), number_text(value)) for name, value in self.metrics.items()]
+            parts.insert(2, html.table(["metric", "test split"], rows))
+        return "".join(parts)
+
+
+def _yes_no(value: bool | None) -> str:
+    return {True: "yes", False: "no", None: ""}[value]
+
+
+def _plain(value: Any) -> Any:
+    """Return an enumeration as its text."""
+    return getattr(value, "value", value)

@@ -1,0 +1,66 @@
+"""`sae.run`: errors of the command, and progress as a table."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import pathlib
+
+import pytest
+
+import sae
+from pipeline.core.errors import ExitCode
+from pipeline.core.event_log import TimedEvent
+from pipeline.core.events import EpochEnded, Event, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from sae import running
+
+
+def timed(*events: Event) -> list[TimedEvent]:
+    return [TimedEvent(datetime.datetime.now(datetime.timezone.utc), one) for one in events]
+
+
+def test_progress_is_a_bar_and_a_row_for_each_node() -> None:
+    page = running.progress_html(
+        timed(
+            Note("loading"),
+            Note("few <digits>", warning=True),
+            RunStarted("r1", ("A", "B", "C")),
+            NodeEnded("A", NodeState.CACHED, 0.0),
+            NodeStarted("B", ("its code changed",)),
+            EpochEnded(3, 50, 0.155, 0.151),
+        )
+    )
+    assert '<progress value="1" max="3">' in page
+    assert "run r1: 1 of 3 nodes" in page
+    assert "<td>A</td><td>cached</td><td></td><td></td>" in page
+    assert "<td>B</td><td>running</td><td></td><td>epoch 3/50  loss 0.1550  validation 0.1510</td>" in page
+    assert "<td>C</td><td>waiting</td>" in page
+    assert "warning: few &lt;digits&gt;" in page
+    assert "loading" not in page
+    assert "starting" in running.progress_html([])
+
+
+def test_the_line_of_an_error_is_not_shown_but_returned() -> None:
+    shown: list[str] = []
+    stream = io.BytesIO(b"loading\nerror: no profile 'x'\n")
+    assert running._follow(stream, shown.append) == "no profile 'x'"
+    assert shown == ["loading\n"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(1, sae.SaeError), (2, sae.UsageError), (3, sae.NotFoundError), (4, sae.SaeError), (5, sae.LockedError),
+     (6, sae.UnavailableError)],
+)  # fmt: skip
+def test_an_exit_code_is_the_exception_that_has_it(code: int, kind: type[sae.SaeError]) -> None:
+    error = running._error(code, "why")
+    assert (type(error), error.exit_code, str(error)) == (kind, ExitCode(code), "why")
+    assert sae.SaeError.exit_code == ExitCode.NODE_FAILED
+    assert running._error(99, "why").exit_code == ExitCode.NODE_FAILED
+
+
+@pytest.mark.component
+def test_a_wrong_setting_is_the_error_of_the_command(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(sae.UsageError, match=r"no setting 'model.l2' \(--set\); did you mean model.l1\?"):
+        sae.run(settings={"model.l2": 1.0}, root=tmp_path / "root")
+    assert not (tmp_path / "root").exists()

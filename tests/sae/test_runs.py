@@ -1,0 +1,149 @@
+"""The package `sae` on a root with recorded runs: rows, a run, artifacts, errors, and what notebooks show."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import sae
+from sae.root import PipelineRoot
+from tests import PROJECT
+from tests.builders.roots import METRICS, Recorded, write
+from tests.golden import store
+from tests.golden.store import FAILED, FIRST, SECOND
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return store.make(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture
+def root(recorded: Recorded) -> PipelineRoot:
+    return sae.open(recorded.root.path)
+
+
+def test_runs_are_rows_newest_first(root: PipelineRoot) -> None:
+    runs = root.runs()
+    assert [one.id for one in runs] == [FAILED, SECOND, FIRST]
+    assert runs[2].metrics["test_bce"] == 0.0943
+    assert [one.id for one in runs[1:]] == [SECOND, FIRST]
+    assert [one.id for one in root.runs(2)] == [FAILED, SECOND]
+    assert [one.id for one in root.runs(state="succeeded", sort="test_bce", ascending=True)] == [FIRST, SECOND]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        runs[0].id = "other"  # type: ignore[misc]
+
+
+def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:
+    table = root.runs().to_pandas()
+    assert list(table.index) == [FAILED, SECOND, FIRST]
+    assert table.loc[FIRST, "test_bce"] == 0.0943
+    assert math.isnan(table.loc[FAILED, "test_bce"])
+    assert table.loc[FAILED, "state"] == "failed"
+    assert table.loc[FIRST, "started"].utcoffset().total_seconds() == 0
+
+
+@pytest.mark.parametrize("options", [{"state": "bad"}, {"sort": "bad"}, {"limit": 0}])
+def test_a_list_of_runs_refuses_other_options(root: PipelineRoot, options: dict[str, object]) -> None:
+    with pytest.raises(sae.UsageError, match=r"bad|limit 0"):
+        root.runs(**options)  # type: ignore[arg-type]
+
+
+def test_a_run_has_state_metrics_and_settings(root: PipelineRoot) -> None:
+    run = root.run(FIRST)
+    assert (run.state, run.dataset, run.seconds, run.blessed, run.error) == ("succeeded", "mnist 3.0.1", 68.9, True, "")
+    assert {name: run.metrics[name] for name in METRICS} == METRICS
+    assert run.slices["label 0"]["bce"] == 0.1
+    assert root.run(SECOND).settings["training.epochs"] == 60
+    assert root.run("latest").id == FAILED
+    assert root.run().error.startswith("DataGate: ")
+    assert run.nodes[0].node == "ExampleGen"
+    assert repr(run) == f"RecordedRun(id='{FIRST}', state='succeeded', root='{root.path}')"
+
+
+def test_a_run_has_artifacts_also_those_of_cached_nodes(root: PipelineRoot, recorded: Recorded) -> None:
+    model = root.run(FIRST).artifact("Trainer")
+    assert (model.type, model.node, model.key) == ("Model", "Trainer", "model")
+    assert model.path == recorded.folder_of(FIRST, "Trainer", "model")
+    assert root.run(FIRST).artifact("Trainer", "model_run").key == "model_run"
+    assert root.run(SECOND).artifact("ExampleGen").path == recorded.folder_of(FIRST, "ExampleGen", "examples")
+
+
+def test_errors_are_those_of_the_command(root: PipelineRoot, tmp_path: pathlib.Path) -> None:
+    run = root.run(FAILED)
+    for call, text in (
+        (lambda: root.run("20200101-000000"), f"`sae runs --root {root.path}` lists all"),
+        (lambda: run.artifact("Trainr"), "did you mean Trainer?"),
+        (lambda: run.artifact("Trainer"), "the node is skipped"),
+        (run.model, f"run {FAILED} has no model: it is failed"),
+        (run.report, f"run {FAILED} has no report: it is failed"),
+        (lambda: sae.open(tmp_path / "none"), f"`sae run --root {tmp_path / 'none'}` makes the first one"),
+    ):
+        with pytest.raises(sae.NotFoundError) as caught:
+            call()
+        assert text in str(caught.value)
+        assert caught.value.exit_code == 3
+    with pytest.raises(sae.UsageError, match="gs://bucket"):
+        sae.open("gs://bucket")
+
+
+def test_missing_files_say_how_to_regenerate_them(tmp_path: pathlib.Path) -> None:
+    recorded = Recorded(tmp_path)
+    recorded.run(FIRST)
+    artifact = sae.open(recorded.root.path).run().artifact("Report")
+    shutil.rmtree(artifact.path)
+    with pytest.raises(sae.NotFoundError, match=rf"is missing: .*; `sae restore {artifact.id}` regenerates it"):
+        _ = artifact.path
+
+
+def test_the_report_has_its_page_numbers_and_figures(tmp_path: pathlib.Path) -> None:
+    recorded = Recorded(tmp_path)
+    recorded.run(FIRST)
+    report = sae.open(recorded.root.path).run().report()
+    with pytest.raises(sae.NotFoundError, match=r"has no file summary\.json"):
+        _ = report.summary
+    summary = {"blessed": False, "reasons": ["test <loss> is 0.3"], "metrics": {"bce": 0.25}}
+    write(report.folder / "summary.json", json.dumps(summary))
+    (report.folder / "curves-light.png").write_bytes(b"png")
+    (report.folder / "curves-dark.png").write_bytes(b"other")
+    assert report.path.name == "report.html"
+    assert report.summary == summary
+    assert report.figures == {"curves": report.folder / "curves-light.png"}
+    page = report._repr_html_()
+    assert "not blessed" in page
+    assert "test &lt;loss&gt; is 0.3" in page
+    assert "<td>bce</td><td>0.25000</td>" in page
+    assert page.count("data:image/png;base64,cG5n") == 1
+
+
+def test_notebooks_show_tables_with_escaped_text(root: PipelineRoot) -> None:
+    runs = root._repr_html_()
+    assert "<th>run</th>" in runs
+    assert f"<td>{FIRST}</td><td>succeeded</td>" in runs
+    assert "0.0943" in runs
+    run = root.run(FIRST)._repr_html_()
+    assert f"<h4>run {FIRST}</h4>" in run
+    assert "<td>Trainer</td><td>executed</td>" in run
+    assert "<td>0.09430</td>" in run
+    row = dataclasses.replace(root.runs()[0], dataset="<b>&")
+    assert "<td>&lt;b&gt;&amp;</td>" in sae.RunList((row,), ())._repr_html_()
+
+
+@pytest.mark.component
+def test_reading_does_not_import_tensorflow(root: PipelineRoot) -> None:
+    code = (
+        "import sys, sae; root = sae.open(sys.argv[1]); root._repr_html_(); run = root.run(sys.argv[2]); run.settings; "
+        "run._repr_html_(); run.report(); run.artifact('Trainer').path; root.runs().to_pandas(); "
+        "print(sorted({'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(root.path), FIRST], capture_output=True, text=True, cwd=PROJECT, check=False
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
