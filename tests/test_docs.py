@@ -91,6 +91,22 @@ def scheduling_table() -> str:
     return "\n".join(lines)
 
 
+def data_table() -> str:
+    """The options of the commands of `sae data`, but for those that all have."""
+    group = cli.sae.commands["data"]
+    assert isinstance(group, click.Group)
+    lines = ["| command | option | meaning |", "|---|---|---|"]
+    for name, command in group.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in SHARED | {"data_dir"}:
+                value = f" {option.metavar}" if option.metavar else ""
+                written = f"`{option.opts[0]}{value}`".replace("|", "\\|")
+                meaning = re.sub(r"\s+\[default: (.+)\]$", r" Default: \1.", option.help or "")
+                default = f" Default: {option.default}." if option.show_default and not option.is_flag else ""
+                lines.append(f"| `sae data {name}` | {written} | {meaning}{default} |")
+    return "\n".join(lines)
+
+
 def metrics_table() -> str:
     """The metrics of a run, as declared."""
     lines = ["| in the summary | unit | better | meaning |", "|---|---|---|---|"]
@@ -103,6 +119,7 @@ TABLES = {
     "profiles": (USAGE, profiles_table),
     "reading": (USAGE, reading_table),
     "scheduling": (USAGE, scheduling_table),
+    "data": (USAGE, data_table),
     "metrics": (PROJECT / "docs" / "model.md", metrics_table),
 }
 

@@ -127,6 +127,16 @@ def schedules(ctx: click.Context) -> Iterator[_Word]:
 
 
 @_safe
+def datasets(ctx: click.Context) -> Iterator[_Word]:
+    """Complete names of prepared data sets, each with its splits."""
+    from pipeline.cli.options import data_folder
+    from pipeline.sparse_autoencoder import prepared
+
+    for one in prepared.find(data_folder(ctx.params.get("data_dir"))):
+        yield one.name, ", ".join(f"{name} {size:,}" for name, size in one.splits.items())
+
+
+@_safe
 def columns(ctx: click.Context) -> Iterator[_Word]:
     """Complete columns to sort runs by."""
     from pipeline.cli.options import current_pipeline

@@ -27,6 +27,7 @@ _COMMANDS: Sections = {
         "doctor": ("config", "Check interpreter, packages, engine, disk and data."),
         "config": ("config", "Show or check the configuration."),
     },
+    "Data": {"data": ("data", "Make data sets of your own files; list, show, remove.")},
     "Inspect": {
         "runs": ("runs", "List runs, newest first."),
         "show": ("show", "Show a run: its nodes, metrics and configuration."),

@@ -15,10 +15,10 @@ import click
 from pipeline.cli import completion
 from pipeline.cli.selected import record, set_selected
 from pipeline.core import settings
-from pipeline.core.errors import SaeError
+from pipeline.core.errors import SaeError, UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.pipeline_root import Root
-from pipeline_config import PipelineConfig
+from pipeline_config import DataConfig, PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.definition.spec import Pipeline
@@ -46,6 +46,16 @@ def current_pipeline() -> Pipeline:
     context = click.get_current_context(silent=True)
     given = (context.find_root().params.get("pipeline") if context else "") or ""
     return of_root(resolve_root(context.params.get("root") if context else None), given)
+
+
+def data_folder(given: pathlib.Path | None) -> pathlib.Path:
+    """Return the folder of prepared data sets of `--data-dir`, else that of TFDS."""
+    from pipeline.sparse_autoencoder import dataset_folder
+
+    try:
+        return dataset_folder.data_folder(DataConfig(data_dir=str(given) if given else ""))
+    except ValueError as error:
+        raise UsageError(f"--data-dir {str(given)!r} is not allowed: {error}") from error
 
 
 class LocalPath(click.Path):
@@ -141,6 +151,14 @@ artifact_argument = _together(
     explained(ARTIFACT_HELP), click.argument("artifact", metavar="ID", shell_complete=completion.artifacts)
 )
 node_argument = click.argument("node", metavar="NODE", shell_complete=completion.nodes)
+dataset_argument = click.argument("name", metavar="NAME", shell_complete=completion.datasets)
+data_dir_option = click.option(
+    "--data-dir",
+    type=LocalPath(),
+    metavar="DIR",
+    shell_complete=completion.folders,
+    help="Folder of prepared data sets.  [default: TFDS_DATA_DIR, else ~/tensorflow_datasets]",
+)
 schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
 
 

@@ -20,8 +20,8 @@ SAMPLED = "mnist"
 _VARIABLE = "TFDS_DATA_DIR"
 _DEFAULT = "~/tensorflow_datasets"
 _VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
-_INFO, _FEATURES = "dataset_info.json", "features.json"
-_FORMAT = "tfrecord"
+INFO, FEATURES = "dataset_info.json", "features.json"
+FORMAT = "tfrecord"
 _REMEDY = "prepare it again with TFDS, or remove that folder"
 
 
@@ -63,19 +63,19 @@ def prepared_version(data: DataConfig) -> pathlib.Path | None:
     folder = newest_version(data_folder(data) / data.dataset)
     if folder is None:
         return None
-    for name in (_INFO, _FEATURES):
+    for name in (INFO, FEATURES):
         if not (folder / name).is_file():
             raise UnavailableError(f"data set {data.dataset} in {folder} is incomplete: it has no {name}; {_REMEDY}")
     try:
-        info: Any = json_text.parse((folder / _INFO).read_text(encoding="utf-8"))
-        stored_as = str(info.get("fileFormat") or _FORMAT)
+        info: Any = json_text.parse((folder / INFO).read_text(encoding="utf-8"))
+        stored_as = str(info.get("fileFormat") or FORMAT)
     except (OSError, ValueError, AttributeError) as error:
         raise UnavailableError(
-            f"data set {data.dataset} in {folder} is damaged: {_INFO} cannot be read ({error}); {_REMEDY}"
+            f"data set {data.dataset} in {folder} is damaged: {INFO} cannot be read ({error}); {_REMEDY}"
         ) from error
-    if stored_as != _FORMAT:
+    if stored_as != FORMAT:
         raise UnavailableError(
-            f"data set {data.dataset} in {folder} is stored as {stored_as}, this pipeline reads {_FORMAT}; {_REMEDY}"
+            f"data set {data.dataset} in {folder} is stored as {stored_as}, this pipeline reads {FORMAT}; {_REMEDY}"
         )
     return folder
 
@@ -84,8 +84,13 @@ def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
     """Return the subfolder with the highest version; None if there is none."""
     if not folder.is_dir():
         return None
-    found = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
+    found = [path for path in folder.iterdir() if is_version(path.name) and path.is_dir()]
     return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+
+
+def is_version(name: str) -> bool:
+    """Return whether a folder's name is a version: `3.0.1`."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def look_up(asked: Settings) -> DataLookup:
@@ -114,7 +119,7 @@ def look_up(asked: Settings) -> DataLookup:
 def _check_splits(data: DataConfig, folder: pathlib.Path) -> None:
     """Raise `UsageError` if a prepared data set does not have the splits that the settings name."""
     try:
-        info: Any = json_text.parse((folder / _INFO).read_text(encoding="utf-8"))
+        info: Any = json_text.parse((folder / INFO).read_text(encoding="utf-8"))
         known = [str(split["name"]) for split in info["splits"]]
     except (OSError, ValueError, KeyError, TypeError):  # TFDS says what is wrong with the splits
         return

@@ -1,0 +1,1 @@
+"""Make a TFDS data set of the user's own files. Only `builder` imports TensorFlow."""

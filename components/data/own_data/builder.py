@@ -1,0 +1,93 @@
+"""Store surveyed records as a data set of TensorFlow Datasets, through a builder of its own."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from components.data import features
+from components.data.own_data import metadata
+from components.data.own_data.records import IMAGE, Options, Source
+from components.data.own_data.survey import Survey, read_again
+
+ID = "id"
+
+
+class _OwnData(tfds.dataset_builders.AdhocBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """AdhocBuilder with metadata."""
+
+    def __init__(self, *, facts: dict[str, Any], **options: Any) -> None:
+        self._facts = facts
+        super().__init__(**options)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self._description,
+            features=self._feature_spec,
+            metadata=tfds.core.MetadataDict({metadata.KEY: self._facts}),
+        )
+
+
+def prepare(
+    folder: pathlib.Path, name: str, version: str, source: Source, found: Survey, options: Options
+) -> pathlib.Path:
+    """Prepare the data set in `folder`, and return its own folder, `folder/name/version`.
+
+    Raises:
+      errors.DataError: a record changed since the survey.
+    """
+    numbers = {label: number for number, label in enumerate(found.label_names)}
+
+    def examples(split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for entry, values in read_again(source, found, options, split):
+            example: dict[str, Any] = {source.kind: values, ID: entry.id}
+            if entry.label is not None:
+                example[features.LABEL] = numbers[entry.label]
+            yield entry.number, example
+
+    tfds.disable_progress_bar()
+    builder = _OwnData(
+        name=name,
+        version=version,
+        data_dir=str(folder),
+        description=f"Own data, made from: {source.form}.",
+        features=tfds.features.FeaturesDict(_features(source, found)),
+        split_datasets={split: _Examples(examples, split) for split in found.facts["records"]},
+        facts={**found.facts, "options": metadata.options(options)},
+    )
+    builder.download_and_prepare()
+    return pathlib.Path(builder.data_dir)
+
+
+class _Examples:
+    """An iterable that starts to read when it is iterated."""
+
+    def __init__(self, read: Any, split: str) -> None:
+        self._read, self._split = read, split
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        found: Iterator[tuple[int, dict[str, Any]]] = self._read(self._split)
+        return found
+
+
+def _features(source: Source, found: Survey) -> dict[str, Any]:
+    values: Any
+    if source.kind == IMAGE and found.dtype in ("uint8", "uint16"):
+        values = tfds.features.Image(shape=found.shape, dtype=np.dtype(found.dtype), encoding_format="png")
+    else:
+        values = tfds.features.Tensor(shape=found.shape, dtype=np.float32)
+    stored = {source.kind: values, ID: tfds.features.Text()}
+    if found.label_names:
+        stored[features.LABEL] = tfds.features.ClassLabel(names=list(found.label_names))
+    return stored
+
+
+def known_names() -> list[str]:
+    """Return the names of the data sets that TensorFlow Datasets itself has."""
+    names: list[str] = tfds.list_builders(with_community_datasets=False)
+    return names

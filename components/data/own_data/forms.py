@@ -1,0 +1,37 @@
+"""Find out what is at a path: a folder of pictures, arrays, IDX files or a table."""
+
+from __future__ import annotations
+
+import pathlib
+
+from components import errors
+from components.data.own_data import arrays, idx, pictures, tables
+from components.data.own_data.records import OptionError, Options, Source
+
+FORMS = "a folder of pictures, a .npy, .npz, .csv or .parquet file, or IDX files"
+
+
+def open_source(path: pathlib.Path, options: Options) -> Source:
+    """Return the records at a path that exists.
+
+    Raises:
+      errors.DataError: they cannot be used.
+      OptionError: an option does not fit them.
+    """
+    path = path.resolve()
+    suffix = path.suffix.lower()
+    if options.array and suffix != ".npz":
+        raise OptionError(f"--array names an array of an .npz file, which {path} is not")
+    if path.is_dir():
+        return arrays.idx_folder(path, options) if arrays.is_idx_folder(path) else pictures.source(path, options)
+    if not path.is_file():
+        raise errors.DataError(f"{path} is neither a folder nor a file: give {FORMS}")
+    if suffix == ".npy":
+        return arrays.npy(path, options)
+    if suffix == ".npz":
+        return arrays.npz(path, options)
+    if suffix in (".csv", ".parquet"):
+        return tables.source(path, options)
+    if idx.is_idx(path):
+        return arrays.idx_file(path, options)
+    raise errors.DataError(f"{path} is of no known form: give {FORMS}")

@@ -1,0 +1,177 @@
+"""The commands that change prepared data sets: `sae data add` and `sae data remove`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pathlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import click
+
+from components.data import features
+from components.data.own_data.convert import RESAMPLING
+from components.data.own_data.records import Options
+from pipeline.cli import output
+from pipeline.cli.options import LocalPath, data_dir_option, data_folder, dataset_argument, path_option
+from pipeline.core.errors import UsageError
+from pipeline.core.text import bytes_text
+from pipeline.sparse_autoencoder import own_data
+
+_SIDE = 65_536  # pixels; more is no size of a picture
+_PROGRESS = 1_000  # records between two lines of progress
+
+
+@click.command("add")
+@dataset_argument
+@click.argument("path", metavar="PATH", type=LocalPath())
+@click.option("--size", metavar="HxW", help="Resize images to height x width, such as 64x64; proportions may change.")
+@click.option(
+    "--resampling",
+    type=click.Choice(RESAMPLING),
+    default="bilinear",
+    show_default=True,
+    metavar="FILTER",
+    help=f"Filter of --size: {', '.join(RESAMPLING)}.",
+)
+@click.option("--grey", is_flag=True, help="Convert images to grey (ITU-R BT.601).")
+@click.option("--colour", is_flag=True, help="Convert images to three channels.")
+@click.option(
+    "--split",
+    metavar="FRACTIONS",
+    help="Fraction of each split, chosen by a hash of the content.  [default: train=.8,validation=.1,test=.1]",
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N",
+              help="Seed of that choice.")  # fmt: skip
+@click.option(
+    "--group",
+    default="",
+    metavar="COLUMN|REGEX",
+    help="Keep records of one group in one split: a column or array, or a regular expression of file names, whose "
+    "first parentheses are the group.",
+)
+@click.option("--label", default="", metavar="COLUMN", help="Column or array of the labels.")
+@path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX.")
+@click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none.")
+@click.option("--array", default="", metavar="NAME", help="Array of an .npz file with the data.")
+@click.option("--skip-unreadable", is_flag=True, help="Leave out and count records that cannot be used.")
+@click.option("--version", default="1.0.0", show_default=True, metavar="VERSION", help="Version of the data set.")
+@data_dir_option
+def add_command(
+    name: str,
+    path: pathlib.Path,
+    size: str | None,
+    resampling: str,
+    grey: bool,
+    colour: bool,
+    split: str | None,
+    seed: int,
+    group: str,
+    label: str,
+    labels: pathlib.Path | None,
+    no_labels: bool,
+    array: str,
+    skip_unreadable: bool,
+    version: str,
+    data_dir: pathlib.Path | None,
+) -> None:
+    """Make the data set NAME of the files at PATH.
+
+    PATH is a folder of PNG, JPEG, TIFF, BMP or WebP pictures (subfolders are labels; folders train, validation and test
+    are splits), a .npy or .npz file of images (n, h, w[, c]) or vectors (n, d), a .csv or .parquet file of numbers, or
+    IDX files.
+    """
+    if grey and colour:
+        raise UsageError("--grey and --colour exclude each other: give one of them")
+    if no_labels and (label or labels):
+        raise UsageError("--no-labels excludes --label and --labels: leave it out, or them")
+    options = Options(
+        size=_size(size) if size is not None else None,
+        resampling=resampling,
+        colour=True if colour else False if grey else None,
+        fractions=_fractions(split) if split is not None else Options.fractions,
+        seed=seed,
+        label=label,
+        labels=str(labels) if labels else "",
+        no_labels=no_labels,
+        group=group,
+        array=array,
+        skip_unreadable=skip_unreadable,
+    )
+    shown = sys.stderr.isatty()
+
+    def progress(count: int) -> None:
+        if shown and count % _PROGRESS == 0:
+            output.note(f"{count:,} records read")
+
+    folder = data_folder(data_dir)
+    made = own_data.add(folder, name, version, path, options, output.note, progress, _quiet)
+    output.write(f"{name} {version} is in {made}")
+    output.note(f"`sae data show {name}` shows it; `sae run --set data.dataset={name}` runs on it")
+
+
+@click.command("remove")
+@dataset_argument
+@click.option("--version", default="", metavar="VERSION", help="Version to remove.  [default: all]")
+@click.option("--yes", is_flag=True, help="Delete; without it, ask, or only say what would be deleted.")
+@data_dir_option
+def remove_command(name: str, version: str, yes: bool, data_dir: pathlib.Path | None) -> None:
+    """Remove a data set that `sae data add` made; others are refused."""
+    chosen = own_data.removable(data_folder(data_dir), name, version)
+    for one in chosen:
+        output.note(f"{'delete' if yes else 'would delete'} {one.folder} ({bytes_text(one.bytes)})")
+    if not yes and not (sys.stdin.isatty() and click.confirm("Delete?", err=True)):
+        output.note("nothing was deleted; --yes deletes")
+        return
+    output.write(f"removed {own_data.remove(chosen)}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide what TensorFlow and TFDS print; errors are raised."""
+    from pipeline.orchestration import process_setup
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    if not os.environ.get("TFDS_DATA_DIR"):
+        os.environ.pop("TFDS_DATA_DIR", None)  # TFDS takes an empty value for a folder
+    with tempfile.TemporaryDirectory() as folder, process_setup.output_to(pathlib.Path(folder) / "log"):
+        with process_setup.heavy_imports():
+            import tensorflow_datasets  # noqa: F401
+        yield
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    height, width = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (1 <= height <= _SIDE and 1 <= width <= _SIDE):
+        raise UsageError(f"--size {text!r} is not allowed: give HEIGHTxWIDTH in pixels, such as 64x64")
+    return height, width
+
+
+def _fractions(text: str) -> tuple[tuple[str, float], ...]:
+    """Parse `train=.8,validation=.1,test=.1`."""
+    found: dict[str, float] = {}
+    try:
+        for part in text.split(","):
+            name, separator, value = part.partition("=")
+            if not separator or name.strip() in found:
+                raise ValueError
+            found[name.strip()] = float(value)
+    except ValueError:
+        found = {}
+    allowed = (
+        found.keys() <= set(features.SPLITS)
+        and {features.TRAIN, features.TEST} <= found.keys()
+        and all(0 < value < 1 for value in found.values())
+        and math.isclose(sum(found.values()), 1, abs_tol=1e-6)
+    )
+    if not allowed:
+        raise UsageError(
+            f"--split {text!r} is not allowed: give fractions of train, test and perhaps validation that add up to 1, "
+            "such as train=.8,validation=.1,test=.1"
+        )
+    return tuple((name, found[name]) for name in features.SPLITS if name in found)

@@ -1,0 +1,140 @@
+"""Arrays, IDX files and tables."""
+
+from __future__ import annotations
+
+import gzip
+import pathlib
+import struct
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from components import errors
+from components.data.own_data import forms
+from components.data.own_data.records import OptionError, Options
+
+VECTORS = np.arange(6, dtype=np.float64).reshape(3, 2)
+
+
+def read(path: pathlib.Path, **options: Any) -> list[tuple[str, str | None, str | None, str, Any]]:
+    source = forms.open_source(path, Options(**options))
+    return [(one.id, one.label, one.group, one.split, one.load().tolist()) for one in source.read()]
+
+
+def test_npy_is_vectors_or_images(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", VECTORS)
+    assert read(tmp_path / "a.npy")[1] == ("1", None, None, "", [2, 3])
+    np.save(tmp_path / "b.npy", np.zeros((2, 4, 5), np.uint8))
+    source = forms.open_source(tmp_path / "b.npy", Options())
+    assert (source.kind, next(source.read()).load().shape) == ("image", (4, 5, 1))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [(np.zeros(3), "shape"), (np.zeros((2, 3, 3, 2)), "shape"), (np.array([["a"]]), "type"),
+     (np.zeros((2, 2), complex), "type"), (np.array([[{}]]), "cannot be read as an array")],
+)  # fmt: skip
+def test_other_arrays_are_refused(tmp_path: pathlib.Path, array: Any, reason: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(errors.DataError, match=reason):
+        read(tmp_path / "a.npy")
+
+
+def test_npz_has_labels_and_groups(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=VECTORS, y=np.array([1.0, 2.0, 1.0]), who=np.array(["p", "q", "p"]))
+    assert [row[1:3] for row in read(path, group="who")] == [("1", "p"), ("2", "q"), ("1", "p")]
+    assert [row[1] for row in read(path, label="who")] == ["p", "q", "p"]
+    assert [row[1] for row in read(path, no_labels=True)] == [None] * 3
+    with pytest.raises(OptionError, match=r"--label 'z'.* has no such column"):
+        read(path, label="z")
+    np.savez(path, x=VECTORS, z=VECTORS)
+    with pytest.raises(OptionError, match=r"x \(3, 2\), z \(3, 2\): name .* --array"):
+        read(path)
+    assert len(read(path, array="z")) == 3
+
+
+@pytest.mark.parametrize(("labels", "reason"), [([1, 2], "2 rows, the data has 3"), ([1.5, 2, 3], "whole numbers")])
+def test_labels_that_do_not_fit_are_refused(tmp_path: pathlib.Path, labels: list[float], reason: str) -> None:
+    np.savez(tmp_path / "a.npz", x=VECTORS, y=np.array(labels))
+    with pytest.raises((errors.DataError, OptionError), match=reason):
+        read(tmp_path / "a.npz")
+
+
+def test_labels_are_in_another_file(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", VECTORS)
+    np.save(tmp_path / "y.npy", np.array([3, 4, 5]))
+    (tmp_path / "y.csv").write_text("label,who\na,1\nb,1\nc,2\n")
+    assert [row[1] for row in read(tmp_path / "a.npy", labels=str(tmp_path / "y.npy"))] == ["3", "4", "5"]
+    rows = read(tmp_path / "a.npy", labels=str(tmp_path / "y.csv"), group="who")
+    assert [row[1:3] for row in rows] == [("a", "1"), ("b", "1"), ("c", "2")]
+
+
+def idx(values: Any, kind: int) -> bytes:
+    array = np.asarray(values)
+    header = bytes([0, 0, kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.astype({8: ">u1", 0x0D: ">f4"}[kind]).tobytes()
+
+
+def test_idx_folder_has_splits_and_labels(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(np.full((2, 1, 1), 9), 8)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([4, 5], 8))
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx([[[8]]], 8))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([6], 8))
+    assert read(tmp_path) == [
+        ("0", "6", None, "test", [[[8]]]),
+        ("1", "4", None, "train", [[[9]]]),
+        ("2", "5", None, "train", [[[9]]]),
+    ]
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(errors.DataError, match="no file t10k-labels"):
+        read(tmp_path)
+
+
+def test_one_idx_file_of_floats(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a").write_bytes(idx(VECTORS, 0x0D))
+    (tmp_path / "y").write_bytes(idx([1, 2, 3], 8))
+    assert read(tmp_path / "a", labels=str(tmp_path / "y"))[2] == ("2", "3", None, "", [4, 5])
+
+
+@pytest.mark.parametrize("content", [idx(VECTORS, 8)[:-1], idx(VECTORS, 8) + b"0", b"\0\0\x08\x02\0\0"])
+def test_a_damaged_idx_file_is_refused(tmp_path: pathlib.Path, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(errors.DataError, match="damaged"):
+        read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tables_are_vectors(tmp_path: pathlib.Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "csv":
+        path.write_text("u,v,kind,who\n1,.5,a,7\n2,-3,b,8\n")
+    else:
+        pa.parquet.write_table(pa.table({"u": [1, 2], "v": [0.5, -3], "kind": ["a", "b"], "who": [7, 8]}), path)
+    assert read(path, label="kind", group="who") == [("0", "a", "7", "", [1, 0.5]), ("1", "b", "8", "", [2, -3])]
+    with pytest.raises(errors.DataError, match="the columns kind are not of numbers"):
+        read(path)
+    with pytest.raises(OptionError, match="no such column; there are: u, v, kind, who"):
+        read(path, label="x")
+
+
+def test_a_csv_file_without_names_and_with_missing_values(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2\n3,\n")
+    rows = [row[4] for row in read(tmp_path / "a.csv")]
+    assert rows[0] == [1, 2]
+    assert rows[1][0] == 3
+    assert np.isnan(rows[1][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.npy", b"x"), ("a.npz", b"PK"), ("a.csv", b""), ("a.csv", b"a,b\n1\n"), ("a.parquet", b"PAR1"), ("a.txt", b"x"),
+     ("a.npz", b"")],
+)  # fmt: skip
+def test_damaged_and_unknown_files_are_refused(tmp_path: pathlib.Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(errors.DataError, match=name):
+        read(tmp_path / name)

@@ -1,0 +1,120 @@
+"""`sae data`: each fault ends with one line and its exit code, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.errors import ExitCode
+from tests.pipeline.sparse_autoencoder.test_prepared import store
+
+USAGE, NOT_FOUND, DATA = ExitCode.USAGE, ExitCode.NOT_FOUND, ExitCode.ENVIRONMENT
+
+
+@pytest.fixture
+def data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """The folder of prepared data sets; the working directory has a folder of pictures and an array."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        save(tmp_path / "pictures" / f"{number}.png", np.full((4, 5), number, np.uint8))
+    np.save(tmp_path / "vectors.npy", np.eye(3))
+    return tmp_path / "data"
+
+
+def save(path: pathlib.Path, values: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(values)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["Bad", "pictures"], USAGE, "the name 'Bad' is not allowed"),
+        (["mnist_sample", "pictures"], USAGE, "the embedded sample's"),
+        (["mine", "nowhere"], NOT_FOUND, "nowhere does not exist"),
+        (["mine", "pictures", "--size", "4"], USAGE, "--size '4' is not allowed: give HEIGHTxWIDTH"),
+        (["mine", "pictures", "--size", "0x4"], USAGE, "--size '0x4'"),
+        (["mine", "pictures", "--split", "train=.5,test=.4"], USAGE, "add up to 1"),
+        (["mine", "pictures", "--split", "train=nan,test=.4"], USAGE, "add up to 1"),
+        (["mine", "pictures", "--split", "train=1"], USAGE, "fractions of train, test"),
+        (["mine", "pictures", "--grey", "--colour"], USAGE, "exclude each other"),
+        (["mine", "pictures", "--no-labels", "--label", "x"], USAGE, "excludes --label"),
+        (["mine", "pictures", "--version", "1"], USAGE, "three numbers"),
+        (["mine", "pictures", "--labels", "nowhere.csv"], NOT_FOUND, "nowhere.csv is not a file"),
+        (["mine", "pictures", "--array", "x"], USAGE, "--array names an array of an .npz file"),
+        (["mine", "vectors.npy", "--grey"], USAGE, "holds vectors"),
+        (["mine", "vectors.npy"], DATA, "would be empty"),
+    ],
+)
+def test_what_cannot_be_added(sae: Any, data: pathlib.Path, arguments: list[str], code: ExitCode, reason: str) -> None:
+    ended, _, messages = sae("data", "add", *arguments)
+    assert ended == code, messages
+    assert messages.startswith("error: ")
+    assert reason in messages
+    assert messages.count("\n") == 1
+    assert not data.exists()
+
+
+def test_a_picture_that_cannot_be_read_is_named(sae: Any, data: pathlib.Path) -> None:
+    pathlib.Path(os.fsdecode(b"pictures/bad\xff\x1b.png")).write_bytes(b"no picture")
+    ended, _, messages = sae("data", "add", "mine", "pictures")
+    assert ended == DATA
+    assert "1 of 4 records cannot be used: bad\\xff\\x1b.png: it is not a picture" in messages
+    assert "--skip-unreadable" in messages
+
+
+def test_a_decompression_bomb_is_named(sae: Any, data: pathlib.Path) -> None:
+    header = b"BM" + struct.pack("<IIIIiiHHIIiiII", 2_000_000_054, 0, 54, 40, 25_000, 26_667, 1, 24, 0, 0, 0, 0, 0, 0)
+    pathlib.Path("pictures/huge.bmp").write_bytes(header)
+    ended, _, messages = sae("data", "add", "mine", "pictures")
+    assert ended == DATA
+    assert "huge.bmp: it has more than 89,478,485 pixels" in messages
+
+
+@pytest.mark.parametrize("version", ["", "1.2.3"])
+def test_remove_asks_for_yes_and_deletes_what_add_made(sae: Any, data: pathlib.Path, version: str) -> None:
+    folder = store(data, "mine", own=True)
+    given = ["--version", version] if version else []
+    ended, _, messages = sae("data", "remove", "mine", *given)
+    assert (ended, folder.is_dir()) == (0, True)
+    assert "would delete" in messages
+    ended, output, _ = sae("data", "remove", "mine", "--yes", *given)
+    assert (ended, output) == (0, "removed 1 version of mine\n")
+    assert list(data.iterdir()) == []
+
+
+def test_remove_refuses_what_add_did_not_make(sae: Any, data: pathlib.Path) -> None:
+    folder = store(data, "mine")
+    ended, _, messages = sae("data", "remove", "mine", "--yes")
+    assert (ended, folder.is_dir()) == (USAGE, True)
+    ended, _, messages = sae("data", "remove", "mime", "--yes")
+    assert ended == NOT_FOUND
+    assert "did you mean mine?" in messages
+
+
+def test_add_refuses_a_version_that_exists(sae: Any, data: pathlib.Path) -> None:
+    store(data, "mine", own=True)
+    ended, _, messages = sae("data", "add", "mine", "pictures", "--version", "1.2.3")
+    assert ended == USAGE
+    assert "exists already" in messages
+
+
+def test_list_and_show_and_a_sheet(sae: Any, data: pathlib.Path) -> None:
+    assert sae("data", "list")[0] == 0
+    store(data, "mine", own=True)
+    ended, output, _ = sae("data", "list")
+    assert ended == 0
+    assert "image: image 2x3x1 uint8" in output
+    ended, output, _ = sae("data", "show", "mine", "--sheet", "sheet.png")
+    assert ended == 0
+    assert "made from  folder of pictures" in output
+    with Image.open("sheet.png") as sheet:
+        assert sheet.size == (2 * 102 + 6, 116 + 6)
+    assert sae("data", "show", "other")[0] == NOT_FOUND

@@ -1,0 +1,100 @@
+"""Own data becomes a data set that TFDS loads, with exactly the values that were given."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.data.own_data.records import Options
+from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.sparse_autoencoder import own_data, prepared
+from tests import lazy
+
+tfds = lazy.module("tensorflow_datasets")
+
+pytestmark = pytest.mark.component
+
+
+def add(data: pathlib.Path, name: str, path: pathlib.Path, **options: Any) -> list[str]:
+    """Add a data set; return the warnings."""
+    said: list[str] = []
+    own_data.add(data, name, "1.0.0", path, Options(**options), said.append, lambda count: None)
+    return said
+
+
+def loaded(data: pathlib.Path, name: str) -> dict[str, dict[str, Any]]:
+    """Every record by its id, as `tfds.load` gives it, with its split."""
+    splits = tfds.load(name, data_dir=str(data))
+    return {
+        record["id"].decode(): {**record, "split": split}
+        for split, records in splits.items()
+        for record in tfds.as_numpy(records)
+    }
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 1), (np.float32, 1)])
+def test_pictures_are_loaded_by_tfds(tmp_path: pathlib.Path, kind: Any, channels: int) -> None:
+    chance = np.random.default_rng(1)
+    given = {}
+    for number in range(40):
+        name = f"{'cat' if number % 2 else 'dog'}/{number}.tif"
+        values = chance.integers(0, 250, (5, 6, channels) if channels > 1 else (5, 6)).astype(kind)
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(tmp_path / "pictures" / name)
+        given[name] = values.reshape(5, 6, channels)
+    add(tmp_path / "data", "mine", tmp_path / "pictures")
+    found = loaded(tmp_path / "data", "mine")
+    assert found.keys() == given.keys()
+    for name, record in found.items():
+        assert record["image"].dtype == kind
+        np.testing.assert_array_equal(record["image"], given[name])
+        assert record["label"] == (0 if name.startswith("cat") else 1)
+    assert {record["split"] for record in found.values()} == {"train", "validation", "test"}
+    contents = prepared.contents(prepared.named(tmp_path / "data", "mine"))
+    assert {split: sum(counts.values()) for split, counts in contents.labels.items()} == {
+        split: sum(record["split"] == split for record in found.values()) for split in contents.labels
+    }
+    example = contents.examples[0].values
+    assert any(np.array_equal(example, values) for values in given.values())
+    builder = tfds.builder("mine", data_dir=str(tmp_path / "data"))
+    assert builder.info.features["label"].names == ["cat", "dog"]
+    assert builder.info.metadata["sae_data_add"]["form"] == "folder of pictures"
+
+
+def test_vectors_without_labels_and_duplicates_across_splits(tmp_path: pathlib.Path) -> None:
+    values = np.random.default_rng(1).normal(size=(50, 7))
+    values[1] = values[0]
+    groups = np.arange(50)
+    np.savez(tmp_path / "a.npz", x=values, patient=groups)
+    said = add(tmp_path / "data", "mine", tmp_path / "a.npz", group="patient", seed=2)
+    found = loaded(tmp_path / "data", "mine")
+    for row, record in found.items():
+        assert record.keys() == {"vector", "id", "split"}
+        np.testing.assert_array_equal(record["vector"], values[int(row)].astype(np.float32))
+    crossing = found["0"]["split"] != found["1"]["split"]
+    assert any("of another split" in text for text in said) == crossing
+    assert any("1 records are equal" in text for text in said)
+
+
+def test_a_failed_add_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.data.own_data import builder, survey
+
+    np.save(tmp_path / "a.npy", np.random.default_rng(1).normal(size=(50, 7)))
+    with pytest.raises(UsageError, match="'mnist' is a data set of TensorFlow Datasets"):
+        add(tmp_path / "data", "mnist", tmp_path / "a.npy")
+    surveyed = survey.survey
+
+    def changed(*given: Any) -> survey.Survey:
+        found = surveyed(*given)
+        np.save(tmp_path / "a.npy", np.zeros((50, 7)))
+        return found
+
+    monkeypatch.setattr(survey, "survey", changed)
+    with pytest.raises(UnavailableError, match="changed while it was read"):
+        add(tmp_path / "data", "mine", tmp_path / "a.npy")
+    assert builder.known_names()
+    assert list((tmp_path / "data").iterdir()) == []
