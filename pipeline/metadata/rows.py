@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 _NODES = ("Artifact", "Execution", "Context")
 # Columns with the id of a row in another table, and that table.
-_REFERENCES = {
+REFERENCES = {
     **{(f"{node}Property", f"{node.lower()}_id"): node for node in _NODES},
     **{(node, "type_id"): "Type" for node in _NODES},
     ("Event", "artifact_id"): "Artifact",
@@ -30,7 +30,7 @@ _REFERENCES = {
     ("ParentType", "parent_type_id"): "Type",
 }
 # Rows that mean nothing without the row that they refer to. Events stay: they show that an artifact was deleted.
-_PARTS = tuple(key for key in _REFERENCES if key[0] not in (*_NODES, "Event", "TypeProperty", "ParentType"))
+_PARTS = tuple(key for key in REFERENCES if key[0] not in (*_NODES, "Event", "TypeProperty", "ParentType"))
 _STORED = {  # SQLite's types of value by the beginning of a declared type
     "INT": ("integer",),
     "TINYINT": ("integer",),
@@ -60,7 +60,7 @@ def remove_parts_of_deleted_rows(path: pathlib.Path) -> int:
         while True:  # a path belongs to an event that belongs to an artifact
             before = deleted
             for table, column in _PARTS:
-                other = _REFERENCES[table, column]
+                other = REFERENCES[table, column]
                 if table in tables and other in tables:
                     where = f"{column} NOT IN (SELECT id FROM {other})"
                     deleted += opened.execute(f"DELETE FROM {table} WHERE {where}").rowcount
@@ -70,7 +70,7 @@ def remove_parts_of_deleted_rows(path: pathlib.Path) -> int:
 
 def _tables(opened: sqlite3.Connection) -> Iterator[tuple[str, dict[str, tuple[str, bool]]]]:
     """Yield the name of each table of ML Metadata, with declared type and NOT NULL of its columns."""
-    known = sorted({table for table, _ in _REFERENCES} | set(_REFERENCES.values()))
+    known = sorted({table for table, _ in REFERENCES} | set(REFERENCES.values()))
     for table in known:
         columns = {
             _text(name): (_text(kind).upper(), bool(required or key))
@@ -98,7 +98,7 @@ def _problems(opened: sqlite3.Connection) -> Iterator[str]:
                 yield from _found(opened, table, column, columns, f"{column} NOT IN (0, 1)", "0 or 1")
             elif column in _ENUMS:
                 yield from _found(opened, table, column, columns, f"{column} NOT BETWEEN 0 AND 2147483647", "32 bits")
-    for (table, column), other in _REFERENCES.items():
+    for (table, column), other in REFERENCES.items():
         if table in tables and other in tables and column in tables[table]:
             where = f"{column} NOT IN (SELECT id FROM {other})"
             yield from _found(opened, table, column, tables[table], where, f"the id of a row of {other}")

@@ -24,7 +24,8 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import ml_metadata as mlmd
 from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
@@ -33,6 +34,8 @@ from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores, rows
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
 from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError, UnreadableError, Worker
+
+T = TypeVar("T")
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes
@@ -79,6 +82,18 @@ def connect_read_only(path: pathlib.Path) -> mlmd.MetadataStore:
         return file.connect()
 
 
+def query(path: pathlib.Path, function: Callable[[pathlib.Path], T]) -> T:
+    """Return the result of a function that reads an SQLite file as it is, damaged rows included, with plain SQL.
+
+    The function is called in a process of its own, with the file or with a private copy of it.
+
+    Raises:
+      NotFoundError, UnavailableError: like `open_source`.
+    """
+    with contextlib.closing(StoreFile(path)) as file:
+        return file.query(function)
+
+
 class StoreFile:
     """An SQLite file.
 
@@ -110,6 +125,23 @@ class StoreFile:
           UnavailableError: damaged, of a newer schema, no store of ML Metadata, or held by a writer for too long.
         """
         return IsolatedClient(self._worker(), self._replace)
+
+    def query(self, function: Callable[[pathlib.Path], T]) -> T:
+        """Return the result of a function that reads the file or a copy. Raises like the function `query`."""
+        processes = self._open_processes()
+        try:
+            if not self._wal_mode or self._beside(_WAL).exists():
+                with contextlib.suppress(sqlite3.OperationalError):  # something must be rolled back
+                    return processes.run(function, self._path)
+            with tempfile.TemporaryDirectory(prefix="sae-store-") as folder:
+                copy = self._copy_in(pathlib.Path(folder))
+                processes.remove_later(copy.parent)
+                self._copy_to(copy)
+                return processes.run(function, copy)
+        except ReaderDiedError as error:
+            raise self._row_error(error) from error
+        except (sqlite3.Error, OSError) as error:
+            raise UnavailableError(f"{self.name} {_reason(error)}") from error
 
     def _worker(self) -> Worker:
         try:

@@ -101,11 +101,19 @@ class Writer:
         artifact = pb.Artifact(type_id=kind, uri=uri, state=pb.Artifact.LIVE)
         set_properties(artifact.custom_properties, properties)
         [made] = self.store.put_artifacts([artifact])
+        self.event(execution, made, key, event, index)
+        return made
+
+    def event(self, execution, artifact, key, kind, index=0):
+        """Puts an event, and the artifact into the contexts of the execution."""
         steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=index)]
         self.store.put_events(
-            [pb.Event(artifact_id=made, execution_id=execution, type=event, path=pb.Event.Path(steps=steps))]
+            [pb.Event(artifact_id=artifact, execution_id=execution, type=kind, path=pb.Event.Path(steps=steps))]
         )
-        return made
+        contexts = self.store.get_contexts_by_execution(execution)
+        self.store.put_attributions_and_associations(
+            [pb.Attribution(artifact_id=artifact, context_id=context.id) for context in contexts], []
+        )
 
 
 def set_properties(held, properties):

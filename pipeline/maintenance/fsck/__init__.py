@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.core.pipeline_root import Root
-from pipeline.maintenance.fsck import files, orphans, runs, served
+from pipeline.maintenance.fsck import files, missing_rows, orphans, runs, served
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind, Findings, Result
 from pipeline.metadata.properties import PUSHED_MODEL
 from pipeline.metadata.store import Store, open_store
@@ -49,4 +49,5 @@ def _findings(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     yield from runs.manifests(root, store, checked)
     yield from runs.unended(root, store, checked)
     yield from runs.lost_decisions(root, store)
+    yield from missing_rows.findings(root)
     yield from orphans.findings(root, store)

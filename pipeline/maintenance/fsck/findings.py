@@ -22,6 +22,7 @@ class FindingKind(str, enum.Enum):
     SERVED = "served"  # the served model is not the last pushed one; of earlier versions: missing, altered
     SUPERSEDED = "superseded"  # the Pusher's list of them is missing, damaged or out of date
     MANIFESTS = "manifests"
+    ROW_MISSING = "row_missing"  # of ML Metadata
     ORPHANED = "orphaned"
     UNVERIFIED = "unverified"
     OUT_OF_USE = "out_of_use"
@@ -32,7 +33,7 @@ class FindingKind(str, enum.Enum):
     @property
     def is_damage(self) -> bool:
         """Return whether it means that the root is damaged."""
-        return self.value in ("missing", "altered", "unreadable", "served", "superseded", "manifests")
+        return self.value in ("missing", "altered", "unreadable", "served", "superseded", "manifests", "row_missing")
 
 
 @dataclasses.dataclass(frozen=True)

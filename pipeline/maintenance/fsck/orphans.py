@@ -7,10 +7,12 @@ import pathlib
 from collections.abc import Generator, Iterator
 
 from components import int64
+from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import files
 from pipeline.maintenance.fsck.findings import Finding, FindingKind
 from pipeline.metadata.store import Store
+from pipeline.metadata.types import Execution
 
 _Entry = os.DirEntry[str]
 
@@ -44,22 +46,28 @@ def _output(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Fin
     inside = (yield from _entries(entry.path)) if _is_folder(entry) else []
     if any(_is_published(store, inner.path) for inner in inside):
         return
-    sentence = f"no artifact in ML Metadata names {entry.path}"
-    execution = _unended_execution(store, entry.name, node)
-    if execution is not None:
-        sentence += f": execution {execution}, which has not ended, wrote to it"
-    yield Finding(FindingKind.ORPHANED, sentence, entry.path, execution=execution, node=node, output=output)
+    kind, sentence = FindingKind.ORPHANED, f"no artifact in ML Metadata names {entry.path}"
+    wrote = _execution(store, entry.name, node)
+    if wrote is not None and wrote.state is None:
+        sentence += f": execution {wrote.id}, which has not ended, wrote to it"
+    elif wrote is not None and wrote.state == NodeState.EXECUTED:
+        kind = FindingKind.ROW_MISSING
+        sentence += f", though execution {wrote.id}, which wrote it, succeeded: the row of an artifact is missing"
+    else:
+        wrote = None
+    execution = None if wrote is None else wrote.id
+    yield Finding(kind, sentence, entry.path, execution=execution, node=node, output=output)
 
 
 def _is_published(store: Store, path: str) -> bool:
     return any(artifact.published for artifact in store.artifacts_at(path))
 
 
-def _unended_execution(store: Store, name: str, node: str) -> int | None:
-    """Return the execution with this id, if it is one of this node that has not ended."""
+def _execution(store: Store, name: str, node: str) -> Execution | None:
+    """Return the execution with this id, if it is one of this node."""
     number = int64.parsed(name)
     found = store.executions_by_id([] if number is None else [number])
-    return next((id_ for id_, one in found.items() if one.state is None and store.owner(id_).node == node), None)
+    return next((one for id_, one in found.items() if store.owner(id_).node == node), None)
 
 
 def _unexpected(entry: _Entry) -> Finding:

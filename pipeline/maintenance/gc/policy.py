@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from components.push import serving_dir
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance.fsck import missing_rows
 from pipeline.metadata.run_properties import headline_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
@@ -31,6 +32,7 @@ class Reason(str, enum.Enum):
     NEWEST = "one of the newest"
 
 
+_SHOWN = 5  # missing rows that are named
 _ENDED = ("succeeded", "failed")
 _ALWAYS = {Reason.SERVED, Reason.PINNED, Reason.OPEN}
 
@@ -115,10 +117,13 @@ def unknown_version(root: Root, pushes: Sequence[Push]) -> pathlib.Path | None:
 
 
 def contradictions(root: Root, store: Store, pushes: Sequence[Push]) -> tuple[str, ...]:
-    """Return why outputs that no artifact names may be needed: of runs that ML Metadata does not contain any more.
+    """Return why outputs that no artifact names may be needed.
 
-    After an older copy of the store was restored, a lost run may have made the served model, or be pinned.
+    Rows may have been deleted from ML Metadata, that of an artifact among them. After an older copy of the store was
+    restored, a lost run may have made the served model, or be pinned.
     """
+    if found := [one.sentence for one in missing_rows.findings(root)]:
+        return tuple(found[:_SHOWN])  # an artifact may be missing that names a folder
     known = set(store.run_ids())
     if known.issuperset(path.stem for path in root.manifests.glob("*.json")):
         return ()

@@ -69,12 +69,6 @@ class RootWriter(Writer):
         self.event(execution, made, key, pb.Event.PENDING_OUTPUT if state == PENDING else pb.Event.OUTPUT)
         return made
 
-    def event(self, execution, artifact, key, kind):
-        steps = [pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=0)]
-        self.store.put_events(
-            [pb.Event(artifact_id=artifact, execution_id=execution, type=kind, path=pb.Event.Path(steps=steps))]
-        )
-
     def model(self, run, digested=True):
         execution = self.execution(run, "Trainer", STATE.COMPLETE)
         return self.published(execution, "Trainer", "model", MODEL_FILES, kind="Model", digested=digested)

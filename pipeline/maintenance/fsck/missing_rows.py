@@ -1,0 +1,18 @@
+"""Rows that are missing in ML Metadata, by what other rows and folders say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.core.pipeline_root import Root
+from pipeline.maintenance.fsck.findings import Finding, FindingKind
+from pipeline.metadata import missing_rows, sources
+
+ADVICE = "`sae restore --metadata` goes back to a copy of ML Metadata"
+
+
+def findings(root: Root) -> Iterator[Finding]:
+    """Yield rows that are missing."""
+    for number, sentence in enumerate(sources.query(root.metadata, missing_rows.found)):
+        advice = "" if number else f"; {ADVICE}"
+        yield Finding(FindingKind.ROW_MISSING, f"{sentence}{advice}", str(root.metadata))
