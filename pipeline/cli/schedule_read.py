@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-import shlex
 
 import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
+from pipeline.core import shell
 from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents, schedules
@@ -140,7 +140,7 @@ def note_damaged(database: ScheduleDatabase, folder: pathlib.Path) -> None:
     for name, reason in database.unreadable().items():
         output.note(
             f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
-            f"`sae schedule remove {shlex.quote(name)}` and add it again"
+            f"`sae schedule remove {shell.quoted(name)}` and add it again"
         )
     damaged = database.damaged_rows()
     for row in damaged[:_MAX_DAMAGED]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-import shlex
 import shutil
 import sys
 
 import click
 
+from pipeline.core import shell
 from pipeline.core.suggestions import Selection
 
 Selected = dict[str, str]  # by name of an attribute of `Selection`; the `obj` of click's contexts
@@ -43,5 +43,5 @@ def _called_as() -> str:
     """Return what the user types for `sae`: its path if it is not on PATH, or `python -m pipeline`."""
     called = pathlib.Path(sys.argv[0])
     if called.parts[-2:] == ("pipeline", "__main__.py"):
-        return f"{shlex.quote(sys.executable)} -m pipeline"
-    return "sae" if shutil.which("sae") or called.name != "sae" else shlex.quote(str(called))
+        return f"{shell.quoted(sys.executable)} -m pipeline"
+    return "sae" if shutil.which("sae") or called.name != "sae" else shell.quoted(str(called))

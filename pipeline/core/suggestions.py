@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
+
+from pipeline.core import shell
 
 _COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
 WITH_METADATA = frozenset(
@@ -34,7 +35,7 @@ class Selection:
     @property
     def command(self) -> str:
         """Return how a command begins: `sae`, with `--pipeline` if it was selected."""
-        return f"{self.program} --pipeline {shlex.quote(self.pipeline)}" if self.pipeline else self.program
+        return f"{self.program} --pipeline {shell.quoted(self.pipeline)}" if self.pipeline else self.program
 
     def completed(self, text: str) -> str:
         """Return a message whose commands select the same pipeline, and the same root or store."""
@@ -45,5 +46,5 @@ class Selection:
             return ""
         if self.metadata and command.split()[0] in WITH_METADATA:
             store = _PASSWORD.sub(r"\1", self.metadata)
-            return f" --metadata {shlex.quote(store)}"
-        return f" --root {shlex.quote(self.root)}" if self.root else ""
+            return f" --metadata {shell.quoted(store)}"
+        return f" --root {shell.quoted(self.root)}" if self.root else ""

@@ -9,11 +9,11 @@ import dataclasses
 import datetime
 import json
 import pathlib
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from components import json_text
+from pipeline.core import shell
 from pipeline.metadata.types import json_of, numbers_of
 
 _PREFIX = "sae_"  # of the custom properties; a context may have others
@@ -121,7 +121,7 @@ class RunOptions:
           manifest: its manifest; None for a store without a root.
         """
         if self.part:
-            like = f"--like {shlex.quote(str(manifest))} " if manifest else ""
+            like = f"--like {shell.quoted(str(manifest))} " if manifest else ""
             return f"`sae run {like}{self.part}` starts a run with the same settings, which reuses the nodes that ended"
         return f"`sae resume {run_id}` resumes it"
 

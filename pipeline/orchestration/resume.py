@@ -7,9 +7,8 @@ same.
 from __future__ import annotations
 
 import dataclasses
-import shlex
 
-from pipeline.core import file_digests
+from pipeline.core import file_digests, shell
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
@@ -41,7 +40,7 @@ def find(pipeline: Pipeline, root: Root, store: Store, wanted: str) -> tuple[Man
     run_id = store.find_run(wanted) if wanted else _newest(root, store)
     properties = store.run_properties(run_id)
     path = manifest.path_of(root.path, run_id)
-    rerun = f"`sae run --like {shlex.quote(str(path))}`"
+    rerun = f"`sae run --like {shell.quoted(str(path))}`"
     if run_properties.headline_of(properties).state == "succeeded":
         raise UsageError(f"run {run_id} succeeded, so there is nothing to resume; {rerun} reruns it")
     options = options_of(properties)

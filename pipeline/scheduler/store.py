@@ -14,12 +14,11 @@ import itertools
 import json
 import pathlib
 import re
-import shlex
 import sqlite3
 from collections.abc import Iterator, Sequence
 
 from components import json_text
-from pipeline.core import serialization
+from pipeline.core import serialization, shell
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import closest
 from pipeline.scheduler import schema, times, triggers, wording
@@ -169,7 +168,7 @@ class ScheduleDatabase:
         if isinstance(found, str):
             raise UnavailableError(
                 f"schedule {name!r} in {self._root / schema.NAME} cannot be read ({found}): remove it with "
-                f"`sae schedule remove {shlex.quote(name)}` and add it again"
+                f"`sae schedule remove {shell.quoted(name)}` and add it again"
             )
         if found is None:
             known = [schedule.name for schedule in self.schedules()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import pathlib
-import shlex
 import zoneinfo
 
+from pipeline.core import shell
 from pipeline.scheduler import schema, times
 from pipeline.scheduler.schema import DamagedRow
 from pipeline.scheduler.types import CatchUp, Daemon, Outcome, Overlap, Tick
@@ -81,7 +81,7 @@ def policies(given: SchedulePolicies) -> dict[str, str]:
 def damaged(row: DamagedRow, root: pathlib.Path) -> str:
     """Write which row of the schedule database is damaged, and the command that deletes it."""
     path = root / schema.NAME
-    command = f"sqlite3 {shlex.quote(str(path))} 'DELETE FROM {row.table} WHERE rowid = {row.row}'"
+    command = f"sqlite3 {shell.quoted(str(path))} 'DELETE FROM {row.table} WHERE rowid = {row.row}'"
     return f"{row} in {path} is damaged (column {row.column}) and left out: delete it with `{command}`"
 
 

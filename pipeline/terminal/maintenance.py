@@ -29,7 +29,7 @@ def doctor(checks: Sequence[Check]) -> str:
         lines.append(f"{'ok ' if check.good else 'BAD'}  {check.name:<12} {check.found}")
         if check.advice:
             lines.append(f"     {'':<12} {check.advice}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def fsck(found: Result) -> str:
@@ -107,7 +107,7 @@ def environment(run_id: str, found: Sequence[Difference]) -> str:
         ]
         if len(listed) > _MAX_DIFFERENCES:
             lines.append(f"  {group.value}: and {len(listed) - _MAX_DIFFERENCES} more")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def verify(found: Verification) -> str:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.core.events import EpochEnded, Event, Listener, NodeEnded, NodeStarted, NodeState, Note, RunStarted
+from pipeline.core.text import escaped
 
 _REFRESH = 4  # times a second
 _STYLES = {
@@ -53,7 +54,11 @@ class _PlainView:
 
 
 def plain_line(event: Event, node: str = "") -> str:
-    """Return the line for an event, in the node that runs now: `Trainer executed in 31.2 s`."""
+    """Return the line for an event, in the node that runs now: `Trainer executed in 31.2 s`; unsafe text is escaped."""
+    return escaped(_line(event, node))
+
+
+def _line(event: Event, node: str) -> str:
     if isinstance(event, Note):
         return f"warning: {event.text}" if event.warning else event.text
     if isinstance(event, RunStarted):
@@ -126,11 +131,11 @@ class _LiveView:
         return table
 
     def _row(self, node: str) -> tuple[str, str, str, str, str]:
-        detail = escape(self._details.get(node, ""))
+        detail = escape(escaped(self._details.get(node, "")))
         if ended := self._ended.get(node):
             style, mark = _STYLES[ended.state]
             seconds = f"{ended.seconds:.1f} s" if ended.seconds else ""
-            reason = escape(ended.reason) or detail
+            reason = escape(escaped(ended.reason)) or detail
             return f"[{style}]{mark}[/]", node, f"[{style}]{ended.state.value}[/]", seconds, reason
         if node in self._started:
             return (

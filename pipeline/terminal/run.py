@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.evaluation.metrics import Metric
 from pipeline.artifacts.sections import Preview, Table, Value
+from pipeline.core import shell
 from pipeline.core.text import counted, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
@@ -55,7 +55,7 @@ def as_text(
                 ("data set", row.dataset or _dataset(manifest)),
                 ("pipeline", row.pipeline),
                 ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
-                ("command", shlex.join(manifest.command) if manifest else ""),
+                ("command", shell.joined(manifest.command) if manifest else ""),
                 ("commit", commit_text(manifest) if manifest else ""),
                 ("resumed", _resumed(run.attempts)),
                 *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pathlib
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from components.evaluation.metrics import Metric
+from pipeline.core import shell
 from pipeline.core.errors import ExitCode
 from pipeline.core.events import NOT_IN_PART, NodeState
 from pipeline.core.suggestions import Selection
-from pipeline.core.text import number_text
+from pipeline.core.text import escaped, number_text
 from pipeline.terminal.table import Column, Screen
 from pipeline_config import PathsConfig
 
@@ -28,21 +28,21 @@ def as_text(summary: Summary, pipeline: Pipeline, selected: Selection) -> str:
       pipeline: that ran.
       selected: what the user selected on the command line.
     """
-    lines = ["", f"{summary.dataset}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
+    lines = ["", f"{escaped(summary.dataset)}, run {summary.run_id}: {summary.state} in {summary.seconds:.1f} s"]
     if summary.notice:
-        lines.append(f"note: {summary.notice}")
+        lines.append(f"note: {escaped(summary.notice)}")
     if summary.error:
-        lines.append(f"error: {summary.error}")
+        lines.append(f"error: {escaped(summary.error)}")
     if summary.metrics:
         lines += ["", *metrics_table(summary.metrics, pipeline.declared_metrics), ""]
     if summary.blessed:
         lines.append(f"blessed{_served_text(summary, pipeline)}")
     elif summary.blessed is False:
-        lines.append("not blessed, not served: " + "; ".join(summary.reasons))
+        lines.append("not blessed, not served: " + escaped("; ".join(summary.reasons)))
     if summary.report:
-        lines.append(f"report: {summary.report}")
+        lines.append(f"report: {escaped(summary.report)}")
     if summary.exit_code == ExitCode.NODE_FAILED:
-        lines.append(f"log:    {summary.log}")
+        lines.append(f"log:    {escaped(summary.log)}")
     for number, (command, purpose) in enumerate(next_commands(summary, pipeline, selected).items()):
         # The command has a line of its own, so that it can be pasted.
         lines += [f"{'' if number else 'next:':<8}{command}", *([f"{'':<10}{purpose}"] if purpose else [])]
@@ -79,7 +79,7 @@ def _served_text(summary: Summary, pipeline: Pipeline) -> str:
     if summary.pushed_version:
         return f", served as version {summary.pushed_version}"
     if summary.kept_back:
-        return f", not served: {summary.kept_back}"
+        return f", not served: {escaped(summary.kept_back)}"
     pusher = pipeline.pushed[0] if pipeline.pushed else ""
     node = next((node for node in summary.nodes if node["id"] == pusher), None)
     if node is None or node["reason"] == NOT_IN_PART:
@@ -92,17 +92,17 @@ def _served_text(summary: Summary, pipeline: Pipeline) -> str:
 def next_commands(summary: Summary, pipeline: Pipeline, selected: Selection) -> dict[str, str]:
     """Return the most useful commands after this run, each with its purpose, the first one first."""
     is_default = pathlib.Path(summary.root) == pathlib.Path(PathsConfig().root).resolve()
-    root = "" if is_default else f" --root {shlex.quote(summary.root)}"
+    root = "" if is_default else f" --root {shell.quoted(summary.root)}"
     default_profile = next(iter(pipeline.configuration.profiles), "")
-    profile = f" --profile {shlex.quote(summary.profile)}" if summary.profile != default_profile else ""
-    options = f"{profile}{root}" + "".join(f" --set {shlex.quote(one)}" for one in summary.assignments)
-    program, run_id = selected.command, shlex.quote(summary.run_id)
+    profile = f" --profile {shell.quoted(summary.profile)}" if summary.profile != default_profile else ""
+    options = f"{profile}{root}" + "".join(f" --set {shell.quoted(one)}" for one in summary.assignments)
+    program, run_id = selected.command, shell.quoted(summary.run_id)
     plan = {f"{program} plan{options}": "with --set NAME=VALUE: the nodes that run again when a setting changes"}
     if summary.exit_code == ExitCode.NODE_FAILED:
         again = f"resume {run_id}{root}"
         if summary.part:  # only runs of all nodes can be resumed
             again = f"run{options} {summary.part}"
-        return {f"less {shlex.quote(summary.log)}": "", f"{program} {again}": "when the cause is removed"}
+        return {f"less {shell.quoted(summary.log)}": "", f"{program} {again}": "when the cause is removed"}
     if summary.kept_back:
         return {f"{program} promote {run_id} --reason TEXT{root}": "serve it anyway", **plan}
     if summary.exit_code == ExitCode.GATE_FAILED and summary.blessed is None:

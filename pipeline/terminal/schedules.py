@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import shlex
 from collections.abc import Iterator, Sequence
 
+from pipeline.core import shell
 from pipeline.scheduler import status, wording
 from pipeline.scheduler.history import TickGroup
 from pipeline.scheduler.types import Daemon, Planned, Tick
@@ -123,7 +123,7 @@ def schedule_lines(
 ) -> Iterator[str]:
     """Yield trigger, command, next times, policies and newest ticks of a schedule."""
     schedule = found.schedule
-    command = shlex.join(["sae", "run", *schedule.work.options(), "--root", root])
+    command = shell.joined(["sae", "run", *schedule.work.options(), "--root", root])
     timing = schedule.timing
     yield screen.heading(f"schedule {schedule.name}")
     yield from screen.pairs(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 
+from pipeline.core import shell
 from pipeline.core.pipeline_root import Root
 from pipeline.registry import listing
 from pipeline.registry.listing import DecisionRow, ModelRow
@@ -66,12 +66,12 @@ def build(request: PageRequest) -> ModelsView:
         decisions=found.decisions[:DECISIONS],
         decisions_cut=max(0, len(found.decisions) - DECISIONS),
         commands=_commands(root, found) if root and found.total else {},
-        begin=f"{request.selected.command} run --root {shlex.quote(str(root.path))}" if root else "",
+        begin=f"{request.selected.command} run --root {shell.quoted(str(root.path))}" if root else "",
     )
 
 
 def _commands(root: Root, found: listing.Models) -> Mapping[str, str]:
-    rest = f'--reason "..." --root {shlex.quote(str(root.path))}'
+    rest = f'--reason "..." --root {shell.quoted(str(root.path))}'
     commands = {}
     if found.back_to:
         commands[f"roll back to the model of version {found.back_to}"] = f"sae rollback {rest}"

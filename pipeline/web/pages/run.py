@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import BarChart, LineChart, Preview
-from pipeline.core import event_log
+from pipeline.core import event_log, shell
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Event, Note
 from pipeline.core.pipeline_root import Root
@@ -154,7 +153,7 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
 
 
 def _run_inputs(root: Root, own: Manifest) -> RunInputs:
-    path, folder = shlex.quote(str(root.manifests / f"{own.run_id}.json")), shlex.quote(str(root.path))
+    path, folder = shell.quoted(str(root.manifests / f"{own.run_id}.json")), shell.quoted(str(root.path))
     lock = short_digest(own.lock.digest) if own.lock else "unknown"
     facts = {
         "Profile": own.profile,
@@ -173,9 +172,9 @@ def _run_inputs(root: Root, own: Manifest) -> RunInputs:
         "Beam": f"{own.engine.name}, {counted(own.engine.workers, 'worker')}",
     }
     return RunInputs(
-        command=shlex.join(own.command),
+        command=shell.joined(own.command),
         again=f"sae run --like {path} --root {folder}",
-        verify=f"sae verify {shlex.quote(own.run_id)} --root {folder}",
+        verify=f"sae verify {shell.quoted(own.run_id)} --root {folder}",
         configuration={name: str(value) for name, value in own.configuration.items()},
         facts=facts,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 
+from pipeline.core import shell
 from pipeline.core.serialization import INLINE
 from pipeline.inspection.views import RunRow, RunState, sort_columns
 from pipeline.web import charts, formatting
@@ -71,7 +71,7 @@ def build(request: PageRequest) -> RunsView:
     sort = request.query.one("sort", sort_columns(request.metrics.columns), "started")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
-    command = f"{request.selected.command} run --root {shlex.quote(str(request.root.path))}" if request.root else ""
+    command = f"{request.selected.command} run --root {shell.quoted(str(request.root.path))}" if request.root else ""
     if request.reader is None:
         return RunsView((), states, 0, 0, "", None, state, sort, order, True, command, False, (), False)
     limit = request.rows or ROWS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shlex
 from collections.abc import Mapping
 
+from pipeline.core import shell
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
 from pipeline.scheduler import history, status, times, wording
@@ -105,7 +105,7 @@ def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.d
     return ShownSchedule(
         planned=one,
         next=tuple(NextTime(time, wording.distance(time, now), wording.moment(time, zone)) for time in one.next),
-        command=shlex.join(["sae", "run", *one.schedule.work.options(), "--root", str(root.path)]),
+        command=shell.joined(["sae", "run", *one.schedule.work.options(), "--root", str(root.path)]),
         policies=wording.policies(one.schedule.policies),
         history=groups[:ROWS],
         more=len(ticks) > history.MAX_READ or len(groups) > ROWS,
@@ -113,7 +113,7 @@ def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.d
 
 
 def _start_commands(root: Root, selected: Selection) -> Mapping[str, str]:
-    sae, folder = selected.command, shlex.quote(str(root.path))
+    sae, folder = selected.command, shell.quoted(str(root.path))
     return {
         "a run every night at 03:00 UTC": f'{sae} schedule add nightly --cron "0 3 * * *" --root {folder}',
         "a run every six hours": f"{sae} schedule add often --every 6h --root {folder}",
