@@ -42,6 +42,7 @@ class Setting:
       affects_results: whether the value can change the results of a run. If not, a run can be resumed with another
         value, and a rerun with another value must give the same results.
       in_report: whether the report on a model lists the setting, if it affects results.
+      default_in_report: whether it does so while the setting has its default.
       option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """
@@ -60,6 +61,7 @@ class Setting:
     is_folder: bool = False
     affects_results: bool = True
     in_report: bool = True
+    default_in_report: bool = True
     option: str = ""
     name: str = ""
 
@@ -192,9 +194,25 @@ class DataConfig(Section):
         is_folder=True,
         affects_results=False,
     )
-    train_split: str = setting("train[:83%]", "examples to train on, in TFDS's split language")
-    validation_split: str = setting("train[83%:]", "examples to validate on after each epoch")
-    test_split: str = setting("test", "examples to evaluate the trained model on")
+    train_split: str = setting(
+        "",
+        "examples to train on, in TFDS's split language; empty: train[:83%], or train if there is a validation split",
+    )
+    validation_split: str = setting("", "examples to validate on after each epoch; empty: validation, else train[83%:]")
+    test_split: str = setting("", "examples to evaluate the trained model on; empty: test")
+    size: str = setting(
+        "",
+        "height and width to resample images to, pixels; empty: their own",
+        pattern=r"([1-9]\d{0,3}x[1-9]\d{0,3})?",
+        form="HEIGHTxWIDTH, such as 64x64, each from 1 to 9999, or empty",
+        default_in_report=False,
+    )
+    scaling: str = setting(
+        "auto",
+        "range: the train split's minimum and maximum to [0, 1]; standard: mean 0, deviation 1; auto: by data type",
+        choices=("auto", "range", "standard"),
+        default_in_report=False,
+    )
     schema: str = setting("", "curated schema in components/data/schemas; empty: made from the data set's description")
     train_examples: int = setting(0, "expected size of the train split; 0: any", unit="examples", low=0, high=_MOST)
     validation_examples: int = setting(
@@ -211,6 +229,12 @@ class DataConfig(Section):
         affects_results=False,
     )
 
+    @property
+    def height_and_width(self) -> tuple[int, int] | None:
+        """Return the numbers in `size`; None if it is empty."""
+        height, _, width = self.size.partition("x")
+        return (int(height), int(width)) if width else None
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(Section):
@@ -226,11 +250,17 @@ class ModelConfig(Section):
     code_bias: float = setting(
         1.0, "initial value of the code's biases; above 0, fewer units start dead", low=0, high=10
     )
+    loss: str = setting(
+        "auto",
+        "bce: binary cross-entropy; mse: squared error, linear last layer; auto: mse for standard scaling, else bce",
+        choices=("auto", "bce", "mse"),
+        default_in_report=False,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Section):
-    """The training of the model (Adam, binary cross-entropy)."""
+    """The training of the model by Adam."""
 
     section = "training"
 
@@ -250,7 +280,7 @@ class TrainingConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """Thresholds for a blessing on the test split. Losses are binary cross-entropies without the L1 penalty."""
+    """Thresholds for a blessing on the test split: max_bce or max_mse by the loss, both without the L1 penalty."""
 
     section = "evaluation"
     profile_needs = "data.dataset"
@@ -273,6 +303,29 @@ class EvaluationConfig(Section):
     )
     max_bce_to_mean_image: float = setting(
         0.9, "largest ratio of the test loss to that of always predicting the mean training image", above=0, high=0.99
+    )
+    max_mse: float = setting(
+        math.inf,
+        "largest test squared error to be blessed; inf: no limit",
+        above=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
+        default_in_report=False,
+    )
+    max_mse_worst_label: float = setting(
+        math.inf,
+        "largest test squared error on any label; inf: no limit",
+        above=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
+        default_in_report=False,
+    )
+    max_mse_to_mean_image: float = setting(
+        0.9,
+        "largest ratio of the test squared error to that of always predicting the mean training image",
+        above=0,
+        high=0.99,
+        default_in_report=False,
     )
     batch_size: int = setting(1_000, "size of one batch of evaluation", unit="examples", low=1, high=1_048_576)
     images_per_label: int = setting(1, "test images of each label in the report", unit="images", low=1, high=20)
@@ -492,3 +545,17 @@ class PipelineConfig(Configuration):
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
     serving: ServingConfig = dataclasses.field(default_factory=ServingConfig)
+
+    def __post_init__(self) -> None:
+        if self.model.loss == "bce" and self.data.scaling == "standard":
+            raise ValueError(
+                "model.loss = 'bce' is not allowed with data.scaling = 'standard', whose values are not in [0, 1]: set "
+                "model.loss to mse or auto, or data.scaling to range"
+            )
+
+    @property
+    def loss(self) -> str:
+        """Return `bce` or `mse`: the loss that `model.loss` and `data.scaling` mean."""
+        if self.model.loss != "auto":
+            return self.model.loss
+        return "mse" if self.data.scaling == "standard" else "bce"

@@ -243,3 +243,21 @@ def test_another_pipeline_has_its_own_sections_and_those_that_all_have():
     assert set(config.values()) - set(config.recorded()) == {"retention.runs", "retention.pushed", "retention.max_mib"}
     with pytest.raises(ValueError, match=r"table\.rows = 0 .*1 \(rows\)"):
         OtherConfig.build({"table.rows": 0})
+
+
+def test_the_loss_follows_from_the_scaling_unless_it_is_given():
+    def loss(**values):
+        return PipelineConfig.build({name.replace("_", ".", 1): value for name, value in values.items()}).loss
+
+    assert (loss(), loss(data_scaling="range"), loss(data_scaling="standard")) == ("bce", "bce", "mse")
+    assert loss(model_loss="mse") == "mse"
+    with pytest.raises(ValueError, match=r"^model\.loss = 'bce' is not allowed with data\.scaling = 'standard'"):
+        loss(model_loss="bce", data_scaling="standard")
+
+
+def test_a_size_is_a_height_and_a_width():
+    assert PipelineConfig.build({"data.size": "64x48"}).data.height_and_width == (64, 48)
+    assert PipelineConfig().data.height_and_width is None
+    for wrong in ("64", "64x", "0x3", "64X48", "-1x3", "10000x1"):
+        with pytest.raises(ValueError, match="HEIGHTxWIDTH"):
+            PipelineConfig.build({"data.size": wrong})

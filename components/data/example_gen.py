@@ -41,7 +41,7 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         """
         builder_dir = exec_properties["builder_dir"]
         builder = tfds.builder_from_directory(builder_dir)
-        description = tfds_reader.describe(builder)
+        description = tfds_reader.describe(builder, json.loads(exec_properties["size"]))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits: dict[str, str] = json.loads(exec_properties["splits"])
 
@@ -67,7 +67,7 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         examples.set_string_custom_property("dataset", description.name)
         examples.set_string_custom_property("dataset_version", description.version)
         examples.set_string_custom_property("dataset_fingerprint", exec_properties["fingerprint"])
-        examples.set_string_custom_property("image_shape", f"{description.height}x{description.width}x1")
+        examples.set_string_custom_property("image_shape", "x".join(map(str, description.shape)))
         examples.set_int_custom_property("labels", len(description.label_names))
         for name, size in sizes.items():
             examples.set_int_custom_property(f"{name}_examples", size)
@@ -86,24 +86,31 @@ class _WriteShard(beam.DoFn):
         unfinished = path + ".unfinished"
         with tf.io.TFRecordWriter(unfinished) as writer:
             if part is not None:
-                for png, label in tfds_reader.records(self._builder_dir, self._description, part):
-                    writer.write(self._example(png, label))
+                for data, label in tfds_reader.records(self._builder_dir, self._description, part):
+                    writer.write(_example(self._description, data, label))
         atomic_file.replace(pathlib.Path(unfinished), pathlib.Path(path))
         yield path
 
-    def _example(self, png: bytes, label: int) -> bytes:
-        numbers = {
-            features.HEIGHT: self._description.height,
-            features.WIDTH: self._description.width,
-            features.LABEL: label,
-        }
-        example = tf.train.Example()
-        example.features.feature[features.IMAGE].bytes_list.value.append(png)
-        for name, number in numbers.items():
-            example.features.feature[name].int64_list.value.append(number)
-        # Otherwise protobuf writes map entries in any order.
-        serialized: bytes = example.SerializeToString(deterministic=True)
-        return serialized
+
+def _example(description: tfds_reader.Description, data: bytes | tfds_reader.Floats, label: int | None) -> bytes:
+    """Return a serialized tf.Example with the features of `components.data.features`."""
+    numbers = {}
+    if description.kind == "image":
+        numbers = {features.HEIGHT: description.height, features.WIDTH: description.width}
+    if description.channels > 1:
+        numbers[features.CHANNELS] = description.channels
+    if label is not None:
+        numbers[features.LABEL] = label
+    example = tf.train.Example()
+    if isinstance(data, bytes):
+        example.features.feature[features.IMAGE].bytes_list.value.append(data)
+    else:
+        example.features.feature[features.VALUES].float_list.value.extend(data.tolist())
+    for name, number in numbers.items():
+        example.features.feature[name].int64_list.value.append(number)
+    # Otherwise protobuf writes map entries in any order.
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
 
 
 class _TfdsExampleGenSpec(component_spec.ComponentSpec):
@@ -112,6 +119,7 @@ class _TfdsExampleGenSpec(component_spec.ComponentSpec):
         "fingerprint": component_spec.ExecutionParameter(type=str),
         "splits": component_spec.ExecutionParameter(type=str),
         "shard_examples": component_spec.ExecutionParameter(type=int),
+        "size": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, Any] = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -123,7 +131,14 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = _TfdsExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(TfdsExampleGenExecutor)
 
-    def __init__(self, builder_dir: str, fingerprint: str, splits: dict[str, str], shard_examples: int) -> None:
+    def __init__(
+        self,
+        builder_dir: str,
+        fingerprint: str,
+        splits: dict[str, str],
+        shard_examples: int,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         """Create the node.
 
         Args:
@@ -131,6 +146,7 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
           fingerprint: digest of the data set's files; if it changes, the node runs again.
           splits: TFDS split by name: `{"train": "train[:50000]", ...}`.
           shard_examples: examples in one output file.
+          size: height and width to resample images to, pixels; None: their own.
         """
         super().__init__(
             spec=_TfdsExampleGenSpec(
@@ -138,6 +154,7 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
                 fingerprint=fingerprint,
                 splits=json.dumps(splits),
                 shard_examples=shard_examples,
+                size=json.dumps(size),
                 examples=types.Channel(type=standard_artifacts.Examples),
             )
         )

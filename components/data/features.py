@@ -1,17 +1,23 @@
 """Names of features and splits.
 
-Raw examples, which ExampleGen writes, have for each image:
+Raw examples, which ExampleGen writes, have for each image of 8 or 16 bit:
 
-* `image`: bytes, the unchanged PNG file of TensorFlow Datasets;
+* `image`: bytes, the unchanged PNG file of TensorFlow Datasets, or one of a JPEG file, an array or a resampled image;
 * `height`, `width`: int64, pixels, from the PNG's header, so that data validation sees a wrong shape;
-* `label`: int64, in [0, number of labels).
+* `channels`: int64, 3, only for colour.
 
-Transformed examples have `image_xf`: float32, shape (height * width,), values in [0, 1], and `label_xf`: int64.
+An image of floats has `values` instead of `image`: float32, height * width * channels numbers, row by row. A vector has
+`values` alone. With labels there is also `label`: int64, in [0, number of labels).
+
+Transformed examples have `image_xf`: float32, shape (height * width * channels,) or that of the vector, in [0, 1]
+unless the data is standardised, and with labels `label_xf`: int64.
 """
 
 IMAGE = "image"
 HEIGHT = "height"
 WIDTH = "width"
+CHANNELS = "channels"
+VALUES = "values"
 LABEL = "label"
 
 IMAGE_XF = "image_xf"
@@ -20,4 +26,5 @@ LABEL_XF = "label_xf"
 SPLITS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = SPLITS
 
-MAX_PIXEL = 255  # of an 8-bit grey image; pixels are divided by it
+MAX_PIXEL = 255  # of an 8-bit image; pixels are divided by it
+MAX_PIXEL_16 = 65_535  # of a 16-bit image

@@ -24,21 +24,36 @@ def curated_names() -> list[str]:
     return sorted(path.stem for path in CURATED.glob("*.pbtxt"))
 
 
-def schema_text(height: int, width: int, labels: int) -> str:
-    """Return the schema, as text, for images of `height` x `width` pixels and labels in [0, `labels`)."""
+def schema_text(
+    height: int, width: int, labels: int, *, channels: int = 1, kind: str = "image", dtype: str = "uint8"
+) -> str:
+    """Return the schema, as text, of a data set's raw examples.
+
+    Args:
+      height, width, channels: of every image, pixels; of a vector, `width` is the number of its values.
+      labels: number of labels, which are in [0, `labels`); 0: no labels.
+      kind: `image` or `vector`.
+      dtype: `uint8`, `uint16` or `float32`.
+    """
     schema = schema_pb2.Schema()
     schema.dataset_constraints.min_examples_count = 1
-    for name in (features.IMAGE, features.HEIGHT, features.WIDTH, features.LABEL):
+    sizes = {features.HEIGHT: height, features.WIDTH: width} if kind == "image" else {}
+    if channels > 1:
+        sizes[features.CHANNELS] = channels
+    data = features.VALUES if dtype == "float32" else features.IMAGE
+    for name in (data, *sizes, *([features.LABEL] if labels else [])):
         feature = schema.feature.add(name=name, type=schema_pb2.INT)
         feature.presence.min_fraction, feature.presence.min_count = 1.0, 1
-        feature.shape.dim.add(size=1)
+        feature.shape.dim.add(size=height * width * channels if name == features.VALUES else 1)
         if name == features.IMAGE:
             feature.type = schema_pb2.BYTES
+        elif name == features.VALUES:
+            feature.type = schema_pb2.FLOAT
+            feature.float_domain.disallow_nan = feature.float_domain.disallow_inf = True
         elif name == features.LABEL:
             feature.int_domain.min, feature.int_domain.max = 0, labels - 1
             feature.int_domain.is_categorical = True
         else:
-            size = height if name == features.HEIGHT else width
-            feature.int_domain.min = feature.int_domain.max = size
+            feature.int_domain.min = feature.int_domain.max = sizes[name]
     text: str = text_format.MessageToString(schema)
     return text

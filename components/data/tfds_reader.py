@@ -1,4 +1,4 @@
-"""Read a prepared TFDS data set of grey images: its description, and its records in order."""
+"""Read a prepared TFDS data set of images or vectors: its description, and its records in order."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ import pathlib
 import re
 import struct
 from collections.abc import Iterator
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from components import errors
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_GREY = 0  # colour type of the PNG header
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+_PNG_COLOURS = {1: (0, "grey"), 3: (2, "colour")}  # colour type of the PNG header and its name, by channels
+_BITS = {"uint8": 8, "uint16": 16}
 _BATCH = 500  # records handed from TensorFlow to Python at once; one by one takes ten times as long
+_BATCH_BYTES = 32 * 1024 * 1024  # largest size of such a batch, decoded
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,20 +33,41 @@ class Description:
     Attributes:
       name: with its config if it has one, as TFDS writes it: `emnist/letters`.
       version: `3.0.1`.
-      height, width: of every image, pixels.
-      label_names: by the label's number.
-      image_key, label_key: names of the two features in the data set.
+      kind: whether an example is an image or a vector of numbers.
+      shape: (height, width, channels) of every image, pixels; (n,) of every vector.
+      dtype: `uint8`, `uint16` or `float32`; that of other numbers, which are converted, is `float32`.
+      data_key: name of the feature with the image or vector.
+      label_key: name of the feature with the label; empty: no labels.
+      label_names: by the label's number; empty: no labels.
       split_sizes: number of examples by split.
+      resized: whether images are resampled to `shape`.
     """
 
     name: str
     version: str
-    height: int
-    width: int
-    label_names: tuple[str, ...]
-    image_key: str
+    kind: Literal["image", "vector"]
+    shape: tuple[int, ...]
+    dtype: str
+    data_key: str
     label_key: str
+    label_names: tuple[str, ...]
     split_sizes: dict[str, int]
+    resized: bool = False
+
+    @property
+    def height(self) -> int:
+        """Pixels; 1 for a vector."""
+        return self.shape[0] if self.kind == "image" else 1
+
+    @property
+    def width(self) -> int:
+        """Pixels, or the numbers of a vector."""
+        return self.shape[1] if self.kind == "image" else self.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """3 for colour, else 1."""
+        return self.shape[2] if self.kind == "image" else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +79,15 @@ class Slice:
     stop: int
 
 
-def describe(builder: tfds.core.DatasetBuilder) -> Description:
+def describe(builder: tfds.core.DatasetBuilder, size: tuple[int, int] | None = None) -> Description:
     """Describe a data set.
 
+    Args:
+      builder: of the prepared data set.
+      size: height and width to resample the images to, pixels; None: their own.
+
     Raises:
-      errors.DataError: its examples are not one grey 8-bit image of fixed size and one integer label each.
+      errors.DataError: its examples are not one image or one vector of numbers each, with at most one label.
     """
     info = builder.info
     name = f"{builder.name}/{builder.builder_config.name}" if builder.builder_config else builder.name
@@ -62,34 +95,59 @@ def describe(builder: tfds.core.DatasetBuilder) -> Description:
     found = dict(info.features.items()) if isinstance(info.features, tfds.features.FeaturesDict) else {}
     images = {key: feature for key, feature in found.items() if isinstance(feature, tfds.features.Image)}
     labels = {key: feature for key, feature in found.items() if isinstance(feature, tfds.features.ClassLabel)}
+    # A data set with an image may have numbers that describe it; they are ignored.
+    usable = images or {key: feature for key, feature in found.items() if _is_numeric(feature)}
     kinds = ", ".join(f"{key}: {type(feature).__name__}" for key, feature in found.items()) or "no named features"
 
     def refuse(reason: str) -> errors.DataError:
         return errors.DataError(
-            f"data set {name} cannot be used: {reason}. This pipeline needs grey 8-bit images of one size with an "
-            "integer label, such as mnist, fashion_mnist, kmnist or emnist/letters"
+            f"data set {name} cannot be used: {reason}. This pipeline needs one image (grey or colour; 8 bit, 16 bit "
+            "or float) or one vector of numbers in each example, and at most one integer label. Choose another data "
+            "set, or write a copy of this one with tfds.dataset_builders.store_as_tfds_dataset"
         )
 
-    if len(images) != 1:
-        raise refuse(f"it has {len(images)} image features, one is needed ({kinds})")
-    if len(labels) != 1:
-        raise refuse(f"it has {len(labels)} label features, one is needed ({kinds})")
-    [(image_key, image)], [(label_key, label)] = images.items(), labels.items()
-    if len(image.shape) != 3 or image.shape[2] != 1:
-        raise refuse(f"its images have shape {image.shape}, one channel is needed")
-    if None in image.shape:
-        raise refuse(f"its images have no fixed size (shape {image.shape})")
-    if tf.as_dtype(image.dtype) != tf.uint8:
-        raise refuse(f"its pixels are {tf.as_dtype(image.dtype).name}, uint8 is needed")
+    if len(usable) != 1:
+        what = "image features" if images else "features that are an image or an array of numbers"
+        raise refuse(f"it has {len(usable)} {what}, one is needed ({kinds})")
+    if len(labels) > 1:
+        raise refuse(f"it has {len(labels)} label features, at most one is possible ({kinds})")
+    [(data_key, feature)] = usable.items()
+    shape, dtype = tuple(feature.shape), tf.as_dtype(feature.dtype)
+    if len(shape) == 2:
+        shape = (*shape, 1)  # an array of a grey image
+    if len(shape) == 1 and size:
+        raise refuse(f"data.size = {size[0]}x{size[1]} is given, but its feature {data_key} has vectors, not images")
+    if len(shape) == 3 and shape[2] not in _PNG_COLOURS:
+        raise refuse(f"its feature {data_key} has shape {shape}, one or three channels are needed")
+    if None in shape and not images:
+        raise refuse(f"its feature {data_key} has no fixed size (shape {shape})")
+    if None in shape and size is None:
+        raise refuse(f"its images have no fixed size (shape {shape}): give one with --set data.size=HEIGHTxWIDTH")
+    if 0 in shape:
+        raise refuse(f"its feature {data_key} is empty (shape {shape})")
+    is_integer_image = len(shape) == 3 and dtype.name in _BITS
+    resized = size is not None and shape[:2] != size
+    [(label_key, label)] = labels.items() or [("", None)]
     return Description(
         name=name,
         version=str(builder.version),
-        height=int(image.shape[0]),
-        width=int(image.shape[1]),
-        label_names=tuple(label.names or [str(number) for number in range(label.num_classes)]),
-        image_key=image_key,
+        kind="image" if len(shape) == 3 else "vector",
+        shape=(*size, int(shape[2])) if size is not None else tuple(int(length) for length in shape),
+        dtype=dtype.name if is_integer_image else "float32",
+        data_key=data_key,
         label_key=label_key,
+        label_names=() if label is None else tuple(label.names or map(str, range(label.num_classes))),
         split_sizes={split: info.splits[split].num_examples for split in info.splits},
+        resized=resized,
+    )
+
+
+def _is_numeric(feature: Any) -> bool:
+    """Return whether a feature is an array of numbers, of one to three dimensions."""
+    return (
+        isinstance(feature, tfds.features.Tensor)
+        and 1 <= len(feature.shape) <= 3
+        and (tf.as_dtype(feature.dtype).is_floating or tf.as_dtype(feature.dtype).is_integer)
     )
 
 
@@ -115,8 +173,11 @@ def slices(builder: tfds.core.DatasetBuilder, split: str, longest: int) -> list[
     return found
 
 
-def records(builder_dir: str, description: Description, part: Slice) -> Iterator[tuple[bytes, int]]:
-    """Yield the records of a slice in their order on disk: PNG file and label. Memory does not grow with the slice.
+def records(builder_dir: str, description: Description, part: Slice) -> Iterator[tuple[bytes | Floats, int | None]]:
+    """Yield the records of a slice in their order on disk, each with its label, or None if there is none.
+
+    An image of integers is a PNG file: the stored one, unless it is a JPEG file, an array, or resampled. An image of
+    floats or a vector is a flat array. Memory does not grow with the slice.
 
     Raises:
       errors.DataError: a file of the data set is damaged, or an image is not as described; names the record.
@@ -125,10 +186,11 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
     position = part.start
     try:
         # TensorFlow reads two batches ahead.
-        for batch in tfds.as_numpy(dataset.batch(_BATCH).prefetch(2)):
-            for png, label in zip(batch[description.image_key], batch[description.label_key], strict=True):
-                check_png(png, description, f"record {position} of {part.split}")
-                yield png, int(label)
+        for batch in tfds.as_numpy(_batched(dataset, description).prefetch(2)):
+            values = batch[description.data_key]
+            labels = map(int, batch[description.label_key]) if description.label_key else [None] * len(values)
+            for value, label in zip(values, labels, strict=True):
+                yield _datum(value, description, f"record {position} of {part.split}"), label
                 position += 1
     except tf.errors.OpError as error:
         # The whole batch failed: count the records that can be read one by one.
@@ -142,14 +204,24 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
 
 def _open(builder_dir: str, description: Description, part: Slice) -> tf.data.Dataset:
     builder = tfds.builder_from_directory(builder_dir)
-    wanted = {key: builder.info.features[key] for key in (description.image_key, description.label_key)}
+    features = builder.info.features
+    wanted = {key: features[key] for key in (description.data_key, description.label_key) if key}
+    as_stored = isinstance(features[description.data_key], tfds.features.Image) and description.dtype in _BITS
+    decoders = {description.data_key: tfds.decode.SkipDecoding()} if as_stored else {}
     return builder.as_dataset(
         split=f"{part.split}[{part.start}:{part.stop}]",
-        decoders=tfds.decode.PartialDecoding(wanted, decoders={description.image_key: tfds.decode.SkipDecoding()}),
+        decoders=tfds.decode.PartialDecoding(wanted, decoders=decoders),
         shuffle_files=False,
         # One reader keeps the order on disk.
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
     )
+
+
+def _batched(dataset: tf.data.Dataset, description: Description) -> tf.data.Dataset:
+    """Batch records; those of different shapes, which are resampled, one by one."""
+    size = 4 * int(np.prod(description.shape))  # bytes
+    shape = dataset.element_spec[description.data_key].shape
+    return dataset.batch(min(_BATCH, max(1, _BATCH_BYTES // size)) if shape.is_fully_defined() else 1)
 
 
 def _readable(dataset: tf.data.Dataset) -> int:
@@ -163,13 +235,61 @@ def _readable(dataset: tf.data.Dataset) -> int:
     return count
 
 
+def _datum(value: Any, description: Description, where: str) -> bytes | Floats:
+    """Return a PNG file, or a flat float32 array, of a record: the bytes of a file, or an array."""
+    if isinstance(value, bytes):
+        if not description.resized and not value.startswith(_JPEG_SIGNATURE):
+            check_png(value, description, where)
+            return value
+        value = _decoded(value, description, where)
+    if description.kind == "image":
+        value = np.reshape(value, (*value.shape[:2], description.channels))
+        if description.resized:
+            value = resample(value, description.height, description.width)
+        if value.shape != description.shape:
+            raise errors.DataError(
+                f"{where} of {description.name} has shape {value.shape}, expected {description.shape}"
+            )
+        if description.dtype in _BITS:
+            png: bytes = tf.io.encode_png(value).numpy()
+            return png
+    flat: Floats = np.ravel(value).astype(np.float32)
+    return flat
+
+
+def _decoded(file: bytes, description: Description, where: str) -> npt.NDArray[Any]:
+    """Decode a PNG or JPEG file, of 16 bit if the data set is."""
+    try:
+        image: npt.NDArray[Any] = tf.io.decode_image(
+            file, channels=description.channels, dtype=tf.as_dtype(description.dtype), expand_animations=False
+        ).numpy()
+    except tf.errors.OpError as error:
+        raise errors.DataError(
+            f"{where} of {description.name} is neither a PNG nor a JPEG file that can be read"
+        ) from error
+    return image
+
+
+def resample(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    """Resample an image of shape (h, w, channels) bilinearly, antialiased, in float32; integers are rounded."""
+    resized = tf.image.resize(image, (height, width), method="bilinear", antialias=True).numpy()
+    if np.issubdtype(image.dtype, np.integer):
+        resized = np.clip(np.rint(resized), 0, np.iinfo(image.dtype).max)
+    same: npt.NDArray[Any] = resized.astype(image.dtype)
+    return same
+
+
 def check_png(png: bytes, description: Description, where: str) -> None:
-    """Raise `errors.DataError` unless a PNG's header is that of an 8-bit grey image of the data set's shape."""
+    """Raise `errors.DataError` unless a PNG's header fits the data set: size, depth, and grey or colour."""
     if not png.startswith(_PNG_SIGNATURE) or len(png) < 26:
-        raise errors.DataError(f"{where} of {description.name} is not a PNG file; only PNG images are supported")
+        raise errors.DataError(
+            f"{where} of {description.name} is not a PNG file; only PNG and JPEG images are supported"
+        )
     width, height, depth, colour = struct.unpack(">IIBB", png[16:26])
-    if (height, width, depth, colour) != (description.height, description.width, 8, _PNG_GREY):
+    expected_colour, name = _PNG_COLOURS[description.channels]
+    bits = _BITS[description.dtype]
+    if (height, width, depth, colour) != (description.height, description.width, bits, expected_colour):
         raise errors.DataError(
             f"{where} of {description.name} is a PNG of {height}x{width} pixels, {depth}-bit, colour type {colour}; "
-            f"expected {description.height}x{description.width}, 8-bit, grey (colour type 0)"
+            f"expected {description.height}x{description.width}, {bits}-bit, {name} (colour type {expected_colour})"
         )

@@ -21,7 +21,7 @@ def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_si
       batch_size: images in a batch; the last one may be smaller.
 
     Returns:
-      Dicts of `image_xf`: float32, shape (n, pixels), values in [0, 1], and `label_xf`: int64, shape (n,).
+      Dicts of `image_xf`: float32, shape (n, pixels), and if there are labels `label_xf`: int64, shape (n,).
     """
     paths = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
     spec = transform.raw_feature_spec()
@@ -31,11 +31,11 @@ def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_si
     @tf.autograph.experimental.do_not_convert
     def apply(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = layer(tf.io.parse_example(serialized, spec))
-        return {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF)}
+        return {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF) if name in outputs}
 
     return tf.data.TFRecordDataset(paths).batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
 
 
 def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Tensor:
-    """Return all images of a split: float32, shape (n, pixels), values in [0, 1]."""
+    """Return all images of a split: float32, shape (n, pixels)."""
     return tf.concat([batch[features.IMAGE_XF] for batch in transformed(files, transform)], axis=0)

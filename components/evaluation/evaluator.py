@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import tensorflow_model_analysis as tfma
@@ -9,28 +10,32 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.data import features
-from components.evaluation import tfma_metric
-from components.evaluation.thresholds import BCE, BCE_TO_MEAN_IMAGE, Evaluation, Gates
+from components.evaluation import metrics, tfma_metric
+from components.evaluation.thresholds import Evaluation, Gates
 
 
-def eval_config(gates: Gates) -> config_pb2.EvalConfig:
-    """Return a configuration with all metrics, overall and per label, and `gates` as value thresholds."""
+def eval_config(gates: Gates, labelled: bool = True) -> config_pb2.EvalConfig:
+    """Return a configuration with all metrics, overall and if `labelled` per label, and `gates` as value thresholds."""
+    terms = metrics.LOSSES[gates.loss]
     everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
+    specs = [everything, labels] if labelled else [everything]
     limits = {
-        BCE: ((everything, gates.max_bce), (labels, gates.max_bce_worst_label)),
-        BCE_TO_MEAN_IMAGE: ((everything, gates.max_bce_to_mean_image), (labels, gates.max_bce_to_mean_image)),
+        terms.metric.name: tuple(zip(specs, (gates.max_loss, gates.max_loss_worst_label), strict=False)),
+        terms.to_mean_image.name: tuple((spec, gates.max_loss_to_mean_image) for spec in specs),
     }
     return config_pb2.EvalConfig(
         # Otherwise TFMA passes the dict of predictions to Keras' compiled metrics, and fails.
         options=config_pb2.Options(include_default_metrics=BoolValue(value=False)),
-        model_specs=[config_pb2.ModelSpec(signature_name="evaluate", label_key=features.LABEL)],
-        slicing_specs=[everything, labels],
+        model_specs=[config_pb2.ModelSpec(signature_name="evaluate", label_key=features.LABEL if labelled else "")],
+        slicing_specs=specs,
         metrics_specs=[
             config_pb2.MetricsSpec(
                 metrics=[
                     config_pb2.MetricConfig(class_name="ExampleCount"),
                     config_pb2.MetricConfig(
-                        class_name=tfma_metric.SparseAutoencoderMetrics.__name__, module=tfma_metric.__name__
+                        class_name=tfma_metric.SparseAutoencoderMetrics.__name__,
+                        module=tfma_metric.__name__,
+                        config="" if gates.loss == "bce" else json.dumps({"loss": gates.loss}),
                     ),
                 ],
                 # Always per slice: a plain threshold applies to every slice, not to all images together.

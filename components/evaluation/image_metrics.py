@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from components.evaluation import metrics
 from components.model import autoencoder
 
 ACTIVE_ABOVE = 0.0  # a ReLU is exactly 0 for negative inputs, so any positive activation counts as active
 
 
 def measure_images(
-    images: tf.Tensor, codes: tf.Tensor, logits: tf.Tensor, mean_image: tf.Tensor
+    images: tf.Tensor, codes: tf.Tensor, logits: tf.Tensor, mean_image: tf.Tensor, loss: str = "bce"
 ) -> dict[str, tf.Tensor]:
     """Compute the metrics of n images.
 
     Args:
-      images: float32, shape (n, pixels), values in [0, 1].
+      images: float32, shape (n, pixels), values in [0, 1] if the loss is bce.
       codes: float32, shape (n, units), >= 0.
-      logits: float32, shape (n, pixels), of the reconstructions.
-      mean_image: float32, shape (pixels,), the mean training image in [0, 1].
+      logits: float32, shape (n, pixels), of the reconstructions; the reconstructions themselves if the loss is mse.
+      mean_image: float32, shape (pixels,), the mean training image.
+      loss: that the model was trained with, a key of `metrics.LOSSES`.
 
     Returns:
-      float32 tensors of shape (n,), one for each metric of `metrics.METRICS` whose source is `image`.
+      float32 tensors of shape (n,), one for each metric of `metrics.evaluated(loss)` whose source is `image`.
     """
-    return {
-        "bce": autoencoder.reconstruction_loss(images, logits),
-        "mse": tf.reduce_mean(tf.square(images - tf.sigmoid(logits)), axis=-1),
+    outputs = autoencoder.reconstruction(logits, loss)
+    measured = {
+        "mse": tf.reduce_mean(tf.square(images - outputs), axis=-1),
         "active_units": tf.reduce_sum(tf.cast(codes > ACTIVE_ABOVE, tf.float32), axis=-1),
         "hoyer": hoyer(codes),
         "gini": gini(codes),
-        "mean_image_bce": tf.reduce_mean(cross_entropy(images, mean_image[tf.newaxis]), axis=-1),
         "mean_image_mse": tf.reduce_mean(tf.square(images - mean_image[tf.newaxis]), axis=-1),
-        "entropy_floor": tf.reduce_mean(cross_entropy(images, images), axis=-1),
     }
+    if loss == "bce":
+        measured |= {
+            "bce": autoencoder.reconstruction_loss(images, logits),
+            "mean_image_bce": tf.reduce_mean(cross_entropy(images, mean_image[tf.newaxis]), axis=-1),
+            "entropy_floor": tf.reduce_mean(cross_entropy(images, images), axis=-1),
+        }
+    return {one.name: measured[one.name] for one in metrics.evaluated(loss) if one.source == "image"}
 
 
 def cross_entropy(target: tf.Tensor, probability: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Literal
 
 
@@ -30,6 +30,7 @@ class Metric:
       column: its heading in the list of runs; empty: no column.
       baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
       baseline: its heading in the table of baselines: `mean image`.
+      loss: the loss that a model must be trained with to have this metric, a key of `LOSSES`; empty: any.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Metric:
     column: str = ""
     baseline_of: str = ""
     baseline: str = ""
+    loss: str = ""
 
     def text(self, value: float | None) -> str:
         """Return a value with its decimals; empty for None or a number that is not finite."""
@@ -58,19 +60,36 @@ class Metric:
 # fmt: off
 BCE = Metric(
     "bce", "BCE", "reconstruction loss on the test split: binary cross-entropy without the penalty", "nats per pixel",
-    "lower", run_key="test_bce", recorded=True, column="test BCE",
+    "lower", run_key="test_bce", recorded=True, column="test BCE", loss="bce",
 )
 BCE_TO_MEAN_IMAGE = Metric(
     "bce_to_mean_image", "BCE to mean image", "`test_bce / mean_image_bce`; near 1 the model has learned nothing",
-    better="lower", source="slice", run_key="bce_to_mean_image",
+    better="lower", source="slice", run_key="bce_to_mean_image", loss="bce",
+)
+MSE = Metric(
+    "mse", "MSE", "squared error, mean over pixels and images",
+    better="lower", decimals=5, run_key="test_mse", recorded=True,
+)
+MSE_TO_MEAN_IMAGE = Metric(
+    "mse_to_mean_image", "MSE to mean image", "`test_mse / mean_image_mse`, of models trained with `model.loss` mse",
+    better="lower", source="slice", run_key="mse_to_mean_image", loss="mse",
+)
+MEAN_IMAGE_BCE = Metric(
+    "mean_image_bce", "mean image's BCE", "reconstruction loss of always predicting the mean training image",
+    "nats per pixel", run_key="mean_image_bce", baseline_of="bce", baseline="mean image", loss="bce",
+)
+MEAN_IMAGE_MSE = Metric(
+    "mean_image_mse", "mean image's MSE", "squared error of always predicting the mean training image",
+    decimals=5, run_key="mean_image_mse", baseline_of="mse", baseline="mean image",
+)
+ENTROPY_FLOOR = Metric(
+    "entropy_floor", "entropy floor", "cross-entropy of the images with themselves: no model can be below it",
+    "nats per pixel", run_key="entropy_floor", baseline_of="bce", baseline="floor", loss="bce",
 )
 # In the order in which a run lists them.
 METRICS = (
     BCE,
-    Metric(
-        "mse", "MSE", "squared error, mean over pixels and images",
-        better="lower", decimals=5, run_key="test_mse", recorded=True,
-    ),
+    MSE,
     Metric(
         "active_units", "active units", "units of the code above 0, mean over images", "per image",
         decimals=1, run_key="active_units", recorded=True, column="active",
@@ -87,27 +106,47 @@ METRICS = (
         "gini", "Gini index", "Gini index of the code: 0 all equal, near 1 one unit alone (Hurley and Rickard 2009)",
         decimals=3, run_key="gini",
     ),
-    Metric(
-        "mean_image_bce", "mean image's BCE", "reconstruction loss of always predicting the mean training image",
-        "nats per pixel", run_key="mean_image_bce", baseline_of="bce", baseline="mean image",
-    ),
-    Metric(
-        "mean_image_mse", "mean image's MSE", "squared error of always predicting the mean training image",
-        decimals=5, run_key="mean_image_mse", baseline_of="mse", baseline="mean image",
-    ),
+    MEAN_IMAGE_BCE,
+    MEAN_IMAGE_MSE,
     Metric(
         "pca_mse", "PCA's MSE",
         "squared error of PCA with as many components as the code has units, fitted on the train split",
         decimals=5, source="report", run_key="pca_mse", baseline_of="mse", baseline="PCA",
     ),
-    Metric(
-        "entropy_floor", "entropy floor", "cross-entropy of the images with themselves: no model can be below it",
-        "nats per pixel", run_key="entropy_floor", baseline_of="bce", baseline="floor",
-    ),
+    ENTROPY_FLOOR,
     BCE_TO_MEAN_IMAGE,
+    MSE_TO_MEAN_IMAGE,
     Metric("example_count", "test images", "number of images", decimals=0, source="count"),
 )
 # fmt: on
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """A reconstruction loss that a model can be trained with, and the metrics in its terms.
+
+    Attributes:
+      metric: the loss on the test split.
+      to_mean_image: its ratio to `mean_image`.
+      mean_image: the loss of always predicting the mean training image.
+      floor: the least loss of any model; None: 0.
+      title: `cross-entropy`.
+      unit: of axes: `nats per pixel`.
+    """
+
+    metric: Metric
+    to_mean_image: Metric
+    mean_image: Metric
+    floor: Metric | None
+    title: str
+    unit: str
+
+
+# By the name that the model and `model.loss` have.
+LOSSES = {
+    "bce": Loss(BCE, BCE_TO_MEAN_IMAGE, MEAN_IMAGE_BCE, ENTROPY_FLOOR, "cross-entropy", "nats per pixel"),
+    "mse": Loss(MSE, MSE_TO_MEAN_IMAGE, MEAN_IMAGE_MSE, None, "squared error", "mean over values"),
+}
 _LABELS = {one.name: one.label for one in METRICS}
 
 
@@ -126,9 +165,14 @@ def recorded(values: Mapping[str, float]) -> dict[str, float]:
     return {one.run_key: values[one.run_key] for one in METRICS if one.recorded and one.run_key in values}
 
 
-def evaluated() -> tuple[Metric, ...]:
-    """Return the metrics that the Evaluator computes."""
-    return tuple(one for one in METRICS if one.source != "report")
+def evaluated(loss: str = "bce") -> tuple[Metric, ...]:
+    """Return the metrics that the Evaluator computes for a model trained with a loss of `LOSSES`."""
+    return tuple(one for one in METRICS if one.source != "report" and one.loss in ("", loss))
+
+
+def loss_of(values: Container[str]) -> str:
+    """Return the name of the loss that a model was trained with, from the names of its metrics."""
+    return "bce" if BCE.name in values else "mse"
 
 
 def columns() -> tuple[Metric, ...]:

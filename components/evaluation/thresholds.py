@@ -10,12 +10,12 @@ from components.evaluation import metrics
 
 @dataclasses.dataclass(frozen=True)
 class EpochLosses:
-    """Mean losses of one epoch, nats per pixel, finite; training losses are measured while the weights change.
+    """Mean losses of one epoch, finite; training losses are measured while the weights change.
 
     Attributes:
       epoch: from 1.
       loss: reconstruction and L1 penalty, train split.
-      reconstruction: binary cross-entropy alone, train split.
+      reconstruction: the reconstruction loss alone (`bce`, nats per pixel, or `mse`), train split.
       val_loss, val_reconstruction: the same on the validation split, after the epoch.
     """
 
@@ -45,22 +45,23 @@ class Gate:
 
 
 OVERALL = "overall"
-BCE, BCE_TO_MEAN_IMAGE = metrics.BCE.name, metrics.BCE_TO_MEAN_IMAGE.name
 
 
 @dataclasses.dataclass(frozen=True)
 class Gates:
-    """The limits of the thresholds. Losses in nats per pixel, without the penalty; inf: no limit.
+    """The limits of the thresholds. Losses are without the penalty; inf: no limit.
 
     Attributes:
-      max_bce: largest mean loss over the test split.
-      max_bce_worst_label: largest mean loss over the test images of any one label.
-      max_bce_to_mean_image: largest ratio of the loss to that of the mean training image, overall and for any label.
+      max_loss: largest mean loss over the test split.
+      max_loss_worst_label: largest mean loss over the test images of any one label.
+      max_loss_to_mean_image: largest ratio of the loss to that of the mean training image, overall and for any label.
+      loss: that the model is trained with, a key of `metrics.LOSSES`.
     """
 
-    max_bce: float
-    max_bce_worst_label: float
-    max_bce_to_mean_image: float
+    max_loss: float
+    max_loss_worst_label: float
+    max_loss_to_mean_image: float
+    loss: str = "bce"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Evaluation:
     """The metrics in a ModelEvaluation.
 
     Attributes:
-      overall: value by name, one for each of `metrics.evaluated()`.
-      per_label: the same by label, the labels rising.
+      overall: value by name, one for each of `metrics.evaluated`.
+      per_label: the same by label, the labels rising; empty without labels.
     """
 
     overall: dict[str, float]
@@ -79,10 +80,12 @@ class Evaluation:
 def judge(evaluation: Evaluation, gates: Gates) -> tuple[Gate, ...]:
     """Compare a model with the thresholds, for display: overall, then the worst labels. The blessing is TFMA's own."""
     overall, per_label = evaluation.overall, evaluation.per_label
+    terms = metrics.LOSSES[gates.loss]
+    loss, ratio = terms.metric.name, terms.to_mean_image.name
     judged = []
-    for name, limit in ((BCE, gates.max_bce), (BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
+    for name, limit in ((loss, gates.max_loss), (ratio, gates.max_loss_to_mean_image)):
         judged.append(Gate(name, OVERALL, overall[name], limit, overall[name] <= limit))
-    for name, limit in ((BCE, gates.max_bce_worst_label), (BCE_TO_MEAN_IMAGE, gates.max_bce_to_mean_image)):
+    for name, limit in ((loss, gates.max_loss_worst_label), (ratio, gates.max_loss_to_mean_image)):
         if per_label:
             worst = max(per_label, key=lambda label: per_label[label][name])
             value = per_label[worst][name]

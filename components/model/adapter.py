@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from components.model import autoencoder
 
+# The layer whose activation is part of the loss: none if the loss is the mean squared error.
+LOGITS_LAYER = "logits"
 # The preview cannot read these from the saved model: the layer whose outputs are the code (empty: no code), and
 # activations that are not part of a layer.
 CODE_LAYER = autoencoder.CODE_LAYER
@@ -19,7 +21,11 @@ ACTIVATIONS: Mapping[str, str] = autoencoder.ACTIVATIONS
 
 
 class TrainableModel(Protocol):
-    """An autoencoder of any kind. Images are float32, shape (n, pixels), values in [0, 1]."""
+    """An autoencoder of any kind. Images are float32, shape (n, pixels), values in [0, 1] if the loss is `bce`."""
+
+    @property
+    def loss(self) -> str:
+        """The reconstruction loss, a key of `metrics.LOSSES`."""
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -40,9 +46,15 @@ def build(pixels: int, settings: Mapping[str, Any], seed: int) -> TrainableModel
 
     Args:
       pixels: size of a flattened image.
-      settings: `hidden_units`, `code_units`, `l1` and `code_bias` of `pipeline_config.ModelConfig`.
+      settings: `hidden_units`, `code_units`, `l1`, `code_bias` and `loss` of `pipeline_config.ModelConfig`.
       seed: >= 0; the same seed gives the same weights.
     """
     return autoencoder.build_autoencoder(
-        pixels, settings["hidden_units"], settings["code_units"], settings["l1"], seed, settings["code_bias"]
+        pixels,
+        settings["hidden_units"],
+        settings["code_units"],
+        settings["l1"],
+        seed,
+        settings["code_bias"],
+        settings["loss"],
     )

@@ -20,11 +20,13 @@ class Autoencoder:
     Attributes:
       encoder: float32 images, shape (n, pixels), values in [0, 1] -> float32 codes, shape (n, code_units), >= 0.
         Its `losses` contain the L1 penalty: `l1 * sum |code|`, mean over the n images.
-      decoder: codes -> float32 logits, shape (n, pixels); `sigmoid(logits)` is the reconstruction.
+      decoder: codes -> float32 logits, shape (n, pixels); `reconstruction` makes the reconstructions of them.
+      loss: `bce` or `mse`, as for `reconstruction_loss`.
     """
 
     encoder: keras.Model
     decoder: keras.Model
+    loss: str = "bce"
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -38,12 +40,18 @@ class Autoencoder:
 
     def losses(self, images: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self.decode(self.encode(images, training), training)
-        reconstruction = tf.reduce_mean(reconstruction_loss(images, logits))
+        reconstruction = tf.reduce_mean(reconstruction_loss(images, logits, self.loss))
         return reconstruction, tf.add_n(self.encoder.losses) if self.encoder.losses else tf.constant(0.0)
 
 
 def build_autoencoder(
-    pixels: int, hidden_units: int, code_units: int, l1: float, seed: int, code_bias: float = 0.0
+    pixels: int,
+    hidden_units: int,
+    code_units: int,
+    l1: float,
+    seed: int,
+    code_bias: float = 0.0,
+    loss: str = "bce",
 ) -> Autoencoder:
     """Build the untrained model: pixels - hidden (ReLU) - code (ReLU, L1) - hidden (ReLU) - pixels (sigmoid).
 
@@ -59,6 +67,7 @@ def build_autoencoder(
       seed: >= 0; the same seed gives the same weights.
       code_bias: initial biases of the code. Above 0, fewer units start out active on no image; a ReLU's gradient is 0
         there, so such units stay dead.
+      loss: `bce` or `mse`; with `mse` there is no sigmoid after the last layer.
     """
     seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(4)]
 
@@ -79,10 +88,22 @@ def build_autoencoder(
     code_input = keras.Input((code_units,), name="code_input")
     logits = dense(pixels, 3, "logits", activation=None)(dense(hidden_units, 2, "decoder_hidden")(code_input))
     return Autoencoder(
-        encoder=keras.Model(image, code, name="encoder"), decoder=keras.Model(code_input, logits, name="decoder")
+        encoder=keras.Model(image, code, name="encoder"),
+        decoder=keras.Model(code_input, logits, name="decoder"),
+        loss=loss,
     )
 
 
-def reconstruction_loss(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return the binary cross-entropy per image, nats per pixel: float32, shape (n,), for inputs of (n, pixels)."""
+def reconstruction(logits: tf.Tensor, loss: str = "bce") -> tf.Tensor:
+    """Return the reconstructions of logits: their sigmoid if the loss is `bce`, themselves if it is `mse`."""
+    return logits if loss == "mse" else tf.sigmoid(logits)
+
+
+def reconstruction_loss(images: tf.Tensor, logits: tf.Tensor, loss: str = "bce") -> tf.Tensor:
+    """Return the loss per image: float32, shape (n,), for inputs of shape (n, pixels).
+
+    `bce` is the binary cross-entropy, nats per pixel, of images in [0, 1]; `mse` the mean squared error of the logits.
+    """
+    if loss == "mse":
+        return tf.reduce_mean(tf.square(images - logits), axis=-1)
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits), axis=-1)

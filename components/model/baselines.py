@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+Batches = Callable[[], Iterable[Array]]
+
+EXACT_INPUTS = 2_048  # more would need a covariance of 32 MB or more, and a time that grows with the cube
+_OVERSAMPLING = 10
+_POWER_ITERATIONS = 3
+_ROWS = 256  # images centred at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +35,59 @@ class Pca:
         centred = images - self.mean
         projected: Array = self.mean + (centred @ self.components.T) @ self.components
         return projected
+
+
+def fit(batches: Batches, pixels: int, units: int, seed: int = 0) -> Pca:
+    """Fit PCA: exactly up to `EXACT_INPUTS` pixels, else by `fit_randomised`.
+
+    Args:
+      batches: returns the images from the first on: float32, shape (n, pixels) each, at least one image in all.
+      pixels: size of an image.
+      units: number of components; no more than there are pixels are returned.
+      seed: of the randomised fit.
+    """
+    return fit_pca(batches(), units) if pixels <= EXACT_INPUTS else fit_randomised(batches, pixels, units, seed)
+
+
+def fit_randomised(batches: Batches, pixels: int, units: int, seed: int) -> Pca:
+    """Fit PCA by a randomised singular value decomposition of the centred images, read in several passes.
+
+    Takes memory for one batch and a few arrays of shape (pixels, units + 10), in float64. The same batches and seed
+    give the same result.
+
+    Source: N. Halko, P. G. Martinsson, J. A. Tropp, Finding structure with randomness: probabilistic algorithms for
+    constructing approximate matrix decompositions, SIAM Review 53 (2011), algorithms 4.4 and 5.1.
+    """
+    count, total = 0, np.zeros(pixels)
+    for images in batches():
+        count += len(images)
+        total += images.sum(axis=0, dtype=np.float64)
+    mean = total / count
+    size = min(units + _OVERSAMPLING, pixels)
+    basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((pixels, size)))[0]
+    for _ in range(_POWER_ITERATIONS):
+        basis = np.linalg.qr(_products(batches, mean, basis)[0])[0]
+    # The covariance within the basis, whose eigenvectors are those of the images.
+    _, inner = _products(batches, mean, basis)
+    _, vectors = np.linalg.eigh(inner / count)
+    components = (basis @ vectors[:, ::-1][:, :units]).T
+    # The sign of an eigenvector is arbitrary.
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, np.newaxis], axis=1)
+    return Pca(mean.astype(np.float32), (components * np.where(largest < 0, -1.0, 1.0)).astype(np.float32))
+
+
+def _products(batches: Batches, mean: Any, basis: Any) -> tuple[Any, Any]:
+    """Return X'XB and B'X'XB of the centred images X: float64, shapes (pixels, size) and (size, size)."""
+    across, within = np.zeros_like(basis), np.zeros((basis.shape[1], basis.shape[1]))
+    # float32 for the large products, which takes half the time; their sums are in float64.
+    directions = basis.astype(np.float32)
+    for images in batches():
+        for start in range(0, len(images), _ROWS):
+            centred = (images[start : start + _ROWS] - mean).astype(np.float32)
+            projected = centred @ directions
+            across += centred.T @ projected
+            within += projected.T @ projected
+    return across, within
 
 
 def fit_pca(batches: Iterable[Array], units: int) -> Pca:

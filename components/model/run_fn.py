@@ -33,7 +33,7 @@ def run_fn(fn_args: FnArgs) -> None:
     """Train the model on the transformed train split.
 
     Reads from `fn_args.custom_config` the settings of `train_loop.TrainingSettings`, and `hidden_units`, `code_units`,
-    `l1`, `code_bias`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
+    `l1`, `code_bias`, `loss`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
     `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and
     `pca.npz` (the baseline, fitted on the train split).
     """
@@ -58,7 +58,7 @@ def run_fn(fn_args: FnArgs) -> None:
     (run_dir / HISTORY_FILE).write_text(
         json.dumps([dataclasses.asdict(losses) for losses in history], indent=1), encoding="utf-8"
     )
-    pca = baselines.fit_pca(_batches(splits[0], settings), config["code_units"])
+    pca = baselines.fit(lambda: _batches(splits[0], settings), pixels, config["code_units"], settings.seed)
     np.savez(run_dir / PCA_FILE, mean=pca.mean, components=pca.components)
     saved_model.save(model, transform, pca.mean, fn_args.serving_model_dir)
 

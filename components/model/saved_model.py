@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from components.data import features
 from components.evaluation import image_metrics
+from components.model import autoencoder
 from components.model.adapter import TrainableModel
 
 CODE = "code"  # output of signatures; the metrics read it
@@ -21,9 +22,10 @@ class ServedModel(tf.Module):
 
     Signatures, n being any number of examples:
 
-    * `serving_default(examples)`: serialized tf.Examples, string, shape (n,), of which only `image` is read ->
-      `reconstruction`: float32, shape (n, pixels), values in [0, 1];
-    * `encode(images)`: float32, shape (n, pixels), values in [0, 1] -> `code`: float32, shape (n, code_units), >= 0;
+    * `serving_default(examples)`: serialized tf.Examples, string, shape (n,), of which only `image` or `values`
+      is read -> `reconstruction`: float32, shape (n, pixels);
+    * `encode(images)`: float32, shape (n, pixels), scaled as by the transform graph -> `code`: float32, shape
+      (n, code_units), >= 0;
     * `reconstruct(images)`: like `encode` -> `reconstruction`;
     * `evaluate(examples)`: -> one float32 of shape (n,) per name in `image_metrics.measure_images`, and `code`.
     """
@@ -38,7 +40,9 @@ class ServedModel(tf.Module):
             transform.transform_features_layer(),
         )
         # A client need not send a label.
-        self._spec = {features.IMAGE: transform.raw_feature_spec()[features.IMAGE]}
+        spec = transform.raw_feature_spec()
+        self._spec = {name: spec[name] for name in (features.IMAGE, features.VALUES) if name in spec}
+        self._loss = model.loss
         self._mean_image = tf.constant(mean_image, tf.float32)
 
     def _images(self, examples: tf.Tensor) -> tf.Tensor:
@@ -54,13 +58,14 @@ class ServedModel(tf.Module):
 
     def reconstruct(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
-        return {"reconstruction": tf.sigmoid(model.decode(model.encode(images)))}
+        return {"reconstruction": autoencoder.reconstruction(model.decode(model.encode(images)), self._loss)}
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
         images = self._images(examples)
         codes = model.encode(images)
-        return {**image_metrics.measure_images(images, codes, model.decode(codes), self._mean_image), CODE: codes}
+        measured = image_metrics.measure_images(images, codes, model.decode(codes), self._mean_image, self._loss)
+        return {**measured, CODE: codes}
 
 
 def save(

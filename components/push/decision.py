@@ -1,7 +1,7 @@
 """The push gate's input, rule and decision; free of TensorFlow and TFX.
 
-A candidate replaces the served model if it is not worse than the setting allows. Only models trained with the same L1
-are compared: a larger penalty trades loss for sparsity, so losses at different L1 are not comparable.
+A candidate replaces the served model if it is not worse than the setting allows. Only models trained with the same L1,
+loss and scaling are compared: a larger penalty trades loss for sparsity, so losses at different L1 are not comparable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import pathlib
 
 from components import json_text
-from components.evaluation.metrics import BCE
+from components.evaluation import metrics
 
 FILE = "decision.json"
 SCHEMA_VERSION = 1
@@ -31,14 +31,14 @@ class Baseline:
       version: its number in the serving folder.
       run_id: the run that trained it.
       model: digest of its content.
-      bce: its recorded loss on the candidate's test split, nats per pixel; None if it was not evaluated on this split.
+      loss: its recorded loss on the candidate's test split; None if it was not evaluated on this split.
       folder: its SavedModel, to evaluate it in that case; empty if the files are missing.
     """
 
     version: int
     run_id: str
     model: str
-    bce: float | None
+    loss: float | None
     folder: str
 
 
@@ -84,11 +84,12 @@ class GateDecision:
       blessed: whether the Evaluator blessed it.
       model: digest of its content.
       l1: weight of its L1 penalty; None if it was not recorded.
-      bce: its loss on the test split, nats per pixel.
+      loss: its loss on the test split.
       limit: the largest allowed ratio to the baseline's loss; None: no limit.
       baseline: the model that it was compared with, or None.
-      baseline_bce: the baseline's loss on the same split; None if it is not known.
+      baseline_loss: the baseline's loss on the same split; None if it is not known.
       baseline_evaluation: its source: `recorded` or `made by the push gate`; empty if it is not known.
+      metric: name of the loss, a key of `metrics.LOSSES`.
     """
 
     push: bool
@@ -96,11 +97,12 @@ class GateDecision:
     blessed: bool
     model: str
     l1: float | None
-    bce: float
+    loss: float
     limit: float | None
     baseline: Baseline | None = None
-    baseline_bce: float | None = None
+    baseline_loss: float | None = None
     baseline_evaluation: str = ""
+    metric: str = metrics.BCE.name
 
     def holds(self, standing: Standing) -> bool:
         """Return whether the gate would still decide the same."""
@@ -112,56 +114,68 @@ class GateDecision:
 
 
 def decide(
-    blessed: bool, bce: float, limit: float, standing: Standing, baseline_bce: float | None, problem: str = ""
+    blessed: bool,
+    loss: float,
+    limit: float,
+    standing: Standing,
+    baseline_loss: float | None,
+    problem: str = "",
+    metric: str = metrics.BCE.name,
 ) -> GateDecision:
-    """Apply the gate's rule: push if blessed and, if there is a baseline, `bce <= limit * baseline_bce`.
+    """Apply the gate's rule: push if blessed and, if there is a baseline, `loss <= limit * baseline_loss`.
 
     Args:
       blessed: whether the Evaluator blessed the candidate.
-      bce: the candidate's loss on the test split, nats per pixel.
+      loss: the candidate's loss on the test split.
       limit: the largest ratio; inf: no limit.
       standing: the candidate and its baseline.
-      baseline_bce: the baseline's loss on the same split; None if there is no baseline or it could not be evaluated.
+      baseline_loss: the baseline's loss on the same split; None if there is no baseline or it could not be evaluated.
       problem: why it could not be evaluated.
+      metric: name of the loss, a key of `metrics.LOSSES`.
     """
     baseline = standing.baseline if blessed and not standing.served else None
     push = True
+    measure = metrics.LOSSES[metric].metric
     if not blessed:
         push, reason = False, "the model is not blessed"
     elif standing.served:
         reason = f"it was served already, as version {standing.served}"
     elif baseline is None:
         reason = standing.note
-    elif baseline_bce is None:
+    elif baseline_loss is None:
         reason = f"not comparable with version {baseline.version}: {problem}"
     else:
-        push = bce <= limit * baseline_bce
-        ratio = bce / baseline_bce if baseline_bce else math.inf
+        push = loss <= limit * baseline_loss
+        ratio = loss / baseline_loss if baseline_loss else math.inf
         allowed = f"at most {limit:g}" if math.isfinite(limit) else "any"
-        losses = f"test {BCE.label} {BCE.text(bce)} is {ratio:.3f} times the {BCE.text(baseline_bce)}"
+        losses = f"test {measure.label} {measure.text(loss)} is {ratio:.3f} times the {measure.text(baseline_loss)}"
         reason = f"{losses} of version {baseline.version}, allowed is {allowed}"
         reason += f" ({standing.note})" if standing.note else ""
-    measured = baseline is not None and baseline_bce is not None
+    measured = baseline is not None and baseline_loss is not None
+    source = _BY_GATE if baseline is not None and baseline.loss is None else _RECORDED
     return GateDecision(
         push=push,
         reason=reason,
         blessed=blessed,
         model=standing.model,
         l1=standing.l1,
-        bce=bce,
+        loss=loss,
         limit=limit if math.isfinite(limit) else None,
         baseline=baseline,
-        baseline_bce=baseline_bce if measured else None,
-        baseline_evaluation="" if baseline is None or not measured else _BY_GATE if baseline.bce is None else _RECORDED,
+        baseline_loss=baseline_loss if measured else None,
+        baseline_evaluation=source if measured else "",
+        metric=metric,
     )
 
 
 def write(folder: pathlib.Path, decision: GateDecision) -> None:
     """Write a decision into the folder of its artifact."""
     values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(decision)}
+    metric = values.pop("metric")
+    values |= {metric: values.pop("loss"), f"baseline_{metric}": values.pop("baseline_loss")}
     if decision.baseline is not None:
         del values["baseline"]["folder"]  # not part of the decision
-        del values["baseline"]["bce"]  # the same as baseline_bce
+        del values["baseline"]["loss"]  # the same as that of the decision
     text = json.dumps(values, indent=2, allow_nan=False)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -178,7 +192,9 @@ def read(folder: pathlib.Path) -> GateDecision:
         values = json_text.parse(path.read_text(encoding="utf-8"))
         values.pop("schema_version")
         baseline = values.pop("baseline")
-        made = None if baseline is None else Baseline(**baseline, bce=None, folder="")
-        return GateDecision(**values, baseline=made)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        metric = next(name for name in metrics.LOSSES if name in values)
+        values |= {"loss": values.pop(metric), "baseline_loss": values.pop(f"baseline_{metric}", None)}
+        made = None if baseline is None else Baseline(**baseline, loss=None, folder="")
+        return GateDecision(**values, baseline=made, metric=metric)
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not contain a decision of the push gate") from error

@@ -21,7 +21,7 @@ from tfx.utils import io_utils
 
 from components.artifact_types import PushDecision
 from components.data import features, transformed_input
-from components.evaluation import evaluator, thresholds
+from components.evaluation import evaluator, metrics
 from components.push import decision
 
 logger = logging.getLogger(__name__)
@@ -40,19 +40,21 @@ class PushGateExecutor(base_executor.BaseExecutor):
         standing = decision.standing_of(exec_properties[decision.STANDING])
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"]))
         evaluated = evaluator.read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
-        baseline_bce, problem = None, ""
+        metric = metrics.loss_of(evaluated.overall)
+        baseline_loss, problem = None, ""
         if blessed and standing.baseline is not None:
-            baseline_bce = standing.baseline.bce
-            if baseline_bce is None:
+            baseline_loss = standing.baseline.loss
+            if baseline_loss is None:
                 test_split = artifact_utils.get_split_uri(input_dict["examples"], features.TEST)
-                baseline_bce, problem = _measure(standing.baseline, test_split)
+                baseline_loss, problem = _measure(standing.baseline, test_split, metric)
         decided = decision.decide(
             blessed,
-            evaluated.overall[thresholds.BCE],
+            evaluated.overall[metric],
             json.loads(exec_properties["max_bce_to_served"]),
             standing,
-            baseline_bce,
+            baseline_loss,
             problem,
+            metric,
         )
         output = artifact_utils.get_single_instance(output_dict["decision"])
         decision.write(pathlib.Path(output.uri), decided)
@@ -60,12 +62,12 @@ class PushGateExecutor(base_executor.BaseExecutor):
         output.set_string_custom_property(decision.REASON, decided.reason)
 
 
-def _measure(baseline: decision.Baseline, test_split: str) -> tuple[float | None, str]:
+def _measure(baseline: decision.Baseline, test_split: str, metric: str) -> tuple[float | None, str]:
     """Return the baseline's loss on this test split; or None, and why it cannot be evaluated."""
     if not baseline.folder:
         return None, "its model is gone, and it was never measured on the present test split"
     try:
-        return mean_bce(baseline.folder, io_utils.all_files_pattern(test_split)), ""
+        return mean_loss(baseline.folder, io_utils.all_files_pattern(test_split), metric), ""
     # An old SavedModel can raise any of these; a model that cannot be used must not block the push.
     except (tf.errors.OpError, OSError, KeyError, TypeError, ValueError) as error:
         logger.warning("version %d cannot be evaluated", baseline.version, exc_info=True)
@@ -73,12 +75,13 @@ def _measure(baseline: decision.Baseline, test_split: str) -> tuple[float | None
         return None, f"it cannot be measured on the present test split ({message})"
 
 
-def mean_bce(saved_model: str, pattern: str) -> float:
-    """Return the mean reconstruction loss of a SavedModel over the records of files, nats per pixel.
+def mean_loss(saved_model: str, pattern: str, metric: str = metrics.BCE.name) -> float:
+    """Return the mean reconstruction loss of a SavedModel over the records of files.
 
     Args:
-      saved_model: its folder; its signature `evaluate` returns `bce` for serialized tf.Examples.
+      saved_model: its folder; its signature `evaluate` returns `metric` for serialized tf.Examples.
       pattern: of the files' paths.
+      metric: name of the loss.
 
     Raises:
       tf.errors.OpError, OSError, KeyError, TypeError, ValueError: the model has no such signature, or cannot read these
@@ -86,7 +89,7 @@ def mean_bce(saved_model: str, pattern: str) -> float:
     """
     evaluate = tf.saved_model.load(saved_model).signatures["evaluate"]
     records = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).batch(transformed_input.BATCH)
-    losses = [evaluate(examples=batch)[thresholds.BCE].numpy().astype(np.float64) for batch in records]
+    losses = [evaluate(examples=batch)[metric].numpy().astype(np.float64) for batch in records]
     return float(np.concatenate(losses).mean())
 
 

@@ -18,12 +18,13 @@ from tfx.types import artifact, artifact_utils, component_spec, standard_artifac
 from tfx.utils import io_utils, path_utils
 
 from components.data import features, transformed_input
-from components.evaluation import evaluator, image_metrics, thresholds
+from components.evaluation import evaluator, image_metrics, metrics, thresholds
 from components.model import baselines, run_fn, saved_model
 from components.report import page, png
 
 SUMMARY_FILE = "summary.json"
 IMAGES_FOLDER = "images"
+UNLABELLED_IMAGES = 10  # to show of a data set without labels, for each one of a label
 
 
 class Report(artifact.Artifact):
@@ -52,16 +53,20 @@ class ReportExecutor(base_executor.BaseExecutor):
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["blessing"]))
         run_dir = pathlib.Path(uris["model_run"])
 
+        loss = metrics.loss_of(evaluated.overall)
         images, labels = _test_images(
             io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], features.TEST)),
             tft.TFTransformOutput(uris["transform_graph"]),
         )
         model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
         codes = _in_batches(model.signatures["encode"], saved_model.CODE, images)
-        chosen = first_of_each_label(labels, exec_properties["images_per_label"])
+        chosen = choose(labels, len(images), exec_properties["images_per_label"])
         reconstructions = _in_batches(model.signatures["reconstruct"], "reconstruction", images[chosen])
         frequency, mean = unit_activity(codes)
-        shape = (-1, texts["height"], texts["width"])
+        shape = (-1, *texts["shape"])
+        if texts["shape"][-1:] == [1]:
+            shape = shape[:-1]  # grey
+        shown, redrawn = png.to_display(images[chosen].reshape(shape), reconstructions.reshape(shape))
         names: list[str] = texts["label_names"]
         data = page.ReportData(
             title=texts["title"],
@@ -76,9 +81,10 @@ class ReportExecutor(base_executor.BaseExecutor):
                 thresholds.EpochLosses(**losses)
                 for losses in json.loads((run_dir / run_fn.HISTORY_FILE).read_text(encoding="utf-8"))
             ),
-            images=images[chosen].reshape(shape),
-            reconstructions=reconstructions.reshape(shape),
-            image_labels=tuple(names[label] for label in labels[chosen]),
+            images=shown,
+            reconstructions=redrawn,
+            image_labels=tuple(str(place) if labels is None else names[labels[place]] for place in chosen),
+            loss=loss,
             unit_frequency=frequency,
             unit_mean=mean,
             settings=texts["settings"],
@@ -108,18 +114,25 @@ class ReportExecutor(base_executor.BaseExecutor):
 
 def _test_images(
     pattern: str, transform: tft.TFTransformOutput
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return images, float32 (n, pixels) in [0, 1], and labels, int64 (n,)."""
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]:
+    """Return images, float32 (n, pixels), and labels, int64 (n,), or None if there are none."""
     batches = list(transformed_input.transformed([pattern], transform))
-    return (
-        np.concatenate([batch[features.IMAGE_XF] for batch in batches]),
-        np.concatenate([batch[features.LABEL_XF] for batch in batches]),
-    )
+    images = np.concatenate([batch[features.IMAGE_XF] for batch in batches])
+    if features.LABEL_XF not in batches[0]:
+        return images, None
+    return images, np.concatenate([batch[features.LABEL_XF] for batch in batches])
 
 
 def _in_batches(signature: Any, output: str, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     batches = tf.data.Dataset.from_tensor_slices(images).batch(transformed_input.BATCH)
     return np.concatenate([signature(images=batch)[output] for batch in batches])
+
+
+def choose(labels: npt.NDArray[np.int64] | None, images: int, per_label: int) -> npt.NDArray[np.int64]:
+    """Return the positions of the images to show: the first of every label, or without labels simply the first."""
+    if labels is None:
+        return np.arange(min(images, UNLABELLED_IMAGES * per_label))
+    return first_of_each_label(labels, per_label)
 
 
 def first_of_each_label(labels: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
@@ -136,7 +149,7 @@ def write_images(
     """Write each image and its reconstruction as PNG files into `images/`.
 
     Args:
-      images, reconstructions: float32, shape (n, height, width), values in [0, 1].
+      images, reconstructions: float32, shape (n, height, width), (n, height, width, 3) or (n, values), in [0, 1].
       labels: n labels.
       folder: of the artifact.
 
@@ -148,7 +161,7 @@ def write_images(
     for number, (label, *pair) in enumerate(zip(labels, images, reconstructions, strict=True)):
         names = {kind: f"{IMAGES_FOLDER}/{number:03}-{kind}.png" for kind in ("original", "reconstruction")}
         for name, image in zip(names.values(), pair, strict=True):
-            (folder / name).write_bytes(png.grey_png(image))
+            (folder / name).write_bytes(png.png_of(image))
         named.append({"label": label, **names})
     return named
 
@@ -208,8 +221,8 @@ class ReportGen(base_component.BaseComponent):
         Args:
           examples: for the test split.
           transform_graph, model, model_run, evaluation, blessing: of the model to report on.
-          texts: `title`, `notice`, `label_names`, `height`, `width`, `gates` (fields of `thresholds.Gates`),
-            `settings` and `facts` (text by text).
+          texts: `title`, `notice`, `label_names`, `shape` (of an image or vector), `gates` (fields of
+            `thresholds.Gates`), `settings` and `facts` (text by text).
           images_per_label: test images of each label to show.
         """
         super().__init__(

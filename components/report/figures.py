@@ -51,6 +51,8 @@ MANY_IMAGES = 100
 IMAGES_MARGIN = 8  # px
 IMAGES_HEADING = 26  # px above the images
 IMAGES_HEADING_WIDTH = 380  # px
+VECTOR_HEIGHT = 90  # px of a panel with a vector
+VECTOR_COLUMNS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,16 +139,18 @@ def draw_curves(
     validation: Floats,
     training_with_penalty: Floats,
     validation_with_penalty: Floats,
-    floor: float,
+    floor: float | None,
+    unit: str = "nats per pixel",
 ) -> Figure:
     """Draw losses by epoch; many epochs get a second panel that enlarges their second half.
 
     Args:
       theme: the colours.
       epochs: n numbers, rising, n >= 1.
-      training, validation: float64, shape (n,), nats per pixel: the reconstruction loss.
+      training, validation: float64, shape (n,): the reconstruction loss.
       training_with_penalty, validation_with_penalty: the same with the L1 penalty; drawn only if visibly different.
-      floor: the entropy floor of the test images.
+      floor: the entropy floor of the test images; None: none.
+      unit: of the losses.
     """
     enlarge = len(epochs) >= MANY_EPOCHS
     panel = CHART_TOP + CURVE_HEIGHT + CHART_BOTTOM
@@ -155,11 +159,14 @@ def draw_curves(
     width = CHART_WIDTH - left - right
 
     axes = _axes(figure, left, CHART_TOP, width, CURVE_HEIGHT)
-    everything = np.concatenate([training, validation, training_with_penalty, validation_with_penalty, [floor]])
+    floors = [] if floor is None else [floor]
+    everything = np.concatenate([training, validation, training_with_penalty, validation_with_penalty, floors])
     logarithmic = _scale_losses(axes, everything)
-    axes.set_title(f"nats per pixel{', log scale' if logarithmic else ''}")
-    axes.axhline(floor, color=theme.muted, linewidth=1, linestyle=(0, (1, 2)))
-    labels = [(floor, "entropy floor", theme.muted)]
+    axes.set_title(f"{unit}{', log scale' if logarithmic else ''}")
+    labels = []
+    for value in floors:
+        axes.axhline(value, color=theme.muted, linewidth=1, linestyle=(0, (1, 2)))
+        labels.append((value, "entropy floor", theme.muted))
     pairs = ((training, training_with_penalty), (validation, validation_with_penalty))
     if max(_visible_gap(axes, *pair) for pair in pairs) > VISIBLE_SHARE:
         for values, color in ((training_with_penalty, theme.training), (validation_with_penalty, theme.model)):
@@ -185,13 +192,17 @@ def draw_reconstructions(
 ) -> Figure:
     """Draw originals with their labels, each above its reconstruction; 0 is black and 1 is white.
 
+    Vectors are drawn as lines, original and reconstruction in one panel.
+
     Args:
       theme: the colours.
-      images: float32, shape (n, height, width), values in [0, 1], n >= 1.
+      images: float32, shape (n, height, width), (n, height, width, 3) or (n, values), values in [0, 1], n >= 1.
       reconstructions: the same.
       labels: n texts.
     """
-    count, height, width = images.shape
+    if images.ndim == 2:
+        return _draw_vectors(theme, images, reconstructions, labels)
+    count, height, width = images.shape[:3]
     longest = max(len(label) for label in labels) * CHARACTER_WIDTH  # times the font size
     fitting = [number for number in IMAGE_COLUMNS if longest * FONT <= IMAGES_WIDTH / number]
     wanted = [number for number in fitting if number <= 10 or count > MANY_IMAGES]
@@ -226,14 +237,44 @@ def draw_reconstructions(
         tiled = np.tile(background, (2 * height + gap, tiled_width, 1))
         for column, index in enumerate(range(band * columns, min((band + 1) * columns, count))):
             x = column * (width + gap)
-            tiled[:height, x : x + width] = _grey(images[index])
-            tiled[height + gap :, x : x + width] = _grey(reconstructions[index])
+            tiled[:height, x : x + width] = _levels(images[index])
+            tiled[height + gap :, x : x + width] = _levels(reconstructions[index])
             middle = IMAGES_MARGIN + (x + width / 2) * scale
             label = _shorten(labels[index], step / font)
             _text(figure, middle, top + label_height / 2, label, font, horizontalalignment="center")
         axes = _axes(figure, IMAGES_MARGIN, top + label_height, tiled_width * scale, pair_height)
         axes.set_axis_off()
         axes.imshow(tiled, aspect="auto", interpolation="nearest" if enlargement >= 1 else "antialiased")
+    return figure
+
+
+def _draw_vectors(
+    theme: Theme, vectors: npt.NDArray[np.float32], reconstructions: npt.NDArray[np.float32], labels: Sequence[str]
+) -> Figure:
+    """Draw each vector and its reconstruction as lines in a panel of their own, two panels beside each other."""
+    columns = min(VECTOR_COLUMNS, len(vectors))
+    bands = -(-len(vectors) // columns)
+    panel, key = CHART_TOP + VECTOR_HEIGHT, 26
+    figure = _figure(IMAGES_WIDTH, key + bands * panel + IMAGES_MARGIN)
+    width = (IMAGES_WIDTH - IMAGES_MARGIN * (columns + 1)) / columns
+    _text(figure, IMAGES_MARGIN, key / 2, "Original", FONT, color=theme.training)
+    _text(figure, IMAGES_MARGIN + 80, key / 2, "reconstruction", FONT, color=theme.model)
+    both = np.concatenate([vectors, reconstructions])
+    low, high = float(both.min()), float(both.max())
+    margin = 0.05 * (high - low) or 0.05
+    for number, (vector, reconstruction, label) in enumerate(zip(vectors, reconstructions, labels, strict=True)):
+        band, column = divmod(number, columns)
+        left = IMAGES_MARGIN + column * (width + IMAGES_MARGIN)
+        axes = _axes(figure, left, key + band * panel + CHART_TOP, width, VECTOR_HEIGHT)
+        axes.set_title(_shorten(label, width / FONT))
+        axes.set_xlim(-0.5, vectors.shape[1] - 0.5)
+        axes.set_ylim(low - margin, high + margin)
+        axes.xaxis.set_major_locator(NullLocator())
+        axes.yaxis.set_major_locator(NullLocator())
+        marker = "o" if vectors.shape[1] < MANY_EPOCHS else ""
+        places = np.arange(vectors.shape[1])
+        axes.plot(places, vector, color=theme.training, linewidth=2, marker=marker, markersize=5)
+        axes.plot(places, reconstruction, color=theme.model, linewidth=1.2, marker=marker, markersize=4)
     return figure
 
 
@@ -296,15 +337,23 @@ def draw_units(theme: Theme, frequency: Floats, mean: Floats) -> Figure:
 
 
 def draw_labels(
-    theme: Theme, labels: Sequence[str], *, model: Floats, mean_image: Floats, floor: Floats, overall: float
+    theme: Theme,
+    labels: Sequence[str],
+    *,
+    model: Floats,
+    mean_image: Floats,
+    floor: Floats | None,
+    overall: float,
+    unit: str = "nats per pixel",
 ) -> Figure:
     """Draw the model's loss for each label between its entropy floor and the mean image's loss, the largest first.
 
     Args:
       theme: the colours.
       labels: n texts, n >= 1.
-      model, mean_image, floor: float64, shape (n,), nats per pixel.
-      overall: the model's loss over all test images, nats per pixel.
+      model, mean_image, floor: float64, shape (n,): losses; floor None: none is drawn.
+      overall: the model's loss over all test images.
+      unit: of the losses.
     """
     order = np.argsort(-model, kind="stable")
     rows = np.arange(len(labels))
@@ -319,17 +368,18 @@ def draw_labels(
     axes.set_yticks(rows, names, color=theme.text)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="x")
-    axes.set_xlabel("nats per pixel")
+    axes.set_xlabel(unit)
 
     axes.axvline(overall, color=theme.model, linewidth=1, linestyle=(0, (1, 2)))
     axes.text(
         overall, -0.5 - 6 / ROW_HEIGHT, f"all labels {overall:.4f}", color=theme.model, horizontalalignment="center"
     )
-    ends = np.stack([floor, mean_image, model])[:, order]
+    ends = np.stack([mean_image, model] if floor is None else [floor, mean_image, model])[:, order]
     axes.hlines(rows, ends.min(axis=0), ends.max(axis=0), color=theme.baseline, linewidth=1.5)
     hollow: dict[str, Any] = {"mfc": theme.background, "mec": theme.muted, "mew": 1.5}
     axes.plot(mean_image[order], rows, "o", markersize=6, **hollow)
-    axes.plot(floor[order], rows, "|", markersize=11, **hollow)
+    if floor is not None:
+        axes.plot(floor[order], rows, "|", markersize=11, **hollow)
     axes.plot(model[order], rows, "o", color=theme.model, markersize=8)
     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "verticalalignment": "center_baseline"}
     for row, index in enumerate(order):
@@ -339,25 +389,26 @@ def draw_labels(
     keys.set_axis_off()
     keys.set_xlim(0, CHART_WIDTH)
     keys.set_ylim(-1, 1)
-    for x, name, marker, style in (
+    places: tuple[tuple[float, str, str, dict[str, Any]], ...] = (
         (left, "entropy floor", "|", {**hollow, "markersize": 11}),
         (left + 122, "model", "o", {"color": theme.model, "markersize": 8}),
         (left + 198, "mean image", "o", {**hollow, "markersize": 6}),
-    ):
+    )
+    for x, name, marker, style in places if floor is not None else places[1:]:
         keys.plot([x], [0], marker, **style)
         keys.text(x + 9, 0, name, color=theme.muted, fontsize=SMALL_FONT, verticalalignment="center_baseline")
     return figure
 
 
 def draw_baselines(
-    theme: Theme, names: Sequence[str], *, bce: Sequence[float | None], mse: Sequence[float | None], model: str
+    theme: Theme, names: Sequence[str], *, bce: Sequence[float | None] | None, mse: Sequence[float | None], model: str
 ) -> Figure:
     """Draw two panels of bars: cross-entropy and squared error of the model and its baselines.
 
     Args:
       theme: the colours.
       names: n texts, n >= 1.
-      bce: n numbers, nats per pixel, or None.
+      bce: n numbers, nats per pixel, or None; None: no panel of cross-entropies.
       mse: n numbers or None.
       model: the name that is drawn in the model's colour.
     """
@@ -366,8 +417,10 @@ def draw_baselines(
     figure = _figure(CHART_WIDTH, CHART_TOP + height + CHART_BOTTOM)
     left = 14 + max(len(name) for name in names) * CHARACTER_WIDTH * SMALL_FONT
     between, right = 18, 8
-    width = (CHART_WIDTH - left - right - between) / 2
-    panels = ((bce, 4, "cross-entropy", "nats per pixel"), (mse, 5, "squared error", "mean over pixels"))
+    panels: list[tuple[Sequence[float | None], int, str, str]] = [(mse, 5, "squared error", "mean over pixels")]
+    if bce is not None:
+        panels.insert(0, (bce, 4, "cross-entropy", "nats per pixel"))
+    width = (CHART_WIDTH - left - right - between * (len(panels) - 1)) / len(panels)
     for panel, (values, decimals, title, unit) in enumerate(panels):
         axes = _axes(figure, left + panel * (width + between), CHART_TOP, width, height)
         axes.set_title(title)
@@ -413,9 +466,9 @@ def _shorten(text: str, width: float) -> str:
     return text if len(text) <= characters else text[: max(1, characters - 1)] + "…"
 
 
-def _grey(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def _levels(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     levels: npt.NDArray[np.uint8] = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    return levels[:, :, np.newaxis]
+    return levels if levels.ndim == 3 else levels[:, :, np.newaxis]
 
 
 def _scale_losses(axes: Axes, values: Floats, linear: bool = False) -> bool:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from components.evaluation import metrics
+from components.evaluation.metrics import Loss
 from components.evaluation.thresholds import EpochLosses, Gate
 from components.report import figures
 
@@ -38,6 +39,7 @@ ENTROPY_FLOOR = "Entropy floor"
 KEY_FIGURES = {
     "example_count": "test images",
     "bce_to_mean_image": "loss, share of the mean image's",
+    "mse_to_mean_image": "loss, share of the mean image's",
     "active_units": "active units per image",
     "dead_units": "dead units",
     "hoyer": "Hoyer sparsity",
@@ -50,6 +52,7 @@ LABEL_COLUMNS = {
     "mean_image_bce": "mean image's",
     "entropy_floor": "floor",
     "bce_to_mean_image": "share of mean image's",
+    "mse_to_mean_image": "share of mean image's",
     "mse": "squared error",
     "active_units": "active units",
     "dead_units": "dead units",
@@ -68,17 +71,19 @@ class ReportData:
       blessed: whether the model passed all gates.
       reasons: why not blessed, one sentence each; empty if blessed.
       gates: the thresholds and the measured values.
-      metrics: over all test images, one for each of `metrics.evaluated()`.
-      per_label: the same metrics over the test images of each label; at least one label.
+      metrics: over all test images, one for each of `metrics.evaluated(loss)`.
+      per_label: the same metrics over the test images of each label; empty without labels.
       pca_mse: squared error on test of PCA with as many components as the code has units, fitted on train.
       history: by epoch, rising; at least one.
-      images: float32, shape (n, height, width), values in [0, 1], n >= 1: fixed test images, sorted by label.
+      images: float32, values in [0, 1], n >= 1: fixed test images, sorted by label. Shape (n, height, width), in colour
+        (n, height, width, 3), of vectors (n, values).
       reconstructions: the same.
       image_labels: n labels.
       unit_frequency: float64, shape (units,), in [0, 1], units >= 1: share of test images on which a unit is active.
       unit_mean: float64, shape (units,), >= 0: mean activation over those images; 0 for a dead unit.
       settings: resolved configuration, value by dotted name.
       facts: further facts about the run, value by name.
+      loss: that the model was trained with, a key of `metrics.LOSSES`.
 
     Raises:
       ValueError: shapes do not match, or there is nothing to show.
@@ -100,14 +105,26 @@ class ReportData:
     unit_mean: npt.NDArray[np.float64]
     settings: Mapping[str, str]
     facts: Mapping[str, str]
+    loss: str = "bce"
+
+    @property
+    def terms(self) -> Loss:
+        """The loss and the metrics in its terms."""
+        return metrics.LOSSES[self.loss]
+
+    @property
+    def kind(self) -> str:
+        """`image` or `vector`."""
+        return "vector" if self.images.ndim == 2 else "image"
 
     def __post_init__(self) -> None:
         if not self.history:
             raise ValueError("history is empty; give the losses of one epoch or more")
-        if not self.per_label:
-            raise ValueError("per_label is empty; give the metrics of one label or more")
-        if self.images.ndim != 3 or not self.images.size:
-            raise ValueError(f"images has shape {self.images.shape}; give (n, height, width), none of them 0")
+        if not (self.images.ndim in (2, 3) or self.images.shape[3:] == (3,)) or not self.images.size:
+            raise ValueError(
+                f"images has shape {self.images.shape}; give (n, height, width), (n, height, width, 3) or (n, values), "
+                "none of them 0"
+            )
         if self.reconstructions.shape != self.images.shape:
             raise ValueError(
                 f"reconstructions has shape {self.reconstructions.shape}; give that of images: {self.images.shape}"
@@ -127,7 +144,7 @@ class ReportData:
 def write_report(data: ReportData, folder: pathlib.Path) -> None:
     """Write report.html, and for each figure NAME-light.png and NAME-dark.png, into the existing folder.
 
-    The names are curves, reconstructions, units, labels and baselines. The page embeds the pictures.
+    The names are curves, reconstructions, units, baselines, and labels if there are any. The page embeds the pictures.
     """
     pictures = {}
     for name, (draw, text) in _figures(data).items():
@@ -206,29 +223,35 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
     }
     epochs = [losses.epoch for losses in data.history]
     baselines = _baselines(data)
-    by_label = {
-        name: np.array([values[name] for values in data.per_label.values()], dtype=np.float64)
-        for name in ("bce", "mean_image_bce", "entropy_floor")
-    }
-    return {
+    terms = data.terms
+    floor = terms.floor
+
+    def by_label(name: str) -> npt.NDArray[np.float64]:
+        return np.array([values[name] for values in data.per_label.values()], dtype=np.float64)
+
+    drawn: dict[str, tuple[Callable[[figures.Theme], Figure], str]] = {
         "baselines": (
             lambda theme: figures.draw_baselines(
                 theme,
                 list(baselines),
-                bce=[bce for bce, _ in baselines.values()],
+                bce=[bce for bce, _ in baselines.values()] if data.loss == "bce" else None,
                 mse=[mse for _, mse in baselines.values()],
                 model=MODEL,
             ),
             "Bars. "
             + " ".join(
                 f"{name}: cross-entropy {_bce(bce)}, squared error {_mse(mse)}."
+                if data.loss == "bce"
+                else f"{name}: squared error {_mse(mse)}."
                 for name, (bce, mse) in baselines.items()
             ),
         ),
         "reconstructions": (
             lambda theme: figures.draw_reconstructions(theme, data.images, data.reconstructions, data.image_labels),
-            f"{len(data.images)} test images of {len(set(data.image_labels))} labels, each above its reconstruction;"
-            f" over all test images the squared error is {_mse(overall['mse'])}.",
+            f"{len(data.images)} test {data.kind}s"
+            + (f" of {len(set(data.image_labels))} labels" if data.per_label else "")
+            + f", each {'with' if data.kind == 'vector' else 'above'} its reconstruction;"
+            f" over all test {data.kind}s the squared error is {_mse(overall['mse'])}.",
         ),
         "curves": (
             lambda theme: figures.draw_curves(
@@ -238,52 +261,62 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
                 validation=columns["val_reconstruction"],
                 training_with_penalty=columns["loss"],
                 validation_with_penalty=columns["val_loss"],
-                floor=overall["entropy_floor"],
+                floor=overall[floor.name] if floor else None,
+                unit=_unit(terms),
             ),
-            _curves_in_words(data.history),
-        ),
-        "labels": (
-            lambda theme: figures.draw_labels(
-                theme,
-                list(data.per_label),
-                model=by_label["bce"],
-                mean_image=by_label["mean_image_bce"],
-                floor=by_label["entropy_floor"],
-                overall=overall["bce"],
-            ),
-            _labels_in_words(data.per_label),
+            _curves_in_words(data.history, terms),
         ),
         "units": (
             lambda theme: figures.draw_units(theme, data.unit_frequency, data.unit_mean),
             _units_in_words(data.unit_frequency),
         ),
     }
+    if data.per_label:
+        drawn["labels"] = (
+            lambda theme: figures.draw_labels(
+                theme,
+                list(data.per_label),
+                model=by_label(terms.metric.name),
+                mean_image=by_label(terms.mean_image.name),
+                floor=by_label(floor.name) if floor else None,
+                overall=overall[terms.metric.name],
+                unit=_unit(terms),
+            ),
+            _labels_in_words(data.per_label, terms),
+        )
+    return drawn
 
 
-def _curves_in_words(history: tuple[EpochLosses, ...]) -> str:
+def _unit(terms: Loss) -> str:
+    """Return the unit of the loss for axes and captions: `nats per pixel`, or `squared error`."""
+    return terms.unit if terms.metric.unit else terms.title
+
+
+def _curves_in_words(history: tuple[EpochLosses, ...], terms: Loss) -> str:
     first, last = history[0], history[-1]
     best = min(history, key=lambda losses: losses.val_reconstruction)
     if len(history) == 1:
         return (
             f"One point: after epoch {last.epoch} the training loss is {_bce(last.reconstruction)}"
-            f" and the validation loss {_bce(last.val_reconstruction)} nats per pixel, without the penalty."
+            f" and the validation loss {_bce(last.val_reconstruction)} {_unit(terms)}, without the penalty."
         )
     return (
         f"Two curves, without the penalty. From epoch {first.epoch} to {last.epoch} the training loss goes from"
         f" {_bce(first.reconstruction)} to {_bce(last.reconstruction)} and the validation loss from"
-        f" {_bce(first.val_reconstruction)} to {_bce(last.val_reconstruction)} nats per pixel;"
+        f" {_bce(first.val_reconstruction)} to {_bce(last.val_reconstruction)} {_unit(terms)};"
         f" the lowest validation loss is {_bce(best.val_reconstruction)} in epoch {best.epoch}."
         f" With the penalty the last are {_bce(last.loss)} and {_bce(last.val_loss)}."
     )
 
 
-def _labels_in_words(per_label: Mapping[str, Mapping[str, float]]) -> str:
-    ordered = sorted(per_label, key=lambda label: -per_label[label]["bce"])
-    numbers = [f"{label} {_bce(per_label[label]['bce'])}" for label in ordered]
+def _labels_in_words(per_label: Mapping[str, Mapping[str, float]], terms: Loss) -> str:
+    loss = terms.metric.name
+    ordered = sorted(per_label, key=lambda label: -per_label[label][loss])
+    numbers = [f"{label} {_bce(per_label[label][loss])}" for label in ordered]
     if len(numbers) > MAX_LABELS_IN_WORDS:
         half = MAX_LABELS_IN_WORDS // 2
         numbers[half:-half] = [f"{len(numbers) - 2 * half} labels between"]
-    return f"The model's loss for each label, nats per pixel, the largest first: {', '.join(numbers)}."
+    return f"The model's loss for each label, {_unit(terms)}, the largest first: {', '.join(numbers)}."
 
 
 def _units_in_words(frequency: npt.NDArray[np.float64]) -> str:
@@ -301,17 +334,25 @@ def _baselines(data: ReportData) -> dict[str, tuple[float | None, float | None]]
     """Return cross-entropy and squared error, from the worst to be expected to the best possible."""
     overall = data.metrics
     units = len(data.unit_frequency)
-    return {
-        MEAN_IMAGE: (overall["mean_image_bce"], overall["mean_image_mse"]),
+    found: dict[str, tuple[float | None, float | None]] = {
+        MEAN_IMAGE: (overall.get("mean_image_bce"), overall["mean_image_mse"]),
         f"PCA, {units:,} component{'s' if units > 1 else ''}": (None, data.pca_mse),
-        MODEL: (overall["bce"], overall["mse"]),
-        ENTROPY_FLOOR: (overall["entropy_floor"], 0.0),
+        MODEL: (overall.get("bce"), overall["mse"]),
     }
+    return found if data.terms.floor is None else {**found, ENTROPY_FLOOR: (overall["entropy_floor"], 0.0)}
 
 
 def _headline(data: ReportData) -> _Table:
+    if data.loss == "mse":
+        rows: list[tuple[str, ...]] = [(name, _mse(mse)) for name, (_, mse) in _baselines(data).items()]
+        return _Table(
+            f"Reconstruction loss on the test {data.kind}s, without the L1 penalty",
+            ("", "squared error, mean over values"),
+            rows,
+            emphasis=MODEL,
+        )
     return _Table(
-        "Reconstruction loss on the test images, without the L1 penalty",
+        f"Reconstruction loss on the test {data.kind}s, without the L1 penalty",
         ("", "cross-entropy, nats per pixel", "squared error, mean over pixels"),
         [(name, _bce(bce), _mse(mse)) for name, (bce, mse) in _baselines(data).items()],
         emphasis=MODEL,
@@ -320,21 +361,23 @@ def _headline(data: ReportData) -> _Table:
 
 def _key_figures(data: ReportData) -> dict[str, str]:
     units = f" of {len(data.unit_frequency):,}"
-    shown = {name: text + (units if name in COUNTS_OF_UNITS else "") for name, text in _metric_texts(data.metrics)}
-    named = {KEY_FIGURES[name]: shown.pop(name) for name in KEY_FIGURES}
-    return {**named, **{one.label: shown[one.name] for one in _further_metrics()}}
+    shown = {
+        name: text + (units if name in COUNTS_OF_UNITS else "") for name, text in _metric_texts(data, data.metrics)
+    }
+    named = {KEY_FIGURES[name]: shown.pop(name) for name in KEY_FIGURES if name in shown}
+    return {**named, **{one.label: shown[one.name] for one in _further_metrics(data)}}
 
 
-def _metric_texts(values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+def _metric_texts(data: ReportData, values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """Yield name and text of every declared metric, a share in percent."""
-    for one in metrics.evaluated():
+    for one in metrics.evaluated(data.loss):
         value = values[one.name]
-        yield one.name, _percent(value) if one is metrics.BCE_TO_MEAN_IMAGE else one.text(value)
+        yield one.name, _percent(value) if one is data.terms.to_mean_image else one.text(value)
 
 
-def _further_metrics() -> list[metrics.Metric]:
+def _further_metrics(data: ReportData) -> list[metrics.Metric]:
     """Return the metrics that have no text in this module."""
-    return [one for one in metrics.evaluated() if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
+    return [one for one in metrics.evaluated(data.loss) if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
 
 
 def _gates(data: ReportData) -> _Table:
@@ -361,10 +404,12 @@ def _gates(data: ReportData) -> _Table:
 
 
 def _labels(data: ReportData) -> _Table:
-    columns = LABEL_COLUMNS | {one.name: one.label for one in _further_metrics()}
+    known = {one.name for one in metrics.evaluated(data.loss)}
+    columns = {name: text for name, text in LABEL_COLUMNS.items() if name in known}
+    columns |= {one.name: one.label for one in _further_metrics(data)}
     rows = []
     for label, values in data.per_label.items():
-        texts = dict(_metric_texts(values))
+        texts = dict(_metric_texts(data, values))
         rows.append((label, *(texts[name] for name in columns)))
     return _Table("Test images of each label", ("label", *columns.values()), rows)
 
@@ -375,7 +420,7 @@ def _epochs(data: ReportData) -> _Table:
         for one in data.history
     ]
     head = ("epoch", "training", "validation", "training with penalty", "validation with penalty")
-    return _thinned("Losses by epoch, nats per pixel", head, rows)
+    return _thinned(f"Losses by epoch, {_unit(data.terms)}", head, rows)
 
 
 def _units(data: ReportData) -> _Table:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from components.evaluation import metrics
-from components.evaluation.thresholds import BCE, OVERALL, EpochLosses
+from components.evaluation.thresholds import OVERALL, EpochLosses
 from pipeline.artifacts.preview_writers import model_run, report
 from pipeline.artifacts.preview_writers.features import Feature, table
 from pipeline.artifacts.sections import (
@@ -165,15 +165,15 @@ def _training(values: Values) -> tuple[Section, ...]:
 
 
 def _evaluation(values: Values) -> Iterator[Section]:
-    thresholds, slices = values["thresholds"], values["slices"]
+    thresholds, slices, loss = values["thresholds"], values["slices"], metrics.BCE.name
     yield Pairs("metrics on the test split", {metrics.label(name): one for name, one in values["metrics"].items()})
     if thresholds:
         keys = "metric", "slice", "value", "limit", "passed"
         columns = _columns("metric:name", "slice", "value:number", "limit:number", "passed:verdict")
         yield Table("thresholds", columns, _rows(thresholds, *keys))
-    if losses := {name: measured[BCE] for name, measured in slices.items() if BCE in measured}:
-        limits = [one["limit"] for one in thresholds if one["metric"] == BCE and one["slice"] != OVERALL]
-        bars = tuple(BarValue(*loss) for loss in losses.items())
+    if losses := {name: measured[loss] for name, measured in slices.items() if loss in measured}:
+        limits = [one["limit"] for one in thresholds if one["metric"] == loss and one["slice"] != OVERALL]
+        bars = tuple(BarValue(*one) for one in losses.items())
         yield BarChart(f"{metrics.BCE.label} by label", bars, next(iter(limits), None))
     if slices:
         names = list(dict.fromkeys(name for measured in slices.values() for name in measured))

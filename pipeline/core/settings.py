@@ -95,14 +95,21 @@ def resolve(
     layer.update(given)
     values = {setting: _checked(setting, raw, origin, config_type) for setting, (raw, origin) in layer.items()}
     origins = {setting: layer[setting][1] if setting in layer else "default" for setting in config_type.settings()}
-    return Settings(config_type.build(values), origins, name)
+    return Settings(_build(values, config_type), origins, name)
 
 
 def of_values(values: Mapping[str, Value], config_type: type[Configuration] = PipelineConfig) -> Any:
     """Return the configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
-    return config_type.build(
-        {name: _checked(name, value, "an earlier run", config_type) for name, value in values.items()}
+    return _build(
+        {name: _checked(name, value, "an earlier run", config_type) for name, value in values.items()}, config_type
     )
+
+
+def _build(values: Mapping[str, Value], config_type: type[Configuration]) -> Any:
+    try:
+        return config_type.build(values)
+    except ValueError as error:  # values that do not fit together
+        raise UsageError(str(error)) from error
 
 
 def _suggestion(name: str, config_type: type[Configuration]) -> str:

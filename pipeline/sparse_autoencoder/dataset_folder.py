@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+from collections.abc import Collection
 from typing import Any
 
 from components import json_text
-from components.data import sample_path
+from components.data import features, sample_path
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.local_path import check_no_pattern, local_path
 from pipeline.core.settings import Settings
@@ -22,6 +23,8 @@ _DEFAULT = "~/tensorflow_datasets"
 _VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
 INFO, FEATURES = "dataset_info.json", "features.json"
 FORMAT = "tfrecord"
+# Of a data set without a validation split.
+_PARTS = ("train[:83%]", "train[83%:]", "test")
 _REMEDY = "prepare it again with TFDS, or remove that folder"
 
 
@@ -116,6 +119,18 @@ def look_up(asked: Settings) -> DataLookup:
     return DataLookup(False, missing, f"{download}; or set TFDS_DATA_DIR to the folder of a prepared copy")
 
 
+def splits(data: DataConfig, known: Collection[str]) -> dict[str, str]:
+    """Return the TFDS split by name: that of the settings, else the data set's own, else a part of its train split.
+
+    Args:
+      data: the settings; an empty split is not given.
+      known: names of the data set's own splits. They are used if it has train, validation and test.
+    """
+    given = (data.train_split, data.validation_split, data.test_split)
+    default = features.SPLITS if set(features.SPLITS) <= set(known) else _PARTS
+    return {name: one or other for name, one, other in zip(features.SPLITS, given, default, strict=True)}
+
+
 def _check_splits(data: DataConfig, folder: pathlib.Path) -> None:
     """Raise `UsageError` if a prepared data set does not have the splits that the settings name."""
     try:
@@ -123,10 +138,10 @@ def _check_splits(data: DataConfig, folder: pathlib.Path) -> None:
         known = [str(split["name"]) for split in info["splits"]]
     except (OSError, ValueError, KeyError, TypeError):  # TFDS says what is wrong with the splits
         return
-    for setting in ("train_split", "validation_split", "test_split"):
-        asked = getattr(data, setting)
-        names = [part.strip().partition("[")[0] for part in asked.split("+")]
-        if missing := [name for name in names if name not in (*known, "all")]:
+    for name, asked in splits(data, known).items():
+        setting = f"{name}_split"
+        parts = [part.strip().partition("[")[0] for part in asked.split("+")]
+        if missing := [part for part in parts if part not in (*known, "all")]:
             raise UsageError(
                 f"data.{setting} = {asked!r} is not allowed: {folder} has no split {', '.join(map(repr, missing))}; "
                 f"choose from {', '.join(known) or 'none'}, or a part such as train[:80%]"

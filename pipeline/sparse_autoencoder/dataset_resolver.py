@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 import pipeline_config
 from components import atomic_file, errors
-from components.data import features, sample_builder, sample_path, schema, tfds_reader
+from components.data import sample_builder, sample_path, schema, tfds_reader
 from pipeline.core import file_digests, settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -179,10 +179,10 @@ def describe(
     """
     data = resolved.config.data
     try:
-        description = tfds_reader.describe(builder)
+        description = tfds_reader.describe(builder, data.height_and_width)
     except errors.DataError as error:
         raise UnavailableError(str(error)) from error
-    wanted = dict(zip(features.SPLITS, (data.train_split, data.validation_split, data.test_split), strict=True))
+    wanted = dataset_folder.splits(data, description.split_sizes)
     try:
         sizes = {
             name: sum(part.stop - part.start for part in tfds_reader.slices(builder, split, data.shard_examples))
@@ -198,6 +198,10 @@ def describe(
         height=description.height,
         width=description.width,
         label_names=description.label_names,
+        kind=description.kind,
+        channels=description.channels,
+        dtype=description.dtype,
+        own_splits=tuple(description.split_sizes),
         split_sizes=sizes,
         schema_file=str(_schema_file(data.schema, description, root)),
         notice=notice,
@@ -210,8 +214,16 @@ def _schema_file(name: str, description: tfds_reader.Description, root: Root) ->
             return schema.curated_path(name)
         except KeyError as error:
             raise UsageError(f"data.schema: {error.args[0]}; leave it empty to make one from the data set") from error
-    path = root.data / f"{description.name.replace('/', '_')}-{description.version}.pbtxt"
-    text = schema.schema_text(description.height, description.width, len(description.label_names))
+    size = f"-{description.height}x{description.width}" if description.resized else ""
+    path = root.data / f"{description.name.replace('/', '_')}-{description.version}{size}.pbtxt"
+    text = schema.schema_text(
+        description.height,
+        description.width,
+        len(description.label_names),
+        channels=description.channels,
+        kind=description.kind,
+        dtype=description.dtype,
+    )
     atomic_file.write(path, text)
     return path
 

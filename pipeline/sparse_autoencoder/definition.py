@@ -59,10 +59,10 @@ def _example_gen(node: ComponentInputs) -> Any:
 
 
 def _example_gen_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
-    splits = (config.data.train_split, config.data.validation_split, config.data.test_split)
     return {
-        "splits": dict(zip(features.SPLITS, splits, strict=True)),
+        "splits": dataset_folder.splits(config.data, dataset.own_splits),
         "shard_examples": config.data.shard_examples,
+        "size": config.data.height_and_width,
     }
 
 
@@ -164,7 +164,7 @@ DATA_GATE = Node(
 )
 
 
-# Transform: makes the graph that flattens and scales images.
+# Transform: makes the graph that flattens and scales images or vectors.
 
 
 def _transform(node: ComponentInputs) -> Any:
@@ -177,11 +177,18 @@ def _transform(node: ComponentInputs) -> Any:
 
 def _transform_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
     return {
-        "custom_config": {"height": dataset.height, "width": dataset.width},
+        "custom_config": {
+            "height": dataset.height,
+            "width": dataset.width,
+            "channels": dataset.channels,
+            "kind": dataset.kind,
+            "dtype": dataset.dtype,
+            "scaling": config.data.scaling,
+        },
         # Training, evaluation, report and serving all apply the graph to the images, so no transformed copy of the
         # data, 28 times as large, is written.
         "materialize": False,
-        "disable_analyzer_cache": True,  # the graph has no analyzers
+        "disable_analyzer_cache": True,  # its key would contain paths
         "disable_statistics": True,  # StatisticsGen has computed them
     }
 
@@ -231,6 +238,8 @@ def _trainer_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[s
         "code_units": model.code_units,
         "l1": model.l1,
         "code_bias": model.code_bias,
+        "loss": config.loss,
+        "scaling": config.data.scaling,  # the push gate compares only losses of one scaling
         "train_examples": dataset.split_sizes[features.TRAIN],
         "validation_examples": dataset.split_sizes[features.VALIDATION],
     }
@@ -259,17 +268,24 @@ def _evaluator(node: ComponentInputs) -> Any:
 
     gates = thresholds.Gates(**node.parameters["gates"])
     return Evaluator(
-        eval_config=evaluator.eval_config(gates), example_splits=node.parameters["example_splits"], **node.inputs
+        eval_config=evaluator.eval_config(gates, node.parameters["labelled"]),
+        example_splits=node.parameters["example_splits"],
+        **node.inputs,
     )
 
 
-def _gates(config: PipelineConfig) -> dict[str, float]:
-    evaluation = config.evaluation
+def _gates(config: PipelineConfig) -> dict[str, float | str]:
+    evaluation, loss = config.evaluation, config.loss
     return {
-        "max_bce": evaluation.max_bce,
-        "max_bce_worst_label": evaluation.max_bce_worst_label,
-        "max_bce_to_mean_image": evaluation.max_bce_to_mean_image,
+        "max_loss": getattr(evaluation, f"max_{loss}"),
+        "max_loss_worst_label": getattr(evaluation, f"max_{loss}_worst_label"),
+        "max_loss_to_mean_image": getattr(evaluation, f"max_{loss}_to_mean_image"),
+        "loss": loss,
     }
+
+
+def _evaluator_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    return {"gates": _gates(config), "example_splits": [features.TEST], "labelled": bool(dataset.label_names)}
 
 
 EVALUATOR = Node(
@@ -279,7 +295,7 @@ EVALUATOR = Node(
     outputs=("evaluation", "blessing"),
     code="components.evaluation.evaluator",
     packages=("tfx", "tensorflow-model-analysis"),
-    parameters=lambda config, dataset: {"gates": _gates(config), "example_splits": [features.TEST]},
+    parameters=_evaluator_parameters,
     threads=True,
     batches=True,
 )
@@ -365,11 +381,10 @@ def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[st
             "title": f"{dataset.name} {dataset.version}",
             "notice": dataset.notice,
             "label_names": list(dataset.label_names),
-            "height": dataset.height,
-            "width": dataset.width,
+            "shape": [dataset.width] if dataset.kind == "vector" else [dataset.height, dataset.width, dataset.channels],
             "gates": _gates(config),
             "settings": _settings_in_report(config),
-            "facts": {f"{split} images": f"{size:,}" for split, size in dataset.split_sizes.items()},
+            "facts": {f"{split} {dataset.kind}s": f"{size:,}" for split, size in dataset.split_sizes.items()},
         },
         "images_per_label": config.evaluation.images_per_label,
     }
@@ -380,7 +395,9 @@ def _settings_in_report(config: PipelineConfig) -> dict[str, str]:
     return {
         name: str(value)
         for name, value in config.values().items()
-        if declared[name].affects_results and declared[name].in_report
+        if declared[name].affects_results
+        and declared[name].in_report
+        and (declared[name].default_in_report or value != declared[name].default)
     }
 
 

@@ -1,4 +1,4 @@
-"""The description of a data set of images."""
+"""The description of a data set of images or vectors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pipeline.core.dataset import Dataset
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageDataset(Dataset):
-    """A labelled data set of grey images, prepared by TensorFlow Datasets.
+    """A data set of images or vectors, prepared by TensorFlow Datasets. The defaults are those of MNIST.
 
     Attributes:
       builder_dir: folder of the prepared data set, such as `.../mnist/3.0.1`.
-      height, width: of every image, pixels.
-      label_names: the name of each label, in the order of their numbers.
+      height, width: of every image, pixels; a vector has height 1, and its length as width.
+      label_names: the name of each label, in the order of their numbers; empty: no labels.
       schema_file: path of the schema that the data is validated against.
+      kind: `image` or `vector`.
+      channels: 1, or 3 for colour.
+      dtype: `uint8`, `uint16` or `float32`.
+      own_splits: names of the data set's own splits; empty in descriptions of older versions.
     """
 
     builder_dir: str
@@ -23,3 +27,7 @@ class ImageDataset(Dataset):
     width: int
     label_names: tuple[str, ...]
     schema_file: str
+    kind: str = "image"
+    channels: int = 1
+    dtype: str = "uint8"
+    own_splits: tuple[str, ...] = ()

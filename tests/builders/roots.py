@@ -279,7 +279,7 @@ class Recorded:
             own += str(blessed)
         elif output == "decision":
             stands = baseline.standing(self.root, Store(self.root.metadata), inputs["model"], inputs["examples"])
-            known = stands.baseline.bce if stands.baseline else None
+            known = stands.baseline.loss if stands.baseline else None
             decided = decision.decide(blessed, METRICS["bce"], 1.05, stands, known)
             decision.write(folder, decided)
             properties |= {"push": int(decided.push), "reason": decided.reason}

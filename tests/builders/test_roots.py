@@ -10,7 +10,12 @@ from components.push import decision
 from tests.builders.roots import METRICS, Recorded
 
 THREADS = {"intra_op_threads": "2", "inter_op_threads": "2"}
-GATES = {"gates.max_bce": "0.12", "gates.max_bce_worst_label": "0.16", "gates.max_bce_to_mean_image": "0.9"}
+GATES = {
+    "gates.max_loss": "0.12",
+    "gates.max_loss_worst_label": "0.16",
+    "gates.max_loss_to_mean_image": "0.9",
+    "gates.loss": '"bce"',
+}
 # By node: its parameters as JSON, and its inputs; the Report's parameters are the texts of its page.
 KEYS = {
     "ExampleGen": (
@@ -19,6 +24,7 @@ KEYS = {
             "splits.validation": '"train[50000:]"',
             "splits.test": '"test"',
             "shard_examples": "10000",
+            "size": "null",
         },
         [],
     ),
@@ -37,6 +43,10 @@ KEYS = {
         {
             "custom_config.height": "28",
             "custom_config.width": "28",
+            "custom_config.channels": "1",
+            "custom_config.kind": '"image"',
+            "custom_config.dtype": '"uint8"',
+            "custom_config.scaling": '"auto"',
             "materialize": "false",
             "disable_analyzer_cache": "true",
             "disable_statistics": "true",
@@ -56,6 +66,8 @@ KEYS = {
             "code_units": "32",
             "l1": "0.001",
             "code_bias": "1.0",
+            "loss": '"bce"',
+            "scaling": '"auto"',
             "train_examples": "50000",
             "validation_examples": "10000",
             **THREADS,
@@ -63,7 +75,7 @@ KEYS = {
         ["examples", "transform_graph"],
     ),
     "Evaluator": (
-        {**GATES, "example_splits": '["test"]', **THREADS, "beam_batch_size": "1000"},
+        {**GATES, "example_splits": '["test"]', "labelled": "true", **THREADS, "beam_batch_size": "1000"},
         ["examples", "model", "schema"],
     ),
     "PushGate": ({"max_bce_to_served": "1.05", **THREADS}, ["evaluation", "examples", "model", "model_blessing"]),
@@ -102,7 +114,7 @@ def test_the_push_gate_decides_on_the_newest_pushed_model_of_the_same_l1(recorde
     for run_id, *assignments in (("first",), ("same", "training.seed=5"), ("other", "model.l1=1e-5")):
         recorded.run(run_id, *assignments)
         made = decision.read(recorded.folder_of(run_id, "PushGate", "decision"))
-        assert made.bce == METRICS["bce"] == 0.0943
+        assert made.loss == METRICS["bce"] == 0.0943
         found.append((made.push, made.l1, made.baseline and (made.baseline.version, made.baseline.run_id)))
     recorded.run("rejected", "training.seed=6", blessed=False)
     made = decision.read(recorded.folder_of("rejected", "PushGate", "decision"))

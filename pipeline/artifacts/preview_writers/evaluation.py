@@ -33,13 +33,12 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     found: list[Section] = [Pairs("metrics on the test split", _labelled(measured.overall))]
     if gates:
         found.append(Table("thresholds", _THRESHOLDS, tuple(_row(gate) for gate in gates)))
-    losses = {name: values[thresholds.BCE] for name, values in slices.items() if thresholds.BCE in values}
+    loss = metrics.LOSSES[metrics.loss_of(measured.overall)].metric
+    losses = {name: values[loss.name] for name, values in slices.items() if loss.name in values}
     if losses:
-        limits = {gate.limit for gate in gates if gate.name == thresholds.BCE and gate.slice != thresholds.OVERALL}
+        limits = {gate.limit for gate in gates if gate.name == loss.name and gate.slice != thresholds.OVERALL}
         limit = next((limit for limit in limits if math.isfinite(limit)), None)
-        found.append(
-            BarChart(f"{metrics.BCE.label} by label", tuple(BarValue(*loss) for loss in losses.items()), limit)
-        )
+        found.append(BarChart(f"{loss.label} by label", tuple(BarValue(*one) for one in losses.items()), limit))
     if slices:
         columns = (TableColumn("slice"), *(TableColumn(metrics.label(name), "number") for name in names))
         rows = tuple((slice_, *(values.get(name) for name in names)) for slice_, values in slices.items())
@@ -54,12 +53,14 @@ def _row(gate: thresholds.Gate) -> tuple[Value, ...]:
 
 def judged(measured: thresholds.Evaluation, folder: pathlib.Path) -> tuple[thresholds.Gate, ...]:
     """Return the Evaluator's thresholds with the measured values; empty for an evaluation of other metrics."""
-    if not {thresholds.BCE, thresholds.BCE_TO_MEAN_IMAGE} <= measured.overall.keys():
+    loss = metrics.loss_of(measured.overall)
+    terms = metrics.LOSSES[loss]
+    if not {terms.metric.name, terms.to_mean_image.name} <= measured.overall.keys():
         return ()
-    return thresholds.judge(measured, _gates(folder))
+    return thresholds.judge(measured, _gates(folder, loss))
 
 
-def _gates(folder: pathlib.Path) -> thresholds.Gates:
+def _gates(folder: pathlib.Path, loss: str) -> thresholds.Gates:
     values = json.loads((folder / _FILE).read_text(encoding="utf-8"))
     config = json_format.ParseDict(values["evalConfig"], config_pb2.EvalConfig(), ignore_unknown_fields=True)
     limits = {
@@ -68,10 +69,12 @@ def _gates(folder: pathlib.Path) -> thresholds.Gates:
         for name, thresholds in spec.per_slice_thresholds.items()
         for one in thresholds.thresholds
     }
+    terms = metrics.LOSSES[loss]
     return thresholds.Gates(
-        max_bce=limits.get((thresholds.BCE, False), math.inf),
-        max_bce_worst_label=limits.get((thresholds.BCE, True), math.inf),
-        max_bce_to_mean_image=limits.get((thresholds.BCE_TO_MEAN_IMAGE, False), math.inf),
+        max_loss=limits.get((terms.metric.name, False), math.inf),
+        max_loss_worst_label=limits.get((terms.metric.name, True), math.inf),
+        max_loss_to_mean_image=limits.get((terms.to_mean_image.name, False), math.inf),
+        loss=loss,
     )
 
 

@@ -1,4 +1,4 @@
-"""Examples: splits with counts, features, and the first images of each label."""
+"""Examples: splits with counts, features, and the first images of each label, or simply the first without labels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline.artifacts.types import PNGs, StoredArtifact
 RECORDS = 300  # read of each split: enough to contain each of ten labels
 IMAGES_PER_LABEL = 2
 _MOST_PICTURES = 100  # of a split
+_UNLABELLED_PICTURES = 20  # of a split without labels
 _LARGEST = 64 * 1024  # bytes of a picture
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 24  # bytes up to the end of width and height
@@ -36,7 +37,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
             known.setdefault(_features(found[0]), []).append(name)
         if pictures := _pictures(found, number):
             pngs |= {picture.file: png for picture, png in pictures}
-            tiles = tuple(Tile(one.label.removeprefix("image of "), (one,)) for one, _ in pictures)
+            tiles = tuple(Tile(one.label.removeprefix("image ").removeprefix("of "), (one,)) for one, _ in pictures)
             images.append(Pictures(f"images of {name}", tiles))
     columns = (TableColumn("split"), TableColumn("examples", "number"))
     tables = [
@@ -64,9 +65,11 @@ def _features(example: Any) -> tuple[Feature, ...]:
 
 
 def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]]:
-    """Return the first images of each label, unchanged, sorted by label."""
+    """Return the first images of each label, unchanged, sorted by label; without labels the first images."""
     by_label: Counter[int] = Counter()
     chosen = []
+    if not any(features.LABEL in example.features.feature for example in examples):
+        return _unlabelled(examples, split)
     for label, png in _labelled(examples):
         if by_label[label] < IMAGES_PER_LABEL:
             width, height = struct.unpack(">II", png[16:_PNG_HEADER])
@@ -78,13 +81,29 @@ def _pictures(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]
     return [(picture, png) for _, picture, png in chosen[:_MOST_PICTURES]]
 
 
+def _unlabelled(examples: Sequence[Any], split: int) -> list[tuple[Picture, bytes]]:
+    found = []
+    for number, example in enumerate(examples[:_UNLABELLED_PICTURES]):
+        if png := _png(example):
+            width, height = struct.unpack(">II", png[16:_PNG_HEADER])
+            found.append((Picture(f"split{split}-{number}.png", width, height, f"image {number}"), png))
+    return found
+
+
 def _labelled(examples: Sequence[Any]) -> Iterator[tuple[int, bytes]]:
     """Yield label and PNG file of the examples that have one of each."""
     for example in examples:
         feature = example.features.feature
-        images = list(feature[features.IMAGE].bytes_list.value) if features.IMAGE in feature else []
         labels = list(feature[features.LABEL].int64_list.value) if features.LABEL in feature else []
-        if len(images) == len(labels) == 1 and labels[0] >= 0:
-            [png] = images
-            if png.startswith(_PNG) and _PNG_HEADER <= len(png) <= _LARGEST:
-                yield labels[0], png
+        png = _png(example)
+        if png and len(labels) == 1 and labels[0] >= 0:
+            yield labels[0], png
+
+
+def _png(example: Any) -> bytes:
+    """Return the PNG file of an example; empty if it has none, or a large one."""
+    feature = example.features.feature
+    images = list(feature[features.IMAGE].bytes_list.value) if features.IMAGE in feature else []
+    if len(images) == 1 and images[0].startswith(_PNG) and _PNG_HEADER <= len(images[0]) <= _LARGEST:
+        return bytes(images[0])
+    return b""

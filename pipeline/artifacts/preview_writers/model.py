@@ -5,8 +5,10 @@ Reads the SavedModel's files: loading it would take as long as all previews of a
 
 from __future__ import annotations
 
+import math
 import pathlib
 import re
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +66,10 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     if path is None:
         return None
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    layers = saved_layers.layers_of(variables_of(path.parent), {**activations_in(saved), **adapter.ACTIVATIONS})
+    activations = {**activations_in(saved), **adapter.ACTIVATIONS}
+    if not _has_sigmoid(saved):
+        activations[adapter.LOGITS_LAYER] = ""  # of a model trained with the mean squared error
+    layers = saved_layers.layers_of(variables_of(path.parent), activations)
     tiles, shown = _units(layers, artifact)
     sections: list[Section] = [Pairs("size", {"parameters": sum(layer.parameters for layer in layers)})]
     if 1 < len(layers) <= _MOST_BOXES:
@@ -117,12 +122,20 @@ def _by_numbers(key: str) -> list[tuple[int, str]]:
 def activations_in(saved: Any) -> dict[str, str]:
     """Return activations by layer, from operations such as `encoder/code/Relu`: each scope may be the layer's name."""
     found = {}
+    for node in _nodes(saved):
+        if node.op in _ACTIVATIONS:
+            found.update(dict.fromkeys(node.name.split("/")[:-1], node.op.lower()))
+    return found
+
+
+def _has_sigmoid(saved: Any) -> bool:
+    return any(node.op == "Sigmoid" for node in _nodes(saved))
+
+
+def _nodes(saved: Any) -> Iterator[Any]:
     for graph in saved.meta_graphs:
         for nodes in (graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function)):
-            for node in nodes:
-                if node.op in _ACTIVATIONS:
-                    found.update(dict.fromkeys(node.name.split("/")[:-1], node.op.lower()))
-    return found
+            yield from nodes
 
 
 def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
@@ -130,18 +143,22 @@ def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tu
     halves = saved_layers.halves(layers, adapter.CODE_LAYER)
     examples, graph = artifact.inputs.get("examples"), artifact.inputs.get("transform_graph")
     folder = splits.splits(examples).get(features.VALIDATION) if examples else None
-    size = _size(folder) if folder else None
-    if halves is None or folder is None or graph is None or size is None or size[0] * size[1] != layers[-1].sizes[1]:
+    shape = _shape_of_example(folder) if folder else None
+    if halves is None or folder is None or graph is None or shape is None or math.prod(shape) != layers[-1].sizes[1]:
         return (), {}
     encoder, decoder = halves
-    means = saved_layers.mean_activations(encoder, _images(folder, graph))[:_MOST_UNITS]
-    answers = saved_layers.apply(decoder, np.diag(means)).reshape(-1, *size)
+    images = _images(folder, graph)
+    means = saved_layers.mean_activations(encoder, images)[:_MOST_UNITS]
+    _, answers = png.to_display(images, saved_layers.apply(decoder, np.diag(means)))
+    answers = answers.reshape(-1, *shape)
     shown: dict[str, bytes] = {}
     tiles = []
     for unit, (mean, answer) in enumerate(zip(means, answers, strict=True)):
         if mean > 0:
-            picture = Picture(f"unit{unit}.png", size[1], size[0], f"the decoder's answer to unit {unit}")
-            shown[picture.file] = png.grey_png(answer)
+            content = png.png_of(answer)
+            width, height = struct.unpack(">II", content[16:24])  # the header of a PNG file
+            picture = Picture(f"unit{unit}.png", width, height, f"the decoder's answer to unit {unit}")
+            shown[picture.file] = content
             tiles.append(Tile(f"unit {unit}", (picture,), number_text(float(mean))))
         else:
             tiles.append(Tile(f"unit {unit}", (), "dead"))
@@ -157,13 +174,15 @@ def _images(folder: pathlib.Path, graph: pathlib.Path) -> Array:
     return images
 
 
-def _size(folder: pathlib.Path) -> tuple[int, int] | None:
-    """Return height and width of a split's images."""
+def _shape_of_example(folder: pathlib.Path) -> tuple[int, ...] | None:
+    """Return (height, width) of a split's images, with 3 for colour, or (n,) of its vectors."""
     for example in splits.first(folder, 1):
         feature = example.features.feature
         if features.HEIGHT in feature and features.WIDTH in feature:
-            [height], [width] = (feature[name].int64_list.value for name in (features.HEIGHT, features.WIDTH))
-            return int(height), int(width)
+            names = (features.HEIGHT, features.WIDTH, features.CHANNELS)
+            return tuple(int(feature[name].int64_list.value[0]) for name in names if name in feature)
+        if features.VALUES in feature:
+            return (len(feature[features.VALUES].float_list.value),)
     return None
 
 

@@ -42,5 +42,5 @@ def preview(history: Sequence[EpochLosses]) -> Preview:
         for index, column in enumerate(_COLUMNS)
         if 0 < index <= (4 if penalty else 2)
     )
-    chart = LineChart("reconstruction loss by epoch", curves, "epoch", "BCE, nats per pixel")
+    chart = LineChart("reconstruction loss by epoch", curves, "epoch", "reconstruction loss")
     return Preview("training", (chart, Table("losses by epoch", _COLUMNS, rows, folded=True)))

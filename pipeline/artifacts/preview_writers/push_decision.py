@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from components.evaluation import metrics
 from components.push import decision
 from pipeline.artifacts.sections import Preview, Table, TableColumn, Text, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _TITLE = "decision of the push gate"
-_COLUMNS = (TableColumn("model"), TableColumn("run", "run"), TableColumn("test BCE", "number"), TableColumn("measured"))
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     """Return the verdict and the models compared. Raises `OSError` or `ValueError` without a decision."""
     decided = decision.read(artifact.folder)
-    rows: list[tuple[Value, ...]] = [("this one", None, decided.bce, "by its Evaluator")]
+    rows: list[tuple[Value, ...]] = [("this one", None, decided.loss, "by its Evaluator")]
     if baseline := decided.baseline:
         measured = decided.baseline_evaluation or None
-        rows.append((f"version {baseline.version}", baseline.run_id, decided.baseline_bce, measured))
+        rows.append((f"version {baseline.version}", baseline.run_id, decided.baseline_loss, measured))
+    loss = TableColumn(f"test {metrics.label(decided.metric)}", "number")
+    columns = (TableColumn("model"), TableColumn("run", "run"), loss, TableColumn("measured"))
     verdict = Text(decided.reason, "to be served" if decided.push else "rejected", decided.push, title=_TITLE)
-    return Preview(_TITLE, (verdict, Table("models compared", _COLUMNS, tuple(rows)))), {}
+    return Preview(_TITLE, (verdict, Table("models compared", columns, tuple(rows)))), {}

@@ -67,7 +67,7 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
         series,
         title="Loss by epoch, including the penalty",
         x_label="epoch",
-        y_label="loss, nats per pixel",
+        y_label="loss",
         width=HALF_PAGE,
     )
 

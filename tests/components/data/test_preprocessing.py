@@ -51,6 +51,15 @@ def test_each_image_keeps_its_place_and_its_label() -> None:
     assert outputs["label_xf"].numpy().tolist() == [0, 1, 2]
 
 
+def test_16_bit_colour_images_without_labels_are_divided_by_their_largest_value() -> None:
+    image = np.array([[[0, 65_535, 6_553], [1, 2, 3]]], np.uint16)
+    config = {"height": 1, "width": 2, "channels": 3, "dtype": "uint16", "scaling": "auto"}
+    graph = tf.function(lambda files: preprocessing.preprocessing_fn({"image": files}, config))
+    outputs = graph(tf.constant([[tf.io.encode_png(image).numpy()]]))
+    assert set(outputs) == {"image_xf"}
+    np.testing.assert_allclose(outputs["image_xf"], image.reshape(1, 6) / 65_535, rtol=1e-6)
+
+
 def test_no_images_give_no_rows_of_the_right_length() -> None:
     assert preprocess([], height=2, width=3)["image_xf"].shape == (0, 6)
 

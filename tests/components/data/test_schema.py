@@ -34,6 +34,24 @@ def test_generated_schema_holds_the_sizes_that_it_was_given() -> None:
         assert [dimension.size for dimension in feature.shape.dim] == [1]
 
 
+def test_colour_without_labels_has_channels_and_no_label() -> None:
+    found = parse(schema.schema_text(height=6, width=8, labels=0, channels=3))
+    domains = {feature.name: (feature.int_domain.min, feature.int_domain.max) for feature in found.feature}
+    assert domains == {"image": (0, 0), "height": (6, 6), "width": (8, 8), "channels": (3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "height", "names"), [("vector", 1, ["values"]), ("image", 5, ["values", "height", "width"])]
+)
+def test_floats_are_values_that_are_finite(kind: str, height: int, names: list[str]) -> None:
+    found = parse(schema.schema_text(height=height, width=96, labels=0, kind=kind, dtype="float32"))
+    assert [feature.name for feature in found.feature] == names
+    values = found.feature[0]
+    assert (values.type, values.shape.dim[0].size) == (schema_pb2.FLOAT, height * 96)
+    assert values.float_domain.disallow_nan
+    assert values.float_domain.disallow_inf
+
+
 @pytest.mark.parametrize("name", ["kmnist", "", "../schemas/mnist"])
 def test_unknown_schema_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(KeyError) as caught:

@@ -61,11 +61,12 @@ def test_description_says_what_the_data_set_holds(ninety: str) -> None:
     assert describe(ninety) == tfds_reader.Description(
         name="bands",
         version="1.2.3",
-        height=HEIGHT,
-        width=WIDTH,
-        label_names=("0", "1", "2"),
-        image_key="image",
+        kind="image",
+        shape=(HEIGHT, WIDTH, 1),
+        dtype="uint8",
+        data_key="image",
         label_key="label",
+        label_names=("0", "1", "2"),
         split_sizes={"train": 90, "test": 31},
     )
 
@@ -79,27 +80,32 @@ def test_features_may_have_other_names_and_labels_words(tmp_path: pathlib.Path) 
     record = {"number": 7, "picture": tfds_builders.band(0), "kind": "dog"}
     builder_dir = tfds_builders.prepare(tmp_path, {"train": [record]}, features=features, config="small")
     found = describe(builder_dir)
-    assert (found.name, found.image_key, found.label_key) == ("bands/small", "picture", "kind")
+    assert (found.name, found.data_key, found.label_key) == ("bands/small", "picture", "kind")
     assert found.label_names == ("cat", "dog")
     [(png, label)] = read(builder_dir, "train", 0, 1)
     np.testing.assert_array_equal(decode(png), tfds_builders.band(0))
     assert label == 1
 
 
-def colour() -> dict[str, Any]:
-    return tfds_builders.grey(shape=(HEIGHT, WIDTH, 3))
-
-
 def no_fixed_size() -> dict[str, Any]:
     return tfds_builders.grey(shape=(None, None, 1))
 
 
-def no_label() -> dict[str, Any]:
-    return {"image": tfds_builders.grey()["image"], "label": tfds.features.Scalar(tf.int64)}
+def no_numbers() -> dict[str, Any]:
+    return {"words": tfds.features.Text(), "label": tfds.features.Scalar(tf.int64)}
 
 
-def no_image() -> dict[str, Any]:
-    return {"image": tfds.features.Tensor(shape=(HEIGHT, WIDTH, 1), dtype=tf.uint8)}
+def vectors_of_any_length() -> dict[str, Any]:
+    return {"row": tfds.features.Tensor(shape=(None,), dtype=tf.float32)}
+
+
+def two_vectors() -> dict[str, Any]:
+    row = tfds.features.Tensor(shape=(3,), dtype=tf.float32)
+    return {"left": row, "right": row}
+
+
+def four_channels() -> dict[str, Any]:
+    return tfds_builders.grey(shape=(HEIGHT, WIDTH, 4))
 
 
 def two_images() -> dict[str, Any]:
@@ -111,38 +117,105 @@ def two_labels() -> dict[str, Any]:
     return {**tfds_builders.grey(), "kind": tfds.features.ClassLabel(num_classes=2)}
 
 
-def sixteen_bits() -> dict[str, Any]:
-    return tfds_builders.grey(dtype=tf.uint16)
-
-
-def float_pixels() -> dict[str, Any]:
-    return tfds_builders.grey(dtype=tf.float32)
+def builder_of(features: dict[str, Any], folder: pathlib.Path) -> Any:
+    return tfds.dataset_builders.AdhocBuilder(
+        name="bands",
+        version="1.2.3",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={"train": []},
+        data_dir=str(folder),
+    )
 
 
 @pytest.mark.parametrize(
     ("features", "reason"),
     [
-        (colour, "its images have shape (6, 8, 3), one channel is needed"),
-        (no_fixed_size, "its images have no fixed size (shape (None, None, 1))"),
-        (no_label, "it has 0 label features, one is needed (image: Image, label: Scalar)"),
-        (no_image, "it has 0 image features, one is needed (image: Tensor)"),
+        (no_fixed_size, "its images have no fixed size (shape (None, None, 1)): give one with --set data.size="),
+        (no_numbers, "it has 0 features that are an image or an array of numbers, one is needed (words: Text, label"),
+        (vectors_of_any_length, "its feature row has no fixed size (shape (None,))"),
+        (two_vectors, "it has 2 features that are an image or an array of numbers, one is needed (left: Tensor, rig"),
+        (four_channels, "its feature image has shape (6, 8, 4), one or three channels are needed"),
         (two_images, "it has 2 image features, one is needed (left: Image, right: Image, label: ClassLabel)"),
-        (two_labels, "it has 2 label features, one is needed (image: Image, label: ClassLabel, kind: ClassLabel)"),
-        (sixteen_bits, "its pixels are uint16, uint8 is needed"),
-        (float_pixels, "its pixels are float32, uint8 is needed"),
+        (two_labels, "it has 2 label features, at most one is possible (image: Image, label: ClassLabel, kind: Clas"),
     ],
 )
 def test_unsupported_data_set_is_refused_with_the_reason(features: Any, reason: str, tmp_path: pathlib.Path) -> None:
-    builder = tfds.dataset_builders.AdhocBuilder(
-        name="bands",
-        version="1.2.3",
-        features=tfds.features.FeaturesDict(features()),
-        split_datasets={"train": []},
-        data_dir=str(tmp_path),
-    )
     with pytest.raises(errors.DataError) as caught:
-        tfds_reader.describe(builder)
-    assert str(caught.value).startswith(f"data set bands cannot be used: {reason}. This pipeline needs grey")
+        tfds_reader.describe(builder_of(features(), tmp_path))
+    assert str(caught.value).startswith(f"data set bands cannot be used: {reason}")
+    assert "This pipeline needs one image" in str(caught.value)
+
+
+def test_size_of_vectors_is_refused(tmp_path: pathlib.Path) -> None:
+    features = {"row": tfds.features.Tensor(shape=(3,), dtype=tf.float32)}
+    with pytest.raises(errors.DataError, match=r"data\.size = 4x5 is given, but its feature row has vectors"):
+        tfds_reader.describe(builder_of(features, tmp_path), (4, 5))
+
+
+def described(feature: Any, folder: pathlib.Path, size: tuple[int, int] | None = None) -> tuple[Any, ...]:
+    found = tfds_reader.describe(builder_of({"data": feature, "id": tfds.features.Text()}, folder), size)
+    assert (found.data_key, found.label_key, found.label_names) == ("data", "", ())
+    return found.kind, found.shape, found.dtype, found.resized
+
+
+def test_every_kind_of_data_is_described(tmp_path: pathlib.Path) -> None:
+    image, tensor = tfds.features.Image, tfds.features.Tensor
+    for feature, expected in (
+        (image(shape=(6, 8, 3)), ("image", (6, 8, 3), "uint8", False)),
+        (image(shape=(6, 8, 1), dtype=np.uint16), ("image", (6, 8, 1), "uint16", False)),
+        (image(shape=(6, 8, 1), dtype=np.float32), ("image", (6, 8, 1), "float32", False)),
+        (tensor(shape=(6, 8), dtype=np.float64), ("image", (6, 8, 1), "float32", False)),
+        (tensor(shape=(6, 8, 3), dtype=np.uint8), ("image", (6, 8, 3), "uint8", False)),
+        (tensor(shape=(6, 8), dtype=np.int32), ("image", (6, 8, 1), "float32", False)),
+        (tensor(shape=(5,), dtype=np.uint8), ("vector", (5,), "float32", False)),
+    ):
+        assert described(feature, tmp_path) == expected
+    assert described(image(), tmp_path, (4, 5)) == ("image", (4, 5, 3), "uint8", True)
+    assert described(image(shape=(4, 5, 1)), tmp_path, (4, 5)) == ("image", (4, 5, 1), "uint8", False)
+
+
+def one_record(feature: Any, value: Any, folder: pathlib.Path, size: tuple[int, int] | None = None) -> Any:
+    """Return what is read of a data set with one record without a label."""
+    builder_dir = tfds_builders.prepare(folder, {"train": [{"data": value}]}, features={"data": feature})
+    description = tfds_reader.describe(tfds.builder_from_directory(builder_dir), size)
+    [(datum, label)] = tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 1))
+    assert label is None
+    return datum
+
+
+def test_16_bit_and_colour_images_are_png_files(tmp_path: pathlib.Path) -> None:
+    deep = np.arange(48, dtype=np.uint16).reshape(6, 8, 1) * 1000
+    read_back = one_record(tfds.features.Image(shape=(6, 8, 1), dtype=np.uint16), deep, tmp_path / "deep")
+    np.testing.assert_array_equal(tf.io.decode_png(read_back, dtype=tf.uint16), deep)
+    colour = np.arange(144, dtype=np.uint8).reshape(6, 8, 3)
+    for number, feature in enumerate((tfds.features.Image, tfds.features.Tensor)):
+        read_back = one_record(feature(shape=(6, 8, 3), dtype=np.uint8), colour, tmp_path / str(number))
+        np.testing.assert_array_equal(tf.io.decode_png(read_back), colour)
+
+
+def test_floats_and_integers_are_flat_arrays(tmp_path: pathlib.Path) -> None:
+    floats = np.linspace(-3, 7, 48, dtype=np.float32).reshape(6, 8, 1)
+    found = one_record(tfds.features.Image(shape=(6, 8, 1), dtype=np.float32), floats, tmp_path / "image")
+    np.testing.assert_array_equal(found, floats.ravel())
+    row = np.array([3, -1, 2**40])
+    found = one_record(tfds.features.Tensor(shape=(3,), dtype=np.int64), row, tmp_path / "row")
+    assert (found.dtype, found.tolist()) == (np.float32, [3, -1, 2**40])
+
+
+def test_images_of_another_size_are_resampled(tmp_path: pathlib.Path) -> None:
+    halves = np.zeros((4, 8, 3), np.uint8)
+    halves[:, 4:] = 200
+    read_back = tf.io.decode_png(one_record(tfds.features.Image(), halves, tmp_path, (2, 2)))
+    # A triangle of 4 pixels around x = 2 has the weights 5, 7, 7, 5 in the dark half, and 3, 1 in the bright one.
+    assert read_back[0, :, 0].numpy().tolist() == [round(200 * 4 / 28), round(200 * 24 / 28)]
+    same = one_record(tfds.features.Image(), halves, tmp_path / "same", (4, 8))
+    np.testing.assert_array_equal(tf.io.decode_png(same), halves)
+
+
+def test_jpeg_files_become_png_files_of_the_same_pixels(tmp_path: pathlib.Path) -> None:
+    jpeg = picture("RGB", kind="JPEG")
+    found = one_record(tfds.features.Image(shape=(HEIGHT, WIDTH, 3)), io.BytesIO(jpeg), tmp_path)
+    np.testing.assert_array_equal(tf.io.decode_png(found), tf.io.decode_jpeg(jpeg))
 
 
 def test_data_set_of_sequences_of_images_is_refused(tmp_path: pathlib.Path) -> None:
@@ -237,10 +310,11 @@ def picture(mode: str = "L", size: tuple[int, int] = (WIDTH, HEIGHT), kind: str 
         (picture("1"), "is a PNG of 6x8 pixels, 1-bit, colour type 0; expected"),
         (picture("RGB"), "is a PNG of 6x8 pixels, 8-bit, colour type 2; expected"),
         (picture("LA"), "is a PNG of 6x8 pixels, 8-bit, colour type 4; expected"),
-        (picture(kind="JPEG"), "is not a PNG file; only PNG images are supported"),
-        (picture()[:20], "is not a PNG file; only PNG images are supported"),
+        (picture(size=(HEIGHT, WIDTH), kind="JPEG"), "has shape (8, 6, 1), expected (6, 8, 1)"),
+        (picture(kind="JPEG")[:20], "is neither a PNG nor a JPEG file that can be read"),
+        (picture()[:20], "is not a PNG file; only PNG and JPEG images are supported"),
     ],
-    ids=["shape", "16 bits", "1 bit", "colour", "alpha", "JPEG", "cut off"],
+    ids=["shape", "16 bits", "1 bit", "colour", "alpha", "JPEG", "JPEG cut off", "cut off"],
 )
 def test_image_that_is_not_what_the_data_set_says_is_refused_with_its_number(
     file: bytes, reason: str, tmp_path: pathlib.Path

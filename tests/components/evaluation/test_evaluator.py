@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ class Judged:
     gates: tuple[thresholds.Gate, ...]
 
 
+def gates_of(limits: Mapping[str, float]) -> thresholds.Gates:
+    return thresholds.Gates(**{name.replace("max_bce", "max_loss"): limit for name, limit in limits.items()})
+
+
 def evaluate(trained: Trained, folder: pathlib.Path, model: Any = None, **gates: float) -> Judged:
     """Runs the Evaluator on the trained model, or another one, with `gates` and the loosest ones else."""
     limits = LOOSEST | gates
@@ -66,7 +70,7 @@ def evaluate(trained: Trained, folder: pathlib.Path, model: Any = None, **gates:
     assert validation.validation_ok == (not failures)
     blessed = pathlib.Path(outputs["blessing"].uri, "BLESSED").exists()
     found = evaluation.read_evaluation(uri)
-    return Judged(blessed, failures, found, thresholds.judge(found, thresholds.Gates(**limits)))
+    return Judged(blessed, failures, found, thresholds.judge(found, gates_of(limits)))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,7 @@ def test_metrics_are_the_means_of_the_model_s_scalars_overall_and_per_label(trai
     assert list(loosest.found.per_label) == [0, 1, 2]
     for found, chosen in parts:
         assert found["example_count"] == chosen.sum()
-        for name in tfma_metric.MEANS:
+        for name in tfma_metric.means():
             assert found[name] == pytest.approx(scalars[name][chosen].mean(dtype=np.float64), rel=1e-5), name
         assert found["dead_units"] == (scalars["code"][chosen] == 0).all(axis=0).sum()
         assert found["bce_to_mean_image"] == pytest.approx(found["bce"] / found["mean_image_bce"])

@@ -76,6 +76,9 @@ def test_every_measure_of_an_image() -> None:
         "entropy_floor": numpy_cross_entropy(images, images).mean(axis=1),
     }
     assert list(found) == list(expected) == [one.name for one in METRICS if one.source == "image"]
+    of_mse = measures.measure_images(images, CODES, logits, mean_image, "mse")
+    np.testing.assert_allclose(of_mse["mse"], ((images - logits) ** 2).mean(axis=1), rtol=1e-5)
+    assert set(of_mse) == set(expected) - {"bce", "mean_image_bce", "entropy_floor"}
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
 

@@ -10,10 +10,17 @@ from components.evaluation.metrics import METRICS
 
 def test_the_names_in_artifacts_and_in_json_stay() -> None:
     names = ["bce", "mse", "active_units", "dead_units", "hoyer", "gini", "mean_image_bce", "mean_image_mse",
-             "pca_mse", "entropy_floor", "bce_to_mean_image", "example_count"]  # fmt: skip
+             "pca_mse", "entropy_floor", "bce_to_mean_image", "mse_to_mean_image", "example_count"]  # fmt: skip
     assert [one.name for one in METRICS] == names
     assert [one.run_key for one in METRICS] == ["test_bce", "test_mse", *names[2:-1], ""]
     assert [one.run_key for one in METRICS if one.recorded] == ["test_bce", "test_mse", "active_units", "dead_units"]
+
+
+def test_each_loss_has_the_metrics_in_its_terms() -> None:
+    only = {"bce": {"bce", "mean_image_bce", "entropy_floor", "bce_to_mean_image"}, "mse": {"mse_to_mean_image"}}
+    names = {loss: {one.name for one in metrics.evaluated(loss)} for loss in metrics.LOSSES}
+    assert {loss: names[loss] - names[other] for loss, other in (("bce", "mse"), ("mse", "bce"))} == only
+    assert {loss: metrics.loss_of(found) for loss, found in names.items()} == {"bce": "bce", "mse": "mse"}
 
 
 def test_a_value_is_written_with_the_declared_decimals() -> None:

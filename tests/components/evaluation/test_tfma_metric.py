@@ -20,7 +20,7 @@ pytestmark = pytest.mark.component
 
 def image(code: list[float], **scalars: float) -> types.SimpleNamespace:
     """One image as TFMA hands it over; scalars that are not given are 1."""
-    values = {name: np.float32([scalars.get(name, 1.0)]) for name in metrics.MEANS}
+    values = {name: np.float32([scalars.get(name, 1.0)]) for name in metrics.means()}
     return types.SimpleNamespace(prediction=values | {"code": np.float32(code)})
 
 
@@ -85,7 +85,7 @@ def test_float64_sums_do_not_drown_small_losses() -> None:
 
 def test_an_empty_slice_gives_numbers() -> None:
     values = extract(metrics.SliceCombiner().create_accumulator())
-    assert set(values) == set(metrics.NAMES)
+    assert set(values) == set(metrics.names())
     assert set(values.values()) == {0.0}
 
 
@@ -94,3 +94,13 @@ def test_each_computation_announces_the_keys_that_it_gives() -> None:
     output = computation.combiner.extract_output(computation.combiner.create_accumulator())
     assert list(output) == computation.keys
     assert {key.model_name for key in output} == {"m"}
+
+
+def test_squared_errors_are_measured_beside_those_of_the_mean_image() -> None:
+    combiner = metrics.SliceCombiner(loss="mse")
+    images = image([1, 0], mse=1, mean_image_mse=2), image([1, 0], mse=2, mean_image_mse=8)
+    values = combiner.extract_output(functools.reduce(combiner.add_input, images, combiner.create_accumulator()))
+    found = {key.name: value for key, value in values.items()}
+    assert found["mse_to_mean_image"] == pytest.approx(0.3)
+    assert found["dead_units"] == 1
+    assert not {"bce", "entropy_floor", "bce_to_mean_image"} & found.keys()

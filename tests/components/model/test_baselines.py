@@ -59,3 +59,29 @@ def test_more_components_than_pixels_give_one_per_pixel() -> None:
 def test_a_single_image_is_its_own_mean() -> None:
     pca = baselines.fit_pca([IMAGES[:1]], units=2)
     np.testing.assert_allclose(pca.reconstruct(IMAGES[:1]), IMAGES[:1], atol=1e-6)
+
+
+def test_many_inputs_are_fitted_by_the_randomised_decomposition_and_few_exactly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exact = baselines.fit_pca([IMAGES], units=2)
+    np.testing.assert_array_equal(baselines.fit(lambda: [IMAGES], 6, 2).components, exact.components)
+    monkeypatch.setattr(baselines, "EXACT_INPUTS", 5)
+    randomised = baselines.fit(lambda: [IMAGES[:7], IMAGES[7:]], 6, 2)
+    np.testing.assert_allclose(randomised.mean, exact.mean, rtol=1e-6)
+    np.testing.assert_allclose(randomised.reconstruct(IMAGES), exact.reconstruct(IMAGES), atol=1e-4)
+
+
+def test_randomised_components_are_nearly_as_good_as_the_exact_ones_and_the_same_on_reruns() -> None:
+    rng = np.random.default_rng(1)
+    images = (rng.normal(size=(60, 12)) * np.arange(12, 0, -1) @ rng.normal(size=(12, 300))).astype(np.float32)
+    images += rng.normal(size=images.shape).astype(np.float32)
+    exact, found, again = (
+        baselines.fit_pca([images], units=4),
+        baselines.fit_randomised(lambda: [images[:50], images[50:]], 300, 4, seed=3),
+        baselines.fit_randomised(lambda: [images[:50], images[50:]], 300, 4, seed=3),
+    )
+    errors = [float(np.square(images - pca.reconstruct(images)).mean()) for pca in (exact, found)]
+    assert errors[0] <= errors[1] * (1 + 1e-6) <= errors[0] * 1.01
+    np.testing.assert_array_equal(found.components, again.components)
+    np.testing.assert_allclose(found.components @ found.components.T, np.eye(4), atol=1e-4)

@@ -13,13 +13,13 @@ import pytest
 from components.push import decision
 from components.push.decision import Baseline, GateDecision, Standing
 
-BASELINE = Baseline(version=3, run_id="run-3", model="model-1:old", bce=0.08, folder="/root/serving/3")
+BASELINE = Baseline(version=3, run_id="run-3", model="model-1:old", loss=0.08, folder="/root/serving/3")
 STANDING = Standing(model="model-1:new", l1=1e-3, baseline=BASELINE)
 
 
 def decide(bce: float, standing: Standing = STANDING, **changes: Any) -> GateDecision:
-    values: dict[str, Any] = {"blessed": True, "limit": 1.05, "baseline_bce": 0.08, **changes}
-    return decision.decide(bce=bce, standing=standing, **values)
+    values: dict[str, Any] = {"blessed": True, "limit": 1.05, "baseline_loss": 0.08, **changes}
+    return decision.decide(loss=bce, standing=standing, **values)
 
 
 # 1.05 * 0.08 is 0.084.
@@ -27,7 +27,7 @@ def decide(bce: float, standing: Standing = STANDING, **changes: Any) -> GateDec
 def test_a_model_is_pushed_when_it_is_not_worse_than_allowed(bce: float, push: bool) -> None:
     decided = decide(bce)
     assert decided.push == push
-    assert (decided.baseline, decided.baseline_bce, decided.baseline_evaluation) == (BASELINE, 0.08, "recorded")
+    assert (decided.baseline, decided.baseline_loss, decided.baseline_evaluation) == (BASELINE, 0.08, "recorded")
 
 
 def test_the_reason_has_both_losses_their_ratio_and_what_is_allowed() -> None:
@@ -56,25 +56,25 @@ def test_what_is_not_blessed_is_compared_with_nothing() -> None:
 
 
 def test_what_is_served_already_is_compared_with_nothing() -> None:
-    decided = decide(0.5, Standing("model-1:new", 1e-3, served=7), baseline_bce=None)
+    decided = decide(0.5, Standing("model-1:new", 1e-3, served=7), baseline_loss=None)
     assert (decided.push, decided.reason, decided.baseline) == (True, "it was served already, as version 7", None)
 
 
 def test_without_a_baseline_it_is_pushed_for_the_reason_that_there_is_none() -> None:
-    decided = decide(0.5, Standing("model-1:new", 1e-3, note="nothing was served"), baseline_bce=None)
+    decided = decide(0.5, Standing("model-1:new", 1e-3, note="nothing was served"), baseline_loss=None)
     assert (decided.push, decided.reason, decided.baseline) == (True, "nothing was served", None)
 
 
 def test_a_baseline_that_cannot_be_measured_holds_nothing_back() -> None:
-    standing = dataclasses.replace(STANDING, baseline=dataclasses.replace(BASELINE, bce=None))
-    decided = decide(0.5, standing, baseline_bce=None, problem="its model is gone")
+    standing = dataclasses.replace(STANDING, baseline=dataclasses.replace(BASELINE, loss=None))
+    decided = decide(0.5, standing, baseline_loss=None, problem="its model is gone")
     assert (decided.push, decided.reason) == (True, "not comparable with version 3: its model is gone")
-    assert (decided.baseline, decided.baseline_bce, decided.baseline_evaluation) == (standing.baseline, None, "")
+    assert (decided.baseline, decided.baseline_loss, decided.baseline_evaluation) == (standing.baseline, None, "")
 
 
 def test_it_says_when_the_gate_measured_the_baseline_itself() -> None:
-    standing = dataclasses.replace(STANDING, baseline=dataclasses.replace(BASELINE, bce=None))
-    assert decide(0.08, standing, baseline_bce=0.081).baseline_evaluation == "made by the push gate"
+    standing = dataclasses.replace(STANDING, baseline=dataclasses.replace(BASELINE, loss=None))
+    assert decide(0.08, standing, baseline_loss=0.081).baseline_evaluation == "made by the push gate"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_standing_is_told_as_text() -> None:
 
 
 def test_a_gate_that_is_told_nothing_says_that_it_compared_nothing() -> None:
-    decided = decide(0.5, decision.standing_of(""), baseline_bce=None)
+    decided = decide(0.5, decision.standing_of(""), baseline_loss=None)
     assert (decided.push, decided.reason) == (True, "what was pushed before was not looked up")
 
 
@@ -115,7 +115,7 @@ def test_a_gate_that_is_told_nothing_says_that_it_compared_nothing() -> None:
 def test_a_decision_is_read_as_it_was_written(decided: GateDecision, tmp_path: pathlib.Path) -> None:
     decision.write(tmp_path, decided)
     found = decision.read(tmp_path)
-    baseline = decided.baseline and dataclasses.replace(decided.baseline, bce=None, folder="")
+    baseline = decided.baseline and dataclasses.replace(decided.baseline, loss=None, folder="")
     assert found == dataclasses.replace(decided, baseline=baseline)
 
 

@@ -68,7 +68,7 @@ def test_a_recorded_loss_is_compared_with_the_evaluator_s(trained: Trained, eval
     for name, old, push in (("better", bce / 1.04, True), ("worse", bce / 1.06, False)):
         made = run(trained, evaluated, tmp_path / name, standing(old))
         decided = decision.read(pathlib.Path(made.uri))
-        assert (decided.push, decided.bce, decided.baseline_bce) == (push, bce, old)
+        assert (decided.push, decided.loss, decided.baseline_loss) == (push, bce, old)
         assert decided.baseline_evaluation == "recorded"
         assert made.get_int_custom_property("push") == push
         assert made.get_string_custom_property("reason") == decided.reason
@@ -96,10 +96,10 @@ def test_a_model_without_a_recorded_loss_is_measured_on_the_test_split(
     reconstruct = tf.saved_model.load(model).signatures["reconstruct"]
     made = reconstruct(images=tf.constant(images, tf.float32))["reconstruction"].numpy().astype(np.float64)
     bce = float(-np.mean(images * np.log(made) + (1 - images) * np.log1p(-made)))
-    assert decided.baseline_bce == pytest.approx(bce, rel=1e-4)
+    assert decided.baseline_loss == pytest.approx(bce, rel=1e-4)
     assert decided.baseline_evaluation == "made by the push gate"
     # The same model and images, once measured by the Evaluator and once here.
-    assert decided.baseline_bce == pytest.approx(decided.bce, rel=1e-6)
+    assert decided.baseline_loss == pytest.approx(decided.loss, rel=1e-6)
 
 
 def test_a_baseline_that_nobody_can_load_holds_nothing_back(trained: Trained, evaluated: Any, tmp_path: Any) -> None:

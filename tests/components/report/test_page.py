@@ -344,6 +344,68 @@ def test_bears_unusual_data(changes: dict[str, Any], tmp_path: pathlib.Path) -> 
     assert len(list(tmp_path.glob("*.png"))) == 10
 
 
+def make_mse(**changes: Any) -> report_page.ReportData:
+    """Return data of a model that was trained with the squared error, on vectors without labels."""
+    only_bce = {"bce", "mean_image_bce", "entropy_floor", "bce_to_mean_image"}
+    values = {name: value for name, value in make_metrics().items() if name not in only_bce}
+    vectors = np.linspace(0, 1, 20, dtype=np.float32).reshape(2, 10)
+    data = {
+        "loss": "mse",
+        "metrics": values | {"mse_to_mean_image": 0.16},
+        "per_label": {},
+        "images": vectors,
+        "reconstructions": vectors[::-1],
+        "image_labels": ("0", "1"),
+    }
+    return make_data(**(data | changes))
+
+
+def test_squared_errors_and_vectors_without_labels(tmp_path: pathlib.Path) -> None:
+    page = write(make_mse(), tmp_path)
+    assert not page.open
+    assert "nats" not in page.source
+    assert "cross-entropy" not in page.text
+    assert "Loss per label" not in page.text
+    assert ["Model", "0.01077"] in page.rows
+    assert ["loss, share of the mean image's", "16.0 %"] not in page.rows
+    assert "16.0 %" in page.text
+    assert "the training loss goes from" in page.alt("curves")
+    assert page.alt("reconstructions") == (
+        "2 test vectors, each with its reconstruction; over all test vectors the squared error is 0.01077."
+    )
+    assert sorted(path.name for path in tmp_path.glob("*-light.png")) == [
+        "baselines-light.png",
+        "curves-light.png",
+        "reconstructions-light.png",
+        "units-light.png",
+    ]
+
+
+def test_squared_errors_by_label(tmp_path: pathlib.Path) -> None:
+    data = make_mse()
+    page = write(dataclasses.replace(data, per_label={"0": data.metrics, "1": data.metrics}), tmp_path)
+    assert page.alt("labels") == (
+        "The model's loss for each label, squared error, the largest first: 0 0.0108, 1 0.0108."
+    )
+
+
+def test_each_vector_has_a_panel_with_two_lines() -> None:
+    data = make_mse()
+    figure = figures.draw_reconstructions(figures.LIGHT, data.images, data.reconstructions, data.image_labels)
+    assert [axes.get_title() for axes in figure.axes] == ["0", "1"]
+    for axes, vector, reconstruction in zip(figure.axes, data.images, data.reconstructions, strict=True):
+        drawn = [np.asarray(line.get_ydata()) for line in axes.lines]
+        np.testing.assert_array_equal(drawn, [vector, reconstruction])
+
+
+def test_colour_images_are_drawn_in_colour() -> None:
+    images = np.random.default_rng(0).random((10, 5, 4, 3), np.float32)
+    figure = figures.draw_reconstructions(figures.LIGHT, images, images / 2, DIGITS)
+    tiled = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(tiled[:5, :4] / 255, images[0], atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(tiled[6:, :4] / 255, images[0] / 2, atol=0.5 / 255 + 1e-6)
+
+
 def test_images_larger_than_their_place_are_made_smaller() -> None:
     images = np.zeros((10, 200, 100), np.float32)
     figure = figures.draw_reconstructions(figures.LIGHT, images, images, DIGITS)
@@ -440,8 +502,7 @@ def test_percentages_never_hide_a_small_rest() -> None:
     ("field", "value"),
     [
         ("history", ()),
-        ("per_label", {}),
-        ("images", np.zeros((10, 784), np.float32)),
+        ("images", np.zeros((10, 28, 28, 2), np.float32)),
         ("reconstructions", np.zeros((10, 28, 27), np.float32)),
         ("image_labels", ("0",)),
         ("unit_frequency", np.zeros(0)),

@@ -126,7 +126,7 @@ def test_another_data_set_than_the_profiles_gets_other_splits_and_gates():
     settings = resolve(Request(assignments=["data.dataset=kmnist", "data.test_split=test[:5]"]), {})
     assert settings.config.data.schema == ""
     assert settings.config.data.train_examples == 0
-    assert settings.config.data.train_split == "train[:83%]"
+    assert settings.config.data.train_split == ""
     assert settings.config.data.test_split == "test[:5]"
     assert settings.config.evaluation.max_bce == float("inf")
     assert settings.origins["data.schema"] == "default"
@@ -214,7 +214,7 @@ def test_given_settings_override_those_of_an_earlier_run(config_file):
 def test_another_data_set_than_an_earlier_runs_gets_other_splits_and_gates():
     like = earlier("data.train_split=train[:7]", "training.epochs=3")
     settings = resolve(Request(assignments=["data.dataset=kmnist"]), {}, like)
-    assert settings.config.data.train_split == "train[:83%]"
+    assert settings.config.data.train_split == ""
     assert settings.config.evaluation.max_bce == float("inf")
     assert settings.config.training.epochs == 3
 

@@ -316,7 +316,7 @@ def test_what_a_node_is_no_longer_told_is_a_change_of_its_own(after_a_run, monke
 def test_of_what_waits_only_its_own_changes_are_told(after_a_run):
     made = after_a_run.decisions("training.epochs=60", "evaluation.max_bce=0.5")
     assert made["Evaluator"].verdict == RUN
-    assert made["Evaluator"].reasons == ("parameters: gates.max_bce: 0.12 -> 0.5",)
+    assert made["Evaluator"].reasons == ("parameters: gates.max_loss: 0.12 -> 0.5",)
 
 
 def test_another_content_of_an_input_runs_those_that_read_it(after_a_run):

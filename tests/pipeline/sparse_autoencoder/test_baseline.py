@@ -60,7 +60,7 @@ def test_a_new_model_is_held_against_the_one_that_is_served(four):
     measured(four, "run-4", 0.0625)
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.version, found.baseline.run_id) == (4, "run-4")
-    assert (found.baseline.model, found.baseline.bce) == (content(four, "run-4"), 0.0625)
+    assert (found.baseline.model, found.baseline.loss) == (content(four, "run-4"), 0.0625)
     assert (found.note, found.served) == ("", 0)
 
 
@@ -108,14 +108,14 @@ def test_rolled_back_models_are_told_from_models_that_were_never_pushed(four):
 
 def test_a_model_or_a_served_version_without_a_recorded_l1_is_named_so(four, monkeypatch):
     served = content(four, "run-4")
-    of_model = baseline._l1
+    of_model = baseline._terms
     monkeypatch.setattr(
-        baseline, "_l1", lambda store, model: None if model.content == served else of_model(store, model)
+        baseline, "_terms", lambda store, model: None if model.content == served else of_model(store, model)
     )
     found = of(four, "new", "training.seed=9")
     assert found.baseline.version == 3
     assert found.note == "the newest of its L1; version 4, which was served, has no recorded L1"
-    monkeypatch.setattr(baseline, "_l1", lambda store, model: None)
+    monkeypatch.setattr(baseline, "_terms", lambda store, model: None)
     found = of(four, "other", "training.seed=8")
     assert found.note.startswith("not comparable: the L1 of this model was not recorded; ")
 
@@ -157,7 +157,7 @@ def test_a_loss_on_other_examples_is_not_taken(four):
     candidate(four, "new", "training.seed=9")
     others = {**examples.properties, "content_digest": "examples-1:of another test split"}
     found = standing(four, "new", Artifact(examples.uri, others, examples.id))
-    assert found.baseline.bce is None
+    assert found.baseline.loss is None
     assert found.baseline.folder == str(four.folder_of("run-4", "Trainer", "model") / "Format-Serving")
     # The artifact's bytes are gone, those that are served are not.
     shutil.rmtree(four.folder_of("run-4", "Trainer", "model"))
@@ -171,7 +171,7 @@ def test_nor_is_one_on_examples_without_a_digest(four):
     candidate(four, "new", "training.seed=9")
     first = four.outputs("run-1", "ExampleGen")["examples"]
     four.change(first.id, content_digest="")
-    assert standing(four, "new", Artifact("", {})).baseline.bce is None
+    assert standing(four, "new", Artifact("", {})).baseline.loss is None
 
 
 # --- what becomes of a decision ----------------------------------------------------------------
@@ -233,4 +233,4 @@ def test_a_run_that_is_gone_on_with_keeps_a_decision_as_long_as_it_holds(four):
 
 
 def test_a_recorded_loss_is_that_of_the_evaluation(four):
-    assert of(four, "new", "training.seed=9").baseline.bce == METRICS["bce"]
+    assert of(four, "new", "training.seed=9").baseline.loss == METRICS["bce"]

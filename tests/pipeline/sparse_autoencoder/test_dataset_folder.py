@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+import pipeline_config
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.definition.spec import DataLookup
@@ -178,3 +179,13 @@ def test_other_names_of_a_data_set_are_refused(name):
 @pytest.mark.parametrize("name", ["mnist", "emnist/letters", "mnist_corrupted/dotted_line", "x/a-1.0+b", "d4rl/v0"])
 def test_names_of_tfds_are_allowed(name):
     assert asked(f"data.dataset={name}").config.data.dataset == name
+
+
+def test_own_splits_are_the_default_if_there_are_three_and_given_ones_are_kept():
+    def splits(*known, **given):
+        return tuple(dataset_folder.splits(pipeline_config.DataConfig(**given), known).values())
+
+    assert splits("train", "test") == splits() == ("train[:83%]", "train[83%:]", "test")
+    assert splits("train", "validation", "test", "extra") == ("train", "validation", "test")
+    assert splits("train", "validation", "test", test_split="extra") == ("train", "validation", "extra")
+    assert splits("train", "test", train_split="train[:9]") == ("train[:9]", "train[83%:]", "test")

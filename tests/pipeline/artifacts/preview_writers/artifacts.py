@@ -31,7 +31,7 @@ def artifact(
 
 def grey(value: float, height: int = 2, width: int = 3) -> bytes:
     """A PNG file of one grey."""
-    return png.grey_png(np.full((height, width), value, np.float32))
+    return png.png_of(np.full((height, width), value, np.float32))
 
 
 def example(**values: Any) -> bytes:

@@ -95,6 +95,15 @@ def test_what_is_no_labelled_png_is_not_shown(tmp_path: pathlib.Path) -> None:
     assert (made.section("splits").rows, pictures_of(made)) == ((("train", len(odd)),), [])
 
 
+def test_without_labels_the_first_images_are_shown(tmp_path: pathlib.Path) -> None:
+    records = [example(image=grey(0.5)), example(image=b"no picture"), example(image=grey(0.25))]
+    tfrecord(tmp_path / "Split-train" / "data", records)
+    made, pictures = examples.make(artifact("Examples", tmp_path))
+    [shown] = pictures_of(made)
+    assert [tile.label for tile in shown.tiles] == ["0", "2"]
+    assert list(pictures.values()) == [grey(0.5), grey(0.25)]
+
+
 def test_a_large_split_is_read_only_so_far(tmp_path: pathlib.Path) -> None:
     records = [image(0, 0.5)] * examples.RECORDS + [image(9, 0.5)]
     tfrecord(tmp_path / "Split-train" / "data", records)
