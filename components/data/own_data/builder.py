@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components import errors
 from components.data import features
 from components.data.own_data import metadata
 from components.data.own_data.records import IMAGE, Options, Source
@@ -39,7 +41,7 @@ def prepare(
     """Prepare the data set in `folder`, and return its own folder, `folder/name/version`.
 
     Raises:
-      errors.DataError: a record changed since the survey.
+      errors.DataError: a record changed since the survey, or the data set cannot be written.
     """
     numbers = {label: number for number, label in enumerate(found.label_names)}
 
@@ -60,7 +62,11 @@ def prepare(
         split_datasets={split: _Examples(examples, split) for split in found.facts["records"]},
         facts={**found.facts, "options": metadata.options(options)},
     )
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare()
+    except (RuntimeError, tf.errors.OpError) as error:  # the former is what TFDS makes of the latter
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise errors.DataError(f"the data set cannot be written: {reason}; nothing of it was kept") from error
     return pathlib.Path(builder.data_dir)
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,10 @@ import pytest
 from PIL import Image
 
 from components.data.own_data.records import Options
-from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.errors import ExitCode, UnavailableError, UsageError
 from pipeline.sparse_autoencoder import own_data, prepared
-from tests import lazy
+from tests import PROJECT, lazy
+from tests.mounts import run_in_namespace
 
 tfds = lazy.module("tensorflow_datasets")
 
@@ -98,3 +103,38 @@ def test_a_failed_add_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pytest
         add(tmp_path / "data", "mine", tmp_path / "a.npy")
     assert builder.known_names()
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(1).normal(size=(2_000, 256)))
+    (tmp_path / "data").mkdir()
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(PROJECT)!r})
+from pipeline import cli
+try:
+    cli.main(["data", "add", "mine", sys.argv[1], "--data-dir", sys.argv[2]])
+finally:
+    print(os.listdir(sys.argv[2]))
+"""
+    mount = f"mount -t tmpfs -o size=1m tmpfs {tmp_path / 'data'}"
+    done = run_in_namespace(mount, program, tmp_path / "a.npy", tmp_path / "data")
+    assert (done.returncode, done.stdout) == (ExitCode.ENVIRONMENT, "[]\n"), done.stderr
+    assert "error: the data set cannot be written: " in done.stderr
+    assert "No space left on device" in done.stderr
+
+
+def test_a_killed_add_leaves_nothing_that_counts(tmp_path: pathlib.Path) -> None:
+    data = tmp_path / "data"
+    np.save(tmp_path / "a.npy", np.random.default_rng(1).normal(size=(20_000, 64)))
+    command = [sys.executable, "-m", "pipeline", "data", "add", "mine", tmp_path / "a.npy", "--data-dir", data]
+    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        while not list(data.glob(".mine.*.unfinished/mine/*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert [path.name.startswith(".mine.") for path in data.iterdir()] == [True]
+    assert prepared.find(data) == []
+    np.save(tmp_path / "a.npy", np.random.default_rng(1).normal(size=(50, 2)))
+    add(data, "mine", tmp_path / "a.npy")
+    assert [path.name for path in data.iterdir()] == ["mine"]
