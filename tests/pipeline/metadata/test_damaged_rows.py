@@ -189,7 +189,7 @@ def test_commands_read_damaged_stores(root, pristine):
 
 @pytest.mark.component
 def test_commands_and_a_server_read_damaged_stores(root, pristine):
-    seen = judged_with_server(root, pristine, 12, 52)
+    seen = judged_with_server(root, pristine, 12, 22)
     assert {0, 200, 503} <= seen.keys()
 
 
