@@ -131,6 +131,8 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
     kept = replaced_stores.new_path(root, Cause.RESTORE) if root.metadata.exists() else None
     try:
         sqlite.copy(copy, unfinished)
+        # Ids are names of folders and parts of addresses: one of a lost run must not name something else later.
+        sqlite.raise_last_ids(unfinished, sqlite.last_ids(root.metadata))
         if kept:
             sqlite.rename(root.metadata, kept)
         atomic_file.replace(unfinished, root.metadata)

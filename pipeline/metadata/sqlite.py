@@ -1,20 +1,23 @@
-"""Copy and check the SQLite file of ML Metadata, also from a process that has it open.
+"""Copy, check and number the SQLite file of ML Metadata, also from a process that has it open.
 
 When a process closes any handle of a file, it loses all its locks on that file, and Python's SQLite does not know the
-handles of ML Metadata's SQLite. So a process that has the store open copies it in a child process (`copy_in_child`).
+handles of ML Metadata's SQLite. So a process that has the store open works on it in a child process (`..._in_child`).
 This module is that child's program, so it imports only the standard library.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 
 _TIMEOUT = 30.0  # seconds to wait for a writer, and for the child
+LARGEST_ID = 2**53  # a store never counts up to larger ones
 _WAL, _SHM, _JOURNAL = "-wal", "-shm", "-journal"
 
 
@@ -46,7 +49,44 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
 
 def copy_in_child(source: pathlib.Path, target: pathlib.Path) -> str:
     """Copy in a child process, for a process that has the file open. Return why that failed; empty if it did not."""
-    command = [sys.executable, "-I", __file__, str(source), str(target)]
+    return _in_child("copy", source, str(target))
+
+
+def last_ids(path: pathlib.Path) -> dict[str, int]:
+    """Return the highest id that each table has ever assigned; empty if the file is missing, damaged or empty."""
+    try:
+        with contextlib.closing(_connect(path, "ro")) as database:
+            found = database.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
+    except sqlite3.Error:
+        return {}
+    return {str(table): last for table, last in found if isinstance(last, int) and last <= LARGEST_ID}
+
+
+def raise_last_ids(path: pathlib.Path, ids: Mapping[str, int]) -> None:
+    """Let tables assign only ids above these from now on.
+
+    Args:
+      path: the file.
+      ids: by the name of a table, whose ids SQLite assigns (AUTOINCREMENT).
+
+    Raises:
+      sqlite3.Error: the file is damaged or cannot be written, or a reader held it for too long; nothing was changed.
+    """
+    with contextlib.closing(_connect(path, "rw")) as database, database:
+        for table, number in ids.items():
+            known = database.execute("SELECT 1 FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+            if not known:
+                database.execute("INSERT INTO sqlite_sequence VALUES (?, 0)", (table,))
+            database.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (number, table))
+
+
+def raise_last_ids_in_child(path: pathlib.Path, ids: Mapping[str, int]) -> str:
+    """Do so for a process that has the file open. Return why that failed; empty if it did not."""
+    return _in_child("number", path, json.dumps(dict(ids)))
+
+
+def _in_child(action: str, path: pathlib.Path, argument: str) -> str:
+    command = [sys.executable, "-I", __file__, action, str(path), argument]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -101,9 +141,12 @@ def _check(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("; ".join(" ".join(line.split()) for line in found))
 
 
-def _main(source: str, target: str) -> None:
+def _main(action: str, path: str, argument: str) -> None:
     try:
-        copy(pathlib.Path(source), pathlib.Path(target))
+        if action == "copy":
+            copy(pathlib.Path(path), pathlib.Path(argument))
+        else:
+            raise_last_ids(pathlib.Path(path), json.loads(argument))
     except (sqlite3.Error, OSError) as error:
         sys.exit(str(error))
 

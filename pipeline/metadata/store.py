@@ -154,6 +154,10 @@ class Store:
         """Yield all executions, reading them in pages."""
         return map(execution_of, _rows(self._client.get_executions, self._client.get_executions_by_id))
 
+    def newest_execution(self) -> int:
+        """Return the highest id of an execution; 0 if there is none."""
+        return max((int(one.id) for one in self._client.get_executions(list_options=_newest_first(1))), default=0)
+
     def executions_with_key(self, digest: str, before: int = 0) -> list[Execution]:
         """Return up to 20 executions that ran, not cached, with a key of this digest, newest first.
 

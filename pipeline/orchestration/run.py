@@ -13,7 +13,7 @@ from pipeline.core import event_log, settings
 from pipeline.core.events import EpochEnded, Event, Listener, Note
 from pipeline.core.pipeline_root import Root, stamp
 from pipeline.definition.spec import Pipeline
-from pipeline.metadata import backup
+from pipeline.metadata import backup, execution_ids
 from pipeline.metadata.client import logger as waiting_logger
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import rewrite_moved_uris
@@ -100,6 +100,7 @@ def _repair(root: Root) -> tuple[Store, list[Note], dict[str, str]]:
     if copy := rewrite_moved_uris(root):
         notes.append(Note(f"the root was moved: ML Metadata now names its new place; a copy from before is {copy}"))
     store = open_store(root)
+    execution_ids.reserve(root, store)
     notes += [Note(f"recorded again in ML Metadata: {one}") for one in journal.reconcile(root, store)]
     if problem := superseded.rebuild(root, store):
         notes.append(Note(f"{problem}; it was rebuilt from the decisions in ML Metadata", warning=True))

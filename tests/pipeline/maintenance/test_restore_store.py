@@ -18,7 +18,7 @@ from pipeline.metadata import backup
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal
 from tests.builders.histories import four, made_once, nightly, sae
-from tests.builders.roots import change_bytes
+from tests.builders.roots import STATE, Writer, change_bytes
 
 __all__ = ["four", "made_once", "sae"]
 
@@ -208,3 +208,17 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_lost(four, sae):
     code, _, said = sae("pin", "run-1", "--reason", "one")
     assert (code, said.count("\n")) == (6, 1)
     assert "decisions.jsonl" in said
+
+
+def test_ids_of_lost_runs_are_not_used_again(copied, sae):
+    nightly(copied, "run-5", 5)
+    lost = copied.outputs("run-5", "Trainer")["model"].id
+    execution = copied.store().executions("run-5")["Report"].id
+    assert sae("restore", "--metadata")[0] == 0
+    assert "run-5" not in copied.store().run_ids()
+    again = Writer(copied.root.metadata)
+    made = again.execution("run-6", "Trainer", STATE.COMPLETE)
+    assert made > execution
+    assert again.artifact(made, "model", "elsewhere") > lost
+    assert sae("restore", "--metadata")[0] == 0  # the same copy once more
+    assert Writer(copied.root.metadata).execution("run-7", "Trainer", STATE.COMPLETE) > made
