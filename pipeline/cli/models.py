@@ -61,7 +61,13 @@ def _write_served(chosen: promotion.ServingChange) -> None:
 @root_option
 def pin_command(run_id: str, reason: str, root: str | None) -> None:
     """Protect a run: `sae gc` keeps all its artifacts."""
-    output.note(f"run {pins.pin(resolve_root(root), run_id, reason)} is pinned")
+    pinned = pins.pin(resolve_root(root), run_id, reason)
+    output.note(f"run {pinned.run_id} is pinned")
+    if pinned.deleted:
+        output.note(
+            f"`sae gc` had deleted {', '.join(pinned.deleted)}: regenerate what you need with "
+            f"`sae restore {pinned.run_id}:{pinned.deleted[0]}`"
+        )
 
 
 @click.command("unpin")

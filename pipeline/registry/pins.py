@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.metadata.store import open_store
+from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, journal, versions
 from pipeline.registry.decision_log import DecisionRecord, DecisionType
 
 
-def pin(root: Root, wanted: str, reason: str) -> str:
-    """Pin a run, record why, and return its id.
+@dataclasses.dataclass(frozen=True)
+class Pinned:
+    """A run that was pinned. `deleted`: the outputs whose files `sae gc` had deleted before, as `NODE:KEY`."""
+
+    run_id: str
+    deleted: tuple[str, ...] = ()
+
+
+def pin(root: Root, wanted: str, reason: str) -> Pinned:
+    """Pin a run, and record why.
 
     Raises:
-      NotFoundError: there is no such run.
+      NotFoundError: there is no such run, or `sae gc` deleted all its artifacts.
       UsageError: it is pinned already, or the reason is empty.
       LockedError: a run is in progress.
     """
@@ -27,7 +36,23 @@ def pin(root: Root, wanted: str, reason: str) -> str:
                 f"run {run_id} is pinned already: {pinned[run_id].reason!r}; undo it with "
                 f"`sae unpin {run_id} --reason TEXT`"
             )
-    return run_id
+        deleted, are_others = _outputs(open_store(root, read_only=True), run_id)
+        if deleted and not are_others:
+            raise NotFoundError(
+                f"nothing of run {run_id} is left to protect: `sae gc` deleted {', '.join(deleted)}; regenerate what "
+                f"you need with `sae restore {run_id}:{deleted[0]}`, then pin the run"
+            )
+    return Pinned(run_id, deleted)
+
+
+def _outputs(store: Store, run_id: str) -> tuple[tuple[str, ...], bool]:
+    """Return a run's outputs whose files `sae gc` deleted, as `NODE:KEY`; and whether there are others."""
+    outputs = {
+        f"{node}:{key}": bool(artifact.deleted)
+        for node, execution in store.executions(run_id).items()
+        for key, artifact in store.outputs(execution.id).items()
+    }
+    return tuple(name for name, is_deleted in outputs.items() if is_deleted), not all(outputs.values())
 
 
 def unpin(root: Root, wanted: str, reason: str) -> str:

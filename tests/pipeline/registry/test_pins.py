@@ -6,8 +6,9 @@ import getpass
 
 import pytest
 
-from pipeline.core.errors import LockedError, NotFoundError, UsageError
+from pipeline.core.errors import ExitCode, LockedError, NotFoundError, UsageError
 from pipeline.inspection.locations import open_reader
+from pipeline.metadata.writer import MetadataWriter
 from pipeline.registry import decision_log, pins
 from pipeline.registry.decision_log import DecisionType
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -43,7 +44,7 @@ def test_it_is_an_execution_in_the_runs_context_that_reads_the_model(four):
 
 def test_a_run_without_a_model_can_be_pinned(four):
     four.run("run-9", names=["ExampleGen"], failed="ExampleGen")
-    assert pins.pin(four.root, "run-9", "to look at") == "run-9"
+    assert pins.pin(four.root, "run-9", "to look at") == pins.Pinned("run-9")
 
 
 def test_it_is_no_node_of_the_run_for_those_who_show_it(four):
@@ -74,3 +75,27 @@ def test_a_second_pin_and_an_unpin_of_nothing_are_refused(four):
 def test_a_root_that_a_run_holds_is_refused(four):
     with four.root.lock(), pytest.raises(LockedError):
         pins.pin(four.root, "run-1", "x")
+
+
+def delete(four, run_id, nodes):
+    wanted = [one.id for node in nodes for one in four.outputs(run_id, node).values()]
+    MetadataWriter(four.root).mark_deleted(wanted)
+
+
+def test_a_run_of_which_gc_left_a_part_is_pinned_and_what_is_gone_is_named(four, sae):
+    delete(four, "run-1", ["Trainer"])
+    code, _, said = sae("pin", "run-1", "--reason", "paper")
+    assert code == 0
+    assert "Trainer:model, Trainer:model_run" in said
+    assert "sae restore run-1:Trainer:model" in said
+    assert list(decision_log.pinned(four.store())) == ["run-1"]
+    assert sae("pin", "run-2", "--reason", "whole")[2].count("\n") == 1
+
+
+def test_a_run_of_which_gc_left_nothing_is_not_pinned(four, sae):
+    delete(four, "run-1", PIPELINE.names)
+    code, printed, said = sae("pin", "run-1", "--reason", "paper")
+    assert (code, printed) == (ExitCode.NOT_FOUND, "")
+    assert "Trainer:model" in said
+    assert "sae restore run-1:ExampleGen:examples" in said
+    assert decision_log.decisions(four.store()) == []

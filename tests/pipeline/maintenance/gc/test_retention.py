@@ -104,7 +104,7 @@ def test_what_is_served_stays_however_old_it_is(recorded):
 
 
 def test_a_pinned_run_stays_until_it_is_unpinned(four):
-    assert pins.pin(four.root, "run-1", "the one in the paper") == "run-1"
+    assert pins.pin(four.root, "run-1", "the one in the paper") == pins.Pinned("run-1")
     assert reasons(gc.apply(PIPELINE, four.root, ONE))["run-1"] == {Reason.PINNED}
     assert models(four) == {"run-1", "run-4"}
     pins.unpin(four.root, "run-1", "it is printed")
