@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pathlib
 
@@ -9,13 +11,19 @@ import pathlib
 def write(path: pathlib.Path, content: str | bytes) -> None:
     """Write a file, text as UTF-8, in place of an older one.
 
+    A process that is killed leaves `.NAME.PID.unfinished`, which is locked as long as it lives.
+
     Raises:
       OSError: the file cannot be written; the older one is unchanged.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-        replace(unfinished, path)
+        with open(unfinished, "wb") as file:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 

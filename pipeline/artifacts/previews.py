@@ -19,7 +19,7 @@ from typing import Any
 from components import atomic_file, json_text
 from pipeline.artifacts import earlier_previews, sections
 from pipeline.artifacts.sections import Preview
-from pipeline.core import regular_file, serialization
+from pipeline.core import regular_file, serialization, unfinished_folder
 
 SCHEMA_VERSION = 2
 FILE = "preview.json"
@@ -49,17 +49,12 @@ def write(folder: pathlib.Path, type_name: str, preview: Preview, pictures: Mapp
     """
     values = {"schema_version": SCHEMA_VERSION, "type": type_name, **dataclasses.asdict(preview)}
     text = json.dumps(values, allow_nan=False)
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with unfinished_folder.create(folder) as unfinished:
         for name, png in pictures.items():
             (unfinished / name).write_bytes(png)
         (unfinished / FILE).write_text(text, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         atomic_file.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def read(folder: pathlib.Path, type_name: str) -> Preview | None:

@@ -1,6 +1,7 @@
 """Folders that a process fills and then renames: `.NAME.RANDOM.unfinished`. A process that is killed leaves its folder.
 
-The process locks its folder, so others can tell whether it still lives, whatever container it is in.
+The process locks its folder, so others can tell whether it still lives, whatever container it is in. So does
+`components/atomic_file.py` with its files, `.NAME.PID.unfinished`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 
 _SUFFIX = ".unfinished"
 _NAME = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(_SUFFIX)}", re.DOTALL)  # as `mkdtemp` names folders
+_FILE = re.compile(rf"\.(.+)\.[0-9]+{re.escape(_SUFFIX)}", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -55,10 +57,26 @@ def abandoned(parent: pathlib.Path, name: str = "") -> list[pathlib.Path]:
     )
 
 
+def abandoned_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield the folders and files at any depth whose process has ended. Links are not followed."""
+    for place, names, files in os.walk(folder):
+        folders = [name for name in names if _NAME.fullmatch(name)]
+        names[:] = [name for name in names if name not in folders]
+        for name in sorted([*folders, *filter(_FILE.fullmatch, files)]):
+            path = pathlib.Path(place, name)
+            if (name in folders or path.is_file()) and not path.is_symlink() and not _is_locked(path):
+                yield path
+
+
+def is_name(name: str) -> bool:
+    """Return whether a folder or file has such a name."""
+    return bool(_NAME.fullmatch(name) or _FILE.fullmatch(name))
+
+
 def _is_locked(path: pathlib.Path) -> bool:
-    """Return whether a process has a folder locked, or whether that cannot be known."""
+    """Return whether a process has a folder or file locked, or whether that cannot be known."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # it was removed or renamed meanwhile, or is of another user
         return True
     try:

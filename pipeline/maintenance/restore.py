@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from components import atomic_file
 from pipeline.artifacts import previews
-from pipeline.core import file_digests
+from pipeline.core import file_digests, unfinished_folder
 from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
@@ -195,13 +195,9 @@ def _move(source: pathlib.Path, target: pathlib.Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        unfinished = target.with_name(f".{target.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        try:
-            shutil.copytree(source, unfinished, symlinks=True)
+        with unfinished_folder.create(target) as unfinished:
+            shutil.copytree(source, unfinished, symlinks=True, dirs_exist_ok=True)
             atomic_file.replace(unfinished, target)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(source)
 
 

@@ -45,11 +45,16 @@ def remove(root: Root, key: str) -> None:
 
 
 def sweep(root: Root, store: Store) -> None:
-    """Remove the checkpoints of finished trainings, and all but the newest few of unfinished ones."""
-    folders = [path for path in root.checkpoints.glob("*") if path.is_dir()]
-    finished = {
-        path for path in folders if any(one.state == NodeState.EXECUTED for one in store.executions_with_key(path.name))
-    }
-    unfinished = sorted(set(folders) - finished, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    """Remove the checkpoints of finished trainings, and all but the newest few of unfinished ones.
+
+    The newest is the one whose key was executed last, whatever the clock was.
+    """
+    executions = {path: store.executions_with_key(path.name) for path in root.checkpoints.glob("*") if path.is_dir()}
+    finished = {path for path, found in executions.items() if any(one.state == NodeState.EXECUTED for one in found)}
+    unfinished = sorted(
+        executions.keys() - finished,
+        key=lambda path: (max((one.id for one in executions[path]), default=0), path.name),
+        reverse=True,
+    )
     for path in (*finished, *unfinished[_MAX_UNFINISHED:]):
         shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ SQLite makes each of ML Metadata's calls atomic.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import os
 import pathlib
@@ -35,6 +36,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "sqlite3.connect"}
 _STRICT = RetentionConfig(runs=1, pushed=0, max_mib=0)
 _MOST = 500  # steps of an operation
+_IN_NODES = 30  # a step of `_run` that is between two nodes
 
 Operation = Callable[[Recorded], object]
 
@@ -44,6 +46,15 @@ def _run(recorded: Recorded) -> None:
     seed = _served(recorded).removeprefix("run-")
     request = settings.Request(assignments=(f"training.seed={seed}",), root=str(recorded.root.path))
     run.run(RunRequest(PIPELINE, request), lambda stream: contextlib.nullcontext(lambda event: None))
+
+
+def _resume(recorded: Recorded) -> None:
+    """Resume the run that `prepare` killed, or a newer one.
+
+    PushGate runs again if another model is served by now, and fails: the evaluation in this root is no real one.
+    """
+    ended = run.resume(PIPELINE, recorded.root, "", lambda stream: contextlib.nullcontext(lambda event: None))
+    assert ended.state == "succeeded" or ended.error.startswith("PushGate: FileNotFoundError"), ended.error
 
 
 def _models(recorded: Recorded) -> dict[str, Artifact]:
@@ -77,19 +88,27 @@ OPERATIONS: dict[str, Operation] = {
     "restore": _restore,
     "copy": _copy,
     "run": _run,
+    "resume": _resume,
 }
 
 
 def prepare(recorded: Recorded) -> pathlib.Path:
     """Make decisions on a root with four runs, after a copy of its store; return a copy of its folder.
 
-    Version 5, the model of `run-2`, is served; `run-4` is superseded; `run-1` and `run-2` are pinned.
+    Version 5, the model of `run-2`, is served; `run-4` is superseded; `run-1` and `run-2` are pinned. A rerun of
+    `run-2` was killed after some of its nodes.
     """
+    # Resuming needs TensorFlow and TFX; a child process that is forked later has them already.
+    importlib.import_module("pipeline.definition.pipeline")
+    importlib.import_module("pipeline.orchestration.tfx.local_runner")
+    importlib.import_module("pipeline.sparse_autoencoder.dataset_resolver")
     backup.make(recorded.root, "run-4", keep=3)
     recorded.remember()
     pins.pin(recorded.root, "run-1", "paper")
     pins.pin(recorded.root, "run-2", "later")
     promotion.promote(recorded.root, "run-2", "better", lambda text: None)
+    assert _in_child(lambda: _run(recorded), recorded.root.path, _IN_NODES) == "killed"
+    assert len(recorded.store().unended_runs()) == 1
     return _save(recorded, "prepared")
 
 

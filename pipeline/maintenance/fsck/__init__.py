@@ -51,3 +51,4 @@ def _findings(root: Root, store: Store, checked: Checked) -> Iterator[Finding]:
     yield from runs.lost_decisions(root, store)
     yield from missing_rows.findings(root)
     yield from orphans.findings(root, store)
+    yield from orphans.left_over_findings(root)

@@ -7,8 +7,10 @@ import pathlib
 from collections.abc import Generator, Iterator
 
 from components import int64
+from pipeline.core import root_lock
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance import left_over
 from pipeline.maintenance.fsck import files
 from pipeline.maintenance.fsck.findings import Finding, FindingKind
 from pipeline.metadata.store import Store
@@ -36,6 +38,16 @@ def findings(root: Root, store: Store) -> Iterator[Finding]:
                     yield from _output(entry, node.name, output.name, store)
                 elif entry.name not in _IN_SYSTEM:
                     yield _unexpected(entry)
+
+
+def left_over_findings(root: Root) -> Iterator[Finding]:
+    """Yield files and folders that killed processes left anywhere in the root."""
+    found = [*left_over.of_killed_processes(root)]
+    if root_lock.holder(root.lock_file) is None:
+        found += left_over.if_unlocked(root)
+    for path in dict.fromkeys(found):
+        sentence = f"{path} was left by a process that was killed: `sae gc --yes` deletes it"
+        yield Finding(FindingKind.ORPHANED, sentence, str(path))
 
 
 def _output(entry: _Entry, node: str, output: str, store: Store) -> Iterator[Finding]:
@@ -79,7 +91,9 @@ def _entries(folder: os.PathLike[str] | str) -> Generator[Finding, None, list[_E
     """Return the entries of a folder, sorted by name or number; yield a finding if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: (len(entry.name) * entry.name.isdecimal(), entry.name))
+            # `left_over_findings` yields the others.
+            named = [entry for entry in entries if not left_over.is_temporary(entry.name)]
+            return sorted(named, key=lambda entry: (len(entry.name) * entry.name.isdecimal(), entry.name))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -16,10 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from components import int64
 from components.push import serving_dir
-from pipeline.core import unfinished_folder
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.maintenance import rerun
+from pipeline.maintenance import left_over, rerun
 from pipeline.maintenance.fsck import orphans
 from pipeline.maintenance.fsck.findings import FindingKind
 from pipeline.maintenance.gc import policy as retention
@@ -126,7 +125,7 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
     of_run = {run.id: _artifacts_of_run(store, run.id) for run in kept.runs}
     before = _sizes_by_directory(root.path)
     contradictions = retention.contradictions(root, store, pushes)
-    left_over = tuple(_left_over(root, store, with_orphans=not contradictions))
+    leftovers = tuple(_left_over(root, store, with_orphans=not contradictions))
     pushed = {push.version for push in pushes}
     while True:
         kept_ids = set().union(*(of_run[run.id] for run in kept.runs))
@@ -137,7 +136,7 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
             freed.update(sizes[one.id])
         for version in deleted_versions:
             freed[root.serving.name] += _size(root.serving / str(version))
-        for folder in left_over:
+        for folder in leftovers:
             place = pathlib.Path(folder.path).relative_to(root.path)
             freed[place.parts[0] if place.parts[0] in before else _ROOT_FILES] += folder.bytes
         fewer = retention.without_oldest(kept)
@@ -159,7 +158,7 @@ def plan(pipeline: Pipeline, root: Root, store: Store, policy: RetentionConfig) 
             for one in sorted(victims, key=lambda one: one.id)
         ),
         versions=tuple(deleted_versions),
-        left_over=left_over,
+        left_over=leftovers,
         contradictions=contradictions,
         newest=policy.runs,
     )
@@ -264,15 +263,13 @@ def _left_over(root: Root, store: Store, with_orphans: bool) -> Iterator[LeftOve
         path = pathlib.Path(finding.path)
         if finding.kind == FindingKind.ORPHANED and finding.output and int64.parsed(path.name) is not None:
             places.append(path)
-    places += [*root.serving.glob(".deleted-*"), root.serving / ".unfinished", root.path / rerun.SCRATCH]
-    places += unfinished_folder.abandoned(root.path)  # of `sae export`
-    # Copies of the store, which are written under the root's lock.
-    places += [*root.metadata_copies.glob(".*.unfinished*"), *root.path.glob(f".{root.metadata.name}*.unfinished*")]
+    places += [root.path / rerun.SCRATCH, *left_over.of_killed_processes(root), *left_over.if_unlocked(root)]
     for cause in replaced_stores.Cause:
         for store_file in replaced_stores.paths(root, cause)[_REPLACED_STORES:]:
             places += [store_file, *root.path.glob(f"{store_file.name}-[wjs]*")]  # SQLite's files beside it
-    for place in places:
-        if place.exists():
+    inside = set(places)
+    for place in dict.fromkeys(places):
+        if place.exists() and inside.isdisjoint(place.parents):
             yield LeftOver(str(place), _size(place))
 
 

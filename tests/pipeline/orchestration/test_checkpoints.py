@@ -8,6 +8,7 @@ import pytest
 
 from components.model import checkpoints as of_node
 from pipeline.orchestration import checkpoints
+from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded
 
 
@@ -50,13 +51,19 @@ def test_existing_checkpoints_are_discarded_on_request(recorded):
 
 
 def test_only_the_newest_checkpoints_of_unfinished_trainings_are_kept(recorded):
-    recorded.run("r1", names=["SchemaGen"])
+    given = recorded.run("r0", names=PIPELINE.names[:6])
+    inputs = {node: recorded.store().outputs(one) for node, one in given.items()}
     ended = recorded.decisions()["SchemaGen"].key.digest
-    for when, key in enumerate(("a", "b", "c", "d", ended), 1):
-        put(recorded.root, key, when)
+    keys = []
+    for number in range(1, 6):
+        found = recorded.run(f"r{number}", f"training.seed={number}", names=["Trainer"], failed="Trainer", given=inputs)
+        keys.append(recorded.store().execution(found["Trainer"]).key.digest)
+    # The clock was ahead for the first of them, and for one that ML Metadata does not contain.
+    for when, key in enumerate(("lost", *keys, ended)):
+        put(recorded.root, key, 1_000 - when)
     (recorded.root.checkpoints / "stray").touch()
     checkpoints.sweep(recorded.root, recorded.store())
-    assert held(recorded.root) == {"b", "c", "d", "stray"}
-    checkpoints.remove(recorded.root, "c")
+    assert held(recorded.root) == {*keys[2:], "stray"}
+    checkpoints.remove(recorded.root, keys[3])
     checkpoints.remove(recorded.root, "none")
-    assert held(recorded.root) == {"b", "d", "stray"}
+    assert held(recorded.root) == {keys[2], keys[4], "stray"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -14,6 +18,7 @@ from pipeline.core import unfinished_folder
 from pipeline.core.errors import LockedError, NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import fsck, gc
+from pipeline.maintenance.fsck import FindingKind
 from pipeline.maintenance.gc import collect
 from pipeline.maintenance.gc.policy import Reason
 from pipeline.orchestration.cache import CacheVerdict
@@ -21,6 +26,7 @@ from pipeline.registry import pins
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import maintenance as text
 from pipeline_config import RetentionConfig
+from tests import PROJECT
 from tests.builders.histories import nightly, note
 from tests.builders.roots import STATE, Recorded, tree, write
 
@@ -371,3 +377,51 @@ def test_with_a_collection_after_each_night_the_root_stops_growing(recorded):
         found.append((len(files), sum(path.stat().st_size for path in files), len(models(recorded))))
     assert found[1:] == [found[1]] * 4
     assert found[1][2] == 2
+
+
+def killed_write(path):
+    """Writes a file and is killed before it is renamed; returns what is left."""
+    code = (
+        "import os, pathlib, signal, sys\nfrom components import atomic_file\n"
+        "atomic_file.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "atomic_file.write(pathlib.Path(sys.argv[1]), 'half')\n"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=PROJECT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    [left] = path.parent.glob(f".{path.name}.*.unfinished")
+    return left
+
+
+def test_what_killed_writes_left_anywhere_in_the_root_is_named_and_goes(four):
+    root = four.root
+    left = {
+        killed_write(root.path / place)
+        for place in ("root.json", "manifests/r.json", "cache/data_sets.json", "checkpoints/key/checkpoint",
+                      "data/mnist.pbtxt", "held_back.json", "metadata.backup/run-4.json")
+    }  # fmt: skip
+    for name in (".12.unfinished", ".13.0123abcd.unfinished"):  # the first of an earlier version
+        left.add(root.previews / "Trainer" / "model" / name)
+        write(root.previews / "Trainer" / "model" / name / "preview.json", "{")
+    kept = [root.path / "notes.1.unfinished", root.path / ".notes.txt"]
+    for path in kept:
+        write(path, "somebody's")
+    live = root.manifests / f".live.{os.getpid()}.unfinished"
+    with open(live, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        named = {pathlib.Path(one.path) for one in fsck.check(root).findings if one.kind == FindingKind.ORPHANED}
+        found = gc.apply(PIPELINE, root, ONE)
+        assert live.exists()
+    assert named == left
+    assert {pathlib.Path(one.path) for one in found.left_over} == left
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+    assert {pathlib.Path(one.path) for one in gc.look(PIPELINE, root, ONE).left_over} == {live}
+
+
+def test_what_a_killed_write_left_behind_a_link_to_another_folder_goes(four, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    four.root.manifests.symlink_to(tmp_path / "elsewhere")
+    left = killed_write(four.root.manifests / "r.json")
+    assert [one.path for one in gc.apply(PIPELINE, four.root, ONE).left_over] == [str(left)]
+    assert not left.exists()
