@@ -1,0 +1,1 @@
+"""Examples that use the pipeline without the command `sae`."""
