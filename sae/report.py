@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from components import json_text
-from pipeline.core.errors import NotFoundError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import number_text
 from sae import html
+
+if TYPE_CHECKING:
+    from components.report.page import ReportData
 
 _LIGHT = "-light.png"
 
@@ -23,10 +27,12 @@ class RunReport:
     Attributes:
       run: the run's id.
       folder: of its files.
+      history: the file with the losses of each epoch; None if the run has none.
     """
 
     run: str
     folder: pathlib.Path
+    history: pathlib.Path | None = None
 
     @property
     def path(self) -> pathlib.Path:
@@ -43,6 +49,53 @@ class RunReport:
     def figures(self) -> Mapping[str, pathlib.Path]:
         """The figures on a light background, as PNG files, by name."""
         return {path.name.removesuffix(_LIGHT): path for path in sorted(self.folder.glob(f"*{_LIGHT}"))}
+
+    def save_figures(
+        self, folder: str | os.PathLike[str], formats: Sequence[str] = ("svg", "pdf")
+    ) -> list[pathlib.Path]:
+        """Write the figures as files for papers, on white; return the files.
+
+        Args:
+          folder: is created if it does not exist; files of the same names are replaced.
+          formats: `svg`, `pdf` or `png`.
+
+        Raises:
+          UsageError: there is no such format.
+          NotFoundError: a file of the report, or the losses of the epochs, are missing.
+          UnavailableError: a file is damaged.
+        """
+        from components.report import export  # imports matplotlib
+
+        if unknown := [one for one in formats if one not in export.FORMATS]:
+            raise UsageError(f"no format {unknown[0]!r} (there are: {', '.join(export.FORMATS)})")
+        return export.write_figures(self._data(), _created(folder), formats)
+
+    def save_tables(self, folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+        """Write metrics, metrics by label, losses by epoch and units as CSV files; return the files.
+
+        Args:
+          folder: is created if it does not exist; files of the same names are replaced.
+
+        Raises:
+          NotFoundError, UnavailableError: as for `save_figures`.
+        """
+        from components.report import export
+
+        return export.write_tables(self._data(), _created(folder))
+
+    def _data(self) -> ReportData:
+        from components.report import export
+
+        if self.history is None or not self.history.is_file():
+            where = f": {self.history}" if self.history else ""
+            raise NotFoundError(f"the losses of the epochs of run {self.run} are missing{where}")
+        summary = self.summary
+        try:
+            history = json_text.parse(self.history.read_text(encoding="utf-8"))
+            return export.read_report(summary, history, self.folder)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+            raise UnavailableError(f"the report of run {self.run} in {self.folder} is damaged: {reason}") from error
 
     def _file(self, name: str) -> pathlib.Path:
         path = self.folder / name
@@ -61,6 +114,12 @@ class RunReport:
         )
         heading = html.element("h4", f"report of run {self.run}: {verdict}")
         return heading + html.element("p", reasons) * bool(reasons) + html.table(["metric", "value"], rows) + pictures
+
+
+def _created(folder: str | os.PathLike[str]) -> pathlib.Path:
+    path = pathlib.Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _encoded(path: pathlib.Path) -> str:

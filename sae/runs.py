@@ -237,7 +237,9 @@ class RecordedRun:
         Raises:
           NotFoundError: the run has no report, or its files are gone.
         """
-        return RunReport(self.id, self._declared(self.root.pipeline.report, "report").path)
+        folder = self._declared(self.root.pipeline.report, "report").path
+        model_run = self.details.output("ModelRun")
+        return RunReport(self.id, folder, pathlib.Path(model_run.uri) / "history.json" if model_run else None)
 
     def _declared(self, name: tuple[str, str] | None, what: str) -> RunArtifact:
         if name is None or self.details.named_output(name) is None:

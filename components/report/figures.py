@@ -95,8 +95,18 @@ DARK = Theme(
 THEMES = (LIGHT, DARK)
 
 
-def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
-    """Draw a figure and return its PNG file: the same bytes for the same figure, independent of matplotlibrc."""
+# Metadata that matplotlib would write: its version, and the time.
+_NO_METADATA = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None, "Producer": None}}
+
+
+def render(draw: Callable[[Theme], Figure], theme: Theme, form: str = "png") -> bytes:
+    """Draw a figure and return its file: the same bytes for the same figure, independent of matplotlibrc.
+
+    Args:
+      draw: draws it.
+      theme: its colours.
+      form: `png`, `svg` or `pdf`.
+    """
     style: dict[str, Any] = {
         **matplotlib.rcParamsDefault,
         "axes.axisbelow": True,
@@ -117,6 +127,8 @@ def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
         "hatch.color": theme.line,
         "hatch.linewidth": 1.0,
         "lines.solid_capstyle": "round",
+        "pdf.fonttype": 42,  # TrueType, which journals ask for
+        "svg.hashsalt": "sae",  # ids are the same each time
         "text.color": theme.text,
         "text.parse_math": False,  # a label may hold a dollar sign
         "xtick.color": theme.line,
@@ -127,7 +139,7 @@ def render(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
     }
     file = io.BytesIO()
     with matplotlib.rc_context(style):
-        draw(theme).savefig(file, format="png", metadata={"Software": None})
+        draw(theme).savefig(file, format=form, metadata=_NO_METADATA[form])
     return file.getvalue()
 
 

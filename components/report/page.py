@@ -155,6 +155,11 @@ def write_report(data: ReportData, folder: pathlib.Path) -> None:
     (folder / "report.html").write_text(_page(data, pictures), encoding="utf-8", newline="\n")
 
 
+def drawings(data: ReportData) -> dict[str, Callable[[figures.Theme], Figure]]:
+    """Return what draws each figure, by the names of `write_report`."""
+    return {name: draw for name, (draw, _) in _figures(data).items()}
+
+
 @dataclasses.dataclass(frozen=True)
 class _Picture:
     """A figure on the page: both files as data URIs, the alternative text, and the size in px."""

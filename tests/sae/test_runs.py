@@ -147,3 +147,19 @@ def test_reading_does_not_import_tensorflow(root: PipelineRoot) -> None:
         [sys.executable, "-c", code, str(root.path), FIRST], capture_output=True, text=True, cwd=PROJECT, check=False
     )
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_figures_and_tables_of_a_report_without_its_files_are_errors(tmp_path: pathlib.Path) -> None:
+    recorded = Recorded(tmp_path)
+    recorded.run(FIRST)
+    report = sae.open(recorded.root.path).run().report()
+    assert report.history == recorded.folder_of(FIRST, "Trainer", "model_run") / "history.json"
+    with pytest.raises(sae.UsageError, match=r"no format 'gif' \(there are: svg, pdf, png\)"):
+        report.save_figures(tmp_path / "figures", ["gif"])
+    with pytest.raises(sae.NotFoundError, match="losses of the epochs"):
+        report.save_tables(tmp_path / "tables")
+    write(report.history, "[]")
+    write(report.folder / "summary.json", "{}")
+    with pytest.raises(sae.UnavailableError, match="is damaged: metrics is missing"):
+        report.save_figures(tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()

@@ -1,0 +1,84 @@
+"""Figures as vector graphics and tables as CSV, from the files of a report."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import pathlib
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.report import export, figures, page
+from components.report.png import png_of
+from tests.components.report.test_page import FIGURES, make_data
+
+
+def stored(data: page.ReportData, folder: pathlib.Path) -> dict[str, object]:
+    """Write the pictures as the node does, and return the summary."""
+    images = []
+    for number, label in enumerate(data.image_labels):
+        names = {"original": f"{number}-original.png", "reconstruction": f"{number}-reconstruction.png"}
+        (folder / names["original"]).write_bytes(png_of(data.images[number]))
+        (folder / names["reconstruction"]).write_bytes(png_of(data.reconstructions[number]))
+        images.append({"label": label, **names})
+    return {
+        "dataset": data.title,
+        "blessed": data.blessed,
+        "reasons": list(data.reasons),
+        "metrics": {**data.metrics, "pca_mse": data.pca_mse},
+        "per_label": data.per_label,
+        "images": images,
+        "units": [
+            {"frequency": float(often), "mean": float(mean)}
+            for often, mean in zip(data.unit_frequency, data.unit_mean, strict=True)
+        ],
+    }
+
+
+@pytest.fixture
+def read(tmp_path: pathlib.Path) -> page.ReportData:
+    data = make_data(labels=("a", "b"))
+    return export.read_report(stored(data, tmp_path), [dataclasses.asdict(one) for one in data.history], tmp_path)
+
+
+def test_a_report_is_read_back_but_for_the_rounding_of_its_pictures(read: page.ReportData) -> None:
+    written = make_data(labels=("a", "b"))
+    assert (read.metrics, read.pca_mse, read.per_label) == (written.metrics, written.pca_mse, written.per_label)
+    assert (read.history, read.image_labels, read.title) == (written.history, written.image_labels, written.title)
+    np.testing.assert_array_equal(read.unit_frequency, written.unit_frequency)
+    np.testing.assert_allclose(read.images, written.images, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(read.reconstructions, written.reconstructions, atol=0.5 / 255 + 1e-6)
+
+
+def test_figures_are_vector_graphics_and_the_same_each_time(read: page.ReportData, tmp_path: pathlib.Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        export.write_figures(read, folder, ["svg", "pdf", "png"])
+    names = sorted(path.name for path in first.iterdir())
+    assert names == sorted(f"{name}.{form}" for name in FIGURES for form in ("svg", "pdf", "png"))
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert ElementTree.parse(first / "curves.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert (first / "curves.pdf").read_bytes().startswith(b"%PDF-1.4")
+    assert (first / "curves.png").read_bytes() == figures.render(page.drawings(read)["curves"], figures.LIGHT)
+    with Image.open(first / "units.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_tables_have_all_digits(read: page.ReportData, tmp_path: pathlib.Path) -> None:
+    export.write_tables(read, tmp_path)
+
+    def rows(name: str) -> list[list[str]]:
+        with open(tmp_path / name, encoding="utf-8", newline="") as file:
+            return list(csv.reader(file))
+
+    assert ["bce", "0.0943"] in rows("metrics.csv")
+    assert rows("metrics.csv")[-1] == ["pca_mse", "0.01683"]
+    assert [row[:2] for row in rows("labels.csv")] == [["label", "bce"], ["a", str(0.07)], ["b", str(0.07 + 1 / 1000)]]
+    assert rows("epochs.csv")[0] == ["epoch", "loss", "val_loss", "reconstruction", "val_reconstruction"]
+    assert [float(row[3]) for row in rows("epochs.csv")[1:]] == [one.reconstruction for one in read.history]
+    assert [float(row[1]) for row in rows("units.csv")[1:]] == read.unit_frequency.tolist()
