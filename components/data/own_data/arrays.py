@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 import zipfile
@@ -15,6 +16,7 @@ from components.data.own_data import columns, idx
 from components.data.own_data.records import Array, OptionError, Options, Record, Source, kind_of, of_rows
 
 _IDX_IMAGES = re.compile(r"(?P<split>.+?)-(images|data)[.-]idx[234]-\w+(\.gz)?")
+_NPZ_SPLIT = re.compile(r"(?P<name>.+)_(?P<split>train|validation|val|test)")
 _IDX_SPLITS = {"train": features.TRAIN, "validation": features.VALIDATION, "t10k": features.TEST, "test": features.TEST}
 
 
@@ -43,6 +45,8 @@ def npz(path: pathlib.Path, options: Options) -> Source:
         raise errors.DataError(f"{path} cannot be read as arrays of numbers: {_reason(error)}") from error
     if not arrays:
         raise errors.DataError(f"{path} holds no array")
+    if not options.array and all(map(_NPZ_SPLIT.fullmatch, arrays)):
+        return _npz_of_splits(path, arrays, options)
     name = options.array
     if name:
         columns.wanted(arrays, name, "--array", str(path))
@@ -55,6 +59,37 @@ def npz(path: pathlib.Path, options: Options) -> Source:
             raise OptionError(f"{path} holds {shapes}: name the array with the data with --array NAME")
         [name] = large
     return _source("NumPy arrays", arrays[name], {one: arrays[one] for one in arrays if one != name}, path, options)
+
+
+def _npz_of_splits(path: pathlib.Path, arrays: Mapping[str, Array], options: Options) -> Source:
+    """Read arrays such as `x_train`, `y_train`, `x_test`, `y_test`, as those of `mnist.npz`."""
+    if options.labels:
+        raise OptionError(f"{path} has arrays for each split: name those of the labels with --label NAME, or leave it")
+    by_split: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        match = _NPZ_SPLIT.fullmatch(name)
+        assert match
+        split = features.VALIDATION if match["split"] == "val" else match["split"]
+        by_split.setdefault(split, {})[match["name"]] = array
+    if {features.TRAIN, features.TEST} - by_split.keys():
+        raise errors.DataError(f"{path} needs arrays of both train and test; it has {', '.join(arrays)}")
+    found = []
+    for split in (split for split in features.SPLITS if split in by_split):
+        own = by_split[split]
+        large = [name for name, array in own.items() if array.ndim > 1 and name not in (options.label, options.group)]
+        if len(large) != 1:
+            raise OptionError(f"{path} has {len(large)} arrays of two or more dimensions for {split}: one is needed")
+        beside = {name: own[name] for name in own if name != large[0]}
+        found.append((split, _source("NumPy arrays", own[large[0]], beside, path, options)))
+    if len({one.kind for _, one in found}) > 1:
+        raise errors.DataError(f"{path} has both images and vectors")
+
+    def read() -> Iterator[Record]:
+        for split, one in found:
+            for record in one.read():
+                yield dataclasses.replace(record, id=f"{split} {record.id}", split=split)
+
+    return Source("NumPy arrays", found[0][1].kind, read)
 
 
 def idx_file(path: pathlib.Path, options: Options) -> Source:

@@ -200,7 +200,10 @@ def _table(path: pathlib.Path, names: Sequence[str]) -> columns.Columns:
     )  # fmt: skip
     for fault, wrong in faults:
         if wrong:
-            raise errors.DataError(f"{path} does not fit: its column {key!r} {fault} {listed(map(text, wrong))}")
+            raise errors.DataError(
+                f"{path} does not fit: its column {key!r} {fault} {listed(map(text, wrong))} (the first line gives the "
+                "names of the columns)"
+            )
     return {name: [values[rows[one]] for one in names] for name, values in found.items()}
 
 

@@ -57,6 +57,19 @@ def test_npz_has_labels_and_groups(tmp_path: pathlib.Path) -> None:
     assert len(read(path, array="z")) == 3
 
 
+def test_npz_may_have_arrays_for_each_split(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x_test=VECTORS[2:], y_test=np.array([7]), x_train=VECTORS[:2], y_train=np.array([8, 9]))
+    assert read(path) == [
+        ("train 0", "8", None, "train", [0, 1]),
+        ("train 1", "9", None, "train", [2, 3]),
+        ("test 0", "7", None, "test", [4, 5]),
+    ]
+    np.savez(path, x_train=VECTORS)
+    with pytest.raises(errors.DataError, match="both train and test"):
+        read(path)
+
+
 @pytest.mark.parametrize(("labels", "reason"), [([1, 2], "2 rows, the data has 3"), ([1.5, 2, 3], "whole numbers")])
 def test_labels_that_do_not_fit_are_refused(tmp_path: pathlib.Path, labels: list[float], reason: str) -> None:
     np.savez(tmp_path / "a.npz", x=VECTORS, y=np.array(labels))
