@@ -3,6 +3,9 @@
 The number of a process says nothing in another PID namespace (a container) or on another host. So a holder has two
 locks of the file: `flock`, which excludes other holders, and on Linux a lock of its open file description. Readers ask
 the kernel for the second with `F_OFD_GETLK`, which takes no lock and answers for all processes of this host.
+
+A file can be removed while it is locked, and another process would then lock a new one. So a holder locks a folder
+first, and makes its file again when it was removed.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from pipeline.core.errors import LockedError, UnavailableError
 from pipeline.core.text import seconds_text, when_text
 
 HEARTBEAT = 10.0  # seconds between two times of change that a holder gives its lock file
+FILE_CHECK = 0.5  # seconds between two checks of a holder whether its lock file was removed
 SILENCE = 60.0  # seconds without a heartbeat until a holder that cannot be checked counts as dead
 
 _HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run ([^\s,]+))?")
@@ -74,7 +78,9 @@ class Holder:
 
 
 @contextlib.contextmanager
-def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str], None]]:
+def hold(
+    path: pathlib.Path, taken: str, advice: str, folder: pathlib.Path | None = None
+) -> Iterator[Callable[[str], None]]:
     """Hold a lock. The kernel frees it when the process ends, however it ends.
 
     Yields a function that records the run that the lock is held for.
@@ -83,38 +89,135 @@ def hold(path: pathlib.Path, taken: str, advice: str) -> Iterator[Callable[[str]
       path: the lock file; created if missing.
       taken: begins the error message when another process holds the lock: `another run holds ROOT`.
       advice: ends that message.
+      folder: locked too; two lock files may not have the same. None: the folder of the lock file.
 
     Raises:
       LockedError: another process holds the lock; the message names it and since when.
       UnavailableError: the file system has no locks.
       OSError: the file cannot be written.
     """
-    with open(path, "a+", encoding="utf-8") as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            locked = stack.enter_context(_LockedFolder(folder or path.parent))
+            file = stack.enter_context(_LockFile(path))
+        except _RefusedError as error:
+            raise LockedError(f"{taken}: {_described(path)}; {advice}") from error
+        with contextlib.suppress(OSError):  # on a full disk the lock still excludes others, and `sae gc` frees space
+            file.record("")
+        with _heartbeat(file, locked):
+            yield file.record
+
+
+class _RefusedError(Exception):
+    """Another process has the lock."""
+
+
+class _LockedFolder:
+    """A folder that this process has locked. Not all file systems can lock a folder, such as NFS."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._number: int | None = None
+        with contextlib.suppress(OSError):
+            self._number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self._number is None:
+            return
+        try:
+            fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._number)
+            raise _RefusedError from error
+        except OSError:  # the lock of the file suffices, as long as nobody removes it
+            pass
+
+    def __enter__(self) -> _LockedFolder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._number is not None:
+            os.close(self._number)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Return whether its path still names it."""
+        try:
+            return self._number is not None and os.path.samestat(os.stat(self._path), os.fstat(self._number))
+        except OSError:
+            return False
+
+
+class _LockFile:
+    """A lock file that this process holds."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
+        self._run = ""
+        self._writing = threading.Lock()
+        self._file, self._kind = self._opened()
+
+    def __enter__(self) -> _LockFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._file:
+            self._file.truncate(0)
+
+    def record(self, run: str) -> None:
+        """Write that this process holds the lock for a run."""
+        with self._writing:
+            self._run = run
+            self._write()
+
+    def restore(self) -> None:
+        """Make the file again if it was removed or replaced.
+
+        Raises:
+          OSError: it cannot be written.
+        """
+        with self._writing:
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+                    return
+            try:
+                opened, self._kind = self._opened()
+            except (_RefusedError, UnavailableError):  # by an earlier version, which does not lock the folder
+                return
+            self._file.close()
+            self._file = opened
+            self._write()
+
+    def touch(self) -> None:
+        """Give the file a new time of change, which hosts that cannot ask for the lock read."""
+        with self._writing:
+            os.utime(self._file.fileno())
+
+    def _write(self) -> None:
+        self._file.truncate(0)
+        holds = f"process {os.getpid()} since {self._since}" + (f", run {self._run}" if self._run else "")
+        os.write(self._file.fileno(), f"{holds}\nhost {_host()}, boot {_boot()}, lock {self._kind}\n".encode())
+
+    def _opened(self) -> tuple[TextIO, str]:
+        """Open and lock the file, twice if the system can; return it and the kind of its locks."""
+        file = open(self._path, "a+", encoding="utf-8")  # noqa: SIM115 - it stays open
         try:
             # Neither lock needs a clean-up after a kill. Lock libraries add polling and timeouts, of no use here.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            kind = "file description" if _lock_description(file) else "flock"
+            return file, "file description" if _lock_description(file) else "flock"
         except OSError as error:
-            if error.errno not in _REFUSED:
-                raise UnavailableError(_no_locks(path, error)) from error
-            file.seek(0)
-            text = file.read()
-            found = _parse(text)
-            raise LockedError(f"{taken}: {found or text.strip() or 'its holder is just starting'}; {advice}") from error
-        since = datetime.datetime.now(datetime.timezone.utc).isoformat(sep=" ", timespec="seconds")
+            file.close()
+            if error.errno in _REFUSED:
+                raise _RefusedError from error
+            raise UnavailableError(_no_locks(self._path, error)) from error
 
-        def record(run: str) -> None:
-            file.truncate(0)
-            holds = f"process {os.getpid()} since {since}" + (f", run {run}" if run else "")
-            os.write(file.fileno(), f"{holds}\nhost {_host()}, boot {_boot()}, lock {kind}\n".encode())
 
-        with contextlib.suppress(OSError):  # on a full disk the lock still excludes others, and `sae gc` frees space
-            record("")
-        with _heartbeat(file):
-            try:
-                yield record
-            finally:
-                file.truncate(0)
+def _described(path: pathlib.Path) -> str:
+    """Describe the holder of a lock from its file."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = regular_file.text(path, "replace")
+    unnamed = "a process that is just starting, or whose lock file was removed"
+    return str(_parse(text) or text.strip() or unnamed)
 
 
 def check(folder: pathlib.Path) -> None:
@@ -235,14 +338,19 @@ def _is_description_locked(file: TextIO) -> bool | None:
 
 
 @contextlib.contextmanager
-def _heartbeat(file: TextIO) -> Iterator[None]:
-    """Give the file a new time of change at an interval, which hosts that cannot ask for the lock read."""
+def _heartbeat(file: _LockFile, folder: _LockedFolder) -> Iterator[None]:
+    """Keep the file where it is, and show at an interval that its holder lives."""
     ended = threading.Event()
 
     def beat() -> None:
-        while not ended.wait(HEARTBEAT):
+        touched = time.monotonic()
+        while not ended.wait(min(FILE_CHECK, HEARTBEAT)):
             with contextlib.suppress(OSError):
-                os.utime(file.fileno())
+                if folder.is_in_place:
+                    file.restore()
+                if time.monotonic() - touched >= HEARTBEAT:
+                    file.touch()
+                    touched = time.monotonic()
 
     thread = threading.Thread(target=beat, name="heartbeat of a lock", daemon=True)
     thread.start()

@@ -75,17 +75,18 @@ def run(
 @contextlib.contextmanager
 def _alone(root: pathlib.Path) -> Iterator[None]:
     """Hold the lock of the daemon."""
-    path = DaemonFiles(root).lock
+    path, folder = DaemonFiles(root).lock, DaemonFiles(root).folder
     with contextlib.ExitStack() as stack:
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            if reason := refused(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            if reason := refused(folder) or refused(path):
                 raise UnavailableError(reason)
             stack.enter_context(
                 root_lock.hold(
                     path,
                     f"another daemon runs the schedules of {root}",
                     "stop that one first, or choose another root with --root",
+                    folder,
                 )
             )
         except OSError as error:

@@ -184,8 +184,9 @@ def hold_locks(roots, held):
     for folder in {pathlib.Path(os.path.expanduser(root)).resolve() for root in roots if "\0" not in root}:
         with contextlib.suppress(OSError, UsageError):
             folder.mkdir(parents=True, exist_ok=True)
-            for path in (Root(folder).lock_file, DaemonFiles(folder).lock):
-                held.enter_context(root_lock.hold(path, "held by the test", "wait for it"))
+            daemon = DaemonFiles(folder)
+            for path, locked in ((Root(folder).lock_file, folder), (daemon.lock, daemon.folder)):
+                held.enter_context(root_lock.hold(path, "held by the test", "wait for it", locked))
 
 
 def problems(one, code, output, errors):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -185,6 +186,53 @@ def test_a_lock_of_another_host_counts_as_held_while_it_has_heartbeats(root, mon
     os.utime(root.lock_file, (long_ago, long_ago))
     assert root_lock.holder(root.lock_file) is None
     assert root_lock.last_holder(root.lock_file).silence >= root_lock.SILENCE
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_root_stays_locked_when_its_lock_file_is_removed(root, replaced):
+    with holding(root, []) as process:
+        root.lock_file.unlink()
+        if replaced:
+            root.lock_file.touch()
+        with pytest.raises(LockedError), root.lock():
+            pass
+        assert process.poll() is None
+        root.lock_file.touch()
+
+
+def test_a_holder_makes_its_lock_file_again(root, monkeypatch):
+    monkeypatch.setattr(root_lock, "FILE_CHECK", 0.01)
+    with root.lock() as record:
+        record("20261124-120000")
+        root.lock_file.unlink()
+        end = time.monotonic() + 30
+        while root_lock.holder(root.lock_file) is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        record("20261124-120001")
+        assert asked(root, []) == "20261124-120001"
+        with pytest.raises(LockedError) as caught, root.lock():
+            pass
+        assert "run 20261124-120001" in str(caught.value)
+    assert root_lock.holder(root.lock_file) is None
+    with root.lock():
+        pass
+
+
+def test_a_holder_makes_no_lock_file_in_another_folder_of_the_same_path(root, monkeypatch):
+    monkeypatch.setattr(root_lock, "FILE_CHECK", 0.01)
+    with root.lock():
+        root.path.rename(root.path.with_name("moved"))
+        root.path.mkdir()
+        time.sleep(0.1)
+        assert not root.lock_file.exists()
+
+
+def test_a_file_locked_by_an_earlier_version_is_locked(root):
+    with open(root.lock_file, "a+") as file:  # earlier versions do not lock the folder
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LockedError), root.lock():
+            pass
 
 
 def test_a_holder_has_heartbeats(root, monkeypatch):

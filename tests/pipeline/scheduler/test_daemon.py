@@ -25,6 +25,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.scheduler import process_identity, status, times, triggers
 from pipeline.scheduler.attempts import Attempts
+from pipeline.scheduler.run_process import DaemonFiles
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.tick_outcomes import TickOutcomes
 from pipeline.scheduler.types import CatchUp, Outcome, Overlap, Tick, Timing, TimingKind, Work
@@ -246,6 +247,16 @@ def test_a_second_daemon_names_the_first(place: Place) -> None:
     second = place.start()
     assert second.wait() == ExitCode.LOCKED
     assert f"another daemon runs the schedules of {place.root}: process {first.pid} since " in place.log
+
+
+def test_a_second_daemon_is_refused_though_the_lock_file_of_the_first_was_removed(place: Place) -> None:
+    first = place.start()
+    place.until(lambda: "running the schedules" in place.log)
+    DaemonFiles(place.root).lock.unlink()
+    second = place.start()
+    assert second.wait(30) == ExitCode.LOCKED
+    assert first.poll() is None
+    place.until(DaemonFiles(place.root).lock.exists)
 
 
 def test_a_run_by_hand_holds_the_root(place: Place) -> None:
