@@ -229,7 +229,7 @@ class RecordedRun:
         pipeline = self.root.pipeline
         path = self._declared(pipeline.model, "model").path
         node, key = pipeline.model or ("", "")
-        return LoadedModel(path / pipeline.by_name[node].saved_models.get(key, ""))
+        return LoadedModel(path / pipeline.by_name[node].saved_models.get(key, ""), self._has_pixels())
 
     def report(self) -> RunReport:
         """Return the report on the model.
@@ -240,6 +240,13 @@ class RecordedRun:
         folder = self._declared(self.root.pipeline.report, "report").path
         model_run = self.details.output("ModelRun")
         return RunReport(self.id, folder, pathlib.Path(model_run.uri) / "history.json" if model_run else None)
+
+    def _has_pixels(self) -> bool:
+        """Whether Transform divides by the largest value of a pixel; runs of older versions always do."""
+        with self.root.completed_errors():
+            recorded = manifest.read(self.root.path, self.id, self.root.pipeline)
+        scaling = recorded.configuration.get("data.scaling", "auto")
+        return scaling == "auto" and getattr(recorded.data, "dtype", "uint8") in ("uint8", "uint16")
 
     def _declared(self, name: tuple[str, str] | None, what: str) -> RunArtifact:
         if name is None or self.details.named_output(name) is None:

@@ -43,4 +43,5 @@ def test_the_notebook_of_the_package_runs_on_the_sample(
     assert "L1 0.001: accuracy 0." in printed
     pictures = sum("image/png" in one.get("data", {}) for outputs in cells.values() for one in outputs)
     assert pictures == 2
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".svg", ".pdf"}
     assert "data:image/png;base64," in list(cells.values())[-1][0].data["text/html"]

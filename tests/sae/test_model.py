@@ -41,6 +41,14 @@ def test_other_images_are_refused(images: object, text: str) -> None:
         as_model_input(images, 4)  # type: ignore[arg-type]
 
 
+def test_data_that_is_scaled_otherwise_is_taken_as_it_is() -> None:
+    standardised = np.array([[-2.5, 0, 1, 7]])
+    np.testing.assert_array_equal(as_model_input(standardised, 4, pixels=False), standardised.astype(np.float32))
+    for images in (standardised.astype(np.uint8), np.full((1, 4), np.inf)):
+        with pytest.raises(sae.UsageError, match="scaled as Transform does"):
+            as_model_input(images, 4, pixels=False)
+
+
 @pytest.mark.component
 def test_a_model_encodes_and_reconstructs_in_batches(tmp_path: pathlib.Path) -> None:
     weights = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], np.float32)
