@@ -76,10 +76,11 @@ def source(folder: pathlib.Path, options: Options) -> Source:
 def decode(path: pathlib.Path) -> Array:
     """Return the pixels of a picture: shape (height, width, 1 or 3), uint8, uint16 or float32.
 
-    It is turned as its EXIF orientation says, and transparent pixels are laid over black.
+    It is turned as its EXIF orientation says.
 
     Raises:
-      UnreadableRecordError: it is damaged, too large, has several pages, or more bits than can be read.
+      UnreadableRecordError: it is damaged, too large, has several pages, transparent pixels, or more bits than can be
+        read.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -112,18 +113,22 @@ def _pixels(image: Image.Image) -> Array:
     turned = ImageOps.exif_transpose(image)
     if turned.mode in (*_GREY_16, "I"):
         values = np.asarray(turned)
+        _refuse_if(values == turned.info.get("transparency"))
         fits = values.min() >= 0 and values.max() <= np.iinfo(np.uint16).max
         return values.astype(np.uint16 if fits else np.float32)[..., np.newaxis]
     if turned.mode == "F":
         return np.asarray(turned, np.float32)[..., np.newaxis]
-    grey = turned.mode in ("1", "L", "LA", "La")
     if turned.has_transparency_data:
-        black = Image.new("RGBA", turned.size, (0, 0, 0, 255))
-        turned = Image.alpha_composite(black, turned.convert("RGBA"))
-    values = np.asarray(turned.convert("L" if turned.mode in ("1", "L") else "RGB"))
-    if values.ndim == 2:
-        return values[..., np.newaxis]
+        values = np.asarray(turned.convert("RGBA"))
+        _refuse_if(values[..., 3] < np.iinfo(np.uint8).max)
+    values = np.asarray(turned.convert("RGB"))
+    grey = turned.mode in ("1", "L", "LA", "La") or (turned.mode in ("P", "PA") and (values == values[..., :1]).all())
     return values[..., :1] if grey else values
+
+
+def _refuse_if(transparent: Array) -> None:
+    if np.any(transparent):
+        raise UnreadableRecordError("it has transparent pixels, whose values are not defined; save it without them")
 
 
 def _find(folder: pathlib.Path) -> tuple[list[str], list[str]]:

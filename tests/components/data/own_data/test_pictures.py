@@ -154,9 +154,56 @@ def test_jpeg_is_turned_as_exif_says(tmp_path: pathlib.Path) -> None:
     assert pictures.decode(tmp_path / "a.jpg").shape == (16, 8, 1)
 
 
-def test_transparent_pixels_are_laid_over_black(tmp_path: pathlib.Path) -> None:
-    Image.fromarray(np.array([[[200, 100, 50, 255], [200, 100, 50, 0]]], np.uint8)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.png"), [[[200, 100, 50], [0, 0, 0]]])
+def transparent(mode: str) -> Image.Image:
+    """A picture of one pixel that is seen and one that is not."""
+    return Image.fromarray(np.array([[[200, 100, 50, 255], [200, 100, 50, 0]]], np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image", "options"),
+    [
+        ("png", transparent("RGBA"), {}),
+        ("tif", transparent("RGBA"), {}),
+        ("webp", transparent("RGBA"), {"lossless": True}),
+        ("png", transparent("LA"), {}),
+        ("png", transparent("RGB"), {"transparency": (200, 100, 50)}),
+        ("png", transparent("L"), {"transparency": int(transparent("L").getpixel((0, 0)))}),  # type: ignore[arg-type]
+        ("png", transparent("P"), {"transparency": int(transparent("P").getpixel((0, 0)))}),  # type: ignore[arg-type]
+        ("png", Image.fromarray(np.array([[0, 1000]], np.uint16)), {"transparency": 1000}),
+    ],
+    ids=["RGBA", "TIFF", "WebP", "grey", "a colour", "a grey", "a place of the palette", "a grey of 16 bit"],
+)
+def test_pictures_with_transparent_pixels_are_refused(
+    tmp_path: pathlib.Path, suffix: str, image: Image.Image, options: dict[str, Any]
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, **options)
+    with pytest.raises(UnreadableRecordError, match="transparent pixels"):
+        pictures.decode(path)
+
+
+def test_a_channel_of_transparency_in_which_no_pixel_is_transparent_is_left_out(tmp_path: pathlib.Path) -> None:
+    colour = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    opaque = Image.fromarray(colour).convert("RGBA")
+    opaque.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(pictures.decode(tmp_path / "a.png"), colour)
+    opaque.convert("LA").save(tmp_path / "b.png")
+    assert pictures.decode(tmp_path / "b.png").shape == (2, 2, 1)
+    deep = np.array([[0, 1000]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "c.png", transparency=7)
+    np.testing.assert_array_equal(pictures.decode(tmp_path / "c.png")[..., 0], deep)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_a_palette_of_greys_is_grey_and_another_is_colour(tmp_path: pathlib.Path, suffix: str) -> None:
+    values = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    palette = Image.fromarray(values).convert("P")
+    palette.save(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(pictures.decode(tmp_path / f"a.{suffix}")[..., 0], values)
+    assert pictures.decode(tmp_path / f"a.{suffix}").shape == (2, 3, 1)
+    palette.putpalette([200, 0, 0] * 6)
+    palette.save(tmp_path / f"b.{suffix}")
+    np.testing.assert_array_equal(pictures.decode(tmp_path / f"b.{suffix}"), np.full((2, 3, 3), (200, 0, 0)))
 
 
 def png_of(width: int, height: int, depth: int = 8, colour: int = 0) -> bytes:
