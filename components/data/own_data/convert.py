@@ -21,11 +21,13 @@ def convert(values: Array, kind: str, options: Options) -> Array:
       options: the wanted colour, size and resampling of images.
 
     Returns:
-      uint8 or uint16 for images of these types, else float32.
+      uint8 or uint16 for images of these types, uint8 of 0 and 255 for those of booleans, else float32.
 
     Raises:
       UnreadableRecordError: a value is not finite, or has no place in float32.
     """
+    if kind == IMAGE and values.dtype == np.bool_:  # as Pillow reads pictures of one bit
+        values = np.where(values, np.uint8(255), np.uint8(0))
     if kind != IMAGE or values.dtype not in (np.uint8, np.uint16):
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)

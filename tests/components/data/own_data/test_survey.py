@@ -161,3 +161,11 @@ def test_other_numbers_become_float32() -> None:
     assert convert(np.array([True]), VECTOR, Options()).tolist() == [1.0]
     with pytest.raises(UnreadableRecordError):
         convert(np.array([np.nan]), VECTOR, Options())
+
+
+def test_images_of_booleans_are_black_and_white_as_pictures_of_one_bit_are() -> None:
+    values = convert(np.array([[[True], [False]]]), IMAGE, Options())
+    assert (values.dtype, values.tolist()) == (np.uint8, [[[255], [0]]])
+    resized = convert(np.array([[[True], [False]]]), IMAGE, Options(size=(1, 1)))
+    assert (resized.dtype, resized.tolist()) == (np.uint8, [[[128]]])
+    assert convert(np.array([True, False]), VECTOR, Options()).tolist() == [1, 0]
