@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -45,12 +46,15 @@ def prepare(
     """
     numbers = {label: number for number, label in enumerate(found.label_names)}
 
-    def examples(split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    def examples(split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        equal: collections.Counter[bytes] = collections.Counter()  # records seen, by digest
         for entry, values in read_again(source, found, options, split):
             example: dict[str, Any] = {source.kind: values, ID: entry.id}
             if entry.label is not None:
                 example[features.LABEL] = numbers[entry.label]
-            yield entry.number, example
+            # TFDS orders records by the hash of these keys, so that added records do not reorder the others.
+            yield f"{entry.digest.hex()}-{equal[entry.digest]}", example
+            equal[entry.digest] += 1
 
     tfds.disable_progress_bar()
     builder = _OwnData(
@@ -76,8 +80,8 @@ class _Examples:
     def __init__(self, read: Any, split: str) -> None:
         self._read, self._split = read, split
 
-    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        found: Iterator[tuple[int, dict[str, Any]]] = self._read(self._split)
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        found: Iterator[tuple[str, dict[str, Any]]] = self._read(self._split)
         return found
 
 

@@ -85,6 +85,24 @@ def test_vectors_without_labels_and_duplicates_across_splits(tmp_path: pathlib.P
     assert any("1 records are equal" in text for text in said)
 
 
+def test_added_files_do_not_reorder_the_others(tmp_path: pathlib.Path) -> None:
+    chance = np.random.default_rng(1)
+    (tmp_path / "pictures").mkdir()
+
+    def save(name: str) -> None:
+        Image.fromarray(chance.integers(0, 250, (2, 3), np.uint8)).save(tmp_path / "pictures" / name)
+
+    for number in range(40):
+        save(f"b{number}.png")
+    add(tmp_path / "data", "few", tmp_path / "pictures")
+    save("a.png")
+    (tmp_path / "pictures" / "c.png").write_bytes((tmp_path / "pictures" / "b7.png").read_bytes())
+    add(tmp_path / "data", "more", tmp_path / "pictures")
+    few, more = list(loaded(tmp_path / "data", "few")), list(loaded(tmp_path / "data", "more"))
+    assert len(more) == 42
+    assert [name for name in more if name not in ("a.png", "c.png")] == few
+
+
 def test_a_failed_add_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from components.data.own_data import builder, survey
 
