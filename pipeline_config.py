@@ -332,6 +332,33 @@ class EvaluationConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class EncodingConfig(Section):
+    """The table of codes that the node Encode writes."""
+
+    section = "encoding"
+
+    splits: str = setting(
+        "train,validation,test",
+        "splits whose codes are written, in this order",
+        pattern="(train|validation|test)(,(train|validation|test))*",
+        form="names from train, validation, test, each once at most, separated by commas",
+        in_report=False,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.split_names)) < len(self.split_names):
+            raise ValueError(
+                f"encoding.splits = {self.splits!r} is not allowed: it must be {self.settings()['splits'].allowed}"
+            )
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Return the names in `splits`."""
+        return tuple(self.splits.split(","))
+
+
+@dataclasses.dataclass(frozen=True)
 class ServingConfig(Section):
     """The push gate: when a blessed model replaces the served model."""
 
@@ -544,6 +571,7 @@ class PipelineConfig(Configuration):
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    encoding: EncodingConfig = dataclasses.field(default_factory=EncodingConfig)
     serving: ServingConfig = dataclasses.field(default_factory=ServingConfig)
 
     def __post_init__(self) -> None:

@@ -9,3 +9,9 @@ class PushDecision(artifact.Artifact):
     """Whether a model is pushed, and why: `decision.json`, with the fields of `push.decision.GateDecision`."""
 
     TYPE_NAME = "PushDecision"
+
+
+class Codes(artifact.Artifact):
+    """The codes of examples: `codes.parquet`, with the columns of `codes.table`."""
+
+    TYPE_NAME = "Codes"

@@ -83,6 +83,7 @@ _TYPES = {
         _ours("ModelBlessing", "blessing", on_run=("blessing",), about_model=True),
         _ours("PushDecision", "push_decision", on_run=("decision of the push gate",), about_model=True),
         _ours("PushedModel", "pushed_model", preview=False, about_model=True),
+        _ours("Codes", "codes"),
         _ours(
             "Report", "report", compared=True,
             on_run=("report", "test images and their reconstructions", "activity of the units of the code"),

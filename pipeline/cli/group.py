@@ -48,6 +48,7 @@ _COMMANDS: Sections = {
         "models": ("models", "List pushed models, and promotions and rollbacks."),
         "promote": ("models", "Serve the model of a run."),
         "rollback": ("models", "Serve the previous model again."),
+        "encode": ("encode", "Write the codes of new data."),
         "pin": ("models", "Protect a run from `sae gc`."),
         "unpin": ("models", "Undo `sae pin`."),
         "gc": ("maintenance", "Delete the bytes of old artifacts; a dry run without --yes."),

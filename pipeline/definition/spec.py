@@ -189,6 +189,21 @@ class DataSource:
 
 
 @dataclasses.dataclass(frozen=True)
+class EncodeRequest:
+    """New data to encode with a model.
+
+    Attributes:
+      data: a file, a folder, or the name of a prepared data set.
+      model: `latest`, a version, or the folder of a model.
+      target: the file to write.
+    """
+
+    data: str
+    model: str
+    target: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
 class Pipeline:
     """A pipeline.
 
@@ -201,6 +216,8 @@ class Pipeline:
       artifact_types: artifact types of its own; they are registered when the pipeline is imported.
       metrics: returns the metrics of a run by name, and the reasons why its model was not blessed.
       declared_metrics: metrics of its evaluation; those with a column are shown in lists of runs, the headline first.
+      encode: writes the codes of new data, calls its last argument with each warning, and returns a JSON object on the
+        result; None if the pipeline has no codes.
       location: where it is declared, `MODULE:NAME`; empty for the default pipeline.
     """
 
@@ -219,6 +236,7 @@ class Pipeline:
         lambda configured, outputs: ({}, ())
     )
     declared_metrics: tuple[Metric, ...] = ()
+    encode: Callable[[Root, EncodeRequest, Callable[[str], None]], dict[str, Any]] | None = None
     location: str = ""
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from pipeline.definition.spec import (
     ComponentInputs,
     ConfiguredPipeline,
     DataSource,
+    EncodeRequest,
     FoundDataset,
     Node,
     OutputName,
@@ -255,6 +256,26 @@ TRAINER = Node(
     after=("DataGate",),
     threads=True,
     saved_models={"model": serving_dir.MODEL},
+)
+
+
+# Encode: writes the codes of the examples as a table.
+
+
+def _encode(node: ComponentInputs) -> Any:
+    from components.codes.encode import Encode
+
+    return Encode(**node.inputs, **node.parameters)
+
+
+ENCODE = Node(
+    "Encode",
+    _encode,
+    inputs={"examples": _EXAMPLES, "transform_graph": _GRAPH, "model": _MODEL},
+    outputs=("codes",),
+    code="components.codes.encode",
+    parameters=lambda config, dataset: {"splits": list(config.encoding.split_names)},
+    threads=True,
 )
 
 
@@ -510,6 +531,12 @@ def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
     return thresholds.Evaluation(values["overall"], per_label)
 
 
+def _encode_new(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> dict[str, Any]:
+    from pipeline.sparse_autoencoder import encode_new
+
+    return encode_new.encode(root, request, note)
+
+
 def _dotted_path(function: Any) -> str:
     """Return the name by which TFX imports the function; for a module file it would build and install a wheel."""
     return f"{function.__module__}.{function.__qualname__}"
@@ -525,6 +552,7 @@ PIPELINE = Pipeline(
         DATA_GATE,
         TRANSFORM,
         TRAINER,
+        ENCODE,
         EVALUATOR,
         PUSH_GATE,
         REPORT,
@@ -548,4 +576,5 @@ PIPELINE = Pipeline(
     report=_REPORT,
     metrics=_metrics,
     declared_metrics=metrics.METRICS,
+    encode=_encode_new,
 )

@@ -25,6 +25,7 @@ TYPES = {
     ("Evaluator", "evaluation"): "ModelEvaluation",
     ("Evaluator", "blessing"): "ModelBlessing",
     ("PushGate", "decision"): "PushDecision",
+    ("Encode", "codes"): "Codes",
     ("Report", "report"): "Report",
 }
 

@@ -342,7 +342,7 @@ def test_what_follows_a_recorded_rerun_under_tfx_s_launcher_reads_the_same_artif
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     assert states(changed.last) == {
         **CACHED,
-        **dict.fromkeys(("Trainer", "Evaluator", "PushGate", "Pusher", "Report"), "executed"),
+        **dict.fromkeys(("Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"), "executed"),
     }
     for node in ("ExampleGen", "Transform"):
         assert last[node].id != first[node].id
@@ -472,12 +472,12 @@ def test_edited_helpers_run_what_imports_them_and_nothing_that_reads_the_same_ag
 
     reader, metrics = "components/data/tfds_reader.py", "components/evaluation/image_metrics.py"
     append(project / reader, "\n# A comment.\n")  # ExampleGen's
-    append(project / metrics, "\n# A comment.\n")  # of the other four
+    append(project / metrics, "\n# A comment.\n")  # of the other five
     done, _ = typed(root, project=project, command="plan")
     reasons = {line["node"]: line["reasons"] for line in json.loads(done.stdout)["nodes"] if line["verdict"] == "run"}
     assert reasons == {
         "ExampleGen": [f"code: {reader} changed"],
-        **{node: [f"code: {metrics} changed"] for node in ("Trainer", "Evaluator", "PushGate", "Report")},
+        **{node: [f"code: {metrics} changed"] for node in ("Trainer", "Encode", "Evaluator", "PushGate", "Report")},
     }
     done, _ = typed(root, "--to-node", "Transform", project=project)
     assert {node for node, state in states_of(done).items() if state == "executed"} == {"ExampleGen"}

@@ -139,6 +139,13 @@ PREVIEWS = {
             ),
         ),
     ),
+    "Codes": Preview(
+        "codes",
+        (
+            Table("codes by split", columns("split", "examples", numbers=("examples",)), (("train", 3),)),
+            Table("first codes", columns("id", "label", "strongest"), (("train/0", 7, "unit 2: 4"),)),
+        ),
+    ),
     "Report": Preview(
         "report",
         (

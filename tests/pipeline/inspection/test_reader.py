@@ -97,8 +97,8 @@ class TestRuns:
             "stopped": "cancelled",
             "part": "unfinished",
         }
-        assert (rows["whole"].executed, rows["whole"].cached) == (11, 0)
-        assert (rows["again"].executed, rows["again"].cached) == (0, 11)
+        assert (rows["whole"].executed, rows["whole"].cached) == (12, 0)
+        assert (rows["again"].executed, rows["again"].cached) == (0, 12)
         assert rows["failed"].error == "StatisticsGen ended"
         assert rows["whole"].metrics["test_bce"] is None
 
@@ -275,7 +275,7 @@ class TestRun:
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(PIPELINE.names)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
-        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 11)]
+        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 12)]
 
     def test_a_run_that_is_none(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
@@ -312,7 +312,7 @@ class TestArtifacts:
         ]
         rows, page = reader.artifacts(limit=1, node="Trainer")
         assert (len(rows), page.next) == (1, "1")
-        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 12
+        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 13
         rows, _ = reader.artifacts(limit=9, run_id="r1", node="Evaluator", type_name="ModelBlessing")
         assert [(row.run, row.key) for row in rows] == [("r1", "blessing")]
 
@@ -354,10 +354,12 @@ class TestArtifacts:
             ("r2", "Report", True),
             ("r2", "PushGate", True),
             ("r2", "Evaluator", True),
+            ("r2", "Encode", True),
             ("r1", "Pusher", False),
             ("r1", "Report", False),
             ("r1", "PushGate", False),
             ("r1", "Evaluator", False),
+            ("r1", "Encode", False),
         ]
         assert found.cut == 0
         assert [file.name for file in found.files] == [
@@ -482,7 +484,7 @@ class TestLineage:
         recorded.replay("r2")
         made = reader.lineage(recorded.outputs("r1", "Trainer")["model"].id)
         assert {step.node for step in made.up} == {"Trainer", "ExampleGen", "SchemaGen", "Transform"}
-        assert {step.node for step in made.down} == {"Evaluator", "PushGate", "Pusher", "Report"}
+        assert {step.node for step in made.down} == {"Encode", "Evaluator", "PushGate", "Pusher", "Report"}
         assert {step.run for step in (*made.up, *made.down)} == {"r1"}
         assert made.artifacts[made.center].key == "model"
         report = reader.lineage(recorded.outputs("r1", "Report")["report"].id)

@@ -128,7 +128,7 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
         "r2", names=["ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform"]
     )
     given = {node: recorded.outputs("r1", node) for node in ("ExampleGen", "SchemaGen", "Transform")}
-    names = ["Trainer", "Evaluator", "PushGate", "Pusher", "Report"]
+    names = ["Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"]
     recorded.run("r2", "training.epochs=60", names=names, given=given, content="other")
     for run_id in ("r1", "r2"):
         write(recorded, run_id)
@@ -137,6 +137,7 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
     assert [(one.node, one.key) for one in found.outputs] == [
         ("Trainer", "model"),
         ("Trainer", "model_run"),
+        ("Encode", "codes"),
         ("Evaluator", "blessing"),
         ("Evaluator", "evaluation"),
         ("PushGate", "decision"),

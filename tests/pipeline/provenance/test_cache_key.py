@@ -31,8 +31,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Node by node, all whose code is ours; the others are TFX's alone.
-WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Evaluator", "PushGate", "Pusher", "Report"}
-COMPUTING = {"Trainer", "Evaluator", "PushGate", "Report"}
+WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"}
+COMPUTING = {"Trainer", "Encode", "Evaluator", "PushGate", "Report"}
 
 # For each setting another value than the profile's, and the nodes that depend on it.
 SETTINGS = {
@@ -71,6 +71,7 @@ SETTINGS = {
     "engine.intra_op_threads": (1, COMPUTING),
     "engine.inter_op_threads": (1, COMPUTING),
     "paths.root": ("/elsewhere", set()),
+    "encoding.splits": ("train,test", {"Encode"}),
     "retention.runs": (1, set()),
     "retention.pushed": (0, set()),
     "retention.max_mib": (1, set()),
@@ -199,7 +200,7 @@ def components(tmp_path, monkeypatch):
     ("name", "affected"),
     [
         ("__init__.py", WITH_CODE),
-        ("data/features.py", {"ExampleGen", "Transform", "Trainer", "Evaluator", "PushGate", "Report"}),
+        ("data/features.py", {"ExampleGen", "Transform", "Trainer", "Encode", "Evaluator", "PushGate", "Report"}),
         ("errors.py", {"ExampleGen", "DataGate", "Trainer", "Report"}),
         ("data/tfds_reader.py", {"ExampleGen"}),
         ("data/data_gate.py", {"DataGate"}),

@@ -9,9 +9,11 @@ import pathlib
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image, PngImagePlugin
 
+from components.codes import table as codes_table
 from components.push import decision
 from pipeline.artifacts import fingerprints
 from tests.pipeline.artifacts.fingerprints.folders import artifact, assert_differ, assert_same, write
@@ -164,3 +166,26 @@ def test_a_damaged_picture_counts_by_its_bytes(report: Any) -> None:
     one = report("a", curve_png=damaged)
     assert_same(one, report("b", curve_png=damaged))
     assert assert_differ(one, report("c", curve_png=other)) == "file curve.png differs: 200 bytes, from byte 199 on"
+
+
+def test_codes_are_columns_and_values_whatever_the_compression(tmp_path: pathlib.Path) -> None:
+    def codes(name: str, value: float = 2, ids: tuple[str, ...] = ("a", "b"), compression: str = "zstd") -> Any:
+        folder = write(tmp_path / name, {})
+        folder.mkdir(exist_ok=True)
+        rows = codes_table.to_table(list(ids), "train", np.float32([[1, 0], [0, value]]), np.array([3, 1]))
+        pq.write_table(rows, folder / codes_table.FILE, compression=compression)
+        return artifact("Codes", folder)
+
+    one = codes("a")
+    assert fingerprints.content_digest(one).startswith("codes-1:")
+    assert_same(one, codes("b", compression="gzip"))
+    assert assert_differ(one, codes("c", 3)).startswith("code_1 of rows 0 to 1 differs: ")
+    assert assert_differ(one, codes("d", ids=("a", "c"))).startswith("id of rows 0 to 1 differs: ")
+    names = [entry.name for entry in fingerprints.content_entries(one)[1]]
+    assert names == ["columns of codes.parquet"] + [
+        f"{column} of rows 0 to 1" for column in ("id", "split", "label", "code_0", "code_1")
+    ]
+    damaged = write(tmp_path / "e", {codes_table.FILE: b"PAR1 is not enough"})
+    assert [entry.name for entry in fingerprints.content_entries(artifact("Codes", damaged))[1]] == [
+        "file codes.parquet"
+    ]

@@ -1,0 +1,1 @@
+"""The codes of examples: their table, and the node that writes it."""

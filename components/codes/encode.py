@@ -1,0 +1,96 @@
+"""Encode: write the codes of the chosen splits as one Parquet file.
+
+TFX's BulkInferrer does not fit: it writes PredictionLogs, which repeat each input beside its code and have neither
+label nor id, in files whose order depends on the Beam job. Here the transform graph and the signature `encode` are
+applied to batches, in the order of the examples.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx import types
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.utils import io_utils, path_utils
+
+from components.artifact_types import Codes
+from components.codes import table
+from components.data import features, transformed_input
+from components.model import saved_model
+
+logger = logging.getLogger(__name__)
+
+
+class EncodeExecutor(base_executor.BaseExecutor):
+    """Encode the examples of the splits, in memory for one batch and one row group."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write `codes`; its custom properties are the number of examples of each split, and of units."""
+        transform = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
+        model = tf.saved_model.load(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
+        codes = artifact_utils.get_single_instance(output_dict["codes"])
+        with table.Writer(pathlib.Path(codes.uri) / table.FILE) as writer:
+            for split in json.loads(exec_properties["splits"]):
+                files = io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], split))
+                count = 0
+                for batch in transformed_input.transformed([files], transform):
+                    found = model.signatures["encode"](images=batch[features.IMAGE_XF])[saved_model.CODE].numpy()
+                    labels = batch[features.LABEL_XF].numpy() if features.LABEL_XF in batch else None
+                    ids = [f"{split}/{number}" for number in range(count, count + len(found))]
+                    writer.add(table.to_table(ids, split, found, labels))
+                    count += len(found)
+                    codes.set_int_custom_property("units", found.shape[1])
+                codes.set_int_custom_property(f"{split}_examples", count)
+                logger.info("%s codes of %s", f"{count:,}", split)
+
+
+class _EncodeSpec(component_spec.ComponentSpec):
+    PARAMETERS = {"splits": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+    }
+    OUTPUTS = {"codes": component_spec.ChannelParameter(type=Codes)}
+
+
+class Encode(base_component.BaseComponent):
+    """Write the `codes` of examples."""
+
+    SPEC_CLASS = _EncodeSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(EncodeExecutor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        model: types.BaseChannel,
+        splits: Sequence[str],
+    ) -> None:
+        """Create the node.
+
+        Args:
+          examples, transform_graph, model: the examples, and how to encode them.
+          splits: names of the splits to encode, in the order of the table.
+        """
+        super().__init__(
+            spec=_EncodeSpec(
+                examples=examples,
+                transform_graph=transform_graph,
+                model=model,
+                splits=json.dumps(list(splits)),
+                codes=types.Channel(type=Codes),
+            )
+        )

@@ -1,0 +1,47 @@
+"""`sae encode`: what it refuses before it loads TensorFlow, and nothing is written."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def array(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
+    np.save("a.npy", np.zeros((2, 28, 28), np.uint8))
+    pathlib.Path("there.csv").write_text("kept")
+    for version in ("2", "10"):
+        pathlib.Path("root", "serving", version).mkdir(parents=True)
+    pathlib.Path("empty").mkdir()
+    return "a.npy"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["a.npy", "--to", "there.csv"], 2, "--to there.csv exists: delete it, or name another file"),
+        (["a.npy", "--to", "a.txt"], 2, "expected a file that ends in .parquet, .npz, .csv"),
+        (["a.npy", "--to", "no/a.csv"], 3, "there is no folder"),
+        (["a.npy", "--to", "a.csv", "--model", "3"], 3, "there is no version 3: choose from 2, 10, or latest"),
+        (["a.npy", "--to", "a.csv", "--model", "empty"], 3, "nor a folder with a SavedModel"),
+        (["a.npy", "--to", "a.csv", "--root", "empty"], 3, "no model is served in"),
+        (["b.npy", "--to", "a.csv", "--model", "model"], 3, "there is no file b.npy"),
+        (["No/Such", "--to", "a.csv", "--model", "model"], 3, "'No/Such' is neither an array (.npy, .npz)"),
+        (["emnist", "--to", "a.csv", "--model", "model"], 3, "emnist is not prepared in"),
+        (["a.npy"], 2, "Missing option '--to'"),
+    ],
+)
+def test_it_refuses_in_one_line(arguments, code, said, sae, array):
+    pathlib.Path("model").mkdir()
+    pathlib.Path("model", "saved_model.pb").write_bytes(b"")
+    before = sorted(pathlib.Path().rglob("*"))
+    root = [] if "--root" in arguments else ["--root", "root"]
+    found, output, errors = sae("encode", *arguments, *root)
+    assert (found, output) == (code, "")
+    assert said in errors
+    assert sorted(pathlib.Path().rglob("*")) == before
+    assert pathlib.Path("there.csv").read_text() == "kept"
