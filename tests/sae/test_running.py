@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import io
 import pathlib
+import signal
+import subprocess
 
 import pytest
 
@@ -64,3 +66,10 @@ def test_a_wrong_setting_is_the_error_of_the_command(tmp_path: pathlib.Path) -> 
     with pytest.raises(sae.UsageError, match=r"no setting 'model.l2' \(--set\); did you mean model.l1\?"):
         sae.run(settings={"model.l2": 1.0}, root=tmp_path / "root")
     assert not (tmp_path / "root").exists()
+
+
+def test_an_interrupt_reaches_the_process_of_the_run_and_waits_for_its_end() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        with pytest.raises(KeyboardInterrupt), running._interrupting(process):
+            raise KeyboardInterrupt
+        assert process.returncode == -signal.SIGINT
