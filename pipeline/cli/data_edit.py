@@ -19,6 +19,7 @@ from components.data.own_data.records import Options
 from pipeline.cli import output
 from pipeline.cli.options import LocalPath, data_dir_option, data_folder, dataset_argument, path_option
 from pipeline.core.errors import UsageError
+from pipeline.core.shell import joined
 from pipeline.core.text import bytes_text
 from pipeline.sparse_autoencoder import own_data
 
@@ -111,7 +112,10 @@ def add_command(
     folder = data_folder(data_dir)
     made = own_data.add(folder, name, version, path, options, output.note, progress, _quiet)
     output.write(f"{name} {version} is in {made}")
-    output.note(f"`sae data show {name}` shows it; `sae run --set data.dataset={name}` runs on it")
+    there, setting = (["--data-dir", str(folder)], ["--set", f"data.data_dir={folder}"]) if data_dir else ([], [])
+    show = joined(["sae", "data", "show", name, *there])
+    run = joined(["sae", "run", "--set", f"data.dataset={name}", *setting, "--root", f"{name}_root"])
+    output.note(f"`{show}` shows it; `{run}` runs on it (a root contains runs on one data set)")
 
 
 @click.command("remove")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from components.data.own_data.metadata import AS_GIVEN
 from pipeline.core.text import bytes_text, counted, number_text
 from pipeline.sparse_autoencoder import example_sheet
 from pipeline.sparse_autoencoder.prepared import Contents, Example, PreparedDataset
@@ -74,12 +75,14 @@ def _recorded(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     options = facts.get("options")
     options = options if isinstance(options, dict) else {}
     size = options.get("size")
-    resized = f"resized to {size[0]}x{size[1]}, {options.get('resampling')}; " if size else ""
+    converted = [f"resized to {size[0]}x{size[1]}, {options.get('resampling')}"] if size else []
+    if options.get("channels", AS_GIVEN) != AS_GIVEN:
+        converted.append(f"channels {options['channels']}")
     fractions = ", ".join(f"{name} {fraction:g}" for name, fraction in (options.get("split") or {}).items())
     chosen = f", {fractions}, seed {options.get('seed')}" if "hash" in str(facts.get("splits")) else ""
     return [
         ("made from", str(facts.get("form", ""))),
-        ("converted", f"{resized}channels {options.get('channels')}" if options else ""),
+        ("converted", "; ".join(converted)),
         ("splits by", f"{facts.get('splits', '')}{chosen}"),
         ("groups", str(facts.get("groups") or "")),
         ("left out", f"{facts['unreadable']:,} records that cannot be used" if facts.get("unreadable") else ""),

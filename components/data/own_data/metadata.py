@@ -8,6 +8,7 @@ from components.data.own_data.records import Options
 
 FILE = "metadata.json"  # as TFDS names it
 KEY = "sae_data_add"  # a data set with this key was made by `sae data add`
+AS_GIVEN = "as in the source"  # channels that were not converted
 
 
 def options(given: Options) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def options(given: Options) -> dict[str, Any]:
     return {
         "size": list(given.size) if given.size else None,
         "resampling": f"{given.resampling} (Pillow)" if given.size else None,
-        "channels": {True: "colour", False: "grey", None: "as in the source"}[given.colour],
+        "channels": {True: "colour", False: "grey", None: AS_GIVEN}[given.colour],
         "split": dict(given.fractions),
         "seed": given.seed,
         "group": given.group,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
+import re
+import shlex
 import struct
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.data.own_data import metadata
 from pipeline.core.errors import ExitCode
 from tests.pipeline.sparse_autoencoder.test_prepared import store
 
@@ -118,3 +122,33 @@ def test_list_and_show_and_a_sheet(sae: Any, data: pathlib.Path) -> None:
     with Image.open("sheet.png") as sheet:
         assert sheet.size == (2 * 102 + 6, 116 + 6)
     assert sae("data", "show", "other")[0] == NOT_FOUND
+
+
+@pytest.mark.parametrize("channels", ["as in the source", "grey"])
+def test_show_says_what_was_converted(sae: Any, data: pathlib.Path, channels: str) -> None:
+    folder = store(data, "mine", own=True)
+    facts = {"form": "NumPy array", "options": {"channels": channels, "size": None}}
+    (folder / metadata.FILE).write_text(json.dumps({metadata.KEY: facts}))
+    ended, output, _ = sae("data", "show", "mine")
+    assert ended == 0
+    assert ("converted" in output) == ("channels grey" in output) == (channels == "grey")
+
+
+@pytest.mark.component
+def test_the_commands_suggested_after_add_find_the_data_set(sae: Any, data: pathlib.Path) -> None:
+    np.save("many.npy", np.random.default_rng(1).normal(size=(50, 3)))
+    for given in ([], ["--data-dir", "other folder"]):
+        ended, _, messages = sae("data", "add", "mine", "many.npy", *given)
+        assert ended == 0
+        show, run = (shlex.split(command)[1:] for command in re.findall("`(.*?)`", messages)[-2:])
+        assert sae(*show)[0] == 0
+        # The default root may contain runs on another data set.
+        where = ["--set", f"data.data_dir={pathlib.Path('other folder').absolute()}"] if given else []
+        assert run == [
+            "run",
+            "--set",
+            "data.dataset=mine",
+            *(["--set", *where] if where else []),
+            "--root",
+            "mine_root",
+        ]
