@@ -33,6 +33,7 @@ def serve_command(
 ) -> None:
     """Serve web pages about runs, artifacts and lineage on this machine until interrupted; read only."""
     with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
+        place.is_expected = root is not None
         if path is None:
             server.serve(place, host, port, output.note, in_browser)
         else:

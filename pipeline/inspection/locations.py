@@ -24,6 +24,7 @@ class Location:
     Attributes:
       pipeline: declares how its runs are shown.
       root: None for a store outside a pipeline root.
+      is_expected: whether the root was named, so that its absence is an error.
       name: the root's folder, or the store's file or URL without the password.
     """
 
@@ -35,6 +36,7 @@ class Location:
         self._opened = opened
         self._source: Source | None = None
         self._lock = threading.Lock()
+        self.is_expected = False
 
     @property
     def selected(self) -> Selection:
@@ -50,6 +52,12 @@ class Location:
             return not self.root.metadata.stat().st_size  # the first run creates an empty file
         except OSError:
             return True
+
+    def is_gone(self) -> bool:
+        """Return whether the root that was asked for does not exist, or its store is gone after one was read."""
+        if self.root is None:
+            return False
+        return (self.is_expected and not self.root.path.is_dir()) or (self._source is not None and self.is_empty())
 
     def reader(self) -> Reader:
         """Return a reader for the calling thread.

@@ -26,6 +26,8 @@ _SCHEMA_MISMATCH = re.compile(r"database version (\d+) is (?:older|greater) than
 # run that gave up would have to be resumed.
 _PATIENCE = 600.0
 _FULL, _NOT_WRITTEN = "disk is full", "disk I/O error"  # SQLite's words
+# Errors that are answers: TFX and ML Metadata's own client handle them.
+_ANSWERS = (mlmd_errors.NotFoundError, mlmd_errors.AlreadyExistsError)
 _PAUSE = 1.0  # seconds between two tries; during a try of two seconds, SQLite lets no new reader in
 
 
@@ -65,7 +67,13 @@ class PatientStore(mlmd.MetadataStore):
                     raise UnavailableError(
                         f"{path} cannot be written ({_NOT_WRITTEN}): check the disk and quotas, or {FREE_SPACE}"
                     ) from error
-                raise
+                if isinstance(error, _ANSWERS):
+                    raise
+                raise UnavailableError(
+                    f"{path} was not changed, because ML Metadata refused it ({first_line(str(error))}): rows of it "
+                    "are damaged or missing; `sae restore --metadata` goes back to a copy, or choose another root with "
+                    "--root"
+                ) from error
             else:
                 return
 

@@ -56,6 +56,14 @@ _UNLINKED = {
         "artifact {} is in contexts in ML Metadata that contain no execution which read or wrote it: rows of "
         "Association or Event are missing, for contexts {}"
     ),
+    **{
+        f"SELECT DISTINCT Type.name, property.name FROM {node}Property AS property "
+        f"JOIN {node} ON {node}.id = property.{node.lower()}_id JOIN Type ON Type.id = {node}.type_id "
+        "WHERE NOT is_custom_property AND (Type.id, property.name) NOT IN (SELECT type_id, name FROM TypeProperty)": (
+            "type {} has no property {} in ML Metadata, but rows have a value of it: a row of TypeProperty is missing"
+        )
+        for node in ("Artifact", "Execution", "Context")
+    },
     # What this project records beside the rows of TFX.
     f"SELECT id FROM Artifact WHERE state = {pb.Artifact.LIVE} AND id IN (SELECT artifact_id FROM Event "
     f"WHERE type IN ({_OUTPUTS}) AND execution_id IN ({_WITH_KEY})) AND (SELECT count(*) FROM ArtifactProperty "

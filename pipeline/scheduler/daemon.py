@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 
 from pipeline.core import root_lock
-from pipeline.core.errors import ExitCode, UnavailableError
+from pipeline.core.errors import FREE_SPACE, ExitCode, UnavailableError, advice
 from pipeline.core.pipeline_root import refused
 from pipeline.scheduler import history, process_identity, times, wording
 from pipeline.scheduler.alarm import Alarm
@@ -65,8 +65,9 @@ def run(
         try:
             daemon = _Daemon(root, database, commands or Commands(root), alarm, config or DaemonConfig())
         except (sqlite3.Error, OSError) as error:
-            message = f"cannot write to {root}: {error}; free space, or choose another root with --root"
-            raise UnavailableError(message) from error
+            other = "choose another root with --root"
+            remedy = advice(error, other) if isinstance(error, OSError) else f"{FREE_SPACE}, or {other}"
+            raise UnavailableError(f"cannot write to {root}: {error}; {remedy}") from error
         with contextlib.closing(daemon):
             daemon.serve()
     return ExitCode.DONE
@@ -90,7 +91,9 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
                 )
             )
         except OSError as error:
-            raise UnavailableError(f"cannot write {path}: {error.strerror}; choose another root with --root") from error
+            raise UnavailableError(
+                f"cannot write {error.filename or path}: {error.strerror or error}; choose another root with --root"
+            ) from error
         yield
 
 

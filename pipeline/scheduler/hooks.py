@@ -19,7 +19,7 @@ from pipeline.core.project import PROJECT
 from pipeline.scheduler import process_identity
 from pipeline.scheduler.attempts import EndedTick
 from pipeline.scheduler.commands import Commands
-from pipeline.scheduler.run_process import Child, DaemonFiles, Process
+from pipeline.scheduler.run_process import Child, DaemonFiles, Process, remove
 from pipeline.scheduler.types import Schedule
 
 logger = logging.getLogger(__name__)
@@ -177,14 +177,18 @@ class Hooks:
             logger.warning("%s failed with exit code %d: %s", step.name, exit_code, " ".join(end.split()))
         else:
             logger.info("%s succeeded", step.name)
-        path.unlink(missing_ok=True)
-        self._files.hook_process(step.attempt).unlink(missing_ok=True)
+        remove(path)
+        remove(self._files.hook_process(step.attempt))
 
 
 def end_left_behind(files: DaemonFiles) -> None:
     """Kill the commands of a daemon that was killed, with their children; the next check runs them again."""
     for path in files.hook_processes():
-        number, _, identity = regular_file.text(path, "replace").strip().partition(" ")
+        try:
+            number, _, identity = regular_file.text(path, "replace").strip().partition(" ")
+        except OSError as error:
+            logger.warning("cannot read %s: %s; it is left out", path, error.strerror)
+            continue
         if number.isdecimal() and len(number) < 10 and identity:
             if process_identity.is_visible(identity):
                 process = Process(int(number), identity)
@@ -193,4 +197,4 @@ def end_left_behind(files: DaemonFiles) -> None:
                 logger.info("ended what was left of a command of the previous daemon, process %s", number)
             else:
                 logger.warning("a command of the previous daemon, process %s, may run in another container", number)
-        path.unlink(missing_ok=True)
+        remove(path)

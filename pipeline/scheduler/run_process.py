@@ -67,14 +67,22 @@ class DaemonFiles:
     def clear(self, attempt: int) -> None:
         """Remove the files of a run."""
         for path in (self.run_id(attempt), self.output(attempt)):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def clear_except(self, attempts: Collection[int]) -> None:
         """Create the folder, and remove the files of all other attempts, whose daemon was killed."""
         self.folder.mkdir(exist_ok=True)
         for path in self.folder.iterdir():
             if path.name.partition(".")[0] not in map(str, attempts):
-                path.unlink(missing_ok=True)
+                remove(path)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file of the daemon. What cannot be removed, such as a folder of that name, is logged."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("cannot remove %s: %s; remove it by hand", path, error.strerror)
 
 
 class Process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -80,6 +81,7 @@ class Service:
         self._hooks = Hooks(commands, self._files, self._attempts.record_hooks_done, config.command_timeout)
         self.runs: list[_Run] = []
         self._ended: dict[int, tuple[str, AttemptResult]] = {}  # schedule and result by attempt, not recorded yet
+        self._damaged: set[int] = set()  # attempts with a damaged file, already logged
         self._stopping = False
         self._outcomes.restart()
         left = self._attempts.open_attempts()
@@ -221,8 +223,7 @@ class Service:
     def _watch_runs(self) -> None:
         """Record ids of runs, interrupt those past their timeout, and collect those that ended."""
         for run in list(self.runs):
-            path = self._files.run_id(run.attempt)
-            if not run.run_id and path.is_file() and (run_id := regular_file.text(path).strip()):
+            if not run.run_id and (run_id := self._run_id(run.attempt)):
                 self._attempts.record_run_id(run.attempt, run_id)
                 position = self.runs.index(run)
                 run = self.runs[position] = dataclasses.replace(run, run_id=run_id)
@@ -232,14 +233,32 @@ class Service:
                 self.runs.remove(run)
                 logger.info("%s: run %s: %s", run.name, run.run_id or "(no id)", result)
 
+    def _run_id(self, attempt: int) -> str:
+        """Return the id that a run wrote; empty if it wrote none, or its file is damaged, which is logged once."""
+        path = self._files.run_id(attempt)
+        try:
+            return regular_file.text(path).strip()
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError) as error:
+            if attempt not in self._damaged:
+                self._damaged.add(attempt)
+                logger.warning("%s is damaged: %s; the run continues without its id here", path, error)
+            return ""
+
+    def _output(self, attempt: int) -> str:
+        """Return the output of `sae run`; empty if it cannot be read."""
+        with contextlib.suppress(OSError):
+            return regular_file.text(self._files.output(attempt), "replace")
+        return ""
+
     def _result(self, run: _Run) -> AttemptResult:
         row = self._commands.run_state(run.run_id) if run.run_id else {}
         exit_code = run.watch.process.exit_code()
-        path = self._files.output(run.attempt)
-        output = regular_file.text(path, "replace") if path.is_file() else ""
+        output = self._output(run.attempt)
         if exit_code is None:
             # Without an id it never held the root; without output it never passed its gate.
-            silent = not (run.run_id or output or run.watch.interrupted)
+            silent = not (run.run_id or output or run.watch.interrupted or run.attempt in self._damaged)
             return attempt_result.never_started() if silent else attempt_result.from_store(row, run.watch.interrupted)
         return attempt_result.from_exit_code(exit_code, row, output, run.watch.interrupted)
 

@@ -151,7 +151,12 @@ class _Site:
         )
 
     def health(self, request: Request) -> Response:
-        """Return the health of store and scheduler, with status 503 if active schedules have no daemon."""
+        """Return the health of store and scheduler, with status 503 if it is not `ok`."""
+        if self._place.is_gone():
+            name = self._place.name
+            raise UnavailableError(
+                f"{name} is not there any more, or not yet: mount it, move it back, or run `sae run`"
+            )
         found = health.check(self._request(request))
         status = 200 if found.status == health.OK else 503
         return Response(rendering.page_json("health", found), status, media_type=_JSON)

@@ -14,11 +14,13 @@ import tempfile
 import time
 
 import pytest
+from ml_metadata import errors as mlmd_errors
+from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
-from pipeline.metadata import rows
+from pipeline.metadata import client, rows
 from pipeline.metadata.sources import open_source
 from pipeline.metadata.store import Store, open_store
 from pipeline.sparse_autoencoder.definition import PIPELINE
@@ -206,3 +208,20 @@ def judged_with_server(root, pristine, first, last):
         seen = judged(root, pristine, address, first, last)
         assert process.poll() is None
     return seen
+
+
+def test_a_write_that_ml_metadata_refuses_names_the_restore_of_a_copy(root):
+    store = client.connect(Root(root).metadata)
+    number = store.put_artifact_type(pb.ArtifactType(name="Counted", properties={"count": pb.INT}))
+    artifact = pb.Artifact(type_id=number, properties={"count": pb.Value(int_value=1)})
+    store.put_artifacts([artifact])
+    sql(Root(root).metadata, "DELETE FROM TypeProperty WHERE name = 'count'")
+    with pytest.raises(UnavailableError) as caught:
+        store.put_artifacts([artifact])
+    assert "`sae restore --metadata`" in str(caught.value)
+    assert str(Root(root).metadata) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(mlmd_errors.NotFoundError):  # an answer, which TFX handles
+        store.get_artifact_type("NoSuchType")
+    with pytest.raises(mlmd_errors.AlreadyExistsError):
+        store.put_contexts([pb.Context(name=one.name, type_id=one.type_id) for one in store.get_contexts()[:1]])

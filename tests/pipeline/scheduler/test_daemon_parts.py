@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
 
+from pipeline.scheduler import process_identity
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.daemon import _Daemon
-from pipeline.scheduler.run_process import DaemonFiles
+from pipeline.scheduler.run_process import DaemonFiles, Process, Watch
+from pipeline.scheduler.service import Service, _Run
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DaemonConfig
 from tests.builders.schedules import SetClock
@@ -40,3 +43,33 @@ def test_a_clock_that_is_set_back_is_reported_once(tmp_path: pathlib.Path, caplo
         daemon._check_clock()
         daemon.close()
     assert caplog.text.count("the clock went back by 30 min: ") == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00zz", None])
+def test_a_damaged_run_id_is_logged_once_and_its_run_goes_on(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, content: bytes | None
+) -> None:
+    with ScheduleDatabase.open(tmp_path, SetClock("2026-11-24 03:00")) as database:
+        service = Service(tmp_path, database, Commands(tmp_path), lambda: None, DaemonConfig())
+        path = DaemonFiles(tmp_path).run_id(1)
+        path.mkdir() if content is None else path.write_bytes(content)
+        alive = Process(os.getpid(), process_identity.identity(os.getpid()))
+        service.runs.append(_Run(1, "nightly", "nightly", Watch(alive, 0.0, 0.0, 1.0)))
+        service._watch_runs()
+        service._watch_runs()
+        assert [run.run_id for run in service.runs] == [""]
+        service.close()
+    [line] = [record.getMessage() for record in caplog.records if str(path) in record.getMessage()]
+    assert "damaged" in line
+
+
+def test_folders_with_the_names_of_its_files_do_not_stop_the_daemon(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [DaemonFiles(tmp_path).folder / name for name in ("999.d", "2.hook", "3.run", "4.output")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    with ScheduleDatabase.open(tmp_path, SetClock("2026-11-24 03:00")) as database:
+        _Daemon(tmp_path, database, Commands(tmp_path), Alarm(()), DaemonConfig()).close()
+    assert all(str(folder) in caplog.text for folder in folders)
+    assert "remove it by hand" in caplog.text

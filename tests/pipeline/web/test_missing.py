@@ -1,9 +1,13 @@
 """Stores without runs, without a root, without previews: pages say what is missing, and show the rest."""
 
+import json
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli.group import sae
+from pipeline.core.errors import UnavailableError
 from pipeline.core.pipeline_root import Root
 from tests.builders.pages import Seen, artifact_of
 from tests.builders.roots import Recorded, Writer
@@ -17,7 +21,6 @@ class TestEmpty:
         assert f"sae run --root '{tmp_path}/new root'" in page.text
         assert client.get("/runs.json").json()["empty"] is True
         assert "No artifacts yet" in Seen(client.get("/artifacts").text).text
-        assert client.get("/health.json").json()["runs"] == 0
         assert client.get("/runs/x").status_code == 404
         assert not (tmp_path / "new root").exists()
 
@@ -26,6 +29,29 @@ class TestEmpty:
         assert client.get("/runs.json").json()["runs"] == []
         Recorded(tmp_path).run("r1", names=["SchemaGen"])
         assert [run["id"] for run in client.get("/runs.json").json()["runs"]] == ["r1"]
+
+    def test_health_is_503_without_the_root(self, tmp_path, ask):
+        client = ask(Root(tmp_path / "root"))
+        assert client.get("/health.json").status_code == 200  # the default root before the first run
+        Recorded(tmp_path).run("r1", names=["SchemaGen"])
+        assert client.get("/health.json").json()["runs"] == 1
+        (tmp_path / "root").rename(tmp_path / "moved")
+        answer = client.get("/health.json")
+        assert answer.status_code == 503
+        assert str(tmp_path / "root") in answer.json()["error"]
+        (tmp_path / "root").mkdir()  # the empty folder on which it was mounted
+        assert client.get("/health.json").status_code == 503
+
+    def test_health_is_503_if_the_root_that_was_named_does_not_exist(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("SAE_ROOT", str(tmp_path / "new"))
+        arguments = ["serve", "--get", "/health.json"]
+        assert json.loads(CliRunner().invoke(sae, arguments).output)["status"] == "ok"
+        result = CliRunner().invoke(sae, [*arguments, "--root", str(tmp_path / "new")])
+        assert isinstance(result.exception, UnavailableError)
+        assert str(tmp_path / "new") in str(result.exception)
+
+    def test_a_root_without_runs_is_healthy(self, tmp_path, ask):
+        assert ask(Root(tmp_path)).get("/health.json").status_code == 200
 
     def test_a_store_without_runs(self, tmp_path, ask):
         Writer(tmp_path / "store.sqlite").context("pipeline", "p")

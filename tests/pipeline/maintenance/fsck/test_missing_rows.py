@@ -168,3 +168,16 @@ def test_a_sentence_names_a_few_of_many_executions(root: Root, pristine: Recorde
     [sentence] = [one for one in missing_rows.found(root.metadata) if one.startswith(f"artifact {number} ")]
     executions = {one.execution for one in store.events_of_artifacts([number])}
     assert len(executions) <= 5 or f"and {len(executions) - 5} more" in sentence
+
+
+def test_a_deleted_property_of_a_type_is_damage(root: Root) -> None:
+    with contextlib.closing(sqlite3.connect(root.metadata)) as database, database:
+        [name] = database.execute("SELECT name FROM ArtifactProperty LIMIT 1").fetchone()
+        # A declared property without its declaration.
+        database.execute(
+            "UPDATE ArtifactProperty SET is_custom_property = 0 WHERE rowid IN "
+            "(SELECT rowid FROM ArtifactProperty LIMIT 1)"
+        )
+    [finding] = missing(root)
+    assert f" {name} " in finding.sentence
+    assert "`sae restore --metadata`" in finding.sentence
