@@ -71,6 +71,13 @@ SETTINGS = {
     "engine.intra_op_threads": (1, COMPUTING),
     "engine.inter_op_threads": (1, COMPUTING),
     "paths.root": ("/elsewhere", set()),
+    # The data set's own size, which the other nodes read, changes with it.
+    "data.size": ("32x32", {"ExampleGen", "Report"}),
+    "data.scaling": ("range", {"Transform", "Trainer", "Report"}),
+    "model.loss": ("mse", {"Trainer", "Evaluator", "Report"}),
+    "evaluation.max_mse": (0.1, {"Report"}),  # the Evaluator is given the gates of the model's own loss
+    "evaluation.max_mse_worst_label": (0.1, {"Report"}),
+    "evaluation.max_mse_to_mean_image": (0.5, {"Report"}),
     "encoding.splits": ("train,test", {"Encode"}),
     "retention.runs": (1, set()),
     "retention.pushed": (0, set()),
