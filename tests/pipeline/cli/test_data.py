@@ -144,11 +144,4 @@ def test_the_commands_suggested_after_add_find_the_data_set(sae: Any, data: path
         assert sae(*show)[0] == 0
         # The default root may contain runs on another data set.
         where = ["--set", f"data.data_dir={pathlib.Path('other folder').absolute()}"] if given else []
-        assert run == [
-            "run",
-            "--set",
-            "data.dataset=mine",
-            *(["--set", *where] if where else []),
-            "--root",
-            "mine_root",
-        ]
+        assert run == ["run", "--set", "data.dataset=mine", *where, "--root", "mine_root"]
