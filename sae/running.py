@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from components import json_text
 from pipeline.core import event_log, parent_process
-from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.errors import ExitCode, LockedError, NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.core.event_log import TimedEvent
 from pipeline.core.events import EpochEnded, NodeEnded, NodeStarted, Note, RunStarted
 from pipeline.core.pipeline_root import Root
@@ -87,7 +87,7 @@ def _value_text(value: Value) -> str:
 
 def _error(code: int, text: str) -> SaeError:
     """Return the error of an exit code: of the class that has it, or else a `SaeError` with it."""
-    known = {kind.exit_code: kind for kind in SaeError.__subclasses__()}
+    known = {kind.exit_code: kind for kind in (UsageError, NotFoundError, LockedError, UnavailableError)}
     error = known.get(ExitCode(code), SaeError)(text) if code in set(ExitCode) else SaeError(text)
     if code in set(ExitCode):
         error.exit_code = ExitCode(code)
