@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import traceback
+from collections.abc import Mapping
 
 import click
 
@@ -15,10 +16,11 @@ from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.cli.selected import Selected, selected
 from pipeline.core import parent_process
-from pipeline.core.errors import ExitCode, SaeError, advice, check_text
+from pipeline.core.errors import ExitCode, SaeError, UsageError, advice, check_text
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
 
+_COMPLETE = "_SAE_COMPLETE"
 _FAILED = ExitCode.ENVIRONMENT  # of an error of the file system
 
 
@@ -35,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         for number, argument in enumerate(arguments, start=1):
             check_text(f"argument {number}", argument)
+        _check_completion(os.environ)
         raise SystemExit(_run(arguments, given) or 0)
     except click.ClickException as error:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -71,6 +74,25 @@ def _text_and_code(error: Exception) -> tuple[str, ExitCode]:
         return f"{error.strerror or error}{place}{next_step and '; '}{next_step}", _FAILED
     reason = (str(error).splitlines() or [""])[0]
     return f"unexpected {type(error).__name__}: {reason} (--verbose prints the traceback)", ExitCode.NODE_FAILED
+
+
+def _check_completion(variables: Mapping[str, str]) -> None:
+    """Check what a shell asks click to complete. Raises `UsageError`."""
+    given = variables.get(_COMPLETE)
+    if not given:
+        return
+    allowed = [f"{shell}_{step}" for shell in ("bash", "zsh", "fish") for step in ("source", "complete")]
+    if given not in allowed:
+        raise UsageError(f"{_COMPLETE}={given}: use one of {', '.join(allowed)}, or unset it")
+    if given.endswith("_source"):
+        return
+    word = variables.get("COMP_CWORD", "")
+    is_number = word.isdecimal() and len(word) < 10
+    if "COMP_WORDS" not in variables or "COMP_CWORD" not in variables or not (is_number or given == "fish_complete"):
+        raise UsageError(
+            f"{_COMPLETE}={given} needs COMP_WORDS, and COMP_CWORD as a number: the shell sets them; unset {_COMPLETE} "
+            "to run a command"
+        )
 
 
 def _run(arguments: list[str], given: Selected) -> int | None:

@@ -105,7 +105,7 @@ class Root:
                 probe.unlink(missing_ok=True)
         except OSError as error:
             raise UnavailableError(
-                f"cannot write to the pipeline root {self.path}: {error.strerror}; "
+                f"cannot write to the pipeline root {self.path}: {error.strerror or error}; "
                 f"{advice(error, 'choose another with --root')}"
             ) from error
         about = self._read()
@@ -205,7 +205,12 @@ class Root:
             raise UnavailableError(
                 f"{self.about} is damaged: it names no format; restore it, or choose another --root"
             ) from error
-        except (OSError, ValueError, TypeError, OverflowError) as error:
+        except OSError as error:
+            raise UnavailableError(
+                f"{self.about} cannot be read: {error.strerror or error}; its owner can allow it with `chmod`, or move "
+                "away what has its name and restore it, or choose another --root"
+            ) from error
+        except (ValueError, TypeError, OverflowError) as error:
             raise UnavailableError(f"{self.about} is damaged: {error}; restore it, or choose another --root") from error
         if found > FORMAT:
             raise UnavailableError(
@@ -240,7 +245,7 @@ def refused(path: pathlib.Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f"cannot write {path}: {error.strerror}; choose another root with --root"
+        return f"cannot write {path}: {error.strerror or error}; choose another root with --root"
     return (
         f"cannot write {path}: it belongs to {_user_name(found.st_uid)}, this process runs as "
         f"{_user_name(os.geteuid())}; its owner can let a group write the root with `chmod -R g+rwX`, "

@@ -62,7 +62,7 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
                 if inside:
                     yield line.rstrip("\r\n")
     except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
+        raise UnavailableError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _time_of(line: str) -> datetime.datetime | None:

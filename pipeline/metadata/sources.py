@@ -298,7 +298,7 @@ def _header(path: pathlib.Path) -> bytes:
             header = file.read(_HEADER)
     except OSError as error:
         raise UnavailableError(
-            f"{path} cannot be read ({error.strerror}): ask for the right to read it, or give a copy of it"
+            f"{path} cannot be read ({error.strerror or error}): ask for the right to read it, or give a copy of it"
         ) from error
     if not header:
         raise UnavailableError(f"{path} is empty: nothing was recorded in it; {_ADVICE}")

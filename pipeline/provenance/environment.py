@@ -99,7 +99,7 @@ def checkout(project: pathlib.Path = PROJECT) -> Checkout:
     except subprocess.TimeoutExpired:
         return Checkout(unknown=f"git took longer than {_COMMAND_SECONDS:g} s")
     except OSError as error:
-        return Checkout(unknown=f"git cannot be run in {project}: {error.strerror}")
+        return Checkout(unknown=f"git cannot be run in {project}: {error.strerror or error}")
     entries = [entry for entry in printed.split("\0") if entry]
     commits = [entry.removeprefix("# branch.oid ") for entry in entries if entry.startswith("# branch.oid ")]
     if not commits or commits[0] == "(initial)":

@@ -200,7 +200,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
         atomic_file.write(path, to_json(manifest))
     except OSError as error:
         raise UnavailableError(
-            f"cannot write {path}: {error.strerror}; free space, or choose another root with --root"
+            f"cannot write {path}: {error.strerror or error}; free space, or choose another root with --root"
         ) from error
     return path
 

@@ -66,7 +66,7 @@ def read(root: Root) -> dict[str, Entry]:
     except FileNotFoundError:
         return found
     except OSError as error:
-        raise UnavailableError(f"{root.decisions} cannot be read: {error.strerror}") from error
+        raise UnavailableError(f"{root.decisions} cannot be read: {error.strerror or error}") from error
     for line in lines:
         try:
             entry = serialization.build(Entry, json.loads(line))
@@ -221,8 +221,8 @@ def _append(root: Root, entries: Iterable[Entry]) -> None:
             os.close(folder)
     except OSError as error:
         raise UnavailableError(
-            f"ML Metadata contains the decision, but {root.decisions} cannot be written: {error.strerror}; free space "
-            "there: the next decision or run adds it"
+            f"ML Metadata contains the decision, but {root.decisions} cannot be written: {error.strerror or error}; "
+            "free space there: the next decision or run adds it"
         ) from error
 
 

@@ -35,6 +35,6 @@ def problem(root: Root, store: Store) -> str:
     except ValueError as error:
         return str(error)
     except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
+        return f"{path} cannot be read: {error.strerror or error}"
     missing = len(needed - found)
     return f"{path} lacks {missing} of {len(needed)} superseded or rolled-back models" if missing else ""

@@ -187,7 +187,7 @@ def end_left_behind(files: DaemonFiles) -> None:
         try:
             number, _, identity = regular_file.text(path, "replace").strip().partition(" ")
         except OSError as error:
-            logger.warning("cannot read %s: %s; it is left out", path, error.strerror)
+            logger.warning("cannot read %s: %s; it is left out", path, error.strerror or error)
             continue
         if number.isdecimal() and len(number) < 10 and identity:
             if process_identity.is_visible(identity):

@@ -82,7 +82,7 @@ def remove(path: pathlib.Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        logger.warning("cannot remove %s: %s; remove it by hand", path, error.strerror)
+        logger.warning("cannot remove %s: %s; remove it by hand", path, error.strerror or error)
 
 
 class Process:

@@ -88,7 +88,7 @@ def export(place: Location, folder: pathlib.Path, limit: int | None = None) -> E
             shutil.rmtree(left, ignore_errors=True)
     except OSError as error:
         raise UnavailableError(
-            f"cannot write {folder}: {error.strerror}; free space or choose another folder"
+            f"cannot write {folder}: {error.strerror or error}; free space or choose another folder"
         ) from error
     return dataclasses.replace(exported, folder=folder)
 

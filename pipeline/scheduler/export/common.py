@@ -95,6 +95,6 @@ def write(texts: Mapping[str, str], folder: pathlib.Path) -> list[pathlib.Path]:
             atomic_file.write(folder / name, text)
         except OSError as error:
             raise UnavailableError(
-                f"cannot write {folder / name}: {error.strerror}; name a folder that you may write"
+                f"cannot write {folder / name}: {error.strerror or error}; name a folder that you may write"
             ) from error
     return [folder / name for name in texts]

@@ -11,7 +11,8 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from pipeline import cli
-from pipeline.cli import completion
+from pipeline.cli import completion, entry
+from pipeline.core.errors import ExitCode
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import PROJECT
 from tests.golden import store
@@ -115,3 +116,22 @@ def test_every_shell_gets_its_format(shell):
     assert FIRST in done.stdout
     assert FAILED not in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"_SAE_COMPLETE": "bash_complete"},
+        {"_SAE_COMPLETE": "bash_complete", "COMP_WORDS": "sae runs", "COMP_CWORD": "x"},
+        {"_SAE_COMPLETE": "fish_complete", "COMP_WORDS": "sae runs"},
+        {"_SAE_COMPLETE": "nonsense"},
+    ],
+)
+def test_a_request_for_completion_that_no_shell_makes_is_a_usage_error(variables, monkeypatch, capsys):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        entry.main(["runs"])
+    assert caught.value.code == ExitCode.USAGE
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"_SAE_COMPLETE={variables['_SAE_COMPLETE']}" in line

@@ -243,3 +243,11 @@ def test_a_root_with_a_link_at_its_old_path_was_not_moved(root):
 def test_a_folder_is_found_also_if_its_record_is_damaged(root, content):
     root.about.write_text(content)
     assert Root.at(root.path / ".." / root.path.name).path == root.path
+
+
+def test_a_folder_in_place_of_its_record_is_not_called_damaged(tmp_path):
+    Root(tmp_path).about.mkdir()
+    with pytest.raises(UnavailableError) as caught:
+        Root(tmp_path).dataset()
+    assert f"{Root(tmp_path).about} cannot be read: not a regular file" in str(caught.value)
+    assert "damaged" not in str(caught.value)
