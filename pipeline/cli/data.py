@@ -11,7 +11,7 @@ _COMMANDS: Sections = {
         "add": ("data_edit", "Make a data set of your own files."),
         "list": ("data_read", "List the prepared data sets."),
         "show": ("data_read", "Show a data set: sizes, labels, ranges, examples."),
-        "remove": ("data_edit", "Remove a data set that `sae data add` made."),
+        "remove": ("data_edit", "Remove a data set that was added."),
     }
 }
 

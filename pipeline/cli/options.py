@@ -49,8 +49,11 @@ def current_pipeline() -> Pipeline:
 
 
 def data_folder(given: pathlib.Path | None) -> pathlib.Path:
-    """Return the folder of prepared data sets of `--data-dir`, else that of TFDS."""
+    """Return the folder of prepared data sets of `--data-dir`, else that of TFDS; suggested commands name it too."""
     from pipeline.sparse_autoencoder import dataset_folder
+
+    if given:
+        set_selected("data_dir", str(given))
 
     try:
         return dataset_folder.data_folder(DataConfig(data_dir=str(given) if given else ""))

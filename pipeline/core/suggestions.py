@@ -15,6 +15,7 @@ _COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
 WITH_METADATA = frozenset(
     ("runs", "show", "why", "diff", "artifacts", "artifact", "lineage", "logs", "open", "serve", "export")
 )
+WITHOUT_ROOT = frozenset(("data",))  # they select the folder of data sets instead
 _PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):[^@/?#]*(?=@)")
 
 
@@ -23,13 +24,14 @@ class Selection:
     """What the user selected; an empty text is a default, which needs no option.
 
     Attributes:
-      pipeline, root, metadata: values of the options of these names.
+      pipeline, root, metadata, data_dir: values of the options of these names.
       program: what the user types for `sae`.
     """
 
     pipeline: str = ""
     root: str = ""
     metadata: str = ""
+    data_dir: str = ""
     program: str = "sae"
 
     @property
@@ -42,8 +44,10 @@ class Selection:
         return _COMMAND.sub(lambda match: f"`{self.command} {match.group(1)}{self._options(match.group(1))}`", text)
 
     def _options(self, command: str) -> str:
-        if re.search(r"(^| )--(root|help)\b", command):
+        if re.search(r"(^| )--(root|data-dir|help)\b", command):
             return ""
+        if command.split()[0] in WITHOUT_ROOT:
+            return f" --data-dir {shell.quoted(self.data_dir)}" if self.data_dir else ""
         if self.metadata and command.split()[0] in WITH_METADATA:
             store = _PASSWORD.sub(r"\1", self.metadata)
             return f" --metadata {shell.quoted(store)}"

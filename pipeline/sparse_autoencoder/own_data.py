@@ -115,7 +115,7 @@ def removable(folder: pathlib.Path, name: str, version: str = "") -> list[prepar
         raise NotFoundError(f"{name} has no version {version!r}; it has {', '.join(one.version for one in found)}")
     if foreign := [one for one in chosen if not one.own]:
         raise UsageError(
-            f"{foreign[0].folder} was not made by `sae data add`, so it is not removed: delete the folder yourself if "
+            f"{foreign[0].folder} was not made by sae data add, so it is not removed: delete the folder yourself if "
             "nothing else needs it"
         )
     return chosen

@@ -78,6 +78,7 @@ KEYS = {
         {**GATES, "example_splits": '["test"]', "labelled": "true", **THREADS, "beam_batch_size": "1000"},
         ["examples", "model", "schema"],
     ),
+    "Encode": ({"splits": '["train", "validation", "test"]', **THREADS}, ["examples", "model", "transform_graph"]),
     "PushGate": ({"max_bce_to_served": "1.05", **THREADS}, ["evaluation", "examples", "model", "model_blessing"]),
     "Pusher": ({}, ["decision", "model", "model_blessing"]),
 }

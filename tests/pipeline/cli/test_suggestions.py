@@ -51,7 +51,7 @@ SUGGESTED = sorted(
 
 @pytest.mark.parametrize(("path", "command"), SUGGESTED)
 def test_a_suggested_command_can_be_typed(path, command):
-    selected = Selection(root="some root")
+    selected = Selection(root="some root", data_dir="some data")
     [completed] = _COMMAND.findall(selected.completed(f"`sae {command}`"))
     words = shlex.split(completed)
     found, context = group, click.Context(group)
@@ -75,7 +75,7 @@ def test_many_commands_are_suggested():
 def test_each_command_has_the_options_that_suggestions_add(path):
     options = {option for parameter in COMMANDS[path].params for option in parameter.opts}
     reads_a_store = any(one.name == "metadata" for one in COMMANDS[path].params)
-    assert "--root" in options
+    assert ("--data-dir" if path[0] in suggestions.WITHOUT_ROOT else "--root") in options
     assert reads_a_store == (path[0] in suggestions.WITH_METADATA and len(path) == 1)
 
 

@@ -31,7 +31,7 @@ def test_a_run_that_did_not_succeed_is_incomplete(recorded: Recorded, state: str
     error = check(recorded)
     assert error.exit_code == ExitCode.GATE_FAILED
     text = str(error)
-    for expected in ("r1 is incomplete", word, "Trainer, Evaluator", "Pusher", "`sae resume r1`"):
+    for expected in ("r1 is incomplete", word, "Trainer, Encode, Evaluator", "Pusher", "`sae resume r1`"):
         assert expected in text
     assert "Transform" not in text
     assert not (recorded.root.path / "scratch").exists()

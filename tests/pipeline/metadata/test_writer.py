@@ -205,7 +205,7 @@ def test_what_is_taken_out_of_use_is_not_live_and_says_why(recorded, recorder, s
     assert after["model_run"] == before["model_run"]
     [artifact] = store.get_artifacts_by_id([before["model"].id])
     assert artifact.state == pb.Artifact.MARKED_FOR_DELETION
-    assert len(store.get_events_by_artifact_ids([artifact.id])) == 5  # the lineage stays: Trainer and four readers
+    assert len(store.get_events_by_artifact_ids([artifact.id])) == 6  # the lineage stays: Trainer and five readers
 
 
 # --- a moved root ------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def test_the_pipelines_nodes_are_in_the_layers_that_their_inputs_ask_for():
         "DataGate": 3,
         "Transform": 4,
         "Trainer": 5,
+        "Encode": 6,
         "Evaluator": 6,
         "PushGate": 7,
         "Report": 7,
