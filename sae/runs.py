@@ -17,7 +17,7 @@ from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.provenance import manifest
 from pipeline_config import Value
 from sae import html
-from sae.model import LoadedModel
+from sae.model import LoadedModel, RawData
 from sae.report import RunReport
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class RecordedRun:
         pipeline = self.root.pipeline
         path = self._declared(pipeline.model, "model").path
         node, key = pipeline.model or ("", "")
-        return LoadedModel(path / pipeline.by_name[node].saved_models.get(key, ""), self._has_pixels())
+        return LoadedModel(path / pipeline.by_name[node].saved_models.get(key, ""), self._raw_data())
 
     def report(self) -> RunReport:
         """Return the report on the model.
@@ -241,12 +241,17 @@ class RecordedRun:
         model_run = self.details.output("ModelRun")
         return RunReport(self.id, folder, pathlib.Path(model_run.uri) / "history.json" if model_run else None)
 
-    def _has_pixels(self) -> bool:
-        """Whether Transform divides by the largest value of a pixel; runs of older versions always do."""
+    def _raw_data(self) -> RawData:
+        """Return what the data set contains and how it is scaled; the defaults for runs of older versions."""
         with self.root.completed_errors():
             recorded = manifest.read(self.root.path, self.id, self.root.pipeline)
-        scaling = recorded.configuration.get("data.scaling", "auto")
-        return scaling == "auto" and getattr(recorded.data, "dtype", "uint8") in ("uint8", "uint16")
+        known = {name: getattr(recorded.data, name, None) for name in ("dtype", "kind", "height", "width", "channels")}
+        shape = tuple(int(known[name] or 1) for name in ("height", "width", "channels"))
+        return RawData(
+            dtype=known["dtype"] or RawData.dtype,
+            scaling=str(recorded.configuration.get("data.scaling", RawData.scaling)),
+            shape=() if known["kind"] == "vector" else shape,
+        )
 
     def _declared(self, name: tuple[str, str] | None, what: str) -> RunArtifact:
         if name is None or self.details.named_output(name) is None:

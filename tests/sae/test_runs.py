@@ -13,6 +13,7 @@ import sys
 import pytest
 
 import sae
+from sae.model import RawData
 from sae.root import PipelineRoot
 from tests import PROJECT
 from tests.builders.roots import METRICS, Recorded, write
@@ -39,6 +40,11 @@ def test_runs_are_rows_newest_first(root: PipelineRoot) -> None:
     assert [one.id for one in root.runs(state="succeeded", sort="test_bce", ascending=True)] == [FIRST, SECOND]
     with pytest.raises(dataclasses.FrozenInstanceError):
         runs[0].id = "other"  # type: ignore[misc]
+
+
+def test_the_model_of_a_run_scales_as_its_data_set_and_settings_say(root: PipelineRoot) -> None:
+    run = root.run(FIRST)
+    assert run._raw_data() == RawData("uint8", "auto", (28, 28, 1))
 
 
 def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:
