@@ -42,7 +42,8 @@ class Setting:
       affects_results: whether the value can change the results of a run. If not, a run can be resumed with another
         value, and a rerun with another value must give the same results.
       in_report: whether the report on a model lists the setting, if it affects results.
-      default_in_report: whether it does so while the setting has its default.
+      default_in_report: whether it does so while the setting has its default, if the data is 8-bit images and the loss
+        is cross-entropy; with other data or another loss, it always does.
       option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """

@@ -213,6 +213,7 @@ def _page(data: ReportData, pictures: Mapping[str, _Picture]) -> str:
         key_figures=_key_figures(data),
         gates=_gates(data),
         labels=_labels(data),
+        labels_in_words=_losses_of_labels(data),
         epochs=_epochs(data),
         units=_units(data),
         settings=_Table("Resolved configuration", ("setting", "value"), list(data.settings.items()), numeric=False),
@@ -312,6 +313,18 @@ def _curves_in_words(history: tuple[EpochLosses, ...], terms: Loss) -> str:
         f" the lowest validation loss is {_bce(best.val_reconstruction)} in epoch {best.epoch}."
         f" With the penalty the last are {_bce(last.loss)} and {_bce(last.val_loss)}."
     )
+
+
+def _losses_of_labels(data: ReportData) -> str:
+    """Return the caption of the losses by label: where the model's are, from its measured losses."""
+    terms, values = data.terms, data.per_label.values()
+    above = sum(one[terms.metric.name] > one[terms.mean_image.name] for one in values)
+    where = f"the model is above its mean image’s on {above} of {len(values)}" if above else ""
+    if terms.floor is None:
+        text = f"Each label’s test {data.kind}s have a mean-image loss of their own"
+        return f"{text}; {where}." if where else f"{text}."
+    text = f"Each label’s test {data.kind}s have a floor and a mean-image loss of their own"
+    return f"{text}; {where or 'the model lies between'}."
 
 
 def _labels_in_words(per_label: Mapping[str, Mapping[str, float]], terms: Loss) -> str:

@@ -62,6 +62,20 @@ class Table:
     folded: bool = False
     kind: str = "table"
 
+    def shown(self) -> tuple[tuple[Value, ...], ...]:
+        """Return the rows as people see them: where `limit` is a column and has no value, a verdict is `no limit`."""
+        forms = [column.form for column in self.columns]
+        place = next((place for place, column in enumerate(self.columns) if column.title == "limit"), None)
+        if place is None or "verdict" not in forms:
+            return self.rows
+        return tuple(
+            tuple(
+                "no limit" if form == "verdict" and row[place] is None else value
+                for value, form in zip(row, forms, strict=False)
+            )
+            for row in self.rows
+        )
+
     def records(self) -> list[dict[str, Value]]:
         """Return the rows as JSON objects, keyed by the titles of the columns."""
         keys = [column.title.replace(" ", "_") for column in self.columns]

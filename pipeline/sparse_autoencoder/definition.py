@@ -295,14 +295,17 @@ def _evaluator(node: ComponentInputs) -> Any:
     )
 
 
+_LIMITS = ("max_loss", "max_loss_worst_label", "max_loss_to_mean_image")  # fields of `thresholds.Gates`
+
+
+def _limit_setting(limit: str, loss: str) -> str:
+    """Return the setting of `evaluation` that is a limit for models trained with a loss: `max_bce_worst_label`."""
+    return limit.replace("loss", loss)
+
+
 def _gates(config: PipelineConfig) -> dict[str, float | str]:
-    evaluation, loss = config.evaluation, config.loss
-    return {
-        "max_loss": getattr(evaluation, f"max_{loss}"),
-        "max_loss_worst_label": getattr(evaluation, f"max_{loss}_worst_label"),
-        "max_loss_to_mean_image": getattr(evaluation, f"max_{loss}_to_mean_image"),
-        "loss": loss,
-    }
+    limits = {limit: getattr(config.evaluation, _limit_setting(limit, config.loss)) for limit in _LIMITS}
+    return {**limits, "loss": config.loss}
 
 
 def _evaluator_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
@@ -404,21 +407,34 @@ def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[st
             "label_names": list(dataset.label_names),
             "shape": [dataset.width] if dataset.kind == "vector" else [dataset.height, dataset.width, dataset.channels],
             "gates": _gates(config),
-            "settings": _settings_in_report(config),
+            "settings": _settings_in_report(config, dataset),
             "facts": {f"{split} {dataset.kind}s": f"{size:,}" for split, size in dataset.split_sizes.items()},
         },
         "images_per_label": config.evaluation.images_per_label,
     }
 
 
-def _settings_in_report(config: PipelineConfig) -> dict[str, str]:
+def _settings_in_report(config: PipelineConfig, dataset: ImageDataset) -> dict[str, str]:
+    """Return the settings that have an effect on the results, without limits for another loss than the model's.
+
+    Of 8-bit images and cross-entropy, for which they have no effect, defaults without `default_in_report` are left out.
+    """
     declared = config.settings()
+    usual = (dataset.dtype, dataset.kind, config.loss) == (ImageDataset.dtype, ImageDataset.kind, metrics.BCE.name)
+    unused = {
+        f"evaluation.{_limit_setting(limit, loss)}"
+        for loss in metrics.LOSSES
+        if loss != config.loss
+        for limit in _LIMITS
+    }
+    resolved = {"model.loss": f"auto ({config.loss})"} if config.model.loss == "auto" else {}
     return {
-        name: str(value)
+        name: resolved.get(name, str(value))
         for name, value in config.values().items()
         if declared[name].affects_results
         and declared[name].in_report
-        and (declared[name].default_in_report or value != declared[name].default)
+        and name not in unused
+        and (declared[name].default_in_report or not usual or value != declared[name].default)
     }
 
 

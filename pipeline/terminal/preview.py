@@ -67,7 +67,9 @@ def table(screen: Screen, section: Table, indent: str = "") -> list[str]:
         )
         for place, column in enumerate(section.columns)
     ]
-    rows = [[cell(value, column) for value, column in zip(row, section.columns, strict=False)] for row in section.rows]
+    rows = [
+        [cell(value, column) for value, column in zip(row, section.columns, strict=False)] for row in section.shown()
+    ]
     return screen.table(columns, rows, indent)
 
 

@@ -10,6 +10,7 @@ import math
 import pathlib
 import re
 import string
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
@@ -387,6 +388,29 @@ def test_squared_errors_by_label(tmp_path: pathlib.Path) -> None:
     assert page.alt("labels") == (
         "The model's loss for each label, squared error, the largest first: 0 0.0108, 1 0.0108."
     )
+
+
+BETWEEN = "the model lies between"
+
+
+@pytest.mark.parametrize("make", [make_data, make_mse])
+def test_the_caption_of_losses_by_label_says_where_the_model_is(
+    make: Callable[..., report_page.ReportData], tmp_path: pathlib.Path
+) -> None:
+    data = make()
+    terms = data.terms
+    loss, mean = terms.metric.name, terms.mean_image.name
+    good = {**data.metrics, loss: 0.4, mean: 0.5}
+    if terms.floor:
+        good[terms.floor.name] = 0.3
+    bad = {**good, loss: 0.667, mean: 0.455}
+    page = write(dataclasses.replace(data, per_label={"0": good, "1": good}), tmp_path)
+    assert (BETWEEN in page.text) == bool(terms.floor)
+    assert "above its mean image’s" not in page.text
+    page = write(dataclasses.replace(data, per_label={"0": good, "1": bad, "2": bad}), tmp_path)
+    assert BETWEEN not in page.text
+    assert f"Each label’s test {data.kind}s have" in page.text
+    assert "the model is above its mean image’s on 2 of 3." in page.text
 
 
 def test_each_vector_has_a_panel_with_two_lines() -> None:

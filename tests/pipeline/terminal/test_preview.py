@@ -47,7 +47,7 @@ def test_a_table_leaves_out_what_is_missing_and_tells_verdicts() -> None:
         "thresholds",
         "  metric  slice      value    limit  passed",
         "  bce     overall  0.10000  0.12000  passed",
-        "  bce     label 3  0.20000           passed",
+        "  bce     label 3  0.20000           no limit",
         "  mse     overall  0.30000  0.20000  failed",
     ]
     assert shown(THRESHOLDS, screen=Screen(color=True))[-1].endswith("\x1b[31mfailed\x1b[0m")

@@ -121,7 +121,7 @@ def test_metrics_thresholds_and_configuration_follow():
         "thresholds",
         "  metric  slice      value    limit  passed",
         "  bce     overall  0.10000  0.12000  passed",
-        "  bce     label 3  0.20000           passed",
+        "  bce     label 3  0.20000           no limit",
         "  mse     overall  0.30000  0.20000  failed",
         "",
     ]
