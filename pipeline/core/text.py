@@ -101,10 +101,14 @@ def short_digest(digest: str, with_type: bool = False) -> str:
     return (form + colon if with_type else "") + digits[:_DIGITS]
 
 
-def closest(word: str, known: Sequence[str]) -> str:
-    """Write `; did you mean X?` for the known word closest to `word`, ignoring case; empty if none is close."""
+def closest(word: str, known: Sequence[str], similarity: float = 0.5) -> str:
+    """Write `; did you mean X?` for the known word closest to `word`, ignoring case; empty if none is close.
+
+    Args:
+      similarity: of a close word, at least: 1 for the same word, 0 for one without a common letter.
+    """
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=similarity)
     return f"; did you mean {by_lower[near[0]]}?" if near else ""
 
 

@@ -177,6 +177,7 @@ class DataSource:
       fingerprint: returns the digest of the data that a run would read, to detect changes; empty if there is none.
       look_up: returns where a run will find its data, without importing TensorFlow; None if that is not known. Raises
         `SaeError` if the data is there, but a run cannot use it.
+      run_options: returns the options of `sae run` that choose a data set, by its name.
     """
 
     dataset: type[Dataset]
@@ -186,6 +187,7 @@ class DataSource:
     prepare: Callable[[Any, Root], Dataset]
     fingerprint: Callable[[Root, Request, Settings], str]
     look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
+    run_options: Callable[[str], tuple[str, ...]] = lambda dataset: ()
 
 
 @dataclasses.dataclass(frozen=True)

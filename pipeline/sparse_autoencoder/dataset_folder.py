@@ -10,14 +10,17 @@ from typing import Any
 
 from components import json_text
 from components.data import features, sample_path
+from pipeline.core import shell
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.local_path import check_no_pattern, local_path
+from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Settings
 from pipeline.definition.spec import DataLookup
-from pipeline_config import DataConfig
+from pipeline_config import DataConfig, PipelineConfig
 
 # The data set that the embedded sample is a part of, and the only one that it replaces.
 SAMPLED = "mnist"
+SAMPLE_PROFILE = "sample"
 _VARIABLE = "TFDS_DATA_DIR"
 _DEFAULT = "~/tensorflow_datasets"
 _VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
@@ -96,13 +99,49 @@ def is_version(name: str) -> bool:
     return _VERSION.fullmatch(name) is not None
 
 
+def check_root(asked: Settings) -> None:
+    """Check that the settings choose the data set of the runs in the root, as far as that is known without TFDS.
+
+    Raises:
+      UsageError: they choose another one.
+    """
+    root, data = Root.at(pathlib.Path(asked.config.paths.root)), asked.config.data
+    held = root.dataset()
+    if held is None:
+        return
+    chosen = [sample_path.NAME if data.source == "sample" else data.dataset]
+    if sample_allowed(asked) and prepared_version(data) is None:
+        chosen.append(sample_path.NAME)
+    if _without_config(held) not in map(_without_config, chosen):
+        raise UsageError(
+            f"the pipeline root {root.path} contains runs on data set {held}, this run is on {chosen[0]}: add "
+            f"{shell.joined(run_options(held))}, or choose another root with --root"
+        )
+
+
+def run_options(dataset: str) -> tuple[str, ...]:
+    """Return the options of `sae run` that choose a data set: its profile, or the data set itself."""
+    if dataset == sample_path.NAME:
+        return "--profile", SAMPLE_PROFILE
+    for profile, values in PipelineConfig.profiles.items():
+        if profile != SAMPLE_PROFILE and values.get("data.dataset", DataConfig().dataset) == dataset:
+            return "--profile", profile
+    return "--set", f"data.dataset={dataset}"
+
+
+def _without_config(name: str) -> str:
+    """Return the name of a data set without its config and version, which TFDS may complete."""
+    return re.split(r"[/:]", name)[0]
+
+
 def look_up(asked: Settings) -> DataLookup:
     """Return where a run will find its data, as far as that is known without a download.
 
     Raises:
-      UsageError: the data set has no such split.
+      UsageError: the data set has no such split, or the root contains runs on another one.
       UnavailableError: this pipeline cannot read it.
     """
+    check_root(asked)
     data = asked.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         return DataLookup(True, "the embedded sample (5,000 digits)")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import difflib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import requests
@@ -18,15 +17,13 @@ import tensorflow_datasets as tfds
 import pipeline_config
 from components import atomic_file, errors
 from components.data import sample_builder, sample_path, schema, tfds_reader
-from pipeline.core import file_digests, settings
+from pipeline.core import file_digests, settings, shell
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import FoundDataset
-from pipeline.sparse_autoencoder import dataset_cache, dataset_folder
-from pipeline.sparse_autoencoder.dataset_folder import SAMPLED
+from pipeline.sparse_autoencoder import dataset_cache, dataset_folder, prepared
+from pipeline.sparse_autoencoder.dataset_folder import SAMPLE_PROFILE, SAMPLED
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
-
-SAMPLE_PROFILE = "sample"
 
 
 def find(
@@ -54,6 +51,7 @@ def _find(
     root: Root, request: settings.Request, resolved: settings.Settings, download: Callable[[Any], None]
 ) -> tuple[settings.Settings, ImageDataset]:
     """Return the data set and its settings: those of the sample if it replaces the data set."""
+    dataset_folder.check_root(resolved)
     data = resolved.config.data
     if data.source == "sample" or data.dataset == sample_path.NAME:
         if data.dataset not in (SAMPLED, sample_path.NAME):
@@ -62,23 +60,18 @@ def _find(
                 f"--profile {SAMPLE_PROFILE}"
             )
         return _sample(request, resolved, root, "")
-    builder, missing = _prepared_or_downloaded(data, download)
+    builder, missing = _prepared_or_downloaded(data, root, download)
     if builder is not None:
         files = file_digests.of_folder(pathlib.Path(builder.data_dir))
         return resolved, describe(builder, files, resolved, root, "")
     if dataset_folder.sample_allowed(resolved):
-        held = root.dataset()
-        if held in (None, sample_path.NAME):
-            return _sample(
-                request,
-                resolved,
-                root,
-                f"This is the embedded sample, 5,000 digits of MNIST's training set, not {SAMPLED}: {missing}",
-            )
-        missing += f"; the embedded sample is not used instead, because {root.path} contains runs on {held}"
+        notice = f"This is the embedded sample, 5,000 digits of MNIST's training set, not {SAMPLED}: {missing}"
+        if root.dataset() in (None, sample_path.NAME):
+            return _sample(request, resolved, root, notice)
+        missing += f"; the embedded sample is not used instead, because {root.path} contains runs on {root.dataset()}"
     raise UnavailableError(
         f"data set {data.dataset} is not available: {missing}. Point TFDS_DATA_DIR or data.data_dir to a folder of "
-        f"prepared data sets, or run `sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
+        f"prepared data sets{_or_sample(root)}"
     )
 
 
@@ -103,8 +96,8 @@ def _sample(
     """Return the embedded sample, prepared below the root, and the settings of its profile."""
     if resolved.config.data.dataset != sample_path.NAME:
         resolved = dataset_cache.with_profile(request, resolved, SAMPLE_PROFILE)
-    prepared = tfds.builder_from_directory(str(_prepare_sample(root)))
-    return resolved, describe(prepared, dataset_cache.sample_files(), resolved, root, notice)
+    sample = tfds.builder_from_directory(str(_prepare_sample(root)))
+    return resolved, describe(sample, dataset_cache.sample_files(), resolved, root, notice)
 
 
 def _prepare_sample(root: Root) -> pathlib.Path:
@@ -115,7 +108,7 @@ def _prepare_sample(root: Root) -> pathlib.Path:
 
 
 def _prepared_or_downloaded(
-    data: pipeline_config.DataConfig, download: Callable[[tfds.core.DatasetBuilder], None]
+    data: pipeline_config.DataConfig, root: Root, download: Callable[[tfds.core.DatasetBuilder], None]
 ) -> tuple[tfds.core.DatasetBuilder | None, str]:
     """Return the builder of a prepared data set, or None and the reason."""
     dataset_folder.prepared_version(data)  # TFDS passes over a version that it cannot read, as if it were not there
@@ -129,11 +122,7 @@ def _prepared_or_downloaded(
     try:
         builder = tfds.builder(data.dataset, data_dir=folder)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
-        near = difflib.get_close_matches(data.dataset, tfds.list_builders(with_community_datasets=False), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(
-            f"TensorFlow Datasets knows no data set {data.dataset!r}{hint} and {folder} holds none of that name"
-        ) from error
+        raise UsageError(_unknown(data, tfds.list_builders(with_community_datasets=False))) from error
     reason = unreachable(list(builder.url_infos or ()), data.download_timeout)
     if reason:
         return None, f"{folder} holds no prepared copy, and {reason}"
@@ -142,10 +131,29 @@ def _prepared_or_downloaded(
     except Exception as error:
         # Any error of this data set's own code. TFDS prepares under a temporary name, so nothing incomplete is left.
         raise UnavailableError(
-            f"the download of {data.dataset} failed: {_first_line(error)}. Nothing of it was kept; try again, or run "
-            f"`sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
+            f"the download of {data.dataset} failed: {_first_line(error)}. Nothing of it was kept; try again"
+            f"{_or_sample(root)}"
         ) from error
     return builder, ""
+
+
+def _or_sample(root: Root) -> str:
+    """Suggest a run on the sample, unless the root contains runs on another data set and so refuses it."""
+    if root.dataset() not in (None, sample_path.NAME):
+        return ""
+    return f", or run `sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
+
+
+def _unknown(data: pipeline_config.DataConfig, downloadable: Sequence[str]) -> str:
+    """Say that there is no such data set; suggest a prepared one before one that TFDS can download."""
+    folder = dataset_folder.data_folder(data)
+    known = [one.name for one in prepared.find(folder)]
+    near = prepared.similar(data.dataset, known) or prepared.similar(data.dataset, downloadable)
+    listed = shell.joined(["sae", "data", "list", *(["--data-dir", str(folder)] if data.data_dir else [])])
+    return (
+        f"{folder} holds no prepared data set {data.dataset!r}, and TensorFlow Datasets knows none of that name{near}; "
+        f"`{listed}` lists the prepared ones"
+    )
 
 
 def unreachable(urls: list[str], timeout: float) -> str:

@@ -583,6 +583,7 @@ PIPELINE = Pipeline(
         prepare=_prepare,
         fingerprint=dataset_cache.fingerprint,
         look_up=dataset_folder.look_up,
+        run_options=dataset_folder.run_options,
     ),
     model=_MODEL,
     evaluation=_EVALUATION,

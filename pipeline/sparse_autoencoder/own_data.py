@@ -13,7 +13,7 @@ from components.data.own_data import forms, survey
 from components.data.own_data.records import OptionError, Options
 from pipeline.core import unfinished_folder
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
-from pipeline.core.text import closest, counted
+from pipeline.core.text import counted
 from pipeline.sparse_autoencoder import prepared
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -106,13 +106,7 @@ def removable(folder: pathlib.Path, name: str, version: str = "") -> list[prepar
       NotFoundError: there is none.
       UsageError: it was not made by `sae data add`.
     """
-    found = [one for one in prepared.find(folder) if one.name == name]
-    if not found:
-        near = closest(name, [one.name for one in prepared.find(folder)])
-        raise NotFoundError(f"{folder} holds no data set {name!r}{near}; `sae data list` lists them")
-    chosen = [one for one in found if version in ("", one.version)]
-    if not chosen:
-        raise NotFoundError(f"{name} has no version {version!r}; it has {', '.join(one.version for one in found)}")
+    chosen = prepared.versions(folder, name, version)
     if foreign := [one for one in chosen if not one.own]:
         raise UsageError(
             f"{foreign[0].folder} was not made by sae data add, so it is not removed: delete the folder yourself if "

@@ -8,7 +8,7 @@ import io
 import pathlib
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,14 +98,30 @@ def named(folder: pathlib.Path, name: str, version: str = "") -> PreparedDataset
     Raises:
       NotFoundError: there is none.
     """
+    return versions(folder, name, version)[-1]
+
+
+def versions(folder: pathlib.Path, name: str, version: str = "") -> list[PreparedDataset]:
+    """Return one version of a data set, or all, the newest last.
+
+    Raises:
+      NotFoundError: there is none; names what is there.
+    """
     known = find(folder)
-    found = [one for one in known if one.name == name and version in ("", one.version)]
+    found = [one for one in known if one.name == name]
     if not found:
-        raise NotFoundError(
-            f"{folder} holds no data set {name!r}{f' of version {version}' if version else ''}"
-            f"{closest(name, [one.name for one in known])}; `sae data list` lists them"
-        )
-    return found[-1]
+        near = similar(name, [one.name for one in known])
+        raise NotFoundError(f"{folder} holds no data set {name!r}{near}; `sae data list` lists them")
+    chosen = [one for one in found if version in ("", one.version)]
+    if not chosen:
+        there = ", ".join(one.version for one in found)
+        raise NotFoundError(f"{folder} holds no version {version!r} of data set {name!r} (there are: {there})")
+    return chosen
+
+
+def similar(name: str, known: Sequence[str]) -> str:
+    """Write `; did you mean X?` for a mistyped name; empty if it looks like the name of another data set."""
+    return closest(name, known, similarity=0.7)
 
 
 def contents(dataset: PreparedDataset) -> Contents:

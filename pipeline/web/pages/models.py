@@ -66,8 +66,15 @@ def build(request: PageRequest) -> ModelsView:
         decisions=found.decisions[:DECISIONS],
         decisions_cut=max(0, len(found.decisions) - DECISIONS),
         commands=_commands(root, found) if root and found.total else {},
-        begin=f"{request.selected.command} run --root {shell.quoted(str(root.path))}" if root else "",
+        begin=_begin(request, root) if root else "",
     )
+
+
+def _begin(request: PageRequest, root: Root) -> str:
+    """Return the command of a run on the data set of the root."""
+    dataset = root.dataset()
+    options = request.reader.pipeline.data.run_options(dataset) if request.reader and dataset else ()
+    return f"{request.selected.command} {shell.joined(('run', *options, '--root', str(root.path)))}"
 
 
 def _commands(root: Root, found: listing.Models) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ import pytest
 import pipeline_config
 from pipeline.core import settings
 from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import DataLookup
 from pipeline.sparse_autoencoder import dataset_folder
 
@@ -189,3 +190,30 @@ def test_own_splits_are_the_default_if_there_are_three_and_given_ones_are_kept()
     assert splits("train", "validation", "test", "extra") == ("train", "validation", "test")
     assert splits("train", "validation", "test", test_split="extra") == ("train", "validation", "extra")
     assert splits("train", "test", train_split="train[:9]") == ("train[:9]", "train[83%:]", "test")
+
+
+# --- the root ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("held", "given", "advice"),
+    [
+        ("signals", (), "--set data.dataset=signals"),
+        ("signals", ("data.dataset=cells",), "--set data.dataset=signals"),
+        ("signals", ("data.source=sample",), "--set data.dataset=signals"),
+        ("mnist_sample", ("data.dataset=mnist",), "--profile sample"),
+        ("fashion_mnist", (), "--profile fashion_mnist"),
+        ("mnist_sample", (), ""),
+        ("mnist", (), ""),
+        ("emnist/letters", ("data.dataset=emnist",), ""),
+    ],
+)
+def test_another_data_set_than_that_of_the_root_is_refused_with_its_options(tmp_path, held, given, advice):
+    root = Root(tmp_path / "root")
+    root.create()
+    root.claim_dataset(held)
+    if not advice:
+        look_up(f"paths.root={root.path}", *given)
+        return
+    with pytest.raises(UsageError, match=f"contains runs on data set {held}, .*: add {advice}, or"):
+        look_up(f"paths.root={root.path}", *given)

@@ -105,6 +105,29 @@ def test_another_data_set_than_mnist_is_never_replaced_by_the_sample(
         find(request(tmp_path, "fashion_mnist"), root, prepare)
 
 
+@pytest.mark.parametrize(("asked", "meant"), [("cell", "cells"), ("fashion_mnst", "fashion_mnist"), ("qqqqq", "")])
+def test_an_unknown_data_set_suggests_a_prepared_one_first(
+    asked: str, meant: str, tmp_path: pathlib.Path, root: Root
+) -> None:
+    (tmp_path / "data" / "cells" / "1.0.0").mkdir(parents=True)
+    with pytest.raises(UsageError) as raised:
+        find(request(tmp_path, asked), root, prepare)
+    message = str(raised.value)
+    assert f"`sae data list --data-dir {tmp_path / 'data'}`" in message
+    assert (f"did you mean {meant}?" in message) if meant else ("did you mean" not in message)
+
+
+def test_the_data_set_of_the_runs_in_the_root_is_suggested(
+    no_network: None, tmp_path: pathlib.Path, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    root.claim_dataset("signals")
+    with pytest.raises(UsageError) as raised:
+        find(settings.Request(assignments=(f"paths.root={root.path}",)), root, prepare)
+    assert "--set data.dataset=signals" in str(raised.value)
+    assert "--profile sample" not in str(raised.value)
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """No network, and no prepared data set but those that a test makes."""

@@ -94,7 +94,16 @@ def test_another_format_and_damaged_records_are_refused(tmp_path: pathlib.Path) 
 
 def test_an_unknown_name_suggests_a_near_one(tmp_path: pathlib.Path) -> None:
     store(tmp_path, "mine")
+    store(tmp_path, "digits8")
     with pytest.raises(NotFoundError, match=r"no data set 'mime'; did you mean mine\?"):
         prepared.named(tmp_path, "mime")
-    with pytest.raises(NotFoundError, match="of version 2"):
+    with pytest.raises(NotFoundError) as raised:
+        prepared.named(tmp_path, "iris")
+    assert "did you mean" not in str(raised.value)
+    assert "`sae data list`" in str(raised.value)
+
+
+def test_an_unknown_version_names_those_that_are_there(tmp_path: pathlib.Path) -> None:
+    store(tmp_path, "mine")
+    with pytest.raises(NotFoundError, match=r"'2\.0\.0' of data set 'mine' \(there are: 1\.2\.3\)"):
         prepared.named(tmp_path, "mine", "2.0.0")

@@ -135,6 +135,14 @@ class TestEmpty:
         assert "No models yet" in text
         assert f"sae run --root {recorded.root.path}" in text
 
+    @pytest.mark.parametrize(
+        ("dataset", "options"), [("signals", "--set data.dataset=signals"), ("mnist_sample", "--profile sample")]
+    )
+    def test_the_command_runs_on_the_data_set_of_the_root(self, recorded, ask, dataset, options):
+        recorded.run("r1", names=["SchemaGen"])
+        recorded.root.claim_dataset(dataset)
+        assert f"sae run {options} --root {recorded.root.path}" in text_of(ask, recorded.root)
+
     def test_a_root_without_a_run_has_the_page_and_gets_no_file(self, tmp_path, ask):
         assert "No models yet" in text_of(ask, Root(tmp_path / "new"))
         assert not (tmp_path / "new").exists()
