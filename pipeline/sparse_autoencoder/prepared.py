@@ -72,7 +72,7 @@ class Contents:
 
     Attributes:
       labels: records by split and name of the label.
-      counted: records whose labels were counted, by split.
+      counted: records whose labels were counted, by split; empty without labels.
       range: smallest and largest value: of all records if they were added by `sae data add`, else of the examples.
       examples: the first records of each label.
     """
@@ -167,7 +167,7 @@ def contents(dataset: PreparedDataset) -> Contents:
     labelled = bool(keys.label)
     return Contents(
         {split: {name: counts[split][name] for name in names} for split in dataset.splits} if labelled else {},
-        {split: sum(count.values()) for split, count in counts.items()},
+        {split: sum(count.values()) for split, count in counts.items()} if labelled else {},
         (limits[0], limits[1]) if limits else None,
         shown,
     )

@@ -32,6 +32,8 @@ def source(path: pathlib.Path, options: Options) -> Source:
     known = dict.fromkeys(table.column_names)
     if len(known) < len(table.column_names):
         raise errors.DataError(f"{path} has two columns of one name; there are: {', '.join(table.column_names)}")
+    if is_csv and len(known) == 1 and (other := next((mark for mark in ";\t|" if mark in next(iter(known))), "")):
+        raise errors.DataError(f"{path} separates its columns with {other!r}: save it with commas between them")
     for option, name in (("--label", options.label), ("--group", options.group)):
         if name:
             columns.wanted(known, name, option, str(path))
@@ -40,7 +42,7 @@ def source(path: pathlib.Path, options: Options) -> Source:
     if texts:
         raise errors.DataError(
             f"{path}: the columns {', '.join(texts)} are not of numbers; name those of labels and groups with --label "
-            "and --group, and leave the others out"
+            "and --group, and remove the others from the file (no option leaves columns out)"
         )
     if not data:
         raise errors.DataError(f"{path} has no column of numbers beside label and group")

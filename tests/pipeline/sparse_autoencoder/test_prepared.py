@@ -73,6 +73,16 @@ def test_labels_are_counted_and_examples_decoded(tmp_path: pathlib.Path) -> None
     np.testing.assert_array_equal(found.examples[0].values[..., 0], IMAGES["a"])
 
 
+def test_no_label_is_counted_of_data_without_labels(tmp_path: pathlib.Path) -> None:
+    features = store(tmp_path, "mine") / "features.json"
+    described = json.loads(features.read_text())
+    del described["featuresDict"]["features"]["label"]
+    features.write_text(json.dumps(described))
+    found = prepared.contents(prepared.named(tmp_path, "mine"))
+    assert (found.labels, found.counted) == ({}, {})
+    assert len(found.examples) == 2
+
+
 @pytest.mark.parametrize("name", ["dataset_info.json", "features.json", "metadata.json"])
 def test_a_damaged_data_set_is_listed_with_its_fault(tmp_path: pathlib.Path, name: str) -> None:
     (store(tmp_path, "mine", own=True) / name).write_text("{")

@@ -128,10 +128,19 @@ def test_tables_are_vectors(tmp_path: pathlib.Path, suffix: str) -> None:
     else:
         pa.parquet.write_table(pa.table({"u": [1, 2], "v": [0.5, -3], "kind": ["a", "b"], "who": [7, 8]}), path)
     assert read(path, label="kind", group="who") == [("0", "a", "7", "", [1, 0.5]), ("1", "b", "8", "", [2, -3])]
-    with pytest.raises(errors.DataError, match="the columns kind are not of numbers"):
+    with pytest.raises(errors.DataError, match=r"the columns kind are not of numbers.*--label.*remove"):
         read(path)
     with pytest.raises(OptionError, match="no such column; there are: u, v, kind, who"):
         read(path, label="x")
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+@pytest.mark.parametrize("label", ["", "kind"])
+def test_another_separator_than_the_comma_is_named(tmp_path: pathlib.Path, mark: str, label: str) -> None:
+    (tmp_path / "a.csv").write_text(f"u{mark}kind\n1{mark}a\n2{mark}b\n")
+    with pytest.raises(errors.DataError, match="with commas") as raised:
+        read(tmp_path / "a.csv", label=label)
+    assert repr(mark) in str(raised.value)
 
 
 def test_a_csv_file_without_names_and_with_missing_values(tmp_path: pathlib.Path) -> None:
