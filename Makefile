@@ -5,6 +5,9 @@ ARGS ?=
 export ARGS
 # Processes that run the tests, one file at a time.
 WORKERS ?= 2
+# Their folders: thousands of small stores that sync each write, so in memory where 12 GiB of it are free.
+FREE_KIB = $$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }') $$(awk '/MemAvailable/ { print $$2 }' /proc/meminfo 2>/dev/null)
+TEMPROOT = $$(set -- $(FREE_KIB); if [ "$${1:-0}" -gt 12582912 ] && [ "$${2:-0}" -gt 12582912 ]; then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
 PYENV := "$${PYENV_ROOT:-$$HOME/.pyenv}"
 tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3; do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null; \
@@ -27,7 +30,7 @@ run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
 
 test: setup-dev  ## run all tests but those that need MNIST, both TFX versions or much time
-	@.venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTEST_DEBUG_TEMPROOT="$(TEMPROOT)" .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
 	$(call tool,debian_chroot.py make test)

@@ -17,6 +17,7 @@ import contextlib
 import faulthandler
 import fcntl
 import gc
+import itertools
 import os
 import pathlib
 import pickle
@@ -81,14 +82,24 @@ class Processes:
 
     def client(self, connect: Callable[..., mlmd.MetadataStore], *arguments: Any) -> Worker:
         """Return a worker that has opened a client with `connect`; raises what `connect` raises."""
-        worker = Worker(self)
-        worker.ask(None, connect, arguments)
-        return worker
+        return self._ask_new_worker(None, connect, arguments)[0]
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function of a module in a worker and return its result. Raises what it raises."""
-        found: T = Worker(self).ask("", function, arguments)
+        found: T = self._ask_new_worker("", function, arguments)[1]
         return found
+
+    def _ask_new_worker(self, *message: Any) -> tuple[Worker, Any]:
+        """Return a new worker and its first answer."""
+        for attempt in itertools.count():
+            worker = Worker(self)
+            try:
+                return worker, worker.ask(*message)
+            except ReaderDiedError as error:
+                if attempt or str(error):
+                    raise
+                # The parent of the workers was killed after it was asked for one: the next question starts another.
+        raise AssertionError
 
     def start(self) -> Connection:
         """Start a worker and return the connection to it."""

@@ -497,6 +497,7 @@ FILES = {
     ("Transform", "transform_graph"): "transform_fn/saved_model.pb",
     ("Trainer", "model"): "Format-Serving/variables/variables.data-00000-of-00001",
     ("Trainer", "model_run"): "history.json",
+    ("Encode", "codes"): "codes.parquet",
     ("Evaluator", "evaluation"): "metrics-00000-of-00001.tfrecord",
     ("Report", "report"): "report.html",
 }

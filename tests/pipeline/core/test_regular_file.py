@@ -6,7 +6,6 @@ import os
 import pathlib
 import socket
 import stat
-import tempfile
 
 import pytest
 
@@ -18,9 +17,10 @@ def make_odd(kind: str, path: pathlib.Path) -> None:
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as made, tempfile.TemporaryDirectory(dir="/tmp") as short:
-            made.bind(f"{short}/odd")  # the path of a socket may not be long
-            os.rename(f"{short}/odd", path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f"/proc/self/fd/{folder}/{path.name}")  # the path of a socket may not be long
+        os.close(folder)
     elif kind == "device":
         try:
             os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero

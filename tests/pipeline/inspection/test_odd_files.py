@@ -33,6 +33,7 @@ def test_no_command_waits_for_a_file_that_is_none(tmp_path: pathlib.Path, kind: 
     """The log of a run, its events, its manifest and a preview are of this kind."""
     recorded = Recorded(tmp_path)
     recorded.run("r1")
+    recorded.end("r1", trigger="manual")
     root = recorded.root
     model = recorded.outputs("r1", "Trainer")["model"]
     preview = root.previews / pathlib.Path(model.uri).relative_to(root.artifacts) / "preview.json"
