@@ -30,7 +30,8 @@ run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
 
 test: setup-dev  ## run all tests but those that need MNIST, both TFX versions or much time
-	@PYTEST_DEBUG_TEMPROOT="$(TEMPROOT)" .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" \
+	    .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old
 	$(call tool,debian_chroot.py make test)
