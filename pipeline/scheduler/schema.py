@@ -84,7 +84,8 @@ _TIME = f"{_TEXT} AND {{0}} BETWEEN '0001' AND '{times.END}' AND strftime('%Y-%m
 _NO_TIME_OR = "{0} = '' OR " + _TIME
 _FLAG = "typeof({0}) = 'integer' AND {0} IN (0, 1)"
 _NUMBER = "typeof({{0}}) = 'integer' AND {{0}} BETWEEN {} AND {}"
-_PROCESS = _NUMBER.format(2, 2**31 - 1)  # to signal 0, 1 or less would reach other processes
+_RUN_PROCESS = _NUMBER.format(2, 2**31 - 1)  # to signal 0, 1 or less would reach other processes
+_DAEMON_PROCESS = _NUMBER.format(1, 2**31 - 1)  # it is 1 in a container, and never signalled
 _OUTCOMES = ", ".join(f"'{one.value}'" for one in Outcome)
 # What the columns contain, as SQL. The daemon and readers use the views `valid_TABLE`, without other rows.
 _VALID: Mapping[str, Mapping[str, str]] = {
@@ -112,11 +113,11 @@ _VALID: Mapping[str, Mapping[str, str]] = {
         "reason": _TEXT,
         "closed": _FLAG,
         "begun": _FLAG,
-        "process": "{0} IS NULL OR " + _PROCESS,
+        "process": "{0} IS NULL OR " + _RUN_PROCESS,
         "process_identity": _TEXT,
     },
     "daemon": {
-        "process": _PROCESS,
+        "process": _DAEMON_PROCESS,
         "process_identity": _TEXT,
         "since": _TIME,
         "heard": _TIME,
