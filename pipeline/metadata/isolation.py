@@ -17,7 +17,6 @@ import contextlib
 import faulthandler
 import fcntl
 import gc
-import itertools
 import os
 import pathlib
 import pickle
@@ -91,15 +90,15 @@ class Processes:
 
     def _ask_new_worker(self, *message: Any) -> tuple[Worker, Any]:
         """Return a new worker and its first answer."""
-        for attempt in itertools.count():
-            worker = Worker(self)
-            try:
-                return worker, worker.ask(*message)
-            except ReaderDiedError as error:
-                if attempt or str(error):
-                    raise
-                # The parent of the workers was killed after it was asked for one: the next question starts another.
-        raise AssertionError
+        worker = Worker(self)
+        try:
+            return worker, worker.ask(*message)
+        except ReaderDiedError as error:
+            if str(error):
+                raise
+        # The parent of the workers may have been killed after it was asked for this one. Asking again starts another.
+        worker = Worker(self)
+        return worker, worker.ask(*message)
 
     def start(self) -> Connection:
         """Start a worker and return the connection to it."""

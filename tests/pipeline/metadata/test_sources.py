@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import psutil
@@ -463,6 +464,18 @@ def test_a_store_is_read_after_the_parent_of_its_readers_was_killed(store, priva
             end(one)
         assert len(client.get_executions()) == len(source.connect().get_executions()) == 1
         assert len(list(private.iterdir())) == copied
+
+
+def test_a_store_is_read_though_the_parent_of_its_readers_was_killed_after_it_was_asked(store):
+    others = readers()
+    with open_source(str(store)) as source:
+        source.connect()
+        [parent] = [one for one in readers() if one not in others]
+        parent.suspend()  # the question waits for it
+        killing = threading.Timer(0.2, parent.kill)
+        killing.start()
+        assert len(source.connect().get_executions()) == 1
+        killing.join()
 
 
 def test_a_reader_that_is_killed_again_and_again_is_no_sign_of_a_damaged_row(store, monkeypatch):
