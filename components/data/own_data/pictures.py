@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import os
 import pathlib
@@ -197,12 +198,12 @@ def _table(path: pathlib.Path, names: Sequence[str]) -> columns.Columns:
     key = columns.file_column(found)
     listed_names = [os.path.normpath(name) for name in found[key]]
     rows = {name: row for row, name in enumerate(listed_names)}
+    known = set(names)
     faults = (
-        ("names twice", sorted({name for name in listed_names if listed_names.count(name) > 1})
-         if len(rows) < len(listed_names) else []),
+        ("names twice", sorted(name for name, count in collections.Counter(listed_names).items() if count > 1)),
         ("has no line for", [name for name in names if name not in rows]),
-        ("names what is not in the folder:", [name for name in rows if name not in set(names)]),
-    )  # fmt: skip
+        ("names what is not in the folder:", [name for name in rows if name not in known]),
+    )
     for fault, wrong in faults:
         if wrong:
             raise errors.DataError(

@@ -95,7 +95,9 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
     formats: dict[tuple[tuple[int, ...], str], list[str]] = collections.defaultdict(list)
     content = hashlib.sha256()
     spread: _Spread | None = None
+    given = False  # whether the source has splits
     for number, record in enumerate(source.read()):
+        given = given or bool(record.split)
         try:
             raw = record.load()
             values = convert(raw, source.kind, options)
@@ -135,7 +137,6 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
         raise errors.DataError("all records are equal: there is nothing to learn from them")
     names = _label_names(entries)
     splits = collections.Counter(entry.split for entry in entries)
-    given = any(record.split for record in source.read())
     wanted = {entry.split for entry in entries} if given else dict(options.fractions).keys()
     if missing := [name for name in features.SPLITS if name in wanted and not splits[name]]:
         raise errors.DataError(
