@@ -1,4 +1,6 @@
-"""Errors that a node raises on purpose, with a message for the user."""
+"""Errors that a node raises on purpose, with a message for the user; the first line of others."""
+
+from __future__ import annotations
 
 
 class DataError(Exception):
@@ -11,3 +13,8 @@ class AnomalyError(Exception):
 
 class TrainingError(Exception):
     """Training cannot continue: a loss is not finite, or a split is empty."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; its type if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

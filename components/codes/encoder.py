@@ -17,7 +17,7 @@ from tensorflow_data_validation.statistics import stats_impl
 from components.codes import table
 from components.codes.inputs import Batch
 from components.data import data_gate, features, tfds_reader
-from components.errors import DataError
+from components.errors import DataError, first_line
 from components.evaluation import metrics
 from components.model import saved_model
 
@@ -51,7 +51,7 @@ class Encoder:
             [images] = self._signatures["encode"].structured_input_signature[1].values()
             self.pixels = int(images.shape[1])
         except Exception as error:  # TensorFlow raises many kinds on a damaged model
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             raise DataError(f"{model} is no SavedModel of this pipeline: {reason}") from error
         self._loaded = loaded  # owns the variables
         self._schema = tfdv.load_schema_text(str(schema)) if schema else None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from components.errors import DataError
+from components.errors import DataError, first_line
 
 IMAGES, LABELS = "images", "labels"  # arrays of an .npz file
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -100,7 +100,7 @@ def _load(path: pathlib.Path) -> tuple[Any, Any]:
                 arrays[LABELS] if LABELS in names and IMAGES in names else None,
             )
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise DataError(f"{path} cannot be read as an array of NumPy: {reason}") from error
 
 

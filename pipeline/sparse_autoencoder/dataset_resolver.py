@@ -118,7 +118,9 @@ def _prepared_or_downloaded(
     except tfds.core.registered.DatasetNotFoundError:
         pass
     except (OSError, ValueError, AssertionError) as error:
-        raise UnavailableError(f"the prepared data set {data.dataset} cannot be read: {_first_line(error)}") from error
+        raise UnavailableError(
+            f"the prepared data set {data.dataset} cannot be read: {errors.first_line(error)}"
+        ) from error
     try:
         builder = tfds.builder(data.dataset, data_dir=folder)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
@@ -131,7 +133,7 @@ def _prepared_or_downloaded(
     except Exception as error:
         # Any error of this data set's own code. TFDS prepares under a temporary name, so nothing incomplete is left.
         raise UnavailableError(
-            f"the download of {data.dataset} failed: {_first_line(error)}. Nothing of it was kept; try again"
+            f"the download of {data.dataset} failed: {errors.first_line(error)}. Nothing of it was kept; try again"
             f"{_or_sample(root)}"
         ) from error
     return builder, ""
@@ -234,7 +236,3 @@ def _schema_file(name: str, description: tfds_reader.Description, root: Root) ->
     )
     atomic_file.write(path, text)
     return path
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -25,7 +25,7 @@ def npy(path: pathlib.Path, options: Options) -> Source:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise errors.DataError(f"{path} cannot be read as an array of numbers: {_reason(error)}") from error
+        raise errors.DataError(f"{path} cannot be read as an array of numbers: {errors.first_line(error)}") from error
     if options.array:
         raise OptionError("--array names an array of an .npz file; an .npy file has only one")
     return _source("NumPy array", array, {}, path, options)
@@ -42,7 +42,7 @@ def npz(path: pathlib.Path, options: Options) -> Source:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise errors.DataError(f"{path} cannot be read as arrays of numbers: {_reason(error)}") from error
+        raise errors.DataError(f"{path} cannot be read as arrays of numbers: {errors.first_line(error)}") from error
     if not arrays:
         raise errors.DataError(f"{path} holds no array")
     if not options.array and all(map(_NPZ_SPLIT.fullmatch, arrays)):
@@ -169,7 +169,3 @@ def _source(form: str, array: Array, beside: Mapping[str, Array], path: pathlib.
         labels = column(usual[0], "--label")
     groups = column(options.group, "--group") if options.group else None
     return Source(form, kind, lambda: of_rows(array, labels, groups))
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -69,7 +69,7 @@ def prepare(
     try:
         builder.download_and_prepare()
     except (RuntimeError, tf.errors.OpError) as error:  # the former is what TFDS makes of the latter
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = errors.first_line(error)
         raise errors.DataError(f"the data set cannot be written: {reason}; nothing of it was kept") from error
     return pathlib.Path(builder.data_dir)
 

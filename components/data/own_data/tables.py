@@ -27,7 +27,7 @@ def source(path: pathlib.Path, options: Options) -> Source:
     try:
         table = _csv(path) if is_csv else pyarrow.parquet.read_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = errors.first_line(error)
         raise errors.DataError(f"{path} cannot be read as a {'CSV' if is_csv else 'Parquet'} file: {reason}") from error
     known = dict.fromkeys(table.column_names)
     if len(known) < len(table.column_names):
