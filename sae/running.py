@@ -87,10 +87,11 @@ def _value_text(value: Value) -> str:
 
 def _error(code: int, text: str) -> SaeError:
     """Return the error of an exit code: of the class that has it, or else a `SaeError` with it."""
+    if code not in set(ExitCode):
+        return SaeError(text)
     known = {kind.exit_code: kind for kind in (UsageError, NotFoundError, LockedError, UnavailableError)}
-    error = known.get(ExitCode(code), SaeError)(text) if code in set(ExitCode) else SaeError(text)
-    if code in set(ExitCode):
-        error.exit_code = ExitCode(code)
+    error = known.get(ExitCode(code), SaeError)(text)
+    error.exit_code = ExitCode(code)
     return error
 
 

@@ -112,10 +112,9 @@ def add_command(
     folder = data_folder(data_dir)
     made = own_data.add(folder, name, version, path, options, output.note, progress, _quiet)
     output.write(f"{name} {version} is in {made}")
-    there, setting = (["--data-dir", str(folder)], ["--set", f"data.data_dir={folder}"]) if data_dir else ([], [])
-    show = joined(["sae", "data", "show", name, *there])
+    setting = ["--set", f"data.data_dir={folder}"] if data_dir else []
     run = joined(["sae", "run", "--set", f"data.dataset={name}", *setting, "--root", f"{name}_root"])
-    output.note(f"`{show}` shows it; `{run}` runs on it (a root contains runs on one data set)")
+    output.note(f"`sae data show {name}` shows it; `{run}` runs on it (a root contains runs on one data set)")
 
 
 @click.command("remove")

@@ -52,13 +52,13 @@ def data_folder(given: pathlib.Path | None) -> pathlib.Path:
     """Return the folder of prepared data sets of `--data-dir`, else that of TFDS; suggested commands name it too."""
     from pipeline.sparse_autoencoder import dataset_folder
 
-    if given:
-        set_selected("data_dir", str(given))
-
     try:
-        return dataset_folder.data_folder(DataConfig(data_dir=str(given) if given else ""))
+        folder = dataset_folder.data_folder(DataConfig(data_dir=str(given) if given else ""))
     except ValueError as error:
         raise UsageError(f"--data-dir {str(given)!r} is not allowed: {error}") from error
+    if given:
+        set_selected("data_dir", str(folder))
+    return folder
 
 
 class LocalPath(click.Path):
