@@ -26,8 +26,8 @@ import psutil
 import pytest
 
 from pipeline.core.errors import ExitCode
-from pipeline.scheduler import times, triggers
 from pipeline.scheduler.store import ScheduleDatabase
+from tests.chaos import outcomes
 from tests.chaos.containers import Container, Disk, draw
 
 NAME = "soak"
@@ -337,19 +337,8 @@ class Soak:
 
 def faults(soak: Soak, database: ScheduleDatabase) -> Iterator[str]:
     """Say what is wrong at the end."""
-    ticks = [tick for tick in reversed(database.ticks(NAME)) if not tick.manual]
-    schedule = database.schedule(NAME)
-    created = times.from_text(schedule.created)
-    last = max(times.from_text(tick.planned) for tick in ticks)
-    wanted = [times.as_text(when) for when in triggers.between(schedule.timing, created, created, last)]
-    found = collections.Counter(tick.planned for tick in ticks)
-    yield from (f"{when} has no outcome" for when in wanted if not found[when])
-    yield from (f"{when} is there {number} times" for when, number in found.items() if number > 1)
-    yield from (f"{tick.planned} waits" for tick in ticks if tick.decision is None)
-    runs = collections.Counter(one.run_id for tick in ticks for one in tick.attempts if one.run_id)
-    yield from (f"run {run} belongs to {number} attempts" for run, number in runs.items() if number > 1)
-    yield from (f"process {one.pid} is left over: {' '.join(one.cmdline())}" for one in soak.processes())
-    yield from (f"{path} is left over" for path in (soak.seen / "scheduling").iterdir())
+    yield from outcomes.faults_of_ticks(database, NAME)
+    yield from outcomes.left_over(soak.processes(), soak.seen)
     checked = soak.sae("fsck")
     if checked.returncode:
         yield f"sae fsck: {checked.stdout} {checked.stderr}"

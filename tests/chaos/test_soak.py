@@ -25,6 +25,7 @@ from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import CatchUp, Overlap, Schedule, Tick, Work
 from pipeline_config import SchedulePolicies
 from tests import PROJECT
+from tests.chaos import outcomes
 
 PROGRAM = (
     "import logging, pathlib, sys; from pipeline.scheduler import daemon; "
@@ -120,18 +121,8 @@ def faults(soak: Soak, database: ScheduleDatabase, ended: bool) -> Iterator[str]
     """What is wrong, in sentences."""
     if not ended:
         yield "what was left to do did not end, or the daemon ended badly"
-    ticks = [tick for tick in reversed(database.ticks(NAME)) if not tick.manual]
-    schedule = database.schedule(NAME)
-    created, last = times.from_text(schedule.created), times.from_text(ticks[-1].planned)
-    wanted = [times.as_text(when) for when in triggers.between(schedule.timing, created, created, last)]
-    found = collections.Counter(tick.planned for tick in ticks)
-    yield from (f"{when} has no decision" for when in wanted if not found[when])
-    yield from (f"{when} is there {number} times" for when, number in found.items() if number > 1)
-    yield from (f"{tick.planned} waits" for tick in ticks if tick.decision is None)
-    runs = collections.Counter(one.run_id for tick in ticks for one in tick.attempts if one.run_id)
-    yield from (f"run {run} belongs to {number} attempts" for run, number in runs.items() if number > 1)
-    yield from (f"process {one.pid} is left over: {' '.join(one.cmdline())}" for one in soak.processes())
-    yield from (f"{path} is left over" for path in (soak.root / "scheduling").iterdir())
+    yield from outcomes.faults_of_ticks(database, NAME)
+    yield from outcomes.left_over(soak.processes(), soak.root)
     settled = soak.memory[len(soak.memory) // 3 :]
     if settled and max(settled) - min(settled) > GROWTH:
         yield f"memory went from {min(settled):.1f} to {max(settled):.1f} MiB"
