@@ -75,9 +75,9 @@ SETTINGS = {
     "data.size": ("32x32", {"ExampleGen", "Report"}),
     "data.scaling": ("range", {"Transform", "Trainer", "Report"}),
     "model.loss": ("mse", {"Trainer", "Evaluator", "Report"}),
-    "evaluation.max_mse": (0.1, {"Report"}),  # the Evaluator is given the gates of the model's own loss
-    "evaluation.max_mse_worst_label": (0.1, {"Report"}),
-    "evaluation.max_mse_to_mean_image": (0.5, {"Report"}),
+    "evaluation.max_mse": (0.1, set()),  # Evaluator and Report are given the gates of the model's own loss
+    "evaluation.max_mse_worst_label": (0.1, set()),
+    "evaluation.max_mse_to_mean_image": (0.5, set()),
     "encoding.splits": ("train,test", {"Encode"}),
     "retention.runs": (1, set()),
     "retention.pushed": (0, set()),
@@ -132,6 +132,21 @@ def test_every_setting_is_looked_at():
 def test_a_setting_changes_the_keys_of_exactly_the_nodes_that_it_can_affect(described, name):
     value, affected = SETTINGS[name]
     assert changed(all_keys(described), all_keys(described, **{name: value})) == affected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "affected"),
+    [
+        ("evaluation.max_mse", 0.1, {"Evaluator", "Report"}),
+        ("evaluation.max_mse_worst_label", 0.1, {"Evaluator", "Report"}),
+        ("evaluation.max_mse_to_mean_image", 0.5, {"Evaluator", "Report"}),
+        ("evaluation.max_bce", 0.5, set()),
+    ],
+)
+def test_only_the_gates_of_the_models_own_loss_change_keys(described, name, value, affected):
+    of_squared_error = {"model.loss": "mse"}
+    before = all_keys(described, **of_squared_error)
+    assert changed(before, all_keys(described, **of_squared_error, **{name: value})) == affected
 
 
 @pytest.mark.parametrize(
