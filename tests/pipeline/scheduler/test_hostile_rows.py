@@ -186,7 +186,7 @@ def test_no_edit_of_a_column_stops_anything(tmp_path, database, kills, capsys):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.component
+@pytest.mark.chaos
 def test_no_edit_of_any_column_stops_anything(tmp_path, database, kills, capsys):
     found = faults(tmp_path, database, kills, capsys, cases(database))
     assert not found, "\n".join(found)

@@ -30,6 +30,7 @@ def damaged(tmp_path_factory):
 def test_every_page_draws_it_as_removed_and_has_no_link_to_it(damaged, ask):
     root, examples, model, evaluation = damaged
     client = ask(root)
+    links = set()
     for path, named in (
         ("/runs/good", f"examples artifact {examples}, removed"),
         ("/runs/again", f"model artifact {model}, removed"),
@@ -42,8 +43,9 @@ def test_every_page_draws_it_as_removed_and_has_no_link_to_it(damaged, ask):
         page = Seen(answer.text)
         assert answer.status_code == 200
         assert named in page.text, path
-        for link in page.links:
-            assert client.get(link.partition("#")[0] or path).status_code in (200, 307), (path, link)
+        links |= {link.partition("#")[0] or path for link in page.links}
+    for link in links:
+        assert client.get(link).status_code in (200, 307), link
 
 
 def test_the_drawing_of_its_lineage_has_a_box_for_it(damaged, ask):
