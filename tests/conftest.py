@@ -32,6 +32,17 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
+# Here, because pytest reads options only from the conftest.py of a folder that it is given.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos")
+    group.addoption("--chaos-seed", type=int, default=1, help="seed of the moments at which processes are killed")
+    group.addoption("--chaos-minutes", type=float, default=2.5, help="how long each soak test lasts")
+    group.addoption("--chaos-profile", default="sample", help="profile of the run that is killed")
+    group.addoption(
+        "--chaos-set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the run that is killed"
+    )
+
+
 @pytest.fixture
 def debian_chroot(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """tools/debian_chroot.py, which imports what lies beside it."""

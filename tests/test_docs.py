@@ -6,6 +6,8 @@ import fnmatch
 import json
 import pathlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 
 import click
@@ -303,6 +305,16 @@ def unknown_names(text: str) -> list[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_modules_commands_options_and_targets_in_the_documents_exist(path: pathlib.Path) -> None:
     assert unknown_names(path.read_text(encoding="utf-8")) == []
+
+
+def test_options_of_make_test_chaos_exist() -> None:
+    [targets] = re.findall(r"pytest (\S+) -m chaos", (PROJECT / "Makefile").read_text(encoding="utf-8"))
+    named = {name for path in DOCUMENTS for name in re.findall(r"--chaos-[a-z]+", path.read_text(encoding="utf-8"))}
+    shown = subprocess.run(
+        [sys.executable, "-m", "pytest", targets, "--help"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert named
+    assert named <= set(re.findall(r"--chaos-[a-z]+", shown))
 
 
 @pytest.mark.parametrize(
