@@ -8,6 +8,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from components.evaluation.metrics import shown
 from pipeline.core import settings
 from pipeline.core.errors import SaeError, UsageError
 from pipeline.core.pipeline_root import Root
@@ -56,7 +57,7 @@ class PipelineRoot:
             rows, _ = reader.runs(
                 limit=limit or _ALL, state=RunState(state) if state else None, sort=sort, ascending=ascending
             )
-        return RunList(tuple(rows), self.pipeline.columns)
+        return RunList(tuple(rows), shown(self.pipeline.columns, [row.metrics for row in rows]))
 
     def run(self, run: str = "latest") -> RecordedRun:
         """Return a run as it is now.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Literal
 
 
@@ -28,6 +28,7 @@ class Metric:
       run_key: its key in the JSON of a run, and on the run in ML Metadata; empty: not a metric of runs.
       recorded: whether it is recorded on the run, for lists of runs.
       column: its heading in the list of runs; empty: no column.
+      instead_of: the `run_key` of a column that runs may lack: this one is a column only where a run has it alone.
       baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
       baseline: its heading in the table of baselines: `mean image`.
       loss: the loss that a model must be trained with to have this metric, a key of `LOSSES`; empty: any.
@@ -43,6 +44,7 @@ class Metric:
     run_key: str = ""
     recorded: bool = False
     column: str = ""
+    instead_of: str = ""
     baseline_of: str = ""
     baseline: str = ""
     loss: str = ""
@@ -68,7 +70,7 @@ BCE_TO_MEAN_IMAGE = Metric(
 )
 MSE = Metric(
     "mse", "MSE", "squared error, mean over pixels and images",
-    better="lower", decimals=5, run_key="test_mse", recorded=True,
+    better="lower", decimals=5, run_key="test_mse", recorded=True, column="test MSE", instead_of=BCE.run_key,
 )
 MSE_TO_MEAN_IMAGE = Metric(
     "mse_to_mean_image", "MSE to mean image", "`test_mse / mean_image_mse`, of models trained with `model.loss` mse",
@@ -178,6 +180,19 @@ def loss_of(values: Container[str]) -> str:
 def columns() -> tuple[Metric, ...]:
     """Return the metrics that are columns of a list of runs."""
     return tuple(one for one in METRICS if one.column)
+
+
+def shown(columns: Sequence[Metric], rows: Iterable[Mapping[str, float | None]]) -> tuple[Metric, ...]:
+    """Return the columns of a list that these rows need: of metrics that stand for each other, those with values.
+
+    Args:
+      columns: metrics with a column.
+      rows: values by `run_key`; None for a metric that was not evaluated.
+    """
+    found = [{name for name, value in row.items() if value is not None} for row in rows]
+    instead = [one for one in columns if any(one.run_key in row and one.instead_of not in row for row in found)]
+    replaced = {one.instead_of for one in instead if not any(one.instead_of in row for row in found)}
+    return tuple(one for one in columns if (one in instead if one.instead_of else one.run_key not in replaced))
 
 
 def find(name: str) -> Metric | None:

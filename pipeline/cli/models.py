@@ -21,13 +21,13 @@ def models_command(root: str | None, as_json: bool) -> None:
     """List the pushed models, highest version first: run, test loss, digest, state; then promotions and rollbacks."""
     place = resolve_root(root)
     pipeline = current_pipeline()
-    found = listing.list_models(open_store(place, read_only=True), place, pipeline.headline)
+    found = listing.list_models(open_store(place, read_only=True), place, pipeline.headlines)
     if as_json:
         output.write_json(json_documents.models(place, found))
     elif not found.models and not found.decisions:
         output.note(f"no model was pushed in {place.path}: a run pushes a model that passes its gates")
     else:
-        output.write(models_text.as_text(output.screen(), found, pipeline.headline))
+        output.write(models_text.as_text(output.screen(), found, pipeline.headlines))
 
 
 @click.command("promote")

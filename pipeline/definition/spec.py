@@ -250,6 +250,12 @@ class Pipeline:
         return next(iter(self.columns), None)
 
     @property
+    def headlines(self) -> tuple[Metric, ...]:
+        """Return the headline metric, and those that are columns in its place for models without it."""
+        first = self.headline
+        return tuple(one for one in self.columns if first and first.run_key in (one.run_key, one.instead_of))
+
+    @property
     def columns(self) -> tuple[Metric, ...]:
         """Return the metrics that are columns of a list of runs."""
         return tuple(one for one in self.declared_metrics if one.column)

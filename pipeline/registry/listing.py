@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from components.evaluation.metrics import Metric
 from components.push import decision, serving_dir
@@ -33,8 +33,8 @@ class ModelRow:
       artifact: id of the pushed model in ML Metadata.
       run: the run that made the model.
       pushed: when the version was made; UTC.
-      metrics: the headline metric by its name in a run (`test_bce`), or nothing if the pipeline declares none; None if
-        the run did not record it.
+      metrics: the headline metric and those in its place, by their names in a run (`test_bce`); nothing if the
+        pipeline declares none; None if the run did not record it.
       model: content digest of the model; empty if plain TFX pushed it.
       how: `pushed`, by a run; `promoted` or `rolled back to`, by a user.
       reason: of the decision, or of the push gate; empty if there is none.
@@ -98,13 +98,15 @@ class Models:
     unknown: int = 0
 
 
-def list_models(store: Store, root: Root, headline: Metric | None, start: int = 0, limit: int | None = None) -> Models:
+def list_models(
+    store: Store, root: Root, headlines: Sequence[Metric], start: int = 0, limit: int | None = None
+) -> Models:
     """List versions and decisions.
 
     Args:
       store: of the root.
       root: with the serving folder.
-      headline: the metric to list.
+      headlines: the metrics to list.
       start: number of versions to skip; each listed version costs several queries.
       limit: maximum number of versions; None: all.
     """
@@ -131,7 +133,7 @@ def list_models(store: Store, root: Root, headline: Metric | None, start: int = 
             state=VersionState.SERVED if push == served else VersionState.KEPT if exists else VersionState.DELETED,
             run=run,
             pushed=push.when,
-            metrics={headline.run_key: metrics.get(headline.run_key)} if headline else {},
+            metrics={one.run_key: metrics.get(one.run_key) for one in headlines},
             model=push.model,
             how=record.kind.past if record else "pushed",
             reason=record.reason if record else gate_reasons.get(execution, ""),

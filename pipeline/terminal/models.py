@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from components.evaluation.metrics import Metric
+from collections.abc import Sequence
+
+from components.evaluation.metrics import Metric, shown
 from pipeline.core.text import short_digest, when_text
 from pipeline.registry.listing import DecisionRow, ModelRow, Models
 from pipeline.terminal.table import Cell, Column, Screen
@@ -17,25 +19,26 @@ _DECISIONS = (
 _STYLES = {"served": "green", "deleted": "dim"}
 
 
-def as_text(screen: Screen, found: Models, headline: Metric | None) -> str:
+def as_text(screen: Screen, found: Models, headlines: Sequence[Metric]) -> str:
     """Return versions and decisions as two tables."""
+    listed = shown(headlines, [one.metrics for one in found.models])
     columns = (
         Column("version", right=True),
         Column("state"),
         Column("run", min_width=15),
         Column("pushed", drop=3),
-        Column(headline.column if headline else "", right=True),
+        *(Column(one.column, right=True) for one in listed),
         Column("model", drop=2),
         Column("how", min_width=16, drop=1),
     )
-    lines = screen.table(columns, [_version(one, headline) for one in found.models])
+    lines = screen.table(columns, [_version(one, listed) for one in found.models])
     if found.decisions:
         lines += ["", screen.heading("decisions, newest first")]
         lines += screen.table(_DECISIONS, [_decision(one) for one in found.decisions])
     return "\n".join(lines)
 
 
-def _version(one: ModelRow, headline: Metric | None) -> list[Cell | str]:
+def _version(one: ModelRow, listed: Sequence[Metric]) -> list[Cell | str]:
     marks = [one.state.value, *(["rolled back"] if one.withdrawn else []), *(["pinned"] if one.pinned else [])]
     style = "yellow" if one.withdrawn else _STYLES.get(one.state.value, "")
     return [
@@ -43,7 +46,7 @@ def _version(one: ModelRow, headline: Metric | None) -> list[Cell | str]:
         Cell(", ".join(marks), style),
         one.run,
         when_text(one.pushed)[:-3],
-        headline.text(one.metrics[headline.run_key]) if headline else "",
+        *(metric.text(one.metrics[metric.run_key]) for metric in listed),
         short_digest(one.model),
         f"{one.how}{f' by {one.who}' if one.who else ''}{f': {one.reason}' if one.reason else ''}",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.evaluation.metrics import Metric
+from components.evaluation.metrics import Metric, shown
 from pipeline.core.text import seconds_text, when_text
 from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.scheduler import run_trigger
@@ -29,10 +29,11 @@ _AFTER = (
 
 
 def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric]) -> str:
-    """Return the runs as a table, with a column for each of `metrics`; empty for no runs."""
+    """Return the runs as a table, with a column for each of `metrics` that they need; empty for no runs."""
     if not rows:
         return ""
     several = len({row.pipeline for row in rows}) > 1
+    metrics = shown(metrics, [row.metrics for row in rows])
     columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]
     return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), [_cells(row, several, metrics) for row in rows]))
 

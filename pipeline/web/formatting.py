@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from components.evaluation.metrics import Metric
+from components.evaluation.metrics import Metric, shown
 from pipeline.core.text import seconds_text, when_text
 
 NOTHING = "–"  # instead of a missing value
@@ -49,12 +50,25 @@ class DeclaredMetrics:
     """How pages name and write the metrics that a pipeline declares.
 
     Attributes:
-      columns: metrics in lists of runs, their charts and comparisons; the first is the headline metric.
+      all_columns: metrics in lists of runs, their charts and comparisons.
+      columns: those that stand for no other one; the first is the headline metric.
+      headlines: the headline metric, and those that are columns in its place.
     """
 
     def __init__(self, declared: Sequence[Metric]) -> None:
-        self.columns = tuple(one for one in declared if one.column)
+        self.all_columns = tuple(one for one in declared if one.column)
+        self.columns = shown(self.all_columns, ())
+        first = self.columns[0].run_key if self.columns else ""
+        self.headlines = tuple(one for one in self.all_columns if first in (one.run_key, one.instead_of))
         self._by_name = {name: one for one in declared for name in (one.name, one.run_key) if name}
+
+    def columns_of(self, rows: Iterable[Any]) -> tuple[Metric, ...]:
+        """Return the columns that a list needs whose rows have `metrics`."""
+        return shown(self.all_columns, [row.metrics for row in rows])
+
+    def headlines_of(self, rows: Iterable[Any]) -> tuple[Metric, ...]:
+        """Return the columns that stand for a model in such a list: the headline metric, or those in its place."""
+        return tuple(one for one in self.columns_of(rows) if one in self.headlines)
 
     def text(self, name: str, value: float | None) -> str:
         """Write a value with the digits that its metric declares, or a dash."""

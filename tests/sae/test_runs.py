@@ -13,8 +13,10 @@ import sys
 import pytest
 
 import sae
+from components.evaluation import metrics
 from sae.model import RawData
 from sae.root import PipelineRoot
+from sae.runs import RunList
 from tests import PROJECT
 from tests.builders.roots import METRICS, Recorded, write
 from tests.golden import store
@@ -45,6 +47,16 @@ def test_runs_are_rows_newest_first(root: PipelineRoot) -> None:
 def test_the_model_of_a_run_scales_as_its_data_set_and_settings_say(root: PipelineRoot) -> None:
     run = root.run(FIRST)
     assert run._raw_data() == RawData("uint8", "auto", (28, 28, 1))
+
+
+def test_runs_of_squared_errors_show_them_and_can_be_sorted_by_them(root: PipelineRoot) -> None:
+    assert len(root.runs(sort="test_mse")) == 3
+    rows = root.runs()
+    assert "test_mse" not in rows.to_pandas().columns
+    squared = dataclasses.replace(rows[1], metrics={"test_bce": None, "test_mse": 0.3})
+    shown = RunList((squared,), metrics.shown(root.pipeline.columns, [squared.metrics]))
+    assert shown.to_pandas()["test_mse"].tolist() == [0.3]
+    assert "test MSE" in shown._repr_html_()
 
 
 def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:

@@ -87,7 +87,7 @@ def build(request: PageRequest) -> CompareView:
     if len(ids) < FEWEST:
         selected = "no run is selected" if not ids else "only one run is selected"
         raise UsageError(f"{selected}: select {FEWEST} to {MOST} runs to compare in the list of runs")
-    columns = request.metrics.columns
+    columns = request.metrics.all_columns
     compared = tuple(
         ComparedRun(
             run.row.id,
@@ -169,8 +169,10 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
         curves = charts.line_chart(
             series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=HALF_PAGE
         )
-    if len(metrics.columns) > 1:
-        across, down = metrics.columns[:2]
+    columns = metrics.columns_of(view.compared)
+    beside = [one for one in columns[1:] if one not in metrics.headlines]
+    if beside:
+        across, down = columns[0], beside[0]
         points = [
             charts.ScatterPoint(one.id, one.metrics[across.run_key], one.metrics[down.run_key], to.run(one.id), number)
             for number, one in enumerate(view.compared, 1)

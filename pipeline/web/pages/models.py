@@ -52,7 +52,7 @@ def build(request: PageRequest) -> ModelsView:
     start, limit, root = request.query.number("start"), request.rows or ROWS, request.root
     found = listing.Models((), ())
     if request.reader and root:
-        found = listing.list_models(request.reader.store, root, request.reader.pipeline.headline, start, limit)
+        found = listing.list_models(request.reader.store, root, request.reader.pipeline.headlines, start, limit)
     return ModelsView(
         root=str(root.path) if root else "",
         folder=str(root.serving) if root else "",

@@ -68,7 +68,7 @@ def build(request: PageRequest) -> RunsView:
     """Read the runs."""
     states = tuple(one.value for one in RunState)
     state = request.query.one("state", states)
-    sort = request.query.one("sort", sort_columns(request.metrics.columns), "started")
+    sort = request.query.one("sort", sort_columns(request.metrics.all_columns), "started")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"{request.selected.command} run --root {shell.quoted(str(request.root.path))}" if request.root else ""
@@ -105,22 +105,20 @@ def build(request: PageRequest) -> RunsView:
 
 
 def _is_evaluated(row: RunRow, metrics: DeclaredMetrics) -> bool:
-    return any(row.metrics.get(one.run_key) is not None for one in metrics.columns)
+    return any(row.metrics.get(one.run_key) is not None for one in metrics.all_columns)
 
 
 def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     """Draw the chart, of at least two runs."""
     if len(view.charted) < 2:
         return {"history": None}
+    columns = metrics.columns_of(view.charted)
     points = [
-        charts.RunPoint(
-            one.id, [one.metrics.get(m.run_key) for m in metrics.columns], to.run(one.id), one.started, one.state
-        )
+        charts.RunPoint(one.id, [one.metrics.get(m.run_key) for m in columns], to.run(one.id), one.started, one.state)
         for one in view.charted
     ]
     panels = [
-        charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one))
-        for one in metrics.columns
+        charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one)) for one in columns
     ]
     title = formatting.capitalized(f"{' and '.join(panel.name for panel in panels)} over runs")
     return {"history": charts.runs_chart(points, panels, title=title, width=_WIDTH)}

@@ -185,7 +185,7 @@ def test_schedules_say_what_is_planned_and_what_came_of_it(visitor, site):
 
 
 def test_a_run_leads_to_the_version_that_it_is_served_as(visitor, site):
-    served = listing.list_models(open_store(Root(site.root), read_only=True), Root(site.root), None).served
+    served = listing.list_models(open_store(Root(site.root), read_only=True), Root(site.root), ()).served
     page = visitor.visit(f"/runs/{served.run}")
     page.get_by_role("link", name=f"as version {served.version}").click()
     page.wait_for_url(re.compile(f"/models#version-{served.version}$"))

@@ -42,7 +42,7 @@ def rollback(recorded, reason="worse in the field"):
 
 
 def listed(recorded):
-    return listing.list_models(recorded.store(), recorded.root, PIPELINE.headline)
+    return listing.list_models(recorded.store(), recorded.root, PIPELINE.headlines)
 
 
 def content(recorded, run):

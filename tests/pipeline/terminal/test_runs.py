@@ -77,6 +77,18 @@ def test_what_is_left_out_or_missing_is_said(arguments, said):
     assert as_text(Screen(), []) == ""
 
 
+def test_the_squared_error_is_a_column_where_a_run_has_no_cross_entropy():
+    both = dataclasses.replace(GOOD, metrics={"test_bce": 0.0943, "test_mse": 0.006, "active_units": 17.21})
+    squared = dataclasses.replace(GOOD, metrics={"test_bce": None, "test_mse": 0.335, "active_units": 6.4})
+    assert "test BCE  active" in as_text(Screen(), [both, BAD])
+    assert "test MSE  active" in as_text(Screen(), [squared, BAD])
+    assert "test BCE" not in as_text(Screen(), [squared, BAD])
+    titles, first, second = as_text(Screen(), [both, squared]).splitlines()
+    assert "test BCE  test MSE  active" in titles
+    assert "0.0943" in first
+    assert "0.33500" in second
+
+
 def test_a_metric_with_a_column_is_recorded_and_listed():
     added = Metric("psnr", "PSNR", "peak signal to noise", decimals=1, run_key="psnr", recorded=True, column="PSNR")
     properties = run_properties.headline_properties(Headline(metrics={"test_bce": 0.1, "psnr": 20.04}))
