@@ -13,7 +13,7 @@ import numpy as np
 from components import errors
 from components.data import features
 from components.data.own_data import columns, idx
-from components.data.own_data.records import Array, OptionError, Options, Record, Source, kind_of, of_rows
+from components.data.own_data.records import Array, OptionError, Options, Record, Source, kind_of, label_text, of_rows
 
 _IDX_IMAGES = re.compile(r"(?P<split>.+?)-(images|data)[.-]idx[234]-\w+(\.gz)?")
 _NPZ_SPLIT = re.compile(r"(?P<name>.+)_(?P<split>train|validation|val|test)")
@@ -151,7 +151,7 @@ def _source(form: str, array: Array, beside: Mapping[str, Array], path: pathlib.
 
     def column(name: str, option: str) -> list[str]:
         if name in table:
-            return table[name]
+            return [label_text(value, f"row {row} of {options.labels}") for row, value in enumerate(table[name])]
         columns.wanted({**beside, **table}, name, option, str(path))
         values = columns.texts(beside[name], f"{name} of {path}")
         columns.check_rows(len(values), len(array), f"{name} of {path}")

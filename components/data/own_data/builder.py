@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from components import errors
+from components import atomic_file, errors
 from components.data import features
 from components.data.own_data import metadata
 from components.data.own_data.records import IMAGE, Options, Source
@@ -68,10 +68,21 @@ def prepare(
     )
     try:
         builder.download_and_prepare()
-    except (RuntimeError, tf.errors.OpError) as error:  # the former is what TFDS makes of the latter
+        for path in sorted(pathlib.Path(builder.data_dir).glob("*.tfrecord*")):
+            _sort_features(path)
+    except (RuntimeError, OSError, tf.errors.OpError) as error:  # the first is what TFDS makes of the last
         reason = errors.first_line(error)
         raise errors.DataError(f"the data set cannot be written: {reason}; nothing of it was kept") from error
     return pathlib.Path(builder.data_dir)
+
+
+def _sort_features(path: pathlib.Path) -> None:
+    """Write the features of each record sorted by name; TFDS writes them in an order that differs between processes."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    with tf.io.TFRecordWriter(str(unfinished)) as writer:
+        for record in tf.data.TFRecordDataset(str(path)):
+            writer.write(tf.train.Example.FromString(record.numpy()).SerializeToString(deterministic=True))
+    atomic_file.replace(unfinished, path)
 
 
 class _Examples:

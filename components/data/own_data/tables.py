@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import functools
 import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +15,17 @@ import pyarrow.parquet
 
 from components import errors
 from components.data.own_data import columns
-from components.data.own_data.records import VECTOR, OptionError, Options, Source, of_rows
+from components.data.own_data.records import (
+    VECTOR,
+    Array,
+    OptionError,
+    Options,
+    Record,
+    Source,
+    UnreadableRecordError,
+    label_text,
+    of_rows,
+)
 
 
 def source(path: pathlib.Path, options: Options) -> Source:
@@ -39,21 +53,87 @@ def source(path: pathlib.Path, options: Options) -> Source:
             columns.wanted(known, name, option, str(path))
     data = [name for name in known if name not in (options.label, options.group)]
     texts = [name for name in data if not _is_number(table.schema.field(name).type)]
+    cells = _CsvCells(path, table) if is_csv else _Cells(path, table)
     if texts:
+        wrong = ", ".join(f"{cells.place(row)}: {cells.value(row, name)!r}" for name, row in _first_texts(table, texts))
         raise errors.DataError(
-            f"{path}: the columns {', '.join(texts)} are not of numbers; name those of labels and groups with --label "
-            "and --group, and remove the others from the file (no option leaves columns out)"
+            f"{path}: the columns {', '.join(texts)} are not of numbers ({wrong}); name those of labels and groups "
+            "with --label and --group, and mend the values of the others or remove these columns from the file (no "
+            "option leaves columns out)"
         )
     if not data:
         raise errors.DataError(f"{path} has no column of numbers beside label and group")
-    # Missing values become NaN, which is refused where the rows are read.
-    values = np.stack([table[name].cast(pa.float64()).to_numpy() for name in data], axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # missing values become NaN
+        values = np.stack([table[name].cast(pa.float64()).to_numpy() for name in data], axis=1).astype(np.float32)
+    faults = {row: _fault(values[row], data, row, cells) for row in np.flatnonzero(~np.isfinite(values).all(axis=1))}
 
     def words(name: str) -> list[str] | None:
-        return columns.texts(np.array(table[name].to_pylist(), object), f"{name} of {path}") if name else None
+        if not name:
+            return None
+        found = table[name].to_pylist()
+        try:
+            return [label_text(value, "") for value in found]
+        except OptionError:  # again with places, for which a CSV file is read again
+            return [label_text(one, f"{cells.place(row)}, column {name} of {path}") for row, one in enumerate(found)]
 
     labels, groups = None if options.no_labels else words(options.label), words(options.group)
-    return Source("CSV file" if is_csv else "Parquet file", VECTOR, lambda: of_rows(values, labels, groups))
+    return Source("CSV file" if is_csv else "Parquet file", VECTOR, lambda: _records(values, labels, groups, faults))
+
+
+def _records(
+    values: Array, labels: Sequence[str] | None, groups: Sequence[str] | None, faults: Mapping[int, str]
+) -> Iterator[Record]:
+    for row, record in enumerate(of_rows(values, labels, groups)):
+        yield dataclasses.replace(record, load=functools.partial(_refuse, faults[row])) if row in faults else record
+
+
+def _refuse(fault: str) -> Array:
+    raise UnreadableRecordError(fault)
+
+
+def _fault(values: Array, names: Sequence[str], row: int, cells: _Cells) -> str:
+    """Describe the first value of a row that is not finite, and count the others."""
+    first, *others = np.flatnonzero(~np.isfinite(values))
+    more = f", and {len(others):,} more of its values" if others else ""
+    name = names[first]
+    return f"{cells.place(row)}, column {name}: {cells.value(row, name)!r} is not a finite number (float32){more}"
+
+
+def _first_texts(table: pa.Table, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield each column with the row of its first value that is not a number, at most three."""
+    for name in names[:3]:
+        values = enumerate(table[name].to_pylist())
+        yield name, next((row for row, value in values if value is not None and not _reads_as_number(str(value))), 0)
+
+
+class _Cells:
+    """Where a row is, and what is in it, for messages."""
+
+    def __init__(self, path: pathlib.Path, table: pa.Table) -> None:
+        self._path, self._table = path, table
+
+    def place(self, row: int) -> str:
+        return f"row {row}"
+
+    def value(self, row: int, name: str) -> object:
+        return self._table[name][row].as_py()
+
+
+class _CsvCells(_Cells):
+    """The same of a CSV file, which is read again for the numbers of its lines."""
+
+    def place(self, row: int) -> str:
+        return f"line {self._rows[row][0]}"
+
+    def value(self, row: int, name: str) -> object:
+        return self._rows[row][1][self._table.column_names.index(name)]
+
+    @functools.cached_property
+    def _rows(self) -> list[tuple[int, list[str]]]:
+        with open(self._path, encoding="utf-8-sig", errors="replace", newline="") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if row]
+        return rows[len(rows) - self._table.num_rows :]  # without the line of names
 
 
 def _csv(path: pathlib.Path) -> pa.Table:

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shlex
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,60 @@ def save(path: pathlib.Path, values: Any) -> None:
 )
 def test_what_cannot_be_added(sae: Any, data: pathlib.Path, arguments: list[str], code: ExitCode, reason: str) -> None:
     ended, _, messages = sae("data", "add", *arguments)
+    assert ended == code, messages
+    assert messages.startswith("error: ")
+    assert reason in messages
+    assert messages.count("\n") == 1
+    assert not data.exists()
+
+
+def _save_all(*shapes: tuple[int, ...]) -> None:
+    for number, shape in enumerate(shapes):
+        save(pathlib.Path("other") / f"{number}.png", np.full(shape, number, np.uint8))
+
+
+def _link_out() -> None:
+    _save_all((4, 5), (4, 5))
+    pathlib.Path("other/link.png").symlink_to("../pictures/0.png")
+
+
+def _one_label() -> None:
+    for number in range(3):
+        save(pathlib.Path("other/cat") / f"{number}.png", np.full((4, 5), number, np.uint8))
+
+
+def _labels_without_a_picture() -> None:
+    _save_all((4, 5), (4, 5))
+    pathlib.Path("labels.csv").write_text("file,label\n0.png,a\n")
+
+
+def _rows(*rows: str) -> None:
+    pathlib.Path("other.csv").write_text("\n".join(("u,v,kind", *rows)))
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "code", "reason"),
+    [
+        (lambda: _save_all((4, 5), (5, 4)), ["other"], DATA, "of 2 sizes: 4x5 (1, such as 0.png), 5x4 (1,"),
+        (lambda: _save_all((4, 5), (4, 5, 3)), ["other"], DATA, "grey (1, such as 0.png), colour (1, such as 1.png)"),
+        (lambda: _save_all((4, 5)), ["other"], DATA, "holds 1 usable record"),
+        (lambda: pathlib.Path("other").mkdir(), ["other"], DATA, "holds no pictures"),
+        (_one_label, ["other"], DATA, "the one label 'cat'"),
+        (_link_out, ["other"], DATA, "link.png is a link out of the folder"),
+        (_labels_without_a_picture, ["other", "--labels", "labels.csv"], DATA, "no line for 1.png"),
+        (lambda: np.save("other.npy", np.ones((9, 3))), ["other.npy"], DATA, "all records are equal"),
+        (lambda: np.save("other.npy", [[1, np.nan], [1, 2]]), ["other.npy"], DATA, "0: 1 of its values are NaN"),
+        (lambda: _rows("1,2,a", "1,nan,b"), ["other.csv", "--label", "kind"], DATA, "1: line 3, column v: 'nan'"),
+        (lambda: _rows("1,2,a", "1,inf,b"), ["other.csv", "--label", "kind"], DATA, "1: line 3, column v: 'inf'"),
+        (lambda: _rows("1,2,a", "1,x,b"), ["other.csv", "--label", "kind"], DATA, "line 3: 'x'"),
+        (lambda: _rows("1,2,a", "1,3,"), ["other.csv", "--label", "kind"], USAGE, "line 3, column kind"),
+    ],
+)  # fmt: skip
+def test_data_that_cannot_be_used_is_one_line(
+    sae: Any, data: pathlib.Path, make: Callable[[], None], arguments: list[str], code: ExitCode, reason: str
+) -> None:
+    make()
+    ended, _, messages = sae("data", "add", "mine", *arguments)
     assert ended == code, messages
     assert messages.startswith("error: ")
     assert reason in messages

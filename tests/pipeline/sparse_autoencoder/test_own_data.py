@@ -19,6 +19,7 @@ from pipeline.sparse_autoencoder import own_data, prepared
 from tests import PROJECT, lazy
 from tests.mounts import run_in_namespace
 
+tf = lazy.module("tensorflow")
 tfds = lazy.module("tensorflow_datasets")
 
 pytestmark = pytest.mark.component
@@ -83,6 +84,18 @@ def test_vectors_without_labels_and_duplicates_across_splits(tmp_path: pathlib.P
     crossing = found["0"]["split"] != found["1"]["split"]
     assert any("of another split" in text for text in said) == crossing
     assert any("1 records are equal" in text for text in said)
+
+
+def test_equal_data_gives_equal_files(tmp_path: pathlib.Path) -> None:
+    """Protobuf writes the features of a record in another order in each process, unless the features are sorted."""
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(1).normal(size=(50, 7)), y=np.arange(50) % 3)
+    add(tmp_path / "data", "mine", tmp_path / "a.npz")
+    files = sorted((tmp_path / "data" / "mine" / "1.0.0").glob("*.tfrecord*"))
+    records = [record.numpy() for path in files for record in tf.data.TFRecordDataset(str(path))]
+    assert len(records) == 50
+    for record in records:
+        assert record == tf.train.Example.FromString(record).SerializeToString(deterministic=True)
+        assert record.index(b"id") < record.index(b"label") < record.index(b"vector")
 
 
 def test_added_files_do_not_reorder_the_others(tmp_path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import pathlib
+import re
 import struct
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from components import errors
 from components.data.own_data import forms
-from components.data.own_data.records import OptionError, Options
+from components.data.own_data.records import OptionError, Options, UnreadableRecordError
 
 VECTORS = np.arange(6, dtype=np.float64).reshape(3, 2)
 
@@ -75,6 +76,13 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: pathlib.Path, labels: list
     np.savez(tmp_path / "a.npz", x=VECTORS, y=np.array(labels))
     with pytest.raises((errors.DataError, OptionError), match=reason):
         read(tmp_path / "a.npz")
+
+
+def test_an_empty_label_in_a_file_of_labels_is_refused(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", VECTORS)
+    (tmp_path / "labels.csv").write_text("label,who\na,x\n ,y\nb,z\n")
+    with pytest.raises(OptionError, match=r"row 1 of .*labels\.csv has no label"):
+        read(tmp_path / "a.npy", labels=str(tmp_path / "labels.csv"))
 
 
 def test_labels_are_in_another_file(tmp_path: pathlib.Path) -> None:
@@ -143,12 +151,45 @@ def test_another_separator_than_the_comma_is_named(tmp_path: pathlib.Path, mark:
     assert repr(mark) in str(raised.value)
 
 
-def test_a_csv_file_without_names_and_with_missing_values(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "a.csv").write_text("1,2\n3,\n")
-    rows = [row[4] for row in read(tmp_path / "a.csv")]
-    assert rows[0] == [1, 2]
-    assert rows[1][0] == 3
-    assert np.isnan(rows[1][1])
+def test_a_csv_file_may_have_no_line_of_names(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    assert [row[4] for row in read(tmp_path / "a.csv")] == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("value", ["", "nan", "NaN", "inf", "-Infinity", "1e39"])
+@pytest.mark.parametrize(("names", "line"), [("u,v\n", 5), ("", 4)])
+def test_a_value_of_a_csv_file_that_is_not_finite_is_named_with_line_and_column(
+    tmp_path: pathlib.Path, value: str, names: str, line: int
+) -> None:
+    """Empty lines count as lines, though they are no rows."""
+    (tmp_path / "a.csv").write_text(f"{names}1,2\n\n3,4\n5,{value}\n")
+    good, other, bad = forms.open_source(tmp_path / "a.csv", Options()).read()
+    assert (good.load().tolist(), other.load().tolist()) == ([1, 2], [3, 4])
+    with pytest.raises(UnreadableRecordError, match=f"line {line}, column {'v' if names else 'f1'}: {value!r}"):
+        bad.load()
+
+
+@pytest.mark.parametrize("value", [None, np.nan, np.inf, -1e39])
+def test_a_value_of_a_parquet_file_that_is_not_finite_is_named_with_row_and_column(
+    tmp_path: pathlib.Path, value: Any
+) -> None:
+    pa.parquet.write_table(pa.table({"u": [1, 2], "v": [0.5, value]}), tmp_path / "a.parquet")
+    good, bad = forms.open_source(tmp_path / "a.parquet", Options()).read()
+    assert good.load().tolist() == [1, 0.5]
+    with pytest.raises(UnreadableRecordError, match=re.escape(f"row 1, column v: {value!r}")):
+        bad.load()
+
+
+def test_a_text_among_numbers_and_a_missing_label_are_named_with_line_and_column(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv").write_text('u,v,kind\n1,"2",a\n\n3,4,b\n5,6 mm,\n')
+    with pytest.raises(errors.DataError, match=r"the columns v are not of numbers \(line 5: '6 mm'"):
+        read(tmp_path / "a.csv", label="kind")
+    (tmp_path / "a.csv").write_text("u,v,kind\n1,2,a\n\n3,4,b\n5,6,\n")
+    with pytest.raises(OptionError, match=r"line 5, column kind of .* has no label"):
+        read(tmp_path / "a.csv", label="kind")
+    pa.parquet.write_table(pa.table({"u": [1, 2], "v": ["3", "x"]}), tmp_path / "a.parquet")
+    with pytest.raises(errors.DataError, match=r"the columns v are not of numbers \(row 1: 'x'"):
+        read(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(
