@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import click
 
+from components.errors import cause_text
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.cli.selected import Selected, selected
@@ -71,7 +72,7 @@ def _text_and_code(error: Exception) -> tuple[str, ExitCode]:
     if isinstance(error, OSError):
         place = f": {error.filename}" if error.filename else ""
         next_step = advice(error, "")
-        return f"{error.strerror or error}{place}{next_step and '; '}{next_step}", _FAILED
+        return f"{cause_text(error)}{place}{next_step and '; '}{next_step}", _FAILED
     reason = (str(error).splitlines() or [""])[0]
     return f"unexpected {type(error).__name__}: {reason} (--verbose prints the traceback)", ExitCode.NODE_FAILED
 

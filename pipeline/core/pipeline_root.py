@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import errno
 import json
 import os
 import pathlib
@@ -12,10 +13,12 @@ import pwd
 from collections.abc import Callable
 
 from components import atomic_file, json_text
+from components.errors import cause_text
 from pipeline.core import local_path, regular_file, root_lock
 from pipeline.core.errors import UnavailableError, UsageError, advice, check_text
 
 FORMAT = 1  # increased when an older version would misread the layout
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def stamp() -> str:
@@ -105,7 +108,8 @@ class Root:
                 probe.unlink(missing_ok=True)
         except OSError as error:
             raise UnavailableError(
-                f"cannot write to the pipeline root {self.path}: {error.strerror or error}; "
+                (self.refused() if error.errno in _FORBIDDEN else "")
+                or f"cannot write to the pipeline root {self.path}: {cause_text(error)}; "
                 f"{advice(error, 'choose another with --root')}"
             ) from error
         about = self._read()
@@ -119,7 +123,7 @@ class Root:
         folders = [self.path, self.artifacts, self.serving, self.logs, self.data, self.temporary, self.manifests]
         folders += [self.previews, self.progress, self.checkpoints, self.metadata_copies]
         nodes = [path for depth in ("*", "*/*", "*/.system/*") for path in self.artifacts.glob(depth)]
-        return next(filter(None, map(refused, (*folders, self.lock_file, self.metadata, self.decisions, *nodes))), "")
+        return refused(*folders, self.lock_file, self.metadata, self.decisions, *nodes)
 
     def claim_dataset(self, name: str) -> None:
         """Record the data set of the runs in this root.
@@ -207,7 +211,7 @@ class Root:
             ) from error
         except OSError as error:
             raise UnavailableError(
-                f"{self.about} cannot be read: {error.strerror or error}; its owner can allow it with `chmod`, or move "
+                f"{self.about} cannot be read: {cause_text(error)}; its owner can allow it with `chmod`, or move "
                 "away what has its name and restore it, or choose another --root"
             ) from error
         except (ValueError, TypeError, OverflowError) as error:
@@ -229,23 +233,33 @@ class Root:
           LockedError: another process holds the lock; the message names it and since when.
           UnavailableError: this user cannot write all of the root, or its file system has no locks.
         """
-        if reason := self.refused():
-            raise UnavailableError(reason)
+        if refusal := self.refused():
+            raise UnavailableError(refusal)
         return root_lock.hold(
             self.lock_file, f"another run holds {self.path}", "wait for it to end, or choose another root with --root"
         )
 
 
-def refused(path: pathlib.Path) -> str:
-    """Say why this user cannot write a file or folder; empty if it can be written or does not exist."""
+def refused(*paths: pathlib.Path) -> str:
+    """Say which of these paths this user cannot write, and why; empty if each can be written or does not exist."""
+    return next(filter(None, map(_refused, paths)), "")
+
+
+def _refused(path: pathlib.Path) -> str:
     try:
         found = path.stat()
-        if os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+        rights = os.W_OK | (os.X_OK if path.is_dir() else 0)
+        if os.access(path, rights, effective_ids=os.access in os.supports_effective_ids):
             return ""
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f"cannot write {path}: {error.strerror or error}; choose another root with --root"
+        return f"cannot write {path}: {cause_text(error)}; choose another root with --root"
+    if read_only:
+        return f"cannot write {path}: its file system is read-only; mount it to write, or choose another --root"
+    if found.st_uid == os.geteuid():
+        return f"cannot write {path}: its permissions forbid it; allow it with `chmod u+rwX`, or choose another --root"
     return (
         f"cannot write {path}: it belongs to {_user_name(found.st_uid)}, this process runs as "
         f"{_user_name(os.geteuid())}; its owner can let a group write the root with `chmod -R g+rwX`, "

@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from components.errors import cause_text
 from pipeline.core import file_system, regular_file
 from pipeline.core.errors import LockedError, UnavailableError
 from pipeline.core.text import seconds_text, when_text
@@ -235,7 +236,7 @@ def check(folder: pathlib.Path) -> None:
 
 def _no_locks(path: pathlib.Path, error: OSError) -> str:
     return (
-        f"cannot lock {path}: its file system, {file_system.type_of(path)}, has no locks (flock: {error.strerror}); "
+        f"cannot lock {path}: its file system, {file_system.type_of(path)}, has no locks (flock: {cause_text(error)}); "
         "mount it with locks, or choose another root with --root"
     )
 

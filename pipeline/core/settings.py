@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.errors import cause_text
 from pipeline.core.errors import UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.text import closest
@@ -190,7 +191,7 @@ def _read_file(path: pathlib.Path, config_type: type[Configuration]) -> dict[str
             path.read_text(encoding="utf-8-sig"), parse_float=_float
         )  # Windows adds a byte order mark
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        reason = cause_text(error) if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"cannot read --config {path}: {reason}") from error
     except (ValueError, RecursionError) as error:  # also a number of thousands of digits, or nesting as deep
         raise UsageError(f"--config {path} is not valid TOML: {error}") from error

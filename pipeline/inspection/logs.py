@@ -14,6 +14,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
+from components.errors import cause_text
 from pipeline.core import event_log, events, regular_file
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.events import NodeEnded, NodeStarted, NodeState, RunStarted
@@ -62,7 +63,7 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
                 if inside:
                     yield line.rstrip("\r\n")
     except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UnavailableError(f"cannot read {path}: {cause_text(error)}") from error
 
 
 def _time_of(line: str) -> datetime.datetime | None:

@@ -13,6 +13,7 @@ import sqlite3
 from typing import Any
 
 from components import atomic_file, json_text
+from components.errors import cause_text
 from pipeline.core import regular_file
 from pipeline.core.errors import FREE_SPACE, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -138,7 +139,7 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
         atomic_file.replace(unfinished, root.metadata)
     except (OSError, sqlite3.Error) as error:
         raise UnavailableError(
-            f"cannot write in {root.path}: {sqlite.reason(error)}; nothing was changed; {FREE_SPACE}"
+            f"cannot write in {root.path}: {cause_text(error)}; nothing was changed; {FREE_SPACE}"
         ) from error
     finally:
         sqlite.remove(unfinished)

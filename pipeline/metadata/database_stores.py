@@ -22,6 +22,7 @@ from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from components.errors import cause_text
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.metadata import client
 from pipeline.metadata.isolation import IsolatedClient, Processes, ReaderDiedError
@@ -147,7 +148,7 @@ class Server:
                 if not connection.recv(1):  # the server sends first
                     raise ConnectionError("the connection was closed")
         except OSError as error:
-            raise self._unreachable(error.strerror or str(error)) from error
+            raise self._unreachable(cause_text(error)) from error
 
     def _connect_to_mysql(self) -> mlmd.MetadataStore:
         config = pb.ConnectionConfig()

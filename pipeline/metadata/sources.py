@@ -17,7 +17,6 @@ at once.
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import shutil
 import sqlite3
@@ -30,6 +29,7 @@ from typing import TypeVar
 import ml_metadata as mlmd
 from ml_metadata.proto.metadata_store_pb2 import SqliteMetadataSourceConfig
 
+from components.errors import cause_text
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.metadata import database_stores, rows
 from pipeline.metadata.client import ReadingClient, first_line, schema_versions, sqlite_config, without_logged_errors
@@ -298,7 +298,7 @@ def _header(path: pathlib.Path) -> bytes:
             header = file.read(_HEADER)
     except OSError as error:
         raise UnavailableError(
-            f"{path} cannot be read ({error.strerror or error}): ask for the right to read it, or give a copy of it"
+            f"{path} cannot be read ({cause_text(error)}): ask for the right to read it, or give a copy of it"
         ) from error
     if not header:
         raise UnavailableError(f"{path} is empty: nothing was recorded in it; {_ADVICE}")
@@ -346,6 +346,6 @@ def _reason(error: Exception) -> str:
         return f"is an SQLite file, but no store of ML Metadata: {_ADVICE}"
     if any(word in line for word in _DAMAGED):
         return f"is damaged ({line}): `sae restore --metadata` goes back to a copy in a root; or give an earlier copy"
-    if isinstance(error, OSError) and error.errno:
-        line = os.strerror(error.errno)
+    if isinstance(error, OSError):
+        line = cause_text(error)
     return f"cannot be read ({line}), neither in place nor in a copy in {tempfile.gettempdir()}"

@@ -120,11 +120,6 @@ def rename(path: pathlib.Path, new: pathlib.Path) -> None:
     os.link(path, new)
 
 
-def reason(error: OSError | sqlite3.Error) -> str:
-    """Return why a file could not be copied."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
 def remove(path: pathlib.Path) -> None:
     """Remove a file and SQLite's files beside it."""
     for suffix in ("", _WAL, _SHM, _JOURNAL):

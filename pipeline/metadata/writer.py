@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from components import json_text
+from components.errors import cause_text
 from pipeline.core import file_digests, pipeline_root
 from pipeline.core.errors import FREE_SPACE, UnavailableError
 from pipeline.core.events import NodeState
@@ -338,7 +339,7 @@ def rewrite_moved_uris(root: Root) -> pathlib.Path | None:
     except (OSError, sqlite3.Error) as error:
         raise UnavailableError(
             f"the root was moved, and {root.metadata} cannot be copied before its paths are rewritten: "
-            f"{sqlite.reason(error)}; {FREE_SPACE}"
+            f"{cause_text(error)}; {FREE_SPACE}"
         ) from error
     store = client.connect(root.metadata)
     changed = [artifact for artifact in store.get_artifacts() if _rewrite_uris(artifact, *moved)]

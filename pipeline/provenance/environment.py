@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 
+from components.errors import cause_text
 from pipeline.core import file_digests
 from pipeline.core.project import LOCK, PROJECT
 from pipeline.provenance import packages
@@ -99,7 +100,7 @@ def checkout(project: pathlib.Path = PROJECT) -> Checkout:
     except subprocess.TimeoutExpired:
         return Checkout(unknown=f"git took longer than {_COMMAND_SECONDS:g} s")
     except OSError as error:
-        return Checkout(unknown=f"git cannot be run in {project}: {error.strerror or error}")
+        return Checkout(unknown=f"git cannot be run in {project}: {cause_text(error)}")
     entries = [entry for entry in printed.split("\0") if entry]
     commits = [entry.removeprefix("# branch.oid ") for entry in entries if entry.startswith("# branch.oid ")]
     if not commits or commits[0] == "(initial)":

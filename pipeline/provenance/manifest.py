@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from components import atomic_file, json_text
+from components.errors import cause_text
 from pipeline.core import regular_file, serialization, tfx_versions
 from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, UnavailableError
@@ -200,7 +201,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
         atomic_file.write(path, to_json(manifest))
     except OSError as error:
         raise UnavailableError(
-            f"cannot write {path}: {error.strerror or error}; free space, or choose another root with --root"
+            f"cannot write {path}: {cause_text(error)}; free space, or choose another root with --root"
         ) from error
     return path
 

@@ -13,6 +13,7 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping
 
+from components.errors import cause_text
 from components.push import serving_dir
 from pipeline.core import serialization
 from pipeline.core.errors import UnavailableError
@@ -66,7 +67,7 @@ def read(root: Root) -> dict[str, Entry]:
     except FileNotFoundError:
         return found
     except OSError as error:
-        raise UnavailableError(f"{root.decisions} cannot be read: {error.strerror or error}") from error
+        raise UnavailableError(f"{root.decisions} cannot be read: {cause_text(error)}") from error
     for line in lines:
         try:
             entry = serialization.build(Entry, json.loads(line))
@@ -221,7 +222,7 @@ def _append(root: Root, entries: Iterable[Entry]) -> None:
             os.close(folder)
     except OSError as error:
         raise UnavailableError(
-            f"ML Metadata contains the decision, but {root.decisions} cannot be written: {error.strerror or error}; "
+            f"ML Metadata contains the decision, but {root.decisions} cannot be written: {cause_text(error)}; "
             "free space there: the next decision or run adds it"
         ) from error
 

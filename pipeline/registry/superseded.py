@@ -5,6 +5,7 @@ The decisions in ML Metadata are the truth. The file is rebuilt from them before
 
 from __future__ import annotations
 
+from components.errors import cause_text
 from components.push import serving_dir
 from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import Store
@@ -35,6 +36,6 @@ def problem(root: Root, store: Store) -> str:
     except ValueError as error:
         return str(error)
     except OSError as error:
-        return f"{path} cannot be read: {error.strerror or error}"
+        return f"{path} cannot be read: {cause_text(error)}"
     missing = len(needed - found)
     return f"{path} lacks {missing} of {len(needed)} superseded or rolled-back models" if missing else ""

@@ -16,10 +16,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
+from components.errors import cause_text
 from pipeline.core import root_lock
 from pipeline.core.errors import FREE_SPACE, ExitCode, UnavailableError, advice
 from pipeline.core.pipeline_root import refused
-from pipeline.scheduler import history, process_identity, times, wording
+from pipeline.scheduler import history, process_identity, schema, times, wording
 from pipeline.scheduler.alarm import Alarm
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.run_process import DaemonFiles, reap_orphans
@@ -30,6 +31,7 @@ from pipeline.scheduler.types import DaemonConfig
 
 logger = logging.getLogger(__name__)
 
+_OTHER = "choose another root with --root"
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MERGE_AFTER = 7 * 86_400.0  # seconds: older skipped ticks are merged
 _MERGE_INTERVAL = 3_600.0  # seconds
@@ -65,9 +67,10 @@ def run(
         try:
             daemon = _Daemon(root, database, commands or Commands(root), alarm, config or DaemonConfig())
         except (sqlite3.Error, OSError) as error:
-            other = "choose another root with --root"
-            remedy = advice(error, other) if isinstance(error, OSError) else f"{FREE_SPACE}, or {other}"
-            raise UnavailableError(f"cannot write to {root}: {error}; {remedy}") from error
+            path, remedy = root / schema.NAME, f"{FREE_SPACE}, or {_OTHER}"
+            if isinstance(error, OSError):
+                path, remedy = error.filename or root, advice(error, _OTHER)
+            raise UnavailableError(f"cannot write {path}: {cause_text(error)}; {remedy}") from error
         with contextlib.closing(daemon):
             daemon.serve()
     return ExitCode.DONE
@@ -79,9 +82,9 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
     path, folder = DaemonFiles(root).lock, DaemonFiles(root).folder
     with contextlib.ExitStack() as stack:
         try:
+            if refusal := refused(root, folder, path):
+                raise UnavailableError(refusal)
             folder.mkdir(parents=True, exist_ok=True)
-            if reason := refused(folder) or refused(path):
-                raise UnavailableError(reason)
             stack.enter_context(
                 root_lock.hold(
                     path,
@@ -92,7 +95,7 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
             )
         except OSError as error:
             raise UnavailableError(
-                f"cannot write {error.filename or path}: {error.strerror or error}; choose another root with --root"
+                f"cannot write {error.filename or path}: {cause_text(error)}; {advice(error, _OTHER)}"
             ) from error
         yield
 

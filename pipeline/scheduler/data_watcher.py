@@ -7,6 +7,7 @@ import os
 import pathlib
 from collections.abc import Callable
 
+from components.errors import cause_text
 from pipeline.core import regular_file, settings
 from pipeline.core.errors import SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
@@ -42,7 +43,7 @@ class DataWatcher:
         try:
             return check.result()
         except OSError as error:
-            raise UnavailableError(f"cannot read the data: {error}") from error
+            raise UnavailableError(f"cannot read {error.filename or 'the data'}: {cause_text(error)}") from error
 
     def stop(self) -> None:
         """Start no more checks."""

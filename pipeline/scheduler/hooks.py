@@ -14,6 +14,7 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
+from components.errors import cause_text
 from pipeline.core import regular_file
 from pipeline.core.project import PROJECT
 from pipeline.scheduler import process_identity
@@ -187,7 +188,7 @@ def end_left_behind(files: DaemonFiles) -> None:
         try:
             number, _, identity = regular_file.text(path, "replace").strip().partition(" ")
         except OSError as error:
-            logger.warning("cannot read %s: %s; it is left out", path, error.strerror or error)
+            logger.warning("cannot read %s: %s; it is left out", path, cause_text(error))
             continue
         if number.isdecimal() and len(number) < 10 and identity:
             if process_identity.is_visible(identity):

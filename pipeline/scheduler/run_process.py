@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import psutil
 
+from components.errors import cause_text
 from pipeline.core import root_lock
 from pipeline.scheduler import process_identity, times
 
@@ -82,7 +83,7 @@ def remove(path: pathlib.Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        logger.warning("cannot remove %s: %s; remove it by hand", path, error.strerror or error)
+        logger.warning("cannot remove %s: %s; remove it by hand", path, cause_text(error))
 
 
 class Process:

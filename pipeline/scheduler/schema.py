@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.core.errors import UnavailableError
+from components.errors import cause_text
+from pipeline.core.errors import UnavailableError, advice
 from pipeline.core.pipeline_root import refused
 from pipeline.scheduler import times
 from pipeline.scheduler.types import Outcome
@@ -153,8 +154,8 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
     path = root / NAME
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if reason := refused(path):
-            raise UnavailableError(reason)
+        if refusal := refused(root, *_files(path)):
+            raise UnavailableError(refusal)
         path.touch()  # with the permissions of this process; SQLite would not let a group write it
         with _connect(path, isolation_level=None) as connection:
             if _format(connection, path) < FORMAT:
@@ -162,9 +163,9 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
             _create_views(connection, FORMAT)
     except (sqlite3.Error, OSError) as error:
-        raise UnavailableError(
-            f"cannot write {path}: {error}; check the disk, or choose another root with --root"
-        ) from error
+        other = "check the disk, or choose another root with --root"
+        remedy = advice(error, other) if isinstance(error, OSError) else other
+        raise UnavailableError(f"cannot write {path}: {cause_text(error)}; {remedy}") from error
     return connection
 
 
@@ -190,12 +191,17 @@ def open_for_reading(root: pathlib.Path) -> sqlite3.Connection:
     return _empty()
 
 
+def _files(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
+    """Return the database, its write-ahead log and the index of that."""
+    return path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
 def _has_log(path: pathlib.Path) -> bool:
     """Return whether a process has the write-ahead log open, or left something in it.
 
     On a full disk a writer leaves an empty log, and an index of it without blocks.
     """
-    log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
+    _, log, index = _files(path)
     return (log.exists() and log.stat().st_size > 0) or (index.exists() and index.stat().st_blocks > 0)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from components import atomic_file, int64, json_text
 from components.codes import inputs, table
 from components.data import sample_path
-from components.errors import DataError
+from components.errors import DataError, cause_text
 from components.evaluation import metrics
 from components.push import serving_dir
 from pipeline.core import errors
@@ -88,7 +88,7 @@ def encode(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> d
         raise UnavailableError(str(error)) from error
     except OSError as error:
         raise UnavailableError(
-            f"{target} cannot be written ({error.strerror or error}): {errors.advice(error, 'name another file')}"
+            f"{target} cannot be written ({cause_text(error)}): {errors.advice(error, 'name another file')}"
         ) from error
     for line in encoder.warnings:
         note(f"unlike the training data: {line}")

@@ -17,6 +17,7 @@ import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp, Message
 
+from components.errors import cause_text
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.inspection.locations import Location
 from pipeline.web import app, connections
@@ -129,9 +130,9 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.listen()  # connections wait until the server is ready
     except (OSError, OverflowError, UnicodeError, TypeError) as error:  # the last two: no host can have this name
         listener.close()
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UnavailableError(
-            f"cannot serve at {host}, port {port} ({why}): choose another port with --port, or 0 for any free port"
+            f"cannot serve at {host}, port {port} ({cause_text(error)}): choose another port with --port, "
+            "or 0 for any free port"
         ) from error
     return listener
 

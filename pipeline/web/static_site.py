@@ -14,6 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from components.errors import cause_text
 from pipeline.core import unfinished_folder
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
@@ -88,7 +89,7 @@ def export(place: Location, folder: pathlib.Path, limit: int | None = None) -> E
             shutil.rmtree(left, ignore_errors=True)
     except OSError as error:
         raise UnavailableError(
-            f"cannot write {folder}: {error.strerror or error}; free space or choose another folder"
+            f"cannot write {folder}: {cause_text(error)}; free space or choose another folder"
         ) from error
     return dataclasses.replace(exported, folder=folder)
 

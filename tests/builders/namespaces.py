@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 
 import pytest
 
 from tests import PROJECT
 
+NOBODY = 65_534
 # Process 1 of the namespace ends with the parent, and /proc shows the namespace.
 _PID = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -47,6 +52,39 @@ def as_user(user: int, group: int, *command: str) -> list[str]:
     wrapped = ("unshare", "--mount", "/bin/sh", "-e", "-c", see + change, "sh")
     _need(*wrapped, sys.executable, "-c", "")
     return [*wrapped, *command]
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Take the rights of root from this process, where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@contextlib.contextmanager
+def owned_by_nobody(folder: pathlib.Path) -> Iterator[None]:
+    """Give a folder to the user that this process is without the rights of root."""
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, -1)
+    with as_nobody():
+        yield
+
+
+@contextlib.contextmanager
+def visible_folder() -> Iterator[pathlib.Path]:
+    """A folder that all users can enter, unlike those of pytest."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _need(*command: str) -> None:

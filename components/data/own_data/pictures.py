@@ -100,7 +100,7 @@ def decode(path: pathlib.Path) -> Array:
         except UnidentifiedImageError as error:
             raise UnreadableRecordError("it is not a picture of a known format") from error
         except OSError as error:
-            raise UnreadableRecordError(error.strerror or str(error)) from error
+            raise UnreadableRecordError(errors.cause_text(error)) from error
         except Exception as error:  # decoders raise any error on damaged bytes
             raise UnreadableRecordError(f"it is damaged ({type(error).__name__}: {error})") from error
 
@@ -140,7 +140,7 @@ def _find(folder: pathlib.Path) -> tuple[list[str], list[str]]:
     """
 
     def fail(error: OSError) -> None:
-        raise errors.DataError(f"{text(str(error.filename))} cannot be read: {error.strerror}") from error
+        raise errors.DataError(f"{text(str(error.filename))} cannot be read: {errors.cause_text(error)}") from error
 
     pictures, others = [], []
     for parent, folders, files in os.walk(folder, onerror=fail):

@@ -8,6 +8,7 @@ import pathlib
 import stat
 from collections.abc import Iterator, Mapping
 
+from components.errors import cause_text
 from pipeline.core import file_digests
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
 from pipeline.metadata.properties import FILES, OUT_OF_USE, RAW_DIGEST
@@ -150,4 +151,4 @@ def missing(path: pathlib.Path) -> Finding:
 
 def unreadable(path: pathlib.Path, error: OSError) -> Finding:
     """Return the finding that a file or folder cannot be read."""
-    return Finding(FindingKind.UNREADABLE, f"{path} cannot be read: {error.strerror or error}", str(path))
+    return Finding(FindingKind.UNREADABLE, f"{path} cannot be read: {cause_text(error)}", str(path))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from components import atomic_file
+from components.errors import cause_text
 from pipeline.core.errors import UnavailableError, UsageError
 from pipeline.scheduler.types import Schedule, TimingKind
 from pipeline_config import SchedulePolicies
@@ -95,6 +96,6 @@ def write(texts: Mapping[str, str], folder: pathlib.Path) -> list[pathlib.Path]:
             atomic_file.write(folder / name, text)
         except OSError as error:
             raise UnavailableError(
-                f"cannot write {folder / name}: {error.strerror or error}; name a folder that you may write"
+                f"cannot write {folder / name}: {cause_text(error)}; name a folder that you may write"
             ) from error
     return [folder / name for name in texts]

@@ -78,6 +78,30 @@ def test_what_belongs_to_another_user_is_named_and_nothing_is_written(shared: pa
     assert ran(*namespaces.as_user(BOB, GROUP, sys.executable, "-c", allowed)).returncode == 0
 
 
+def test_every_command_that_writes_names_the_owner_of_a_root(shared: pathlib.Path) -> None:
+    recorded = Recorded(shared)
+    recorded.run("r1", failed="Trainer")
+    for path in (shared, *shared.rglob("*")):
+        os.chown(path, ALICE, ALICE)
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    before = files(shared)
+    for command in (
+        ("run", "--profile", "sample"),
+        ("resume",),
+        ("schedule", "add", "a", "--every", "1h"),
+        ("schedule", "run"),
+        ("restore", "--metadata"),
+        ("pin", "r1", "--reason", "good"),
+        ("gc", "--yes"),
+    ):
+        done = ran(*namespaces.as_user(BOB, GROUP, *SAE, *command, "--root", str(recorded.root.path)))
+        assert done.returncode == ExitCode.ENVIRONMENT, (command, done.stderr)
+        [line] = done.stderr.splitlines()
+        for part in (f"{recorded.root.path}", str(ALICE), str(BOB), "chmod -R g+rwX", "--root"):
+            assert part in line, (command, line)
+    assert files(shared) == before
+
+
 def test_a_group_shares_schedules(shared: pathlib.Path) -> None:
     root = str(shared / "root")
     for user, name in ((ALICE, "hers"), (BOB, "his")):

@@ -13,6 +13,7 @@ import pytest
 from pipeline.core.errors import ExitCode, LockedError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from tests import PROJECT
+from tests.builders import namespaces
 from tests.builders.roots import Recorded
 from tests.mounts import run_in_namespace
 
@@ -251,3 +252,53 @@ def test_a_folder_in_place_of_its_record_is_not_called_damaged(tmp_path):
         Root(tmp_path).dataset()
     assert f"{Root(tmp_path).about} cannot be read: not a regular file" in str(caught.value)
     assert "damaged" not in str(caught.value)
+
+
+# --- a root that this user cannot write -------------------------------------------------------
+
+
+def test_a_root_of_another_user_names_the_owner_and_the_remedy():
+    with namespaces.visible_folder() as folder:
+        root = Root(folder / "root")
+        root.create()
+        before = sorted(folder.rglob("*"))
+        with namespaces.as_nobody(), pytest.raises(UnavailableError) as caught:
+            root.create()
+        assert sorted(folder.rglob("*")) == before
+        if os.geteuid() != 0:
+            pytest.skip("needs root, to have two users")
+    for part in (str(root.path), "root (user id 0)", f"user id {namespaces.NOBODY}", "chmod -R g+rwX", "--root"):
+        assert part in str(caught.value)
+
+
+def test_a_root_whose_permissions_forbid_it_names_them_and_not_another_owner():
+    with namespaces.visible_folder() as folder, namespaces.owned_by_nobody(folder):
+        root = Root(folder)
+        root.create()
+        folder.chmod(0o555)
+        root.temporary.chmod(0o555)
+        with pytest.raises(UnavailableError) as caught:
+            root.create()
+        folder.chmod(0o755)
+    assert "chmod u+rwX" in str(caught.value)
+    assert "belongs" not in str(caught.value)
+
+
+_READ_ONLY = """
+import pathlib, sys
+from pipeline.core.errors import UnavailableError
+from pipeline.core.pipeline_root import Root
+try:
+    Root(pathlib.Path(sys.argv[1])).create()
+except UnavailableError as error:
+    print(error)
+"""
+
+
+def test_a_root_on_a_read_only_file_system_names_that(root):
+    done = run_in_namespace(
+        f"mount --bind {root.path} {root.path}; mount -o remount,ro,bind {root.path}", _READ_ONLY, root.path
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{root.path}: its file system is read-only" in done.stdout
+    assert "belongs" not in done.stdout

@@ -25,6 +25,7 @@ from pipeline.core.errors import NotFoundError, SaeError, UnavailableError
 from pipeline.metadata import sources
 from pipeline.metadata.sources import open_source
 from tests import PROJECT
+from tests.builders.namespaces import as_nobody
 from tests.builders.roots import STATE, Writer
 
 GIVE = "give the SQLite file in which a pipeline records its runs"
@@ -101,19 +102,6 @@ def writing(*arguments):
         yield process
     finally:
         process.communicate("end\n") if process.poll() is None else process.communicate()
-
-
-@contextlib.contextmanager
-def as_nobody():
-    """Without the rights of root, where the tests run as root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture
