@@ -97,7 +97,7 @@ def disagreements(project: dict[str, Any], lock: str, group: str = "") -> list[s
         declared = project["dependency-groups"][group]
         source = f"sae-pipeline (pyproject.toml:{group})"
     else:
-        declared = project["project"]["dependencies"]
+        declared = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["pipeline"]]
         source = "sae-pipeline (pyproject.toml)"
     requirements = [Requirement(text) for text in declared]
     pins = read_lock(lock)

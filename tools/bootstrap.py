@@ -324,7 +324,7 @@ def lock(options: "Sequence[str]") -> None:
     env = dict(uv_environment(), UV_CUSTOM_COMPILE_COMMAND="make lock")
     shared = ["--quiet", "--universal", "--generate-hashes", "--python-version", "3.10"]
     for inputs in (
-        ["pyproject.toml", "-o", "requirements.txt"],
+        ["pyproject.toml", "--extra", "pipeline", "-o", "requirements.txt"],
         ["--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt"],
     ):
         run([uv, "pip", "compile", *shared, *options, *inputs], env)

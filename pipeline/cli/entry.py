@@ -22,6 +22,7 @@ from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
 
 _COMPLETE = "_SAE_COMPLETE"
+_OWN_PACKAGES = ("components", "pipeline", "pipeline_config", "sae")
 _FAILED = ExitCode.ENVIRONMENT  # of an error of the file system
 
 
@@ -66,6 +67,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _text_and_code(error: Exception) -> tuple[str, ExitCode]:
     if isinstance(error, SaeError):
         return str(error), error.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in _OWN_PACKAGES:
+        return (
+            f"the Python package {error.name.partition('.')[0]} is not installed: this installation only reads; "
+            "install `sae-pipeline[pipeline]`, or run `make setup` in a checkout"
+        ), ExitCode.ENVIRONMENT
     if isinstance(error, shutil.Error) and error.args:  # it lists what could not be copied, and why
         failed = error.args[0]
         return (f"cannot copy {failed[0][0]}: {failed[0][2]}" if isinstance(failed, list) else str(failed)), _FAILED

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pipeline.core.project import LOCK
 
 OWN = "sae-pipeline"
+_RUNS = "pipeline"  # its extra with the packages that run the pipeline
 
 _LOCKED_NAME = re.compile(r"^([A-Za-z0-9][\w.-]*)==", re.MULTILINE)
 _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.*)$", re.MULTILINE)
@@ -39,11 +40,11 @@ def closure(names: Iterable[str]) -> dict[str, str]:
     A requirement counts if its marker holds here; that of an extra only if the extra is requested.
 
     Args:
-      names: names of distributions, in any spelling.
+      names: names of distributions, in any spelling; `name[extra]` for one extra of it.
     """
     path = tuple(sys.path)
     installed = _installed(path)
-    waiting = [(_normalised(name), "") for name in names]
+    waiting = [(_normalised(name), extra.rstrip("]")) for name, _, extra in (text.partition("[") for text in names)]
     seen = set(waiting)
     while waiting:
         for wanted in _required(path, *waiting.pop()):
@@ -60,7 +61,7 @@ def installed_runtime() -> dict[str, str]:
     """
     installed = _installed(tuple(sys.path))
     if OWN in installed:
-        found = closure([OWN])
+        found = closure([OWN, f"{OWN}[{_RUNS}]"])
         del found[OWN]
         return found
     if LOCK.is_file():

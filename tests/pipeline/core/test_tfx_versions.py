@@ -45,7 +45,7 @@ def test_python_gets_the_version_that_pyproject_asks_for(minor):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirement = Requirement(f"python{project['requires-python']}")
     allowed = requirement.specifier.contains(f"3.{minor}")
-    wanted = [Requirement(text) for text in project["dependencies"] if text.startswith("tfx==")]
+    wanted = [Requirement(text) for text in project["optional-dependencies"]["pipeline"] if text.startswith("tfx==")]
     versions = [
         re.sub(r"\.0$", "", str(each.specifier).removeprefix("=="))
         for each in wanted

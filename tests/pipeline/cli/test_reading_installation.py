@@ -1,0 +1,112 @@
+"""The package without its extra `pipeline`, alone in an environment of its own: it reads, and refuses to run."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import click.testing
+import pytest
+from packaging.requirements import Requirement
+
+from pipeline import cli
+from pipeline.core.errors import ExitCode
+from pipeline.core.tfx_versions import tomllib
+from pipeline.provenance import packages
+from tests import PROJECT
+from tests.builders import pages
+from tests.builders.roots import Recorded
+
+pytestmark = pytest.mark.component
+
+MIB = 2**20
+PARTS = ("components", "pipeline", "sae", "LICENSE", "README.md", "pipeline_config.py", "pyproject.toml")
+READING = (
+    "runs --json",
+    "runs",
+    "show latest --json",
+    "show good",
+    "logs good",
+    "artifacts --json",
+    "artifact latest:Trainer --json",
+    "lineage latest:Trainer --json",
+    "diff good better --json",
+    "models --json",
+    "why better Trainer --json",
+    "schedule list --json",
+)
+
+
+def locked(names: set[str]) -> str:
+    """The lock's entries of these packages, with their hashes."""
+    entries = re.findall(r"(?m)^[\w.-]+==(?:.*\\\n)*.*", (PROJECT / "requirements.txt").read_text(encoding="utf-8"))
+    return "\n".join(one for one in entries if re.sub(r"[-_.]+", "-", one.partition("==")[0]).lower() in names) + "\n"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Its folder."""
+    folder = tmp_path_factory.mktemp("reading")
+    (folder / "source").mkdir()
+    for name in PARTS:  # a copy, because the build leaves folders behind
+        copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
+        copy(PROJECT / name, folder / "source" / name)
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = packages.closure([Requirement(text).name for text in project["dependencies"]])
+    (folder / "lock.txt").write_text(locked({*needed, "setuptools"}), encoding="utf-8")
+    uv, venv = pathlib.Path(sys.executable).with_name("uv"), folder / "venv"
+    here = ["--quiet", "--python", venv / "bin" / "python"]
+    for command in (
+        [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, venv],
+        [uv, "pip", "install", *here, "--no-deps", "--require-hashes", "-r", folder / "lock.txt"],
+        [uv, "pip", "install", *here, "--no-deps", "--no-build-isolation", folder / "source"],
+        [uv, "pip", "uninstall", *here, "setuptools"],  # only built it
+    ):
+        subprocess.run(command, check=True, cwd=folder)
+    return venv
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    recorded = Recorded(tmp_path_factory.mktemp("recorded"))
+    pages.fill(recorded)
+    return recorded.root.path
+
+
+def sae(environment: pathlib.Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [environment / "bin" / "python", "-I", "-m", "pipeline", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=environment)
+
+
+def test_it_is_small(environment: pathlib.Path) -> None:
+    size = sum(path.stat().st_size for path in environment.rglob("*") if path.is_file() and not path.is_symlink())
+    assert size < 200 * MIB
+
+
+@pytest.mark.parametrize("command", READING)
+def test_it_answers_like_the_whole_installation(environment: pathlib.Path, root: pathlib.Path, command: str) -> None:
+    arguments = [*command.split(), "--root", str(root)]
+    whole = click.testing.CliRunner().invoke(cli.sae, arguments)
+    alone = sae(environment, *arguments)
+    assert (alone.stdout, alone.returncode) == (whole.stdout, whole.exit_code), alone.stderr
+    assert whole.exit_code == 0, whole.output
+
+
+def test_it_draws_every_page(environment: pathlib.Path, root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    done = sae(environment, "export", tmp_path / "site", "--root", root)
+    assert done.returncode == 0, done.stderr
+    whole = click.testing.CliRunner().invoke(cli.sae, ["export", str(tmp_path / "whole"), "--root", str(root)])
+    assert whole.exit_code == 0, whole.output
+    names = {path.relative_to(tmp_path / "site") for path in (tmp_path / "site").rglob("*")}
+    assert names == {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*")}
+
+
+@pytest.mark.parametrize("command", ["run", "data list", "encode images.npy --to codes.csv"])
+def test_what_it_cannot_do_names_the_extra(environment: pathlib.Path, tmp_path: pathlib.Path, command: str) -> None:
+    done = sae(environment, *command.split(), "--root", tmp_path / "root")
+    assert done.returncode == ExitCode.ENVIRONMENT
+    assert "sae-pipeline[pipeline]" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
