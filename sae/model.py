@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,19 @@ class LoadedModel:
         made = self._call("reconstruct", "serving_default", "reconstruction", images, scaled)
         return made.reshape(np.shape(images))
 
+    def decode(self, codes: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Return what the decoder makes of codes: float32, shape (n, values of an image), in the model's scale.
+
+        Args:
+          codes: finite numbers, shape (n, code units), n >= 0; they need not be codes of images.
+
+        Raises:
+          UsageError: the codes have another shape, or are not finite numbers.
+          NotFoundError: the model was trained before models had a signature `decode`.
+        """
+        signature = self._signature("decode")
+        return self._in_batches(signature, "reconstruction", as_codes(codes, _size(signature)))
+
     def __repr__(self) -> str:
         return f"LoadedModel({str(self.path)!r})"
 
@@ -98,23 +112,31 @@ class LoadedModel:
     ) -> npt.NDArray[np.float32]:
         """Return an output of the signature that reads scaled images, or of the one that scales what it reads."""
         signature = self._signature(of_scaled)
-        [(argument, spec)] = signature.structured_input_signature[1].items()
-        checked = as_model_input(images, int(spec.shape[1]), self.raw, scaled)
-        serialized = not (scaled or self.raw.divides)
+        checked = as_model_input(images, _size(signature), self.raw, scaled)
+        if scaled or self.raw.divides:
+            return self._in_batches(signature, output, checked)
+        return self._in_batches(self._signature(of_examples), output, checked, self._examples)
+
+    def _in_batches(
+        self,
+        signature: Any,
+        output: str,
+        rows: npt.NDArray[Any],
+        prepared: Callable[[npt.NDArray[Any]], Any] = lambda rows: rows,
+    ) -> npt.NDArray[np.float32]:
+        """Return an output, shape (n, ...), of a signature for n >= 0 rows; `prepared` makes its input of a batch."""
+        [argument] = signature.structured_input_signature[1]
         made: list[Any] = [np.zeros((0, int(signature.structured_outputs[output].shape[1])), np.float32)]
-        for start in range(0, len(checked), _BATCH):
-            some = checked[start : start + _BATCH]
-            if serialized:
-                found = self._signature(of_examples)(examples=self._tf.constant(self._examples(some)))
-            else:
-                found = signature(**{argument: self._tf.constant(some)})
-            made.append(found[output].numpy())
+        for start in range(0, len(rows), _BATCH):
+            batch = self._tf.constant(prepared(rows[start : start + _BATCH]))
+            made.append(signature(**{argument: batch})[output].numpy())
         return np.concatenate(made)
 
     def _signature(self, name: str) -> Any:
         if name not in self._loaded.signatures:
+            known = ", ".join(sorted(self._loaded.signatures))
             raise NotFoundError(
-                f"the model {self.path} has no signature {name} (it has: {', '.join(sorted(self._loaded.signatures))})"
+                f"the model {self.path} has no signature {name} (it has: {known}); models trained from now on have it"
             )
         return self._loaded.signatures[name]
 
@@ -132,6 +154,27 @@ class LoadedModel:
         return [
             train.Example(features=train.Features(feature={name: value})).SerializeToString() for name, value in found
         ]
+
+
+def _size(signature: Any) -> int:
+    """Return how many numbers a signature reads for each row."""
+    [spec] = signature.structured_input_signature[1].values()
+    return int(spec.shape[1])
+
+
+def as_codes(codes: npt.ArrayLike, units: int) -> npt.NDArray[np.float32]:
+    """Return codes as the decoder reads them: float32, shape (n, units).
+
+    Raises:
+      UsageError: another shape or type, or numbers that are not finite.
+    """
+    array = _array(codes, f"(n, {units})")
+    if array.ndim != 2 or array.shape[1] != units:
+        one = "; a single code needs codes[None]" if array.shape == (units,) else ""
+        raise UsageError(f"codes of shape {array.shape} are not allowed: give (n, {units}){one}")
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"codes of type {array.dtype} are not allowed: give numbers")
+    return _finite(array, "code")
 
 
 def as_model_input(
@@ -152,12 +195,7 @@ def as_model_input(
       UsageError: another shape or type, NaN, or values out of range.
     """
     raw = raw or RawData()
-    try:
-        array = np.asarray(images)
-    except ValueError as error:  # lists of several lengths
-        raise UsageError(
-            f"these images are no array: {error}; give one of numbers, of shape (n, {size}) or (n, ...)"
-        ) from error
+    array = _array(images, f"(n, {size}) or (n, ...)")
     if array.ndim < 2 or math.prod(array.shape[1:]) != size:
         one = "; a single image needs images[None]" if array.size == size else ""
         raise UsageError(
@@ -179,12 +217,25 @@ def as_model_input(
     if array.dtype.kind not in kinds:
         allowed = "floats" if scaled else "uint8, uint16, or floats in [0, 1]" if in_range else "numbers"
         raise UsageError(f"images of type {array.dtype} are not allowed: give {allowed}")
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused
-        flat = flat.astype(np.float32)
-    finite = np.isfinite(flat).all(axis=1)
-    if not finite.all():
-        raise UsageError(f"image {int(np.argmin(finite)):,} has values that are NaN or infinite: give finite numbers")
+    flat = _finite(flat, "image")
     if in_range and flat.size and not (flat.min() >= 0 and flat.max() <= 1):
         otherwise = f"floats in [0, 1], or {'raw data without scaled=True' if scaled else raw.dtype}"
         raise UsageError(f"images with values from {flat.min():g} to {flat.max():g} are not allowed: give {otherwise}")
     return flat
+
+
+def _array(given: npt.ArrayLike, shape: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # lists of several lengths
+        raise UsageError(f"what is given is no array: {error}; give one of numbers, of shape {shape}") from error
+
+
+def _finite(rows: npt.NDArray[Any], one: str) -> npt.NDArray[np.float32]:
+    """Return rows as float32. Raises `UsageError` with the first row, called `one`, that is not finite then."""
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        exact = rows.astype(np.float32)
+    finite = np.isfinite(exact).all(axis=1)
+    if not finite.all():
+        raise UsageError(f"{one} {int(np.argmin(finite)):,} has values that are NaN or infinite: give finite numbers")
+    return exact

@@ -14,7 +14,9 @@ from components.evaluation import image_metrics
 from components.model import autoencoder
 from components.model.adapter import TrainableModel
 
-CODE = "code"  # output of signatures; the metrics read it
+# Outputs of signatures; the metrics read the code.
+CODE = "code"
+RECONSTRUCTION = "reconstruction"
 
 
 class ServedModel(tf.Module):
@@ -23,10 +25,11 @@ class ServedModel(tf.Module):
     Signatures, n being any number of examples:
 
     * `serving_default(examples)`: serialized tf.Examples, string, shape (n,), of which only `image` or `values`
-      is read -> `reconstruction`: float32, shape (n, pixels);
+      is read -> `reconstruction`: float32, shape (n, pixels), scaled as by the transform graph;
     * `encode(images)`: float32, shape (n, pixels), scaled as by the transform graph -> `code`: float32, shape
       (n, code_units), >= 0;
-    * `reconstruct(images)`: like `encode` -> `reconstruction`;
+    * `decode(codes)`: float32, shape (n, code_units), any finite numbers -> `reconstruction`;
+    * `reconstruct(images)`: like `encode` -> `reconstruction`; the same bits as those of `decode` of `encode`;
     * `evaluate(examples)`: -> one float32 of shape (n,) per name in `image_metrics.measure_images`, and `code`.
     """
 
@@ -35,6 +38,7 @@ class ServedModel(tf.Module):
         # Saves the variables, not the Keras models, whose layers Keras would trace again, which takes two seconds.
         self.model_variables = model.variables
         self.pixels = int(mean_image.shape[0])
+        self.code_units = int(model.encode(tf.zeros([1, self.pixels])).shape[1])
         self._functions: Callable[[], tuple[TrainableModel, Any]] = lambda: (
             model,
             transform.transform_features_layer(),
@@ -56,9 +60,13 @@ class ServedModel(tf.Module):
         model, _ = self._functions()
         return {CODE: model.encode(images)}
 
+    def decode(self, codes: tf.Tensor) -> dict[str, tf.Tensor]:
+        model, _ = self._functions()
+        return {RECONSTRUCTION: autoencoder.reconstruction(model.decode(codes), self._loss)}
+
     def reconstruct(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
-        return {"reconstruction": autoencoder.reconstruction(model.decode(model.encode(images)), self._loss)}
+        return self.decode(model.encode(images))
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         model, _ = self._functions()
@@ -82,11 +90,13 @@ def save(
     served = ServedModel(model, transform, mean_image)
     examples = tf.TensorSpec([None], tf.string, name="examples")
     images = tf.TensorSpec([None, served.pixels], tf.float32, name="images")
+    codes = tf.TensorSpec([None, served.code_units], tf.float32, name="codes")
     signatures = {
         name: tf.function(function, input_signature=[spec], autograph=False)
         for name, function, spec in (
             ("serving_default", served.serve, examples),
             ("encode", served.encode, images),
+            ("decode", served.decode, codes),
             ("reconstruct", served.reconstruct, images),
             ("evaluate", served.evaluate, examples),
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sae
-from sae.model import LoadedModel, RawData, as_model_input
+from sae.model import LoadedModel, RawData, as_codes, as_model_input
 from tests import lazy
 
 tf = lazy.module("tensorflow")
@@ -82,14 +82,41 @@ def test_pixels_that_the_model_scales_by_its_range_need_their_own_type() -> None
             as_model_input(images, 4, RANGED_PIXELS)
 
 
+def test_codes_are_any_finite_numbers_in_rows_of_the_units() -> None:
+    for codes in ([[0, -2, 3.5]], np.array([[0, -2, 3.5]], np.float64)):
+        found = as_codes(codes, 3)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, np.array([[0, -2, 3.5]], np.float32))
+    assert as_codes(np.zeros((0, 3)), 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        (np.zeros((2, 4)), r"shape \(2, 4\).*give \(n, 3\)$"),
+        (np.zeros(3), r"shape \(3,\).*codes\[None\]"),
+        (np.zeros((2, 1, 3)), r"shape \(2, 1, 3\)"),
+        ([[1.0], [1.0, 2.0]], "no array"),
+        ([["a"] * 3], "type <U1"),
+        ([[0, 0, 0], [0, np.inf, 0]], "code 1 .*NaN or infinite"),
+    ],
+)
+def test_other_codes_are_refused(codes: object, text: str) -> None:
+    with pytest.raises(sae.UsageError, match=text):
+        as_codes(codes, 3)  # type: ignore[arg-type]
+
+
 @pytest.mark.component
-def test_a_model_encodes_and_reconstructs_in_batches(tmp_path: pathlib.Path) -> None:
+def test_a_model_encodes_decodes_and_reconstructs_in_batches(tmp_path: pathlib.Path) -> None:
     weights = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], np.float32)
     module = tf.Module()
     spec = tf.TensorSpec([None, 4], tf.float32, name="images")
     encode = tf.function(lambda images: {"code": images @ weights}, input_signature=[spec])
     reconstruct = tf.function(lambda images: {"reconstruction": 1 - images}, input_signature=[spec])
-    tf.saved_model.save(module, str(tmp_path / "both"), signatures={"encode": encode, "reconstruct": reconstruct})
+    code = tf.TensorSpec([None, 2], tf.float32, name="codes")
+    decode = tf.function(lambda codes: {"reconstruction": codes @ weights.T}, input_signature=[code])
+    signatures = {"encode": encode, "decode": decode, "reconstruct": reconstruct}
+    tf.saved_model.save(module, str(tmp_path / "both"), signatures=signatures)
     tf.saved_model.save(module, str(tmp_path / "one"), signatures={"encode": encode})
 
     images = np.random.default_rng(0).random((2_001, 2, 2)).astype(np.float32)
@@ -97,6 +124,9 @@ def test_a_model_encodes_and_reconstructs_in_batches(tmp_path: pathlib.Path) -> 
     np.testing.assert_allclose(model.encode(images), images.reshape(-1, 4) @ weights, rtol=1e-6)
     np.testing.assert_allclose(model.reconstruct(images), 1 - images, rtol=1e-6)
     assert model.encode(images[:0]).shape == (0, 2)
+    codes = model.encode(images)
+    np.testing.assert_allclose(model.decode(codes), codes @ weights.T, rtol=1e-6)
+    assert model.decode(codes[:0]).shape == (0, 4)
     with pytest.raises(sae.NotFoundError, match=r"no signature reconstruct \(it has: encode\)"):
         LoadedModel(tmp_path / "one").reconstruct(images)
 

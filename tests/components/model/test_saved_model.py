@@ -68,6 +68,7 @@ CODES = ("float32", (None, 5))
     [
         ("serving_default", {"examples": ("string", (None,))}, {"reconstruction": FLOATS}),
         ("encode", {"images": FLOATS}, {"code": CODES}),
+        ("decode", {"codes": CODES}, {"reconstruction": FLOATS}),
         ("reconstruct", {"images": FLOATS}, {"reconstruction": FLOATS}),
         (
             "evaluate",
@@ -94,8 +95,8 @@ def test_signature_takes_and_gives(name: str, inputs: Any, outputs: Any, signatu
     assert shapes(signatures[name].structured_outputs) == outputs
 
 
-def test_there_are_four_signatures(signatures: Any) -> None:
-    assert set(signatures) == {"serving_default", "encode", "reconstruct", "evaluate"}
+def test_there_are_no_other_signatures(signatures: Any) -> None:
+    assert set(signatures) == {"serving_default", "encode", "decode", "reconstruct", "evaluate"}
 
 
 def test_encode_and_reconstruct_agree_with_the_keras_model(signatures: Any, model: Any) -> None:
@@ -105,6 +106,23 @@ def test_encode_and_reconstruct_agree_with_the_keras_model(signatures: Any, mode
     found = signatures["reconstruct"](images=IMAGES)["reconstruction"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert 0 < found.numpy().min() < found.numpy().max() < 1
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_decoded_codes_are_the_reconstructions_to_the_bit(count: int, signatures: Any) -> None:
+    codes = signatures["encode"](images=IMAGES[:count])["code"]
+    expected = signatures["reconstruct"](images=IMAGES[:count])["reconstruction"]
+    np.testing.assert_array_equal(signatures["decode"](codes=codes)["reconstruction"], expected)
+
+
+def test_a_code_is_decoded_alone_as_among_others_and_zeros_give_the_biases(signatures: Any, model: Any) -> None:
+    codes = np.random.default_rng(0).random((6, 5), np.float32)
+    codes[2] = 0
+    together = signatures["decode"](codes=codes)["reconstruction"].numpy()
+    alone = [signatures["decode"](codes=codes[row : row + 1])["reconstruction"].numpy()[0] for row in range(6)]
+    np.testing.assert_array_equal(together, alone)
+    hidden_bias, kernel, bias = (variable.numpy() for variable in model.decoder.trainable_variables[1:])
+    np.testing.assert_allclose(together[2], 1 / (1 + np.exp(-(np.maximum(hidden_bias, 0) @ kernel + bias))), atol=1e-6)
 
 
 def test_serving_default_reconstructs_the_image_of_an_example_without_a_label(signatures: Any, model: Any) -> None:

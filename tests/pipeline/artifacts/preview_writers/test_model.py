@@ -75,8 +75,11 @@ def test_layers_are_named_with_their_sizes(shown: Any) -> None:
 
 def test_signatures_have_a_row_for_each_tensor(shown: Any) -> None:
     rows = shown[0].section("signatures").rows
-    assert list(dict.fromkeys(row[0] for row in rows)) == ["encode", "evaluate", "reconstruct", "serving_default"]
-    assert rows[:2] == (
+    names = ["decode", "encode", "evaluate", "reconstruct", "serving_default"]
+    assert list(dict.fromkeys(row[0] for row in rows)) == names
+    assert rows[:4] == (
+        ("decode", "input", "codes", "float32", "(None, 4)"),
+        ("decode", "output", "reconstruction", "float32", "(None, 48)"),
         ("encode", "input", "images", "float32", "(None, 48)"),
         ("encode", "output", "code", "float32", "(None, 4)"),
     )
