@@ -101,6 +101,13 @@ def nodes(ctx: click.Context) -> Iterator[_Word]:
 
 
 @_safe
+def pipelines(ctx: click.Context) -> Iterator[_Word]:
+    """Complete names of the store's pipelines."""
+    with _reader(ctx) as reader:
+        yield from ((name, "") for name in reader.pipelines())
+
+
+@_safe
 def artifacts(ctx: click.Context) -> Iterator[_Word]:
     """Complete ids of the newest artifacts, each with type, node and run."""
     with _reader(ctx) as reader:

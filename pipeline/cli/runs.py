@@ -28,6 +28,14 @@ _STATES = [state.value for state in RunState]
 @limit_option
 @click.option("--state", type=click.Choice(_STATES), metavar="STATE", help=f"One of {', '.join(_STATES)}.")
 @click.option(
+    "--pipeline",
+    "pipeline_name",
+    default="",
+    metavar="NAME",
+    shell_complete=completion.pipelines,
+    help="List only runs of this pipeline, in a store with several.",
+)
+@click.option(
     "--sort",
     default="started",
     show_default=True,
@@ -37,16 +45,18 @@ _STATES = [state.value for state in RunState]
 )
 @click.option("--ascending", is_flag=True, help="Sort ascending.")
 @reading_options
-def runs_command(options: ReadOptions, limit: int, state: str | None, sort: str, ascending: bool) -> None:
+def runs_command(
+    options: ReadOptions, limit: int, state: str | None, pipeline_name: str, sort: str, ascending: bool
+) -> None:
     """List runs, newest first: state, time, data set, test loss, active units, whether the model was blessed."""
     wanted = RunState(state) if state else None
     with options.reader() as reader:
-        rows, page = reader.runs(limit=limit, state=wanted, sort=sort, ascending=ascending)
+        rows, page = reader.runs(limit=limit, state=wanted, pipeline=pipeline_name, sort=sort, ascending=ascending)
         if options.as_json:
             output.write_json(json_documents.runs(rows, page))
             return
         if rows:
-            output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns))
+            output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns, len(reader.pipelines()) > 1))
         output.note(runs_text.note(len(rows), page, wanted, reader.name))
 
 

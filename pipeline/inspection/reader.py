@@ -22,6 +22,7 @@ from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
 from pipeline.metadata import references
+from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
 
@@ -60,6 +61,7 @@ class Reader:
         limit: int,
         start: int = 0,
         state: RunState | None = None,
+        pipeline: str = "",
         sort: str = "started",
         ascending: bool = False,
     ) -> tuple[list[RunRow], Continuation]:
@@ -69,16 +71,21 @@ class Reader:
           limit: maximum number of rows.
           start: number of rows to skip: `Continuation.next`.
           state: return only runs in this state.
+          pipeline: return only runs of this pipeline; empty: of all.
           sort: one of `sort_columns`.
           ascending: sort ascending instead of descending.
 
         Raises:
           UsageError: `sort` is no column.
+          NotFoundError: there is no such pipeline.
         """
         known = sort_columns(self.pipeline.declared_metrics)
         if sort not in known:
             raise UsageError(f"no column {sort!r}{text.closest(sort, known)} (there are: {', '.join(known)})")
         contexts, end = self._run_contexts, start + limit
+        if pipeline:
+            pipeline = references.find_pipeline(pipeline, self.pipelines())
+            contexts = [one for one in contexts if self.store.pipeline_of_run(one) == pipeline]
         if sort == "started" and ascending:
             contexts = contexts[::-1]
         if sort == "started" and state is None:  # rows that are not shown need not be read
@@ -116,6 +123,11 @@ class Reader:
         this = next((one for one in older if one.name == run_id), None)
         pipeline = self.store.pipeline_of_run(this) if this else ""
         return next((one.name for one in older if self.store.pipeline_of_run(one) == pipeline), "")
+
+    def pipelines(self) -> list[str]:
+        """Return the names of all pipelines, sorted."""
+        recorded = {str(one.properties.get(PIPELINE_NAME, "")) for one in self._run_contexts}
+        return sorted({*self.store.pipelines, *recorded} - {""})
 
     def node_names(self) -> list[str]:
         """Return the names of the nodes of all pipelines, sorted."""

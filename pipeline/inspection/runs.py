@@ -36,6 +36,9 @@ _HIDDEN_PROPERTIES = {
 }
 
 
+_LONGEST_SILENCE = datetime.timedelta(days=1)  # of a run in progress whose process cannot be looked up
+
+
 class Runs:
     """Reads the runs of a store."""
 
@@ -52,7 +55,7 @@ class Runs:
             if headline.state in {state.value for state in RunState}:
                 row = self._row_of_headline(context, headline)
             else:
-                row = self._row_of_executions(context, headline, self._store.executions_of_run(context))
+                row = self._row_of_executions(context, headline, self._executions(context))
             self._rows[context.id] = row
         return self._rows[context.id]
 
@@ -73,13 +76,22 @@ class Runs:
             skipped=headline.skipped,
         )
 
+    def _executions(self, context: RunContext) -> list[Execution]:
+        """Return the executions of a run; one without a recorded state is complete if it wrote an output."""
+        found = self._store.executions_of_run(context)
+        unknown = [one.id for one in found if one.state_name == "UNKNOWN"]
+        wrote = {
+            event.execution for event in self._store.events_of_executions(unknown) if event.wrote and event.declared
+        }
+        return [dataclasses.replace(one, state=NodeState.EXECUTED) if one.id in wrote else one for one in found]
+
     def _row_of_executions(self, context: RunContext, headline: Headline, executions: Sequence[Execution]) -> RunRow:
         of_nodes = [execution for execution in executions if execution.is_of_node]
         if run_properties.ATTEMPTS in context.properties:  # only the last execution of each node counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
         state = self._state(context, of_nodes)
-        end = max((one.updated for one in of_nodes if one.updated), default=context.created)
-        if state == RunState.RUNNING and self._root:
+        end = _last_sign(context, of_nodes)
+        if state == RunState.RUNNING:
             end = datetime.datetime.now(datetime.timezone.utc)
         seconds = (end - context.created).total_seconds() if context.created and end else None
         if state == RunState.UNFINISHED and self._root and (events := event_log.read(self._root.path, context.name)):
@@ -91,6 +103,8 @@ class Runs:
             held = root_lock.last_holder(self._root.lock_file) if self._root else None
             why = f"its {held}" if held and held.run == context.name else "no process continues it"
             error = f"the run was interrupted, and {why}: {next_step}"
+        elif state == RunState.UNFINISHED and self._root is None and of_nodes:
+            error = f"no end is recorded; last sign {end:%Y-%m-%d %H:%M} UTC" if end else "no end is recorded"
         headline = dataclasses.replace(
             headline,
             state=state.value,
@@ -112,11 +126,20 @@ class Runs:
         if NodeState.CANCELLED in states:
             return RunState.CANCELLED
         if not states or None in states:
-            # In a store without a root, a run in progress and a killed run look the same.
-            return RunState.UNFINISHED if self._root is not None or not states else RunState.RUNNING
+            is_running = self._root is None and states and self._seems_to_run(context, executions)
+            return RunState.RUNNING if is_running else RunState.UNFINISHED
         if self._root is not None and not {self._node(one) for one in executions} >= set(self._pipeline.names):
             return RunState.UNFINISHED
         return RunState.SUCCEEDED
+
+    def _seems_to_run(self, context: RunContext, executions: Sequence[Execution]) -> bool:
+        """Return whether a run without an end, in a store without a root, may be in progress: newest, and not old."""
+        last = _last_sign(context, executions)
+        if last is None or datetime.datetime.now(datetime.timezone.utc) - last > _LONGEST_SILENCE:
+            return False
+        newer = [one for one in self._store.run_contexts() if one.id > context.id]
+        pipeline = self._store.pipeline_of_run(context)
+        return all(self._store.pipeline_of_run(one) != pipeline for one in newer)
 
     def _is_running(self, context: RunContext, root: Root) -> bool:
         """Return whether a live process holds the root's lock for this run."""
@@ -132,7 +155,7 @@ class Runs:
 
     def run(self, context: RunContext) -> Run:
         """Return a run with its nodes, metrics and verifications."""
-        executions = self._store.executions_of_run(context)
+        executions = self._executions(context)
         headline = run_properties.headline_of(context.properties)
         row = self.row(context) if headline.state else self._row_of_executions(context, headline, executions)
         newest = {self._node(execution): execution for execution in executions if execution.is_of_node}
@@ -208,6 +231,11 @@ class Runs:
             state = NodeRunState.SKIPPED
         error = ended.reason if ended else ""
         return NodeRun(0, name, "", state, None, None, None, error=error, after=self._upstream(name, row))
+
+
+def _last_sign(context: RunContext, executions: Sequence[Execution]) -> datetime.datetime | None:
+    """Return when one of the executions was recorded last, or else when the run began."""
+    return max((one.updated for one in executions if one.updated), default=context.created)
 
 
 class _Used:

@@ -8,6 +8,9 @@ from __future__ import annotations
 # Types of contexts, as TFX names them.
 PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execution_cache"
 
+# Of contexts and executions that TFX up to 0.24 wrote.
+COMPONENT_ID, PIPELINE_NAME = "component_id", "pipeline_name"
+
 # Types of artifacts: two of TFX, one of ours.
 PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION = "PushedModel", "ModelEvaluation", "Verification"
 

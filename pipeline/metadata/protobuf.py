@@ -22,6 +22,17 @@ _STATES = {
     "FAILED": NodeState.FAILED,
     "CANCELED": NodeState.CANCELLED,
 }
+# TFX up to 0.24 wrote states as a property `state`; the store then has no other, or 0.
+_STATE = "state"
+_EXECUTION_STATES = {
+    **{name: name.upper() for name in ("complete", "cached", "new", "running", "failed", "canceled")},
+    "cancelled": "CANCELED",
+}
+_ARTIFACT_STATES = {
+    **{name: name.upper() for name in ("pending", "marked_for_deletion", "deleted", "abandoned")},
+    "published": "LIVE",
+}
+_UNKNOWN = "UNKNOWN"
 _DECLARED = ("OUTPUT", "DECLARED_OUTPUT", "INPUT", "DECLARED_INPUT")
 
 
@@ -92,6 +103,13 @@ def time_of(milliseconds: int) -> datetime.datetime | None:
         return None
 
 
+def _state_of(message: Any, state: str, earlier: Mapping[str, str]) -> str:
+    """Return the name of a state, or of the one that an early version of TFX recorded in a property."""
+    if state != _UNKNOWN:
+        return state
+    return earlier.get(str(properties_of(message).get(_STATE, "")).lower(), state)
+
+
 def artifact_of(artifact: pb.Artifact, moved: tuple[str, str] | None = None) -> Artifact:
     """Convert an artifact; `moved`: where the root was when its URI was written, and where it is now."""
     return Artifact(
@@ -100,14 +118,14 @@ def artifact_of(artifact: pb.Artifact, moved: tuple[str, str] | None = None) -> 
         int(artifact.id),
         artifact.type,
         artifact.name,
-        artifact.State.Name(artifact.state),
+        _state_of(artifact, artifact.State.Name(artifact.state), _ARTIFACT_STATES),
         time_of(artifact.create_time_since_epoch),
     )
 
 
 def execution_of(execution: pb.Execution) -> Execution:
     """Convert an execution."""
-    state = execution.State.Name(execution.last_known_state)
+    state = _state_of(execution, execution.State.Name(execution.last_known_state), _EXECUTION_STATES)
     return Execution(
         int(execution.id),
         execution.type,

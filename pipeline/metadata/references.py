@@ -69,6 +69,14 @@ def find_digest(wanted: str, contents: Callable[[], Mapping[int, str]]) -> int |
     return max(found, default=None)
 
 
+def find_pipeline(wanted: str, pipelines: Sequence[str]) -> str:
+    """Return the name of the pipeline that a user names. Raises `NotFoundError`; suggests the closest name."""
+    if wanted in pipelines:
+        return wanted
+    known = ", ".join(pipelines) or "none"
+    raise NotFoundError(f"no pipeline {wanted} in this store{closest(wanted, pipelines)} (there are: {known})")
+
+
 def find_node(wanted: str, nodes: Sequence[str], option: str = "") -> str:
     """Return the name of the node that a user names; case is ignored.
 

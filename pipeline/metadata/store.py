@@ -16,9 +16,9 @@ from components import int64
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import node_key, references, run_properties
-from pipeline.metadata.properties import CACHE, NODE, PIPELINE, PIPELINE_RUN
-from pipeline.metadata.protobuf import artifact_of, event_of, execution_of, run_context_of
-from pipeline.metadata.types import Artifact, Event, Execution, Maker, Owner, RunContext
+from pipeline.metadata.properties import CACHE, COMPONENT_ID, NODE, PIPELINE, PIPELINE_NAME, PIPELINE_RUN
+from pipeline.metadata.protobuf import artifact_of, event_of, execution_of, properties_of, run_context_of
+from pipeline.metadata.types import Artifact, Event, Execution, Maker, Owner, Properties, RunContext
 
 if TYPE_CHECKING:
     import ml_metadata as mlmd
@@ -108,15 +108,32 @@ class Store:
         return [one.name for one in self.run_contexts() if start in one.properties and end not in one.properties]
 
     @functools.cached_property
-    def _pipelines(self) -> list[str]:
-        return [str(one.name) for one in self._client.get_contexts_by_type(PIPELINE)]
+    def _pipeline_contexts(self) -> list[pb.Context]:
+        return list(self._client.get_contexts_by_type(PIPELINE))
+
+    @property
+    def pipelines(self) -> list[str]:
+        """The names of the pipelines that have a context, sorted."""
+        return sorted(str(one.name) for one in self._pipeline_contexts)
+
+    @functools.cached_property
+    def _pipelines_by_child(self) -> dict[int, str]:
+        """The pipeline of each context that has one as its parent."""
+        return {
+            int(child.id): str(one.name)
+            for one in self._pipeline_contexts
+            for child in self._client.get_children_contexts_by_context(one.id)
+        }
 
     def pipeline_of_run(self, context: RunContext) -> str:
         """Return the name of a run's pipeline; empty if it is not recorded."""
-        if len(self._pipelines) == 1:  # saves a call for each run of a list
-            return self._pipelines[0]
-        parents = self._client.get_parent_contexts_by_context(context.id)
-        return next((str(one.name) for one in parents if one.type == PIPELINE), "")
+        if len(self._pipeline_contexts) == 1:  # saves calls for each run of a list
+            return self.pipelines[0]
+        if context.id not in self._pipelines_by_child:  # early versions of TFX recorded no parents
+            recorded = str(context.properties.get(PIPELINE_NAME, ""))
+            newest = [] if recorded else self.newest_executions(context.id, 1)
+            self._pipelines_by_child[context.id] = recorded or next((self.owner(one.id).pipeline for one in newest), "")
+        return self._pipelines_by_child[context.id]
 
     # Executions.
 
@@ -189,26 +206,32 @@ class Store:
         """Return run, node and pipeline of an execution."""
         if execution_id in self._owners:
             return self._owners[execution_id]
-        by_type: dict[str, str] = {}
+        by_type: dict[str, pb.Context] = {}
         for context in self._client.get_contexts_by_execution(execution_id):
-            by_type.setdefault(context.type, context.name)
-        pipeline = by_type.get(PIPELINE, "")
-        owner = Owner(
-            next((by_type[kind] for kind in _RUN_TYPES if kind in by_type), ""),
-            # TFX names it `<pipeline>.<node>`.
-            next((by_type[kind] for kind in _NODE_TYPES if kind in by_type), "").removeprefix(f"{pipeline}."),
-            pipeline,
-        )
+            by_type.setdefault(context.type, context)
+        pipeline = str(by_type[PIPELINE].name) if PIPELINE in by_type else ""
+        run = next((str(by_type[kind].name) for kind in _RUN_TYPES if kind in by_type), "")
+        of_node = next((by_type[kind] for kind in _NODE_TYPES if kind in by_type), None)
+        if of_node is not None:
+            node = _node_of(of_node, [pipeline, run])
+        else:
+            node = next((_component(one.properties) for one in self.executions_by_id([execution_id]).values()), "")
+        owner = Owner(run, node, pipeline)
         if owner.run:
             self._owners[execution_id] = owner
         return owner
 
     def nodes(self) -> dict[str, list[int]]:
-        """Return the ids of each node's contexts, one for each pipeline, by the node's name."""
+        """Return the ids of each node's contexts, one for each pipeline or run, by the node's name."""
         found: dict[str, list[int]] = {}
-        for context in (one for kind in _NODE_TYPES for one in self._client.get_contexts_by_type(kind)):
-            prefix = next((f"{one}." for one in self._pipelines if context.name.startswith(f"{one}.")), "")
-            found.setdefault(context.name.removeprefix(prefix), []).append(context.id)
+        for kind in _NODE_TYPES:
+            contexts = self._client.get_contexts_by_type(kind)
+            owners = {*self.pipelines, *(self.run_ids() if contexts and kind != NODE else ())}
+            for context in contexts:
+                # The name of a pipeline or run may contain dots.
+                dots = [place for place, character in enumerate(context.name) if character == "."]
+                owner = next((context.name[:dot] for dot in dots if context.name[:dot] in owners), "")
+                found.setdefault(_node_of(context, [owner]), []).append(context.id)
         return found
 
     # Artifacts.
@@ -326,6 +349,16 @@ class Store:
             artifact: Maker(event.execution, event.key, self.owner(event.execution))
             for artifact, event in found.items()
         }
+
+
+def _node_of(context: pb.Context, owners: Iterable[str]) -> str:
+    """Return the name of the node of a context, which TFX names `<pipeline>.<node>`, earlier `<run>.<node>`."""
+    prefix = next((f"{one}." for one in owners if one and context.name.startswith(f"{one}.")), "")
+    return _component(properties_of(context)) or str(context.name).removeprefix(prefix)
+
+
+def _component(recorded: Properties) -> str:
+    return str(recorded.get(COMPONENT_ID, ""))
 
 
 def _execution_in(uri: str) -> int | None:

@@ -28,11 +28,18 @@ _AFTER = (
 )
 
 
-def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric]) -> str:
-    """Return the runs as a table, with a column for each of `metrics` that they need; empty for no runs."""
+def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric], several: bool = False) -> str:
+    """Return the runs as a table, with a column for each of `metrics` that they need; empty for no runs.
+
+    Args:
+      screen: to fit the text to.
+      rows: the runs.
+      metrics: that may be columns.
+      several: whether the store has several pipelines.
+    """
     if not rows:
         return ""
-    several = len({row.pipeline for row in rows}) > 1
+    several = several or len({row.pipeline for row in rows}) > 1
     metrics = shown(metrics, [row.metrics for row in rows])
     columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]
     return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), [_cells(row, several, metrics) for row in rows]))

@@ -67,8 +67,8 @@ class Links:
         self._resolve = resolve
         self.live = live
 
-    def runs(self, state: str = "", sort: str = "", order: str = "", start: str = "") -> str:
-        query = (("state", state), ("sort", sort), ("order", order), ("start", start))
+    def runs(self, state: str = "", sort: str = "", order: str = "", start: str = "", pipeline: str = "") -> str:
+        query = (("state", state), ("pipeline", pipeline), ("sort", sort), ("order", order), ("start", start))
         return self._resolve(path_of(query=query))
 
     def run(self, run_id: str) -> str:

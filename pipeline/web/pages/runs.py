@@ -36,11 +36,12 @@ class RunsView:
     Attributes:
       runs: the rows shown.
       states: that runs can be filtered by.
+      pipelines: of the store, which runs can be filtered by; empty if there is only one.
       total: number of runs in the wanted state.
       start: number of runs before those shown.
       next: `start` of the next page; empty on the last.
       previous: `start` of the page before; None on the first.
-      state, sort, order: the filter and order.
+      state, pipeline, sort, order: the filter and order.
       empty: whether the store has no runs at all.
       command: starts a first run; empty for a store without a root.
       running: whether one of the runs shown is running.
@@ -50,11 +51,13 @@ class RunsView:
 
     runs: tuple[RunRow, ...]
     states: tuple[str, ...]
+    pipelines: tuple[str, ...]
     total: int
     start: int
     next: str
     previous: str | None
     state: str
+    pipeline: str
     sort: str
     order: str
     empty: bool
@@ -69,30 +72,36 @@ def build(request: PageRequest) -> RunsView:
     states = tuple(one.value for one in RunState)
     state = request.query.one("state", states)
     sort = request.query.one("sort", sort_columns(request.metrics.all_columns), "started")
+    pipeline = request.query.one("pipeline")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"{request.selected.command} run --root {shell.quoted(str(request.root.path))}" if request.root else ""
     if request.reader is None:
-        return RunsView((), states, 0, 0, "", None, state, sort, order, True, command, False, (), False)
+        return RunsView((), states, (), 0, 0, "", None, state, "", sort, order, True, command, False, (), False)
     limit = request.rows or ROWS
     wanted = RunState(state) if state else None
-    rows, page = request.reader.runs(limit=limit, start=start, state=wanted, sort=sort, ascending=order == "asc")
+    pipelines = request.reader.pipelines()
+    rows, page = request.reader.runs(
+        limit=limit, start=start, state=wanted, pipeline=pipeline, sort=sort, ascending=order == "asc"
+    )
     charted, more = rows, False
     # Runs of other pipelines have nothing to chart, and each of them would have to be read.
     if any(_is_evaluated(row, request.metrics) for row in rows):
-        charted, newest = request.reader.runs(limit=CHARTED)
+        charted, newest = request.reader.runs(limit=CHARTED, pipeline=pipeline)
         more = bool(newest.next)
     return RunsView(
         runs=tuple(rows),
         states=states,
+        pipelines=tuple(pipelines) if len(pipelines) > 1 else (),
         total=page.total or 0,
         start=start,
         next=page.next,
         previous=previous_start(start, limit),
         state=state,
+        pipeline=pipeline,
         sort=sort,
         order=order,
-        empty=not (page.total or state),
+        empty=not (page.total or state or pipeline),
         command=command,
         running=any(row.state == RunState.RUNNING for row in rows),
         charted=tuple(

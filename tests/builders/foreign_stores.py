@@ -1,0 +1,262 @@
+"""Stores of ML Metadata as TFX writes them without this project, one for each trait; `STORES` lists them.
+
+TFX up to 0.24 (`classic`) puts a run into contexts of the types `run` and `component_run`, and its states into
+properties; later ones use `pipeline_run` and `node`, and link contexts as parents.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import pathlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import ml_metadata as mlmd
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+Value = str | int | float
+STATES = {"complete": 3, "cached": 5, "new": 2, "running": 2, "failed": 4, "cancelled": 6, "unknown": 0}
+OUTPUT, INPUT, PENDING_OUTPUT = pb.Event.OUTPUT, pb.Event.INPUT, pb.Event.PENDING_OUTPUT
+THEN = datetime.datetime(2024, 3, 29, 10, 0, tzinfo=datetime.timezone.utc)  # when runs began, unless said otherwise
+TYPES = {
+    "examples": "Examples", "statistics": "ExampleStatistics", "schema": "Schema", "model": "Model",
+    "blessing": "ModelBlessing", "evaluation": "ModelEvaluation", "pushed_model": "PushedModel",
+    "anomalies": "ExampleAnomalies",
+}  # fmt: skip
+
+
+def minutes(number: float) -> datetime.datetime:
+    """Return a time, in minutes after `THEN`."""
+    return THEN + datetime.timedelta(minutes=number)
+
+
+class ForeignStore:
+    """Writes a store; `close` sets the times, and the schema if it is an older one."""
+
+    def __init__(self, path: pathlib.Path, classic: bool = False, parents: bool = True, schema: int = 10) -> None:
+        config = pb.ConnectionConfig()
+        config.sqlite.filename_uri = str(path)
+        self.path, self.classic, self.parents, self.schema = path, classic, parents, schema
+        self.client = mlmd.MetadataStore(config)
+        self._times: list[tuple[str, int, datetime.datetime, datetime.datetime]] = []
+
+    def context(self, kind: str, name: str, began: datetime.datetime = THEN, **properties: str) -> int:
+        """Return a context, made if it does not exist."""
+        known = self.client.get_context_by_type_and_name(kind, name)
+        if known is not None:
+            return int(known.id)
+        declared = dict.fromkeys(properties, pb.STRING)
+        type_id = self.client.put_context_type(
+            pb.ContextType(name=kind, properties=declared), can_add_fields=True, can_omit_fields=True
+        )
+        context = pb.Context(type_id=type_id, name=name)
+        for key, value in properties.items():
+            context.properties[key].string_value = value
+        [made] = self.client.put_contexts([context])
+        self._times.append(("Context", made, began, began))
+        return int(made)
+
+    def contexts(self, pipeline: str, run: str, node: str, began: datetime.datetime = THEN) -> list[int]:
+        """Return the contexts of pipeline, run and node; without a node, the first two."""
+        of_pipeline = self.context("pipeline", pipeline, began, pipeline_name=pipeline)
+        names = {"pipeline_name": pipeline, "run_id": run}
+        if self.classic:
+            found = [of_pipeline, self.context("run", run, began, **names)]
+            if node:
+                found.append(self.context("component_run", f"{run}.{node}", began, component_id=node, **names))
+            return found
+        of_run = self.context("pipeline_run", run, began)
+        found = [of_pipeline, of_run]
+        if self.parents and of_pipeline not in {one.id for one in self.client.get_parent_contexts_by_context(of_run)}:
+            self.client.put_parent_contexts([pb.ParentContext(child_id=of_run, parent_id=of_pipeline)])
+        return [*found, self.context("node", f"{pipeline}.{node}", began)] if node else found
+
+    def execution(
+        self,
+        pipeline: str,
+        run: str,
+        node: str,
+        state: str = "complete",
+        *,
+        type_name: str = "",
+        began: datetime.datetime = THEN,
+        ended: datetime.datetime | None = None,
+        inputs: Mapping[str, Sequence[int]] | None = None,
+        **properties: Value,
+    ) -> int:
+        """Put an execution that has read artifacts, and return its id."""
+        name = type_name or (node if self.classic else f"tfx.components.{node.lower()}.component.{node}")
+        type_id = self.client.put_execution_type(pb.ExecutionType(name=name))
+        execution = pb.Execution(type_id=type_id)
+        if self.classic:
+            properties |= {"state": state, "component_id": node, "run_id": run, "pipeline_name": pipeline}
+        else:
+            execution.last_known_state = STATES[state]
+        set_properties(execution, properties)
+        [made] = self.client.put_executions([execution])
+        contexts = self.contexts(pipeline, run, node, began)
+        links = [pb.Association(execution_id=made, context_id=one) for one in contexts]
+        self.client.put_attributions_and_associations([], links)
+        self._times.append(("Execution", made, began, ended or began + datetime.timedelta(minutes=1)))
+        for key, artifacts in (inputs or {}).items():
+            for index, artifact in enumerate(artifacts):
+                self.event(made, artifact, key, INPUT, index)
+        return int(made)
+
+    def artifact(
+        self,
+        execution: int,
+        key: str,
+        uri: str = "",
+        *,
+        state: int = pb.Artifact.LIVE,
+        event: int = OUTPUT,
+        index: int = 0,
+        type_name: str = "",
+        **properties: Value,
+    ) -> int:
+        """Put an output of an execution and return its id."""
+        type_id = self.client.put_artifact_type(pb.ArtifactType(name=type_name or TYPES[key]))
+        [owner] = self.client.get_executions_by_id([execution])
+        uri = uri or f"/home/someone/pipelines/{owner.type.rpartition('.')[2]}/{key}/{execution}"
+        artifact = pb.Artifact(type_id=type_id, uri=uri)
+        if self.classic:
+            names = {value: name.lower() for name, value in pb.Artifact.State.items()}
+            properties |= {"state": "published" if state == pb.Artifact.LIVE else names[state]}
+        else:
+            artifact.state = state
+        set_properties(artifact, properties)
+        [made] = self.client.put_artifacts([artifact])
+        self.event(execution, made, key, event, index)
+        return int(made)
+
+    def event(self, execution: int, artifact: int, key: str, kind: int, index: int = 0) -> None:
+        """Put an event, and the artifact into the contexts of the execution."""
+        path = pb.Event.Path(steps=[pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=index)])
+        self.client.put_events([pb.Event(artifact_id=artifact, execution_id=execution, type=kind, path=path)])
+        contexts = self.client.get_contexts_by_execution(execution)
+        links = [pb.Attribution(artifact_id=artifact, context_id=one.id) for one in contexts]
+        self.client.put_attributions_and_associations(links, [])
+
+    def close(self) -> pathlib.Path:
+        """Set times and schema, and return the path."""
+        del self.client
+        with opened(self.path) as database:
+            for table, number, began, ended in self._times:
+                database.execute(
+                    f"UPDATE {table} SET create_time_since_epoch = ?, last_update_time_since_epoch = ? WHERE id = ?",
+                    (_milliseconds(began), _milliseconds(ended), number),
+                )
+        if self.schema < 10:
+            config = pb.ConnectionConfig()
+            config.sqlite.filename_uri = str(self.path)
+            metadata_store.downgrade_schema(config, self.schema)
+        return self.path
+
+
+def set_properties(message: pb.Execution | pb.Artifact, properties: Mapping[str, Value]) -> None:
+    """Set custom properties."""
+    for name, value in properties.items():
+        field = {int: "int_value", float: "double_value", str: "string_value"}[type(value)]
+        setattr(message.custom_properties[name], field, value)
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[sqlite3.Connection]:
+    """Yield a store to edit by SQL."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        yield database
+
+
+def _milliseconds(when: datetime.datetime) -> int:
+    return int(when.timestamp() * 1000)
+
+
+def taxi_run(
+    store: ForeignStore,
+    run: str,
+    pipeline: str = "taxi",
+    first: float = 0,
+    state: str = "complete",
+    **properties: Value,
+) -> dict[str, int]:
+    """Put a run with three nodes that made something, and return ids of executions by node, of artifacts by key."""
+    example_gen = store.execution(pipeline, run, "CsvExampleGen", state, began=minutes(first))
+    examples = store.artifact(example_gen, "examples")
+    trainer = store.execution(
+        pipeline, run, "Trainer", state, began=minutes(first + 2), inputs={"examples": [examples]}, **properties
+    )
+    model = store.artifact(trainer, "model")
+    pusher = store.execution(pipeline, run, "Pusher", state, began=minutes(first + 4), inputs={"model": [model]})
+    pushed = store.artifact(pusher, "pushed_model", pushed=1, pushed_destination=f"/serving/{run}")
+    return {
+        "CsvExampleGen": example_gen, "Trainer": trainer, "Pusher": pusher, "examples": examples, "model": model,
+        "pushed_model": pushed,
+    }  # fmt: skip
+
+
+CLASSIC_RUN = "2020-06-17T21:49:51.783778"  # TFX's form of a run's id until 1.0
+
+
+def classic(path: pathlib.Path, schema: int = 4) -> pathlib.Path:
+    """TFX 0.21: states are properties, contexts of nodes contain the run's id, no parents, an old schema."""
+    store = ForeignStore(path, classic=True, schema=schema)
+    made = taxi_run(store, CLASSIC_RUN)
+    other = "2020-06-18T08:00:00.000001"
+    again = store.execution("taxi", other, "CsvExampleGen", "cached", began=minutes(60))
+    store.event(again, made["examples"], "examples", OUTPUT)
+    trainer = store.execution("taxi", other, "Trainer", "new", began=minutes(61), ended=minutes(61))
+    store.artifact(trainer, "model", state=pb.Artifact.PENDING)
+    return store.close()
+
+
+def without_states(path: pathlib.Path) -> pathlib.Path:
+    """Neither a state nor a property: what has written an output is complete."""
+    store = ForeignStore(path)
+    taxi_run(store, "r1", state="unknown")
+    return store.close()
+
+
+def several_pipelines(path: pathlib.Path) -> pathlib.Path:
+    """Two pipelines, and no parents that say which run is of which."""
+    store = ForeignStore(path, parents=False)
+    taxi_run(store, "taxi-1")
+    taxi_run(store, "iris-1", "iris", 10)
+    taxi_run(store, "taxi-2", first=20)
+    return store.close()
+
+
+def dead_runs(path: pathlib.Path) -> pathlib.Path:
+    """`killed` and `old` never ended: the one is followed by `next`, the other is the newest of its pipeline."""
+    store = ForeignStore(path)
+    for run, pipeline, first in (("killed", "taxi", 0), ("old", "iris", 5)):
+        done = store.execution(pipeline, run, "CsvExampleGen", began=minutes(first))
+        examples = store.artifact(done, "examples")
+        trainer = store.execution(
+            pipeline, run, "Trainer", "running", began=minutes(first + 2), ended=minutes(first + 2),
+            inputs={"examples": [examples]},
+        )  # fmt: skip
+        store.artifact(trainer, "model", state=pb.Artifact.PENDING, event=PENDING_OUTPUT)
+    taxi_run(store, "next", first=30)
+    return store.close()
+
+
+def running(path: pathlib.Path) -> pathlib.Path:
+    """A run in progress, begun a minute ago after one that was killed."""
+    store = ForeignStore(path)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    for run, ago in (("killed", 50), ("now", 1)):
+        began = now - datetime.timedelta(minutes=ago)
+        store.execution("taxi", run, "Trainer", "running", began=began, ended=began)
+    return store.close()
+
+
+STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
+    "classic": classic,
+    "without_states": without_states,
+    "several_pipelines": several_pipelines,
+    "dead_runs": dead_runs,
+    "running": running,
+}  # by trait

@@ -1,0 +1,132 @@
+"""Stores that TFX wrote without this project: what their owners see."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline.core.errors import NotFoundError
+from pipeline.core.pipeline_root import Root
+from pipeline.inspection.locations import open_reader
+from pipeline.inspection.reader import Reader
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal import runs as runs_text
+from pipeline.terminal.table import Screen
+from tests.builders import foreign_stores
+from tests.builders.foreign_stores import CLASSIC_RUN, STORES
+
+Open = Callable[[str], Reader]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    folder = tmp_path_factory.mktemp("foreign")
+    return {name: make(folder / f"{name}.sqlite") for name, make in STORES.items()}
+
+
+@pytest.fixture
+def read(stores: dict[str, pathlib.Path]) -> Iterator[Open]:
+    """Open the store with a trait, or at a path."""
+    with contextlib.ExitStack() as opened:
+        yield lambda name: opened.enter_context(
+            open_reader(PIPELINE, str(stores.get(name, name)), Root(pathlib.Path("/nowhere")))
+        )
+
+
+def states(reader: Reader) -> dict[str, str]:
+    return {row.id: row.state.value for row in reader.runs(limit=99)[0]}
+
+
+def nodes(reader: Reader, run: str) -> dict[str, str]:
+    return {node.node: node.state.value for node in reader.run(run).nodes}
+
+
+class TestOldStates:
+    @pytest.mark.parametrize("schema", [4, 5, 6, 10])
+    def test_the_property_is_the_state(self, read: Open, tmp_path: pathlib.Path, schema: int) -> None:
+        reader = read(str(foreign_stores.classic(tmp_path / "store.sqlite", schema)))
+        assert states(reader)[CLASSIC_RUN] == "succeeded"
+        assert nodes(reader, CLASSIC_RUN) == dict.fromkeys(("CsvExampleGen", "Trainer", "Pusher"), "executed")
+        [row] = [row for row in reader.runs(limit=9)[0] if row.id != CLASSIC_RUN]
+        assert (row.state.value, row.executed, row.cached) == ("unfinished", 0, 1)
+        assert nodes(reader, "latest") == {"CsvExampleGen": "cached", "Trainer": "unfinished"}
+        kept = {row.id: row.state for row in reader.artifacts(limit=9)[0]}
+        assert (kept[1], kept[4]) == ("live", "pending")
+
+    def test_without_any_what_wrote_an_output_is_complete(self, read: Open) -> None:
+        reader = read("without_states")
+        assert states(reader) == {"r1": "succeeded"}
+        assert nodes(reader, "r1") == dict.fromkeys(("CsvExampleGen", "Trainer", "Pusher"), "executed")
+        assert reader.runs(limit=1)[0][0].executed == 3
+
+
+class TestNodeNames:
+    def test_a_node_has_the_name_of_its_component(self, read: Open) -> None:
+        reader = read("classic")
+        assert reader.node_names() == ["CsvExampleGen", "Pusher", "Trainer"]
+        model = reader.find_artifact(f"{CLASSIC_RUN}:Trainer")
+        [row] = reader.artifacts(limit=9, node="trainer", run_id=CLASSIC_RUN)[0]
+        assert (row.id, row.node, row.run) == (model, "Trainer", CLASSIC_RUN)
+        assert reader.find_artifact("latest~1:Pusher:pushed_model") == 3
+        assert {node.node: node.after for node in reader.run(CLASSIC_RUN).nodes} == {
+            "CsvExampleGen": (),
+            "Trainer": ("CsvExampleGen",),
+            "Pusher": ("Trainer",),
+        }
+
+    def test_without_the_property_the_run_is_removed_from_the_name(self, read: Open, tmp_path: pathlib.Path) -> None:
+        store = foreign_stores.ForeignStore(tmp_path / "store.sqlite")
+        store.classic = True
+        made = store.execution("taxi", "2020.1", "Trainer")
+        store.artifact(made, "model")
+        path = store.close()
+        with foreign_stores.opened(path) as database:
+            database.execute("DELETE FROM ContextProperty")
+            database.execute("DELETE FROM ExecutionProperty WHERE name != 'state'")
+        reader = read(str(path))
+        assert reader.node_names() == ["Trainer"]
+        assert nodes(reader, "latest") == {"Trainer": "executed"}
+
+
+class TestPipelines:
+    def test_executions_name_the_pipeline_where_there_are_no_parents(self, read: Open) -> None:
+        reader = read("several_pipelines")
+        assert {row.id: row.pipeline for row in reader.runs(limit=9)[0]} == {
+            "taxi-1": "taxi",
+            "iris-1": "iris",
+            "taxi-2": "taxi",
+        }
+        assert reader.pipelines() == ["iris", "taxi"]
+        assert reader.previous("taxi-2") == "taxi-1"
+
+    def test_runs_are_filtered_by_pipeline(self, read: Open) -> None:
+        reader = read("several_pipelines")
+        rows, page = reader.runs(limit=1, pipeline="taxi")
+        assert ([row.id for row in rows], page.total, page.next) == (["taxi-2"], 2, "1")
+        rows, page = reader.runs(limit=9, pipeline="taxi", sort="seconds")
+        assert page.total == 2
+        with pytest.raises(NotFoundError, match=r"taxy.*taxi"):
+            reader.runs(limit=9, pipeline="taxy")
+
+    def test_the_list_has_a_column_also_if_only_runs_of_one_are_shown(self, read: Open) -> None:
+        reader = read("several_pipelines")
+        rows, _ = reader.runs(limit=1)
+        assert "pipeline" in runs_text.as_text(Screen(), rows, (), several=True).splitlines()[0].split()
+
+
+class TestDeadRuns:
+    def test_one_without_an_end_that_others_follow_or_that_is_old_is_unfinished(self, read: Open) -> None:
+        reader = read("dead_runs")
+        assert states(reader) == {"killed": "unfinished", "old": "unfinished", "next": "succeeded"}
+        rows = {row.id: row for row in reader.runs(limit=9)[0]}
+        assert "2024-03-29" in rows["killed"].error
+        assert rows["killed"].seconds == 120.0  # until its last sign
+        assert nodes(reader, "killed") == {"CsvExampleGen": "executed", "Trainer": "unfinished"}
+        trainer = next(node for node in reader.run("killed").nodes if node.node == "Trainer")
+        assert trainer.seconds is None or trainer.seconds <= 1
+
+    def test_the_newest_is_running_for_a_day(self, read: Open) -> None:
+        assert states(read("running")) == {"killed": "unfinished", "now": "running"}

@@ -1,0 +1,53 @@
+"""Pages of stores that TFX wrote without this project."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.core.pipeline_root import Root
+from tests.builders.foreign_stores import STORES
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
+    folder = tmp_path_factory.mktemp("foreign")
+    return {name: make(folder / f"{name}.sqlite") for name, make in STORES.items()}
+
+
+@pytest.fixture
+def pages(stores: dict[str, pathlib.Path], ask: Callable[..., TestClient]) -> Callable[[str], TestClient]:
+    """Return a client for the store with a trait."""
+    return lambda name: ask(Root(pathlib.Path("/nowhere")), str(stores[name]))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_each_page_of_each_store_is_shown(pages: Callable[[str], TestClient], name: str) -> None:
+    site = pages(name)
+    runs = site.get("/runs.json").json()["runs"]
+    numbers = [row["id"] for row in site.get("/artifacts.json").json()["artifacts"]]
+    addresses = ["/", "/artifacts", "/models", *(f"/runs/{row['id']}" for row in runs)]
+    addresses += [f"/artifacts/{number}{part}" for number in numbers for part in ("", "/lineage")]
+    for address in addresses:
+        assert site.get(address).status_code == 200, address
+
+
+def test_runs_of_several_pipelines_have_a_column_and_a_filter(pages: Callable[[str], TestClient]) -> None:
+    site = pages("several_pipelines")
+    view = site.get("/runs.json").json()
+    assert view["pipelines"] == ["iris", "taxi"]
+    assert 'name="pipeline"' in site.get("/").text
+    assert [run["id"] for run in site.get("/runs.json?pipeline=iris").json()["runs"]] == ["iris-1"]
+    assert site.get("/runs.json?pipeline=other").status_code == 404
+    assert "Pipeline</th>" not in pages("classic").get("/").text
+
+
+def test_the_page_of_a_dead_run_does_not_reload(pages: Callable[[str], TestClient]) -> None:
+    site = pages("dead_runs")
+    for run, live in (("killed", False), ("old", False)):
+        assert ("data-follow" in site.get(f"/runs/{run}").text) is live
+    assert "data-follow" not in site.get("/").text
+    assert "data-follow" in pages("running").get("/runs/now").text
