@@ -24,18 +24,33 @@ from pipeline.web import server, static_site
     metavar="N",
     help="Port to listen on; 0: any free port.",
 )
+@click.option(
+    "--allow-host",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Another name of this machine that browsers may use, such as that of a proxy. Repeatable.",
+)
+@click.option("--base-path", default="", metavar="PATH", help="Prefix of all addresses, such as /sae, behind a proxy.")
 @click.option("--open", "in_browser", is_flag=True, help="Open the pages in the browser.")
 @click.option("--get", "path", metavar="PATH", help="Print one response, such as /runs.json, without a server.")
 @root_option
 @metadata_option
 def serve_command(
-    host: str, port: int, in_browser: bool, path: str | None, root: str | None, metadata: str | None
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    base_path: str,
+    in_browser: bool,
+    path: str | None,
+    root: str | None,
+    metadata: str | None,
 ) -> None:
     """Serve web pages about runs, artifacts and lineage on this machine until interrupted; read only."""
     with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
         place.is_expected = root is not None
         if path is None:
-            server.serve(place, host, port, output.note, in_browser)
+            server.serve(place, host, port, output.note, in_browser, names, base_path)
         else:
             try:
                 sys.stdout.buffer.write(server.get(place, path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from pipeline.core.errors import NotFoundError, SaeError, UnavailableError, UsageError
 from pipeline.inspection.locations import Location
-from pipeline.web import file_responses, health, pages, rendering
+from pipeline.web import file_responses, health, monitoring, pages, rendering
 from pipeline.web.file_responses import Content
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import MovedError, Page, PageRequest, Query
@@ -60,17 +60,29 @@ register_url_convertor("name", NameConvertor())
 register_url_convertor("rest", RestConvertor())
 
 
-def build(place: Location, host: str = "127.0.0.1", explain: bool = True) -> ASGIApp:
+def build(
+    place: Location,
+    host: str = "127.0.0.1",
+    explain: bool = True,
+    names: Sequence[str] = (),
+    base_path: str = "",
+) -> ASGIApp:
     """Build the application.
 
     Args:
       place: the root or store to read.
       host: the address that the server is bound to.
       explain: whether errors become responses; else they are raised.
+      names: other names of this machine that clients may use.
+      base_path: prefix of all addresses, such as `/sae`.
+
+    Raises:
+      UsageError: a name or the prefix is invalid.
     """
-    site = _Site(place, explain)
+    site = _Site(place, explain, Links(lambda path: base_path + path))
     routes = [
-        Route("/runs", site.endpoint(lambda _: RedirectResponse("/", status_code=307))),
+        Route("/runs", site.endpoint(site.runs)),
+        Route("/metrics", site.endpoint(site.metrics)),
         Route("/health.json", site.endpoint(site.health, as_json=True)),
         Route("/static/{name}", site.endpoint(site.static)),
         Route("/runs/{run:name}/log", site.files(file_responses.run_file, kind="log")),
@@ -83,7 +95,7 @@ def build(place: Location, host: str = "127.0.0.1", explain: bool = True) -> ASG
         routes.append(Route(page.path, site.page(page)))
     app = Starlette(routes=routes, exception_handlers={HTTPException: site.no_such_page})
     app.router.redirect_slashes = False
-    return Guard(app, host)
+    return Guard(app, host, names, base_path)
 
 
 Endpoint = Callable[[Request], Response]
@@ -92,10 +104,10 @@ Endpoint = Callable[[Request], Response]
 class _Site:
     """The endpoints. Each request has its own thread and reader: ML Metadata's client is not thread-safe."""
 
-    def __init__(self, place: Location, explain: bool) -> None:
+    def __init__(self, place: Location, explain: bool, links: Links) -> None:
         self._place = place
         self._explain = explain
-        self._links = Links()
+        self._links = links
         self._metrics = DeclaredMetrics(place.pipeline.declared_metrics)
 
     def endpoint(self, handle: Endpoint, as_json: bool = False) -> Endpoint:
@@ -106,7 +118,8 @@ class _Site:
                 return handle(request)
             except MovedError as error:
                 query = f"?{request.url.query}" if request.url.query else ""
-                return RedirectResponse((f"{error.path}.json" if as_json else error.path) + query, status_code=307)
+                path = f"{error.path}.json" if as_json else error.path
+                return RedirectResponse(self._links.page(path + query), status_code=307)
             except SaeError as error:
                 if not self._explain:
                     raise
@@ -152,14 +165,28 @@ class _Site:
 
     def health(self, request: Request) -> Response:
         """Return the health of store and scheduler, with status 503 if it is not `ok`."""
+        self._check_present()
+        found = health.check(self._request(request))
+        status = 200 if found.status == health.OK else 503
+        return Response(rendering.page_json("health", found), status, media_type=_JSON)
+
+    def metrics(self, request: Request) -> Response:
+        """Return the gauges for Prometheus."""
+        self._check_present()
+        return Response(
+            monitoring.exposition(self._request(request)), headers={"Content-Type": monitoring.CONTENT_TYPE}
+        )
+
+    def _check_present(self) -> None:
         if self._place.is_gone():
             name = self._place.name
             raise UnavailableError(
                 f"{name} is not there any more, or not yet: mount it, move it back, or run `sae run`"
             )
-        found = health.check(self._request(request))
-        status = 200 if found.status == health.OK else 503
-        return Response(rendering.page_json("health", found), status, media_type=_JSON)
+
+    def runs(self, request: Request) -> Response:
+        """Redirect to the page of runs, which is the first."""
+        return RedirectResponse(self._links.runs(), status_code=307)
 
     def static(self, request: Request) -> Response:
         """Return a file of the site itself."""

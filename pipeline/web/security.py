@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.core.errors import UsageError
+
 _METHODS = ("GET", "HEAD")
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
+_NAME = re.compile(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -40,15 +45,26 @@ class Guard:
     rebinding): the Host header then still contains that name.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, host: str, names: Sequence[str] = (), base_path: str = "") -> None:
         """Wrap an application.
 
         Args:
           app: the application.
           host: the address that the server is bound to.
+          names: other names that clients may use in the Host header.
+          base_path: prefix of paths that is removed, such as `/sae`; a proxy may have removed it already.
+
+        Raises:
+          UsageError: a name is no host name, or the prefix is no path.
         """
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise UsageError(f"--allow-host {name}: give a name or address without port, such as lab.example.org")
+        if not _BASE_PATH.fullmatch(base_path):
+            raise UsageError(f"--base-path {base_path}: give a path such as /sae, without a slash at its end")
         self._app = app
-        self._allowed = {*_LOCAL, host.lower(), f"[{host.lower()}]"}
+        self._allowed = {*_LOCAL, *(name.lower() for name in names), host.lower(), f"[{host.lower()}]"}
+        self._base_path = base_path
         self._any_address = host in ("0.0.0.0", "::", "")  # DNS rebinding needs a name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +79,7 @@ class Guard:
             await send(message)
 
         if not self._is_allowed(Headers(scope=scope).getlist("host")):
-            text = "This server responds to localhost and to its own address only.\n"
+            text = "This server responds to localhost, its own address and the names of --allow-host only.\n"
             return await PlainTextResponse(text, status_code=421)(scope, receive, send_with_headers)
         if scope["method"] not in _METHODS:
             text, headers = "This site is read-only: only GET and HEAD are allowed.\n", {"Allow": ", ".join(_METHODS)}
@@ -74,6 +90,8 @@ class Guard:
         # Ids may hold slashes: a path is split first and decoded then (`app.NameConvertor`).
         raw = scope.get("raw_path") or scope["path"].encode()
         path = raw.partition(b"?")[0].decode("latin-1")
+        if self._base_path and f"{path}/".startswith(f"{self._base_path}/"):
+            path = path[len(self._base_path) :] or "/"
         return await self._app({**scope, "path": path, "root_path": ""}, receive, send_with_headers)
 
     def _is_allowed(self, given: list[str]) -> bool:

@@ -11,7 +11,7 @@ import socket
 import threading
 import urllib.parse
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import anyio.to_thread
 import uvicorn
@@ -42,7 +42,13 @@ class BadStatusError(UnavailableError):
 
 
 def serve(
-    place: Location, host: str = HOST, port: int = PORT, tell: Callable[[str], None] = print, open_browser: bool = False
+    place: Location,
+    host: str = HOST,
+    port: int = PORT,
+    tell: Callable[[str], None] = print,
+    open_browser: bool = False,
+    names: Sequence[str] = (),
+    base_path: str = "",
 ) -> None:
     """Serve until interrupted or terminated.
 
@@ -52,18 +58,21 @@ def serve(
       port: 0: any free port.
       tell: receives messages, such as the address.
       open_browser: whether to open the pages in the user's browser.
+      names: other names of this machine that clients may use, such as that of a proxy.
+      base_path: prefix of all addresses, such as `/sae`.
 
     Raises:
-      UsageError: `host` is empty.
+      UsageError: `host` is empty, or a name or the prefix is invalid.
       UnavailableError: the port is in use, or the address is not one of this machine.
     """
+    application = app.build(place, host, names=names, base_path=base_path)
     listener = _bind(host, port)
     with listener:
         number = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{number}/"
+        address = f"http://{shown}:{number}{base_path}/"
         config = uvicorn.Config(
-            app.build(place, host),
+            application,
             http=connections.LimitedConnection,  # of h11: others have shorter limits for an address
             ws="none",
             backlog=connections.BACKLOG,

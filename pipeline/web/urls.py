@@ -67,6 +67,10 @@ class Links:
         self._resolve = resolve
         self.live = live
 
+    def page(self, path: str) -> str:
+        """Link to a path of `path_of`."""
+        return self._resolve(path)
+
     def runs(self, state: str = "", sort: str = "", order: str = "", start: str = "", pipeline: str = "") -> str:
         query = (("state", state), ("pipeline", pipeline), ("sort", sort), ("order", order), ("start", start))
         return self._resolve(path_of(query=query))

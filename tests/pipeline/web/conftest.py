@@ -30,9 +30,11 @@ def ask():
     """Makes a client for a root, or for a store alone."""
     with contextlib.ExitStack() as opened:
 
-        def client(root, metadata=None, host="127.0.0.1", pipeline=PIPELINE):
+        def client(root, metadata=None, host="127.0.0.1", pipeline=PIPELINE, **options):
             place = opened.enter_context(open_location(pipeline, metadata, root))
-            return TestClient(app.build(place, host), base_url="http://localhost:8000", follow_redirects=False)
+            return TestClient(
+                app.build(place, host, **options), base_url="http://localhost:8000", follow_redirects=False
+            )
 
         yield client
 

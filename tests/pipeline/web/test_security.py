@@ -1,7 +1,11 @@
 """Who may ask, how, and what browsers are told to refuse."""
 
+import html
+import re
+
 import pytest
 
+from pipeline.core.errors import UsageError
 from pipeline.web.security import POLICY
 
 EVERYWHERE = ["/", "/runs.json", "/nowhere", "/nowhere.json", "/static/site.css", "/compare", "/health.json"]
@@ -56,6 +60,55 @@ class TestHost:
         bound = ask(filled.root, host="0.0.0.0")
         assert bound.get("/", headers={"Host": "192.168.0.8:8000"}).status_code == 200
         assert bound.get("/", headers={"Host": "evil.example"}).status_code == 421
+
+    def test_names_that_are_allowed_are_answered(self, filled, ask):
+        bound = ask(filled.root, names=("Lab.example", "[fe80::1]"))
+        for host in ("lab.example", "LAB.example:443", "[FE80::1]:8000", "localhost"):
+            assert bound.get("/runs.json", headers={"Host": host}).status_code == 200, host
+        assert bound.get("/runs.json", headers={"Host": "evil.example"}).status_code == 421
+
+    @pytest.mark.parametrize("name", ["", "a b", "lab.example:443", "http://lab.example", "*", "a/b", "lab.example\n"])
+    def test_names_that_are_none_are_refused(self, filled, ask, name):
+        with pytest.raises(UsageError, match="--allow-host"):
+            ask(filled.root, names=(name,))
+
+
+class TestBasePath:
+    """Behind a proxy that passes on `/sae/...`, or removes the prefix."""
+
+    @pytest.fixture
+    def site(self, filled, ask):
+        return ask(filled.root, base_path="/sae")
+
+    @pytest.mark.parametrize("path", ["/sae/", "/sae", "/"])
+    def test_every_address_in_a_page_has_it(self, site, path):
+        answer = site.get(path)
+        found = re.findall(r'(?:href|src|action)="(/[^"]*)"', html.unescape(answer.text))
+        assert answer.status_code == 200
+        assert len(found) > 10
+        assert [one for one in found if not one.startswith("/sae/")] == []
+        assert {site.get(one).status_code for one in found if one != "/sae/compare"} == {200}
+
+    @pytest.mark.parametrize(
+        ("path", "to"),
+        [
+            ("/sae/runs", "/sae/"),
+            ("/sae/runs/latest", "/sae/runs/better"),
+            ("/sae/runs/latest.json?a=1", "/sae/runs/better.json?a=1"),
+        ],
+    )
+    def test_redirections_have_it(self, site, path, to):
+        assert site.get(path).headers["location"] == to
+
+    def test_a_name_that_only_begins_like_it_is_no_page(self, site):
+        assert site.get("/saebel").status_code == 404
+
+    @pytest.mark.parametrize(
+        "path", ["sae", "/sae/", "/", "//", "/../x", "/a b", "/<b>", "/a\n", "https://lab.example/"]
+    )
+    def test_what_is_no_prefix_is_refused(self, filled, ask, path):
+        with pytest.raises(UsageError, match="--base-path"):
+            ask(filled.root, base_path=path)
 
 
 class TestMethods:
