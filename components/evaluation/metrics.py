@@ -54,6 +54,11 @@ class Metric:
         return "" if value is None or not math.isfinite(value) else f"{value:,.{self.decimals}f}"
 
     @property
+    def is_loss(self) -> bool:
+        """Whether it is a reconstruction loss, of the model or of a baseline."""
+        return bool(self.baseline_of) or any(self in (one.metric, one.mean_image) for one in LOSSES.values())
+
+    @property
     def title(self) -> str:
         """The label with the unit: `BCE, nats per pixel`."""
         return f"{self.label}, {self.unit}" if self.unit else self.label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from components.evaluation import metrics
 
@@ -32,7 +32,7 @@ class Gate:
 
     Attributes:
       name: of the metric, one of `metrics.METRICS`.
-      slice: `overall` or `label 3`; empty: all test images.
+      slice: `overall`, `label 3` or `label cat`; empty: all test images.
       value, limit: passed if value <= limit; inf: no limit.
       passed: whether the value is within the limit.
     """
@@ -77,8 +77,14 @@ class Evaluation:
     per_label: dict[int, dict[str, float]]
 
 
-def judge(evaluation: Evaluation, gates: Gates) -> tuple[Gate, ...]:
-    """Compare a model with the thresholds, for display: overall, then the worst labels. The blessing is TFMA's own."""
+def judge(evaluation: Evaluation, gates: Gates, label_names: Sequence[str] = ()) -> tuple[Gate, ...]:
+    """Compare a model with the thresholds, for display: overall, then the worst labels. The blessing is TFMA's own.
+
+    Args:
+      evaluation: of the model.
+      gates: the limits.
+      label_names: by the label's number, for the slices; empty: the numbers themselves.
+    """
     overall, per_label = evaluation.overall, evaluation.per_label
     terms = metrics.LOSSES[gates.loss]
     loss, ratio = terms.metric.name, terms.to_mean_image.name
@@ -89,7 +95,9 @@ def judge(evaluation: Evaluation, gates: Gates) -> tuple[Gate, ...]:
         if per_label:
             worst = max(per_label, key=lambda label: per_label[label][name])
             value = per_label[worst][name]
-            judged.append(Gate(name, f"label {worst}", value, limit, value <= limit))
+            judged.append(
+                Gate(name, f"label {label_names[worst] if label_names else worst}", value, limit, value <= limit)
+            )
     return tuple(judged)
 
 

@@ -49,7 +49,8 @@ class ReportExecutor(base_executor.BaseExecutor):
         uris = {key: artifact_utils.get_single_uri(artifacts) for key, artifacts in input_dict.items()}
         texts: dict[str, Any] = json.loads(exec_properties["texts"])
         evaluated = evaluator.read_evaluation(uris["evaluation"])
-        judged = thresholds.judge(evaluated, thresholds.Gates(**texts["gates"]))
+        names: list[str] = texts["label_names"]
+        judged = thresholds.judge(evaluated, thresholds.Gates(**texts["gates"]), names)
         blessed = model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["blessing"]))
         run_dir = pathlib.Path(uris["model_run"])
 
@@ -67,7 +68,6 @@ class ReportExecutor(base_executor.BaseExecutor):
         if texts["shape"][-1:] == [1]:
             shape = shape[:-1]  # grey
         shown, redrawn = png.to_display(images[chosen].reshape(shape), reconstructions.reshape(shape))
-        names: list[str] = texts["label_names"]
         data = page.ReportData(
             title=texts["title"],
             notice=texts["notice"],

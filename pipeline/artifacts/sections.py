@@ -7,6 +7,7 @@ capitalize them. Numbers are finite, because previews are JSON.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -224,9 +225,41 @@ class Preview:
         table = self.section(title)
         return table.records() if isinstance(table, Table) else []
 
+    def renamed(self, titles: Mapping[str, str]) -> Preview:
+        """Return this preview with other words for slices, such as `label cat` for `label 0`: by their names."""
+        return dataclasses.replace(self, sections=tuple(_renamed(one, titles) for one in self.sections))
+
     def chosen(self, titles: tuple[str, ...]) -> Preview:
         """Return this preview with only the sections with these titles."""
         return dataclasses.replace(self, sections=tuple(one for one in self.sections if one.title in titles))
+
+
+def _renamed(section: Section, titles: Mapping[str, str]) -> Section:
+    if isinstance(section, Table):
+        names = [column.title for column in section.columns]
+        rows = (tuple(map(functools.partial(_renamed_value, titles), names, row)) for row in section.rows)
+        return dataclasses.replace(section, rows=tuple(rows))
+    if isinstance(section, BarChart):
+        bars = (dataclasses.replace(bar, label=titles.get(bar.label, bar.label)) for bar in section.bars)
+        return dataclasses.replace(section, bars=tuple(bars))
+    if isinstance(section, Pictures):
+        return dataclasses.replace(section, tiles=tuple(_renamed_tile(tile, titles) for tile in section.tiles))
+    return section
+
+
+def _renamed_value(titles: Mapping[str, str], column: str, value: Value) -> Value:
+    """Return the title of a slice, or of the number in a column, such as 0 in the column `label`."""
+    if isinstance(value, str):
+        return titles.get(value, value)
+    title = titles.get(f"{column} {value}")
+    return value if title is None else title.removeprefix(f"{column} ")
+
+
+def _renamed_tile(tile: Tile, titles: Mapping[str, str]) -> Tile:
+    if (title := titles.get(tile.label)) is None:
+        return tile
+    pictures = (dataclasses.replace(one, label=one.label.replace(tile.label, title)) for one in tile.pictures)
+    return dataclasses.replace(tile, label=title, pictures=tuple(pictures))
 
 
 def build(values: Mapping[str, Any]) -> Preview:

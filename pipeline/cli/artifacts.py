@@ -46,10 +46,11 @@ def artifact_command(options: ReadOptions, artifact: str) -> None:
     with options.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
+        titles = reader.slice_titles(found.row.run)
     output.write_result(
         options.as_json,
         json_documents.artifact(found, preview),
-        lambda: artifact_text.as_text(output.screen(), found, preview),
+        lambda: artifact_text.as_text(output.screen(), found, preview.renamed(titles) if preview else None),
     )
 
 

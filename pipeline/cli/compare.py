@@ -35,5 +35,7 @@ def diff_command(options: ReadOptions, old: str, new: str) -> None:
     output.write_result(
         options.as_json,
         json_documents.differences(found),
-        lambda: differences_text.as_text(output.screen(), found, reader.pipeline.headline),
+        lambda: differences_text.as_text(
+            output.screen(), found, reader.pipeline.headline, reader.pipeline.declared_metrics
+        ),
     )

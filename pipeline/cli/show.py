@@ -33,8 +33,10 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
                 raise NotFoundError(missing)
             output.write_data(manifest.to_json(recorded).rstrip())
         elif options.as_json:
-            output.write_json(json_documents.run(found, evaluation, recorded))
+            output.write_json(json_documents.run(found, evaluation, recorded, reader.slice_titles(found.row.id)))
         else:
+            if evaluation is not None:
+                evaluation = evaluation.renamed(reader.slice_titles(found.row.id))
             place = str(reader.root.path) if reader.root else reader.name
             output.write(
                 run_text.as_text(

@@ -23,7 +23,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
 from pipeline.metadata.types import Artifact, Execution
-from pipeline_config import Configuration
+from pipeline_config import Configuration, Value
 
 if TYPE_CHECKING:  # imports ML Metadata, which commands about settings do not need
     from pipeline.metadata.store import Store
@@ -178,6 +178,7 @@ class DataSource:
       look_up: returns where a run will find its data, without importing TensorFlow; None if that is not known. Raises
         `SaeError` if the data is there, but a run cannot use it.
       run_options: returns the options of `sae run` that choose a data set, by its name.
+      slice_titles: returns what people see in place of the recorded names of slices: `label cat` for `label 0`.
     """
 
     dataset: type[Dataset]
@@ -188,6 +189,15 @@ class DataSource:
     fingerprint: Callable[[Root, Request, Settings], str]
     look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
     run_options: Callable[[str], tuple[str, ...]] = lambda dataset: ()
+    slice_titles: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedInputs:
+    """The settings, by dotted name, and the data set of a run, as its manifest records them."""
+
+    settings: Mapping[str, Value]
+    dataset: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +227,8 @@ class Pipeline:
       model, evaluation, blessing, decision, pushed, report: the output with each of these; None if there is none.
       artifact_types: artifact types of its own; they are registered when the pipeline is imported.
       metrics: returns the metrics of a run by name, and the reasons why its model was not blessed.
+      incomparable: returns why the losses of two runs cannot be compared, one phrase each, from the settings and the
+        data set of each; empty if they can.
       declared_metrics: metrics of its evaluation; those with a column are shown in lists of runs, the headline first.
       encode: writes the codes of new data, calls its last argument with each warning, and returns a JSON object on the
         result; None if the pipeline has no codes.
@@ -237,6 +249,7 @@ class Pipeline:
     metrics: Callable[[ConfiguredPipeline, Mapping[OutputName, Artifact]], tuple[dict[str, float], tuple[str, ...]]] = (
         lambda configured, outputs: ({}, ())
     )
+    incomparable: Callable[[RecordedInputs, RecordedInputs], tuple[str, ...]] = lambda first, other: ()
     declared_metrics: tuple[Metric, ...] = ()
     encode: Callable[[Root, EncodeRequest, Callable[[str], None]], dict[str, Any]] | None = None
     location: str = ""

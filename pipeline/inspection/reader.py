@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from components import int64
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
-from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.core.errors import NotFoundError, SaeError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection import lineage
@@ -25,6 +26,7 @@ from pipeline.metadata import references
 from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
+from pipeline.provenance import manifest
 
 if TYPE_CHECKING:
     from pipeline.metadata.sources import Source
@@ -116,6 +118,14 @@ class Reader:
         if run_id not in self._read:
             self._read[run_id] = self._runs.run(context)
         return self._read[run_id]
+
+    def slice_titles(self, run_id: str) -> Mapping[str, str]:
+        """Return what people see in place of names of slices of a run; empty without its manifest."""
+        try:
+            recorded = manifest.read(self.root.path, run_id, self.pipeline) if self.root and run_id else None
+        except SaeError:
+            return {}
+        return self.pipeline.data.slice_titles(recorded.data) if recorded else {}
 
     def previous(self, run_id: str) -> str:
         """Return the id of the previous run of the same pipeline; empty for the first."""

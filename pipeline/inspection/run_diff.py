@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.core.errors import SaeError
+from pipeline.definition.spec import Pipeline, RecordedInputs
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
 from pipeline.provenance import manifest as manifests
@@ -101,6 +102,9 @@ class Comparison:
       outputs, states: in the order of the pipeline.
       partings: the first difference of each run but the first.
       unknown: what could not be compared and why, in words.
+      incomparable: one for each run: why its losses cannot be compared with those of the first run, one phrase each;
+        empty if they can, and without manifests.
+      slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
     """
 
     runs: tuple[RunRow, ...]
@@ -110,6 +114,8 @@ class Comparison:
     states: tuple[NodeStates, ...]
     partings: tuple[FirstDifference, ...]
     unknown: tuple[str, ...]
+    incomparable: tuple[tuple[str, ...], ...] = ()
+    slice_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def same(self) -> bool:
@@ -120,7 +126,9 @@ class Comparison:
 def compare(reader: Reader, run_ids: Sequence[str]) -> Comparison:
     """Compare two or more runs, by their full ids, with the first of them. Raises `NotFoundError`."""
     runs = [reader.run(run_id) for run_id in run_ids]
-    settings, unknown = _settings(reader, runs)
+    recorded, unknown = _manifests(reader, runs)
+    unread = bool(unknown)
+    settings = _property_differences(runs) if unread else _manifest_differences(reader.pipeline.configuration, recorded)
     nodes = list(dict.fromkeys(node.node for run in runs for node in run.nodes))
     outputs, undigested = _outputs(runs, nodes)
     states = list(_states(runs, nodes))
@@ -140,11 +148,13 @@ def compare(reader: Reader, run_ids: Sequence[str]) -> Comparison:
         states=tuple(states),
         partings=tuple(differences),
         unknown=tuple(unknown),
+        incomparable=() if unread else _incomparable(reader.pipeline, recorded),
+        slice_titles=_slice_titles(reader.pipeline, recorded),
     )
 
 
-def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[SettingDifference], list[str]]:
-    """Return the inputs that differ, from manifests, or else from properties of executions; and what is missing."""
+def _manifests(reader: Reader, runs: Sequence[Run]) -> tuple[list[Manifest], list[str]]:
+    """Return the manifests of the runs, and what is missing."""
     found: list[Manifest] = []
     unknown = []
     for run in runs:
@@ -154,9 +164,18 @@ def _settings(reader: Reader, runs: Sequence[Run]) -> tuple[list[SettingDifferen
             found.append(manifests.read(reader.root.path, run.row.id, reader.pipeline))
         except SaeError as error:
             unknown.append(f"{error}; compared instead: each node's properties in ML Metadata")
-    if unknown:
-        return _property_differences(runs), list(dict.fromkeys(unknown))
-    return _manifest_differences(reader.pipeline.configuration, found), []
+    return found, list(dict.fromkeys(unknown))
+
+
+def _incomparable(pipeline: Pipeline, recorded: Sequence[Manifest]) -> tuple[tuple[str, ...], ...]:
+    first, *others = (RecordedInputs(one.configuration, one.data) for one in recorded)
+    return (), *(pipeline.incomparable(first, other) for other in others)
+
+
+def _slice_titles(pipeline: Pipeline, recorded: Sequence[Manifest]) -> Mapping[str, str]:
+    """Return the titles of slices, if they are the same for all runs."""
+    found = [pipeline.data.slice_titles(one.data) for one in recorded]
+    return found[0] if found and all(one == found[0] for one in found) else {}
 
 
 def _manifest_differences(config_type: type[Configuration], found: Sequence[Manifest]) -> list[SettingDifference]:

@@ -64,9 +64,10 @@ def _error(run: dict[str, Any]) -> str:
     """Return the error of a run; without one, those of its nodes and the thresholds that were not met."""
     if run["row"]["error"]:
         return str(run["row"]["error"])
+    titles: dict[str, str] = run.get("slice_titles", {})
     found = [str(node["error"]) for node in run.get("nodes", ()) if node["error"]]
     found += [
-        f"{one['metric']} ({one['slice']}) is {one['value']:g}, the limit is {one['limit']:g}"
+        f"{one['metric']} ({titles.get(one['slice'], one['slice'])}) is {one['value']:g}, the limit is {one['limit']:g}"
         for one in run.get("thresholds", ())
         if not one["passed"] and one["value"] is not None and one["limit"] is not None
     ]

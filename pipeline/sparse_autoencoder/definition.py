@@ -6,6 +6,7 @@ only when the components are constructed.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,14 @@ from pipeline.definition.spec import (
     OutputName,
     Outputs,
     Pipeline,
+    RecordedInputs,
     Reuse,
 )
 from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
 from pipeline.metadata.types import Artifact
 from pipeline.sparse_autoencoder import dataset_cache, dataset_folder
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
-from pipeline_config import PipelineConfig
+from pipeline_config import PipelineConfig, Value
 
 if TYPE_CHECKING:  # imports ML Metadata, which commands about settings do not need
     from pipeline.metadata.store import Store
@@ -519,6 +521,12 @@ def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
     return dataset_resolver.prepare(dataset, root)
 
 
+def _slice_titles(dataset: ImageDataset) -> dict[str, str]:
+    """Return the slices of labels with their names, where these are not their numbers."""
+    names = enumerate(dataset.label_names)
+    return {f"label {number}": f"label {name}" for number, name in names if name != str(number)}
+
+
 # The metrics of a run.
 
 
@@ -531,10 +539,32 @@ def _metrics(
     if evaluation:
         found = metrics.run_metrics(evaluation.overall)
         gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
-        reasons = thresholds.reasons(thresholds.judge(evaluation, gates))
+        assert isinstance(configured.dataset, ImageDataset)
+        reasons = thresholds.reasons(thresholds.judge(evaluation, gates, configured.dataset.label_names))
     if _REPORT in outputs and PCA_MSE in outputs[_REPORT].properties:
         found["pca_mse"] = float(outputs[_REPORT].properties[PCA_MSE])
     return found, reasons
+
+
+_LOSS_DEPENDS_ON = ("model.loss", "data.scaling", "data.size", "data.test_split")
+
+
+def _incomparable(first: RecordedInputs, other: RecordedInputs) -> tuple[str, ...]:
+    """Return what differs between two runs so that their losses are measured in different terms or on other data."""
+    names = ("data set", *_LOSS_DEPENDS_ON)
+    pairs = zip(names, _terms(first), _terms(other), strict=True)
+    found = [f"{name} is {old or 'empty'} and {new or 'empty'}" for name, old, new in pairs if old != new]
+    if not found and first.dataset.files != other.dataset.files:
+        found.append("the files of the data set differ")
+    return tuple(found)
+
+
+def _terms(recorded: RecordedInputs) -> tuple[Value, ...]:
+    """Return the data set, the loss, and the values of the settings that it depends on."""
+    values = {**{name: PipelineConfig().values()[name] for name in _LOSS_DEPENDS_ON}, **recorded.settings}
+    with contextlib.suppress(TypeError, ValueError):  # the manifest may be of another version
+        values["model.loss"] = PipelineConfig.build({name: values[name] for name in _LOSS_DEPENDS_ON}).loss
+    return f"{recorded.dataset.name} {recorded.dataset.version}", *(values[name] for name in _LOSS_DEPENDS_ON)
 
 
 def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
@@ -584,6 +614,7 @@ PIPELINE = Pipeline(
         fingerprint=dataset_cache.fingerprint,
         look_up=dataset_folder.look_up,
         run_options=dataset_folder.run_options,
+        slice_titles=_slice_titles,
     ),
     model=_MODEL,
     evaluation=_EVALUATION,
@@ -592,6 +623,7 @@ PIPELINE = Pipeline(
     pushed=_PUSHED,
     report=_REPORT,
     metrics=_metrics,
+    incomparable=_incomparable,
     declared_metrics=metrics.METRICS,
     encode=_encode_new,
 )

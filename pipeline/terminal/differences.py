@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from components.evaluation.metrics import Metric
 from pipeline.core.text import number_text, short_digest
@@ -12,8 +12,15 @@ from pipeline.terminal.table import Cell, Column, Screen, state_cell
 _ABSENT = "-"
 
 
-def as_text(screen: Screen, found: Comparison, headline: Metric | None) -> str:
-    """Return the differences of two runs, or that there are none. Only the headline metric is listed by slice."""
+def as_text(screen: Screen, found: Comparison, headline: Metric | None, declared: Sequence[Metric] = ()) -> str:
+    """Return the differences of two runs, or that there are none.
+
+    Args:
+      screen: to fit the text to.
+      found: the differences.
+      headline: the only metric that is listed by slice.
+      declared: metrics of the pipeline, to mark losses that are not comparable.
+    """
     old, new = (row.id for row in found.runs)
     lines = [screen.heading(f"{old} -> {new}"), ""]
     parting = found.partings[0]
@@ -31,7 +38,7 @@ def as_text(screen: Screen, found: Comparison, headline: Metric | None) -> str:
         lines += screen.paragraph(text, "not compared: ", style="yellow")
     lines += _settings(screen, found, old, new)
     lines += _states(screen, found, old, new)
-    lines += _metrics(screen, found, old, new, headline)
+    lines += _metrics(screen, found, old, new, headline, declared)
     lines += _outputs(screen, found, old, new)
     return "\n".join(lines)
 
@@ -59,13 +66,27 @@ def _states(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:
     return ["", screen.heading("nodes"), *screen.table(columns, rows, "  ")]
 
 
-def _metrics(screen: Screen, found: Comparison, old: str, new: str, headline: Metric | None) -> list[str]:
+def _metrics(
+    screen: Screen, found: Comparison, old: str, new: str, headline: Metric | None, declared: Sequence[Metric]
+) -> list[str]:
     if not found.metrics:
         return []
     columns = (Column("", min_width=12), Column(old, right=True), Column(new, right=True), Column("change", right=True))
     shown = [one for one in found.metrics if one.slice == OVERALL or (headline and one.name == headline.name)]
-    rows = [[_metric_name(one), *(number_text(value) for value in one.values), _signed(one.deltas[1])] for one in shown]
-    lines = ["", screen.heading("metrics on the test split"), *screen.table(columns, rows, "  ")]
+    reasons = found.incomparable[1] if found.incomparable else ()
+    losses = {name for one in declared if one.is_loss for name in (one.name, one.run_key)} if reasons else set()
+    rows: list[list[Cell | str]] = [
+        [
+            _metric_name(one, found.slice_titles),
+            *(number_text(value) for value in one.values),
+            Cell("not comparable", "yellow") if one.name in losses else _signed(one.deltas[1]),
+        ]
+        for one in shown
+    ]
+    lines = ["", screen.heading("metrics on the test split")]
+    if any(one.name in losses for one in shown):
+        lines += screen.paragraph("; ".join(reasons), "  Losses are not comparable: ", style="yellow")
+    lines += screen.table(columns, rows, "  ")
     more = len(found.metrics) - len(shown)
     return [*lines, f"  and {more} more, of single slices; --json lists all"] if more else lines
 
@@ -74,8 +95,8 @@ def _signed(value: float | None) -> str:
     return "" if value is None else ("+" if value >= 0 else "-") + number_text(abs(value))
 
 
-def _metric_name(metric: MetricDifference) -> str:
-    return metric.name if metric.slice == OVERALL else f"{metric.name}, {metric.slice}"
+def _metric_name(metric: MetricDifference, titles: Mapping[str, str]) -> str:
+    return metric.name if metric.slice == OVERALL else f"{metric.name}, {titles.get(metric.slice, metric.slice)}"
 
 
 def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:

@@ -7,7 +7,7 @@ become null.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.pipeline_root import Root
@@ -45,11 +45,14 @@ def runs(rows: Sequence[RunRow], page: Continuation) -> dict[str, Any]:
     return {"runs": rows, "total": page.total, "more": bool(page.next)}
 
 
-def run(found: Run, evaluation: Preview | None, manifest: Manifest | None) -> dict[str, Any]:
-    """Of `sae show`: all of `Run`, the thresholds, and the settings; null without a manifest."""
+def run(
+    found: Run, evaluation: Preview | None, manifest: Manifest | None, slice_titles: Mapping[str, str]
+) -> dict[str, Any]:
+    """Of `sae show`: all of `Run`, the thresholds, titles of slices, and the settings; null without a manifest."""
     return {
         **jsonable(found),
         "thresholds": evaluation.records("thresholds") if evaluation else [],
+        "slice_titles": slice_titles,
         "configuration": manifest.configuration if manifest else None,
     }
 

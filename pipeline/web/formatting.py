@@ -78,6 +78,10 @@ class DeclaredMetrics:
         """Return the label of a metric, or its name as words if it is not declared."""
         return capitalized(self._by_name[name].label) if name in self._by_name else words(name)
 
+    def is_loss(self, name: str) -> bool:
+        """Whether a metric of an evaluation is a reconstruction loss."""
+        return name in self._by_name and self._by_name[name].is_loss
+
     def delta(self, name: str, value: float | None, base: float | None) -> str:
         """Write the difference between two values: `+0.0123`; empty if one of them is missing."""
         if value is None or base is None or not (math.isfinite(value) and math.isfinite(base)):

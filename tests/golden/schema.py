@@ -21,7 +21,12 @@ from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Run, RunRow
 # By command: what its document is made from.
 DOCUMENTS: dict[str, dict[Any, Any]] = {
     "runs": {"runs": tuple[RunRow, ...], "total": int, "more": bool},
-    "show": {Run: None, "thresholds": tuple[Any, ...], "configuration": Mapping[str, Any] | None},
+    "show": {
+        Run: None,
+        "thresholds": tuple[Any, ...],
+        "slice_titles": Mapping[str, str],
+        "configuration": Mapping[str, Any] | None,
+    },
     "artifacts": {"artifacts": tuple[ArtifactRow, ...], "total": int | None, "more": bool},
     "artifact": {ArtifactDetails: None, "preview": Any},
     "lineage": {Lineage: None},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import Preview
@@ -26,6 +27,7 @@ class ArtifactView:
       served: whether its files can be opened: they are inside the root.
       served_version: the served version, if it is this model; else 0.
       digests: by name.
+      slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
     """
 
     artifact: ArtifactDetails
@@ -35,6 +37,7 @@ class ArtifactView:
     served: bool
     served_version: int
     digests: tuple[tuple[str, str], ...]
+    slice_titles: Mapping[str, str]
 
 
 def build(request: PageRequest, artifact: str) -> ArtifactView:
@@ -53,6 +56,7 @@ def build(request: PageRequest, artifact: str) -> ArtifactView:
         served=served,
         served_version=served_version(request, found.row, content=str(found.properties.get(MODEL_DIGEST, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
+        slice_titles=reader.slice_titles(found.row.run),
     )
 
 

@@ -72,10 +72,16 @@ def live_curves(epochs: Sequence[EpochEnded]) -> Drawing | None:
     )
 
 
-def slices(values: Mapping[str, Mapping[str, float]], metrics: DeclaredMetrics) -> Drawing | None:
+def slices(
+    values: Mapping[str, Mapping[str, float]], titles: Mapping[str, str], metrics: DeclaredMetrics
+) -> Drawing | None:
     """Draw the headline metric by slice, from ML Metadata alone: without a preview no limit is known."""
     for headline in metrics.headlines:
-        bars = [charts.Bar(name, found[headline.name]) for name, found in values.items() if headline.name in found]
+        bars = [
+            charts.Bar(titles.get(name, name), found[headline.name])
+            for name, found in values.items()
+            if headline.name in found
+        ]
         if bars:
             return charts.bar_chart(bars, title=f"{metrics.label(headline.name)} by slice", width=_PHONE)
     return None

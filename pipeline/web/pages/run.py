@@ -70,6 +70,7 @@ class RunView:
       has_log: whether there is a log.
       served_version: the served version, if it is this run's model; else 0.
       missing: what cannot be shown, and why.
+      slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
     """
 
     run: Run
@@ -84,6 +85,7 @@ class RunView:
     has_log: bool
     served_version: int
     missing: tuple[str, ...]
+    slice_titles: Mapping[str, str]
 
 
 def build(request: PageRequest, run: str) -> RunView:
@@ -117,6 +119,7 @@ def build(request: PageRequest, run: str) -> RunView:
         has_log=run_file_path(request.root, "logs", f"{run_id}.log") is not None,
         served_version=served_version(request, *(use.artifact for node in found.nodes for use in node.outputs)),
         missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
+        slice_titles=reader.slice_titles(run_id),
     )
 
 
@@ -234,7 +237,7 @@ def draw(view: RunView, to: Links, metrics: DeclaredMetrics) -> Drawings:
         "graph": charts.dag(boxes, edges, title="Nodes of the run") if boxes else None,
         "durations": charts.gantt(spans, width=drawn.HALF_PAGE) if spans else None,
         "curves": drawn.live_curves(view.live_epochs),
-        "slices": None if charted else drawn.slices(run.slices, metrics),
+        "slices": None if charted else drawn.slices(run.slices, view.slice_titles, metrics),
     }
 
 

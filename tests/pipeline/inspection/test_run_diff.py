@@ -89,6 +89,18 @@ def test_what_is_told_of_a_pair_alone_is_said_to_be(recorded):
     assert found.values == ("avx2", "none of its own", "none of its own (in place of avx)")
 
 
+def test_losses_of_other_terms_are_not_comparable_and_slices_have_titles(recorded):
+    for run_id, scaling in (("r1", "auto"), ("r2", "auto"), ("r3", "range")):
+        recorded.run(run_id, names=["SchemaGen"])
+        one = changed("data", label_names=("cat", "1"))
+        write(recorded, run_id, one, configuration={**RECORDED.configuration, "data.scaling": scaling})
+    found = compared(recorded, "r1", "r2", "r3")
+    assert found.incomparable == ((), (), ("data.scaling is auto and range",))
+    assert found.slice_titles == {"label 0": "label cat"}
+    write(recorded, "r3", changed("data", label_names=("dog", "1")))
+    assert compared(recorded, "r1", "r3").slice_titles == {}
+
+
 def test_without_manifests_what_the_executions_were_told_is_compared(recorded, tmp_path):
     recorded.run("r1", names=["SchemaGen"])
     recorded.run("r2", names=["SchemaGen"])

@@ -28,6 +28,7 @@ def row(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, str]:
         ("Trainer: no space", NODES, [MISSED], "Trainer: no space"),
         ("", NODES, [PASSED], "worse than version 3"),
         ("", NODES, [MISSED, PASSED], "worse than version 3; bce (overall) is 0.3, the limit is 0.2"),
+        ("", NODES[:1], [{**MISSED, "slice": "label 0"}], "bce (label cat) is 0.3, the limit is 0.2"),
         ("", NODES[:1], [], ""),
     ],
 )
@@ -35,6 +36,7 @@ def test_why_a_run_failed_or_its_model_was_rejected(
     tmp_path: pathlib.Path, error: str, nodes: list[Any], thresholds: list[Any], expected: str
 ) -> None:
     run = {"row": {"state": "failed", "error": error}, "nodes": nodes, "thresholds": thresholds}
+    run["slice_titles"] = {"label 0": "label cat"}
     assert row(tmp_path, run) == {"state": "failed", "error": expected}
 
 

@@ -1,4 +1,4 @@
-"""The settings that a report lists, by the loss and the data of its run."""
+"""The settings that a report lists, titles of slices, and which losses can be compared."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from typing import Any
 import pytest
 
 from components.data import features
-from pipeline.sparse_autoencoder.definition import REPORT
+from pipeline.definition.spec import RecordedInputs
+from pipeline.sparse_autoencoder.definition import PIPELINE, REPORT
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import PipelineConfig
 
 LIMITS = ("max_{}", "max_{}_worst_label", "max_{}_to_mean_image")
+
+
+def described(**dataset: Any) -> ImageDataset:
+    values: dict[str, Any] = {
+        "name": "d",
+        "version": "1.0.0",
+        "builder_dir": "",
+        "files": {},
+        "height": 8,
+        "width": 8,
+        "label_names": (),
+    }
+    return ImageDataset(**{**values, "schema_file": "", "split_sizes": dict.fromkeys(features.SPLITS, 1), **dataset})
 
 
 def listed(loss: str = "auto", scaling: str = "auto", **dataset: Any) -> dict[str, str]:
@@ -22,19 +36,7 @@ def listed(loss: str = "auto", scaling: str = "auto", **dataset: Any) -> dict[st
         model=dataclasses.replace(default.model, loss=loss),
         data=dataclasses.replace(default.data, scaling=scaling),
     )
-    values = {
-        "name": "d",
-        "version": "1.0.0",
-        "builder_dir": "",
-        "files": {},
-        "height": 8,
-        "width": 8,
-        "label_names": (),
-    }
-    described = ImageDataset(
-        **{**values, "schema_file": "", "split_sizes": dict.fromkeys(features.SPLITS, 1), **dataset}
-    )
-    settings: dict[str, str] = REPORT.parameters(config, described)["texts"]["settings"]
+    settings: dict[str, str] = REPORT.parameters(config, described(**dataset))["texts"]["settings"]
     return settings
 
 
@@ -62,3 +64,35 @@ def test_a_report_on_8_bit_images_leaves_out_defaults_that_say_nothing_of_them()
     assert limits(found) == {name.format("bce") for name in LIMITS}
     assert not {"data.scaling", "data.size", "model.loss"} & found.keys()
     assert listed(scaling="range")["data.scaling"] == "range"
+
+
+def test_slices_are_shown_with_the_names_of_labels_where_these_are_not_their_numbers() -> None:
+    assert PIPELINE.data.slice_titles(described(label_names=("0", "1"))) == {}
+    assert PIPELINE.data.slice_titles(described(label_names=("cat", "1", "7"))) == {
+        "label 0": "label cat",
+        "label 2": "label 7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "dataset", "reasons"),
+    [
+        ({}, {}, ()),
+        ({"training.epochs": 3, "model.l1": 0.5, "training.seed": 9}, {}, ()),
+        ({"model.loss": "bce"}, {}, ()),
+        ({"model.loss": "mse"}, {}, ("model.loss is bce and mse",)),
+        ({"data.scaling": "range"}, {}, ("data.scaling is auto and range",)),
+        ({"data.scaling": "standard"}, {}, ("model.loss is bce and mse", "data.scaling is auto and standard")),
+        ({"data.size": "8x8"}, {}, ("data.size is empty and 8x8",)),
+        ({"data.test_split": "test[:9]"}, {}, ("data.test_split is empty and test[:9]",)),
+        ({}, {"name": "e"}, ("data set is d 1.0.0 and e 1.0.0",)),
+        ({}, {"version": "1.1.0"}, ("data set is d 1.0.0 and d 1.1.0",)),
+        ({}, {"files": {"a": "0"}}, ("the files of the data set differ",)),
+    ],
+)
+def test_losses_in_other_terms_or_on_other_data_are_not_comparable(
+    settings: dict[str, Any], dataset: dict[str, Any], reasons: tuple[str, ...]
+) -> None:
+    first = RecordedInputs(PipelineConfig().recorded(), described())
+    other = RecordedInputs({**PipelineConfig().recorded(), **settings}, described(**dataset))
+    assert PIPELINE.incomparable(first, other) == reasons

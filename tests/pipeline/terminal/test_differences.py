@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from components.evaluation.metrics import BCE
+from components.evaluation.metrics import BCE, METRICS
 from pipeline.inspection.run_diff import (
     Comparison,
     FirstDifference,
@@ -95,3 +95,22 @@ def test_names_from_a_store_stay_text():
         FOUND, runs=rows, settings=(setting,), partings=(FirstDifference("r2", "\x1b", ("\x1b",)),)
     )
     assert not {"\x1b", "\x07"} & set(differences.as_text(Screen(), found, BCE))
+
+
+def test_losses_that_are_not_comparable_have_no_change_but_the_reason():
+    active = MetricDifference("active_units", "overall", (5.0, 6.0), (0.0, 1.0))
+    found = dataclasses.replace(
+        FOUND,
+        metrics=(*FOUND.metrics, active),
+        incomparable=((), ("data.scaling is auto and range",)),
+        slice_titles={"label 0": "label cat"},
+    )
+    lines = differences.as_text(Screen(), found, BCE, METRICS).splitlines()
+    place = lines.index("metrics on the test split")
+    assert lines[place + 1] == "  Losses are not comparable: data.scaling is auto and range"
+    rows = [" ".join(line.split()) for line in lines[place + 3 : place + 6]]
+    assert rows == [
+        "bce 0.50000 0.25000 not comparable",
+        "bce, label cat 0.50000 - not comparable",
+        "active_units 5 6 +1",
+    ]

@@ -1,0 +1,34 @@
+"""Sections of a preview with the words that people see for slices."""
+
+from __future__ import annotations
+
+from pipeline.artifacts.sections import BarChart, BarValue, Pairs, Picture, Pictures, Preview, Table, TableColumn, Tile
+
+TITLES = {"label 0": "label cat"}
+
+
+def test_slices_and_labels_are_renamed_where_they_are_shown() -> None:
+    given = Preview(
+        "p",
+        (
+            Pairs("a", {"label 0": 1}),
+            Table("b", (TableColumn("slice"), TableColumn("value")), (("label 0", 0), ("label 1", 1), ("all", None))),
+            Table("c", (TableColumn("id"), TableColumn("label")), (("0", 0), ("1", 1))),
+            BarChart("d", (BarValue("label 0", 2.0), BarValue("label 1", 3.0))),
+            Pictures("e", (Tile("label 0", (Picture("f.png", 1, 1, "image of label 0"),)), Tile("unit 0", ()))),
+        ),
+    )
+    pairs, slices, labels, bars, tiles = given.renamed(TITLES).sections
+    assert pairs == given.sections[0]
+    assert isinstance(slices, Table)
+    assert slices.rows == (("label cat", 0), ("label 1", 1), ("all", None))
+    assert isinstance(labels, Table)
+    assert labels.rows == (("0", "cat"), ("1", 1))
+    assert isinstance(bars, BarChart)
+    assert [bar.label for bar in bars.bars] == ["label cat", "label 1"]
+    assert isinstance(tiles, Pictures)
+    assert [(tile.label, [one.label for one in tile.pictures]) for tile in tiles.tiles] == [
+        ("label cat", ["image of label cat"]),
+        ("unit 0", []),
+    ]
+    assert given.renamed({}) == given
