@@ -7,9 +7,10 @@ does not have is not checked.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 _NODES = ("Artifact", "Execution", "Context")
 # Columns with the id of a row in another table, and that table.
@@ -80,8 +81,32 @@ def _tables(opened: sqlite3.Connection) -> Iterator[tuple[str, dict[str, tuple[s
             yield table, columns
 
 
+@dataclasses.dataclass(frozen=True)
+class _Check:
+    """A condition of SQL on a column, which holds for no row that ML Metadata can read."""
+
+    table: str
+    column: str
+    where: str
+    allowed: str
+
+
 def _problems(opened: sqlite3.Connection) -> Iterator[str]:
     tables = dict(_tables(opened))
+    checks = [*_checks_of_values(tables), *_checks_of_references(tables)]
+    # One pass over each table; only a table with a problem is read again, to find its column.
+    damaged = {
+        table
+        for table in tables
+        if (conditions := " OR ".join(f"({check.where})" for check in checks if check.table == table))
+        and opened.execute(f"SELECT 1 FROM {table} WHERE {conditions} LIMIT 1").fetchone()
+    }
+    for check in checks:
+        if check.table in damaged:
+            yield from _found(opened, check, tables[check.table])
+
+
+def _checks_of_values(tables: Mapping[str, Mapping[str, tuple[str, bool]]]) -> Iterator[_Check]:
     for table, columns in tables.items():
         for column, (declared, required) in columns.items():
             stored = next((kinds for start, kinds in _STORED.items() if declared.startswith(start)), ())
@@ -89,29 +114,29 @@ def _problems(opened: sqlite3.Connection) -> Iterator[str]:
                 continue
             allowed = (*stored, *(() if required else ("null",)))
             kinds = ", ".join(f"'{kind}'" for kind in allowed)
-            yield from _found(
-                opened, table, column, columns, f"typeof({column}) NOT IN ({kinds})", " or ".join(allowed)
-            )
+            yield _Check(table, column, f"typeof({column}) NOT IN ({kinds})", " or ".join(allowed))
             if stored == ("text",):
-                yield from _found(opened, table, column, columns, f"NOT is_utf8(CAST({column} AS BLOB))", "UTF-8")
+                yield _Check(table, column, f"NOT is_utf8(CAST({column} AS BLOB))", "UTF-8")
             elif declared.startswith(_FLAGS) and column != "type_kind":
-                yield from _found(opened, table, column, columns, f"{column} NOT IN (0, 1)", "0 or 1")
+                yield _Check(table, column, f"{column} NOT IN (0, 1)", "0 or 1")
             elif column in _ENUMS:
-                yield from _found(opened, table, column, columns, f"{column} NOT BETWEEN 0 AND 2147483647", "32 bits")
+                yield _Check(table, column, f"{column} NOT BETWEEN 0 AND 2147483647", "32 bits")
+
+
+def _checks_of_references(tables: Mapping[str, Mapping[str, tuple[str, bool]]]) -> Iterator[_Check]:
     for (table, column), other in REFERENCES.items():
         if table in tables and other in tables and column in tables[table]:
-            where = f"{column} NOT IN (SELECT id FROM {other})"
-            yield from _found(opened, table, column, tables[table], where, f"the id of a row of {other}")
+            yield _Check(table, column, f"{column} NOT IN (SELECT id FROM {other})", f"the id of a row of {other}")
 
 
-def _found(
-    opened: sqlite3.Connection, table: str, column: str, columns: dict[str, tuple[str, bool]], where: str, allowed: str
-) -> Iterator[str]:
+def _found(opened: sqlite3.Connection, check: _Check, columns: Mapping[str, tuple[str, bool]]) -> Iterator[str]:
     key = "id" if "id" in columns else next(name for name in columns if name.endswith("_id"))
-    for number, value in opened.execute(f"SELECT {key}, {column} FROM {table} WHERE {where} LIMIT 1"):
+    wanted = f"SELECT {key}, {check.column} FROM {check.table} WHERE {check.where} LIMIT 1"
+    for number, value in opened.execute(wanted):
         shown = _text(value)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
-        yield f"table {table}, {key} {_text(number)}: {column} is {shown!r}, {allowed} is expected"
+        place = f"table {check.table}, {key} {_text(number)}"
+        yield f"{place}: {check.column} is {shown!r}, {check.allowed} is expected"
 
 
 def _is_utf8(value: bytes | None) -> bool:

@@ -94,7 +94,8 @@ def code_of_nodes(nodes: Iterable[KeyedNode]) -> dict[str, dict[str, str]]:
 
 
 def _packages(node: KeyedNode) -> dict[str, str]:
-    names, everything = _imported(node), packages_of(node)
+    names = _imported(node)
+    everything = packages.closure(names)
     direct = {name: everything[name] for name in sorted(names & everything.keys())}
     rest = {name: version for name, version in everything.items() if name not in direct}
     return {**direct, REQUIRED: file_digests.of_mapping(rest), "python": "{}.{}".format(*sys.version_info[:2])}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping
 
 from pipeline.core.text import escaped
@@ -157,6 +158,7 @@ def _treated(environ: Mapping[str, str], treatment: Treatment) -> dict[str, str]
     return {name: environ[name] for name, one in declared if one is not None and one.treatment is treatment}
 
 
+@functools.cache
 def _declaration(name: str) -> Variable | None:
     return next((one for one in DECLARED if one.matches(name)), None)
 

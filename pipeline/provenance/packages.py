@@ -44,6 +44,12 @@ def closure(names: Iterable[str]) -> dict[str, str]:
     """
     path = tuple(sys.path)
     installed = _installed(path)
+    required = _closure(path, frozenset(names))
+    return {name: installed[name].version for name in sorted(required) if name in installed}
+
+
+@functools.cache
+def _closure(path: tuple[str, ...], names: frozenset[str]) -> frozenset[str]:
     waiting = [(_normalised(name), extra.rstrip("]")) for name, _, extra in (text.partition("[") for text in names)]
     seen = set(waiting)
     while waiting:
@@ -51,7 +57,7 @@ def closure(names: Iterable[str]) -> dict[str, str]:
             if wanted not in seen:
                 seen.add(wanted)
                 waiting.append(wanted)
-    return {name: installed[name].version for name in sorted({name for name, _ in seen}) if name in installed}
+    return frozenset(name for name, _ in seen)
 
 
 def installed_runtime() -> dict[str, str]:

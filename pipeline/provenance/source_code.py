@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -34,7 +35,7 @@ def files(module: str) -> dict[str, str]:
     return {
         path.relative_to(_project(name) or PROJECT).as_posix(): file_digests.of_file(path)
         for name in _reachable(module)
-        for path in _parts(_source(name))
+        for path in _parts(pathlib.Path(_source(name)))
     }
 
 
@@ -84,8 +85,9 @@ def _is_own(name: str, module: str) -> bool:
 def _imports(module: str) -> frozenset[str]:
     """Return the full names of the modules and module members that a module imports."""
     source = _source(module)
-    package = module if source.name == "__init__.py" else module.rpartition(".")[0]
-    return _imports_in(source.read_bytes(), package)
+    package = module if os.path.basename(source) == "__init__.py" else module.rpartition(".")[0]
+    with open(source, "rb") as file:
+        return _imports_in(file.read(), package)
 
 
 @functools.cache
@@ -119,16 +121,16 @@ def _is_generated(path: pathlib.Path) -> bool:
 
 
 def _exists(module: str) -> bool:
-    return _project(module) is not None and _source(module).is_file()
+    return _project(module) is not None and os.path.isfile(_source(module))
 
 
-def _source(module: str) -> pathlib.Path:
+def _source(module: str) -> str:
     """Return the path of a module or package, whether or not it exists."""
     project = _project(module)
     assert project is not None
-    place = project.joinpath(*module.split("."))
-    package = place / "__init__.py"
-    return package if package.is_file() else place.with_name(f"{place.name}.py")
+    place = os.path.join(project, *module.split("."))  # a key looks at thousands of paths: pathlib is too slow
+    package = os.path.join(place, "__init__.py")
+    return package if os.path.isfile(package) else f"{place}.py"
 
 
 @functools.cache

@@ -26,6 +26,7 @@ def site(tmp_path, monkeypatch):
         (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *headers, "", readme]))
         (info / "RECORD").write_text("\n".join(f"{file},sha256=x,1" for file in [*files, f"{info.name}/RECORD"]))
         packages._installed.cache_clear()  # in real life, packages do not come while a process runs
+        packages._closure.cache_clear()
         packages._required.cache_clear()
         packages._records.cache_clear()
         packages._providing.cache_clear()
