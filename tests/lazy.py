@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 
-class _Module:
+class Module:
     """Stands for a module until one of its names is asked for, and then hands out the module's own."""
 
     def __init__(self, name: str) -> None:
@@ -20,4 +20,4 @@ class _Module:
 
 def module(name: str) -> Any:
     """`tf = lazy.module("tensorflow")` is used like `import tensorflow as tf`."""
-    return _Module(name)
+    return Module(name)

@@ -229,7 +229,7 @@ class Recorded:
             ids[node.name] = self._execution(run_id, node, key, inputs, state, blessed, content, noted)
             if node.name == failed:
                 break
-            made[node.name] = Store(self.root.metadata).outputs(ids[node.name])
+            made[node.name] = Store(self.writer.store).outputs(ids[node.name])
         return ids
 
     def _execution(self, run_id, node, key, inputs, state, blessed, content, noted):
@@ -279,7 +279,7 @@ class Recorded:
             properties |= {"blessed": int(blessed), "current_model_id": inputs["model"].id}
             own += str(blessed)
         elif output == "decision":
-            stands = baseline.standing(self.root, Store(self.root.metadata), inputs["model"], inputs["examples"])
+            stands = baseline.standing(self.root, Store(self.writer.store), inputs["model"], inputs["examples"])
             known = stands.baseline.loss if stands.baseline else None
             decided = decision.decide(blessed, METRICS["bce"], 1.05, stands, known)
             decision.write(folder, decided)

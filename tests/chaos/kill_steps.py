@@ -92,16 +92,19 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
+def load_tensorflow() -> None:
+    """Import what `resume` needs, so that a child process that is forked later has it already."""
+    importlib.import_module("pipeline.definition.pipeline")
+    importlib.import_module("pipeline.orchestration.tfx.local_runner")
+    importlib.import_module("pipeline.sparse_autoencoder.dataset_resolver")
+
+
 def prepare(recorded: Recorded) -> pathlib.Path:
     """Make decisions on a root with four runs, after a copy of its store; return a copy of its folder.
 
     Version 5, the model of `run-2`, is served; `run-4` is superseded; `run-1` and `run-2` are pinned. A rerun of
     `run-2` was killed after some of its nodes.
     """
-    # Resuming needs TensorFlow and TFX; a child process that is forked later has them already.
-    importlib.import_module("pipeline.definition.pipeline")
-    importlib.import_module("pipeline.orchestration.tfx.local_runner")
-    importlib.import_module("pipeline.sparse_autoencoder.dataset_resolver")
     backup.make(recorded.root, "run-4", keep=3)
     recorded.remember()
     pins.pin(recorded.root, "run-1", "paper")
