@@ -58,6 +58,12 @@ class Metric:
         """Whether it is a reconstruction loss, of the model or of a baseline."""
         return bool(self.baseline_of) or any(self in (one.metric, one.mean_image) for one in LOSSES.values())
 
+    def reworded(self, words: Mapping[str, str]) -> Metric:
+        """Return the metric with its texts in the words of other data than images, one of `WORDS`."""
+        texts = (reworded(text, words) for text in (self.label, self.meaning, self.unit, self.baseline))
+        label, meaning, unit, baseline = texts
+        return dataclasses.replace(self, label=label, meaning=meaning, unit=unit, baseline=baseline)
+
     @property
     def title(self) -> str:
         """The label with the unit: `BCE, nats per pixel`."""
@@ -155,6 +161,20 @@ LOSSES = {
     "mse": Loss(MSE, MSE_TO_MEAN_IMAGE, MEAN_IMAGE_MSE, None, "squared error", "mean over values"),
 }
 _LABELS = {one.name: one.label for one in METRICS}
+
+
+# Words of labels and texts, by the kind of data that an example is, where they differ from those of images.
+WORDS: dict[str, dict[str, str]] = {
+    "image": {},
+    "vector": {"image": "vector", "pixel": "value"},
+}
+
+
+def reworded(text: str, words: Mapping[str, str]) -> str:
+    """Return a text of images in the words of other data, one of `WORDS`: `nats per value` for `nats per pixel`."""
+    for word, other in words.items():
+        text = text.replace(word, other)
+    return text
 
 
 def label(name: str) -> str:

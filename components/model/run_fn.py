@@ -45,7 +45,7 @@ def run_fn(fn_args: FnArgs) -> None:
     needed_mib = sum(counts) * pixels * _FLOAT_BYTES / _MIB
     resident = needed_mib <= config["resident_mib"]
     logger.info(
-        "%s images of %d pixels take %.0f MiB: %s", f"{sum(counts):,}", pixels, needed_mib,
+        "%s examples of %d values take %.0f MiB: %s", f"{sum(counts):,}", pixels, needed_mib,
         "kept in memory" if resident else "streamed, as training.resident_mib is less",
     )  # fmt: skip
     files = (fn_args.train_files, fn_args.eval_files)

@@ -83,7 +83,7 @@ def train(
     """
     for name, images in (("train", train_images), ("validation", validation_images)):
         if not images.count:
-            raise errors.TrainingError(f"the {name} split is empty: training needs at least one image")
+            raise errors.TrainingError(f"the {name} split is empty: training needs at least one example")
     steps = _Steps(model, settings)
     checkpoints = checkpoints or Checkpoints(None)
     history = checkpoints.restore(steps.variables)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -19,7 +19,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from components.evaluation.metrics import WORDS, reworded
+
 Floats = npt.NDArray[np.float64]
+IMAGES: Mapping[str, str] = WORDS["image"]
 
 PX_PER_INCH = 72  # so that a font size of 1 point is 1 px
 DENSITY = 2  # pixels of the PNG file for each px, for screens of high density
@@ -290,13 +293,14 @@ def _draw_vectors(
     return figure
 
 
-def draw_units(theme: Theme, frequency: Floats, mean: Floats) -> Figure:
+def draw_units(theme: Theme, frequency: Floats, mean: Floats, words: Mapping[str, str] = IMAGES) -> Figure:
     """Draw the units of the code, the most active first: how often and how strongly each is active.
 
     Args:
       theme: the colours.
       frequency: float64, shape (units,), in [0, 1]: share of test images on which a unit is active; 0: dead.
       mean: float64, shape (units,), >= 0: mean activation over those images; 0 for a dead unit.
+      words: of the data, one of `metrics.WORDS`.
     """
     units = len(frequency)
     order = np.argsort(-frequency, kind="stable")
@@ -309,7 +313,7 @@ def draw_units(theme: Theme, frequency: Floats, mean: Floats) -> Figure:
     rows = np.arange(units)
 
     often = _axes(figure, left, CHART_TOP, width, height)
-    often.set_title("active on % of images")
+    often.set_title(reworded("active on % of images", words))
     often.set_xlim(0, 100)
     often.set_ylabel("unit" if numbered else f"{units:,} units, the most active first")
     strong = _axes(figure, left + width + between, CHART_TOP, width, height)
@@ -357,6 +361,7 @@ def draw_labels(
     floor: Floats | None,
     overall: float,
     unit: str = "nats per pixel",
+    words: Mapping[str, str] = IMAGES,
 ) -> Figure:
     """Draw the model's loss for each label between its entropy floor and the mean image's loss, the largest first.
 
@@ -366,6 +371,7 @@ def draw_labels(
       model, mean_image, floor: float64, shape (n,): losses; floor None: none is drawn.
       overall: the model's loss over all test images.
       unit: of the losses.
+      words: of the data, one of `metrics.WORDS`.
     """
     order = np.argsort(-model, kind="stable")
     rows = np.arange(len(labels))
@@ -404,7 +410,7 @@ def draw_labels(
     places: tuple[tuple[float, str, str, dict[str, Any]], ...] = (
         (left, "entropy floor", "|", {**hollow, "markersize": 11}),
         (left + 122, "model", "o", {"color": theme.model, "markersize": 8}),
-        (left + 198, "mean image", "o", {**hollow, "markersize": 6}),
+        (left + 198, reworded("mean image", words), "o", {**hollow, "markersize": 6}),
     )
     for x, name, marker, style in places if floor is not None else places[1:]:
         keys.plot([x], [0], marker, **style)
@@ -413,7 +419,13 @@ def draw_labels(
 
 
 def draw_baselines(
-    theme: Theme, names: Sequence[str], *, bce: Sequence[float | None] | None, mse: Sequence[float | None], model: str
+    theme: Theme,
+    names: Sequence[str],
+    *,
+    bce: Sequence[float | None] | None,
+    mse: Sequence[float | None],
+    model: str,
+    words: Mapping[str, str] = IMAGES,
 ) -> Figure:
     """Draw two panels of bars: cross-entropy and squared error of the model and its baselines.
 
@@ -423,6 +435,7 @@ def draw_baselines(
       bce: n numbers, nats per pixel, or None; None: no panel of cross-entropies.
       mse: n numbers or None.
       model: the name that is drawn in the model's colour.
+      words: of the data, one of `metrics.WORDS`.
     """
     row_height = 34  # px
     height = len(names) * row_height
@@ -436,7 +449,7 @@ def draw_baselines(
     for panel, (values, decimals, title, unit) in enumerate(panels):
         axes = _axes(figure, left + panel * (width + between), CHART_TOP, width, height)
         axes.set_title(title)
-        axes.set_xlabel(unit)
+        axes.set_xlabel(reworded(unit, words))
         largest = max((value for value in values if value is not None), default=0.0) or 1.0
         axes.set_xlim(0, largest * 1.5)  # leaves room for the number behind the longest bar
         axes.set_ylim(len(names) - 0.5, -0.5)

@@ -117,6 +117,15 @@ class ReportData:
         """`image` or `vector`."""
         return "vector" if self.images.ndim == 2 else "image"
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Return the words of this data in place of those of images."""
+        return metrics.WORDS[self.kind]
+
+    def reworded(self, text: str) -> str:
+        """Return a text on images in the words of this data."""
+        return metrics.reworded(text, self.words)
+
     def __post_init__(self) -> None:
         if not self.history:
             raise ValueError("history is empty; give the losses of one epoch or more")
@@ -243,6 +252,7 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
                 bce=[bce for bce, _ in baselines.values()] if data.loss == "bce" else None,
                 mse=[mse for _, mse in baselines.values()],
                 model=MODEL,
+                words=data.words,
             ),
             "Bars. "
             + " ".join(
@@ -268,13 +278,13 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
                 training_with_penalty=columns["loss"],
                 validation_with_penalty=columns["val_loss"],
                 floor=overall[floor.name] if floor else None,
-                unit=_unit(terms),
+                unit=_unit(data),
             ),
-            _curves_in_words(data.history, terms),
+            _curves_in_words(data),
         ),
         "units": (
-            lambda theme: figures.draw_units(theme, data.unit_frequency, data.unit_mean),
-            _units_in_words(data.unit_frequency),
+            lambda theme: figures.draw_units(theme, data.unit_frequency, data.unit_mean, data.words),
+            data.reworded(_units_in_words(data.unit_frequency)),
         ),
     }
     if data.per_label:
@@ -286,30 +296,32 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
                 mean_image=by_label(terms.mean_image.name),
                 floor=by_label(floor.name) if floor else None,
                 overall=overall[terms.metric.name],
-                unit=_unit(terms),
+                words=data.words,
+                unit=_unit(data),
             ),
-            _labels_in_words(data.per_label, terms),
+            _labels_in_words(data),
         )
     return drawn
 
 
-def _unit(terms: Loss) -> str:
+def _unit(data: ReportData) -> str:
     """Return the unit of the loss for axes and captions: `nats per pixel`, or `squared error`."""
-    return terms.unit if terms.metric.unit else terms.title
+    return data.reworded(data.terms.unit if data.terms.metric.unit else data.terms.title)
 
 
-def _curves_in_words(history: tuple[EpochLosses, ...], terms: Loss) -> str:
+def _curves_in_words(data: ReportData) -> str:
+    history = data.history
     first, last = history[0], history[-1]
     best = min(history, key=lambda losses: losses.val_reconstruction)
     if len(history) == 1:
         return (
             f"One point: after epoch {last.epoch} the training loss is {_bce(last.reconstruction)}"
-            f" and the validation loss {_bce(last.val_reconstruction)} {_unit(terms)}, without the penalty."
+            f" and the validation loss {_bce(last.val_reconstruction)} {_unit(data)}, without the penalty."
         )
     return (
         f"Two curves, without the penalty. From epoch {first.epoch} to {last.epoch} the training loss goes from"
         f" {_bce(first.reconstruction)} to {_bce(last.reconstruction)} and the validation loss from"
-        f" {_bce(first.val_reconstruction)} to {_bce(last.val_reconstruction)} {_unit(terms)};"
+        f" {_bce(first.val_reconstruction)} to {_bce(last.val_reconstruction)} {_unit(data)};"
         f" the lowest validation loss is {_bce(best.val_reconstruction)} in epoch {best.epoch}."
         f" With the penalty the last are {_bce(last.loss)} and {_bce(last.val_loss)}."
     )
@@ -319,22 +331,22 @@ def _losses_of_labels(data: ReportData) -> str:
     """Return the caption of the losses by label: where the model's are, from its measured losses."""
     terms, values = data.terms, data.per_label.values()
     above = sum(one[terms.metric.name] > one[terms.mean_image.name] for one in values)
-    where = f"the model is above its mean image’s on {above} of {len(values)}" if above else ""
+    where = f"the model is above its mean {data.kind}’s on {above} of {len(values)}" if above else ""
     if terms.floor is None:
-        text = f"Each label’s test {data.kind}s have a mean-image loss of their own"
+        text = f"Each label’s test {data.kind}s have a mean-{data.kind} loss of their own"
         return f"{text}; {where}." if where else f"{text}."
-    text = f"Each label’s test {data.kind}s have a floor and a mean-image loss of their own"
+    text = f"Each label’s test {data.kind}s have a floor and a mean-{data.kind} loss of their own"
     return f"{text}; {where or 'the model lies between'}."
 
 
-def _labels_in_words(per_label: Mapping[str, Mapping[str, float]], terms: Loss) -> str:
-    loss = terms.metric.name
+def _labels_in_words(data: ReportData) -> str:
+    per_label, loss = data.per_label, data.terms.metric.name
     ordered = sorted(per_label, key=lambda label: -per_label[label][loss])
     numbers = [f"{label} {_bce(per_label[label][loss])}" for label in ordered]
     if len(numbers) > MAX_LABELS_IN_WORDS:
         half = MAX_LABELS_IN_WORDS // 2
         numbers[half:-half] = [f"{len(numbers) - 2 * half} labels between"]
-    return f"The model's loss for each label, {_unit(terms)}, the largest first: {', '.join(numbers)}."
+    return f"The model's loss for each label, {_unit(data)}, the largest first: {', '.join(numbers)}."
 
 
 def _units_in_words(frequency: npt.NDArray[np.float64]) -> str:
@@ -353,7 +365,7 @@ def _baselines(data: ReportData) -> dict[str, tuple[float | None, float | None]]
     overall = data.metrics
     units = len(data.unit_frequency)
     found: dict[str, tuple[float | None, float | None]] = {
-        MEAN_IMAGE: (overall.get("mean_image_bce"), overall["mean_image_mse"]),
+        data.reworded(MEAN_IMAGE): (overall.get("mean_image_bce"), overall["mean_image_mse"]),
         f"PCA, {units:,} component{'s' if units > 1 else ''}": (None, data.pca_mse),
         MODEL: (overall.get("bce"), overall["mse"]),
     }
@@ -371,7 +383,7 @@ def _headline(data: ReportData) -> _Table:
         )
     return _Table(
         f"Reconstruction loss on the test {data.kind}s, without the L1 penalty",
-        ("", "cross-entropy, nats per pixel", "squared error, mean over pixels"),
+        ("", *map(data.reworded, ("cross-entropy, nats per pixel", "squared error, mean over pixels"))),
         [(name, _bce(bce), _mse(mse)) for name, (bce, mse) in _baselines(data).items()],
         emphasis=MODEL,
     )
@@ -382,7 +394,7 @@ def _key_figures(data: ReportData) -> dict[str, str]:
     shown = {
         name: text + (units if name in COUNTS_OF_UNITS else "") for name, text in _metric_texts(data, data.metrics)
     }
-    named = {KEY_FIGURES[name]: shown.pop(name) for name in KEY_FIGURES if name in shown}
+    named = {data.reworded(KEY_FIGURES[name]): shown.pop(name) for name in KEY_FIGURES if name in shown}
     return {**named, **{one.label: shown[one.name] for one in _further_metrics(data)}}
 
 
@@ -413,7 +425,7 @@ def _gates(data: ReportData) -> _Table:
                 result(gate),
                 f"{gate.value:.5g}",
                 "none" if math.isinf(gate.limit) else f"{gate.limit:.5g}",
-                gate.slice or "all test images",
+                gate.slice or f"all test {data.kind}s",
             )
             for gate in data.gates
         ],
@@ -429,7 +441,8 @@ def _labels(data: ReportData) -> _Table:
     for label, values in data.per_label.items():
         texts = dict(_metric_texts(data, values))
         rows.append((label, *(texts[name] for name in columns)))
-    return _Table("Test images of each label", ("label", *columns.values()), rows)
+    head = ("label", *map(data.reworded, columns.values()))
+    return _Table(f"Test {data.kind}s of each label", head, rows)
 
 
 def _epochs(data: ReportData) -> _Table:
@@ -438,7 +451,7 @@ def _epochs(data: ReportData) -> _Table:
         for one in data.history
     ]
     head = ("epoch", "training", "validation", "training with penalty", "validation with penalty")
-    return _thinned(f"Losses by epoch, {_unit(data.terms)}", head, rows)
+    return _thinned(f"Losses by epoch, {_unit(data)}", head, rows)
 
 
 def _units(data: ReportData) -> _Table:
@@ -452,7 +465,7 @@ def _units(data: ReportData) -> _Table:
         )
         for unit in order
     ]
-    head = ("unit", "active on, of test images", "mean activation when active", "state")
+    head = ("unit", f"active on, of test {data.kind}s", "mean activation when active", "state")
     return _thinned("Units of the code, the most active first", head, rows)
 
 

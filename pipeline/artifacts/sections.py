@@ -11,6 +11,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from components.evaluation.metrics import reworded
 from pipeline.core import serialization
 
 Value = str | int | float | bool | None
@@ -229,6 +230,10 @@ class Preview:
         """Return this preview with other words for slices, such as `label cat` for `label 0`: by their names."""
         return dataclasses.replace(self, sections=tuple(_renamed(one, titles) for one in self.sections))
 
+    def reworded(self, words: Mapping[str, str]) -> Preview:
+        """Return this preview with other words in its titles and names, such as `vector` for `image`."""
+        return dataclasses.replace(self, sections=tuple(_reworded(one, words) for one in self.sections))
+
     def chosen(self, titles: tuple[str, ...]) -> Preview:
         """Return this preview with only the sections with these titles."""
         return dataclasses.replace(self, sections=tuple(one for one in self.sections if one.title in titles))
@@ -244,6 +249,21 @@ def _renamed(section: Section, titles: Mapping[str, str]) -> Section:
         return dataclasses.replace(section, bars=tuple(bars))
     if isinstance(section, Pictures):
         return dataclasses.replace(section, tiles=tuple(_renamed_tile(tile, titles) for tile in section.tiles))
+    return section
+
+
+def _reworded(section: Section, words: Mapping[str, str]) -> Section:
+    section = dataclasses.replace(section, title=reworded(section.title, words))
+    if isinstance(section, Pairs):
+        values = {reworded(name, words): value for name, value in section.values.items()}
+        return dataclasses.replace(section, values=values)
+    if isinstance(section, Table):
+        columns = (dataclasses.replace(one, title=reworded(one.title, words)) for one in section.columns)
+        return dataclasses.replace(section, columns=tuple(columns))
+    if isinstance(section, Pictures):
+        return dataclasses.replace(section, text=reworded(section.text, words))
+    if isinstance(section, LineChart):
+        return dataclasses.replace(section, y_label=reworded(section.y_label, words))
     return section
 
 

@@ -46,11 +46,12 @@ def artifact_command(options: ReadOptions, artifact: str) -> None:
     with options.reader() as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
-        titles = reader.slice_titles(found.row.run)
+        shown = preview.renamed(reader.slice_titles(found.row.run)) if preview else None
+        shown = shown.reworded(reader.words(found.row.run)) if shown else None
     output.write_result(
         options.as_json,
         json_documents.artifact(found, preview),
-        lambda: artifact_text.as_text(output.screen(), found, preview.renamed(titles) if preview else None),
+        lambda: artifact_text.as_text(output.screen(), found, shown),
     )
 
 

@@ -37,9 +37,7 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
         else:
             if evaluation is not None:
                 evaluation = evaluation.renamed(reader.slice_titles(found.row.id))
+            words = reader.words(found.row.id)
+            declared = [one.reworded(words) for one in reader.pipeline.declared_metrics]
             place = str(reader.root.path) if reader.root else reader.name
-            output.write(
-                run_text.as_text(
-                    output.screen(), found, place, evaluation, recorded, missing, reader.pipeline.declared_metrics
-                )
-            )
+            output.write(run_text.as_text(output.screen(), found, place, evaluation, recorded, missing, declared))

@@ -179,6 +179,7 @@ class DataSource:
         `SaeError` if the data is there, but a run cannot use it.
       run_options: returns the options of `sae run` that choose a data set, by its name.
       slice_titles: returns what people see in place of the recorded names of slices: `label cat` for `label 0`.
+      words: returns words that people see in labels of metrics and titles, in place of others: `vector` for `image`.
     """
 
     dataset: type[Dataset]
@@ -190,6 +191,7 @@ class DataSource:
     look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
     run_options: Callable[[str], tuple[str, ...]] = lambda dataset: ()
     slice_titles: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
+    words: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
 
 
 @dataclasses.dataclass(frozen=True)

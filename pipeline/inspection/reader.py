@@ -15,6 +15,7 @@ from components import int64
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
+from pipeline.core.dataset import Dataset
 from pipeline.core.errors import NotFoundError, SaeError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
@@ -121,11 +122,19 @@ class Reader:
 
     def slice_titles(self, run_id: str) -> Mapping[str, str]:
         """Return what people see in place of names of slices of a run; empty without its manifest."""
+        data = self._data(run_id)
+        return self.pipeline.data.slice_titles(data) if data else {}
+
+    def words(self, run_id: str) -> Mapping[str, str]:
+        """Return words that people see in labels and titles of a run in place of others; empty without its manifest."""
+        data = self._data(run_id)
+        return self.pipeline.data.words(data) if data else {}
+
+    def _data(self, run_id: str) -> Dataset | None:
         try:
-            recorded = manifest.read(self.root.path, run_id, self.pipeline) if self.root and run_id else None
+            return manifest.read(self.root.path, run_id, self.pipeline).data if self.root and run_id else None
         except SaeError:
-            return {}
-        return self.pipeline.data.slice_titles(recorded.data) if recorded else {}
+            return None
 
     def previous(self, run_id: str) -> str:
         """Return the id of the previous run of the same pipeline; empty for the first."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from pipeline.core.errors import SaeError
 from pipeline.definition.spec import Pipeline, RecordedInputs
@@ -105,6 +106,7 @@ class Comparison:
       incomparable: one for each run: why its losses cannot be compared with those of the first run, one phrase each;
         empty if they can, and without manifests.
       slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
+      words: what people see in labels of metrics in place of other words, such as `vector` for `image`.
     """
 
     runs: tuple[RunRow, ...]
@@ -116,6 +118,7 @@ class Comparison:
     unknown: tuple[str, ...]
     incomparable: tuple[tuple[str, ...], ...] = ()
     slice_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def same(self) -> bool:
@@ -149,7 +152,8 @@ def compare(reader: Reader, run_ids: Sequence[str]) -> Comparison:
         partings=tuple(differences),
         unknown=tuple(unknown),
         incomparable=() if unread else _incomparable(reader.pipeline, recorded),
-        slice_titles=_slice_titles(reader.pipeline, recorded),
+        slice_titles=_shared(reader.pipeline.data.slice_titles, recorded),
+        words=_shared(reader.pipeline.data.words, recorded),
     )
 
 
@@ -172,9 +176,9 @@ def _incomparable(pipeline: Pipeline, recorded: Sequence[Manifest]) -> tuple[tup
     return (), *(pipeline.incomparable(first, other) for other in others)
 
 
-def _slice_titles(pipeline: Pipeline, recorded: Sequence[Manifest]) -> Mapping[str, str]:
-    """Return the titles of slices, if they are the same for all runs."""
-    found = [pipeline.data.slice_titles(one.data) for one in recorded]
+def _shared(words: Callable[[Any], Mapping[str, str]], recorded: Sequence[Manifest]) -> Mapping[str, str]:
+    """Return the words for the data sets of the runs, if they are the same for all."""
+    found = [words(one.data) for one in recorded]
     return found[0] if found and all(one == found[0] for one in found) else {}
 
 

@@ -615,6 +615,7 @@ PIPELINE = Pipeline(
         look_up=dataset_folder.look_up,
         run_options=dataset_folder.run_options,
         slice_titles=_slice_titles,
+        words=lambda dataset: metrics.WORDS.get(dataset.kind, {}),
     ),
     model=_MODEL,
     evaluation=_EVALUATION,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from components.evaluation.metrics import Metric, shown
+from components.evaluation.metrics import Metric, reworded, shown
 from pipeline.core.text import seconds_text, when_text
 
 NOTHING = "–"  # instead of a missing value
@@ -74,9 +74,11 @@ class DeclaredMetrics:
         """Write a value with the digits that its metric declares, or a dash."""
         return decimal(value, self._by_name[name].decimals if name in self._by_name else 4)
 
-    def label(self, name: str) -> str:
-        """Return the label of a metric, or its name as words if it is not declared."""
-        return capitalized(self._by_name[name].label) if name in self._by_name else words(name)
+    def label(self, name: str, replaced: Mapping[str, str] | None = None) -> str:
+        """Return the label of a metric, with words replaced, or its name as words if it is not declared."""
+        return (
+            capitalized(reworded(self._by_name[name].label, replaced or {})) if name in self._by_name else words(name)
+        )
 
     def is_loss(self, name: str) -> bool:
         """Whether a metric of an evaluation is a reconstruction loss."""

@@ -28,6 +28,7 @@ class ArtifactView:
       served_version: the served version, if it is this model; else 0.
       digests: by name.
       slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
+      words: what people see in labels and titles in place of other words, such as `vector` for `image`.
     """
 
     artifact: ArtifactDetails
@@ -38,6 +39,7 @@ class ArtifactView:
     served_version: int
     digests: tuple[tuple[str, str], ...]
     slice_titles: Mapping[str, str]
+    words: Mapping[str, str]
 
 
 def build(request: PageRequest, artifact: str) -> ArtifactView:
@@ -57,6 +59,7 @@ def build(request: PageRequest, artifact: str) -> ArtifactView:
         served_version=served_version(request, found.row, content=str(found.properties.get(MODEL_DIGEST, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),
         slice_titles=reader.slice_titles(found.row.run),
+        words=reader.words(found.row.run),
     )
 
 

@@ -71,6 +71,7 @@ class RunView:
       served_version: the served version, if it is this run's model; else 0.
       missing: what cannot be shown, and why.
       slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
+      words: what people see in labels and titles in place of other words, such as `vector` for `image`.
     """
 
     run: Run
@@ -86,6 +87,7 @@ class RunView:
     served_version: int
     missing: tuple[str, ...]
     slice_titles: Mapping[str, str]
+    words: Mapping[str, str]
 
 
 def build(request: PageRequest, run: str) -> RunView:
@@ -120,6 +122,7 @@ def build(request: PageRequest, run: str) -> RunView:
         served_version=served_version(request, *(use.artifact for node in found.nodes for use in node.outputs)),
         missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
         slice_titles=reader.slice_titles(run_id),
+        words=reader.words(run_id),
     )
 
 

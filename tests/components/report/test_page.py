@@ -382,6 +382,23 @@ def test_squared_errors_and_vectors_without_labels(tmp_path: pathlib.Path) -> No
     ]
 
 
+@pytest.mark.parametrize("loss", ["bce", "mse"])
+def test_a_report_on_vectors_names_neither_images_nor_pixels(tmp_path: pathlib.Path, loss: str) -> None:
+    vectors = np.linspace(0, 1, 20, dtype=np.float32).reshape(2, 10)
+    shown = {"images": vectors, "reconstructions": vectors, "image_labels": ("0", "1"), "settings": {}, "facts": {}}
+    data = make_data(**shown) if loss == "bce" else make_mse(settings={}, facts={})
+    data = dataclasses.replace(data, reasons=(), gates=(), per_label={"0": data.metrics, "1": data.metrics})
+    page = write(data, tmp_path)
+    texts = [page.text, *map(page.alt, ("baselines", "curves", "reconstructions", "units", "labels"))]
+    assert not [text for text in texts if re.search("image|pixel", text, re.IGNORECASE)]
+    assert "Mean vector" in page.text
+    assert ("nats per value" in page.text) == (loss == "bce")
+    with_words = (figures.draw_units(figures.LIGHT, data.unit_frequency, data.unit_mean, data.words), "vectors")
+    without = (figures.draw_units(figures.LIGHT, data.unit_frequency, data.unit_mean), "images")
+    for figure, word in (with_words, without):
+        assert figure.axes[0].get_title() == f"active on % of {word}"
+
+
 def test_squared_errors_by_label(tmp_path: pathlib.Path) -> None:
     data = make_mse()
     page = write(dataclasses.replace(data, per_label={"0": data.metrics, "1": data.metrics}), tmp_path)
@@ -406,11 +423,11 @@ def test_the_caption_of_losses_by_label_says_where_the_model_is(
     bad = {**good, loss: 0.667, mean: 0.455}
     page = write(dataclasses.replace(data, per_label={"0": good, "1": good}), tmp_path)
     assert (BETWEEN in page.text) == bool(terms.floor)
-    assert "above its mean image’s" not in page.text
+    assert "above its mean" not in page.text
     page = write(dataclasses.replace(data, per_label={"0": good, "1": bad, "2": bad}), tmp_path)
     assert BETWEEN not in page.text
     assert f"Each label’s test {data.kind}s have" in page.text
-    assert "the model is above its mean image’s on 2 of 3." in page.text
+    assert f"the model is above its mean {data.kind}’s on 2 of 3." in page.text
 
 
 def test_each_vector_has_a_panel_with_two_lines() -> None:

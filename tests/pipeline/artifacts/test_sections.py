@@ -32,3 +32,20 @@ def test_slices_and_labels_are_renamed_where_they_are_shown() -> None:
         ("unit 0", []),
     ]
     assert given.renamed({}) == given
+
+
+def test_titles_and_names_are_reworded_but_no_values() -> None:
+    given = Preview(
+        "p",
+        (
+            Pairs("images", {"mean image's BCE": "image"}),
+            Table("a", (TableColumn("slice"), TableColumn("test images", "number")), (("label image", 3),)),
+            Pictures("test images", (Tile("image", ()),), "of the images"),
+        ),
+    )
+    pairs, table, pictures = given.reworded({"image": "vector"}).sections
+    assert pairs == Pairs("vectors", {"mean vector's BCE": "image"})
+    assert isinstance(table, Table)
+    assert [column.title for column in table.columns] == ["slice", "test vectors"]
+    assert table.rows == (("label image", 3),)
+    assert pictures == Pictures("test vectors", (Tile("image", ()),), "of the vectors")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import io
 import pathlib
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.artifacts import previews, types
 from pipeline.artifacts.sections import Pictures, Table
@@ -102,6 +105,51 @@ def test_without_labels_the_first_images_are_shown(tmp_path: pathlib.Path) -> No
     [shown] = pictures_of(made)
     assert [tile.label for tile in shown.tiles] == ["0", "2"]
     assert list(pictures.values()) == [grey(0.5), grey(0.25)]
+
+
+def decoded(png: bytes) -> Any:
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture)
+
+
+def test_images_of_floats_and_of_16_bit_are_scaled_to_the_range_of_the_split(tmp_path: pathlib.Path) -> None:
+    floats = [example(values=[-1.0, 0.0, 1.0, 3.0, 3.0, 3.0], label=0, height=2, width=3)]
+    colour = [example(values=[0.5] * 6 + [1.5] * 6, height=2, width=2, channels=3)]
+    file = io.BytesIO()
+    Image.fromarray(np.array([[400, 500, 600]], np.uint16)).save(file, "PNG")
+    deep = [example(image=file.getvalue(), label=1, height=1, width=3)]
+    for name, records in (("a", floats), ("b", colour), ("c", deep)):
+        tfrecord(tmp_path / f"Split-{name}" / "data", records)
+    made, pictures = examples.make(artifact("Examples", tmp_path))
+    assert [section.title for section in pictures_of(made)] == ["images of a", "images of b", "images of c"]
+    levels = [decoded(pictures[section.tiles[0].pictures[0].file]).tolist() for section in pictures_of(made)]
+    assert levels == [[[0, 64, 128], [255] * 3], [[[0] * 3] * 2, [[255] * 3] * 2], [[0, 128, 255]]]
+
+
+def test_vectors_are_lines(tmp_path: pathlib.Path) -> None:
+    tfrecord(
+        tmp_path / "Split-train" / "data", [example(values=[0.0, 2.0], label=4), example(values=[2.0, 1.0], label=5)]
+    )
+    made, pictures = examples.make(artifact("Examples", tmp_path))
+    [section] = pictures_of(made)
+    assert section.title == "vectors of train"
+    assert [(tile.label, tile.pictures[0].label) for tile in section.tiles] == [
+        ("label 4", "vector of label 4"),
+        ("label 5", "vector of label 5"),
+    ]
+    rising, falling = (decoded(pictures[tile.pictures[0].file]) for tile in section.tiles)
+    assert rising[:, 0].argmax() > rising[:, -1].argmax()
+    assert falling[:, 0].argmax() < falling[:, -1].argmax() < rising[:, 0].argmax()
+
+
+def test_values_that_are_not_finite_or_do_not_fit_are_not_shown(tmp_path: pathlib.Path) -> None:
+    odd = [
+        example(values=[float("nan"), 1.0], label=0),
+        example(values=[1.0, 2.0], label=0, height=2, width=3),
+        example(values=[0.5] * (64 * 1024 + 1), label=0),
+    ]
+    tfrecord(tmp_path / "Split-train" / "data", odd)
+    assert pictures_of(examples.make(artifact("Examples", tmp_path))[0]) == []
 
 
 def test_a_large_split_is_read_only_so_far(tmp_path: pathlib.Path) -> None:
