@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.data import features
+from components.data import tf_example
+from components.model.signature_call import on_rows
 from pipeline.core.errors import NotFoundError, UsageError
 
 _BATCH = 1_000  # images
@@ -65,7 +66,6 @@ class LoadedModel:
         self.path = path
         self.raw = raw or RawData()
         self._loaded = tf.saved_model.load(str(path))  # keeps the variables that the signatures use
-        self._tf = tf
 
     def encode(self, images: npt.ArrayLike, *, scaled: bool = False) -> npt.NDArray[np.float32]:
         """Return the codes of images: float32, shape (n, code units).
@@ -128,8 +128,8 @@ class LoadedModel:
         [argument] = signature.structured_input_signature[1]
         made: list[Any] = [np.zeros((0, int(signature.structured_outputs[output].shape[1])), np.float32)]
         for start in range(0, len(rows), _BATCH):
-            batch = self._tf.constant(prepared(rows[start : start + _BATCH]))
-            made.append(signature(**{argument: batch})[output].numpy())
+            found = on_rows(signature, argument, prepared(rows[start : start + _BATCH]))
+            made.append(found[output].numpy())
         return np.concatenate(made)
 
     def _signature(self, name: str) -> Any:
@@ -142,18 +142,10 @@ class LoadedModel:
 
     def _examples(self, images: npt.NDArray[Any]) -> list[bytes]:
         """Return images, shape (n, size), as serialized tf.Examples."""
-        train = self._tf.train
-        if self.raw.are_pictures:
-            pictures = images.reshape(len(images), *self.raw.shape)
-            found = [
-                (features.IMAGE, train.Feature(bytes_list=train.BytesList(value=[self._tf.io.encode_png(one).numpy()])))
-                for one in pictures
-            ]
-        else:
-            found = [(features.VALUES, train.Feature(float_list=train.FloatList(value=one))) for one in images]
-        return [
-            train.Example(features=train.Features(feature={name: value})).SerializeToString() for name, value in found
-        ]
+        if not self.raw.are_pictures:
+            return [tf_example.serialized(one) for one in images]
+        pictures = images.reshape(len(images), *self.raw.shape)
+        return [tf_example.serialized(tf_example.png_file(one)) for one in pictures]
 
 
 def _size(signature: Any) -> int:

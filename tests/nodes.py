@@ -27,12 +27,16 @@ def make(
     settings: Mapping[str, pipeline_config.Value],
     builder_dir: str = "",
     split_sizes: Mapping[str, int] | None = None,
+    described: ImageDataset | None = None,
 ) -> dict[str, Any]:
-    """The pipeline's components by id, for a data set of `tests.tfds_builders`; writes its schema into `folder`."""
+    """The pipeline's components by id.
+
+    They are for the data set `described`, or for one of `tests.tfds_builders`, whose schema is written into `folder`.
+    """
     schema_file = folder / "schema" / "schema.pbtxt"
     schema_file.parent.mkdir(parents=True, exist_ok=True)
     schema_file.write_text(schema.schema_text(HEIGHT, WIDTH, LABELS), encoding="utf-8")
-    described = ImageDataset(
+    described = described or ImageDataset(
         builder_dir=builder_dir,
         files={"bands.tfrecord": "a-digest"},
         name="bands",

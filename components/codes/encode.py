@@ -24,6 +24,7 @@ from components.artifact_types import Codes
 from components.codes import table
 from components.data import features, transformed_input
 from components.model import saved_model
+from components.model.signature_call import on_rows
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +46,12 @@ class EncodeExecutor(base_executor.BaseExecutor):
             for split in json.loads(exec_properties["splits"]):
                 files = io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], split))
                 count = 0
-                for batch in transformed_input.transformed([files], transform):
-                    found = model.signatures["encode"](images=batch[features.IMAGE_XF])[saved_model.CODE].numpy()
+                for batch in transformed_input.transformed([files], transform, ids=True):
+                    outputs = on_rows(model.signatures["encode"], "images", batch[features.IMAGE_XF])
+                    found = outputs[saved_model.CODE].numpy()
                     labels = batch[features.LABEL_XF].numpy() if features.LABEL_XF in batch else None
-                    ids = [f"{split}/{number}" for number in range(count, count + len(found))]
+                    own = [name.decode() for name in batch[features.ID].numpy()]
+                    ids = [name or f"{split}/{number}" for number, name in enumerate(own, start=count)]
                     writer.add(table.to_table(ids, split, found, labels))
                     count += len(found)
                     codes.set_int_custom_property("units", found.shape[1])

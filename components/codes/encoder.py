@@ -178,9 +178,9 @@ def read_dataset(builder_dir: str) -> Iterator[Batch]:
         for part in tfds_reader.slices(builder, split, _BATCH):
             records = list(tfds_reader.records(builder_dir, description, part))
             ids = [f"{split}/{one}" for one in range(number, number + len(records))]
-            pngs = [data for data, _ in records if isinstance(data, bytes)]
-            floats = None if pngs else np.stack([data for data, _ in records if not isinstance(data, bytes)])
-            numbers = [label for _, label in records if label is not None]
+            pngs = [data for data, _, _ in records if isinstance(data, bytes)]
+            floats = None if pngs else np.stack([data for data, _, _ in records if not isinstance(data, bytes)])
+            numbers = [label for _, label, _ in records if label is not None]
             labels: npt.NDArray[np.int64] | None = np.array(numbers, np.int64) if numbers else None
             yield Batch(ids, pngs=pngs, floats=floats, labels=labels, split=split)
             number += len(records)

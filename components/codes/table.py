@@ -2,7 +2,8 @@
 
 Columns:
 
-* `id`: text, unique: `<split>/<number>`, the number of the example in its split from 0, in the order of the data;
+* `id`: text, unique: that of the record, if the data set was made by `sae data add` (the name of a file, the number of
+  a row); else `<split>/<number>`, the number of the example in its split from 0, in the order of the data;
 * `split`: text;
 * `label`: int64, in a labelled data set only;
 * `code_0`, `code_1`, ...: float32, the activation of each unit of the code.

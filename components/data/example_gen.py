@@ -22,7 +22,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components import atomic_file
-from components.data import features, tfds_reader
+from components.data import features, tf_example, tfds_reader
 
 
 class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -61,7 +61,8 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             ]
 
         with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | "Slices" >> beam.Create(jobs) | "Write" >> beam.ParDo(_WriteShard(builder_dir, description))
+            write = _WriteShard(builder_dir, description, bool(exec_properties["ids"]))
+            _ = pipeline | "Slices" >> beam.Create(jobs) | "Write" >> beam.ParDo(write)
 
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples.set_string_custom_property("dataset", description.name)
@@ -76,9 +77,10 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
 class _WriteShard(beam.DoFn):
     """Write one slice as one TFRecord file."""
 
-    def __init__(self, builder_dir: str, description: tfds_reader.Description) -> None:
+    def __init__(self, builder_dir: str, description: tfds_reader.Description, ids: bool) -> None:
         self._builder_dir = builder_dir
         self._description = description
+        self._ids = ids
 
     def process(self, job: tuple[str, tfds_reader.Slice | None]) -> Iterator[str]:
         """Yield the file's path."""
@@ -86,14 +88,17 @@ class _WriteShard(beam.DoFn):
         unfinished = path + ".unfinished"
         with tf.io.TFRecordWriter(unfinished) as writer:
             if part is not None:
-                for data, label in tfds_reader.records(self._builder_dir, self._description, part):
-                    writer.write(_example(self._description, data, label))
+                for record in tfds_reader.records(self._builder_dir, self._description, part):
+                    record_id = record.id if self._ids else ""
+                    writer.write(
+                        tf_example.serialized(record.data, _numbers(self._description, record.label), record_id)
+                    )
         atomic_file.replace(pathlib.Path(unfinished), pathlib.Path(path))
         yield path
 
 
-def _example(description: tfds_reader.Description, data: bytes | tfds_reader.Floats, label: int | None) -> bytes:
-    """Return a serialized tf.Example with the features of `components.data.features`."""
+def _numbers(description: tfds_reader.Description, label: int | None) -> dict[str, int]:
+    """Return the features of one integer by name."""
     numbers = {}
     if description.kind == "image":
         numbers = {features.HEIGHT: description.height, features.WIDTH: description.width}
@@ -101,16 +106,7 @@ def _example(description: tfds_reader.Description, data: bytes | tfds_reader.Flo
         numbers[features.CHANNELS] = description.channels
     if label is not None:
         numbers[features.LABEL] = label
-    example = tf.train.Example()
-    if isinstance(data, bytes):
-        example.features.feature[features.IMAGE].bytes_list.value.append(data)
-    else:
-        example.features.feature[features.VALUES].float_list.value.extend(data.tolist())
-    for name, number in numbers.items():
-        example.features.feature[name].int64_list.value.append(number)
-    # Otherwise protobuf writes map entries in any order.
-    serialized: bytes = example.SerializeToString(deterministic=True)
-    return serialized
+    return numbers
 
 
 class _TfdsExampleGenSpec(component_spec.ComponentSpec):
@@ -120,6 +116,7 @@ class _TfdsExampleGenSpec(component_spec.ComponentSpec):
         "splits": component_spec.ExecutionParameter(type=str),
         "shard_examples": component_spec.ExecutionParameter(type=int),
         "size": component_spec.ExecutionParameter(type=str),
+        "ids": component_spec.ExecutionParameter(type=int),
     }
     INPUTS: dict[str, Any] = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -138,6 +135,7 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
         splits: dict[str, str],
         shard_examples: int,
         size: tuple[int, int] | None = None,
+        ids: bool = False,
     ) -> None:
         """Create the node.
 
@@ -147,6 +145,7 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
           splits: TFDS split by name: `{"train": "train[:50000]", ...}`.
           shard_examples: examples in one output file.
           size: height and width to resample images to, pixels; None: their own.
+          ids: whether to write the ids that the records of the data set have.
         """
         super().__init__(
             spec=_TfdsExampleGenSpec(
@@ -155,6 +154,7 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
                 splits=json.dumps(splits),
                 shard_examples=shard_examples,
                 size=json.dumps(size),
+                ids=int(ids),
                 examples=types.Channel(type=standard_artifacts.Examples),
             )
         )

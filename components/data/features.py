@@ -7,7 +7,8 @@ Raw examples, which ExampleGen writes, have for each image of 8 or 16 bit:
 * `channels`: int64, 3, only for colour.
 
 An image of floats has `values` instead of `image`: float32, height * width * channels numbers, row by row. A vector has
-`values` alone. With labels there is also `label`: int64, in [0, number of labels).
+`values` alone. With labels there is also `label`: int64, in [0, number of labels). Records of data sets that `sae data
+add` made have `id` as well: bytes, the name of the file or the number of the row; statistics and schema leave it out.
 
 Transformed examples have `image_xf`: float32, shape (height * width * channels,) or that of the vector, in [0, 1]
 unless the data is standardised, and with labels `label_xf`: int64.
@@ -19,6 +20,9 @@ WIDTH = "width"
 CHANNELS = "channels"
 VALUES = "values"
 LABEL = "label"
+ID = "id"
+
+VALIDATED = (IMAGE, HEIGHT, WIDTH, CHANNELS, VALUES, LABEL)
 
 IMAGE_XF = "image_xf"
 LABEL_XF = "label_xf"

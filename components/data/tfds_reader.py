@@ -7,7 +7,7 @@ import pathlib
 import re
 import struct
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from components import errors
+from components.data import features as feature_names
+from components.data import tf_example
+from components.data.own_data import metadata
+from components.data.own_data.conversion import Conversion
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -41,6 +45,8 @@ class Description:
       label_names: by the label's number; empty: no labels.
       split_sizes: number of examples by split.
       resized: whether images are resampled to `shape`.
+      id_key: name of the feature with the record's id, in a data set that `sae data add` made; else empty.
+      conversion: how `sae data add` converted its images.
     """
 
     name: str
@@ -53,6 +59,8 @@ class Description:
     label_names: tuple[str, ...]
     split_sizes: dict[str, int]
     resized: bool = False
+    id_key: str = ""
+    conversion: Conversion = dataclasses.field(default_factory=Conversion)
 
     @property
     def height(self) -> int:
@@ -68,6 +76,14 @@ class Description:
     def channels(self) -> int:
         """3 for colour, else 1."""
         return self.shape[2] if self.kind == "image" else 1
+
+
+class DatasetRecord(NamedTuple):
+    """A record: a PNG file or a flat array, its label or None, and its id, empty if it has none."""
+
+    data: bytes | Floats
+    label: int | None
+    id: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +144,7 @@ def describe(builder: tfds.core.DatasetBuilder, size: tuple[int, int] | None = N
     is_integer_image = len(shape) == 3 and dtype.name in _BITS
     resized = size is not None and shape[:2] != size
     [(label_key, label)] = labels.items() or [("", None)]
+    own = (builder.info.metadata or {}).get(metadata.KEY)
     return Description(
         name=name,
         version=str(builder.version),
@@ -139,6 +156,8 @@ def describe(builder: tfds.core.DatasetBuilder, size: tuple[int, int] | None = N
         label_names=() if label is None else tuple(label.names or map(str, range(label.num_classes))),
         split_sizes={split: info.splits[split].num_examples for split in info.splits},
         resized=resized,
+        id_key=feature_names.ID if own and feature_names.ID in found else "",
+        conversion=metadata.conversion(own) if own else Conversion(),
     )
 
 
@@ -173,8 +192,8 @@ def slices(builder: tfds.core.DatasetBuilder, split: str, longest: int) -> list[
     return found
 
 
-def records(builder_dir: str, description: Description, part: Slice) -> Iterator[tuple[bytes | Floats, int | None]]:
-    """Yield the records of a slice in their order on disk, each with its label, or None if there is none.
+def records(builder_dir: str, description: Description, part: Slice) -> Iterator[DatasetRecord]:
+    """Yield the records of a slice in their order on disk.
 
     An image of integers is a PNG file: the stored one, unless it is a JPEG file, an array, or resampled. An image of
     floats or a vector is a flat array. Memory does not grow with the slice.
@@ -189,8 +208,10 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
         for batch in tfds.as_numpy(_batched(dataset, description).prefetch(2)):
             values = batch[description.data_key]
             labels = map(int, batch[description.label_key]) if description.label_key else [None] * len(values)
-            for value, label in zip(values, labels, strict=True):
-                yield _datum(value, description, f"record {position} of {part.split}"), label
+            ids = batch[description.id_key] if description.id_key else [b""] * len(values)
+            for value, label, name in zip(values, labels, ids, strict=True):
+                datum = _datum(value, description, f"record {position} of {part.split}")
+                yield DatasetRecord(datum, label, name.decode())
                 position += 1
     except tf.errors.OpError as error:
         # The whole batch failed: count the records that can be read one by one.
@@ -205,7 +226,7 @@ def records(builder_dir: str, description: Description, part: Slice) -> Iterator
 def _open(builder_dir: str, description: Description, part: Slice) -> tf.data.Dataset:
     builder = tfds.builder_from_directory(builder_dir)
     features = builder.info.features
-    wanted = {key: features[key] for key in (description.data_key, description.label_key) if key}
+    wanted = {key: features[key] for key in (description.data_key, description.label_key, description.id_key) if key}
     as_stored = isinstance(features[description.data_key], tfds.features.Image) and description.dtype in _BITS
     decoders = {description.data_key: tfds.decode.SkipDecoding()} if as_stored else {}
     return builder.as_dataset(
@@ -251,8 +272,7 @@ def _datum(value: Any, description: Description, where: str) -> bytes | Floats:
                 f"{where} of {description.name} has shape {value.shape}, expected {description.shape}"
             )
         if description.dtype in _BITS:
-            png: bytes = tf.io.encode_png(value).numpy()
-            return png
+            return tf_example.png_file(value)
     flat: Floats = np.ravel(value).astype(np.float32)
     return flat
 

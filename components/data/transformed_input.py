@@ -12,26 +12,32 @@ from components.data import features
 BATCH = 1_000  # images transformed at once: the graph's overhead is small, and so is the memory
 
 
-def transformed(files: Sequence[str], transform: tft.TFTransformOutput, batch_size: int = BATCH) -> tf.data.Dataset:
+def transformed(
+    files: Sequence[str], transform: tft.TFTransformOutput, batch_size: int = BATCH, *, ids: bool = False
+) -> tf.data.Dataset:
     """Read the transformed examples of `files` in batches.
 
     Args:
       files: paths, or patterns of paths, of one split's TFRecords; read in the order of their names.
       transform: the transform graph.
       batch_size: images in a batch; the last one may be smaller.
+      ids: whether to read the examples' ids.
 
     Returns:
       Dicts of `image_xf`: float32, shape (n, pixels), and if there are labels `label_xf`: int64, shape (n,).
+      With `ids` also `id`: string, shape (n,), empty where an example has none.
     """
     paths = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
     spec = transform.raw_feature_spec()
+    id_spec = {features.ID: tf.io.FixedLenFeature([], tf.string, default_value="")}
     layer = transform.transform_features_layer()
 
     # Converting Keras' and TFT's own source takes three seconds.
     @tf.autograph.experimental.do_not_convert
     def apply(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = layer(tf.io.parse_example(serialized, spec))
-        return {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF) if name in outputs}
+        found = {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF) if name in outputs}
+        return {**found, **(tf.io.parse_example(serialized, id_spec) if ids else {})}
 
     return tf.data.TFRecordDataset(paths).batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
 

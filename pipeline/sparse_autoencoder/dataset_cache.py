@@ -120,6 +120,8 @@ def sample_files() -> dict[str, str]:
 def _from_entry(
     root: Root, request: Request, asked: Settings, entry: Mapping[str, Any], exact: bool
 ) -> FoundDataset | None:
+    if "ids" not in entry["source"]:  # of an earlier version, which did not say whether records have ids
+        return None
     found = serialization.build(ImageDataset, entry["source"])
     folder = pathlib.Path(found.builder_dir)
     if not folder.is_dir():

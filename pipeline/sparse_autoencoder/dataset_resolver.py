@@ -212,6 +212,8 @@ def describe(
         channels=description.channels,
         dtype=description.dtype,
         own_splits=tuple(description.split_sizes),
+        ids=bool(description.id_key),
+        conversion=description.conversion,
         split_sizes=sizes,
         schema_file=str(_schema_file(data.schema, description, root)),
         notice=notice,

@@ -66,6 +66,7 @@ def _example_gen_parameters(config: PipelineConfig, dataset: ImageDataset) -> di
         "splits": dataset_folder.splits(config.data, dataset.own_splits),
         "shard_examples": config.data.shard_examples,
         "size": config.data.height_and_width,
+        "ids": dataset.ids,
     }
 
 
@@ -114,14 +115,19 @@ def _statistics_gen(node: ComponentInputs) -> Any:
     return StatisticsGen(**node.inputs, stats_options=tfdv.StatsOptions(**node.parameters))
 
 
+def _statistics_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    # The most frequent values of an image say nothing, nor do statistics of ids.
+    without_ids = {"feature_allowlist": list(features.VALIDATED)} if dataset.ids else {}
+    return {"num_top_values": 0, **without_ids}
+
+
 STATISTICS_GEN = Node(
     "StatisticsGen",
     _statistics_gen,
     inputs={"examples": _EXAMPLES},
     outputs=("statistics",),
     packages=("tfx", "tensorflow-data-validation"),
-    # The most frequent values of an image say nothing.
-    parameters=lambda config, dataset: {"num_top_values": 0},
+    parameters=_statistics_parameters,
     batches=True,
 )
 

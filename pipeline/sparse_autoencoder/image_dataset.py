@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from components.data.own_data.conversion import Conversion
 from pipeline.core.dataset import Dataset
 
 
@@ -20,6 +21,8 @@ class ImageDataset(Dataset):
       channels: 1, or 3 for colour.
       dtype: `uint8`, `uint16` or `float32`.
       own_splits: names of the data set's own splits; empty in descriptions of older versions.
+      ids: whether its records have ids, which the examples and the codes then have too.
+      conversion: how `sae data add` converted its images.
     """
 
     builder_dir: str
@@ -31,3 +34,5 @@ class ImageDataset(Dataset):
     channels: int = 1
     dtype: str = "uint8"
     own_splits: tuple[str, ...] = ()
+    ids: bool = False
+    conversion: Conversion = dataclasses.field(default_factory=Conversion)

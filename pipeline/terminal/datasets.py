@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from components.data.own_data.metadata import AS_GIVEN
+from components.data.own_data.conversion import AS_GIVEN
 from pipeline.core.text import bytes_text, counted, number_text
 from pipeline.sparse_autoencoder import example_sheet
 from pipeline.sparse_autoencoder.prepared import Contents, Example, PreparedDataset

@@ -17,8 +17,6 @@ from components.data.own_data import metadata
 from components.data.own_data.records import IMAGE, Options, Source
 from components.data.own_data.survey import Survey, read_again
 
-ID = "id"
-
 
 class _OwnData(tfds.dataset_builders.AdhocBuilder, skip_registration=True):  # type: ignore[call-arg]
     """AdhocBuilder with metadata."""
@@ -49,7 +47,7 @@ def prepare(
     def examples(split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         equal: collections.Counter[bytes] = collections.Counter()  # records seen, by digest
         for entry, values in read_again(source, found, options, split):
-            example: dict[str, Any] = {source.kind: values, ID: entry.id}
+            example: dict[str, Any] = {source.kind: values, features.ID: entry.id}
             if entry.label is not None:
                 example[features.LABEL] = numbers[entry.label]
             # TFDS orders records by the hash of these keys, so that added records do not reorder the others.
@@ -102,7 +100,7 @@ def _features(source: Source, found: Survey) -> dict[str, Any]:
         values = tfds.features.Image(shape=found.shape, dtype=np.dtype(found.dtype), encoding_format="png")
     else:
         values = tfds.features.Tensor(shape=found.shape, dtype=np.float32)
-    stored = {source.kind: values, ID: tfds.features.Text()}
+    stored = {source.kind: values, features.ID: tfds.features.Text()}
     if found.label_names:
         stored[features.LABEL] = tfds.features.ClassLabel(names=list(found.label_names))
     return stored

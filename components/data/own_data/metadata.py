@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from components.data.own_data.conversion import AS_GIVEN, Conversion
 from components.data.own_data.records import Options
 
 FILE = "metadata.json"  # as TFDS names it
 KEY = "sae_data_add"  # a data set with this key was made by `sae data add`
-AS_GIVEN = "as in the source"  # channels that were not converted
+
+
+_BY_PILLOW = " (Pillow)"
+_CHANNELS = {True: "colour", False: "grey", None: AS_GIVEN}
 
 
 def options(given: Options) -> dict[str, Any]:
     """Return the options as JSON. Paths are left out, so that equal data has equal metadata wherever it is."""
     return {
         "size": list(given.size) if given.size else None,
-        "resampling": f"{given.resampling} (Pillow)" if given.size else None,
-        "channels": {True: "colour", False: "grey", None: AS_GIVEN}[given.colour],
+        "resampling": f"{given.resampling}{_BY_PILLOW}" if given.size else None,
+        "channels": _CHANNELS[given.colour],
         "split": dict(given.fractions),
         "seed": given.seed,
         "group": given.group,
@@ -25,3 +30,22 @@ def options(given: Options) -> dict[str, Any]:
         "array": given.array,
         "skip_unreadable": given.skip_unreadable,
     }
+
+
+def conversion(recorded: Mapping[str, Any]) -> Conversion:
+    """Return how the images of a data set were converted, from its metadata."""
+    given = recorded.get("options") or {}
+    return Conversion(
+        size=tuple(given.get("size") or ()),
+        resampling=str(given.get("resampling") or "").removesuffix(_BY_PILLOW),
+        channels=str(given.get("channels") or AS_GIVEN),
+    )
+
+
+def converting(found: Conversion) -> Options:
+    """Return the options that convert images in the same way."""
+    return Options(
+        size=(found.size[0], found.size[1]) if found.size else None,
+        resampling=found.resampling or Options.resampling,
+        colour=next(colour for colour, name in _CHANNELS.items() if name == found.channels),
+    )

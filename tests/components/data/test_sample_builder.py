@@ -38,7 +38,8 @@ def builder_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 def read(builder_dir: str) -> Digits:
     """PNG file and label of every digit, in the order on disk."""
     description = tfds_reader.describe(tfds.builder_from_directory(builder_dir))
-    return list(tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 5000)))
+    found = tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 5000))
+    return [(one.data, one.label) for one in found]
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ def describe(builder_dir: str) -> tfds_reader.Description:
 
 
 def read(builder_dir: str, split: str, start: int, stop: int) -> list[tuple[bytes, int]]:
-    return list(tfds_reader.records(builder_dir, describe(builder_dir), tfds_reader.Slice(split, start, stop)))
+    found = tfds_reader.records(builder_dir, describe(builder_dir), tfds_reader.Slice(split, start, stop))
+    return [(one.data, one.label) for one in found]
 
 
 def decode(png: bytes) -> np.ndarray:
@@ -178,7 +179,7 @@ def one_record(feature: Any, value: Any, folder: pathlib.Path, size: tuple[int, 
     """Return what is read of a data set with one record without a label."""
     builder_dir = tfds_builders.prepare(folder, {"train": [{"data": value}]}, features={"data": feature})
     description = tfds_reader.describe(tfds.builder_from_directory(builder_dir), size)
-    [(datum, label)] = tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 1))
+    [(datum, label, _)] = tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 1))
     assert label is None
     return datum
 
@@ -376,7 +377,7 @@ def test_reading_holds_a_part_of_the_slice_in_memory_at_a_time(tmp_path: pathlib
     total = 0
     tracemalloc.start()
     try:
-        for png, _ in tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 4000)):
+        for png, _, _ in tfds_reader.records(builder_dir, description, tfds_reader.Slice("train", 0, 4000)):
             total += len(png)
         _, peak = tracemalloc.get_traced_memory()
     finally:
