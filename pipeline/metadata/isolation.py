@@ -241,11 +241,28 @@ def _reset_process(control: int, log: int) -> None:
     os.setsid()
     faulthandler.disable()  # it would write into the file that has the number of its own now
     gc.disable()  # finalizers of the other process
-    null = os.open(os.devnull, os.O_RDWR)
-    for number, file in ((0, null), (1, null), (_STDERR, log)):
-        os.dup2(file, number)
-    os.closerange(3, control)
-    os.closerange(control + 1, _HIGHEST_FILE)
+    os.dup2(log, _STDERR)
+    # Each number stays taken: pyarrow and others close files of their own at a fork, by number, and that may not be the
+    # number of a worker's connection. Reading fails, so that a thread that waits for such a file ends.
+    null = os.open(os.devnull, os.O_WRONLY)
+    for number in _open_files():
+        if number not in (_STDERR, control, null):
+            os.dup2(null, number)
+
+
+def _open_files() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:  # without /proc
+        return [number for number in range(min(os.sysconf("SC_OPEN_MAX"), _HIGHEST_FILE)) if _is_open(number)]
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def _work(connection: Connection) -> NoReturn:

@@ -1,0 +1,64 @@
+"""The processes of clients that read, forked from a process in which other libraries have files of their own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.metadata import isolation
+from tests import PROJECT
+
+# What pyarrow 12 and later does after it read a CSV file: it closes a pipe before each fork and opens another after it.
+LIBRARY = """
+import os
+pipe = list(os.pipe())
+def close():
+    for number in pipe:
+        try:
+            os.close(number)
+        except OSError:
+            pass
+def reopen():
+    pipe[:] = os.pipe()
+os.register_at_fork(before=close, after_in_parent=reopen, after_in_child=reopen)
+"""
+CSV = """
+import sys
+import pyarrow.csv
+pyarrow.csv.read_csv(sys.argv[1])
+"""
+READ = """
+from pipeline.metadata import isolation
+processes = isolation.Processes()
+print([processes.run(len, "abc") for _ in range(3)])
+"""
+
+
+@pytest.mark.parametrize("library", [LIBRARY, CSV])
+def test_a_library_that_closes_its_files_at_a_fork_closes_no_connection(tmp_path: pathlib.Path, library: str):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,2\n")
+    command = [sys.executable, "-c", library + READ, table]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout == "[3, 3, 3]\n", ended.stderr
+
+
+@pytest.mark.parametrize("has_proc", [True, False])
+def test_files_of_this_process_are_let_go(monkeypatch: pytest.MonkeyPatch, has_proc: bool):
+    """Otherwise a lock or a client of a server would stay as long as its readers."""
+    if not has_proc:
+        monkeypatch.setattr(isolation.os, "listdir", _no_folder)
+    reading, writing = os.pipe()
+    processes = isolation.Processes()
+    assert processes.run(len, "abc") == 3
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        assert file.read() == b""  # it would wait for ever
+
+
+def _no_folder(path: str) -> list[str]:
+    raise FileNotFoundError(path)
