@@ -1,8 +1,11 @@
-"""Cached options and signatures are those of Beam."""
+"""Cached options and signatures are those of Beam; files are read in the order of their names."""
 
 from __future__ import annotations
 
+import os
+import pathlib
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -118,3 +121,29 @@ def test_the_pipelines_of_the_engine_have_both(monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(made.options, engine.CachedOptions)
     assert made.options.view_as(pipeline_options.DirectOptions).direct_num_workers == 2
     assert core.get_signature is not decorators.get_signature
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_files_are_read_in_the_order_of_their_names(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, order: int
+) -> None:
+    """File systems list the same folder in different orders."""
+    for name in ("b", "a", "d", "c"):
+        (tmp_path / f"{name}.txt").write_text(f"{name}1\n{name}2\n")
+    walk = os.walk
+
+    def listed(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        for place, folders, names in walk(folder):
+            yield place, folders, sorted(names)[::order]
+
+    monkeypatch.setattr("apache_beam.io.localfilesystem.os.walk", listed)
+    seen = str(tmp_path / "seen")
+
+    def note(line: str) -> None:
+        with open(seen, "a", encoding="utf-8") as file:
+            file.write(f"{line} ")
+
+    pipeline = engine.make_beam_pipeline(1, 10)
+    _ = pipeline | beam.io.ReadFromText(f"{tmp_path}/*.txt") | beam.Map(note)
+    pipeline.run()
+    assert pathlib.Path(seen).read_text(encoding="utf-8").split() == ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2"]
