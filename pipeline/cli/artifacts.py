@@ -6,6 +6,7 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import ReadOptions, artifact_argument, limit_option, node_option, reading_options, run_option
+from pipeline.inspection.views import ARTIFACT_STATES
 from pipeline.terminal import artifact as artifact_text
 from pipeline.terminal import json_documents
 from pipeline.terminal import lineage as lineage_text
@@ -22,20 +23,28 @@ from pipeline.terminal import lineage as lineage_text
 )
 @node_option("--node", help="List only outputs of this node.")
 @run_option("--run", "run_id", help="List only inputs and outputs of this run.")
+@click.option(
+    "--state",
+    default="",
+    type=click.Choice(["", *ARTIFACT_STATES]),
+    metavar="STATE",
+    help=f"List only artifacts in this state: {', '.join(ARTIFACT_STATES)}.",
+)
 @limit_option
 @reading_options
-def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: str, limit: int) -> None:
+def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: str, state: str, limit: int) -> None:
     """List artifacts, newest first: type, node, run, time, content digest."""
     with options.reader() as reader:
-        rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id)
+        rows, page = reader.artifacts(limit=limit, type_name=type_name, node=node, run_id=run_id, state=state)
         if options.as_json:
             output.write_json(json_documents.artifacts(rows, page))
             return
-        given = {"--type": type_name, "--node": node, "--run": run_id}
+        given = {"--type": type_name, "--node": node, "--run": run_id, "--state": state}
         chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
         if rows:
             output.write(artifact_text.list_text(output.screen(), rows))
         output.note(artifact_text.list_note(len(rows), page, chosen, reader.name))
+        output.note(artifact_text.unfinished_note(page))
 
 
 @click.command("artifact")

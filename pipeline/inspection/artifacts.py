@@ -11,12 +11,20 @@ from pipeline.core import text
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
 from pipeline.inspection.lineage import Step
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, ExecutionUse, File
+from pipeline.inspection.views import (
+    UNFINISHED_STATES,
+    ArtifactDetails,
+    ArtifactRow,
+    Continuation,
+    ExecutionUse,
+    File,
+)
 from pipeline.metadata import properties, references
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Event, Execution, Maker, RunContext
 
 _STATES = {"UNKNOWN": "", "MARKED_FOR_DELETION": "out of use"}  # other states are shown in lower case
+_INCOMPLETE = UNFINISHED_STATES[-1]
 MOST_USES = 20  # executions listed of each kind; an artifact that nightly runs reuse has a thousand
 _FEW = 200  # of up to this number of artifacts in a node's context, the maker of each is read
 MOST_FILES = 500  # files listed of an artifact
@@ -25,52 +33,73 @@ MOST_FILES = 500  # files listed of an artifact
 def rows_of(store: Store, artifacts: Sequence[Artifact]) -> list[ArtifactRow]:
     """Return rows of a list, in the same order."""
     makers = store.makers_of(artifacts)
-    commands = _commands(store, makers.values())
-    return [_row(one, makers.get(one.id), commands) for one in artifacts]
+    executions = store.executions_by_id({one.execution for one in makers.values()})
+    return [_row(one, makers.get(one.id), executions) for one in artifacts]
 
 
-def _commands(store: Store, makers: Iterable[Maker]) -> dict[int, str]:
-    """Return the commands that recorded executions without a node, by execution."""
-    without_node = {one.execution for one in makers if not one.owner.node}
-    return {one.id: properties.command_of(one.type) for one in store.executions_by_id(without_node).values()}
+def _state(artifact: Artifact, execution: Execution | None) -> str:
+    """Return the state of an artifact, given the execution that made it."""
+    if artifact.state in ("LIVE", "UNKNOWN") and execution is not None and not execution.is_complete:
+        return _INCOMPLETE
+    return _STATES.get(artifact.state, artifact.state.lower().replace("_", " "))
 
 
-def _row(artifact: Artifact, maker: Maker | None, commands: Mapping[int, str]) -> ArtifactRow:
+def _row(artifact: Artifact, maker: Maker | None, executions: Mapping[int, Execution]) -> ArtifactRow:
+    execution = executions.get(maker.execution) if maker else None
     return ArtifactRow(
         id=artifact.id,
         type=artifact.type,
         name=artifact.name,
         uri=artifact.uri,
-        state=_STATES.get(artifact.state, artifact.state.lower().replace("_", " ")),
+        state=_state(artifact, execution),
         created=artifact.created,
         content=artifact.content,
         run=maker.owner.run if maker else "",
         node=maker.owner.node if maker else "",
         key=maker.key if maker else "",
-        command=commands.get(maker.execution, "") if maker else "",
+        command=properties.command_of(execution.type) if maker and execution and not maker.owner.node else "",
     )
 
 
 class Artifacts:
     """Reads the artifacts of a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, is_alone: bool = False) -> None:
+        """Read a store; `is_alone`: it belongs to no pipeline root."""
         self._store = store
+        self._is_alone = is_alone
+        self._left_out = 0
         self._known_steps: dict[int, Step | None] = {}  # None: cached
 
     def page(
-        self, *, limit: int, start: int, type_name: str, node: str, run: RunContext | None
+        self, *, limit: int, start: int, type_name: str, node: str, run: RunContext | None, state: str
     ) -> tuple[list[ArtifactRow], Continuation]:
-        """Return artifacts, newest first, of a type, node and run; an empty text or None means any."""
+        """Return artifacts, newest first, of a type, node, run and state; an empty text or None means any.
+
+        With a filter but the state, those that never came to be are left out.
+        """
         end = start + limit
-        if not (type_name or node or run):
+        self._left_out = 0
+        if not (type_name or node or run or state):
             found, total = self._store.newest_artifacts(end + 1), None
         elif node and run is None:
-            found, total = self._made_by_node(node, type_name, end + 1), None
+            found, total = self._made_by_node(node, type_name, state, end + 1), None
         else:
-            found = self._of_node(self._matching(type_name, run), node)
+            found = self._in_state(self._of_node(self._matching(type_name, run), node), state)
             total = len(found)
-        return rows_of(self._store, found[start:end]), Continuation(total, str(end) if len(found) > end else "")
+        page = Continuation(total, str(end) if len(found) > end else "", self._left_out)
+        return rows_of(self._store, found[start:end]), page
+
+    def _in_state(self, artifacts: list[Artifact], state: str) -> list[Artifact]:
+        """Return the artifacts in a state; without one, those that came to be, and count the others."""
+        # In a root, outputs of executions that did not complete are abandoned.
+        makers = self._store.making_executions(artifacts) if self._is_alone or state == _INCOMPLETE else {}
+        states = {one.id: _state(one, makers.get(one.id)) for one in artifacts}
+        if state:
+            return [one for one in artifacts if states[one.id] == state]
+        found = [one for one in artifacts if states[one.id] not in UNFINISHED_STATES]
+        self._left_out = len(artifacts) - len(found)
+        return found
 
     def _of_node(self, artifacts: list[Artifact], node: str) -> list[Artifact]:
         if not node:
@@ -81,8 +110,13 @@ class Artifacts:
 
     def _matching(self, type_name: str, run: RunContext | None) -> list[Artifact]:
         self._check_type(type_name)
-        in_run = self._store.artifacts_of_context(run.id) if run else self._store.artifacts_of_type(type_name)
-        return _newest_first(in_run, type_name)
+        if run:
+            found: Iterable[Artifact] = self._store.artifacts_of_context(run.id)
+        elif type_name:
+            found = self._store.artifacts_of_type(type_name)
+        else:
+            found = self._store.all_artifacts()
+        return _newest_first(found, type_name)
 
     def _check_type(self, type_name: str) -> None:
         known = self._store.artifact_types() if type_name else []
@@ -90,20 +124,20 @@ class Artifacts:
             near = text.closest(type_name, known)
             raise NotFoundError(f"no type {type_name}{near} (there are: {', '.join(known) or 'none'})")
 
-    def _made_by_node(self, node: str, type_name: str, limit: int) -> list[Artifact]:
+    def _made_by_node(self, node: str, type_name: str, state: str, limit: int) -> list[Artifact]:
         """Return a node's artifacts, newest first; at least `limit`, if there are so many."""
         self._check_type(type_name)
         known = self._store.nodes()
         contexts = known[references.find_node(node, list(known))]
         found = {one.id: one for context in contexts for one in self._store.artifacts_of_context(context, _FEW + 1)}
         if len(found) <= _FEW:
-            return _newest_first(self._of_node(list(found.values()), node), type_name)
+            return self._in_state(_newest_first(self._of_node(list(found.values()), node), type_name), state)
         considered = limit
         while True:
             executions = [one for context in contexts for one in self._store.newest_executions(context, considered)]
             ran = {one.id for one in executions if one.state != NodeState.CACHED}
             wrote = {event.artifact for event in self._store.events_of_executions(ran) if event.wrote}
-            artifacts = _newest_first(self._store.artifacts_by_id(wrote), type_name)
+            artifacts = self._in_state(_newest_first(self._store.artifacts_by_id(wrote), type_name), state)
             if len(artifacts) >= limit or len(executions) < considered:
                 return artifacts
             considered *= 4  # many were cached, or failed
@@ -135,7 +169,7 @@ class Artifacts:
         if not found:
             raise self.not_found(artifact_id)
         maker = self._store.makers_of(found).get(artifact_id)
-        row = _row(found[0], maker, _commands(self._store, [maker] if maker else []))
+        row = _row(found[0], maker, self._store.executions_by_id([maker.execution] if maker else []))
         recorded = dict(found[0].properties)
         recorded.pop(properties.FILES, None)
         recorded.pop(properties.EARLIER_FILES, None)

@@ -51,7 +51,7 @@ class Reader:
         self.name = source.name
         self.store = Store(source.connect(), root.moved() if root else None)
         self._runs = Runs(pipeline, self.store, root)
-        self._artifacts = Artifacts(self.store)
+        self._artifacts = Artifacts(self.store, is_alone=root is None)
         self._read: dict[str, Run] = {}
 
     @functools.cached_property
@@ -153,11 +153,14 @@ class Reader:
         return sorted(self.store.nodes())
 
     def artifacts(
-        self, *, limit: int, start: int = 0, type_name: str = "", node: str = "", run_id: str = ""
+        self, *, limit: int, start: int = 0, type_name: str = "", node: str = "", run_id: str = "", state: str = ""
     ) -> tuple[list[ArtifactRow], Continuation]:
-        """Return artifacts, newest first. Raises `NotFoundError` for a type, node or run that does not exist."""
+        """Return artifacts, newest first. Raises `NotFoundError` for a type, node or run that does not exist.
+
+        With a type, node or run, those that never came to be are left out, unless `state` asks for them.
+        """
         run = self.store.run_context(self.find_run(run_id)) if run_id else None
-        return self._artifacts.page(limit=limit, start=start, type_name=type_name, node=node, run=run)
+        return self._artifacts.page(limit=limit, start=start, type_name=type_name, node=node, run=run, state=state)
 
     def find_artifact(self, wanted: str) -> int:
         """Return the id of the artifact that `wanted` names.
@@ -189,7 +192,8 @@ class Reader:
         run_id, node, key = self._split(wanted)
         by_node = {one.node: one for one in self.run(run_id).nodes}
         found = by_node[references.find_node(node, list(by_node))]
-        outputs = {use.key: use.artifact.id for use in reversed(found.outputs)}
+        outputs = {use.key: use.artifact.id for use in reversed(found.outputs) if use.artifact.exists}
+        unfinished = [use.artifact for use in found.outputs if not use.artifact.exists and key in ("", use.key)]
         if not outputs and found.node in self.pipeline.by_name and not self.pipeline.by_name[found.node].outputs:
             with_outputs = ", ".join(one.name for one in self.pipeline.nodes if one.outputs)
             raise NotFoundError(f"{found.node} has no outputs (nodes with outputs: {with_outputs})")
@@ -200,6 +204,9 @@ class Reader:
         if (key or first) in outputs:
             return outputs[key or first]
         known = f"it has: {', '.join(sorted(outputs))}" if outputs else f"the node is {found.state.value}"
+        if unfinished and not (key and outputs):
+            ids = ", ".join(f"{one.id} ({one.state})" for one in unfinished)
+            known += f"; it has only artifacts that never came to be, give the id: {ids}"
         near = text.closest(key, list(outputs)) if key else ""
         what = f"no output {key} of {found.node}" if key else f"no output of {found.node}"
         raise NotFoundError(f"{what} in run {run_id}{near} ({known})")

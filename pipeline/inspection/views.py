@@ -76,6 +76,10 @@ class RunRow:
     skipped: int | None = None
 
 
+UNFINISHED_STATES = ("pending", "abandoned", "incomplete")  # of artifacts that never came to be
+ARTIFACT_STATES = ("live", *UNFINISHED_STATES, "out of use", "deleted")  # that artifacts can be filtered by
+
+
 @dataclasses.dataclass(frozen=True)
 class ArtifactRow:
     """An artifact in a list of artifacts.
@@ -85,8 +89,9 @@ class ArtifactRow:
       type: TFX's name of its type: `Examples`.
       name: name in ML Metadata; usually empty.
       uri: where it is now, also if the root was moved.
-      state: `live`, `deleted`, `out of use`, `removed` if its row was deleted from ML Metadata and only events name it,
-        or ML Metadata's name in lower case.
+      state: `live`, `deleted`, `out of use`, `pending` or `abandoned` if it was never published, `incomplete` if its
+        execution did not complete, `removed` if its row was deleted from ML Metadata and only events name it, or ML
+        Metadata's name in lower case.
       created: when it was published.
       content: content digest, `<form>-<version>:<hex>`; empty if it has none.
       run, node, key: the run, node and output key that made it; empty if no execution did.
@@ -109,6 +114,11 @@ class ArtifactRow:
     def unusable(self) -> str:
         """Its state if it must not be used; empty if it is live, or the state is unknown."""
         return "" if self.state in ("live", "") else self.state
+
+    @property
+    def exists(self) -> bool:
+        """Whether it came to be: its execution completed, and published it."""
+        return self.state not in UNFINISHED_STATES
 
     @property
     def removed(self) -> bool:
@@ -199,14 +209,14 @@ class Run:
     attempts: tuple[RunAttempt, ...] = ()
 
     def named_output(self, name: tuple[str, str] | None) -> ArtifactRow | None:
-        """Return the artifact of the output with this node and key; None if there is none, or it was removed."""
+        """Return the artifact of the output with this node and key; None if there is none, or it never came to be."""
         found = (use.artifact for node in self.nodes for use in node.outputs if (node.node, use.key) == name)
-        return next((artifact for artifact in found if not artifact.removed), None)
+        return next((artifact for artifact in found if artifact.exists and not artifact.removed), None)
 
     def output(self, type_name: str) -> ArtifactRow | None:
         """Return the first output of a type, in the order of nodes and keys; None if there is none."""
         found = (use.artifact for node in self.nodes for use in node.outputs if use.artifact.type == type_name)
-        return next(found, None)
+        return next((artifact for artifact in found if artifact.exists), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,7 +282,9 @@ class Continuation:
     Attributes:
       total: number of items in all; None if they were not counted.
       next: `start` of the next items; empty at the end.
+      unfinished: number of artifacts that match but are left out, because they never came to be.
     """
 
     total: int | None
     next: str = ""
+    unfinished: int = 0

@@ -329,7 +329,20 @@ class Store:
         return sorted({event.execution for event in events if not event.wrote and event.declared})
 
     def makers_of(self, artifacts: Sequence[Artifact]) -> dict[int, Maker]:
-        """Return the execution that made each artifact, by the artifact's id: the first that wrote it.
+        """Return the execution that made each artifact, with its owner, by the artifact's id."""
+        return {
+            artifact: Maker(event.execution, event.key, self.owner(event.execution))
+            for artifact, event in self._making_events(artifacts).items()
+        }
+
+    def making_executions(self, artifacts: Sequence[Artifact]) -> dict[int, Execution]:
+        """Return the execution that made each artifact, by the artifact's id."""
+        makers = {artifact: event.execution for artifact, event in self._making_events(artifacts).items()}
+        found = self.executions_by_id(set(makers.values()))
+        return {artifact: found[maker] for artifact, maker in makers.items() if maker in found}
+
+    def _making_events(self, artifacts: Sequence[Artifact]) -> dict[int, Event]:
+        """Return the event of the execution that made each artifact, by the artifact's id: the first that wrote it.
 
         Its id is part of the artifact's URI. Only if it is not, all events of the artifact are read: an artifact that a
         thousand runs reused has thousands.
@@ -345,10 +358,7 @@ class Store:
         events = [event for event in self.events_of_artifacts(rest) if event.wrote]
         for event in sorted(events, key=lambda event: event.execution, reverse=True):
             found[event.artifact] = event
-        return {
-            artifact: Maker(event.execution, event.key, self.owner(event.execution))
-            for artifact, event in found.items()
-        }
+        return found
 
 
 def _node_of(context: pb.Context, owners: Iterable[str]) -> str:

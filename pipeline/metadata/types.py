@@ -118,6 +118,11 @@ class Execution:
     properties: Properties
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it completed, or was cached; also if its state was not recorded, as in early versions of TFX."""
+        return self.state in (NodeState.EXECUTED, NodeState.CACHED) or self.state_name == "UNKNOWN"
+
+    @property
     def is_of_node(self) -> bool:
         """Whether it belongs to a node, and is no verification or decision."""
         return not self.type.startswith(names.OWN_TYPES)

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import Preview
-from pipeline.core.text import bytes_text, escaped, short_digest, when_text
-from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, ExecutionUse, File
+from pipeline.core.text import bytes_text, counted, escaped, short_digest, when_text
+from pipeline.inspection.views import (
+    UNFINISHED_STATES,
+    ArtifactDetails,
+    ArtifactRow,
+    Continuation,
+    ExecutionUse,
+    File,
+)
 from pipeline.metadata.properties import CONTENT_DIGEST, METRICS
 from pipeline.metadata.types import Property, deletion_text, restore_hint
 from pipeline.terminal import preview as preview_text
@@ -132,6 +139,14 @@ def _list_row(row: ArtifactRow) -> list[Cell | str]:
         short_digest(row.content, with_type=True),
         row.uri,
     ]
+
+
+def unfinished_note(page: Continuation) -> str:
+    """Return a note on how many artifacts that never came to be were left out; empty if there were none."""
+    if not page.unfinished:
+        return ""
+    states = f"{', '.join(UNFINISHED_STATES[:-1])} or {UNFINISHED_STATES[-1]}"
+    return f"without {counted(page.unfinished, 'artifact')} that never came to be: --state {states} lists them"
 
 
 def list_note(shown: int, page: Continuation, asked: str, place: str) -> str:

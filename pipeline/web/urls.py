@@ -90,8 +90,9 @@ class Links:
     def compare(self, run_ids: Sequence[str]) -> str:
         return self._resolve(path_of("compare", query=[("run", reference(run_id)) for run_id in run_ids]))
 
-    def artifacts(self, type_name: str = "", node: str = "", run: str = "", start: str = "") -> str:
-        query = (("type", type_name), ("node", node), ("run", run and reference(run)), ("start", start))
+    def artifacts(self, type_name: str = "", node: str = "", run: str = "", start: str = "", state: str = "") -> str:
+        run = run and reference(run)
+        query = (("type", type_name), ("node", node), ("run", run), ("state", state), ("start", start))
         return self._resolve(path_of("artifacts", query=query))
 
     def artifact(self, artifact_id: int) -> str:

@@ -253,10 +253,24 @@ def running(path: pathlib.Path) -> pathlib.Path:
     return store.close()
 
 
+def unfinished_outputs(path: pathlib.Path) -> pathlib.Path:
+    """A good run, then one whose trainer failed: of its outputs, none came to be."""
+    store = ForeignStore(path)
+    taxi_run(store, "good")
+    trainer = store.execution("taxi", "failed", "Trainer", "failed", began=minutes(10))
+    store.artifact(trainer, "model", state=pb.Artifact.PENDING, event=PENDING_OUTPUT)
+    store.artifact(trainer, "evaluation", state=pb.Artifact.ABANDONED)
+    store.artifact(trainer, "statistics")
+    stuck = store.execution("taxi", "stuck", "Trainer", "running", began=minutes(20))
+    store.artifact(stuck, "model")
+    return store.close()
+
+
 STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
     "several_pipelines": several_pipelines,
     "dead_runs": dead_runs,
     "running": running,
+    "unfinished_outputs": unfinished_outputs,
 }  # by trait

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from pipeline.inspection.views import ArtifactRow
+from pipeline.inspection.views import ARTIFACT_STATES, ArtifactRow
 from pipeline.web.pages.base import Page, PageRequest, previous_start, run_named
 
 ROWS = 50  # artifacts on a page; the producer of each takes a look-up of its own
@@ -18,8 +18,9 @@ class ArtifactsView:
       artifacts: the rows shown, newest first.
       total: number of artifacts; None if they were not counted.
       start, next, previous: as in the list of runs.
-      type, node, run: the filter.
-      types, nodes: values that the filter may have.
+      unfinished: number of artifacts that match but are left out, because they never came to be.
+      type, node, run, state: the filter.
+      types, nodes, states: values that the filter may have.
       empty: whether the store has no artifacts at all.
     """
 
@@ -28,11 +29,14 @@ class ArtifactsView:
     start: int
     next: str
     previous: str | None
+    unfinished: int
     type: str
     node: str
     run: str
+    state: str
     types: tuple[str, ...]
     nodes: tuple[str, ...]
+    states: tuple[str, ...]
     empty: bool
 
 
@@ -40,23 +44,27 @@ def build(request: PageRequest) -> ArtifactsView:
     """Read the artifacts."""
     query, reader = request.query, request.reader
     type_name, node, run, start = query.one("type"), query.one("node"), query.one("run"), query.number("start")
+    state = query.one("state", ARTIFACT_STATES)
     if reader is None:
-        return ArtifactsView((), 0, 0, "", None, "", "", "", (), (), True)
+        return ArtifactsView((), 0, 0, "", None, 0, "", "", "", "", (), (), ARTIFACT_STATES, True)
     run_id = run_named(reader, run).row.id if run else ""
     limit = request.rows or ROWS
-    rows, page = reader.artifacts(limit=limit, start=start, type_name=type_name, node=node, run_id=run_id)
+    rows, page = reader.artifacts(limit=limit, start=start, type_name=type_name, node=node, run_id=run_id, state=state)
     return ArtifactsView(
         artifacts=tuple(rows),
         total=page.total,
         start=start,
         next=page.next,
         previous=previous_start(start, limit),
+        unfinished=page.unfinished,
         type=type_name,
         node=node,
         run=run_id,
+        state=state,
         types=tuple(reader.store.artifact_types()),
         nodes=tuple(reader.node_names()),
-        empty=not rows and not (start or type_name or node or run_id),
+        states=ARTIFACT_STATES,
+        empty=not rows and not (start or type_name or node or run_id or state),
     )
 
 

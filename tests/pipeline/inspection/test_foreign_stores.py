@@ -13,6 +13,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal import artifact as artifact_text
 from pipeline.terminal import runs as runs_text
 from pipeline.terminal.table import Screen
 from tests.builders import foreign_stores
@@ -130,3 +131,41 @@ class TestDeadRuns:
 
     def test_the_newest_is_running_for_a_day(self, read: Open) -> None:
         assert states(read("running")) == {"killed": "unfinished", "now": "running"}
+
+
+class TestUnfinishedOutputs:
+    def test_their_state_is_shown(self, read: Open) -> None:
+        rows, _ = read("unfinished_outputs").artifacts(limit=99)
+        assert {(row.run, row.type): row.state for row in rows if row.run != "good"} == {
+            ("failed", "Model"): "pending",
+            ("failed", "ModelEvaluation"): "abandoned",
+            ("failed", "ExampleStatistics"): "incomplete",
+            ("stuck", "Model"): "incomplete",
+        }
+        assert {row.state for row in rows if row.run == "good"} == {"live"}
+
+    def test_filters_leave_them_out_unless_their_state_is_asked_for(self, read: Open) -> None:
+        reader = read("unfinished_outputs")
+        rows, page = reader.artifacts(limit=9, type_name="Model")
+        assert ([row.run for row in rows], page.total, page.unfinished) == (["good"], 1, 2)
+        assert [row.run for row in reader.artifacts(limit=9, node="Trainer")[0]] == ["good"]
+        rows, page = reader.artifacts(limit=9, run_id="failed")
+        assert (rows, page.total, page.unfinished) == ([], 0, 3)
+        rows, page = reader.artifacts(limit=9, type_name="Model", state="pending")
+        assert ([row.run for row in rows], page.total) == (["failed"], 1)
+        assert [row.run for row in reader.artifacts(limit=9, state="incomplete")[0]] == ["stuck", "failed"]
+        assert "2 artifacts" in artifact_text.unfinished_note(reader.artifacts(limit=9, type_name="Model")[1])
+
+    def test_a_node_is_no_name_of_them(self, read: Open) -> None:
+        reader = read("unfinished_outputs")
+        assert reader.artifact(reader.find_artifact("good:Trainer")).row.type == "Model"
+        with pytest.raises(NotFoundError, match=r"\(pending\)"):
+            reader.find_artifact("failed:Trainer:model")
+        with pytest.raises(NotFoundError, match="incomplete"):
+            reader.find_artifact("latest:Trainer")
+
+    def test_a_run_has_none_of_them_as_its_output(self, read: Open) -> None:
+        reader = read("unfinished_outputs")
+        assert reader.run("failed").output("ModelEvaluation") is None
+        assert reader.run("failed").output("ExampleStatistics") is None
+        assert reader.run("good").output("Model") is not None

@@ -51,3 +51,12 @@ def test_the_page_of_a_dead_run_does_not_reload(pages: Callable[[str], TestClien
         assert ("data-follow" in site.get(f"/runs/{run}").text) is live
     assert "data-follow" not in site.get("/").text
     assert "data-follow" in pages("running").get("/runs/now").text
+
+
+def test_artifacts_are_filtered_by_state(pages: Callable[[str], TestClient]) -> None:
+    site = pages("unfinished_outputs")
+    view = site.get("/artifacts.json?type=Model").json()
+    assert ([row["run"] for row in view["artifacts"]], view["unfinished"]) == (["good"], 2)
+    view = site.get("/artifacts.json?state=pending").json()
+    assert [(row["run"], row["state"]) for row in view["artifacts"]] == [("failed", "pending")]
+    assert site.get("/artifacts.json?state=other").status_code == 400
