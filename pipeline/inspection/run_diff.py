@@ -10,12 +10,15 @@ from pipeline.core.errors import SaeError
 from pipeline.definition.spec import Pipeline, RecordedInputs
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
+from pipeline.metadata import properties
 from pipeline.provenance import manifest as manifests
 from pipeline.provenance import manifest_diff
 from pipeline.provenance.manifest import Manifest
 from pipeline_config import Configuration
 
 OVERALL = "overall"
+_ABSENT = "not there"
+_LONGEST_VALUE = 60  # characters of a property in the reason of a difference
 _SUCCEEDED = (NodeRunState.EXECUTED, NodeRunState.CACHED)
 
 
@@ -57,7 +60,8 @@ class OutputDifference:
     """An output whose content differs between the runs.
 
     Attributes:
-      contents: content digests, one for each run; empty if the run has no such output, or it has no digest.
+      contents: content digests, one for each run; empty if the run has no such output, or it has no digest. If none has
+        one, the artifacts differ, and whether their contents do is not known.
       artifacts: ids in ML Metadata, one for each run; 0 if the run has no such output.
       removed: those of `artifacts` that were deleted from ML Metadata, so that their contents are not known.
     """
@@ -84,7 +88,7 @@ class FirstDifference:
     Attributes:
       run: id of the run.
       node: the first node, in the pipeline's order, with other outputs or another state; empty if there is none.
-      reasons: changes in the node's cache key; empty if a key is missing.
+      reasons: changes in the node's cache key; without keys, in its properties and inputs; empty if none is known.
     """
 
     run: str
@@ -135,14 +139,25 @@ def compare(reader: Reader, run_ids: Sequence[str]) -> Comparison:
     nodes = list(dict.fromkeys(node.node for run in runs for node in run.nodes))
     outputs, undigested = _outputs(runs, nodes)
     states = list(_states(runs, nodes))
-    if undigested:
+    has_digests = any(use.artifact.content for run in runs for node in run.nodes for use in node.outputs)
+    if undigested and not has_digests and reader.root is None:
+        unknown.append(
+            "no output has a content digest; compared instead: which artifacts they are, so different "
+            "artifacts may have equal contents"
+        )
+    elif undigested:
         unknown.append(f"without a digest, so whether they differ is not known: {', '.join(undigested)}")
     differences = []
     for place, run in enumerate(runs[1:], start=1):
         differ = {one.node for one in outputs if _has_other_content(one, place)}
         differ |= {one.node for one in states if one.states[0] != one.states[place]}
-        node = next((node for node in nodes if node in differ), "")
-        differences.append(FirstDifference(run.row.id, node, _key_changes(reader, runs[0], run, node)))
+        if has_digests:
+            node = next((node for node in nodes if node in differ), "")
+            differences.append(FirstDifference(run.row.id, node, _key_changes(reader, runs[0], run, node)))
+        else:
+            changes = {node: _changes(runs[0], run, node) for node in nodes}
+            node = next((node for node in nodes if node in differ or changes[node]), "")
+            differences.append(FirstDifference(run.row.id, node, changes.get(node, ())))
     return Comparison(
         runs=tuple(run.row for run in runs),
         settings=tuple(settings),
@@ -207,14 +222,24 @@ def _manifest_differences(config_type: type[Configuration], found: Sequence[Mani
 
 def _property_differences(runs: Sequence[Run]) -> list[SettingDifference]:
     by_run = [
-        {f"{node.node} {name}": str(value) for node in run.nodes for name, value in node.properties.items()}
+        {f"{node.node} {name}": value for node in run.nodes for name, value in _parameters(node).items()}
         for run in runs
     ]
     values = {
-        field: tuple(run.get(field, "not there") for run in by_run)
+        field: tuple(run.get(field, _ABSENT) for run in by_run)
         for field in dict.fromkeys(field for run in by_run for field in run)
     }
     return [SettingDifference("configuration", field, row) for field, row in values.items() if len(set(row)) > 1]
+
+
+def _parameters(node: NodeRun | None) -> dict[str, str]:
+    """Return the properties of a node that say what it does, not in which run."""
+    given = node.properties.items() if node else ()
+    return {
+        name: str(value)
+        for name, value in given
+        if name not in properties.OF_A_RUN and not name.startswith(properties.INTERNAL)
+    }
 
 
 def _metrics(runs: Sequence[Run]) -> Iterable[MetricDifference]:
@@ -256,7 +281,9 @@ def _outputs(runs: Sequence[Run], nodes: Sequence[str]) -> tuple[list[OutputDiff
             if len({row.id for row in present}) > 1 and not all(row.content for row in present):
                 gone = ", ".join(f"artifact {number}, removed" for number in removed)
                 undigested.append(f"{node} {key} ({gone})" if gone else f"{node} {key}")
-            if len(present) == len(rows) and len({row.content for row in present if row.content}) < 2:
+            is_known = len({row.content for row in present if row.content}) > 1
+            is_other = len({row.id for row in present}) > 1 and not any(row.content or row.removed for row in present)
+            if len(present) == len(rows) and not is_known and not is_other:
                 continue
             contents = tuple(row.content if row else "" for row in rows)
             artifacts = tuple(row.id if row else 0 for row in rows)
@@ -278,6 +305,44 @@ def _has_other_content(output: OutputDifference, place: int) -> bool:
         return output.artifacts[0] != output.artifacts[place]
     first, other = output.contents[0], output.contents[place]
     return bool(first and other and first != other)
+
+
+def _changes(first: Run, other: Run, name: str) -> tuple[str, ...]:
+    """Return how properties and inputs of a node differ, in words; empty if the node is missing in a run."""
+    old, new = _node(first, name), _node(other, name)
+    if old is None or new is None:
+        return ()
+    before, now = _parameters(old), _parameters(new)
+    changed = [one for one in dict.fromkeys((*before, *now)) if before.get(one) != now.get(one)]
+    found = [f"{one}: {_short(before.get(one))} -> {_short(now.get(one))}" for one in changed]
+    inputs, others = _taken(first, old), _taken(other, new)
+    for key in dict.fromkeys((*inputs, *others)):
+        if inputs.get(key) != others.get(key):
+            found.append(f"input {key}: {inputs.get(key, _ABSENT)} -> {others.get(key, _ABSENT)}")
+    return tuple(found)
+
+
+def _taken(run: Run, node: NodeRun) -> dict[str, str]:
+    """Return what a node read, by key: the output of a node of the run, or else an artifact.
+
+    The output of a node that was executed again is another artifact, but that is no difference of its readers.
+    An artifact that a node without inputs took from another one, as a resolver does, counts as read.
+    """
+    made = {use.artifact.id: f"{one.node} {use.key}" for one in run.nodes for use in one.outputs}
+    found: dict[str, list[str]] = {}
+    for use in node.inputs:
+        found.setdefault(use.key, []).append(made.get(use.artifact.id, f"artifact {use.artifact.id}"))
+    if not node.inputs:
+        for use in node.outputs:
+            if use.artifact.node not in ("", node.node):
+                found.setdefault(use.key, []).append(f"artifact {use.artifact.id}")
+    return {key: ", ".join(sorted(values)) for key, values in found.items()}
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return _ABSENT
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
 
 
 def _key_changes(reader: Reader, first: Run, other: Run, name: str) -> tuple[str, ...]:

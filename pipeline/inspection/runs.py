@@ -23,7 +23,7 @@ from pipeline.inspection.views import (
 from pipeline.metadata import node_key, properties, run_properties
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import Artifact, Execution, RunContext, json_of, numbers_of
+from pipeline.metadata.types import Artifact, Execution, Property, RunContext, json_of, numbers_of
 
 # Properties of an execution that are shown in another form, or are long and shown by `sae why`.
 _HIDDEN_PROPERTIES = {
@@ -208,9 +208,19 @@ class Runs:
             cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
             inputs=inputs,
             outputs=outputs,
-            properties={name: one for name, one in execution.properties.items() if name not in _HIDDEN_PROPERTIES},
+            properties=self._parameters(execution, state, outputs, used),
             after=self._upstream(node, row, [use.artifact.node for use in inputs]),
         )
+
+    def _parameters(
+        self, execution: Execution, state: NodeRunState, outputs: Sequence[ArtifactUse], used: _Used
+    ) -> dict[str, Property]:
+        """Return the properties of an execution that are shown; a cached one without any reused those of another."""
+        found = _shown_properties(execution)
+        if state == NodeRunState.CACHED and not found and outputs and execution.key is None:
+            makers = self._store.making_executions([used.artifacts[outputs[0].artifact.id]])
+            found = next((_shown_properties(one) for one in makers.values()), found)
+        return found
 
     def _skipped(self, node: str, outputs: Sequence[ArtifactUse], used: _Used) -> str:
         """Return why a node that succeeded counts as skipped; empty if it does not."""
@@ -231,6 +241,10 @@ class Runs:
             state = NodeRunState.SKIPPED
         error = ended.reason if ended else ""
         return NodeRun(0, name, "", state, None, None, None, error=error, after=self._upstream(name, row))
+
+
+def _shown_properties(execution: Execution) -> dict[str, Property]:
+    return {name: one for name, one in execution.properties.items() if name not in _HIDDEN_PROPERTIES}
 
 
 def _last_sign(context: RunContext, executions: Sequence[Execution]) -> datetime.datetime | None:

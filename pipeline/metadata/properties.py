@@ -10,6 +10,8 @@ PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execu
 
 # Of contexts and executions that TFX up to 0.24 wrote.
 COMPONENT_ID, PIPELINE_NAME = "component_id", "pipeline_name"
+OF_A_RUN = frozenset({"run_id", "state", "log_root"})  # properties of an execution that differ in each run
+INTERNAL = "__"  # names of properties in which TFX keeps its own state start with it
 
 # Types of artifacts: two of TFX, one of ours.
 PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION = "PushedModel", "ModelEvaluation", "Verification"

@@ -32,6 +32,8 @@ def as_text(screen: Screen, found: Comparison, headline: Metric | None, declared
     elif parting.node:
         reasons = f": {'; '.join(parting.reasons)}" if parting.reasons else ""
         lines += screen.paragraph(f"{parting.node}{reasons}", "first difference: ")
+    elif any(not content for one in found.outputs for content in one.contents):
+        lines += ["first difference: not known, because outputs have no content digest"]
     else:
         lines += ["all outputs have the same content"]
     for text in found.unknown:
@@ -113,4 +115,4 @@ def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]
 def _content(content: str, artifact: int, removed: Collection[int]) -> str:
     if artifact in removed:
         return f"artifact {artifact}, removed"
-    return short_digest(content, with_type=True) or ("without a digest" if artifact else _ABSENT)
+    return short_digest(content, with_type=True) or (f"artifact {artifact}, without a digest" if artifact else _ABSENT)

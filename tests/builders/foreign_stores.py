@@ -266,6 +266,27 @@ def unfinished_outputs(path: pathlib.Path) -> pathlib.Path:
     return store.close()
 
 
+def without_digests(path: pathlib.Path) -> pathlib.Path:
+    """`first`, `changed`, `again` and `reused`: runs that change, repeat and reuse others, without content digests."""
+    store = ForeignStore(path)
+    settings = {"num_steps": 100, "module_path": "trainer@abc", "__execution_set_size__": 1}
+    first = taxi_run(store, "first", **settings)
+    example_gen = store.execution("taxi", "changed", "CsvExampleGen", "cached", began=minutes(10))
+    store.event(example_gen, first["examples"], "examples", OUTPUT)
+    trainer = store.execution(
+        "taxi", "changed", "Trainer", began=minutes(11), inputs={"examples": [first["examples"]]},
+        **settings | {"num_steps": 200, "__execution_set_size__": 2},
+    )  # fmt: skip
+    model = store.artifact(trainer, "model")
+    pusher = store.execution("taxi", "changed", "Pusher", began=minutes(12), inputs={"model": [model]})
+    store.artifact(pusher, "pushed_model", pushed=1)
+    again = taxi_run(store, "again", first=20, **settings)
+    for node, key in (("CsvExampleGen", "examples"), ("Trainer", "model"), ("Pusher", "pushed_model")):
+        cached = store.execution("taxi", "reused", node, "cached", began=minutes(30))
+        store.event(cached, again[key], key, OUTPUT)
+    return store.close()
+
+
 STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
@@ -273,4 +294,5 @@ STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "dead_runs": dead_runs,
     "running": running,
     "unfinished_outputs": unfinished_outputs,
+    "without_digests": without_digests,
 }  # by trait

@@ -12,8 +12,10 @@ from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
+from pipeline.inspection.run_diff import FirstDifference, compare
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import artifact as artifact_text
+from pipeline.terminal import differences
 from pipeline.terminal import runs as runs_text
 from pipeline.terminal.table import Screen
 from tests.builders import foreign_stores
@@ -169,3 +171,29 @@ class TestUnfinishedOutputs:
         assert reader.run("failed").output("ModelEvaluation") is None
         assert reader.run("failed").output("ExampleStatistics") is None
         assert reader.run("good").output("Model") is not None
+
+
+class TestDifferences:
+    def test_the_first_is_the_first_node_with_other_properties_or_inputs(self, read: Open) -> None:
+        found = compare(read("without_digests"), ["first", "changed"])
+        assert found.partings == (FirstDifference("changed", "Trainer", ("num_steps: 100 -> 200",)),)
+        assert [(one.field, one.values) for one in found.settings] == [("Trainer num_steps", ("100", "200"))]
+        assert {one.node: one.artifacts for one in found.outputs} == {"Trainer": (2, 4), "Pusher": (3, 5)}
+        assert len(found.unknown) == 2
+
+    def test_runs_that_made_other_artifacts_are_not_the_same(self, read: Open) -> None:
+        found = compare(read("without_digests"), ["first", "again"])
+        assert not found.same
+        assert [(one.run, one.node) for one in found.partings] == [("again", "")]
+        assert {one.node for one in found.outputs} == {"CsvExampleGen", "Trainer", "Pusher"}
+        text = differences.as_text(Screen(), found, None)
+        assert "not known" in text
+        assert "same content" not in text
+
+    def test_a_run_that_reused_all_has_the_same_artifacts_and_properties(self, read: Open) -> None:
+        reader = read("without_digests")
+        found = compare(reader, ["again", "reused"])
+        assert (found.settings, found.outputs, found.states) == ((), (), ())
+        assert found.unknown
+        trainer = next(node for node in reader.run("reused").nodes if node.node == "Trainer")
+        assert trainer.properties["num_steps"] == 100

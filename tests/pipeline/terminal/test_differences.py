@@ -66,9 +66,9 @@ def test_all_that_differs_is_shown_group_by_group():
         "  and 1 more, of single slices; --json lists all",
         "",
         "content of outputs",
-        "                   r1                    r2",
-        "  Trainer  model   model-1:0a0a0a0a0a0a  model-1:0b0b0b0b0b0b",
-        "  Report   report  without a digest      -",
+        "                   r1                            r2",
+        "  Trainer  model   model-1:0a0a0a0a0a0a          model-1:0b0b0b0b0b0b",
+        "  Report   report  artifact 6, without a digest  -",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Callable
 
 import pytest
@@ -60,3 +61,10 @@ def test_artifacts_are_filtered_by_state(pages: Callable[[str], TestClient]) -> 
     view = site.get("/artifacts.json?state=pending").json()
     assert [(row["run"], row["state"]) for row in view["artifacts"]] == [("failed", "pending")]
     assert site.get("/artifacts.json?state=other").status_code == 400
+
+
+def test_what_is_not_known_is_not_called_the_same(pages: Callable[[str], TestClient]) -> None:
+    site = pages("without_digests")
+    for address in ("/compare?run=first&run=again", "/runs/reused", "/runs/again"):
+        text = site.get(address).text
+        assert not re.search(r"[Tt]he (same|inputs are the same)|same inputs|same outputs", text), address
