@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import completion, output
-from pipeline.cli.options import ReadOptions, artifact_argument, limit_option, node_option, reading_options, run_option
+from pipeline.cli.options import (
+    ReadOptions,
+    artifact_argument,
+    limit_option,
+    map_option,
+    node_option,
+    reading_options,
+    run_option,
+)
 from pipeline.inspection.views import ARTIFACT_STATES
 from pipeline.terminal import artifact as artifact_text
 from pipeline.terminal import json_documents
@@ -49,18 +57,20 @@ def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: s
 
 @click.command("artifact")
 @artifact_argument
+@map_option
 @reading_options
-def artifact_command(options: ReadOptions, artifact: str) -> None:
+def artifact_command(options: ReadOptions, artifact: str, maps: tuple[str, ...]) -> None:
     """Show an artifact: its preview, its files, and the nodes that wrote and read it."""
-    with options.reader() as reader:
+    with options.reader(maps) as reader:
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
         shown = preview.renamed(reader.slice_titles(found.row.run)) if preview else None
         shown = shown.reworded(reader.words(found.row.run)) if shown else None
+        is_alone = reader.root is None
     output.write_result(
         options.as_json,
         json_documents.artifact(found, preview),
-        lambda: artifact_text.as_text(output.screen(), found, shown),
+        lambda: artifact_text.as_text(output.screen(), found, shown, is_alone),
     )
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -124,6 +124,14 @@ metadata_option = click.option(
     help="Read this ML Metadata store: an SQLite file, or postgresql://... or mysql://...",
 )
 
+map_option = click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Look for files of artifacts whose URI begins with OLD in the folder NEW; may be repeated.",
+)
+
 # The options that select the configuration; `request` reads them.
 setting_options = _together(
     click.option(
@@ -194,12 +202,14 @@ class ReadOptions:
     as_json: bool
 
     @contextlib.contextmanager
-    def reader(self) -> Iterator[Reader]:
-        """Open the store."""
+    def reader(self, maps: Sequence[str] = ()) -> Iterator[Reader]:
+        """Open the store; `maps`: values of `--map`."""
         # Imported here, because `--help` and completion import this module and read nothing.
+        from pipeline.inspection.file_places import parse_map
         from pipeline.inspection.locations import open_reader
 
-        with open_reader(current_pipeline(), self.metadata, resolve_root(self.root)) as reader:
+        parsed = [parse_map(one) for one in maps]
+        with open_reader(current_pipeline(), self.metadata, resolve_root(self.root), parsed) as reader:
             yield reader
 
 

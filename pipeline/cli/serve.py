@@ -8,8 +8,17 @@ import sys
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import COUNT, LocalPath, current_pipeline, metadata_option, resolve_root, root_option
+from pipeline.cli.options import (
+    COUNT,
+    LocalPath,
+    current_pipeline,
+    map_option,
+    metadata_option,
+    resolve_root,
+    root_option,
+)
 from pipeline.core.text import counted, escaped
+from pipeline.inspection.file_places import parse_map
 from pipeline.inspection.locations import open_location
 from pipeline.web import server, static_site
 
@@ -34,6 +43,7 @@ from pipeline.web import server, static_site
 @click.option("--base-path", default="", metavar="PATH", help="Prefix of all addresses, such as /sae, behind a proxy.")
 @click.option("--open", "in_browser", is_flag=True, help="Open the pages in the browser.")
 @click.option("--get", "path", metavar="PATH", help="Print one response, such as /runs.json, without a server.")
+@map_option
 @root_option
 @metadata_option
 def serve_command(
@@ -43,11 +53,12 @@ def serve_command(
     base_path: str,
     in_browser: bool,
     path: str | None,
+    maps: tuple[str, ...],
     root: str | None,
     metadata: str | None,
 ) -> None:
     """Serve web pages about runs, artifacts and lineage on this machine until interrupted; read only."""
-    with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
+    with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
         place.is_expected = root is not None
         if path is None:
             server.serve(place, host, port, output.note, in_browser, names, base_path)
@@ -64,11 +75,14 @@ def serve_command(
 @click.command("export")
 @click.argument("folder", metavar="DIR", type=LocalPath())
 @click.option("--limit", type=COUNT, metavar="N", help="Write only the newest N runs, with inputs and outputs.")
+@map_option
 @root_option
 @metadata_option
-def export_command(folder: pathlib.Path, limit: int | None, root: str | None, metadata: str | None) -> None:
+def export_command(
+    folder: pathlib.Path, limit: int | None, maps: tuple[str, ...], root: str | None, metadata: str | None
+) -> None:
     """Write the pages of `sae serve` as files that open without a server."""
-    with open_location(current_pipeline(), metadata, resolve_root(root)) as place:
+    with open_location(current_pipeline(), metadata, resolve_root(root), [parse_map(one) for one in maps]) as place:
         done = static_site.export(place, folder, limit)
     counts = [counted(done.pages, "page"), counted(done.runs, "run"), counted(done.artifacts, "artifact")]
     output.note(f"{counts[0]} on {counts[1]} and {counts[2]}: open the file below")

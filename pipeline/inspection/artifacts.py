@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -10,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
+from pipeline.inspection.file_places import FilePlaces, is_remote
 from pipeline.inspection.lineage import Step
 from pipeline.inspection.views import (
     UNFINISHED_STATES,
@@ -64,9 +66,16 @@ def _row(artifact: Artifact, maker: Maker | None, executions: Mapping[int, Execu
 class Artifacts:
     """Reads the artifacts of a store."""
 
-    def __init__(self, store: Store, is_alone: bool = False) -> None:
-        """Read a store; `is_alone`: it belongs to no pipeline root."""
+    def __init__(self, store: Store, places: FilePlaces, is_alone: bool = False) -> None:
+        """Read a store.
+
+        Args:
+          store: to read.
+          places: where files are.
+          is_alone: whether it belongs to no pipeline root.
+        """
         self._store = store
+        self._places = places
         self._is_alone = is_alone
         self._left_out = 0
         self._known_steps: dict[int, Step | None] = {}  # None: cached
@@ -174,14 +183,14 @@ class Artifacts:
         recorded.pop(properties.FILES, None)
         recorded.pop(properties.EARLIER_FILES, None)
         reused, used, cut = self._uses(artifact_id)
-        is_remote = "://" in row.uri
-        exists = bool(row.uri) and not is_remote and os.path.lexists(row.uri)
+        place = self._places.find(row.uri)
+        exists = bool(place)
         if found[0].files is not None:
             files = [File(name, one.size, one.digest) for name, one in sorted(found[0].files.items())]
         else:
-            files = _files_in(pathlib.Path(row.uri)) if exists else []
+            files = _files_in(pathlib.Path(place)) if exists else []
         return ArtifactDetails(
-            row=row,
+            row=dataclasses.replace(row, uri=place or row.uri),
             properties=recorded,
             made_by=(
                 ExecutionUse(maker.execution, row.run, row.node, row.key, False, row.created, row.command)
@@ -193,7 +202,7 @@ class Artifacts:
             cut=cut,
             files=tuple(files[:MOST_FILES]),
             files_cut=max(0, len(files) - MOST_FILES),
-            gone=not exists and not is_remote,
+            gone=not exists and not is_remote(row.uri),
         )
 
     def _uses(self, artifact_id: int) -> tuple[tuple[ExecutionUse, ...], tuple[ExecutionUse, ...], int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
 from pipeline.definition.spec import Pipeline
+from pipeline.inspection.file_places import FilePlaces, Map
 from pipeline.inspection.reader import Reader
 from pipeline.metadata.store import no_run
 
@@ -28,11 +29,20 @@ class Location:
       name: the root's folder, or the store's file or URL without the password.
     """
 
-    def __init__(self, pipeline: Pipeline, metadata: str, root: Root | None, opened: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        metadata: str,
+        root: Root | None,
+        opened: contextlib.ExitStack,
+        maps: Sequence[Map] = (),
+    ) -> None:
         self.pipeline = pipeline
         self.root = root
         self.name = "" if root is None else str(root.path)
         self._metadata = metadata
+        folder = None if root is not None or "://" in metadata else pathlib.Path(metadata).absolute().parent
+        self._places = FilePlaces(folder, maps)
         self._opened = opened
         self._source: Source | None = None
         self._lock = threading.Lock()
@@ -74,34 +84,35 @@ class Location:
                     raise no_run(self.root)
                 self._source = self._opened.enter_context(open_source(self._metadata))
                 self.name = self.name or self._source.name
-        return Reader(self.pipeline, self._source, self.root)
+        return Reader(self.pipeline, self._source, self.root, self._places)
 
 
 @contextlib.contextmanager
-def open_location(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Location]:
+def open_location(pipeline: Pipeline, metadata: str | None, root: Root, maps: Sequence[Map] = ()) -> Iterator[Location]:
     """Yield what a reading command names.
 
     Args:
       pipeline: declares how its runs are shown.
       metadata: an SQLite file or the URL of a server; None for the store of `root`.
       root: the pipeline root. It is ignored if `metadata` is given; a store inside a root is read with that root.
+      maps: where files of artifacts are on this machine: beginnings of URIs, and what to replace them by.
 
     Raises:
       SaeError: `metadata` cannot be read.
     """
     with contextlib.ExitStack() as opened:
         if metadata is None:
-            yield Location(pipeline, str(root.metadata), root, opened)
+            yield Location(pipeline, str(root.metadata), root, opened, maps)
             return
-        location = Location(pipeline, metadata, _root_of(metadata), opened)
+        location = Location(pipeline, metadata, _root_of(metadata), opened, maps)
         location.reader()  # report a wrong name now, not at the first page
         yield location
 
 
 @contextlib.contextmanager
-def open_reader(pipeline: Pipeline, metadata: str | None, root: Root) -> Iterator[Reader]:
+def open_reader(pipeline: Pipeline, metadata: str | None, root: Root, maps: Sequence[Map] = ()) -> Iterator[Reader]:
     """Yield a reader of what `open_location` opens, for the calling thread."""
-    with open_location(pipeline, metadata, root) as location:
+    with open_location(pipeline, metadata, root, maps) as location:
         yield location.reader()
 
 

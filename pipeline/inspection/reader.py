@@ -21,6 +21,7 @@ from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection import lineage
 from pipeline.inspection.artifacts import Artifacts
+from pipeline.inspection.file_places import FilePlaces
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
 from pipeline.metadata import references
@@ -45,13 +46,13 @@ class Reader:
       store: the store itself.
     """
 
-    def __init__(self, pipeline: Pipeline, source: Source, root: Root | None) -> None:
+    def __init__(self, pipeline: Pipeline, source: Source, root: Root | None, places: FilePlaces) -> None:
         self.pipeline = pipeline
         self.root = root
         self.name = source.name
         self.store = Store(source.connect(), root.moved() if root else None)
         self._runs = Runs(pipeline, self.store, root)
-        self._artifacts = Artifacts(self.store, is_alone=root is None)
+        self._artifacts = Artifacts(self.store, places, is_alone=root is None)
         self._read: dict[str, Run] = {}
 
     @functools.cached_property

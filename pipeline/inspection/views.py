@@ -261,7 +261,8 @@ class ArtifactDetails:
       cut: number of executions that are not listed in `taken_by` and `used_by`.
       files: files as published, or else as they are now; sorted by name.
       files_cut: number of files that are not listed.
-      gone: whether its `uri` is a missing path on this machine.
+      gone: whether its `uri` is a missing path on this machine. In a store without a root, `uri` is where the files
+        were found, and `gone` means that they were not: they may be on another machine.
     """
 
     row: ArtifactRow

@@ -42,10 +42,18 @@ _SHOWN = frozenset({CONTENT_DIGEST})
 _SHOWN_WITH_PREVIEW = frozenset({*_SHOWN, METRICS})
 
 
-def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) -> str:
-    """Return everything about an artifact. `preview`: of its content, or None."""
+def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, is_alone: bool = False) -> str:
+    """Return everything about an artifact.
+
+    Args:
+      screen: to fit the text to.
+      artifact: to show.
+      preview: of its content, or None.
+      is_alone: whether its store belongs to no pipeline root.
+    """
     row = artifact.row
     deleted = deletion_text(row.state, artifact.properties)
+    missing = deleted or ("not found from here; --map OLD=NEW says where it is" if is_alone else "missing")
     state = "" if row.state == "live" else f"  {screen.styled(escaped(row.state), 'yellow')}"
     lines = [screen.heading(f"artifact {row.id}  {row.type}") + state, ""]
     lines += screen.pairs(
@@ -54,7 +62,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None) 
             ("created", f"{when_text(row.created)} UTC" if row.created else ""),
             ("name", row.name),
             ("content", row.content or "without a digest"),
-            ("path", row.uri + (f"  ({deleted or 'missing'})" if artifact.gone else "")),
+            ("path", row.uri + (f"  ({missing})" if artifact.gone else "")),
         ]
     )
     if preview is not None:

@@ -287,6 +287,23 @@ def without_digests(path: pathlib.Path) -> pathlib.Path:
     return store.close()
 
 
+ELSEWHERE = {
+    "examples": "pipelines/taxi/CsvExampleGen/examples/1",
+    "model": "/home/someone/taxi/pipelines/taxi/Trainer/model/2",
+    "pushed_model": r"C:\Users\someone\taxi\pipelines\taxi\Pusher\pushed_model\3",
+    "schema": "gs://bucket/taxi/pipelines/taxi/SchemaGen/schema/4",
+}  # URIs by key
+
+
+def elsewhere(path: pathlib.Path) -> pathlib.Path:
+    """URIs that are relative, of another machine, of Windows and of a bucket."""
+    store = ForeignStore(path)
+    for number, (key, uri) in enumerate(ELSEWHERE.items()):
+        made = store.execution("taxi", "r1", f"Node{number}", began=minutes(number))
+        store.artifact(made, key, uri)
+    return store.close()
+
+
 STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
@@ -295,4 +312,5 @@ STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "running": running,
     "unfinished_outputs": unfinished_outputs,
     "without_digests": without_digests,
+    "elsewhere": elsewhere,
 }  # by trait
