@@ -13,7 +13,12 @@ BATCH = 1_000  # images transformed at once: the graph's overhead is small, and 
 
 
 def transformed(
-    files: Sequence[str], transform: tft.TFTransformOutput, batch_size: int = BATCH, *, ids: bool = False
+    files: Sequence[str],
+    transform: tft.TFTransformOutput,
+    batch_size: int = BATCH,
+    *,
+    ids: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Read the transformed examples of `files` in batches.
 
@@ -22,6 +27,7 @@ def transformed(
       transform: the transform graph.
       batch_size: images in a batch; the last one may be smaller.
       ids: whether to read the examples' ids.
+      numbers: of the examples to read, from 0 in their order, which stays; None: all. The others are not transformed.
 
     Returns:
       Dicts of `image_xf`: float32, shape (n, pixels), and if there are labels `label_xf`: int64, shape (n,).
@@ -39,7 +45,20 @@ def transformed(
         found = {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF) if name in outputs}
         return {**found, **(tf.io.parse_example(serialized, id_spec) if ids else {})}
 
-    return tf.data.TFRecordDataset(paths).batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
+    records = tf.data.TFRecordDataset(paths)
+    if numbers is not None:
+        chosen = tf.constant(sorted(set(numbers)), tf.int64)
+
+        @tf.autograph.experimental.do_not_convert
+        def is_chosen(number: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_any(chosen == number)
+
+        @tf.autograph.experimental.do_not_convert
+        def record(_: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
+            return serialized
+
+        records = records.enumerate().filter(is_chosen).map(record)
+    return records.batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
 
 
 def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Tensor:

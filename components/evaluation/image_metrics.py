@@ -7,8 +7,6 @@ import tensorflow as tf
 from components.evaluation import metrics
 from components.model import autoencoder
 
-ACTIVE_ABOVE = 0.0  # a ReLU is exactly 0 for negative inputs, so any positive activation counts as active
-
 
 def measure_images(
     images: tf.Tensor, codes: tf.Tensor, logits: tf.Tensor, mean_image: tf.Tensor, loss: str = "bce"
@@ -28,7 +26,7 @@ def measure_images(
     outputs = autoencoder.reconstruction(logits, loss)
     measured = {
         "mse": tf.reduce_mean(tf.square(images - outputs), axis=-1),
-        "active_units": tf.reduce_sum(tf.cast(codes > ACTIVE_ABOVE, tf.float32), axis=-1),
+        "active_units": tf.reduce_sum(tf.cast(codes > metrics.ACTIVE_ABOVE, tf.float32), axis=-1),
         "hoyer": hoyer(codes),
         "gini": gini(codes),
         "mean_image_mse": tf.reduce_mean(tf.square(images - mean_image[tf.newaxis]), axis=-1),

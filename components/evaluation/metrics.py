@@ -11,6 +11,9 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Literal
 
+# Activations above it count as active: a ReLU is exactly 0 for negative inputs.
+ACTIVE_ABOVE = 0.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:

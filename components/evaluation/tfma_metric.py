@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluation import image_metrics, metrics
+from components.evaluation import metrics
 from components.model import saved_model
 
 
@@ -89,7 +89,7 @@ class SliceCombiner(beam.CombineFn):
         count, sums, ever_active = accumulator
         prediction = element.prediction
         values = np.fromiter((np.ravel(prediction[name])[0] for name in self._means), np.float64)
-        active = np.ravel(prediction[saved_model.CODE]) > image_metrics.ACTIVE_ABOVE
+        active = np.ravel(prediction[saved_model.CODE]) > metrics.ACTIVE_ABOVE
         return count + 1, sums + values, (ever_active | active if ever_active.size else active)
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.evaluation import image_metrics
+from components.evaluation import metrics
 
 Array = npt.NDArray[np.float32]
 
@@ -115,6 +115,6 @@ def mean_activations(encoder: Sequence[SavedLayer], images: Array) -> Array:
       float32, shape (code_units,), >= 0.
     """
     codes = apply(encoder, images)
-    counts = (codes > image_metrics.ACTIVE_ABOVE).sum(axis=0)
+    counts = (codes > metrics.ACTIVE_ABOVE).sum(axis=0)
     means: Array = (codes.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)).astype(np.float32)
     return means

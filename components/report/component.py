@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +20,22 @@ from tfx.types import artifact, artifact_utils, component_spec, standard_artifac
 from tfx.utils import io_utils, path_utils
 
 from components.data import features, transformed_input
-from components.evaluation import evaluator, image_metrics, metrics, thresholds
+from components.evaluation import evaluator, metrics, thresholds
 from components.model import baselines, run_fn, saved_model
-from components.report import page, png
+from components.report import page, png, split_activity, unit_details
+from components.report.split_activity import Floats, Measured, Numbers
 
 SUMMARY_FILE = "summary.json"
 IMAGES_FOLDER = "images"
 UNLABELLED_IMAGES = 10  # to show of a data set without labels, for each one of a label
+BATCH_BYTES = 64 * 1024 * 1024  # of the images in a batch, at most
 
 
 class Report(artifact.Artifact):
     """The report of a run: `report.html`, its figures as PNG files, and `summary.json`.
 
-    `images/` has test images and their reconstructions, a small PNG file each, which the summary names.
+    `images/` has test images and their reconstructions, a small PNG file each, which the summary names. `units.json`
+    has more on each unit, and names the pictures in `units/` (`unit_details.py`).
     """
 
     TYPE_NAME = "Report"
@@ -55,19 +60,40 @@ class ReportExecutor(base_executor.BaseExecutor):
         run_dir = pathlib.Path(uris["model_run"])
 
         loss = metrics.loss_of(evaluated.overall)
-        images, labels = _test_images(
+        model = _Model(path_utils.serving_model_path(uris["model"]), tuple(texts["shape"]))
+        examples = _Examples(
             io_utils.all_files_pattern(artifact_utils.get_split_uri(input_dict["examples"], features.TEST)),
             tft.TFTransformOutput(uris["transform_graph"]),
+            model.batch_size,
         )
-        model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
-        codes = _in_batches(model.signatures["encode"], saved_model.CODE, images)
-        chosen = choose(labels, len(images), exec_properties["images_per_label"])
-        reconstructions = _in_batches(model.signatures["reconstruct"], "reconstruction", images[chosen])
-        frequency, mean = unit_activity(codes)
-        shape = (-1, *texts["shape"])
-        if texts["shape"][-1:] == [1]:
-            shape = shape[:-1]  # grey
-        shown, redrawn = png.to_display(images[chosen].reshape(shape), reconstructions.reshape(shape))
+        measured = split_activity.measure(
+            ((images, model.encode(images), labels) for images, labels in examples.batches()),
+            read_pca(run_dir / run_fn.PCA_FILE),
+            len(names),
+        )
+        activity, labels = measured.activity, measured.labels
+        chosen = choose(labels, measured.images, exec_properties["images_per_label"])
+        top = activity.top[:, unit_details.in_detail(activity)].ravel()
+        images, thumbnails = _read(examples, chosen.tolist(), top[top >= 0].tolist(), model, measured)
+
+        def label_of(number: int) -> str:
+            return "" if labels is None else names[labels[number]]
+
+        report = artifact_utils.get_single_instance(output_dict["report"])
+        folder = pathlib.Path(report.uri)
+        traversed = unit_details.traversed(chosen)
+        details = unit_details.write(
+            folder,
+            "vector" if len(texts["shape"]) == 1 else "image",
+            activity,
+            thumbnails,
+            codes=model.encode(images[[chosen.tolist().index(number) for number in traversed]]),
+            traversed_images=[unit_details.Example(number, label_of(number)) for number in traversed],
+            label_of=label_of,
+            labels=names,
+            draw=(lambda codes: model.thumbnails(model.decode(codes), measured)) if model.decodes else None,
+        )
+        shown, redrawn = png.to_display(model.shaped(images), model.shaped(model.reconstruct(images)))
         data = page.ReportData(
             title=texts["title"],
             notice=texts["notice"],
@@ -76,22 +102,21 @@ class ReportExecutor(base_executor.BaseExecutor):
             gates=judged,
             metrics=evaluated.overall,
             per_label={names[label]: values for label, values in evaluated.per_label.items()},
-            pca_mse=pca_mse(run_dir / run_fn.PCA_FILE, images),
+            pca_mse=measured.pca_mse,
             history=tuple(
                 thresholds.EpochLosses(**losses)
                 for losses in json.loads((run_dir / run_fn.HISTORY_FILE).read_text(encoding="utf-8"))
             ),
             images=shown,
             reconstructions=redrawn,
-            image_labels=tuple(str(place) if labels is None else names[labels[place]] for place in chosen),
+            image_labels=tuple(label_of(number) or str(number) for number in chosen.tolist()),
             loss=loss,
-            unit_frequency=frequency,
-            unit_mean=mean,
+            details=details,
+            unit_frequency=activity.frequency,
+            unit_mean=activity.mean,
             settings=texts["settings"],
             facts=texts["facts"],
         )
-        report = artifact_utils.get_single_instance(output_dict["report"])
-        folder = pathlib.Path(report.uri)
         page.write_report(data, folder)
         summary = {
             "dataset": data.title,
@@ -102,7 +127,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             "images": write_images(data.images, data.reconstructions, data.image_labels, folder),
             "units": [
                 {"frequency": float(often), "mean": float(strength)}
-                for often, strength in zip(frequency, mean, strict=True)
+                for often, strength in zip(activity.frequency, activity.mean, strict=True)
             ],
         }
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
@@ -112,20 +137,75 @@ class ReportExecutor(base_executor.BaseExecutor):
         report.set_int_custom_property("blessed", int(blessed))
 
 
-def _test_images(
-    pattern: str, transform: tft.TFTransformOutput
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]:
-    """Return images, float32 (n, pixels), and labels, int64 (n,), or None if there are none."""
-    batches = list(transformed_input.transformed([pattern], transform))
-    images = np.concatenate([batch[features.IMAGE_XF] for batch in batches])
-    if features.LABEL_XF not in batches[0]:
-        return images, None
-    return images, np.concatenate([batch[features.LABEL_XF] for batch in batches])
+class _Model:
+    """The signatures of a SavedModel on arrays, and its images in their shape."""
+
+    def __init__(self, folder: str, shape: Sequence[int]) -> None:
+        self._loaded = tf.saved_model.load(folder)  # owns the variables
+        self._signatures = self._loaded.signatures
+        self._shape = tuple(shape[:-1] if tuple(shape[-1:]) == (1,) else shape)  # grey has no channels
+        self.batch_size = max(1, min(transformed_input.BATCH, BATCH_BYTES // (4 * math.prod(shape))))
+        self.decodes = "decode" in self._signatures  # models of earlier versions do not
+
+    def encode(self, images: Floats) -> Floats:
+        """Return float32 codes, shape (n, units), of float32 images, shape (n, pixels)."""
+        return self._apply("encode", "images", saved_model.CODE, images)
+
+    def reconstruct(self, images: Floats) -> Floats:
+        """Return reconstructions, shape (n, pixels)."""
+        return self._apply("reconstruct", "images", saved_model.RECONSTRUCTION, images)
+
+    def decode(self, codes: Floats) -> Floats:
+        """Return what is decoded from codes, shape (n, pixels)."""
+        return self._apply("decode", "codes", saved_model.RECONSTRUCTION, codes)
+
+    def _apply(self, signature: str, name: str, output: str, values: Floats) -> Floats:
+        call = self._signatures[signature]
+        parts = [values[first : first + self.batch_size] for first in range(0, len(values), self.batch_size)]
+        return np.concatenate([call(**{name: tf.constant(part)})[output].numpy() for part in parts])
+
+    def shaped(self, images: Floats) -> Floats:
+        """Return flat images in their shape."""
+        return images.reshape(-1, *self._shape)
+
+    def thumbnails(self, images: Floats, measured: Measured) -> list[png.Levels]:
+        """Return small pictures of flat images, in the range of the test split."""
+        return [png.thumbnail(png.by_range(one, measured.low, measured.high)) for one in self.shaped(images)]
 
 
-def _in_batches(signature: Any, output: str, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    batches = tf.data.Dataset.from_tensor_slices(images).batch(transformed_input.BATCH)
-    return np.concatenate([signature(images=batch)[output] for batch in batches])
+@dataclasses.dataclass(frozen=True)
+class _Examples:
+    """The examples of a split: files, transform graph, and how many to transform at once."""
+
+    files: str
+    transform: tft.TFTransformOutput
+    batch_size: int
+
+    def batches(self, numbers: Sequence[int] | None = None) -> Iterator[tuple[Floats, Numbers | None]]:
+        """Yield images, float32 (n, pixels), and labels, int64 (n,), or None; only examples with `numbers` if given."""
+        for batch in transformed_input.transformed([self.files], self.transform, self.batch_size, numbers=numbers):
+            yield (
+                batch[features.IMAGE_XF].numpy(),
+                batch[features.LABEL_XF].numpy() if features.LABEL_XF in batch else None,
+            )
+
+
+def _read(
+    examples: _Examples, whole: Sequence[int], small: Sequence[int], model: _Model, measured: Measured
+) -> tuple[Floats, dict[int, png.Levels]]:
+    """Return the images numbered `whole`, shape (n, pixels), and by number thumbnails of those numbered `small`."""
+    numbers = iter(sorted({*whole, *small}))
+    images: dict[int, Floats] = {}
+    thumbnails: dict[int, png.Levels] = {}
+    wanted, in_small = set(whole), set(small)
+    for batch, _ in examples.batches(sorted({*whole, *small})):
+        for image, picture in zip(batch, model.thumbnails(batch, measured), strict=True):
+            number = next(numbers)
+            if number in wanted:
+                images[number] = image
+            if number in in_small:
+                thumbnails[number] = picture
+    return np.stack([images[number] for number in whole]), thumbnails
 
 
 def choose(labels: npt.NDArray[np.int64] | None, images: int, per_label: int) -> npt.NDArray[np.int64]:
@@ -166,21 +246,10 @@ def write_images(
     return named
 
 
-def unit_activity(codes: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the share of images on which each unit is active, and its mean activation on these (0 for a dead unit).
-
-    Takes float32 codes, shape (n, units), >= 0; returns two arrays, float64, shape (units,).
-    """
-    active = codes > image_metrics.ACTIVE_ABOVE
-    counts = active.sum(axis=0)
-    return counts / len(codes), codes.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
-
-
-def pca_mse(path: pathlib.Path, images: npt.NDArray[np.float32]) -> float:
-    """Return the mean squared error per pixel of the PCA in `path` on `images`, float32 (n, pixels)."""
+def read_pca(path: pathlib.Path) -> baselines.Pca:
+    """Return the PCA that the Trainer wrote."""
     with np.load(path) as arrays:
-        pca = baselines.Pca(arrays["mean"], arrays["components"])
-    return float(np.mean(np.square(images - pca.reconstruct(images)), dtype=np.float64))
+        return baselines.Pca(arrays["mean"], arrays["components"])
 
 
 class _ReportSpec(component_spec.ComponentSpec):

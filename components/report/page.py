@@ -21,11 +21,13 @@ from matplotlib.figure import Figure
 from components.evaluation import metrics
 from components.evaluation.metrics import Loss
 from components.evaluation.thresholds import EpochLosses, Gate
-from components.report import figures
+from components.report import figures, unit_details
+from components.report.unit_details import UnitDetails
 
 TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 
 MAX_TABLE_ROWS = 300  # longer tables are thinned out evenly, and say so
+SHEET_SCALE = 1.5  # px for each pixel of a sheet of small pictures, where there is room
 MAX_LABELS_IN_WORDS = 12  # alternative texts name the first and the last of more labels; the table has all
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -84,6 +86,7 @@ class ReportData:
       settings: resolved configuration, value by dotted name.
       facts: further facts about the run, value by name.
       loss: that the model was trained with, a key of `metrics.LOSSES`.
+      details: more on the most active units, whose pictures are in the folder of the report; None: none.
 
     Raises:
       ValueError: shapes do not match, or there is nothing to show.
@@ -106,6 +109,7 @@ class ReportData:
     settings: Mapping[str, str]
     facts: Mapping[str, str]
     loss: str = "bce"
+    details: UnitDetails | None = None
 
     @property
     def terms(self) -> Loss:
@@ -161,7 +165,8 @@ def write_report(data: ReportData, folder: pathlib.Path) -> None:
         for theme, png in files.items():
             (folder / f"{name}-{theme}.png").write_bytes(png)
         pictures[name] = _picture(files["light"], files["dark"], text)
-    (folder / "report.html").write_text(_page(data, pictures), encoding="utf-8", newline="\n")
+    cards = [_card(unit, data, folder) for unit in (data.details.units if data.details else ())]
+    (folder / "report.html").write_text(_page(data, pictures, cards), encoding="utf-8", newline="\n")
 
 
 def drawings(data: ReportData) -> dict[str, Callable[[figures.Theme], Figure]]:
@@ -191,6 +196,7 @@ class _Table:
       numeric: whether all columns except the first are numbers.
       emphasis: heading of the highlighted row; empty: none.
       cut: a sentence on rows that are left out; empty: none.
+      links: addresses by headings of rows.
     """
 
     caption: str
@@ -199,16 +205,70 @@ class _Table:
     numeric: bool = True
     emphasis: str = ""
     cut: str = ""
+    links: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _picture(light: bytes, dark: bytes, text: str) -> _Picture:
-    # The PNG's first chunk holds its width and height: bytes 16 to 24.
-    width, height = (size // figures.DENSITY for size in struct.unpack(">II", light[16:24]))
-    sources = [f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}" for png in (light, dark)]
-    return _Picture(light=sources[0], dark=sources[1], text=text, width=width, height=height)
+    width, height = (size // figures.DENSITY for size in _size(light))
+    return _Picture(light=_source(light), dark=_source(dark), text=text, width=width, height=height)
 
 
-def _page(data: ReportData, pictures: Mapping[str, _Picture]) -> str:
+def _size(content: bytes) -> tuple[int, int]:
+    """Return width and height of a PNG file, from bytes 16 to 24 of its first chunk."""
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
+
+
+def _source(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sheet:
+    """A sheet of small pictures on the page: a data URI, the alternative text, the caption, and the size in px."""
+
+    source: str
+    text: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Card:
+    """What the page shows of a unit: its number, a line of text, sheets, and the largest bars of its profile.
+
+    A bar is a label, a length in [0, 100], and its value as text.
+    """
+
+    unit: int
+    text: str
+    sheets: tuple[_Sheet, ...]
+    bars: tuple[tuple[str, float, str], ...]
+
+
+def _card(unit: unit_details.Unit, data: ReportData, folder: pathlib.Path) -> _Card:
+    assert data.details is not None
+    texts = data.details.captions(unit)
+    sheets = []
+    for name, (title, text) in texts.items():
+        content = (folder / name).read_bytes()
+        width, height = (round(size * SHEET_SCALE) for size in _size(content))
+        caption = f"{title}: {text}" if text else title
+        sheets.append(_Sheet(_source(content), f"Unit {unit.unit}: {caption}", caption, width, height))
+    largest = max(unit.profile, default=0.0) or 1.0
+    bars = tuple(
+        (label, round(value / largest * 100, 1), f"{value:.3g}") for label, value in data.details.strongest_labels(unit)
+    )
+    often, mean = data.unit_frequency[unit.unit], data.unit_mean[unit.unit]
+    line = (
+        f"Active on {_percent(often)} of the test {data.kind}s; mean activation then {mean:.3f}, "
+        f"largest {unit.largest:.3f}."
+    )
+    return _Card(unit.unit, line, tuple(sheets), bars)
+
+
+def _page(data: ReportData, pictures: Mapping[str, _Picture], cards: Sequence[_Card]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -225,6 +285,8 @@ def _page(data: ReportData, pictures: Mapping[str, _Picture]) -> str:
         labels_in_words=_losses_of_labels(data),
         epochs=_epochs(data),
         units=_units(data),
+        cards=cards,
+        explanation=data.details.explanation(data.unit_frequency) if data.details else "",
         settings=_Table("Resolved configuration", ("setting", "value"), list(data.settings.items()), numeric=False),
     )
 
@@ -466,7 +528,9 @@ def _units(data: ReportData) -> _Table:
         for unit in order
     ]
     head = ("unit", f"active on, of test {data.kind}s", "mean activation when active", "state")
-    return _thinned("Units of the code, the most active first", head, rows)
+    table = _thinned("Units of the code, the most active first", head, rows)
+    shown = data.details.units if data.details else ()
+    return dataclasses.replace(table, links={str(one.unit): f"#unit-{one.unit}" for one in shown})
 
 
 def _thinned(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> _Table:

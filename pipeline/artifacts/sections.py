@@ -43,7 +43,8 @@ class TableColumn:
     Attributes:
       title: its heading; in keys of JSON, spaces become `_`.
       form: how values are shown: `text`; `name` (an identifier, which pages show as words); `number`; `share` (in
-        [0, 1], shown in percent); `verdict` (whether something passed); `run` (a run's id, which pages link).
+        [0, 1], shown in percent); `verdict` (whether something passed); `run` (a run's id, which pages link); `card`
+        (the label of a card, to which pages link if the preview has it).
     """
 
     title: str
@@ -170,6 +171,30 @@ class BarChart:
 
 
 @dataclasses.dataclass(frozen=True)
+class Card:
+    """One of many things of a kind: a line of text, pictures with captions, and a bar chart, or none.
+
+    Attributes:
+      label: its name, unique among the cards; cells of the form `card` link to it by that name.
+    """
+
+    label: str
+    text: str
+    tiles: tuple[Tile, ...]
+    bars: BarChart | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cards:
+    """Cards side by side; `text` explains them."""
+
+    title: str
+    cards: tuple[Card, ...]
+    text: str = ""
+    kind: str = "cards"
+
+
+@dataclasses.dataclass(frozen=True)
 class Histogram:
     """The distribution of a named quantity: buckets of (low, high, number of values in [low, high))."""
 
@@ -204,9 +229,9 @@ class Diagram:
     kind: str = "diagram"
 
 
-Section = Pairs | Table | Pictures | Text | LineChart | BarChart | Histograms | Diagram
+Section = Pairs | Table | Pictures | Text | LineChart | BarChart | Cards | Histograms | Diagram
 _KINDS: Mapping[str, type[Any]] = {
-    kind.kind: kind for kind in (Pairs, Table, Pictures, Text, LineChart, BarChart, Histograms, Diagram)
+    kind.kind: kind for kind in (Pairs, Table, Pictures, Text, LineChart, BarChart, Cards, Histograms, Diagram)
 }
 
 

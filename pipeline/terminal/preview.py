@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.artifacts.sections import (
     BarChart,
+    Cards,
     Curve,
     Diagram,
     Histograms,
@@ -88,6 +89,12 @@ def cell(value: Value, column: TableColumn | None = None) -> Cell:
 def _pictures(section: Pictures, screen: Screen, uri: str) -> list[str]:
     count = counted(len(section.tiles), "picture")
     return [screen.heading(section.title), f"{_INDENT}{count}: `sae serve` shows them"]
+
+
+@_lines.register
+def _cards(section: Cards, screen: Screen, uri: str) -> list[str]:
+    count = counted(len(section.cards), "card")
+    return [screen.heading(section.title), f"{_INDENT}{count} with pictures: `sae serve` shows them"]
 
 
 @_lines.register

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from components.codes import table
-from components.evaluation.image_metrics import ACTIVE_ABOVE
+from components.evaluation.metrics import ACTIVE_ABOVE
 from pipeline.artifacts.sections import BarChart, BarValue, Preview, Section, Table, TableColumn, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import number_text

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeline.artifacts.sections import BarChart, BarValue, Picture, Pictures, Preview, Section, Text, Tile
+from components.report import unit_details
+from components.report.unit_details import Unit, UnitDetails
+from pipeline.artifacts.sections import (
+    BarChart,
+    BarValue,
+    Card,
+    Cards,
+    Picture,
+    Pictures,
+    Preview,
+    Section,
+    Table,
+    TableColumn,
+    Text,
+    Tile,
+    Value,
+)
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import number_text
 
@@ -17,7 +34,7 @@ _MOST_UNITS = 4_096
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
-    """Return the preview; None without a summary. Reports of older versions have neither images nor units."""
+    """Return the preview; None without a summary. Reports of older versions lack images, units, or details of these."""
     path = artifact.folder / _FILE
     if not path.is_file():
         return None
@@ -42,7 +59,52 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
         for one in summary.get("images", [])[:_MOST_IMAGES]
     )
     units = [{"unit": number, **one} for number, one in enumerate(summary.get("units", [])[:_MOST_UNITS])]
-    return preview(tiles, units), pictures
+    found = preview(tiles, units)
+    details = unit_details.read(artifact.folder)
+    if details is not None and details.units:
+        made = dataclasses.replace(found, sections=(*found.sections, *_details(details, units, picture)))
+        return made, pictures
+    return found, pictures
+
+
+def _details(
+    details: UnitDetails, units: Sequence[Mapping[str, Any]], picture: Callable[[str, str], Picture]
+) -> tuple[Section, ...]:
+    """Return the table of all units, and a card for each unit shown in detail."""
+    columns = [
+        TableColumn("unit", "card"),
+        TableColumn("active", "share"),
+        TableColumn("mean when active", "number"),
+        TableColumn("largest", "number"),
+        TableColumn("state"),
+    ]
+    if details.labels:
+        columns.append(TableColumn("strongest label"))
+    shown = {one.unit: one for one in details.units}
+    rows: list[tuple[Value, ...]] = []
+    for number, one in enumerate(units):
+        unit = shown.get(number)
+        state = "active" if one["frequency"] else "dead"
+        strongest = details.labels[unit.profile.index(max(unit.profile))] if unit and unit.profile else None
+        row = f"unit {number}", one["frequency"], one["mean"], unit.largest if unit else None, state, strongest
+        rows.append(row[: len(columns)])
+    cards = tuple(_card(details, shown[number], one, picture) for number, one in enumerate(units) if number in shown)
+    text = details.explanation([one["frequency"] for one in units])
+    return Table("units of the code", tuple(columns), tuple(rows), folded=True), Cards("each unit", cards, text)
+
+
+def _card(
+    details: UnitDetails, unit: Unit, activity: Mapping[str, Any], picture: Callable[[str, str], Picture]
+) -> Card:
+    label = f"unit {unit.unit}"
+    tiles = tuple(
+        Tile(title, (picture(name, f"{label}: {title}"),), text)
+        for name, (title, text) in details.captions(unit).items()
+    )
+    bars = tuple(BarValue(name, value) for name, value in details.strongest_labels(unit))
+    often, mean, most = f"{activity['frequency']:.1%}", number_text(activity["mean"]), number_text(unit.largest)
+    text = f"active on {often} of the test {details.kind}s; mean activation then {mean}, largest {most}"
+    return Card(label, text, tiles, BarChart("mean activation by label", bars) if bars else None)
 
 
 def preview(tiles: tuple[Tile, ...], units: Sequence[Mapping[str, Any]]) -> Preview:

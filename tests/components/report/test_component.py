@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.report import png
 from tests import lazy, nodes
 from tests.components.conftest import Trained
 from tests.tfds_builders import HEIGHT, WIDTH
 
+adapter = lazy.module("components.model.adapter")
+model_preview = lazy.module("pipeline.artifacts.preview_writers.model")
 report = lazy.module("components.report.component")
+saved_layers = lazy.module("components.model.saved_layers")
+tft = lazy.module("tensorflow_transform")
+transformed_input = lazy.module("components.data.transformed_input")
 
 pytestmark = pytest.mark.component
 
@@ -25,19 +31,6 @@ pytestmark = pytest.mark.component
 def test_first_images_of_each_label_come_sorted_by_label(count: int, expected: list[int]) -> None:
     labels = np.array([7, 0, 0, 7, 3, 0])
     assert report.first_of_each_label(labels, count).tolist() == expected
-
-
-def test_a_unit_s_frequency_is_a_share_of_all_images_and_its_mean_one_of_those_where_it_is_active() -> None:
-    codes = np.float32([[0, 1, 0], [0, 2, 0], [0, 3, 8], [0, 0, 0]])
-    frequency, mean = report.unit_activity(codes)
-    assert frequency.tolist() == [0, 0.75, 0.25]
-    assert mean.tolist() == [0, 2, 8]
-
-
-def test_pca_mse_is_the_mean_square_of_what_the_components_leave_out(tmp_path: pathlib.Path) -> None:
-    np.savez(tmp_path / "pca.npz", mean=np.float32([1, 1, 1]), components=np.float32([[1, 0, 0], [0, 1, 0]]))
-    images = np.float32([[5, 5, 1], [1, 1, 4], [0, 0, 2]])  # what is left: 0, 3 and 1, in the last pixel
-    assert report.pca_mse(tmp_path / "pca.npz", images) == pytest.approx((0 + 9 + 1) / 9)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,10 +142,124 @@ def test_summary_holds_the_activity_of_each_unit(written: Written) -> None:
     ]
 
 
+@dataclasses.dataclass(frozen=True)
+class TestSplit:
+    """The test images with their codes and labels, computed by NumPy alone from the variables of the model."""
+
+    images: Any
+    codes: Any
+    labels: Any
+    decoder: Any
+
+
+@pytest.fixture(scope="module")
+def expected(trained: Trained) -> TestSplit:
+    pattern = str(pathlib.Path(trained.examples.uri, "Split-test", "*"))
+    batches = list(transformed_input.transformed([pattern], tft.TFTransformOutput(trained.transform_graph.uri)))
+    images = np.concatenate([one["image_xf"].numpy() for one in batches])
+    folder = next(pathlib.Path(trained.model.uri).rglob("saved_model.pb")).parent
+    layers = saved_layers.layers_of(model_preview.variables_of(folder), adapter.ACTIVATIONS)
+    encoder, decoder = saved_layers.halves(layers, "code")
+    codes = saved_layers.apply(encoder, images)
+    labels = np.concatenate([one["label_xf"].numpy() for one in batches])
+    return TestSplit(images, codes, labels, lambda code: saved_layers.apply(decoder, np.float32(code)))
+
+
+def sheet_of(written: Written, name: str) -> Any:
+    """Return the grey levels and the alpha of a sheet."""
+    with Image.open(pathlib.Path(written.artifact.uri, name)) as picture:
+        assert picture.mode == "LA"
+        return np.moveaxis(np.asarray(picture), 2, 0)
+
+
+def enlarged(images: Any) -> Any:
+    """Return thumbnails of flat images, which are smaller than half of one."""
+    levels = np.rint(np.clip(images, 0, 1) * 255).reshape(-1, HEIGHT, WIDTH)
+    times = png.THUMBNAIL // max(HEIGHT, WIDTH)
+    return np.kron(levels, np.ones((1, times, times)))
+
+
+def row_of(levels: Any, row: int, count: int) -> Any:
+    """Return the first pictures of a row of a sheet."""
+    times = png.THUMBNAIL // max(HEIGHT, WIDTH)
+    height, width = HEIGHT * times, WIDTH * times
+    top = row * (height + png.GAP)
+    lefts = [place * (width + png.GAP) for place in range(count)]
+    return np.stack([levels[top : top + height, left : left + width] for left in lefts])
+
+
+def test_numbers_of_each_unit_are_those_that_numpy_computes(written: Written, expected: TestSplit) -> None:
+    found = json.loads(pathlib.Path(written.artifact.uri, "units.json").read_text(encoding="utf-8"))
+    codes, labels = expected.codes, expected.labels
+    alive = [unit for unit in range(4) if codes[:, unit].max() > 0]
+    assert alive
+    assert found["kind"] == "image"
+    assert found["labels"] == ["top", "middle", "bottom"]
+    assert [one["unit"] for one in found["units"]] == alive
+    np.testing.assert_allclose(written.data.unit_frequency, (codes > 0).mean(axis=0))
+    for one in found["units"]:
+        unit = codes[:, one["unit"]]
+        strongest = np.argsort(-unit, kind="stable")[:8]
+        strongest = strongest[unit[strongest] > 0]
+        activations = [top["activation"] for top in one["top"]]
+        np.testing.assert_allclose(activations, unit[strongest], rtol=1e-5)
+        assert one["largest"] == activations[0]
+        # Images whose activations differ in the last bits only may change places.
+        np.testing.assert_allclose(unit[[top["number"] for top in one["top"]]], unit[strongest], rtol=1e-5)
+        assert [top["label"] for top in one["top"]] == [found["labels"][labels[top["number"]]] for top in one["top"]]
+        np.testing.assert_allclose(one["profile"], [unit[labels == label].mean() for label in range(3)], rtol=1e-5)
+
+
+def test_pictures_of_each_unit_are_those_that_numpy_computes(written: Written, expected: TestSplit) -> None:
+    found = json.loads(pathlib.Path(written.artifact.uri, "units.json").read_text(encoding="utf-8"))
+    rows = [one["number"] for one in found["traversed"]]
+    assert [expected.labels[number] for number in rows] == [0, 1, 2]  # the first of each label
+    for one in found["units"]:
+        unit, codes = one["unit"], expected.codes
+        levels, alpha = sheet_of(written, one["top_images"])
+        numbers = [top["number"] for top in one["top"]]
+        np.testing.assert_array_equal(row_of(levels, 0, len(numbers)), enlarged(expected.images[numbers]))
+        assert (row_of(alpha, 0, len(numbers)) == 255).all()
+        assert (alpha == 0).any()  # between the pictures
+
+        mean = codes[codes[:, unit] > 0, unit].mean()
+        answer, _ = sheet_of(written, one["answer"])
+        np.testing.assert_allclose(answer, enlarged(expected.decoder([mean * np.eye(4)[unit]]))[0], atol=1)
+
+        traversal, _ = sheet_of(written, one["traversal"])
+        for row, number in enumerate(rows):
+            changed = np.repeat(codes[[number]], 8, axis=0)
+            changed[1:, unit] = np.linspace(0, one["largest"], 7)
+            np.testing.assert_allclose(row_of(traversal, row, 8), enlarged(expected.decoder(changed)), atol=1)
+
+
+def test_pca_mse_is_the_mean_square_of_what_the_components_leave_out(
+    written: Written, expected: TestSplit, trained: Trained
+) -> None:
+    with np.load(pathlib.Path(trained.model_run.uri, "pca.npz")) as pca:
+        centred = expected.images - pca["mean"]
+        rest = centred - centred @ pca["components"].T @ pca["components"]
+    assert written.data.pca_mse == pytest.approx(np.square(rest).mean(), rel=1e-4)
+
+
+def test_images_are_read_in_batches(make_report: Callable[[], Written], written: Written) -> None:
+    """A batch of two images gives the same report as one of all, with what is summed over images to the last digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.report.component.BATCH_BYTES", 2 * 4 * HEIGHT * WIDTH)
+        small = make_report()
+    for name in ("units.json", "units", "images"):
+        one, other = (pathlib.Path(made.artifact.uri, name) for made in (written, small))
+        files = sorted(one.iterdir()) if one.is_dir() else [one]
+        for file in files:
+            assert file.read_bytes() == (other / file.name if one.is_dir() else other).read_bytes()
+    assert small.data.pca_mse == pytest.approx(written.data.pca_mse, rel=1e-6)
+    np.testing.assert_array_equal(small.data.unit_mean, written.data.unit_mean)
+
+
 def test_report_is_the_same_when_it_is_made_again(written: Written, make_report: Callable[[], Written]) -> None:
     one, other = (
         {path.name: path.read_bytes() for path in pathlib.Path(made.artifact.uri).rglob("*") if path.is_file()}
         for made in (written, make_report())
     )
-    assert {"report.html", "summary.json", "000-reconstruction.png"} <= one.keys()
+    assert {"report.html", "summary.json", "000-reconstruction.png", "units.json"} <= one.keys()
     assert one == other

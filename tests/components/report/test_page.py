@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from components.evaluation import metrics, thresholds
-from components.report import figures
+from components.report import figures, png, unit_details
 from components.report import page as report_page
 
 FIGURES = ("curves", "reconstructions", "units", "labels", "baselines")
@@ -211,6 +211,47 @@ def test_page_needs_no_network(page: Page) -> None:
     assert not re.search(r"https?:|//[a-z]|@import|url\(", without_pictures)
     assert not {tag for tag, _ in page.elements} & {"script", "iframe", "object", "embed"}
     assert {"http-equiv", "content"} in [set(attributes) for attributes in page.all("meta")]
+
+
+def with_details(data: report_page.ReportData, folder: pathlib.Path, labels: tuple[str, ...]) -> report_page.ReportData:
+    """Adds details of the units 2 and 5, whose sheets lie in the folder."""
+    (folder / "units").mkdir()
+    units = []
+    for unit, largest in ((2, 3.0), (5, 8.0)):
+        names = [f"units/{unit}-{kind}.png" for kind in ("images", "answer", "traversal")]
+        for number, name in enumerate(names):
+            (folder / name).write_bytes(png.sheet([[np.full((4, 6), unit * 10 + number, np.uint8)]]))
+        top = tuple(unit_details.Example(number, labels[number] if labels else "", largest) for number in (0, 1))
+        units.append(unit_details.Unit(unit, largest, top, names[0], (0.5, 2.0)[: len(labels)], *names[1:]))
+    traversed = (unit_details.Example(7, labels[1] if labels else ""),)
+    details = unit_details.UnitDetails(data.kind, labels, traversed, tuple(units))
+    return dataclasses.replace(data, details=details)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_units_in_detail_have_a_card_to_which_the_table_links(tmp_path: pathlib.Path) -> None:
+    page = write(with_details(make_data(), tmp_path, ("cat", "<b>dog</b>")), tmp_path)
+    assert [one["id"] for one in page.all("article")] == ["unit-2", "unit-5"]
+    assert sorted(one["href"] for one in page.all("a")) == ["#unit-2", "#unit-5"]
+    assert not page.open
+    prefix = "data:image/png;base64,"
+    shown = [base64.b64decode(one["src"].removeprefix(prefix)) for one in page.all("img") if "Unit" in one["alt"]]
+    order = [f"units/{unit}-{kind}.png" for unit in (2, 5) for kind in ("answer", "images", "traversal")]
+    assert shown == [(tmp_path / name).read_bytes() for name in order]
+    [first, *_] = [one for one in page.all("img") if "Unit" in one["alt"]]
+    assert (first["width"], first["height"]) == ("9", "6")
+    assert [one["style"] for one in page.all("dd") if "style" in one] == ["width: 25.0%", "width: 100.0%"] * 2
+    assert "<b>dog</b>" in page.text  # a text, no element
+    assert "largest 8.000" in page.text
+    assert "Units 0, 1 are dead" in page.text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_units_in_detail_have_no_bars_without_labels(tmp_path: pathlib.Path) -> None:
+    page = write(with_details(make_data(per_label={}), tmp_path, ()), tmp_path)
+    assert len(page.all("article")) == 2
+    assert not [one for one in page.all("dd") if "style" in one]
+    assert "with their labels" not in page.text
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from components.report.png import PLOT_HEIGHT, PLOT_MARGIN, png_of, to_display
+from components.report.png import GAP, PLOT_HEIGHT, PLOT_MARGIN, THUMBNAIL, png_of, sheet, thumbnail, to_display
 
 IMAGE = np.float32([[0, 1, 0.5], [0.25, -0.5, 1.5]])
 
@@ -41,3 +41,35 @@ def test_values_outside_of_0_and_1_are_shown_by_the_range_of_the_originals():
     assert (originals.tolist(), others.tolist()) == ([[0, 1]], [[0.5, 1.5]])
     same = np.float32([[0, 0.5]])
     assert to_display(same, IMAGE)[0] is same
+
+
+def test_a_thumbnail_of_a_large_image_is_the_mean_of_its_pixels():
+    image = np.kron(np.float32([[0, 1], [0.2, 0.6]]), np.ones((60, 30), np.float32))  # 120 x 60
+    found = thumbnail(image)
+    assert (found.shape, found.dtype) == ((THUMBNAIL, THUMBNAIL // 2), np.uint8)
+    assert found[0].tolist() == [0] * 10 + [255] * 10
+    assert found[-1].tolist() == [51] * 10 + [153] * 10
+
+
+def test_a_thumbnail_of_a_small_image_is_enlarged_by_a_whole_number():
+    assert thumbnail(IMAGE).shape == (2 * 13, 3 * 13)
+    assert thumbnail(IMAGE)[::13, ::13].tolist() == [[0, 255, 128], [64, 0, 255]]
+    assert thumbnail(np.zeros((28, 28, 3), np.float32)).shape == (28, 28, 3)
+
+
+def test_a_thumbnail_of_a_vector_is_a_plot_of_one_size():
+    assert {thumbnail(np.zeros(length, np.float32)).shape for length in (1, 64, 1_000)} == {(PLOT_HEIGHT, 64)}
+
+
+def test_a_sheet_has_its_pictures_in_rows_and_is_transparent_elsewhere():
+    grey = [np.full((2, 3), level, np.uint8) for level in (1, 2, 3)]
+    with Image.open(io.BytesIO(sheet([grey[:2], grey[2:]]))) as picture:
+        assert (picture.mode, picture.size) == ("LA", (2 * 3 + GAP, 2 * 2 + GAP))
+        levels, alpha = np.moveaxis(np.asarray(picture), 2, 0)
+    assert levels[:2, :3].tolist() == [[1] * 3] * 2
+    assert levels[:2, 3 + GAP :].tolist() == [[2] * 3] * 2
+    assert levels[2 + GAP :, :3].tolist() == [[3] * 3] * 2
+    assert np.unique(alpha).tolist() == [0, 255]
+    assert (alpha == 255).sum() == 3 * 6
+    with Image.open(io.BytesIO(sheet([[np.full((1, 1, 3), 9, np.uint8)]]))) as picture:
+        assert (picture.mode, picture.getpixel((0, 0))) == ("RGBA", (9, 9, 9, 255))

@@ -6,6 +6,8 @@ from pipeline.artifacts.sections import (
     BarChart,
     BarValue,
     Box,
+    Card,
+    Cards,
     Curve,
     Diagram,
     Histogram,
@@ -55,6 +57,19 @@ CHART = LineChart(
 BARS = BarChart("BCE by label", (BarValue("label 0", 0.1), BarValue("label 3", 0.2)), 0.15)
 ACTIVITY = BarChart(
     "activity of the units of the code", (BarValue("unit 0", 0.0), BarValue("unit 1", 0.25, "mean 1.5")), share=True
+)
+CARDS = Cards(
+    "each unit",
+    (
+        Card(
+            "unit 1",
+            "active on 25 %",
+            (Tile("strongest", (OTHER,), "3, 8"), Tile("answer", (PICTURE,))),
+            BarChart("mean by label", (BarValue("3", 0.5), BarValue("8", 1.5))),
+        ),
+        Card("unit 7", "active on 1 %", (Tile("strongest", (OTHER,)),)),
+    ),
+    "Of two units.",
 )
 PREVIEWS = {
     "Examples": Preview(
@@ -152,6 +167,13 @@ PREVIEWS = {
             Text("open the report", file="report.html", title="report"),
             Pictures("test images and their reconstructions", (Tile("3", (PICTURE, OTHER)),)),
             ACTIVITY,
+            Table(
+                "units of the code",
+                (TableColumn("unit", "card"), TableColumn("active", "share"), TableColumn("state")),
+                (("unit 0", 0.0, "dead"), ("unit 1", 0.25, "active")),
+                folded=True,
+            ),
+            CARDS,
         ),
     ),
 }

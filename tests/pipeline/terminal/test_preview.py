@@ -9,7 +9,7 @@ import pytest
 from pipeline.artifacts.sections import Curve, Histograms, LineChart, Pictures, Preview, Section, Table, Text
 from pipeline.terminal import preview
 from pipeline.terminal.table import Screen
-from tests.pipeline.artifacts.samples import ACTIVITY, BARS, CHART, PREVIEWS, THRESHOLDS, columns
+from tests.pipeline.artifacts.samples import ACTIVITY, BARS, CARDS, CHART, PREVIEWS, THRESHOLDS, columns
 
 
 def shown(*sections: Section, screen: Screen | None = None) -> list[str]:
@@ -68,6 +68,11 @@ def test_pictures_are_counted() -> None:
     assert isinstance(found, Pictures)
     assert shown(found)[0] == "the decoder's answer to each unit"
     assert "2 pictures" in shown(found)[1]
+
+
+def test_cards_are_counted() -> None:
+    assert shown(CARDS)[0] == "each unit"
+    assert "2 cards" in shown(CARDS)[1]
 
 
 def test_a_text_has_its_verdict_reasons_and_file() -> None:

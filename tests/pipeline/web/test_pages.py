@@ -288,10 +288,18 @@ class TestArtifact:
             ("Evaluator", "blessing", "✗ Not blessed bce is 0.2"),
             ("PushGate", "decision", "version 3 good 0.08"),
             ("Report", "report", "Open the report"),
+            ("Report", "report", "Unit 1 active on 25 % strongest: 3, 8 answer"),
         ],
     )
     def test_it_is_shown_by_its_type(self, site, filled, node, output, said):
         assert said in seen(site, f"/artifacts/{artifact_of(filled, 'good', node, output)}").text
+
+    def test_a_row_of_a_table_links_to_its_card_if_there_is_one(self, site, filled):
+        report = artifact_of(filled, "good", "Report", "report")
+        page = seen(site, f"/artifacts/{report}")
+        assert [link for link in page.links if link.startswith("#card")] == ["#card-unit-1"]
+        assert [one for one in page.ids if one.startswith("card")] == ["card-unit-1", "card-unit-7"]
+        assert f"/artifacts/{report}/pictures/a.png" in page.links
 
     def test_the_json_has_the_preview(self, site, filled):
         for node, output in TYPES:
