@@ -5,6 +5,7 @@ ARGS ?=
 export ARGS
 # Processes that run the tests, one file at a time.
 WORKERS ?= 2
+# They write compiled code, which a thousand child processes read.
 # Their folders: thousands of small stores that sync each write, so in memory where 12 GiB of it are free.
 FREE_KIB = $$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }') $$(awk '/MemAvailable/ { print $$2 }' /proc/meminfo 2>/dev/null)
 TEMPROOT = $$(set -- $(FREE_KIB); if [ "$${1:-0}" -gt 12582912 ] && [ "$${2:-0}" -gt 12582912 ]; then echo /dev/shm; else echo "$${TMPDIR:-/tmp}"; fi)
@@ -30,7 +31,7 @@ run: setup  ## run the pipeline
 	@.venv/bin/sae run $(ARGS)
 
 test: setup-dev  ## run all tests but those that need MNIST, both TFX versions or much time
-	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" \
+	@folder=$$(mktemp -d "$(TEMPROOT)/sae-tests-XXXXXX") && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT="$$folder" PYTHONDONTWRITEBYTECODE= \
 	    .venv/bin/python -m pytest -m "not reference and not tfx_versions and not chaos" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-current:  ## run them with the current TFX version, in a Debian 13 root if this machine is too old

@@ -6,6 +6,7 @@ import importlib
 import os
 import pathlib
 import signal
+import sys
 from types import ModuleType
 
 import pytest
@@ -45,21 +46,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 E2E = pathlib.Path(__file__).parent / "e2e"
+# Modules that were imported when all tests had been collected.
+LOADED_BY_COLLECTION = pytest.StashKey[frozenset[str]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the tests that load TensorFlow last: once a process has it, each fork takes 25 ms instead of 3.
 
     Of these, whole runs are first, so that no long file is left to one process at the end.
     """
-    items.sort(key=_turn)
+    config.stash[LOADED_BY_COLLECTION] = frozenset(sys.modules)
+    late = {item.path: 2 for item in items if _loads_tensorflow(item)}
+    items.sort(key=lambda item: 1 if E2E in item.path.parents else late.get(item.path, 0))
 
 
-def _turn(item: pytest.Item) -> int:
-    if E2E in item.path.parents:
-        return 1
-    fixtures = getattr(item, "fixturenames", ())
-    return 2 if "trained" in fixtures or _is_lazy(getattr(item, "module", None)) else 0
+def _loads_tensorflow(item: pytest.Item) -> bool:
+    return "trained" in getattr(item, "fixturenames", ()) or _is_lazy(getattr(item, "module", None))
 
 
 def _is_lazy(module: object) -> bool:

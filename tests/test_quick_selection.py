@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import pytest
 
-from tests import PROJECT
-
-COLLECT = """
-import sys, pytest
-code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider"])
-heavy = {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets", "tensorflow_transform"} & set(sys.modules)
-sys.exit(f"collecting imported {', '.join(sorted(heavy))}" if heavy else code)
-"""
+from tests.conftest import LOADED_BY_COLLECTION
 
 
-def test_collecting_the_tests_imports_no_tensorflow_tfx_or_beam() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", COLLECT],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr or result.stdout
+def test_collecting_the_tests_imports_no_tensorflow_tfx_or_beam(request: pytest.FixtureRequest) -> None:
+    heavy = {"tensorflow", "tfx", "apache_beam", "tensorflow_datasets", "tensorflow_transform"}
+    assert not heavy & request.config.stash[LOADED_BY_COLLECTION]

@@ -17,7 +17,11 @@ from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import event_log
 from pipeline.core.events import NodeState
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import Store
+from pipeline.orchestration import run
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal.progress import display
 from tests.e2e.conftest import PROJECT, QUICK, QUICK_OPTIONS, SampleRun, run_here, sae, states
 from tests.e2e.test_previews import headline_in
 
@@ -162,9 +166,9 @@ def test_a_killed_worker_process_fails_its_node_and_the_run_can_be_resumed(tmp_p
     [failed] = [line for line in messages.splitlines() if line.startswith("ExampleGen failed")]
     assert "SIGKILL" in failed
     assert "SIGKILL" in output
-    resumed = sae("resume", "--root", tmp_path / "root", "--json")
-    assert resumed.returncode == 0, resumed.stderr
-    assert {node["state"] for node in json.loads(resumed.stdout)["nodes"]} == {"executed"}
+    resumed = run.resume(PIPELINE, Root(tmp_path / "root"), "", display)
+    assert resumed.exit_code == 0
+    assert set(states(resumed).values()) == {"executed"}
 
 
 def test_variables_of_proxies_and_of_numeric_libraries_change_nothing(

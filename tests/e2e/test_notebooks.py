@@ -11,12 +11,12 @@ from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests import PROJECT
 from tests.e2e.conftest import QUICK, SampleRun
 
-nbclient = pytest.importorskip("nbclient", reason="nbclient is in the lock for Python 3.10 only")
-
 
 def test_the_notebook_of_the_package_runs_on_the_sample(
     sample_run: SampleRun, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Here, because they take 2 s to import.
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is in the lock for Python 3.10 only")
     import nbformat
 
     notebook = nbformat.read(PROJECT / "docs" / "notebooks" / "sparse_codes.ipynb", as_version=4)

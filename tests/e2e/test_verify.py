@@ -159,7 +159,7 @@ def test_a_misspelt_run_and_a_misspelt_node_are_not_found(root: pathlib.Path, ru
 
 
 def test_the_rerun_ends_when_its_command_is_killed(root: pathlib.Path, run_id: str) -> None:
-    command = [sys.executable, "-m", "pipeline", "verify", run_id, "--root", str(root)]
+    command = [sys.executable, "-m", "pipeline", "verify", run_id, "--node", "Trainer", "--root", str(root)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
     assert process.stderr is not None
     for line in process.stderr:

@@ -27,14 +27,18 @@ COMPOSED = {"pipeline/metadata/run_properties.py"}  # tested below
 _COMMAND = re.compile(r"`sae ([a-z][^`\n]*)`")
 
 
-def texts(tree):
+def texts(code):
     """Yield the texts in code, but not its docstrings, with 1 for each value that is formatted into them."""
+    if "`sae " not in code:
+        return
+    tree = ast.parse(code)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    other = docstrings | inner
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (docstrings | inner):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in other:
             yield node.value
 
 
@@ -43,7 +47,7 @@ SUGGESTED = sorted(
         (str(path.relative_to(PROJECT)), command)
         for path in itertools.chain(*((PROJECT / folder).rglob("*.py") for folder in ("pipeline", "components")))
         if str(path.relative_to(PROJECT)) not in MENTIONED | COMPOSED
-        for text in texts(ast.parse(path.read_text(encoding="utf-8")))
+        for text in texts(path.read_text(encoding="utf-8"))
         for command in _COMMAND.findall(text)
     }
 )
