@@ -178,6 +178,7 @@ class DataSource:
       look_up: returns where a run will find its data, without importing TensorFlow; None if that is not known. Raises
         `SaeError` if the data is there, but a run cannot use it.
       run_options: returns the options of `sae run` that choose a data set, by its name.
+      hints: returns one line for each setting that does not suit the data set, without importing TensorFlow.
       slice_titles: returns what people see in place of the recorded names of slices: `label cat` for `label 0`.
       words: returns words that people see in labels of metrics and titles, in place of others: `vector` for `image`.
     """
@@ -190,6 +191,7 @@ class DataSource:
     fingerprint: Callable[[Root, Request, Settings], str]
     look_up: Callable[[Settings], DataLookup | None] = lambda asked: None
     run_options: Callable[[str], tuple[str, ...]] = lambda dataset: ()
+    hints: Callable[[Settings], tuple[str, ...]] = lambda resolved: ()
     slice_titles: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
     words: Callable[[Any], Mapping[str, str]] = lambda dataset: {}
 

@@ -85,6 +85,7 @@ def plan_run(request: RunRequest) -> Plan:
     notices = [numeric_variables.notice(numeric_variables.ignored(os.environ, resolved.config.engine))]
     if lookup and not lookup.good:
         notices.append(f"{lookup.found}; {lookup.advice}")
+    notices += pipeline.data.hints(resolved)
     nodes = tuple(planned(name) for name in pipeline.names)
     data = lookup.found if lookup else ""
     return Plan(str(root.path), dataset, resolved.profile, nodes, tuple(filter(None, notices)), data)

@@ -42,10 +42,12 @@ class RunRecorder:
         return self._unended is not None
 
     def begin(self, store: Store, configured: ConfiguredPipeline) -> MetadataWriter:
-        """Write the manifest, record the start on the run's context, and show the notice of the data set."""
+        """Write the manifest, record the start on the run's context, and show the notice of the data set and hints."""
         request, resolved, dataset = self._request, configured.settings, configured.dataset
         if dataset.notice:
             self._tell(Note(dataset.notice, warning=True))
+        for hint in configured.pipeline.data.hints(resolved):
+            self._tell(Note(hint, warning=True))
         writer = MetadataWriter(self._root)
         if request.resumed:
             self._begin_attempt(store, writer)

@@ -527,6 +527,12 @@ def _prepare(dataset: ImageDataset, root: Root) -> ImageDataset:
     return dataset_resolver.prepare(dataset, root)
 
 
+def _hints(resolved: Settings) -> tuple[str, ...]:
+    from pipeline.sparse_autoencoder import hints
+
+    return hints.hints(resolved)
+
+
 def _slice_titles(dataset: ImageDataset) -> dict[str, str]:
     """Return the slices of labels with their names, where these are not their numbers."""
     names = enumerate(dataset.label_names)
@@ -620,6 +626,7 @@ PIPELINE = Pipeline(
         fingerprint=dataset_cache.fingerprint,
         look_up=dataset_folder.look_up,
         run_options=dataset_folder.run_options,
+        hints=_hints,
         slice_titles=_slice_titles,
         words=lambda dataset: metrics.WORDS.get(dataset.kind, {}),
     ),

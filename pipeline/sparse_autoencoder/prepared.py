@@ -88,7 +88,7 @@ def find(folder: pathlib.Path) -> list[PreparedDataset]:
     found = []
     if folder.is_dir():
         for path in _version_folders(folder, _DEEPEST):
-            found.append(_describe(path, path.parent.relative_to(folder).as_posix()))
+            found.append(describe(path, path.parent.relative_to(folder).as_posix()))
     return sorted(found, key=lambda one: (one.name, [int(part) for part in one.version.split(".")]))
 
 
@@ -196,7 +196,8 @@ def _version_folders(folder: pathlib.Path, depth: int) -> Iterator[pathlib.Path]
                 continue
 
 
-def _describe(folder: pathlib.Path, name: str) -> PreparedDataset:
+def describe(folder: pathlib.Path, name: str) -> PreparedDataset:
+    """Return the data set in the folder of a version; with its fault if it cannot be read."""
     try:
         info: Any = json_text.parse(regular_file.text(folder / dataset_folder.INFO))
         described = _feature_texts(json_text.parse(regular_file.text(folder / dataset_folder.FEATURES)))

@@ -189,6 +189,26 @@ def test_show_says_what_was_converted(sae: Any, data: pathlib.Path, channels: st
     assert ("converted" in output) == ("channels grey" in output) == (channels == "grey")
 
 
+@pytest.mark.parametrize("command", ["doctor", "plan", pytest.param("run", marks=pytest.mark.component)])
+@pytest.mark.parametrize(
+    ("stored_as", "missing", "reason"),
+    [
+        ("array_record", "", "is stored as array_record, this pipeline reads tfrecord"),
+        ("tfrecord", "features.json", "is incomplete: it has no features.json"),
+    ],
+)
+def test_a_data_set_of_another_form_is_named_alike_by_doctor_plan_and_run(
+    sae: Any, data: pathlib.Path, command: str, stored_as: str, missing: str, reason: str
+) -> None:
+    folder = store(data, "mine", stored_as=stored_as)
+    if missing:
+        (folder / missing).unlink()
+    ended, output, messages = sae(command, "--set", "data.dataset=mine", "--root", "root")
+    assert ended == DATA
+    assert f"data set mine in {folder} {reason}" in " ".join((output + messages).split())
+    assert "prepare it again with TFDS, or remove that folder" in " ".join((output + messages).split())
+
+
 @pytest.mark.component
 def test_the_commands_suggested_after_add_find_the_data_set(sae: Any, data: pathlib.Path) -> None:
     np.save("many.npy", np.random.default_rng(1).normal(size=(50, 3)))

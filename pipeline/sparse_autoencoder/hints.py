@@ -1,0 +1,60 @@
+"""Hints at settings that do not suit a prepared data set, shown by `sae plan` and `sae run`; without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
+
+from components.data import features
+from pipeline.core.errors import SaeError
+from pipeline.core.settings import Settings
+from pipeline.sparse_autoencoder import dataset_folder, prepared
+from pipeline_config import PipelineConfig
+
+_FEWEST_STEPS = 10  # of an epoch
+_USED = 0.5  # part of the range of 16 bit below which scaling by that range wastes it
+_DEEP = {"uint16": 65_535}  # largest value by the name of a type that `data.scaling=auto` divides by
+
+
+def hints(resolved: Settings) -> tuple[str, ...]:
+    """Return one line for each setting that does not suit the data set; empty if that is missing or cannot be read."""
+    config: PipelineConfig = resolved.config
+    if config.data.source == "sample":
+        return ()
+    try:
+        folder = dataset_folder.prepared_version(config.data)
+    except SaeError:
+        return ()
+    dataset = prepared.describe(folder, config.data.dataset) if folder is not None else None
+    return tuple(_hints(config, dataset)) if dataset and not dataset.fault else ()
+
+
+def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterator[str]:
+    size, examples = config.training.batch_size, _train_examples(config, dataset.splits)
+    steps = math.ceil(examples / size)
+    if 0 < steps < _FEWEST_STEPS and size > 1:
+        smaller = 2 ** int(math.log2(max(examples // _FEWEST_STEPS, 1)))
+        yield (
+            f"training.batch_size = {size} makes only {steps} step{'s' * (steps != 1)} an epoch of {examples:,} "
+            f"examples, which may be too few to learn: try --set training.batch_size={smaller}"
+        )
+    limits = dataset.facts.get("range")
+    full = next((most for name, most in _DEEP.items() if any(name in text for text in dataset.features.values())), 0)
+    if full and _is_range(limits) and config.data.scaling == "auto" and limits[1] - limits[0] < _USED * full:
+        yield (
+            f"the images use {limits[0]:g} to {limits[1]:g} of 0 to {full}, so they are almost black or flat to the "
+            "model: try --set data.scaling=range"
+        )
+    if constant := dataset.facts.get("constant_values"):
+        kind = "pixels" if any(text.startswith("image") for text in dataset.features.values()) else "values"
+        yield f"{constant:,} {kind} are the same in all records: they tell nothing, and make every loss smaller"
+
+
+def _train_examples(config: PipelineConfig, known: Mapping[str, int]) -> int:
+    """Return the size of the train split if it is one of the data set's own splits; else 0."""
+    return known.get(dataset_folder.splits(config.data, known)[features.TRAIN], 0)
+
+
+def _is_range(limits: Any) -> TypeGuard[list[float]]:
+    return isinstance(limits, list) and len(limits) == 2 and all(isinstance(one, (int, float)) for one in limits)
