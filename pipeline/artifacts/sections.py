@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -274,6 +275,10 @@ def _renamed(section: Section, titles: Mapping[str, str]) -> Section:
         return dataclasses.replace(section, bars=tuple(bars))
     if isinstance(section, Pictures):
         return dataclasses.replace(section, tiles=tuple(_renamed_tile(tile, titles) for tile in section.tiles))
+    if isinstance(section, Text) and titles:
+        slices = re.compile(rf"\b({'|'.join(map(re.escape, titles))})\b")
+        items = (slices.sub(lambda match: titles[match[1]], item) for item in section.items)
+        return dataclasses.replace(section, items=tuple(items))
     return section
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.artifacts.sections import BarChart, BarValue, Pairs, Picture, Pictures, Preview, Table, TableColumn, Tile
+from pipeline.artifacts.sections import (
+    BarChart,
+    BarValue,
+    Pairs,
+    Picture,
+    Pictures,
+    Preview,
+    Table,
+    TableColumn,
+    Text,
+    Tile,
+)
 
 TITLES = {"label 0": "label cat"}
 
@@ -32,6 +43,13 @@ def test_slices_and_labels_are_renamed_where_they_are_shown() -> None:
         ("unit 0", []),
     ]
     assert given.renamed({}) == given
+
+
+def test_slices_are_renamed_in_reasons_as_whole_names() -> None:
+    reasons = ("bce label 0 is 0.9, allowed is at most 0.2", "bce label 01 is 1", "xlabel 0")
+    [text] = Preview("p", (Text("label 0", items=reasons),)).renamed(TITLES).sections
+    assert isinstance(text, Text)
+    assert text.items == ("bce label cat is 0.9, allowed is at most 0.2", *reasons[1:])
 
 
 def test_titles_and_names_are_reworded_but_no_values() -> None:
