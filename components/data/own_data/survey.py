@@ -119,7 +119,7 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
         entries.append(SurveyedRecord(number, record.id, split, record.label, digest_of(values)))
         if spread is None:
             spread = _Spread(values)
-        if values.shape == spread.low.shape:
+        if (values.shape, values.dtype) == (spread.low.shape, spread.low.dtype):
             spread.add(values, split)
         progress(len(entries))
     if unreadable and not options.skip_unreadable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,10 @@ def test_mixed_images_name_an_example_of_each(shapes: Any, kind: Any, reason: st
         survey(source([np.zeros(shape, kind) for shape in shapes], IMAGE), Options())
 
 
-def test_mixed_types_are_refused() -> None:
-    with pytest.raises(errors.DataError, match=r"uint8 \(1, such as r0\), uint16"):
-        survey(source([np.zeros((2, 2, 1), kind) for kind in (np.uint8, np.uint16)], IMAGE), Options())
+@pytest.mark.parametrize("kinds", itertools.permutations(["uint8", "uint16", "float32"], 2))
+def test_mixed_types_are_refused(kinds: tuple[str, str]) -> None:
+    with pytest.raises(errors.DataError, match=rf"{kinds[0]} \(1, such as r0\), {kinds[1]} \(1, such as r1\)"):
+        survey(source([np.zeros((2, 2, 1), kind) for kind in kinds], IMAGE), Options())
 
 
 def test_unreadable_records_are_left_out_and_counted() -> None:
