@@ -46,6 +46,12 @@ class RunReport:
         return dict(found)
 
     @property
+    def units(self) -> Mapping[str, Any]:
+        """The numbers of the units that the report shows in detail; docs/model.md lists the keys."""
+        found = json_text.parse(self._file("units.json").read_text(encoding="utf-8"))
+        return dict(found)
+
+    @property
     def figures(self) -> Mapping[str, pathlib.Path]:
         """The figures on a light background, as PNG files, by name."""
         return {path.name.removesuffix(_LIGHT): path for path in sorted(self.folder.glob(f"*{_LIGHT}"))}
@@ -68,10 +74,12 @@ class RunReport:
 
         if unknown := [one for one in formats if one not in export.FORMATS]:
             raise UsageError(f"no format {unknown[0]!r} (there are: {', '.join(export.FORMATS)})")
-        return export.write_figures(self._data(), _created(folder), formats)
+        return export.write_figures(self._data(), _created(folder), formats, self.folder)
 
     def save_tables(self, folder: str | os.PathLike[str]) -> list[pathlib.Path]:
         """Write metrics, metrics by label, losses by epoch and units as CSV files; return the files.
+
+        Of the units that the report shows in detail also their strongest test images and their profiles by label.
 
         Args:
           folder: is created if it does not exist; files of the same names are replaced.

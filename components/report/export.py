@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import csv
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from components.evaluation import metrics
 from components.evaluation.thresholds import EpochLosses
-from components.report import figures, page
+from components.report import figures, page, unit_details
+from components.report.unit_details import UnitDetails
 
 FORMATS = ("svg", "pdf", "png")
 PCA_MSE = "pca_mse"
@@ -58,13 +60,19 @@ def read_report(
         settings={},
         facts={},
         loss=metrics.loss_of(values),
+        details=unit_details.read(folder),
     )
 
 
-def write_figures(data: page.ReportData, folder: pathlib.Path, formats: Sequence[str]) -> list[pathlib.Path]:
-    """Write each figure in each of `FORMATS` that is given, into an existing folder; return the files."""
+def write_figures(
+    data: page.ReportData, folder: pathlib.Path, formats: Sequence[str], source: pathlib.Path
+) -> list[pathlib.Path]:
+    """Write each figure in each of `FORMATS` that is given, into an existing folder; return the files.
+
+    `source` is the folder of the report, with the pictures of its units.
+    """
     written = []
-    for name, draw in page.drawings(data).items():
+    for name, draw in {**page.drawings(data), **unit_drawings(data.details, source)}.items():
         for form in formats:
             path = folder / f"{name}.{form}"
             path.write_bytes(figures.render(draw, figures.LIGHT, form))
@@ -72,8 +80,31 @@ def write_figures(data: page.ReportData, folder: pathlib.Path, formats: Sequence
     return written
 
 
+def unit_drawings(details: UnitDetails | None, source: pathlib.Path) -> dict[str, Callable[[figures.Theme], Figure]]:
+    """Return what draws the pictures of the units, by name; empty without units in detail."""
+    if details is None or not details.units:
+        return {}
+
+    def sheets(names: Sequence[str]) -> list[Any]:
+        return [np.asarray(Image.open(source / name).convert("RGBA")) for name in names if name]
+
+    units = [one.unit for one in details.units]
+    pictures = [sheets((one.answer, one.top_images)) for one in details.units]
+    profiles = np.array([one.profile for one in details.units], np.float64)
+    drawn: dict[str, Callable[[figures.Theme], Figure]] = {
+        "unit_images": lambda theme: figures.draw_unit_images(theme, units, pictures, profiles, details.labels)
+    }
+    traversals = sheets([one.traversal for one in details.units])
+    if traversals:
+        drawn["traversals"] = lambda theme: figures.draw_traversals(theme, units, traversals)
+    return drawn
+
+
 def write_tables(data: page.ReportData, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Write metrics, metrics by label, losses by epoch and units as CSV files with all digits; return the files."""
+    """Write metrics, metrics by label, losses by epoch and units as CSV files with all digits; return the files.
+
+    Of the units in detail also the strongest images (`top_images.csv`), and the profiles (`profiles.csv`).
+    """
     names = list(next(iter(data.per_label.values()), {}))
     losses = ("epoch", "loss", "val_loss", "reconstruction", "val_reconstruction")
     units = zip(data.unit_frequency.tolist(), data.unit_mean.tolist(), strict=True)
@@ -86,6 +117,19 @@ def write_tables(data: page.ReportData, folder: pathlib.Path) -> list[pathlib.Pa
         "epochs": (losses, [[getattr(one, name) for name in losses] for one in data.history]),
         "units": (("unit", "frequency", "mean"), [(number, *one) for number, one in enumerate(units)]),
     }
+    if details := data.details:
+        tables["top_images"] = (
+            ("unit", "rank", "number", "label", "activation"),
+            [
+                (one.unit, rank, top.number, top.label, top.activation)
+                for one in details.units
+                for rank, top in enumerate(one.top, 1)
+            ],
+        )
+        tables["profiles"] = (
+            ("unit", *details.labels),
+            [(one.unit, *one.profile) for one in details.units if details.labels],
+        )
     written = []
     for name, (head, rows) in tables.items():
         path = folder / f"{name}.csv"

@@ -54,6 +54,9 @@ MANY_IMAGES = 100
 IMAGES_MARGIN = 8  # px
 IMAGES_HEADING = 26  # px above the images
 IMAGES_HEADING_WIDTH = 380  # px
+MOST_PROFILES = 40  # labels
+PROFILE_CELL = 14  # px, the width of a label in a profile
+TRAVERSALS_WIDTH = 800  # px, at most, unless one is wider
 VECTOR_HEIGHT = 90  # px of a panel with a vector
 VECTOR_COLUMNS = 2
 
@@ -350,6 +353,70 @@ def draw_units(theme: Theme, frequency: Floats, mean: Floats, words: Mapping[str
             bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 2},
         )
     return figure
+
+
+def draw_unit_images(
+    theme: Theme,
+    units: Sequence[int],
+    sheets: Sequence[Sequence[npt.NDArray[np.uint8]]],
+    profiles: Floats,
+    labels: Sequence[str],
+) -> Figure:
+    """Draw a row for each unit: its sheets of pictures, and its profile by label as a row of a heat map.
+
+    Args:
+      theme: the colours.
+      units: n numbers, n >= 1.
+      sheets: for each unit as many sheets, with alpha: shape (height, width, 4), all of one height.
+      profiles: float64, shape (n, labels), >= 0: mean activation by label, drawn as a share of the row's largest.
+      labels: of the profiles; more than `MOST_PROFILES` are not drawn.
+    """
+    height = sheets[0][0].shape[0]
+    row = height + IMAGES_MARGIN
+    widths = [max(sheet.shape[1] for sheet in column) for column in zip(*sheets, strict=True)]
+    left = 40.0
+    drawn = 0 < len(labels) <= MOST_PROFILES
+    top = IMAGES_HEADING + (max(map(len, labels)) * CHARACTER_WIDTH * SMALL_FONT if drawn else 0)
+    cells = left + sum(width + 2 * IMAGES_MARGIN for width in widths)
+    figure = _figure(cells + (len(labels) * PROFILE_CELL if drawn else 0) + IMAGES_MARGIN, top + len(units) * row)
+    for place, (unit, of_unit) in enumerate(zip(units, sheets, strict=True)):
+        _text(figure, left - 8, top + place * row + height / 2, str(unit), SMALL_FONT, horizontalalignment="right")
+        x = left
+        for sheet, width in zip(of_unit, widths, strict=True):
+            _draw_sheet(figure, sheet, x, top + place * row)
+            x += width + 2 * IMAGES_MARGIN
+    if drawn:
+        axes = _axes(figure, cells, top - IMAGES_MARGIN / 2, len(labels) * PROFILE_CELL, len(units) * row)
+        shares = profiles / np.maximum(profiles.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        colors = matplotlib.colors.LinearSegmentedColormap.from_list("", [theme.background, theme.model])
+        axes.imshow(shares, aspect="auto", interpolation="nearest", cmap=colors, vmin=0, vmax=1)
+        axes.xaxis.tick_top()
+        axes.set_xticks(range(len(labels)), labels, rotation=90 if max(map(len, labels)) > 1 else 0)
+        axes.yaxis.set_major_locator(NullLocator())
+    return figure
+
+
+def draw_traversals(theme: Theme, units: Sequence[int], sheets: Sequence[npt.NDArray[np.uint8]]) -> Figure:
+    """Draw the traversal of each unit below its number; sheets as of `draw_unit_images`, all of one size."""
+    height, width = sheets[0].shape[:2]
+    columns = max(1, min(len(units), int(TRAVERSALS_WIDTH // (width + 2 * IMAGES_MARGIN))))
+    step_down = height + IMAGES_HEADING + IMAGES_MARGIN
+    step_right = width + 2 * IMAGES_MARGIN
+    figure = _figure(columns * step_right, -(-len(units) // columns) * step_down)
+    for place, (unit, sheet) in enumerate(zip(units, sheets, strict=True)):
+        band, column = divmod(place, columns)
+        x, y = IMAGES_MARGIN + column * step_right, band * step_down
+        _text(figure, x, y + IMAGES_HEADING / 2, f"unit {unit}", FONT)
+        _draw_sheet(figure, sheet, x, y + IMAGES_HEADING)
+    return figure
+
+
+def _draw_sheet(figure: Figure, sheet: npt.NDArray[np.uint8], x: float, y: float) -> None:
+    """Draw a sheet, a px for each of its pixels, with its upper left corner at (x, y)."""
+    height, width = sheet.shape[:2]
+    axes = _axes(figure, x, y, width, height)
+    axes.set_axis_off()
+    axes.imshow(sheet, aspect="auto", interpolation="nearest")
 
 
 def draw_labels(

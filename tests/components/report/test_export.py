@@ -13,7 +13,7 @@ from PIL import Image
 
 from components.report import export, figures, page
 from components.report.png import png_of
-from tests.components.report.test_page import FIGURES, make_data
+from tests.components.report.test_page import FIGURES, make_data, with_details
 
 
 def stored(data: page.ReportData, folder: pathlib.Path) -> dict[str, object]:
@@ -57,7 +57,7 @@ def test_figures_are_vector_graphics_and_the_same_each_time(read: page.ReportDat
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
         folder.mkdir()
-        export.write_figures(read, folder, ["svg", "pdf", "png"])
+        export.write_figures(read, folder, ["svg", "pdf", "png"], tmp_path)
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(f"{name}.{form}" for name in FIGURES for form in ("svg", "pdf", "png"))
     for name in names:
@@ -67,6 +67,37 @@ def test_figures_are_vector_graphics_and_the_same_each_time(read: page.ReportDat
     assert (first / "curves.png").read_bytes() == figures.render(page.drawings(read)["curves"], figures.LIGHT)
     with Image.open(first / "units.png") as picture:
         assert picture.format == "PNG"
+
+
+def detailed(read: page.ReportData, folder: pathlib.Path, labels: tuple[str, ...]) -> page.ReportData:
+    return dataclasses.replace(read, details=with_details(read, folder, labels).details)
+
+
+@pytest.mark.parametrize("labels", [("cat", "dog"), ()])
+def test_pictures_of_units_are_figures_too(
+    read: page.ReportData, tmp_path: pathlib.Path, labels: tuple[str, ...]
+) -> None:
+    details = detailed(read, tmp_path, labels).details
+    drawn = export.unit_drawings(details, tmp_path)
+    assert list(drawn) == ["unit_images", "traversals"]
+    assert ElementTree.fromstring(figures.render(drawn["traversals"], figures.LIGHT, "svg")).tag.endswith("svg")
+    figure = drawn["unit_images"](figures.LIGHT)
+    assert [text.get_text() for text in figure.texts] == ["2", "5"]
+    images = [image.get_array() for axes in figure.axes for image in axes.get_images()]
+    # The answer, then the strongest images of each unit, each a sheet of one grey; then the profiles.
+    assert [int(image[0, 0, 0]) for image in images[:4]] == [21, 20, 51, 50]
+    assert [image.tolist() for image in images[4:]] == ([[[0.25, 1.0], [0.25, 1.0]]] if labels else [])
+    assert export.unit_drawings(None, tmp_path) == {}
+
+
+def test_tables_of_units_have_their_strongest_images_and_profiles(
+    read: page.ReportData, tmp_path: pathlib.Path
+) -> None:
+    export.write_tables(detailed(read, tmp_path, ("cat", "dog")), tmp_path)
+    assert (tmp_path / "top_images.csv").read_text().splitlines() == [
+        "unit,rank,number,label,activation", "2,1,0,cat,3.0", "2,2,1,dog,3.0", "5,1,0,cat,8.0", "5,2,1,dog,8.0",
+    ]  # fmt: skip
+    assert (tmp_path / "profiles.csv").read_text().splitlines() == ["unit,cat,dog", "2,0.5,2.0", "5,0.5,2.0"]
 
 
 def test_tables_have_all_digits(read: page.ReportData, tmp_path: pathlib.Path) -> None:
