@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+from collections.abc import Iterator
 
 
 def write(path: pathlib.Path, content: str | bytes) -> None:
@@ -18,7 +19,7 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        with open(unfinished, "wb") as file:
+        with named_in_errors(path), open(unfinished, "wb") as file:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(content.encode() if isinstance(content, str) else content)
@@ -26,6 +27,17 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
             replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_in_errors(path: str | pathlib.Path) -> Iterator[None]:
+    """Name a file in the errors of writing it, as of a full disk: Python names only a file that it cannot open."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def replace(unfinished: pathlib.Path, path: pathlib.Path) -> None:

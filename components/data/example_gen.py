@@ -52,7 +52,7 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             parts = tfds_reader.slices(builder, split, exec_properties["shard_examples"])
             sizes[name] = sum(part.stop - part.start for part in parts)
             folder = pathlib.Path(artifact_utils.get_split_uri([examples], name))
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
             # An empty split gets an empty file, so that it can be read.
             files: list[tfds_reader.Slice | None] = [*parts] or [None]
             jobs += [

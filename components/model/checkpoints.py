@@ -98,7 +98,8 @@ class Checkpoints:
         arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
         np.savez(content, history=json.dumps([dataclasses.asdict(losses) for losses in history]), **arrays)
         data = content.getvalue()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path.parent.parent, path.parent):  # not the root, which may have been removed
+            folder.mkdir(exist_ok=True)
         atomic_file.write(path, hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
 

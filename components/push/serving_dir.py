@@ -42,7 +42,7 @@ def push(model: pathlib.Path, serving_dir: pathlib.Path) -> pathlib.Path:
     Raises:
       ValueError: the highest version has the highest possible number.
     """
-    serving_dir.mkdir(parents=True, exist_ok=True)
+    serving_dir.mkdir(exist_ok=True)
     newest = newest_version(serving_dir)
     if newest is None and not superseded_file(serving_dir).exists():
         write_superseded(serving_dir, ())  # from now on, a missing file means a lost one

@@ -16,8 +16,8 @@ from components.errors import cause_text
 from pipeline.cli import output, process
 from pipeline.cli.group import sae
 from pipeline.cli.selected import Selected, selected
-from pipeline.core import parent_process
-from pipeline.core.errors import ExitCode, SaeError, UsageError, advice, check_text
+from pipeline.core import child_processes, parent_process
+from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError, advice, check_text
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import escaped, shortened
 
@@ -74,11 +74,15 @@ def _text_and_code(error: Exception) -> tuple[str, ExitCode]:
         ), ExitCode.ENVIRONMENT
     if isinstance(error, shutil.Error) and error.args:  # it lists what could not be copied, and why
         failed = error.args[0]
-        return (f"cannot copy {failed[0][0]}: {failed[0][2]}" if isinstance(failed, list) else str(failed)), _FAILED
+        if not isinstance(failed, list):
+            return str(failed), _FAILED
+        source, target, why = map(str, failed[0])
+        return f"cannot copy {source} to {target}: {why.partition(': ' + repr(source))[0]}", _FAILED
     if isinstance(error, OSError):
-        place = f": {error.filename}" if error.filename else ""
+        # Of a copy, the second name is that of the new file. Python names no file in errors of writing to a stream.
+        name = error.filename2 or error.filename or (output.NAME if output.is_refused(sys.stdout) else "")
         next_step = advice(error, "")
-        return f"{cause_text(error)}{place}{next_step and '; '}{next_step}", _FAILED
+        return f"{cause_text(error)}{name and f': {name}'}{next_step and '; '}{next_step}", _FAILED
     reason = (str(error).splitlines() or [""])[0]
     return f"unexpected {type(error).__name__}: {reason} (--verbose prints the traceback)", ExitCode.NODE_FAILED
 
@@ -104,22 +108,25 @@ def _check_completion(variables: Mapping[str, str]) -> None:
 
 def _run(arguments: list[str], given: Selected) -> int | None:
     """Run the command; exit with 0 if the reader of its output closes the pipe early."""
-    stream = sys.stdout
+    stream, errors = sys.stdout, sys.stderr
     try:
         code: int | None = sae.main(args=arguments, prog_name="sae", standalone_mode=False, obj=given)
     except SystemExit:
-        # click exits with 1 after any broken pipe, also one between processes of a run.
-        if sys.stdout is not stream and output.reader_is_gone(stream):
+        # After any broken pipe, also one between two processes, click replaces the streams and exits without a message.
+        if sys.stdout is stream or output.reader_is_gone(errors):
+            raise
+        if output.reader_is_gone(stream):
             raise SystemExit(int(ExitCode.DONE)) from None
-        raise
+        sys.stdout, sys.stderr = stream, errors
+        raise UnavailableError(
+            "a process that this command had started ended early, such as for lack of memory: try again"
+        ) from None
     return code
 
 
 def _kill_and_exit(code: ExitCode) -> None:
     """Exit at once, because threads and worker processes of libraries may still be busy."""
-    from pipeline.orchestration import cancellation
-
-    cancellation.kill_children()
+    child_processes.kill()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()

@@ -9,10 +9,13 @@ from typing import Any, TextIO
 
 import click
 
+from components import atomic_file
 from pipeline.cli.selected import selection
 from pipeline.core import serialization
 from pipeline.core.text import escaped
 from pipeline.terminal.table import Screen, printable
+
+NAME = "standard output"  # in errors
 
 
 def screen() -> Screen:
@@ -27,12 +30,12 @@ def write(text: str) -> None:
 
 def write_data(text: str) -> None:
     """Print text that is safe for a terminal; characters that it cannot show are escaped."""
-    click.echo(printable(sys.stdout, text), color=True)  # `Screen` has decided whether there are colours
+    _echo(printable(sys.stdout, text), color=True)  # `Screen` has decided whether there are colours
 
 
 def write_json(fields: Any) -> None:
     """Print a dataclass or mapping as one JSON document with its `schema_version`."""
-    click.echo(serialization.document(fields))
+    _echo(serialization.document(fields))
 
 
 def write_result(as_json: bool, document: Any, text: Callable[[], str]) -> None:
@@ -43,11 +46,25 @@ def write_result(as_json: bool, document: Any, text: Callable[[], str]) -> None:
         write(text())
 
 
+def _echo(text: str, color: bool | None = None) -> None:
+    with atomic_file.named_in_errors(NAME):
+        click.echo(text, color=color)
+
+
 def note(text: str) -> None:
     """Print a note on standard error, and complete the commands that it suggests; nothing for an empty text."""
     if text:
         sys.stdout.flush()  # on a terminal, the note follows the data
         click.echo(printable(sys.stderr, escaped(selection().completed(text))), err=True)
+
+
+def is_refused(stream: TextIO) -> bool:
+    """Whether a stream still has text that cannot be written, as to a file on a full disk."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def reader_is_gone(stream: TextIO) -> bool:

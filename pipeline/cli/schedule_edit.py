@@ -122,6 +122,7 @@ def add_command(
     place.create()
     with ScheduleDatabase.open(place.path) as database:
         database.add(added)
+        note_damaged(database, place.path)
     _print(added, place.path, "added")
 
 
@@ -254,6 +255,7 @@ def _database(root: str | None, name: str, removes: bool = False) -> Iterator[tu
             database.schedule(name)  # an unknown name is an error, and creates no database
     with ScheduleDatabase.open(folder) as database:
         yield database, folder
+        note_damaged(database, folder)
 
 
 def _print(changed: Schedule, folder: pathlib.Path, verb: str) -> None:

@@ -9,7 +9,6 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
-from pipeline.core import shell
 from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents, schedules
@@ -138,12 +137,11 @@ def _now() -> datetime.datetime:
 def note_damaged(database: ScheduleDatabase, folder: pathlib.Path) -> None:
     """Name the damaged rows of the schedule database; everything else is listed and run."""
     for name, reason in database.unreadable().items():
-        output.note(
-            f"schedule {name!r} cannot be read and does not run ({reason}): remove it with "
-            f"`sae schedule remove {shell.quoted(name)}` and add it again"
-        )
+        text, command = wording.unreadable(name, reason)
+        output.note(f"{text}: remove it with `{command}` and add it again")
     damaged = database.damaged_rows()
     for row in damaged[:_MAX_DAMAGED]:
-        output.note(wording.damaged(row, folder))
+        text, command = wording.damaged(row, folder)
+        output.note(f"{text}: delete it with `{command}`")
     if len(damaged) > _MAX_DAMAGED:
         output.note(f"{len(damaged) - _MAX_DAMAGED:,} more rows are damaged")

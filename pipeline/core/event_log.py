@@ -51,7 +51,7 @@ class Journal:
         self._path = path_of(root, run_id)
         self._file: BinaryIO | None = None
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
             # Unbuffered: each line is written at once and in one piece, and a full disk leaves nothing for later.
             self._file = regular_file.opened_to_append(self._path)
         except OSError as error:

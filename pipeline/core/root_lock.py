@@ -5,7 +5,8 @@ locks of the file: `flock`, which excludes other holders, and on Linux a lock of
 the kernel for the second with `F_OFD_GETLK`, which takes no lock and answers for all processes of this host.
 
 A file can be removed while it is locked, and another process would then lock a new one. So a holder locks a folder
-first, and makes its file again when it was removed.
+first, and makes its file again when it was removed. If the root itself is renamed or removed, the holder ends at once:
+libraries would create a new root at the old path.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from components.errors import cause_text
-from pipeline.core import file_system, regular_file
-from pipeline.core.errors import LockedError, UnavailableError
-from pipeline.core.text import seconds_text, when_text
+from pipeline.core import file_system, regular_file, shell
+from pipeline.core.errors import ExitCode, LockedError, UnavailableError
+from pipeline.core.text import escaped, seconds_text, when_text
 
 HEARTBEAT = 10.0  # seconds between two times of change that a holder gives its lock file
-FILE_CHECK = 0.5  # seconds between two checks of a holder whether its lock file was removed
+FILE_CHECK = 0.1  # seconds between two checks of a holder whether its lock file or root was removed
 SILENCE = 60.0  # seconds without a heartbeat until a holder that cannot be checked counts as dead
 
 _HELD = re.compile(r"process (\d+) since (\S+ [^\s,]+)(?:, run ([^\s,]+))?")
@@ -78,6 +79,9 @@ class Holder:
         return f"{text}, which cannot be checked from here: last heartbeat {seconds_text(self.silence)} ago"
 
 
+_held: list[_Place] = []  # by this process
+
+
 @contextlib.contextmanager
 def hold(
     path: pathlib.Path, taken: str, advice: str, folder: pathlib.Path | None = None
@@ -92,6 +96,8 @@ def hold(
       advice: ends that message.
       folder: locked too; two lock files may not have the same. None: the folder of the lock file.
 
+    The process ends with exit code 6 and one line if the folder of the lock file is renamed or removed meanwhile.
+
     Raises:
       LockedError: another process holds the lock; the message names it and since when.
       UnavailableError: the file system has no locks.
@@ -101,12 +107,25 @@ def hold(
         try:
             locked = stack.enter_context(_LockedFolder(folder or path.parent))
             file = stack.enter_context(_LockFile(path))
+            place = stack.enter_context(_Place(path))
         except _RefusedError as error:
             raise LockedError(f"{taken}: {_described(path)}; {advice}") from error
         with contextlib.suppress(OSError):  # on a full disk the lock still excludes others, and `sae gc` frees space
             file.record("")
-        with _heartbeat(file, locked):
-            yield file.record
+        _held.append(place)
+        try:
+            with _heartbeat(file, locked, place):
+                yield file.record
+        finally:
+            end_if_lost()  # whatever failed because of it
+            _held.remove(place)
+
+
+def end_if_lost() -> None:
+    """End this process if it has locked a root that was renamed or removed. Call it before and after long steps."""
+    for place in tuple(_held):
+        if place.is_lost:
+            place.end_process()
 
 
 class _RefusedError(Exception):
@@ -145,6 +164,64 @@ class _LockedFolder:
             return self._number is not None and os.path.samestat(os.stat(self._path), os.fstat(self._number))
         except OSError:
             return False
+
+
+class _Place:
+    """The folder of a lock file, opened, with the standard error of the holder, which a run redirects to its log."""
+
+    def __init__(self, lock_file: pathlib.Path) -> None:
+        self._path = lock_file.parent
+        self._number: int | None = None
+        self._errors: int | None = None
+        with contextlib.suppress(OSError):
+            self._number = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._errors = os.dup(2)
+
+    def __enter__(self) -> _Place:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number in (self._number, self._errors):
+            if number is not None:
+                os.close(number)
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether its path names another folder, or nothing; False where that is not certain."""
+        if self._number is None:
+            return False
+        try:
+            return not os.path.samestat(os.stat(self._path), os.fstat(self._number))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+
+    def end_process(self) -> None:
+        """End this process with one line on standard error, and its children with it."""
+        from pipeline.core import child_processes  # psutil: 15 ms
+
+        child_processes.kill()
+        line_end = ""
+        if self._errors is not None:
+            line_end = "\n" if os.isatty(self._errors) else ""  # after a line of progress
+            with contextlib.suppress(OSError):
+                os.write(self._errors, f"{line_end}error: {self._lost_text()}\n".encode(errors="replace"))
+        for folder, _, _ in os.walk(self._path, topdown=False):  # what a library just created; never a file
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        os._exit(int(ExitCode.ENVIRONMENT))
+
+    def _lost_text(self) -> str:
+        new = ""
+        with contextlib.suppress(OSError):  # of Linux
+            new = os.readlink(f"/proc/self/fd/{self._number}")
+        if not os.path.isdir(new):
+            return f"{escaped(self._path)} was removed, so this process was ended, which worked in it: call it again"
+        return (
+            f"{escaped(self._path)} was renamed to {escaped(new)}, so this process was ended, which worked in it: "
+            f"call it again with --root {escaped(shell.quoted(new))}; `sae resume` continues an unfinished run"
+        )
 
 
 class _LockFile:
@@ -339,13 +416,15 @@ def _is_description_locked(file: TextIO) -> bool | None:
 
 
 @contextlib.contextmanager
-def _heartbeat(file: _LockFile, folder: _LockedFolder) -> Iterator[None]:
-    """Keep the file where it is, and show at an interval that its holder lives."""
+def _heartbeat(file: _LockFile, folder: _LockedFolder, place: _Place) -> Iterator[None]:
+    """Keep the file where it is, show at an interval that its holder lives, and end the process without its root."""
     ended = threading.Event()
 
     def beat() -> None:
         touched = time.monotonic()
         while not ended.wait(min(FILE_CHECK, HEARTBEAT)):
+            if place.is_lost and not ended.is_set():
+                place.end_process()
             with contextlib.suppress(OSError):
                 if folder.is_in_place:
                     file.restore()

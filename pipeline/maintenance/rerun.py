@@ -12,8 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components import atomic_file
 from pipeline.core import file_digests, parent_process, settings
-from pipeline.core.errors import ExitCode, NotFoundError, SaeError, UnavailableError
+from pipeline.core.errors import FREE_SPACE, ExitCode, NotFoundError, SaeError, UnavailableError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.core.text import signal_name
@@ -108,7 +109,7 @@ def rerun(
       SaeError: a node failed.
     """
     like = place.path / "manifest.json"
-    like.write_text(manifest.to_json(recorded), encoding="utf-8")
+    atomic_file.write(like, manifest.to_json(recorded))
     command = [sys.executable, "-m", "pipeline", *(["--pipeline", pipeline.location] if pipeline.location else [])]
     command += ["run", "--json", "--no-cache", "--like", str(like)]
     command += ["--profile", recorded.profile, "--root", str(place.path), "--set", f"engine.beam_workers={workers}"]
@@ -132,7 +133,8 @@ def rerun(
         code = done.returncode
         how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with {code}"
         reason = summary.get("error") or f"`sae run` {how}"
-        raise SaeError(f"the rerun of run {recorded.run_id} failed: {reason}")
+        failed = UnavailableError if code == ExitCode.ENVIRONMENT else SaeError
+        raise failed(f"the rerun of run {recorded.run_id} failed: {reason}")
     return str(summary["run_id"])
 
 
@@ -146,7 +148,7 @@ def copy_inputs(root: Root, store: Store, run_id: str, needed: list[str], place:
     """Copy the metadata store and the outputs of these nodes to another root, as if the root had been moved there."""
     place.path.mkdir(exist_ok=True)
     if reason := sqlite.copy_in_child(root.metadata, place.metadata):  # this process has it open
-        raise UnavailableError(f"{root.metadata} cannot be copied: {reason}")
+        raise UnavailableError(f"{root.metadata} cannot be copied to {place.metadata}: {reason}; {FREE_SPACE}")
     shutil.copy2(root.path / "root.json", place.path / "root.json")
     executions = store.executions(run_id)
     if missing := [name for name in needed if name not in executions]:

@@ -11,6 +11,7 @@ import enum
 import pathlib
 from collections.abc import Callable, Iterator
 
+from components import atomic_file
 from pipeline.core import file_digests, root_lock, serialization
 from pipeline.core.errors import ExitCode, SaeError, UsageError
 from pipeline.core.events import NodeState
@@ -229,7 +230,7 @@ def _record(root: Root, found: Verification) -> None:
         number += 1
         folder = folder.with_name(f"{name}-{number}")
     folder.mkdir(parents=True)
-    (folder / _VERDICT_FILE).write_text(serialization.document(found) + "\n", encoding="utf-8")
+    atomic_file.write(folder / _VERDICT_FILE, serialization.document(found) + "\n")
     MetadataWriter(root).record_verification(
         found.run_id,
         folder,

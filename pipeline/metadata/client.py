@@ -15,6 +15,7 @@ import ml_metadata as mlmd
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from pipeline.core import root_lock
 from pipeline.core.errors import FREE_SPACE, UnavailableError
 from pipeline.metadata import rows
 
@@ -44,6 +45,7 @@ class PatientStore(mlmd.MetadataStore):
 
     def _call_method(self, method_name: str, request: Any, response: Any) -> None:
         # `_call` calls this once for each try.
+        root_lock.end_if_lost()
         deadline: float | None = None
         while True:
             try:
@@ -148,6 +150,10 @@ def _connect_error(path: pathlib.Path, error: str) -> str:
             f"{path} has schema {found} of ML Metadata, this version reads and writes schema {known}: it was left as "
             f"it is; {upgrade if found < known else 'use it with the version that wrote it'}"
         )
+    if _FULL in error:
+        return f"{path} cannot be written: the disk is full; {FREE_SPACE}"
+    if _NOT_WRITTEN in error:
+        return f"{path} cannot be read or written ({_NOT_WRITTEN}): check the disk and quotas, or {FREE_SPACE}"
     return (
         f"{path} cannot be opened as an ML Metadata store ({first_line(error)}): it was left as it is; restore a copy "
         "of it"

@@ -9,8 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-import psutil
-
+from pipeline.core import child_processes
 from pipeline.core.errors import ExitCode
 
 # Seconds for the main thread to end the run after a signal. With the clean-up that follows, a run ends within 10 s.
@@ -39,7 +38,7 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
     def on_signal(number: int, frame: object) -> None:
         if not raised.is_set():  # a second one must not break the clean-up
             raised.set()
-            kill_children()  # the main thread may be waiting for them
+            child_processes.kill()  # the main thread may be waiting for them
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     def watch() -> None:
@@ -55,7 +54,7 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
         try:
             clean_up()
         finally:
-            kill_children()
+            child_processes.kill()
             os._exit(ExitCode.INTERRUPTED)
 
     signals = [one for one in _SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
@@ -77,10 +76,3 @@ def cancellable(clean_up: Callable[[], None]) -> Iterator[None]:
         watcher.join()
         reader.close()
         writer.close()
-
-
-def kill_children() -> None:
-    """Kill all child processes of this one, and theirs."""
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()

@@ -62,7 +62,7 @@ def _bypass_proxy() -> None:
 def clear_temporary(root: Root) -> None:
     """Empty the folder of temporary files; TFDS, TensorFlow and killed runs leave some."""
     shutil.rmtree(root.temporary, ignore_errors=True)
-    root.temporary.mkdir(parents=True, exist_ok=True)
+    root.temporary.mkdir(exist_ok=True)  # without parents: the root may have been removed
 
 
 @contextlib.contextmanager

@@ -197,7 +197,7 @@ def write(root_folder: pathlib.Path, manifest: Manifest) -> pathlib.Path:
     """Write a manifest atomically, and return its path. Raises `UnavailableError` if it cannot be written."""
     path = path_of(root_folder, manifest.run_id)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         atomic_file.write(path, to_json(manifest))
     except OSError as error:
         raise UnavailableError(

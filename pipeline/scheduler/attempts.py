@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 
 from pipeline.scheduler import schema, times
 from pipeline.scheduler.attempt_result import AttemptResult
@@ -16,6 +17,7 @@ from pipeline.scheduler.tick_outcomes import Candidate
 from pipeline.scheduler.types import CatchUp
 from pipeline_config import SchedulePolicies
 
+LOST = "the row of its run in the schedule database is damaged or was deleted"
 _LONGEST_RETRY_WAIT = 86_400.0  # seconds, however often the wait was doubled
 
 
@@ -118,7 +120,10 @@ class Attempts:
         """
         now = self._database.clock.now()
         with schema.transaction(self._connection):
-            [tick] = self._connection.execute("SELECT tick FROM attempts WHERE id = ?", (attempt,)).fetchone()
+            row = self._connection.execute("SELECT tick FROM attempts WHERE id = ?", (attempt,)).fetchone()
+            if row is None:  # deleted by hand: its tick gets its end as one without an attempt
+                return
+            [tick] = row
             self._connection.execute(
                 "UPDATE attempts SET ended = ?, exit_code = ?, reason = ?, begun = ?, closed = 1 WHERE id = ?",
                 (
@@ -136,6 +141,30 @@ class Attempts:
                 change = "state = 'waiting', retry = ?"
                 values = (times.as_text(now + datetime.timedelta(seconds=wait)),)
             self._connection.execute(f"UPDATE ticks SET {change} WHERE id = ?", (*values, tick))
+
+    def end_ticks_without(self, known: Sequence[int]) -> list[tuple[str, str]]:
+        """Record that running ticks without an open attempt failed; return schedule and planned time of each.
+
+        Args:
+          known: attempts of this daemon, whose rows may be damaged by now.
+        """
+        marks = ", ".join("?" * len(known))
+        with schema.transaction(self._connection):
+            rows = self._connection.execute(
+                "SELECT id, schedule, planned FROM valid_ticks WHERE state = 'running' "
+                "AND id NOT IN (SELECT tick FROM valid_attempts WHERE closed = 0) "
+                f"AND id NOT IN (SELECT tick FROM attempts WHERE id IN ({marks}) AND tick IS NOT NULL)",
+                known,
+            ).fetchall()
+            for tick, *_ in rows:
+                self._connection.execute(  # its hooks get a valid attempt
+                    "INSERT INTO attempts (tick, started, reason, closed, begun) VALUES (?, ?, ?, 1, 0)",
+                    (tick, self._database.now(), LOST),
+                )
+                self._connection.execute(
+                    "UPDATE ticks SET state = 'failed', retry = '', told = 0 WHERE id = ?", (tick,)
+                )
+        return [(schedule, planned) for _, schedule, planned in rows]
 
     def open_attempts(self) -> tuple[OpenAttempt, ...]:
         """Return the attempts without a result, of this daemon and of previous ones."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from components.errors import cause_text
 from pipeline.core import root_lock
-from pipeline.core.errors import FREE_SPACE, ExitCode, UnavailableError, advice
+from pipeline.core.errors import ExitCode, UnavailableError, advice
 from pipeline.core.pipeline_root import refused
 from pipeline.scheduler import history, process_identity, schema, times, wording
 from pipeline.scheduler.alarm import Alarm
@@ -67,10 +67,8 @@ def run(
         try:
             daemon = _Daemon(root, database, commands or Commands(root), alarm, config or DaemonConfig())
         except (sqlite3.Error, OSError) as error:
-            path, remedy = root / schema.NAME, f"{FREE_SPACE}, or {_OTHER}"
-            if isinstance(error, OSError):
-                path, remedy = error.filename or root, advice(error, _OTHER)
-            raise UnavailableError(f"cannot write {path}: {cause_text(error)}; {remedy}") from error
+            path = getattr(error, "filename", None) or root / schema.NAME
+            raise UnavailableError(schema.unwritable(path, error, _OTHER)) from error
         with contextlib.closing(daemon):
             daemon.serve()
     return ExitCode.DONE
@@ -176,7 +174,8 @@ class _Daemon:
         if fewer := history.compact(self._database.connection, before):
             logger.info("merged %d old skipped ticks", fewer)
         for row in self._database.damaged_rows():
-            logger.warning("%s", wording.damaged(row, self._root))
+            logger.warning("%s: delete it with `%s`", *wording.damaged(row, self._root))
+        self._service.end_ticks_without_attempt()
         self._merged_at = time.monotonic()
 
     def _check_clock(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.errors import cause_text
-from pipeline.core.errors import UnavailableError, advice
+from pipeline.core.errors import FREE_SPACE, UnavailableError, advice
 from pipeline.core.pipeline_root import refused
 from pipeline.scheduler import times
 from pipeline.scheduler.types import Outcome
@@ -163,9 +163,7 @@ def open_for_writing(root: pathlib.Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")  # what is recorded outlives a power cut
             _create_views(connection, FORMAT)
     except (sqlite3.Error, OSError) as error:
-        other = "check the disk, or choose another root with --root"
-        remedy = advice(error, other) if isinstance(error, OSError) else other
-        raise UnavailableError(f"cannot write {path}: {cause_text(error)}; {remedy}") from error
+        raise UnavailableError(unwritable(path, error, "check the disk, or choose another root with --root")) from error
     return connection
 
 
@@ -203,6 +201,13 @@ def _has_log(path: pathlib.Path) -> bool:
     """
     _, log, index = _files(path)
     return (log.exists() and log.stat().st_size > 0) or (index.exists() and index.stat().st_blocks > 0)
+
+
+def unwritable(path: pathlib.Path, error: sqlite3.Error | OSError, otherwise: str) -> str:
+    """Return the message about a database that cannot be written, with what to do: `otherwise`, or free space."""
+    is_full = "disk is full" in str(error)  # SQLite's words
+    remedy = FREE_SPACE if is_full else advice(error, otherwise) if isinstance(error, OSError) else otherwise
+    return f"cannot write {path}: {cause_text(error)}; {remedy}"
 
 
 def damaged(path: pathlib.Path, error: Exception) -> str:

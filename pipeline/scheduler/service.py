@@ -13,7 +13,7 @@ from pipeline.core import regular_file, root_lock
 from pipeline.core.errors import SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
-from pipeline.scheduler import attempt_result, data_watcher, hooks, process_identity, run_trigger, times
+from pipeline.scheduler import attempt_result, attempts, data_watcher, hooks, process_identity, run_trigger, times
 from pipeline.scheduler.attempt_result import AttemptResult
 from pipeline.scheduler.attempts import Attempts, OpenAttempt
 from pipeline.scheduler.commands import Commands
@@ -89,6 +89,7 @@ class Service:
         self._files.clear_except([attempt.id for attempt in left])
         for attempt in left:
             self._adopt(attempt)
+        self.end_ticks_without_attempt()
 
     def check(self) -> bool:
         """Do all that is due. Return whether there is more: then check again at once.
@@ -113,6 +114,11 @@ class Service:
         """Interrupt the runs in progress."""
         for run in self.runs:
             run.watch.interrupt(why)
+
+    def end_ticks_without_attempt(self) -> None:
+        """Record the failure of running ticks whose attempt is damaged or was deleted: nothing else would end them."""
+        for name, planned in self._attempts.end_ticks_without([*(run.attempt for run in self.runs), *self._ended]):
+            logger.warning("%s %s failed: %s", name, planned, attempts.LOST)
 
     @property
     def idle(self) -> bool:

@@ -252,7 +252,8 @@ class ScheduleDatabase:
             with schema.transaction(self.connection):
                 yield
         except sqlite3.OperationalError as error:
-            raise UnavailableError(f"cannot write the schedules: {error}; nothing was changed, try again") from error
+            path = self._root / schema.NAME
+            raise UnavailableError(schema.unwritable(path, error, "nothing was changed, try again")) from error
 
     def _ticks(self, where: str, values: Sequence[object], limit: int = 0) -> tuple[Tick, ...]:
         rows = self.connection.execute(

@@ -78,11 +78,16 @@ def policies(given: SchedulePolicies) -> dict[str, str]:
     }
 
 
-def damaged(row: DamagedRow, root: pathlib.Path) -> str:
-    """Write which row of the schedule database is damaged, and the command that deletes it."""
+def unreadable(name: str, why: str) -> tuple[str, str]:
+    """Write why a schedule cannot be read, and return the command that removes it."""
+    return f"schedule {name!r} cannot be read and does not run ({why})", f"sae schedule remove {shell.quoted(name)}"
+
+
+def damaged(row: DamagedRow, root: pathlib.Path) -> tuple[str, str]:
+    """Write which row of the schedule database is damaged, and return the command that deletes it."""
     path = root / schema.NAME
     command = f"sqlite3 {shell.quoted(str(path))} 'DELETE FROM {row.table} WHERE rowid = {row.row}'"
-    return f"{row} in {path} is damaged (column {row.column}) and left out: delete it with `{command}`"
+    return f"{row} in {path} is damaged (column {row.column}) and left out", command
 
 
 def result(tick: Tick) -> str:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import requests
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import pipeline_config
 from components import atomic_file, errors
 from components.data import sample_builder, sample_path, schema, tfds_reader
 from pipeline.core import file_digests, settings, shell
-from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.errors import FREE_SPACE, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import FoundDataset
 from pipeline.sparse_autoencoder import dataset_cache, dataset_folder, prepared
@@ -101,9 +102,15 @@ def _sample(
 
 
 def _prepare_sample(root: Root) -> pathlib.Path:
-    """Prepare the embedded sample below the root, unless it is, and return its folder."""
+    """Prepare the embedded sample below the root, unless it is, and return its folder. Raises `UnavailableError`."""
     builder = sample_builder.MnistSample(data_dir=root.data)
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare()
+    except (RuntimeError, OSError, tf.errors.OpError) as error:  # the first is what TFDS makes of the last
+        raise UnavailableError(
+            f"the embedded sample cannot be written in {root.data}: {errors.first_line(error)}; {FREE_SPACE}, or "
+            "choose another root with --root"
+        ) from error
     return pathlib.Path(builder.data_dir)
 
 

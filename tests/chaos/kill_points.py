@@ -111,6 +111,11 @@ def _sizes(root: pathlib.Path) -> dict[pathlib.Path, int]:
     return {path: path.stat().st_size for path in (root / "progress").glob("*.jsonl")}
 
 
+def told(root: pathlib.Path) -> list[dict[str, object]]:
+    """The events of all runs."""
+    return _told_since(root, {})
+
+
 def _told_since(root: pathlib.Path, before: Mapping[pathlib.Path, int]) -> list[dict[str, object]]:
     """The events that were written since."""
     told = []

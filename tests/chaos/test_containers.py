@@ -21,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -119,6 +120,16 @@ class Soak:
         if "Traceback" in done.stderr or "unexpected error" in done.stderr:
             self.note(f"sae {' '.join(words)}: {done.stderr[-1500:]}")
         return done
+
+    def document(self, *words: str) -> dict[str, Any]:
+        """Return what a command that reads answers as JSON."""
+        done = self.sae(*words, "--json")
+        try:
+            assert done.returncode == 0
+            return dict(json.loads(done.stdout))
+        except (AssertionError, ValueError) as error:
+            answer = f"exit code {done.returncode}, {done.stdout[:200]!r}, {done.stderr[-500:]!r}"
+            raise AssertionError(f"sae {' '.join(words)} --json answered no JSON: {answer}") from error
 
     def note(self, text: str) -> None:
         self.faults.append(text)
@@ -317,8 +328,7 @@ class Soak:
         self.server.wait(PATIENCE)
 
     def _ticks(self) -> list[dict[str, object]]:
-        done = self.sae("schedule", "history", NAME, "--limit", "100000", "--json")
-        return list(json.loads(done.stdout)["ticks"])
+        return list(self.document("schedule", "history", NAME, "--limit", "100000")["ticks"])
 
     def copied_database(self) -> ScheduleDatabase:
         """Return a copy of the schedule database: SQLite cannot open it from another mount namespace."""
@@ -342,9 +352,9 @@ def faults(soak: Soak, database: ScheduleDatabase) -> Iterator[str]:
     checked = soak.sae("fsck")
     if checked.returncode:
         yield f"sae fsck: {checked.stdout} {checked.stderr}"
-    known = {one["id"] for one in json.loads(soak.sae("runs", "--json", "--limit", "100000").stdout)["runs"]}
+    known = {one["id"] for one in soak.document("runs", "--limit", "100000")["runs"]}
     for run in sorted(soak.pinned & known):  # a restored copy of the store may be older than a run
-        nodes = json.loads(soak.sae("show", run, "--json").stdout)["nodes"]
+        nodes = soak.document("show", run)["nodes"]
         for output in (one["artifact"] for node in nodes for one in node["outputs"]):
             if output["state"] != "live":
                 yield f"artifact {output['id']} of the pinned run {run} is {output['state']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 
@@ -85,3 +86,24 @@ def test_a_process_that_is_killed_before_the_rename_leaves_what_was_there(tmp_pa
     assert path.read_text() == "whole\n"
     atomic_file.write(path, "next\n")
     assert path.read_text() == "next\n"
+
+
+def test_an_error_of_writing_names_the_file_and_keeps_the_older_one(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "id"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large") as caught:
+            atomic_file.write(path, "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["id"]
+
+
+def test_a_name_that_an_error_has_already_is_kept(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, atomic_file.named_in_errors(tmp_path):
+        open(tmp_path / "missing", encoding="utf-8")  # noqa: SIM115
+    assert caught.value.filename == str(tmp_path / "missing")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import subprocess
+import time
 from typing import Any
 
 import pytest
 
+from pipeline.core.errors import ExitCode
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
@@ -17,6 +20,7 @@ from pipeline.maintenance import fsck
 from pipeline.metadata import backup
 from pipeline.metadata.store import open_store
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from tests import PROJECT
 from tests.builders.roots import tree
 from tests.chaos import kill_points as kills
 from tests.e2e.conftest import QUICK, run_here
@@ -118,3 +122,23 @@ def test_the_bits_are_those_of_an_unbroken_training(survived: Survived) -> None:
 def broken_uri(survived: Survived, key: str) -> str:
     store = open_store(survived.root, read_only=True)
     return store.outputs(store.executions(survived.run_id)["Trainer"].id)[key].uri
+
+
+def test_a_run_whose_root_is_renamed_ends_and_resumes_in_the_new_place(tmp_path: pathlib.Path) -> None:
+    root, moved = tmp_path / "root", tmp_path / "moved"
+    process = subprocess.Popen(kills.command(root, *OPTIONS), cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+    with process:
+        point = kills.in_node("Trainer", 0.5)
+        while not point.reached(kills.told(root)):
+            assert process.poll() is None
+            time.sleep(0.01)
+        root.rename(moved)
+        assert process.stderr is not None
+        *_, line = process.stderr.read().splitlines()
+    assert process.returncode == ExitCode.ENVIRONMENT
+    assert line.startswith(f"error: {root} was renamed to {moved}")
+    assert not root.exists()
+    summary = json.loads(kills.run_to_the_end(kills.command(moved, name="resume")))
+    assert summary["state"] == "succeeded"
+    assert fsck.check(Root(moved)).damaged == 0
+    assert not root.exists()

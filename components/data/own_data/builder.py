@@ -70,7 +70,9 @@ def prepare(
             _sort_features(path)
     except (RuntimeError, OSError, tf.errors.OpError) as error:  # the first is what TFDS makes of the last
         reason = errors.first_line(error)
-        raise errors.DataError(f"the data set cannot be written: {reason}; nothing of it was kept") from error
+        raise errors.DataError(
+            f"the data set cannot be written in {folder.parent}: {reason}; nothing of it was kept"
+        ) from error
     return pathlib.Path(builder.data_dir)
 
 

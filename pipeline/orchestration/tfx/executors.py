@@ -17,6 +17,7 @@ from tfx.orchestration.portable import (
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2
 
+from pipeline.core import root_lock
 from pipeline.definition.spec import Node
 from pipeline.orchestration.tfx import publish
 from pipeline.orchestration.tfx.beam_engine import make_beam_pipeline
@@ -35,6 +36,7 @@ class Failures:
 
     def record(self, error: Exception) -> execution_result_pb2.ExecutorOutput:
         """Log an exception, and return the ExecutorOutput of a node that failed with it."""
+        root_lock.end_if_lost()
         self.last = error
         logger.error("%s", "".join(traceback.format_exception(error)))
         result = execution_result_pb2.ExecutionResult(code=_FAILED, result_message=f"{type(error).__name__}: {error}")

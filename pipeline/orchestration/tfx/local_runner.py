@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import pathlib
 import re
 import time
 from collections.abc import Mapping
@@ -165,7 +166,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         """Read a node's state from ML Metadata: `launch()` returns normally from some failures."""
         execution = self._store.executions(self._run_id).get(node.name)
         if self._failures.last is not None:
-            reason = explain(self._failures.last)
+            reason = explain(self._failures.last, self._root.path)
         elif execution is None or execution.state is None:
             reason = "TFX recorded no end of it; the log has more"
         elif execution.state == NodeState.FAILED:
@@ -200,14 +201,17 @@ _DAMAGED_RECORD = re.compile(r"corrupted record|truncated record|Not a valid TFR
 _MAX_REASON = 200  # characters; some errors quote a whole record
 
 
-def explain(error: BaseException) -> str:
-    """Return one line about an exception: the message of our own error if the chain or the text contains one."""
+def explain(error: BaseException, folder: pathlib.Path) -> str:
+    """Return one line about an exception: the message of our own error if the chain or the text contains one.
+
+    `folder` is named with an error of the file system that names no file, as on a full disk.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, _OWN_ERRORS):
             return _WRAPPING.sub("", str(cause))
         if isinstance(cause, OSError) and cause.strerror:
-            return f"{cause.strerror}" + (f": {cause.filename}" if cause.filename else "")
+            return f"{cause.strerror}: {cause.filename2 or cause.filename or folder}"
         cause = cause.__cause__ or cause.__context__
     if match := _OWN_ERROR.search(str(error)):
         return _WRAPPING.sub("", match.group(1))

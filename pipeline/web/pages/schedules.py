@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pipeline.core import shell
 from pipeline.core.pipeline_root import Root
 from pipeline.core.suggestions import Selection
+from pipeline.core.text import escaped
 from pipeline.scheduler import history, status, times, wording
 from pipeline.scheduler.history import TickGroup
 from pipeline.scheduler.store import ScheduleDatabase
@@ -17,6 +18,7 @@ from pipeline.web.pages.base import Page, PageRequest
 
 NEXT = 5  # next times of each schedule
 ROWS = 10  # rows of its history
+_MAX_DAMAGED = 20  # damaged rows named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,14 @@ class ShownSchedule:
 
 
 @dataclasses.dataclass(frozen=True)
+class DamagedEntry:
+    """A damaged row of the schedule database, in words, and the command that deletes it."""
+
+    text: str
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
 class SchedulesView:
     """The page.
 
@@ -62,6 +72,8 @@ class SchedulesView:
       schedules: by name.
       begin: commands that add schedules and start the daemon, by purpose.
       going: whether a tick is running or waiting.
+      damaged: rows of the schedule database that are left out, at most 20.
+      more_damaged: how many more there are.
     """
 
     root: str
@@ -72,6 +84,8 @@ class SchedulesView:
     schedules: tuple[ShownSchedule, ...]
     begin: Mapping[str, str]
     going: bool
+    damaged: tuple[DamagedEntry, ...] = ()
+    more_damaged: int = 0
 
 
 def build(request: PageRequest) -> SchedulesView:
@@ -80,7 +94,10 @@ def build(request: PageRequest) -> SchedulesView:
     if request.root is None:
         return SchedulesView("", times.as_text(now), None, "", False, (), {}, False)
     daemon = status.daemon(request.root.path)
-    schedules = _schedules(request.root, now)
+    with ScheduleDatabase.read(request.root.path) as database:
+        planned = status.planned(database, now, NEXT)
+        schedules = tuple(_shown(database, one, request.root, now) for one in planned)
+        damaged = _damaged(database, request.root, request.selected)
     return SchedulesView(
         root=str(request.root.path),
         now=times.as_text(now),
@@ -90,12 +107,18 @@ def build(request: PageRequest) -> SchedulesView:
         schedules=schedules,
         begin=_start_commands(request.root, request.selected),
         going=any(group.tick.state in ("running", "waiting") for one in schedules for group in one.history),
+        damaged=damaged[:_MAX_DAMAGED],
+        more_damaged=len(damaged[_MAX_DAMAGED:]),
     )
 
 
-def _schedules(root: Root, now: datetime.datetime) -> tuple[ShownSchedule, ...]:
-    with ScheduleDatabase.read(root.path) as database:
-        return tuple(_shown(database, one, root, now) for one in status.planned(database, now, NEXT))
+def _damaged(database: ScheduleDatabase, root: Root, selected: Selection) -> tuple[DamagedEntry, ...]:
+    found = []
+    for name, why in database.unreadable().items():
+        text, command = wording.unreadable(name, why)
+        full = f"{command} --root {shell.quoted(str(root.path))}".replace("sae ", f"{selected.command} ", 1)
+        found.append(DamagedEntry(escaped(text), full))
+    return (*found, *(DamagedEntry(*wording.damaged(row, root.path)) for row in database.damaged_rows()))
 
 
 def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.datetime) -> ShownSchedule:

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -142,6 +143,35 @@ def test_asking_takes_no_lock(root):
         assert "boot" not in str(caught.value)
 
 
+@pytest.mark.parametrize("how", ["renamed", "removed", "replaced", "made again by a library"])
+def test_a_root_that_is_renamed_or_removed_ends_its_holder_in_one_line(root, tmp_path, how):
+    command = [sys.executable, "-c", HOLD, str(root.path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=PROJECT, text=True, **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        moved = tmp_path / "moved root"
+        root.path.rename(moved)
+        if how == "removed":
+            shutil.rmtree(moved)
+        elif how == "replaced":
+            Root(root.path).create()
+        elif how != "renamed":
+            (root.artifacts / "Trainer" / "model").mkdir(parents=True)
+        assert process.wait(60) == ExitCode.ENVIRONMENT
+        errors = process.stderr.read()
+    [line] = errors.splitlines()
+    assert line.startswith(f"error: {root.path} was ")
+    if how == "removed":
+        assert "removed" in line
+    else:
+        assert f"--root '{moved}'" in line
+        assert root_lock.holder(moved / "lock") is None
+        assert (moved / "root.json").is_file()
+    assert root.path.exists() is (how == "replaced")  # only empty folders are removed
+    assert root.about.exists() is (how == "replaced")
+    assert not root.lock_file.exists()
+
+
 @pytest.mark.component
 def test_a_run_in_a_container_is_seen_from_the_host_and_from_another_container(root):
     container = namespaces.in_pid_namespace()
@@ -219,11 +249,12 @@ def test_a_holder_makes_its_lock_file_again(root, monkeypatch):
         pass
 
 
-def test_a_holder_makes_no_lock_file_in_another_folder_of_the_same_path(root, monkeypatch):
+def test_a_holder_makes_no_lock_file_when_another_folder_has_the_path_of_the_locked_one(root, monkeypatch):
     monkeypatch.setattr(root_lock, "FILE_CHECK", 0.01)
-    with root.lock():
-        root.path.rename(root.path.with_name("moved"))
-        root.path.mkdir()
+    with root_lock.hold(root.lock_file, "", "", root.artifacts):  # as the daemon does
+        root.artifacts.rename(root.path / "moved")
+        root.artifacts.mkdir()
+        root.lock_file.unlink()
         time.sleep(0.1)
         assert not root.lock_file.exists()
 

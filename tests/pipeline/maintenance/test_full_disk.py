@@ -25,6 +25,8 @@ _WRITERS = [
     ["schedule", "pause", "nightly"],
     ["schedule", "trigger", "nightly"],
     ["schedule", "remove", "nightly"],
+    ["schedule", "run"],
+    ["export", "DISK/pages"],
 ]
 _READERS = [["runs"], ["show", "latest"], ["models"], ["plan"], ["gc", *_KEEP_ONE], ["schedule", "list", "--json"]]
 # Arguments: the root; its copy; commands as JSON; how to fill the disk. Prints the results and the tree as JSON.
@@ -52,7 +54,7 @@ if kind == "full":
 else:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 before = tree(root)
-results = [sae(*command) for command in json.loads(commands)]
+results = [sae(*command) for command in json.loads(commands.replace("DISK", disk))]
 after = tree(root)
 print(json.dumps([results, [name for name in {**before, **after} if before.get(name) != after.get(name)]]))
 """
@@ -83,10 +85,11 @@ def test_each_command_is_one_line_and_changes_nothing(disk, made_once, kind):
         assert errors.count("\n") == 1, errors
         assert errors.startswith("error: ")
         assert "Traceback" not in errors
+        assert str(disk) in errors.partition("`")[0], errors  # which file or folder, not only in the suggested command
     for command, (code, _, errors) in zip(_READERS, results[len(_WRITERS) :], strict=True):
         assert (command, code) == (command, 0), errors
     # The schedule database is touched when it is opened.
-    assert {name.partition("-")[0] for name in changed} <= {"lock", "schedules.sqlite"}
+    assert {name.partition("-")[0] for name in changed} <= {"lock", "daemon.lock", "schedules.sqlite"}
     listed = json.loads(results[-1][1])["schedules"]
     assert [(one["schedule"]["name"], one["schedule"]["paused"]) for one in listed] == [("nightly", "")]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pathlib
+import resource
 
 import pytest
 
 from pipeline.core.errors import ExitCode, SaeError
+from pipeline.core.pipeline_root import Root
 from pipeline.maintenance import rerun, verify
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded
+from tests.pipeline.provenance.test_manifest import RECORDED
 
 
 @pytest.fixture
@@ -63,3 +66,18 @@ def test_a_run_or_node_with_all_its_results_is_not_refused(
 
     monkeypatch.setattr(rerun, "recorded_manifest", stop)
     assert isinstance(check(recorded, node), ReachedError)
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(recorded: Recorded, tmp_path: pathlib.Path) -> None:
+    """A limit of 0 bytes a file is a disk that was full already: no child process is started."""
+    place = Root(tmp_path / "scratch")
+    place.path.mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large") as caught:
+            rerun.rerun(PIPELINE, recorded.root, recorded.store(), RECORDED, place, "", "", 1, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(place.path / "manifest.json")
+    assert list(place.path.iterdir()) == []

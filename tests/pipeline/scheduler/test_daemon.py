@@ -607,3 +607,21 @@ def test_runs_when_the_data_changed(place: Place, tmp_path: pathlib.Path, monkey
     seen = checks("the data did not change", "skipped")
     place.until(lambda: checks("the data did not change", "skipped") > seen)
     assert checks("", "succeeded") == 3
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_daemon_whose_root_is_renamed_or_removed_ends_and_makes_no_new_one(place, tmp_path, removed):
+    place.add("often", "wait", triggers.every("1s"))
+    begun = place.start()
+    place.until(lambda: place.database.ticks("often"))
+    moved = tmp_path / "moved"
+    place.root.rename(moved)
+    log = (moved / "daemon.txt").open(encoding="utf-8")
+    if removed:
+        shutil.rmtree(moved)
+    assert begun.wait(LONGEST) == ExitCode.ENVIRONMENT
+    with log:
+        [*_, line] = log.read().splitlines()
+    assert line.startswith(f"error: {place.root} was {'removed' if removed else 'renamed'}")
+    time.sleep(1.5)  # a run that the daemon had just started
+    assert not place.root.exists()

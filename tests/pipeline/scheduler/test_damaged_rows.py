@@ -16,7 +16,8 @@ from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_location
 from pipeline.scheduler import schema, status
 from pipeline.scheduler.alarm import Alarm
-from pipeline.scheduler.attempts import Attempts
+from pipeline.scheduler.attempt_result import AttemptResult
+from pipeline.scheduler.attempts import LOST, Attempts
 from pipeline.scheduler.commands import Commands
 from pipeline.scheduler.daemon import _Daemon
 from pipeline.scheduler.store import ScheduleDatabase
@@ -175,6 +176,65 @@ def test_a_damaged_row_of_another_table_is_named_with_the_command_that_deletes_i
     assert "rowid" not in run(*words, "--root", str(tmp_path))[2]
 
 
+CHANGING = [("pause", GOOD), ("resume", GOOD), ("trigger", GOOD), ("remove", GOOD), ("add", "new", "--every", "6h")]
+
+
+@pytest.mark.parametrize("words", CHANGING, ids=lambda words: words[0])
+def test_commands_that_change_schedules_name_all_damaged_rows(database, tmp_path, run, words):
+    insert(database, "{")
+    for statement in OTHERS.values():
+        database.connection.execute(statement)
+    code, _, error = run(*words, "--root", str(tmp_path))
+    assert code == 0
+    assert re.findall(r"`sae schedule (remove bad)", error) == ["remove bad"]
+    assert re.findall(r"DELETE FROM (\w+) WHERE rowid = 1", error) == list(OTHERS)
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The page of schedules, as HTML and as JSON."""
+
+    def get():
+        with open_location(PIPELINE, None, Root(tmp_path)) as place:
+            client = TestClient(app.build(place), base_url="http://localhost:8000")
+            return client.get("/schedules").text, client.get("/schedules.json").json()
+
+    return get
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_the_page_of_schedules_names_damaged_rows_with_their_commands(database, tmp_path, page, run, others):
+    assert page()[1]["damaged"] == []
+    assert 'id="damaged"' not in page()[0]
+    if not others:
+        database.connection.execute("DELETE FROM schedules")
+    insert(database, "{")
+    for statement in OTHERS.values():
+        database.connection.execute(statement)
+    html, document = page()
+    assert 'id="damaged"' in html
+    texts, commands = zip(*(one.values() for one in document["damaged"]), strict=True)
+    assert "'bad'" in texts[0]
+    assert [text.partition(" in ")[0] for text in texts[1:]] == [f"row 1 of {table}" for table in OTHERS]
+    program, *words = shlex.split(commands[0])
+    assert (program, words[0]) == ("sae", "schedule")
+    assert run(*words[1:])[0] == 0
+    for command in commands[1:]:
+        database.connection.execute(shlex.split(command)[2])
+    assert page()[1]["damaged"] == []
+    assert document["more_damaged"] == 0
+
+
+def test_the_page_of_schedules_names_the_first_of_many_damaged_rows(database, page):
+    for number in range(25):
+        database.connection.execute(
+            "INSERT INTO ticks (schedule, planned, due) VALUES ('nightly', ?, 5)", (f"2026-11-24T03:00:{number:02}Z",)
+        )
+    html, document = page()
+    assert (len(document["damaged"]), document["more_damaged"]) == (20, 5)
+    assert html.count("DELETE FROM ticks") >= 20
+
+
 @pytest.mark.parametrize("table", OTHERS)
 def test_health_names_a_damaged_row_of_another_table(database, tmp_path, table):
     database.connection.execute(OTHERS[table])
@@ -205,3 +265,66 @@ def test_the_daemon_writes_its_damaged_row_again_and_logs_the_others(database, t
         daemon.close()
     assert [str(row) for row in database.damaged_rows()] == ["row 1 of ticks", "row 1 of attempts"]
     assert sum("WHERE rowid = 1" in record.getMessage() for record in caplog.records) == 2
+
+
+DAMAGE = {
+    "process": "UPDATE attempts SET process = -1",
+    "tick": "UPDATE attempts SET tick = 'x'",
+    "deleted": "DELETE FROM attempts",
+}
+
+
+def daemon_of(tmp_path, database):
+    found = _Daemon(tmp_path, database, Commands(tmp_path), Alarm(()), DaemonConfig())
+    try:
+        found._check()
+    finally:
+        found.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_running_tick_whose_attempt_is_damaged_fails_by_name(database, tmp_path, caplog, damage):
+    write(database, tick("running"))
+    database.connection.execute("UPDATE attempts SET closed = 0")
+    [before] = database.ticks(GOOD)
+    assert before.state == "running"
+    database.connection.execute(damage)
+    daemon_of(tmp_path, database)
+    [found] = [one for one in database.ticks(GOOD) if one.planned == before.planned]
+    assert (found.state, found.attempts[-1].reason) == ("failed", LOST)
+    assert status.failing(status.planned(database, NOW, 0)).keys() == {GOOD}
+    assert [LOST in record.getMessage() for record in caplog.records].count(True) == 1
+    daemon_of(tmp_path, database)
+    [again] = [one for one in database.ticks(GOOD) if one.planned == before.planned]
+    assert again == found
+
+
+def test_its_command_after_a_failure_runs(database):
+    write(database, tick("running"))
+    database.connection.execute("UPDATE attempts SET closed = 0, process = -1")
+    attempts = Attempts(database)
+    assert attempts.end_ticks_without([]) == [(GOOD, "2026-11-24T03:00:00Z")]
+    [ended] = attempts.awaiting_hooks()
+    assert (ended.schedule, ended.state, ended.run_id, ended.exit_code) == (GOOD, "failed", "", None)
+
+
+def test_a_tick_whose_attempt_is_damaged_while_this_daemon_runs_it_goes_on(database):
+    write(database, tick("running"))
+    database.connection.execute("UPDATE attempts SET closed = 0, process = -1")
+    [number] = database.connection.execute("SELECT id FROM attempts").fetchone()
+    attempts = Attempts(database)
+    assert attempts.end_ticks_without([number]) == []
+    attempts.end(number, AttemptResult("succeeded", 0), None)
+    assert [one.state for one in database.ticks(GOOD)] == ["succeeded"]
+
+
+def test_a_running_tick_with_an_open_attempt_is_left_alone(database):
+    write(database, tick("running"))
+    database.connection.execute("UPDATE attempts SET closed = 0")
+    assert Attempts(database).end_ticks_without([]) == []
+    assert [one.state for one in database.ticks(GOOD)] == ["running"]
+
+
+def test_the_end_of_an_attempt_whose_row_was_deleted_changes_nothing(database):
+    Attempts(database).end(7, AttemptResult("succeeded", 0), None)
+    assert database.ticks() == ()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import importlib
 import pathlib
+import resource
 import socket
 import threading
 from collections.abc import Iterator
@@ -28,6 +30,17 @@ def root(tmp_path: pathlib.Path) -> Root:
     place = Root(tmp_path / "root")
     place.create()
     return place
+
+
+def test_a_sample_that_cannot_be_written_names_its_folder(root: Root) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(UnavailableError) as caught:
+            importlib.import_module("pipeline.sparse_autoencoder.dataset_resolver")._prepare_sample(root)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"cannot be written in {root.data}: " in str(caught.value)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 
 from tests import lazy
@@ -14,15 +16,19 @@ runner = lazy.module("pipeline.orchestration.tfx.local_runner")
 tf = lazy.module("tensorflow")
 
 
+def explain(error: BaseException) -> str:
+    return str(runner.explain(error, pathlib.Path("/root")))
+
+
 def test_our_own_error_is_its_message_wherever_it_is_in_the_chain() -> None:
     error = RuntimeError("a bundle failed")
     error.__cause__ = errors.DataError("record 7 is damaged [while running 'Write']")
-    assert runner.explain(error) == "record 7 is damaged"
+    assert explain(error) == "record 7 is damaged"
 
 
 def test_what_a_command_would_say_is_said_in_full() -> None:
     text = f"another program kept {'/long' * 60} from being written to"
-    assert runner.explain(own.UnavailableError(text)) == text
+    assert explain(own.UnavailableError(text)) == text
 
 
 def test_our_own_error_is_found_in_the_traceback_that_a_beam_worker_sends() -> None:
@@ -30,32 +36,35 @@ def test_our_own_error_is_found_in_the_traceback_that_a_beam_worker_sends() -> N
         "Traceback (most recent call last):\n  File x\ncomponents.errors.DataError: record 7 is damaged. Delete it "
         "[while running 'Write']\n\nDuring handling of the above exception"
     )
-    assert runner.explain(RuntimeError(text)) == "record 7 is damaged. Delete it"
+    assert explain(RuntimeError(text)) == "record 7 is damaged. Delete it"
 
 
 def test_an_error_of_the_system_names_the_file() -> None:
-    assert runner.explain(OSError(28, "No space left on device", "/x/y")) == "No space left on device: /x/y"
+    assert explain(OSError(28, "No space left on device", "/x/y")) == "No space left on device: /x/y"
+    copied = OSError(28, "No space left on device", "/x/y", None, "/x/z")
+    assert explain(copied) == "No space left on device: /x/z"
+    assert explain(OSError(28, "No space left on device")) == "No space left on device: /root"
 
 
 @pytest.mark.parametrize(
     "text", ["corrupted record at 19978", "truncated record at 5", "Not a valid TFRecord. Mismatch of data mask: b''"]
 )
 def test_a_damaged_record_says_what_to_do(text: str) -> None:
-    assert "run with --no-cache to regenerate it" in runner.explain(ValueError(f"{{{{node x}}}} {text} [Op:Y] name: "))
+    assert "run with --no-cache to regenerate it" in explain(ValueError(f"{{{{node x}}}} {text} [Op:Y] name: "))
 
 
 def test_the_wrapping_of_tensorflow_is_taken_off() -> None:
     error = tf.errors.InvalidArgumentError(None, None, "{{function_node f}} shapes differ [Op:MatMul]")
-    assert runner.explain(error) == "InvalidArgumentError: shapes differ"
+    assert explain(error) == "InvalidArgumentError: shapes differ"
 
 
 def test_a_long_reason_is_cut_and_says_so() -> None:
-    reason = runner.explain(ValueError("first " + "x" * 5_000 + "; No space left on device"))
+    reason = explain(ValueError("first " + "x" * 5_000 + "; No space left on device"))
     assert reason.startswith("ValueError: first xxx")
     assert reason.endswith("xxx; No space left on device (cut; the log has all of it)")
     assert len(reason) < 250
 
 
 def test_the_last_line_of_an_unknown_error_is_its_reason() -> None:
-    assert runner.explain(KeyError()) == "KeyError: "
-    assert runner.explain(ValueError("first\nlast\n\n")) == "ValueError: last"
+    assert explain(KeyError()) == "KeyError: "
+    assert explain(ValueError("first\nlast\n\n")) == "ValueError: last"
