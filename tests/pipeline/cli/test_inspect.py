@@ -305,7 +305,9 @@ options.ReadOptions.reader = broken
 cli.main()
 """
     done = subprocess.run([sys.executable, "-c", code, "runs"], capture_output=True, check=False, env=environment())
-    assert done.returncode == 1
+    assert done.returncode == 6
+    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_json_is_the_same_on_a_terminal():
