@@ -18,7 +18,7 @@ from pipeline.core import settings
 from pipeline.core.errors import SaeError, UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.pipeline_root import Root
-from pipeline_config import DataConfig, PipelineConfig
+from pipeline_config import Configuration, DataConfig, PipelineConfig
 
 if TYPE_CHECKING:
     from pipeline.definition.spec import Pipeline
@@ -79,6 +79,22 @@ class LocalPath(click.Path):
         return super().convert(text, param, ctx)
 
 
+class _ProfileOption(click.Option):
+    """The option --profile, whose help lists the profiles of the selected pipeline."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        configuration: type[Configuration] = PipelineConfig
+        whose = "; of the default pipeline"
+        if ctx.find_root().params.get("pipeline") or os.environ.get("SAE_PIPELINE"):
+            with contextlib.suppress(SaeError):  # a pipeline that cannot be loaded: running the command reports it
+                configuration, whose = current_pipeline().configuration, ""
+        names = list(configuration.profiles)
+        listed = f"{whose}: {', '.join(names)}.  [default: {names[0]}]" if names else "; this pipeline has none."
+        self.help = f"Named set of settings{listed}"
+        return super().get_help_record(ctx)
+
+
 def _together(*decorators: _Decorator) -> _Decorator:
     """Return a decorator that applies several; the help lists their options in this order."""
     return lambda command: functools.reduce(lambda made, one: one(made), reversed(decorators), command)
@@ -135,12 +151,7 @@ map_option = click.option(
 # The options that select the configuration; `request` reads them.
 setting_options = _together(
     click.option(
-        "--profile",
-        default="",
-        metavar="NAME",
-        shell_complete=completion.profiles,
-        help=f"Named set of settings; of the default pipeline: {', '.join(PipelineConfig.profiles)}.  "
-        f"[default: {next(iter(PipelineConfig.profiles))}]",
+        "--profile", cls=_ProfileOption, default="", metavar="NAME", shell_complete=completion.profiles, help=""
     ),
     config_option,
     set_option,

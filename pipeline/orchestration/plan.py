@@ -57,10 +57,10 @@ def plan_run(request: RunRequest) -> Plan:
     decisions: dict[str, CacheDecision] = {}
     changes: dict[str, list[str]] = {}  # since the base run, of each reused node
     dataset, base, reason = "", "", "nothing ran in this root yet"
+    found = None if lookup and not lookup.good else pipeline.data.recall(root, request.settings, resolved)
     if needed or root.metadata.is_file():
         store = open_store(root, read_only=True)
         base = partial_run.base_run(store, root, request.base_run, needed) if needed else ""
-        found = None if lookup and not lookup.good else pipeline.data.recall(root, request.settings, resolved)
         if lookup and not lookup.good:
             reason = lookup.found
         elif found is None:

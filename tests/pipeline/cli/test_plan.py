@@ -1,0 +1,88 @@
+"""`sae plan` refuses what `sae run` refuses, of the default pipeline and of another one; both help texts fit it."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pipeline import cli
+from pipeline.core.errors import ExitCode
+from pipeline.core.pipeline_root import Root
+
+SECOND = ("--pipeline", "tests.second_pipeline.definition:PIPELINE")
+Run = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run `sae` in this process; return its exit code, standard output and standard error."""
+
+    def call(*words: str) -> tuple[object, str, str]:
+        monkeypatch.setenv("SAE_PIPELINE", "")  # --pipeline sets it
+        with pytest.raises(SystemExit) as end:
+            cli.main([*words])
+        return (end.value.code, *capfd.readouterr())
+
+    yield call
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> Root:
+    made = Root(tmp_path / "root")
+    made.create()
+    return made
+
+
+def answers(run: Run, root: Root, *words: str, pipeline: tuple[str, ...] = ()) -> list[tuple[object, str]]:
+    """Exit code and last line of standard error, of both commands."""
+    found = []
+    for command in ("plan", "run"):
+        code, _, errors = run(*pipeline, command, *words, "--root", str(root.path))
+        found.append((code, errors.splitlines()[-1]))
+    return found
+
+
+@pytest.mark.component
+def test_another_data_set_than_that_of_the_root_is_refused_alike(run: Run, root: Root) -> None:
+    root.claim_pipeline("")
+    root.claim_dataset("mnist_sample")
+    planned, ran = answers(run, root, "--set", "data.dataset=fashion_mnist")
+    assert planned == ran
+    assert planned[0] == ExitCode.USAGE
+    for part in ("mnist_sample", "fashion_mnist", "--profile sample", "--root"):
+        assert part in planned[1]
+
+
+def test_missing_data_of_another_pipeline_is_refused_alike(run: Run, root: Root, tmp_path: pathlib.Path) -> None:
+    missing = tmp_path / "missing.csv"
+    planned, ran = answers(run, root, "--set", f"points.file={missing}", pipeline=SECOND)
+    assert planned == ran
+    assert planned[0] == ExitCode.ENVIRONMENT
+    assert str(missing) in planned[1]
+
+
+def test_a_root_of_another_pipeline_is_refused_alike(run: Run, root: Root) -> None:
+    root.claim_pipeline("")
+    root.claim_dataset("mnist_sample")
+    planned, ran = answers(run, root, pipeline=SECOND)
+    assert planned == ran
+    assert planned[0] == ExitCode.USAGE
+    for part in (SECOND[1], "the default pipeline", "--root"):
+        assert part in planned[1]
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_help_lists_the_profiles_of_the_selected_pipeline(run: Run, command: str) -> None:
+    def profiles(*pipeline: str) -> str:
+        code, output, errors = run(*pipeline, command, "--help")
+        assert (code, errors) == (0, "")
+        return " ".join(output.partition("--profile NAME")[2].partition("--config")[0].split())
+
+    assert profiles(*SECOND) == "Named set of settings: points. [default: points]"
+    default = "Named set of settings; of the default pipeline: mnist, sample, fashion_mnist. [default: mnist]"
+    assert profiles() == default
+    assert profiles("--pipeline", "no_such_module:PIPELINE") == default
