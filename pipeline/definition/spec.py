@@ -77,6 +77,11 @@ def _no_parameters(config: Any, dataset: Any) -> dict[str, Any]:
     return {}
 
 
+def _never_skipped(outputs: Outputs) -> str:
+    del outputs
+    return ""
+
+
 @dataclasses.dataclass(frozen=True)
 class Node:
     """A node of a pipeline.
@@ -125,7 +130,12 @@ class Node:
     check_inputs: Callable[[Outputs], None] = lambda inputs: None
     runtime_properties: Callable[[Root, Store, Outputs], dict[str, str]] = lambda root, store, inputs: {}
     outdated: Callable[[Reuse], str] = lambda reuse: ""
-    skipped: Callable[[Outputs], str] = lambda outputs: ""
+    skipped: Callable[[Outputs], str] = _never_skipped
+
+    @property
+    def may_be_skipped(self) -> bool:
+        """Return whether it may count as skipped though it succeeded."""
+        return self.skipped is not _never_skipped
 
     @property
     def upstream(self) -> frozenset[str]:

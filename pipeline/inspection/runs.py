@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import counted
 from pipeline.definition.spec import Pipeline
 from pipeline.inspection.artifacts import rows_of
 from pipeline.inspection.views import (
@@ -89,7 +91,10 @@ class Runs:
         of_nodes = [execution for execution in executions if execution.is_of_node]
         if run_properties.ATTEMPTS in context.properties:  # only the last execution of each node counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
+        not_run = self._registered_only(context, of_nodes)
         state = self._state(context, of_nodes)
+        if state == RunState.SUCCEEDED and not_run:
+            state = RunState.UNFINISHED
         end = _last_sign(context, of_nodes)
         if state == RunState.RUNNING:
             end = datetime.datetime.now(datetime.timezone.utc)
@@ -103,15 +108,19 @@ class Runs:
             held = root_lock.last_holder(self._root.lock_file) if self._root else None
             why = f"its {held}" if held and held.run == context.name else "no process continues it"
             error = f"the run was interrupted, and {why}: {next_step}"
-        elif state == RunState.UNFINISHED and self._root is None and of_nodes:
-            error = f"no end is recorded; last sign {end:%Y-%m-%d %H:%M} UTC" if end else "no end is recorded"
+        elif state == RunState.UNFINISHED and self._root is None and (of_nodes or not_run):
+            ran = f"{len(of_nodes)} of {counted(len(of_nodes) + len(not_run), 'node')} ran"
+            error = "no end is recorded" if any(one.state is None for one in of_nodes) else ran
+            error += f"; last sign {end:%Y-%m-%d %H:%M} UTC" if end else ""
+        skipped = self._skipped_executions(context, of_nodes)
         headline = dataclasses.replace(
             headline,
             state=state.value,
             seconds=seconds,
             error=headline.error or error,
-            executed=sum(one.state == NodeState.EXECUTED for one in of_nodes),
-            cached=sum(one.state == NodeState.CACHED for one in of_nodes),
+            executed=sum(one.state == NodeState.EXECUTED and one.id not in skipped for one in of_nodes),
+            cached=sum(one.state == NodeState.CACHED and one.id not in skipped for one in of_nodes),
+            skipped=len(skipped) or headline.skipped,
         )
         return self._row_of_headline(context, headline)
 
@@ -132,12 +141,58 @@ class Runs:
             return RunState.UNFINISHED
         return RunState.SUCCEEDED
 
+    def _registered_only(self, context: RunContext, executions: Sequence[Execution]) -> list[str]:
+        """Return the nodes that were registered for a run, but not executed. A root knows them from its pipeline.
+
+        A node is registered for a run by a context of its own, in early versions of TFX; or by one of the pipeline that
+        was made during the run, or that contains no execution at all.
+        """
+        if self._root is not None:
+            return []
+        of_run = self._store.node_contexts(context.name)
+        if len(of_run) > len(executions):
+            return [one.node for one in of_run if not self._store.first_execution(one.id)]
+        pipeline = self._store.pipeline_of_run(context)
+        ran = {execution.id for execution in executions}
+        found = []
+        for one in self._store.node_contexts(pipeline):
+            first = self._store.first_execution(one.id)
+            if (not first or (one.id > context.id and first not in ran)) and not self._is_followed(context, one.id):
+                found.append(one.node)
+        return found
+
+    def _is_followed(self, context: RunContext, before: int) -> bool:
+        """Return whether a newer run of the same pipeline began before a context was made."""
+        pipeline = self._store.pipeline_of_run(context)
+        newer = [one for one in self._run_contexts if context.id < one.id < before]
+        return any(self._store.pipeline_of_run(one) == pipeline for one in newer)
+
+    def _skipped_executions(self, context: RunContext, executions: Sequence[Execution]) -> set[int]:
+        """Return the executions that succeeded and count as skipped. A root records their number."""
+        found: set[int] = set()
+        if self._root is not None:
+            return found
+        owners = (context.name, self._store.pipeline_of_run(context))
+        for node in (one for one in self._pipeline.nodes if one.may_be_skipped):
+            for execution in executions:
+                succeeded = execution.state in (NodeState.EXECUTED, NodeState.CACHED)
+                if succeeded and self._store.is_of_node(execution.id, node.name, owners):
+                    outputs = self._store.outputs(execution.id)
+                    by_key = {key: artifact for key, artifact in outputs.items() if not artifact.removed}
+                    if by_key.keys() >= set(node.outputs) and node.skipped(by_key):
+                        found.add(execution.id)
+        return found
+
+    @functools.cached_property
+    def _run_contexts(self) -> list[RunContext]:
+        return self._store.run_contexts()
+
     def _seems_to_run(self, context: RunContext, executions: Sequence[Execution]) -> bool:
         """Return whether a run without an end, in a store without a root, may be in progress: newest, and not old."""
         last = _last_sign(context, executions)
         if last is None or datetime.datetime.now(datetime.timezone.utc) - last > _LONGEST_SILENCE:
             return False
-        newer = [one for one in self._store.run_contexts() if one.id > context.id]
+        newer = [one for one in self._run_contexts if one.id > context.id]
         pipeline = self._store.pipeline_of_run(context)
         return all(self._store.pipeline_of_run(one) != pipeline for one in newer)
 
@@ -160,7 +215,8 @@ class Runs:
         row = self.row(context) if headline.state else self._row_of_executions(context, headline, executions)
         newest = {self._node(execution): execution for execution in executions if execution.is_of_node}
         used = _Used(self._store, executions)
-        nodes = self._nodes(row, newest, used)
+        registered = self._registered_only(context, [one for one in executions if one.is_of_node])
+        nodes = self._nodes(row, newest, used, registered)
         metrics, slices = _metrics(nodes, used.artifacts)
         return Run(
             row,
@@ -172,8 +228,17 @@ class Runs:
             run_properties.attempts_of(context.properties),
         )
 
-    def _nodes(self, row: RunRow, executions: Mapping[str, Execution], used: _Used) -> list[NodeRun]:
-        """Return the nodes in the order in which they ran; those without an execution in the pipeline's order."""
+    def _nodes(
+        self, row: RunRow, executions: Mapping[str, Execution], used: _Used, registered: Sequence[str]
+    ) -> list[NodeRun]:
+        """Return the nodes in the order in which they ran; those without an execution in the pipeline's order.
+
+        Args:
+          row: the run.
+          executions: by node.
+          used: what they read and wrote.
+          registered: nodes without an execution, which a store without a root names; they come last.
+        """
         events = event_log.read(self._root.path, row.id) if self._root is not None else ()
         ended = {one.event.node: one.event for one in events if isinstance(one.event, NodeEnded)}
         nodes = [self._node_run(node, one, used, row, ended.get(node)) for node, one in executions.items()]
@@ -181,7 +246,8 @@ class Runs:
         if row.pipeline == self._pipeline.name and set(names) > set(executions):
             nodes += [self._node_not_run(name, row, ended.get(name)) for name in names if name not in executions]
             return sorted(nodes, key=lambda one: names.index(one.node))
-        return sorted(nodes, key=lambda one: one.execution)
+        nodes.sort(key=lambda one: one.execution)
+        return [*nodes, *(self._node_not_run(name, row, None) for name in registered)]
 
     def _node_run(self, node: str, execution: Execution, used: _Used, row: RunRow, ended: NodeEnded | None) -> NodeRun:
         inputs, outputs = used.by(execution, wrote=False), used.by(execution, wrote=True)
@@ -205,7 +271,7 @@ class Runs:
             seconds=((end or now) - execution.created).total_seconds() if execution.created else None,
             reasons=execution.reasons,
             error=error,
-            cached_from=outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else "",
+            cached_from=self._cached_from(row, state, outputs),
             inputs=inputs,
             outputs=outputs,
             properties=self._parameters(execution, state, outputs, used),
@@ -221,6 +287,12 @@ class Runs:
             makers = self._store.making_executions([used.artifacts[outputs[0].artifact.id]])
             found = next((_shown_properties(one) for one in makers.values()), found)
         return found
+
+    @staticmethod
+    def _cached_from(row: RunRow, state: NodeRunState, outputs: Sequence[ArtifactUse]) -> str:
+        """Return the run whose outputs a node reused; empty for an importer, whose output is of this run."""
+        maker = outputs[0].artifact.run if outputs and state == NodeRunState.CACHED else ""
+        return maker if maker != row.id else ""
 
     def _skipped(self, node: str, outputs: Sequence[ArtifactUse], used: _Used) -> str:
         """Return why a node that succeeded counts as skipped; empty if it does not."""

@@ -18,7 +18,7 @@ from pipeline.core.pipeline_root import Root, moved_path
 from pipeline.metadata import node_key, references, run_properties
 from pipeline.metadata.properties import CACHE, COMPONENT_ID, NODE, PIPELINE, PIPELINE_NAME, PIPELINE_RUN
 from pipeline.metadata.protobuf import artifact_of, event_of, execution_of, properties_of, run_context_of
-from pipeline.metadata.types import Artifact, Event, Execution, Maker, Owner, Properties, RunContext
+from pipeline.metadata.types import Artifact, Event, Execution, Maker, NodeContext, Owner, Properties, RunContext
 
 if TYPE_CHECKING:
     import ml_metadata as mlmd
@@ -64,6 +64,8 @@ class Store:
             self._client = client.connect(source)
         self._moved = moved
         self._owners: dict[int, Owner] = {}
+        self._first_executions: dict[int, int] = {}  # by context
+        self._executions_in: dict[int, set[int]] = {}  # by context
 
     # Runs.
 
@@ -224,6 +226,13 @@ class Store:
     def nodes(self) -> dict[str, list[int]]:
         """Return the ids of each node's contexts, one for each pipeline or run, by the node's name."""
         found: dict[str, list[int]] = {}
+        for context in self._node_contexts:
+            found.setdefault(context.node, []).append(context.id)
+        return found
+
+    @functools.cached_property
+    def _node_contexts(self) -> list[NodeContext]:
+        found = []
         for kind in _NODE_TYPES:
             contexts = self._client.get_contexts_by_type(kind)
             owners = {*self.pipelines, *(self.run_ids() if contexts and kind != NODE else ())}
@@ -231,8 +240,35 @@ class Store:
                 # The name of a pipeline or run may contain dots.
                 dots = [place for place, character in enumerate(context.name) if character == "."]
                 owner = next((context.name[:dot] for dot in dots if context.name[:dot] in owners), "")
-                found.setdefault(_node_of(context, [owner]), []).append(context.id)
+                found.append(NodeContext(int(context.id), _node_of(context, [owner]), owner))
         return found
+
+    @functools.cached_property
+    def _node_contexts_by_owner(self) -> dict[str, list[NodeContext]]:
+        found: dict[str, list[NodeContext]] = {}
+        for context in self._node_contexts:
+            found.setdefault(context.owner, []).append(context)
+        return found
+
+    def node_contexts(self, owner: str) -> list[NodeContext]:
+        """Return the contexts of the nodes of a pipeline or, in early versions of TFX, of a run."""
+        return self._node_contexts_by_owner.get(owner, [])
+
+    def first_execution(self, context_id: int) -> int:
+        """Return the id of the first execution in a context; 0 if there is none."""
+        if context_id not in self._first_executions:
+            found = self._client.get_executions_by_context(context_id, _by_id_option(1, ascending=True))
+            self._first_executions[context_id] = int(found[0].id) if found else 0
+        return self._first_executions[context_id]
+
+    def is_of_node(self, execution_id: int, node: str, owners: Collection[str]) -> bool:
+        """Return whether an execution is one of a node of these pipelines or runs."""
+        contexts = [one.id for owner in owners for one in self.node_contexts(owner) if one.node == node]
+        for context in contexts:
+            if context not in self._executions_in:
+                found = self._client.get_executions_by_context(context)
+                self._executions_in[context] = {int(one.id) for one in found}
+        return any(execution_id in self._executions_in[context] for context in contexts)
 
     # Artifacts.
 
@@ -401,9 +437,13 @@ def nearest_execution(earlier: Collection[Execution], key: node_key.CacheKey) ->
 
 
 def _newest_first(limit: int | None) -> mlmd.ListOptions:
+    return _by_id_option(limit, ascending=False)
+
+
+def _by_id_option(limit: int | None, ascending: bool) -> mlmd.ListOptions:
     import ml_metadata as mlmd
 
-    return mlmd.ListOptions(limit=limit, order_by=mlmd.OrderByField.ID, is_asc=False)
+    return mlmd.ListOptions(limit=limit, order_by=mlmd.OrderByField.ID, is_asc=ascending)
 
 
 def _by_id(executions: Iterable[Execution]) -> list[Execution]:

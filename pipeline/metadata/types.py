@@ -198,6 +198,15 @@ class Owner:
 
 
 @dataclasses.dataclass(frozen=True)
+class NodeContext:
+    """The context of a node, whose `owner` is its pipeline or, in early versions of TFX, its run; empty if unknown."""
+
+    id: int
+    node: str
+    owner: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Maker:
     """The execution that made an artifact, and the output key."""
 

@@ -304,6 +304,40 @@ def elsewhere(path: pathlib.Path) -> pathlib.Path:
     return store.close()
 
 
+def not_run(path: pathlib.Path) -> pathlib.Path:
+    """Ten nodes are registered for `half`, two ran; `whole` ran all three of its pipeline; `nothing` ran none."""
+    store = ForeignStore(path)
+    store.contexts("taxi", "half", "", minutes(0))
+    for number in range(8):
+        store.contexts("taxi", "half", f"Node{number}", minutes(0))
+    example_gen = store.execution("taxi", "half", "CsvExampleGen", began=minutes(0))
+    examples = store.artifact(example_gen, "examples")
+    store.execution("taxi", "half", "Trainer", began=minutes(2), inputs={"examples": [examples]})
+    taxi_run(store, "whole", "iris", first=10)
+    store.contexts("penguin", "nothing", "Trainer", minutes(20))
+    return store.close()
+
+
+def not_run_classic(path: pathlib.Path) -> pathlib.Path:
+    """The same in contexts of the run: three nodes are registered for `half`, one ran."""
+    store = ForeignStore(path, classic=True)
+    store.contexts("taxi", "half", "Trainer", minutes(0))
+    store.contexts("taxi", "half", "Pusher", minutes(0))
+    store.artifact(store.execution("taxi", "half", "CsvExampleGen", began=minutes(0)), "examples")
+    taxi_run(store, "whole", first=10)
+    return store.close()
+
+
+def importer_and_pusher(path: pathlib.Path) -> pathlib.Path:
+    """An importer, which TFX records as cached, and a pusher that pushed nothing."""
+    store = ForeignStore(path)
+    importer = store.execution("taxi", "r1", "schema_importer", "cached", began=minutes(0))
+    store.artifact(importer, "schema", "/schemas/taxi")
+    pusher = store.execution("taxi", "r1", "Pusher", began=minutes(1))
+    store.artifact(pusher, "pushed_model", pushed=0)
+    return store.close()
+
+
 STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
@@ -313,4 +347,7 @@ STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "unfinished_outputs": unfinished_outputs,
     "without_digests": without_digests,
     "elsewhere": elsewhere,
+    "not_run": not_run,
+    "not_run_classic": not_run_classic,
+    "importer_and_pusher": importer_and_pusher,
 }  # by trait

@@ -197,3 +197,45 @@ class TestDifferences:
         assert found.unknown
         trainer = next(node for node in reader.run("reused").nodes if node.node == "Trainer")
         assert trainer.properties["num_steps"] == 100
+
+
+class TestNodesThatDidNotRun:
+    def test_they_are_listed_and_their_run_did_not_succeed(self, read: Open) -> None:
+        reader = read("not_run")
+        assert states(reader) == {"half": "unfinished", "whole": "succeeded", "nothing": "unfinished"}
+        found = nodes(reader, "half")
+        assert (found["CsvExampleGen"], found["Trainer"]) == ("executed", "executed")
+        assert sorted(name for name, state in found.items() if state == "not run") == [f"Node{n}" for n in range(8)]
+        assert set(nodes(reader, "whole").values()) == {"executed"}
+        assert nodes(reader, "nothing") == {"Trainer": "not run"}
+        rows = {row.id: row for row in reader.runs(limit=9)[0]}
+        assert "2 of 10 nodes" in rows["half"].error
+
+    def test_also_in_contexts_of_the_run(self, read: Open) -> None:
+        reader = read("not_run_classic")
+        assert states(reader) == {"half": "unfinished", "whole": "succeeded"}
+        assert nodes(reader, "half") == {"CsvExampleGen": "executed", "Trainer": "not run", "Pusher": "not run"}
+
+    def test_a_node_that_a_later_run_added_is_not_missing_in_earlier_ones(
+        self, read: Open, tmp_path: pathlib.Path
+    ) -> None:
+        store = foreign_stores.ForeignStore(tmp_path / "store.sqlite")
+        foreign_stores.taxi_run(store, "r1")
+        foreign_stores.taxi_run(store, "r2", first=10)
+        store.artifact(store.execution("taxi", "r2", "Evaluator", began=foreign_stores.minutes(15)), "evaluation")
+        foreign_stores.taxi_run(store, "r3", first=20)
+        store.contexts("taxi", "r3", "BulkInferrer")
+        assert states(read(str(store.close()))) == {"r1": "succeeded", "r2": "succeeded", "r3": "unfinished"}
+
+
+class TestImporterAndPusher:
+    def test_an_importer_did_not_reuse_its_own_run(self, read: Open) -> None:
+        [importer] = [node for node in read("importer_and_pusher").run("r1").nodes if node.node == "schema_importer"]
+        assert (importer.state.value, importer.cached_from) == ("cached", "")
+
+    def test_a_pusher_that_pushed_nothing_is_skipped_in_list_and_run(self, read: Open) -> None:
+        reader = read("importer_and_pusher")
+        [row] = reader.runs(limit=9)[0]
+        assert (row.executed, row.cached, row.skipped) == (0, 1, 1)
+        assert nodes(reader, "r1")["Pusher"] == "skipped"
+        assert row.state.value == "succeeded"
