@@ -51,7 +51,7 @@ def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: s
         chosen = " ".join(f"{name} {value}" for name, value in given.items() if value)
         if rows:
             output.write(artifact_text.list_text(output.screen(), rows))
-        output.note(artifact_text.list_note(len(rows), page, chosen, reader.name))
+        output.note(artifact_text.list_note(len(rows), page, chosen, reader.name, reader.root is None))
         output.note(artifact_text.unfinished_note(page))
 
 

@@ -57,7 +57,7 @@ def runs_command(
             return
         if rows:
             output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns, len(reader.pipelines()) > 1))
-        output.note(runs_text.note(len(rows), page, wanted, reader.name))
+        output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None))
 
 
 @click.command("logs")

@@ -167,10 +167,10 @@ class Artifacts:
         """Return the error for an artifact that does not exist, or does no longer."""
         if not self.is_removed(artifact_id):
             return NotFoundError(f"no artifact {artifact_id}: `sae artifacts` lists them")
-        return NotFoundError(
-            f"artifact {artifact_id} was deleted from ML Metadata, only the executions that used it name it: "
-            "`sae restore --metadata` goes back to a copy of the store that may contain it"
-        )
+        found = f"artifact {artifact_id} was deleted from ML Metadata, only the executions that used it name it"
+        if self._is_alone:
+            return NotFoundError(f"{found}: an earlier copy of the store may contain it")
+        return NotFoundError(f"{found}: `sae restore --metadata` goes back to a copy of the store that may contain it")
 
     def artifact(self, artifact_id: int) -> ArtifactDetails:
         """Return an artifact with its uses and files. Raises `NotFoundError` if it does not exist."""

@@ -24,7 +24,7 @@ from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.file_places import FilePlaces
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
-from pipeline.metadata import references
+from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
@@ -148,6 +148,16 @@ class Reader:
         """Return the names of all pipelines, sorted."""
         recorded = {str(one.properties.get(PIPELINE_NAME, "")) for one in self._run_contexts}
         return sorted({*self.store.pipelines, *recorded} - {""})
+
+    def unrecorded_columns(self) -> list[str]:
+        """Return those of the columns `dataset`, `trigger`, `metrics` and `blessed` that no run has a value in."""
+        missing = {"dataset", "trigger", "metrics", "blessed"}
+        for context in self._run_contexts:
+            headline = run_properties.headline_of(context.properties)
+            missing -= {name for name in missing if getattr(headline, name) not in (None, {})}
+            if not missing:
+                break
+        return sorted(missing)
 
     def node_names(self) -> list[str]:
         """Return the names of the nodes of all pipelines, sorted."""

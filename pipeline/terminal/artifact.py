@@ -68,7 +68,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
     if preview is not None:
         lines += ["", *preview_text.lines(screen, preview, row.uri)]
     else:
-        lines += ["", *screen.paragraph(_no_preview(row, deleted), "", style="dim")]
+        lines += ["", *screen.paragraph(_no_preview(row, deleted, is_alone), "", style="dim")]
     hidden = _SHOWN_WITH_PREVIEW if preview else _SHOWN
     if pairs := [pair for pair in _properties(artifact.properties) if pair[0] not in hidden]:
         lines += ["", screen.heading("properties"), *screen.pairs(pairs, "  ")]
@@ -84,11 +84,13 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
     return "\n".join(lines)
 
 
-def _no_preview(row: ArtifactRow, deleted: str) -> str:
+def _no_preview(row: ArtifactRow, deleted: str, is_alone: bool) -> str:
     if deleted:
         return f"{deleted}: {restore_hint(row.id)}"
     if not types.find(row.type).preview:
         return f"artifacts of type {row.type} have no preview"
+    if is_alone:
+        return "no preview: the store has no pipeline root"
     return "no preview: `sae run` writes one when it executes the node"
 
 
@@ -157,7 +159,7 @@ def unfinished_note(page: Continuation) -> str:
     return f"without {counted(page.unfinished, 'artifact')} that never came to be: --state {states} lists them"
 
 
-def list_note(shown: int, page: Continuation, asked: str, place: str) -> str:
+def list_note(shown: int, page: Continuation, asked: str, place: str, is_alone: bool = False) -> str:
     """Return a note on how many more artifacts there are, or why there is none.
 
     Args:
@@ -165,9 +167,12 @@ def list_note(shown: int, page: Continuation, asked: str, place: str) -> str:
       page: where the list ends.
       asked: the options that filter artifacts, as typed; empty without filters.
       place: the root or store.
+      is_alone: whether the store belongs to no pipeline root.
     """
     if shown == 0:
-        return f"no artifact with {asked}" if asked else f"no artifact in {place}: `sae run` makes the first ones"
+        if asked or is_alone:
+            return f"no artifact with {asked}" if asked else f"no artifact in {place}"
+        return f"no artifact in {place}: `sae run` makes the first ones"
     if not page.next:
         return ""
     if page.total is None:

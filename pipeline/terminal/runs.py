@@ -63,12 +63,20 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric]) -> list[Cell |
     ]
 
 
-def note(shown: int, page: Continuation, state: RunState | None, place: str) -> str:
-    """Return a note on how many more runs there are, or why there is none."""
+def note(shown: int, page: Continuation, state: RunState | None, place: str, is_alone: bool = False) -> str:
+    """Return a note on how many more runs there are, or why there is none.
+
+    Args:
+      shown: how many are listed.
+      page: where the list ends.
+      state: of the runs that were asked for; None: any.
+      place: the root or store.
+      is_alone: whether the store belongs to no pipeline root.
+    """
     if shown == 0:
         if state is not None:
             return f"no run is {state.value}: `sae runs` lists all runs"
-        return f"no run in {place}: `sae run` starts the first one"
+        return f"no run in {place}" + ("" if is_alone else ": `sae run` starts the first one")
     if page.next and page.total is not None:
         return f"{shown} of {page.total:,} runs; --limit {page.total} shows all"
     return ""

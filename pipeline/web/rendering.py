@@ -91,6 +91,7 @@ def page_html(page: Page, view: Any, request: PageRequest, to: Links, path: str)
         metrics=request.metrics,
         store=request.store,
         place=page.name,
+        alone=request.root is None,
         json_link=to.json(path),
         **drawings,
     )

@@ -24,7 +24,6 @@ class ArtifactView:
       preview: None if there is none.
       deleted: text that says when `sae gc` deleted its files; empty if they were not deleted.
       missing: text that says what cannot be shown, and why; empty if everything is shown.
-      alone: whether the store belongs to no pipeline root.
       served: whether its files can be opened: they are inside the root.
       served_version: the served version, if it is this model; else 0.
       digests: by name.
@@ -36,7 +35,6 @@ class ArtifactView:
     preview: Preview | None
     deleted: str
     missing: str
-    alone: bool
     served: bool
     served_version: int
     digests: tuple[tuple[str, str], ...]
@@ -57,7 +55,6 @@ def build(request: PageRequest, artifact: str) -> ArtifactView:
         preview=preview,
         deleted=deleted,
         missing=_missing(request, found, preview, deleted),
-        alone=request.root is None,
         served=served,
         served_version=served_version(request, found.row, content=str(found.properties.get(MODEL_DIGEST, ""))),
         digests=tuple((name, str(found.properties[name])) for name in _DIGESTS if name in found.properties),

@@ -46,6 +46,8 @@ class RunsView:
       command: starts a first run; empty for a store without a root.
       running: whether one of the runs shown is running.
       charted: runs in the chart, oldest first.
+      left_out: those of the columns `dataset`, `trigger`, `metrics` and `blessed` that are empty for all runs of a
+        store without a root.
       chart_cut: whether only the newest runs are in the chart.
     """
 
@@ -65,6 +67,7 @@ class RunsView:
     running: bool
     charted: tuple[Charted, ...]
     chart_cut: bool
+    left_out: tuple[str, ...] = ()
 
 
 def build(request: PageRequest) -> RunsView:
@@ -110,6 +113,7 @@ def build(request: PageRequest) -> RunsView:
             if _is_evaluated(row, request.metrics)
         ),
         chart_cut=more,
+        left_out=tuple(request.reader.unrecorded_columns()) if request.root is None else (),
     )
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shutil
+import tempfile
 from collections.abc import Callable
 
 import pytest
 from starlette.testclient import TestClient
 
 from pipeline.core.pipeline_root import Root
-from tests.builders.foreign_stores import STORES
+from pipeline.inspection.locations import open_location
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.web import app
+from tests.builders.foreign_stores import STORES, opened
+from tests.builders.roots import Recorded
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +74,53 @@ def test_what_is_not_known_is_not_called_the_same(pages: Callable[[str], TestCli
     for address in ("/compare?run=first&run=again", "/runs/reused", "/runs/again"):
         text = site.get(address).text
         assert not re.search(r"[Tt]he (same|inputs are the same)|same inputs|same outputs", text), address
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_pages_speak_of_no_command_and_have_no_empty_columns(pages: Callable[[str], TestClient], name: str) -> None:
+    site = pages(name)
+    runs = [row["id"] for row in site.get("/runs.json").json()["runs"]]
+    numbers = [row["id"] for row in site.get("/artifacts.json").json()["artifacts"]]
+    addresses = ["/", "/artifacts", "/models", "/schedules", f"/runs/{runs[0]}"]
+    for address in (*addresses, *(f"/artifacts/{number}" for number in numbers)):
+        assert "sae " not in re.sub(r"sae (<span>)?explorer|<title>.*</title>", "", site.get(address).text), address
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(?:<a[^>]*>)?([^<]+)", site.get("/").text)
+    assert {"Run", "State", "Started"} <= set(heads)
+    assert not {"Data set", "Trigger", "Model", "Test BCE"} & set(heads)
+    assert "Content</th>" not in site.get("/artifacts").text
+
+
+def test_columns_that_a_run_of_the_store_needs_are_there(
+    filled: Recorded, ask: Callable[..., TestClient], tmp_path: pathlib.Path
+) -> None:
+    store = shutil.copy(filled.root.metadata, tmp_path / "alone.sqlite")
+    site = ask(Root(pathlib.Path("/nowhere")), str(store))
+    assert site.get("/runs.json").json()["left_out"] == []
+    assert "Model</th>" in site.get("/").text
+    assert "Content</th>" in site.get("/artifacts").text
+
+
+@pytest.mark.parametrize("name", ["classic", "without_digests", "unfinished_outputs"])
+def test_an_artifact_that_was_deleted_ends_no_request(
+    stores: dict[str, pathlib.Path],
+    ask: Callable[..., TestClient],
+    tmp_path: pathlib.Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(private))
+    store = shutil.copy(stores[name], tmp_path / "store.sqlite")
+    with opened(store) as database:
+        database.execute("DELETE FROM Artifact WHERE id = 1")
+    before = store.read_bytes()
+    with open_location(PIPELINE, str(store), Root(pathlib.Path("/nowhere"))) as place:
+        site = TestClient(app.build(place), base_url="http://localhost:8000")
+        runs = [row["id"] for row in site.get("/runs.json").json()["runs"]]
+        for address in ("/artifacts", "/artifacts/2", "/artifacts/2/lineage", *(f"/runs/{run}" for run in runs)):
+            assert site.get(address).status_code == 200, address
+        assert site.get("/artifacts/1").status_code == 404
+        assert "artifact 1, removed" in site.get(f"/runs/{runs[-1]}").text
+    assert list(private.iterdir()) == []
+    assert store.read_bytes() == before
