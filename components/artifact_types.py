@@ -15,3 +15,9 @@ class Codes(artifact.Artifact):
     """The codes of examples: `codes.parquet`, with the columns of `codes.table`."""
 
     TYPE_NAME = "Codes"
+
+
+class ProbeScores(artifact.Artifact):
+    """The accuracies that the Probe measured: `scores.json`, with the fields of `evaluation.probe_scores.Scores`."""
+
+    TYPE_NAME = "ProbeScores"

@@ -12,7 +12,7 @@ Columns:
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -105,7 +105,11 @@ def row_groups(path: pathlib.Path) -> Iterator[pa.Table]:
             yield file.read_row_group(number)
 
 
+def units_of(columns: Iterable[str]) -> int:
+    """Return the number of units in a table with these columns."""
+    return sum(name.startswith("code_") for name in columns)
+
+
 def codes_of(rows: pa.Table) -> Codes:
     """Return the codes in rows: float32, shape (n, units)."""
-    units = sum(name.startswith("code_") for name in rows.column_names)
-    return np.stack([rows[name].to_numpy() for name in code_columns(units)], axis=1)
+    return np.stack([rows[name].to_numpy() for name in code_columns(units_of(rows.column_names))], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -47,17 +48,19 @@ def transformed(
 
     records = tf.data.TFRecordDataset(paths)
     if numbers is not None:
-        chosen = tf.constant(sorted(set(numbers)), tf.int64)
+        wanted = np.zeros(max(numbers, default=-1) + 1, bool)
+        wanted[list(numbers)] = True
+        is_wanted = tf.constant(wanted)
 
         @tf.autograph.experimental.do_not_convert
         def is_chosen(number: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_any(chosen == number)
+            return is_wanted[number]
 
         @tf.autograph.experimental.do_not_convert
         def record(_: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
             return serialized
 
-        records = records.enumerate().filter(is_chosen).map(record)
+        records = records.take(len(wanted)).enumerate().filter(is_chosen).map(record)
     return records.batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
 
 

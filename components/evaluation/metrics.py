@@ -17,7 +17,7 @@ ACTIVE_ABOVE = 0.0
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A number that the Evaluator computes, over all test images and for each label.
+    """A number that the Evaluator computes, over all test images and for each label, or that another node computes.
 
     Attributes:
       name: its key in the evaluation: `bce`.
@@ -27,11 +27,13 @@ class Metric:
       better: whether `lower` or `higher` is better; empty: neither.
       decimals: digits after the point.
       source: `image`: the mean of a value for each image; `slice`: computed from all images of a slice at once;
-        `count`: TFMA's number of examples; `report`: computed by the Report, not by the Evaluator.
+        `count`: TFMA's number of examples; `report` and `probe`: computed by the Report and by the Probe, not by the
+        Evaluator.
       run_key: its key in the JSON of a run, and on the run in ML Metadata; empty: not a metric of runs.
       recorded: whether it is recorded on the run, for lists of runs.
       column: its heading in the list of runs; empty: no column.
       instead_of: the `run_key` of a column that runs may lack: this one is a column only where a run has it alone.
+      optional: whether it is a column only where a run has a value.
       baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
       baseline: its heading in the table of baselines: `mean image`.
       loss: the loss that a model must be trained with to have this metric, a key of `LOSSES`; empty: any.
@@ -43,11 +45,12 @@ class Metric:
     unit: str = ""
     better: Literal["lower", "higher", ""] = ""
     decimals: int = 4
-    source: Literal["image", "slice", "count", "report"] = "image"
+    source: Literal["image", "slice", "count", "report", "probe"] = "image"
     run_key: str = ""
     recorded: bool = False
     column: str = ""
     instead_of: str = ""
+    optional: bool = False
     baseline_of: str = ""
     baseline: str = ""
     loss: str = ""
@@ -102,6 +105,21 @@ ENTROPY_FLOOR = Metric(
     "entropy_floor", "entropy floor", "cross-entropy of the images with themselves: no model can be below it",
     "nats per pixel", run_key="entropy_floor", baseline_of="bce", baseline="floor", loss="bce",
 )
+LINEAR_PROBE = Metric(
+    "linear_probe_accuracy", "linear probe accuracy",
+    "share of test images whose label logistic regression on the code predicts", better="higher", source="probe",
+    run_key="linear_probe_accuracy", recorded=True, column="linear probe", optional=True,
+)
+KNN = Metric(
+    "knn_accuracy", "k-NN accuracy", "share of test images whose label the 5 nearest codes of the train split have",
+    better="higher", source="probe", run_key="knn_accuracy", recorded=True,
+)
+PROBES = (LINEAR_PROBE, KNN)
+# The representations that the Probe compares, by the prefix of their metrics.
+CODE, PCA, PIXELS = "", "pca_", "pixels_"
+REPRESENTATIONS = {CODE: "code", PCA: "PCA", PIXELS: "raw pixels"}
+_MEANINGS = {PCA: "of PCA with as many components as the code has units", PIXELS: "of the pixels"}
+UNMEASURED = "reason"  # custom property of ProbeScores: why nothing was measured; empty if it was
 # In the order in which a run lists them.
 METRICS = (
     BCE,
@@ -122,12 +140,22 @@ METRICS = (
         "gini", "Gini index", "Gini index of the code: 0 all equal, near 1 one unit alone (Hurley and Rickard 2009)",
         decimals=3, run_key="gini",
     ),
+    LINEAR_PROBE,
+    KNN,
     MEAN_IMAGE_BCE,
     MEAN_IMAGE_MSE,
     Metric(
         "pca_mse", "PCA's MSE",
         "squared error of PCA with as many components as the code has units, fitted on the train split",
         decimals=5, source="report", run_key="pca_mse", baseline_of="mse", baseline="PCA",
+    ),
+    *(
+        Metric(
+            f"{kind}{of.name}", f"{of.label} of {REPRESENTATIONS[kind]}", f"{of.label} {meaning}", source="probe",
+            run_key=f"{kind}{of.name}", baseline_of=of.name, baseline=REPRESENTATIONS[kind],
+        )
+        for kind, meaning in _MEANINGS.items()
+        for of in PROBES
     ),
     ENTROPY_FLOOR,
     BCE_TO_MEAN_IMAGE,
@@ -197,7 +225,7 @@ def recorded(values: Mapping[str, float]) -> dict[str, float]:
 
 def evaluated(loss: str = "bce") -> tuple[Metric, ...]:
     """Return the metrics that the Evaluator computes for a model trained with a loss of `LOSSES`."""
-    return tuple(one for one in METRICS if one.source != "report" and one.loss in ("", loss))
+    return tuple(one for one in METRICS if one.source not in ("report", "probe") and one.loss in ("", loss))
 
 
 def loss_of(values: Container[str]) -> str:
@@ -220,7 +248,12 @@ def shown(columns: Sequence[Metric], rows: Iterable[Mapping[str, float | None]])
     found = [{name for name, value in row.items() if value is not None} for row in rows]
     instead = [one for one in columns if any(one.run_key in row and one.instead_of not in row for row in found)]
     replaced = {one.instead_of for one in instead if not any(one.instead_of in row for row in found)}
-    return tuple(one for one in columns if (one in instead if one.instead_of else one.run_key not in replaced))
+    missing = {one.run_key for one in columns if one.optional and not any(one.run_key in row for row in found)}
+    return tuple(
+        one
+        for one in columns
+        if (one in instead if one.instead_of else one.run_key not in replaced) and one.run_key not in missing
+    )
 
 
 def find(name: str) -> Metric | None:

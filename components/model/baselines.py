@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 Batches = Callable[[], Iterable[Array]]
+
+FILE = "pca.npz"  # in a ModelRun
 
 EXACT_INPUTS = 2_048  # more would need a covariance of 32 MB or more, and a time that grows with the cube
 _OVERSAMPLING = 10
@@ -30,11 +33,25 @@ class Pca:
     mean: Array
     components: Array
 
+    def encode(self, images: Array) -> Array:
+        """Return the coordinates of images along the components: float32, shape (n, units)."""
+        coordinates: Array = (images - self.mean) @ self.components.T
+        return coordinates
+
     def reconstruct(self, images: Array) -> Array:
         """Project images onto the components: float32, shape (n, pixels) like `images`."""
-        centred = images - self.mean
-        projected: Array = self.mean + (centred @ self.components.T) @ self.components
+        projected: Array = self.mean + self.encode(images) @ self.components
         return projected
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Write `FILE` into a folder."""
+        np.savez(folder / FILE, mean=self.mean, components=self.components)
+
+    @classmethod
+    def load(cls, folder: pathlib.Path) -> Pca:
+        """Read `FILE` in a folder."""
+        with np.load(folder / FILE) as arrays:
+            return cls(arrays["mean"], arrays["components"])
 
 
 def fit(batches: Batches, pixels: int, units: int, seed: int = 0) -> Pca:

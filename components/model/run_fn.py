@@ -24,7 +24,6 @@ from components.model.train_loop import Images, TrainingSettings, train
 logger = logging.getLogger(__name__)
 
 HISTORY_FILE = "history.json"
-PCA_FILE = "pca.npz"
 _FLOAT_BYTES = 4
 _MIB = 1024 * 1024
 
@@ -59,7 +58,7 @@ def run_fn(fn_args: FnArgs) -> None:
         json.dumps([dataclasses.asdict(losses) for losses in history], indent=1), encoding="utf-8"
     )
     pca = baselines.fit(lambda: _batches(splits[0], settings), pixels, config["code_units"], settings.seed)
-    np.savez(run_dir / PCA_FILE, mean=pca.mean, components=pca.components)
+    pca.save(run_dir)
     saved_model.save(model, transform, pca.mean, fn_args.serving_model_dir)
 
 

@@ -19,8 +19,9 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from components.artifact_types import ProbeScores
 from components.data import features, transformed_input
-from components.evaluation import evaluator, metrics, thresholds
+from components.evaluation import evaluator, metrics, probe_scores, thresholds
 from components.model import baselines, run_fn, saved_model
 from components.report import page, png, split_activity, unit_details
 from components.report.split_activity import Floats, Measured, Numbers
@@ -68,7 +69,7 @@ class ReportExecutor(base_executor.BaseExecutor):
         )
         measured = split_activity.measure(
             ((images, model.encode(images), labels) for images, labels in examples.batches()),
-            read_pca(run_dir / run_fn.PCA_FILE),
+            baselines.Pca.load(run_dir),
             len(names),
         )
         activity, labels = measured.activity, measured.labels
@@ -116,6 +117,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             unit_mean=activity.mean,
             settings=texts["settings"],
             facts=texts["facts"],
+            probe=probe_scores.read(pathlib.Path(uris["scores"])).metrics,
         )
         page.write_report(data, folder)
         summary = {
@@ -123,6 +125,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             "blessed": blessed,
             "reasons": data.reasons,
             "metrics": {**data.metrics, "pca_mse": data.pca_mse},
+            "probe": data.probe,
             "per_label": data.per_label,
             "images": write_images(data.images, data.reconstructions, data.image_labels, folder),
             "units": [
@@ -246,12 +249,6 @@ def write_images(
     return named
 
 
-def read_pca(path: pathlib.Path) -> baselines.Pca:
-    """Return the PCA that the Trainer wrote."""
-    with np.load(path) as arrays:
-        return baselines.Pca(arrays["mean"], arrays["components"])
-
-
 class _ReportSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "texts": component_spec.ExecutionParameter(type=str),
@@ -264,6 +261,7 @@ class _ReportSpec(component_spec.ComponentSpec):
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "scores": component_spec.ChannelParameter(type=ProbeScores),
     }
     OUTPUTS = {"report": component_spec.ChannelParameter(type=Report)}
 
@@ -282,6 +280,7 @@ class ReportGen(base_component.BaseComponent):
         model_run: types.BaseChannel,
         evaluation: types.BaseChannel,
         blessing: types.BaseChannel,
+        scores: types.BaseChannel,
         texts: dict[str, Any],
         images_per_label: int,
     ) -> None:
@@ -289,7 +288,7 @@ class ReportGen(base_component.BaseComponent):
 
         Args:
           examples: for the test split.
-          transform_graph, model, model_run, evaluation, blessing: of the model to report on.
+          transform_graph, model, model_run, evaluation, blessing, scores: of the model to report on.
           texts: `title`, `notice`, `label_names`, `shape` (of an image or vector), `gates` (fields of
             `thresholds.Gates`), `settings` and `facts` (text by text).
           images_per_label: test images of each label to show.
@@ -302,6 +301,7 @@ class ReportGen(base_component.BaseComponent):
                 model_run=model_run,
                 evaluation=evaluation,
                 blessing=blessing,
+                scores=scores,
                 texts=json.dumps(texts),
                 images_per_label=images_per_label,
                 report=types.Channel(type=Report),

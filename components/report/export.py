@@ -61,6 +61,7 @@ def read_report(
         facts={},
         loss=metrics.loss_of(values),
         details=unit_details.read(folder),
+        probe=summary.get("probe", {}),
     )
 
 
@@ -109,7 +110,7 @@ def write_tables(data: page.ReportData, folder: pathlib.Path) -> list[pathlib.Pa
     losses = ("epoch", "loss", "val_loss", "reconstruction", "val_reconstruction")
     units = zip(data.unit_frequency.tolist(), data.unit_mean.tolist(), strict=True)
     tables: dict[str, tuple[Sequence[str], Iterable[Sequence[Any]]]] = {
-        "metrics": (("metric", "value"), [*data.metrics.items(), (PCA_MSE, data.pca_mse)]),
+        "metrics": (("metric", "value"), [*data.metrics.items(), (PCA_MSE, data.pca_mse), *data.probe.items()]),
         "labels": (
             ("label", *names),
             [(label, *(values[name] for name in names)) for label, values in data.per_label.items()],

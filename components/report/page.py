@@ -87,6 +87,7 @@ class ReportData:
       facts: further facts about the run, value by name.
       loss: that the model was trained with, a key of `metrics.LOSSES`.
       details: more on the most active units, whose pictures are in the folder of the report; None: none.
+      probe: accuracies of the Probe, by the names of their metrics; empty if it measured none.
 
     Raises:
       ValueError: shapes do not match, or there is nothing to show.
@@ -110,6 +111,7 @@ class ReportData:
     facts: Mapping[str, str]
     loss: str = "bce"
     details: UnitDetails | None = None
+    probe: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def terms(self) -> Loss:
@@ -280,6 +282,7 @@ def _page(data: ReportData, pictures: Mapping[str, _Picture], cards: Sequence[_C
         pictures=pictures,
         headline=_headline(data),
         key_figures=_key_figures(data),
+        probe=_probe(data),
         gates=_gates(data),
         labels=_labels(data),
         labels_in_words=_losses_of_labels(data),
@@ -470,6 +473,17 @@ def _metric_texts(data: ReportData, values: Mapping[str, float]) -> Iterator[tup
 def _further_metrics(data: ReportData) -> list[metrics.Metric]:
     """Return the metrics that have no text in this module."""
     return [one for one in metrics.evaluated(data.loss) if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
+
+
+def _probe(data: ReportData) -> _Table:
+    names = {metrics.CODE: MODEL, metrics.PCA: "PCA", metrics.PIXELS: "Raw pixels"}
+    rows = [
+        (names[kind], *(_percent(data.probe[f"{kind}{one.name}"]) for one in metrics.PROBES))
+        for kind in (metrics.PIXELS, metrics.PCA, metrics.CODE)
+        if data.probe
+    ]
+    head = ("", *(one.label for one in metrics.PROBES))
+    return _Table(f"Test {data.kind}s whose label is predicted correctly", head, rows, emphasis=MODEL)
 
 
 def _gates(data: ReportData) -> _Table:

@@ -85,6 +85,10 @@ _TYPES = {
         _ours("PushedModel", "pushed_model", preview=False, about_model=True),
         _ours("Codes", "codes"),
         _ours(
+            "ProbeScores", "probe_scores", on_run=("accuracy by representation",),
+            metrics="components.evaluation.probe_scores",
+        ),
+        _ours(
             "Report", "report", compared=True,
             on_run=("report", "test images and their reconstructions", "activity of the units of the code"),
         ),

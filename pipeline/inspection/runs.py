@@ -345,13 +345,17 @@ class _Used:
 def _metrics(
     nodes: Sequence[NodeRun], artifacts: Mapping[int, Artifact]
 ) -> tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]:
-    """Return the metrics recorded on an output, overall and by slice; empty if there is no evaluation."""
+    """Return the metrics recorded on outputs, overall and by slice; empty if there is no evaluation."""
+    overall: dict[str, float] = {}
+    slices: dict[str, Mapping[str, float]] = {}
     outputs = (artifacts[use.artifact.id].properties for node in nodes for use in node.outputs)
-    evaluation = next((one[properties.METRICS] for one in outputs if properties.METRICS in one), None)
-    found = json_of(evaluation, dict)
-    per_label = found.get("per_label")
-    slices = per_label if isinstance(per_label, dict) else {}
-    return numbers_of(found.get("overall")), {f"label {label}": numbers_of(one) for label, one in slices.items()}
+    for found in (json_of(one[properties.METRICS], dict) for one in outputs if properties.METRICS in one):
+        for name, value in numbers_of(found.get("overall")).items():
+            overall.setdefault(name, value)
+        per_label = found.get("per_label")
+        for label, values in (per_label if isinstance(per_label, dict) else {}).items():
+            slices.setdefault(f"label {label}", numbers_of(values))
+    return overall, slices
 
 
 def _verifications(executions: Sequence[Execution], used: _Used) -> Iterator[VerificationRow]:

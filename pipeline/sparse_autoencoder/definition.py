@@ -48,6 +48,8 @@ _GRAPH = ("Transform", "transform_graph")
 _MODEL = ("Trainer", "model")
 _EVALUATION = ("Evaluator", "evaluation")
 _BLESSING = ("Evaluator", "blessing")
+_CODES = ("Encode", "codes")
+_SCORES = ("Probe", "scores")
 _DECISION = ("PushGate", "decision")
 _PUSHED = ("Pusher", "pushed_model")
 _REPORT = ("Report", "report")
@@ -398,6 +400,30 @@ PUSH_GATE = Node(
 )
 
 
+# Probe: measures how well labels can be told from the codes.
+
+
+def _probe(node: ComponentInputs) -> Any:
+    from components.evaluation.probe_node import Probe
+
+    return Probe(**node.inputs)
+
+
+PROBE = Node(
+    "Probe",
+    _probe,
+    inputs={
+        "examples": _EXAMPLES,
+        "transform_graph": _GRAPH,
+        "model_run": ("Trainer", "model_run"),
+        "codes": _CODES,
+    },
+    outputs=("scores",),
+    code="components.evaluation.probe_node",
+    skipped=lambda outputs: str(outputs["scores"].properties.get(metrics.UNMEASURED, "")),
+)
+
+
 # Report: makes the HTML report of the run.
 
 
@@ -456,6 +482,7 @@ REPORT = Node(
         "model_run": ("Trainer", "model_run"),
         "evaluation": _EVALUATION,
         "blessing": _BLESSING,
+        "scores": _SCORES,
     },
     outputs=("report",),
     code="components.report.component",
@@ -549,7 +576,8 @@ def _metrics(
     reasons: tuple[str, ...] = ()
     evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
     if evaluation:
-        found = metrics.run_metrics(evaluation.overall)
+        scores = evaluation_of(outputs[_SCORES]) if _SCORES in outputs else None
+        found = metrics.run_metrics({**evaluation.overall, **(scores.overall if scores else {})})
         gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
         assert isinstance(configured.dataset, ImageDataset)
         reasons = thresholds.reasons(thresholds.judge(evaluation, gates, configured.dataset.label_names))
@@ -612,9 +640,10 @@ PIPELINE = Pipeline(
         TRAINER,
         ENCODE,
         EVALUATOR,
+        PROBE,
         PUSH_GATE,
-        REPORT,
         PUSHER,
+        REPORT,
     ),
     configuration=PipelineConfig,
     data=DataSource(

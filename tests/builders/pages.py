@@ -26,6 +26,7 @@ TYPES = {
     ("Evaluator", "blessing"): "ModelBlessing",
     ("PushGate", "decision"): "PushDecision",
     ("Encode", "codes"): "Codes",
+    ("Probe", "scores"): "ProbeScores",
     ("Report", "report"): "Report",
 }
 

@@ -61,6 +61,7 @@ TYPES = {
     "decision": "PushDecision",
     "pushed_model": "PushedModel",
     "codes": "Codes",
+    "scores": "ProbeScores",
     "report": "Report",
 }
 LABEL_METRICS = {"0": {"bce": 0.1, "bce_to_mean_image": 0.4}, "1": {"bce": 0.05, "bce_to_mean_image": 0.3}}

@@ -79,6 +79,7 @@ KEYS = {
         ["examples", "model", "schema"],
     ),
     "Encode": ({"splits": '["train", "validation", "test"]', **THREADS}, ["examples", "model", "transform_graph"]),
+    "Probe": ({}, ["codes", "examples", "model_run", "transform_graph"]),
     "PushGate": ({"max_bce_to_served": "1.05", **THREADS}, ["evaluation", "examples", "model", "model_blessing"]),
     "Pusher": ({}, ["decision", "model", "model_blessing"]),
 }

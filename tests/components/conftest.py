@@ -53,3 +53,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     graph = transform["transform_graph"]
     training = nodes.run(components["Trainer"], folder / "Trainer", examples=examples, transform_graph=graph)
     return Trained(builder_dir, components, examples, schema, graph, training["model"], training["model_run"])
+
+
+@pytest.fixture(scope="session")
+def codes(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The output of Encode."""
+    inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph, "model": trained.model}
+    return nodes.run(trained.components["Encode"], tmp_path_factory.mktemp("encode"), **inputs)["codes"]
+
+
+@pytest.fixture(scope="session")
+def scores(trained: Trained, codes: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The output of the Probe."""
+    inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph, "model_run": trained.model_run}
+    return nodes.run(trained.components["Probe"], tmp_path_factory.mktemp("probe"), codes=codes, **inputs)["scores"]

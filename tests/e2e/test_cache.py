@@ -342,7 +342,7 @@ def test_what_follows_a_recorded_rerun_under_tfx_s_launcher_reads_the_same_artif
     first, last = (store.executions(summary.run_id) for summary in (changed.first, changed.last))
     assert states(changed.last) == {
         **CACHED,
-        **dict.fromkeys(("Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"), "executed"),
+        **dict.fromkeys(("Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report"), "executed"),
     }
     for node in ("ExampleGen", "Transform"):
         assert last[node].id != first[node].id
@@ -498,6 +498,7 @@ FILES = {
     ("Trainer", "model"): "Format-Serving/variables/variables.data-00000-of-00001",
     ("Trainer", "model_run"): "history.json",
     ("Encode", "codes"): "codes.parquet",
+    ("Probe", "scores"): "scores.json",
     ("Evaluator", "evaluation"): "metrics-00000-of-00001.tfrecord",
     ("Report", "report"): "report.html",
 }

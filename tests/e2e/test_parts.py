@@ -40,7 +40,7 @@ def up_to_transform(root: pathlib.Path) -> Summary:
 def test_to_node_runs_what_comes_before_it_and_no_more(up_to_transform: Summary) -> None:
     found = states(up_to_transform)
     skipped = {node for node, state in found.items() if state == "skipped"}
-    assert skipped == {"Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"}
+    assert skipped == {"Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report"}
     assert set(found.values()) == {"executed", "skipped"}
     assert up_to_transform.metrics == {}
     assert up_to_transform.blessed is None
@@ -58,7 +58,7 @@ def test_from_node_takes_the_rest_from_the_newest_run_in_which_it_succeeded(
 
 
 def test_base_chooses_the_run(root: pathlib.Path, whole: SampleRun, capfd: pytest.CaptureFixture[str]) -> None:
-    other = run_here(root, *QUICK, seed=7, to_node="Evaluator")
+    other = run_here(root, *QUICK, seed=7)
     summary = run_here(root, *QUICK, from_node="Report", base_run=whole.run_id, use_cache=False)
     assert summary.metrics["test_bce"] == whole.summary["metrics"]["test_bce"] != other.metrics["test_bce"]
     assert f"of run {whole.run_id}" in capfd.readouterr().err

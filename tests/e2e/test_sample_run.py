@@ -88,7 +88,7 @@ def test_the_same_run_again_takes_every_node_from_the_cache(runs: Runs) -> None:
 
 def test_a_changed_setting_runs_only_what_depends_on_it(runs: Runs) -> None:
     executed = {node for node, state in states(runs.changed).items() if state == "executed"}
-    assert executed == {"Trainer", "Encode", "Evaluator", "PushGate", "Report", "Pusher"}
+    assert executed == {"Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Report", "Pusher"}
     assert {state for node, state in states(runs.changed).items() if node not in executed} == {"cached"}
     assert (runs.changed.exit_code, runs.changed.blessed) == (ExitCode.DONE, True)
 
@@ -120,6 +120,7 @@ def test_ml_metadata_holds_the_outputs_with_their_types(store: mlmd.MetadataStor
         "ModelEvaluation": 2,
         "ModelBlessing": 2,
         "Codes": 2,
+        "ProbeScores": 2,
         "PushDecision": 2,
         "PushedModel": 2,
         "Report": 2,

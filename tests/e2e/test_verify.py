@@ -57,8 +57,8 @@ def test_a_run_made_again_in_other_surroundings_is_the_same(
 ) -> None:
     assert verified.returncode == 0, verified.stdout + verified.stderr
     *artifacts, verdict = verified.stdout.splitlines()
-    assert verdict.startswith(f"run {run_id} verified: 11 artifacts")
-    assert len([line for line in artifacts if line[:1] != " "]) >= 11
+    assert verdict.startswith(f"run {run_id} verified: 12 artifacts")
+    assert len([line for line in artifacts if line[:1] != " "]) >= 12
     assert "different" not in verified.stdout
     # What holds paths, times or numbered functions cannot be the same bytes; what is data alone is.
     assert "ExampleGen examples           identical bytes" in verified.stdout
@@ -70,7 +70,7 @@ def test_every_output_has_a_content_digest_of_its_own_kind(sample_run: SampleRun
     executions = store.executions(sample_run.run_id)
     contents = [output.content for one in executions.values() for output in store.outputs(one.id).values()]
     kinds = {content.partition(":")[0].rpartition("-")[0] for content in contents}
-    assert len(contents) == len(kinds) == 13
+    assert len(contents) == len(kinds) == 14
     assert "raw" not in kinds
 
 
@@ -94,7 +94,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     store = metadata_store.MetadataStore(config)
     [verdict] = store.get_artifacts_by_type("Verification")
     content = json.loads((pathlib.Path(verdict.uri) / "verdict.json").read_text())
-    assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 11)
+    assert (content["run_id"], content["verified"], len(content["artifacts"])) == (run_id, True, 12)
     assert verdict.custom_properties["verified"].int_value == 1
     [made] = store.get_events_by_artifact_ids([verdict.id])
     assert [context.name for context in store.get_contexts_by_execution(made.execution_id)] == [run_id]
@@ -102,7 +102,7 @@ def test_the_verdict_is_an_artifact_linked_to_the_run_and_to_what_was_compared(
     compared = {event.artifact_id for event in events if event.type == pb.Event.INPUT}
     assert compared == {artifact["artifact_id"] for artifact in content["artifacts"]}
     # It is no node of the run.
-    assert len(Store(root / "metadata.sqlite").executions(run_id)) == 12
+    assert len(Store(root / "metadata.sqlite").executions(run_id)) == 13
 
 
 def test_one_node_is_made_again_on_the_inputs_that_it_had(root: pathlib.Path, run_id: str) -> None:

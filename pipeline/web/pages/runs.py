@@ -133,7 +133,8 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
     panels = [
         charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one)) for one in columns
     ]
-    title = formatting.capitalized(f"{' and '.join(panel.name for panel in panels)} over runs")
+    *names, last = [panel.name for panel in panels]
+    title = formatting.capitalized(f"{', '.join(names)} and {last} over runs" if names else f"{last} over runs")
     return {"history": charts.runs_chart(points, panels, title=title, width=_WIDTH)}
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.codes import table
-from tests import lazy, nodes
+from tests import lazy
 from tests.components.conftest import Trained
 
 saved_layers = lazy.module("components.model.saved_layers")
@@ -19,12 +19,6 @@ tf = lazy.module("tensorflow")
 tft = lazy.module("tensorflow_transform")
 
 pytestmark = pytest.mark.component
-
-
-@pytest.fixture(scope="module")
-def codes(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    inputs = {"examples": trained.examples, "transform_graph": trained.transform_graph, "model": trained.model}
-    return nodes.run(trained.components["Encode"], tmp_path_factory.mktemp("encode"), **inputs)["codes"]
 
 
 def test_it_has_a_row_for_each_example_of_each_split_in_order(codes: Any) -> None:

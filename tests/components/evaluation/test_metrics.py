@@ -9,11 +9,14 @@ from components.evaluation.metrics import METRICS
 
 
 def test_the_names_in_artifacts_and_in_json_stay() -> None:
-    names = ["bce", "mse", "active_units", "dead_units", "hoyer", "gini", "mean_image_bce", "mean_image_mse",
-             "pca_mse", "entropy_floor", "bce_to_mean_image", "mse_to_mean_image", "example_count"]  # fmt: skip
+    names = ["bce", "mse", "active_units", "dead_units", "hoyer", "gini", "linear_probe_accuracy", "knn_accuracy",
+             "mean_image_bce", "mean_image_mse", "pca_mse", "pca_linear_probe_accuracy", "pca_knn_accuracy",
+             "pixels_linear_probe_accuracy", "pixels_knn_accuracy", "entropy_floor",
+             "bce_to_mean_image", "mse_to_mean_image", "example_count"]  # fmt: skip
     assert [one.name for one in METRICS] == names
     assert [one.run_key for one in METRICS] == ["test_bce", "test_mse", *names[2:-1], ""]
-    assert [one.run_key for one in METRICS if one.recorded] == ["test_bce", "test_mse", "active_units", "dead_units"]
+    recorded = ["test_bce", "test_mse", "active_units", "dead_units", "linear_probe_accuracy", "knn_accuracy"]
+    assert [one.run_key for one in METRICS if one.recorded] == recorded
 
 
 def test_each_loss_has_the_metrics_in_its_terms() -> None:

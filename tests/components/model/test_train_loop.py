@@ -15,6 +15,7 @@ import pytest
 
 from components import errors
 from components.evaluation import thresholds
+from components.model import baselines
 from pipeline_config import Value
 from tests import lazy, nodes
 from tests.components.conftest import SETTINGS, Trained
@@ -273,7 +274,7 @@ def test_trainer_writes_the_history_of_a_model_that_learned(trained: Trained) ->
 def test_trainer_fits_the_baseline_on_the_train_split(trained: Trained) -> None:
     transform = tft.TFTransformOutput(trained.transform_graph.uri)
     images = examples_input.load_images([f"{trained.examples.uri}/Split-train/*"], transform).numpy()
-    with np.load(pathlib.Path(trained.model_run.uri, trainer.PCA_FILE)) as pca:
+    with np.load(pathlib.Path(trained.model_run.uri, baselines.FILE)) as pca:
         np.testing.assert_allclose(pca["mean"], images.mean(axis=0), rtol=1e-5)
         assert pca["components"].shape == (4, images.shape[1])
 
@@ -323,8 +324,8 @@ def test_trainer_streams_what_may_not_stay_in_memory(
     history = history_of(outputs["model_run"])
     assert history[-1]["val_reconstruction"] < history[0]["val_reconstruction"]
     with (
-        np.load(pathlib.Path(outputs["model_run"].uri, trainer.PCA_FILE)) as streamed_pca,
-        np.load(pathlib.Path(trained.model_run.uri, trainer.PCA_FILE)) as resident_pca,
+        np.load(pathlib.Path(outputs["model_run"].uri, baselines.FILE)) as streamed_pca,
+        np.load(pathlib.Path(trained.model_run.uri, baselines.FILE)) as resident_pca,
     ):
         np.testing.assert_allclose(streamed_pca["mean"], resident_pca["mean"], rtol=1e-5)
 

@@ -46,7 +46,7 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def make_report(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Written]:
+def make_report(trained: Trained, scores: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Written]:
     """Evaluates the trained model; returns what runs the Report node on it."""
     model = {"examples": trained.examples, "model": trained.model}
     evaluator = trained.components["Evaluator"]
@@ -62,6 +62,7 @@ def make_report(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> C
                 tmp_path_factory.mktemp("report"),
                 transform_graph=trained.transform_graph,
                 model_run=trained.model_run,
+                scores=scores,
                 **model,
                 **evaluated,
             )
@@ -86,6 +87,11 @@ def test_summary_holds_the_verdict_and_the_metrics(written: Written) -> None:
         "bottom": 10,
     }
     assert found["metrics"]["example_count"] == 31
+
+
+def test_summary_and_page_have_the_scores_of_the_probe(written: Written) -> None:
+    assert written.summary["probe"] == written.data.probe
+    assert written.summary["probe"]["pixels_linear_probe_accuracy"] == 1
 
 
 def test_pca_with_more_components_than_labels_beats_the_mean_image(written: Written) -> None:

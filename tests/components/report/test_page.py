@@ -333,6 +333,20 @@ def test_model_beside_its_baselines(page: Page) -> None:
         assert part in page.text
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_the_scores_of_the_probe_are_shown_where_there_are_any(tmp_path: pathlib.Path, page: Page) -> None:
+    assert "linear probe accuracy" not in page.text
+    kinds = {"": (0.93, 0.95), "pca_": (0.9, 0.97), "pixels_": (0.9226, 1.0)}
+    scores = {
+        f"{kind}{name}": value
+        for kind, values in kinds.items()
+        for name, value in zip(("linear_probe_accuracy", "knn_accuracy"), values, strict=True)
+    }
+    rows = write(dataclasses.replace(make_data(), probe=scores), tmp_path).rows
+    for row in (["Model", "93.0 %", "95.0 %"], ["PCA", "90.0 %", "97.0 %"], ["Raw pixels", "92.3 %", "100.0 %"]):
+        assert row in [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in one] for one in rows]
+
+
 def test_every_label_is_in_the_table_and_in_words(page: Page) -> None:
     for index, label in enumerate(DIGITS):
         row = next(row for row in page.rows if len(row) == 11 and row[0] == label)

@@ -161,6 +161,16 @@ PREVIEWS = {
             Table("first codes", columns("id", "label", "strongest"), (("train/0", 7, "unit 2: 4"),)),
         ),
     ),
+    "ProbeScores": Preview(
+        "probe",
+        (
+            Table(
+                "accuracy by representation",
+                (TableColumn("representation"), TableColumn("k-NN accuracy", "share")),
+                (("code, 32 values", 0.95), ("PCA, 32 values", 0.97)),
+            ),
+        ),
+    ),
     "Report": Preview(
         "report",
         (

@@ -97,8 +97,8 @@ class TestRuns:
             "stopped": "cancelled",
             "part": "unfinished",
         }
-        assert (rows["whole"].executed, rows["whole"].cached) == (12, 0)
-        assert (rows["again"].executed, rows["again"].cached) == (0, 12)
+        assert (rows["whole"].executed, rows["whole"].cached) == (13, 0)
+        assert (rows["again"].executed, rows["again"].cached) == (0, 13)
         assert rows["failed"].error == "StatisticsGen ended"
         assert rows["whole"].metrics["test_bce"] is None
 
@@ -275,7 +275,7 @@ class TestRun:
         run = reader.run("r1")
         assert [node.node for node in run.nodes] == list(PIPELINE.names)
         assert [(one.verified, one.compared, one.node) for one in run.verifications] == [(False, 2, ""), (True, 2, "")]
-        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 12)]
+        assert [(row.state, row.executed) for row in reader.runs(limit=9)[0]] == [(RunState.SUCCEEDED, 13)]
 
     def test_a_run_that_is_none(self, recorded, reader):
         recorded.run("r1", names=["SchemaGen"])
@@ -295,10 +295,10 @@ class TestArtifacts:
             recorded.run(run_id, content=run_id)
         rows, page = reader.artifacts(limit=4)
         assert [(row.run, row.node, row.key) for row in rows] == [
-            ("r2", "Pusher", "pushed_model"),
             ("r2", "Report", "report"),
+            ("r2", "Pusher", "pushed_model"),
             ("r2", "PushGate", "decision"),
-            ("r2", "Evaluator", "blessing"),
+            ("r2", "Probe", "scores"),
         ]
         assert (page.total, page.next) == (None, "4")
         rows, page = reader.artifacts(limit=1, start=1, type_name="Model")
@@ -312,7 +312,7 @@ class TestArtifacts:
         ]
         rows, page = reader.artifacts(limit=1, node="Trainer")
         assert (len(rows), page.next) == (1, "1")
-        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 13
+        assert len(reader.artifacts(limit=99, run_id="r1")[0]) == 14
         rows, _ = reader.artifacts(limit=9, run_id="r1", node="Evaluator", type_name="ModelBlessing")
         assert [(row.run, row.key) for row in rows] == [("r1", "blessing")]
 
@@ -350,13 +350,13 @@ class TestArtifacts:
         assert (found.made_by.run, found.made_by.node, found.made_by.key) == ("r1", "Trainer", "model")
         assert [(use.run, use.node, use.cached) for use in found.taken_by] == [("r2", "Trainer", True)]
         assert [(use.run, use.node, use.cached) for use in found.used_by] == [
-            ("r2", "Pusher", True),
             ("r2", "Report", True),
+            ("r2", "Pusher", True),
             ("r2", "PushGate", True),
             ("r2", "Evaluator", True),
             ("r2", "Encode", True),
-            ("r1", "Pusher", False),
             ("r1", "Report", False),
+            ("r1", "Pusher", False),
             ("r1", "PushGate", False),
             ("r1", "Evaluator", False),
             ("r1", "Encode", False),
@@ -484,13 +484,13 @@ class TestLineage:
         recorded.replay("r2")
         made = reader.lineage(recorded.outputs("r1", "Trainer")["model"].id)
         assert {step.node for step in made.up} == {"Trainer", "ExampleGen", "SchemaGen", "Transform"}
-        assert {step.node for step in made.down} == {"Encode", "Evaluator", "PushGate", "Pusher", "Report"}
+        assert {step.node for step in made.down} == {"Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report"}
         assert {step.run for step in (*made.up, *made.down)} == {"r1"}
         assert made.artifacts[made.center].key == "model"
         report = reader.lineage(recorded.outputs("r1", "Report")["report"].id)
         # StatisticsGen, ExampleValidator and DataGate hand nothing on to it
         assert {step.node for step in report.up} == {
-            "Report", "Trainer", "ExampleGen", "SchemaGen", "Transform", "Evaluator",
+            "Report", "Trainer", "ExampleGen", "SchemaGen", "Transform", "Encode", "Evaluator", "Probe",
         }  # fmt: skip
         assert report.down == ()
 

@@ -140,7 +140,7 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
         "r2", names=["ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform"]
     )
     given = {node: recorded.outputs("r1", node) for node in ("ExampleGen", "SchemaGen", "Transform")}
-    names = ["Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"]
+    names = ["Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report"]
     recorded.run("r2", "training.epochs=60", names=names, given=given, content="other")
     for run_id in ("r1", "r2"):
         write(recorded, run_id)
@@ -152,9 +152,10 @@ def test_runs_part_at_the_first_node_that_made_something_else(recorded):
         ("Encode", "codes"),
         ("Evaluator", "blessing"),
         ("Evaluator", "evaluation"),
+        ("Probe", "scores"),
         ("PushGate", "decision"),
-        ("Report", "report"),
         ("Pusher", "pushed_model"),
+        ("Report", "report"),
     ]
     models = [recorded.outputs(run_id, "Trainer")["model"] for run_id in ("r1", "r2")]
     assert found.outputs[0] == OutputDifference(

@@ -74,7 +74,7 @@ def test_deciding_writes_nothing(after_a_run):
 
 def test_a_changed_setting_runs_its_nodes_and_those_after_them_wait_for_what_they_make(after_a_run):
     made = after_a_run.decisions("training.epochs=60")
-    waiting = dict.fromkeys(("Encode", "Evaluator", "PushGate", "Pusher"), DEPENDS)
+    waiting = dict.fromkeys(("Encode", "Evaluator", "Probe", "PushGate", "Pusher"), DEPENDS)
     assert verdicts(made) == {"Trainer": RUN, **waiting, "Report": RUN}
     assert made["Trainer"].reasons == ("parameters: epochs: 50 -> 60",)
     assert made["Evaluator"].reasons == ("unless the outputs of Trainer stay the same",)
@@ -165,9 +165,9 @@ def test_what_is_damaged_is_made_again_and_named(after_a_run, harm, said):
 def test_those_that_read_what_is_damaged_wait_for_what_is_made_of_it(after_a_run):
     change_bytes(after_a_run.folder_of("r1", "Trainer", "model") / "Format-Serving" / "saved_model.pb")
     made = after_a_run.decisions()
-    waiting = dict.fromkeys(("Encode", "Evaluator", "PushGate", "Pusher", "Report"), DEPENDS)
+    waiting = dict.fromkeys(("Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report"), DEPENDS)
     assert verdicts(made) == {"Trainer": RUN, **waiting}
-    assert made["Report"].reasons == ("unless the outputs of Evaluator and Trainer stay the same",)
+    assert made["Report"].reasons == ("unless the outputs of Evaluator, Probe and Trainer stay the same",)
 
 
 @pytest.mark.parametrize(

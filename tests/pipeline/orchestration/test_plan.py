@@ -76,14 +76,15 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         "                            parameters: l1: 0.001 -> 0.5",
         "Encode            run       unless the outputs of Trainer stay the same",
         "Evaluator         run       unless the outputs of Trainer stay the same",
+        "Probe             run       unless the outputs of Encode and Trainer stay the same",
         "PushGate          run       unless the outputs of Evaluator and Trainer stay the same",
+        "Pusher            run       unless the outputs of Evaluator, PushGate and Trainer stay the same",
         'Report            run       parameters: texts.settings.model.l1: "0.001" -> "0.5"',
         '                            parameters: texts.settings.training.epochs: "50" -> "60"',
-        "Pusher            run       unless the outputs of Evaluator, PushGate and Trainer stay the same",
         "",
-        "2 would run, 4 may run, if their inputs change, 6 cached",
+        "2 would run, 5 may run, if their inputs change, 6 cached",
     ]
-    assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 12 cached"
+    assert text.as_text(make(after_a_run)).splitlines()[-1] == "0 would run, 13 cached"
 
 
 def test_it_names_the_variables_that_a_run_ignores(after_a_run, monkeypatch):
@@ -234,6 +235,7 @@ def test_a_part_reuses_what_it_needs_of_the_newest_run_that_has_it(after_a_run):
         "Transform": ("reused", "r1"),
         "Trainer": ("run", ""),
         "Encode": ("depends", ""),
+        "Probe": ("depends", ""),
         "Evaluator": ("depends", ""),
         "PushGate": ("depends", ""),
         "Report": ("run", ""),
@@ -279,15 +281,15 @@ def test_what_a_part_begins_with_decides_whether_it_runs(after_a_run):
     """The base's own artifacts are read, not those of the newest run."""
     after_a_run.run("r2", "training.epochs=60")
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r1"))["Evaluator"] == "cached"
-    after_a_run.run("r3", "training.epochs=70", names=PIPELINE.names[:7])
+    after_a_run.run("r3", "training.epochs=70", names=(*PIPELINE.names[:8], "Probe"))
     assert verdicts(make(after_a_run, from_node="Evaluator", base_run="r3"))["Evaluator"] == "run"
 
 
 def test_a_part_is_planned_also_where_the_data_set_is_not_known(recorded):
     recorded.run("r1")
     made = verdicts(make(recorded, from_node="Evaluator"))
-    names = ("Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report")
-    assert [made[name] for name in names] == ["reused", "left out", "run", "run", "run", "run"]
+    names = ("Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report")
+    assert [made[name] for name in names] == ["reused", "reused", "run", "reused", "run", "run", "run"]
 
 
 @pytest.mark.parametrize(
@@ -369,7 +371,7 @@ def test_what_only_reads_imports_neither_tensorflow_nor_tfx_nor_beam(after_a_run
         timeout=60,
         cwd=PROJECT,
     )
-    assert done.stdout.splitlines() == ["0 would run, 12 cached", "executed", ""]
+    assert done.stdout.splitlines() == ["0 would run, 13 cached", "executed", ""]
 
 
 def test_a_root_whose_files_are_gone_is_planned_as_damaged(after_a_run):

@@ -31,7 +31,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Node by node, all whose code is ours; the others are TFX's alone.
-WITH_CODE = {"ExampleGen", "DataGate", "Transform", "Trainer", "Encode", "Evaluator", "PushGate", "Pusher", "Report"}
+WITH_CODE = {
+    *("ExampleGen", "DataGate", "Transform", "Trainer", "Encode", "Evaluator", "Probe", "PushGate", "Pusher", "Report")
+}
 COMPUTING = {"Trainer", "Encode", "Evaluator", "PushGate", "Report"}
 
 # For each setting another value than the profile's, and the nodes that depend on it.
@@ -222,7 +224,7 @@ def components(tmp_path, monkeypatch):
     ("name", "affected"),
     [
         ("__init__.py", WITH_CODE),
-        ("data/features.py", {"ExampleGen", "Transform", "Trainer", "Encode", "Evaluator", "PushGate", "Report"}),
+        ("data/features.py", WITH_CODE - {"DataGate", "Pusher"}),
         ("errors.py", {"ExampleGen", "DataGate", "Trainer", "Report"}),
         ("data/tfds_reader.py", {"ExampleGen"}),
         ("data/data_gate.py", {"DataGate"}),

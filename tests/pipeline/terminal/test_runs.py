@@ -89,6 +89,15 @@ def test_the_squared_error_is_a_column_where_a_run_has_no_cross_entropy():
     assert "0.33500" in second
 
 
+def test_the_probe_is_a_column_where_a_run_has_it():
+    probed = dataclasses.replace(GOOD, metrics={**GOOD.metrics, "linear_probe_accuracy": 0.8697})
+    assert "linear probe" not in as_text(Screen(), [GOOD, BAD])
+    titles, first, second = as_text(Screen(), [probed, GOOD]).splitlines()
+    assert "active  linear probe" in titles
+    assert "0.8697" in first
+    assert "0.8697" not in second
+
+
 def test_a_metric_with_a_column_is_recorded_and_listed():
     added = Metric("psnr", "PSNR", "peak signal to noise", decimals=1, run_key="psnr", recorded=True, column="PSNR")
     properties = run_properties.headline_properties(Headline(metrics={"test_bce": 0.1, "psnr": 20.04}))

@@ -338,7 +338,14 @@ class TestLineage:
         assert "Report" in down
         values = site.get(f"/artifacts/{number}/lineage.json").json()["lineage"]
         assert {step["node"] for step in values["up"]} == {"Trainer", "Transform", "ExampleGen", "SchemaGen"}
-        assert {step["node"] for step in values["down"]} == {"Encode", "Evaluator", "PushGate", "Pusher", "Report"}
+        assert {step["node"] for step in values["down"]} == {
+            "Encode",
+            "Evaluator",
+            "Probe",
+            "PushGate",
+            "Pusher",
+            "Report",
+        }
 
 
 class TestTheRest:

@@ -189,3 +189,14 @@ def test_codes_are_columns_and_values_whatever_the_compression(tmp_path: pathlib
     assert [entry.name for entry in fingerprints.content_entries(artifact("Codes", damaged))[1]] == [
         "file codes.parquet"
     ]
+
+
+def test_scores_of_the_probe_are_their_values(tmp_path: pathlib.Path) -> None:
+    def scores(name: str, accuracy: float, indent: int | None = 1) -> Any:
+        text = json.dumps({"metrics": {"knn_accuracy": accuracy}, "reason": ""}, indent=indent)
+        return artifact("ProbeScores", write(tmp_path / name, {"scores.json": text.encode()}))
+
+    one = scores("a", 0.5)
+    assert fingerprints.content_digest(one).startswith("probe-scores-1:")
+    assert_same(one, scores("b", 0.5, None))
+    assert "0.5 against 0.25" in assert_differ(one, scores("c", 0.25))

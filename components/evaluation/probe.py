@@ -1,0 +1,151 @@
+"""How well labels can be told from a representation: a linear probe and k-nearest neighbours. Free of TensorFlow.
+
+Both are fitted on a sample of the train split and scored on one of the test split. The same samples are used for the
+codes, for PCA with as many components, and for the pixels, so their accuracies can be compared.
+
+Source of the linear probe: G. Alain, Y. Bengio, Understanding intermediate layers using linear classifier probes, 2016.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from components.codes import table
+
+Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+NEIGHBOURS = 5
+MAX_LABELS = 256
+MAX_EXAMPLES = 10_000  # of each split
+MAX_PIXELS = 2_048  # of an image
+_MAX_VALUES = MAX_EXAMPLES * MAX_PIXELS  # of a representation of one split: 160 MB in float64
+_MAX_PRODUCTS = 2_000_000_000  # examples x values x labels: one step of the logistic regression in about a second
+_MAX_STEPS = 100
+_TOLERANCE = 1e-3
+_INVERSE_PENALTY = 10.0
+_ROWS = 500  # test examples whose distances are computed at once
+
+
+def labels_by_split(path: pathlib.Path) -> dict[str, Labels]:
+    """Return the labels in a table of codes by split; empty without labels or without a table."""
+    if not path.is_file() or table.LABEL not in pq.read_schema(path).names:
+        return {}
+    rows = pq.read_table(path, columns=[table.SPLIT, table.LABEL])
+    splits, labels = np.asarray(rows[table.SPLIT].to_pylist()), rows[table.LABEL].to_numpy()
+    return {split: labels[splits == split] for split in np.unique(splits).tolist()}
+
+
+def why_not(labels: dict[str, Labels], train: str, test: str) -> str:
+    """Return why there is nothing to measure; empty if there is.
+
+    Args:
+      labels: of each encoded split.
+      train, test: names of the splits.
+    """
+    if not labels:
+        return "the data set has no labels"
+    if missing := [split for split in (train, test) if split not in labels]:
+        return f"encoding.splits leaves out {' and '.join(missing)}"
+    known, asked = np.unique(labels[train]), np.unique(labels[test])
+    if len(known) < 2:
+        return f"the {train} split has one label only"
+    if len(known) > MAX_LABELS:
+        return f"the data set has {len(known):,} labels; at most {MAX_LABELS} are probed"
+    if unknown := np.setdiff1d(asked, known).tolist():
+        more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
+        return f"the {train} split lacks labels of the {test} split: {', '.join(map(str, unknown[:3]))}{more}"
+    return ""
+
+
+def sample(labels: Labels, values: int, seed: int) -> npt.NDArray[np.int64]:
+    """Choose examples of a split: all of them, or a random sample with an example of each label.
+
+    Args:
+      labels: of the split, at most `MAX_LABELS` different ones.
+      values: size of the largest representation of an example.
+      seed: of the sample. The same arguments give the same sample.
+
+    Returns:
+      Positions, rising.
+    """
+    found = len(np.unique(labels))
+    size = min(MAX_EXAMPLES, _MAX_VALUES // values, _MAX_PRODUCTS // (values * found))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    first = np.unique(labels[order], return_index=True)[1]
+    return np.sort(np.concatenate([order[first], np.delete(order, first)])[: max(size, found)])
+
+
+def sample_pixels(pixels: int, seed: int) -> npt.NDArray[np.int64]:
+    """Choose at most `MAX_PIXELS` pixels at random; return their positions, rising."""
+    return np.sort(np.random.default_rng(seed).permutation(pixels)[:MAX_PIXELS])
+
+
+def codes_of(path: pathlib.Path, split: str, chosen: npt.NDArray[np.int64]) -> Array:
+    """Return the codes of chosen examples of a split: float32, shape (n, units).
+
+    Args:
+      path: of a table of codes; one of its row groups is in memory at a time.
+      split: name of the split.
+      chosen: positions in the split, rising.
+    """
+    found, start = [], 0
+    for group in table.row_groups(path):
+        rows = np.flatnonzero(np.asarray(group[table.SPLIT].to_pylist()) == split)
+        here = chosen[(chosen >= start) & (chosen < start + len(rows))] - start
+        start += len(rows)
+        if len(here):
+            found.append(table.codes_of(group.take(rows[here])))
+    return np.concatenate(found)
+
+
+def linear_accuracy(train: Array, train_labels: Labels, test: Array, test_labels: Labels) -> float:
+    """Return the accuracy of logistic regression on standardised values.
+
+    L-BFGS minimises mean cross-entropy + values / (20 * examples) * sum of squared weights, in at most 100 steps. The
+    penalty grows with the number of values, so that the prior variance of a logit does not.
+
+    Args:
+      train, test: float32, shape (n, values).
+      train_labels, test_labels: int64, shape (n,).
+    """
+    regression = LogisticRegression(C=_INVERSE_PENALTY / train.shape[1], max_iter=_MAX_STEPS, tol=_TOLERANCE)
+    probe = make_pipeline(StandardScaler(copy=False), regression)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # With float32 each step would convert the values anew.
+        probe.fit(train.astype(np.float64), train_labels)
+    return float(probe.score(test.astype(np.float64), test_labels))
+
+
+def knn_accuracy(train: Array, train_labels: Labels, test: Array, test_labels: Labels) -> float:
+    """Return the accuracy of the majority among the `NEIGHBOURS` nearest train examples.
+
+    Distances are Euclidean. Of equal distances the first example counts, of equal majorities the smallest label.
+    Arguments as of `linear_accuracy`.
+    """
+    mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # smaller values have smaller rounding errors
+    centred = train - mean
+    squares = np.square(centred).sum(axis=1)
+    known, numbers = np.unique(train_labels, return_inverse=True)
+    right = 0
+    for start in range(0, len(test), _ROWS):
+        distances: Any = squares - 2 * ((test[start : start + _ROWS] - mean) @ centred.T)
+        rows = np.arange(len(distances))
+        votes = np.zeros((len(distances), len(known)), np.int64)
+        for _ in range(min(NEIGHBOURS, len(train))):
+            nearest = distances.argmin(axis=1)
+            votes[rows, numbers[nearest]] += 1
+            distances[rows, nearest] = np.inf
+        right += int((known[votes.argmax(axis=1)] == test_labels[start : start + _ROWS]).sum())
+    return right / len(test)

@@ -1,0 +1,26 @@
+"""Fingerprint `probe-scores-1` of ProbeScores: every value of `scores.json` (`json_values.py`).
+
+Left out: properties, which repeat it.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+from components.evaluation import probe_scores
+from pipeline.artifacts.fingerprints import json_values
+from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.artifacts.fingerprints.files import Files
+from pipeline.artifacts.types import StoredArtifact
+
+FORM = "probe-scores-1"
+
+
+def entries(artifact: StoredArtifact, files: Files) -> Iterator[ContentEntry]:
+    """Yield the values."""
+    return files.all_parsed(probe_scores.FILE, _parse)
+
+
+def _parse(path: pathlib.Path, name: str) -> Iterator[ContentEntry]:
+    return json_values.document_entries(json_values.read(path), name)

@@ -1,0 +1,25 @@
+"""ProbeScores: the accuracies of each representation, and the samples."""
+
+from __future__ import annotations
+
+from components.evaluation import metrics, probe_scores
+from pipeline.artifacts.sections import Pairs, Preview, Section, Table, TableColumn, Text, Value
+from pipeline.artifacts.types import PNGs, StoredArtifact
+
+_TITLE = "accuracy by representation"
+
+
+def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
+    """Return the accuracies, or why there are none. Raises `OSError` or `ValueError` without scores."""
+    scores = probe_scores.read(artifact.folder)
+    if scores.reason:
+        return Preview("probe", (Text(scores.reason, title=_TITLE),)), {}
+    columns = (TableColumn("representation"), *(TableColumn(one.label, "share") for one in metrics.PROBES))
+    sizes = {metrics.CODE: scores.units, metrics.PCA: scores.components, metrics.PIXELS: scores.pixels}
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (f"{name}, {sizes[kind]:,} values", *(scores.metrics[f"{kind}{one.name}"] for one in metrics.PROBES))
+        for kind, name in metrics.REPRESENTATIONS.items()
+    )
+    samples = {"train examples": scores.train_examples, "test examples": scores.test_examples, "labels": scores.labels}
+    sections: tuple[Section, ...] = (Table(_TITLE, columns, rows), Pairs("samples", samples))
+    return Preview("probe", sections), {}

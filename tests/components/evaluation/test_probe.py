@@ -1,0 +1,146 @@
+"""The linear probe and k-NN on small arrays, against computations of their own."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from components.codes import table
+from components.evaluation import probe, probe_scores
+
+
+def blobs(count: int, seed: int, labels: int = 3, values: int = 4) -> tuple[probe.Array, probe.Labels]:
+    """Points around a centre for each label; the clouds overlap."""
+    rng = np.random.default_rng(seed)
+    found = rng.integers(labels, size=count)
+    centres = np.random.default_rng(99).normal(size=(labels, values))
+    return (centres[found] + rng.normal(size=(count, values))).astype(np.float32), found
+
+
+def softmax_regression(train: probe.Array, labels: probe.Labels, steps: int = 3_000) -> tuple[probe.Array, probe.Array]:
+    """Weights and biases that minimise the probe's objective, by plain gradient descent."""
+    count, values = train.shape
+    targets = np.eye(labels.max() + 1)[labels]
+    weights, biases = np.zeros((values, targets.shape[1])), np.zeros(targets.shape[1])
+    for _ in range(steps):
+        logits = train @ weights + biases
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        errors = (shares / shares.sum(axis=1, keepdims=True) - targets) / count
+        weights -= 0.5 * (train.T @ errors + values / (10 * count) * weights)
+        biases -= 0.5 * errors.sum(axis=0)
+    return weights, biases
+
+
+def test_the_linear_probe_is_logistic_regression_on_standardised_values() -> None:
+    (train, labels), (test, wanted) = blobs(400, 1), blobs(1_000, 2)
+    train[:, 3] = test[:, 3] = 7  # constant, as a dead unit
+    train[:, 0] *= 1_000
+    test[:, 0] *= 1_000
+    scale = np.where(train.std(axis=0) > 0, train.std(axis=0), 1)
+    weights, biases = softmax_regression((train - train.mean(axis=0)) / scale, labels)
+    own = float(np.mean(((test - train.mean(axis=0)) / scale @ weights + biases).argmax(axis=1) == wanted))
+    assert probe.linear_accuracy(train, labels, test, wanted) == pytest.approx(own, abs=0.004)
+    assert 0.5 < own < 0.95
+
+
+def test_k_nn_agrees_with_scikit_learn() -> None:
+    (train, labels), (test, wanted) = blobs(700, 3), blobs(1_100, 4)  # test: three chunks
+    reference = KNeighborsClassifier(5, algorithm="brute").fit(train.astype(np.float64), labels)
+    own = probe.knn_accuracy(train + 1_000, labels + 5, test + 1_000, wanted + 5)
+    assert own == pytest.approx(reference.score(test.astype(np.float64), wanted), abs=0.002)
+
+
+def test_of_equal_majorities_the_smallest_label_counts() -> None:
+    train = np.float32([[0], [1], [2], [3]])
+    assert probe.knn_accuracy(train, np.array([4, 2, 4, 2]), np.float32([[1]]), np.array([2])) == 1.0
+
+
+def test_the_same_arguments_give_the_same_bits() -> None:
+    (train, labels), (test, wanted) = blobs(300, 1), blobs(200, 2)
+    for accuracy in (probe.linear_accuracy, probe.knn_accuracy):
+        assert accuracy(train.copy(), labels, test.copy(), wanted) == accuracy(train, labels, test, wanted)
+
+
+@pytest.mark.parametrize(
+    ("examples", "values", "labels", "size"),
+    [
+        (50, 784, 10, 50),
+        (60_000, 784, 10, 10_000),
+        (100_000, 2_048, 10, 10_000),
+        (100_000, 65_536, 10, 312),  # a code of that size
+        (100_000, 2_048, 200, 4_882),
+    ],
+)
+def test_a_sample_keeps_memory_and_time_in_bounds(examples: int, values: int, labels: int, size: int) -> None:
+    found = np.arange(examples) % labels
+    chosen = probe.sample(found, values, seed=0)
+    assert len(chosen) == len(set(chosen.tolist())) == size
+    assert (np.diff(chosen) > 0).all()
+    assert set(found[chosen]) == set(range(labels))
+    np.testing.assert_array_equal(chosen, probe.sample(found, values, seed=0))
+
+
+def test_a_sample_has_an_example_of_a_rare_label() -> None:
+    labels = np.zeros(50_000, np.int64)
+    labels[31_415] = 7
+    assert 31_415 in probe.sample(labels, 784, seed=0)
+
+
+def test_of_large_images_some_pixels_are_taken() -> None:
+    np.testing.assert_array_equal(probe.sample_pixels(784, 0), np.arange(784))
+    chosen = probe.sample_pixels(65_536, 0)
+    assert len(set(chosen.tolist())) == 2_048
+    assert (np.diff(chosen) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        ([0, 1], [1, 0], ""),
+        ([3, 3], [3], "the train split has one label only"),
+        ([0, 1], [1, 2, 5, 6, 7], "the train split lacks labels of the test split: 2, 5, 6 and 1 more"),
+        (range(257), [1], "the data set has 257 labels; at most 256 are probed"),
+    ],
+)
+def test_why_there_is_nothing_to_measure(train: list[int], test: list[int], said: str) -> None:
+    assert probe.why_not({"train": np.array(train), "test": np.array(test)}, "train", "test") == said
+
+
+def test_without_labels_or_a_split_there_is_nothing_to_measure() -> None:
+    assert probe.why_not({}, "train", "test") == "the data set has no labels"
+    assert probe.why_not({"validation": np.array([1])}, "train", "test") == "encoding.splits leaves out train and test"
+
+
+def test_codes_and_labels_are_read_by_split_and_position(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / table.FILE
+    codes = np.arange(24_000, dtype=np.float32).reshape(12_000, 2)
+    labels = np.arange(12_000)
+    with table.Writer(path) as writer:
+        for split, rows in (("train", slice(0, 10_500)), ("test", slice(10_500, None))):
+            writer.add(table.to_table([str(row) for row in labels[rows]], split, codes[rows], labels[rows]))
+    found = probe.labels_by_split(path)
+    assert {split: (len(values), values[0]) for split, values in found.items()} == {
+        "train": (10_500, 0),
+        "test": (1_500, 10_500),
+    }
+    chosen = np.array([3, 9_999, 10_000, 10_499])
+    np.testing.assert_array_equal(probe.codes_of(path, "train", chosen), codes[chosen])
+    np.testing.assert_array_equal(probe.codes_of(path, "test", np.array([0, 1_499])), codes[[10_500, 11_999]])
+
+
+def test_a_table_without_labels_or_rows_has_none(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / table.FILE
+    assert probe.labels_by_split(path) == {}
+    with table.Writer(path) as writer:
+        writer.add(table.to_table(["a"], "train", np.float32([[1]])))
+    assert probe.labels_by_split(path) == {}
+
+
+def test_scores_are_written_and_read(tmp_path: pathlib.Path) -> None:
+    scores = probe_scores.Scores({"knn_accuracy": 0.5}, "", 10, 5, 2, 4, 4, 36)
+    probe_scores.write(scores, tmp_path)
+    assert probe_scores.read(tmp_path) == scores
+    assert probe_scores.read_evaluation(str(tmp_path)).overall == {"knn_accuracy": 0.5}
