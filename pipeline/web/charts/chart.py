@@ -37,6 +37,8 @@ class Drawing:
       keys: the legend; may be empty.
       note: what was left out; empty if nothing was.
       scrolls: whether the Tab key must reach the frame: it may have to be scrolled, and contains no link.
+      axis: the labels of the y axes again, as an `svg` element that stays in place while the chart is scrolled; may be
+        empty.
     """
 
     svg: str
@@ -45,11 +47,12 @@ class Drawing:
     keys: tuple[LegendEntry, ...] = ()
     note: str = ""
     scrolls: bool = False
+    axis: str = ""
 
     def __html__(self) -> str:
         """Return the whole figure, as templates insert it."""
         focus = f' tabindex="0" role="group" aria-label="{svg.escape(self.title)}"' if self.scrolls else ""
-        parts = [f'<div class="drawing"><div class="drawing-frame"{focus}>{self.svg}</div>']
+        parts = [f'<div class="drawing"><div class="drawing-frame"{focus}>{self.axis}{self.svg}</div>']
         if self.keys:
             items = "".join(f"<li>{key.swatch} {svg.escape(key.name)}</li>" for key in self.keys)
             parts.append(f'<ul class="drawing-keys">{items}</ul>')
@@ -81,6 +84,8 @@ class Chart:
         self._kind, self._title = kind, title
         self._shapes: list[str] = []
         self._links = False
+        self._axis: list[str] = []  # labels of the y axes
+        self._axis_width = 0.0
 
     def add(self, *shapes: str) -> None:
         """Add shapes."""
@@ -101,12 +106,16 @@ class Chart:
 
     def y_axis(self, scale: Scale, left: float, right: float, label: str = "") -> None:
         """Add a grid line and a label at every tick; `label`: of the axis, above it."""
+        self._axis_width = max(self._axis_width, left)
         for tick in scale.ticks:
             y = scale(tick)
-            self.add(horizontal("grid", left, right, y))
-            self.add(svg.text(left - 8, y + 4, scale.label(tick), "tick", "end"))
+            written = svg.text(left - 8, y + 4, scale.label(tick), "tick", "end")
+            self.add(horizontal("grid", left, right, y), written)
+            self._axis.append(written)
         if label:
-            self.add(svg.text(left, scale.end - 16, label, "axis-label"))
+            written, y = svg.text(left, scale.end - 16, label, "axis-label"), scale.end - 16
+            self.add(written)
+            self._axis += [_back(left, y - 12, svg.width_of(label, svg.SMALL) + 4, 16), written]
 
     def x_axis(
         self,
@@ -160,7 +169,17 @@ class Chart:
             keys=tuple(self.keys),
             note=" ".join(self.notes),
             scrolls=self.width > _PHONE and not self._links,
+            axis=self._fixed_axis() if self._axis and self.width > _PHONE else "",
         )
+
+    def _fixed_axis(self) -> str:
+        """Return the labels of the y axes on a background that covers those of the chart."""
+        content = _back(0, 0, self._axis_width - 4, self.height) + "".join(self._axis)
+        return svg.root(content, "chart chart-axis", self._axis_width, self.height, aria_hidden="true")
+
+
+def _back(x: float, y: float, width: float, height: float) -> str:
+    return svg.element("rect", class_="axis-back", x=x, y=y, width=width, height=height)
 
 
 def horizontal(class_: str, left: float, right: float, y: float) -> str:

@@ -1,5 +1,6 @@
 """Metrics over runs."""
 
+import dataclasses
 import itertools
 import math
 
@@ -102,3 +103,25 @@ def test_any_number_of_metrics_has_a_panel_each(count):
     assert [len(link.all("circle")) for link in shape.all("a")] == [count, count]
     assert shape.number("height") == 30 + count * 130 + (count - 1) * 40 + 44
     assert shape.texts("axis-label")[:count] == [panel.label for panel in panels]
+
+
+def test_the_labels_of_the_y_axes_stay_in_place_while_a_wide_chart_is_scrolled():
+    runs = [point(str(number), 0.1 + number / 100, 7.0 + number, f"/{number}") for number in range(5)]
+    drawing = draw(runs)
+    shape, axis = read(drawing), read(dataclasses.replace(drawing, svg=drawing.axis))
+
+    def texts(found):
+        return [
+            (one.number("x"), one.number("y"), one.text)
+            for kind in ("tick", "axis-label")
+            for one in found.all("text", kind)
+        ]
+
+    kept = texts(axis)
+    assert {text for _, _, text in kept} >= {panel.label for panel in PANELS}
+    assert set(kept) <= set(texts(shape))
+    assert all(text.number("x") <= axis.number("width") for text in axis.all("text"))
+    assert axis["aria-hidden"] == "true"
+    assert drawing.axis in drawing.__html__()
+    narrow = runs_chart(runs, PANELS, title="Metrics over runs", width=300)
+    assert narrow.axis == ""
