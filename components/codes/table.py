@@ -6,6 +6,7 @@ Columns:
   a row); else `<split>/<number>`, the number of the example in its split from 0, in the order of the data;
 * `split`: text;
 * `label`: int64, in a labelled data set only;
+* `label_name`: text, of new data whose labels have other names than their numbers;
 * `code_0`, `code_1`, ...: float32, the activation of each unit of the code.
 """
 
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 FILE = "codes.parquet"
-ID, SPLIT, LABEL = "id", "split", "label"
+ID, SPLIT, LABEL, LABEL_NAME = "id", "split", "label", "label_name"
 ROW_GROUP = 10_000  # rows
 Codes = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -33,7 +34,13 @@ def code_columns(units: int) -> list[str]:
     return [f"code_{unit}" for unit in range(units)]
 
 
-def to_table(ids: Sequence[str], split: str, codes: Codes, labels: Labels | None = None) -> pa.Table:
+def to_table(
+    ids: Sequence[str],
+    split: str,
+    codes: Codes,
+    labels: Labels | None = None,
+    label_names: Sequence[str] | None = None,
+) -> pa.Table:
     """Return rows as a table.
 
     Args:
@@ -41,12 +48,15 @@ def to_table(ids: Sequence[str], split: str, codes: Codes, labels: Labels | None
       split: of all rows; empty: no column `split`.
       codes: float32, shape (n, units).
       labels: int64, shape (n,); None: no column `label`.
+      label_names: n texts; None: no column `label_name`.
     """
     columns: dict[str, Any] = {ID: pa.array(ids, pa.string())}
     if split:
         columns[SPLIT] = pa.array([split] * len(ids), pa.string())
     if labels is not None:
         columns[LABEL] = pa.array(labels, pa.int64())
+    if label_names is not None:
+        columns[LABEL_NAME] = pa.array(label_names, pa.string())
     for name, values in zip(code_columns(codes.shape[1]), np.ascontiguousarray(codes.T), strict=True):
         columns[name] = pa.array(values, pa.float32())
     return pa.table(columns)

@@ -23,7 +23,7 @@ from components.data.own_data.conversion import Conversion
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _PNG_COLOURS = {1: (0, "grey"), 3: (2, "colour")}  # colour type of the PNG header and its name, by channels
-_BITS = {"uint8": 8, "uint16": 16}
+BITS = {"uint8": 8, "uint16": 16}
 _BATCH = 500  # records handed from TensorFlow to Python at once; one by one takes ten times as long
 _BATCH_BYTES = 32 * 1024 * 1024  # largest size of such a batch, decoded
 
@@ -141,7 +141,7 @@ def describe(builder: tfds.core.DatasetBuilder, size: tuple[int, int] | None = N
         raise refuse(f"its images have no fixed size (shape {shape}): give one with --set data.size=HEIGHTxWIDTH")
     if 0 in shape:
         raise refuse(f"its feature {data_key} is empty (shape {shape})")
-    is_integer_image = len(shape) == 3 and dtype.name in _BITS
+    is_integer_image = len(shape) == 3 and dtype.name in BITS
     resized = size is not None and shape[:2] != size
     [(label_key, label)] = labels.items() or [("", None)]
     own = (builder.info.metadata or {}).get(metadata.KEY)
@@ -227,7 +227,7 @@ def _open(builder_dir: str, description: Description, part: Slice) -> tf.data.Da
     builder = tfds.builder_from_directory(builder_dir)
     features = builder.info.features
     wanted = {key: features[key] for key in (description.data_key, description.label_key, description.id_key) if key}
-    as_stored = isinstance(features[description.data_key], tfds.features.Image) and description.dtype in _BITS
+    as_stored = isinstance(features[description.data_key], tfds.features.Image) and description.dtype in BITS
     decoders = {description.data_key: tfds.decode.SkipDecoding()} if as_stored else {}
     return builder.as_dataset(
         split=f"{part.split}[{part.start}:{part.stop}]",
@@ -271,7 +271,7 @@ def _datum(value: Any, description: Description, where: str) -> bytes | Floats:
             raise errors.DataError(
                 f"{where} of {description.name} has shape {value.shape}, expected {description.shape}"
             )
-        if description.dtype in _BITS:
+        if description.dtype in BITS:
             return tf_example.png_file(value)
     flat: Floats = np.ravel(value).astype(np.float32)
     return flat
@@ -307,7 +307,7 @@ def check_png(png: bytes, description: Description, where: str) -> None:
         )
     width, height, depth, colour = struct.unpack(">IIBB", png[16:26])
     expected_colour, name = _PNG_COLOURS[description.channels]
-    bits = _BITS[description.dtype]
+    bits = BITS[description.dtype]
     if (height, width, depth, colour) != (description.height, description.width, bits, expected_colour):
         raise errors.DataError(
             f"{where} of {description.name} is a PNG of {height}x{width} pixels, {depth}-bit, colour type {colour}; "

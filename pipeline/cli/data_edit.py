@@ -17,7 +17,14 @@ from components.data import features
 from components.data.own_data.convert import RESAMPLING
 from components.data.own_data.records import Options
 from pipeline.cli import output
-from pipeline.cli.options import LocalPath, data_dir_option, data_folder, dataset_argument, path_option
+from pipeline.cli.options import (
+    LocalPath,
+    check_label_options,
+    data_dir_option,
+    data_folder,
+    dataset_argument,
+    label_options,
+)
 from pipeline.core.errors import UsageError
 from pipeline.core.shell import joined
 from pipeline.core.text import bytes_text
@@ -55,10 +62,7 @@ _PROGRESS = 1_000  # records between two lines of progress
     help="Keep records of one group in one split: a column or array, or a regular expression of file names, whose "
     "first parentheses are the group.",
 )
-@click.option("--label", default="", metavar="COLUMN", help="Column or array of the labels.")
-@path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX.")
-@click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none.")
-@click.option("--array", default="", metavar="NAME", help="Array of an .npz file with the data.")
+@label_options
 @click.option("--skip-unreadable", is_flag=True, help="Leave out and count records that cannot be used.")
 @click.option("--version", default="1.0.0", show_default=True, metavar="VERSION", help="Version of the data set.")
 @data_dir_option
@@ -88,8 +92,7 @@ def add_command(
     """
     if grey and colour:
         raise UsageError("--grey and --colour exclude each other: give one of them")
-    if no_labels and (label or labels):
-        raise UsageError("--no-labels excludes --label and --labels: leave it out, or them")
+    check_label_options(label, labels, no_labels)
     options = Options(
         size=_size(size) if size is not None else None,
         resampling=resampling,

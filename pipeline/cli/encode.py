@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import click
 
 from pipeline.cli import output
-from pipeline.cli.options import current_pipeline, json_option, path_option, resolve_root, root_option
+from pipeline.cli.options import (
+    check_label_options,
+    current_pipeline,
+    json_option,
+    label_options,
+    path_option,
+    resolve_root,
+    root_option,
+)
 from pipeline.core.errors import UsageError
 from pipeline.definition.spec import EncodeRequest
 
@@ -22,17 +31,31 @@ from pipeline.definition.spec import EncodeRequest
     metavar="MODEL",
     help="`latest`, the served version; another version; or the folder of a SavedModel.",
 )
+@label_options
 @root_option
 @json_option
-def encode_command(data: str, target: Any, model: str, root: str | None, as_json: bool) -> None:
+def encode_command(
+    data: str,
+    target: Any,
+    model: str,
+    label: str,
+    labels: pathlib.Path | None,
+    no_labels: bool,
+    array: str,
+    root: str | None,
+    as_json: bool,
+) -> None:
     """Write the codes of new data to a .parquet, .npz or .csv file, without training.
 
-    INPUT is the name of a prepared data set, an array (.npy, or .npz with `images` and `labels`), or a folder of
-    pictures. Images must have the size of those that the model was trained on. Arrays are uint8, or floats in [0, 1].
-    One line for each way in which the input is unlike the training data is written to standard error.
+    INPUT is what `sae data add` takes (a folder of pictures, a .npy, .npz, .csv or .parquet file, or IDX files), or the
+    name of a prepared data set. Images are resized and converted as the training data of the model was. A model of 8-
+    or 16-bit images also takes floats in [0, 1], scaled already. Each way in which the input is unlike the training
+    data is one line on standard error.
     """
     pipeline = current_pipeline()
     if pipeline.encode is None:
         raise UsageError(f"the pipeline {pipeline.name} cannot encode new data")
-    found = pipeline.encode(resolve_root(root), EncodeRequest(data, model, target), output.note)
+    check_label_options(label, labels, no_labels)
+    request = EncodeRequest(data, model, target, label, str(labels) if labels else "", no_labels, array)
+    found = pipeline.encode(resolve_root(root), request, output.note)
     output.write_result(as_json, found, lambda: f"{found['rows']:,} rows of {found['units']} units in {found['to']}")

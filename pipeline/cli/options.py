@@ -233,3 +233,21 @@ def reading_options(command: _Command) -> _Command:
     with_options.__doc__ = command.__doc__
     with_options.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     return root_option(metadata_option(json_option(with_options)))
+
+
+def label_options(command: _Command) -> _Command:
+    """Add the options that say where the labels and the data of own files are."""
+    for option in (
+        click.option("--array", default="", metavar="NAME", help="Array of an .npz file with the data."),
+        click.option("--no-labels", is_flag=True, help="Leave labels out; subfolders are none."),
+        path_option("--labels", help="File of labels: CSV (for pictures with a column of file names), .npy or IDX."),
+        click.option("--label", default="", metavar="COLUMN", help="Column or array of the labels."),
+    ):
+        command = option(command)
+    return command
+
+
+def check_label_options(label: str, labels: pathlib.Path | None, no_labels: bool) -> None:
+    """Raise `UsageError` if options of labels exclude each other."""
+    if no_labels and (label or labels):
+        raise UsageError("--no-labels excludes --label and --labels: leave it out, or them")

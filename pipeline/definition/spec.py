@@ -222,11 +222,19 @@ class EncodeRequest:
       data: a file, a folder, or the name of a prepared data set.
       model: `latest`, a version, or the folder of a model.
       target: the file to write.
+      label: the column or array of the labels in a file; empty: the usual names.
+      labels: a file with the labels; empty: none.
+      no_labels: whether to leave labels out.
+      array: the array with the data in a file of several; empty: the only one.
     """
 
     data: str
     model: str
     target: pathlib.Path
+    label: str = ""
+    labels: str = ""
+    no_labels: bool = False
+    array: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -620,7 +620,7 @@ def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
 def _encode_new(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> dict[str, Any]:
     from pipeline.sparse_autoencoder import encode_new
 
-    return encode_new.encode(root, request, note)
+    return encode_new.encode(PIPELINE, root, request, note)
 
 
 def _dotted_path(function: Any) -> str:

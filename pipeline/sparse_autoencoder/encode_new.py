@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import logging
 import os
 import pathlib
@@ -13,20 +11,23 @@ from typing import Any
 import numpy as np
 
 from components import atomic_file, int64, json_text
-from components.codes import inputs, table
+from components.codes import new_data, table
 from components.data import sample_path
+from components.data.own_data import forms
+from components.data.own_data.records import OptionError, Options, listed
 from components.errors import DataError, cause_text
 from components.evaluation import metrics
 from components.push import serving_dir
 from pipeline.core import errors
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
-from pipeline.definition.spec import EncodeRequest
+from pipeline.definition.spec import EncodeRequest, Pipeline
 from pipeline.metadata.properties import METRICS
 from pipeline.metadata.store import Store, open_store
-from pipeline.provenance import numeric_variables
+from pipeline.provenance import manifest, numeric_variables
 from pipeline.registry import versions
 from pipeline.sparse_autoencoder import dataset_folder
+from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import DataConfig, EngineConfig
 
 _LATEST = "latest"
@@ -34,30 +35,22 @@ _SCHEMA, _EVALUATION = "Schema", "ModelEvaluation"
 SUFFIXES = (".parquet", ".npz", ".csv")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Model:
-    """A SavedModel; the schema of its training data and its test loss if they are known."""
-
-    folder: pathlib.Path
-    schema: pathlib.Path | None = None
-    test_loss: float | None = None
-
-
-def encode(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> dict[str, Any]:
+def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callable[[str], None]) -> dict[str, Any]:
     """Write the codes of `request.data` to `request.target`, completely or not at all.
 
     Args:
+      pipeline: reads the manifests of runs.
       root: with the served models.
       request: what to encode, with which model, and where to write.
-      note: called with one line for each way in which the data is unlike the training data.
+      note: called with one line for ignored files, and for each way in which the data is unlike the training data.
 
     Returns:
       `rows`, `units`, `model` (folder of the SavedModel), `to` and `warnings`.
 
     Raises:
-      UsageError: the file to write exists or has another ending, or the data has another shape or cannot be read.
+      UsageError: the file to write exists or has another ending, or an option does not fit the data.
       NotFoundError: there is no such model, or no such data.
-      UnavailableError: the prepared data set cannot be used, or the file cannot be written.
+      UnavailableError: the data cannot be read or has another shape, or the file cannot be written.
     """
     target = pathlib.Path(os.path.abspath(request.target))
     if target.suffix not in SUFFIXES:
@@ -66,8 +59,13 @@ def encode(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> d
         raise UsageError(f"--to {request.target} exists: delete it, or name another file")
     if not target.parent.is_dir():
         raise NotFoundError(f"--to {request.target}: there is no folder {target.parent}: make it first")
-    model = _find_model(root, request.model)
-    read = _reader(root, request.data)
+    model, training = _find_model(pipeline, root, request.model)
+    try:
+        read = _reader(root, request, training, note)
+    except OptionError as error:
+        raise UsageError(str(error)) from error
+    except DataError as error:
+        raise UnavailableError(str(error)) from error
     # The same arithmetic as in a run.
     os.environ.update(numeric_variables.fixed(EngineConfig()))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -75,15 +73,15 @@ def encode(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> d
     from components.codes.encoder import Encoder
 
     try:
-        encoder = Encoder(model.folder, model.schema, model.test_loss)
+        encoder = Encoder(model, training)
         unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
         try:
-            count, units = _WRITERS[target.suffix](
-                unfinished, (encoder.encode(one) for one in read(encoder.pixels, encoder.reads_floats))
-            )
+            count, units = _WRITERS[target.suffix](unfinished, (encoder.encode(one) for one in read(encoder)))
             atomic_file.replace(unfinished, target)
         finally:
             unfinished.unlink(missing_ok=True)
+    except OptionError as error:
+        raise UsageError(str(error)) from error
     except DataError as error:
         raise UnavailableError(str(error)) from error
     except OSError as error:
@@ -93,12 +91,15 @@ def encode(root: Root, request: EncodeRequest, note: Callable[[str], None]) -> d
     for line in encoder.warnings:
         note(f"unlike the training data: {line}")
     return {
-        "rows": count, "units": units, "model": str(model.folder), "to": str(target), "warnings": encoder.warnings,
+        "rows": count, "units": units, "model": str(model), "to": str(target), "warnings": encoder.warnings,
     }  # fmt: skip
 
 
-def _find_model(root: Root, wanted: str) -> _Model:
-    """Return the served model, a version, or the SavedModel in a folder."""
+def _find_model(pipeline: Pipeline, root: Root, wanted: str) -> tuple[pathlib.Path, new_data.TrainingData]:
+    """Return the folder of a model, and what is known of its training data.
+
+    It is the served model, a version, or the SavedModel in a folder, of whose data nothing is known.
+    """
     number = int64.parsed(wanted)
     if wanted != _LATEST and number is None:
         folder = pathlib.Path(wanted)
@@ -107,7 +108,7 @@ def _find_model(root: Root, wanted: str) -> _Model:
                 f"--model {wanted}: it is neither {_LATEST}, nor a version, nor a folder with a SavedModel; "
                 "`sae models` lists the versions"
             )
-        return _Model(folder)
+        return folder, new_data.TrainingData()
     known = serving_dir.versions(root.serving)
     if not known:
         raise NotFoundError(f"no model is served in {root.path}: `sae run` pushes a model that passes its gates")
@@ -117,8 +118,27 @@ def _find_model(root: Root, wanted: str) -> _Model:
     store = open_store(root, read_only=True)
     for push in versions.pushes(store, root):
         if push.version == version and (found := versions.run_and_model(store, push)):
-            return _Model(known[version], _schema_of(store, found[0]), _test_loss(store, found[0]))
-    return _Model(known[version])
+            return known[version], _training_data(pipeline, root, store, found[0])
+    return known[version], new_data.TrainingData()
+
+
+def _training_data(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> new_data.TrainingData:
+    recorded = manifest.read(root.path, run_id, pipeline)
+    # Runs of older versions lack these settings.
+    known = DataConfig(
+        scaling=str(recorded.configuration.get("data.scaling", DataConfig.scaling)),
+        size=str(recorded.configuration.get("data.size", DataConfig.size)),
+    )
+    data = recorded.data
+    assert isinstance(data, ImageDataset)
+    return new_data.TrainingData(
+        schema=_schema_of(store, run_id),
+        test_loss=_test_loss(store, run_id),
+        scaling=known.scaling,
+        size=known.height_and_width,
+        conversion=data.conversion,
+        label_names=data.label_names,
+    )
 
 
 def _schema_of(store: Store, run_id: str) -> pathlib.Path | None:
@@ -138,37 +158,40 @@ def _test_loss(store: Store, run_id: str) -> float | None:
     return float(overall[metrics.loss_of(overall)])
 
 
-def _reader(root: Root, given: str) -> Callable[[int, bool], Iterator[inputs.Batch]]:
-    """Return what reads an array, a folder or a prepared data set.
+def _reader(
+    root: Root, request: EncodeRequest, training: new_data.TrainingData, note: Callable[[str], None]
+) -> Callable[[Any], Iterator[new_data.Batch]]:
+    """Return what reads files or a prepared data set for an encoder.
 
-    It takes the number of values in an image, and whether the model reads floats.
+    Raises:
+      NotFoundError: there is neither.
+      OptionError, DataError: the files cannot be used.
     """
-    path = pathlib.Path(given)
-    if path.suffix in inputs.ARRAY_SUFFIXES:
-        if not path.is_file():
-            raise NotFoundError(f"there is no file {given}")
-        return lambda pixels, floats: inputs.read_array(path, pixels, floats)
-    if path.is_dir():
-        return lambda pixels, floats: inputs.read_folder(path)
+    path = pathlib.Path(request.data)
+    given = Options(label=request.label, labels=request.labels, no_labels=request.no_labels, array=request.array)
+    if os.path.exists(path):  # also of names that are too long
+        if request.labels and not pathlib.Path(request.labels).is_file():
+            raise NotFoundError(f"--labels {request.labels} is not a file: give a CSV, .npy or IDX file")
+        source = forms.open_source(path, given)
+        if source.ignored:
+            note(f"ignored {len(source.ignored):,} other files: {listed(source.ignored)}")
+        return lambda encoder: new_data.read(source, training, encoder.shape is not None)
     try:
-        data = DataConfig(dataset=given)
+        data = DataConfig(dataset=request.data)
     except ValueError as error:
         raise NotFoundError(
-            f"{given!r} is neither an array ({', '.join(inputs.ARRAY_SUFFIXES)}), nor a folder of pictures, nor the "
-            "name of a prepared data set"
+            f"{request.data} does not exist: give {forms.FORMS}, or the name of a prepared data set"
         ) from error
     folder = dataset_folder.prepared_version(data)
-    if folder is None and given == sample_path.NAME:
-        folder = dataset_folder.newest_version(root.data / given)
+    if folder is None and request.data == sample_path.NAME:
+        folder = dataset_folder.newest_version(root.data / request.data)
     if folder is None:
-        raise NotFoundError(f"{given} is not prepared in {dataset_folder.data_folder(data)}, and is no file or folder")
-    return functools.partial(_read_dataset, str(folder))
-
-
-def _read_dataset(folder: str, pixels: int, floats: bool) -> Iterator[inputs.Batch]:
-    from components.codes.encoder import read_dataset
-
-    return read_dataset(folder)
+        raise NotFoundError(
+            f"{request.data} is not prepared in {dataset_folder.data_folder(data)}, and is no file or folder"
+        )
+    if given != Options():
+        raise OptionError(f"--label, --labels, --no-labels and --array are for files; {request.data} is prepared")
+    return lambda encoder: encoder.read_dataset(str(folder))
 
 
 def _write_parquet(path: pathlib.Path, tables: Iterator[Any]) -> tuple[int, int]:
@@ -196,10 +219,10 @@ def _write_csv(path: pathlib.Path, tables: Iterator[Any]) -> tuple[int, int]:
 
 
 def _write_npz(path: pathlib.Path, tables: Iterator[Any]) -> tuple[int, int]:
-    """Write the arrays `codes`, `id`, and `split` and `label` if there are any."""
+    """Write the arrays `codes`, `id`, and `split`, `label` and `label_name` if there are any."""
     found = list(tables)
     arrays: dict[str, Any] = {"codes": np.concatenate([table.codes_of(rows) for rows in found])}
-    for name in (table.ID, table.SPLIT, table.LABEL):
+    for name in (table.ID, table.SPLIT, table.LABEL, table.LABEL_NAME):
         if name in found[0].column_names:
             arrays[name] = np.array([value for rows in found for value in rows[name].to_pylist()])
     with open(path, "wb") as file:

@@ -12,7 +12,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -243,14 +243,21 @@ def _check_formats(formats: dict[tuple[tuple[int, ...], str], list[str]], source
     raise errors.DataError(f"{source.form}: images of several types: {found}; convert them to one bit depth")
 
 
+def is_whole(label: str) -> bool:
+    """Return whether the name of a label is a whole number."""
+    return re.fullmatch(r"-?[0-9]{1,18}", label) is not None
+
+
+def in_order(labels: Iterable[str]) -> list[str]:
+    """Return the names of labels in the order of their numbers: whole numbers by value, then the others by text."""
+    return sorted(labels, key=lambda name: (0, int(name), "") if is_whole(name) else (1, 0, name))
+
+
 def _label_names(entries: list[SurveyedRecord]) -> tuple[str, ...]:
     found = {entry.label for entry in entries}
     if found == {None}:
         return ()
-    names = sorted(
-        (name for name in found if name is not None),
-        key=lambda name: (0, int(name), "") if re.fullmatch(r"-?[0-9]{1,18}", name) else (1, 0, name),
-    )
+    names = in_order(name for name in found if name is not None)
     if len(names) < 2:
         raise errors.DataError(f"all records have the one label {names[0]!r}, which says nothing: use --no-labels")
     return tuple(names)

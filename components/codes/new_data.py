@@ -1,0 +1,133 @@
+"""Read new data to encode from any files that `sae data add` reads. Free of TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.data.own_data import metadata, survey
+from components.data.own_data.conversion import Conversion
+from components.data.own_data.convert import convert
+from components.data.own_data.records import Options, Record, Source, UnreadableRecordError
+from components.errors import DataError
+
+BATCH = 1_000  # records
+
+Values = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """What is known of the data that a model was trained on; the defaults: nothing.
+
+    Attributes:
+      schema: the file of its schema, as text.
+      test_loss: the reconstruction loss of the model on the test split.
+      scaling: the setting `data.scaling`.
+      size: height and width that ExampleGen resampled images to, pixels (the setting `data.size`).
+      conversion: how `sae data add` converted the images before.
+      label_names: the name of each label, in the order of their numbers.
+    """
+
+    schema: pathlib.Path | None = None
+    test_loss: float | None = None
+    scaling: str = "auto"
+    size: tuple[int, int] | None = None
+    conversion: Conversion = dataclasses.field(default_factory=Conversion)
+    label_names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Records to encode.
+
+    Attributes:
+      ids: n texts.
+      values: n images (height, width, channels), or vectors, or images of floats as vectors; or PNG files.
+      labels: int64, shape (n,); None without labels.
+      label_names: n texts, where they are not the labels' numbers; else None.
+      split: of all of them; empty if there are no splits.
+    """
+
+    ids: list[str]
+    values: Sequence[Values | bytes]
+    labels: npt.NDArray[np.int64] | None = None
+    label_names: list[str] | None = None
+    split: str = ""
+
+
+def read(source: Source, training: TrainingData, pixels: bool) -> Iterator[Batch]:
+    """Yield the records of a source, converted as the training data was.
+
+    Args:
+      source: the records.
+      training: how that data was converted, and its labels.
+      pixels: whether the model encodes images of uint8 or uint16, and takes floats as scaled already.
+
+    Raises:
+      DataError: there is no record, or one cannot be read or converted.
+    """
+    options = metadata.converting(training.conversion)
+    numbers = label_numbers({one.label for one in source.read() if one.label is not None}, training.label_names)
+    named = any(name != str(number) for name, number in numbers.items())
+    empty = True
+    for split, records in itertools.groupby(source.read(), key=lambda one: one.split):
+        for part in _parts(records):
+            empty = False
+            labels = [one.label for one in part if one.label is not None]
+            yield Batch(
+                [one.id for one in part],
+                [_converted(one, source.kind, options, pixels) for one in part],
+                np.array([numbers[name] for name in labels], np.int64) if labels else None,
+                labels if named else None,
+                split,
+            )
+    if empty:
+        raise DataError(f"the {source.form} contains no records")
+
+
+def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+    rest = iter(records)
+    while part := list(itertools.islice(rest, BATCH)):
+        yield part
+
+
+def _converted(record: Record, kind: str, options: Options, pixels: bool) -> Values:
+    try:
+        raw = record.load()
+        found = convert(raw, kind, options)
+    except UnreadableRecordError as error:
+        raise DataError(
+            f"record {record.id} cannot be encoded: {error}; mend it, or remove it from the input"
+        ) from error
+    if pixels and raw.dtype.kind in "iu" and found.dtype.kind == "f":
+        raise DataError(
+            f"record {record.id} is of type {raw.dtype}, shape {raw.shape}: the model encodes images (n, height, "
+            "width) of uint8 or uint16, or floats that are scaled already"
+        )
+    return found
+
+
+def label_numbers(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
+    """Return the number of each label's name.
+
+    It is that of the training data, and -1 for a name that is not in it. Whole numbers are their own if the names of
+    the training data are as well, or are unknown. Other names are then numbered as `sae data add` numbers them.
+
+    Args:
+      names: of the new data.
+      known: of the training data, in the order of their numbers; empty if unknown.
+    """
+    ordered = survey.in_order(names)
+    if known and tuple(known) != tuple(map(str, range(len(known)))):
+        numbers = {name: number for number, name in enumerate(known)}
+        return {name: numbers.get(name, -1) for name in ordered}
+    if all(map(survey.is_whole, ordered)):
+        return {name: int(name) for name in ordered}
+    return {name: -1 if known else number for number, name in enumerate(ordered)}

@@ -1,0 +1,135 @@
+"""New data of the forms of `sae data add`, as batches: ids, labels, conversion, and each that cannot be encoded."""
+
+from __future__ import annotations
+
+import gzip
+import pathlib
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.codes import new_data
+from components.codes.new_data import Batch, TrainingData
+from components.data.own_data import forms
+from components.data.own_data.conversion import Conversion
+from components.data.own_data.records import Options
+from components.errors import DataError
+
+IMAGES = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
+
+
+def read(path: pathlib.Path, *, label: str = "", pixels: bool = True, **training: Any) -> list[Batch]:
+    source = forms.open_source(path, Options(label=label))
+    return list(new_data.read(source, TrainingData(**training), pixels))
+
+
+@pytest.mark.parametrize("array", [IMAGES, IMAGES[..., np.newaxis]], ids=["grey", "with a channel"])
+def test_images_come_in_batches_with_the_numbers_of_their_rows(
+    array: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_data, "BATCH", 2)
+    np.save(tmp_path / "a.npy", array)
+    batches = read(tmp_path / "a.npy")
+    assert [one.ids for one in batches] == [["0", "1"], ["2", "3"], ["4"]]
+    np.testing.assert_array_equal(np.concatenate([one.values for one in batches])[..., 0], IMAGES)
+    assert batches[0].labels is batches[0].label_names is None
+
+
+def test_an_idx_file_may_be_compressed(tmp_path: pathlib.Path) -> None:
+    header = struct.pack(">4B3I", 0, 0, 8, 3, 5, 3, 4)
+    (tmp_path / "images.gz").write_bytes(gzip.compress(header + IMAGES.tobytes()))
+    [batch] = read(tmp_path / "images.gz")
+    np.testing.assert_array_equal(np.stack(batch.values)[..., 0], IMAGES)
+
+
+def test_arrays_of_splits_are_read_with_their_labels(tmp_path: pathlib.Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=IMAGES[:3], y_train=[2, 0, 1], x_test=IMAGES[3:], y_test=[1, 11])
+    train, test = read(tmp_path / "a.npz", label_names=("0", "1", "2"))
+    assert (train.split, train.ids, test.split, test.ids) == (
+        "train", ["train 0", "train 1", "train 2"], "test", ["test 0", "test 1"],
+    )  # fmt: skip
+    assert [batch.labels.tolist() for batch in (train, test) if batch.labels is not None] == [[2, 0, 1], [1, 11]]
+    assert train.label_names is None
+
+
+def test_rows_of_a_table_are_vectors_with_a_column_of_labels(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.csv").write_text("kind,x,y\nb,1,2.5\na,3,4\n")
+    [batch] = read(tmp_path / "a.csv", label="kind", pixels=False)
+    np.testing.assert_array_equal(np.stack(batch.values), np.array([[1, 2.5], [3, 4]], np.float32))
+    assert batch.values[0].dtype == np.float32  # type: ignore[union-attr]
+    assert batch.labels is not None
+    assert (batch.labels.tolist(), batch.label_names) == ([1, 0], ["b", "a"])
+
+
+def test_pictures_have_their_names_and_the_labels_of_their_subfolders(tmp_path: pathlib.Path) -> None:
+    for name, image in (("left/b.png", 0), ("up/z.PNG", 1), ("left/a.bmp", 2)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(IMAGES[image]).save(tmp_path / name)
+    [batch] = read(tmp_path, label_names=("down", "left", "right"))
+    assert batch.ids == ["left/a.bmp", "left/b.png", "up/z.PNG"]
+    assert batch.labels is not None
+    assert (batch.labels.tolist(), batch.label_names) == ([1, 1, -1], ["left", "left", "up"])
+    np.testing.assert_array_equal(np.stack(batch.values)[..., 0], IMAGES[[2, 0, 1]])
+
+
+def test_pictures_are_converted_as_those_of_the_training_data(tmp_path: pathlib.Path) -> None:
+    Image.fromarray(np.full((6, 8), 7, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((4, 9, 3), 9, np.uint8)).save(tmp_path / "b.png")
+    conversion = Conversion(size=(2, 3), resampling="bicubic", channels="colour")
+    [batch] = read(tmp_path, conversion=conversion)
+    np.testing.assert_array_equal(batch.values[0], np.full((2, 3, 3), 7, np.uint8))
+    np.testing.assert_array_equal(batch.values[1], np.full((2, 3, 3), 9, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "numbers"),
+    [
+        (["10", "9"], (), {"9": 9, "10": 10}),
+        (["10", "1"], ("0", "1"), {"1": 1, "10": 10}),
+        (["7", "5"], ("3", "5", "7"), {"5": 1, "7": 2}),
+        (["6"], ("3", "5", "7"), {"6": -1}),
+        (["cat", "ant", "3"], (), {"3": 0, "ant": 1, "cat": 2}),
+        (["cat", "3"], ("0", "1"), {"3": -1, "cat": -1}),
+        ([], ("a", "b"), {}),
+    ],
+)
+def test_labels_have_the_numbers_of_the_training_data(
+    names: list[str], known: tuple[str, ...], numbers: dict[str, int]
+) -> None:
+    assert new_data.label_numbers(names, known) == numbers
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (IMAGES.astype(np.int32), "record 0 is of type int32"),
+        (IMAGES.reshape(5, 12), "record 0 is of type uint8"),  # must not pass for floats that are scaled already
+        (IMAGES[:0], "contains no records"),
+        (
+            np.where(np.arange(5)[:, None, None] == 3, np.nan, IMAGES / 64),
+            "record 3 cannot be encoded: 12 of its",
+        ),
+    ],
+)
+def test_what_cannot_be_encoded_is_named_in_one_line(array: Any, said: str, tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "a.npy")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_that_reads_numbers_takes_whole_ones(tmp_path: pathlib.Path) -> None:
+    np.save(tmp_path / "a.npy", IMAGES.reshape(5, 12).astype(np.int64))
+    [batch] = read(tmp_path / "a.npy", pixels=False)
+    np.testing.assert_array_equal(np.stack(batch.values), IMAGES.reshape(5, 12).astype(np.float32))
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: pathlib.Path) -> None:
+    Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    with pytest.raises(DataError, match=r"^record b\.png cannot be encoded: "):
+        read(tmp_path)
