@@ -45,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-E2E = pathlib.Path(__file__).parent / "e2e"
+HERE = pathlib.Path(__file__).parent
+E2E = HERE / "e2e"
+NODES = {HERE / "components", HERE / "pipeline" / "orchestration" / "tfx"}
 # Modules that were imported when all tests had been collected.
 LOADED_BY_COLLECTION = pytest.StashKey[frozenset[str]]()
 
@@ -61,7 +63,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _loads_tensorflow(item: pytest.Item) -> bool:
-    return "trained" in getattr(item, "fixturenames", ()) or _is_lazy(getattr(item, "module", None))
+    return (
+        bool(NODES & {*item.path.parents})
+        or "trained" in getattr(item, "fixturenames", ())
+        or _is_lazy(getattr(item, "module", None))
+    )
 
 
 def _is_lazy(module: object) -> bool:
