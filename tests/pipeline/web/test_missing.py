@@ -108,7 +108,9 @@ class TestRootOfAnOlderVersion:
             shutil.rmtree(folder)
         client = ask(copy)
         text = Seen(client.get("/runs/good").text).text
-        assert "There is no preview of ModelRun, ModelEvaluation, ModelBlessing, PushDecision, Report" in text
+        assert (
+            "There is no preview of ModelRun, ModelEvaluation, ModelBlessing, PushDecision, ProbeScores, Report" in text
+        )
         assert "This run has no manifest" in text
         number = artifact_of(filled, "good", "Trainer", "model")
         assert "There is no preview of this artifact" in Seen(client.get(f"/artifacts/{number}").text).text
