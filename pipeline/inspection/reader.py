@@ -93,8 +93,8 @@ class Reader:
         if sort == "started" and ascending:
             contexts = contexts[::-1]
         if sort == "started" and state is None:  # rows that are not shown need not be read
-            return [self._runs.row(one) for one in contexts[start:end]], _continuation(len(contexts), end)
-        rows = [row for row in map(self._runs.row, contexts) if state in (None, row.state)]
+            return self._runs.rows(contexts[start:end]), _continuation(len(contexts), end)
+        rows = [row for row in self._runs.rows(contexts) if state in (None, row.state)]
         if sort != "started":
             values: dict[str, Any] = {
                 row.id: row.metrics[sort] if sort in row.metrics else getattr(row, sort) for row in rows

@@ -11,7 +11,7 @@ from pipeline.core import event_log, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted
-from pipeline.definition.spec import Pipeline
+from pipeline.definition.spec import Node, Pipeline
 from pipeline.inspection.artifacts import rows_of
 from pipeline.inspection.views import (
     ArtifactUse,
@@ -49,6 +49,22 @@ class Runs:
         self._store = store
         self._root = root
         self._rows: dict[int, RunRow] = {}
+        self._read: dict[int, list[Execution]] = {}  # executions by run
+        self._outputs: dict[int, Mapping[str, Artifact]] = {}  # by execution that may count as skipped
+
+    def rows(self, contexts: Sequence[RunContext]) -> list[RunRow]:
+        """Return rows of a list, in the same order; without a root, outputs are read in two calls for all of them."""
+        if self._root is None:
+            unread = [one for one in contexts if run_properties.headline_of(one.properties).state is None]
+            self._read.update((one.id, self._executions(one)) for one in unread if one.id not in self._rows)
+            skippable = [
+                execution.id
+                for one in unread
+                for execution, _ in self._skippable(one, self._read.get(one.id, ()))
+                if execution.id not in self._outputs
+            ]
+            self._outputs.update(self._store.outputs_of(skippable))
+        return [self.row(context) for context in contexts]
 
     def row(self, context: RunContext) -> RunRow:
         """Return a row of a list: from the run's context if its end is recorded there, or else from its executions."""
@@ -80,6 +96,8 @@ class Runs:
 
     def _executions(self, context: RunContext) -> list[Execution]:
         """Return the executions of a run; one without a recorded state is complete if it wrote an output."""
+        if context.id in self._read:
+            return self._read[context.id]
         found = self._store.executions_of_run(context)
         unknown = [one.id for one in found if one.state_name == "UNKNOWN"]
         wrote = {
@@ -170,18 +188,27 @@ class Runs:
     def _skipped_executions(self, context: RunContext, executions: Sequence[Execution]) -> set[int]:
         """Return the executions that succeeded and count as skipped. A root records their number."""
         found: set[int] = set()
+        for execution, node in self._skippable(context, executions):
+            if execution.id not in self._outputs:
+                self._outputs[execution.id] = self._store.outputs(execution.id)
+            outputs = self._outputs[execution.id]
+            by_key = {key: artifact for key, artifact in outputs.items() if not artifact.removed}
+            if by_key.keys() >= set(node.outputs) and node.skipped(by_key):
+                found.add(execution.id)
+        return found
+
+    def _skippable(self, context: RunContext, executions: Sequence[Execution]) -> Iterator[tuple[Execution, Node]]:
+        """Yield the executions that succeeded and may count as skipped, with their nodes, in a store without a root."""
         if self._root is not None:
-            return found
+            return
         owners = (context.name, self._store.pipeline_of_run(context))
         for node in (one for one in self._pipeline.nodes if one.may_be_skipped):
             for execution in executions:
-                succeeded = execution.state in (NodeState.EXECUTED, NodeState.CACHED)
-                if succeeded and self._store.is_of_node(execution.id, node.name, owners):
-                    outputs = self._store.outputs(execution.id)
-                    by_key = {key: artifact for key, artifact in outputs.items() if not artifact.removed}
-                    if by_key.keys() >= set(node.outputs) and node.skipped(by_key):
-                        found.add(execution.id)
-        return found
+                if execution.state not in (NodeState.EXECUTED, NodeState.CACHED):
+                    continue
+                recorded = execution.properties.get(properties.COMPONENT_ID)
+                if recorded == node.name or (not recorded and self._store.is_of_node(execution.id, node.name, owners)):
+                    yield execution, node
 
     @functools.cached_property
     def _run_contexts(self) -> list[RunContext]:

@@ -280,6 +280,15 @@ class Store:
         """Return the first artifact of each input key of an execution."""
         return self._artifacts_of_execution(execution_id, wrote=False)
 
+    def outputs_of(self, execution_ids: Collection[int]) -> dict[int, dict[str, Artifact]]:
+        """Return the first artifact of each output key of executions, by execution; two calls for all of them."""
+        events = [one for one in self.events_of_executions(execution_ids) if one.wrote and one.declared and one.key]
+        artifacts = {artifact.id: artifact for artifact in self.artifacts_of_events(events)}
+        found: dict[int, dict[str, Artifact]] = {number: {} for number in execution_ids}
+        for event in events:
+            found[event.execution].setdefault(event.key, artifacts[event.artifact])
+        return found
+
     def _artifacts_of_execution(self, execution_id: int, wrote: bool) -> dict[str, Artifact]:
         events = self.events_of_executions([execution_id])
         events = [event for event in events if event.wrote == wrote and event.declared and event.key]

@@ -239,3 +239,14 @@ class TestImporterAndPusher:
         assert (row.executed, row.cached, row.skipped) == (0, 1, 1)
         assert nodes(reader, "r1")["Pusher"] == "skipped"
         assert row.state.value == "succeeded"
+
+    def test_a_list_does_not_read_the_outputs_of_each_run(self, read: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+        reader = read("without_digests")
+        monkeypatch.setattr(reader.store, "outputs", lambda _: pytest.fail("read for one run"))
+        rows, _ = reader.runs(limit=9)
+        assert [(row.id, row.executed, row.cached) for row in rows] == [
+            ("reused", 0, 3),
+            ("again", 3, 0),
+            ("changed", 2, 1),
+            ("first", 3, 0),
+        ]
