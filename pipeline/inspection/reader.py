@@ -28,7 +28,6 @@ from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
-from pipeline.provenance import manifest
 
 if TYPE_CHECKING:
     from pipeline.metadata.sources import Source
@@ -132,6 +131,8 @@ class Reader:
         return self.pipeline.data.words(data) if data else {}
 
     def _data(self, run_id: str) -> Dataset | None:
+        from pipeline.provenance import manifest  # not for lists of runs
+
         try:
             return manifest.read(self.root.path, run_id, self.pipeline).data if self.root and run_id else None
         except SaeError:
