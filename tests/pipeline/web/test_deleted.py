@@ -30,7 +30,7 @@ def seen(collected, ask, path):
 def test_a_run_says_what_of_it_is_deleted_and_how_it_comes_back(collected, ask):
     page = seen(collected, ask, "/runs/good")
     model_run = artifact_of(collected, "good", "Trainer", "model_run")
-    assert "ModelRun, ModelEvaluation, ModelBlessing, Report were deleted" in page.text
+    assert "ModelRun, ModelEvaluation, ModelBlessing, ProbeScores, Report were deleted" in page.text
     assert f"regenerate ModelRun with sae restore {model_run}" in page.text
     assert "There is no preview" not in page.text
     model = artifact_of(collected, "good", "Trainer", "model")
