@@ -514,6 +514,11 @@ class Configuration:
             for key in section.settings()
         }
 
+    def affecting_results(self) -> dict[str, Value]:
+        """Return the values of the settings that can change the results of a run."""
+        declared = self.settings()
+        return {name: value for name, value in self.values().items() if declared[name].affects_results}
+
     def recorded(self) -> dict[str, Value]:
         """Return the values that a run's manifest records."""
         sections = self.sections()

@@ -13,9 +13,9 @@ import click
 
 from pipeline.cli import completion, output
 from pipeline.cli.options import COUNT, ReadOptions, limit_option, reading_options, run_argument
-from pipeline.core.errors import NotFoundError, UnavailableError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import escaped
-from pipeline.inspection import logs
+from pipeline.inspection import logs, run_filter
 from pipeline.inspection.views import RunState
 from pipeline.metadata.types import deletion_text, restore_hint
 from pipeline.terminal import json_documents
@@ -41,23 +41,44 @@ _STATES = [state.value for state in RunState]
     show_default=True,
     metavar="COLUMN",
     shell_complete=completion.columns,
-    help="Sort by started, seconds, id or a metric that is a column (completion lists them), descending.",
+    help="Sort by started, seconds, id, a metric or a setting (completion lists columns), descending.",
 )
 @click.option("--ascending", is_flag=True, help="Sort ascending.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="List only runs with this setting or metric, such as 'model.l1<1e-3,test_bce<0.1'. Repeatable.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV: all metrics and settings.")
 @reading_options
 def runs_command(
-    options: ReadOptions, limit: int, state: str | None, pipeline_name: str, sort: str, ascending: bool
+    options: ReadOptions,
+    limit: int,
+    state: str | None,
+    pipeline_name: str,
+    sort: str,
+    ascending: bool,
+    where: tuple[str, ...],
+    as_csv: bool,
 ) -> None:
-    """List runs, newest first: state, time, data set, test loss, active units, whether the model was blessed."""
-    wanted = RunState(state) if state else None
+    """List runs, newest first: state, time, data set, metrics, and the settings by which they differ."""
+    if options.as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other: give one of them")
+    wanted, conditions = RunState(state) if state else None, run_filter.parse(where)
     with options.reader() as reader:
-        rows, page = reader.runs(limit=limit, state=wanted, pipeline=pipeline_name, sort=sort, ascending=ascending)
+        rows, page = reader.runs(
+            limit=limit, state=wanted, pipeline=pipeline_name, sort=sort, ascending=ascending, where=conditions
+        )
         if options.as_json:
             output.write_json(json_documents.runs(rows, page))
             return
+        if as_csv:
+            output.write(runs_text.as_csv(rows))
+            return
         if rows:
             output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns, len(reader.pipelines()) > 1))
-        output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None))
+        output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None, bool(conditions)))
 
 
 @click.command("logs")

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from components import int64
 from pipeline.artifacts import previews
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
 from pipeline.core.dataset import Dataset
-from pipeline.core.errors import NotFoundError, SaeError, UsageError
+from pipeline.core.errors import NotFoundError, SaeError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
-from pipeline.inspection import lineage
+from pipeline.inspection import lineage, run_filter
 from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.file_places import FilePlaces
+from pipeline.inspection.run_filter import Condition
 from pipeline.inspection.runs import Runs
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
 from pipeline.metadata import references, run_properties
@@ -67,6 +68,7 @@ class Reader:
         pipeline: str = "",
         sort: str = "started",
         ascending: bool = False,
+        where: Sequence[Condition] = (),
     ) -> tuple[list[RunRow], Continuation]:
         """Return rows of a list of runs; those without a value in the column come last.
 
@@ -75,32 +77,29 @@ class Reader:
           start: number of rows to skip: `Continuation.next`.
           state: return only runs in this state.
           pipeline: return only runs of this pipeline; empty: of all.
-          sort: one of `sort_columns`.
+          sort: one of `sort_columns`, or a setting.
           ascending: sort ascending instead of descending.
+          where: return only runs for which all of these hold.
 
         Raises:
-          UsageError: `sort` is no column.
+          UsageError: `sort` or a condition names neither a column nor a setting of a run.
           NotFoundError: there is no such pipeline.
         """
-        known = sort_columns(self.pipeline.declared_metrics)
-        if sort not in known:
-            raise UsageError(f"no column {sort!r}{text.closest(sort, known)} (there are: {', '.join(known)})")
         contexts, end = self._run_contexts, start + limit
         if pipeline:
             pipeline = references.find_pipeline(pipeline, self.pipelines())
             contexts = [one for one in contexts if self.store.pipeline_of_run(one) == pipeline]
         if sort == "started" and ascending:
             contexts = contexts[::-1]
-        if sort == "started" and state is None:  # rows that are not shown need not be read
+        if sort == "started" and state is None and not where:  # rows that are not shown need not be read
             return self._runs.rows(contexts[start:end]), _continuation(len(contexts), end)
-        rows = [row for row in self._runs.rows(contexts) if state in (None, row.state)]
+        rows = self._runs.rows(contexts)
+        names = sort_columns(self.pipeline.declared_metrics)
+        for name in (sort, *(one.name for one in where)):
+            run_filter.check(name, rows, names)
+        rows = [row for row in rows if state in (None, row.state) and all(one.holds(row) for one in where)]
         if sort != "started":
-            values: dict[str, Any] = {
-                row.id: row.metrics[sort] if sort in row.metrics else getattr(row, sort) for row in rows
-            }
-            with_value = [row for row in rows if values[row.id] is not None]
-            without_value = [row for row in rows if values[row.id] is None]
-            rows = [*sorted(with_value, key=lambda row: values[row.id], reverse=not ascending), *without_value]
+            rows = run_filter.by_value(rows, sort, ascending)
         return rows[start:end], _continuation(len(rows), end)
 
     def run_ids(self) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from pipeline.core import event_log, root_lock
+from pipeline.core import event_log, regular_file, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted
@@ -86,13 +88,27 @@ class Runs:
             seconds=headline.seconds,
             dataset=headline.dataset or "",
             trigger=headline.trigger or "",
-            metrics={one.run_key: headline.metrics.get(one.run_key) for one in self._pipeline.columns},
+            metrics={
+                one.run_key: headline.metrics.get(one.run_key)
+                for one in self._pipeline.declared_metrics
+                if one.recorded or one.column
+            },
             blessed=None if headline.blessed is None else headline.blessed == 1,
             executed=headline.executed,
             cached=headline.cached,
             error=headline.error or "",
             skipped=headline.skipped,
+            settings=self._settings(context),
         )
+
+    def _settings(self, context: RunContext) -> Mapping[str, Any]:
+        """Return the settings that affect results; of a run that did not record them, from its manifest."""
+        recorded = run_properties.settings_of(context.properties)
+        if recorded is not None or self._root is None or run_properties.START_PROPERTY not in context.properties:
+            return recorded or {}
+        found = _configuration_of_manifest(self._root.manifests / f"{context.name}.json", self._root)
+        declared = self._pipeline.configuration.settings()
+        return {name: value for name, value in found.items() if name in declared and declared[name].affects_results}
 
     def _executions(self, context: RunContext) -> list[Execution]:
         """Return the executions of a run; one without a recorded state is complete if it wrote an output."""
@@ -344,6 +360,18 @@ class Runs:
 
 def _shown_properties(execution: Execution) -> dict[str, Property]:
     return {name: one for name, one in execution.properties.items() if name not in _HIDDEN_PROPERTIES}
+
+
+def _configuration_of_manifest(path: pathlib.Path, root: Root) -> dict[str, Any]:
+    """Return the configuration in a manifest; empty if it cannot be read. `provenance` takes longer to import."""
+    if path.parent != root.manifests:  # the id of a run may be any text
+        return {}
+    try:
+        with regular_file.opened(path) as file:
+            found = json_of(file.read().decode(), dict).get("configuration")
+    except (OSError, ValueError):
+        return {}
+    return run_properties.with_infinity(found) if isinstance(found, dict) else {}
 
 
 def _last_sign(context: RunContext, executions: Sequence[Execution]) -> datetime.datetime | None:

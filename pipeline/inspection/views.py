@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import enum
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from components.evaluation.metrics import Metric
 from pipeline.core.serialization import INLINE
@@ -59,6 +60,7 @@ class RunRow:
       blessed: None if no model was evaluated.
       executed, cached, skipped: numbers of nodes; None if not recorded.
       error: why it failed or was interrupted; empty if it was not.
+      settings: values of the settings that affect results, by name; empty if they are not recorded.
     """
 
     id: str
@@ -74,6 +76,7 @@ class RunRow:
     cached: int | None = None
     error: str = ""
     skipped: int | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 UNFINISHED_STATES = ("pending", "abandoned", "incomplete")  # of artifacts that never came to be

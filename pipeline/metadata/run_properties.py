@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.metadata.types import json_of, numbers_of
 _PREFIX = "sae_"  # of the custom properties; a context may have others
 START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"  # recorded at the start and at the end of a run
 _OPTIONS = f"{_PREFIX}asked"  # the options, as JSON
+_SETTINGS = f"{_PREFIX}settings"  # the settings that affect results, as JSON
 ATTEMPTS = f"{_PREFIX}attempts"  # the attempts, as JSON; only of a run that was resumed
 Scalar = str | int | float
 
@@ -93,6 +95,21 @@ def end_properties(properties: Mapping[str, object]) -> set[str]:
     """Return the names of the properties that record how a run ended."""
     ends = {key for name, (key, _) in _FIELDS.items() if name not in ("dataset", "profile", "trigger")}
     return (ends | {_EXACT} | {f"{_PREFIX}{name}" for name in _metrics(properties)}) & set(properties)
+
+
+def settings_properties(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the custom property that records settings, by name; infinity, which JSON does not have, as text."""
+    return {_SETTINGS: json.dumps({name: str(one) if one == math.inf else one for name, one in settings.items()})}
+
+
+def settings_of(properties: Mapping[str, object]) -> dict[str, Any] | None:
+    """Return the settings that custom properties record; None if they record none."""
+    return with_infinity(json_of(properties[_SETTINGS], dict)) if _SETTINGS in properties else None
+
+
+def with_infinity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that were read from JSON, with numbers in place of the text for infinity."""
+    return {name: math.inf if value == str(math.inf) else value for name, value in settings.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -68,6 +68,7 @@ class RunRecorder:
             properties = {
                 MANIFEST_DIGEST: file_digests.of_file(manifest.write(self._root.path, recorded)),
                 **run_properties.headline_properties(started),
+                **run_properties.settings_properties(resolved.config.affecting_results()),
                 **request.options.properties(),
             }
             writer.begin_run(configured.pipeline.name, self._run_id, properties)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
 from collections.abc import Sequence
 
 from components.evaluation.metrics import Metric, shown
+from pipeline.core.serialization import jsonable
 from pipeline.core.text import seconds_text, when_text
+from pipeline.inspection import run_filter
 from pipeline.inspection.views import Continuation, RunRow, RunState
 from pipeline.scheduler import run_trigger
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
@@ -42,10 +47,28 @@ def as_text(screen: Screen, rows: Sequence[RunRow], metrics: Sequence[Metric], s
     several = several or len({row.pipeline for row in rows}) > 1
     metrics = shown(metrics, [row.metrics for row in rows])
     columns = [Column(one.column, right=True, drop=min(place, 1)) for place, one in enumerate(metrics)]
-    return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), [_cells(row, several, metrics) for row in rows]))
+    settings = run_filter.differing_settings(rows)
+    columns += [Column(title, right=True, drop=2) for title in run_filter.titles(settings).values()]
+    cells = [_cells(row, several, metrics, settings) for row in rows]
+    return "\n".join(screen.table((*_BEFORE, *columns, *_AFTER), cells))
 
 
-def _cells(row: RunRow, several: bool, metrics: Sequence[Metric]) -> list[Cell | str]:
+def as_csv(rows: Sequence[RunRow]) -> str:
+    """Return the runs as CSV with a header: fields, metrics and settings by their names, numbers with all digits."""
+    metrics = dict.fromkeys(name for row in rows for name in row.metrics)
+    settings = dict.fromkeys(name for row in rows for name in row.settings)
+    fields = [one.name for one in dataclasses.fields(RunRow) if one.name not in ("metrics", "settings")]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*fields, *metrics, *settings])
+    for row in rows:
+        values = [jsonable(getattr(row, name)) for name in fields]
+        values += [*map(row.metrics.get, metrics), *map(row.settings.get, settings)]
+        writer.writerow(map(run_filter.setting_text, values))
+    return file.getvalue().rstrip("\n")
+
+
+def _cells(row: RunRow, several: bool, metrics: Sequence[Metric], settings: Sequence[str]) -> list[Cell | str]:
     return [
         row.id,
         row.pipeline if several else "",
@@ -55,6 +78,7 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric]) -> list[Cell |
         row.dataset,
         run_trigger.short(row.trigger),
         *(one.text(row.metrics.get(one.run_key)) for one in metrics),
+        *(run_filter.setting_text(row.settings.get(name)) for name in settings),
         state_cell(yes_no(row.blessed)),
         "" if row.executed is None else str(row.executed),
         "" if row.cached is None else str(row.cached),
@@ -63,7 +87,14 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric]) -> list[Cell |
     ]
 
 
-def note(shown: int, page: Continuation, state: RunState | None, place: str, is_alone: bool = False) -> str:
+def note(
+    shown: int,
+    page: Continuation,
+    state: RunState | None,
+    place: str,
+    is_alone: bool = False,
+    is_filtered: bool = False,
+) -> str:
     """Return a note on how many more runs there are, or why there is none.
 
     Args:
@@ -72,8 +103,11 @@ def note(shown: int, page: Continuation, state: RunState | None, place: str, is_
       state: of the runs that were asked for; None: any.
       place: the root or store.
       is_alone: whether the store belongs to no pipeline root.
+      is_filtered: whether conditions were given.
     """
     if shown == 0:
+        if is_filtered:
+            return "no run fulfils the conditions: `sae runs` lists all runs"
         if state is not None:
             return f"no run is {state.value}: `sae runs` lists all runs"
         return f"no run in {place}" + ("" if is_alone else ": `sae run` starts the first one")

@@ -13,6 +13,7 @@ import jinja2
 from pipeline.core import serialization
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import bytes_text, counted, escaped_lines, short_digest
+from pipeline.inspection import run_filter
 from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts, formatting
 from pipeline.web.pages import charts as page_charts
@@ -50,10 +51,11 @@ def _environment() -> jinja2.Environment:
         tick_run=wording.run_of,
         tick_reason=wording.reason,
         number=charts.number,
+        setting=run_filter.setting_text,
     )
     environment.globals.update(
         count=counted, state_mark=charts.state_mark, state_class=charts.state_class,
-        section_chart=page_charts.of_section, histogram=charts.histogram,
+        setting_titles=run_filter.titles, section_chart=page_charts.of_section, histogram=charts.histogram,
     )  # fmt: skip
     return environment
 

@@ -71,8 +71,17 @@ class Links:
         """Link to a path of `path_of`."""
         return self._resolve(path)
 
-    def runs(self, state: str = "", sort: str = "", order: str = "", start: str = "", pipeline: str = "") -> str:
-        query = (("state", state), ("pipeline", pipeline), ("sort", sort), ("order", order), ("start", start))
+    def runs(
+        self, state: str = "", sort: str = "", order: str = "", start: str = "", pipeline: str = "", where: str = ""
+    ) -> str:
+        query = (
+            ("state", state),
+            ("pipeline", pipeline),
+            ("where", where),
+            ("sort", sort),
+            ("order", order),
+            ("start", start),
+        )
         return self._resolve(path_of(query=query))
 
     def run(self, run_id: str) -> str:

@@ -69,9 +69,13 @@ def of_type(kind: Any) -> Any:
     shape: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         inner = of_type(hints[field.name])
-        # The mapping's items take the field's place: metrics that are columns of runs.
+        # The mapping's items take the field's place: metrics in lists of runs.
         inline = field.metadata.get(INLINE)
-        shape.update({one.run_key: inner["*"] for one in metrics.columns()} if inline else {field.name: inner})
+        shape.update(
+            {one.run_key: inner["*"] for one in metrics.METRICS if one.recorded or one.column}
+            if inline
+            else {field.name: inner}
+        )
     return shape
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pipeline.core import shell
 from pipeline.core.serialization import INLINE
-from pipeline.inspection.views import RunRow, RunState, sort_columns
+from pipeline.inspection import run_filter
+from pipeline.inspection.views import RunRow, RunState
 from pipeline.web import charts, formatting
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
@@ -41,7 +42,8 @@ class RunsView:
       start: number of runs before those shown.
       next: `start` of the next page; empty on the last.
       previous: `start` of the page before; None on the first.
-      state, pipeline, sort, order: the filter and order.
+      state, pipeline, where, sort, order: the filter and order.
+      settings: names of the settings that differ between the runs shown.
       empty: whether the store has no runs at all.
       command: starts a first run; empty for a store without a root.
       running: whether one of the runs shown is running.
@@ -60,6 +62,7 @@ class RunsView:
     previous: str | None
     state: str
     pipeline: str
+    where: str
     sort: str
     order: str
     empty: bool
@@ -68,29 +71,38 @@ class RunsView:
     charted: tuple[Charted, ...]
     chart_cut: bool
     left_out: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 def build(request: PageRequest) -> RunsView:
     """Read the runs."""
     states = tuple(one.value for one in RunState)
     state = request.query.one("state", states)
-    sort = request.query.one("sort", sort_columns(request.metrics.all_columns), "started")
+    sort = request.query.one("sort", default="started")
+    where = ",".join(request.query.many("where"))
+    conditions = run_filter.parse([where])
     pipeline = request.query.one("pipeline")
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"{request.selected.command} run --root {shell.quoted(str(request.root.path))}" if request.root else ""
     if request.reader is None:
-        return RunsView((), states, (), 0, 0, "", None, state, "", sort, order, True, command, False, (), False)
+        return RunsView((), states, (), 0, 0, "", None, state, "", where, sort, order, True, command, False, (), False)
     limit = request.rows or ROWS
     wanted = RunState(state) if state else None
     pipelines = request.reader.pipelines()
     rows, page = request.reader.runs(
-        limit=limit, start=start, state=wanted, pipeline=pipeline, sort=sort, ascending=order == "asc"
+        limit=limit,
+        start=start,
+        state=wanted,
+        pipeline=pipeline,
+        sort=sort,
+        ascending=order == "asc",
+        where=conditions,
     )
     charted, more = rows, False
     # Runs of other pipelines have nothing to chart, and each of them would have to be read.
     if any(_is_evaluated(row, request.metrics) for row in rows):
-        charted, newest = request.reader.runs(limit=CHARTED, pipeline=pipeline)
+        charted, newest = request.reader.runs(limit=CHARTED, pipeline=pipeline, where=conditions)
         more = bool(newest.next)
     return RunsView(
         runs=tuple(rows),
@@ -102,9 +114,10 @@ def build(request: PageRequest) -> RunsView:
         previous=previous_start(start, limit),
         state=state,
         pipeline=pipeline,
+        where=where,
         sort=sort,
         order=order,
-        empty=not (page.total or state or pipeline),
+        empty=not (page.total or state or pipeline or where),
         command=command,
         running=any(row.state == RunState.RUNNING for row in rows),
         charted=tuple(
@@ -114,6 +127,7 @@ def build(request: PageRequest) -> RunsView:
         ),
         chart_cut=more,
         left_out=tuple(request.reader.unrecorded_columns()) if request.root is None else (),
+        settings=run_filter.differing_settings(rows),
     )
 
 

@@ -179,7 +179,7 @@ def test_the_manifest_is_printed_as_it_was_stored(sae, root):
         (["artifacts", "--node", "Trainr"], 3, "no node Trainr; did you mean Trainer?"),
         (["artifacts", "--run", "r9"], 3, "no run r9"),
         (["logs", FIRST, "Trainr"], 3, "no node Trainr; did you mean Trainer?"),
-        (["runs", "--sort", "bce"], 2, "no column 'bce'; did you mean test_bce?"),
+        (["runs", "--sort", "bce"], 2, "no setting or metric 'bce'; did you mean test_bce?"),
         (["runs", "--limit", "0"], 2, "Invalid value for '--limit'"),
         (["runs", "--state", "good"], 2, "Invalid value for '--state'"),
         (["runs", "--metadata", "none.sqlite"], 3, "no file none.sqlite"),

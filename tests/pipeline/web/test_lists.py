@@ -42,6 +42,14 @@ class TestRuns:
         assert page.count("aria-sort=") == 1
         assert 'aria-sort="ascending"><a class="sort" href="/?sort=seconds&amp;order=desc">Duration' in page
 
+    def test_by_setting_and_metric(self, site):
+        assert ids(site, "/runs.json?where=model.l1<1e-3") == ["better"]
+        assert ids(site, "/runs.json?where=test_bce<0.09&where=state=succeeded") == ["better"]
+        assert ids(site, "/runs.json?sort=model.l1") == ["good", "better", "again", "bad"]
+        page = site.get("/?where=seconds>1").text
+        assert 'href="/?where=seconds%3E1&amp;sort=model.l1&amp;order=desc">l1</a>' in page
+        assert "No runs on this page" in Seen(site.get("/?where=seconds>1e9").text).text
+
     def test_of_one_state(self, site):
         assert ids(site, "/runs.json?state=failed") == ["bad"]
         assert "No running runs" in Seen(site.get("/?state=running").text).text
@@ -75,7 +83,7 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("query", "said"),
         [
-            ("sort=name", "sort=name: use one of started, seconds"),
+            ("sort=name", "no setting or metric"),
             ("order=up", "order=up: use one of asc, desc"),
             ("state=good", "state=good: use one of running, succeeded"),
             ("start=-1", "start=-1 is not a number from 0 to 1,000,000,000"),

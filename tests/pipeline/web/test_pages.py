@@ -82,7 +82,7 @@ class TestAnotherPipeline:
 class TestRuns:
     def test_a_row_has_all_of_a_run(self, site):
         text = seen(site, "/").text
-        assert "mnist 3.0.1 manual 0.0806 28.4 ✓ blessed 10 / –" in text
+        assert "mnist 3.0.1 manual 0.0806 28.4 0.0001 ✓ blessed 10 / –" in text
         assert "90.0 s" in text
         assert "4 runs" in text
 
@@ -97,7 +97,7 @@ class TestRuns:
 
     def test_runs_can_be_chosen_to_compare(self, site):
         page = seen(site, "/")
-        assert page.tags.count("input") == 4
+        assert page.tags.count("input") == 4 + 1  # with the filter
         assert "/compare" in page.links
 
 

@@ -1,0 +1,145 @@
+"""Conditions on runs, such as `model.l1<1e-3`, and the settings by which runs differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pipeline.core import text
+from pipeline.core.errors import UsageError
+from pipeline.inspection.views import RunRow
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+_ORDERED = ("<", ">", "<=", ">=")
+_CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*", re.DOTALL)
+_FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger")
+_LONGEST = 200  # characters of a condition
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A condition on a run: `name`, one of `<`, `>`, `<=`, `>=`, `=`, `!=`, and a number or text."""
+
+    name: str
+    operator: str
+    value: str
+
+    def holds(self, row: RunRow) -> bool:
+        """Return whether it holds for a run; never for one without a value."""
+        found = value_of(row, self.name)
+        if found is None:
+            return False
+        number, wanted = _number(found), _number(self.value)
+        if number is not None and wanted is not None:
+            return _OPERATORS[self.operator](number, wanted)
+        return self.operator not in _ORDERED and _OPERATORS[self.operator](_text(found), self.value.lower())
+
+
+def parse(given: Sequence[str]) -> tuple[Condition, ...]:
+    """Return the conditions in these texts, which may contain several separated by commas; all have to hold.
+
+    Raises:
+      UsageError: one is no condition.
+    """
+    found = []
+    for one in (part for whole in given for part in whole.split(",") if part.strip()):
+        match = _CONDITION.fullmatch(one) if len(one) <= _LONGEST else None
+        if match is None or not match.group(3):
+            raise UsageError(
+                f"{text.shortened(one.strip())!r} is no condition: give NAME, one of < > <= >= = !=, and a value, such "
+                "as model.l1<1e-3"
+            )
+        name, symbol, value = match.groups()
+        if symbol in _ORDERED and _number(value) is None:
+            raise UsageError(f"{one.strip()!r}: {symbol} compares numbers, and {value!r} is none; use = or !=")
+        found.append(Condition(name, "=" if symbol == "==" else symbol, value))
+    return tuple(found)
+
+
+def value_of(row: RunRow, name: str) -> Any:
+    """Return a field, metric or setting of a run; None if it has none."""
+    if name in row.metrics:
+        return row.metrics[name]
+    return row.settings[name] if name in row.settings else getattr(row, name) if name in _FIELDS else None
+
+
+def check(name: str, rows: Sequence[RunRow], others: Sequence[str]) -> None:
+    """Raise `UsageError` if no run has such a field, metric or setting.
+
+    Args:
+      name: of a setting, metric or field.
+      rows: all runs.
+      others: names that are known whatever the runs contain.
+    """
+    known = {*_FIELDS, *others, *(key for row in rows for key in (*row.metrics, *row.settings))}
+    if name not in known:
+        near = text.closest(name, sorted(known))
+        raise UsageError(
+            f"no setting or metric {name!r}{near} (there are: {', '.join(others)}, and the runs' settings)"
+        )
+
+
+def by_value(rows: Sequence[RunRow], name: str, ascending: bool) -> list[RunRow]:
+    """Return runs sorted by a field, metric or setting: numbers before texts; those without a value come last."""
+    with_value = [row for row in rows if value_of(row, name) is not None]
+    without_value = [row for row in rows if value_of(row, name) is None]
+    return [*sorted(with_value, key=lambda row: _sort_key(value_of(row, name)), reverse=not ascending), *without_value]
+
+
+def _sort_key(value: Any) -> tuple[bool, Any]:
+    number = _number(value)
+    return (True, _text(value)) if number is None else (False, number)
+
+
+def differing_settings(rows: Sequence[RunRow]) -> tuple[str, ...]:
+    """Return the settings that differ between runs, in the order of the newest run; runs without settings are left out.
+
+    A setting that some runs lack, such as one of a later version, differs only if the others disagree.
+    """
+    with_settings = [row.settings for row in rows if row.settings]
+    names = dict.fromkeys(name for settings in with_settings for name in settings)
+    return tuple(
+        name for name in names if len({_text(settings[name]) for settings in with_settings if name in settings}) > 1
+    )
+
+
+def titles(names: Sequence[str]) -> dict[str, str]:
+    """Return a short title for each setting: the part after the section, where that is unambiguous."""
+    short = [name.rpartition(".")[2] for name in names]
+    return {name: end if short.count(end) == 1 else name for name, end in zip(names, short, strict=True)}
+
+
+def setting_text(value: Any) -> str:
+    """Return a setting as a user writes it: `0.001`, `yes`, `a, b`; empty for None."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting_text, value))
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def _text(value: Any) -> str:
+    return (str(value.value) if isinstance(value, enum.Enum) else setting_text(value)).lower()
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one that is written as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return None if math.isnan(number) else number

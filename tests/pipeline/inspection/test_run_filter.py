@@ -1,0 +1,114 @@
+"""Conditions on runs, and the settings by which runs differ."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+
+from pipeline.core.errors import UsageError
+from pipeline.inspection import run_filter
+from pipeline.inspection.views import RunRow, RunState
+from pipeline.metadata import run_properties
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.terminal import runs
+from pipeline.terminal.table import Screen
+from pipeline_config import PipelineConfig
+
+
+def row(run_id="a", metrics=None, seconds=1.0, **settings):
+    names = {f"model.{name}": value for name, value in settings.items()}
+    return RunRow(run_id, "p", RunState.SUCCEEDED, None, seconds, "mnist 3.0.1", metrics=metrics or {}, settings=names)
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("model.l1<1e-3", True),
+        ("model.l1 < 0.0001", False),
+        ("model.l1<=1e-4", True),
+        ("model.l1>=1e-4,model.l1<1", True),
+        ("model.l1==1e-4", True),
+        ("model.l1=0.0001", True),
+        ("model.l1!=0.0001", False),
+        ("model.loss=bce", True),
+        ("model.loss=BCE", True),
+        ("model.loss!=mse", True),
+        ("model.jit=yes", True),
+        ("model.jit=1", False),  # whether, not how many
+        ("model.limit>1e300", True),
+        ("test_bce<0.1", True),
+        ("test_bce<0.1,state=failed", False),
+        ("state=succeeded", True),
+        ("seconds>0.5", True),
+        ("dataset=mnist 3.0.1", True),
+        ("active_units>0", False),  # without a value
+        ("active_units!=7", False),
+        ("model.loss<1", False),  # a text is neither below nor above a number
+    ],
+)
+def test_a_condition(condition, holds):
+    one = row(metrics={"test_bce": 0.09, "active_units": None}, l1=1e-4, loss="bce", jit=True, limit="inf")
+    assert all(part.holds(one) for part in run_filter.parse([condition])) == holds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["model.l1", "<", "model.l1<", "model.l1<a", "1<2", "model.l1<1 and seed=2", "a b=1", "=", "x" * 300 + "=1"],
+)
+def test_what_is_no_condition_is_refused(text):
+    with pytest.raises(UsageError):
+        run_filter.parse([text])
+
+
+def test_an_unknown_name_suggests_a_known_one():
+    rows = [row(l1=1e-4), row(code_units=32)]
+    run_filter.check("model.code_units", rows, ())
+    run_filter.check("test_bce", rows, ["test_bce"])
+    with pytest.raises(UsageError, match=r"did you mean model\.l1"):
+        run_filter.check("model.l2", rows, ())
+
+
+def test_runs_without_a_value_come_last_in_both_orders():
+    rows = [row("a", l1=1e-3), row("b"), row("c", l1=1e-5), row("d", l1="auto")]
+    assert [one.id for one in run_filter.by_value(rows, "model.l1", ascending=True)] == ["c", "a", "d", "b"]
+    assert [one.id for one in run_filter.by_value(rows, "model.l1", ascending=False)] == ["d", "a", "c", "b"]
+
+
+def test_only_settings_that_differ_are_columns():
+    rows = [row(l1=1e-3, seed=1, units=32), row(l1=1e-4, seed=1, units=32), row(), row(l1=1e-3, units=32, new=5)]
+    assert run_filter.differing_settings(rows) == ("model.l1",)
+    assert run_filter.differing_settings([row(l1=1.0), row(l1=1)]) == ()
+    assert run_filter.differing_settings([]) == ()
+
+
+def test_a_title_is_short_where_that_is_unambiguous():
+    names = ("model.l1", "data.batch_size", "training.batch_size")
+    assert list(run_filter.titles(names).values()) == ["l1", "data.batch_size", "training.batch_size"]
+
+
+def test_the_list_has_a_column_for_each_of_them():
+    head, first, _ = runs.as_text(Screen(), [row(l1=1e-3, u=32), row(l1=1e-5, u=32)], PIPELINE.columns).splitlines()
+    assert head.split().count("l1") == 1
+    assert "u" not in head.split()
+    assert "0.001" in first.split()
+
+
+def test_csv_has_all_metrics_and_settings_with_all_digits():
+    rows = [row("a", {"test_bce": 0.09123456789}, l1=1.23456789e-05, on=True), row('b,"c"', l1=2.0)]
+    first, second = csv.DictReader(io.StringIO(runs.as_csv(rows)))
+    assert (first["test_bce"], first["model.l1"], first["model.on"]) == ("0.09123456789", "1.23456789e-05", "yes")
+    assert (second["id"], second["test_bce"], second["model.l1"], second["model.on"]) == ('b,"c"', "", "2", "")
+    assert (first["state"], first["started"]) == ("succeeded", "")
+
+
+def test_what_a_run_records_is_read_back():
+    config = PipelineConfig.build({"model.l1": 1e-4, "serving.max_bce_to_served": math.inf})
+    recorded = run_properties.settings_properties(config.affecting_results())
+    found = run_properties.settings_of(recorded)
+    assert (found["model.l1"], found["serving.max_bce_to_served"]) == (1e-4, math.inf)
+    assert not any(name.startswith("paths.") for name in found)
+    assert run_properties.settings_of({}) is None
+    assert run_properties.settings_of({**recorded, next(iter(recorded)): "{"}) == {}
