@@ -111,20 +111,39 @@ class Runs:
         return {name: value for name, value in found.items() if name in declared and declared[name].affects_results}
 
     def _executions(self, context: RunContext) -> list[Execution]:
-        """Return the executions of a run; one without a recorded state is complete if it wrote an output."""
+        """Return the executions of a run, with what early versions of TFX recorded only as events.
+
+        An execution without a recorded state is complete if it wrote an output; one without times has that of its last
+        event.
+        """
         if context.id in self._read:
             return self._read[context.id]
         found = self._store.executions_of_run(context)
-        unknown = [one.id for one in found if one.state_name == "UNKNOWN"]
-        wrote = {
-            event.execution for event in self._store.events_of_executions(unknown) if event.wrote and event.declared
-        }
-        return [dataclasses.replace(one, state=NodeState.EXECUTED) if one.id in wrote else one for one in found]
+        incomplete = [
+            one.id for one in found if one.state_name == "UNKNOWN" or (self._root is None and not one.updated)
+        ]
+        events = self._store.events_of_executions(incomplete)
+        wrote = {event.execution for event in events if event.wrote and event.declared}
+        times: dict[int, datetime.datetime] = {}
+        for event in events:
+            if event.when:
+                times[event.execution] = max(event.when, times.get(event.execution, event.when))
+        return [
+            dataclasses.replace(
+                one,
+                state=NodeState.EXECUTED if one.state_name == "UNKNOWN" and one.id in wrote else one.state,
+                updated=one.updated or times.get(one.id),
+            )
+            for one in found
+        ]
 
     def _row_of_executions(self, context: RunContext, headline: Headline, executions: Sequence[Execution]) -> RunRow:
         of_nodes = [execution for execution in executions if execution.is_of_node]
         if run_properties.ATTEMPTS in context.properties:  # only the last execution of each node counts
             of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
+        if context.created is None:  # early versions of TFX recorded no times but those of events
+            first = min((one.updated for one in of_nodes if one.updated), default=None)
+            context = dataclasses.replace(context, created=first)
         not_run = self._registered_only(context, of_nodes)
         state = self._state(context, of_nodes)
         if state == RunState.SUCCEEDED and not_run:
@@ -304,6 +323,7 @@ class Runs:
             error = ended.reason or error  # without the text that TFX puts around it
         end = None if state == NodeRunState.RUNNING else execution.updated
         now = datetime.datetime.now(datetime.timezone.utc)
+        is_unknown = self._root is None and state == NodeRunState.UNFINISHED
         return NodeRun(
             execution=execution.id,
             node=node,
@@ -311,7 +331,9 @@ class Runs:
             state=state,
             started=execution.created,
             ended=end,
-            seconds=((end or now) - execution.created).total_seconds() if execution.created else None,
+            seconds=((end or now) - execution.created).total_seconds()
+            if execution.created and not is_unknown
+            else None,
             reasons=execution.reasons,
             error=error,
             cached_from=self._cached_from(row, state, outputs),

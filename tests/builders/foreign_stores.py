@@ -135,7 +135,10 @@ class ForeignStore:
     def event(self, execution: int, artifact: int, key: str, kind: int, index: int = 0) -> None:
         """Put an event, and the artifact into the contexts of the execution."""
         path = pb.Event.Path(steps=[pb.Event.Path.Step(key=key), pb.Event.Path.Step(index=index)])
-        self.client.put_events([pb.Event(artifact_id=artifact, execution_id=execution, type=kind, path=path)])
+        ended = next(end for table, number, _, end in self._times if (table, number) == ("Execution", execution))
+        made = pb.Event(artifact_id=artifact, execution_id=execution, type=kind, path=path)
+        made.milliseconds_since_epoch = _milliseconds(ended)
+        self.client.put_events([made])
         contexts = self.client.get_contexts_by_execution(execution)
         links = [pb.Attribution(artifact_id=artifact, context_id=one.id) for one in contexts]
         self.client.put_attributions_and_associations(links, [])
