@@ -91,30 +91,6 @@ def by_range(train: Array, test: Array) -> Array:
 
 
 KINDS = {
-    "cells_16_bit_without_labels": Kind(
-        lambda: {"image": tfds.features.Image(shape=(12, 10, 1), dtype=np.uint16)},
-        lambda number: {"image": integers(blots(number, 12, 10), np.uint16)},
-        (),
-        lambda train, test: test / 65_535,
-    ),
-    "vectors_standardised": Kind(
-        lambda: {"vector": tfds.features.Tensor(shape=(96,), dtype=np.float32), "id": tfds.features.Text()},
-        lambda number: {"vector": wave(number), "id": str(number)},
-        ("data.scaling=standard",),
-        standardised,
-        loss="mse",
-        key="vector",
-    ),
-    "colour_with_labels": Kind(
-        lambda: {
-            "image": tfds.features.Image(shape=(12, 10, 3)),
-            "label": tfds.features.ClassLabel(names=["one", "two"]),
-        },
-        lambda number: {"image": integers(blots(number, 12, 10, 3), np.uint8), "label": number % 2},
-        ("model.loss=mse",),
-        lambda train, test: test / 255,
-        loss="mse",
-    ),
     "float_images": Kind(
         lambda: {"image": tfds.features.Tensor(shape=(12, 10), dtype=np.float32)},
         lambda number: {"image": (blots(number, 12, 10)[:, :, 0] * 50 - 20).astype(np.float32)},
@@ -136,11 +112,10 @@ KINDS = {
         key="row",
     ),
 }
-MANY = pytest.mark.chaos  # these take a minute and are not part of `make test`
-CASES = [pytest.param(name, marks=() if place < 2 else MANY) for place, name in enumerate(KINDS)]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.chaos  # these take a minute and are not part of `make test`; test_own_data.py has other kinds
+@pytest.mark.parametrize("name", KINDS)
 def test_data_set_runs_from_its_files_to_a_blessed_model(name: str, tmp_path: pathlib.Path) -> None:
     kind = KINDS[name]
     starts = np.cumsum([0, *SIZES.values()])
@@ -180,7 +155,7 @@ def test_data_set_runs_from_its_files_to_a_blessed_model(name: str, tmp_path: pa
     pictures = json.loads((report / "summary.json").read_text(encoding="utf-8"))["images"]
     assert len(pictures) == (10 if "label" not in records["train"][0] else summary_labels(records))
     mode = Image.open(report / pictures[0]["reconstruction"]).mode
-    assert mode == ("RGB" if name.startswith(("colour", "jpeg")) else "L")
+    assert mode == ("RGB" if name.startswith("jpeg") else "L")
 
 
 def summary_labels(records: Mapping[str, list[Mapping[str, Any]]]) -> int:

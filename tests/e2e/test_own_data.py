@@ -211,6 +211,15 @@ def test_files_are_added_run_on_and_encoded(
     mean_mse = np.square(test - values["train"].mean(axis=0)).mean()
     assert summary["metrics"]["mean_image_mse"] == pytest.approx(mean_mse, rel=1e-4)
 
+    [report] = (tmp_path / "root" / "artifacts" / "Report").rglob("report.html")
+    page = report.read_text(encoding="utf-8")
+    assert ("Loss per label" in page) is bool(files.labels)
+    assert ("nats per pixel" in page) is (loss == "bce")
+    pictures = json.loads((report.parent / "summary.json").read_text(encoding="utf-8"))["images"]
+    assert len(pictures) == (len(set(files.labels.values())) if files.labels else 10)
+    mode = Image.open(report.parent / pictures[0]["reconstruction"]).mode
+    assert mode == ("RGB" if make is colours else "L")
+
     [of_run] = (tmp_path / "root" / "artifacts" / "Encode").rglob("codes.parquet")
     sae("encode", "mine", "--to", tmp_path / "mine.parquet", "--root", tmp_path / "root")
     for path in (of_run, tmp_path / "mine.parquet"):
