@@ -16,7 +16,7 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 	done; echo "error: missing: a Python, 3.6 or newer, that runs" >&2; exit 6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-quick lint lock bench bench-current clean
+.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-quick lint lock bench bench-current bench-growth clean
 
 help:  ## list the targets; ARGS="..." adds options to the command of a target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ bench: setup  ## compare whole runs with a plain Keras script and a stock pipeli
 
 bench-current:  ## compare them with the current TFX version
 	$(call tool,debian_chroot.py make bench)
+
+bench-growth: setup  ## measure how time and memory of each node grow with the data
+	@.venv/bin/python -m benchmarks.growth $(ARGS)
 
 clean:  ## remove .venv and everything else that make and the tools made
 	rm -rf .venv .uv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -66,13 +66,18 @@ def enlarged(pictures: Picture, count: int) -> Iterator[tuple[Picture, int]]:
         yield canvas, number % len(pictures)
 
 
-def prepare(folder: pathlib.Path, source: pathlib.Path, times: int, wide: int) -> None:
+def prepare(folder: pathlib.Path, source: pathlib.Path, pictures_used: int, times: int, wide: int) -> None:
     """Write a data set in the form of TensorFlow Datasets, with the splits of MNIST's profile, into `folder`/growth."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     mnist = tfds.builder("mnist", data_dir=str(source))
-    slices = {"train": "train[:50000]", "validation": "train[50000:]", "test": "test"}
+    sizes = {split: size * (wide or pictures_used) // sum(SPLITS.values()) for split, size in SPLITS.items()}
+    slices = {
+        "train": f"train[:{min(sizes['train'], 50_000)}]",
+        "validation": f"train[50000:{min(50_000 + sizes['validation'], 60_000)}]",
+        "test": f"test[:{min(sizes['test'], 10_000)}]",
+    }
     target = folder / "growth" / "1.0.0"
     target.mkdir(parents=True)
     infos = []
@@ -80,8 +85,7 @@ def prepare(folder: pathlib.Path, source: pathlib.Path, times: int, wide: int) -
         records = list(tfds.as_numpy(mnist.as_dataset(part)))
         pictures = np.stack([record["image"][..., 0] for record in records])
         labels = [int(record["label"]) for record in records]
-        share = wide * SPLITS[split] // sum(SPLITS.values())
-        made = enlarged(pictures, share) if wide else shifted(pictures, times)
+        made = enlarged(pictures, sizes[split]) if wide else shifted(pictures, times)
         count = size = 0
         path = target / f"growth-{split}.tfrecord-00000-of-00001"
         with tf.io.TFRecordWriter(str(path)) as writer:
@@ -140,15 +144,22 @@ def run(data_dir: pathlib.Path, settings: list[str]) -> dict[str, Cost]:
         return costs
 
 
-def measured(work: pathlib.Path, source: pathlib.Path, times: int, wide: int, settings: list[str]) -> dict[str, Cost]:
+def measured(
+    work: pathlib.Path, source: pathlib.Path, pictures: int, times: int, wide: int, settings: list[str]
+) -> dict[str, Cost]:
+    """Prepare a data set, run on it, print the cost of each node and return it."""
     with tempfile.TemporaryDirectory(prefix="sae-growth-", dir=work) as folder:
-        prepare(pathlib.Path(folder), source, times, wide)
-        return run(pathlib.Path(folder), settings)
+        prepare(pathlib.Path(folder), source, pictures, times, wide)
+        costs = run(pathlib.Path(folder), settings)
+    for node, cost in costs.items():
+        print(f"{node:<18} {cost.cpu:8.1f} s of the processor {cost.wall:8.1f} s {cost.peak:8,.0f} MiB", flush=True)
+    return costs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__.splitlines()[0])
-    parser.add_argument("--times", type=int, default=10, help="how many times MNIST (default 10)")
+    parser.add_argument("--pictures", type=int, default=70_000, help="how many of MNIST (default all, 70,000)")
+    parser.add_argument("--times", type=int, default=10, help="how many times as many (default 10)")
     parser.add_argument("--wide", type=int, default=0, help="number of pictures of 256x256, instead")
     parser.add_argument(
         "--resident-mib", type=int, default=1024, help="training.resident_mib with --wide (default 1024)"
@@ -163,10 +174,11 @@ def main() -> None:
     settings = [f"training.epochs={arguments.epochs}"]
     if arguments.wide:
         settings += [f"training.resident_mib={arguments.resident_mib}", "model.hidden_units=64"]
-        for node, cost in measured(arguments.folder, source, 0, arguments.wide, settings).items():
-            print(f"{node:<18} {cost.cpu:8.1f} s of the processor {cost.wall:8.1f} s {cost.peak:8,.0f} MiB", flush=True)
+        measured(arguments.folder, source, 0, 1, arguments.wide, settings)
         return
-    one, many = (measured(arguments.folder, source, times, 0, settings) for times in (1, arguments.times))
+    one, many = (
+        measured(arguments.folder, source, arguments.pictures, times, 0, settings) for times in (1, arguments.times)
+    )
     print(f"{'':<18} {'processor, s':>24} {'ratio':>6} {'peak memory, MiB':>18} {'ratio':>6}")
     for node in one:
         a, b = one[node], many[node]
