@@ -11,12 +11,18 @@ import tensorflow_transform as tft
 from components.data import features
 
 BATCH = 1_000  # images transformed at once: the graph's overhead is small, and so is the memory
+_BATCH_BYTES = 64 * 1024 * 1024  # of large images fewer are transformed at once
+
+
+def batch_of(values: int) -> int:
+    """Return how many images of `values` float32 to transform at once."""
+    return max(1, min(BATCH, _BATCH_BYTES // (4 * values)))
 
 
 def transformed(
     files: Sequence[str],
     transform: tft.TFTransformOutput,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     *,
     ids: bool = False,
     numbers: Sequence[int] | None = None,
@@ -26,7 +32,7 @@ def transformed(
     Args:
       files: paths, or patterns of paths, of one split's TFRecords; read in the order of their names.
       transform: the transform graph.
-      batch_size: images in a batch; the last one may be smaller.
+      batch_size: images in a batch; the last one may be smaller. None: `batch_of` their size.
       ids: whether to read the examples' ids.
       numbers: of the examples to read, from 0 in their order, which stays; None: all. The others are not transformed.
 
@@ -36,6 +42,7 @@ def transformed(
     """
     paths = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
     spec = transform.raw_feature_spec()
+    size = batch_size or batch_of(transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
     id_spec = {features.ID: tf.io.FixedLenFeature([], tf.string, default_value="")}
     layer = transform.transform_features_layer()
 
@@ -61,7 +68,7 @@ def transformed(
             return serialized
 
         records = records.take(len(wanted)).enumerate().filter(is_chosen).map(record)
-    return records.batch(batch_size).map(apply, num_parallel_calls=2, deterministic=True)
+    return records.batch(size).map(apply, num_parallel_calls=2, deterministic=True)
 
 
 def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Tensor:

@@ -52,7 +52,13 @@ class Images:
         return cls(count, None, stream)
 
 
-SHUFFLE_WINDOW = 8_192  # streamed images to shuffle among; of MNIST 26 MB
+_WINDOW = 8_192  # streamed images to shuffle among; of MNIST 26 MB
+_WINDOW_BYTES = 256 * 1024 * 1024  # of large images fewer
+
+
+def shuffle_window(pixels: int) -> int:
+    """Return among how many streamed images, float32, to shuffle."""
+    return max(1, min(_WINDOW, _WINDOW_BYTES // (4 * pixels)))
 
 
 def train(
@@ -137,7 +143,9 @@ class _Steps:
             return self._resident_epoch(images.resident, tf.constant(order), size, training=True)
         assert images.stream is not None
         seed = int(np.random.SeedSequence([self._settings.seed, epoch]).generate_state(1)[0])
-        shuffled = images.stream().shuffle(SHUFFLE_WINDOW, seed=seed, reshuffle_each_iteration=False)
+        stream = images.stream()
+        window = shuffle_window(int(stream.element_spec.shape[0]))
+        shuffled = stream.shuffle(window, seed=seed, reshuffle_each_iteration=False)
         return _add_up(self._train_step(batch) for batch in shuffled.batch(size).prefetch(2))
 
     def validate(self, images: Images) -> tf.Tensor:

@@ -221,6 +221,38 @@ def test_on_epoch_hears_of_every_epoch_when_it_ends() -> None:
     assert len(heard) == 3
 
 
+@pytest.mark.parametrize(("pixels", "window", "batch"), [(784, 8_192, 1_000), (65_536, 1_024, 256), (10**9, 1, 1)])
+def test_large_images_are_shuffled_and_transformed_in_smaller_groups(pixels: int, window: int, batch: int) -> None:
+    """Groups of float32: at most 256 MiB to shuffle among, at most 64 MiB to transform at once."""
+    assert training.shuffle_window(pixels) == window
+    assert examples_input.batch_of(pixels) == batch
+
+
+def test_no_more_images_than_the_window_are_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = some_images(40)
+    monkeypatch.setattr("components.model.train_loop._WINDOW_BYTES", 4 * 4 * images.shape[1])  # four images
+    read: list[int] = []
+
+    def one_by_one() -> Any:
+        for image in images:
+            read.append(len(read))
+            yield image
+
+    first: list[int] = []
+    losses = autoencoder.Autoencoder.losses
+
+    def counted(self: Any, *arguments: Any, **options: Any) -> Any:
+        first.append(len(read))  # when the first batch is traced
+        return losses(self, *arguments, **options)
+
+    monkeypatch.setattr(autoencoder.Autoencoder, "losses", counted)
+    spec = tf.TensorSpec(images.shape[1:], tf.float32)
+    stream = training.Images.streamed(40, lambda: tf.data.Dataset.from_generator(one_by_one, output_signature=spec))
+    training.train(build(), stream, resident(images), settings(batch_size=2), lambda _: None)
+    assert len(read) == 40
+    assert first[0] <= 4 + 2 * 5  # the window, and batches that are read ahead
+
+
 @both_paths
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_a_loss_that_is_no_number_ends_training(path: Any, split: str) -> None:
