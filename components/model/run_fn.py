@@ -40,6 +40,8 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = TrainingSettings(**{field.name: config[field.name] for field in dataclasses.fields(TrainingSettings)})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     pixels = transform.transformed_feature_spec()[features.IMAGE_XF].shape[0]
+    validation_batch = min(settings.validation_batch_size, transformed_input.batch_of(pixels))
+    settings = dataclasses.replace(settings, validation_batch_size=validation_batch)
     counts = (config["train_examples"], config["validation_examples"])
     needed_mib = sum(counts) * pixels * _FLOAT_BYTES / _MIB
     resident = needed_mib <= config["resident_mib"]
