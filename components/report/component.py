@@ -23,7 +23,7 @@ from components.artifact_types import ProbeScores
 from components.data import features, transformed_input
 from components.evaluation import evaluator, metrics, probe_scores, thresholds
 from components.model import baselines, run_fn, saved_model
-from components.report import page, png, split_activity, unit_details
+from components.report import page, png, split_activity, unit_details, unit_file
 from components.report.split_activity import Floats, Measured, Numbers
 
 SUMMARY_FILE = "summary.json"
@@ -36,7 +36,7 @@ class Report(artifact.Artifact):
     """The report of a run: `report.html`, its figures as PNG files, and `summary.json`.
 
     `images/` has test images and their reconstructions, a small PNG file each, which the summary names. `units.json`
-    has more on each unit, and names the pictures in `units/` (`unit_details.py`).
+    has more on each unit, and names the pictures in `units/` (`unit_file.py`).
     """
 
     TYPE_NAME = "Report"
@@ -89,7 +89,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             activity,
             thumbnails,
             codes=model.encode(images[[chosen.tolist().index(number) for number in traversed]]),
-            traversed_images=[unit_details.Example(number, label_of(number)) for number in traversed],
+            traversed_images=[unit_file.UnitExample(number, label_of(number)) for number in traversed],
             label_of=label_of,
             labels=names,
             draw=(lambda codes: model.thumbnails(model.decode(codes), measured)) if model.decodes else None,

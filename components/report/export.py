@@ -16,8 +16,8 @@ from PIL import Image
 
 from components.evaluation import metrics
 from components.evaluation.thresholds import EpochLosses
-from components.report import figures, page, unit_details
-from components.report.unit_details import UnitDetails
+from components.report import figures, page, unit_file
+from components.report.unit_file import UnitDetails
 
 FORMATS = ("svg", "pdf", "png")
 PCA_MSE = "pca_mse"
@@ -60,7 +60,7 @@ def read_report(
         settings={},
         facts={},
         loss=metrics.loss_of(values),
-        details=unit_details.read(folder),
+        details=unit_file.read(folder),
         probe=summary.get("probe", {}),
     )
 

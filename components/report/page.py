@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from components.evaluation import metrics
 from components.evaluation.metrics import Loss
 from components.evaluation.thresholds import EpochLosses, Gate
-from components.report import figures, unit_details
-from components.report.unit_details import UnitDetails
+from components.report import figures, unit_file
+from components.report.unit_file import UnitDetails
 
 TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 
@@ -249,7 +249,7 @@ class _Card:
     bars: tuple[tuple[str, float, str], ...]
 
 
-def _card(unit: unit_details.Unit, data: ReportData, folder: pathlib.Path) -> _Card:
+def _card(unit: unit_file.Unit, data: ReportData, folder: pathlib.Path) -> _Card:
     assert data.details is not None
     texts = data.details.captions(unit)
     sheets = []

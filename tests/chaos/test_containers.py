@@ -250,7 +250,9 @@ class Soak:
             if not (page == "/health.json" and status == 503):
                 self.note(f"{page} answered {status}: {text[:500]}")
         except OSError as error:
-            if self.server.poll() is None:
+            try:
+                self.server.wait(ANSWER)  # it was killed, and the process that started it has yet to see that
+            except subprocess.TimeoutExpired:
                 self.note(f"{page} was not answered: {error}")
             self.serve()
             return

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from components.report import unit_details
-from components.report.unit_details import Unit, UnitDetails
+from components.report import unit_file
+from components.report.unit_file import Unit, UnitDetails
 from pipeline.artifacts.sections import (
     BarChart,
     BarValue,
@@ -60,7 +60,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     )
     units = [{"unit": number, **one} for number, one in enumerate(summary.get("units", [])[:_MOST_UNITS])]
     found = preview(tiles, units)
-    details = unit_details.read(artifact.folder)
+    details = unit_file.read(artifact.folder)
     if details is not None and details.units:
         made = dataclasses.replace(found, sections=(*found.sections, *_details(details, units, picture)))
         return made, pictures

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from components.evaluation import metrics, thresholds
-from components.report import figures, png, unit_details
+from components.report import figures, png, unit_file
 from components.report import page as report_page
 
 FIGURES = ("curves", "reconstructions", "units", "labels", "baselines")
@@ -221,10 +221,10 @@ def with_details(data: report_page.ReportData, folder: pathlib.Path, labels: tup
         names = [f"units/{unit}-{kind}.png" for kind in ("images", "answer", "traversal")]
         for number, name in enumerate(names):
             (folder / name).write_bytes(png.sheet([[np.full((4, 6), unit * 10 + number, np.uint8)]]))
-        top = tuple(unit_details.Example(number, labels[number] if labels else "", largest) for number in (0, 1))
-        units.append(unit_details.Unit(unit, largest, top, names[0], (0.5, 2.0)[: len(labels)], *names[1:]))
-    traversed = (unit_details.Example(7, labels[1] if labels else ""),)
-    details = unit_details.UnitDetails(data.kind, labels, traversed, tuple(units))
+        top = tuple(unit_file.UnitExample(number, labels[number] if labels else "", largest) for number in (0, 1))
+        units.append(unit_file.Unit(unit, largest, top, names[0], (0.5, 2.0)[: len(labels)], *names[1:]))
+    traversed = (unit_file.UnitExample(7, labels[1] if labels else ""),)
+    details = unit_file.UnitDetails(data.kind, labels, traversed, tuple(units))
     return dataclasses.replace(data, details=details)
 
 

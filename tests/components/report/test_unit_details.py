@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.report import png, split_activity, unit_details
+from components.report import png, split_activity, unit_details, unit_file
 
 LABELS = ("a", "b")
 
@@ -43,7 +43,7 @@ def write(folder: pathlib.Path, activity: split_activity.Activity, draw: Any, la
         {number: levels(number) for number in range(100)},
         codes=np.float32([[0.5] * len(activity.frequency), [7] * len(activity.frequency)]),
         traversed_images=[
-            unit_details.Example(number, LABELS[place] * labelled) for place, number in enumerate((3, 5))
+            unit_file.UnitExample(number, LABELS[place] * labelled) for place, number in enumerate((3, 5))
         ],
         label_of=lambda number: LABELS[number % 2] if labelled else "",
         labels=LABELS if labelled else (),
@@ -70,9 +70,9 @@ def test_a_unit_is_decoded_alone_at_its_mean_and_in_the_codes_of_images_from_0_t
         np.testing.assert_allclose(changed[1:, 1], [0, 4 / 6, 8 / 6, 2, 16 / 6, 20 / 6, 4], rtol=1e-6)
     assert [one.unit for one in made.units] == [1, 2]
     assert made.units[0].top == (
-        unit_details.Example(1, "b", 4.0),
-        unit_details.Example(2, "a", 3.0),
-        unit_details.Example(0, "a", 1.0),
+        unit_file.UnitExample(1, "b", 4.0),
+        unit_file.UnitExample(2, "a", 3.0),
+        unit_file.UnitExample(0, "a", 1.0),
     )
     assert [one.profile for one in made.units] == [(2.0, 2.0), (3.0, 0.0)]
     assert len(list((tmp_path / "units").iterdir())) == 2 * 3
@@ -80,8 +80,8 @@ def test_a_unit_is_decoded_alone_at_its_mean_and_in_the_codes_of_images_from_0_t
 
 def test_what_is_written_is_read_back(tmp_path: pathlib.Path) -> None:
     made = write(tmp_path, activity_of(CODES, np.array([0, 1, 0, 1])), Decoder())
-    assert unit_details.read(tmp_path) == made
-    assert unit_details.read(tmp_path / "units") is None
+    assert unit_file.read(tmp_path) == made
+    assert unit_file.read(tmp_path / "units") is None
 
 
 def test_without_a_decoder_and_without_labels_the_strongest_images_are_left(tmp_path: pathlib.Path) -> None:
@@ -90,7 +90,7 @@ def test_without_a_decoder_and_without_labels_the_strongest_images_are_left(tmp_
     assert [(one.answer, one.traversal, one.profile) for one in made.units] == [("", "", ())] * 2
     assert [path.name for path in sorted((tmp_path / "units").iterdir())] == ["0001-images.png", "0002-images.png"]
     assert [made.strongest_labels(one) for one in made.units] == [[], []]
-    assert unit_details.read(tmp_path) == made
+    assert unit_file.read(tmp_path) == made
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_a_few_of_the_images_that_are_shown_are_traversed(chosen: list[int], exp
 
 def test_of_many_labels_those_with_the_largest_means_are_shown_in_their_order() -> None:
     labels = tuple(f"label {number}" for number in range(30))
-    unit = unit_details.Unit(0, 1.0, (), "", tuple(float(number % 10) for number in range(30)))
-    found = unit_details.UnitDetails("image", labels, (), (unit,)).strongest_labels(unit)
+    unit = unit_file.Unit(0, 1.0, (), "", tuple(float(number % 10) for number in range(30)))
+    found = unit_file.UnitDetails("image", labels, (), (unit,)).strongest_labels(unit)
     numbers = [6, 7, 8, 9, 16, 17, 18, 19, 26, 27, 28, 29]
     assert found == [(labels[number], float(number % 10)) for number in numbers]
 

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.report import split_activity, unit_details
+from components.report import split_activity, unit_details, unit_file
 from pipeline.artifacts.preview_writers import report
 from pipeline.artifacts.sections import BarChart, BarValue, Cards, Table
 from pipeline.artifacts.types import StoredArtifact
@@ -26,7 +26,7 @@ def stored(folder: pathlib.Path, labels: tuple[str, ...]) -> StoredArtifact:
         activity,
         dict.fromkeys(range(3), picture),
         codes=np.ones((1, 3), np.float32),
-        traversed_images=[unit_details.Example(2, labels[1] if labels else "")],
+        traversed_images=[unit_file.UnitExample(2, labels[1] if labels else "")],
         label_of=lambda number: labels[min(number, 1)] if labels else "",
         labels=labels,
         draw=lambda codes: [picture] * len(codes),

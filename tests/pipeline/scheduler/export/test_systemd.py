@@ -183,13 +183,13 @@ def test_systemd_accepts_the_units(schedule, tmp_path):
 
 
 @needs_systemd
-def test_systemd_accepts_the_unit_of_the_daemon_in_the_documents(tmp_path):
+@pytest.mark.parametrize("arguments", ["schedule run", "serve --allow-host lab.example.org --base-path /sae"])
+def test_systemd_accepts_the_units_in_the_documents(tmp_path, arguments):
     text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-    [unit] = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
-    command = "ExecStart=/opt/sae/.venv/bin/sae schedule run"
-    assert command in unit
-    path = tmp_path / "sae-daemon.service"
-    path.write_text(unit.replace(command, f"ExecStart={sys.executable} schedule run"))
+    command = f"ExecStart=/opt/sae/.venv/bin/sae {arguments}\n"
+    [unit] = [one for one in re.findall(r"```ini\n(.*?)```", text, re.DOTALL) if command in one]
+    path = tmp_path / "sae-documented.service"
+    path.write_text(unit.replace(command, f"ExecStart={sys.executable} {arguments}\n"))
     done = subprocess.run([ANALYZE, "verify", "--man=no", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
