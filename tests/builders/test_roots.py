@@ -25,6 +25,7 @@ KEYS = {
             "splits.test": '"test"',
             "shard_examples": "10000",
             "size": "null",
+            "ids": "false",
         },
         [],
     ),
