@@ -8,7 +8,9 @@ from typing import Any
 
 from pipeline.core.errors import SaeError
 from pipeline.definition.spec import Pipeline, RecordedInputs
+from pipeline.inspection import run_filter, run_groups
 from pipeline.inspection.reader import Reader
+from pipeline.inspection.run_groups import RunGroup
 from pipeline.inspection.views import ArtifactRow, NodeRun, NodeRunState, Run, RunRow
 from pipeline.metadata import properties
 from pipeline.provenance import manifest as manifests
@@ -111,6 +113,8 @@ class Comparison:
         empty if they can, and without manifests.
       slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
       words: what people see in labels of metrics in place of other words, such as `vector` for `image`.
+      names: one for each run: the settings in which the runs differ, such as `l1 = 0.001, seed = 2`; may be empty.
+      groups: the configurations of the runs, if one of them was run with several seeds; else empty.
     """
 
     runs: tuple[RunRow, ...]
@@ -123,6 +127,8 @@ class Comparison:
     incomparable: tuple[tuple[str, ...], ...] = ()
     slice_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    groups: tuple[RunGroup, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -169,6 +175,8 @@ def compare(reader: Reader, run_ids: Sequence[str]) -> Comparison:
         incomparable=() if unread else _incomparable(reader.pipeline, recorded),
         slice_titles=_shared(reader.pipeline.data.slice_titles, recorded),
         words=_shared(reader.pipeline.data.words, recorded),
+        names=run_filter.run_names([run.row for run in runs]),
+        groups=run_groups.by_configuration([run.row for run in runs], reader.pipeline.configuration),
     )
 
 

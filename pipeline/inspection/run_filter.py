@@ -26,6 +26,7 @@ _ORDERED = ("<", ">", "<=", ">=")
 _CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*", re.DOTALL)
 _FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger")
 _LONGEST = 200  # characters of a condition
+_MOST_NAMED = 4  # settings in the name of a run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Condition:
         found = value_of(row, self.name)
         if found is None:
             return False
-        number, wanted = _number(found), _number(self.value)
+        number, wanted = number_of(found), number_of(self.value)
         if number is not None and wanted is not None:
             return _OPERATORS[self.operator](number, wanted)
         return self.operator not in _ORDERED and _OPERATORS[self.operator](_text(found), self.value.lower())
@@ -62,7 +63,7 @@ def parse(given: Sequence[str]) -> tuple[Condition, ...]:
                 "as model.l1<1e-3"
             )
         name, symbol, value = match.groups()
-        if symbol in _ORDERED and _number(value) is None:
+        if symbol in _ORDERED and number_of(value) is None:
             raise UsageError(f"{one.strip()!r}: {symbol} compares numbers, and {value!r} is none; use = or !=")
         found.append(Condition(name, "=" if symbol == "==" else symbol, value))
     return tuple(found)
@@ -99,7 +100,7 @@ def by_value(rows: Sequence[RunRow], name: str, ascending: bool) -> list[RunRow]
 
 
 def _sort_key(value: Any) -> tuple[bool, Any]:
-    number = _number(value)
+    number = number_of(value)
     return (True, _text(value)) if number is None else (False, number)
 
 
@@ -121,6 +122,24 @@ def titles(names: Sequence[str]) -> dict[str, str]:
     return {name: end if short.count(end) == 1 else name for name, end in zip(names, short, strict=True)}
 
 
+def run_names(rows: Sequence[RunRow]) -> tuple[str, ...]:
+    """Name each run by the settings in which the runs differ, such as `l1 = 0.001, seed = 2`.
+
+    A name is empty if nothing differs or the run has no settings; of many settings it has the first ones.
+    """
+    shown = titles(differing_settings(rows))
+    return tuple(
+        _name({title: row.settings[setting] for setting, title in shown.items() if setting in row.settings})
+        for row in rows
+    )
+
+
+def _name(values: Mapping[str, Any]) -> str:
+    parts = [f"{title} = {text.shortened(setting_text(value) or 'none')}" for title, value in values.items()]
+    more = len(parts) - _MOST_NAMED
+    return ", ".join(parts[:_MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
+
+
 def setting_text(value: Any) -> str:
     """Return a setting as a user writes it: `0.001`, `yes`, `a, b`; empty for None."""
     if isinstance(value, list | tuple):
@@ -134,7 +153,7 @@ def _text(value: Any) -> str:
     return (str(value.value) if isinstance(value, enum.Enum) else setting_text(value)).lower()
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """Return a number, also one that is written as text; None for anything else."""
     if isinstance(value, bool):
         return None

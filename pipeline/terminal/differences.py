@@ -22,7 +22,10 @@ def as_text(screen: Screen, found: Comparison, headline: Metric | None, declared
       declared: metrics of the pipeline, to mark losses that are not comparable.
     """
     old, new = (row.id for row in found.runs)
-    lines = [screen.heading(f"{old} -> {new}"), ""]
+    lines = [screen.heading(f"{old} -> {new}")]
+    if any(found.names):
+        lines += screen.paragraph(" -> ".join(name or "settings not known" for name in found.names))
+    lines.append("")
     parting = found.partings[0]
     if found.same:
         compared = "settings, data, code, packages, machine, metrics and the content of all outputs are the same"

@@ -101,5 +101,10 @@ def run_metric_title(metric: Metric, unit: bool = False) -> str:
 
 def run_metric_name(metric: Metric) -> str:
     """Write the name of a metric of runs inside a sentence: `test BCE`."""
-    title = run_metric_title(metric)
-    return title[:1].lower() + title[1:]
+    return in_sentence(run_metric_title(metric))
+
+
+def in_sentence(title: str) -> str:
+    """Write a title inside a sentence: `Test BCE` as `test BCE`, but `L1` and `BCE` as they are."""
+    first = title.split(" ")[0]
+    return title if first[1:] != first[1:].lower() or first.lower() in _ACRONYMS else title[:1].lower() + title[1:]

@@ -13,6 +13,7 @@ MOST_POINTS = 1000
 MOST_NAMES = 200  # points whose names may be drawn; there is no room for more
 _RADIUS = 5.0  # pixels
 _HEIGHT = 400  # pixels
+_INSET = 12  # pixels from an axis to the points nearest to it
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -50,9 +51,9 @@ def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label
     if not drawn:
         return chart.empty("There are no values to draw.")
 
-    y_scale = scales.linear((down for _, _, down in drawn), height - BOTTOM, TOP)
+    y_scale = scales.linear((down for _, _, down in drawn), height - BOTTOM - _INSET, TOP)
     left, right = label_room(y_scale), width - 28
-    x_scale = scales.linear((across for _, across, _ in drawn), left, right, count=6)
+    x_scale = scales.linear((across for _, across, _ in drawn), left + _INSET, right, count=6)
     chart.y_axis(y_scale, left, right, y_label)
     chart.x_axis(x_scale, left, right, height - BOTTOM, x_label, grid_top=TOP)
     centres = [(x_scale(across), y_scale(down)) for _, across, down in drawn]

@@ -9,11 +9,11 @@ from pipeline.artifacts import types
 from pipeline.artifacts.sections import LineChart, Picture, Pictures, Section, Tile
 from pipeline.core.errors import UsageError
 from pipeline.core.serialization import INLINE
-from pipeline.inspection import run_diff
+from pipeline.inspection import run_diff, run_filter
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import Run
 from pipeline.web import charts
-from pipeline.web.formatting import DeclaredMetrics, run_metric_name, run_metric_title
+from pipeline.web.formatting import DeclaredMetrics, in_sentence, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
 from pipeline.web.pages.charts import HALF_PAGE
 from pipeline.web.urls import Links
@@ -56,6 +56,23 @@ class ComparedImage:
 
 
 @dataclasses.dataclass(frozen=True)
+class Axis:
+    """A number that runs have, and that the scatter can show.
+
+    Attributes:
+      name: of a metric, or of a setting that differs: `test_bce`, `model.l1`.
+      title: what people see.
+      label: of the axis, with the unit.
+      values: one for each run; None if it has none.
+    """
+
+    name: str
+    title: str
+    label: str
+    values: tuple[float | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class CompareView:
     """The page.
 
@@ -64,19 +81,26 @@ class CompareView:
       compared: by run, in the same order.
       images: the same pictures of all runs; empty if their data differ.
       missing: what cannot be shown, and why.
+      labels: by run, what charts call it: its name if no other run has that, else its id.
+      axes: what the scatter can show.
+      x, y: names of the axes that it shows; empty if there are not two.
     """
 
     comparison: run_diff.Comparison
     compared: tuple[ComparedRun, ...]
     images: tuple[ComparedImage, ...]
     missing: tuple[str, ...]
+    labels: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    x: str
+    y: str
 
 
 def build(request: PageRequest) -> CompareView:
-    """Read the runs that `run=` names.
+    """Read the runs that `run=` names; `x=` and `y=` select the axes of the scatter.
 
     Raises:
-      UsageError: too few or too many of them.
+      UsageError: too few or too many runs, or an unknown axis.
     """
     wanted = request.query.many("run")
     reader = request.open_reader
@@ -96,12 +120,56 @@ def build(request: PageRequest) -> CompareView:
         )
         for run in runs
     )
+    comparison = run_diff.compare(reader, ids)
+    axes = _axes(comparison, compared, request.metrics)
+    names = [one.name for one in axes]
+    x, y = _shown_axes(names, compared, request.metrics)
     return CompareView(
-        comparison=run_diff.compare(reader, ids),
+        comparison=comparison,
         compared=compared,
         images=tuple(_images(compared))[:_MOST_IMAGES],
         missing=tuple(_missing(compared, runs)),
+        labels=tuple(
+            name if name and comparison.names.count(name) == 1 else run_id
+            for name, run_id in zip(comparison.names, ids, strict=True)
+        ),
+        axes=axes,
+        x=request.query.one("x", names or ["-"], x),
+        y=request.query.one("y", names or ["-"], y),
     )
+
+
+def _axes(
+    comparison: run_diff.Comparison, compared: Sequence[ComparedRun], metrics: DeclaredMetrics
+) -> tuple[Axis, ...]:
+    """Return the metrics that runs have, and the settings that differ and are numbers."""
+    found = [
+        Axis(
+            one.run_key,
+            run_metric_title(one),
+            run_metric_title(one, unit=True),
+            tuple(run.metrics[one.run_key] for run in compared),
+        )
+        for one in metrics.all_columns
+    ]
+    columns = {one.name for one in metrics.all_columns}
+    for metric in comparison.metrics:
+        if metric.slice == run_diff.OVERALL and metric.name not in columns:
+            label = metrics.label(metric.name, comparison.words)
+            found.append(Axis(metric.name, label, label, metric.values))
+    for name, title in run_filter.titles(run_filter.differing_settings(comparison.runs)).items():
+        values = tuple(run_filter.number_of(row.settings.get(name)) for row in comparison.runs)
+        found.append(Axis(name, title, name, values))
+    return tuple(one for one in found if any(value is not None for value in one.values))
+
+
+def _shown_axes(names: Sequence[str], compared: Sequence[ComparedRun], metrics: DeclaredMetrics) -> tuple[str, str]:
+    """Return the axes without a query: the headline metric, and the first other column."""
+    columns = [one for one in metrics.columns_of(compared) if one.run_key in names]
+    beside = [one for one in columns if one not in metrics.headlines]
+    if columns and beside and columns[0] in metrics.headlines:
+        return columns[0].run_key, beside[0].run_key
+    return (names[0], names[1]) if len(names) > 1 else ("", "")
 
 
 def _sections(reader: Reader, run: Run) -> Iterator[ComparedSection]:
@@ -155,36 +223,36 @@ def _missing(compared: Sequence[ComparedRun], runs: Sequence[Run]) -> list[str]:
 
 
 def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
-    """Draw the curves of all runs, and their second metric against the headline metric."""
+    """Draw the curves of all runs, and one axis against another."""
     series, chart = [], None
-    for number, one in enumerate(view.compared, 1):
+    for number, (name, one) in enumerate(zip(view.labels, view.compared, strict=True), 1):
         for section in (found.section for found in one.sections):
             if isinstance(section, LineChart) and section.curves and section.title == (chart or section).title:
                 chart = chart or section
                 main, *others = section.curves[:2]
-                series.append(charts.Series(f"{one.id}, {main.name}", main.points, number, label=one.id))
-                series += [charts.Series(f"{one.id}, {other.name}", other.points, number, True) for other in others]
+                series.append(charts.Series(f"{name}, {main.name}", main.points, number, label=name))
+                series += [charts.Series(f"{name}, {other.name}", other.points, number, True) for other in others]
     curves = scatter = None
     if chart:
         curves = charts.line_chart(
             series, title=chart.title, x_label=chart.x_label, y_label=chart.y_label, width=HALF_PAGE
         )
-    columns = metrics.columns_of(view.compared)
-    beside = [one for one in columns[1:] if one not in metrics.headlines]
-    if beside:
-        across, down = columns[0], beside[0]
+    by_name = {one.name: one for one in view.axes}
+    if view.x in by_name and view.y in by_name:
+        across, down = by_name[view.x], by_name[view.y]
         points = [
-            charts.ScatterPoint(one.id, one.metrics[across.run_key], one.metrics[down.run_key], to.run(one.id), number)
-            for number, one in enumerate(view.compared, 1)
-        ]
-        if any(point.x is not None for point in points):
-            scatter = charts.scatter(
-                points,
-                title=f"{run_metric_title(down)} against {run_metric_name(across)}",
-                x_label=run_metric_title(across, unit=True),
-                y_label=run_metric_title(down, unit=True),
-                width=HALF_PAGE,
+            charts.ScatterPoint(name, x, y, to.run(one.id), number)
+            for number, (name, one, x, y) in enumerate(
+                zip(view.labels, view.compared, across.values, down.values, strict=True), 1
             )
+        ]
+        scatter = charts.scatter(
+            points,
+            title=f"{down.title} against {in_sentence(across.title)}",
+            x_label=across.label,
+            y_label=down.label,
+            width=HALF_PAGE,
+        )
     return {"curves": curves, "scatter": scatter}
 
 

@@ -112,3 +112,18 @@ def test_what_a_run_records_is_read_back():
     assert not any(name.startswith("paths.") for name in found)
     assert run_properties.settings_of({}) is None
     assert run_properties.settings_of({**recorded, next(iter(recorded)): "{"}) == {}
+
+
+def test_runs_are_named_by_the_settings_in_which_they_differ():
+    rows = [row("a", l1=1e-3, seed=1, loss="bce"), row("b", l1=1e-3, seed=2, loss="bce"), row("c", l1=0.0, seed=1)]
+    assert run_filter.run_names(rows) == ("l1 = 0.001, seed = 1", "l1 = 0.001, seed = 2", "l1 = 0, seed = 1")
+
+
+def test_runs_that_do_not_differ_or_have_no_settings_have_no_name():
+    assert run_filter.run_names([row("a", l1=1), row("b", l1=1)]) == ("", "")
+    assert run_filter.run_names([row("a", l1=1), row("b", l1=2), row("c")]) == ("l1 = 1", "l1 = 2", "")
+
+
+def test_a_name_has_the_first_of_many_settings():
+    first, other = (row(run_id, **{f"s{i}": i + shift for i in range(6)}) for run_id, shift in (("a", 0), ("b", 1)))
+    assert run_filter.run_names([first, other])[0] == "s0 = 0, s1 = 1, s2 = 2, s3 = 3, and 2 more"

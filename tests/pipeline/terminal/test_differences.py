@@ -68,7 +68,7 @@ def test_all_that_differs_is_shown_group_by_group():
         "content of outputs",
         "                   r1                            r2",
         "  Trainer  model   model-1:0a0a0a0a0a0a          model-1:0b0b0b0b0b0b",
-        "  Report   report  artifact 6, without a digest  -",
+        "  Report   report  artifact 3, without a digest  -",
     ]
 
 
@@ -114,3 +114,8 @@ def test_losses_that_are_not_comparable_have_no_change_but_the_reason():
         "bce, label cat 0.50000 - not comparable",
         "active_units 5 6 +1",
     ]
+
+
+def test_runs_are_named_by_their_settings_below_their_ids():
+    found = dataclasses.replace(FOUND, names=("l1 = 0.001", "l1 = 1e-05"))
+    assert differences.as_text(Screen(), found, BCE).splitlines()[1] == "l1 = 0.001 -> l1 = 1e-05"

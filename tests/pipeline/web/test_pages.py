@@ -251,6 +251,25 @@ class TestCompare:
     def test_what_of_a_run_is_missing_is_said(self, site):
         assert "No ModelRun for bad" in seen(site, "/compare?run=good&run=bad").text
 
+    def test_runs_are_named_by_what_differs_beside_their_ids(self, site):
+        assert "good l1 = 0.001" in seen(site, "/compare?run=good&run=better").text
+        assert site.get("/compare.json?run=good&run=better").json()["labels"] == ["l1 = 0.001", "l1 = 0.0001"]
+
+    def test_a_scatter_of_a_setting_and_a_metric(self, site):
+        query = "run=good&run=better&x=model.l1&y=test_bce"
+        view = site.get(f"/compare.json?{query}").json()
+        values = {one["name"]: one["values"] for one in view["axes"]}
+        assert (view["x"], values["model.l1"]) == ("model.l1", [0.001, 0.0001])
+        assert (view["y"], values["test_bce"]) == ("test_bce", [0.0943, 0.0943])
+        page = site.get(f"/compare?{query}").text
+        assert 'value="model.l1" selected' in page
+        assert "Test BCE against l1" in Seen(page).text
+
+    def test_an_axis_that_does_not_exist_is_refused(self, site):
+        answer = site.get("/compare.json?run=good&run=better&x=nothing")
+        assert answer.status_code == 400
+        assert "unknown x=nothing: use one of test_bce" in answer.json()["error"]
+
     @pytest.mark.parametrize(
         ("query", "said"),
         [

@@ -14,9 +14,10 @@ def test_points_are_where_their_values_are_and_lead_to_their_runs():
     drawing = scatter([ScatterPoint("a", 0, 0, "/a"), ScatterPoint("b", 10, 5, "/b")], **LABELS, width=640)
     first, second = read(drawing).all("a")
     assert first.tooltip() == first["aria-label"] == "a: BCE 0, Units 0"
-    # The y axis goes from 0 at 400 - 44 to 5 at 30; the x axis ends 28 from the right. "0" is 7 pixels wide.
+    # The y axis goes from 0 at 400 - 44 - 12 to 5 at 30; the x axis ends 28 from the right. "0" is 7 pixels wide.
+    # The values begin 12 pixels from both axes.
     circles = [link.one("circle") for link in (first, second)]
-    assert [(circle.number("cx"), circle.number("cy")) for circle in circles] == [(7 + 14, 356), (612, 30)]
+    assert [(circle.number("cx"), circle.number("cy")) for circle in circles] == [(7 + 14 + 12, 344), (612, 30)]
     assert drawing.summary == "2 points. BCE from 0 to 10, Units from 0 to 5."
 
 
