@@ -32,6 +32,12 @@ from pipeline.definition.spec import EncodeRequest
     help="`latest`, the served version; another version; or the folder of a SavedModel.",
 )
 @label_options
+@click.option(
+    "--group",
+    default="",
+    metavar="COLUMN|REGEX",
+    help="Groups, as for `sae data add`; their column or array is left out.",
+)
 @root_option
 @json_option
 def encode_command(
@@ -42,6 +48,7 @@ def encode_command(
     labels: pathlib.Path | None,
     no_labels: bool,
     array: str,
+    group: str,
     root: str | None,
     as_json: bool,
 ) -> None:
@@ -56,6 +63,6 @@ def encode_command(
     if pipeline.encode is None:
         raise UsageError(f"the pipeline {pipeline.name} cannot encode new data")
     check_label_options(label, labels, no_labels)
-    request = EncodeRequest(data, model, target, label, str(labels) if labels else "", no_labels, array)
+    request = EncodeRequest(data, model, target, label, str(labels) if labels else "", no_labels, array, group)
     found = pipeline.encode(resolve_root(root), request, output.note)
     output.write_result(as_json, found, lambda: f"{found['rows']:,} rows of {found['units']} units in {found['to']}")

@@ -226,6 +226,7 @@ class EncodeRequest:
       labels: a file with the labels; empty: none.
       no_labels: whether to leave labels out.
       array: the array with the data in a file of several; empty: the only one.
+      group: the column or array of the groups, which is not encoded; empty: none.
     """
 
     data: str
@@ -235,6 +236,7 @@ class EncodeRequest:
     labels: str = ""
     no_labels: bool = False
     array: str = ""
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

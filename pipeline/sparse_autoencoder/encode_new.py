@@ -59,7 +59,7 @@ def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callabl
         raise UsageError(f"--to {request.target} exists: delete it, or name another file")
     if not target.parent.is_dir():
         raise NotFoundError(f"--to {request.target}: there is no folder {target.parent}: make it first")
-    model, training = _find_model(pipeline, root, request.model)
+    model, training = _find_model(pipeline, root, request.model, note)
     try:
         read = _reader(root, request, training, note)
     except OptionError as error:
@@ -95,7 +95,9 @@ def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callabl
     }  # fmt: skip
 
 
-def _find_model(pipeline: Pipeline, root: Root, wanted: str) -> tuple[pathlib.Path, new_data.TrainingData]:
+def _find_model(
+    pipeline: Pipeline, root: Root, wanted: str, note: Callable[[str], None]
+) -> tuple[pathlib.Path, new_data.TrainingData]:
     """Return the folder of a model, and what is known of its training data.
 
     It is the served model, a version, or the SavedModel in a folder, of whose data nothing is known.
@@ -118,12 +120,22 @@ def _find_model(pipeline: Pipeline, root: Root, wanted: str) -> tuple[pathlib.Pa
     store = open_store(root, read_only=True)
     for push in versions.pushes(store, root):
         if push.version == version and (found := versions.run_and_model(store, push)):
-            return known[version], _training_data(pipeline, root, store, found[0])
+            return known[version], _training_data(pipeline, root, store, found[0], note)
     return known[version], new_data.TrainingData()
 
 
-def _training_data(pipeline: Pipeline, root: Root, store: Store, run_id: str) -> new_data.TrainingData:
-    recorded = manifest.read(root.path, run_id, pipeline)
+def _training_data(
+    pipeline: Pipeline, root: Root, store: Store, run_id: str, note: Callable[[str], None]
+) -> new_data.TrainingData:
+    """Return what a run recorded of its training data; nothing, with a note, if its manifest cannot be read."""
+    try:
+        recorded = manifest.read(root.path, run_id, pipeline)
+    except (NotFoundError, UnavailableError):
+        note(
+            f"warning: {manifest.path_of(root.path, run_id)} is missing or cannot be read, so nothing is known of the "
+            "training data: images are not resized or converted, and labels may have other numbers"
+        )
+        return new_data.TrainingData()
     # Runs of older versions lack these settings.
     known = DataConfig(
         scaling=str(recorded.configuration.get("data.scaling", DataConfig.scaling)),
@@ -168,7 +180,13 @@ def _reader(
       OptionError, DataError: the files cannot be used.
     """
     path = pathlib.Path(request.data)
-    given = Options(label=request.label, labels=request.labels, no_labels=request.no_labels, array=request.array)
+    given = Options(
+        label=request.label,
+        labels=request.labels,
+        no_labels=request.no_labels,
+        group=request.group,
+        array=request.array,
+    )
     if os.path.exists(path):  # also of names that are too long
         if request.labels and not pathlib.Path(request.labels).is_file():
             raise NotFoundError(f"--labels {request.labels} is not a file: give a CSV, .npy or IDX file")
@@ -190,7 +208,9 @@ def _reader(
             f"{request.data} is not prepared in {dataset_folder.data_folder(data)}, and is no file or folder"
         )
     if given != Options():
-        raise OptionError(f"--label, --labels, --no-labels and --array are for files; {request.data} is prepared")
+        raise OptionError(
+            f"--label, --labels, --no-labels, --array and --group are for files; {request.data} is prepared"
+        )
     return lambda encoder: encoder.read_dataset(str(folder))
 
 

@@ -59,7 +59,7 @@ def source(path: pathlib.Path, options: Options) -> Source:
         raise errors.DataError(
             f"{path}: the columns {', '.join(texts)} are not of numbers ({wrong}); name those of labels and groups "
             "with --label and --group, and mend the values of the others or remove these columns from the file (no "
-            "option leaves columns out)"
+            "option leaves out others)"
         )
     if not data:
         raise errors.DataError(f"{path} has no column of numbers beside label and group")

@@ -7,6 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
+from tests.builders.roots import Recorded
+
 
 @pytest.fixture
 def array(tmp_path, monkeypatch):
@@ -14,6 +16,8 @@ def array(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "prepared"))
     np.save("a.npy", np.zeros((2, 28, 28), np.uint8))
     pathlib.Path("there.csv").write_text("kept")
+    pathlib.Path("t.csv").write_text("who,kind,a,b\np1,x,1,2\np2,y,3,4\n")
+    np.savez("a.npz", data=np.zeros((2, 28, 28), np.uint8), who=np.zeros((2, 3)))
     for version in ("2", "10"):
         pathlib.Path("root", "serving", version).mkdir(parents=True)
     pathlib.Path("empty").mkdir()
@@ -33,8 +37,13 @@ def array(tmp_path, monkeypatch):
         (["No/Such", "--to", "a.csv", "--model", "model"], 3, "No/Such does not exist: give a folder of pictures"),
         (["emnist", "--to", "a.csv", "--model", "model"], 3, "emnist is not prepared in"),
         (["a.npy"], 2, "Missing option '--to'"),
+        (["t.csv", "--to", "a.csv", "--model", "model"], 6, "name those of labels and groups with --label and --group"),
+        (["t.csv", "--to", "a.csv", "--model", "model", "--label", "kind", "--group", "whom"], 2,
+         "t.csv has no such column; there are: who, kind, a, b"),
+        (["t.csv", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "the columns kind are not of numbers"),
+        (["a.npz", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "a.npz has the shape (2, 3)"),
     ],
-)
+)  # fmt: skip
 def test_it_refuses_in_one_line(arguments, code, said, sae, array):
     pathlib.Path("model").mkdir()
     pathlib.Path("model", "saved_model.pb").write_bytes(b"")
@@ -45,3 +54,19 @@ def test_it_refuses_in_one_line(arguments, code, said, sae, array):
     assert said in errors
     assert sorted(pathlib.Path().rglob("*")) == before
     assert pathlib.Path("there.csv").read_text() == "kept"
+
+
+@pytest.mark.parametrize("manifest", [None, "{", '{"schema_version": 99}'])
+def test_a_version_without_its_manifest_is_used_like_a_folder_with_one_warning(manifest, sae, array, tmp_path):
+    recorded = Recorded(tmp_path / "recorded")
+    recorded.run("run-1")
+    path = recorded.root.path / "manifests" / "run-1.json"
+    if manifest is not None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(manifest)
+    found, output, errors = sae("encode", "none.npy", "--to", "a.csv", "--root", str(recorded.root.path))
+    assert (found, output) == (3, "")
+    warning, refusal = errors.splitlines()
+    for part in ("warning", "run-1", "training data", "resized"):
+        assert part in warning
+    assert "none.npy does not exist" in refusal
