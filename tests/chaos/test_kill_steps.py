@@ -12,6 +12,6 @@ __all__ = ["four", "made_once"]
 
 @pytest.mark.parametrize("first", kill_steps.OPERATIONS)
 def test_any_operation_after_one_that_was_killed_at_any_step(four, first):
-    kill_steps.load_tensorflow()
+    kill_steps.prepare_resume(four)
     prepared = kill_steps.prepare(four)
     assert list(kill_steps.failures(four, prepared, first, list(kill_steps.OPERATIONS))) == []
