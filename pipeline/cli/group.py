@@ -36,6 +36,8 @@ _COMMANDS: Sections = {
         "artifacts": ("artifacts", "List artifacts, newest first."),
         "artifact": ("artifacts", "Show an artifact."),
         "lineage": ("artifacts", "Draw the lineage of an artifact."),
+        "tag": ("annotate", "Add tags to a run, or remove them."),
+        "note": ("annotate", "Write a note on a run."),
         "logs": ("runs", "Print the log of a run or of one of its nodes."),
         "open": ("runs", "Open the report of a run in the browser."),
     },

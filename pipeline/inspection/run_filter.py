@@ -22,9 +22,10 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
+TAG = "tag"  # a run may have several: `tag=paper` holds if it has this one
 _ORDERED = ("<", ">", "<=", ">=")
 _CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*", re.DOTALL)
-_FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger")
+_FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger", "note")
 _LONGEST = 200  # characters of a condition
 _MOST_NAMED = 4  # settings in the name of a run
 
@@ -39,6 +40,8 @@ class Condition:
 
     def holds(self, row: RunRow) -> bool:
         """Return whether it holds for a run; never for one without a value."""
+        if self.name == TAG:
+            return (self.value in row.tags) == (self.operator == "=")
         found = value_of(row, self.name)
         if found is None:
             return False
@@ -63,7 +66,7 @@ def parse(given: Sequence[str]) -> tuple[Condition, ...]:
                 "as model.l1<1e-3"
             )
         name, symbol, value = match.groups()
-        if symbol in _ORDERED and number_of(value) is None:
+        if symbol in _ORDERED and (name == TAG or number_of(value) is None):
             raise UsageError(f"{one.strip()!r}: {symbol} compares numbers, and {value!r} is none; use = or !=")
         found.append(Condition(name, "=" if symbol == "==" else symbol, value))
     return tuple(found)
@@ -84,7 +87,7 @@ def check(name: str, rows: Sequence[RunRow], others: Sequence[str]) -> None:
       rows: all runs.
       others: names that are known whatever the runs contain.
     """
-    known = {*_FIELDS, *others, *(key for row in rows for key in (*row.metrics, *row.settings))}
+    known = {TAG, *_FIELDS, *others, *(key for row in rows for key in (*row.metrics, *row.settings))}
     if name not in known:
         near = text.closest(name, sorted(known))
         raise UsageError(

@@ -28,6 +28,8 @@ from pipeline.metadata import node_key, properties, run_properties
 from pipeline.metadata.run_properties import Headline
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import Artifact, Execution, Property, RunContext, json_of, numbers_of
+from pipeline.registry import run_annotations
+from pipeline.registry.run_annotations import Annotation
 
 # Properties of an execution that are shown in another form, or are long and shown by `sae why`.
 _HIDDEN_PROPERTIES = {
@@ -99,7 +101,12 @@ class Runs:
             error=headline.error or "",
             skipped=headline.skipped,
             settings=self._settings(context),
+            **vars(self._annotations.get(context.name, Annotation())),
         )
+
+    @functools.cached_property
+    def _annotations(self) -> dict[str, Annotation]:
+        return run_annotations.of_runs(self._store) if self._root else {}
 
     def _settings(self, context: RunContext) -> Mapping[str, Any]:
         """Return the settings that affect results; of a run that did not record them, from its manifest."""

@@ -61,6 +61,7 @@ class RunRow:
       executed, cached, skipped: numbers of nodes; None if not recorded.
       error: why it failed or was interrupted; empty if it was not.
       settings: values of the settings that affect results, by name; empty if they are not recorded.
+      tags, note, note_by, note_when: what people said of the run with `sae tag` and `sae note`; who wrote the note.
     """
 
     id: str
@@ -77,6 +78,10 @@ class RunRow:
     error: str = ""
     skipped: int | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    note_by: str = ""
+    note_when: datetime.datetime | None = None
 
 
 UNFINISHED_STATES = ("pending", "abandoned", "incomplete")  # of artifacts that never came to be

@@ -22,6 +22,9 @@ class DecisionType(str, enum.Enum):
     UNPIN = "sae.Unpin"
     PROMOTE = "sae.Promote"
     ROLLBACK = "sae.Rollback"
+    TAG = "sae.Tag"
+    UNTAG = "sae.Untag"
+    NOTE = "sae.Note"
 
     @property
     def past(self) -> str:
@@ -34,7 +37,12 @@ _PAST = {
     DecisionType.UNPIN: "unpinned",
     DecisionType.PROMOTE: "promoted",
     DecisionType.ROLLBACK: "rolled back to",
+    DecisionType.TAG: "tagged",
+    DecisionType.UNTAG: "tag removed",
+    DecisionType.NOTE: "noted",
 }
+# The decisions on models and their runs; the others are what people say of runs.
+ON_MODELS = (DecisionType.PIN, DecisionType.UNPIN, DecisionType.PROMOTE, DecisionType.ROLLBACK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +53,7 @@ class DecisionRecord:
       execution: its id in ML Metadata.
       name: name of that execution, which is unique.
       run_id: the run that was pinned, or that made the model.
-      reason: the reason that the user gave.
+      reason: the reason that the user gave; of a tag or note, its text.
       who: name of the user on the machine.
       when: in UTC.
       model: content digest of the chosen model; empty for pins.
@@ -108,9 +116,9 @@ def _time(text: object) -> datetime.datetime | None:
         return None
 
 
-def common_properties(run_id: str, reason: str) -> dict[str, str]:
-    """Return the custom properties of every decision. Raises `UsageError` for an empty reason."""
-    if not reason.strip():
+def common_properties(run_id: str, reason: str, optional: bool = False) -> dict[str, str]:
+    """Return the custom properties of every decision. Raises `UsageError` for an empty reason, unless `optional`."""
+    if not reason.strip() and not optional:
         raise UsageError("--reason is empty: give the reason, which is recorded with the decision")
     try:
         user = getpass.getuser()

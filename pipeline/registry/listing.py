@@ -110,7 +110,7 @@ def list_models(
       start: number of versions to skip; each listed version costs several queries.
       limit: maximum number of versions; None: all.
     """
-    decisions = decision_log.decisions(store)
+    decisions = decision_log.decisions(store, decision_log.ON_MODELS)
     by_execution = {record.execution: record for record in decisions}
     # A version may have several pushes: the later ones found it served already.
     pushes = list({push.version: push for push in versions.pushes(store, root)}.values())

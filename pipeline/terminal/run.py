@@ -57,6 +57,8 @@ def as_text(
                 ("trigger", run_trigger.in_words(row.trigger or (manifest.trigger if manifest else ""))),
                 ("command", shell.joined(manifest.command) if manifest else ""),
                 ("commit", commit_text(manifest) if manifest else ""),
+                ("tags", ", ".join(row.tags)),
+                ("note", f"{row.note} ({row.note_by}, {when_text(row.note_when)} UTC)" if row.note else ""),
                 ("resumed", _resumed(run.attempts)),
                 *((f"attempt {number}", _attempt(one)) for number, one in enumerate(run.attempts, 1)),
                 ("blessed", state_cell(yes_no(row.blessed))),

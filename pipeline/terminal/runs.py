@@ -26,6 +26,7 @@ _BEFORE = (
 )
 _AFTER = (
     Column("blessed", drop=2),
+    Column("tags", min_width=8, drop=2),
     Column("executed", right=True, drop=3),
     Column("cached", right=True, drop=3),
     Column("skipped", right=True, drop=3),
@@ -80,6 +81,7 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric], settings: Sequ
         *(one.text(row.metrics.get(one.run_key)) for one in metrics),
         *(run_filter.setting_text(row.settings.get(name)) for name in settings),
         state_cell(yes_no(row.blessed)),
+        ", ".join(row.tags),
         "" if row.executed is None else str(row.executed),
         "" if row.cached is None else str(row.cached),
         str(row.skipped) if row.skipped else "",
