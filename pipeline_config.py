@@ -44,6 +44,7 @@ class Setting:
       in_report: whether the report on a model lists the setting, if it affects results.
       default_in_report: whether it does so while the setting has its default, if the data is 8-bit images and the loss
         is cross-entropy; with other data or another loss, it always does.
+      headline: whether the page of a run names it at its top also where it is the profile's value.
       option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """
@@ -63,6 +64,7 @@ class Setting:
     affects_results: bool = True
     in_report: bool = True
     default_in_report: bool = True
+    headline: bool = False
     option: str = ""
     name: str = ""
 
@@ -247,7 +249,9 @@ class ModelConfig(Section):
         256, "size of the layer before and of the layer after the code", unit="units", low=1, high=65_536
     )
     code_units: int = setting(32, "size of the code", unit="units", low=1, high=65_536)
-    l1: float = setting(1e-3, "weight of the L1 penalty: l1 * sum |code|, mean over examples", low=0, high=1)
+    l1: float = setting(
+        1e-3, "weight of the L1 penalty: l1 * sum |code|, mean over examples", low=0, high=1, headline=True
+    )
     code_bias: float = setting(
         1.0, "initial value of the code's biases; above 0, fewer units start dead", low=0, high=10
     )
@@ -268,7 +272,9 @@ class TrainingConfig(Section):
     epochs: int = setting(50, "passes over the train split", unit="epochs", low=1, high=100_000)
     batch_size: int = setting(256, "size of one optimiser step", unit="examples", low=1, high=1_048_576)
     learning_rate: float = setting(1e-3, "Adam's step size", above=0, high=1)
-    seed: int = setting(0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1, option="--seed")
+    seed: int = setting(
+        0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1, headline=True, option="--seed"
+    )
     resident_mib: int = setting(
         2048,
         "images (float32) that may stay in memory; more are streamed by tf.data",

@@ -197,7 +197,10 @@ class Cards:
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """The distribution of a named quantity: buckets of (low, high, number of values in [low, high))."""
+    """The distribution of a named quantity: buckets of (low, high, number of values in [low, high)).
+
+    In a bucket whose ends are equal all values are the same, such as a label.
+    """
 
     name: str
     buckets: tuple[tuple[float, ...], ...]

@@ -12,7 +12,7 @@ import datetime
 import io
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from components.errors import cause_text
 from pipeline.core import event_log, events, regular_file
@@ -23,6 +23,8 @@ from pipeline.inspection.views import Run
 from pipeline.metadata import references
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[.,](\d{1,6})")
+_ERROR = re.compile(rf"{_STAMP.pattern}\s+(ERROR|CRITICAL|FATAL)\b")
+_TRACEBACK = "Traceback (most recent call last)"
 _LONGEST = 100_000  # characters of one line; longer lines are split
 
 
@@ -64,6 +66,13 @@ def lines(path: pathlib.Path, span: TimeSpan | None = None) -> Iterator[str]:
                     yield line.rstrip("\r\n")
     except OSError as error:
         raise UnavailableError(f"cannot read {path}: {cause_text(error)}") from error
+
+
+def first_error(found: Sequence[str]) -> int | None:
+    """Return the place of the first traceback among lines, or else of the first line of level ERROR; None without."""
+    tracebacks = (place for place, line in enumerate(found) if line.startswith(_TRACEBACK))
+    errors = (place for place, line in enumerate(found) if _ERROR.match(line))
+    return next(tracebacks, next(errors, None))
 
 
 def _time_of(line: str) -> datetime.datetime | None:

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.core import text
 from pipeline.core.errors import UsageError
 from pipeline.inspection.views import RunRow
+from pipeline_config import Configuration
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
@@ -117,6 +118,21 @@ def differing_settings(rows: Sequence[RunRow]) -> tuple[str, ...]:
     return tuple(
         name for name in names if len({_text(settings[name]) for settings in with_settings if name in settings}) > 1
     )
+
+
+def parameters(settings: Mapping[str, Any], profile: str, config_type: type[Configuration]) -> dict[str, Any]:
+    """Return the settings that tell a run from others of its profile, by name: headline settings first, then others.
+
+    Args:
+      settings: of the run; without any, nothing is returned.
+      profile: of the run; of an unknown one, defaults are compared.
+      config_type: declares the settings.
+    """
+    declared = config_type.settings()
+    usual = {**{name: one.default for name, one in declared.items()}, **config_type.profiles.get(profile, {})}
+    known = {name: value for name, value in settings.items() if name in declared}
+    headline = {name: value for name, value in known.items() if declared[name].headline}
+    return headline | {name: value for name, value in known.items() if _text(value) != _text(usual[name])}
 
 
 def titles(names: Sequence[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
             features = sorted(data.features[:_MOST_FEATURES], key=_name)
             title = f"split {name}, {int(data.num_examples):,} examples"
             sections.append(Table(title, _COLUMNS, tuple(_row(feature) for feature in features)))
-            histograms = [Histogram(_name(one), _histogram(one.num_stats)) for one in features]
+            histograms = [Histogram(_name(one), _histogram(one)) for one in features]
             if drawn := tuple(one for one in histograms if one.buckets):
                 sections.append(Histograms(f"histograms of {name}", drawn))
     return Preview("statistics", tuple(sections)), {}
@@ -56,15 +56,33 @@ def _row(feature: Any) -> tuple[Value, ...]:
     return name, kind, *counts, *[None] * 5, int(stats.unique) or None, _finite(average)
 
 
-def _histogram(stats: Any) -> tuple[tuple[float, ...], ...]:
-    """Return the buckets of equal width, without infinite ones."""
+def _histogram(feature: Any) -> tuple[tuple[float, ...], ...]:
+    """Return the buckets of equal width, without infinite ones; of integers with few values, one for each value."""
+    stats = feature.num_stats
     standard = statistics_pb2.Histogram.STANDARD
     buckets = next((one.buckets for one in stats.histograms if one.type == standard), ())
-    return tuple(
+    finite = tuple(
         (float(bucket.low_value), float(bucket.high_value), float(bucket.sample_count))
         for bucket in buckets
         if math.isfinite(bucket.low_value) and math.isfinite(bucket.high_value) and math.isfinite(bucket.sample_count)
     )
+    is_integer = feature.type == statistics_pb2.FeatureNameStatistics.INT
+    return (_by_value(finite) or finite) if is_integer else finite
+
+
+def _by_value(buckets: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    """Return buckets of one integer each, as (value, value, count); empty if a bucket contains several.
+
+    A bucket contains its low end, and the last one also its high end.
+    """
+    found = []
+    for place, (low, high, count) in enumerate(buckets):
+        last = math.floor(high) if place == len(buckets) - 1 else math.ceil(high) - 1
+        values = range(math.ceil(low), last + 1) if high - low < 2 else range(2)
+        if len(values) > 1 or (count and not values):
+            return ()
+        found += [(float(value), float(value), float(round(count))) for value in values]
+    return tuple(found)
 
 
 def _finite(value: float) -> float | None:

@@ -10,6 +10,7 @@ from pipeline.web.charts.chart import Chart, Drawing, horizontal
 
 MOST_BUCKETS = 100  # about one for every two pixels
 
+_MOST_LABELS = 12  # values with a label each
 _WIDTH, _HEIGHT = 280, 110  # pixels
 _SIDE, _TOP, _BOTTOM = 8, 18, 20  # pixels
 
@@ -37,14 +38,17 @@ def histogram(buckets: Sequence[tuple[float, float, float]], *, title: str) -> D
     first, last = min(low for low, _, _ in drawn), max(high for _, high, _ in drawn)
     bottom = height - _BOTTOM
     room = width - 2 * _SIDE
-    x = scales.Scale(first, last, _SIDE, width - _SIDE, (), last - first)
+    # A bucket of one value, such as a label, is as wide as the step to the next integer.
+    half = 0.5 if last > first and any(low == high for low, high, _ in drawn) else 0.0
+    x = scales.Scale(first - half, last + half, _SIDE, width - _SIDE, (), last - first + 2 * half)
     chart.add(svg.text(_SIDE, 12, f"max {scales.number(fullest[2])}", "tick"))
     for low, high, count in drawn:
         tall = max(1.0, count / fullest[2] * (bottom - _TOP)) if count else 0.0
         # A feature with one value: one bar in the middle.
-        start, end = (x(low), x(high)) if last > first else (x.start + room / 3, x.start + room * 2 / 3)
+        side = half if low == high else 0.0
+        start, end = (x(low - side), x(high + side)) if last > first else (x.start + room / 3, x.start + room * 2 / 3)
         gap = 1 if end - start > 3 else 0
-        name = f"{scales.number(low)} to {scales.number(high)}: {scales.number(count)}"
+        name = f"{_ends(low, high)}: {scales.number(count)}"
         # The area that responds to the pointer reaches to the top, also over a low bar.
         hit = svg.element("rect", class_="hit", x=start, y=_TOP, width=max(end - start, 1), height=bottom - _TOP)
         long = max(end - start - gap, 0.5)
@@ -53,12 +57,17 @@ def histogram(buckets: Sequence[tuple[float, float, float]], *, title: str) -> D
     chart.add(horizontal("axis", _SIDE, width - _SIDE, bottom))
     if last == first:
         chart.add(svg.text(width / 2, height - 5, scales.number(first), "tick", "middle"))
+    elif half and len(drawn) <= _MOST_LABELS:
+        chart.add(*(svg.text(x(low), height - 5, scales.number(low), "tick", "middle") for low, _, _ in drawn))
     else:
         chart.add(svg.text(_SIDE, height - 5, scales.number(first), "tick"))
         chart.add(svg.text(width - _SIDE, height - 5, scales.number(last), "tick", "end"))
-    fullest_low, fullest_high, most = map(scales.number, fullest)
     return chart.drawing(
         f"{scales.number(sum(bucket[2] for bucket in drawn))} values from {scales.number(first)} to"
-        f" {scales.number(last)} in {counted(len(drawn), 'bucket')}; the fullest, {fullest_low} to"
-        f" {fullest_high}, holds {most}."
+        f" {scales.number(last)} in {counted(len(drawn), 'bucket')}; the fullest,"
+        f" {_ends(*fullest[:2])}, holds {scales.number(fullest[2])}."
     )
+
+
+def _ends(low: float, high: float) -> str:
+    return scales.number(low) if low == high else f"{scales.number(low)} to {scales.number(high)}"

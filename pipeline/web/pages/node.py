@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 
 from pipeline.core.errors import SaeError
 from pipeline.inspection import logs
-from pipeline.inspection.views import NodeRun, Run, RunRow
+from pipeline.inspection.views import NodeRun, NodeRunState, Run, RunRow
 from pipeline.metadata import references
 from pipeline.web import urls
 from pipeline.web.formatting import cut
 from pipeline.web.pages.base import Page, PageRequest, find_run, run_file_path
 
-LINES = 40  # last lines of the log: about as long as a traceback of the libraries
+LINES = 40  # of the log: about as long as a traceback of the libraries
+_BEFORE = 5  # lines before an error
 _LONGEST_LINE = 2_000  # characters
 _LARGEST_LOG = 4 * 1024 * 1024  # bytes searched for a node's lines; a run's log has about 100 KiB
 
@@ -23,8 +23,10 @@ class NodeView:
     """The page.
 
     Attributes:
-      log: the last lines that the run's log has of this node.
+      log: lines that the run's log has of this node: the last ones, or those around its first error if it failed.
       log_cut: number of lines before these.
+      log_after: number of lines after these.
+      error_line: place in `log` of the first error of a node that failed; None if there is none.
       has_log: whether the run has a log.
     """
 
@@ -33,6 +35,8 @@ class NodeView:
     log: tuple[str, ...]
     log_cut: int
     has_log: bool
+    log_after: int = 0
+    error_line: int | None = None
 
 
 def build(request: PageRequest, run: str, node: str) -> NodeView:
@@ -42,25 +46,24 @@ def build(request: PageRequest, run: str, node: str) -> NodeView:
     by_name = {one.node: one for one in found.nodes}
     one = by_name[by_segment.get(node) or references.find_node(node, list(by_name))]
     has_log = run_file_path(request.root, "logs", f"{found.row.id}.log") is not None
-    lines, before = _log(request, found, one.node) if has_log and one.execution else ((), 0)
-    return NodeView(found.row, one, lines, before, has_log)
+    lines = _log(request, found, one.node) if has_log and one.execution else []
+    error = logs.first_error(lines) if one.state == NodeRunState.FAILED else None
+    start = max(0, len(lines) - LINES) if error is None else max(0, error - _BEFORE)
+    shown = tuple(lines[start : start + LINES])
+    after = len(lines) - start - len(shown)
+    return NodeView(found.row, one, shown, start, has_log, after, None if error is None else error - start)
 
 
-def _log(request: PageRequest, run: Run, node: str) -> tuple[tuple[str, ...], int]:
-    """Return the last lines of a node, and the number of lines before them."""
+def _log(request: PageRequest, run: Run, node: str) -> list[str]:
+    """Return the lines of a node; none if the log is too large or cannot be read."""
     assert request.root is not None
     try:
         path = logs.path_of(request.root, run.row.id)
         if path.stat().st_size > _LARGEST_LOG:
-            return (), 0
-        last: collections.deque[str] = collections.deque(maxlen=LINES)
-        total = 0
-        for line in logs.lines(path, logs.span_of(request.root, run, node)):
-            last.append(cut(line, _LONGEST_LINE))
-            total += 1
+            return []
+        return [cut(line, _LONGEST_LINE) for line in logs.lines(path, logs.span_of(request.root, run, node))]
     except (SaeError, OSError):
-        return (), 0
-    return tuple(last), total - len(last)
+        return []
 
 
 PAGE = Page("node", "/runs/{run:name}/nodes/{node:name}", build)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import BarChart, LineChart, Preview
@@ -12,9 +13,10 @@ from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Event, Note
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted, short_digest
-from pipeline.inspection import run_diff
+from pipeline.inspection import run_diff, run_filter
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.views import ArtifactRow, NodeRunState, Run, RunState
+from pipeline.metadata import run_properties
 from pipeline.provenance import manifest
 from pipeline.provenance.manifest import Manifest
 from pipeline.web import charts, formatting
@@ -72,6 +74,8 @@ class RunView:
       missing: what cannot be shown, and why.
       slice_titles: what people see in place of names of slices, such as `label cat` for `label 0`.
       words: what people see in labels and titles in place of other words, such as `vector` for `image`.
+      parameters: headline settings, and those that are not the profile's, by name.
+      resume: the command that continues a run that did not succeed; empty if there is none.
     """
 
     run: Run
@@ -88,6 +92,8 @@ class RunView:
     missing: tuple[str, ...]
     slice_titles: Mapping[str, str]
     words: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    resume: str
 
 
 def build(request: PageRequest, run: str) -> RunView:
@@ -123,7 +129,18 @@ def build(request: PageRequest, run: str) -> RunView:
         missing=tuple(_missing(request, found, own, [row for _, row, preview in read if preview is None])),
         slice_titles=reader.slice_titles(run_id),
         words=reader.words(run_id),
+        parameters=run_filter.parameters(found.row.settings, own.profile if own else "", reader.pipeline.configuration),
+        resume=_resume(request, found) if own else "",
     )
+
+
+def _resume(request: PageRequest, found: Run) -> str:
+    """Return the command that continues a run that ended without success; empty for others."""
+    if request.root is None or found.row.state in (RunState.RUNNING, RunState.SUCCEEDED):
+        return ""
+    path = manifest.path_of(request.root.path, found.row.id)
+    words = run_properties.options_of(found.properties).next_step(found.row.id, path)
+    return request.selected.completed(words).split("`")[1]
 
 
 def _neighbours(reader: Reader, found: Run) -> tuple[str, str]:

@@ -143,3 +143,11 @@ def test_a_log_that_cannot_be_read_is_unavailable(root):
 def test_bytes_that_are_no_text_are_shown_as_such(root):
     (root.logs / f"{RUN_ID}.log").write_bytes(b"a\xff\r\nb\rc\n")
     assert list(logs.lines(logs.path_of(root, RUN_ID))) == ["a\ufffd", "b\rc"]
+
+
+def test_the_first_error_is_the_first_traceback():
+    head = "2026-11-23 14:30:06,100"
+    lines = [f"{head} INFO absl: ERROR", f"{head} ERROR absl: failed", "Traceback (most recent call last):", "x"]
+    assert logs.first_error(lines) == 2
+    assert logs.first_error(lines[:2]) == 1
+    assert logs.first_error(lines[:1]) is None

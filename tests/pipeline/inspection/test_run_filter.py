@@ -127,3 +127,11 @@ def test_runs_that_do_not_differ_or_have_no_settings_have_no_name():
 def test_a_name_has_the_first_of_many_settings():
     first, other = (row(run_id, **{f"s{i}": i + shift for i in range(6)}) for run_id, shift in (("a", 0), ("b", 1)))
     assert run_filter.run_names([first, other])[0] == "s0 = 0, s1 = 1, s2 = 2, s3 = 3, and 2 more"
+
+
+def test_parameters_are_headline_settings_and_those_that_are_not_the_profiles():
+    settings = {**PipelineConfig.build(PipelineConfig.profiles["sample"]).affecting_results(), "training.epochs": 7}
+    found = run_filter.parameters(settings, "sample", PipelineConfig)
+    assert list(found.items()) == [("model.l1", 0.001), ("training.seed", 0), ("training.epochs", 7)]
+    assert "data.dataset" in run_filter.parameters(settings, "mnist", PipelineConfig)
+    assert run_filter.parameters({}, "sample", PipelineConfig) == {}

@@ -172,6 +172,38 @@ class TestRun:
         assert "The last 40 lines; 1 earlier line is in the log." in seen(client, "/runs/r1/nodes/SchemaGen").text
         assert "The log has no lines of this node." in seen(client, "/runs/r1/nodes/ExampleGen").text
 
+    def test_the_log_of_a_failed_node_opens_at_its_error(self, recorded, ask):
+        recorded.run("r1", names=["ExampleGen", "SchemaGen"], failed="SchemaGen")
+        note(recorded, "r1", state="failed", error="SchemaGen: broken")
+        recorded.root.progress.mkdir()
+        stamp = datetime.datetime(2026, 11, 24, 16, 0, tzinfo=datetime.timezone.utc)
+        event = {"event": "NodeStarted", "node": "SchemaGen", "reasons": []}
+        (recorded.root.progress / "r1.jsonl").write_text(json.dumps({"when": stamp.isoformat(), **event}) + "\n")
+        local = (stamp + datetime.timedelta(minutes=1)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        texts = ["before"] * 60 + ["Traceback (most recent call last):"] + ["  frame"] * 60
+        (recorded.root.logs / "r1.log").write_text(f"{local},000 INFO absl: start\n" + "\n".join(texts) + "\n")
+        client = ask(recorded.root)
+        values = client.get("/runs/r1/nodes/SchemaGen.json").json()
+        assert values["log"][values["error_line"]] == "Traceback (most recent call last):"
+        assert (values["log_cut"], values["log_after"]) == (61 - 5, 122 - 56 - 40)
+        assert '<mark id="error">Traceback' in client.get("/runs/r1/nodes/SchemaGen").text
+        assert "/runs/r1/nodes/SchemaGen#error" in seen(client, "/runs/r1").links
+
+    @pytest.mark.parametrize("state", ["failed", "cancelled"])
+    def test_a_run_that_did_not_succeed_has_the_command_that_continues_it(self, recorded, ask, state):
+        recorded.run("r1", names=["SchemaGen"])
+        note(recorded, "r1", state=state)
+        client = ask(recorded.root)
+        assert client.get("/runs/r1.json").json()["resume"] == ""  # without a manifest it cannot be resumed
+        make_manifest(recorded, "r1", 0.001)
+        assert client.get("/runs/r1.json").json()["resume"].startswith("sae resume r1")
+        assert "sae resume r1" in seen(client, "/runs/r1").text
+
+    def test_the_parameters_of_a_run_are_at_its_top(self, site):
+        assert site.get("/runs/better.json").json()["parameters"]["model.l1"] == 0.0001
+        assert "L1 0.0001 Seed 0" in seen(site, "/runs/better").text
+        assert site.get("/runs/good.json").json()["resume"] == ""
+
     def test_a_verdict_is_shown(self, recorded, ask):
         recorded.run("r1", names=["SchemaGen"])
         note(recorded, "r1", state="succeeded")

@@ -212,3 +212,18 @@ def test_one_split_of_statistics_is_named(tmp_path: pathlib.Path) -> None:
     ).SerializeToString()})  # fmt: skip
     [table] = statistics.make(artifact("ExampleStatistics", tmp_path))[0].sections
     assert (table.title, table.rows) == ("split all, 7 examples", ())
+
+
+def test_integers_are_counted_by_value(tmp_path: pathlib.Path) -> None:
+    """TFDV divides 0 to 3 into four parts of 0.75."""
+    buckets = "".join(
+        f"buckets {{ low_value: {0.75 * place} high_value: {0.75 * place + 0.75} sample_count: {count} }}"
+        for place, count in enumerate((10, 20, 0, 5))
+    )
+    numbers = f"min: 0 max: 3 std_dev: 1 histograms {{ type: STANDARD {buckets} }}"
+    text = f'name: "label" type: INT num_stats {{ common_stats {{ num_non_missing: 35 }} {numbers} }}'
+    _, histograms = statistics_of(tmp_path, text).sections
+    counts = ((0.0, 0.0, 10.0), (1.0, 1.0, 20.0), (2.0, 2.0, 0.0), (3.0, 3.0, 5.0))
+    assert histograms.histograms == (Histogram("label", counts),)
+    _, histograms = statistics_of(tmp_path, text.replace("INT", "FLOAT")).sections
+    assert histograms.histograms[0].buckets[0] == (0.0, 0.75, 10.0)

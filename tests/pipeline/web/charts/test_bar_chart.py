@@ -100,3 +100,13 @@ def test_too_many_bars_are_cut_and_that_is_said():
     drawing = bar_chart([Bar(f"{i}", 1.0) for i in range(3000)], title="Units")
     assert len(read(drawing).all("rect", "bar")) == 2048
     assert drawing.note == "The first 2,048 of 3,000 bars are drawn."
+
+
+def test_a_histogram_of_labels_has_a_named_bar_for_each():
+    drawing = histogram([(0, 0, 10), (1, 1, 20), (2, 2, 5)], title="label")
+    shape = read(drawing)
+    assert [one.tooltip() for one in shape.all("g", "series-1")] == ["0: 10", "1: 20", "2: 5"]
+    # 280 pixels less 8 on each side, for three labels of 88 pixels.
+    assert [one.number("x") for one in shape.all("rect", "bar")] == [8, 96, 184]
+    assert [one.text for one in shape.all("text", "tick")] == ["max 20", "0", "1", "2"]
+    assert drawing.summary == "35 values from 0 to 2 in 3 buckets; the fullest, 1, holds 20."
