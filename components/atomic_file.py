@@ -8,6 +8,8 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+_SUFFIX = ".unfinished"
+
 
 def write(path: pathlib.Path, content: str | bytes) -> None:
     """Write a file, text as UTF-8, in place of an older one.
@@ -17,25 +19,26 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
     Raises:
       OSError: the file cannot be written; the older one is unchanged.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with named_in_errors(path), open(unfinished, "wb") as file:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
+    with named_in_errors(path):
+        try:
+            with open(unfinished, "wb") as file:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def named_in_errors(path: str | pathlib.Path) -> Iterator[None]:
-    """Name a file in the errors of writing it, as of a full disk: Python names only a file that it cannot open."""
+    """Name a file in the errors of writing it: Python names none on a full disk, else the unfinished file."""
     try:
         yield
     except OSError as error:
-        if error.errno and error.filename is None:
+        if error.errno and (error.filename is None or str(error.filename).endswith(_SUFFIX)) and not error.filename2:
             error.filename = str(path)
         raise
 

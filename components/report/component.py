@@ -146,7 +146,7 @@ class _Model:
     def __init__(self, folder: str, shape: Sequence[int]) -> None:
         self._loaded = tf.saved_model.load(folder)  # owns the variables
         self._signatures = self._loaded.signatures
-        self._shape = tuple(shape[:-1] if tuple(shape[-1:]) == (1,) else shape)  # grey has no channels
+        self._shape = png.picture_shape(shape)
         self.batch_size = max(1, min(transformed_input.BATCH, BATCH_BYTES // (4 * math.prod(shape))))
         self.decodes = "decode" in self._signatures  # models of earlier versions do not
 

@@ -19,6 +19,11 @@ GAP = 2  # pixels between the pictures of a sheet
 Levels = npt.NDArray[np.uint8]
 
 
+def picture_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of an image or vector as `png_of` takes it, without the channel of a grey image."""
+    return tuple(shape[:2] if len(shape) == 3 and shape[2] == 1 else shape)
+
+
 def png_of(values: npt.NDArray[np.float32]) -> bytes:
     """Return a PNG file of values in [0, 1]; others are clipped.
 

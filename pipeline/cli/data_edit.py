@@ -30,7 +30,7 @@ from pipeline.core.shell import joined
 from pipeline.core.text import bytes_text
 from pipeline.sparse_autoencoder import own_data
 
-_SIDE = 65_536  # pixels; more is no size of a picture
+_SIDE = 9_999  # pixels, as the setting `data.size`
 _PROGRESS = 1_000  # records between two lines of progress
 
 
@@ -151,10 +151,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", text)
     height, width = (int(match[1]), int(match[2])) if match else (0, 0)
     if not (1 <= height <= _SIDE and 1 <= width <= _SIDE):
-        raise UsageError(f"--size {text!r} is not allowed: give HEIGHTxWIDTH in pixels, such as 64x64")
+        raise UsageError(
+            f"--size {text!r} is not allowed: give HEIGHTxWIDTH in pixels, such as 64x64, each from 1 to {_SIDE}"
+        )
     return height, width
 
 

@@ -7,9 +7,10 @@ import pathlib
 import click
 
 from components import atomic_file
+from components.errors import cause_text
 from pipeline.cli import output
 from pipeline.cli.options import data_dir_option, data_folder, dataset_argument, json_option, path_option
-from pipeline.core.errors import UnavailableError
+from pipeline.core.errors import UnavailableError, advice
 from pipeline.sparse_autoencoder import example_sheet, prepared
 from pipeline.terminal import datasets
 
@@ -44,7 +45,12 @@ def show_command(
     if sheet is not None:
         if not found.examples or found.range is None:
             raise UnavailableError(f"{name} has no image or vector that can be drawn: leave out --sheet")
-        atomic_file.write(sheet, example_sheet.png(found.examples, found.range))
+        try:
+            atomic_file.write(sheet, example_sheet.png(found.examples, found.range))
+        except OSError as error:
+            raise UnavailableError(
+                f"--sheet {sheet} cannot be written ({cause_text(error)}): {advice(error, 'name another file')}"
+            ) from error
     output.write_result(
         as_json, datasets.show_document(dataset, found), lambda: datasets.show_text(output.screen(), dataset, found)
     )

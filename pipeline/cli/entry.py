@@ -9,6 +9,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Mapping
+from typing import NoReturn
 
 import click
 
@@ -49,19 +50,25 @@ def main(arguments: list[str] | None = None) -> None:
             text = shortened(escaped(error.format_message().rstrip(".")))
             click.echo(f"error: {text}; see `{command} --help`", err=True)
         raise SystemExit(int(ExitCode.USAGE)) from None
-    except (KeyboardInterrupt, click.exceptions.Abort):  # click turns the former into the latter
+    except (KeyboardInterrupt, click.exceptions.Abort) as error:  # click turns the former into the latter
+        if isinstance(error.__cause__, EOFError):  # and the end of a file that was read
+            _report_and_exit(error.__cause__, verbose, given)
         with contextlib.suppress(OSError):  # the terminal was closed
             click.echo("interrupted", err=True)
         _kill_and_exit(ExitCode.INTERRUPTED)
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.__context__, KeyboardInterrupt):
             _kill_and_exit(ExitCode.INTERRUPTED)  # click could not print a line end on a closed terminal
-        if verbose:
-            traceback.print_exc()
-        text, code = _text_and_code(error)
-        text = Selection(**given).completed(text)
-        click.echo(f"error: {shortened(escaped(text))}", err=True)  # the text may contain names from a store
-        raise SystemExit(int(code)) from None
+        _report_and_exit(error, verbose, given)
+
+
+def _report_and_exit(error: Exception, verbose: bool, given: Selected) -> NoReturn:
+    if verbose:
+        traceback.print_exception(error)
+    text, code = _text_and_code(error)
+    text = Selection(**given).completed(text)
+    click.echo(f"error: {shortened(escaped(text))}", err=True)  # the text may contain names from a store
+    raise SystemExit(int(code)) from None
 
 
 def _text_and_code(error: Exception) -> tuple[str, ExitCode]:

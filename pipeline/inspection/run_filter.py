@@ -25,7 +25,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 TAG = "tag"  # a run may have several: `tag=paper` holds if it has this one
 _ORDERED = ("<", ">", "<=", ">=")
-_CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*((?![<>=]).*?)\s*", re.DOTALL)
 _FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger", "note")
 _LONGEST = 200  # characters of a condition
 _MOST_NAMED = 4  # settings in the name of a run

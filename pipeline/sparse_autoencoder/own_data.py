@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from components import atomic_file, errors
 from components.data import sample_path
 from components.data.own_data import forms, survey
 from components.data.own_data.records import OptionError, Options
 from pipeline.core import unfinished_folder
-from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError, advice
 from pipeline.core.text import counted
 from pipeline.sparse_autoencoder import prepared
 
@@ -64,7 +64,7 @@ def add(
         found = survey.survey(source, options, progress)
         for text in found.warnings:
             tell(f"warning: {text}")
-        with quiet(), unfinished_folder.create(folder / name) as unfinished:
+        with quiet(), _refused(folder), unfinished_folder.create(folder / name) as unfinished:
             # Imports TensorFlow, so only now.
             from components.data.own_data import builder
 
@@ -87,6 +87,16 @@ def add(
     except errors.DataError as error:
         raise UnavailableError(str(error)) from error
     return target
+
+
+@contextlib.contextmanager
+def _refused(folder: pathlib.Path) -> Iterator[None]:
+    """Turn an error of the file system into an `UnavailableError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        next_step = advice(error, "make it a writable folder, or name another with --data-dir")
+        raise UnavailableError(f"{folder} cannot be changed ({errors.cause_text(error)}): {next_step}") from error
 
 
 def check_name(name: str) -> None:
@@ -118,7 +128,7 @@ def removable(folder: pathlib.Path, name: str, version: str = "") -> list[prepar
 def remove(chosen: list[prepared.PreparedDataset]) -> str:
     """Delete these versions, each at once for readers, and return what was deleted, in words."""
     for one in chosen:
-        with unfinished_folder.create(one.folder.parent) as unfinished:
+        with _refused(one.folder.parent), unfinished_folder.create(one.folder.parent) as unfinished:
             one.folder.rename(unfinished / one.version)
         with contextlib.suppress(OSError):
             one.folder.parent.rmdir()  # only if it is empty

@@ -103,6 +103,14 @@ def test_an_error_of_writing_names_the_file_and_keeps_the_older_one(tmp_path: pa
     assert [one.name for one in tmp_path.iterdir()] == ["id"]
 
 
+def test_an_error_of_opening_names_the_file_and_not_the_unfinished_one(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in ("file", "missing"):
+        with pytest.raises(OSError, match="directory") as caught:
+            atomic_file.write(tmp_path / folder / "new", "text")
+        assert caught.value.filename == str(tmp_path / folder / "new")
+
+
 def test_a_name_that_an_error_has_already_is_kept(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, atomic_file.named_in_errors(tmp_path):
         open(tmp_path / "missing", encoding="utf-8")  # noqa: SIM115

@@ -31,7 +31,7 @@ def read(path: pathlib.Path) -> Columns:
         # Names of files may be any bytes, as Python gives them.
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             rows = [row for row in csv.reader(file) if row]
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, EOFError, csv.Error) as error:
         raise errors.DataError(f"{path} cannot be read as labels: {error}; give a CSV, .npy or IDX file") from error
     if not rows:
         raise errors.DataError(f"{path} is empty: give a CSV file with a line of names and a line for each record")

@@ -5,11 +5,31 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from components.report.png import GAP, PLOT_HEIGHT, PLOT_MARGIN, THUMBNAIL, png_of, sheet, thumbnail, to_display
+from components.report.png import (
+    GAP,
+    PLOT_HEIGHT,
+    PLOT_MARGIN,
+    THUMBNAIL,
+    picture_shape,
+    png_of,
+    sheet,
+    thumbnail,
+    to_display,
+)
 
 IMAGE = np.float32([[0, 1, 0.5], [0.25, -0.5, 1.5]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((28, 28, 1), (28, 28)), ((5, 1, 1), (5, 1)), ((8, 6, 3), (8, 6, 3)), ((5,), (5,)), ((1,), (1,))],
+)
+def test_only_a_grey_image_loses_its_last_dimension(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert picture_shape(shape) == expected
+    assert thumbnail(np.zeros(expected, np.float32)).ndim == (3 if expected == (8, 6, 3) else 2)
 
 
 def test_values_become_the_nearest_of_256_greys():

@@ -30,6 +30,7 @@ def data(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     for number in range(3):
         save(tmp_path / "pictures" / f"{number}.png", np.full((4, 5), number, np.uint8))
     np.save(tmp_path / "vectors.npy", np.eye(3))
+    (tmp_path / "empty.npy").touch()
     return tmp_path / "data"
 
 
@@ -53,9 +54,16 @@ def save(path: pathlib.Path, values: Any) -> None:
         (["mine", "pictures", "--no-labels", "--label", "x"], USAGE, "excludes --label"),
         (["mine", "pictures", "--version", "1"], USAGE, "three numbers"),
         (["mine", "pictures", "--labels", "nowhere.csv"], NOT_FOUND, "nowhere.csv is not a file"),
+        (["mine", "vectors.npy", "--labels", "empty.npy"], DATA, "empty.npy cannot be read as labels"),
+        (["mine", "pictures", "--size", "65536x65536"], USAGE, "--size '65536x65536' is not allowed"),
         (["mine", "pictures", "--array", "x"], USAGE, "--array names an array of an .npz file"),
         (["mine", "vectors.npy", "--grey"], USAGE, "holds vectors"),
         (["mine", "vectors.npy"], DATA, "would be empty"),
+        (
+            ["mine", "pictures", "--no-labels", "--split", "train=.5,test=.5", "--data-dir", "empty.npy"],
+            DATA,
+            "--data-dir",
+        ),
     ],
 )
 def test_what_cannot_be_added(sae: Any, data: pathlib.Path, arguments: list[str], code: ExitCode, reason: str) -> None:
@@ -177,6 +185,16 @@ def test_list_and_show_and_a_sheet(sae: Any, data: pathlib.Path) -> None:
     with Image.open("sheet.png") as sheet:
         assert sheet.size == (2 * 102 + 6, 116 + 6)
     assert sae("data", "show", "other")[0] == NOT_FOUND
+
+
+@pytest.mark.parametrize("sheet", ["folder", "empty.npy/sheet.png"])
+def test_a_sheet_that_cannot_be_written_is_named(sae: Any, data: pathlib.Path, sheet: str) -> None:
+    store(data, "mine", own=True)
+    pathlib.Path("folder").mkdir()
+    ended, output, messages = sae("data", "show", "mine", "--sheet", sheet)
+    assert (ended, output) == (DATA, "")
+    assert messages.startswith(f"error: --sheet {sheet} cannot be written (")
+    assert messages.endswith("name another file\n")
 
 
 @pytest.mark.parametrize("channels", ["as in the source", "grey"])

@@ -80,6 +80,14 @@ def test_a_broken_pipe_between_processes_is_an_error_and_never_silent(
     assert "process" in line
 
 
+def test_the_end_of_a_file_is_no_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """click takes any EOFError for the end of the user's input, and ends as after Ctrl-C."""
+    monkeypatch.setattr(Reader, "runs", raising(EOFError("No data left in file")))
+    code, output, errors = run("runs")
+    assert (code, output) == (ExitCode.NODE_FAILED, "")
+    assert "EOFError: No data left in file" in errors
+
+
 def test_a_copy_that_failed_names_both_places_and_the_cause(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:

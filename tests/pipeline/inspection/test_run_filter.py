@@ -56,7 +56,19 @@ def test_a_condition(condition, holds):
 
 @pytest.mark.parametrize(
     "text",
-    ["model.l1", "<", "model.l1<", "model.l1<a", "1<2", "model.l1<1 and seed=2", "a b=1", "=", "x" * 300 + "=1"],
+    [
+        "model.l1",
+        "<",
+        "model.l1<",
+        "model.l1<a",
+        "1<2",
+        "model.l1<1 and seed=2",
+        "a b=1",
+        "=",
+        "x" * 300 + "=1",
+        "a=<1",
+        "a===1",
+    ],
 )
 def test_what_is_no_condition_is_refused(text):
     with pytest.raises(UsageError):
