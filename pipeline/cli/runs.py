@@ -50,6 +50,7 @@ _STATES = [state.value for state in RunState]
     metavar="CONDITION",
     help="List only runs with this setting or metric, such as 'model.l1<1e-3,test_bce<0.1'. Repeatable.",
 )
+@click.option("--cells", is_flag=True, help="List each cell of a notebook's session as a run, as CSV does.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write CSV: all metrics and settings.")
 @reading_options
 def runs_command(
@@ -60,6 +61,7 @@ def runs_command(
     sort: str,
     ascending: bool,
     where: tuple[str, ...],
+    cells: bool,
     as_csv: bool,
 ) -> None:
     """List runs, newest first: state, time, data set, metrics, and the settings by which they differ."""
@@ -68,7 +70,13 @@ def runs_command(
     wanted, conditions = RunState(state) if state else None, run_filter.parse(where)
     with options.reader() as reader:
         rows, page = reader.runs(
-            limit=limit, state=wanted, pipeline=pipeline_name, sort=sort, ascending=ascending, where=conditions
+            limit=limit,
+            state=wanted,
+            pipeline=pipeline_name,
+            sort=sort,
+            ascending=ascending,
+            where=conditions,
+            sessions=not (cells or as_csv),
         )
         if options.as_json:
             output.write_json(json_documents.runs(rows, page))
@@ -78,6 +86,7 @@ def runs_command(
             return
         if rows:
             output.write(runs_text.as_text(output.screen(), rows, reader.pipeline.columns, len(reader.pipelines()) > 1))
+        output.note(runs_text.sessions_note(rows))
         output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None, bool(conditions)))
 
 

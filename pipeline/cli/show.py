@@ -6,7 +6,7 @@ import click
 
 from pipeline.cli import output
 from pipeline.cli.options import ReadOptions, reading_options, run_argument
-from pipeline.core.errors import NotFoundError, SaeError
+from pipeline.core.errors import NotFoundError, SaeError, UsageError
 from pipeline.provenance import manifest
 from pipeline.terminal import json_documents
 from pipeline.terminal import run as run_text
@@ -15,8 +15,9 @@ from pipeline.terminal import run as run_text
 @click.command("show")
 @run_argument
 @click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest as one JSON object.")
+@click.option("--parameters", is_flag=True, help="Print the parameters of all nodes, uncut.")
 @reading_options
-def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
+def show_command(options: ReadOptions, run_id: str, whole: bool, parameters: bool) -> None:
     """Show a run: nodes, times, inputs and outputs, metrics, thresholds, configuration."""
     with options.reader() as reader:
         found = reader.run(reader.find_run(run_id))
@@ -28,7 +29,16 @@ def show_command(options: ReadOptions, run_id: str, whole: bool) -> None:
             missing = str(error)
         evaluated = found.named_output(reader.pipeline.evaluation)
         evaluation = reader.preview(evaluated) if evaluated else None
-        if whole:
+        if parameters and (whole or options.as_json):
+            other = "--manifest" if whole else "--json"
+            raise UsageError(f"--parameters and {other} exclude each other: give one of them")
+        if parameters:
+            text = run_text.parameters_text(output.screen(), found)
+            if text:
+                output.write(text)
+            else:
+                output.note(f"no parameters are recorded in run {found.row.id}")
+        elif whole:
             if recorded is None:
                 raise NotFoundError(missing)
             output.write_data(manifest.to_json(recorded).rstrip())

@@ -14,6 +14,8 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-
 _KEPT_IN_LINES = re.compile(r"(\n|\t|\x1b\[[0-9;]*m)")
 _UNSAFE_IN_LINES = re.compile(rf"(?![\n\t]){UNSAFE.pattern}")
 
+_TRACEBACK = "Traceback (most recent call last):"  # the first line of Python's
+
 _DIGITS = 12  # of a digest: enough to identify an artifact
 LONG_DIGEST = re.compile(rf"\b([0-9a-f]{{{_DIGITS}}})[0-9a-f]{{28,}}\b")
 _LONGEST_WORD = 300  # characters in a message; most paths are shorter
@@ -47,6 +49,15 @@ def shortened(text: str) -> str:
         return f"{word[:60]}...{word[-20:]} ({len(word):,} characters)"
 
     return re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", cut, text)
+
+
+def error_line(error: str) -> str:
+    """Return the line of Python's traceback that names the exception; any other text as it is."""
+    if _TRACEBACK not in error:
+        return error
+    *_, after = error.split(_TRACEBACK)
+    lines = [line for line in after.splitlines()[1:] if line.strip()]  # TFX puts an empty line below each
+    return next((line for line in lines if not line.startswith(" ")), error)
 
 
 def when_text(when: datetime.datetime | None) -> str:

@@ -7,6 +7,7 @@ runs reads their contexts, and executions only of those shown whose end is not r
 from __future__ import annotations
 
 import functools
+import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from pipeline.inspection.artifacts import Artifacts
 from pipeline.inspection.file_places import FilePlaces
 from pipeline.inspection.run_filter import Condition
 from pipeline.inspection.runs import Runs
+from pipeline.inspection.sessions import CellGroup, grouped, row_of
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation, Run, RunRow, RunState, sort_columns
 from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import PIPELINE_NAME
@@ -69,6 +71,7 @@ class Reader:
         sort: str = "started",
         ascending: bool = False,
         where: Sequence[Condition] = (),
+        sessions: bool = False,
     ) -> tuple[list[RunRow], Continuation]:
         """Return rows of a list of runs; those without a value in the column come last.
 
@@ -80,6 +83,8 @@ class Reader:
           sort: one of `sort_columns`, or a setting.
           ascending: sort ascending instead of descending.
           where: return only runs for which all of these hold.
+          sessions: return the cells of a notebook's session as one `SessionRow`; `limit`, `start` and the filters count
+            it as one run.
 
         Raises:
           UsageError: `sort` or a condition names neither a column nor a setting of a run.
@@ -89,11 +94,12 @@ class Reader:
         if pipeline:
             pipeline = references.find_pipeline(pipeline, self.pipelines())
             contexts = [one for one in contexts if self.store.pipeline_of_run(one) == pipeline]
+        groups = grouped(self.store, contexts) if sessions else [CellGroup((one,)) for one in contexts]
         if sort == "started" and ascending:
-            contexts = contexts[::-1]
+            groups = groups[::-1]
         if sort == "started" and state is None and not where:  # rows that are not shown need not be read
-            return self._runs.rows(contexts[start:end]), _continuation(len(contexts), end)
-        rows = self._runs.rows(contexts)
+            return self._rows(groups[start:end]), _continuation(len(groups), end)
+        rows = self._rows(groups)
         names = sort_columns(self.pipeline.declared_metrics)
         for name in (sort, *(one.name for one in where)):
             run_filter.check(name, rows, names)
@@ -101,6 +107,10 @@ class Reader:
         if sort != "started":
             rows = run_filter.by_value(rows, sort, ascending)
         return rows[start:end], _continuation(len(rows), end)
+
+    def _rows(self, groups: Sequence[CellGroup]) -> list[RunRow]:
+        rows = iter(self._runs.rows([context for group in groups for context in group.contexts]))
+        return [row_of(group, list(itertools.islice(rows, len(group.contexts)))) for group in groups]
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""

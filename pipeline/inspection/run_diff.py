@@ -243,11 +243,7 @@ def _property_differences(runs: Sequence[Run]) -> list[SettingDifference]:
 def _parameters(node: NodeRun | None) -> dict[str, str]:
     """Return the properties of a node that say what it does, not in which run."""
     given = node.properties.items() if node else ()
-    return {
-        name: str(value)
-        for name, value in given
-        if name not in properties.OF_A_RUN and not name.startswith(properties.INTERNAL)
-    }
+    return {name: str(value) for name, value in given if properties.is_parameter(name)}
 
 
 def _metrics(runs: Sequence[Run]) -> Iterable[MetricDifference]:

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.core import event_log, regular_file, root_lock
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
-from pipeline.core.text import counted
+from pipeline.core.text import counted, error_line
 from pipeline.definition.spec import Node, Pipeline
 from pipeline.inspection.artifacts import rows_of
 from pipeline.inspection.views import (
@@ -161,7 +161,7 @@ class Runs:
         seconds = (end - context.created).total_seconds() if context.created and end else None
         if state == RunState.UNFINISHED and self._root and (events := event_log.read(self._root.path, context.name)):
             seconds = run_properties.seconds_until(context.properties, context.created, events[-1].when)
-        error = next((one.error for one in of_nodes if one.state == NodeState.FAILED), "")
+        error = next((self._error(one) for one in of_nodes if one.state == NodeState.FAILED), "")
         if state == RunState.UNFINISHED and headline.trigger:  # only such a run can be resumed
             path = self._root.manifests / f"{context.name}.json" if self._root else None
             next_step = run_properties.options_of(context.properties).next_step(context.name, path)
@@ -273,6 +273,12 @@ class Runs:
         if holder is None or context.created is None or context.created < holder.since:
             return False
         return context.id == max((one.id for one in self._store.run_contexts()), default=0)
+
+    def _error(self, execution: Execution) -> str:
+        """Return the error of a failed node in a line; with its name in a store without a root, where TFX wrote it."""
+        if self._root is not None:
+            return execution.error
+        return f"{self._node(execution)}: {error_line(execution.error) or 'no error is recorded'}"
 
     def _node(self, execution: Execution) -> str:
         return self._store.owner(execution.id).node or execution.name or execution.type.rpartition(".")[2]

@@ -13,6 +13,7 @@ from typing import Any
 
 from components.evaluation.metrics import Metric
 from pipeline.core.serialization import INLINE
+from pipeline.metadata.properties import COMPONENT_ID, PIPELINE_NAME, is_parameter
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.metadata.types import Property
 
@@ -84,6 +85,34 @@ class RunRow:
     note_when: datetime.datetime | None = None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NotebookCell(RunRow):
+    """A run that is a cell of a notebook, with its component."""
+
+    component: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """A session of a notebook: its components in the order in which they ran first, its cells newest first."""
+
+    components: tuple[str, ...]
+    runs: tuple[NotebookCell, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SessionRow(RunRow):
+    """A session of a notebook in a list of runs.
+
+    `id` is that of the newest cell; `state` and `error` come from the newest cell of each component; numbers of nodes
+    are sums; `started` and `seconds` span all cells; it has the tags of all cells, and no note.
+    """
+
+    session: Session
+
+
+_NAMES = (COMPONENT_ID, PIPELINE_NAME)  # properties that repeat contexts
+_NO_VALUES = (None, "", "None", "null")  # classic TFX writes Python's None as text
 UNFINISHED_STATES = ("pending", "abandoned", "incomplete")  # of artifacts that never came to be
 ARTIFACT_STATES = ("live", *UNFINISHED_STATES, "out of use", "deleted")  # that artifacts can be filtered by
 
@@ -174,6 +203,15 @@ class NodeRun:
     outputs: tuple[ArtifactUse, ...] = ()
     properties: Mapping[str, Property] = dataclasses.field(default_factory=dict)
     after: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> Mapping[str, Property]:
+        """The properties that say what the node does, not in which run; without those that have no value."""
+        return {
+            name: one
+            for name, one in self.properties.items()
+            if is_parameter(name) and name not in _NAMES and one not in _NO_VALUES
+        }
 
 
 @dataclasses.dataclass(frozen=True)

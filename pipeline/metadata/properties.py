@@ -13,6 +13,12 @@ COMPONENT_ID, PIPELINE_NAME = "component_id", "pipeline_name"
 OF_A_RUN = frozenset({"run_id", "state", "log_root"})  # properties of an execution that differ in each run
 INTERNAL = "__"  # names of properties in which TFX keeps its own state start with it
 
+
+def is_parameter(name: str) -> bool:
+    """Return whether a property of an execution says what it does, and not in which run."""
+    return name not in OF_A_RUN and not name.startswith(INTERNAL)
+
+
 # Types of artifacts: two of TFX, one of ours.
 PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION = "PushedModel", "ModelEvaluation", "Verification"
 

@@ -239,7 +239,9 @@ class Store:
             for context in contexts:
                 # The name of a pipeline or run may contain dots.
                 dots = [place for place, character in enumerate(context.name) if character == "."]
-                owner = next((context.name[:dot] for dot in dots if context.name[:dot] in owners), "")
+                # A notebook's run starts with the name of its pipeline: the longest name is that of the run.
+                order = dots if kind == NODE else reversed(dots)
+                owner = next((context.name[:dot] for dot in order if context.name[:dot] in owners), "")
                 found.append(NodeContext(int(context.id), _node_of(context, [owner]), owner))
         return found
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.evaluation.metrics import Metric
 from pipeline.artifacts.sections import Preview, Table, Value
 from pipeline.core import shell
-from pipeline.core.text import counted, number_text, seconds_text, short_digest, when_text
+from pipeline.core.text import counted, error_line, escaped, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
 from pipeline.metadata.run_properties import RunAttempt
 from pipeline.provenance.manifest import Manifest, commit_text
@@ -18,6 +19,8 @@ from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
 _NODES = (Column("node"), Column("state"), Column("time", right=True), Column("reason", min_width=20))
 _USES = (Column("", drop=0), Column(""), Column("", right=True), Column("", drop=2), Column("", min_width=12, drop=1))
+_PARAMETERS = (Column(""), Column(""), Column("", min_width=20))
+_LONGEST_PARAMETER = 80  # characters, also in a pipe
 _INDENT = "    "
 
 
@@ -77,10 +80,49 @@ def as_text(
     if isinstance(thresholds, Table):
         labelled = _labelled(thresholds, labels)
         lines += ["", screen.heading(labelled.title), *preview_text.table(screen, labelled, "  ")]
+    if manifest is None and (parameters := _parameters(run)):
+        lines += ["", screen.heading("parameters, in full with --parameters"), *_cut_to_lines(screen, parameters)]
     lines += ["", screen.heading("configuration")]
     if manifest is None:
         return "\n".join([*lines, *screen.paragraph(missing, "  ")])
     return "\n".join([*lines, *screen.pairs(_settings(manifest.configuration), "  ")])
+
+
+def parameters_text(screen: Screen, run: Run) -> str:
+    """Return the parameters of all nodes, whole; empty if none are recorded."""
+    lines: list[str] = []
+    for node in run.nodes:
+        if pairs := [(name, value) for owner, name, value in _parameters(run) if owner == node.node]:
+            lines += ["", screen.heading(node.node), *(line for pair in pairs for line in _whole(screen, *pair))]
+    return "\n".join(lines[1:])
+
+
+def _whole(screen: Screen, name: str, value: str) -> list[str]:
+    """Return a name and a value that may have several lines."""
+    first, *rest = value.splitlines() or [""]
+    if not rest:
+        return [f"  {screen.styled(escaped(name), 'dim')}  {escaped(first)}"]
+    return [f"  {screen.styled(escaped(name), 'dim')}", *(f"    {escaped(line)}" for line in (first, *rest))]
+
+
+def _parameters(run: Run) -> list[tuple[str, str, str]]:
+    """Return node, name and value of each parameter, as text."""
+    return [
+        (node.node, name, json.dumps(value) if isinstance(value, Mapping) else str(value))
+        for node in run.nodes
+        for name, value in node.parameters.items()
+    ]
+
+
+def _cut_to_lines(screen: Screen, parameters: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Return a line for each parameter, below the names of nodes, which are not repeated."""
+    cells: list[list[Cell | str]] = []
+    before = ""
+    for node, name, value in parameters:
+        line = " ".join(value.split())
+        cells.append([node if node != before else "", Cell(name, "dim"), screen.cut(line, _LONGEST_PARAMETER)])
+        before = node
+    return screen.table(_PARAMETERS, cells, "  ")
 
 
 def _labelled(section: Table, labels: Mapping[str, str]) -> Table:
@@ -99,8 +141,9 @@ def _errors(run: Run) -> Iterator[str]:
     if run.row.error:
         yield run.row.error
     for node in run.nodes:
-        if node.state == NodeRunState.FAILED and node.error and node.error not in run.row.error:
-            yield f"{node.node}: {node.error}"
+        error = error_line(node.error)
+        if node.state == NodeRunState.FAILED and error and error not in run.row.error:
+            yield f"{node.node}: {error}"
 
 
 def _dataset(manifest: Manifest | None) -> str:
@@ -137,7 +180,7 @@ def _nodes(screen: Screen, run: Run) -> list[str]:
 
 def _node_cells(node: NodeRun) -> list[Cell | str]:
     if node.error:
-        why = Cell(node.error, state_cell(node.state.value).style)
+        why = Cell(error_line(node.error), state_cell(node.state.value).style)
     elif node.cached_from:
         why = Cell(f"outputs of run {node.cached_from}", "dim")
     else:

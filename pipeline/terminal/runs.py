@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from components.evaluation.metrics import Metric, shown
 from pipeline.core.serialization import jsonable
-from pipeline.core.text import seconds_text, when_text
+from pipeline.core.text import counted, seconds_text, when_text
 from pipeline.inspection import run_filter
-from pipeline.inspection.views import Continuation, RunRow, RunState
+from pipeline.inspection.views import Continuation, RunRow, RunState, SessionRow
 from pipeline.scheduler import run_trigger
 from pipeline.terminal.table import Cell, Column, Screen, state_cell, yes_no
 
@@ -21,6 +21,8 @@ _BEFORE = (
     Column("state"),
     Column("started", drop=6),
     Column("time", right=True, drop=4),
+    Column("cells", right=True, drop=4),
+    Column("components", min_width=16, drop=4),
     Column("data set", drop=7),
     Column("trigger", drop=8),
 )
@@ -70,12 +72,14 @@ def as_csv(rows: Sequence[RunRow]) -> str:
 
 
 def _cells(row: RunRow, several: bool, metrics: Sequence[Metric], settings: Sequence[str]) -> list[Cell | str]:
+    session = row.session if isinstance(row, SessionRow) else None
     return [
         row.id,
         row.pipeline if several else "",
         state_cell(row.state.value),
         when_text(row.started)[:-3],
         seconds_text(row.seconds),
+        *((str(len(session.runs)), ", ".join(session.components)) if session else ("", "")),
         row.dataset,
         run_trigger.short(row.trigger),
         *(one.text(row.metrics.get(one.run_key)) for one in metrics),
@@ -87,6 +91,15 @@ def _cells(row: RunRow, several: bool, metrics: Sequence[Metric], settings: Sequ
         str(row.skipped) if row.skipped else "",
         row.error,
     ]
+
+
+def sessions_note(rows: Sequence[RunRow]) -> str:
+    """Return a note on the cells that are not listed; empty for no sessions."""
+    sessions = [row.session for row in rows if isinstance(row, SessionRow)]
+    if not sessions:
+        return ""
+    cells = counted(sum(len(one.runs) for one in sessions), "cell")
+    return f"{cells} in {counted(len(sessions), 'session')} of notebooks; --cells lists each as a run"
 
 
 def note(

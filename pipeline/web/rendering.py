@@ -12,7 +12,7 @@ import jinja2
 
 from pipeline.core import serialization
 from pipeline.core.suggestions import Selection
-from pipeline.core.text import bytes_text, counted, escaped_lines, short_digest
+from pipeline.core.text import bytes_text, counted, error_line, escaped_lines, short_digest
 from pipeline.inspection import run_filter
 from pipeline.scheduler import run_trigger, wording
 from pipeline.web import charts, formatting
@@ -42,6 +42,7 @@ def _environment() -> jinja2.Environment:
         size=bytes_text,
         digest=short_digest,
         shorten=formatting.cut,
+        error_line=error_line,
         words=formatting.words,
         commands=_commands,
         reference=reference,

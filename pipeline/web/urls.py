@@ -72,12 +72,20 @@ class Links:
         return self._resolve(path)
 
     def runs(
-        self, state: str = "", sort: str = "", order: str = "", start: str = "", pipeline: str = "", where: str = ""
+        self,
+        state: str = "",
+        sort: str = "",
+        order: str = "",
+        start: str = "",
+        pipeline: str = "",
+        where: str = "",
+        cells: str = "",
     ) -> str:
         query = (
             ("state", state),
             ("pipeline", pipeline),
             ("where", where),
+            ("cells", cells),
             ("sort", sort),
             ("order", order),
             ("start", start),

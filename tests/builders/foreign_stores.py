@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import pathlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -341,6 +342,69 @@ def importer_and_pusher(path: pathlib.Path) -> pathlib.Path:
     return store.close()
 
 
+def moment(number: float) -> str:
+    """Return minutes after `THEN` as TFX writes them into the id of a run: in local time, with microseconds."""
+    return (minutes(number).replace(tzinfo=None) + datetime.timedelta(microseconds=1)).isoformat()
+
+
+NOTEBOOK, NAMED_NOTEBOOK = "interactive-2024-03-29T09_59_59.000001", "penguin"
+CELLS = (
+    (NOTEBOOK, 0, "CsvExampleGen", "complete"),
+    (NOTEBOOK, 5, "StatisticsGen", "complete"),
+    (NAMED_NOTEBOOK, 6, "CsvExampleGen", "complete"),
+    (NOTEBOOK, 7, "Trainer", "new"),  # TFX records no end of a cell that failed
+    (NOTEBOOK, 12, "Trainer", "complete"),
+    (NOTEBOOK, 13, "StatisticsGen", "cached"),
+    (NAMED_NOTEBOOK, 20, "Trainer", "new"),
+    (NOTEBOOK, 24 * 60, "Trainer", "complete"),
+    (NOTEBOOK, 24 * 60 + 5, "Pusher", "complete"),
+)  # pipeline, when, component and state of each cell: of two sessions of one notebook, and one of another
+
+
+def notebook(path: pathlib.Path, schema: int = 10) -> pathlib.Path:
+    """Two notebooks: TFX's InteractiveContext makes a run of each cell, with one component."""
+    store = ForeignStore(path, classic=True, schema=schema)
+    for pipeline, when, component, state in CELLS:
+        run = f"{pipeline}.{moment(when)}"
+        store.execution(pipeline, run, component, state, began=minutes(when), num_steps=when)
+    return store.close()
+
+
+def no_notebook(path: pathlib.Path) -> pathlib.Path:
+    """Runs of classic TFX whose ids are times, too: of three nodes, of one that failed, and of a pipeline of one."""
+    store = ForeignStore(path, classic=True)
+    taxi_run(store, moment(0))
+    for number in range(1, 3):
+        store.execution("taxi", moment(60 * number), "CsvExampleGen", "failed", began=minutes(60 * number))
+        store.execution("iris", moment(60 * number + 1), "CsvExampleGen", began=minutes(60 * number + 1))
+    return store.close()
+
+
+TRACEBACK = """Traceback (most recent call last):
+
+  File "/opt/tfx/orchestration/portable/launcher.py", line 565, in launch
+
+    executor_output = self._run_executor(execution_info)
+
+ValueError: no label "tips"
+
+  in /data/taxi"""  # TFX puts an empty line below each
+
+
+def failed(path: pathlib.Path) -> pathlib.Path:
+    """Runs whose node failed: `told` with TFX's traceback as the error, and long parameters; `silent` without any."""
+    store = ForeignStore(path)
+    for number, (run, properties) in enumerate({"told": {"__execution_result__": RESULT}, "silent": {}}.items()):
+        store.execution("taxi", run, "CsvExampleGen", began=minutes(9 * number), input_base="/data/taxi", span=3)
+        store.execution(
+            "taxi", run, "Trainer", "failed", began=minutes(9 * number + 2), custom_config=LONG, **properties
+        )
+    return store.close()
+
+
+RESULT = json.dumps({"resultMessage": TRACEBACK, "code": 1})
+LONG = "{\n" + "".join(f'  "option_{number}": {number},\n' for number in range(40)) + "}"
+
 STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
@@ -353,4 +417,7 @@ STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "not_run": not_run,
     "not_run_classic": not_run_classic,
     "importer_and_pusher": importer_and_pusher,
+    "notebook": notebook,
+    "no_notebook": no_notebook,
+    "failed": failed,
 }  # by trait

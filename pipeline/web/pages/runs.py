@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pipeline.core import shell
 from pipeline.core.serialization import INLINE
 from pipeline.inspection import run_filter
-from pipeline.inspection.views import RunRow, RunState
+from pipeline.inspection.views import RunRow, RunState, SessionRow
 from pipeline.web import charts, formatting
 from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages.base import Drawings, Page, PageRequest, previous_start
@@ -43,6 +43,7 @@ class RunsView:
       next: `start` of the next page; empty on the last.
       previous: `start` of the page before; None on the first.
       state, pipeline, where, sort, order: the filter and order.
+      cells: `all` if each cell of a notebook's session is a run of its own.
       settings: names of the settings that differ between the runs shown.
       empty: whether the store has no runs at all.
       command: starts a first run; empty for a store without a root.
@@ -72,6 +73,17 @@ class RunsView:
     chart_cut: bool
     left_out: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    cells: str = ""
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether a session of a notebook is shown."""
+        return any(isinstance(row, SessionRow) for row in self.runs)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether a run shown has an error."""
+        return any(row.error for row in self.runs)
 
 
 def build(request: PageRequest) -> RunsView:
@@ -82,6 +94,7 @@ def build(request: PageRequest) -> RunsView:
     where = ",".join(request.query.many("where"))
     conditions = run_filter.parse([where])
     pipeline = request.query.one("pipeline")
+    cells = request.query.one("cells", ("all",))
     order = request.query.one("order", _ORDERS, "desc")
     start = request.query.number("start")
     command = f"{request.selected.command} run --root {shell.quoted(str(request.root.path))}" if request.root else ""
@@ -98,6 +111,7 @@ def build(request: PageRequest) -> RunsView:
         sort=sort,
         ascending=order == "asc",
         where=conditions,
+        sessions=not cells,
     )
     charted, more = rows, False
     # Runs of other pipelines have nothing to chart, and each of them would have to be read.
@@ -128,6 +142,7 @@ def build(request: PageRequest) -> RunsView:
         chart_cut=more,
         left_out=tuple(request.reader.unrecorded_columns()) if request.root is None else (),
         settings=run_filter.differing_settings(rows),
+        cells=cells,
     )
 
 

@@ -10,12 +10,16 @@ import pytest
 
 from pipeline.core.errors import NotFoundError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.serialization import jsonable
+from pipeline.inspection import run_filter, sessions
 from pipeline.inspection.locations import open_reader
 from pipeline.inspection.reader import Reader
 from pipeline.inspection.run_diff import FirstDifference, compare
+from pipeline.inspection.views import RunRow, RunState, SessionRow
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal import artifact as artifact_text
-from pipeline.terminal import differences
+from pipeline.terminal import differences, json_documents
+from pipeline.terminal import run as run_text
 from pipeline.terminal import runs as runs_text
 from pipeline.terminal.table import Screen
 from tests.builders import foreign_stores
@@ -257,3 +261,113 @@ class TestImporterAndPusher:
             ("changed", 2, 1),
             ("first", 3, 0),
         ]
+
+
+def cells(*wanted: int) -> list[str]:
+    """Return the ids of cells, newest first, by their places in `CELLS`."""
+    ids = [f"{pipeline}.{foreign_stores.moment(when)}" for pipeline, when, _, _ in foreign_stores.CELLS]
+    return [ids[place] for place in sorted(wanted, reverse=True)]
+
+
+class TestNotebooks:
+    SECOND_DAY, FIRST_DAY, NAMED = (7, 8), (0, 1, 3, 4, 5), (2, 6)
+
+    @pytest.mark.parametrize("schema", [4, 10])
+    def test_cells_of_one_pipeline_and_time_are_one_session(
+        self, read: Open, tmp_path: pathlib.Path, schema: int
+    ) -> None:
+        reader = read(str(foreign_stores.notebook(tmp_path / "store.sqlite", schema)))
+        rows, page = reader.runs(limit=9, sessions=True)
+        expected = [self.SECOND_DAY, self.NAMED, self.FIRST_DAY]
+        assert page.total == 3
+        assert [row.id for row in rows] == [cells(*one)[0] for one in expected]
+        found = [row.session for row in rows if isinstance(row, SessionRow)]
+        assert [[one.id for one in session.runs] for session in found] == [cells(*one) for one in expected]
+        assert found[2].components == ("CsvExampleGen", "StatisticsGen", "Trainer")
+        assert [one.component for one in found[1].runs] == ["Trainer", "CsvExampleGen"]
+
+    def test_its_state_is_that_of_the_newest_cell_of_each_component(self, read: Open) -> None:
+        second, named, first = read("notebook").runs(limit=9, sessions=True)[0]
+        assert [row.state.value for row in (second, named, first)] == ["succeeded", "unfinished", "succeeded"]
+        assert (first.executed, first.cached) == (3, 1)
+        assert (first.started, first.seconds) == (foreign_stores.minutes(0), 14 * 60.0)
+        assert named.error.startswith("Trainer: no end is recorded")
+        assert first.error == ""
+
+    def test_a_list_of_sessions_is_cut_sorted_and_filtered(self, read: Open) -> None:
+        reader = read("notebook")
+        rows, page = reader.runs(limit=1, start=1, sessions=True)
+        assert ([row.pipeline for row in rows], page.total, page.next) == (["penguin"], 3, "2")
+        rows, _ = reader.runs(limit=1, ascending=True, sessions=True)
+        assert [row.id for row in rows] == cells(*self.FIRST_DAY)[:1]
+        rows, page = reader.runs(limit=9, state=RunState.UNFINISHED, sessions=True)
+        assert ([row.pipeline for row in rows], page.total) == (["penguin"], 1)
+        rows, _ = reader.runs(limit=9, where=run_filter.parse(["seconds<850,seconds>400"]), sessions=True)
+        assert [row.id for row in rows] == cells(*self.FIRST_DAY)[:1]
+        rows, page = reader.runs(limit=9, pipeline="penguin", sessions=True)
+        assert page.total == 1
+
+    def test_without_sessions_each_cell_is_a_run(self, read: Open) -> None:
+        rows, page = read("notebook").runs(limit=99)
+        assert page.total == len(foreign_stores.CELLS)
+        assert not any(isinstance(row, SessionRow) for row in rows)
+
+    @pytest.mark.parametrize("name", [name for name in STORES if name != "notebook"])
+    def test_the_lists_of_other_stores_are_the_same(self, read: Open, name: str) -> None:
+        reader = read(name)
+        seen = [
+            [(row.id, row.state, row.error) for row in reader.runs(limit=99, sessions=grouped)[0]]
+            for grouped in (False, True)
+        ]
+        assert seen[0] == seen[1]
+
+    def test_text_and_json_name_cells_and_components(self, read: Open) -> None:
+        rows, page = read("notebook").runs(limit=9, sessions=True)
+        titles, *lines = runs_text.as_text(Screen(), rows, ()).splitlines()
+        assert titles.split()[:7] == ["run", "pipeline", "state", "started", "time", "cells", "components"]
+        assert "  5  CsvExampleGen, StatisticsGen, Trainer" in lines[2]
+        [found] = [row for row in jsonable(json_documents.runs(rows, page))["runs"] if row["pipeline"] == "penguin"]
+        assert found["session"]["components"] == ["CsvExampleGen", "Trainer"]
+        assert [(one["component"], one["state"]) for one in found["session"]["runs"]] == [
+            ("Trainer", "unfinished"),
+            ("CsvExampleGen", "succeeded"),
+        ]
+
+    def test_a_session_has_the_tags_of_its_cells(self, read: Open) -> None:
+        contexts = read("notebook").store.run_contexts()[:3]
+        rows = [RunRow(one.name, "ours", RunState.SUCCEEDED, None, None, tags=tags)
+                for one, tags in zip(contexts, (("b",), (), ("a", "b")), strict=True)]  # fmt: skip
+        row = sessions.row_of(sessions.CellGroup(tuple(contexts), ("Trainer", "Trainer", "Pusher")), rows)
+        assert (row.tags, row.started, row.seconds) == (("a", "b"), None, None)
+
+
+class TestFailures:
+    def test_the_failing_node_and_the_last_line_of_its_error_are_the_error_of_the_run(self, read: Open) -> None:
+        reader = read("failed")
+        assert {row.id: row.error for row in reader.runs(limit=9)[0]} == {
+            "told": 'Trainer: ValueError: no label "tips"',
+            "silent": "Trainer: no error is recorded",
+        }
+        trainer = next(node for node in reader.run("told").nodes if node.node == "Trainer")
+        assert trainer.error == foreign_stores.TRACEBACK
+
+    def test_a_run_starts_with_it_and_shows_it_once(self, read: Open) -> None:
+        text = run_text.as_text(Screen(), read("failed").run("told"), "store", None, None, "none")
+        assert text.splitlines()[1] == 'error: Trainer: ValueError: no label "tips"'
+        assert "launcher.py" not in text
+        assert text.count("no label") == 2  # at the node, too
+
+    def test_parameters_are_cut_to_a_line_or_whole(self, read: Open) -> None:
+        run = read("failed").run("told")
+        text = run_text.as_text(Screen(), run, "store", None, None, "none")
+        [line] = [line for line in text.splitlines() if "custom_config" in line]
+        assert '"option_0": 0' in line
+        assert "option_39" not in line
+        whole = run_text.parameters_text(Screen(), run)
+        assert "option_39" in whole
+        assert "input_base" in whole
+        assert json_documents.run(run, None, None, {})["nodes"][1]["properties"]["custom_config"] == foreign_stores.LONG
+
+    def test_parameters_leave_out_what_names_the_run(self, read: Open) -> None:
+        run = read("notebook").run("latest")
+        assert [node.parameters for node in run.nodes] == [{"num_steps": 1445}]

@@ -580,7 +580,7 @@ class TestOtherStores:
         steps = pb.Event(artifact_id=evaluation, execution_id=execution, type=pb.Event.OUTPUT)
         store.put_events([steps])
         run = others.run(odd)
-        assert run.row.error == "{not json"
+        assert run.row.error == f"{odd}: {{not json"
         assert run.nodes[0].node == odd
         assert run.metrics == {}
         assert others.artifact(made).made_by.node == odd

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import pathlib
 import re
 import shutil
 import tempfile
+import urllib.parse
 from collections.abc import Callable
 
 import pytest
@@ -67,6 +69,45 @@ def test_artifacts_are_filtered_by_state(pages: Callable[[str], TestClient]) -> 
     view = site.get("/artifacts.json?state=pending").json()
     assert [(row["run"], row["state"]) for row in view["artifacts"]] == [("failed", "pending")]
     assert site.get("/artifacts.json?state=other").status_code == 400
+
+
+def test_a_session_of_a_notebook_is_one_row_that_names_its_cells(pages: Callable[[str], TestClient]) -> None:
+    site = pages("notebook")
+    view = site.get("/runs.json").json()
+    assert (view["total"], [len(row["session"]["runs"]) for row in view["runs"]]) == (3, [2, 2, 5])
+    page = site.get("/").text
+    assert page.count('<details class="session">') == 3
+    for one in (cell for row in view["runs"] for cell in row["session"]["runs"]):
+        assert f'href="/runs/{one["id"]}">{one["component"]}</a>' in html.unescape(urllib.parse.unquote(page))
+    assert "cells=all" in page
+    assert "Trainer: no end is recorded" in page
+    view = site.get("/runs.json?cells=all").json()
+    assert (view["total"], [row for row in view["runs"] if "session" in row]) == (9, [])
+    page = site.get("/?cells=all&sort=seconds").text
+    assert "session" not in page.replace("sessions</a>", "")
+    assert "sort=started&amp;order=desc" not in page.replace("cells=all&amp;sort=started&amp;order=desc", "")
+    assert site.get("/?cells=some").status_code == 400
+    assert "Notebook" not in pages("no_notebook").get("/").text
+
+
+def test_the_error_of_a_failed_run_is_in_the_list_and_on_top_of_the_run(pages: Callable[[str], TestClient]) -> None:
+    site = pages("failed")
+    error = 'Trainer: ValueError: no label "tips"'
+    for address in ("/", "/runs/told"):
+        text = html.unescape(site.get(address).text)
+        assert error in text, address
+        assert "launcher.py" not in text, address
+    assert "launcher.py" in site.get("/runs/told/nodes/Trainer").text
+    assert "option_39" in site.get("/runs/told/nodes/Trainer").text
+
+
+def test_a_run_lists_the_parameters_of_its_nodes(pages: Callable[[str], TestClient]) -> None:
+    text = html.unescape(pages("failed").get("/runs/told").text)
+    assert re.search(r"<td>input_base</td><td[^>]*>/data/taxi</td>", text)
+    [cut] = re.findall(r"<summary>(.*option_0.*?)</summary>", text, re.DOTALL)
+    assert "option_39" not in cut
+    assert "option_39" in text
+    assert "Parameters of the nodes" not in pages("importer_and_pusher").get("/runs/r1").text
 
 
 def test_what_is_not_known_is_not_called_the_same(pages: Callable[[str], TestClient]) -> None:
