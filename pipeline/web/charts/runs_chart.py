@@ -72,7 +72,9 @@ def runs_chart(runs: Sequence[RunPoint], panels: Sequence[Panel], *, title: str,
         chart.y_axis(y, left, right, panel.label)
         if not crowded:
             chart.add(_trend(column, first, x, y, number))
-    chart.x_axis(x, left, right, bottom, "Runs, oldest first")
+    chart.x_axis(x, left, right, bottom)
+    # Below the newest run, which a phone shows first.
+    chart.add(svg.text(right, bottom + BOTTOM - 8, "Runs, oldest first", "axis-label", "end"))
     half = min(24.0, pitch / 2)  # the pixels that belong to a run reach half way to its neighbours
     for index, run in enumerate(drawn):
         place = x(first + index)

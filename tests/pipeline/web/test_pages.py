@@ -82,7 +82,7 @@ class TestAnotherPipeline:
 class TestRuns:
     def test_a_row_has_all_of_a_run(self, site):
         text = seen(site, "/").text
-        assert "mnist 3.0.1 manual 0.0806 28.4 0.0001 ✓ blessed 10 / –" in text
+        assert "mnist 3.0.1 manual 28.4 0.0001 ✓ blessed 10 / –" in text
         assert "90.0 s" in text
         assert "4 runs" in text
 
@@ -94,6 +94,10 @@ class TestRuns:
         monkeypatch.setattr(runs, "CHARTED", 3)
         assert [one["id"] for one in site.get("/runs.json").json()["charted"]] == ["again", "better"]
         assert "Only the newest runs are shown." in seen(site, "/").text
+
+    def test_the_headline_metric_comes_early_for_phones(self, site):
+        text = seen(site, "/").text
+        assert text.index("State Test BCE Started") < text.index("better succeeded 0.0806")
 
     def test_runs_can_be_chosen_to_compare(self, site):
         page = seen(site, "/")

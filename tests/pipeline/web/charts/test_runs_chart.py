@@ -125,3 +125,11 @@ def test_the_labels_of_the_y_axes_stay_in_place_while_a_wide_chart_is_scrolled()
     assert drawing.axis in drawing.__html__()
     narrow = runs_chart(runs, PANELS, title="Metrics over runs", width=300)
     assert narrow.axis == ""
+
+
+def test_the_name_of_the_axis_is_below_the_newest_run():
+    shape = read(draw([point("a", 0.1, 1), point("b", 0.2, 2)]))
+    [name] = [one for one in shape.all("text", "axis-label") if one.text == "Runs, oldest first"]
+    newest = max(one.number("cx") for one in shape.all("circle"))
+    assert name["text-anchor"] == "end"
+    assert abs(name.number("x") - newest) <= 8
