@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.data.own_data.conversion import AS_GIVEN
-from pipeline.core.text import bytes_text, counted, number_text
+from pipeline.core.text import bytes_text, counted, escaped, number_text
 from pipeline.sparse_autoencoder import example_sheet
 from pipeline.sparse_autoencoder.prepared import Contents, Example, PreparedDataset
 from pipeline.terminal.table import GAP, Cell, Column, Screen
@@ -124,7 +124,7 @@ def _sheet(screen: Screen, examples: Sequence[Example], limits: tuple[float, flo
     lines: list[str] = []
     for start in range(0, len(chosen), fit):
         row = chosen[start : start + fit]
-        titles = [screen.cut(one.label, _WIDTH).ljust(_WIDTH) for one in row]
+        titles = [screen.cut(escaped(one.label), _WIDTH).ljust(_WIDTH) for one in row]
         lines.append((GAP + GAP.join(titles)).rstrip())
         drawn = [example_sheet.brightness(one.values, limits, _WIDTH, _HEIGHT) for one in row]
         for line in range(_HEIGHT):

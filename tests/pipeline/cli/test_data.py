@@ -16,7 +16,10 @@ import pytest
 from PIL import Image
 
 from components.data.own_data import metadata
+from pipeline.cli import output
 from pipeline.core.errors import ExitCode
+from pipeline.sparse_autoencoder import prepared
+from pipeline.terminal import datasets
 from tests.pipeline.sparse_autoencoder.test_prepared import store
 
 USAGE, NOT_FOUND, DATA = ExitCode.USAGE, ExitCode.NOT_FOUND, ExitCode.ENVIRONMENT
@@ -195,6 +198,14 @@ def test_a_sheet_that_cannot_be_written_is_named(sae: Any, data: pathlib.Path, s
     assert (ended, output) == (DATA, "")
     assert messages.startswith(f"error: --sheet {sheet} cannot be written (")
     assert messages.endswith("name another file\n")
+
+
+def test_labels_do_not_control_the_terminal() -> None:
+    label = "\x1b[31m\u202ea\tb"
+    examples = [prepared.Example("train", label, np.zeros((2, 3, 1), np.uint8))]
+    text = "".join(datasets._sheet(output.screen(), examples, (0, 255)))
+    assert text.startswith(r"  \x1b[31m\u202e")
+    assert text.isprintable()
 
 
 @pytest.mark.parametrize("channels", ["as in the source", "grey"])
