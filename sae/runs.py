@@ -52,7 +52,7 @@ class RunList(Sequence[RunRow]):
         return iter(self.rows)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return a table: a row for each run by its id, a column for each field and for each metric.
+        """Return a table: a row for each run by its id, a column for each field, metric and setting.
 
         Raises:
           UnavailableError: pandas is not installed.
@@ -63,13 +63,18 @@ class RunList(Sequence[RunRow]):
             raise UnavailableError("pandas is not installed: run `pip install pandas`") from error
         fields = [field.name for field in dataclasses.fields(RunRow) if field.name not in ("id", "metrics")]
         names = [one.run_key for one in self.columns]
+        settings = list(dict.fromkeys(name for row in self.rows for name in row.settings))
         return pandas.DataFrame(
             [
-                [*(_plain(getattr(row, name)) for name in fields), *(row.metrics.get(name) for name in names)]
+                [
+                    *(_plain(getattr(row, name)) for name in fields),
+                    *(row.metrics.get(name) for name in names),
+                    *(row.settings.get(name) for name in settings),
+                ]
                 for row in self.rows
             ],
             index=pandas.Index([row.id for row in self.rows], name="id"),
-            columns=[*fields, *names],
+            columns=[*fields, *names, *settings],
         )
 
     def _repr_html_(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.evaluation.metrics import reworded
@@ -259,6 +259,10 @@ class Preview:
         """Return this preview with other words for slices, such as `label cat` for `label 0`: by their names."""
         return dataclasses.replace(self, sections=tuple(_renamed(one, titles) for one in self.sections))
 
+    def labelled(self, labels: Mapping[str, str]) -> Preview:
+        """Return this preview with labels in place of names in columns of names, such as `BCE` for `bce`."""
+        return dataclasses.replace(self, sections=tuple(_with_names(one, labels.get) for one in self.sections))
+
     def reworded(self, words: Mapping[str, str]) -> Preview:
         """Return this preview with other words in its titles and names, such as `vector` for `image`."""
         return dataclasses.replace(self, sections=tuple(_reworded(one, words) for one in self.sections))
@@ -292,12 +296,28 @@ def _reworded(section: Section, words: Mapping[str, str]) -> Section:
         return dataclasses.replace(section, values=values)
     if isinstance(section, Table):
         columns = (dataclasses.replace(one, title=reworded(one.title, words)) for one in section.columns)
-        return dataclasses.replace(section, columns=tuple(columns))
+        table = dataclasses.replace(section, columns=tuple(columns))
+        return _with_names(table, lambda name, _: reworded(name, words))
     if isinstance(section, Pictures):
         return dataclasses.replace(section, text=reworded(section.text, words))
     if isinstance(section, LineChart):
         return dataclasses.replace(section, y_label=reworded(section.y_label, words))
     return section
+
+
+def _with_names(section: Section, shown: Callable[[str, str], str]) -> Section:
+    """Return a section with others of the names in the columns of names of a table: of each name and itself."""
+    if not isinstance(section, Table):
+        return section
+    are_names = [column.form == "name" for column in section.columns]
+    rows = (
+        tuple(
+            shown(value, value) if is_name and isinstance(value, str) else value
+            for value, is_name in zip(row, are_names, strict=False)
+        )
+        for row in section.rows
+    )
+    return dataclasses.replace(section, rows=tuple(rows))
 
 
 def _renamed_value(titles: Mapping[str, str], column: str, value: Value) -> Value:

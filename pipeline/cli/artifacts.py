@@ -65,7 +65,8 @@ def artifact_command(options: ReadOptions, artifact: str, maps: tuple[str, ...])
         found = reader.artifact(reader.find_artifact(artifact))
         preview = reader.preview(found.row)
         shown = preview.renamed(reader.slice_titles(found.row.run)) if preview else None
-        shown = shown.reworded(reader.words(found.row.run)) if shown else None
+        labels = {one.name: one.label for one in reader.pipeline.declared_metrics}
+        shown = shown.labelled(labels).reworded(reader.words(found.row.run)) if shown else None
         is_alone = reader.root is None
     output.write_result(
         options.as_json,

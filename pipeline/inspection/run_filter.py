@@ -26,7 +26,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 TAG = "tag"  # a run may have several: `tag=paper` holds if it has this one
 _ORDERED = ("<", ">", "<=", ">=")
 _CONDITION = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|!=|==|<|>|=)\s*((?![<>=]).*?)\s*", re.DOTALL)
-_FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger", "note")
+_FIELDS = ("id", "pipeline", "state", "started", "seconds", "dataset", "trigger", "blessed", "note")
 _LONGEST = 200  # characters of a condition
 _MOST_NAMED = 4  # settings in the name of a run
 
@@ -88,11 +88,14 @@ def check(name: str, rows: Sequence[RunRow], others: Sequence[str]) -> None:
       rows: all runs.
       others: names that are known whatever the runs contain.
     """
-    known = {TAG, *_FIELDS, *others, *(key for row in rows for key in (*row.metrics, *row.settings))}
-    if name not in known:
-        near = text.closest(name, sorted(known))
+    listed = dict.fromkeys([*others, *(key for row in rows for key in row.metrics), *_FIELDS, TAG])
+    settings = {key for row in rows for key in row.settings}
+    if name not in listed and name not in settings:
+        # Lists of runs show the part after the section.
+        ends = sorted(key for key in settings if key.rpartition(".")[2] == name)
+        near = f"; did you mean {ends[0]}?" if ends else text.closest(name, sorted({*listed, *settings}))
         raise UsageError(
-            f"no setting or metric {name!r}{near} (there are: {', '.join(others)}, and the runs' settings)"
+            f"no setting or metric {name!r}{near} (there are: {', '.join(listed)}, and the runs' settings)"
         )
 
 

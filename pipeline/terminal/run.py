@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from components.evaluation.metrics import Metric
-from pipeline.artifacts.sections import Preview, Table, Value
+from pipeline.artifacts.sections import Preview, Table
 from pipeline.core import shell
 from pipeline.core.text import counted, error_line, escaped, number_text, seconds_text, short_digest, when_text
 from pipeline.inspection.views import ArtifactUse, NodeRun, NodeRunState, Run
@@ -76,10 +75,9 @@ def as_text(
         lines += ["", screen.heading("metrics on the test split")]
         values = [(labels.get(name, name), number_text(value)) for name, value in run.metrics.items()]
         lines += screen.pairs(values, "  ")
-    thresholds = evaluation.section("thresholds") if evaluation else None
+    thresholds = evaluation.labelled(labels).section("thresholds") if evaluation else None
     if isinstance(thresholds, Table):
-        labelled = _labelled(thresholds, labels)
-        lines += ["", screen.heading(labelled.title), *preview_text.table(screen, labelled, "  ")]
+        lines += ["", screen.heading(thresholds.title), *preview_text.table(screen, thresholds, "  ")]
     if manifest is None and (parameters := _parameters(run)):
         lines += ["", screen.heading("parameters, in full with --parameters"), *_cut_to_lines(screen, parameters)]
     lines += ["", screen.heading("configuration")]
@@ -123,17 +121,6 @@ def _cut_to_lines(screen: Screen, parameters: Sequence[tuple[str, str, str]]) ->
         cells.append([node if node != before else "", Cell(name, "dim"), screen.cut(line, _LONGEST_PARAMETER)])
         before = node
     return screen.table(_PARAMETERS, cells, "  ")
-
-
-def _labelled(section: Table, labels: Mapping[str, str]) -> Table:
-    """Return a table with the labels of metrics in place of their names."""
-    forms = [column.form for column in section.columns]
-
-    def label(value: Value, form: str) -> Value:
-        return labels.get(value, value) if form == "name" and isinstance(value, str) else value
-
-    rows = (tuple(label(value, form) for value, form in zip(row, forms, strict=False)) for row in section.rows)
-    return dataclasses.replace(section, rows=tuple(rows))
 
 
 def _errors(run: Run) -> Iterator[str]:

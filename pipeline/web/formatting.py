@@ -94,9 +94,15 @@ class DeclaredMetrics:
         return text.replace("-", "−") if value < base else f"+{text}"
 
 
-def run_metric_title(metric: Metric, unit: bool = False) -> str:
-    """Write the title of a metric of runs: `Test BCE`; with its unit: `Test BCE, nats per pixel`."""
-    return words(metric.run_key) + (f", {metric.unit}" if unit and metric.unit else "")
+def run_metric_title(metric: Metric, unit: bool = False, replaced: Mapping[str, str] | None = None) -> str:
+    """Write the title of a metric of runs: `Test BCE`; with its unit: `Test BCE, nats per pixel`.
+
+    Args:
+      metric: of runs.
+      unit: whether to add the unit.
+      replaced: words to put in place of others in the unit, such as `vector` for `image`.
+    """
+    return words(metric.run_key) + (f", {reworded(metric.unit, replaced or {})}" if unit and metric.unit else "")
 
 
 def run_metric_name(metric: Metric) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from components.evaluation.metrics import reworded
 from pipeline.core import serialization
 from pipeline.core.suggestions import Selection
 from pipeline.core.text import bytes_text, counted, error_line, escaped_lines, short_digest
@@ -44,6 +45,7 @@ def _environment() -> jinja2.Environment:
         shorten=formatting.cut,
         error_line=error_line,
         words=formatting.words,
+        reworded=reworded,
         commands=_commands,
         reference=reference,
         schedule_id=schedule_id,

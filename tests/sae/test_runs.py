@@ -66,6 +66,8 @@ def test_runs_become_a_table_of_pandas(root: PipelineRoot) -> None:
     assert math.isnan(table.loc[FAILED, "test_bce"])
     assert table.loc[FAILED, "state"] == "failed"
     assert table.loc[FIRST, "started"].utcoffset().total_seconds() == 0
+    assert (table.loc[FIRST, "model.l1"], table.loc[FIRST, "training.epochs"]) == (1e-3, 50)
+    assert table["model.l1"].dtype == float
 
 
 @pytest.mark.parametrize("options", [{"state": "bad"}, {"sort": "bad"}, {"limit": 0}])

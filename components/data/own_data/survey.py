@@ -140,8 +140,8 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
     wanted = {entry.split for entry in entries} if given else dict(options.fractions).keys()
     if missing := [name for name in features.SPLITS if name in wanted and not splits[name]]:
         raise errors.DataError(
-            f"the split {missing[0]} would be empty: {len(entries):,} records are too few for --split and --seed "
-            f"{options.seed}{', or the groups are' if groups else ''}; choose other fractions or another seed"
+            f"the split {missing[0]} would be empty: {len(entries):,} records{_in_groups(len(groups))} are too few for "
+            f"--split and --seed {options.seed}; choose other fractions or another seed"
         )
     [(shape, dtype)] = formats
     duplicates, crossing = _duplicates(entries)
@@ -270,6 +270,10 @@ def _label_counts(entries: list[SurveyedRecord], names: tuple[str, ...]) -> dict
         for split in features.SPLITS
         if names and any(entry.split == split for entry in entries)
     }
+
+
+def _in_groups(count: int) -> str:
+    return f" in {count:,} group{'s' * (count != 1)}, each of which is in one split," if count else ""
 
 
 def _duplicates(entries: list[SurveyedRecord]) -> tuple[int, list[str]]:

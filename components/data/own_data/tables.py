@@ -56,8 +56,9 @@ def source(path: pathlib.Path, options: Options) -> Source:
     cells = _CsvCells(path, table) if is_csv else _Cells(path, table)
     if texts:
         wrong = ", ".join(f"{cells.place(row)}: {cells.value(row, name)!r}" for name, row in _first_texts(table, texts))
+        noun, verb = ("column", "is") if len(texts) == 1 else ("columns", "are")
         raise errors.DataError(
-            f"{path}: the columns {', '.join(texts)} are not of numbers ({wrong}); name those of labels and groups "
+            f"{path}: the {noun} {', '.join(texts)} {verb} not of numbers ({wrong}); name those of labels and groups "
             "with --label and --group, and mend the values of the others or remove these columns from the file (no "
             "option leaves out others)"
         )

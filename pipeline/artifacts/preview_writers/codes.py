@@ -26,6 +26,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     active: Any = 0
     total: Any = 0.0
     rows: list[tuple[Value, ...]] = []
+    label: tuple[TableColumn, ...] = ()
     for group in table.row_groups(path):
         codes, splits = table.codes_of(group), np.asarray(group[table.SPLIT].to_pylist())
         is_active = codes > ACTIVE_ABOVE
@@ -36,6 +37,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
             active_units[split] = active_units.get(split, 0) + int(is_active[splits == split].sum())
         if not rows:
             rows = _first(group, codes)
+            label = (TableColumn("label"),) if table.LABEL in group.column_names else ()
     if not counts:
         return None
     examples = sum(counts.values())
@@ -45,7 +47,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     )
     summary = tuple((split, count, active_units[split] / count) for split, count in counts.items())
     number = TableColumn("examples", "number"), TableColumn("active units", "number")
-    first = (TableColumn("id"), TableColumn("label"), TableColumn("active units", "number"), TableColumn("strongest"))
+    first = (TableColumn("id"), *label, TableColumn("active units", "number"), TableColumn("strongest"))
     sections: tuple[Section, ...] = (
         Table("codes by split", (TableColumn("split"), *number), summary),
         BarChart("examples on which each unit is active", bars[:_MOST_UNITS], share=True),
@@ -55,11 +57,12 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
 
 
 def _first(group: Any, codes: Any) -> list[tuple[Value, ...]]:
-    """Return id, label, number of active units and the strongest units of the first rows."""
-    labels = group[table.LABEL].to_pylist() if table.LABEL in group.column_names else [None] * len(codes)
+    """Return id, label if there are labels, number of active units and the strongest units of the first rows."""
+    labels = [(label,) for label in group[table.LABEL].to_pylist()] if table.LABEL in group.column_names else None
     found: list[tuple[Value, ...]] = []
-    for name, label, code in zip(group[table.ID].to_pylist()[:_FIRST], labels, codes, strict=False):
+    for row, (name, code) in enumerate(zip(group[table.ID].to_pylist()[:_FIRST], codes, strict=False)):
+        label = labels[row] if labels else ()
         strongest = [unit for unit in np.argsort(-code, kind="stable")[:3] if code[unit] > ACTIVE_ABOVE]
         words = ", ".join(f"unit {unit}: {number_text(float(code[unit]))}" for unit in strongest)
-        found.append((name, label, int((code > ACTIVE_ABOVE).sum()), words or "none"))
+        found.append((name, *label, int((code > ACTIVE_ABOVE).sum()), words or "none"))
     return found

@@ -14,7 +14,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     scores = probe_scores.read(artifact.folder)
     if scores.reason:
         return Preview("probe", (Text(scores.reason, title=_TITLE),)), {}
-    columns = (TableColumn("representation"), *(TableColumn(one.label, "share") for one in metrics.PROBES))
+    columns = (TableColumn("representation", "name"), *(TableColumn(one.label, "share") for one in metrics.PROBES))
     sizes = {metrics.CODE: scores.units, metrics.PCA: scores.components, metrics.PIXELS: scores.pixels}
     rows: tuple[tuple[Value, ...], ...] = tuple(
         (f"{name}, {sizes[kind]:,} values", *(scores.metrics[f"{kind}{one.name}"] for one in metrics.PROBES))

@@ -12,16 +12,19 @@ from pipeline.web.charts import Drawing
 from pipeline.web.formatting import DeclaredMetrics
 
 HALF_PAGE = 580  # pixels: half of a wide page
-_PHONE = 356  # pixels: the width of a phone, so that values at the end of bars are visible
+# Pixels: the room on a phone, so that values at the end of bars are visible.
+_PHONE = 356
+_PHONE_CARD = 318  # inside a card's border and padding
 
 
-def of_section(section: Section) -> Drawing | None:
-    """Draw a section; None if it is not a chart, or has nothing to draw."""
+def of_section(section: Section, in_card: bool = False) -> Drawing | None:
+    """Draw a section, perhaps inside a card; None if it is not a chart, or has nothing to draw."""
     if isinstance(section, LineChart) and any(curve.points for curve in section.curves):
         return _lines(section)
     if isinstance(section, BarChart) and section.bars:
         bars = [charts.Bar(bar.label, bar.value, bar.note) for bar in section.bars]
-        return charts.bar_chart(bars, title=section.title, percent=section.share, limit=section.limit, width=_PHONE)
+        width = _PHONE_CARD if in_card else _PHONE
+        return charts.bar_chart(bars, title=section.title, percent=section.share, limit=section.limit, width=width)
     return _diagram(section) if isinstance(section, Diagram) else None
 
 

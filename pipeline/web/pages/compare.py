@@ -147,7 +147,7 @@ def _axes(
         Axis(
             one.run_key,
             run_metric_title(one),
-            run_metric_title(one, unit=True),
+            run_metric_title(one, unit=True, replaced=comparison.words),
             tuple(run.metrics[one.run_key] for run in compared),
         )
         for one in metrics.all_columns

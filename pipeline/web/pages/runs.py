@@ -52,6 +52,7 @@ class RunsView:
       left_out: those of the columns `dataset`, `trigger`, `metrics` and `blessed` that are empty for all runs of a
         store without a root.
       chart_cut: whether only the newest runs are in the chart.
+      words: what people see in units in place of other words, such as `vector` for `image`.
     """
 
     runs: tuple[RunRow, ...]
@@ -74,6 +75,7 @@ class RunsView:
     left_out: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     cells: str = ""
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def has_sessions(self) -> bool:
@@ -143,6 +145,7 @@ def build(request: PageRequest) -> RunsView:
         left_out=tuple(request.reader.unrecorded_columns()) if request.root is None else (),
         settings=run_filter.differing_settings(rows),
         cells=cells,
+        words=request.reader.words(charted[0].id) if charted else {},
     )
 
 
@@ -160,7 +163,8 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
         for one in view.charted
     ]
     panels = [
-        charts.Panel(formatting.run_metric_title(one, unit=True), formatting.run_metric_name(one)) for one in columns
+        charts.Panel(formatting.run_metric_title(one, unit=True, replaced=view.words), formatting.run_metric_name(one))
+        for one in columns
     ]
     *names, last = [panel.name for panel in panels]
     title = formatting.capitalized(f"{', '.join(names)} and {last} over runs" if names else f"{last} over runs")

@@ -52,6 +52,17 @@ def test_slices_are_renamed_in_reasons_as_whole_names() -> None:
     assert text.items == ("bce label cat is 0.9, allowed is at most 0.2", *reasons[1:])
 
 
+def test_names_in_a_table_get_labels_and_are_reworded() -> None:
+    columns = (TableColumn("metric", "name"), TableColumn("slice"))
+    given = Preview("p", (Table("thresholds", columns, (("bce_to_mean_image", "label image"), ("other", "mse"))),))
+    [table] = given.labelled({"bce_to_mean_image": "BCE to mean image", "mse": "MSE"}).sections
+    assert isinstance(table, Table)
+    assert table.rows == (("BCE to mean image", "label image"), ("other", "mse"))
+    [table] = given.reworded({"image": "vector"}).sections
+    assert isinstance(table, Table)
+    assert table.rows == (("bce_to_mean_vector", "label image"), ("other", "mse"))
+
+
 def test_titles_and_names_are_reworded_but_no_values() -> None:
     given = Preview(
         "p",

@@ -40,7 +40,7 @@ def array(tmp_path, monkeypatch):
         (["t.csv", "--to", "a.csv", "--model", "model"], 6, "name those of labels and groups with --label and --group"),
         (["t.csv", "--to", "a.csv", "--model", "model", "--label", "kind", "--group", "whom"], 2,
          "t.csv has no such column; there are: who, kind, a, b"),
-        (["t.csv", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "the columns kind are not of numbers"),
+        (["t.csv", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "the column kind is not of numbers"),
         (["a.npz", "--to", "a.csv", "--model", "model", "--group", "who"], 6, "a.npz has the shape (2, 3)"),
     ],
 )  # fmt: skip

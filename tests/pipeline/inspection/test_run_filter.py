@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 
 import pytest
 
@@ -20,7 +21,17 @@ from pipeline_config import PipelineConfig
 
 def row(run_id="a", metrics=None, seconds=1.0, **settings):
     names = {f"model.{name}": value for name, value in settings.items()}
-    return RunRow(run_id, "p", RunState.SUCCEEDED, None, seconds, "mnist 3.0.1", metrics=metrics or {}, settings=names)
+    return RunRow(
+        run_id,
+        "p",
+        RunState.SUCCEEDED,
+        None,
+        seconds,
+        "mnist 3.0.1",
+        metrics=metrics or {},
+        blessed=True,
+        settings=names,
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,6 +53,8 @@ def row(run_id="a", metrics=None, seconds=1.0, **settings):
         ("test_bce<0.1", True),
         ("test_bce<0.1,state=failed", False),
         ("state=succeeded", True),
+        ("blessed=yes", True),
+        ("blessed=no", False),
         ("seconds>0.5", True),
         ("dataset=mnist 3.0.1", True),
         ("active_units>0", False),  # without a value
@@ -81,6 +94,21 @@ def test_an_unknown_name_suggests_a_known_one():
     run_filter.check("test_bce", rows, ["test_bce"])
     with pytest.raises(UsageError, match=r"did you mean model\.l1"):
         run_filter.check("model.l2", rows, ())
+
+
+def test_the_title_of_a_column_suggests_its_setting():
+    rows = [row(code_units=32)]
+    with pytest.raises(UsageError, match=r"did you mean model\.code_units\?"):
+        run_filter.check("code_units", rows, ("dead_units",))
+
+
+def test_an_unknown_name_lists_every_field_and_metric():
+    rows = [row(metrics={"knn_accuracy": 0.9})]
+    with pytest.raises(UsageError) as raised:
+        run_filter.check("zzz", rows, ("started", "test_bce"))
+    [listed] = re.findall(r"there are: (.*), and the runs' settings", str(raised.value))
+    assert {"started", "test_bce", "knn_accuracy", "blessed", "state", "dataset"} <= {*listed.split(", ")}
+    assert len(listed.split(", ")) == len({*listed.split(", ")})
 
 
 def test_runs_without_a_value_come_last_in_both_orders():

@@ -162,8 +162,8 @@ def test_without_a_root_all_would_run_and_nothing_is_made(tmp_path):
     assert verdicts(made) == dict.fromkeys(PIPELINE.names, "run")
     assert {line.reasons for line in made.nodes} == {("nothing ran in this root yet",)}
     first = text.as_text(made).splitlines()[0]
-    assert first.startswith("data set not known yet (")
-    assert first.endswith(f"), profile mnist, {tmp_path / 'none'}")
+    assert first.startswith("data set: mnist is not in ")
+    assert first.endswith(f", profile mnist, {tmp_path / 'none'}")
     assert list(tmp_path.iterdir()) == []
 
 

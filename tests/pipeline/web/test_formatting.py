@@ -43,6 +43,12 @@ def test_deltas():
     assert METRICS.delta("bce", float("inf"), 0.1) == ""
 
 
+def test_the_unit_of_a_metric_is_that_of_the_data():
+    [metric] = (one for one in METRICS.all_columns if one.name == "active_units")
+    assert formatting.run_metric_title(metric, unit=True) == "Active units, per image"
+    assert formatting.run_metric_title(metric, unit=True, replaced={"image": "vector"}) == "Active units, per vector"
+
+
 def test_counts_and_words():
     assert formatting.words("bce_to_mean_image") == "BCE to mean image"
     assert counted(1, "node") == "1 node"

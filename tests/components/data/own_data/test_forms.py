@@ -136,7 +136,7 @@ def test_tables_are_vectors(tmp_path: pathlib.Path, suffix: str) -> None:
     else:
         pa.parquet.write_table(pa.table({"u": [1, 2], "v": [0.5, -3], "kind": ["a", "b"], "who": [7, 8]}), path)
     assert read(path, label="kind", group="who") == [("0", "a", "7", "", [1, 0.5]), ("1", "b", "8", "", [2, -3])]
-    with pytest.raises(errors.DataError, match=r"the columns kind are not of numbers.*--label.*remove"):
+    with pytest.raises(errors.DataError, match=r"the column kind is not of numbers.*--label.*remove"):
         read(path)
     with pytest.raises(OptionError, match="no such column; there are: u, v, kind, who"):
         read(path, label="x")
@@ -182,13 +182,13 @@ def test_a_value_of_a_parquet_file_that_is_not_finite_is_named_with_row_and_colu
 
 def test_a_text_among_numbers_and_a_missing_label_are_named_with_line_and_column(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.csv").write_text('u,v,kind\n1,"2",a\n\n3,4,b\n5,6 mm,\n')
-    with pytest.raises(errors.DataError, match=r"the columns v are not of numbers \(line 5: '6 mm'"):
+    with pytest.raises(errors.DataError, match=r"the column v is not of numbers \(line 5: '6 mm'"):
         read(tmp_path / "a.csv", label="kind")
     (tmp_path / "a.csv").write_text("u,v,kind\n1,2,a\n\n3,4,b\n5,6,\n")
     with pytest.raises(OptionError, match=r"line 5, column kind of .* has no label"):
         read(tmp_path / "a.csv", label="kind")
     pa.parquet.write_table(pa.table({"u": [1, 2], "v": ["3", "x"]}), tmp_path / "a.parquet")
-    with pytest.raises(errors.DataError, match=r"the columns v are not of numbers \(row 1: 'x'"):
+    with pytest.raises(errors.DataError, match=r"the column v is not of numbers \(row 1: 'x'"):
         read(tmp_path / "a.parquet")
 
 

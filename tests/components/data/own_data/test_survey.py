@@ -101,6 +101,11 @@ def test_records_that_cannot_be_used_are_refused(arrays: Any, columns: dict[str,
         survey(source(arrays, **columns), Options())
 
 
+def test_too_few_groups_for_the_splits_are_counted() -> None:
+    with pytest.raises(errors.DataError, match=r"would be empty.*20 records in 2 groups"):
+        survey(source(vectors(20), group=["a", "b"] * 10), Options())
+
+
 @pytest.mark.parametrize(
     ("shapes", "kind", "reason"),
     [

@@ -48,9 +48,13 @@ def test_it_shows_splits_units_and_first_rows(tmp_path: pathlib.Path, monkeypatc
     ]
 
 
-def test_without_labels_they_are_missing(tmp_path: pathlib.Path) -> None:
+def test_without_labels_there_is_no_column_of_them(tmp_path: pathlib.Path) -> None:
     made, _ = preview(tmp_path)
-    assert {row["label"] for row in made.records("first codes")} == {None}
+    assert made.records("first codes") == [
+        {"id": "train/0", "active_units": 2, "strongest": "unit 2: 4, unit 1: 1"},
+        {"id": "train/1", "active_units": 0, "strongest": "none"},
+        {"id": "test/0", "active_units": 1, "strongest": "unit 1: 3"},
+    ]
 
 
 def test_without_a_table_there_is_no_preview(tmp_path: pathlib.Path) -> None:
