@@ -24,6 +24,19 @@ def curated_names() -> list[str]:
     return sorted(path.stem for path in CURATED.glob("*.pbtxt"))
 
 
+def curated_size(name: str) -> tuple[int, int] | None:
+    """Return the height and width, pixels, that a curated schema allows alone; None if it allows others.
+
+    Raises:
+      KeyError: there is no such schema; names the known ones.
+    """
+    text = curated_path(name).read_text(encoding="utf-8")
+    found = {one.name: one.int_domain for one in text_format.Parse(text, schema_pb2.Schema()).feature}
+    domains = [found[side] for side in (features.HEIGHT, features.WIDTH) if side in found]
+    sizes = [int(domain.min) for domain in domains if domain.HasField("min") and domain.min == domain.max]
+    return (sizes[0], sizes[1]) if len(sizes) == 2 else None
+
+
 def schema_text(
     height: int, width: int, labels: int, *, channels: int = 1, kind: str = "image", dtype: str = "uint8"
 ) -> str:

@@ -48,6 +48,42 @@ def data_folder(data: DataConfig) -> pathlib.Path:
     return folder
 
 
+def check_source(data: DataConfig) -> None:
+    """Raise `UsageError` if the sample shall be used in place of a data set that it is no part of."""
+    if data.source == "sample" and data.dataset not in (SAMPLED, sample_path.NAME):
+        raise UsageError(
+            f"data.source = sample contains digits of {SAMPLED}, not {data.dataset}: use data.source = tfds, or "
+            f"--profile {SAMPLE_PROFILE}"
+        )
+
+
+def check_schema(data: DataConfig, size: tuple[int, int] | None) -> None:
+    """Check that the curated schema of the settings allows the size of the images; without a schema any is.
+
+    Args:
+      data: the settings.
+      size: height and width, pixels; None: not known.
+
+    Raises:
+      UsageError: it does not, or there is no such schema.
+    """
+    if not data.schema:
+        return
+    from components.data import schema  # imports protocol buffers
+
+    try:
+        allowed = schema.curated_size(data.schema)
+    except KeyError as error:
+        raise UsageError(f"data.schema: {error.args[0]}; leave it empty to make one from the data set") from error
+    if size and allowed and size != allowed:
+        asked, fixed = (f"{height}x{width}" for height, width in (size, allowed))
+        given = f"data.size = {asked} is not allowed" if data.size else f"the images of {data.dataset} are {asked}"
+        raise UsageError(
+            f"{given}: data.schema = {data.schema} allows {fixed} only; leave data.size empty, or make a schema from "
+            "the data set with --set data.schema="
+        )
+
+
 def sample_allowed(asked: Settings) -> bool:
     """Return whether a run may use the embedded sample.
 
@@ -138,11 +174,14 @@ def look_up(asked: Settings) -> DataLookup:
     """Return where a run will find its data, as far as that is known without a download.
 
     Raises:
-      UsageError: the data set has no such split, or the root contains runs on another one.
+      UsageError: there is no such data set, split or schema, the schema does not allow `data.size`, or the root
+        contains runs on another data set.
       UnavailableError: this pipeline cannot read it.
     """
     check_root(asked)
     data = asked.config.data
+    check_source(data)
+    check_schema(data, data.height_and_width)
     if data.source == "sample" or data.dataset == sample_path.NAME:
         return DataLookup(True, "the embedded sample (5,000 digits)")
     version, folder = prepared_version(data), data_folder(data)
@@ -155,6 +194,11 @@ def look_up(asked: Settings) -> DataLookup:
     missing, download = f"{data.dataset} is not in {folder}", f"a run will try to download {data.dataset}"
     if sample_allowed(asked):
         return DataLookup(True, f"{missing}; {download}, or else use the embedded sample")
+    if folder.exists() and not folder.is_dir():
+        raise UnavailableError(f"{missing}: it is not a folder; point TFDS_DATA_DIR or data.data_dir to a folder")
+    from pipeline.sparse_autoencoder import downloadable  # imports this module
+
+    downloadable.check_name(data)
     return DataLookup(False, missing, f"{download}; or set TFDS_DATA_DIR to the folder of a prepared copy")
 
 

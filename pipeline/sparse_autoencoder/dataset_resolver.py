@@ -8,7 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -18,11 +18,11 @@ import tensorflow_datasets as tfds
 import pipeline_config
 from components import atomic_file, errors
 from components.data import sample_builder, sample_path, schema, tfds_reader
-from pipeline.core import file_digests, settings, shell
+from pipeline.core import file_digests, settings
 from pipeline.core.errors import FREE_SPACE, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import FoundDataset
-from pipeline.sparse_autoencoder import dataset_cache, dataset_folder, prepared
+from pipeline.sparse_autoencoder import dataset_cache, dataset_folder, downloadable
 from pipeline.sparse_autoencoder.dataset_folder import SAMPLE_PROFILE, SAMPLED
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 
@@ -54,12 +54,8 @@ def _find(
     """Return the data set and its settings: those of the sample if it replaces the data set."""
     dataset_folder.check_root(resolved)
     data = resolved.config.data
+    dataset_folder.check_source(data)
     if data.source == "sample" or data.dataset == sample_path.NAME:
-        if data.dataset not in (SAMPLED, sample_path.NAME):
-            raise UsageError(
-                f"data.source = sample contains digits of {SAMPLED}, not {data.dataset}: use data.source = tfds, or "
-                f"--profile {SAMPLE_PROFILE}"
-            )
         return _sample(request, resolved, root, "")
     builder, missing = _prepared_or_downloaded(data, root, download)
     if builder is not None:
@@ -131,7 +127,8 @@ def _prepared_or_downloaded(
     try:
         builder = tfds.builder(data.dataset, data_dir=folder)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
-        raise UsageError(_unknown(data, tfds.list_builders(with_community_datasets=False))) from error
+        known = tfds.list_builders(with_community_datasets=False)
+        raise UsageError(downloadable.unknown(data, known)) from error
     reason = unreachable(list(builder.url_infos or ()), data.download_timeout)
     if reason:
         return None, f"{folder} holds no prepared copy, and {reason}"
@@ -151,18 +148,6 @@ def _or_sample(root: Root) -> str:
     if root.dataset() not in (None, sample_path.NAME):
         return ""
     return f", or run `sae run --profile {SAMPLE_PROFILE}` on the embedded digits"
-
-
-def _unknown(data: pipeline_config.DataConfig, downloadable: Sequence[str]) -> str:
-    """Say that there is no such data set; suggest a prepared one before one that TFDS can download."""
-    folder = dataset_folder.data_folder(data)
-    known = [one.name for one in prepared.find(folder)]
-    near = prepared.similar(data.dataset, known) or prepared.similar(data.dataset, downloadable)
-    listed = shell.joined(["sae", "data", "list", *(["--data-dir", str(folder)] if data.data_dir else [])])
-    return (
-        f"{folder} holds no prepared data set {data.dataset!r}, and TensorFlow Datasets knows none of that name{near}; "
-        f"`{listed}` lists the prepared ones"
-    )
 
 
 def unreachable(urls: list[str], timeout: float) -> str:
@@ -222,17 +207,16 @@ def describe(
         ids=bool(description.id_key),
         conversion=description.conversion,
         split_sizes=sizes,
-        schema_file=str(_schema_file(data.schema, description, root)),
+        schema_file=str(_schema_file(data, description, root)),
         notice=notice,
     )
 
 
-def _schema_file(name: str, description: tfds_reader.Description, root: Root) -> pathlib.Path:
-    if name:
-        try:
-            return schema.curated_path(name)
-        except KeyError as error:
-            raise UsageError(f"data.schema: {error.args[0]}; leave it empty to make one from the data set") from error
+def _schema_file(data: pipeline_config.DataConfig, description: tfds_reader.Description, root: Root) -> pathlib.Path:
+    if data.schema:
+        is_image = description.kind == "image"
+        dataset_folder.check_schema(data, (description.height, description.width) if is_image else None)
+        return schema.curated_path(data.schema)
     size = f"-{description.height}x{description.width}" if description.resized else ""
     path = root.data / f"{description.name.replace('/', '_')}-{description.version}{size}.pbtxt"
     text = schema.schema_text(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -57,3 +59,19 @@ def test_unknown_schema_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(KeyError) as caught:
         schema.curated_path(name)
     assert caught.value.args == (f"no curated schema {name!r}; there are: fashion_mnist, mnist",)
+
+
+@pytest.mark.parametrize("name", schema.curated_names())
+def test_the_size_that_a_curated_schema_fixes_is_that_of_its_file(name: str) -> None:
+    text = schema.curated_path(name).read_text()
+    assert text.count("min: 28 max: 28") == 2
+    assert schema.curated_size(name) == (28, 28)
+
+
+def test_a_schema_that_allows_several_sizes_fixes_none(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = schema.curated_path("mnist").read_text()
+    (tmp_path / "some.pbtxt").write_text(text.replace("min: 28 max: 28", "min: 28 max: 32", 1))
+    (tmp_path / "wide.pbtxt").write_text(schema.schema_text(5, 7, 0))
+    monkeypatch.setattr(schema, "CURATED", tmp_path)
+    assert schema.curated_size("some") is None
+    assert schema.curated_size("wide") == (5, 7)

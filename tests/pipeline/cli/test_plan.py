@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.orchestration import process_setup
 
 SECOND = ("--pipeline", "tests.second_pipeline.definition:PIPELINE")
 Run = Callable[..., tuple[object, str, str]]
@@ -86,3 +88,27 @@ def test_help_lists_the_profiles_of_the_selected_pipeline(run: Run, command: str
     default = "Named set of settings; of the default pipeline: mnist, sample, fashion_mnist. [default: mnist]"
     assert profiles() == default
     assert profiles("--pipeline", "no_such_module:PIPELINE") == default
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--profile", "sample", "--set", "data.size=256x256"], ["256x256", "28x28", "data.schema"]),
+        (["--set", "data.dataset=no_such_set"], ["no_such_set", "sae data list"]),
+        (["--set", "data.schema=letters"], ["letters", "fashion_mnist, mnist"]),
+    ],
+)
+def test_settings_that_no_data_fits_are_refused_before_tensorflow(
+    run: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, words: list[str], parts: list[str]
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    monkeypatch.delitem(sys.modules, "tensorflow_datasets", raising=False)
+    monkeypatch.setattr(process_setup, "heavy_imports", lambda: pytest.fail("TensorFlow is imported"))
+    planned, ran = answers(run, Root(tmp_path / "new"), *words)
+    assert planned == ran
+    assert planned[0] == ExitCode.USAGE
+    for part in parts:
+        assert part in planned[1]
+    code, output, _ = run("doctor", *words, "--root", str(tmp_path / "new"))
+    assert code == ExitCode.ENVIRONMENT
+    assert parts[0] in output

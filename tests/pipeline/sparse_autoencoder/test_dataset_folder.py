@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 
 import pytest
 
@@ -217,3 +218,53 @@ def test_another_data_set_than_that_of_the_root_is_refused_with_its_options(tmp_
         return
     with pytest.raises(UsageError, match=f"contains runs on data set {held}, .*: add {advice}, or"):
         look_up(f"paths.root={root.path}", *given)
+
+
+# --- what a run refuses ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["sample", "mnist", "fashion_mnist"])
+def test_a_size_that_the_schema_does_not_allow_is_refused(profile):
+    with pytest.raises(UsageError) as raised:
+        look_up("data.size=256x256", profile=profile)
+    for words in ("data.size", "256x256", "28x28", "data.schema", "--set data.schema="):
+        assert words in str(raised.value)
+    look_up("data.size=28x28", profile=profile)
+    look_up("data.size=256x256", "data.schema=", profile=profile)
+
+
+def test_an_unknown_schema_is_refused():
+    with pytest.raises(UsageError, match=r"data\.schema: .*letters.*fashion_mnist, mnist; leave it empty"):
+        look_up("data.schema=letters")
+
+
+def test_the_sample_is_not_another_data_set():
+    with pytest.raises(UsageError, match=r"data\.source = sample contains digits of mnist, not kmnist"):
+        look_up("data.dataset=kmnist", "data.source=sample")
+
+
+@pytest.mark.parametrize(("name", "meant"), [("cell", "cells"), ("fashion_mnst", "fashion_mnist"), ("qqqqq", "")])
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_name_that_neither_the_folder_nor_tfds_knows_is_refused(monkeypatch, home, name, meant, folder):
+    monkeypatch.delitem(sys.modules, "tensorflow_datasets", raising=False)
+    sets = home / "sets"
+    prepare(sets, "cells")
+    option = [f"data.data_dir={sets}"] if folder else []
+    monkeypatch.setenv("TFDS_DATA_DIR", str(sets))
+    with pytest.raises(UsageError) as raised:
+        look_up(f"data.dataset={name}", *option)
+    message = str(raised.value)
+    assert f"{sets} holds no prepared data set {name!r}" in message
+    assert (f"did you mean {meant}?" in message) if meant else ("did you mean" not in message)
+
+
+@pytest.mark.parametrize("name", ["kmnist", "emnist", "emnist/letters", "cifar10_1", "wmt19_translate", "iris"])
+def test_a_name_that_tfds_can_download_is_not_refused(monkeypatch, name):
+    monkeypatch.delitem(sys.modules, "tensorflow_datasets", raising=False)
+    assert not look_up(f"data.dataset={name}").good
+
+
+def test_a_file_in_place_of_the_data_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError, match="it is not a folder"):
+        look_up(f"data.data_dir={tmp_path / 'file'}")
