@@ -80,6 +80,7 @@ def test_a_session_of_a_notebook_is_one_row_that_names_its_cells(pages: Callable
     for one in (cell for row in view["runs"] for cell in row["session"]["runs"]):
         assert f'href="/runs/{one["id"]}">{one["component"]}</a>' in html.unescape(urllib.parse.unquote(page))
     assert "cells=all" in page
+    assert "data-compare" not in page  # there is nothing to select; the script needs button and hint
     assert "Trainer: no end is recorded" in page
     view = site.get("/runs.json?cells=all").json()
     assert (view["total"], [row for row in view["runs"] if "session" in row]) == (9, [])
