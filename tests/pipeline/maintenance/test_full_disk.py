@@ -107,7 +107,7 @@ def test_gc_frees_a_disk_without_a_free_byte(disk, made_once):
         ["schedule", "pause", "nightly"],
     )
     assert [code for code, _, _ in results] == [0] * 5, results
-    assert results[0][1].splitlines()[-1].startswith("deleted 21 artifacts, 3 ")
+    assert results[0][1].splitlines()[-1].startswith("deleted 24 artifacts, 3 ")
     again = json.loads(results[1][1])
     assert (again["artifacts"], again["versions"], again["left_over"]) == ([], [], [])
     counts = json.loads(results[2][1])["counts"]
