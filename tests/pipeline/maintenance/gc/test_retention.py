@@ -147,7 +147,7 @@ def test_a_root_that_is_too_large_gives_up_the_oldest_and_rollbacks_last(four):
     pins.pin(four.root, "run-1", "the one in the paper")
     found = gc.look(PIPELINE, four.root, RetentionConfig(runs=9, pushed=1, max_mib=0))
     assert len(found.kept) == 4
-    assert 4 * size < found.bytes < 5 * size
+    assert 4 * size < found.bytes < 6 * size  # with the store, which has no such size
     found = gc.look(PIPELINE, four.root, RetentionConfig(runs=9, pushed=1, max_mib=3))
     assert (list(reasons(found)), found.too_large) == (["run-4", "run-3", "run-1"], False)
     found = gc.apply(PIPELINE, four.root, RetentionConfig(runs=9, pushed=1, max_mib=1))
