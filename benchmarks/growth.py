@@ -1,6 +1,6 @@
 """Measure how time and memory of each node grow with the number of examples, and with their size.
 
-    make bench-growth ARGS="--times 10"
+    make bench-growth ARGS="--times 10 --resident-mib 128"
     make bench-growth ARGS="--wide 100000 --resident-mib 1024"
 
 The first runs on MNIST and on as many times its 70,000 pictures, made by seeded shifts. The second runs on pictures of
@@ -161,9 +161,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=70_000, help="how many of MNIST (default all, 70,000)")
     parser.add_argument("--times", type=int, default=10, help="how many times as many (default 10)")
     parser.add_argument("--wide", type=int, default=0, help="number of pictures of 256x256, instead")
-    parser.add_argument(
-        "--resident-mib", type=int, default=1024, help="training.resident_mib with --wide (default 1024)"
-    )
+    parser.add_argument("--resident-mib", type=int, help="training.resident_mib (default that of the profile)")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--folder", type=pathlib.Path, default=tempfile.gettempdir(), help="for data and roots")
     arguments = parser.parse_args()
@@ -172,9 +170,10 @@ def main() -> None:
         print(f"skipped: it needs {source / 'mnist'} (set TFDS_DATA_DIR)")
         return
     settings = [f"training.epochs={arguments.epochs}"]
+    if arguments.resident_mib:
+        settings.append(f"training.resident_mib={arguments.resident_mib}")
     if arguments.wide:
-        settings += [f"training.resident_mib={arguments.resident_mib}", "model.hidden_units=64"]
-        measured(arguments.folder, source, 0, 1, arguments.wide, settings)
+        measured(arguments.folder, source, 0, 1, arguments.wide, [*settings, "model.hidden_units=64"])
         return
     one, many = (
         measured(arguments.folder, source, arguments.pictures, times, 0, settings) for times in (1, arguments.times)
