@@ -61,6 +61,10 @@ def extended(tmp_path_factory) -> pathlib.Path:
     return folder
 
 
+def test_each_example_applies_to_the_code_as_it_is(extended):
+    assert all((extended / name).is_file() for diff in examples().values() for name in touched(diff))
+
+
 @pytest.mark.e2e
 def test_the_pipeline_runs_with_all_of_them(extended, tmp_path):
     def sae(*words: str) -> subprocess.CompletedProcess[str]:
