@@ -36,7 +36,7 @@ from pipeline.definition.spec import EncodeRequest
     "--group",
     default="",
     metavar="COLUMN|REGEX",
-    help="Groups, as for `sae data add`; their column or array is left out.",
+    help="Column, array or pattern of groups, as when the data was added; it is left out.",
 )
 @root_option
 @json_option

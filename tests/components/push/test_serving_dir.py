@@ -26,7 +26,8 @@ def weights_of(version: pathlib.Path) -> str:
 
 @pytest.fixture
 def serving(tmp_path: pathlib.Path) -> pathlib.Path:
-    return tmp_path / "serving" / "mnist"
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root" / "serving"
 
 
 @pytest.fixture
@@ -140,7 +141,6 @@ def test_there_is_no_newest_version_where_there_is_no_folder(serving: pathlib.Pa
 
 def test_nothing_is_held_back_until_it_is_said(serving: pathlib.Path) -> None:
     assert serving_dir.superseded(serving) == frozenset()
-    serving.parent.mkdir()
     serving_dir.write_superseded(serving, {"b", "a"})
     assert serving_dir.superseded(serving) == {"a", "b"}
     serving_dir.write_superseded(serving, ())
@@ -160,7 +160,6 @@ def test_a_missing_list_is_not_taken_for_an_empty_one_once_a_model_was_pushed(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"models": 1}'])
 def test_a_damaged_list_is_not_taken_for_an_empty_one(serving: pathlib.Path, text: str) -> None:
-    serving.parent.mkdir()
     serving.with_name("held_back.json").write_text(text)
     with pytest.raises(ValueError, match=r"held_back\.json"):
         serving_dir.superseded(serving)

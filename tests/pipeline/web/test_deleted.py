@@ -45,7 +45,7 @@ def test_no_link_leads_to_what_is_deleted(collected, ask):
     for path in ("/runs/good", f"/artifacts/{report}", "/compare?run=good&run=better"):
         page = Seen(client.get(path).text)
         assert "Open the report" not in page.text
-        for link in page.links:
+        for link in set(page.links) - {"/compare"}:  # a form, which adds the runs
             assert client.get(link.partition("#")[0] or path).status_code == 200, link
     assert "Open the report" in Seen(client.get("/runs/better").text).text
 

@@ -44,7 +44,7 @@ def test_every_page_draws_it_as_removed_and_has_no_link_to_it(damaged, ask):
         assert answer.status_code == 200
         assert named in page.text, path
         links |= {link.partition("#")[0] or path for link in page.links}
-    for link in links:
+    for link in links - {"/compare"}:  # a form, which adds the runs
         assert client.get(link).status_code in (200, 307), link
 
 
