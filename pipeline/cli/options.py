@@ -86,9 +86,11 @@ class _ProfileOption(click.Option):
         """Return the option and its help."""
         configuration: type[Configuration] = PipelineConfig
         whose = "; of the default pipeline"
-        if ctx.find_root().params.get("pipeline") or os.environ.get("SAE_PIPELINE"):
+        if given := ctx.find_root().params.get("pipeline") or os.environ.get("SAE_PIPELINE"):
+            from pipeline.definition.spec import load
+
             with contextlib.suppress(SaeError):  # a pipeline that cannot be loaded: running the command reports it
-                configuration, whose = current_pipeline().configuration, ""
+                configuration, whose = load(given).configuration, ""
         names = list(configuration.profiles)
         listed = f"{whose}: {', '.join(names)}.  [default: {names[0]}]" if names else "; this pipeline has none."
         self.help = f"Named set of settings{listed}"

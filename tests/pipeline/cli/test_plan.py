@@ -12,6 +12,7 @@ import pytest
 from pipeline import cli
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import DEFAULT_PIPELINE
 from pipeline.orchestration import process_setup
 
 SECOND = ("--pipeline", "tests.second_pipeline.definition:PIPELINE")
@@ -78,7 +79,12 @@ def test_a_root_of_another_pipeline_is_refused_alike(run: Run, root: Root) -> No
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_help_lists_the_profiles_of_the_selected_pipeline(run: Run, command: str) -> None:
+def test_help_lists_the_profiles_of_the_selected_pipeline(
+    run: Run, root: Root, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    root.claim_pipeline(DEFAULT_PIPELINE)  # as in a checkout after make run
+    monkeypatch.setenv("SAE_ROOT", str(root.path))
+
     def profiles(*pipeline: str) -> str:
         code, output, errors = run(*pipeline, command, "--help")
         assert (code, errors) == (0, "")
