@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,7 +24,7 @@ from pipeline.orchestration.request import RunRequest
 from pipeline.orchestration.summary import Summary
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
-from tests import PROJECT
+from tests import PROJECT, environment
 
 SHARED_DATA = PROJECT.parent / "shared" / "data" / "tensorflow_datasets"
 
@@ -42,12 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _environment() -> Iterator[None]:
-    """A run sets the process's environment, such as a temporary folder in its root; what it changed is put back."""
-    before, temporary = dict(os.environ), tempfile.tempdir
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-    tempfile.tempdir = temporary
+    with environment.restored():
+        yield
 
 
 Run = Callable[..., Summary]

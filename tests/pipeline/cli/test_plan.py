@@ -14,6 +14,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import DEFAULT_PIPELINE
 from pipeline.orchestration import process_setup
+from tests import environment
 
 SECOND = ("--pipeline", "tests.second_pipeline.definition:PIPELINE")
 Run = Callable[..., tuple[object, str, str]]
@@ -29,7 +30,8 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> I
             cli.main([*words])
         return (end.value.code, *capfd.readouterr())
 
-    yield call
+    with environment.restored():
+        yield call
     logging.captureWarnings(False)
 
 

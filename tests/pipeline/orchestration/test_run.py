@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-import os
 import re
-import tempfile
 import time
 
 import pytest
@@ -18,6 +16,7 @@ from pipeline.orchestration import process_setup, run
 from pipeline.orchestration.request import RunRequest
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
+from tests import environment
 from tests.builders.roots import Recorded
 from tests.builders.store_reader import reader
 
@@ -65,16 +64,14 @@ def test_only_the_id_itself_counts_as_taken(root):
 
 
 @pytest.fixture
-def environment():
-    """A run sets the process's environment; what it changed is put back."""
-    before, temporary = dict(os.environ), tempfile.tempdir
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-    tempfile.tempdir = temporary
+def restored_environment():
+    with environment.restored():
+        yield
 
 
-def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(tmp_path, environment, monkeypatch, capfd):
+def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(
+    tmp_path, restored_environment, monkeypatch, capfd
+):
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     recorded = Recorded(tmp_path)
     recorded.run("r1")

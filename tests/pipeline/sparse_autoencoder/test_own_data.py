@@ -151,7 +151,7 @@ finally:
     mount = f"mount -t tmpfs -o size=1m tmpfs {tmp_path / 'data'}"
     done = run_in_namespace(mount, program, tmp_path / "a.npy", tmp_path / "data")
     assert (done.returncode, done.stdout) == (ExitCode.ENVIRONMENT, "[]\n"), done.stderr
-    assert "error: the data set cannot be written: " in done.stderr
+    assert f"error: the data set cannot be written in {tmp_path / 'data'}: " in done.stderr
     assert "No space left on device" in done.stderr
 
 

@@ -1,0 +1,20 @@
+"""Keep a run in the process of a test from changing that process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """Restore the environment afterwards. A run changes it; its temporary folder is one in its root, for instance."""
+    before, temporary = dict(os.environ), tempfile.tempdir
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        tempfile.tempdir = temporary
