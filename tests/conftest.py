@@ -7,13 +7,14 @@ import os
 import pathlib
 import signal
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
 from pipeline.provenance import numeric_variables
 from pipeline_config import EngineConfig
-from tests import PROJECT, lazy
+from tests import PROJECT, environment, lazy
 
 # Read by TensorFlow when it is imported: TFT and TFMA know Keras 2 only.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -76,6 +77,13 @@ def _is_lazy(module: object) -> bool:
         return True
     is_ours = isinstance(module, ModuleType) and module.__name__.startswith("tests.")
     return is_ours and any(_is_lazy(value) for value in vars(module).values())
+
+
+@pytest.fixture
+def restored_environment() -> Iterator[None]:
+    """For a test in whose process a run runs."""
+    with environment.restored():
+        yield
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from pipeline.orchestration import process_setup, run
 from pipeline.orchestration.request import RunRequest
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from pipeline.terminal.progress import display
-from tests import environment
 from tests.builders.roots import Recorded
 from tests.builders.store_reader import reader
 
@@ -61,12 +60,6 @@ def test_only_the_id_itself_counts_as_taken(root):
     for name in times_from_now():
         (root.logs / f"{name}-2.log").touch()
     assert re.fullmatch(r"\d{8}-\d{6}", run._new_run_id(root))
-
-
-@pytest.fixture
-def restored_environment():
-    with environment.restored():
-        yield
 
 
 def test_a_run_waits_for_a_program_that_reads_the_store_and_shows_it(
