@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 SCHEMA_VERSION = 2  # of every JSON document for users; increased when a key changes its name or meaning
 
+INFINITY = "inf"  # in JSON of settings
 INLINE = "inline"  # metadata of a field; `jsonable` explains it
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -94,3 +95,13 @@ def jsonable(value: Any) -> Any:
 def document(fields: Any) -> str:
     """Return one JSON object of a dataclass or mapping, with its `schema_version`; ASCII only."""
     return json.dumps({"schema_version": SCHEMA_VERSION, **jsonable(fields)}, indent=2, allow_nan=False)
+
+
+def without_infinity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for JSON, which has no infinity: with `INFINITY`, a text that `--set` reads as well."""
+    return {name: INFINITY if value == math.inf else value for name, value in settings.items()}
+
+
+def with_infinity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that `without_infinity` wrote."""
+    return {name: math.inf if value == INFINITY else value for name, value in settings.items()}

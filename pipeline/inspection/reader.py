@@ -6,7 +6,6 @@ runs reads their contexts, and executions only of those shown whose end is not r
 
 from __future__ import annotations
 
-import functools
 import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,6 @@ from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation
 from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
-from pipeline.metadata.types import RunContext
 
 if TYPE_CHECKING:
     from pipeline.metadata.sources import Source
@@ -56,10 +54,6 @@ class Reader:
         self._runs = Runs(pipeline, self.store, root)
         self._artifacts = Artifacts(self.store, places, is_alone=root is None)
         self._read: dict[str, Run] = {}
-
-    @functools.cached_property
-    def _run_contexts(self) -> list[RunContext]:
-        return self.store.run_contexts()
 
     def runs(
         self,
@@ -90,7 +84,7 @@ class Reader:
           UsageError: `sort` or a condition names neither a column nor a setting of a run.
           NotFoundError: there is no such pipeline.
         """
-        contexts, end = self._run_contexts, start + limit
+        contexts, end = self._runs.contexts, start + limit
         if pipeline:
             pipeline = references.find_pipeline(pipeline, self.pipelines())
             contexts = [one for one in contexts if self.store.pipeline_of_run(one) == pipeline]
@@ -114,7 +108,7 @@ class Reader:
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""
-        return [context.name for context in self._run_contexts]
+        return [context.name for context in self._runs.contexts]
 
     def find_run(self, wanted: str) -> str:
         """Return the id of the run that `wanted` names. Raises `NotFoundError` like `references.find_run`."""
@@ -149,20 +143,20 @@ class Reader:
 
     def previous(self, run_id: str) -> str:
         """Return the id of the previous run of the same pipeline; empty for the first."""
-        older = iter(self._run_contexts)
+        older = iter(self._runs.contexts)
         this = next((one for one in older if one.name == run_id), None)
         pipeline = self.store.pipeline_of_run(this) if this else ""
         return next((one.name for one in older if self.store.pipeline_of_run(one) == pipeline), "")
 
     def pipelines(self) -> list[str]:
         """Return the names of all pipelines, sorted."""
-        recorded = {str(one.properties.get(PIPELINE_NAME, "")) for one in self._run_contexts}
+        recorded = {str(one.properties.get(PIPELINE_NAME, "")) for one in self._runs.contexts}
         return sorted({*self.store.pipelines, *recorded} - {""})
 
     def unrecorded_columns(self) -> list[str]:
         """Return those of the columns `dataset`, `trigger`, `metrics` and `blessed` that no run has a value in."""
         missing = {"dataset", "trigger", "metrics", "blessed"}
-        for context in self._run_contexts:
+        for context in self._runs.contexts:
             headline = run_properties.headline_of(context.properties)
             missing -= {name for name in missing if getattr(headline, name) not in (None, {})}
             if not missing:

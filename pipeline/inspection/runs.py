@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.core import event_log, regular_file, root_lock
+from pipeline.core import event_log, regular_file, root_lock, serialization
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import counted, error_line
@@ -224,7 +224,7 @@ class Runs:
     def _is_followed(self, context: RunContext, before: int) -> bool:
         """Return whether a newer run of the same pipeline began before a context was made."""
         pipeline = self._store.pipeline_of_run(context)
-        newer = [one for one in self._run_contexts if context.id < one.id < before]
+        newer = [one for one in self.contexts if context.id < one.id < before]
         return any(self._store.pipeline_of_run(one) == pipeline for one in newer)
 
     def _skipped_executions(self, context: RunContext, executions: Sequence[Execution]) -> set[int]:
@@ -253,7 +253,8 @@ class Runs:
                     yield execution, node
 
     @functools.cached_property
-    def _run_contexts(self) -> list[RunContext]:
+    def contexts(self) -> list[RunContext]:
+        """The contexts of all runs, newest first."""
         return self._store.run_contexts()
 
     def _seems_to_run(self, context: RunContext, executions: Sequence[Execution]) -> bool:
@@ -261,7 +262,7 @@ class Runs:
         last = _last_sign(context, executions)
         if last is None or datetime.datetime.now(datetime.timezone.utc) - last > _LONGEST_SILENCE:
             return False
-        newer = [one for one in self._run_contexts if one.id > context.id]
+        newer = [one for one in self.contexts if one.id > context.id]
         pipeline = self._store.pipeline_of_run(context)
         return all(self._store.pipeline_of_run(one) != pipeline for one in newer)
 
@@ -406,7 +407,7 @@ def _configuration_of_manifest(path: pathlib.Path, root: Root) -> dict[str, Any]
             found = json_of(file.read().decode(), dict).get("configuration")
     except (OSError, ValueError):
         return {}
-    return run_properties.with_infinity(found) if isinstance(found, dict) else {}
+    return serialization.with_infinity(found) if isinstance(found, dict) else {}
 
 
 def _last_sign(context: RunContext, executions: Sequence[Execution]) -> datetime.datetime | None:

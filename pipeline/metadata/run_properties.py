@@ -8,13 +8,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from components import json_text
-from pipeline.core import shell
+from pipeline.core import serialization, shell
 from pipeline.metadata.types import json_of, numbers_of
 
 _PREFIX = "sae_"  # of the custom properties; a context may have others
@@ -99,17 +98,12 @@ def end_properties(properties: Mapping[str, object]) -> set[str]:
 
 def settings_properties(settings: Mapping[str, object]) -> dict[str, str]:
     """Return the custom property that records settings, by name; infinity, which JSON does not have, as text."""
-    return {_SETTINGS: json.dumps({name: str(one) if one == math.inf else one for name, one in settings.items()})}
+    return {_SETTINGS: json.dumps(serialization.without_infinity(settings))}
 
 
 def settings_of(properties: Mapping[str, object]) -> dict[str, Any] | None:
     """Return the settings that custom properties record; None if they record none."""
-    return with_infinity(json_of(properties[_SETTINGS], dict)) if _SETTINGS in properties else None
-
-
-def with_infinity(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings that were read from JSON, with numbers in place of the text for infinity."""
-    return {name: math.inf if value == str(math.inf) else value for name, value in settings.items()}
+    return serialization.with_infinity(json_of(properties[_SETTINGS], dict)) if _SETTINGS in properties else None
 
 
 @dataclasses.dataclass(frozen=True)

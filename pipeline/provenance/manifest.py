@@ -24,7 +24,6 @@ from pipeline_config import Configuration, Value
 SCHEMA_VERSION = 1
 
 _ENGINE = "FnApiRunner"
-_INFINITE = "inf"
 
 
 class _DataSource(Protocol):
@@ -138,10 +137,7 @@ def to_json(manifest: Manifest) -> str:
     """Return a manifest as JSON; bytes of the command line that are not valid text are escaped."""
     values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(manifest)}
     values["data"]["fingerprint"] = manifest.data.fingerprint
-    # JSON has no infinity; `--set` reads the same text.
-    values["configuration"] = {
-        name: _INFINITE if value == math.inf else value for name, value in manifest.configuration.items()
-    }
+    values["configuration"] = serialization.without_infinity(manifest.configuration)
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
@@ -178,7 +174,7 @@ def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline 
 def _parse_infinity(pipeline: RecordedPipeline | None, name: str, value: Value) -> Value:
     declared = pipeline.configuration.settings().get(name) if pipeline else None
     is_number = pipeline is None or (declared is not None and isinstance(declared.default, float))
-    return math.inf if value == _INFINITE and is_number else value
+    return math.inf if value == serialization.INFINITY and is_number else value
 
 
 def commit_text(manifest: Manifest) -> str:
