@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 
@@ -147,6 +148,7 @@ def test_csv_has_all_metrics_and_settings_with_all_digits():
 def test_what_a_run_records_is_read_back():
     config = PipelineConfig.build({"model.l1": 1e-4, "serving.max_bce_to_served": math.inf})
     recorded = run_properties.settings_properties(config.affecting_results())
+    json.loads(*recorded.values(), parse_constant=pytest.fail)  # Infinity is no JSON
     found = run_properties.settings_of(recorded)
     assert (found["model.l1"], found["serving.max_bce_to_served"]) == (1e-4, math.inf)
     assert not any(name.startswith("paths.") for name in found)
