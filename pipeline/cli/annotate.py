@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import resolve_root, root_option, run_argument
 from pipeline.registry import run_annotations
 
 
-@click.command("tag")
+@command("tag")
 @run_argument
 @click.argument("tags", metavar="TAG...", nargs=-1, required=True)
 @click.option("--remove", is_flag=True, help="Remove these tags.")
@@ -20,7 +21,7 @@ def tag_command(run_id: str, tags: tuple[str, ...], remove: bool, root: str | No
     output.note(f"run {found} has {'the tags ' + ', '.join(recorded.tags) if recorded.tags else 'no tags'}")
 
 
-@click.command("note")
+@command("note", may_be_empty=["text"])
 @run_argument
 @click.argument("text", metavar="TEXT")
 @root_option

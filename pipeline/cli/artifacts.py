@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     ReadOptions,
     artifact_argument,
@@ -20,7 +21,7 @@ from pipeline.terminal import json_documents
 from pipeline.terminal import lineage as lineage_text
 
 
-@click.command("artifacts")
+@command("artifacts")
 @click.option(
     "--type",
     "type_name",
@@ -55,7 +56,7 @@ def artifacts_command(options: ReadOptions, type_name: str, node: str, run_id: s
         output.note(artifact_text.unfinished_note(page))
 
 
-@click.command("artifact")
+@command("artifact")
 @artifact_argument
 @map_option
 @reading_options
@@ -75,7 +76,7 @@ def artifact_command(options: ReadOptions, artifact: str, maps: tuple[str, ...])
     )
 
 
-@click.command("lineage")
+@command("lineage")
 @artifact_argument
 @reading_options
 def lineage_command(options: ReadOptions, artifact: str) -> None:

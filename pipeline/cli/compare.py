@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import RUN_HELP, ReadOptions, explained, node_argument, reading_options, run_argument
 from pipeline.inspection import explain, run_diff
 from pipeline.terminal import differences as differences_text
@@ -12,7 +13,7 @@ from pipeline.terminal import json_documents
 from pipeline.terminal import why as why_text
 
 
-@click.command("why")
+@command("why")
 @run_argument
 @node_argument
 @reading_options
@@ -23,7 +24,7 @@ def why_command(options: ReadOptions, run_id: str, node: str) -> None:
     output.write_result(options.as_json, found, lambda: why_text.as_text(found))
 
 
-@click.command("diff")
+@command("diff")
 @explained(RUN_HELP)
 @click.argument("old", metavar="RUN", shell_complete=completion.runs)
 @click.argument("new", metavar="RUN", shell_complete=completion.runs)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, json_option, request, setting_options
 from pipeline.core import settings
 from pipeline.core.errors import ExitCode
@@ -45,7 +46,7 @@ def check(**options: Any) -> None:
     output.write(f"valid: {profile} settings from profile {resolved.profile}, {given} given, the rest defaults")
 
 
-@click.command("doctor")
+@command("doctor")
 @setting_options
 @json_option
 def doctor_command(as_json: bool, **options: Any) -> None:

@@ -17,6 +17,7 @@ from components.data import features
 from components.data.own_data.convert import RESAMPLING
 from components.data.own_data.records import Options
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     LocalPath,
     check_label_options,
@@ -34,7 +35,7 @@ _SIDE = 9_999  # pixels, as the setting `data.size`
 _PROGRESS = 1_000  # records between two lines of progress
 
 
-@click.command("add")
+@command("add")
 @dataset_argument
 @click.argument("path", metavar="PATH", type=LocalPath())
 @click.option("--size", metavar="HxW", help="Resize images to height x width, such as 64x64; proportions may change.")
@@ -120,7 +121,7 @@ def add_command(
     output.note(f"`sae data show {name}` shows it; `{run}` runs on it (a root contains runs on one data set)")
 
 
-@click.command("remove")
+@command("remove")
 @dataset_argument
 @click.option("--version", default="", metavar="VERSION", help="Version to remove.  [default: all]")
 @click.option("--yes", is_flag=True, help="Delete; without it, ask, or only say what would be deleted.")

@@ -9,13 +9,14 @@ import click
 from components import atomic_file
 from components.errors import cause_text
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import data_dir_option, data_folder, dataset_argument, json_option, path_option
 from pipeline.core.errors import UnavailableError, advice
 from pipeline.sparse_autoencoder import example_sheet, prepared
 from pipeline.terminal import datasets
 
 
-@click.command("list")
+@command("list")
 @data_dir_option
 @json_option
 def list_command(data_dir: pathlib.Path | None, as_json: bool) -> None:
@@ -30,7 +31,7 @@ def list_command(data_dir: pathlib.Path | None, as_json: bool) -> None:
         output.note(f"no prepared data set is in {folder}: `sae data add NAME PATH` makes one of your own files")
 
 
-@click.command("show")
+@command("show")
 @dataset_argument
 @click.option("--version", default="", metavar="VERSION", help="Version to show.  [default: the newest]")
 @path_option("--sheet", help="Write the sheet of examples to FILE, a PNG.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     check_label_options,
     current_pipeline,
@@ -21,7 +22,7 @@ from pipeline.core.errors import UsageError
 from pipeline.definition.spec import EncodeRequest
 
 
-@click.command("encode")
+@command("encode")
 @click.argument("data", metavar="INPUT")
 @path_option("--to", "target", required=True, help="File to write; it must not exist.")
 @click.option(

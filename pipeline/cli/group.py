@@ -15,6 +15,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from pipeline.cli.command import check_not_empty
 from pipeline.cli.selected import set_selected
 
 Sections = Mapping[str, Mapping[str, tuple[str, str]]]  # by section and name: module, one line of help
@@ -79,6 +80,13 @@ class LazyGroup(click.Group):
         super().__init__(*args, **options)
         self.commands = _Commands({name: entry for names in sections.values() for name, entry in names.items()})
         self.sections = sections
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options of the group. Raises a usage error if one is empty."""
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:  # completion
+            check_not_empty(ctx)
+        return rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections with their commands and the line about each."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     ARTIFACT_HELP,
     config_option,
@@ -26,6 +27,7 @@ from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.inspection.locations import open_reader
 from pipeline.maintenance import fsck, gc, restore, restore_store, verify
+from pipeline.metadata import backup
 from pipeline.provenance.manifest_diff import Difference
 from pipeline.terminal import json_documents
 from pipeline.terminal import maintenance as text
@@ -35,7 +37,7 @@ def _note_environment(run_id: str, differences: Sequence[Difference]) -> None:
     output.note(text.environment(run_id, differences))
 
 
-@click.command("verify")
+@command("verify")
 @run_argument
 @node_option("--node", help="Rerun only this node, on its recorded inputs.")
 @root_option
@@ -51,7 +53,7 @@ def verify_command(run_id: str, node: str, root: str | None, as_json: bool) -> N
         raise SystemExit(int(ExitCode.GATE_FAILED))
 
 
-@click.command("fsck")
+@command("fsck")
 @root_option
 @json_option
 def fsck_command(root: str | None, as_json: bool) -> None:
@@ -65,7 +67,7 @@ def fsck_command(root: str | None, as_json: bool) -> None:
         raise SystemExit(int(found.exit_code))
 
 
-@click.command("gc")
+@command("gc")
 @click.option("--yes", is_flag=True, help="Delete; without it, list what would be deleted.")
 @config_option
 @set_option
@@ -84,7 +86,7 @@ def gc_command(
     output.write_result(as_json, json_documents.gc(found), lambda: text.gc(found))
 
 
-@click.command("restore")
+@command("restore")
 @explained(ARTIFACT_HELP)
 @click.argument("artifact", metavar="[ID]", default="", shell_complete=completion.artifacts)
 @click.option(
@@ -109,6 +111,7 @@ def restore_command(artifact: str, metadata_copy: str | None, root: str | None, 
     if metadata_copy is not None:
         if as_json:
             raise UsageError("--json works with the ID of an artifact, not with --metadata")
+        backup.find(place, metadata_copy)  # before folders are made in a root that has none
         place.create()
         with place.lock():
             output.write(text.restore_metadata(restore_store.restore(place, metadata_copy)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, json_option, resolve_root, root_option, run_argument
 from pipeline.metadata.store import open_store
 from pipeline.registry import listing, pins, promotion
@@ -14,7 +15,7 @@ from pipeline.terminal import models as models_text
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Reason, recorded with the decision.")
 
 
-@click.command("models")
+@command("models")
 @root_option
 @json_option
 def models_command(root: str | None, as_json: bool) -> None:
@@ -30,7 +31,7 @@ def models_command(root: str | None, as_json: bool) -> None:
         output.write(models_text.as_text(output.screen(), found, pipeline.headlines))
 
 
-@click.command("promote")
+@command("promote")
 @run_argument
 @reason_option
 @root_option
@@ -42,7 +43,7 @@ def promote_command(run_id: str, reason: str, root: str | None) -> None:
     _write_served(promotion.promote(resolve_root(root), run_id, reason, output.note))
 
 
-@click.command("rollback")
+@command("rollback")
 @reason_option
 @root_option
 def rollback_command(reason: str, root: str | None) -> None:
@@ -55,7 +56,7 @@ def _write_served(chosen: promotion.ServingChange) -> None:
     output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
 
 
-@click.command("pin")
+@command("pin")
 @run_argument
 @reason_option
 @root_option
@@ -70,7 +71,7 @@ def pin_command(run_id: str, reason: str, root: str | None) -> None:
         )
 
 
-@click.command("unpin")
+@command("unpin")
 @run_argument
 @reason_option
 @root_option

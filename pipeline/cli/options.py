@@ -71,6 +71,8 @@ class LocalPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path. Raises a usage error, or `UnavailableError` if it is too long."""
         text = os.fspath(value)
+        if not text:  # `pathlib` takes it for the working directory
+            self.fail("it is empty: give a path, or leave it out", param, ctx)
         if not (self._stores and "://" in text):  # `open_source` checks URLs
             try:
                 text = local_path(text)

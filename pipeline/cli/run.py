@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     current_pipeline,
     json_option,
@@ -41,7 +42,7 @@ def _run_request(no_cache: bool, verify_cache: bool, options: dict[str, Any], **
     )
 
 
-@click.command("run")
+@command("run")
 @setting_options
 @part_options
 @path_option("--like", help="Rerun the run of this manifest, `manifests/RUN.json` in its root.")
@@ -67,7 +68,7 @@ def run_command(
     _end_with(run.run(wanted, _display()), as_json)
 
 
-@click.command("resume")
+@command("resume")
 @click.argument("run_id", metavar="[RUN]", default="", shell_complete=completion.runs)
 @root_option
 @json_option
@@ -105,7 +106,7 @@ def _end_with(summary: Summary, as_json: bool) -> NoReturn:
     raise SystemExit(int(summary.exit_code))
 
 
-@click.command("plan")
+@command("plan")
 @setting_options
 @part_options
 @json_option

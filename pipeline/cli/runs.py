@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import COUNT, ReadOptions, limit_option, reading_options, run_argument
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.text import escaped
@@ -24,7 +25,7 @@ from pipeline.terminal import runs as runs_text
 _STATES = [state.value for state in RunState]
 
 
-@click.command("runs")
+@command("runs")
 @limit_option
 @click.option("--state", type=click.Choice(_STATES), metavar="STATE", help=f"One of {', '.join(_STATES)}.")
 @click.option(
@@ -90,7 +91,7 @@ def runs_command(
         output.note(runs_text.note(len(rows), page, wanted, reader.name, reader.root is None, bool(conditions)))
 
 
-@click.command("logs")
+@command("logs")
 @run_argument
 @click.argument("node", metavar="[NODE]", default="", shell_complete=completion.nodes)
 @click.option("--tail", type=COUNT, metavar="N", help="Print only the last N lines.")
@@ -118,7 +119,7 @@ def logs_command(options: ReadOptions, run_id: str, node: str, tail: int | None)
         output.note(f"{path} has no lines{f' of {node}: a cached node writes none' if node else ''}")
 
 
-@click.command("open")
+@command("open")
 @run_argument
 @click.option("--print", "only_print", is_flag=True, help="Print the path without opening the report.")
 @reading_options

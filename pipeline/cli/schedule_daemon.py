@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 
-import click
-
+from pipeline.cli.command import command
 from pipeline.cli.options import resolve_root, root_option
 from pipeline.scheduler import daemon
 
 
-@click.command("run")
+@command("run")
 @root_option
 def run_command(root: str | None) -> None:
     """Run the daemon: start scheduled runs, in the foreground, until stopped. It logs to standard error.

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import LocalPath, request, resolve_root, root_option, schedule_argument, setting_options
 from pipeline.cli.schedule_read import note_damaged
 from pipeline.core import settings
@@ -21,7 +22,7 @@ from pipeline.core.text import escaped
 from pipeline.scheduler import status, times, triggers, wording
 from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.export import systemd as systemd_units
-from pipeline.scheduler.store import ScheduleDatabase
+from pipeline.scheduler.store import ScheduleDatabase, check_name
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule, Timing, Work
 from pipeline_config import SchedulePolicies
 
@@ -83,7 +84,7 @@ def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command("add")
+@command("add")
 @click.argument("name", metavar="NAME")
 @click.option("--cron", metavar="TEXT", help='Cron expression with five fields: "0 3 * * *" is every day at 03:00.')
 @click.option("--every", metavar="TIME", help="Interval, such as 30s, 15m, 6h, 1d or 1h30m.")
@@ -113,6 +114,7 @@ def add_command(
     The configuration is checked now and read again at each run, so a --config file may change in between. TIME is such
     as 45s, 10m, 6h, 1d or 1h30m.
     """
+    check_name(name)
     timing = _timing(cron, every, on_data_change, zone)
     work, folder = _work(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
     added = Schedule(
@@ -166,7 +168,7 @@ def _policies(given: Mapping[str, Any]) -> SchedulePolicies:
         raise UsageError(str(error)) from error
 
 
-@click.command("pause")
+@command("pause")
 @schedule_argument
 @root_option
 def pause_command(name: str, root: str | None) -> None:
@@ -175,7 +177,7 @@ def pause_command(name: str, root: str | None) -> None:
         _print(database.pause(name), folder, "paused")
 
 
-@click.command("resume")
+@command("resume")
 @schedule_argument
 @root_option
 def resume_command(name: str, root: str | None) -> None:
@@ -184,7 +186,7 @@ def resume_command(name: str, root: str | None) -> None:
         _print(database.resume(name), folder, "resumed")
 
 
-@click.command("remove")
+@command("remove")
 @schedule_argument
 @root_option
 def remove_command(name: str, root: str | None) -> None:
@@ -194,7 +196,7 @@ def remove_command(name: str, root: str | None) -> None:
     output.write(f"removed {name}; `sae schedule history {name}` still lists its ticks")
 
 
-@click.command("trigger")
+@command("trigger")
 @schedule_argument
 @root_option
 def trigger_command(name: str, root: str | None) -> None:
@@ -206,7 +208,7 @@ def trigger_command(name: str, root: str | None) -> None:
     _warn(folder)
 
 
-@click.command("export")
+@command("export")
 @click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
 @click.option("--all", "every", is_flag=True, help="Export all schedules that are not paused.")
 @click.option("--systemd", is_flag=True, help="Write a systemd service and timer for each.")

@@ -8,6 +8,7 @@ import pathlib
 import click
 
 from pipeline.cli import completion, output
+from pipeline.cli.command import command
 from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
 from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
@@ -19,7 +20,7 @@ _TICKS = 10  # of its history
 _optional_name = click.argument("name", metavar="[NAME]", default="", shell_complete=completion.schedules)
 
 
-@click.command("list")
+@command("list")
 @root_option
 @json_option
 def list_command(root: str | None, as_json: bool) -> None:
@@ -37,7 +38,7 @@ def list_command(root: str | None, as_json: bool) -> None:
     output.note(schedules.note(found, daemon, str(folder)))
 
 
-@click.command("show")
+@command("show")
 @schedule_argument
 @root_option
 @json_option
@@ -56,7 +57,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
         output.write("\n".join(schedules.schedule_lines(output.screen(), found, groups, str(folder), now)))
 
 
-@click.command("next")
+@command("next")
 @_optional_name
 @click.option(
     "-n",
@@ -86,7 +87,7 @@ def next_command(name: str, count: int, root: str | None, as_json: bool) -> None
         output.note(schedules.next_note(found, name, str(folder)))
 
 
-@click.command("history")
+@command("history")
 @_optional_name
 @limit_option
 @root_option
@@ -113,7 +114,7 @@ def history_command(name: str, limit: int, root: str | None, as_json: bool) -> N
     output.note(schedules.history_note(min(limit, len(groups)), more, name))
 
 
-@click.command("status")
+@command("status")
 @root_option
 @json_option
 def status_command(root: str | None, as_json: bool) -> None:

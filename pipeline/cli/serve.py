@@ -8,6 +8,7 @@ import sys
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     COUNT,
     LocalPath,
@@ -23,7 +24,7 @@ from pipeline.inspection.locations import open_location
 from pipeline.web import server, static_site
 
 
-@click.command("serve")
+@command("serve", may_be_empty=["base_path"])
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option(
     "--port",
@@ -64,7 +65,7 @@ def serve_command(
             server.serve(place, host, port, output.note, in_browser, names, base_path)
         else:
             try:
-                sys.stdout.buffer.write(server.get(place, path))
+                sys.stdout.buffer.write(server.get(place, path, names, base_path))
             except server.BadStatusError as error:
                 sys.stdout.buffer.write(error.body)
                 raise
@@ -72,7 +73,7 @@ def serve_command(
                 sys.stdout.flush()
 
 
-@click.command("export")
+@command("export")
 @click.argument("folder", metavar="DIR", type=LocalPath())
 @click.option("--limit", type=COUNT, metavar="N", help="Write only the newest N runs, with inputs and outputs.")
 @map_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import ReadOptions, reading_options, run_argument
 from pipeline.core.errors import NotFoundError, SaeError, UsageError
 from pipeline.provenance import manifest
@@ -12,7 +13,7 @@ from pipeline.terminal import json_documents
 from pipeline.terminal import run as run_text
 
 
-@click.command("show")
+@command("show")
 @run_argument
 @click.option("--manifest", "whole", is_flag=True, help="Print the run's manifest as one JSON object.")
 @click.option("--parameters", is_flag=True, help="Print the parameters of all nodes, uncut.")

@@ -203,7 +203,7 @@ class Root:
         try:
             about = json_text.parse(regular_file.text(self.about))
             found = int(about["format"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except KeyError as error:
             raise UnavailableError(

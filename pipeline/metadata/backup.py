@@ -123,7 +123,7 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
       NotFoundError: there is no such backup.
       UnavailableError: the backup is damaged, or the store cannot be written; nothing was changed.
     """
-    copy = _find(root, wanted)
+    copy = find(root, wanted)
     if problem := sqlite.check(copy):
         raise UnavailableError(f"the copy {copy} is damaged ({problem}): choose another one with `--metadata RUN`")
     runs = store.Store(copy, read_only=True).run_ids()
@@ -148,7 +148,8 @@ def restore(root: Root, wanted: str = "") -> RestoredBackup:
     return RestoredBackup(copy, kept, len(runs), lost)
 
 
-def _find(root: Root, wanted: str) -> pathlib.Path:
+def find(root: Root, wanted: str) -> pathlib.Path:
+    """Return a backup; `wanted` as for `restore`. Raises `NotFoundError`."""
     backups = copies(root)
     found = [one for one in backups if one.stem == wanted] or [one for one in backups if one.stem.startswith(wanted)]
     if not backups:

@@ -32,7 +32,7 @@ def with_nodes(request: RunRequest) -> RunRequest:
     return dataclasses.replace(request, from_node=from_node, to_node=to_node)
 
 
-def with_base(request: RunRequest, root: Root, store: Store) -> RunRequest:
+def with_base(request: RunRequest, root: Root, store: Store | None) -> RunRequest:
     """Return the request with the full id of a base run that it names, and check that there is a base run.
 
     Raises:
@@ -67,23 +67,24 @@ def nodes_of(pipeline: Pipeline, from_node: str, to_node: str) -> tuple[list[str
     return [name for name in names if name in to_run], [name for name in names if name in reused]
 
 
-def base_run(store: Store, root: Root, wanted: str, needed: Sequence[str]) -> str:
+def base_run(store: Store | None, root: Root, wanted: str, needed: Sequence[str]) -> str:
     """Return the base run: the wanted one, else the newest in which all needed nodes succeeded.
 
     Args:
-      store, root: of the runs.
+      store, root: of the runs; no store before the first one.
       wanted: a run, as `references.find_run` takes it; empty: the newest.
       needed: the nodes whose outputs are reused.
 
     Raises:
       NotFoundError: there is no such run, or not all needed outputs of the wanted one exist.
     """
-    run_ids = store.run_ids()
+    run_ids = store.run_ids() if store else []
     try:
         candidates = [references.find_run(wanted, run_ids)] if wanted else run_ids
     except NotFoundError as error:
         raise NotFoundError(f"--base {wanted}: {error}") from error
     for run_id in candidates:
+        assert store is not None  # else there are no candidates
         executions = store.executions(run_id)
         missing = [
             node

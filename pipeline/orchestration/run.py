@@ -43,6 +43,11 @@ def run(request: RunRequest, display: Display) -> Summary:
     resolved = settings.resolve(request.settings, like=request.like.configuration if request.like else None)
     request = partial_run.with_nodes(request)
     root = Root.at(pathlib.Path(resolved.config.paths.root))
+    root.check_path()
+    if not request.like:
+        request.pipeline.data.look_up(resolved)
+    if not _has_store(root):
+        partial_run.with_base(request, root, None)
     root.create()
     with root.lock() as record_holder:
         store, notes, killed_runs = _repair(root)
@@ -68,7 +73,7 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
       SaeError: the run cannot be resumed (see `resuming.find`), or the root is locked. The run is unchanged.
       KeyboardInterrupt: the run was interrupted again.
     """
-    if not root.metadata.is_file() and not backup.copies(root):
+    if not _has_store(root):
         open_store(root, read_only=True)  # raises the error that there is none
     root.create()
     with root.lock() as record_holder:
@@ -88,6 +93,10 @@ def resume(pipeline: Pipeline, root: Root, wanted: str, display: Display) -> Sum
         # The events of the run itself contain its own note already.
         notes += [Note(text, warning=True) for run_id, text in killed_runs.items() if run_id != recorded.run_id]
         return _run(recorded.run_id, request, resolved, root, store, notes, display)
+
+
+def _has_store(root: Root) -> bool:
+    return root.metadata.is_file() or bool(backup.copies(root))
 
 
 def _repair(root: Root) -> tuple[Store, list[Note], dict[str, str]]:

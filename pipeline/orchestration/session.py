@@ -71,14 +71,9 @@ class RunSession:
             raise
 
     def _recall_dataset(self) -> ConfiguredPipeline | None:
-        """Return the pipeline with its data set if that is known without TensorFlow.
-
-        Raises:
-          SaeError: the settings choose data that cannot be used, as far as that is known without TensorFlow.
-        """
+        """Return the pipeline with its data set if that is known without TensorFlow."""
         if self.request.like:  # also for a resumed run
             return None
-        self.request.pipeline.data.look_up(self.resolved)
         found = self.request.pipeline.data.recall(self.root, self.request.settings, self.resolved)
         return self._configure(found) if found and found.exact else None
 

@@ -33,6 +33,15 @@ _MAX_REASON = 200  # characters of why a row cannot be read
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def check_name(name: str) -> None:
+    """Raise `UsageError` unless a schedule can have this name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"a schedule cannot be called {name!r}: a name has 1 to 64 letters, digits, '-', '_' and '.', and begins "
+            "with a letter or digit"
+        )
+
+
 class ScheduleDatabase:
     """An open schedule database; a context manager that closes it. Not thread-safe."""
 
@@ -74,11 +83,7 @@ class ScheduleDatabase:
         Raises:
           UsageError: the name is taken or not allowed.
         """
-        if not _NAME.fullmatch(schedule.name):
-            raise UsageError(
-                f"a schedule cannot be called {schedule.name!r}: a name has 1 to 64 letters, digits, '-', '_' and "
-                "'.', and begins with a letter or digit"
-            )
+        check_name(schedule.name)
         document = json.dumps(dataclasses.asdict(schedule))
         try:
             with self._writing():

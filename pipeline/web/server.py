@@ -146,19 +146,20 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def get(place: Location, path: str) -> bytes:
+def get(place: Location, path: str, names: Sequence[str] = (), base_path: str = "") -> bytes:
     """Return the response to a path without a server.
 
     Args:
       place: the root or store to read.
       path: of a page, encoded, with its query: `/runs/latest.json`. Redirections are followed.
+      names, base_path: as for `serve`.
 
     Raises:
       NotFoundError: there is no such page.
-      UsageError: the query is invalid.
+      UsageError: the query, a name or the prefix is invalid.
       UnavailableError: the store cannot be read; `BadStatusError` if the response contains the error.
     """
-    application = app.build(place, explain=False)
+    application = app.build(place, explain=False, names=names, base_path=base_path)
     for _ in range(3):
         status, headers, body = asyncio.run(_ask(application, path))
         location = dict(headers).get(b"location")

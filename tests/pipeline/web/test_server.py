@@ -49,6 +49,17 @@ class TestGet:
         with pytest.raises(NotFoundError, match="no run a b"):
             server.get(place, "/runs/a b")
 
+    @pytest.mark.parametrize("path", ["/runs/latest", "/lab/runs/latest"])
+    def test_links_have_the_prefix_of_the_server(self, place, path):
+        page = server.get(place, path, base_path="/lab").decode()
+        assert 'href="/lab/static/site.css"' in page
+        assert 'href="/static' not in page
+
+    @pytest.mark.parametrize("given", [{"names": ["a b"]}, {"base_path": "lab/"}], ids=str)
+    def test_names_and_prefix_are_checked_as_for_a_server(self, place, given):
+        with pytest.raises(UsageError):
+            server.get(place, "/", **given)
+
     @pytest.mark.parametrize(
         ("path", "error", "said"),
         [

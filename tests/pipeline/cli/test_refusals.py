@@ -1,0 +1,67 @@
+"""What is refused before anything is written: a new root, and empty arguments."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from pipeline.core.errors import ExitCode
+from tests.pipeline.cli.test_fuzz import COMMANDS
+
+# An empty text removes a note; a schedule of a pipeline without profiles gives an empty one; no prefix is the default;
+# without a value the newest copy is restored.
+MAY_BE_EMPTY = {("note", "text"), ("*", "profile"), ("serve", "base_path"), ("restore", "metadata_copy")}
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path, monkeypatch):
+    for name in ("SAE_ROOT", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("run --set data.source=sample --set data.dataset=signals", ExitCode.USAGE),
+        ("run --profile mnist --set data.size=32x32", ExitCode.USAGE),
+        ("run --set data.schema=none", ExitCode.USAGE),
+        ("run --from-node Trainer", ExitCode.NOT_FOUND),
+        ("run --from-node Trainer --base r1", ExitCode.NOT_FOUND),
+        ("resume", ExitCode.NOT_FOUND),
+        ("restore --metadata", ExitCode.NOT_FOUND),
+        ("schedule add bad/name --every 6h", ExitCode.USAGE),
+    ],
+)
+def test_a_refused_command_makes_no_root(sae, tmp_path, words, code):
+    assert sae(*words.split(), "--root", str(tmp_path / "new"))[0] == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def texts():
+    """Each command with each parameter that takes a text, and the words that give it an empty one."""
+    for path, command in COMMANDS.items():
+        taken = [one for one in command.params if not getattr(one, "is_flag", False)]
+        for one in taken:
+            if {(path[-1], one.name), ("*", one.name)} & MAY_BE_EMPTY:
+                continue
+            words = []
+            for other in taken:
+                if other is one or other.required:
+                    value = "" if other is one else "x"
+                    words += [value] if isinstance(other, click.Argument) else [other.opts[0], value]
+            yield pytest.param((*path, *words), one, id=f"{' '.join(path)} {one.opts[0]}")
+
+
+@pytest.mark.parametrize(("words", "parameter"), texts())
+def test_an_empty_argument_is_refused(sae, words, parameter, tmp_path):
+    code, out, error = sae(*words)
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert parameter.opts[-1] in error or (parameter.metavar or parameter.name) in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_pipeline_is_refused(sae):
+    assert sae("--pipeline", "", "runs")[0] == ExitCode.USAGE
