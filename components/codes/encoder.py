@@ -22,6 +22,7 @@ from components.errors import DataError, first_line
 from components.evaluation import metrics
 from components.model import saved_model
 from components.model.signature_call import on_rows
+from components.text import counted
 
 _WORSE = 2.0  # times the loss on the test split: seeds and labels of one data set differ by less
 _COLOURS = {1: "grey", 3: "colour"}  # by number of channels
@@ -109,7 +110,7 @@ class Encoder:
         if self.shape is not None and given.dtype.kind != "f":
             raise DataError(f"record {name} is an image of {given.dtype}, the model encodes {self.dtype}: convert it")
         if given.size != self.size:
-            raise DataError(f"record {name} has {given.size:,} numbers, the model encodes {self.size:,}")
+            raise DataError(f"record {name} has {counted(given.size, 'number')}, the model encodes {self.size:,}")
         flat = given.reshape(-1).astype(np.float32)
         if self.shape is not None and self._training.scaling != preprocessing.STANDARD:
             inside = (flat >= 0) & (flat <= 1)

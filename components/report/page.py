@@ -23,6 +23,7 @@ from components.evaluation.metrics import Loss
 from components.evaluation.thresholds import EpochLosses, Gate
 from components.report import figures, unit_file
 from components.report.unit_file import UnitDetails
+from components.text import counted
 
 TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 
@@ -329,8 +330,8 @@ def _figures(data: ReportData) -> dict[str, tuple[Callable[[figures.Theme], Figu
         ),
         "reconstructions": (
             lambda theme: figures.draw_reconstructions(theme, data.images, data.reconstructions, data.image_labels),
-            f"{len(data.images)} test {data.kind}s"
-            + (f" of {len(set(data.image_labels))} labels" if data.per_label else "")
+            counted(len(data.images), f"test {data.kind}")
+            + (f" of {counted(len(set(data.image_labels)), 'label')}" if data.per_label else "")
             + f", each {'with' if data.kind == 'vector' else 'above'} its reconstruction;"
             f" over all test {data.kind}s the squared error is {_mse(overall['mse'])}.",
         ),
@@ -410,13 +411,14 @@ def _labels_in_words(data: ReportData) -> str:
     numbers = [f"{label} {_bce(per_label[label][loss])}" for label in ordered]
     if len(numbers) > MAX_LABELS_IN_WORDS:
         half = MAX_LABELS_IN_WORDS // 2
-        numbers[half:-half] = [f"{len(numbers) - 2 * half} labels between"]
+        numbers[half:-half] = [counted(len(numbers) - 2 * half, "label") + " between"]
     return f"The model's loss for each label, {_unit(data)}, the largest first: {', '.join(numbers)}."
 
 
 def _units_in_words(frequency: npt.NDArray[np.float64]) -> str:
     active = frequency[frequency > 0]
-    dead = f"{len(frequency) - len(active):,} of {len(frequency):,} units are dead"
+    number = len(frequency) - len(active)
+    dead = f"{number:,} of {counted(len(frequency), 'unit')} {'is' if number == 1 else 'are'} dead"
     if not active.size:
         return f"{dead}: none is active on any test image."
     return (

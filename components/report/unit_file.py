@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.text import counted
+
 if TYPE_CHECKING:
     from components.report.split_activity import Doubles
 
@@ -90,7 +92,7 @@ class UnitDetails:
         dead = [str(unit) for unit, often in enumerate(frequency) if not often]
         parts = []
         if shown < units - len(dead):
-            parts.append(f"The {shown:,} most active of {units:,} units.")
+            parts.append(f"The {shown:,} most active of {counted(units, 'unit')}.")
         if any(unit.answer for unit in self.units):
             parts.append("Decoder's answer: the output of the decoder for this unit alone, at its mean activation.")
         with_labels = ", with their labels" if self.labels else ""

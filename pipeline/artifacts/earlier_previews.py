@@ -30,7 +30,7 @@ from pipeline.artifacts.sections import (
     Tile,
     Value,
 )
-from pipeline.core.text import number_text
+from pipeline.core.text import counted, number_text
 
 SCHEMA_VERSION = 1
 Values = Mapping[str, Any]
@@ -87,7 +87,7 @@ def _statistics(values: Values) -> Iterator[Section]:
         "name", "type", "count", "missing", "minimum", "mean", "maximum", "std_dev", "zeros", "unique", "average_length"
     )  # fmt: skip
     for split in values["splits"]:
-        title = f"split {split['name']}, {split['examples']:,} examples"
+        title = f"split {split['name']}, {counted(split['examples'], 'example')}"
         yield Table(title, columns, _rows(split["features"], *keys))
         histograms = tuple(
             Histogram(
@@ -131,7 +131,7 @@ def _model(values: Values) -> Iterator[Section]:
     layers = values["layers"]
     yield Pairs("size", {"parameters": values["parameters"]})
     if 1 < len(layers) <= _MOST_BOXES:
-        boxes = [Box("input", f"{layers[0]['inputs']:,} values", data=True)]
+        boxes = [Box("input", counted(layers[0]["inputs"], "value"), data=True)]
         for one in layers:
             sizes = f"{one['inputs']:,} → {one['outputs']:,}"
             boxes.append(Box(one["name"], f"{sizes}, {one['activation']}" if one["activation"] else sizes))

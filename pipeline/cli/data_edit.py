@@ -28,7 +28,7 @@ from pipeline.cli.options import (
 )
 from pipeline.core.errors import UsageError
 from pipeline.core.shell import joined
-from pipeline.core.text import bytes_text
+from pipeline.core.text import bytes_text, counted
 from pipeline.sparse_autoencoder import own_data
 
 _SIDE = 9_999  # pixels, as the setting `data.size`
@@ -111,7 +111,7 @@ def add_command(
 
     def progress(count: int) -> None:
         if shown and count % _PROGRESS == 0:
-            output.note(f"{count:,} records read")
+            output.note(f"{counted(count, 'record')} read")
 
     folder = data_folder(data_dir)
     made = own_data.add(folder, name, version, path, options, output.note, progress, _quiet)

@@ -19,6 +19,7 @@ from pipeline.cli.options import (
     root_option,
 )
 from pipeline.core.errors import UsageError
+from pipeline.core.text import counted
 from pipeline.definition.spec import EncodeRequest
 
 
@@ -66,4 +67,6 @@ def encode_command(
     check_label_options(label, labels, no_labels)
     request = EncodeRequest(data, model, target, label, str(labels) if labels else "", no_labels, array, group)
     found = pipeline.encode(resolve_root(root), request, output.note)
-    output.write_result(as_json, found, lambda: f"{found['rows']:,} rows of {found['units']} units in {found['to']}")
+    output.write_result(
+        as_json, found, lambda: f"{counted(found['rows'], 'row')} of {counted(found['units'], 'unit')} in {found['to']}"
+    )

@@ -10,6 +10,7 @@ import click
 from pipeline.cli import completion, output
 from pipeline.cli.command import command
 from pipeline.cli.options import json_option, limit_option, resolve_root, root_option, schedule_argument
+from pipeline.core.text import counted
 from pipeline.scheduler import history, status, wording
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.terminal import json_documents, schedules
@@ -145,4 +146,4 @@ def note_damaged(database: ScheduleDatabase, folder: pathlib.Path) -> None:
         text, command = wording.damaged(row, folder)
         output.note(f"{text}: delete it with `{command}`")
     if len(damaged) > _MAX_DAMAGED:
-        output.note(f"{len(damaged) - _MAX_DAMAGED:,} more rows are damaged")
+        output.note(f"{counted(len(damaged) - _MAX_DAMAGED, 'more row is', 'more rows are')} damaged")

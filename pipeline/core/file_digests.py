@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 
 from components import json_text
+from pipeline.core.text import counted
 
 _BLOCK = 1 << 20  # bytes per read
 
@@ -83,7 +84,7 @@ def damage(folder: pathlib.Path, files: Files, all_bytes: bool = False) -> str:
             return f"{path} is missing"
         found = path.stat()
         if found.st_size != recorded.size:
-            return f"{path} has {found.st_size:,} bytes, it was published with {recorded.size:,}"
+            return f"{path} has {counted(found.st_size, 'byte')}, it was published with {recorded.size:,}"
         if (all_bytes or found.st_mtime_ns != recorded.mtime) and of_file(path) != recorded.digest:
             return f"{path} holds other bytes than it was published with"
     added = sorted({path.relative_to(folder).as_posix() for path in _files(folder)} - set(files))

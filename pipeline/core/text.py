@@ -9,6 +9,8 @@ import re
 import signal
 from collections.abc import Sequence
 
+from components.text import counted as counted  # also for the nodes
+
 # Control characters, direction marks, line separators and lone surrogates: they move, hide or reverse text.
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _KEPT_IN_LINES = re.compile(r"(\n|\t|\x1b\[[0-9;]*m)")
@@ -76,11 +78,6 @@ def seconds_text(seconds: float | None) -> str:
     if minutes < 100:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """Write `1 run`, `2 runs`, `1,000 runs`."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def bytes_text(size: int) -> str:

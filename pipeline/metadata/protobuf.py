@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import moved_path
+from pipeline.core.text import counted
 from pipeline.metadata.types import Artifact, Event, Execution, Properties, Property, RunContext
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def value_of(value: pb.Value) -> Property:
         inner = found.get("__value__")
         return inner if set(found) == {"__value__"} and isinstance(inner, dict) else found
     if kind == "proto_value":
-        return f"{value.proto_value.type_url} ({len(value.proto_value.value)} bytes)"
+        return f"{value.proto_value.type_url} ({counted(len(value.proto_value.value), 'byte')})"
     plain: str | int | float | bool = getattr(value, kind)
     return plain
 

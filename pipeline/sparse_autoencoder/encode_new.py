@@ -21,6 +21,7 @@ from components.push import serving_dir
 from pipeline.core import errors
 from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
 from pipeline.core.pipeline_root import Root
+from pipeline.core.text import counted
 from pipeline.definition.spec import EncodeRequest, Pipeline
 from pipeline.metadata.properties import METRICS
 from pipeline.metadata.store import Store, open_store
@@ -192,7 +193,7 @@ def _reader(
             raise NotFoundError(f"--labels {request.labels} is not a file: give a CSV, .npy or IDX file")
         source = forms.open_source(path, given)
         if source.ignored:
-            note(f"ignored {len(source.ignored):,} other files: {listed(source.ignored)}")
+            note(f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}")
         return lambda encoder: new_data.read(source, training, encoder.shape is not None)
     try:
         data = DataConfig(dataset=request.data)

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from components.data import features
 from pipeline.core.errors import SaeError
 from pipeline.core.settings import Settings
+from pipeline.core.text import counted
 from pipeline.sparse_autoencoder import dataset_folder, prepared
 from pipeline_config import PipelineConfig
 
@@ -47,8 +48,10 @@ def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterato
             "model: try --set data.scaling=range"
         )
     if constant := dataset.facts.get("constant_values"):
-        kind = "pixels" if any(text.startswith("image") for text in dataset.features.values()) else "values"
-        yield f"{constant:,} {kind} are the same in all records: they tell nothing, and make every loss smaller"
+        kind = "pixel" if any(text.startswith("image") for text in dataset.features.values()) else "value"
+        same = counted(constant, f"{kind} is", f"{kind}s are")
+        they = "it tells nothing, and makes" if constant == 1 else "they tell nothing, and make"
+        yield f"{same} the same in all records: {they} every loss smaller"
 
 
 def _train_examples(config: PipelineConfig, known: Mapping[str, int]) -> int:

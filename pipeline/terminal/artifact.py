@@ -80,7 +80,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
         if uses:
             lines += ["", screen.heading(title), *screen.table(_USES, _by_node(uses), "  ")]
     if artifact.cut:
-        lines.append(f"  and {artifact.cut} more uses that are not listed")
+        lines.append(f"  and {counted(artifact.cut, 'more use that is', 'more uses that are')} not listed")
     return "\n".join(lines)
 
 
@@ -110,7 +110,9 @@ def _properties(properties: Mapping[str, Property]) -> list[tuple[str, str]]:
     for name, value in sorted(properties.items()):
         text = json.dumps(value) if isinstance(value, Mapping) else str(value)
         more = len(text) - _MAX_CHARACTERS
-        found.append((name, f"{text[:_MAX_CHARACTERS]} ... and {more} more characters" if more > 0 else text))
+        found.append(
+            (name, f"{text[:_MAX_CHARACTERS]} ... and {counted(more, 'more character')}" if more > 0 else text)
+        )
     return found
 
 
@@ -176,5 +178,5 @@ def list_note(shown: int, page: Continuation, asked: str, place: str, is_alone: 
     if not page.next:
         return ""
     if page.total is None:
-        return f"the newest {shown} artifacts; --limit {shown * 10} shows more"
+        return f"the newest {counted(shown, 'artifact')}; --limit {shown * 10} shows more"
     return f"{shown} of {page.total:,} artifacts; --limit {page.total} shows all"

@@ -80,19 +80,20 @@ def _recorded(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         converted.append(f"channels {options['channels']}")
     fractions = ", ".join(f"{name} {fraction:g}" for name, fraction in (options.get("split") or {}).items())
     chosen = f", {fractions}, seed {options.get('seed')}" if "hash" in str(facts.get("splits")) else ""
+    unreadable, constant = facts.get("unreadable"), facts.get("constant_values")
     return [
         ("made from", str(facts.get("form", ""))),
         ("converted", "; ".join(converted)),
         ("splits by", f"{facts.get('splits', '')}{chosen}"),
         ("groups", str(facts.get("groups") or "")),
-        ("left out", f"{facts['unreadable']:,} records that cannot be used" if facts.get("unreadable") else ""),
+        ("left out", f"{counted(unreadable, 'record')} that cannot be used" if unreadable else ""),
         (
             "duplicates",
             f"{facts['duplicates']:,}, {facts.get('duplicates_across_splits', 0):,} of them across splits"
             if facts.get("duplicates")
             else "",
         ),
-        ("constant", f"{facts['constant_values']:,} values in all records" if facts.get("constant_values") else ""),
+        ("constant", f"{counted(constant, 'value')} in all records" if constant else ""),
     ]
 
 
@@ -104,10 +105,10 @@ def _counts(screen: Screen, dataset: PreparedDataset, found: Contents) -> list[s
     columns = (Column("label" if names else ""), *(Column(split, right=True) for split in splits))
     lines = screen.table(columns, rows, GAP)
     if len(names) > _LABELS:
-        lines.append(f"{GAP}and {len(names) - _LABELS:,} more labels: --json lists all")
+        lines.append(f"{GAP}and {counted(len(names) - _LABELS, 'more label')}: --json lists all")
     partial = [split for split in splits if names and found.counted[split] < dataset.splits[split]]
     if partial:
-        lines.append(f"{GAP}labels of the first {found.counted[partial[0]]:,} records of {', '.join(partial)}")
+        lines.append(f"{GAP}labels of the first {counted(found.counted[partial[0]], 'record')} of {', '.join(partial)}")
     return lines
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from components import errors
 from components.data.own_data import idx
 from components.data.own_data.records import Array, OptionError, label_text
+from components.text import counted
 
 LABELS = ("label", "labels", "class", "target", "y")  # the usual names of labels
 _FILES = ("file", "filename", "file_name", "path", "image", "name", "id")
@@ -38,7 +39,8 @@ def read(path: pathlib.Path) -> Columns:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise errors.DataError(
-                f"{path} line {number} has {len(row)} values, the first line has {len(rows[0])}; give all lines as many"
+                f"{path} line {number} has {counted(len(row), 'value')}, the first line has {len(rows[0])}; "
+                "give all lines as many"
             )
     return {name.strip(): [row[place] for row in rows[1:]] for place, name in enumerate(rows[0])}
 
@@ -84,4 +86,6 @@ def wanted(columns: Mapping[str, object], name: str, option: str, where: str) ->
 def check_rows(count: int, rows: int, where: str) -> None:
     """Raise `errors.DataError` unless there are as many labels or groups as records."""
     if count != rows:
-        raise errors.DataError(f"{where} does not fit: it has {count:,} rows, the data has {rows:,} records")
+        raise errors.DataError(
+            f"{where} does not fit: it has {counted(count, 'row')}, the data has {counted(rows, 'record')}"
+        )

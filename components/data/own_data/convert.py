@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from components.data.own_data.records import IMAGE, Array, Options, UnreadableRecordError
+from components.text import counted
 
 # ITU-R BT.601, as Pillow's mode L.
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -33,7 +34,8 @@ def convert(values: Array, kind: str, options: Options) -> Array:
             values = values.astype(np.float32)
         if not np.isfinite(values).all():
             wrong = "NaN" if np.isnan(values).any() else "infinite or beyond float32"
-            raise UnreadableRecordError(f"{np.count_nonzero(~np.isfinite(values)):,} of its values are {wrong}")
+            count = int(np.count_nonzero(~np.isfinite(values)))
+            raise UnreadableRecordError(f"{counted(count, 'of its values is', 'of its values are')} {wrong}")
     if kind != IMAGE:
         return values
     if options.colour is False and values.shape[2] == 3:

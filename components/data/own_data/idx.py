@@ -13,6 +13,7 @@ import numpy as np
 
 from components import errors
 from components.data.own_data.records import Array
+from components.text import counted
 
 # By the third byte of the file; all values are big-endian.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -48,7 +49,7 @@ def read(path: pathlib.Path) -> Array:
         raise errors.DataError(f"{path} is damaged or is not an IDX file: {error or type(error).__name__}") from error
     if len(content) != size or longer:
         raise errors.DataError(
-            f"{path} is damaged: its header says {size:,} bytes of shape {shape}, it holds "
+            f"{path} is damaged: its header says {counted(size, 'byte')} of shape {shape}, it holds "
             f"{'more' if longer else f'{len(content):,}'}; get the file again"
         )
     return np.frombuffer(content, kind).reshape(shape).astype(kind.newbyteorder("="))

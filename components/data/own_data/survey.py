@@ -21,6 +21,7 @@ from components import errors
 from components.data import features
 from components.data.own_data.convert import convert
 from components.data.own_data.records import IMAGE, Array, OptionError, Options, Source, UnreadableRecordError, listed
+from components.text import counted
 
 _NAMES_KEPT = 20  # of unreadable records and of duplicates, in the metadata
 
@@ -123,15 +124,15 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
             spread.add(values, split)
         progress(len(entries))
     if unreadable and not options.skip_unreadable:
+        read = counted(len(entries) + len(unreadable), "record")
         raise errors.DataError(
-            f"{len(unreadable):,} of {len(entries) + len(unreadable):,} records cannot be used: {listed(unreadable)}; "
+            f"{len(unreadable):,} of {read} cannot be used: {listed(unreadable)}; "
             "mend or remove them, or leave them out with --skip-unreadable"
         )
     _check_formats(formats, source)
     if len(entries) < 2 or spread is None:
         raise errors.DataError(
-            f"the {source.form} holds {len(entries)} usable record{'s' * (len(entries) != 1)}; splits for training and "
-            "test need more"
+            f"the {source.form} holds {counted(len(entries), 'usable record')}; splits for training and test need more"
         )
     if (spread.low == spread.high).all():
         raise errors.DataError("all records are equal: there is nothing to learn from them")
@@ -140,8 +141,8 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
     wanted = {entry.split for entry in entries} if given else dict(options.fractions).keys()
     if missing := [name for name in features.SPLITS if name in wanted and not splits[name]]:
         raise errors.DataError(
-            f"the split {missing[0]} would be empty: {len(entries):,} records{_in_groups(len(groups))} are too few for "
-            f"--split and --seed {options.seed}; choose other fractions or another seed"
+            f"the split {missing[0]} would be empty: {counted(len(entries), 'record')}{_in_groups(len(groups))} "
+            f"are too few for --split and --seed {options.seed}; choose other fractions or another seed"
         )
     [(shape, dtype)] = formats
     duplicates, crossing = _duplicates(entries)
@@ -164,13 +165,17 @@ def survey(source: Source, options: Options, progress: Callable[[int], None] = l
         "duplicates_named": crossing[:_NAMES_KEPT],
         "ignored_files": len(source.ignored),
     }
-    values_word = "pixels" if source.kind == IMAGE else "values"
+    be = "is" if constant == 1 else "are"
+    value_word = "pixel" if source.kind == IMAGE else "value"
     notes = (
-        (len(unreadable), f"left out {len(unreadable):,} records that cannot be used: {listed(unreadable)}"),
-        (len(source.ignored), f"ignored {len(source.ignored):,} other files: {listed(source.ignored)}"),
-        (duplicates, f"{duplicates:,} records are equal to an earlier one"),
-        (len(crossing), f"{len(crossing):,} records are equal to one of another split: {listed(crossing)}"),
-        (constant, f"{constant:,} of {math.prod(shape):,} {values_word} are the same in all records"),
+        (len(unreadable), f"left out {counted(len(unreadable), 'record')} that cannot be used: {listed(unreadable)}"),
+        (len(source.ignored), f"ignored {counted(len(source.ignored), 'other file')}: {listed(source.ignored)}"),
+        (duplicates, f"{counted(duplicates, 'record is', 'records are')} equal to an earlier one"),
+        (
+            len(crossing),
+            f"{counted(len(crossing), 'record is', 'records are')} equal to one of another split: {listed(crossing)}",
+        ),
+        (constant, f"{constant:,} of {counted(math.prod(shape), value_word)} {be} the same in all records"),
     )
     return Survey(tuple(entries), shape, dtype, names, facts, tuple(text for count, text in notes if count))
 
@@ -273,7 +278,7 @@ def _label_counts(entries: list[SurveyedRecord], names: tuple[str, ...]) -> dict
 
 
 def _in_groups(count: int) -> str:
-    return f" in {count:,} group{'s' * (count != 1)}, each of which is in one split," if count else ""
+    return f" in {counted(count, 'group')}, each of which is in one split," if count else ""
 
 
 def _duplicates(entries: list[SurveyedRecord]) -> tuple[int, list[str]]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.text import counted
+
 SHOWN = 60  # characters of a text
 
 
@@ -33,7 +35,9 @@ def texts(one: str, other: str) -> str:
 
 def contents(one: bytes, other: bytes) -> str:
     """Return the sizes and the position of the first difference."""
-    sizes = f"{len(one):,} bytes" if len(one) == len(other) else f"{len(one):,} against {len(other):,} bytes"
+    sizes = (
+        counted(len(one), "byte") if len(one) == len(other) else f"{len(one):,} against {counted(len(other), 'byte')}"
+    )
     return f"{sizes}, from byte {common_length(one, other):,} on"
 
 
@@ -47,7 +51,7 @@ def arrays(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> str:
         unequal = one != other if one.dtype.kind in "OSUc" else _bytes_of(one) != _bytes_of(other)
         place = np.unravel_index(int(np.argmax(unequal)), one.shape) if one.shape else ()
         shown = f"{_shown(one[place])} against {_shown(other[place])}"
-        return f"{np.count_nonzero(unequal)} of {one.size} values, first at {_index(place)}: {shown}"
+        return f"{np.count_nonzero(unequal)} of {counted(one.size, 'value')}, first at {_index(place)}: {shown}"
     unequal = _bytes_of(one) != _bytes_of(other)
     if one.size == 1:
         return f"{_shown(one.item())} against {_shown(other.item())}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.artifacts.fingerprints import differences
 from pipeline.artifacts.fingerprints.entries import ContentEntry
+from pipeline.core.text import counted
 
 _BLOCK = 1 << 20  # bytes read at once
 
@@ -101,5 +102,5 @@ def _explain_files(one: ContentEntry, other: ContentEntry) -> str:
         while (blocks := (first.read(_BLOCK), second.read(_BLOCK)))[0] == blocks[1] and blocks[0]:
             position += len(blocks[0])
     position += differences.common_length(*blocks)
-    counts = f"{sizes[0]:,} bytes" if sizes[0] == sizes[1] else f"{sizes[0]:,} against {sizes[1]:,} bytes"
+    counts = counted(sizes[0], "byte") if sizes[0] == sizes[1] else f"{sizes[0]:,} against {counted(sizes[1], 'byte')}"
     return f"{counts}, from byte {position:,} on"

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from pipeline.core.text import counted
+
 _BATCH = 1024  # records fetched from TensorFlow at once: five times as fast as one by one
 _BLOCK = 1 << 20  # bytes read at once
 _GZIP = b"\x1f\x8b\x08"
@@ -37,7 +39,7 @@ def read(path: pathlib.Path) -> Iterator[bytes]:
     except (tf.errors.OpError, OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is damaged or is not a TFRecord file: {error}") from error
     if size != whole:
-        raise ValueError(f"{path} is damaged: its records end after {size:,} of {whole:,} bytes")
+        raise ValueError(f"{path} is damaged: its records end after {size:,} of {counted(whole, 'byte')}")
 
 
 def _unpacked_size(path: pathlib.Path) -> int:

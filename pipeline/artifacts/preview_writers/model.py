@@ -37,7 +37,7 @@ from pipeline.artifacts.sections import (
     Value,
 )
 from pipeline.artifacts.types import PNGs, StoredArtifact
-from pipeline.core.text import number_text
+from pipeline.core.text import counted, number_text
 
 IMAGES = 500  # of the validation split, for the units' mean activations
 _MOST_UNITS = 1_024
@@ -73,7 +73,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     tiles, shown = _units(layers, artifact)
     sections: list[Section] = [Pairs("size", {"parameters": sum(layer.parameters for layer in layers)})]
     if 1 < len(layers) <= _MOST_BOXES:
-        start = [Box("input", f"{layers[0].sizes[0]:,} values", data=True)] if layers[0].sizes[0] else []
+        start = [Box("input", counted(layers[0].sizes[0], "value"), data=True)] if layers[0].sizes[0] else []
         boxes = [*start, *(_box(layer) for layer in layers)]
         sections.append(Diagram("layers of the model", tuple((box,) for box in boxes)))
     if layers:

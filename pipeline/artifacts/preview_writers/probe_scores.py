@@ -5,6 +5,7 @@ from __future__ import annotations
 from components.evaluation import metrics, probe_scores
 from pipeline.artifacts.sections import Pairs, Preview, Section, Table, TableColumn, Text, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
+from pipeline.core.text import counted
 
 _TITLE = "accuracy by representation"
 
@@ -17,7 +18,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     columns = (TableColumn("representation", "name"), *(TableColumn(one.label, "share") for one in metrics.PROBES))
     sizes = {metrics.CODE: scores.units, metrics.PCA: scores.components, metrics.PIXELS: scores.pixels}
     rows: tuple[tuple[Value, ...], ...] = tuple(
-        (f"{name}, {sizes[kind]:,} values", *(scores.metrics[f"{kind}{one.name}"] for one in metrics.PROBES))
+        (f"{name}, {counted(sizes[kind], 'value')}", *(scores.metrics[f"{kind}{one.name}"] for one in metrics.PROBES))
         for kind, name in metrics.REPRESENTATIONS.items()
     )
     samples = {"train examples": scores.train_examples, "test examples": scores.test_examples, "labels": scores.labels}

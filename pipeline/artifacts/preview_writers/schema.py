@@ -9,6 +9,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.artifacts.sections import Preview, Table, TableColumn
 from pipeline.artifacts.types import PNGs, StoredArtifact
+from pipeline.core.text import counted
 
 _FILE = "schema.pbtxt"
 _MOST_FEATURES = 500
@@ -50,8 +51,8 @@ def _shape(feature: Any) -> str:
     if kind == "value_count":
         low, high = feature.value_count.min, feature.value_count.max
         if low == high:
-            return f"{low:,} value{'' if low == 1 else 's'}"
-        return f"{low:,} to {high:,} values" if high else f"{low:,} values or more"
+            return counted(low, "value")
+        return f"{low:,} to {high:,} values" if high else f"{counted(low, 'value')} or more"
     return ""
 
 

@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from pipeline.artifacts.preview_writers import splits
 from pipeline.artifacts.sections import Histogram, Histograms, Preview, Section, Table, TableColumn, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
+from pipeline.core.text import counted
 
 _FILE = "FeatureStats.pb"
 _MOST_FEATURES = 500  # of a split
@@ -27,7 +28,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
         found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / _FILE).read_bytes())
         for data in found.datasets[:1]:
             features = sorted(data.features[:_MOST_FEATURES], key=_name)
-            title = f"split {name}, {int(data.num_examples):,} examples"
+            title = f"split {name}, {counted(int(data.num_examples), 'example')}"
             sections.append(Table(title, _COLUMNS, tuple(_row(feature) for feature in features)))
             histograms = [Histogram(_name(one), _histogram(one)) for one in features]
             if drawn := tuple(one for one in histograms if one.buckets):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from components.errors import cause_text
 from pipeline.core import file_digests
+from pipeline.core.text import counted
 from pipeline.maintenance.fsck.findings import Checked, Finding, FindingKind
 from pipeline.metadata.properties import FILES, OUT_OF_USE, RAW_DIGEST
 from pipeline.metadata.types import Artifact
@@ -113,7 +114,9 @@ def _compare_file(
     elif not stat.S_ISREG(found.st_mode):  # reading a pipe would block
         yield Finding(FindingKind.ALTERED, f"{path} is not a file", str(path))
     elif found.st_size != state.size:
-        yield Finding(FindingKind.ALTERED, f"{path} has {found.st_size:,} bytes instead of {state.size:,}", str(path))
+        yield Finding(
+            FindingKind.ALTERED, f"{path} has {counted(found.st_size, 'byte')} instead of {state.size:,}", str(path)
+        )
     else:
         checked.bytes += found.st_size
         if file_digests.of_file(path) != state.digest:

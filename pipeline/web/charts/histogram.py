@@ -62,8 +62,9 @@ def histogram(buckets: Sequence[tuple[float, float, float]], *, title: str) -> D
     else:
         chart.add(svg.text(_SIDE, height - 5, scales.number(first), "tick"))
         chart.add(svg.text(width - _SIDE, height - 5, scales.number(last), "tick", "end"))
+    total = sum(bucket[2] for bucket in drawn)
     return chart.drawing(
-        f"{scales.number(sum(bucket[2] for bucket in drawn))} values from {scales.number(first)} to"
+        f"{scales.number(total)} {'value' if total == 1 else 'values'} from {scales.number(first)} to"
         f" {scales.number(last)} in {counted(len(drawn), 'bucket')}; the fullest,"
         f" {_ends(*fullest[:2])}, holds {scales.number(fullest[2])}."
     )

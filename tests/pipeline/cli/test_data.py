@@ -113,7 +113,7 @@ def _rows(*rows: str) -> None:
         (_link_out, ["other"], DATA, "link.png is a link out of the folder"),
         (_labels_without_a_picture, ["other", "--labels", "labels.csv"], DATA, "no line for 1.png"),
         (lambda: np.save("other.npy", np.ones((9, 3))), ["other.npy"], DATA, "all records are equal"),
-        (lambda: np.save("other.npy", [[1, np.nan], [1, 2]]), ["other.npy"], DATA, "0: 1 of its values are NaN"),
+        (lambda: np.save("other.npy", [[1, np.nan], [1, 2]]), ["other.npy"], DATA, "0: 1 of its values is NaN"),
         (lambda: _rows("1,2,a", "1,nan,b"), ["other.csv", "--label", "kind"], DATA, "1: line 3, column v: 'nan'"),
         (lambda: _rows("1,2,a", "1,inf,b"), ["other.csv", "--label", "kind"], DATA, "1: line 3, column v: 'inf'"),
         (lambda: _rows("1,2,a", "1,x,b"), ["other.csv", "--label", "kind"], DATA, "line 3: 'x'"),

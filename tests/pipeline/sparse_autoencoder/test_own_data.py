@@ -83,7 +83,7 @@ def test_vectors_without_labels_and_duplicates_across_splits(tmp_path: pathlib.P
         np.testing.assert_array_equal(record["vector"], values[int(row)].astype(np.float32))
     crossing = found["0"]["split"] != found["1"]["split"]
     assert any("of another split" in text for text in said) == crossing
-    assert any("1 records are equal" in text for text in said)
+    assert any("1 record is equal" in text for text in said)
 
 
 def test_equal_data_gives_equal_files(tmp_path: pathlib.Path) -> None:

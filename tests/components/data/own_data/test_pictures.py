@@ -72,7 +72,7 @@ def test_a_file_has_labels_and_groups(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [("a.png,1", "has no line for b.png"), ("a.png,1\nb.png,1\nc.png,2", "not in the folder: c.png"),
-     ("a.png,1\na.png,2\nb.png,1", "names twice a.png"), ("a.png", "line 2 has 1 values"),
+     ("a.png,1\na.png,2\nb.png,1", "names twice a.png"), ("a.png", "line 2 has 1 value,"),
      ("a.png,1\nb.png,", "b.png has no label")],
 )  # fmt: skip
 def test_a_file_of_labels_that_does_not_fit_is_refused(tmp_path: pathlib.Path, rows: str, reason: str) -> None:

@@ -84,7 +84,7 @@ def test_labels_are_sorted_as_numbers_or_texts() -> None:
     [
         ([], {}, "0 usable records"),
         ([[1, 2]], {}, "1 usable record;"),
-        ([[1.0], [np.nan]], {}, "1 of 2 records cannot be used: r1: 1 of its values are NaN"),
+        ([[1.0], [np.nan]], {}, "1 of 2 records cannot be used: r1: 1 of its values is NaN"),
         ([[1.0], [np.inf]], {}, "infinite"),
         ([[1.0], [1e300]], {}, "beyond float32"),
         ([[1, 2]] * 3, {}, "all records are equal"),
@@ -128,7 +128,7 @@ def test_unreadable_records_are_left_out_and_counted() -> None:
     arrays = [*vectors(100), np.array([np.nan, 1, 1])]
     found = survey(source(arrays), Options(skip_unreadable=True))
     assert (len(found.entries), found.facts["unreadable"]) == (100, 1)
-    assert found.warnings[0].startswith("left out 1 records that cannot be used: r100: 1 of its values are NaN")
+    assert found.warnings[0].startswith("left out 1 record that cannot be used: r100: 1 of its values is NaN")
 
 
 def test_a_record_that_changes_after_the_survey_is_found() -> None:
