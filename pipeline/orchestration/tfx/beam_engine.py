@@ -26,7 +26,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
-from pipeline.orchestration.tfx import beam_workers
+from pipeline.orchestration.tfx import beam_workers, unique_values
 
 
 def make_beam_pipeline(workers: int, batch_size: int) -> beam.Pipeline:
@@ -110,6 +110,6 @@ class _Runner(FnApiRunner):
         self._batch_size = batch_size
 
     def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:
-        pipeline.replace_all([_FixedBatchesOverride(self._batch_size)])
+        pipeline.replace_all([_FixedBatchesOverride(self._batch_size), unique_values.CountDigests()])
         with beam_workers.supervised():
             return super().run_pipeline(pipeline, options)
