@@ -16,7 +16,7 @@ tool = @for python in python3 /usr/bin/python3 $(PYENV)/versions/3.*/bin/python3
 	done; echo "error: missing: a Python, 3.6 or newer, that runs" >&2; exit 6
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-quick lint lock bench bench-current bench-growth clean
+.PHONY: help setup setup-dev run test test-current test-reference test-tfx-versions test-chaos test-quick lint lock bench bench-current bench-growth screenshots clean
 
 help:  ## list the targets; ARGS="..." adds options to the command of a target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ bench-current:  ## compare them with the current TFX version
 
 bench-growth: setup  ## measure how time and memory of each node grow with the data
 	@.venv/bin/python -m benchmarks.growth $(ARGS)
+
+screenshots: setup-dev  ## take the pictures of docs/images anew, with Chromium; ARGS="--profile mnist", ARGS="--all --to FOLDER"
+	@.venv/bin/python -m tools.screenshots $(ARGS)
 
 clean:  ## remove .venv and everything else that make and the tools made
 	rm -rf .venv .uv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

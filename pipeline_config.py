@@ -44,7 +44,7 @@ class Setting:
       in_report: whether the report on a model lists the setting, if it affects results.
       default_in_report: whether it does so while the setting has its default, if the data is 8-bit images and the loss
         is cross-entropy; with other data or another loss, it always does.
-      headline: whether the page of a run names it at its top also where it is the profile's value.
+      headline: whether the page of a run and its report name it at their top, also where it is the profile's value.
       option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """

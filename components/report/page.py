@@ -88,6 +88,7 @@ class ReportData:
       facts: further facts about the run, value by name.
       loss: that the model was trained with, a key of `metrics.LOSSES`.
       details: more on the most active units, whose pictures are in the folder of the report; None: none.
+      parameters: settings in the header, value by dotted name.
       probe: accuracies of the Probe, by the names of their metrics; empty if it measured none.
 
     Raises:
@@ -112,6 +113,7 @@ class ReportData:
     facts: Mapping[str, str]
     loss: str = "bce"
     details: UnitDetails | None = None
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     probe: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property

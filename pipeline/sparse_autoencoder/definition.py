@@ -434,6 +434,7 @@ def _report(node: ComponentInputs) -> Any:
 
 
 def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
+    settings, declared = _settings_in_report(config, dataset), config.settings()
     return {
         "texts": {
             "title": f"{dataset.name} {dataset.version}",
@@ -441,7 +442,8 @@ def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[st
             "label_names": list(dataset.label_names),
             "shape": [dataset.width] if dataset.kind == "vector" else [dataset.height, dataset.width, dataset.channels],
             "gates": _gates(config),
-            "settings": _settings_in_report(config, dataset),
+            "settings": settings,
+            "parameters": {name: value for name, value in settings.items() if declared[name].headline},
             "facts": {f"{split} {dataset.kind}s": f"{size:,}" for split, size in dataset.split_sizes.items()},
         },
         "images_per_label": config.evaluation.images_per_label,

@@ -115,7 +115,7 @@ class Chart:
         if label:
             written, y = svg.text(left, scale.end - 16, label, "axis-label"), scale.end - 16
             self.add(written)
-            self._axis += [_back(left, y - 12, svg.width_of(label, svg.SMALL) + 4, 16), written]
+            self._axis += [back(left, y - 12, svg.width_of(label, svg.SMALL) + 4, 16), written]
 
     def x_axis(
         self,
@@ -174,11 +174,12 @@ class Chart:
 
     def _fixed_axis(self) -> str:
         """Return the labels of the y axes on a background that covers those of the chart."""
-        content = _back(0, 0, self._axis_width - 4, self.height) + "".join(self._axis)
+        content = back(0, 0, self._axis_width - 4, self.height) + "".join(self._axis)
         return svg.root(content, "chart chart-axis", self._axis_width, self.height, aria_hidden="true")
 
 
-def _back(x: float, y: float, width: float, height: float) -> str:
+def back(x: float, y: float, width: float, height: float) -> str:
+    """Return a rectangle of the background, for a label over other shapes."""
     return svg.element("rect", class_="axis-back", x=x, y=y, width=width, height=height)
 
 

@@ -9,9 +9,11 @@ from pipeline.artifacts import types
 from pipeline.artifacts.sections import LineChart, Picture, Pictures, Section, Tile
 from pipeline.core.errors import UsageError
 from pipeline.core.serialization import INLINE
+from pipeline.core.text import counted
 from pipeline.inspection import run_diff, run_filter
 from pipeline.inspection.reader import Reader
-from pipeline.inspection.views import Run
+from pipeline.inspection.run_groups import RunGroup
+from pipeline.inspection.views import Run, RunRow
 from pipeline.web import charts
 from pipeline.web.formatting import DeclaredMetrics, in_sentence, run_metric_title
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, run_named
@@ -20,6 +22,7 @@ from pipeline.web.urls import Links
 
 FEWEST, MOST = 2, 8  # runs; there are eight colours
 _MOST_IMAGES = 20  # rows of test images
+_PARALLEL = 760  # pixels of the parallel coordinates: more with many axes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,7 +256,53 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
             y_label=down.label,
             width=HALF_PAGE,
         )
-    return {"curves": curves, "scatter": scatter}
+    return {"curves": curves, "scatter": scatter, "parallel": _parallel(view, to, metrics)}
+
+
+def _parallel(view: CompareView, to: Links, metrics: DeclaredMetrics) -> charts.Drawing | None:
+    """Draw the runs across the settings that differ and the metrics; None without two axes.
+
+    Runs that differ only in the seed have one colour, that of the first of them, and the seed has no axis.
+    """
+    rows = view.comparison.runs
+    groups = {run: group for group in view.comparison.groups for run in group.runs}
+    seeds = {
+        name
+        for group in view.comparison.groups
+        for name in run_filter.differing_settings([row for row in rows if row.id in group.runs])
+    }
+    names = [name for name in run_filter.differing_settings(rows) if name not in seeds]
+    axes = [_setting_axis(name, title, rows) for name, title in run_filter.titles(names).items()]
+    columns = {one.run_key for one in metrics.columns_of(view.compared)}
+    axes += [charts.ParallelAxis(one.title, one.label, one.values) for one in view.axes if one.name in columns]
+    if len(axes) < 2:
+        return None
+    numbers = {run.id: number for number, run in enumerate(view.compared, 1)}
+    lines = [
+        charts.ParallelLine(
+            name,
+            to.run(run.id),
+            numbers[groups[run.id].runs[0]] if run.id in groups else numbers[run.id],
+            _group_name(groups[run.id]) if run.id in groups else "",
+        )
+        for name, run in zip(view.labels, view.compared, strict=True)
+    ]
+    return charts.parallel_coordinates(lines, axes, title="Settings and metrics of each run", width=_PARALLEL)
+
+
+def _setting_axis(name: str, title: str, rows: Sequence[RunRow]) -> charts.ParallelAxis:
+    """Return the axis of a setting: its values in order, evenly spaced, because they often differ by powers of ten."""
+    ordered = [row.settings[name] for row in run_filter.by_value(rows, name, ascending=True) if name in row.settings]
+    choices = list(dict.fromkeys(map(run_filter.setting_text, ordered)))
+    values = [
+        float(choices.index(run_filter.setting_text(row.settings[name]))) if name in row.settings else None
+        for row in rows
+    ]
+    return charts.ParallelAxis(title, name, values, choices)
+
+
+def _group_name(group: RunGroup) -> str:
+    return f"{group.name or 'all runs'} ({counted(group.seeds, 'seed')})"
 
 
 PAGE = Page("compare", "/compare", build, draw)

@@ -361,6 +361,13 @@ def test_curves_in_words_and_numbers(page: Page) -> None:
     assert ["3", "0.1467", "0.1477", "0.1627", "0.1637"] in page.rows
 
 
+def test_parameters_are_in_the_header(tmp_path: pathlib.Path) -> None:
+    source = write(make_data(parameters={"model.l1": "0.001", "training.seed": "<7>"}), tmp_path).source
+    header = source[source.index("<header>") : source.index("</header>")]
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", header)
+    assert found == [("model.l1", "0.001"), ("training.seed", "&lt;7&gt;")]
+
+
 def test_settings_and_facts_are_shown(page: Page) -> None:
     assert ["model.l1", "0.001"] in page.rows
     assert "train images 50,000" in page.text

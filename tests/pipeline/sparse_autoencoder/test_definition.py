@@ -96,3 +96,13 @@ def test_losses_in_other_terms_or_on_other_data_are_not_comparable(
     first = RecordedInputs(PipelineConfig().recorded(), described())
     other = RecordedInputs({**PipelineConfig().recorded(), **settings}, described(**dataset))
     assert PIPELINE.incomparable(first, other) == reasons
+
+
+def test_the_header_of_a_report_has_the_headline_settings() -> None:
+    config = dataclasses.replace(
+        PipelineConfig(),
+        model=dataclasses.replace(PipelineConfig().model, l1=1e-4),
+        training=dataclasses.replace(PipelineConfig().training, seed=7),
+    )
+    texts = REPORT.parameters(config, described())["texts"]
+    assert texts["parameters"] == {"model.l1": "0.0001", "training.seed": "7"}

@@ -191,7 +191,16 @@ class TestRun:
         assert values["log"][values["error_line"]] == "Traceback (most recent call last):"
         assert (values["log_cut"], values["log_after"]) == (61 - 5, 122 - 56 - 40)
         assert '<mark id="error">Traceback' in client.get("/runs/r1/nodes/SchemaGen").text
+        page = client.get("/runs/r1").text
+        assert "/runs/r1/nodes/SchemaGen#error" in page[: page.index('id="nodes"')]
+        assert "/runs/r1/nodes/SchemaGen#error" in page[page.index('id="log"') :]
+
+    def test_a_failed_node_without_a_known_error_opens_at_its_log(self, recorded, ask):
+        recorded.run("r1", names=["ExampleGen", "SchemaGen"], failed="SchemaGen")
+        (recorded.root.logs / "r1.log").write_text("nothing of it\n")
+        client = ask(recorded.root)
         assert "/runs/r1/nodes/SchemaGen#error" in seen(client, "/runs/r1").links
+        assert client.get("/runs/r1/nodes/SchemaGen").text.count('id="error"') == 1
 
     @pytest.mark.parametrize("state", ["failed", "cancelled"])
     def test_a_run_that_did_not_succeed_has_the_command_that_continues_it(self, recorded, ask, state):
