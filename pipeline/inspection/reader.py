@@ -44,12 +44,14 @@ class Reader:
       root: the pipeline root of the store; None for a store alone, which has no previews, manifests and logs.
       name: the store's file, or its URL without the password.
       store: the store itself.
+      store_state: differs if the store changed before this reader was made; None if that is not known.
     """
 
     def __init__(self, pipeline: Pipeline, source: Source, root: Root | None, places: FilePlaces) -> None:
         self.pipeline = pipeline
         self.root = root
         self.name = source.name
+        self.store_state = source.state()
         self.store = Store(source.connect(), root.moved() if root else None)
         self._runs = Runs(pipeline, self.store, root)
         self._artifacts = Artifacts(self.store, places, is_alone=root is None)

@@ -91,6 +91,9 @@ class Server:
         """Return what a worker needs to connect."""
         return {name: value for name, value in vars(self).items() if name not in ("_lock", "_processes")}
 
+    def state(self) -> None:
+        """Return None: a server does not say whether its database changed."""
+
     def connect(self) -> mlmd.MetadataStore:
         """Return a client that only reads, not thread-safe. Threads may call this at the same time.
 

@@ -145,7 +145,7 @@ class StoreFile:
 
     def _worker(self) -> Worker:
         try:
-            if (self._wal_mode and not self._beside(_WAL).exists()) or self._state() == self._unreadable_state != []:
+            if (self._wal_mode and not self._beside(_WAL).exists()) or self.state() == self._unreadable_state != []:
                 return self._connect_to_copy()
             try:
                 return self._open_processes().client(_connect, self._path, self.name)
@@ -163,7 +163,7 @@ class StoreFile:
         if again:
             raise self._row_error(error) from error
         with self._lock:
-            self._unreadable_state = self._state()
+            self._unreadable_state = self.state()
         return self._worker()
 
     def _row_error(self, error: Exception) -> UnavailableError:
@@ -192,6 +192,15 @@ class StoreFile:
                 self._processes = Processes()
             return self._processes
 
+    def state(self) -> list[tuple[int, ...]]:
+        """Return inode, size and time of the file and of SQLite's files beside it."""
+        found: list[tuple[int, ...]] = []
+        for path in (self._path, self._beside(_WAL), self._beside(_JOURNAL)):
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return found
+
     def close(self) -> None:
         """Remove the private copy."""
         with self._lock:
@@ -214,7 +223,7 @@ class StoreFile:
     def _connect_to_copy(self) -> Worker:
         processes = self._open_processes()
         with self._lock:
-            state = self._state()
+            state = self.state()
             is_unreadable = state == self._unreadable_state
             if self._folder is None:
                 self._folder = pathlib.Path(tempfile.mkdtemp(prefix="sae-store-"))  # only this user may enter it
@@ -231,15 +240,6 @@ class StoreFile:
                 processes.run(_upgrade, copy)
                 self._copied_state = state
             return processes.client(_connect, copy, self.name)
-
-    def _state(self) -> list[tuple[int, ...]]:
-        """Return inode, size and time of the file and of SQLite's files beside it."""
-        found: list[tuple[int, ...]] = []
-        for path in (self._path, self._beside(_WAL), self._beside(_JOURNAL)):
-            with contextlib.suppress(FileNotFoundError):
-                stat = path.stat()
-                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-        return found
 
     def _copy_to(self, copy: pathlib.Path) -> None:
         in_use = not self._wal_mode or self._beside(_WAL).exists()
@@ -271,13 +271,13 @@ class StoreFile:
         """Copy the file and SQLite's files beside it, again if a writer changed them meanwhile."""
         deadline = time.monotonic() + _PATIENCE
         while True:
-            before = self._state()
+            before = self.state()
             for suffix in ("", _WAL, _JOURNAL):
                 target = copy.with_name(copy.name + suffix)
                 target.unlink(missing_ok=True)
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copyfile(self._beside(suffix), target)
-            if self._state() == before:
+            if self.state() == before:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(_BUSY)

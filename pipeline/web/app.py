@@ -109,6 +109,7 @@ class _Site:
         self._explain = explain
         self._links = links
         self._metrics = DeclaredMetrics(place.pipeline.declared_metrics)
+        self._run_totals = monitoring.RunTotalsCache()
 
     def endpoint(self, handle: Endpoint, as_json: bool = False) -> Endpoint:
         """Return an endpoint that turns errors into responses, as a page or as JSON."""
@@ -174,7 +175,8 @@ class _Site:
         """Return the gauges for Prometheus."""
         self._check_present()
         return Response(
-            monitoring.exposition(self._request(request)), headers={"Content-Type": monitoring.CONTENT_TYPE}
+            monitoring.exposition(self._request(request), self._run_totals),
+            headers={"Content-Type": monitoring.CONTENT_TYPE},
         )
 
     def _check_present(self) -> None:

@@ -6,6 +6,9 @@ import shutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.inspection.reader import Reader
+from tests.builders.histories import note
+
 
 def gauges(answer):
     """Values by name and label, read by the parser of Prometheus' own library."""
@@ -30,6 +33,44 @@ def test_the_last_success_is_the_latest_end(site):
     starts = [datetime.datetime.fromisoformat(row["started"].replace("Z", "+00:00")).timestamp() for row in rows]
     last = max(start + row["seconds"] for start, row in zip(starts, rows, strict=True))
     assert gauges(site.get("/metrics"))["sae_last_success_timestamp_seconds",] == pytest.approx(last, abs=1)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Each list of runs that was read."""
+    found, read = [], Reader.runs
+
+    def counted(self, **options):
+        found.append(options)
+        return read(self, **options)
+
+    monkeypatch.setattr(Reader, "runs", counted)
+    return found
+
+
+def test_runs_are_read_again_only_if_the_store_changed(recorded, ask, reads):
+    recorded.run("one", names=["SchemaGen"])
+    note(recorded, "one", state="succeeded")
+    client = ask(recorded.root)
+    before = gauges(client.get("/metrics"))
+    assert before == pytest.approx(gauges(client.get("/metrics")), rel=0.2)  # the disk changes
+    assert (before["sae_runs", "succeeded"], len(reads)) == (1, 1)
+    recorded.run("two", names=["SchemaGen"])
+    note(recorded, "two", state="failed")
+    assert gauges(client.get("/metrics"))["sae_runs", "failed"] == 1
+    assert len(reads) == 2
+
+
+def test_while_a_run_is_running_they_are_read_each_time(recorded, ask, reads):
+    recorded.run("one", names=["SchemaGen"])
+    note(recorded, "one", state="succeeded")
+    recorded.run("two", names=["SchemaGen"])
+    with recorded.root.lock() as name_run:
+        name_run("two")
+        client = ask(recorded.root)
+        assert [gauges(client.get("/metrics"))["sae_runs", "running"] for _ in range(2)] == [1, 1]
+    assert len(reads) == 2
+    assert gauges(client.get("/metrics"))["sae_runs", "running"] == 0  # its process is gone, the store is the same
 
 
 def test_the_disk_is_that_of_the_root(site, filled):
