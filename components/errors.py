@@ -9,6 +9,10 @@ class DataError(Exception):
     """The data set cannot be used: unsupported, damaged or not as requested."""
 
 
+class WriteError(DataError):
+    """Files cannot be written, such as on a full disk."""
+
+
 class AnomalyError(Exception):
     """The data does not fit the schema, or a split has the wrong size. A gate, not a fault."""
 

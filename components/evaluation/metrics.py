@@ -37,6 +37,7 @@ class Metric:
       baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
       baseline: its heading in the table of baselines: `mean image`.
       loss: the loss that a model must be trained with to have this metric, a key of `LOSSES`; empty: any.
+      largest: its largest possible value, where the axis of a chart ends.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     baseline_of: str = ""
     baseline: str = ""
     loss: str = ""
+    largest: float = math.inf
 
     def text(self, value: float | None) -> str:
         """Return a value with its decimals; empty for None or a number that is not finite."""
@@ -108,11 +110,11 @@ ENTROPY_FLOOR = Metric(
 LINEAR_PROBE = Metric(
     "linear_probe_accuracy", "linear probe accuracy",
     "share of test images whose label logistic regression on the code predicts", better="higher", source="probe",
-    run_key="linear_probe_accuracy", recorded=True, column="linear probe", optional=True,
+    run_key="linear_probe_accuracy", recorded=True, column="linear probe", optional=True, largest=1.0,
 )
 KNN = Metric(
     "knn_accuracy", "k-NN accuracy", "share of test images whose label the 5 nearest codes of the train split have",
-    better="higher", source="probe", run_key="knn_accuracy", recorded=True,
+    better="higher", source="probe", run_key="knn_accuracy", recorded=True, largest=1.0,
 )
 PROBES = (LINEAR_PROBE, KNN)
 # The representations that the Probe compares, by the prefix of their metrics.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pathlib
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ _MAX_PRODUCTS = 2_000_000_000  # examples x values x labels: one step of the log
 _MAX_STEPS = 100
 _TOLERANCE = 1e-3
 _INVERSE_PENALTY = 10.0
+_SAFE_EXPONENT = 32  # of two: squares of such values, and sums of them, are far from the limits of float32
 _ROWS = 500  # test examples whose distances are computed at once
 
 
@@ -46,12 +48,13 @@ def labels_by_split(path: pathlib.Path) -> dict[str, Labels]:
     return {split: labels[splits == split] for split in np.unique(splits).tolist()}
 
 
-def why_not(labels: dict[str, Labels], train: str, test: str) -> str:
+def why_not(labels: dict[str, Labels], train: str, test: str, names: Sequence[str] = ()) -> str:
     """Return why there is nothing to measure; empty if there is.
 
     Args:
       labels: of each encoded split.
       train, test: names of the splits.
+      names: of the labels, by their numbers; empty: the numbers themselves.
     """
     if not labels:
         return "the data set has no labels"
@@ -64,7 +67,8 @@ def why_not(labels: dict[str, Labels], train: str, test: str) -> str:
         return f"the data set has {len(known):,} labels; at most {MAX_LABELS} are probed"
     if unknown := np.setdiff1d(asked, known).tolist():
         more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
-        return f"the {train} split lacks labels of the {test} split: {', '.join(map(str, unknown[:3]))}{more}"
+        shown = (names[label] if names else str(label) for label in unknown[:3])
+        return f"the {train} split lacks labels of the {test} split: {', '.join(shown)}{more}"
     return ""
 
 
@@ -134,6 +138,7 @@ def knn_accuracy(train: Array, train_labels: Labels, test: Array, test_labels: L
     Distances are Euclidean. Of equal distances the first example counts, of equal majorities the smallest label.
     Arguments as of `linear_accuracy`.
     """
+    train, test = _scaled(train, test)
     mean = train.mean(axis=0, dtype=np.float64).astype(np.float32)  # smaller values have smaller rounding errors
     centred = train - mean
     squares = np.square(centred).sum(axis=1)
@@ -149,3 +154,12 @@ def knn_accuracy(train: Array, train_labels: Labels, test: Array, test_labels: L
             distances[rows, nearest] = np.inf
         right += int((known[votes.argmax(axis=1)] == test_labels[start : start + _ROWS]).sum())
     return right / len(test)
+
+
+def _scaled(train: Array, test: Array) -> tuple[Array, Array]:
+    """Divide very large or small values by a power of two, which is exact: their squares do not fit in float32."""
+    largest = max(np.abs(train).max(initial=0), np.abs(test).max(initial=0))
+    exponent = int(np.frexp(largest)[1])
+    if abs(exponent) < _SAFE_EXPONENT:
+        return train, test
+    return np.ldexp(train, -exponent), np.ldexp(test, -exponent)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class ProbeExecutor(base_executor.BaseExecutor):
             baselines.Pca.load(pathlib.Path(uris["model_run"])),
             files,
             tft.TFTransformOutput(uris["transform_graph"]),
+            json.loads(exec_properties["label_names"]),
         )
         scores = artifact_utils.get_single_instance(output_dict["scores"])
         probe_scores.write(found, pathlib.Path(scores.uri))
@@ -57,7 +59,11 @@ class ProbeExecutor(base_executor.BaseExecutor):
 
 
 def measure(
-    codes: pathlib.Path, pca: baselines.Pca, files: Mapping[str, str], transform: tft.TFTransformOutput
+    codes: pathlib.Path,
+    pca: baselines.Pca,
+    files: Mapping[str, str],
+    transform: tft.TFTransformOutput,
+    label_names: Sequence[str] = (),
 ) -> Scores:
     """Measure the accuracies of all representations.
 
@@ -66,9 +72,10 @@ def measure(
       pca: fitted on the train split.
       files: patterns of the examples' files by split, `train` and `test`.
       transform: the transform graph.
+      label_names: by the labels' numbers; empty: they have none.
     """
     labels = probe.labels_by_split(codes)
-    if reason := probe.why_not(labels, features.TRAIN, features.TEST):
+    if reason := probe.why_not(labels, features.TRAIN, features.TEST, label_names):
         return Scores({}, reason)
     components, pixels = pca.components.shape
     units = table.units_of(pq.read_schema(codes).names)
@@ -104,7 +111,7 @@ def measure(
 
 
 class _ProbeSpec(component_spec.ComponentSpec):
-    PARAMETERS: dict[str, component_spec.ExecutionParameter] = {}
+    PARAMETERS = {"label_names": component_spec.ExecutionParameter(type=str)}
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
@@ -126,6 +133,7 @@ class Probe(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         model_run: types.BaseChannel,
         codes: types.BaseChannel,
+        label_names: Sequence[str],
     ) -> None:
         """Create the node.
 
@@ -133,6 +141,7 @@ class Probe(base_component.BaseComponent):
           examples, transform_graph: the images and their labels.
           model_run: with the PCA of the train split.
           codes: of the same examples.
+          label_names: by the labels' numbers; empty without labels.
         """
         super().__init__(
             spec=_ProbeSpec(
@@ -140,6 +149,7 @@ class Probe(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 model_run=model_run,
                 codes=codes,
+                label_names=json.dumps(list(label_names)),
                 scores=types.Channel(type=ProbeScores),
             )
         )

@@ -13,7 +13,6 @@ from pipeline.cli import output
 from pipeline.cli.command import command
 from pipeline.cli.options import current_pipeline, json_option, request, setting_options
 from pipeline.core import settings
-from pipeline.core.errors import ExitCode
 from pipeline.terminal import config as config_text
 from pipeline.terminal import json_documents
 from pipeline.terminal import maintenance as maintenance_text
@@ -56,5 +55,5 @@ def doctor_command(as_json: bool, **options: Any) -> None:
     resolved = settings.resolve(request(**options))
     checks = doctor.examine(resolved.config, lambda: current_pipeline().data.look_up(resolved))
     output.write_result(as_json, json_documents.doctor(checks), lambda: maintenance_text.doctor(checks))
-    if not all(check.good for check in checks):
-        raise SystemExit(int(ExitCode.ENVIRONMENT))
+    if code := doctor.exit_code(checks):
+        raise SystemExit(int(code))

@@ -10,10 +10,10 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pipeline.core import file_system, root_lock, tfx_versions
-from pipeline.core.errors import SaeError, UnavailableError
+from pipeline.core.errors import ExitCode, SaeError, UnavailableError
 from pipeline.core.pipeline_root import FORMAT, Root
 from pipeline.core.project import LOCK
 from pipeline.definition.spec import DataLookup
@@ -25,12 +25,26 @@ _FREE_BYTES = 1 << 30
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """The result of a check. `advice` says what to do; it is empty if the result is good."""
+    """The result of a check.
+
+    Attributes:
+      name: of what is checked.
+      good: whether a run can use it.
+      found: what was found.
+      advice: what to do; empty if the result is good.
+      exit_code: of a run that fails for it.
+    """
 
     name: str
     good: bool
     found: str
     advice: str = ""
+    exit_code: ExitCode = ExitCode.ENVIRONMENT
+
+
+def exit_code(checks: Iterable[Check]) -> ExitCode:
+    """Return the exit code for these results: that of the environment before that of options."""
+    return max((check.exit_code for check in checks if not check.good), default=ExitCode.DONE)
 
 
 def examine(config: Configuration, look_up: Callable[[], DataLookup | None]) -> list[Check]:
@@ -159,7 +173,7 @@ def root(place: Root) -> Check:
     try:
         place.check_path()
     except SaeError as error:
-        return Check("root", False, str(place.path), str(error))
+        return Check("root", False, str(place.path), str(error), error.exit_code)
     if not place.path.exists():
         existing = _existing(place.path)
         if not (existing.is_dir() and os.access(existing, os.W_OK)):
@@ -168,7 +182,7 @@ def root(place: Root) -> Check:
     try:
         dataset = place.dataset()
     except SaeError as error:
-        return Check("root", False, str(place.path), str(error))
+        return Check("root", False, str(place.path), str(error), error.exit_code)
     if refused := place.refused():
         return Check("root", False, str(place.path), refused)
     try:
@@ -188,5 +202,5 @@ def data(look_up: Callable[[], DataLookup | None]) -> Check | None:
     try:
         found = look_up()
     except SaeError as error:
-        return Check("data", False, "cannot be used", str(error))
+        return Check("data", False, "cannot be used", str(error), error.exit_code)
     return Check("data", found.good, found.found, found.advice) if found else None

@@ -406,7 +406,7 @@ PUSH_GATE = Node(
 def _probe(node: ComponentInputs) -> Any:
     from components.evaluation.probe_node import Probe
 
-    return Probe(**node.inputs)
+    return Probe(**node.inputs, **node.parameters)
 
 
 PROBE = Node(
@@ -420,6 +420,7 @@ PROBE = Node(
     },
     outputs=("scores",),
     code="components.evaluation.probe_node",
+    parameters=lambda config, dataset: {"label_names": list(dataset.label_names)},
     skipped=lambda outputs: str(outputs["scores"].properties.get(metrics.UNMEASURED, "")),
 )
 

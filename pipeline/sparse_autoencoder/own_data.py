@@ -12,7 +12,7 @@ from components.data import sample_path
 from components.data.own_data import forms, survey
 from components.data.own_data.records import OptionError, Options
 from pipeline.core import unfinished_folder
-from pipeline.core.errors import NotFoundError, UnavailableError, UsageError, advice
+from pipeline.core.errors import FREE_SPACE, NotFoundError, UnavailableError, UsageError, advice
 from pipeline.core.text import counted
 from pipeline.sparse_autoencoder import prepared
 
@@ -45,7 +45,7 @@ def add(
     Raises:
       UsageError: the name is not allowed or taken, or an option does not fit the files.
       NotFoundError: there is nothing at `path`.
-      UnavailableError: the files cannot be used.
+      UnavailableError: the files cannot be used, or the data set cannot be written.
     """
     check_name(name)
     if not VERSION.fullmatch(version):
@@ -84,6 +84,8 @@ def add(
                     target.parent.rmdir()  # only if it is empty
     except OptionError as error:
         raise UsageError(str(error)) from error
+    except errors.WriteError as error:
+        raise UnavailableError(f"{error}; {FREE_SPACE}, or name another folder with --data-dir") from error
     except errors.DataError as error:
         raise UnavailableError(str(error)) from error
     return target

@@ -101,7 +101,10 @@ def gc(found: Collected) -> dict[str, Any]:
 
 def doctor(checks: Sequence[Check]) -> dict[str, Any]:
     """Of `sae doctor`."""
-    return {"good": all(check.good for check in checks), "checks": checks}
+    return {
+        "good": all(check.good for check in checks),
+        "checks": [{name: getattr(check, name) for name in ("name", "good", "found", "advice")} for check in checks],
+    }
 
 
 def models(root: Root, found: Models) -> dict[str, Any]:

@@ -74,6 +74,10 @@ class DeclaredMetrics:
         """Write a value with the digits that its metric declares, or a dash."""
         return decimal(value, self._by_name[name].decimals if name in self._by_name else 4)
 
+    def largest(self, name: str) -> float:
+        """Return the largest possible value of a metric; infinite if it has none or is not declared."""
+        return self._by_name[name].largest if name in self._by_name else math.inf
+
     def label(self, name: str, replaced: Mapping[str, str] | None = None) -> str:
         """Return the label of a metric, with words replaced, or its name as words if it is not declared."""
         return (

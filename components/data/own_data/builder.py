@@ -40,7 +40,8 @@ def prepare(
     """Prepare the data set in `folder`, and return its own folder, `folder/name/version`.
 
     Raises:
-      errors.DataError: a record changed since the survey, or the data set cannot be written.
+      errors.DataError: a record changed since the survey.
+      errors.WriteError: the data set cannot be written.
     """
     numbers = {label: number for number, label in enumerate(found.label_names)}
 
@@ -70,7 +71,7 @@ def prepare(
             _sort_features(path)
     except (RuntimeError, OSError, tf.errors.OpError) as error:  # the first is what TFDS makes of the last
         reason = errors.first_line(error)
-        raise errors.DataError(
+        raise errors.WriteError(
             f"the data set cannot be written in {folder.parent}: {reason}; nothing of it was kept"
         ) from error
     return pathlib.Path(builder.data_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from pipeline.core.text import counted
@@ -18,10 +19,11 @@ _CROWDED = 4.0  # pixels from run to run, below which points are small and have 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """A metric. `label`: of its axis, with the unit; `name`: in tooltips."""
+    """A metric. `label`: of its axis, with the unit; `name`: in tooltips; `largest`: its largest possible value."""
 
     label: str
     name: str
+    largest: float = math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,10 @@ def runs_chart(runs: Sequence[RunPoint], panels: Sequence[Panel], *, title: str,
     tops = [TOP + number * (_PANEL + _BETWEEN) for number in range(len(panels))]
     bottom = tops[-1] + _PANEL
     chart.height = bottom + BOTTOM
-    ys = [scales.linear(values, top + _PANEL, top, count=4) for values, top in zip(found, tops, strict=True)]
+    ys = [
+        scales.linear(values, top + _PANEL, top, count=4, largest=panel.largest)
+        for values, top, panel in zip(found, tops, panels, strict=True)
+    ]
     left, right = label_room(*ys), width - 14
     first = len(runs) - len(drawn) + 1
     x = scales.tight(first, len(runs), left + 8, right - 8)

@@ -53,21 +53,24 @@ def round_step(span: float, count: int) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
 
 
-def linear(values: Iterable[float], start: float, end: float, *, count: int = 5) -> Scale:
+def linear(values: Iterable[float], start: float, end: float, *, count: int = 5, largest: float = math.inf) -> Scale:
     """Return a scale over values whose ends are ticks.
 
     Args:
       values: all of them drawable; none: a scale from 0 to 1.
       start, end: pixels at its ends.
       count: maximum number of steps between ticks; rounding the ends may add one or two.
+      largest: the largest possible value, such as 1 for a share: no tick is above it, unless a value is.
     """
     seen = list(values)
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
     if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value
         margin = abs(low) / 10 or 1.0
-        low, high = low - margin, high + margin
+        low, high = low - margin, max(high, min(high + margin, largest))
     step = round_step(high - low, count)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    if high <= largest < last * step:
+        last = math.floor(largest / step + 1e-9)
     ticks = tuple(index * step for index in range(first, last + 1))
     return Scale(ticks[0], ticks[-1], start, end, ticks, step)
 

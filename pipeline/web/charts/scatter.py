@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from pipeline.core.text import counted
@@ -29,7 +30,15 @@ class ScatterPoint:
     color: int = 1
 
 
-def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label: str, width: int = 640) -> Drawing:
+def scatter(
+    points: Sequence[ScatterPoint],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    width: int = 640,
+    largest: tuple[float, float] = (math.inf, math.inf),
+) -> Drawing:
     """Draw points, with names if there is room.
 
     Args:
@@ -37,6 +46,7 @@ def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label
       title: of the chart.
       x_label, y_label: of the axes, with their units.
       width: in pixels.
+      largest: the largest possible values of x and y.
     """
     height = _HEIGHT
     chart = Chart("scatter", title, width, height)
@@ -51,9 +61,9 @@ def scatter(points: Sequence[ScatterPoint], *, title: str, x_label: str, y_label
     if not drawn:
         return chart.empty("There are no values to draw.")
 
-    y_scale = scales.linear((down for _, _, down in drawn), height - BOTTOM - _INSET, TOP)
+    y_scale = scales.linear((down for _, _, down in drawn), height - BOTTOM - _INSET, TOP, largest=largest[1])
     left, right = label_room(y_scale), width - 28
-    x_scale = scales.linear((across for _, across, _ in drawn), left + _INSET, right, count=6)
+    x_scale = scales.linear((across for _, across, _ in drawn), left + _INSET, right, count=6, largest=largest[0])
     chart.y_axis(y_scale, left, right, y_label)
     chart.x_axis(x_scale, left, right, height - BOTTOM, x_label, grid_top=TOP)
     centres = [(x_scale(across), y_scale(down)) for _, across, down in drawn]

@@ -255,6 +255,7 @@ def draw(view: CompareView, to: Links, metrics: DeclaredMetrics) -> Drawings:
             x_label=across.label,
             y_label=down.label,
             width=HALF_PAGE,
+            largest=(metrics.largest(across.name), metrics.largest(down.name)),
         )
     return {"curves": curves, "scatter": scatter, "parallel": _parallel(view, to, metrics)}
 

@@ -163,7 +163,11 @@ def draw(view: RunsView, to: Links, metrics: DeclaredMetrics) -> Drawings:
         for one in view.charted
     ]
     panels = [
-        charts.Panel(formatting.run_metric_title(one, unit=True, replaced=view.words), formatting.run_metric_name(one))
+        charts.Panel(
+            formatting.run_metric_title(one, unit=True, replaced=view.words),
+            formatting.run_metric_name(one),
+            one.largest,
+        )
         for one in columns
     ]
     *names, last = [panel.name for panel in panels]

@@ -109,6 +109,23 @@ def test_why_there_is_nothing_to_measure(train: list[int], test: list[int], said
     assert probe.why_not({"train": np.array(train), "test": np.array(test)}, "train", "test") == said
 
 
+def test_missing_labels_are_named() -> None:
+    names = ["cat", "dog", "cow"]
+    labels = {"train": np.array([0, 1]), "test": np.array([1, 2])}
+    assert probe.why_not(labels, "train", "test", names) == "the train split lacks labels of the test split: cow"
+
+
+@pytest.mark.parametrize("exponent", [-140, -100, -40, 0, 40, 83, 126])
+def test_neighbours_are_the_same_at_every_scale_of_float32(exponent: int) -> None:
+    generator = np.random.default_rng(5)
+    train, test = (generator.integers(-3, 4, (rows, 4)).astype(np.float32) for rows in (60, 40))
+    labels, wanted = ((values.sum(axis=1) > 0).astype(np.int64) for values in (train, test))
+    usual = probe.knn_accuracy(train, labels, test, wanted)
+    assert 0.4 < usual < 1
+    with np.errstate(all="raise", under="ignore"):
+        assert probe.knn_accuracy(np.ldexp(train, exponent), labels, np.ldexp(test, exponent), wanted) == usual
+
+
 def test_without_labels_or_a_split_there_is_nothing_to_measure() -> None:
     assert probe.why_not({}, "train", "test") == "the data set has no labels"
     assert probe.why_not({"validation": np.array([1])}, "train", "test") == "encoding.splits leaves out train and test"

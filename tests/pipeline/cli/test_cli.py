@@ -18,6 +18,7 @@ from pipeline import cli
 from pipeline.cli import selected
 from pipeline.core.errors import ExitCode
 from pipeline.core.pipeline_root import Root
+from pipeline.maintenance import doctor
 from pipeline.metadata import backup
 from pipeline_config import PipelineConfig
 from tests import PROJECT
@@ -288,6 +289,15 @@ def test_a_root_that_cannot_be_made_is_unavailable():
     assert (code, output) == (6, "")
     assert errors.startswith("error: cannot write to the pipeline root ")
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [["--set", "data.size=32x32"], ["--set", "data.schema=none"], ["--root", "a[b"]])
+def test_the_doctor_ends_as_a_plan_does(sae, monkeypatch, options):
+    monkeypatch.setattr(doctor, "packages", lambda: doctor.Check("packages", True, "as locked"))
+    monkeypatch.setattr(doctor, "disk", lambda root: doctor.Check("disk", True, "free"))
+    assert (sae("plan", *options)[0], sae("doctor", *options)[0]) == (2, 2)
+    monkeypatch.setattr(doctor, "packages", lambda: doctor.Check("packages", False, "none", "install them"))
+    assert sae("doctor", *options)[0] == 6
 
 
 def test_a_held_root_is_locked_and_nothing_is_recorded(folder):

@@ -153,6 +153,8 @@ finally:
     assert (done.returncode, done.stdout) == (ExitCode.ENVIRONMENT, "[]\n"), done.stderr
     assert f"error: the data set cannot be written in {tmp_path / 'data'}: " in done.stderr
     assert "No space left on device" in done.stderr
+    assert "free space" in done.stderr
+    assert "--data-dir" in done.stderr
 
 
 def test_a_killed_add_leaves_nothing_that_counts(tmp_path: pathlib.Path) -> None:

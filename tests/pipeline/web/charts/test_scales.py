@@ -24,6 +24,20 @@ def test_ticks_are_at_round_numbers_around_the_values(values, ticks):
     assert scales.linear(values, 0, 100).ticks == pytest.approx(ticks)
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([1.0], [0.9, 0.92, 0.94, 0.96, 0.98, 1.0]),
+        ([0.93, 0.99], [0.92, 0.94, 0.96, 0.98, 1.0]),
+        ([0.2, 1.0], [0.2, 0.4, 0.6, 0.8, 1.0]),
+        ([0.4], [0.36, 0.38, 0.4, 0.42, 0.44]),
+        ([0.9, 1.1], [0.9, 0.95, 1.0, 1.05, 1.1]),  # a value of another pipeline
+    ],
+)
+def test_no_tick_is_above_the_largest_possible_value(values, ticks):
+    assert scales.linear(values, 0, 100, largest=1.0).ticks == pytest.approx(ticks)
+
+
 def test_a_scale_puts_its_ends_where_it_is_told_and_values_between():
     scale = scales.linear([10, 20], 200, 100)
     assert [scale(10), scale(20), scale(12.5)] == [200, 100, 175]
