@@ -110,7 +110,12 @@ class Encoder:
         if self.shape is not None and given.dtype.kind != "f":
             raise DataError(f"record {name} is an image of {given.dtype}, the model encodes {self.dtype}: convert it")
         if given.size != self.size:
-            raise DataError(f"record {name} has {counted(given.size, 'number')}, the model encodes {self.size:,}")
+            found = "an image" if given.ndim == 3 else "a vector"
+            model = f"images of {_image_text(self.shape)}" if self.shape else f"vectors of {self.size:,}"
+            raise DataError(
+                f"record {name} is {found} of {counted(given.size, 'number')}, the model encodes {model}: give such "
+                "data, or choose another model with --model"
+            )
         flat = given.reshape(-1).astype(np.float32)
         if self.shape is not None and self._training.scaling != preprocessing.STANDARD:
             inside = (flat >= 0) & (flat <= 1)

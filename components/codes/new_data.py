@@ -109,7 +109,8 @@ def _converted(record: Record, kind: str, options: Options, pixels: bool) -> Val
     if pixels and raw.dtype.kind in "iu" and found.dtype.kind == "f":
         raise DataError(
             f"record {record.id} is of type {raw.dtype}, shape {raw.shape}: the model encodes images (n, height, "
-            "width) of uint8 or uint16, or floats that are scaled already"
+            "width) of uint8 or uint16, or floats that are scaled already; give such data, or choose another "
+            "model with --model"
         )
     return found
 

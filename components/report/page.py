@@ -501,7 +501,7 @@ def _gates(data: ReportData) -> _Table:
         ("measure", "result", "value", "limit", "on"),
         [
             (
-                gate.name,
+                data.reworded(metrics.label(gate.name)),
                 result(gate),
                 f"{gate.value:.5g}",
                 "none" if math.isinf(gate.limit) else f"{gate.limit:.5g}",

@@ -98,7 +98,7 @@ def _statistics(values: Values) -> Iterator[Section]:
             if one["histogram"]
         )
         if histograms:
-            yield Histograms(f"histograms of {split['name']}", histograms)
+            yield Histograms(f"histograms of {split['name']}, counts are approximate", histograms)
 
 
 def _anomalies(values: Values) -> Iterator[Section]:

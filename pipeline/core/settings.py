@@ -99,6 +99,20 @@ def resolve(
     return Settings(_build(values, config_type), origins, name)
 
 
+def applied_profile(name: str, values: Mapping[str, Value], config_type: type[Configuration]) -> str:
+    """Return the name of a profile; empty if none of its settings applies, such as where other data was chosen.
+
+    Args:
+      name: of the profile.
+      values: every setting of the run.
+      config_type: the configuration of the pipeline.
+    """
+    profile, sections = config_type.profiles.get(name, {}), config_type.sections()
+    needed = [sections[setting.partition(".")[0]].profile_needs for setting in profile]
+    fits = [not one or one not in profile or values.get(one) == profile[one] for one in needed]
+    return name if any(fits) or not profile else ""
+
+
 def of_values(values: Mapping[str, Value], config_type: type[Configuration] = PipelineConfig) -> Any:
     """Return the configuration that an earlier run used. Raises `UsageError` where this version does not allow it."""
     return _build(

@@ -255,8 +255,21 @@ class Reader:
         return previews.read(folder, artifact.type) if folder else None
 
     def preview_folder(self, artifact: ArtifactRow) -> pathlib.Path | None:
-        """Return the folder of an artifact's preview, which may not exist; None for an artifact outside the root."""
-        return previews.folder_of(self.root.path, artifact.uri) if self.root else None
+        """Return the folder of an artifact's preview, which may not exist; None for an artifact outside a root."""
+        root = self.root_of(artifact)
+        return previews.folder_of(root, artifact.uri) if root else None
+
+    def root_of(self, artifact: ArtifactRow) -> pathlib.Path | None:
+        """Return the root of the store; of a store alone, the root in which the artifact was found, or None."""
+        if self.root is not None:
+            return self.root.path
+        above = pathlib.Path(artifact.uri).parents  # of `ROOT/artifacts/NODE/OUTPUT/ID`
+        if len(above) < 5 or not above[0].is_absolute():
+            return None
+        try:
+            return above[3] if Root(above[3]).about.is_file() else None
+        except (SaeError, OSError):  # no path of this machine
+            return None
 
 
 def _continuation(total: int, end: int) -> Continuation:

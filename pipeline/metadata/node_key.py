@@ -14,6 +14,7 @@ from pipeline.metadata.properties import KEY
 
 PARTS = ("code", "parameters", "data", "inputs", "packages")
 REQUIRED = "and all that these require"  # field of the part `packages`: a digest of the packages' dependencies
+_SETTINGS = ".settings."  # in the name of a parameter that contains settings by their names
 _LONGEST = 60  # characters shown of a value
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
@@ -28,13 +29,16 @@ class Change:
     new: str | None
 
     def __str__(self) -> str:
+        field, old, new = self.field, _short(self.old), _short(self.new)
+        if self.part == "parameters" and _SETTINGS in field:  # texts of settings by their names: `model.l1`
+            field, old, new = field.rpartition(_SETTINGS)[2], old.strip('"'), new.strip('"')
         if self.old is None:
-            return f"{self.field} is new" + ("" if self.part == "code" else f": {_short(self.new)}")
+            return f"{field} is new" + ("" if self.part == "code" else f": {new}")
         if self.new is None:
-            return f"{self.field} is gone"
+            return f"{field} is gone"
         if self.part in ("code", "data") or self.field == REQUIRED:
-            return f"{self.field} changed"
-        return f"{self.field}: {_short(self.old)} -> {_short(self.new)}"
+            return f"{field} changed"
+        return f"{field}: {old} -> {new}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,7 +31,7 @@ class PlannedNode:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run would do. `dataset` is empty if it is not known without TensorFlow."""
+    """What a run would do. `dataset` is empty if not known without TensorFlow; `profile` if it does not apply."""
 
     root: str
     dataset: str
@@ -64,7 +64,7 @@ def plan_run(request: RunRequest) -> Plan:
         if lookup and not lookup.good:
             reason = lookup.found
         elif found is None:
-            reason = _unknown_dataset(root, store, resolved.profile)
+            reason = _unknown_dataset(root, store, _profile(resolved, request))
         else:
             resolved, dataset = found.settings, f"{found.dataset.name} {found.dataset.version}"
             configured = ConfiguredPipeline(pipeline, resolved, found.dataset, root.serving)
@@ -88,12 +88,18 @@ def plan_run(request: RunRequest) -> Plan:
     notices += pipeline.data.hints(resolved)
     nodes = tuple(planned(name) for name in pipeline.names)
     data = lookup.found if lookup else ""
-    return Plan(str(root.path), dataset, resolved.profile, nodes, tuple(filter(None, notices)), data)
+    profile = _profile(resolved, request)
+    return Plan(str(root.path), dataset, profile, nodes, tuple(filter(None, notices)), data)
+
+
+def _profile(resolved: settings.Settings, request: RunRequest) -> str:
+    return settings.applied_profile(resolved.profile, resolved.config.values(), request.settings.config_type)
 
 
 def _unknown_dataset(root: Root, store: Store, profile: str) -> str:
     """Return that the data set is not known, with that of the runs in the root, and their profile if it is another."""
-    text = f"the data set of profile {profile} is not known in this root, or may be another one now"
+    chosen = f"the data set of profile {profile}" if profile else "the data set"
+    text = f"{chosen} is not known in this root, or may be another one now"
     if (dataset := root.dataset()) is None:
         return text
     text += f"; its runs are on {dataset}"

@@ -84,7 +84,8 @@ def encode(pipeline: Pipeline, root: Root, request: EncodeRequest, note: Callabl
     except OptionError as error:
         raise UsageError(str(error)) from error
     except DataError as error:
-        raise UnavailableError(str(error)) from error
+        named = str(error) if request.data in str(error) or str(model) in str(error) else f"{request.data}: {error}"
+        raise UnavailableError(named) from error
     except OSError as error:
         raise UnavailableError(
             f"{target} cannot be written ({cause_text(error)}): {errors.advice(error, 'name another file')}"

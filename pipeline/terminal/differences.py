@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from components.evaluation.metrics import Metric
+from components.evaluation.metrics import Metric, reworded
 from pipeline.core.text import number_text, short_digest
 from pipeline.inspection.run_diff import OVERALL, Comparison, MetricDifference
 from pipeline.terminal.table import Cell, Column, Screen, state_cell
@@ -19,7 +19,7 @@ def as_text(screen: Screen, found: Comparison, headline: Metric | None, declared
       screen: to fit the text to.
       found: the differences.
       headline: the only metric that is listed by slice.
-      declared: metrics of the pipeline, to mark losses that are not comparable.
+      declared: metrics of the pipeline: their labels, and the losses, which may not be comparable.
     """
     old, new = (row.id for row in found.runs)
     lines = [screen.heading(f"{old} -> {new}")]
@@ -80,9 +80,10 @@ def _metrics(
     shown = [one for one in found.metrics if one.slice == OVERALL or (headline and one.name == headline.name)]
     reasons = found.incomparable[1] if found.incomparable else ()
     losses = {name for one in declared if one.is_loss for name in (one.name, one.run_key)} if reasons else set()
+    labels = {name: reworded(one.label, found.words) for one in declared for name in (one.name, one.run_key)}
     rows: list[list[Cell | str]] = [
         [
-            _metric_name(one, found.slice_titles),
+            _metric_name(one, found.slice_titles, labels),
             *(number_text(value) for value in one.values),
             Cell("not comparable", "yellow") if one.name in losses else _signed(one.deltas[1]),
         ]
@@ -100,8 +101,9 @@ def _signed(value: float | None) -> str:
     return "" if value is None else ("+" if value >= 0 else "-") + number_text(abs(value))
 
 
-def _metric_name(metric: MetricDifference, titles: Mapping[str, str]) -> str:
-    return metric.name if metric.slice == OVERALL else f"{metric.name}, {titles.get(metric.slice, metric.slice)}"
+def _metric_name(metric: MetricDifference, titles: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    label = labels.get(metric.name, metric.name)
+    return label if metric.slice == OVERALL else f"{label}, {titles.get(metric.slice, metric.slice)}"
 
 
 def _outputs(screen: Screen, found: Comparison, old: str, new: str) -> list[str]:

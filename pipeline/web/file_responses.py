@@ -87,11 +87,12 @@ def run_file(request: PageRequest, run: str, kind: str) -> Content:
 def picture(request: PageRequest, artifact: str, name: str) -> Content:
     """Return a picture of an artifact's preview. Raises as `read` does."""
     reader = request.open_reader
-    folder = reader.preview_folder(reader.artifact(reader.find_artifact(artifact)).row)
+    row = reader.artifact(reader.find_artifact(artifact)).row
+    root, folder = reader.root_of(row), reader.preview_folder(row)
     path = previews.picture_path(folder, name) if folder else None
-    if path is None or request.root is None:
+    if path is None or root is None:
         raise NotFoundError(f"no picture {name!r} of artifact {artifact}")
-    return read(request.root.path, path)
+    return read(root, path)
 
 
 def artifact_file(request: PageRequest, artifact: str, name: str) -> Content:

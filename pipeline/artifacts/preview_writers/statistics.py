@@ -22,7 +22,10 @@ _COLUMNS = (
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
-    """Return a table and the histograms of each split; TFDV writes one data set for each."""
+    """Return a table and the histograms of each split; TFDV writes one data set for each.
+
+    The counts of histograms are those of a sketch of quantiles; TFDV has no exact ones of numbers.
+    """
     sections: list[Section] = []
     for name, folder in splits.splits(artifact.folder).items():
         found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / _FILE).read_bytes())
@@ -32,7 +35,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
             sections.append(Table(title, _COLUMNS, tuple(_row(feature) for feature in features)))
             histograms = [Histogram(_name(one), _histogram(one)) for one in features]
             if drawn := tuple(one for one in histograms if one.buckets):
-                sections.append(Histograms(f"histograms of {name}", drawn))
+                sections.append(Histograms(f"histograms of {name}, counts are approximate", drawn))
     return Preview("statistics", tuple(sections)), {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.artifacts import types
 from pipeline.artifacts.sections import BarChart, LineChart, Preview
-from pipeline.core import event_log, shell
+from pipeline.core import event_log, settings, shell
 from pipeline.core.errors import SaeError
 from pipeline.core.events import EpochEnded, Event, Note
 from pipeline.core.pipeline_root import Root
@@ -24,6 +24,7 @@ from pipeline.web.formatting import DeclaredMetrics
 from pipeline.web.pages import charts as drawn
 from pipeline.web.pages.base import DELETED, Drawings, Page, PageRequest, find_run, run_file_path, served_version
 from pipeline.web.urls import Links
+from pipeline_config import Configuration
 
 _MOST_NOTES = 200  # notes on the page; a run has a few
 
@@ -118,7 +119,7 @@ def build(request: PageRequest, run: str) -> RunView:
         run=found,
         previous=previous,
         next=following,
-        made_from=_run_inputs(request.root, own) if own and request.root else None,
+        made_from=_run_inputs(request.root, own, reader.pipeline.configuration) if own and request.root else None,
         changes=run_diff.compare(reader, [previous, run_id]) if previous and not running else None,
         live_epochs=live,
         planned_epochs=live[-1].epochs if live else None,
@@ -175,11 +176,11 @@ def _manifest(root: Root | None, run_id: str) -> Manifest | None:
         return None
 
 
-def _run_inputs(root: Root, own: Manifest) -> RunInputs:
+def _run_inputs(root: Root, own: Manifest, config_type: type[Configuration]) -> RunInputs:
     path, folder = shell.quoted(str(root.manifests / f"{own.run_id}.json")), shell.quoted(str(root.path))
     lock = short_digest(own.lock.digest) if own.lock else "unknown"
     facts = {
-        "Profile": own.profile,
+        "Profile": settings.applied_profile(own.profile, own.configuration, config_type) or "none",
         "Seed": str(own.seed),
         "Data set": f"{own.data.name} {own.data.version}",
         "Examples": ", ".join(f"{split} {size:,}" for split, size in own.data.split_sizes.items()),
@@ -205,6 +206,8 @@ def _run_inputs(root: Root, own: Manifest) -> RunInputs:
 
 def _missing(request: PageRequest, found: Run, own: Manifest | None, unread: Sequence[ArtifactRow]) -> list[str]:
     if request.root is None:
+        if not unread:  # previews of artifacts that were found in a root
+            return ["This store has no pipeline root: no manifests or logs are available."]
         return [
             "This store has no pipeline root: no pictures, curves, manifests or logs are available. "
             "Only the contents of ML Metadata are shown."

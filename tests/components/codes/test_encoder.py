@@ -76,7 +76,10 @@ def test_it_names_what_is_unlike_the_training_data(model: pathlib.Path, schema: 
         ),
         ([np.zeros((HEIGHT, WIDTH, 3), np.uint8)], f"record a is {HEIGHT}x{WIDTH}, colour, the model encodes"),
         ([np.zeros((HEIGHT, WIDTH, 1), np.uint16)], "record a is an image of uint16, the model encodes uint8"),
-        ([np.zeros(5, np.float32)], f"record a has 5 numbers, the model encodes {HEIGHT * WIDTH}"),
+        (
+            [np.zeros(5, np.float32)],
+            f"record a is a vector of 5 numbers, the model encodes images of {HEIGHT}x{WIDTH}, grey",
+        ),
         ([np.full(HEIGHT * WIDTH, 1.5, np.float32)], "record a has the value 1.5, which is not allowed"),
         (
             [np.zeros((HEIGHT, WIDTH, 1), np.uint8), np.zeros((HEIGHT, WIDTH, 1), np.float32)],

@@ -308,9 +308,9 @@ def test_gates_and_no_gate(tmp_path: pathlib.Path) -> None:
         thresholds.Gate("mse", "", 0.0108, math.inf, True),
     )
     page = write(make_data(gates=gates), tmp_path)
-    assert ["bce", "✓ passed", "0.09431", "0.12", "all test images"] in page.rows
-    assert ["bce", "✗ failed", "0.17", "0.16", "8"] in page.rows
-    assert ["mse", "no gate", "0.0108", "none", "all test images"] in page.rows
+    assert ["BCE", "✓ passed", "0.09431", "0.12", "all test images"] in page.rows
+    assert ["BCE", "✗ failed", "0.17", "0.16", "8"] in page.rows
+    assert ["MSE", "no gate", "0.0108", "none", "all test images"] in page.rows
 
 
 def test_model_beside_its_baselines(page: Page) -> None:

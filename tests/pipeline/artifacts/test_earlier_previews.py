@@ -46,9 +46,9 @@ def test_the_page_of_a_run_finds_its_sections(read, kind):
             "ExampleStatistics",
             [
                 "split train, 3,572 examples",
-                "histograms of train",
+                "histograms of train, counts are approximate",
                 "split validation, 714 examples",
-                "histograms of validation",
+                "histograms of validation, counts are approximate",
             ],
         ),
     ],

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from pipeline.core.errors import UsageError
-from pipeline.core.settings import Request, resolve
+from pipeline.core.settings import Request, applied_profile, resolve
 from pipeline.core.text import closest
-from pipeline_config import PipelineConfig
+from pipeline_config import Configuration, PipelineConfig
 from tests.test_pipeline_config import OtherConfig
 
 
@@ -294,3 +294,16 @@ def test_a_text_that_no_path_can_contain_is_refused(config_file):
 
 def test_a_file_that_is_nested_too_deeply_is_refused(config_file):
     assert "not valid TOML" in message(config_file=config_file("x = " + "[" * 5_000))
+
+
+@pytest.mark.parametrize(
+    ("profile", "dataset", "applied"),
+    [("mnist", "mnist", "mnist"), ("mnist", "signals", ""), ("sample", "mnist", ""), ("fashion_mnist",) * 3],
+)
+def test_a_profile_applies_to_its_own_data(profile: str, dataset: str, applied: str) -> None:
+    values = resolve(Request(profile, assignments=[f"data.dataset={dataset}"])).config.values()
+    assert applied_profile(profile, values, PipelineConfig) == applied
+
+
+def test_a_pipeline_without_profiles_has_none() -> None:
+    assert applied_profile("", Configuration().values(), Configuration) == ""

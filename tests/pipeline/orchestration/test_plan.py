@@ -79,8 +79,8 @@ def test_as_text_there_is_a_line_for_each_node_and_each_reason(after_a_run):
         "Probe             run       unless the outputs of Encode and Trainer stay the same",
         "PushGate          run       unless the outputs of Evaluator and Trainer stay the same",
         "Pusher            run       unless the outputs of Evaluator, PushGate and Trainer stay the same",
-        'Report            run       parameters: texts.settings.model.l1: "0.001" -> "0.5"',
-        '                            parameters: texts.settings.training.epochs: "50" -> "60"',
+        "Report            run       parameters: model.l1: 0.001 -> 0.5",
+        "                            parameters: training.epochs: 50 -> 60",
         "",
         "2 would run, 5 may run, if their inputs change, 6 cached",
     ]
@@ -331,6 +331,17 @@ def test_a_blessing_of_another_model_is_refused(after_a_run):
     after_a_run.change(blessing.id, model_digest="model-1:" + "f" * 64)
     with pytest.raises(UnavailableError, match=r"blessing.*model"):
         make(after_a_run, from_node="Pusher")
+
+
+def test_of_other_data_no_profile_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "pipeline.sparse_autoencoder.dataset_folder.prepared_version", lambda data: tmp_path / data.dataset / "1.0.0"
+    )
+    root = tmp_path / "none"
+    request = settings.Request(assignments=["data.dataset=signals"], root=str(root))
+    made = plan.plan_run(RunRequest(PIPELINE, request))
+    assert made.profile == ""
+    assert text.as_text(made).splitlines()[0].endswith(f", no profile, {root}")
 
 
 def test_wrong_settings_are_refused(tmp_path):

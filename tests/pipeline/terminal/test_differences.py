@@ -110,9 +110,9 @@ def test_losses_that_are_not_comparable_have_no_change_but_the_reason():
     assert lines[place + 1] == "  Losses are not comparable: data.scaling is auto and range"
     rows = [" ".join(line.split()) for line in lines[place + 3 : place + 6]]
     assert rows == [
-        "bce 0.50000 0.25000 not comparable",
-        "bce, label cat 0.50000 - not comparable",
-        "active_units 5 6 +1",
+        "BCE 0.50000 0.25000 not comparable",
+        "BCE, label cat 0.50000 - not comparable",
+        "active units 5 6 +1",
     ]
 
 

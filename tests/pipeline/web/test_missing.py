@@ -80,13 +80,17 @@ class TestStoreAlone:
 
     def test_what_is_missing_is_said(self, alone):
         text = Seen(alone.get("/runs/good").text).text
-        assert "This store has no pipeline root: no pictures, curves, manifests or logs are available." in text
+        assert "This store has no pipeline root: no manifests or logs are available." in text
         assert "This run has no manifest." in text
         assert "BCE 0.0943" in text  # of ML Metadata itself
-        assert "no pipeline root, so there is no preview" in Seen(alone.get("/artifacts/1").text).text
         text = Seen(alone.get("/compare?run=good&run=better").text).text
-        assert "No Report for good, better" in text
         assert "compared instead: each node's properties in ML Metadata" in text
+
+    def test_previews_are_those_of_the_root_in_which_the_artifacts_were_found(self, alone, filled):
+        answer = alone.get(f"/artifacts/{artifact_of(filled, 'good', 'Report', 'report')}")
+        pictures = [link for link in Seen(answer.text).links if "/pictures/" in link]
+        assert pictures
+        assert {alone.get(link).status_code for link in pictures} == {200}
 
     def test_files_are_listed_but_not_opened(self, alone):
         answer = alone.get("/artifacts/1")
