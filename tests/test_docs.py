@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import json
 import pathlib
 import re
@@ -77,19 +78,19 @@ def reading_table() -> str:
 OF_A_RUN = {"profile", "config_file", "assignments", "seed"}  # in a table of their own
 
 
-def scheduling_table() -> str:
-    """The options of the commands of `sae schedule`, but for those that all have and those of a run."""
-    schedule = cli.sae.commands["schedule"]
-    assert isinstance(schedule, click.Group)
+def group_table(group: str) -> str:
+    """The options of the commands of a group, but for those that all have and those of a run."""
+    found = cli.sae.commands[group]
+    assert isinstance(found, click.Group)
     lines = ["| command | option | meaning |", "|---|---|---|"]
-    for name, command in schedule.commands.items():
+    for name, command in found.commands.items():
         for option in command.params:
             if isinstance(option, click.Option) and option.name not in SHARED | OF_A_RUN:
                 value = f" {option.metavar}" if option.metavar else ""
                 written = ", ".join(f"`{one}{value}`" for one in option.opts).replace("|", "\\|")
                 meaning = re.sub(r"\s+\[default: (.+)\]$", r" Default: \1.", option.help or "")
                 default = f" Default: {option.default}." if option.show_default and not option.is_flag else ""
-                lines.append(f"| `sae schedule {name}` | {written} | {meaning}{default} |")
+                lines.append(f"| `sae {group} {name}` | {written} | {meaning}{default} |")
     return "\n".join(lines)
 
 
@@ -120,7 +121,8 @@ TABLES = {
     "settings": (USAGE, settings_table),
     "profiles": (USAGE, profiles_table),
     "reading": (USAGE, reading_table),
-    "scheduling": (USAGE, scheduling_table),
+    "scheduling": (USAGE, functools.partial(group_table, "schedule")),
+    "sweeping": (USAGE, functools.partial(group_table, "sweep")),
     "data": (USAGE, data_table),
     "metrics": (PROJECT / "docs" / "model.md", metrics_table),
 }

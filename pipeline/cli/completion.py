@@ -134,6 +134,15 @@ def schedules(ctx: click.Context) -> Iterator[_Word]:
 
 
 @_safe
+def sweeps(ctx: click.Context) -> Iterator[_Word]:
+    """Complete names of sweeps, each with the settings that it varies."""
+    from pipeline.sweeps import files
+
+    root = _root(ctx)
+    yield from ((name, ", ".join(files.read(root, name).varied)) for name in files.names(root))
+
+
+@_safe
 def datasets(ctx: click.Context) -> Iterator[_Word]:
     """Complete names of prepared data sets, each with its splits."""
     from pipeline.cli.options import data_folder

@@ -46,6 +46,7 @@ _COMMANDS: Sections = {
         "verify": ("maintenance", "Rerun a run in a clean environment and compare every artifact."),
         "fsck": ("maintenance", "Check the files of a root against their digests."),
     },
+    "Compare settings": {"sweep": ("sweep", "Run the pipeline with many settings and seeds, and compare.")},
     "Schedule": {"schedule": ("schedule", "Schedule runs, and start them on time.")},
     "Models and storage": {
         "models": ("models", "List pushed models, and promotions and rollbacks."),

@@ -40,7 +40,7 @@ def promote_command(run_id: str, reason: str, root: str | None) -> None:
 
     Exit code 4: the model was not blessed.
     """
-    _write_served(promotion.promote(resolve_root(root), run_id, reason, output.note))
+    write_served(promotion.promote(resolve_root(root), run_id, reason, output.note))
 
 
 @command("rollback")
@@ -48,10 +48,11 @@ def promote_command(run_id: str, reason: str, root: str | None) -> None:
 @root_option
 def rollback_command(reason: str, root: str | None) -> None:
     """Stop serving the current model, and serve the previous one as the highest version."""
-    _write_served(promotion.rollback(resolve_root(root), reason, output.note))
+    write_served(promotion.rollback(resolve_root(root), reason, output.note))
 
 
-def _write_served(chosen: promotion.ServingChange) -> None:
+def write_served(chosen: promotion.ServingChange) -> None:
+    """Say which version is served now."""
     instead = f" instead of version {chosen.replaced_version}" if chosen.replaced_version else ""
     output.note(f"the model of run {chosen.run_id} is served as version {chosen.version}{instead}")
 

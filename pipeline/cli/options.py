@@ -165,8 +165,8 @@ setting_options = _together(
 
 # The options that select the nodes to execute.
 part_options = _together(
-    node_option("--from-node", help="Run this node and the nodes after it."),
-    node_option("--to-node", help="Run this node and the nodes before it."),
+    node_option("--from-node", help="Run this node and the nodes after it; several separated by commas."),
+    node_option("--to-node", help="Run this node and the nodes before it; several separated by commas."),
     run_option("--base", "base_run", help="Run whose outputs the other nodes provide.  [default: newest]"),
     click.option("--no-cache", is_flag=True, help="Execute every node."),
     click.option("--verify-cache", is_flag=True, help="Hash every file of reused artifacts, not only changed ones."),
@@ -185,6 +185,7 @@ data_dir_option = click.option(
     shell_complete=completion.folders,
     help="Folder of prepared data sets.  [default: TFDS_DATA_DIR, else ~/tensorflow_datasets]",
 )
+sweep_argument = click.argument("name", metavar="NAME", shell_complete=completion.sweeps)
 schedule_argument = click.argument("name", metavar="NAME", shell_complete=completion.schedules)
 
 

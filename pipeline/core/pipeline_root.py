@@ -77,6 +77,7 @@ class Root:
     previews = _PathInRoot("previews")  # previews of artifacts, in folders like theirs
     progress = _PathInRoot("progress")  # events of each run, one file per run
     checkpoints = _PathInRoot("checkpoints")  # of trainings that have not ended, one folder per cache key
+    sweeps = _PathInRoot("sweeps")  # definitions of sweeps, one folder per sweep
     about = _PathInRoot("root.json")  # format, path, data set and pipeline of the root
     lock_file = _PathInRoot("lock")  # held by a run as long as it lives
 
@@ -121,7 +122,7 @@ class Root:
     def refused(self) -> str:
         """Say which file or folder of this root this user cannot write, and why; empty if there is none."""
         folders = [self.path, self.artifacts, self.serving, self.logs, self.data, self.temporary, self.manifests]
-        folders += [self.previews, self.progress, self.checkpoints, self.metadata_copies]
+        folders += [self.previews, self.progress, self.checkpoints, self.metadata_copies, self.sweeps]
         nodes = [path for depth in ("*", "*/*", "*/.system/*") for path in self.artifacts.glob(depth)]
         return refused(*folders, self.lock_file, self.metadata, self.decisions, *nodes)
 

@@ -15,7 +15,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.local_path import local_path
 from pipeline.core.text import closest
 from pipeline.core.tfx_versions import tomllib
-from pipeline_config import Configuration, PipelineConfig, Value
+from pipeline_config import Configuration, PipelineConfig, Setting, Value
 
 ROOT_VARIABLE = "SAE_ROOT"
 
@@ -73,15 +73,15 @@ def resolve(
     profile = _profile(name, config_type) if like is None else like
     given: dict[str, tuple[object, str]] = {}
     if root := environ.get(ROOT_VARIABLE):
-        given[_setting_of_option("--root", config_type)] = (root, ROOT_VARIABLE)
+        given[of_option("--root", config_type)] = (root, ROOT_VARIABLE)
     if request.config_file is not None:
         given.update(_read_file(request.config_file, config_type))
     for assignment in request.assignments:
-        setting, value = _parse_assignment(assignment, config_type)
-        given[setting] = (value, "--set")
+        setting, parsed = _parse_assignment(assignment, config_type)
+        given[setting] = (parsed, "--set")
     for option, value in (("--seed", request.seed), ("--root", request.root)):
         if value is not None:
-            given[_setting_of_option(option, config_type)] = (value, option)
+            given[of_option(option, config_type)] = (value, option)
 
     # A data set other than the profile's has other splits, another schema and other gates.
     unfit = {
@@ -120,6 +120,37 @@ def of_values(values: Mapping[str, Value], config_type: type[Configuration] = Pi
     )
 
 
+def assignments(resolved: Settings) -> tuple[str, ...]:
+    """Return the values of `--set` that give these settings with the profile; also for a resumed run or a rerun."""
+    config_type, values = type(resolved.config), resolved.config.values()
+    declared, sections = config_type.settings(), config_type.sections()
+    profile = config_type.profiles.get(resolved.profile, {})
+
+    def applies(name: str) -> bool:  # as in `settings.resolve`: another data set has other gates
+        needed = sections[name.partition(".")[0]].profile_needs
+        return name == needed or not needed or values[needed] == profile.get(needed, values[needed])
+
+    base = config_type.build({name: value for name, value in profile.items() if applies(name)}).values()
+    return tuple(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+        if value != base[name] and declared[name].option != "--root"
+    )
+
+
+def declaration(name: str, option: str, config_type: type[Configuration] = PipelineConfig) -> Setting:
+    """Return the declaration of a setting that an option names. Raises `UsageError` with the closest name."""
+    return config_type.settings()[_known(name, option, config_type)]
+
+
+def value(setting: Setting, text: str, option: str) -> Value:
+    """Return the value of a setting that a text of an option stands for. Raises `UsageError` if it is not allowed."""
+    try:
+        return setting.check(_from_text(text, type(setting.default)))
+    except ValueError as error:
+        raise UsageError(f"{error} ({option})") from error
+
+
 def _build(values: Mapping[str, Value], config_type: type[Configuration]) -> Any:
     try:
         return config_type.build(values)
@@ -147,7 +178,8 @@ def _profile(name: str, config_type: type[Configuration]) -> Mapping[str, Value]
     return profiles.get(name, {})
 
 
-def _setting_of_option(option: str, config_type: type[Configuration]) -> str:
+def of_option(option: str, config_type: type[Configuration]) -> str:
+    """Return the name of the setting that an option such as `--seed` sets. Raises `UsageError` if there is none."""
     for name, setting in config_type.settings().items():
         if setting.option == option:
             return name

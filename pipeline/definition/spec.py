@@ -240,6 +240,22 @@ class EncodeRequest:
 
 
 @dataclasses.dataclass(frozen=True)
+class SweepSpec:
+    """How sweeps run a pipeline and choose among its models.
+
+    Attributes:
+      nodes: the last nodes of the run of a point; those that they depend on run as well. None of them pushes a model.
+      validation: by the name of a metric of runs on the test split, that of the same metric on the validation split,
+        by which models are chosen.
+      measured: returns further metrics of a run, by name, from its outputs, where the run itself does not record them.
+    """
+
+    nodes: tuple[str, ...]
+    validation: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    measured: Callable[[Mapping[OutputName, Artifact]], Mapping[str, float]] = lambda outputs: {}
+
+
+@dataclasses.dataclass(frozen=True)
 class Pipeline:
     """A pipeline.
 
@@ -256,6 +272,7 @@ class Pipeline:
       declared_metrics: metrics of its evaluation; those with a column are shown in lists of runs, the headline first.
       encode: writes the codes of new data, calls its last argument with each warning, and returns a JSON object on the
         result; None if the pipeline has no codes.
+      sweep: how sweeps run it; None: all nodes that do not depend on earlier pushes, chosen by the metric as it is.
       location: where it is declared, `MODULE:NAME`; empty for the default pipeline.
     """
 
@@ -276,6 +293,7 @@ class Pipeline:
     incomparable: Callable[[RecordedInputs, RecordedInputs], tuple[str, ...]] = lambda first, other: ()
     declared_metrics: tuple[Metric, ...] = ()
     encode: Callable[[Root, EncodeRequest, Callable[[str], None]], dict[str, Any]] | None = None
+    sweep: SweepSpec | None = None
     location: str = ""
 
     def __post_init__(self) -> None:
@@ -301,6 +319,17 @@ class Pipeline:
     def by_name(self) -> dict[str, Node]:
         """Return the nodes by name, in their order."""
         return {node.name: node for node in self.nodes}
+
+    @property
+    def sweep_spec(self) -> SweepSpec:
+        """Return how sweeps run it."""
+        if self.sweep is not None:
+            return self.sweep
+        pushes = {node.name for node in self.nodes if node.depends_on_history}
+        for node in self.nodes:  # in the order in which they run
+            if node.upstream & pushes:
+                pushes.add(node.name)
+        return SweepSpec(tuple(node.name for node in self.nodes if node.name not in pushes))
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:

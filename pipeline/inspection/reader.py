@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from components import int64
@@ -29,6 +29,7 @@ from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Continuation
 from pipeline.metadata import references, run_properties
 from pipeline.metadata.properties import PIPELINE_NAME
 from pipeline.metadata.store import Store
+from pipeline.metadata.types import RunContext
 
 if TYPE_CHECKING:
     from pipeline.metadata.sources import Source
@@ -107,6 +108,12 @@ class Reader:
     def _rows(self, groups: Sequence[CellGroup]) -> list[RunRow]:
         rows = iter(self._runs.rows([context for group in groups for context in group.contexts]))
         return [row_of(group, list(itertools.islice(rows, len(group.contexts)))) for group in groups]
+
+    def triggered(self, matches: Callable[[str], bool]) -> list[tuple[RunContext, RunRow]]:
+        """Return the runs whose trigger matches, newest first, each with its context."""
+        recorded = ((one, one.properties.get(run_properties.START_PROPERTY)) for one in self._runs.contexts)
+        found = [context for context, text in recorded if isinstance(text, str) and matches(text)]
+        return list(zip(found, self._runs.rows(found), strict=True))
 
     def run_ids(self) -> list[str]:
         """Return the ids of all runs, newest first."""

@@ -21,6 +21,7 @@ START_PROPERTY, END_PROPERTY = f"{_PREFIX}trigger", f"{_PREFIX}state"  # recorde
 _OPTIONS = f"{_PREFIX}asked"  # the options, as JSON
 _SETTINGS = f"{_PREFIX}settings"  # the settings that affect results, as JSON
 ATTEMPTS = f"{_PREFIX}attempts"  # the attempts, as JSON; only of a run that was resumed
+PRUNED = f"{_PREFIX}pruned"  # the epoch after which the run of a sweep's point was stopped early
 Scalar = str | int | float
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.core.events import NodeState
@@ -23,8 +23,8 @@ def with_nodes(request: RunRequest) -> RunRequest:
     """
     names = request.pipeline.names
     from_node, to_node = (
-        references.find_node(node, names, option) if node else ""
-        for option, node in (("--from-node", request.from_node), ("--to-node", request.to_node))
+        ",".join(references.find_node(node, names, option) for node in split(given) or [given] if node)
+        for option, given in (("--from-node", request.from_node), ("--to-node", request.to_node))
     )
     if request.base_run and not (from_node or to_node):
         raise UsageError("--base needs --from-node or --to-node: a run of all nodes has no base run")
@@ -50,7 +50,7 @@ def nodes_of(pipeline: Pipeline, from_node: str, to_node: str) -> tuple[list[str
 
     Args:
       pipeline: the pipeline.
-      from_node, to_node: the first and the last node; empty: no limit on that side.
+      from_node, to_node: the first and the last node, or several separated by commas; empty: no limit on that side.
 
     Raises:
       UsageError: no node is between the two.
@@ -60,11 +60,21 @@ def nodes_of(pipeline: Pipeline, from_node: str, to_node: str) -> tuple[list[str
     for node in pipeline.nodes:
         before[node.name] = {node.name}.union(*(before[other] for other in node.upstream))
     after = {name: {other for other in names if name in before[other]} for name in names}
-    to_run = (after[from_node] if from_node else set(names)) & (before[to_node] if to_node else set(names))
+    to_run = _all_of(after, from_node, names) & _all_of(before, to_node, names)
     if not to_run:
         raise UsageError(f"no node is between --from-node {from_node} and --to-node {to_node}")
     reused = set().union(*(before[name] for name in to_run)) - set().union(*(after[name] for name in to_run))
     return [name for name in names if name in to_run], [name for name in names if name in reused]
+
+
+def split(nodes: str) -> list[str]:
+    """Return the names in a list that is separated by commas."""
+    return [name.strip() for name in nodes.split(",") if name.strip()]
+
+
+def _all_of(reached: Mapping[str, set[str]], nodes: str, names: Sequence[str]) -> set[str]:
+    """Return the nodes that any of `nodes` reaches; all if there are none."""
+    return set().union(*(reached[name] for name in split(nodes))) if nodes else set(names)
 
 
 def base_run(store: Store | None, root: Root, wanted: str, needed: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import Listener, NodeEnded, NodeState, Note, RunStarted
+from pipeline.core.events import NOT_IN_PART, Listener, NodeEnded, NodeState, Note, RunStarted
 from pipeline.definition.spec import Node, Pipeline
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
@@ -16,12 +16,16 @@ from pipeline.orchestration.summary import RunResult
 def replay(
     pipeline: Pipeline, decisions: Sequence[CacheDecision], writer: MetadataWriter, run_id: str, tell: Listener
 ) -> RunResult:
-    """Record every node as cached, and return the result of the run."""
-    tell(RunStarted(run_id, tuple(decision.node for decision in decisions)))
+    """Record every node with a decision as cached, and return the result of the run."""
+    tell(RunStarted(run_id, pipeline.names))
     ended = []
     by_node = {decision.node: decision for decision in decisions}
-    for decision in decisions:
-        node = pipeline.by_name[decision.node]
+    for node in pipeline.nodes:
+        if node.name not in by_node:
+            ended.append(NodeEnded(node.name, NodeState.SKIPPED, 0.0, NOT_IN_PART))
+            tell(ended[-1])
+            continue
+        decision = by_node[node.name]
         inputs = {key: by_node[upstream].outputs[output] for key, (upstream, output) in node.inputs.items()}
         mark_out_of_use(decision.damage, writer, tell)  # an undamaged copy is used in its place
         record_cached(pipeline, decision, inputs, writer, run_id)

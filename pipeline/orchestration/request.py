@@ -17,7 +17,7 @@ class RunRequest:
 
     pipeline: Pipeline  # the pipeline to run
     settings: settings.Request  # profile, file, assignments
-    # from_node, to_node: first and last node to run; empty: the whole pipeline
+    # from_node, to_node: first and last node to run, or several separated by commas; empty: the whole pipeline
     from_node: str = ""
     to_node: str = ""
     base_run: str = ""  # the run whose outputs the other nodes provide; empty: the newest in which they succeeded

@@ -14,6 +14,7 @@ from pipeline.definition.spec import ConfiguredPipeline, FoundDataset
 from pipeline.metadata.store import Store, open_store
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.orchestration import cancellation, last_words, process_setup, replay
+from pipeline.orchestration import partial_run as part_of_run
 from pipeline.orchestration.cache import CacheVerdict, NodeCache
 from pipeline.orchestration.recorder import RunRecorder
 from pipeline.orchestration.request import RunRequest
@@ -78,11 +79,12 @@ class RunSession:
         return self._configure(found) if found and found.exact else None
 
     def _replay(self, configured: ConfiguredPipeline) -> Summary | None:
-        """Record all nodes as cached, without TensorFlow and TFX; return None if a node must run."""
+        """Record all nodes to run as cached, without TensorFlow and TFX; return None if one must be executed."""
         request = self.request
-        if request.from_node or request.to_node or not request.use_cache:
+        if request.from_node or not request.use_cache:
             return None
-        decisions = self._cache(configured).decide_all()
+        to_run, _ = part_of_run.nodes_of(request.pipeline, "", request.to_node)
+        decisions = self._cache(configured).decide_all(to_run)
         if any(decision.verdict != CacheVerdict.CACHED for decision in decisions):
             return None
         writer = self._recorder.begin(self.store, configured)

@@ -94,7 +94,7 @@ def of_run(
         dataset=f"{dataset.name} {dataset.version}",
         notice=dataset.notice,
         profile=configured.settings.profile,
-        assignments=_assignments(configured.settings),
+        assignments=settings.assignments(configured.settings),
         part=part,
         nodes=tuple(
             {
@@ -116,24 +116,6 @@ def of_run(
         seconds=round(seconds, 3),
         error=result.error,
         exit_code=exit_code,
-    )
-
-
-def _assignments(resolved: settings.Settings) -> tuple[str, ...]:
-    """Return the values of `--set` that give these settings with the profile; also for a resumed run or a rerun."""
-    config_type, values = type(resolved.config), resolved.config.values()
-    declared, sections = config_type.settings(), config_type.sections()
-    profile = config_type.profiles.get(resolved.profile, {})
-
-    def applies(name: str) -> bool:  # as in `settings.resolve`: another data set has other gates
-        needed = sections[name.partition(".")[0]].profile_needs
-        return name == needed or not needed or values[needed] == profile.get(needed, values[needed])
-
-    base = config_type.build({name: value for name, value in profile.items() if applies(name)}).values()
-    return tuple(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in values.items()
-        if value != base[name] and declared[name].option != "--root"
     )
 
 

@@ -31,6 +31,7 @@ from pipeline.definition.spec import (
     Pipeline,
     RecordedInputs,
     Reuse,
+    SweepSpec,
 )
 from pipeline.metadata.properties import METRICS, MODEL_DIGEST, PCA_MSE
 from pipeline.metadata.types import Artifact
@@ -46,6 +47,7 @@ _STATISTICS = ("StatisticsGen", "statistics")
 _SCHEMA = ("SchemaGen", "schema")
 _GRAPH = ("Transform", "transform_graph")
 _MODEL = ("Trainer", "model")
+_MODEL_RUN = ("Trainer", "model_run")
 _EVALUATION = ("Evaluator", "evaluation")
 _BLESSING = ("Evaluator", "blessing")
 _CODES = ("Encode", "codes")
@@ -415,7 +417,7 @@ PROBE = Node(
     inputs={
         "examples": _EXAMPLES,
         "transform_graph": _GRAPH,
-        "model_run": ("Trainer", "model_run"),
+        "model_run": _MODEL_RUN,
         "codes": _CODES,
     },
     outputs=("scores",),
@@ -482,7 +484,7 @@ REPORT = Node(
         "examples": _EXAMPLES,
         "transform_graph": _GRAPH,
         "model": _MODEL,
-        "model_run": ("Trainer", "model_run"),
+        "model_run": _MODEL_RUN,
         "evaluation": _EVALUATION,
         "blessing": _BLESSING,
         "scores": _SCORES,
@@ -589,6 +591,30 @@ def _metrics(
     return found, reasons
 
 
+def _on_validation_split() -> dict[str, str]:
+    """Return by the name of a metric of runs that of the same metric on the validation split, where there is one."""
+    losses = {loss.metric.run_key for loss in metrics.LOSSES.values()}  # `_validation_loss` reads them
+    names = {one.run_key: f"validation_{one.run_key.removeprefix('test_')}" for one in metrics.METRICS if one.run_key}
+    return {name: other for name, other in names.items() if other in names or name in losses}
+
+
+_VALIDATION = _on_validation_split()
+
+
+def _validation_loss(outputs: Mapping[OutputName, Artifact]) -> dict[str, float]:
+    """Return the loss of a model on the validation split after its last epoch, as its history records it."""
+    model_run = outputs.get(_MODEL_RUN)
+    evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
+    if model_run is None or evaluation is None:
+        return {}
+    try:
+        history = json_text.parse((pathlib.Path(model_run.uri) / "history.json").read_text(encoding="utf-8"))
+        loss = metrics.LOSSES[metrics.loss_of(evaluation.overall)].metric
+        return {_VALIDATION[loss.run_key]: float(history[-1]["val_reconstruction"])}
+    except (OSError, ValueError, KeyError, IndexError, TypeError):  # deleted by gc, or damaged
+        return {}
+
+
 _LOSS_DEPENDS_ON = ("model.loss", "data.scaling", "data.size", "data.test_split")
 
 
@@ -672,4 +698,5 @@ PIPELINE = Pipeline(
     incomparable=_incomparable,
     declared_metrics=metrics.METRICS,
     encode=_encode_new,
+    sweep=SweepSpec(nodes=("Encode", "Evaluator", "Probe"), validation=_VALIDATION, measured=_validation_loss),
 )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # importing all of these would take longer than to list runs
     from pipeline.provenance.manifest import Manifest
     from pipeline.registry.listing import Models
     from pipeline.scheduler.types import Daemon, Planned, Tick
+    from pipeline.sweeps.definition import Objective
+    from pipeline.sweeps.views import Combination, Point, Sweep
 
 
 def run_summary(found: Summary) -> dict[str, Any]:
@@ -110,6 +112,17 @@ def doctor(checks: Sequence[Check]) -> dict[str, Any]:
 def models(root: Root, found: Models) -> dict[str, Any]:
     """Of `sae models`."""
     return {"root": root.path, **jsonable(found)}
+
+
+def best_of_sweep(
+    found: Sweep, by: Objective, ranked: Sequence[Combination], points: Sequence[Point]
+) -> dict[str, Any]:
+    """Of `sae sweep best`: combinations, the best one first, and of each the point with the best model."""
+    return {
+        "sweep": found.row.name,
+        "by": by,
+        "best": [{"combination": one, "point": point} for one, point in zip(ranked, points, strict=True)],
+    }
 
 
 def schedules(found: Sequence[Planned], daemon: Daemon) -> dict[str, Any]:

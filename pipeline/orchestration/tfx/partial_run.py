@@ -65,8 +65,8 @@ def options(request: RunRequest, root: Root, store: Store, cache: NodeCache, tel
         _warn_of_changes(store, cache, base_run, needed, tell)
         _check_models(request.pipeline, store, base_run, needed, tell)
     return RunOptions(
-        from_nodes=[request.from_node] if request.from_node else [],
-        to_nodes=[request.to_node] if request.to_node else [],
+        from_nodes=partial_run.split(request.from_node),
+        to_nodes=partial_run.split(request.to_node),
         base_pipeline_run_id=base_run,
     )
 

@@ -90,6 +90,19 @@ def test_the_whole_needs_nothing_of_another_run() -> None:
     assert partial_run.nodes_of(PIPELINE, "", "") == (list(PIPELINE.names), [])
 
 
+def test_a_part_may_end_or_begin_at_several_nodes() -> None:
+    to_run, reused = partial_run.nodes_of(PIPELINE, "", "StatisticsGen,SchemaGen")
+    assert (to_run, reused) == (["ExampleGen", "SchemaGen", "StatisticsGen"], [])
+    to_run, _ = partial_run.nodes_of(PIPELINE, "Report,Pusher", "")
+    assert to_run == ["Pusher", "Report"]
+    found = partial_run.with_nodes(RunRequest(PIPELINE, Request(), to_node="evaluator, Probe"))
+    assert found.to_node == "Evaluator,Probe"
+    with pytest.raises(NotFoundError, match="Trainr"):
+        partial_run.with_nodes(RunRequest(PIPELINE, Request(), to_node="Probe,Trainr"))
+    with pytest.raises(NotFoundError, match="--to-node ,"):
+        partial_run.with_nodes(RunRequest(PIPELINE, Request(), to_node=","))
+
+
 def test_a_misspelt_node_is_refused_with_the_closest() -> None:
     with pytest.raises(NotFoundError, match=r"--to-node Trainr.*\bTrainer\b"):
         partial_run.with_nodes(RunRequest(PIPELINE, Request(), to_node="Trainr"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipeline.core.errors import ExitCode
-from pipeline.core.events import NodeEnded, NodeState, Note, RunStarted
+from pipeline.core.events import NOT_IN_PART, NodeEnded, NodeState, Note, RunStarted
 from pipeline.metadata.types import Artifact
 from pipeline.metadata.writer import MetadataWriter
-from pipeline.orchestration import replay
+from pipeline.orchestration import partial_run, replay
 from pipeline.sparse_autoencoder.definition import PIPELINE
 from tests.builders.roots import Recorded, change_bytes
 
@@ -47,6 +47,21 @@ def test_a_pusher_that_had_nothing_to_push_is_skipped_again(recorded):
     result, _ = replayed(recorded, "r2")
     [pusher] = [node for node in result.nodes if node.node == "Pusher"]
     assert pusher == NodeEnded("Pusher", NodeState.SKIPPED, 0.0, "the model is not blessed")
+
+
+def test_nodes_without_a_decision_are_skipped_as_in_a_run_of_a_part(recorded):
+    recorded.run("r1")
+    told = []
+    recorder = MetadataWriter(recorded.root)
+    recorder.begin_run(PIPELINE.name, "r2", {})
+    part, reused = partial_run.nodes_of(PIPELINE, "", "Evaluator,Probe")
+    assert (set(PIPELINE.names) - set(part), reused) == ({"PushGate", "Pusher", "Report"}, [])
+    result = replay.replay(PIPELINE, recorded.decider().decide_all(part), recorder, "r2", told.append)
+    states = {node.node: (node.state, node.reason) for node in result.nodes}
+    left_out = dict.fromkeys(("PushGate", "Pusher", "Report"), (NodeState.SKIPPED, NOT_IN_PART))
+    assert states == {**dict.fromkeys(part, (NodeState.CACHED, "")), **left_out}
+    assert [node.node for node in result.nodes] == list(PIPELINE.names)
+    assert set(recorded.store().executions("r2")) == set(part)
 
 
 def test_a_rerun_can_be_rerun(recorded):

@@ -1,0 +1,160 @@
+"""`sae sweep run`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import signal
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pipeline.cli import output
+from pipeline.cli.options import (
+    current_pipeline,
+    json_option,
+    path_option,
+    request,
+    setting_options,
+    sweep_argument,
+)
+from pipeline.core import settings
+from pipeline.core.errors import ExitCode, UsageError
+from pipeline.core.pipeline_root import Root
+from pipeline.definition.spec import Pipeline
+from pipeline.sweeps import definition as definitions
+from pipeline.sweeps import definition_file, engine, files, space
+from pipeline.sweeps.definition import PRUNERS, SAMPLERS, Definition
+from pipeline.sweeps.trials import LocalTrials
+from pipeline.sweeps.views import Sweep, SweepState
+from pipeline.terminal import sweeps as sweeps_text
+
+_NAMES = "METRIC,METRIC"
+
+
+@click.command("run")
+@sweep_argument
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="NAME=V,V",
+    help="Setting of a grid and its values; several make the product.",
+)
+@click.option(
+    "--search",
+    multiple=True,
+    metavar="NAME=LOW..HIGH",
+    help="Setting to search, and its range; LOW..HIGH:log searches the logarithm, V,V lists choices; may be repeated.",
+)
+@click.option("--seeds", type=int, metavar="N", help="Seeds of each combination of settings.  [default: 1]")
+@click.option(
+    "--trials", type=click.IntRange(1, definitions.MOST_POINTS), metavar="N", help="Combinations that a search tries."
+)
+@click.option("--sampler", metavar="|".join(SAMPLERS), help="How a search chooses them.  [default: tpe]")
+@click.option(
+    "--pruner",
+    metavar="|".join(PRUNERS),
+    help="Stop runs that are worse than others early.  [default: median for one objective]",
+)
+@click.option("--minimise", metavar=_NAMES, help="Metrics to minimise.  [default: the first one of `sae runs`]")
+@click.option("--maximise", metavar=_NAMES, help="Metrics to maximise.")
+@path_option("--from", "file", help="TOML file with these options, in a table [sweep].")
+@setting_options
+@json_option
+def run_command(
+    name: str,
+    file: pathlib.Path | None,
+    as_json: bool,
+    over: tuple[str, ...],
+    search: tuple[str, ...],
+    profile: str,
+    config_file: pathlib.Path | None,
+    assignments: tuple[str, ...],
+    seed: int | None,
+    root: str | None,
+    **options: Any,
+) -> None:
+    """Run a sweep; each of its points is an ordinary run that pushes nothing.
+
+    The first call defines the sweep NAME. The same call, or one with the name alone, continues where it stopped; points
+    that ended are not run again. Points are compared by the validation split.
+
+    Exit codes: 0 all points ended and one succeeded, 1 otherwise, 5 another sweep runs in the root.
+    """
+    pipeline = current_pipeline()
+    definitions.check_name(name)
+    base = request(profile, config_file, assignments, seed, root)
+    place = Root.at(pathlib.Path(settings.resolve(base).config.paths.root))
+    given = {"over": over, "search": search, **{key: value for key, value in options.items() if value is not None}}
+    is_defined = file is not None or any(given.values())
+    if file is not None:
+        given = _with_file(file, given)
+    if not is_defined and (profile or config_file or assignments or seed is not None):
+        raise UsageError(
+            "the settings of a sweep are part of its definition: give --over or --search as well, or only the name to "
+            "continue a sweep"
+        )
+    wanted = _definition(name, pipeline, base, given) if is_defined else files.read(place, name)
+    with _ended_by_sigterm():
+        engine.check_root(place)
+        with files.lock(place) as record:
+            record(name)
+            engine.define(place, pipeline, wanted)
+            found = _run(place, pipeline, files.read(place, name))
+    output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
+    done = found.row.state != SweepState.STOPPED and found.row.counts.get("succeeded", 0) > 0
+    raise SystemExit(int(ExitCode.DONE if done else ExitCode.NODE_FAILED))
+
+
+def _run(place: Root, pipeline: Pipeline, found: Definition) -> Sweep:
+    trials = LocalTrials(place, found.name, found.profile, pipeline.sweep_spec.nodes)
+
+    def progress(one: engine.Progress) -> None:
+        output.note(sweeps_text.progress(one, found, pipeline.declared_metrics))
+
+    ended = engine.run(place, pipeline, found, trials, output.note, progress)
+    # This process holds the lock of the sweeps, but runs no point any more.
+    final = sum(one.state.is_final for one in ended.points)
+    state = SweepState.COMPLETE if final == ended.row.points else SweepState.STOPPED
+    return dataclasses.replace(ended, row=dataclasses.replace(ended.row, state=state))
+
+
+def _definition(name: str, pipeline: Pipeline, base: settings.Request, given: dict[str, Any]) -> Definition:
+    config_type = pipeline.configuration
+    return definitions.make(
+        name,
+        pipeline,
+        settings.resolve(base),
+        over=[space.axis(one, "--over", config_type) for one in given.pop("over")],
+        search=[space.search(one, "--search", config_type) for one in given.pop("search")],
+        minimise=_split(given.pop("minimise", "")),
+        maximise=_split(given.pop("maximise", "")),
+        **given,
+    )
+
+
+def _split(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _with_file(path: pathlib.Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a file, replaced by those that are given."""
+    return {**definition_file.read(path), **{name: value for name, value in given.items() if value}}
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C."""
+
+    def interrupt(number: int, frame: types.FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,314 @@
+"""The definition of a sweep: its base settings, what it varies, and what it looks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.core import serialization, settings
+from pipeline.core.errors import UnavailableError, UsageError
+from pipeline.core.text import closest
+from pipeline.definition.spec import Pipeline
+from pipeline.sweeps.space import Choices, Range
+from pipeline_config import Configuration, Value
+
+SAMPLERS = ("tpe", "random", "grid")
+PRUNERS = ("median", "none")
+MOST_POINTS = 10_000
+_MOST_SEEDS = 1_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """A metric that a sweep looks for the best value of.
+
+    Attributes:
+      metric: its name, as in a run's JSON: `test_bce`.
+      better: `lower` or `higher`.
+      chosen_by: the metric by which points are compared: its counterpart on the validation split where there is one.
+    """
+
+    metric: str
+    better: str
+    chosen_by: str
+
+    def score(self, value: float) -> float:
+        """Return a value of which less is better."""
+        return value if self.better == "lower" else -value
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """What a sweep runs.
+
+    Attributes:
+      name: of the sweep.
+      profile: the profile of its runs.
+      base: settings of its runs that differ from the profile's, by name.
+      over: the settings of a grid, whose product is run; empty for a search.
+      search: the settings of a search.
+      seeds: number of seeds for each combination of settings, counted from that of the base.
+      trials: combinations to try in a search; 0 for a grid.
+      sampler: of a search: `tpe`, `random` or `grid`; empty for a grid.
+      pruner: of a search: `median` or `none`; empty for a grid.
+      objectives: what it looks for, the first one first.
+    """
+
+    name: str
+    profile: str
+    base: Mapping[str, Value]
+    over: tuple[Choices, ...] = ()
+    search: tuple[Choices | Range, ...] = ()
+    seeds: int = 1
+    trials: int = 0
+    sampler: str = ""
+    pruner: str = ""
+    objectives: tuple[Objective, ...] = ()
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it searches ranges, and does not run a grid."""
+        return bool(self.search)
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Return the names of the settings that it varies, without the seed."""
+        return tuple(one.setting for one in (*self.over, *self.search))
+
+    @property
+    def combinations(self) -> int:
+        """Return the number of combinations of settings; of a search, the most that it tries."""
+        return self.trials if self.is_search else math.prod(len(one.values) for one in self.over)
+
+    @property
+    def size(self) -> int:
+        """Return the number of points: combinations times seeds."""
+        return self.combinations * self.seeds
+
+    def grid(self) -> list[dict[str, Value]]:
+        """Return the combinations of a grid, the last setting changing first."""
+        names = [one.setting for one in self.over]
+        return [
+            dict(zip(names, values, strict=True)) for values in itertools.product(*(one.values for one in self.over))
+        ]
+
+
+def check_name(name: str) -> None:
+    """Raise `UsageError` unless a text can name a sweep."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a sweep: use 1 to 64 letters, digits, dots, dashes and underscores, the first one a "
+            "letter or digit"
+        )
+
+
+def make(
+    name: str,
+    pipeline: Pipeline,
+    base: settings.Settings,
+    *,
+    over: Sequence[Choices] = (),
+    search: Sequence[Choices | Range] = (),
+    seeds: int = 1,
+    trials: int = 0,
+    sampler: str = "",
+    pruner: str = "",
+    minimise: Sequence[str] = (),
+    maximise: Sequence[str] = (),
+) -> Definition:
+    """Return a definition, checked.
+
+    Args:
+      name: of the sweep.
+      pipeline: the pipeline that it runs.
+      base: the settings of its runs.
+      over, search, seeds, trials, sampler, pruner: as of `Definition`.
+      minimise, maximise: names of metrics; none: the pipeline's headline metric.
+
+    Raises:
+      UsageError: values that are not allowed, also of one combination; unknown metrics; too many points.
+    """
+    check_name(name)
+    if bool(over) == bool(search):
+        raise UsageError(
+            "give either --over NAME=VALUE,VALUE, for a grid, or --search NAME=LOW..HIGH, for a search (which also "
+            "takes NAME=VALUE,VALUE)"
+        )
+    if search and not trials:
+        raise UsageError("--search needs --trials N: how many combinations to try")
+    if over and (trials or sampler or pruner):
+        raise UsageError("--trials, --sampler and --pruner work with --search: a grid runs all its combinations")
+    if not 1 <= seeds <= _MOST_SEEDS:
+        raise UsageError(f"--seeds {seeds} is not allowed: it must be a whole number from 1 to {_MOST_SEEDS:,}")
+    objectives = _objectives(pipeline, minimise, maximise)
+    if sampler and sampler not in SAMPLERS:
+        raise UsageError(f"--sampler {sampler} is not allowed: it must be one of {', '.join(SAMPLERS)}")
+    if pruner and pruner not in PRUNERS:
+        raise UsageError(f"--pruner {pruner} is not allowed: it must be one of {', '.join(PRUNERS)}")
+    if pruner == "median" and len(objectives) > 1:
+        raise UsageError("--pruner median works with one objective: Optuna prunes no trials of several")
+    if search:
+        sampler, pruner = sampler or "tpe", pruner or ("median" if len(objectives) == 1 else "none")
+    found = Definition(
+        name, base.profile, _base(base), tuple(over), tuple(search), seeds, trials, sampler, pruner, objectives
+    )
+    _check_varied(found, type(base.config), seeds)
+    if found.size > MOST_POINTS:
+        raise UsageError(f"the sweep has {found.size:,} points, at most {MOST_POINTS:,} are allowed: leave values out")
+    for combination in found.grid() if over else ():
+        settings_of(found, pipeline, combination, seeds - 1)
+    return found
+
+
+def _check_varied(found: Definition, config_type: type[Configuration], seeds: int) -> None:
+    varied = found.varied
+    if twice := next((one for one in varied if varied.count(one) > 1), None):
+        raise UsageError(f"{twice} is varied twice: give all its values at once")
+    if seeds > 1 and settings.of_option("--seed", config_type) in varied:
+        raise UsageError(
+            f"{settings.of_option('--seed', config_type)} is varied, and --seeds {seeds} given: leave one out"
+        )
+
+
+def _base(resolved: settings.Settings) -> dict[str, Value]:
+    """Return the settings that differ from the profile's, with absolute folders, without the root."""
+    declared, values = type(resolved.config).settings(), resolved.config.values()
+    changed = [one.partition("=")[0] for one in settings.assignments(resolved)]
+    return {
+        name: str(pathlib.Path(str(values[name])).absolute())
+        if declared[name].is_folder and values[name]
+        else values[name]
+        for name in changed
+        if type(resolved.config).sections()[name.partition(".")[0]].in_manifest
+    }
+
+
+def _objectives(pipeline: Pipeline, minimise: Sequence[str], maximise: Sequence[str]) -> tuple[Objective, ...]:
+    declared = {one.run_key: one for one in pipeline.declared_metrics if one.run_key}
+    known = {name for name, one in declared.items() if one.recorded or one.column}
+    validation = pipeline.sweep_spec.validation
+    if not minimise and not maximise:
+        headline = pipeline.headline
+        if headline is None:
+            return ()
+        minimise, maximise = ((), (headline.run_key,)) if headline.better == "higher" else ((headline.run_key,), ())
+    found = []
+    for option, names, better in (("--minimise", minimise, "lower"), ("--maximise", maximise, "higher")):
+        for name in names:
+            if name not in known:
+                raise UsageError(
+                    f"{option} {name}: no such metric of runs{closest(name, sorted(known))} (there are: "
+                    f"{', '.join(sorted(known))})"
+                )
+            found.append(Objective(name, better, validation.get(name, name)))
+    names = [one.metric for one in found]
+    if twice := next((one for one in names if names.count(one) > 1), None):
+        raise UsageError(f"{twice} is given twice as an objective: leave one out")
+    return tuple(found)
+
+
+def settings_of(
+    found: Definition, pipeline: Pipeline, combination: Mapping[str, Value], seed: int
+) -> settings.Settings:
+    """Return the settings of a point.
+
+    Args:
+      found: the definition.
+      pipeline: its pipeline.
+      combination: values of the settings that it varies.
+      seed: number of the seed, from 0.
+
+    Raises:
+      UsageError: the values do not fit together.
+    """
+    return settings.resolve(
+        settings.Request(
+            found.profile, None, assignments(found, pipeline, combination, seed), config_type=pipeline.configuration
+        ),
+        environ={},
+    )
+
+
+def assignments(found: Definition, pipeline: Pipeline, combination: Mapping[str, Value], seed: int) -> tuple[str, ...]:
+    """Return the values of `--set` for the run of a point; arguments as of `settings_of`."""
+    values = {**found.base, **combination}
+    if found.seeds > 1:
+        name = settings.of_option("--seed", pipeline.configuration)
+        first = values.get(name, pipeline.configuration.profiles.get(found.profile, {}).get(name))
+        first = pipeline.configuration.settings()[name].default if first is None else first
+        values[name] = int(first) + seed
+    return tuple(f"{name}={_text(value)}" for name, value in values.items())
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def to_json(found: Definition) -> dict[str, Any]:
+    """Return the definition as JSON."""
+
+    def varied(one: Choices | Range) -> dict[str, Any]:
+        if isinstance(one, Choices):
+            return {"setting": one.setting, "values": list(one.values)}
+        return {"setting": one.setting, "low": one.low, "high": one.high, "log": one.log}
+
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    return {
+        **fields,
+        "base": serialization.without_infinity(found.base),
+        "over": [varied(one) for one in found.over],
+        "search": [varied(one) for one in found.search],
+        "objectives": [dataclasses.asdict(one) for one in found.objectives],
+    }
+
+
+def of_json(values: Any, path: pathlib.Path) -> Definition:
+    """Return the definition that JSON describes. Raises `UnavailableError` if it is damaged."""
+    try:
+        return Definition(
+            **{
+                **{field.name: values[field.name] for field in dataclasses.fields(Definition)},
+                "base": serialization.with_infinity(values["base"]),
+                "over": tuple(_varied(one) for one in values["over"]),
+                "search": tuple(_varied(one) for one in values["search"]),
+                "objectives": tuple(Objective(**one) for one in values["objectives"]),
+            }
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnavailableError(
+            f"{path} is damaged: {type(error).__name__}: {error}; restore it, or remove its folder, which forgets the "
+            "sweep"
+        ) from error
+
+
+def _varied(one: Mapping[str, Any]) -> Any:
+    if "values" in one:
+        return Choices(str(one["setting"]), tuple(one["values"]))
+    return Range(str(one["setting"]), one["low"], one["high"], bool(one["log"]))
+
+
+def difference(found: Definition, wanted: Definition, config_type: type[Configuration]) -> str:
+    """Return in what two definitions of one name differ, in words; empty if they give the same results."""
+    declared = config_type.settings()
+
+    def base(one: Definition) -> dict[str, Value]:
+        return {name: value for name, value in one.base.items() if name in declared and declared[name].affects_results}
+
+    def compared(one: Definition) -> dict[str, Any]:
+        objectives = [{"metric": each.metric, "better": each.better} for each in one.objectives]
+        return {**to_json(one), "base": base(one), "objectives": objectives}
+
+    pairs = compared(found), compared(wanted)
+    parts = [
+        f"{name} is {json.dumps(old, default=str)}, not {json.dumps(pairs[1][name], default=str)}"
+        for name, old in pairs[0].items()
+        if old != pairs[1][name]
+    ]
+    return "; ".join(parts)

@@ -1,0 +1,74 @@
+"""The TOML file of `sae sweep run --from`: the options of the command, in a table `[sweep]`.
+
+[sweep]
+seeds = 5
+minimise = ["test_bce"]
+
+[sweep.over]
+"model.l1" = [0, 1e-5, 1e-4]
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from components.errors import cause_text
+from pipeline.core.errors import UsageError
+from pipeline.core.text import closest
+from pipeline.core.tfx_versions import tomllib
+
+_TEXTS = ("sampler", "pruner")
+_NUMBERS = ("seeds", "trials")
+_LISTS = ("minimise", "maximise")
+_TABLES = ("over", "search")
+_KEYS = (*_TABLES, *_NUMBERS, *_TEXTS, *_LISTS)
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+    """Return the options that a file gives, as the command takes them.
+
+    Raises:
+      UsageError: the file cannot be read, is no TOML, or has an unknown key or a value of a wrong type.
+    """
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = cause_text(error) if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"cannot read --from {path}: {reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--from {path} is not valid TOML: {error}") from error
+    others = [name for name in tables if name != "sweep"]
+    if others or not isinstance(tables.get("sweep"), dict):
+        raise UsageError(
+            f"--from {path}: the options belong in a table [sweep]"
+            + (f", not in {others[0]!r}; settings of the runs belong in a file for --config" if others else "")
+        )
+    given: dict[str, Any] = {"over": (), "search": ()}
+    for key, value in tables["sweep"].items():
+        if key not in _KEYS:
+            raise UsageError(f"--from {path}: no key {key!r}{closest(key, _KEYS)} (there are: {', '.join(_KEYS)})")
+        given[key] = _checked(path, key, value)
+    return given
+
+
+def _checked(path: pathlib.Path, key: str, value: Any) -> Any:
+    if key in _NUMBERS and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if key in _TEXTS and isinstance(value, str):
+        return value
+    if key in _LISTS and isinstance(value, (str, list)):
+        return value if isinstance(value, str) else ",".join(map(str, value))
+    if key in _TABLES and isinstance(value, Mapping):
+        return tuple(f"{name}={_listed(one)}" for name, one in value.items())
+    kinds = {**dict.fromkeys(_NUMBERS, "a whole number"), **dict.fromkeys(_TEXTS, "a text")}
+    kinds |= {**dict.fromkeys(_LISTS, "a list of names"), **dict.fromkeys(_TABLES, f"a table [sweep.{key}]")}
+    raise UsageError(f"--from {path}: {key} = {value!r} is not allowed: it must be {kinds[key]}")
+
+
+def _listed(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    texts = [str(one).lower() if isinstance(one, bool) else str(one) for one in value]
+    return (";" if any("," in one for one in texts) else ",").join(texts)

@@ -1,0 +1,295 @@
+"""Run a sweep: start the runs of its points, and continue where an earlier process stopped.
+
+The engine keeps no state of points: it reads it from ML Metadata when it starts and after each run. So it may be killed
+at any time; the next one finds what ended, and waits for a run that is still in progress.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+
+from pipeline.core import event_log, root_lock
+from pipeline.core.errors import ExitCode, LockedError, SaeError, UnavailableError, UsageError
+from pipeline.core.events import EpochEnded
+from pipeline.core.pipeline_root import Root
+from pipeline.core.text import signal_name
+from pipeline.definition.spec import Pipeline
+from pipeline.inspection.locations import open_reader
+from pipeline.metadata import run_properties
+from pipeline.metadata.writer import MetadataWriter
+from pipeline.sweeps import definition as definitions
+from pipeline.sweeps import files, results
+from pipeline.sweeps.definition import Definition
+from pipeline.sweeps.sources import CombinationSource, Grid
+from pipeline.sweeps.trials import Trial, Trials
+from pipeline.sweeps.views import Point, PointState, Sweep
+from pipeline_config import Value
+
+_POLL = 0.1  # seconds between two looks at the runs in progress
+
+
+class _NotStartedError(SaeError):
+    """The run of a point could not start, for a reason that holds for every point."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What happened to a point: `sae sweep run` shows it.
+
+    Attributes:
+      point: the point, as it is now.
+      done, size: number of points that are final, and of all points.
+    """
+
+    point: Point
+    done: int
+    size: int
+
+
+def define(root: Root, pipeline: Pipeline, wanted: Definition) -> None:
+    """Write the definition of a sweep, unless it is defined already.
+
+    Raises:
+      UsageError: another sweep has this name.
+    """
+    if not files.exists(root, wanted.name):
+        files.write(root, wanted)
+        return
+    found = files.read(root, wanted.name)
+    if differs := definitions.difference(found, wanted, pipeline.configuration):
+        raise UsageError(
+            f"sweep {wanted.name} is defined already, and otherwise: {differs}; choose another name, or continue it "
+            f"with `sae sweep run {wanted.name}`"
+        )
+
+
+def run(
+    root: Root,
+    pipeline: Pipeline,
+    found: Definition,
+    trials: Trials,
+    note: Callable[[str], None],
+    progress: Callable[[Progress], None],
+) -> Sweep:
+    """Run the points of a sweep that are not final, and return the sweep.
+
+    Args:
+      root: its root, whose sweeps this process has locked.
+      pipeline: the pipeline.
+      found: its definition.
+      trials: starts the runs.
+      note: shows a text.
+      progress: shows what happened to a point.
+
+    Raises:
+      SaeError: a run could not start, for a reason that holds for every point: no data, no space.
+      KeyboardInterrupt: the sweep was interrupted, and so were the runs in progress.
+    """
+    engine = _Engine(root, pipeline, found, trials, note, progress)
+    try:
+        engine.run()
+    except BaseException:
+        engine.interrupt()
+        raise
+    finally:
+        trials.close()
+    return engine.read()
+
+
+class _Engine:
+    def __init__(
+        self,
+        root: Root,
+        pipeline: Pipeline,
+        definition: Definition,
+        trials: Trials,
+        note: Callable[[str], None],
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self._root, self._pipeline, self._definition = root, pipeline, definition
+        self._trials, self._note, self._progress = trials, note, progress
+        self._active: list[Trial] = []
+        self._combinations: dict[int, Mapping[str, Value]] = {}  # of points that this process started or will start
+        self._queue: list[int] = []  # points to start
+        self._tried: set[int] = set()  # points whose run ended in this process
+        self._waits_for = ""
+        self._seen: dict[int, int] = {}  # the last epoch of each point in progress that the source knows
+        self._stopped_early: dict[int, int] = {}  # points that were stopped early, with the epoch
+        self._source: CombinationSource | None = None
+
+    def read(self) -> Sweep:
+        """Read the sweep from its runs."""
+        name = self._definition.name
+        if not self._root.metadata.is_file():
+            return results.read(self._root, self._pipeline, None, name)
+        with open_reader(self._pipeline, None, self._root) as reader:
+            return results.read(self._root, self._pipeline, reader, name)
+
+    def run(self) -> None:
+        """Run until no point is left that this process has not tried."""
+        self._wait_for_root()
+        found = self.read()
+        final = {one.number for one in found.points if one.state.is_final}
+        done = [
+            number
+            for number in range(1, self._definition.combinations + 1)
+            if final.issuperset(self._points_of(number))
+        ]
+        self._tried = final
+        self._source = self._make_source(found, done)
+        if final:
+            self._note(
+                f"{len(final)} of {self._definition.size} points ended before; {len(done)} combinations are done"
+            )
+        while True:
+            self._fill_queue()
+            while self._queue and len(self._active) < self._trials.capacity and self._root_is_free():
+                self._start(self._queue.pop(0))
+            if not self._active and not self._queue:
+                break
+            time.sleep(_POLL)
+            for trial in list(self._active):
+                if trial.ended():
+                    self._active.remove(trial)
+                    self._end(trial)
+                else:
+                    self._watch(trial)
+
+    def interrupt(self) -> None:
+        """Interrupt the runs in progress, and wait for their end; a second signal kills them."""
+        for trial in self._active:
+            trial.interrupt()
+        try:
+            while self._active:
+                time.sleep(_POLL)
+                self._active = [trial for trial in self._active if not trial.ended()]
+        except KeyboardInterrupt:
+            for trial in self._active:
+                trial.kill()
+            raise
+
+    def _make_source(self, found: Sweep, done: list[int]) -> CombinationSource:
+        del found
+        if self._definition.is_search:
+            raise UsageError("searches are not supported yet: use --over")
+        return Grid(self._definition, done)
+
+    def _points_of(self, combination: int) -> range:
+        seeds = self._definition.seeds
+        return range((combination - 1) * seeds + 1, combination * seeds + 1)
+
+    def _fill_queue(self) -> None:
+        assert self._source is not None
+        while len(self._queue) + len(self._active) < self._trials.capacity:
+            chosen = self._source.next()
+            if chosen is None:
+                return
+            number, values = chosen
+            self._combinations[number] = values
+            self._queue += [point for point in self._points_of(number) if point not in self._tried]
+
+    def _start(self, point: int) -> None:
+        combination, seed = divmod(point - 1, self._definition.seeds)
+        values = self._combinations[combination + 1]
+        settings = definitions.assignments(self._definition, self._pipeline, values, seed)
+        self._active.append(self._trials.start(point, settings))
+
+    def _root_is_free(self) -> bool:
+        """Return whether no other process holds the root; say for which run this one waits."""
+        holder = root_lock.holder(self._root.lock_file)
+        if holder is None or self._trials.capacity > 1:
+            self._waits_for = ""
+            return True
+        text = str(holder)
+        if text != self._waits_for and not self._active:
+            self._waits_for = text
+            self._note(f"waiting for the run that holds the root: {text}")
+        return False
+
+    def _wait_for_root(self) -> None:
+        """Wait for a run in progress, such as one that a killed sweep started."""
+        while not self._root_is_free():
+            time.sleep(_POLL)
+
+    def _watch(self, trial: Trial) -> None:
+        """Tell the source the losses of the epochs that ended, and stop the run if it says so."""
+        if trial.point in self._stopped_early or not trial.run_id or self._definition.pruner in ("", "none"):
+            return
+        assert self._source is not None
+        combination = (trial.point - 1) // self._definition.seeds + 1
+        for one in event_log.read(trial.root.path, trial.run_id):
+            event = one.event
+            if not isinstance(event, EpochEnded) or event.epoch <= self._seen.get(trial.point, 0):
+                continue
+            self._seen[trial.point] = event.epoch
+            if event.epoch < event.epochs and self._source.is_hopeless(combination, event.epoch, event.val_loss):
+                self._stopped_early[trial.point] = event.epoch
+                trial.interrupt()
+                return
+
+    def _end(self, trial: Trial) -> None:
+        """Take the result of a run that ended."""
+        code = trial.exit_code()
+        if code == ExitCode.LOCKED:  # another run was faster
+            self._queue.insert(0, trial.point)
+            return
+        if not trial.run_id and code not in (ExitCode.DONE, None) and code > 0:
+            reason = trial.error() or f"sae run ended with {code}"
+            error = _NotStartedError(f"the run of point {trial.point} did not start: {reason}")
+            error.exit_code = next((one for one in ExitCode if one == code), ExitCode.NODE_FAILED)
+            raise error
+        if trial.point in self._stopped_early and code == ExitCode.INTERRUPTED:
+            self._record_pruned(trial)
+        run_id = trial.run_id
+        self._trials.finish(trial)
+        self._tried.add(trial.point)
+        found = self.read()
+        point = next((one for one in found.points if one.number == trial.point), None)
+        if point is None or point.run != run_id:
+            why = f"it was killed by {signal_name(-code)}" if code is not None and code < 0 else "it recorded nothing"
+            self._note(f"the run of point {trial.point} ended early: {why}")
+        else:
+            done = sum(one.state.is_final for one in found.points)
+            self._progress(Progress(point, done, self._definition.size))
+        self._report(found, (trial.point - 1) // self._definition.seeds + 1)
+
+    def _report(self, found: Sweep, combination: int) -> None:
+        """Tell the source the result of a combination, when all its points were tried."""
+        assert self._source is not None
+        numbers = self._points_of(combination)
+        if not self._tried.issuperset(numbers):
+            return
+        result = next((one for one in found.combinations if one.number == combination), None)
+        if result is not None:
+            states = {one.number: one.state for one in found.points}
+            final = all(states.get(number, PointState.WAITING).is_final for number in numbers)
+            self._source.report(result, final)
+
+    def _record_pruned(self, trial: Trial) -> None:
+        with contextlib.ExitStack() as stack:
+            _lock(trial.root, stack)
+            writer = MetadataWriter(trial.root)
+            writer.end_run(trial.run_id, {run_properties.PRUNED: self._stopped_early[trial.point]})
+
+
+def _lock(root: Root, stack: contextlib.ExitStack) -> None:
+    """Lock a root as long as the stack lasts; wait for a run that holds it."""
+    while True:
+        try:
+            stack.enter_context(root.lock())
+        except LockedError:
+            time.sleep(_POLL)
+        else:
+            return
+
+
+def check_root(root: Root) -> None:
+    """Check that a root can be written, and create its folders. Raises `UnavailableError`."""
+    root.create()
+    try:
+        root.sweeps.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot create {root.sweeps}: {error}") from error

@@ -1,0 +1,42 @@
+"""Where the combinations of a sweep come from: a grid lists them, a search chooses each from the results so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from pipeline.sweeps.definition import Definition
+from pipeline.sweeps.views import Combination
+from pipeline_config import Value
+
+
+class CombinationSource(Protocol):
+    """The combinations of settings of a sweep, by their numbers from 1."""
+
+    def next(self) -> tuple[int, Mapping[str, Value]] | None:
+        """Return the next combination that has points left to run; None if there is none, or none yet."""
+
+    def report(self, ended: Combination, final: bool) -> None:
+        """Take the result of a combination, all of whose points ended; `final`: whether none of them is repeated."""
+
+    def is_hopeless(self, combination: int, epoch: int, loss: float) -> bool:
+        """Take the validation loss after an epoch of a point, and return whether to stop the point early."""
+
+
+class Grid:
+    """The combinations of a grid."""
+
+    def __init__(self, definition: Definition, done: Sequence[int]) -> None:
+        """`done`: the numbers of the combinations without points left to run."""
+        numbered = enumerate(definition.grid(), start=1)
+        self._left = [(number, values) for number, values in numbered if number not in done]
+
+    def next(self) -> tuple[int, Mapping[str, Value]] | None:
+        return self._left.pop(0) if self._left else None
+
+    def report(self, ended: Combination, final: bool) -> None:
+        del ended, final
+
+    def is_hopeless(self, combination: int, epoch: int, loss: float) -> bool:
+        del combination, epoch, loss
+        return False

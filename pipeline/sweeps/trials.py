@@ -1,0 +1,149 @@
+"""Trials: the runs of points, each a process `sae run` in a session of its own.
+
+`Trials` is what the engine asks for a run of a point. `LocalTrials` starts one at a time in the root of the sweep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from pipeline.core import regular_file
+from pipeline.core.pipeline_root import Root
+from pipeline.core.project import PROJECT
+from pipeline.scheduler.run_process import Child, Watch
+from pipeline.sweeps import files, trigger
+
+INTERRUPT_GRACE = 20.0  # seconds between interrupt and kill
+
+
+class Trial(Protocol):
+    """The run of a point, in progress or ended.
+
+    Attributes:
+      point: the number of the point.
+      root: the root in which it runs.
+    """
+
+    point: int
+    root: Root
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run; empty before it has one."""
+
+    def ended(self) -> bool:
+        """Return whether it ended."""
+
+    def exit_code(self) -> int | None:
+        """Return its exit code; minus the signal's number if a signal ended it; None if unknown."""
+
+    def error(self) -> str:
+        """Return the last line of its output that begins with `error: `, without that; empty if there is none."""
+
+    def interrupt(self) -> None:
+        """Interrupt it as Ctrl-C does; it is killed if it does not end."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+
+class Trials(Protocol):
+    """Starts runs of points.
+
+    Attributes:
+      capacity: how many may be in progress at once.
+    """
+
+    capacity: int
+
+    def start(self, point: int, settings: Sequence[str]) -> Trial:
+        """Start the run of a point; `settings`: values of `--set`."""
+
+    def finish(self, trial: Trial) -> None:
+        """Bring the run of a trial that ended into the root of the sweep, and remove what it left behind."""
+
+    def close(self) -> None:
+        """Remove what is left when no trial is in progress."""
+
+
+class LocalTrial:
+    """A run of a point by a process of this machine."""
+
+    def __init__(self, point: int, root: Root, command: Sequence[str], folder: pathlib.Path) -> None:
+        """Start it; `folder`: for its output and its id."""
+        self.point = point
+        self.root = root
+        self._run_file = folder / f"{point}.run"
+        self._output = folder / f"{point}.output"
+        self._run_file.unlink(missing_ok=True)
+        child = Child((*command, "--run-id-file", str(self._run_file)), self._output, PROJECT, os.environ)
+        self._watch = Watch(child, timeout=0.0, since=0.0, grace=INTERRUPT_GRACE)
+        child.open_gate()
+
+    @property
+    def run_id(self) -> str:
+        with contextlib.suppress(OSError, ValueError):
+            return regular_file.text(self._run_file).strip()
+        return ""
+
+    def ended(self) -> bool:
+        return self._watch.ended()
+
+    def exit_code(self) -> int | None:
+        return self._watch.process.exit_code()
+
+    def error(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = regular_file.text(self._output, "replace").splitlines()
+            return next((one.removeprefix("error: ") for one in reversed(lines) if one.startswith("error: ")), "")
+        return ""
+
+    def interrupt(self) -> None:
+        self._watch.interrupt("the sweep was interrupted")
+
+    def kill(self) -> None:
+        self._watch.process.kill()
+
+
+class LocalTrials:
+    """Runs one point at a time in the root of the sweep."""
+
+    capacity = 1
+
+    def __init__(self, root: Root, sweep: str, profile: str, nodes: Sequence[str]) -> None:
+        """Create the folder for the output of trials.
+
+        Args:
+          root: the root of the sweep.
+          sweep: its name.
+          profile: the profile of its runs.
+          nodes: the last nodes that they run.
+        """
+        self._root, self._sweep, self._profile, self._nodes = root, sweep, profile, nodes
+        self._folder = files.folder(root, sweep) / "trials"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
+        return LocalTrial(point, self._root, self.command(self._root, point, settings), self._folder)
+
+    def command(self, root: Root, point: int, settings: Sequence[str]) -> tuple[str, ...]:
+        """Return `sae run` for a point, in a root."""
+        options = ["--profile", self._profile] if self._profile else []
+        for one in settings:
+            options += ["--set", one]
+        options += ["--to-node", ",".join(self._nodes)]
+        options += ["--root", str(root.path), "--trigger", trigger.as_text(self._sweep, point)]
+        return (sys.executable, "-m", "pipeline", "run", *options)
+
+    def finish(self, trial: Trial) -> None:
+        for kind in ("run", "output"):
+            (self._folder / f"{trial.point}.{kind}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,183 @@
+"""The definition of a sweep: its points, its file, and what is refused."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, UnavailableError, UsageError
+from pipeline.core.pipeline_root import Root
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sweeps import definition, definition_file, engine, files, space
+from pipeline.sweeps.definition import Objective
+from pipeline_config import PipelineConfig
+
+
+def base(*assignments, profile="sample"):
+    return settings.resolve(settings.Request(profile, assignments=assignments), environ={})
+
+
+def made(*assignments, over=("model.l1=0,1e-3",), search=(), profile="sample", **more):
+    return definition.make(
+        "l1",
+        PIPELINE,
+        base(*assignments, profile=profile),
+        over=[space.axis(one, "--over", PipelineConfig) for one in over],
+        search=[space.search(one, "--search", PipelineConfig) for one in search],
+        **more,
+    )
+
+
+def test_grid_is_the_product_with_the_last_setting_changing_first():
+    found = made(over=["model.l1=0,1e-3", "model.code_units=8,16,32"], seeds=2)
+    assert found.grid() == [{"model.l1": l1, "model.code_units": units} for l1 in (0.0, 1e-3) for units in (8, 16, 32)]
+    assert (found.combinations, found.size) == (6, 12)
+
+
+def test_settings_of_a_point_are_those_of_the_base_with_values_and_seed():
+    found = made("training.epochs=3", "training.seed=5", seeds=2)
+    point = definition.settings_of(found, PIPELINE, {"model.l1": 0.5}, 1).config
+    assert (point.model.l1, point.training.epochs, point.training.seed) == (0.5, 3, 6)
+    assert point.data.dataset == "mnist_sample"
+    first = definition.settings_of(found, PIPELINE, {"model.l1": 0.5}, 0).config
+    assert first.training.seed == 5
+
+
+def test_one_seed_keeps_that_of_the_base():
+    found = made("training.seed=5")
+    assert definition.settings_of(found, PIPELINE, {}, 0).config.training.seed == 5
+
+
+def test_base_has_what_differs_from_the_profile_without_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = made("training.epochs=3", "data.data_dir=data", "paths.root=elsewhere", "evaluation.max_bce=inf")
+    assert found.base == {"data.data_dir": str(tmp_path / "data"), "training.epochs": 3, "evaluation.max_bce": math.inf}
+
+
+def test_objectives_are_chosen_by_the_validation_split():
+    assert made().objectives == (Objective("test_bce", "lower", "validation_bce"),)
+    found = made(minimise=["test_bce"], maximise=["linear_probe_accuracy"]).objectives
+    assert [(one.metric, one.better) for one in found] == [("test_bce", "lower"), ("linear_probe_accuracy", "higher")]
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"over": ()}, "--over"),
+        ({"search": ["model.l1=0..1"]}, "either"),
+        ({"over": (), "search": ["model.l1=0..1"]}, "--trials"),
+        ({"trials": 5}, "--search"),
+        ({"sampler": "tpe"}, "--search"),
+        ({"over": (), "search": ["model.l1=0..1"], "trials": 2, "sampler": "bayes"}, "tpe"),
+        ({"over": (), "search": ["model.l1=0..1"], "trials": 2, "pruner": "best"}, "median"),
+        ({"seeds": 0}, "--seeds 0"),
+        ({"minimise": ["test_bc"]}, "test_bce"),
+        ({"minimise": ["test_bce"], "maximise": ["test_bce"]}, "twice"),
+        ({"over": ["model.l1=0,1", "model.l1=0.5"]}, "varied twice"),
+        ({"over": ["training.seed=0,1"], "seeds": 2}, "training.seed is varied"),
+        ({"over": ["data.scaling=range,standard", "model.loss=bce"]}, "not allowed with data.scaling"),
+        ({"over": ["model.l1=" + ",".join(f"0.{n:04}" for n in range(1, 1000))], "seeds": 11}, "at most 10,000"),
+    ],
+)
+def test_refused_definitions(options, part):
+    with pytest.raises(UsageError, match=part):
+        made(**options)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", ".x", "x" * 65, "a/b"])
+def test_refused_names(name):
+    with pytest.raises(UsageError, match="cannot name a sweep"):
+        definition.check_name(name)
+
+
+def test_pruner_needs_one_objective():
+    search = {"over": (), "search": ["model.l1=0..1"], "trials": 2}
+    assert made(**search).pruner == "median"
+    assert made(**search, minimise=["test_bce", "active_units"]).pruner == "none"
+    with pytest.raises(UsageError, match="one objective"):
+        made(**search, minimise=["test_bce", "active_units"], pruner="median")
+
+
+def test_definition_is_read_as_it_was_written(tmp_path):
+    root = Root(tmp_path)
+    for found in (
+        made("evaluation.max_bce=inf", seeds=2),
+        made(over=(), search=["training.learning_rate=1e-4..1e-2:log", "model.loss=bce,mse"], trials=7),
+    ):
+        files.write(root, found)
+        assert files.read(root, "l1") == found
+        assert files.names(root) == ["l1"]
+
+
+def test_the_same_definition_continues_and_another_is_refused(tmp_path):
+    root = Root(tmp_path)
+    found = made(seeds=2)
+    engine.define(root, PIPELINE, found)
+    before = files.definition_file(root, "l1").read_bytes()
+    engine.define(root, PIPELINE, made("engine.beam_workers=2", seeds=2))  # changes no results
+    with pytest.raises(UsageError, match="seeds is 2, not 3"):
+        engine.define(root, PIPELINE, made(seeds=3))
+    with pytest.raises(UsageError, match=r"training\.epochs"):
+        engine.define(root, PIPELINE, made("training.epochs=3", seeds=2))
+    assert files.definition_file(root, "l1").read_bytes() == before
+
+
+def test_damaged_and_missing_definitions(tmp_path):
+    root = Root(tmp_path)
+    with pytest.raises(NotFoundError, match="sae sweep run"):
+        files.read(root, "l1")
+    files.write(root, made())
+    with pytest.raises(NotFoundError, match="did you mean l1"):
+        files.read(root, "l2")
+    path = files.definition_file(root, "l1")
+    values = json.loads(path.read_text())
+    for text in ("{", "[]", json.dumps({**values, "over": 3}), json.dumps({"schema": 1})):
+        path.write_text(text)
+        with pytest.raises(UnavailableError, match="is damaged"):
+            files.read(root, "l1")
+    path.write_text(json.dumps({**values, "schema": 2}))
+    with pytest.raises(UnavailableError, match="update sae"):
+        files.read(root, "l1")
+
+
+def test_file_has_the_options_of_the_command(tmp_path):
+    path = tmp_path / "sweep.toml"
+    path.write_text(
+        '[sweep]\nseeds = 3\nminimise = ["test_bce", "active_units"]\n[sweep.over]\n"model.l1" = [0, 1e-3]\n'
+        '"training.jit_compile" = [true, false]\n"encoding.splits" = ["train,test", "test"]\n'
+    )
+    found = definition_file.read(path)
+    assert found == {
+        "search": (),
+        "seeds": 3,
+        "minimise": "test_bce,active_units",
+        "over": ("model.l1=0,0.001", "training.jit_compile=true,false", "encoding.splits=train,test;test"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("seeds = 3", r"\[sweep\]"),
+        ("[sweep]\nseed = 3", "did you mean seeds"),
+        ("[sweep]\nseeds = '3'", "whole number"),
+        ("[sweep]\nover = 3", r"table \[sweep.over\]"),
+        ("[sweep", "not valid TOML"),
+        ("[training]\nepochs = 3\n[sweep]\nseeds = 1", "--config"),
+    ],
+)
+def test_refused_files(tmp_path, text, part):
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=part):
+        definition_file.read(path)
+    with pytest.raises(UsageError, match="cannot read"):
+        definition_file.read(tmp_path / "none.toml")
+
+
+def test_difference_leaves_out_what_chooses():
+    found = made()
+    other = dataclasses.replace(found, objectives=(Objective("test_bce", "lower", "test_bce"),))
+    assert definition.difference(found, other, PipelineConfig) == ""

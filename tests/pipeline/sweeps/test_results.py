@@ -1,0 +1,173 @@
+"""Sweeps as they are read: points from runs, means over seeds, the best combinations."""
+
+import math
+import statistics
+
+import pytest
+
+from pipeline.core import settings
+from pipeline.core.errors import NotFoundError, UsageError
+from pipeline.inspection.locations import open_reader
+from pipeline.metadata import run_properties
+from pipeline.orchestration import recovery
+from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sweeps import definition, files, results, space, trigger
+from pipeline.sweeps.definition import Objective
+from pipeline.sweeps.views import PointState, SweepState
+from pipeline_config import PipelineConfig
+from tests.builders.roots import Recorded, set_properties
+
+BY_MSE = Objective("test_mse", "lower", "test_mse")
+
+
+def defined(root, name="l1", over=("model.l1=0,1e-4,1e-3",), search=(), **more):
+    base = settings.resolve(settings.Request("sample"), environ={})
+    found = definition.make(
+        name,
+        PIPELINE,
+        base,
+        over=[space.axis(one, "--over", PipelineConfig) for one in over],
+        search=[space.search(one, "--search", PipelineConfig) for one in search],
+        **more,
+    )
+    files.write(root, found)
+    return found
+
+
+class Points:
+    """A root with runs of the points of a sweep."""
+
+    def __init__(self, folder) -> None:
+        self.recorded = Recorded(folder)
+        self.root = self.recorded.root
+        self.count = 0
+
+    def run(self, point, sweep="l1", properties=(), varied=(), **fields):
+        self.count += 1
+        run_id = f"20261127-0000{self.count:02}"
+        kept = {"trigger": trigger.as_text(sweep, point), "state": "succeeded", "seconds": 10.0, **fields}
+        self.recorded.run(run_id, names=["ExampleGen"])
+        self.recorded.end(run_id, **{name: value for name, value in kept.items() if value is not None})
+        context = self.recorded.writer.store.get_context_by_type_and_name("pipeline_run", run_id)
+        set_properties(
+            context.custom_properties, {**run_properties.settings_properties(dict(varied)), **dict(properties)}
+        )
+        self.recorded.writer.store.put_contexts([context])
+        return run_id
+
+    def read(self, name="l1"):
+        with open_reader(PIPELINE, None, self.root) as reader:
+            return results.read(self.root, PIPELINE, reader, name)
+
+    def rows(self):
+        with open_reader(PIPELINE, None, self.root) as reader:
+            return results.rows(self.root, PIPELINE, reader)
+
+
+@pytest.fixture
+def points(tmp_path):
+    return Points(tmp_path)
+
+
+def test_points_have_the_state_of_their_newest_run(points):
+    defined(points.root, over=["model.l1=0,1e-4,1e-3"], seeds=2)
+    points.run(1, state="failed", error=f"died in Trainer: {recovery.REASON}")
+    second = points.run(1, test_mse=0.25)
+    points.run(2, state="failed", error="Trainer: the loss became nan")
+    points.run(3, state="cancelled")
+    points.run(4, state="failed", error=f"died in Trainer: {recovery.REASON}")
+    points.run(5, state="cancelled", properties={run_properties.PRUNED: 3})
+    points.run(1, sweep="other", test_mse=1.0)
+    points.run(99, test_mse=1.0)  # no point of this sweep
+    found = points.read()
+    assert [one.state.value for one in found.points] == [
+        "succeeded", "failed", "interrupted", "interrupted", "pruned", "waiting",
+    ]  # fmt: skip
+    first = found.points[0]
+    assert (first.run, first.metrics["test_mse"], first.settings, first.seed) == (second, 0.25, {"model.l1": 0.0}, 0)
+    assert found.points[1].error == "Trainer: the loss became nan"
+    assert (found.points[4].pruned_at, found.points[4].error) == (3, "")
+    assert (found.points[5].settings, found.points[5].seed, found.points[5].run) == ({"model.l1": 1e-3}, 1, "")
+    assert found.row.state is SweepState.STOPPED
+    assert found.row.counts == {"waiting": 1, "succeeded": 1, "failed": 1, "pruned": 1, "interrupted": 2}
+    assert [state.is_final for state in PointState] == [False, False, True, True, True, False]
+
+
+def test_means_are_over_the_seeds_that_succeeded(points):
+    defined(points.root, seeds=3, over=["model.l1=0,1e-3"])
+    values = [0.02, 0.03, 0.07]
+    for number, value in enumerate(values, start=1):
+        points.run(number, test_mse=value)
+    points.run(4, test_mse=0.01)
+    points.run(5, state="failed", error="Trainer: the loss became nan")
+    points.run(6, test_mse=0.01)
+    first, second = points.read().combinations
+    found = first.metrics["test_mse"]
+    half = 4.303 * statistics.stdev(values) / math.sqrt(3)  # t with 2 degrees of freedom
+    assert (first.points, first.succeeded, first.complete) == ((1, 2, 3), 3, True)
+    assert found.mean == pytest.approx(0.04)
+    assert found.high == pytest.approx(0.04 + half, rel=1e-3)
+    assert (second.succeeded, second.complete, second.metrics["test_mse"].count) == (2, False, 2)
+    assert points.read().row.state is SweepState.COMPLETE
+
+
+def test_a_combination_without_all_its_seeds_is_not_the_best(points):
+    defined(points.root, seeds=2, over=["model.l1=0,1e-3"])
+    for number, value in ((1, 0.5), (2, 0.6), (3, 0.1)):
+        points.run(number, test_mse=value)
+    points.run(4, state="failed", error="Trainer: the loss became nan")
+    found = points.read()
+    assert [one.number for one in results.ranked(found, BY_MSE)] == [1]
+    assert results.best_point(found, BY_MSE).number == 1
+
+
+def test_several_objectives_have_the_combinations_that_none_dominates(points):
+    over = ["model.l1=0,1e-5,1e-4,1e-3"]
+    defined(points.root, over=over, minimise=["knn_accuracy"], maximise=["linear_probe_accuracy"])
+    for number, (knn, probe) in enumerate([(0.5, 0.9), (0.4, 0.9), (0.3, 0.7), (0.45, 0.8)], start=1):
+        points.run(number, knn_accuracy=knn, linear_probe_accuracy=probe)
+    found = points.read()
+    assert [one.number for one in found.combinations if one.best] == [2, 3]
+    assert [one.number for one in found.best] == [3, 2]  # the best in the first objective first
+
+
+def test_points_of_a_search_have_the_settings_of_their_runs(points):
+    defined(points.root, over=(), search=["model.code_units=4..16"], trials=3, minimise=["test_mse"])
+    points.run(1, varied={"model.code_units": 7, "training.epochs": 50}, test_mse=0.2)
+    points.run(3, varied={"model.code_units": 9}, test_mse=0.1)
+    found = points.read()
+    assert [(one.number, dict(one.settings)) for one in found.points] == [
+        (1, {"model.code_units": 7}), (3, {"model.code_units": 9}),
+    ]  # fmt: skip
+    assert (found.row.kind, found.row.points, found.row.counts) == ("search", 3, {"waiting": 1, "succeeded": 2})
+
+
+def test_other_objectives_are_those_of_declared_metrics(points):
+    defined(points.root)
+    points.run(1, test_mse=0.2, active_units=7.0)
+    found = points.read()
+    assert results.objective(found, PIPELINE, "test_mse").better == "lower"
+    for name, part in (("test_ms", "did you mean test_mse"), ("active_units", "neither")):
+        with pytest.raises(UsageError, match=part):
+            results.objective(found, PIPELINE, name)
+    with pytest.raises(NotFoundError, match="no combination"):
+        results.best_point(found, Objective("hoyer", "higher", "hoyer"))
+
+
+def test_sweeps_are_listed_without_a_store_and_with_one(points):
+    defined(points.root, "b")
+    defined(points.root, "a")
+    found = results.rows(points.root, PIPELINE, None)
+    assert [(one.name, one.state.value, one.counts, one.points) for one in found] == [
+        ("a", "stopped", {"waiting": 3}, 3), ("b", "stopped", {"waiting": 3}, 3),
+    ]  # fmt: skip
+    points.run(1, sweep="b", test_mse=0.2)
+    assert [one.name for one in points.rows()] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "manual", "sweep l1", "sweep l1 point 0", "sweep l1 point x", "sweep a b point 1"]
+)
+def test_other_triggers_are_of_no_sweep(text):
+    assert trigger.parse(text) is None
+    assert trigger.parse(trigger.as_text("l1", 12)) == ("l1", 12)
