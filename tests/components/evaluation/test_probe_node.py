@@ -74,7 +74,7 @@ def test_chosen_examples_are_read_in_their_order(trained: Trained) -> None:
     [
         (None, 1, "the data set has no labels"),
         ([0, 0, 0], 1, "the train split has one label only"),
-        ([0, 1, 2], 1, "the train split lacks labels of the test split: 2"),
+        ([0, 1, 2], 1, "the train split lacks labels of the test split: bottom"),
         ([0, 1, 1], np.nan, "codes of the train split are not finite"),
     ],
 )
