@@ -1,12 +1,13 @@
 """ExampleGen: read a data set prepared by TensorFlow Datasets and write it as tf.Examples.
 
-TFX's ExampleGens shuffle with an unseeded Reshuffle, so their order differs between runs. Here one Beam element is one
-output file: a fixed slice of the data set in its order on disk. Names, order and bytes are the same for any number of
-workers.
+TFX's ExampleGens shuffle with an unseeded Reshuffle, so their order differs between runs. Here one output file is a
+fixed slice of the data set in its order on disk, and one Beam element is a few files that follow each other. Names,
+order and bytes are the same for any number of workers.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components import atomic_file
 from components.data import features, tf_example, tfds_reader
+
+_STREAMS = 16  # at most, of a split; to start one, TensorFlow reads all records of the file before it
 
 
 class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -45,7 +48,7 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits: dict[str, str] = json.loads(exec_properties["splits"])
 
-        jobs: list[tuple[str, tfds_reader.Slice | None]] = []
+        jobs: list[_Job] = []
         sizes: dict[str, int] = {}
         examples.split_names = artifact_utils.encode_split_names(list(splits))
         for name, split in splits.items():
@@ -55,13 +58,15 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             folder.mkdir(exist_ok=True)
             # An empty split gets an empty file, so that it can be read.
             files: list[tfds_reader.Slice | None] = [*parts] or [None]
-            jobs += [
+            named = [
                 (str(folder / f"{name}-{number:05d}-of-{len(files):05d}.tfrecord"), part)
                 for number, part in enumerate(files)
             ]
+            length = -(-len(named) // _STREAMS)
+            jobs += [named[start : start + length] for start in range(0, len(named), length)]
 
         with self._make_beam_pipeline() as pipeline:
-            write = _WriteShard(builder_dir, description, bool(exec_properties["ids"]))
+            write = _WriteShards(builder_dir, description, bool(exec_properties["ids"]))
             _ = pipeline | "Slices" >> beam.Create(jobs) | "Write" >> beam.ParDo(write)
 
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
@@ -74,27 +79,33 @@ class TfdsExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             examples.set_int_custom_property(f"{name}_examples", size)
 
 
-class _WriteShard(beam.DoFn):
-    """Write one slice as one TFRecord file."""
+_Job = list[tuple[str, tfds_reader.Slice | None]]  # files with their slices, in order
+
+
+class _WriteShards(beam.DoFn):
+    """Write each slice as one TFRecord file."""
 
     def __init__(self, builder_dir: str, description: tfds_reader.Description, ids: bool) -> None:
         self._builder_dir = builder_dir
         self._description = description
         self._ids = ids
 
-    def process(self, job: tuple[str, tfds_reader.Slice | None]) -> Iterator[str]:
-        """Yield the file's path."""
-        path, part = job
-        unfinished = path + ".unfinished"
-        with tf.io.TFRecordWriter(unfinished) as writer:
-            if part is not None:
-                for record in tfds_reader.records(self._builder_dir, self._description, part):
+    def process(self, job: _Job) -> Iterator[str]:
+        """Yield the files' paths."""
+        parts = tfds_reader.joined([part for _, part in job if part is not None])
+        records = itertools.chain.from_iterable(
+            tfds_reader.records(self._builder_dir, self._description, part) for part in parts
+        )
+        for path, part in job:
+            unfinished = path + ".unfinished"
+            with tf.io.TFRecordWriter(unfinished) as writer:
+                for record in itertools.islice(records, part.stop - part.start if part else 0):
                     record_id = record.id if self._ids else ""
                     writer.write(
                         tf_example.serialized(record.data, _numbers(self._description, record.label), record_id)
                     )
-        atomic_file.replace(pathlib.Path(unfinished), pathlib.Path(path))
-        yield path
+            atomic_file.replace(pathlib.Path(unfinished), pathlib.Path(path))
+            yield path
 
 
 def _numbers(description: tfds_reader.Description, label: int | None) -> dict[str, int]:

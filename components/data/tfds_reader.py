@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -189,6 +189,16 @@ def slices(builder: tfds.core.DatasetBuilder, split: str, longest: int) -> list[
         stop = builder.info.splits[part.splitname].num_examples if part.to is None else part.to
         for start in range(part.from_ or 0, stop, longest):
             found.append(Slice(part.splitname, start, min(start + longest, stop)))
+    return found
+
+
+def joined(parts: Iterable[Slice]) -> list[Slice]:
+    """Join slices that follow each other in the same split."""
+    found: list[Slice] = []
+    for part in parts:
+        if found and (found[-1].split, found[-1].stop) == (part.split, part.start):
+            part = Slice(part.split, found.pop().start, part.stop)
+        found.append(part)
     return found
 
 

@@ -13,6 +13,7 @@ from tests import PROJECT, lazy, nodes, tfds_builders
 from tests.tfds_builders import HEIGHT, LABELS, WIDTH
 
 tf = lazy.module("tensorflow")
+tfds_reader = lazy.module("components.data.tfds_reader")
 tfds = lazy.module("tensorflow_datasets")
 
 pytestmark = pytest.mark.component
@@ -100,6 +101,28 @@ def test_an_example_holds_the_file_its_shape_and_its_label(builder_dir: str, exa
 
 def test_two_runs_write_the_same_bytes(builder_dir: str, examples: Any, tmp_path: pathlib.Path) -> None:
     assert contents(example_gen(tmp_path, builder_dir)) == contents(examples)
+
+
+def test_many_files_are_written_from_few_streams(
+    builder_dir: str, examples: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To start a stream, TensorFlow reads all records before it."""
+    read = tfds_reader.records
+    opened = tmp_path / "opened"
+
+    def noted(builder_dir: str, description: Any, part: Any) -> Any:
+        with opened.open("a", encoding="utf-8") as file:
+            file.write(f"{part.split} {part.start} {part.stop}\n")
+        return read(builder_dir, description, part)
+
+    monkeypatch.setattr("components.data.tfds_reader.records", noted)
+    made = example_gen(tmp_path / "made", builder_dir, shard_examples=1)
+    assert len(contents(made)) == 60 + 30 + 15
+    streams = opened.read_text(encoding="utf-8").splitlines()
+    assert len(streams) == 15 + 15 + 15  # at most 16 of a split: 4, 2 and 1 files each
+    assert "train 56 60" in streams
+    for split in ("train", "validation", "test"):
+        assert features_of(made, split) == features_of(examples, split)
 
 
 def test_two_workers_write_the_same_bytes_as_one(

@@ -250,6 +250,13 @@ def test_split_is_cut_into_slices_that_are_not_longer_than_asked(
     assert found == [tfds_reader.Slice(*part) for part in expected]
 
 
+def test_slices_that_follow_each_other_are_joined() -> None:
+    parts = [("train", 0, 3), ("train", 3, 5), ("test", 5, 6), ("test", 7, 8)]
+    joined = tfds_reader.joined([tfds_reader.Slice(*part) for part in parts])
+    assert joined == [tfds_reader.Slice(*part) for part in [("train", 0, 5), ("test", 5, 6), ("test", 7, 8)]]
+    assert tfds_reader.joined([]) == []
+
+
 def test_two_parts_of_a_split_are_together_the_whole(ninety: str) -> None:
     builder = tfds.builder_from_directory(ninety)
     parts = [part for split in ("train[:83%]", "train[83%:]") for part in tfds_reader.slices(builder, split, 7)]
