@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.models import reason_option, write_served
 from pipeline.cli.options import current_pipeline, json_option, resolve_root, root_option, sweep_argument
 from pipeline.core.errors import NotFoundError
@@ -42,7 +43,7 @@ def _read(root: Root, pipeline: Pipeline, name: str) -> Sweep:
         return results.read(root, pipeline, reader, name)
 
 
-@click.command("list")
+@command("list")
 @root_option
 @json_option
 def list_command(root: str | None, as_json: bool) -> None:
@@ -58,7 +59,7 @@ def list_command(root: str | None, as_json: bool) -> None:
         output.write(sweeps_text.rows(output.screen(), found, pipeline.declared_metrics))
 
 
-@click.command("show")
+@command("show")
 @sweep_argument
 @root_option
 @json_option
@@ -69,7 +70,7 @@ def show_command(name: str, root: str | None, as_json: bool) -> None:
     output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
 
 
-@click.command("best")
+@command("best")
 @sweep_argument
 @by_option
 @root_option
@@ -93,7 +94,7 @@ def best_command(name: str, by: str, root: str | None, as_json: bool) -> None:
     )
 
 
-@click.command("promote")
+@command("promote")
 @sweep_argument
 @by_option
 @reason_option

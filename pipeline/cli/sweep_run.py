@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from pipeline.cli import output
+from pipeline.cli.command import command
 from pipeline.cli.options import (
     current_pipeline,
     json_option,
@@ -35,7 +36,7 @@ from pipeline.terminal import sweeps as sweeps_text
 _NAMES = "METRIC,METRIC"
 
 
-@click.command("run")
+@command("run")
 @sweep_argument
 @click.option(
     "--over",
