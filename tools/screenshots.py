@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -26,6 +25,7 @@ from playwright import sync_api
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 IMAGES = PROJECT / "docs" / "images"
+SAE = str(pathlib.Path(sys.executable).with_name("sae"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Without these a Chromium at rest asks its maker's hosts for updates.
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def sae(*words: str, check: bool = True) -> None:
-    command = [sys.executable, "-m", "pipeline", *words]
+    command = [SAE, *words]
     print("$ sae", *words, flush=True)
     subprocess.run(command, cwd=PROJECT, check=check, stderr=subprocess.DEVNULL)
 
@@ -86,8 +86,8 @@ def make_runs(root: pathlib.Path, profile: str) -> str:
 @contextlib.contextmanager
 def served(root: str) -> Iterator[str]:
     """Yield the address of a server of the root."""
-    command = [sys.executable, "-m", "pipeline", "serve", "--port", "0", "--root", root]
-    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+    command = [SAE, "serve", "--port", "0", "--root", root]
+    with subprocess.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
         match = re.search(r"http://[^\s/]+", line)

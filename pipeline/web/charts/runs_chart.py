@@ -14,6 +14,7 @@ MOST_RUNS = 2000  # two for each pixel, about 800 KB
 TAB_STOPS = 50  # newest runs that the Tab key reaches; the table links to all of them
 
 _PANEL, _BETWEEN = 130, 40  # pixels
+_INSET = 8  # pixels from the x axis to the points nearest to it
 _CROWDED = 4.0  # pixels from run to run, below which points are small and have no line between them
 
 
@@ -62,7 +63,7 @@ def runs_chart(runs: Sequence[RunPoint], panels: Sequence[Panel], *, title: str,
         return chart.empty("No run has been evaluated yet.", f"{counted(len(drawn), 'run')}, none of them evaluated.")
 
     tops = [TOP + number * (_PANEL + _BETWEEN) for number in range(len(panels))]
-    bottom = tops[-1] + _PANEL
+    bottom = tops[-1] + _PANEL + _INSET
     chart.height = bottom + BOTTOM
     ys = [
         scales.linear(values, top + _PANEL, top, count=4, largest=panel.largest)

@@ -101,7 +101,7 @@ def test_any_number_of_metrics_has_a_panel_each(count):
     runs = [RunPoint("a", [1.0] * count, "/a"), RunPoint("b", [2.0] * count, "/b")]
     shape = read(runs_chart(runs, panels, title="t"))
     assert [len(link.all("circle")) for link in shape.all("a")] == [count, count]
-    assert shape.number("height") == 30 + count * 130 + (count - 1) * 40 + 44
+    assert shape.number("height") == 30 + count * 130 + (count - 1) * 40 + 8 + 44
     assert shape.texts("axis-label")[:count] == [panel.label for panel in panels]
 
 
@@ -133,3 +133,10 @@ def test_the_name_of_the_axis_is_below_the_newest_run():
     newest = max(one.number("cx") for one in shape.all("circle"))
     assert name["text-anchor"] == "end"
     assert abs(name.number("x") - newest) <= 8
+
+
+def test_no_point_is_on_the_x_axis():
+    points = [RunPoint(name, (value, value)) for name, value in (("a", 1.0), ("b", 0.0))]
+    shape = read(runs_chart(points, [Panel("loss", "Loss"), Panel("units", "Units")], title="Runs"))
+    [axis] = {line.number("y1") for line in shape.all("line", "axis") if line["y1"] == line["y2"]}
+    assert all(axis - circle.number("cy") >= 8 for circle in shape.all("circle"))
