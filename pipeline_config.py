@@ -287,7 +287,10 @@ class TrainingConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """Thresholds for a blessing on the test split: max_bce or max_mse by the loss, both without the L1 penalty."""
+    """Thresholds for a blessing on the test split: max_bce or max_mse by the loss, both without the L1 penalty.
+
+    Those of the code, max_dead_units and max_active_units, hold for all test images together, not for each label.
+    """
 
     section = "evaluation"
     profile_needs = "data.dataset"
@@ -332,6 +335,24 @@ class EvaluationConfig(Section):
         "largest ratio of the test squared error to that of always predicting the mean training image",
         above=0,
         high=0.99,
+        default_in_report=False,
+    )
+    max_dead_units: float = setting(
+        math.inf,
+        "most units of the code that are active on no test image; inf: no limit",
+        unit="units",
+        low=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
+        default_in_report=False,
+    )
+    max_active_units: float = setting(
+        math.inf,
+        "most active units per test image, on average; inf: no limit",
+        unit="units",
+        above=0,
+        high=_LARGEST_LIMIT,
+        may_be_infinite=True,
         default_in_report=False,
     )
     batch_size: int = setting(1_000, "size of one batch of evaluation", unit="examples", low=1, high=1_048_576)

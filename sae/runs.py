@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from components.evaluation.metrics import Metric
+from components.evaluation.metrics import Metric, by_split
 from pipeline.core.errors import NotFoundError, UnavailableError
 from pipeline.core.text import number_text, seconds_text, when_text
 from pipeline.inspection.views import NodeRun, Run, RunRow
@@ -286,8 +286,13 @@ class RecordedRun:
             ),
         ]
         if self.metrics:
-            rows = [(labels.get(name, name), number_text(value)) for name, value in self.metrics.items()]
-            parts.insert(2, html.table(["metric", "test split"], rows))
+            test, validation = by_split(self.metrics, self.root.pipeline.declared_metrics)
+            splits = [test, validation] if validation else [test]
+            rows = [
+                (labels.get(name, name), *(number_text(one[name]) if name in one else "" for one in splits))
+                for name in dict.fromkeys(name for one in splits for name in one)
+            ]
+            parts.insert(2, html.table(["metric", "test split", "validation split"][: 1 + len(splits)], rows))
         return "".join(parts)
 
 

@@ -111,9 +111,10 @@ def data_table() -> str:
 
 
 def metrics_table() -> str:
-    """The metrics of a run, as declared."""
+    """The metrics of a run, as declared; those on the validation split have the same meanings."""
     lines = ["| in the summary | unit | better | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{one.run_key}` | {one.unit} | {one.better} | {one.meaning} |" for one in METRICS if one.run_key]
+    listed = [one for one in METRICS if one.run_key and not one.validation_of]
+    lines += [f"| `{one.run_key}` | {one.unit} | {one.better} | {one.meaning} |" for one in listed]
     return "\n".join(lines)
 
 

@@ -22,6 +22,7 @@ def eval_config(gates: Gates, labelled: bool = True) -> config_pb2.EvalConfig:
     limits = {
         terms.metric.name: tuple(zip(specs, (gates.max_loss, gates.max_loss_worst_label), strict=False)),
         terms.to_mean_image.name: tuple((spec, gates.max_loss_to_mean_image) for spec in specs),
+        **{name: ((everything, limit),) for name, limit in gates.of_units.items()},
     }
     return config_pb2.EvalConfig(
         # Otherwise TFMA passes the dict of predictions to Keras' compiled metrics, and fails.

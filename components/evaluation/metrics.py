@@ -1,7 +1,8 @@
 """The metrics of this pipeline, each declared once. Free of TensorFlow.
 
 What is computed, recorded, listed, drawn and reported follows from `METRICS`. To add a metric, declare it here and
-compute it: where it is a mean over images in `image_metrics.measure_images`, else in `tfma_metric.measure_slice`.
+compute it: where it is a mean over images in `image_metrics.measure_images`, else in `slice_metrics.measure_slice`.
+The Trainer computes the same metrics on the validation split, which is what to choose a model by: `VALIDATION`.
 """
 
 from __future__ import annotations
@@ -27,17 +28,18 @@ class Metric:
       better: whether `lower` or `higher` is better; empty: neither.
       decimals: digits after the point.
       source: `image`: the mean of a value for each image; `slice`: computed from all images of a slice at once;
-        `count`: TFMA's number of examples; `report` and `probe`: computed by the Report and by the Probe, not by the
-        Evaluator.
+        `count`: TFMA's number of examples; `report`, `probe` and `validation`: computed by the Report, by the Probe
+        and, on the validation split, by the Trainer, not by the Evaluator.
       run_key: its key in the JSON of a run, and on the run in ML Metadata; empty: not a metric of runs.
       recorded: whether it is recorded on the run, for lists of runs.
       column: its heading in the list of runs; empty: no column.
       instead_of: the `run_key` of a column that runs may lack: this one is a column only where a run has it alone.
-      optional: whether it is a column only where a run has a value.
+      optional: whether it is a column only where a run has a value other than 0.
       baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
       baseline: its heading in the table of baselines: `mean image`.
       loss: the loss that a model must be trained with to have this metric, a key of `LOSSES`; empty: any.
       largest: its largest possible value, where the axis of a chart ends.
+      validation_of: the name of the metric that it is on the validation split; empty: not on the validation split.
     """
 
     name: str
@@ -46,7 +48,7 @@ class Metric:
     unit: str = ""
     better: Literal["lower", "higher", ""] = ""
     decimals: int = 4
-    source: Literal["image", "slice", "count", "report", "probe"] = "image"
+    source: Literal["image", "slice", "count", "report", "probe", "validation"] = "image"
     run_key: str = ""
     recorded: bool = False
     column: str = ""
@@ -56,6 +58,7 @@ class Metric:
     baseline: str = ""
     loss: str = ""
     largest: float = math.inf
+    validation_of: str = ""
 
     def text(self, value: float | None) -> str:
         """Return a value with its decimals; empty for None or a number that is not finite."""
@@ -64,6 +67,8 @@ class Metric:
     @property
     def is_loss(self) -> bool:
         """Whether it is a reconstruction loss, of the model or of a baseline."""
+        if self.validation_of:
+            return any(one.name == self.validation_of and one.is_loss for one in METRICS)
         return bool(self.baseline_of) or any(self in (one.metric, one.mean_image) for one in LOSSES.values())
 
     def reworded(self, words: Mapping[str, str]) -> Metric:
@@ -122,8 +127,7 @@ CODE, PCA, PIXELS = "", "pca_", "pixels_"
 REPRESENTATIONS = {CODE: "code", PCA: "PCA", PIXELS: "raw pixels"}
 _MEANINGS = {PCA: "of PCA with as many components as the code has units", PIXELS: "of the pixels"}
 UNMEASURED = "reason"  # custom property of ProbeScores: why nothing was measured; empty if it was
-# In the order in which a run lists them.
-METRICS = (
+_MEASURED = (
     BCE,
     MSE,
     Metric(
@@ -132,7 +136,33 @@ METRICS = (
     ),
     Metric(
         "dead_units", "dead units", "units of the code that are above 0 on none of the images",
-        better="lower", decimals=0, source="slice", run_key="dead_units", recorded=True,
+        better="lower", decimals=0, source="slice", run_key="dead_units", recorded=True, column="dead", optional=True,
+    ),
+    Metric(
+        "near_dead_units", "near-dead units", "units above 0 on less than 0.1 % of the images, dead units among them",
+        better="lower", decimals=0, source="slice", run_key="near_dead_units", recorded=True,
+    ),
+    Metric(
+        "always_active_units", "always active units", "units above 0 on more than 90 % of the images",
+        decimals=0, source="slice", run_key="always_active_units", recorded=True,
+    ),
+    Metric(
+        "active_units_min", "active units, min", "least number of active units of an image",
+        decimals=0, source="slice",
+    ),
+    Metric(
+        "active_units_median", "active units, median",
+        "median of the number of active units of an image; of an even number of images, the mean of the middle two",
+        decimals=1, source="slice",
+    ),
+    Metric(
+        "active_units_max", "active units, max", "largest number of active units of an image",
+        decimals=0, source="slice",
+    ),
+    Metric(
+        "effective_units", "effective number of units",
+        "number of units that, active equally often, have the entropy of the units' shares in all activity (Hill 1973)",
+        decimals=1, source="slice", run_key="effective_units",
     ),
     Metric(
         "hoyer", "Hoyer sparsity", "Hoyer's sparsity of the code: 0 all equal, 1 one unit alone (Hoyer 2004)",
@@ -165,6 +195,28 @@ METRICS = (
     Metric("example_count", "test images", "number of images", decimals=0, source="count"),
 )
 # fmt: on
+
+
+def _on_validation(of: Metric) -> Metric:
+    return Metric(
+        f"validation_{of.name}",
+        f"validation {of.label}",
+        f"`{of.run_key or of.name}`, but on the validation split",
+        of.unit,
+        of.better,
+        of.decimals,
+        source="validation",
+        run_key=f"validation_{of.name}" if of.run_key else "",
+        recorded=of.recorded,
+        loss=of.loss,
+        validation_of=of.name,
+    )
+
+
+# Those of the Evaluator on the validation split, by which to choose among models without looking at the test split.
+VALIDATION = tuple(_on_validation(one) for one in _MEASURED if one.source in ("image", "slice"))
+# In the order in which a run lists them.
+METRICS = (*_MEASURED, *VALIDATION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,9 +277,16 @@ def recorded(values: Mapping[str, float]) -> dict[str, float]:
     return {one.run_key: values[one.run_key] for one in METRICS if one.recorded and one.run_key in values}
 
 
+def by_split(values: Mapping[str, float], declared: Iterable[Metric]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return metrics of a run by name on the test split, and those on the validation split by the same names."""
+    of = {one.name: one.validation_of for one in declared if one.validation_of}
+    test = {name: value for name, value in values.items() if name not in of}
+    return test, {of[name]: value for name, value in values.items() if name in of}
+
+
 def evaluated(loss: str = "bce") -> tuple[Metric, ...]:
     """Return the metrics that the Evaluator computes for a model trained with a loss of `LOSSES`."""
-    return tuple(one for one in METRICS if one.source not in ("report", "probe") and one.loss in ("", loss))
+    return tuple(one for one in METRICS if one.source in ("image", "slice", "count") and one.loss in ("", loss))
 
 
 def loss_of(values: Container[str]) -> str:
@@ -247,10 +306,11 @@ def shown(columns: Sequence[Metric], rows: Iterable[Mapping[str, float | None]])
       columns: metrics with a column.
       rows: values by `run_key`; None for a metric that was not evaluated.
     """
-    found = [{name for name, value in row.items() if value is not None} for row in rows]
+    listed = list(rows)
+    found = [{name for name, value in row.items() if value is not None} for row in listed]
     instead = [one for one in columns if any(one.run_key in row and one.instead_of not in row for row in found)]
     replaced = {one.instead_of for one in instead if not any(one.instead_of in row for row in found)}
-    missing = {one.run_key for one in columns if one.optional and not any(one.run_key in row for row in found)}
+    missing = {one.run_key for one in columns if one.optional and not any(row.get(one.run_key) for row in listed)}
     return tuple(
         one
         for one in columns

@@ -1,9 +1,9 @@
-"""The TFMA metric: means over images, and the units of the code that are active on any image."""
+"""The TFMA metric: means over images, and metrics of all images of a slice."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluation import metrics
+from components.evaluation import metrics, slice_metrics
 from components.model import saved_model
 
 
@@ -37,27 +37,6 @@ class SparseAutoencoderMetrics(metric_types.Metric):
         return {"name": self.name, "loss": self._loss}
 
 
-def measure_slice(
-    averages: Mapping[str, float], ever_active: npt.NDArray[np.bool_], loss: str = "bce"
-) -> dict[str, float]:
-    """Compute the metrics whose source is `slice`.
-
-    Args:
-      averages: mean over the images of the slice, by metric.
-      ever_active: bool, shape (units,): whether a unit of the code is active on any of them.
-      loss: that the model was trained with.
-
-    Returns:
-      `dead_units`, and the mean loss over that of always predicting the mean training image.
-    """
-    terms = metrics.LOSSES[loss]
-    baseline = averages[terms.mean_image.name]
-    return {
-        "dead_units": float(ever_active.size - ever_active.sum()),
-        terms.to_mean_image.name: averages[terms.metric.name] / baseline if baseline else 0.0,
-    }
-
-
 def _computations(
     name: str | None = None, model_names: list[str] | None = None, loss: str = "bce", **_: Any
 ) -> list[metric_types.MetricComputation]:
@@ -69,12 +48,12 @@ def _computations(
     ]
 
 
-# Number of images, sum of each metric in float64, whether each unit was ever active.
-Accumulator = tuple[int, npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+# Number of images, sum of each metric in float64, how often units are active.
+Accumulator = tuple[int, npt.NDArray[np.float64], slice_metrics.UnitCounts]
 
 
 class SliceCombiner(beam.CombineFn):
-    """Sum the metrics of images, and record which units are active on any; memory does not grow with the slice."""
+    """Sum the metrics of images, and count the active units; memory does not grow with the slice."""
 
     def __init__(self, model_name: str = "", loss: str = "bce") -> None:
         self._model_name = model_name
@@ -82,28 +61,26 @@ class SliceCombiner(beam.CombineFn):
         self._means = means(loss)
 
     def create_accumulator(self) -> Accumulator:
-        return 0, np.zeros(len(self._means)), np.zeros(0, np.bool_)
+        return 0, np.zeros(len(self._means)), slice_metrics.UnitCounts()
 
     def add_input(self, accumulator: Accumulator, element: Any) -> Accumulator:
         """Add one image. `element.prediction`: one number per name in `means`, and the code of shape (units,)."""
-        count, sums, ever_active = accumulator
+        count, sums, counts = accumulator
         prediction = element.prediction
         values = np.fromiter((np.ravel(prediction[name])[0] for name in self._means), np.float64)
-        active = np.ravel(prediction[saved_model.CODE]) > metrics.ACTIVE_ABOVE
-        return count + 1, sums + values, (ever_active | active if ever_active.size else active)
+        code = np.ravel(prediction[saved_model.CODE])
+        return count + 1, sums + values, counts + slice_metrics.UnitCounts.of(code[np.newaxis])
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
-        count, sums, ever_active = self.create_accumulator()
-        for other_count, other_sums, other_active in accumulators:
-            count, sums = count + other_count, sums + other_sums
-            if other_active.size:
-                ever_active = ever_active | other_active if ever_active.size else other_active
-        return count, sums, ever_active
+        count, sums, counts = self.create_accumulator()
+        for other_count, other_sums, other_counts in accumulators:
+            count, sums, counts = count + other_count, sums + other_sums, counts + other_counts
+        return count, sums, counts
 
     def extract_output(self, accumulator: Accumulator) -> dict[metric_types.MetricKey, float]:
-        count, sums, ever_active = accumulator
+        count, sums, counts = accumulator
         averages = dict(zip(self._means, (sums / max(count, 1)).tolist(), strict=True))
-        values = {**averages, **measure_slice(averages, ever_active, self._loss)}
+        values = {**averages, **slice_metrics.measure_slice(averages, counts, self._loss)}
         return {_key(key, self._model_name): value for key, value in values.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
 from components.evaluation import metrics
@@ -56,12 +57,22 @@ class Gates:
       max_loss_worst_label: largest mean loss over the test images of any one label.
       max_loss_to_mean_image: largest ratio of the loss to that of the mean training image, overall and for any label.
       loss: that the model is trained with, a key of `metrics.LOSSES`.
+      max_dead_units: most units of the code that are active on none of the test images.
+      max_active_units: largest mean number of active units of a test image.
     """
 
     max_loss: float
     max_loss_worst_label: float
     max_loss_to_mean_image: float
     loss: str = "bce"
+    max_dead_units: float = math.inf
+    max_active_units: float = math.inf
+
+    @property
+    def of_units(self) -> dict[str, float]:
+        """The limits of the units of the code by the name of their metric, without those that limit nothing."""
+        limits = {"dead_units": self.max_dead_units, "active_units": self.max_active_units}
+        return {name: limit for name, limit in limits.items() if math.isfinite(limit)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +91,8 @@ class Evaluation:
 def judge(evaluation: Evaluation, gates: Gates, label_names: Sequence[str] = ()) -> tuple[Gate, ...]:
     """Compare a model with the thresholds, for display: overall, then the worst labels. The blessing is TFMA's own.
 
+    Thresholds without a limit are shown for losses only.
+
     Args:
       evaluation: of the model.
       gates: the limits.
@@ -89,7 +102,7 @@ def judge(evaluation: Evaluation, gates: Gates, label_names: Sequence[str] = ())
     terms = metrics.LOSSES[gates.loss]
     loss, ratio = terms.metric.name, terms.to_mean_image.name
     judged = []
-    for name, limit in ((loss, gates.max_loss), (ratio, gates.max_loss_to_mean_image)):
+    for name, limit in ((loss, gates.max_loss), (ratio, gates.max_loss_to_mean_image), *gates.of_units.items()):
         judged.append(Gate(name, OVERALL, overall[name], limit, overall[name] <= limit))
     for name, limit in ((loss, gates.max_loss_worst_label), (ratio, gates.max_loss_to_mean_image)):
         if per_label:
@@ -104,7 +117,13 @@ def judge(evaluation: Evaluation, gates: Gates, label_names: Sequence[str] = ())
 def reasons(judged: Iterable[Gate]) -> tuple[str, ...]:
     """Return a sentence for each threshold that was not met."""
     return tuple(
-        f"{gate.name} {gate.slice} is {gate.value:.4f}, allowed is at most {gate.limit:g}"
+        f"{gate.name} {gate.slice} is {_text(gate)}, allowed is at most {gate.limit:g}"
         for gate in judged
         if not gate.passed
     )
+
+
+def _text(gate: Gate) -> str:
+    """Return the value of a gate: a count without decimals, others with four, which show what exceeds the limit."""
+    metric = metrics.find(gate.name)
+    return metric.text(gate.value) if metric and not metric.decimals else f"{gate.value:.4f}"

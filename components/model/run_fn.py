@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.data import features, transformed_input
+from components.evaluation import validation, validation_scores
 from components.evaluation.thresholds import EpochLosses
 from components.model import adapter, baselines, saved_model
 from components.model.adapter import TrainableModel
@@ -33,8 +34,8 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Reads from `fn_args.custom_config` the settings of `train_loop.TrainingSettings`, and `hidden_units`, `code_units`,
     `l1`, `code_bias`, `loss`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
-    `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch) and
-    `pca.npz` (the baseline, fitted on the train split).
+    `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch),
+    `validation.json` (the metrics on the validation split) and `pca.npz` (the baseline, fitted on the train split).
     """
     config = fn_args.custom_config
     settings = TrainingSettings(**{field.name: config[field.name] for field in dataclasses.fields(TrainingSettings)})
@@ -61,6 +62,9 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     pca = baselines.fit(lambda: _batches(splits[0], settings), pixels, config["code_units"], settings.seed)
     pca.save(run_dir)
+    batches = _validation_batches(splits[1], settings.validation_batch_size)
+    measured = validation.measure(model.encode, model.decode, batches, pca.mean, model.loss)
+    validation_scores.write(run_dir, measured)
     saved_model.save(model, transform, pca.mean, fn_args.serving_model_dir)
 
 
@@ -79,6 +83,13 @@ def _batches(images: Images, settings: TrainingSettings) -> Iterable[npt.NDArray
         return [images.resident.numpy()]
     assert images.stream is not None
     return images.stream().batch(settings.validation_batch_size).as_numpy_iterator()  # type: ignore[no-any-return]
+
+
+def _validation_batches(images: Images, size: int) -> Iterable[tf.Tensor]:
+    if images.resident is not None:
+        return (images.resident[start : start + size] for start in range(0, images.count, size))
+    assert images.stream is not None
+    return images.stream().batch(size)  # type: ignore[no-any-return]
 
 
 def _train_with_logs(

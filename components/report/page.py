@@ -44,11 +44,17 @@ KEY_FIGURES = {
     "bce_to_mean_image": "loss, share of the mean image's",
     "mse_to_mean_image": "loss, share of the mean image's",
     "active_units": "active units per image",
+    "active_units_min": "active units, min",
+    "active_units_median": "active units, median",
+    "active_units_max": "active units, max",
     "dead_units": "dead units",
+    "near_dead_units": "near-dead units",
+    "always_active_units": "always active units",
+    "effective_units": "effective number of units",
     "hoyer": "Hoyer sparsity",
     "gini": "Gini index",
 }
-COUNTS_OF_UNITS = ("active_units", "dead_units")
+COUNTS_OF_UNITS = ("active_units", "dead_units", "near_dead_units", "always_active_units", "effective_units")
 LABEL_COLUMNS = {
     "example_count": "images",
     "bce": "cross-entropy",
@@ -464,19 +470,22 @@ def _key_figures(data: ReportData) -> dict[str, str]:
         name: text + (units if name in COUNTS_OF_UNITS else "") for name, text in _metric_texts(data, data.metrics)
     }
     named = {data.reworded(KEY_FIGURES[name]): shown.pop(name) for name in KEY_FIGURES if name in shown}
-    return {**named, **{one.label: shown[one.name] for one in _further_metrics(data)}}
+    return {**named, **{one.label: shown[one.name] for one in _further_metrics(data) if one.name in shown}}
 
 
 def _metric_texts(data: ReportData, values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of every declared metric, a share in percent."""
+    """Yield name and text of every declared metric that was evaluated, a share in percent."""
     for one in metrics.evaluated(data.loss):
+        if one.name not in values:  # the evaluation is of an earlier version
+            continue
         value = values[one.name]
         yield one.name, _percent(value) if one is data.terms.to_mean_image else one.text(value)
 
 
 def _further_metrics(data: ReportData) -> list[metrics.Metric]:
     """Return the metrics that have no text in this module."""
-    return [one for one in metrics.evaluated(data.loss) if one.name not in (*LABEL_COLUMNS, "mean_image_mse")]
+    texts = (*KEY_FIGURES, *LABEL_COLUMNS, "mean_image_mse")
+    return [one for one in metrics.evaluated(data.loss) if one.name not in texts]
 
 
 def _probe(data: ReportData) -> _Table:

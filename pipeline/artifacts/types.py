@@ -47,7 +47,8 @@ class ArtifactType:
       fingerprint: module with `FORM`, such as `examples-1`, and `entries(artifact, files)`, which yields what counts as
         content; other files count by name and bytes. Empty: all files do.
       preview: module with `make(artifact)`, which returns a `Preview` and its PNG files, or None; empty: no preview.
-      metrics: module with `read_evaluation(folder)`, whose result is recorded in ML Metadata; empty: no metrics.
+      metrics: module with `read_evaluation(folder)`, whose result is recorded in ML Metadata unless it is None;
+        empty: no metrics.
       on_run: titles of the preview's sections that the page of a run shows.
       compared: whether the page that compares runs shows its line charts and pictures.
       about_model: whether it is a statement about a model; the content digest of that model is then recorded on it.
@@ -75,7 +76,8 @@ _TYPES = {
         _ours("Schema", "schema"),
         _ours("TransformGraph", "transform_graph"),
         _ours("Model", "model"),
-        _ours("ModelRun", "model_run", on_run=("reconstruction loss by epoch", "losses by epoch"), compared=True),
+        _ours("ModelRun", "model_run", on_run=("reconstruction loss by epoch", "losses by epoch"), compared=True,
+            metrics="components.evaluation.validation_scores"),
         _ours(
             "ModelEvaluation", "evaluation", on_run=("thresholds", f"{metrics.BCE.label} by label"),
             metrics="components.evaluation.evaluator",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
+from components.evaluation.metrics import Metric
 from pipeline.core import event_log
 from pipeline.core.events import NodeEnded, NodeState
 from pipeline.core.pipeline_root import Root
@@ -147,9 +148,9 @@ class Used:
 
 
 def metrics_of(
-    nodes: Sequence[NodeRun], artifacts: Mapping[int, Artifact]
+    nodes: Sequence[NodeRun], artifacts: Mapping[int, Artifact], declared: Sequence[Metric]
 ) -> tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]:
-    """Return the metrics recorded on outputs, overall and by slice; empty if there is no evaluation."""
+    """Return the metrics recorded on outputs, overall and by slice; those on the validation split come last."""
     overall: dict[str, float] = {}
     slices: dict[str, Mapping[str, float]] = {}
     outputs = (artifacts[use.artifact.id].properties for node in nodes for use in node.outputs)
@@ -159,7 +160,8 @@ def metrics_of(
         per_label = found.get("per_label")
         for label, values in (per_label if isinstance(per_label, dict) else {}).items():
             slices.setdefault(f"label {label}", numbers_of(values))
-    return overall, slices
+    last = {one.name for one in declared if one.validation_of}
+    return dict(sorted(overall.items(), key=lambda one: one[0] in last)), slices
 
 
 def verifications_of(executions: Sequence[Execution], used: Used) -> Iterator[VerificationRow]:

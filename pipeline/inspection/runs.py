@@ -216,7 +216,7 @@ class Runs:
         used = run_nodes.Used(self._store, executions)
         registered = self._registered_only(context, [one for one in executions if one.is_of_node])
         nodes = self._node_runs.nodes(row, newest, used, registered)
-        metrics, slices = run_nodes.metrics_of(nodes, used.artifacts)
+        metrics, slices = run_nodes.metrics_of(nodes, used.artifacts, self._pipeline.declared_metrics)
         return Run(
             row,
             tuple(nodes),

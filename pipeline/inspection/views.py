@@ -240,7 +240,7 @@ class Run:
     Attributes:
       nodes: in the order in which they ran, or the pipeline's order if some did not.
       properties: properties of the run's context.
-      metrics: metrics on the whole test split, by name; empty if there is no evaluation.
+      metrics: by name, on the whole test split, and then on the validation split; empty if none are recorded.
       slices: metrics by slice, such as `label 3`.
       verifications: newest first.
       attempts: attempts at a run that was resumed, oldest first; empty if it was not.

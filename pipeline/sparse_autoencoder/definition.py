@@ -307,7 +307,9 @@ def _evaluator(node: ComponentInputs) -> Any:
     )
 
 
-_LIMITS = ("max_loss", "max_loss_worst_label", "max_loss_to_mean_image")  # fields of `thresholds.Gates`
+# Fields of `thresholds.Gates`: limits of a loss, and those of models of any loss.
+_LIMITS = ("max_loss", "max_loss_worst_label", "max_loss_to_mean_image")
+_LIMITS_OF_UNITS = ("max_dead_units", "max_active_units")
 
 
 def _limit_setting(limit: str, loss: str) -> str:
@@ -317,6 +319,7 @@ def _limit_setting(limit: str, loss: str) -> str:
 
 def _gates(config: PipelineConfig) -> dict[str, float | str]:
     limits = {limit: getattr(config.evaluation, _limit_setting(limit, config.loss)) for limit in _LIMITS}
+    limits |= {limit: getattr(config.evaluation, limit) for limit in _LIMITS_OF_UNITS}
     return {**limits, "loss": config.loss}
 
 
@@ -581,8 +584,9 @@ def _metrics(
     reasons: tuple[str, ...] = ()
     evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
     if evaluation:
-        scores = evaluation_of(outputs[_SCORES]) if _SCORES in outputs else None
-        found = metrics.run_metrics({**evaluation.overall, **(scores.overall if scores else {})})
+        others = [evaluation_of(outputs[name]) for name in (_SCORES, _MODEL_RUN) if name in outputs]
+        overall = {name: value for one in others if one for name, value in one.overall.items()}
+        found = metrics.run_metrics({**evaluation.overall, **overall})
         gates = thresholds.Gates(**configured.parameters["Evaluator"]["gates"])
         assert isinstance(configured.dataset, ImageDataset)
         reasons = thresholds.reasons(thresholds.judge(evaluation, gates, configured.dataset.label_names))
@@ -637,7 +641,7 @@ def _terms(recorded: RecordedInputs) -> tuple[Value, ...]:
 
 
 def evaluation_of(evaluated: Artifact) -> thresholds.Evaluation | None:
-    """Return the metrics recorded on a ModelEvaluation; None if it has none."""
+    """Return the metrics recorded on an artifact; None if it has none."""
     text = evaluated.properties.get(METRICS)
     if text is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from components.evaluation.metrics import Metric, reworded
@@ -81,18 +82,23 @@ def _metrics(
     reasons = found.incomparable[1] if found.incomparable else ()
     losses = {name for one in declared if one.is_loss for name in (one.name, one.run_key)} if reasons else set()
     labels = {name: reworded(one.label, found.words) for one in declared for name in (one.name, one.run_key)}
-    rows: list[list[Cell | str]] = [
-        [
-            _metric_name(one, found.slice_titles, labels),
-            *(number_text(value) for value in one.values),
-            Cell("not comparable", "yellow") if one.name in losses else _signed(one.deltas[1]),
+    of = {one.name: one.validation_of for one in declared if one.validation_of}
+    lines = []
+    for split in ("test", "validation"):
+        on_split = [one for one in shown if (one.name in of) == (split == "validation")]
+        rows: list[list[Cell | str]] = [
+            [
+                _metric_name(dataclasses.replace(one, name=of.get(one.name, one.name)), found.slice_titles, labels),
+                *(number_text(value) for value in one.values),
+                Cell("not comparable", "yellow") if one.name in losses else _signed(one.deltas[1]),
+            ]
+            for one in on_split
         ]
-        for one in shown
-    ]
-    lines = ["", screen.heading("metrics on the test split")]
-    if any(one.name in losses for one in shown):
-        lines += screen.paragraph("; ".join(reasons), "  Losses are not comparable: ", style="yellow")
-    lines += screen.table(columns, rows, "  ")
+        if rows:
+            lines += ["", screen.heading(f"metrics on the {split} split")]
+            if any(one.name in losses for one in on_split):
+                lines += screen.paragraph("; ".join(reasons), "  Losses are not comparable: ", style="yellow")
+            lines += screen.table(columns, rows, "  ")
     more = len(found.metrics) - len(shown)
     return [*lines, f"  and {more} more, of single slices; --json lists all"] if more else lines
 

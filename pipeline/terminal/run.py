@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.evaluation.metrics import Metric
+from components.evaluation.metrics import Metric, by_split
 from pipeline.artifacts.sections import Preview, Table
 from pipeline.core import shell
 from pipeline.core.text import counted, error_line, escaped, number_text, seconds_text, short_digest, when_text
@@ -72,9 +72,7 @@ def as_text(
         *_nodes(screen, run),
     ]
     if run.metrics:
-        lines += ["", screen.heading("metrics on the test split")]
-        values = [(labels.get(name, name), number_text(value)) for name, value in run.metrics.items()]
-        lines += screen.pairs(values, "  ")
+        lines += ["", *_metrics(screen, run, declared)]
     thresholds = evaluation.labelled(labels).section("thresholds") if evaluation else None
     if isinstance(thresholds, Table):
         lines += ["", screen.heading(thresholds.title), *preview_text.table(screen, thresholds, "  ")]
@@ -84,6 +82,21 @@ def as_text(
     if manifest is None:
         return "\n".join([*lines, *screen.paragraph(missing, "  ")])
     return "\n".join([*lines, *screen.pairs(_settings(manifest.configuration), "  ")])
+
+
+def _metrics(screen: Screen, run: Run, declared: Sequence[Metric]) -> list[str]:
+    """Return the metrics of a run: on the test split, and beside them on the validation split if there are any."""
+    labels = {one.name: one.label for one in declared}
+    test, validation = by_split(run.metrics, declared)
+    if not validation:
+        values = [(labels.get(name, name), number_text(value)) for name, value in test.items()]
+        return [screen.heading("metrics on the test split"), *screen.pairs(values, "  ")]
+    columns = (Column("split"), Column("test", right=True), Column("validation", right=True))
+    rows = [
+        [labels.get(name, name), *(number_text(one[name]) if name in one else "" for one in (test, validation))]
+        for name in {**test, **validation}
+    ]
+    return [screen.heading("metrics"), *screen.table(columns, rows, "  ")]
 
 
 def parameters_text(screen: Screen, run: Run) -> str:

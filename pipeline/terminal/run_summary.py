@@ -60,7 +60,7 @@ def _declared(summary: Summary, pipeline: Pipeline) -> Sequence[Metric]:
 
 
 def metrics_table(values: Mapping[str, float], declared: Sequence[Metric]) -> list[str]:
-    """Return a row for each metric of the model, with a column for each of its baselines.
+    """Return a row for each metric of the model on the test split, with a column for each of its baselines.
 
     The title of a metric that is not declared is its name.
     """
@@ -70,9 +70,9 @@ def metrics_table(values: Mapping[str, float], declared: Sequence[Metric]) -> li
     headings = list(dict.fromkeys(one.baseline for one in baselines.values()))
     rows = []
     for name, value in values.items():
-        if name in baselines:
-            continue
         metric = by_key.get(name)
+        if name in baselines or (metric and metric.validation_of):
+            continue
         own = {} if metric is None else {b.baseline: b for b in baselines.values() if b.baseline_of == metric.name}
         rows.append(
             [

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from components.evaluation.metrics import Metric, reworded, shown
+from components.evaluation.metrics import Metric, by_split, reworded, shown
 from pipeline.core.text import seconds_text, when_text
 
 NOTHING = "–"  # instead of a missing value
@@ -87,6 +87,15 @@ class DeclaredMetrics:
     def is_loss(self, name: str) -> bool:
         """Whether a metric of an evaluation is a reconstruction loss."""
         return name in self._by_name and self._by_name[name].is_loss
+
+    def by_split(self, values: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the metrics of a run on the test split, and those on the validation split by the same names."""
+        return by_split(values, self._by_name.values())
+
+    @property
+    def on_validation(self) -> tuple[str, ...]:
+        """The names of the metrics on the validation split."""
+        return tuple(name for name, one in self._by_name.items() if one.validation_of)
 
     def delta(self, name: str, value: float | None, base: float | None) -> str:
         """Write the difference between two values: `+0.0123`; empty if one of them is missing."""

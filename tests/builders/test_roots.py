@@ -15,6 +15,8 @@ GATES = {
     "gates.max_loss_worst_label": "0.16",
     "gates.max_loss_to_mean_image": "0.9",
     "gates.loss": '"bce"',
+    "gates.max_dead_units": "Infinity",
+    "gates.max_active_units": "Infinity",
 }
 # By node: its parameters as JSON, and its inputs; the Report's parameters are the texts of its page.
 KEYS = {
@@ -80,7 +82,7 @@ KEYS = {
         ["examples", "model", "schema"],
     ),
     "Encode": ({"splits": '["train", "validation", "test"]', **THREADS}, ["examples", "model", "transform_graph"]),
-    "Probe": ({}, ["codes", "examples", "model_run", "transform_graph"]),
+    "Probe": ({"label_names": '["0", "1"]'}, ["codes", "examples", "model_run", "transform_graph"]),
     "PushGate": ({"max_bce_to_served": "1.05", **THREADS}, ["evaluation", "examples", "model", "model_blessing"]),
     "Pusher": ({}, ["decision", "model", "model_blessing"]),
 }

@@ -75,6 +75,8 @@ def _gates(folder: pathlib.Path, loss: str) -> thresholds.Gates:
         max_loss_worst_label=limits.get((terms.metric.name, True), math.inf),
         max_loss_to_mean_image=limits.get((terms.to_mean_image.name, False), math.inf),
         loss=loss,
+        max_dead_units=limits.get(("dead_units", False), math.inf),
+        max_active_units=limits.get(("active_units", False), math.inf),
     )
 
 

@@ -1,12 +1,14 @@
-"""ModelRun: the losses of each epoch."""
+"""ModelRun: the losses of each epoch, and the metrics on the validation split."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
+from components.evaluation import metrics, validation_scores
 from components.evaluation.thresholds import EpochLosses
-from pipeline.artifacts.sections import Curve, LineChart, Preview, Table, TableColumn
+from pipeline.artifacts.sections import Curve, LineChart, Pairs, Preview, Table, TableColumn
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
 _FILE = "history.json"
@@ -27,11 +29,12 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     if not path.is_file():
         return None
     history = [EpochLosses(**losses) for losses in json.loads(path.read_text(encoding="utf-8"))]
-    return preview(history), {}
+    evaluation = validation_scores.read_evaluation(str(artifact.folder))
+    return preview(history, evaluation.overall if evaluation else {}), {}
 
 
-def preview(history: Sequence[EpochLosses]) -> Preview:
-    """Return the curves and the table of the losses."""
+def preview(history: Sequence[EpochLosses], measured: Mapping[str, float] | None = None) -> Preview:
+    """Return the curves and the table of the losses, and the metrics on the validation split if there are any."""
     if len(history) > _MOST_EPOCHS:
         history = [history[round(index * (len(history) - 1) / (_MOST_EPOCHS - 1))] for index in range(_MOST_EPOCHS)]
     rows = tuple((one.epoch, one.val_reconstruction, one.reconstruction, one.val_loss, one.loss) for one in history)
@@ -43,4 +46,8 @@ def preview(history: Sequence[EpochLosses]) -> Preview:
         if 0 < index <= (4 if penalty else 2)
     )
     chart = LineChart("reconstruction loss by epoch", curves, "epoch", "reconstruction loss")
-    return Preview("training", (chart, Table("losses by epoch", _COLUMNS, rows, folded=True)))
+    table = Table("losses by epoch", _COLUMNS, rows, folded=True)
+    on_validation = metrics.by_split(measured or {}, metrics.VALIDATION)[1]
+    pairs = {metrics.label(name): value for name, value in on_validation.items() if math.isfinite(value)}
+    of_validation = (Pairs("metrics on the validation split", pairs),) if pairs else ()
+    return Preview("training", (chart, table, *of_validation))

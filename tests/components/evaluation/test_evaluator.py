@@ -93,7 +93,14 @@ def test_metrics_are_the_means_of_the_model_s_scalars_overall_and_per_label(trai
         assert found["example_count"] == chosen.sum()
         for name in tfma_metric.means():
             assert found[name] == pytest.approx(scalars[name][chosen].mean(dtype=np.float64), rel=1e-5), name
-        assert found["dead_units"] == (scalars["code"][chosen] == 0).all(axis=0).sum()
+        active = scalars["code"][chosen] > 0
+        assert found["dead_units"] == (~active).all(axis=0).sum()
+        assert found["always_active_units"] == (active.mean(axis=0) > 0.9).sum()
+        assert found["active_units_median"] == np.median(active.sum(axis=1))
+        assert (found["active_units_min"], found["active_units_max"]) == (
+            active.sum(axis=1).min(),
+            active.sum(axis=1).max(),
+        )
         assert found["bce_to_mean_image"] == pytest.approx(found["bce"] / found["mean_image_bce"])
 
 
@@ -138,8 +145,19 @@ GATES: dict[str, tuple[Callable[[Judged], dict[str, float]], set[str]]] = {
         {"bce_to_mean_image label"},
     ),
     "everything": (
-        lambda judged: {"max_bce": 0.01, "max_bce_worst_label": 0.01, "max_bce_to_mean_image": 0.01},
-        {"bce overall", "bce label", "bce_to_mean_image overall", "bce_to_mean_image label"},
+        lambda judged: dict.fromkeys((*LOOSEST, "max_active_units"), 0.01),
+        {"bce overall", "bce label", "bce_to_mean_image overall", "bce_to_mean_image label", "active_units overall"},
+    ),
+    "more active units than allowed": (
+        lambda judged: {"max_active_units": judged.found.overall["active_units"] - 1e-3},
+        {"active_units overall"},
+    ),
+    "as many active and dead units as allowed": (
+        lambda judged: {
+            "max_active_units": judged.found.overall["active_units"],
+            "max_dead_units": judged.found.overall["dead_units"],
+        },
+        set(),
     ),
 }
 
@@ -189,11 +207,12 @@ def test_model_that_always_says_the_mean_image_is_not_blessed_by_the_loosest_gat
     collapsed.variables[-1].assign(np.log(mean_image / (1 - mean_image)))
     transform = tft.TFTransformOutput(trained.transform_graph.uri)
     serving.save(collapsed, transform, mean_image, tmp_path / "model" / "Format-Serving")
-    judged = evaluate(trained, tmp_path, nodes.artifact("Model", tmp_path / "model"))
+    judged = evaluate(trained, tmp_path, nodes.artifact("Model", tmp_path / "model"), max_dead_units=0)
     assert judged.found.overall["bce_to_mean_image"] == pytest.approx(1, abs=1e-5)
-    assert judged.found.overall["dead_units"] == 4
+    assert judged.found.overall["dead_units"] == judged.found.overall["near_dead_units"] == 4
     assert not judged.blessed
-    assert judged.failures == {"bce_to_mean_image overall", "bce_to_mean_image label"}
+    assert judged.failures == {"bce_to_mean_image overall", "bce_to_mean_image label", "dead_units overall"}
+    assert thresholds.reasons(judged.gates)[1] == "dead_units overall is 4, allowed is at most 0"
 
 
 def test_there_is_nothing_to_read_where_nothing_was_evaluated(tmp_path: pathlib.Path) -> None:

@@ -46,6 +46,14 @@ def test_a_unit_is_dead_when_no_image_of_the_slice_makes_it_active() -> None:
     assert extract(accumulate(images[0]))["dead_units"] == 3
 
 
+def test_active_units_of_images_have_a_distribution() -> None:
+    images = image([0, 2, 0, 0]), image([1, 2, 3, 0.5]), image([0, 0, 1, 1]), image([0, 0, 0, 0])
+    values = extract(accumulate(*images))
+    assert [values[f"active_units_{name}"] for name in ("min", "median", "max")] == [0, 1.5, 4]
+    assert values["effective_units"] == pytest.approx(7 / (2 ** (2 * 3 / 7)))  # shares 1/7, 2/7, 2/7, 2/7
+    assert (values["near_dead_units"], values["always_active_units"]) == (0, 0)
+
+
 def test_ratio_to_the_mean_image_is_that_of_the_means_not_the_mean_of_ratios() -> None:
     values = extract(accumulate(image([1], bce=0.1, mean_image_bce=0.2), image([1], bce=0.2, mean_image_bce=0.8)))
     assert values["bce_to_mean_image"] == pytest.approx(0.3)  # the mean of 1/2 and 1/4 is 0.375

@@ -63,6 +63,8 @@ SETTINGS = {
     "evaluation.max_bce": (0.5, {"Evaluator", "Report"}),
     "evaluation.max_bce_worst_label": (0.5, {"Evaluator", "Report"}),
     "evaluation.max_bce_to_mean_image": (0.5, {"Evaluator", "Report"}),
+    "evaluation.max_dead_units": (0.0, {"Evaluator", "Report"}),
+    "evaluation.max_active_units": (8.0, {"Evaluator", "Report"}),
     "evaluation.batch_size": (8, {"Trainer", "Report"}),
     "evaluation.images_per_label": (2, {"Report"}),
     "serving.max_bce_to_served": (2.0, {"PushGate"}),

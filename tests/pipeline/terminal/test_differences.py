@@ -116,6 +116,23 @@ def test_losses_that_are_not_comparable_have_no_change_but_the_reason():
     ]
 
 
+def test_metrics_on_the_validation_split_come_last_under_the_same_names():
+    values = {"bce": (0.5, 0.25), "validation_bce": (0.5, 1.0), "validation_dead_units": (1.0, 0.0)}
+    measured = [MetricDifference(name, "overall", two, (0.0, two[1] - two[0])) for name, two in values.items()]
+    found = dataclasses.replace(FOUND, metrics=tuple(measured), incomparable=((), ("other data",)))
+    lines = differences.as_text(Screen(), found, BCE, METRICS).splitlines()
+    start = lines.index("metrics on the validation split")
+    assert [" ".join(line.split()) for line in lines[start - 2 : start + 5]] == [
+        "BCE 0.50000 0.25000 not comparable",
+        "",
+        "metrics on the validation split",
+        "Losses are not comparable: other data",
+        "r1 r2 change",
+        "BCE 0.50000 1 not comparable",
+        "dead units 1 0 -1",
+    ]
+
+
 def test_runs_are_named_by_their_settings_below_their_ids():
     found = dataclasses.replace(FOUND, names=("l1 = 0.001", "l1 = 1e-05"))
     assert differences.as_text(Screen(), found, BCE).splitlines()[1] == "l1 = 0.001 -> l1 = 1e-05"

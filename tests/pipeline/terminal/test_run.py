@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
+from components.evaluation.metrics import METRICS
 from pipeline.inspection.views import (
     ArtifactRow,
     ArtifactUse,
@@ -108,6 +109,18 @@ def test_each_node_has_its_state_time_reason_and_what_it_read_and_wrote():
         "Trainer     failed    1.0 s  it broke",
         "    input   examples   1  Examples  examples-1:0a0a0a0a0a0a",
         "Report      not run",
+    ]
+
+
+def test_metrics_on_the_validation_split_stand_beside_those_on_the_test_split():
+    found = dataclasses.replace(RUN, metrics={**RUN.metrics, "validation_bce": 0.1, "validation_mse": 0.25})
+    lines = run.as_text(Screen(), found, "/root", None, RECORDED, "", METRICS).splitlines()
+    assert lines[lines.index("metrics") :][:5] == [
+        "metrics",
+        "  split          test  validation",
+        "  BCE         0.09430     0.10000",
+        "  dead units       12",
+        "  MSE                     0.25000",
     ]
 
 

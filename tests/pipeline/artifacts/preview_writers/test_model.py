@@ -207,7 +207,11 @@ def test_a_model_run_tells_the_losses_of_each_epoch(trained: Trained) -> None:
     folder = folder_of(trained.model_run)
     made, pictures = model_run.make(artifact("ModelRun", folder))
     recorded = json.loads((folder / "history.json").read_text())
-    chart, numbers = made.sections
+    chart, numbers, measured = made.sections
+    assert measured.title == "metrics on the validation split"
+    on_validation = json.loads((folder / "validation.json").read_text())
+    assert measured.values["BCE"] == on_validation["bce"]
+    assert measured.values["dead units"] == on_validation["dead_units"]
     assert len(numbers.rows) == 30
     assert numbers.records()[7] == {
         "epoch": 8,
@@ -261,7 +265,10 @@ def test_a_model_run_of_others_is_not_shown(tmp_path: pathlib.Path) -> None:
 def evaluated(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     """Folders of the Evaluator's outputs. One of its gates cannot be passed, and one is none."""
     folder = tmp_path_factory.mktemp("evaluated")
-    gates = {"max_bce": 0.01, "max_bce_worst_label": float("inf"), "max_bce_to_mean_image": 0.99}
+    gates = {
+        **{"max_bce": 0.01, "max_bce_worst_label": float("inf"), "max_bce_to_mean_image": 0.99},
+        **{"max_dead_units": 4, "max_active_units": 0.5},
+    }
     evaluator = nodes.make(folder, {f"evaluation.{name}": limit for name, limit in gates.items()})["Evaluator"]
     made = nodes.run(
         evaluator, folder / "Evaluator", examples=trained.examples, model=trained.model, schema=trained.schema
@@ -284,6 +291,8 @@ def test_an_evaluation_tells_the_metrics_and_how_the_model_stood_to_each_gate(
     assert made.section("thresholds").rows == (
         ("bce", "overall", metrics["BCE"], 0.01, False),
         (ratio, "overall", overall_ratio, 0.99, overall_ratio <= 0.99),
+        ("dead_units", "overall", metrics["dead units"], 4, True),
+        ("active_units", "overall", metrics["active units"], 0.5, False),
         ("bce", worst, slices[worst]["BCE"], None, True),
         (ratio, of_worst, worst_ratio, 0.99, worst_ratio <= 0.99),
     )
@@ -300,14 +309,14 @@ def test_an_evaluation_of_other_metrics_has_no_thresholds(tmp_path: pathlib.Path
 
 def test_a_refused_model_is_told_why(evaluated: dict[str, pathlib.Path]) -> None:
     made, pictures = blessing.make(artifact("ModelBlessing", evaluated["blessing"], siblings=evaluated))
-    bce = (
-        evaluation.make(artifact("ModelEvaluation", evaluated["evaluation"]))[0]
-        .section("metrics on the test split")
-        .values["BCE"]
-    )
+    preview = evaluation.make(artifact("ModelEvaluation", evaluated["evaluation"]))[0]
+    metrics = preview.section("metrics on the test split").values
     [verdict] = made.sections
     assert verdict.passed is False
-    assert verdict.items == (f"bce overall is {bce:.4f}, allowed is at most 0.01",)
+    assert verdict.items == (
+        f"bce overall is {metrics['BCE']:.4f}, allowed is at most 0.01",
+        f"active_units overall is {metrics['active units']:.4f}, allowed is at most 0.5",
+    )
     assert pictures == {}
 
 
