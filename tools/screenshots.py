@@ -160,9 +160,9 @@ def pictures(paths: dict[str, str]) -> list[Picture]:
         Picture("runs", paths["runs"], 1200),
         Picture("run", paths["run"], 2250),
         Picture("compare", paths["compare"], 2700),
-        Picture("model", paths["model"], 1200),
+        Picture("model", paths["model"], 1760),
         Picture("phone", paths["failed"], 1100, PHONE, dark=True),
-        Picture("report", paths["report"], 2080, 1060),
+        Picture("report", paths["report"], 2460, 1060),
         Picture("schedules", paths["schedules"], 1400),  # last: the daemon starts a run
     ]
 
