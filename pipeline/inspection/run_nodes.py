@@ -106,8 +106,8 @@ class NodeRuns:
 
     def _skipped(self, node: str, outputs: Sequence[ArtifactUse], used: Used) -> str:
         """Return why a node that succeeded counts as skipped; empty if it does not."""
-        found = ((use.key, used.artifacts[use.artifact.id]) for use in reversed(outputs))
-        by_key = {key: artifact for key, artifact in found if not artifact.removed}
+        found = {use.key: used.artifacts[use.artifact.id] for use in reversed(outputs)}
+        by_key = {key: artifact for key, artifact in found.items() if not artifact.removed}
         declared = self._pipeline.by_name.get(node)
         return declared.skipped(by_key) if declared and by_key.keys() >= set(declared.outputs) else ""
 

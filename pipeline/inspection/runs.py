@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import functools
@@ -124,13 +125,11 @@ class Runs:
         ]
 
     def _row_of_executions(self, context: RunContext, headline: Headline, executions: Sequence[Execution]) -> RunRow:
-        of_nodes = [execution for execution in executions if execution.is_of_node]
-        if run_properties.ATTEMPTS in context.properties:  # only the last execution of each node counts
-            of_nodes = list({self._node(execution): execution for execution in of_nodes}.values())
+        of_nodes = self._newest_of_nodes(executions)
         if context.created is None:  # early versions of TFX recorded no times but those of events
-            first = min((one.updated for one in of_nodes if one.updated), default=None)
+            first = min((one.updated for one in executions if one.updated), default=None)
             context = dataclasses.replace(context, created=first)
-        not_run = self._registered_only(context, of_nodes)
+        not_run = self._registered_only(context, executions, len(of_nodes))
         state = self._state(context, of_nodes)
         if state == RunState.SUCCEEDED and not_run:
             state = RunState.UNFINISHED
@@ -163,6 +162,13 @@ class Runs:
         )
         return self._row_of_headline(context, headline)
 
+    def _newest_of_nodes(self, executions: Sequence[Execution]) -> list[Execution]:
+        """Return the last execution of each node, oldest first: only that counts if a node was tried again."""
+        of_nodes = [execution for execution in executions if execution.is_of_node]
+        types = collections.Counter(one.type for one in of_nodes)  # names of nodes take a call each
+        newest = {(one.type, self._node(one) if types[one.type] > 1 else ""): one for one in of_nodes}
+        return sorted(newest.values(), key=lambda one: one.id)
+
     def _state(self, context: RunContext, executions: Sequence[Execution]) -> RunState:
         states = {execution.state for execution in executions}
         if self._root is not None and self._is_running(context, self._root):
@@ -185,9 +191,9 @@ class Runs:
         """The contexts of all runs, newest first."""
         return self._unrecorded.contexts
 
-    def _registered_only(self, context: RunContext, executions: Sequence[Execution]) -> list[str]:
+    def _registered_only(self, context: RunContext, executions: Sequence[Execution], ran: int) -> list[str]:
         """Return the nodes that were registered for a run, but not executed. A root knows them from its pipeline."""
-        return self._unrecorded.registered_only(context, executions) if self._root is None else []
+        return self._unrecorded.registered_only(context, executions, ran) if self._root is None else []
 
     def _is_running(self, context: RunContext, root: Root) -> bool:
         """Return whether a live process holds the root's lock for this run."""
@@ -214,7 +220,7 @@ class Runs:
         row = self.row(context) if headline.state else self._row_of_executions(context, headline, executions)
         newest = {self._node(execution): execution for execution in executions if execution.is_of_node}
         used = run_nodes.Used(self._store, executions)
-        registered = self._registered_only(context, [one for one in executions if one.is_of_node])
+        registered = self._registered_only(context, executions, len(self._newest_of_nodes(executions)))
         nodes = self._node_runs.nodes(row, newest, used, registered)
         metrics, slices = run_nodes.metrics_of(nodes, used.artifacts, self._pipeline.declared_metrics)
         return Run(

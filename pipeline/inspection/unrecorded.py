@@ -37,21 +37,26 @@ class Unrecorded:
         pipeline = self._store.pipeline_of_run(context)
         return all(self._store.pipeline_of_run(one) != pipeline for one in newer)
 
-    def registered_only(self, context: RunContext, executions: Sequence[Execution]) -> list[str]:
+    def registered_only(self, context: RunContext, executions: Sequence[Execution], ran: int) -> list[str]:
         """Return the nodes that were registered for a run, but not executed.
 
         A node is registered for a run by a context of its own, in early versions of TFX; or by one of the pipeline that
         was made during the run, or that contains no execution at all.
+
+        Args:
+          context: of the run.
+          executions: all of the run.
+          ran: number of nodes that they are of.
         """
         of_run = self._store.node_contexts(context.name)
-        if len(of_run) > len(executions):
+        if len(of_run) > ran:
             return [one.node for one in of_run if not self._store.first_execution(one.id)]
         pipeline = self._store.pipeline_of_run(context)
-        ran = {execution.id for execution in executions}
+        of_this = {execution.id for execution in executions}
         found = []
         for one in self._store.node_contexts(pipeline):
             first = self._store.first_execution(one.id)
-            if (not first or (one.id > context.id and first not in ran)) and not self._is_followed(context, one.id):
+            if (not first or (one.id > context.id and first not in of_this)) and not self._is_followed(context, one.id):
                 found.append(one.node)
         return found
 

@@ -145,11 +145,9 @@ class Contexts:
             contexts = self._client.get_contexts_by_type(kind)
             owners = {*self.pipelines, *(self.run_ids() if contexts and kind != NODE else ())}
             for context in contexts:
-                # The name of a pipeline or run may contain dots.
+                # Names of pipelines and runs contain dots, and may begin with that of another: the longest counts.
                 dots = [place for place, character in enumerate(context.name) if character == "."]
-                # A notebook's run starts with the name of its pipeline: the longest name is that of the run.
-                order = dots if kind == NODE else reversed(dots)
-                owner = next((context.name[:dot] for dot in order if context.name[:dot] in owners), "")
+                owner = next((context.name[:dot] for dot in reversed(dots) if context.name[:dot] in owners), "")
                 found.append(NodeContext(int(context.id), _node_of(context, [owner]), owner))
         return found
 

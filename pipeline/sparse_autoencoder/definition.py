@@ -530,7 +530,7 @@ def _not_pushed(outputs: Outputs) -> str:
     from pipeline.registry import versions
 
     properties = outputs["pushed_model"].properties
-    return "" if properties.get(serving_dir.PUSHED) else versions.why_not_pushed(properties)
+    return "" if properties.get(serving_dir.PUSHED, 1) else versions.why_not_pushed(properties)
 
 
 PUSHER = Node(

@@ -232,6 +232,16 @@ def several_pipelines(path: pathlib.Path) -> pathlib.Path:
     return store.close()
 
 
+def retried(path: pathlib.Path) -> pathlib.Path:
+    """A run whose trainer failed and was tried again."""
+    store = ForeignStore(path)
+    examples = store.artifact(store.execution("taxi", "r1", "CsvExampleGen"), "examples")
+    inputs = {"examples": [examples]}
+    store.execution("taxi", "r1", "Trainer", "failed", began=minutes(2), inputs=inputs)
+    store.artifact(store.execution("taxi", "r1", "Trainer", began=minutes(4), inputs=inputs), "model")
+    return store.close()
+
+
 def dead_runs(path: pathlib.Path) -> pathlib.Path:
     """`killed` and `old` never ended: the one is followed by `next`, the other is the newest of its pipeline."""
     store = ForeignStore(path)
@@ -409,6 +419,7 @@ STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
     "several_pipelines": several_pipelines,
+    "retried": retried,
     "dead_runs": dead_runs,
     "running": running,
     "unfinished_outputs": unfinished_outputs,

@@ -1,4 +1,7 @@
-"""Program: damage a store by each seed, read it by commands, and print one JSON line for each damage."""
+"""Program: damage a store by each seed, read it by commands and from servers, and print one JSON line for each damage.
+
+Every second seed damages the store of a root, the others those of strangers, which belong to no root.
+"""
 
 from __future__ import annotations
 
@@ -18,36 +21,49 @@ from tests.builders.damage import damage
 
 COMMANDS = (
     ["runs"], ["show", "latest"], ["artifacts"], ["artifact", "1"], ["lineage", "2"], ["why", "latest", "Trainer"],
-    ["diff", "good", "better"], ["logs", "good"], ["models"], ["show", "good", "--json"],
-    ["fsck"], ["gc"],
+    ["diff", "latest~1", "latest"], ["runs", "--sort", "seconds", "--csv"], ["show", "latest~1", "--json"],
+    ["artifacts", "--node", "Trainer"], ["runs", "--where", "state=succeeded", "--json"],
+    ["artifact", "latest:Trainer"],
 )  # fmt: skip
+COMMANDS_OF_A_ROOT = (*COMMANDS, ["models"], ["logs", "good"], ["fsck"], ["gc"])
 PAGES = (
-    "",
-    "runs/good",
-    "runs/latest.json",
-    "artifacts",
-    "artifacts/1",
-    "artifacts/2/lineage",
-    "models",
-    "health.json",
-)
+    "", "runs/latest", "runs/latest~1.json", "artifacts", "artifacts/1", "artifacts/2/lineage", "models", "health.json",
+    "compare?run=latest&run=latest~1", "metrics", "?cells=all&sort=seconds", "artifacts.json?type=Model",
+)  # fmt: skip
 
 
-def main(pristine: str, root: str, address: str, first: int, last: int) -> None:
-    store = pathlib.Path(root) / "metadata.sqlite"
-    scratch = pathlib.Path(root) / "next.sqlite"
-    call(["runs", "--root", root])  # imports what the children need
+def main(pristine: str, place: str, first: int, last: int, one_of: int, root_server: str, server: str) -> None:
+    """Read damaged stores.
+
+    Args:
+      pristine: a folder with the store of a root, `root.sqlite`, and others.
+      place: a folder with that root, `root`; the other stores are put beside it, as `alone.sqlite`.
+      first, last: range of seeds.
+      one_of: each damaged store is read by one of so many of the commands, and of the pages.
+      root_server, server: addresses of servers of the root, and of the store beside it; without any, `sae serve --get`
+        makes the pages.
+    """
+    root, alone = pathlib.Path(place) / "root", pathlib.Path(place) / "alone.sqlite"
+    others = sorted(one for one in pathlib.Path(pristine).iterdir() if one.name != "root.sqlite")
+    call(["serve", "--get", "/health.json", "--root", str(root)])  # imports what the children need
     for seed in range(first, last):
-        shutil.copyfile(pristine, scratch)
-        done = damage(scratch, seed)
-        os.replace(scratch, store)
-        commands = [
-            *COMMANDS[seed % 3 :: 3],
-            *([["export", f"{tempfile.gettempdir()}/export"]] if seed % 10 == 0 else []),
-        ]
-        results = [[*command, *in_child([*command, "--root", root])] for command in commands]
-        pages = [[page, get(address + page)] for page in PAGES[seed % 2 :: 2]] if address else []
-        print(json.dumps({"seed": seed, "damage": done, "commands": results, "pages": pages}), flush=True)
+        of_root = seed % 2 == 0
+        original = pathlib.Path(pristine) / "root.sqlite" if of_root else others[seed // 2 % len(others)]
+        scratch = pathlib.Path(place) / "next.sqlite"
+        shutil.copyfile(original, scratch)
+        done = f"{original.stem}: {damage(scratch, seed)}"
+        os.replace(scratch, root / "metadata.sqlite" if of_root else alone)
+        options = ["--root", str(root)] if of_root else ["--metadata", str(alone)]
+        address = root_server if of_root else server
+        commands = list(COMMANDS_OF_A_ROOT if of_root else COMMANDS)[seed % one_of :: one_of]
+        if seed % 50 < 2 * bool(address):
+            commands.append(["export", f"{tempfile.gettempdir()}/export"])
+        pages = list(PAGES[seed % one_of :: one_of])
+        if not address:
+            commands, pages = [*commands, *(["serve", "--get", f"/{page}"] for page in pages)], []
+        results = [[*command, *in_child([*command, *options])] for command in commands]
+        answers = [[page, get(address + page)] for page in pages]
+        print(json.dumps({"seed": seed, "damage": done, "commands": results, "pages": answers}), flush=True)
 
 
 def in_child(arguments: list[str]) -> tuple[int, str]:
@@ -93,4 +109,4 @@ def get(address: str) -> int | str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5]))
+    main(*sys.argv[1:3], *map(int, sys.argv[3:6]), *sys.argv[6:8])

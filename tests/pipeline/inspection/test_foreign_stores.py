@@ -105,7 +105,27 @@ class TestNodeNames:
         assert nodes(reader, "latest") == {"Trainer": "executed"}
 
 
+class TestRetries:
+    def test_the_last_execution_of_a_node_counts(self, read: Open) -> None:
+        reader = read("retried")
+        [row] = reader.runs(limit=9)[0]
+        assert (row.state.value, row.executed, row.error) == ("succeeded", 2, "")
+        assert nodes(reader, "r1") == {"CsvExampleGen": "executed", "Trainer": "executed"}
+
+
 class TestPipelines:
+    def test_a_name_that_begins_with_that_of_another_pipeline_is_its_own(
+        self, read: Open, tmp_path: pathlib.Path
+    ) -> None:
+        store = foreign_stores.ForeignStore(tmp_path / "store.sqlite")
+        store.contexts("taxi", "r1", "", foreign_stores.minutes(0))
+        store.contexts("taxi.v2", "r2", "Pusher", foreign_stores.minutes(1))
+        store.execution("taxi", "r1", "Trainer", began=foreign_stores.minutes(2))
+        reader = read(str(store.close()))
+        assert reader.node_names() == ["Pusher", "Trainer"]
+        assert nodes(reader, "r1") == {"Trainer": "executed"}
+        assert nodes(reader, "r2") == {"Pusher": "not run"}
+
     def test_executions_name_the_pipeline_where_there_are_no_parents(self, read: Open) -> None:
         reader = read("several_pipelines")
         assert {row.id: row.pipeline for row in reader.runs(limit=9)[0]} == {
