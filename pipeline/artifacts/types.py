@@ -90,6 +90,7 @@ _TYPES = {
             "ProbeScores", "probe_scores", on_run=("accuracy by representation",),
             metrics="components.evaluation.probe_scores",
         ),
+        _ours("Sweep", "sweep", preview=False),
         _ours(
             "Report", "report", compared=True,
             on_run=("report", "test images and their reconstructions", "activity of the units of the code"),

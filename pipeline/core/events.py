@@ -62,12 +62,18 @@ class NodeEnded:
 
 @dataclasses.dataclass(frozen=True)
 class EpochEnded:
-    """An epoch of training ended; the losses contain the penalty."""
+    """An epoch of training ended.
+
+    Attributes:
+      loss, val_loss: on the train and validation split, with the penalty.
+      val_reconstruction: on the validation split, without it; None if it was not recorded.
+    """
 
     epoch: int
     epochs: int
     loss: float
     val_loss: float
+    val_reconstruction: float | None = None
 
 
 Event = Note | RunStarted | NodeStarted | NodeEnded | EpochEnded

@@ -5,8 +5,9 @@ Existing roots contain these names: never change one. `components/push` names th
 
 from __future__ import annotations
 
-# Types of contexts, as TFX names them.
+# Types of contexts, as TFX names them, and one of ours.
 PIPELINE, PIPELINE_RUN, NODE, CACHE = "pipeline", "pipeline_run", "node", "execution_cache"
+SWEEP_CONTEXT = "sae_sweep"
 
 # Of contexts and executions that TFX up to 0.24 wrote.
 COMPONENT_ID, PIPELINE_NAME = "component_id", "pipeline_name"
@@ -19,12 +20,12 @@ def is_parameter(name: str) -> bool:
     return name not in OF_A_RUN and not name.startswith(INTERNAL)
 
 
-# Types of artifacts: two of TFX, one of ours.
-PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION = "PushedModel", "ModelEvaluation", "Verification"
+# Types of artifacts: two of TFX, two of ours.
+PUSHED_MODEL, MODEL_EVALUATION, VERIFICATION, SWEEP = "PushedModel", "ModelEvaluation", "Verification", "Sweep"
 
 # Execution types of this project that are no nodes start with OWN_TYPES.
 OWN_TYPES = "sae."
-VERIFY = f"{OWN_TYPES}Verify"
+VERIFY, RUN_SWEEP = f"{OWN_TYPES}Verify", f"{OWN_TYPES}Sweep"
 
 
 def command_of(execution_type: str) -> str:

@@ -214,7 +214,30 @@ class MetadataWriter:
         set_properties(verdict.custom_properties, {**properties, **_files_of(folder)})
         artifacts = self._client.get_artifacts_by_id(list(dict.fromkeys(compared)))
         pairs = [(artifact, _event("compared", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
-        self._put_own_execution(names.VERIFY, run_id, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
+        context = self._context(names.PIPELINE_RUN, run_id)
+        self._put_own_execution(names.VERIFY, context, {}, [*pairs, (verdict, _event("verdict", pb.Event.OUTPUT))])
+
+    def record_sweep(
+        self, sweep: str, folder: pathlib.Path, inputs: Sequence[int], properties: Mapping[str, Scalar]
+    ) -> None:
+        """Record the result of a sweep, in a context of its own.
+
+        Args:
+          sweep: its name.
+          folder: folder of the result, an artifact.
+          inputs: ids of the artifacts of its points.
+          properties: custom properties of the result.
+        """
+        result = pb.Artifact(
+            type_id=self._client.put_artifact_type(pb.ArtifactType(name=names.SWEEP)),
+            uri=str(folder),
+            state=pb.Artifact.LIVE,
+        )
+        set_properties(result.custom_properties, {"sweep": sweep, **properties, **_files_of(folder)})
+        artifacts = self._client.get_artifacts_by_id(list(dict.fromkeys(inputs)))
+        pairs = [(artifact, _event("points", pb.Event.INPUT, n)) for n, artifact in enumerate(artifacts)]
+        context = self._context(names.SWEEP_CONTEXT, sweep)
+        self._put_own_execution(names.RUN_SWEEP, context, {}, [*pairs, (result, _event("sweep", pb.Event.OUTPUT))])
 
     def record_decision(
         self,
@@ -238,7 +261,8 @@ class MetadataWriter:
         by_id = {artifact.id: artifact for artifact in self._client.get_artifacts_by_id(list(inputs.values()))}
         pairs = [(by_id[one], _event(key, pb.Event.INPUT)) for key, one in inputs.items()]
         state = pb.Execution.COMPLETE if ended else pb.Execution.RUNNING
-        return self._put_own_execution(kind, run_id, properties, pairs, state, name)
+        context = self._context(names.PIPELINE_RUN, run_id)
+        return self._put_own_execution(kind, context, properties, pairs, state, name)
 
     def complete_decision(self, execution_id: int, folder: pathlib.Path, properties: Mapping[str, Scalar]) -> None:
         """End a decision whose output is a version in the serving folder, in one transaction.
@@ -268,13 +292,13 @@ class MetadataWriter:
     def _put_own_execution(
         self,
         kind: str,
-        run_id: str,
+        context: pb.Context,
         properties: Mapping[str, Scalar],
         pairs: Sequence[tuple[pb.Artifact, pb.Event]],
         state: int = pb.Execution.COMPLETE,
         name: str = "",
     ) -> int:
-        """Record an execution of a type of this project in a run's context, and return its id."""
+        """Record an execution of a type of this project in a context, and return its id."""
         execution = pb.Execution(
             type_id=self._client.put_execution_type(pb.ExecutionType(name=kind)),
             name=name or str(uuid.uuid4()),
@@ -284,7 +308,7 @@ class MetadataWriter:
         execution_id, _, _ = self._client.put_execution(
             execution,
             pairs,
-            [self._context(names.PIPELINE_RUN, run_id)],
+            [context],
             reuse_context_if_already_exist=True,
             force_reuse_context=True,
         )

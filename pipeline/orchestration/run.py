@@ -173,7 +173,8 @@ class _EventHandler(logging.Handler):
         losses = getattr(record, "losses", None)
         if losses is not None:
             epochs: int = record.epochs  # type: ignore[attr-defined]
-            self._listener(EpochEnded(losses.epoch, epochs, losses.loss, losses.val_loss))
+            reconstruction = getattr(losses, "val_reconstruction", None)  # another pipeline's losses may lack it
+            self._listener(EpochEnded(losses.epoch, epochs, losses.loss, losses.val_loss, reconstruction))
 
 
 def _writes_to_output(handler: logging.Handler) -> bool:

@@ -93,11 +93,22 @@ class Definition:
         return self.combinations * self.seeds
 
     def grid(self) -> list[dict[str, Value]]:
-        """Return the combinations of a grid, the last setting changing first."""
-        names = [one.setting for one in self.over]
-        return [
-            dict(zip(names, values, strict=True)) for values in itertools.product(*(one.values for one in self.over))
-        ]
+        """Return the combinations of a grid, or of a search by the sampler `grid`, the last setting changing first."""
+        listed = [_listed(one) for one in self.over or self.search]
+        products = itertools.islice(itertools.product(*listed), self.trials or None)
+        return [dict(zip(self.varied, values, strict=True)) for values in products]
+
+
+def _listed(one: Choices | Range) -> Sequence[Value]:
+    """Return the values of a setting. Raises `UsageError` for a range of numbers that are not whole."""
+    if isinstance(one, Choices):
+        return one.values
+    if isinstance(one.low, int) and isinstance(one.high, int):
+        return range(one.low, one.high + 1)
+    raise UsageError(
+        f"--sampler grid: {one.setting} is a range of numbers that are not whole; list its values, as in --search "
+        f"{one.setting}={one.low:g},{one.high:g}"
+    )
 
 
 def check_name(name: str) -> None:
@@ -152,17 +163,21 @@ def make(
         raise UsageError(f"--sampler {sampler} is not allowed: it must be one of {', '.join(SAMPLERS)}")
     if pruner and pruner not in PRUNERS:
         raise UsageError(f"--pruner {pruner} is not allowed: it must be one of {', '.join(PRUNERS)}")
-    if pruner == "median" and len(objectives) > 1:
-        raise UsageError("--pruner median works with one objective: Optuna prunes no trials of several")
+    losses = {one.run_key for one in pipeline.declared_metrics if one.is_loss}
+    can_prune = len(objectives) == 1 and objectives[0].metric in losses and objectives[0].better == "lower"
+    if pruner == "median" and not can_prune:
+        raise UsageError("--pruner median works with --minimise LOSS alone: it compares the losses of epochs")
     if search:
-        sampler, pruner = sampler or "tpe", pruner or ("median" if len(objectives) == 1 else "none")
+        sampler, pruner = sampler or "tpe", pruner or ("median" if can_prune else "none")
     found = Definition(
         name, base.profile, _base(base), tuple(over), tuple(search), seeds, trials, sampler, pruner, objectives
     )
     _check_varied(found, type(base.config), seeds)
+    if sampler == "grid":
+        found = dataclasses.replace(found, trials=len(found.grid()))
     if found.size > MOST_POINTS:
         raise UsageError(f"the sweep has {found.size:,} points, at most {MOST_POINTS:,} are allowed: leave values out")
-    for combination in found.grid() if over else ():
+    for combination in found.grid() if over or sampler == "grid" else ():
         settings_of(found, pipeline, combination, seeds - 1)
     return found
 

@@ -11,7 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 
-from pipeline.core import event_log, root_lock
+from pipeline.core import event_log, root_lock, settings
 from pipeline.core.errors import ExitCode, LockedError, SaeError, UnavailableError, UsageError
 from pipeline.core.events import EpochEnded
 from pipeline.core.pipeline_root import Root
@@ -21,7 +21,7 @@ from pipeline.inspection.locations import open_reader
 from pipeline.metadata import run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sweeps import definition as definitions
-from pipeline.sweeps import files, results
+from pipeline.sweeps import files, record, results
 from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.sources import CombinationSource, Grid
 from pipeline.sweeps.trials import Trial, Trials
@@ -96,7 +96,13 @@ def run(
         raise
     finally:
         trials.close()
-    return engine.read()
+    ended = engine.read()
+    if ended.points and sum(one.state.is_final for one in ended.points) == found.size:
+        with contextlib.ExitStack() as stack:
+            _lock(root, stack)
+            record.record(root, pipeline, ended)
+        ended = engine.read()
+    return ended
 
 
 class _Engine:
@@ -172,10 +178,34 @@ class _Engine:
             raise
 
     def _make_source(self, found: Sweep, done: list[int]) -> CombinationSource:
-        del found
-        if self._definition.is_search:
-            raise UsageError("searches are not supported yet: use --over")
-        return Grid(self._definition, done)
+        if not self._definition.is_search:
+            return Grid(self._definition, done)
+        from pipeline.sweeps.search import Search  # imports Optuna: 1 s
+
+        name = settings.of_option("--seed", self._pipeline.configuration)
+        seed = definitions.settings_of(self._definition, self._pipeline, {}, 0).config.values()[name]
+        search = Search(self._definition, files.folder(self._root, self._definition.name), int(seed), self._is_allowed)
+        losses = {
+            one.combination: {epoch.epoch: loss for epoch, loss in self._losses(self._root, one.run)}
+            for one in found.points
+            if one.seed == 0 and one.state.is_final and self._definition.pruner != "none"
+        }
+        search.continue_from(found.combinations, found.points, losses)
+        return search
+
+    def _is_allowed(self, combination: Mapping[str, Value]) -> bool:
+        try:
+            definitions.settings_of(self._definition, self._pipeline, combination, self._definition.seeds - 1)
+        except UsageError:
+            return False
+        return True
+
+    @staticmethod
+    def _losses(root: Root, run_id: str) -> list[tuple[EpochEnded, float]]:
+        """Return the epochs of a run with their validation losses, without a penalty."""
+        events = (one.event for one in event_log.read(root.path, run_id)) if run_id else ()
+        epochs = (one for one in events if isinstance(one, EpochEnded))
+        return [(one, one.val_reconstruction) for one in epochs if one.val_reconstruction is not None]
 
     def _points_of(self, combination: int) -> range:
         seeds = self._definition.seeds
@@ -194,8 +224,8 @@ class _Engine:
     def _start(self, point: int) -> None:
         combination, seed = divmod(point - 1, self._definition.seeds)
         values = self._combinations[combination + 1]
-        settings = definitions.assignments(self._definition, self._pipeline, values, seed)
-        self._active.append(self._trials.start(point, settings))
+        assigned = definitions.assignments(self._definition, self._pipeline, values, seed)
+        self._active.append(self._trials.start(point, assigned))
 
     def _root_is_free(self) -> bool:
         """Return whether no other process holds the root; say for which run this one waits."""
@@ -219,14 +249,14 @@ class _Engine:
         if trial.point in self._stopped_early or not trial.run_id or self._definition.pruner in ("", "none"):
             return
         assert self._source is not None
-        combination = (trial.point - 1) // self._definition.seeds + 1
-        for one in event_log.read(trial.root.path, trial.run_id):
-            event = one.event
-            if not isinstance(event, EpochEnded) or event.epoch <= self._seen.get(trial.point, 0):
+        combination, seed = divmod(trial.point - 1, self._definition.seeds)
+        point = Point(trial.point, combination + 1, {}, seed, PointState.RUNNING, trial.run_id)
+        for epoch, loss in self._losses(trial.root, trial.run_id):
+            if epoch.epoch <= self._seen.get(trial.point, 0):
                 continue
-            self._seen[trial.point] = event.epoch
-            if event.epoch < event.epochs and self._source.is_hopeless(combination, event.epoch, event.val_loss):
-                self._stopped_early[trial.point] = event.epoch
+            self._seen[trial.point] = epoch.epoch
+            if self._source.is_hopeless(point, epoch.epoch, epoch.epochs, loss) and epoch.epoch < epoch.epochs:
+                self._stopped_early[trial.point] = epoch.epoch
                 trial.interrupt()
                 return
 
@@ -252,6 +282,10 @@ class _Engine:
             why = f"it was killed by {signal_name(-code)}" if code is not None and code < 0 else "it recorded nothing"
             self._note(f"the run of point {trial.point} ended early: {why}")
         else:
+            if point.state == PointState.PRUNED:  # the other seeds are not run
+                siblings = self._points_of(point.combination)
+                self._tried.update(set(siblings) & set(self._queue))
+                self._queue = [number for number in self._queue if number not in siblings]
             done = sum(one.state.is_final for one in found.points)
             self._progress(Progress(point, done, self._definition.size))
         self._report(found, (trial.point - 1) // self._definition.seeds + 1)
@@ -264,9 +298,7 @@ class _Engine:
             return
         result = next((one for one in found.combinations if one.number == combination), None)
         if result is not None:
-            states = {one.number: one.state for one in found.points}
-            final = all(states.get(number, PointState.WAITING).is_final for number in numbers)
-            self._source.report(result, final)
+            self._source.report(result, [one for one in found.points if one.number in numbers])
 
     def _record_pruned(self, trial: Trial) -> None:
         with contextlib.ExitStack() as stack:

@@ -16,7 +16,7 @@ from pipeline.inspection.views import RunRow, RunState
 from pipeline.metadata import run_properties
 from pipeline.metadata.types import RunContext
 from pipeline.orchestration import recovery
-from pipeline.sweeps import files, trigger
+from pipeline.sweeps import files, record, trigger
 from pipeline.sweeps.definition import Definition, Objective
 from pipeline.sweeps.statistics import estimate
 from pipeline.sweeps.views import Combination, Point, PointState, Sweep, SweepRow, SweepState
@@ -60,7 +60,16 @@ def read(root: Root, pipeline: Pipeline, reader: Reader | None, name: str, brief
     with_values = {key for one in points for key in one.metrics}
     metrics = tuple(dict.fromkeys(one.run_key for one in pipeline.declared_metrics if one.run_key in with_values))
     metrics += tuple(sorted(with_values - set(metrics)))
-    return Sweep(row, found, metrics, tuple(_combinations(found, points)), points)
+    recorded = record.newest(reader.store, name) if reader else None
+    return Sweep(
+        row,
+        found,
+        metrics,
+        tuple(_combinations(found, points)),
+        points,
+        recorded.id if recorded else None,
+        recorded.content if recorded else "",
+    )
 
 
 def objective(found: Sweep, pipeline: Pipeline, metric: str) -> Objective:
@@ -136,7 +145,27 @@ def _is_of(text: str, name: str) -> bool:
 def _points(found: Definition, pipeline: Pipeline, reader: Reader | None, runs: _Runs, brief: bool) -> list[Point]:
     grid = found.grid() if not found.is_search else []
     numbers = range(1, found.size + 1) if grid else sorted(number for number in runs if number <= found.size)
-    return [_point(found, pipeline, reader, runs, number, grid, brief) for number in numbers]
+    made = [_point(found, pipeline, reader, runs, number, grid, brief) for number in numbers]
+    return _with_pruned(found, made) if found.is_search else made
+
+
+def _with_pruned(found: Definition, made: Sequence[Point]) -> list[Point]:
+    """Return the points of a search, with those that are not run because their combination was stopped early."""
+    numbers = {one.number for one in made}
+    added = []
+    for one in made:
+        if one.state == PointState.PRUNED:
+            first = (one.combination - 1) * found.seeds + 1
+            added += [
+                dataclasses.replace(
+                    Point(number, one.combination, one.settings, number - first, PointState.PRUNED),
+                    pruned_at=one.pruned_at,
+                )
+                for number in range(first, first + found.seeds)
+                if number not in numbers
+            ]
+            numbers.update(range(first, first + found.seeds))
+    return sorted([*made, *added], key=lambda one: one.number)
 
 
 def _point(

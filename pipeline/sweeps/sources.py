@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pipeline.sweeps.definition import Definition
-from pipeline.sweeps.views import Combination
+from pipeline.sweeps.views import Combination, Point
 from pipeline_config import Value
 
 
@@ -16,11 +16,11 @@ class CombinationSource(Protocol):
     def next(self) -> tuple[int, Mapping[str, Value]] | None:
         """Return the next combination that has points left to run; None if there is none, or none yet."""
 
-    def report(self, ended: Combination, final: bool) -> None:
-        """Take the result of a combination, all of whose points ended; `final`: whether none of them is repeated."""
+    def report(self, ended: Combination, points: Sequence[Point]) -> None:
+        """Take the result of a combination, all of whose points ended."""
 
-    def is_hopeless(self, combination: int, epoch: int, loss: float) -> bool:
-        """Take the validation loss after an epoch of a point, and return whether to stop the point early."""
+    def is_hopeless(self, point: Point, epoch: int, epochs: int, loss: float) -> bool:
+        """Take the validation loss of a point after one of its epochs, and return whether to stop it early."""
 
 
 class Grid:
@@ -34,9 +34,9 @@ class Grid:
     def next(self) -> tuple[int, Mapping[str, Value]] | None:
         return self._left.pop(0) if self._left else None
 
-    def report(self, ended: Combination, final: bool) -> None:
-        del ended, final
+    def report(self, ended: Combination, points: Sequence[Point]) -> None:
+        del ended, points
 
-    def is_hopeless(self, combination: int, epoch: int, loss: float) -> bool:
-        del combination, epoch, loss
+    def is_hopeless(self, point: Point, epoch: int, epochs: int, loss: float) -> bool:
+        del point, epoch, epochs, loss
         return False

@@ -97,7 +97,8 @@ def _no_preview(row: ArtifactRow, deleted: str, is_alone: bool) -> str:
 def _maker(made_by: ExecutionUse | None) -> str:
     if made_by is None:
         return "no execution: it was imported, or its execution is not in this store"
-    return f"{_name(made_by)} as {made_by.key or 'output'}, run {made_by.run}"
+    run = f", run {made_by.run}" if made_by.run else ""  # the result of a sweep belongs to no run
+    return f"{_name(made_by)} as {made_by.key or 'output'}{run}"
 
 
 def _name(use: ExecutionUse) -> str:

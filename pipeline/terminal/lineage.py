@@ -96,7 +96,8 @@ class _Tree:
 def _name(row: ArtifactRow) -> str:
     """Return `Model 7, model of Trainer, run 20261123-143005`, with its state where it cannot be used."""
     maker = row.node or row.command or "a node without a name"
-    origin = f", {row.key or 'output'} of {maker}, run {row.run}" if row.node or row.run else ""
+    run = f", run {row.run}" if row.run else ""
+    origin = f", {row.key or 'output'} of {maker}{run}" if row.node or row.run or row.command else ""
     if row.removed:
         return escaped(f"artifact {row.id}, removed{origin}")
     unusable = f" ({row.unusable})" if row.unusable else ""

@@ -12,7 +12,7 @@ from components.push import serving_dir
 from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.maintenance.fsck import missing_rows
-from pipeline.metadata.run_properties import headline_of
+from pipeline.metadata.run_properties import PRUNED, headline_of
 from pipeline.metadata.store import Store
 from pipeline.metadata.types import RunContext
 from pipeline.registry import decision_log, journal, versions
@@ -80,6 +80,8 @@ def kept(root: Root, store: Store, policy: RetentionConfig, pushes: Sequence[Pus
 
 def _is_unfinished(store: Store, context: RunContext) -> bool:
     """Return whether a run was killed or interrupted, or is in progress."""
+    if PRUNED in context.properties:  # stopped early by a sweep, which does not resume it
+        return False
     recorded = headline_of(context.properties)
     if recorded.state is not None or recorded.trigger is not None:  # a run of `sae` also records its end
         return recorded.state not in _ENDED

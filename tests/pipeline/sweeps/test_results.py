@@ -1,6 +1,9 @@
 """Sweeps as they are read: points from runs, means over seeds, the best combinations."""
 
+import csv
+import json
 import math
+import pathlib
 import statistics
 
 import pytest
@@ -8,10 +11,11 @@ import pytest
 from pipeline.core import settings
 from pipeline.core.errors import NotFoundError, UsageError
 from pipeline.inspection.locations import open_reader
+from pipeline.maintenance import fsck
 from pipeline.metadata import run_properties
 from pipeline.orchestration import recovery
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, files, results, space, trigger
+from pipeline.sweeps import definition, files, record, results, space, trigger
 from pipeline.sweeps.definition import Objective
 from pipeline.sweeps.views import PointState, SweepState
 from pipeline_config import PipelineConfig
@@ -171,3 +175,82 @@ def test_sweeps_are_listed_without_a_store_and_with_one(points):
 def test_other_triggers_are_of_no_sweep(text):
     assert trigger.parse(text) is None
     assert trigger.parse(trigger.as_text("l1", 12)) == ("l1", 12)
+
+
+def recorded(points, name="l1"):
+    found = points.read(name)
+    return record.record(points.root, PIPELINE, found)
+
+
+def with_results(points, values):
+    defined(points.root, over=["model.l1=0,1e-3"])
+    for number, value in enumerate(values, start=1):
+        points.run(number, test_mse=value)
+    return points
+
+
+def test_result_is_an_artifact_whose_digest_depends_on_the_results_alone(points, tmp_path_factory):
+    with_results(points, [0.02, 0.01])
+    first = recorded(points)
+    again = recorded(points)
+    assert (first.id, first.type, first.uri) == (again.id, "Sweep", str(points.root.sweeps / "l1" / "results" / "1"))
+    assert first.content.startswith("sweep-1:")
+    found = points.read()
+    assert (found.artifact, found.digest) == (first.id, first.content)
+    elsewhere = Points(tmp_path_factory.mktemp("elsewhere"))
+    elsewhere.run(1, sweep="other")  # other ids of runs
+    assert recorded(with_results(elsewhere, [0.02, 0.01])).content == first.content
+    other = Points(tmp_path_factory.mktemp("other"))
+    assert recorded(with_results(other, [0.02, 0.011])).content != first.content
+
+
+def test_result_is_recorded_again_when_it_changed_or_is_damaged(points):
+    with_results(points, [0.02, 0.01])
+    first = recorded(points)
+    points.run(2, test_mse=0.03)
+    second = recorded(points)
+    assert second.id > first.id
+    (pathlib.Path(second.uri) / "sweep.json").write_text("{}")
+    third = recorded(points)
+    assert (third.id > second.id, third.content) == (True, second.content)
+    assert points.read().artifact == third.id
+
+
+def test_files_of_a_result(points):
+    with_results(points, [0.02, 0.01])
+    folder = pathlib.Path(recorded(points).uri)
+    rows = list(csv.DictReader((folder / "points.csv").open()))
+    assert [(row["point"], row["model.l1"], row["state"], row["test_mse"]) for row in rows] == [
+        ("1", "0.0", "succeeded", "0.02"), ("2", "0.001", "succeeded", "0.01"),
+    ]  # fmt: skip
+    content = json.loads((folder / "sweep.json").read_text())
+    assert [one["best"] for one in content["combinations"]] == [False, False]  # no validation loss
+    assert content["definition"]["over"] == [{"setting": "model.l1", "values": [0.0, 1e-3]}]
+    text = (folder / "sweep.json").read_text()
+    assert "20261127" not in text
+    assert str(points.root.path) not in text
+
+
+def test_lineage_of_a_result_has_the_models_and_evaluations_of_its_points(points):
+    defined(points.root, over=["model.l1=0,1e-3"])
+    for number, l1 in ((1, "0"), (2, "1e-3")):
+        points.count += 1
+        run_id = f"20261127-0000{points.count:02}"
+        points.recorded.run(run_id, f"model.l1={l1}")
+        points.recorded.end(run_id, trigger=trigger.as_text("l1", number), state="succeeded", test_mse=0.1)
+    found = recorded(points)
+    store = points.recorded.store()
+    [maker] = store.makers(found.id)
+    inputs = [one.artifact for one in store.events_of_executions([maker]) if not one.wrote]
+    expected = {
+        points.recorded.outputs(run_id, node)[key].id
+        for run_id in ("20261127-000001", "20261127-000002")
+        for node, key in (("Trainer", "model"), ("Evaluator", "evaluation"))
+    }
+    assert set(inputs) == expected
+    assert len(expected) == 4
+    assert store.owner(maker).run == ""
+    assert [one for one in fsck.check(points.root).findings if "sweep" in (one.path or "")] == []
+    (pathlib.Path(found.uri) / "points.csv").unlink()
+    [missing] = [one for one in fsck.check(points.root).findings if "sweep" in (one.path or "")]
+    assert (missing.artifact, missing.kind.is_damage) == (found.id, True)

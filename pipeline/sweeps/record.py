@@ -1,0 +1,146 @@
+"""Record the result of a complete sweep as an artifact of type `Sweep`, whose inputs are the results of its points.
+
+It contains no ids of runs, times or paths: a sweep that is run again, here or elsewhere, has the same content digest.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from components import atomic_file
+from pipeline.artifacts import fingerprints
+from pipeline.artifacts.fingerprints.sweep import POINTS_FILE, RESULT_FILE
+from pipeline.artifacts.types import StoredArtifact
+from pipeline.core import file_digests
+from pipeline.core.pipeline_root import Root
+from pipeline.core.serialization import jsonable, without_infinity
+from pipeline.definition.spec import Pipeline
+from pipeline.metadata import properties
+from pipeline.metadata.store import Store, open_store
+from pipeline.metadata.types import Artifact
+from pipeline.metadata.writer import MetadataWriter
+from pipeline.sweeps import definition, files
+from pipeline.sweeps.definition import Definition
+from pipeline.sweeps.views import PointState, Sweep
+from pipeline_config import Setting
+
+
+def record(root: Root, pipeline: Pipeline, found: Sweep) -> Artifact:
+    """Record the result of a sweep, and return its artifact; the newest one if that has the same content, undamaged.
+
+    Args:
+      root: of the sweep, whose lock this process holds.
+      pipeline: of its runs.
+      found: the sweep.
+    """
+    store = open_store(root)
+    folder = _write(root, pipeline, found, _models(store, pipeline, found))
+    digest = fingerprints.content_digest(StoredArtifact(properties.SWEEP, folder, {}))
+    known = newest(store, found.row.name)
+    if known is not None and known.content == digest and not _damage(known):
+        shutil.rmtree(folder)
+        return known
+    outputs = (pipeline.model, pipeline.evaluation)
+    wanted = [output for output in outputs if output is not None]
+    inputs = [
+        artifact.id
+        for point in found.points
+        if point.state == PointState.SUCCEEDED
+        for artifact in _outputs(store, point.run, wanted).values()
+    ]
+    MetadataWriter(root).record_sweep(
+        found.row.name, folder, inputs, {properties.CONTENT_DIGEST: digest, "points": len(found.points)}
+    )
+    recorded = newest(store, found.row.name)
+    assert recorded is not None
+    return recorded
+
+
+def newest(store: Store, name: str) -> Artifact | None:
+    """Return the newest artifact with the result of a sweep; None if there is none."""
+    of_sweep = [one for one in store.artifacts_of_type(properties.SWEEP) if one.properties.get("sweep") == name]
+    return max(of_sweep, key=lambda one: one.id, default=None)
+
+
+def _damage(artifact: Artifact) -> str:
+    if not artifact.live or artifact.files is None:
+        return "it is out of use"
+    return file_digests.damage(pathlib.Path(artifact.uri), artifact.files, all_bytes=True)
+
+
+def _outputs(store: Store, run_id: str, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], Artifact]:
+    executions = store.executions(run_id)
+    found = {}
+    for node, key in wanted:
+        if node in executions and (output := store.outputs(executions[node].id).get(key)) is not None:
+            found[node, key] = output
+    return found
+
+
+def _models(store: Store, pipeline: Pipeline, found: Sweep) -> dict[int, str]:
+    """Return the content digest of the model of each point."""
+    if pipeline.model is None:
+        return {}
+    models = {one.number: _outputs(store, one.run, [pipeline.model]) for one in found.points if one.run}
+    return {number: output.content for number, outputs in models.items() for output in outputs.values()}
+
+
+def _write(root: Root, pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> pathlib.Path:
+    """Write the files into a new folder, and return it."""
+    results = files.folder(root, found.row.name) / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    numbers = [int(path.name) for path in results.iterdir() if path.name.isdecimal()]
+    folder = results / str(max(numbers, default=0) + 1)
+    folder.mkdir()
+    document = json.dumps(content(pipeline, found, models), indent=1, allow_nan=False)
+    atomic_file.write(folder / RESULT_FILE, document + "\n")
+    atomic_file.write(folder / POINTS_FILE, as_csv(found))
+    return folder
+
+
+def content(pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> dict[str, Any]:
+    """Return the result of a sweep as JSON; `models`: content digests of models, by point."""
+    declared = pipeline.configuration.settings()
+    points = [
+        {
+            "number": one.number,
+            "combination": one.combination,
+            "settings": without_infinity(one.settings),
+            "seed": one.seed,
+            "state": one.state.value,
+            "pruned_at": one.pruned_at,
+            "metrics": one.metrics,
+            "blessed": one.blessed,
+            "model": models.get(one.number, ""),
+        }
+        for one in found.points
+    ]
+    combinations = [{**jsonable(one), "settings": without_infinity(one.settings)} for one in found.combinations]
+    made: dict[str, Any] = jsonable(
+        {"definition": _definition(found.definition, declared), "combinations": combinations, "points": points}
+    )
+    return made
+
+
+def _definition(found: Definition, declared: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return a definition without paths and other settings that do not change results."""
+    base = {name: value for name, value in found.base.items() if declared[name].affects_results}
+    return {**definition.to_json(found), "base": without_infinity(base)}
+
+
+def as_csv(found: Sweep) -> str:
+    """Return the points as CSV with a header: settings and metrics by their names, numbers with all digits."""
+    names = found.definition.varied
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["point", "combination", *names, "seed", "state", "pruned_at", "blessed", *found.metrics])
+    for one in found.points:
+        row = [one.number, one.combination, *map(one.settings.get, names), one.seed, one.state.value, one.pruned_at]
+        writer.writerow([*row, one.blessed, *map(one.metrics.get, found.metrics)])
+    return file.getvalue()
