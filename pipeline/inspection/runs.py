@@ -162,6 +162,13 @@ class Runs:
         )
         return self._row_of_headline(context, headline)
 
+    def _has_nodes_of_pipeline(self, context: RunContext) -> bool:
+        """Return whether a run should have all nodes of the pipeline: not one of a notebook in the same store."""
+        if self._root is None:
+            return False
+        is_ours = run_properties.START_PROPERTY in context.properties
+        return is_ours or self._store.pipeline_of_run(context) == self._pipeline.name
+
     def _newest_of_nodes(self, executions: Sequence[Execution]) -> list[Execution]:
         """Return the last execution of each node, oldest first: only that counts if a node was tried again."""
         of_nodes = [execution for execution in executions if execution.is_of_node]
@@ -182,7 +189,9 @@ class Runs:
         if not states or None in states:
             is_running = self._root is None and states and self._unrecorded.seems_to_run(context, executions)
             return RunState.RUNNING if is_running else RunState.UNFINISHED
-        if self._root is not None and not {self._node(one) for one in executions} >= set(self._pipeline.names):
+        if self._has_nodes_of_pipeline(context) and not {self._node(one) for one in executions} >= set(
+            self._pipeline.names
+        ):
             return RunState.UNFINISHED
         return RunState.SUCCEEDED
 

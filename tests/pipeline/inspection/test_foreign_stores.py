@@ -290,6 +290,16 @@ def cells(*wanted: int) -> list[str]:
 
 
 class TestNotebooks:
+    def test_in_a_root_it_is_shown_as_alone(self, read: Open, tmp_path: pathlib.Path) -> None:
+        foreign_stores.notebook(tmp_path / "metadata.sqlite")
+        alone = read("notebook").runs(limit=9, sessions=True)[0]
+        with open_reader(PIPELINE, None, Root(tmp_path)) as reader:
+            found = reader.runs(limit=9, sessions=True)[0]
+            assert [row.state.value for row in reader.runs(limit=1)[0]] == ["succeeded"]
+        assert [(row.id, row.state, row.executed, row.cached) for row in found] == [
+            (row.id, row.state, row.executed, row.cached) for row in alone
+        ]
+
     SECOND_DAY, FIRST_DAY, NAMED = (7, 8), (0, 1, 3, 4, 5), (2, 6)
 
     @pytest.mark.parametrize("schema", [4, 10])
