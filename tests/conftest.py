@@ -35,6 +35,12 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def preview_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the cache of previews out of the home folder."""
+    os.environ["SAE_PREVIEW_CACHE"] = str(tmp_path_factory.mktemp("preview-cache"))
+
+
 # Here, because pytest reads options only from the conftest.py of a folder that it is given.
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaos")

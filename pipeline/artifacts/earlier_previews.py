@@ -10,8 +10,8 @@ from typing import Any
 
 from components.evaluation import metrics
 from components.evaluation.thresholds import OVERALL, EpochLosses
+from pipeline.artifacts.payloads.features import Feature, table
 from pipeline.artifacts.preview_writers import model_run, report
-from pipeline.artifacts.preview_writers.features import Feature, table
 from pipeline.artifacts.sections import (
     BarChart,
     BarValue,

@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pipeline.cli import output
 from pipeline.cli.command import command
-from pipeline.cli.options import current_pipeline, json_option, resolve_root, root_option, run_argument
+from pipeline.cli.options import ReadOptions, current_pipeline, reading_options, resolve_root, root_option, run_argument
+from pipeline.core.pipeline_root import Root
 from pipeline.metadata.store import open_store
-from pipeline.registry import listing, pins, promotion
+from pipeline.registry import listing, model_states, pins, promotion
 from pipeline.terminal import json_documents
 from pipeline.terminal import models as models_text
+
+if TYPE_CHECKING:
+    from pipeline.inspection.reader import Reader
 
 reason_option = click.option("--reason", required=True, metavar="TEXT", help="Reason, recorded with the decision.")
 
 
 @command("models")
-@root_option
-@json_option
-def models_command(root: str | None, as_json: bool) -> None:
-    """List the pushed models, highest version first: run, test loss, digest, state; then promotions and rollbacks."""
-    place = resolve_root(root)
+@reading_options
+def models_command(options: ReadOptions) -> None:
+    """List the pushed models, highest version first: run, test loss, digest, state; then promotions and rollbacks.
+
+    Of a store without a pipeline root, list all models, newest first: run, whether blessed, where they were pushed.
+    """
+    if options.metadata is not None:
+        with options.reader() as reader:
+            if reader.root is None:
+                _write_states(reader, options.as_json)
+                return
+            found = listing.list_models(reader.store, reader.root, reader.pipeline.headlines)
+            _write_versions(reader.root, found, options.as_json)
+            return
+    place = resolve_root(options.root)
+    found = listing.list_models(open_store(place, read_only=True), place, current_pipeline().headlines)
+    _write_versions(place, found, options.as_json)
+
+
+def _write_states(reader: Reader, as_json: bool) -> None:
+    found = model_states.list_states(reader.store)
+    if as_json:
+        output.write_json(json_documents.model_states(reader.name, found))
+    elif not found.models:
+        output.note(f"no models in {reader.name}")
+    else:
+        output.write(models_text.states_text(output.screen(), found.models))
+
+
+def _write_versions(place: Root, found: listing.Models, as_json: bool) -> None:
     pipeline = current_pipeline()
-    found = listing.list_models(open_store(place, read_only=True), place, pipeline.headlines)
     if as_json:
         output.write_json(json_documents.models(place, found))
     elif not found.models and not found.decisions:

@@ -75,6 +75,7 @@ class Root:
     temporary = _PathInRoot("tmp")  # emptied at the start and at the end of a run
     manifests = _PathInRoot("manifests")  # inputs of each run: code, configuration, data, environment; one file per run
     previews = _PathInRoot("previews")  # previews of artifacts, in folders like theirs
+    read_previews = _PathInRoot("cache/previews")  # of artifacts without a preview, made by commands that read
     progress = _PathInRoot("progress")  # events of each run, one file per run
     checkpoints = _PathInRoot("checkpoints")  # of trainings that have not ended, one folder per cache key
     sweeps = _PathInRoot("sweeps")  # definitions of sweeps, one folder per sweep

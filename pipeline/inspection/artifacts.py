@@ -8,6 +8,7 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from pipeline.artifacts.types import StoredArtifact
 from pipeline.core import text
 from pipeline.core.errors import NotFoundError
 from pipeline.core.events import NodeState
@@ -204,6 +205,19 @@ class Artifacts:
             files_cut=max(0, len(files) - MOST_FILES),
             gone=not exists and not is_remote(row.uri),
         )
+
+    def stored(self, artifact_id: int) -> StoredArtifact | None:
+        """Return an artifact with the folder that it is in here; None if it does not exist.
+
+        If no folder was found, it is that of its URI.
+        """
+        found = self._store.artifacts_by_id([artifact_id])
+        if not found:
+            return None
+        [one] = found
+        place = self._places.find(one.uri) or one.uri
+        values = {name: value for name, value in one.properties.items() if isinstance(value, (str, int, float))}
+        return StoredArtifact(one.type, pathlib.Path(place), values)
 
     def _uses(self, artifact_id: int) -> tuple[tuple[ExecutionUse, ...], tuple[ExecutionUse, ...], int]:
         """Return the executions that reused it, those that read it, and the number of executions left out."""

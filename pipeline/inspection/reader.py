@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from components import int64
-from pipeline.artifacts import previews
+from pipeline.artifacts import payload_previews, previews, types
 from pipeline.artifacts.sections import Preview
 from pipeline.core import text
 from pipeline.core.dataset import Dataset
@@ -257,9 +257,19 @@ class Reader:
         return lineage.walk(artifact_id, self._artifacts.makers, self._artifacts.readers, self._artifacts.rows_by_id)
 
     def preview(self, artifact: ArtifactRow) -> Preview | None:
-        """Return an artifact's preview; None if none was written."""
+        """Return an artifact's preview: the one that its run wrote, or else what its files say without TensorFlow.
+
+        None if there is neither; a file that cannot be read is a preview of one sentence.
+        """
         folder = self.preview_folder(artifact)
-        return previews.read(folder, artifact.type) if folder else None
+        written = previews.read(folder, artifact.type) if folder else None
+        if written is not None or artifact.unusable or (self.root and folder is None):
+            return written
+        kind = types.find(artifact.type)
+        if not kind.payload or (self.root and not kind.preview):
+            return None
+        stored = self._artifacts.stored(artifact.id)
+        return payload_previews.read(stored, self.root) if stored else None
 
     def preview_folder(self, artifact: ArtifactRow) -> pathlib.Path | None:
         """Return the folder of an artifact's preview, which may not exist; None for an artifact outside a root."""

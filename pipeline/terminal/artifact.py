@@ -68,7 +68,7 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
     if preview is not None:
         lines += ["", *preview_text.lines(screen, preview, row.uri)]
     else:
-        lines += ["", *screen.paragraph(_no_preview(row, deleted, is_alone), "", style="dim")]
+        lines += ["", *screen.paragraph(_no_preview(row, deleted, is_alone, artifact.gone), "", style="dim")]
     hidden = _SHOWN_WITH_PREVIEW if preview else _SHOWN
     if pairs := [pair for pair in _properties(artifact.properties) if pair[0] not in hidden]:
         lines += ["", screen.heading("properties"), *screen.pairs(pairs, "  ")]
@@ -84,13 +84,14 @@ def as_text(screen: Screen, artifact: ArtifactDetails, preview: Preview | None, 
     return "\n".join(lines)
 
 
-def _no_preview(row: ArtifactRow, deleted: str, is_alone: bool) -> str:
+def _no_preview(row: ArtifactRow, deleted: str, is_alone: bool, gone: bool) -> str:
     if deleted:
         return f"{deleted}: {restore_hint(row.id)}"
-    if not types.find(row.type).preview:
+    kind = types.find(row.type)
+    if not (kind.payload if is_alone else kind.preview):
         return f"artifacts of type {row.type} have no preview"
     if is_alone:
-        return "no preview: the store has no pipeline root"
+        return f"no preview: {'its files were not found from here' if gone else 'nothing in its files can be shown'}"
     return "no preview: `sae run` writes one when it executes the node"
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # importing all of these would take longer than to list runs
     from pipeline.orchestration.summary import Summary
     from pipeline.provenance.manifest import Manifest
     from pipeline.registry.listing import Models
+    from pipeline.registry.model_states import ModelStates
     from pipeline.scheduler.types import Daemon, Planned, Tick
     from pipeline.sweeps.definition import Objective
     from pipeline.sweeps.views import Combination, Point, Sweep
@@ -123,6 +124,11 @@ def best_of_sweep(
         "by": by,
         "best": [{"combination": one, "point": point} for one, point in zip(ranked, points, strict=True)],
     }
+
+
+def model_states(store: str, found: ModelStates) -> dict[str, Any]:
+    """Of `sae models` of a store without a root."""
+    return {"store": store, **jsonable(found)}
 
 
 def schedules(found: Sequence[Planned], daemon: Daemon) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from components.evaluation.metrics import Metric, shown
 from pipeline.core.text import short_digest, when_text
 from pipeline.registry.listing import DecisionRow, ModelRow, Models
+from pipeline.registry.model_states import ModelState
 from pipeline.terminal.table import Cell, Column, Screen
 
 _DECISIONS = (
@@ -36,6 +37,33 @@ def as_text(screen: Screen, found: Models, headlines: Sequence[Metric]) -> str:
         lines += ["", screen.heading("decisions, newest first")]
         lines += screen.table(_DECISIONS, [_decision(one) for one in found.decisions])
     return "\n".join(lines)
+
+
+def states_text(screen: Screen, models: Sequence[ModelState]) -> str:
+    """Return the models of a store without a root as a table."""
+    columns = (
+        Column("model", right=True),
+        Column("run", min_width=15),
+        Column("node", drop=3),
+        Column("created", drop=4),
+        Column("blessed", min_width=8),
+        Column("pushed", min_width=16),
+        Column("path", min_width=20, drop=5),
+    )
+    return "\n".join(screen.table(columns, [_state(one) for one in models]))
+
+
+def _state(one: ModelState) -> list[Cell | str]:
+    """Return a row; verdicts and pushes name their run if another one made the model."""
+    blessed = {None: "", True: "yes", False: "no"}[one.blessed] + _in(one.blessed_in, one.run)
+    style = {None: "", True: "green", False: "yellow"}[one.blessed]
+    pushed = [f"{push.destination or push.version or 'yes'}{_in(push.run, one.run)}" for push in one.pushed]
+    where = "; ".join(pushed) or ("no" if one.not_pushed else "")
+    return [str(one.artifact), one.run, one.node, when_text(one.created)[:-3], Cell(blessed, style), where, one.uri]
+
+
+def _in(run: str, own: str) -> str:
+    return f" in run {run}" if run not in ("", own) else ""
 
 
 def _version(one: ModelRow, listed: Sequence[Metric]) -> list[Cell | str]:

@@ -17,6 +17,8 @@ import ml_metadata as mlmd
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from tests.builders import foreign_files
+
 Value = str | int | float
 STATES = {"complete": 3, "cached": 5, "new": 2, "running": 2, "failed": 4, "cancelled": 6, "unknown": 0}
 OUTPUT, INPUT, PENDING_OUTPUT = pb.Event.OUTPUT, pb.Event.INPUT, pb.Event.PENDING_OUTPUT
@@ -415,6 +417,49 @@ def failed(path: pathlib.Path) -> pathlib.Path:
 RESULT = json.dumps({"resultMessage": TRACEBACK, "code": 1})
 LONG = "{\n" + "".join(f'  "option_{number}": {number},\n' for number in range(40)) + "}"
 
+
+def models(path: pathlib.Path) -> pathlib.Path:
+    """Models: 1 blessed and pushed by its run, 2 not blessed, 3 blessed and pushed by the run `later`, 4 never made."""
+    store = ForeignStore(path)
+    made = []
+    for number, blessed in enumerate((1, 0), 1):
+        run = f"r{number}"
+        trainer = store.execution("taxi", run, "Trainer", began=minutes(10 * number))
+        baseline = {"baseline_model": made[:]} if made else {}
+        made.append(store.artifact(trainer, "model"))
+        evaluator = store.execution(
+            "taxi", run, "Evaluator", began=minutes(10 * number + 1), inputs={"model": made[-1:], **baseline},
+        )  # fmt: skip
+        store.artifact(evaluator, "blessing", blessed=blessed, current_model_id=made[-1])
+        pusher = store.execution("taxi", run, "Pusher", began=minutes(10 * number + 2), inputs={"model": made[-1:]})
+        pushed = {"pushed_destination": "/serving/1", "pushed_version": "1"} if blessed else {}
+        store.artifact(pusher, "pushed_model", pushed=blessed, **pushed)
+    third = store.artifact(store.execution("taxi", "r3", "Trainer", began=minutes(30)), "model")
+    for number, node, key, values in (
+        (31, "Evaluator", "blessing", {"blessed": 1}),
+        (32, "Pusher", "pushed_model", {"pushed": 1, "pushed_destination": "gs://bucket/serving/2"}),
+    ):
+        made_by = store.execution("taxi", "later", node, began=minutes(number), inputs={"model": [third]})
+        store.artifact(made_by, key, **values)
+    failed = store.execution("taxi", "r4", "Trainer", "failed", began=minutes(40))
+    store.artifact(failed, "model", state=pb.Artifact.PENDING, event=PENDING_OUTPUT)
+    return store.close()
+
+
+FILES = "taxi_files"  # folder beside the store `payloads`, with the artifacts' files
+
+
+def payloads(path: pathlib.Path) -> pathlib.Path:
+    """A run whose files are beside the store: those of the tests of TFX, and small ones made here."""
+    store = ForeignStore(path)
+    for number, (key, (node, write)) in enumerate(foreign_files.WRITERS.items()):
+        execution = store.execution("taxi", "r1", node, began=minutes(number))
+        uri = f"{FILES}/{node}/{key}/{execution}"
+        store.artifact(execution, key, uri, type_name=foreign_files.TYPES.get(key, ""))
+        write(path.parent / uri)
+    return store.close()
+
+
 STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "classic": classic,
     "without_states": without_states,
@@ -431,4 +476,6 @@ STORES: Mapping[str, Callable[[pathlib.Path], pathlib.Path]] = {
     "notebook": notebook,
     "no_notebook": no_notebook,
     "failed": failed,
+    "models": models,
+    "payloads": payloads,
 }  # by trait

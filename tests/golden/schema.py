@@ -17,6 +17,7 @@ from pipeline.inspection.explain import Explanation
 from pipeline.inspection.lineage import Lineage
 from pipeline.inspection.run_diff import Comparison
 from pipeline.inspection.views import ArtifactDetails, ArtifactRow, Run, RunRow
+from pipeline.registry.listing import DecisionRow
 
 # By command: what its document is made from.
 DOCUMENTS: dict[str, dict[Any, Any]] = {
@@ -32,6 +33,15 @@ DOCUMENTS: dict[str, dict[Any, Any]] = {
     "lineage": {Lineage: None},
     "why": {Explanation: None},
     "diff": {Comparison: None, "same": bool},
+    "models": {
+        "root": pathlib.Path,
+        "models": tuple[Any, ...],
+        "decisions": tuple[DecisionRow, ...],
+        "total": int,
+        "served": Any,
+        "back_to": int,
+        "unknown": int,
+    },
     "logs": {"run": str, "node": str, "path": str, "lines": tuple[str, ...]},
     "open": {"run": str, "report": str},
 }

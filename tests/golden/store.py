@@ -52,6 +52,7 @@ SHAPED = [
     ["lineage", f"{FIRST}:Trainer:model"],
     ["why", SECOND, "Trainer"],
     ["diff", FIRST, FIRST],
+    ["models"],
     ["logs", FIRST],
     ["logs", FIRST, "--tail", "1"],
     ["open", FIRST],

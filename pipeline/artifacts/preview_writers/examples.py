@@ -20,8 +20,9 @@ from PIL import Image
 
 from components.data import features
 from components.report import png
+from pipeline.artifacts.payloads import files
+from pipeline.artifacts.payloads.features import Feature, table
 from pipeline.artifacts.preview_writers import splits
-from pipeline.artifacts.preview_writers.features import Feature, table
 from pipeline.artifacts.sections import Picture, Pictures, Preview, Section, Table, TableColumn, Tile
 from pipeline.artifacts.types import PNGs, StoredArtifact
 
@@ -43,7 +44,7 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     counts: list[tuple[str, int]] = []
     images: list[Section] = []
     known: dict[tuple[Feature, ...], list[str]] = {}  # splits by their features, mostly the same for all
-    for number, (name, folder) in enumerate(splits.splits(artifact.folder).items()):
+    for number, (name, folder) in enumerate(files.splits(artifact.folder).items()):
         found = splits.first(folder, RECORDS)
         counts.append((name, _count(artifact, name, folder)))
         if found:

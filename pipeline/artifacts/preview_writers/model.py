@@ -9,19 +9,19 @@ import math
 import pathlib
 import re
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from components.data import features
 from components.model import adapter, saved_layers
 from components.model.saved_layers import SavedLayer
 from components.report import png
+from pipeline.artifacts.payloads import files, model, saved_model
 from pipeline.artifacts.preview_writers import splits
 from pipeline.artifacts.sections import (
     Box,
@@ -32,7 +32,6 @@ from pipeline.artifacts.sections import (
     Preview,
     Section,
     Table,
-    TableColumn,
     Tile,
     Value,
 )
@@ -41,44 +40,30 @@ from pipeline.core.text import counted, number_text
 
 IMAGES = 500  # of the validation split, for the units' mean activations
 _MOST_UNITS = 1_024
-_MOST_LAYERS = 500
-_MOST_BOXES = 12  # layers of a diagram that fit a page
-_SAVED_MODEL = "saved_model.pb"
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_HIDDEN_SIGNATURE = "__saved_model_init_op"
-_ANY_SIZE = -1
-_ACTIVATIONS = {"Relu", "Relu6", "Sigmoid", "Tanh", "Softmax", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu"}
-_LAYERS = (
-    TableColumn("layer"),
-    TableColumn("inputs", "number"),
-    TableColumn("outputs", "number"),
-    TableColumn("activation"),
-    TableColumn("parameters", "number"),
-)
-_SIGNATURES = tuple(TableColumn(title) for title in ("signature", "direction", "tensor", "type", "shape"))
 
 Array = npt.NDArray[np.float32]
 
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs] | None:
     """Return the preview; None without a SavedModel."""
-    path = min(artifact.folder.rglob(_SAVED_MODEL), default=None)
+    path = min(artifact.folder.rglob(saved_model.FILE), default=None)
     if path is None:
         return None
-    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    activations = {**activations_in(saved), **adapter.ACTIVATIONS}
-    if not _has_sigmoid(saved):
+    graph = saved_model.read(path)
+    activations = {**saved_model.activations_in(graph), **adapter.ACTIVATIONS}
+    if not _has_sigmoid(graph):
         activations[adapter.LOGITS_LAYER] = ""  # of a model trained with the mean squared error
     layers = saved_layers.layers_of(variables_of(path.parent), activations)
     tiles, shown = _units(layers, artifact)
     sections: list[Section] = [Pairs("size", {"parameters": sum(layer.parameters for layer in layers)})]
-    if 1 < len(layers) <= _MOST_BOXES:
+    if 1 < len(layers) <= model.MOST_BOXES:
         start = [Box("input", counted(layers[0].sizes[0], "value"), data=True)] if layers[0].sizes[0] else []
         boxes = [*start, *(_box(layer) for layer in layers)]
         sections.append(Diagram("layers of the model", tuple((box,) for box in boxes)))
     if layers:
-        sections.append(Table("layers", _LAYERS, tuple(_row(layer) for layer in layers[:_MOST_LAYERS])))
-    sections.append(Table("signatures", _SIGNATURES, tuple(_signatures(saved))))
+        sections.append(Table("layers", model.LAYERS, tuple(_row(layer) for layer in layers[: model.MOST_LAYERS])))
+    sections.append(model.signatures(graph))
     if tiles:
         text = (
             "One unit is set to its mean activation over the images on which it is active, all others to 0. The number "
@@ -119,30 +104,15 @@ def _by_numbers(key: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", key)]
 
 
-def activations_in(saved: Any) -> dict[str, str]:
-    """Return activations by layer, from operations such as `encoder/code/Relu`: each scope may be the layer's name."""
-    found = {}
-    for node in _nodes(saved):
-        if node.op in _ACTIVATIONS:
-            found.update(dict.fromkeys(node.name.split("/")[:-1], node.op.lower()))
-    return found
-
-
-def _has_sigmoid(saved: Any) -> bool:
-    return any(node.op == "Sigmoid" for node in _nodes(saved))
-
-
-def _nodes(saved: Any) -> Iterator[Any]:
-    for graph in saved.meta_graphs:
-        for nodes in (graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function)):
-            yield from nodes
+def _has_sigmoid(graph: Any) -> bool:
+    return any(node.op == "Sigmoid" for node in saved_model.nodes(graph))
 
 
 def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
     """Return the decoder's output for each unit alone; empty for other models, or without the images."""
     halves = saved_layers.halves(layers, adapter.CODE_LAYER)
     examples, graph = artifact.inputs.get("examples"), artifact.inputs.get("transform_graph")
-    folder = splits.splits(examples).get(features.VALIDATION) if examples else None
+    folder = files.splits(examples).get(features.VALIDATION) if examples else None
     shape = _shape_of_example(folder) if folder else None
     if halves is None or folder is None or graph is None or shape is None or math.prod(shape) != layers[-1].sizes[1]:
         return (), {}
@@ -184,20 +154,3 @@ def _shape_of_example(folder: pathlib.Path) -> tuple[int, ...] | None:
         if features.VALUES in feature:
             return (len(feature[features.VALUES].float_list.value),)
     return None
-
-
-def _signatures(saved: Any) -> Iterator[tuple[str, str, str, str, str | None]]:
-    """Yield a row for each tensor."""
-    for graph in saved.meta_graphs:
-        for name, signature in sorted(graph.signature_def.items()):
-            for direction, tensors in (("input", signature.inputs), ("output", signature.outputs)):
-                for tensor, info in sorted(tensors.items() if name != _HIDDEN_SIGNATURE else ()):
-                    dtype = tf.dtypes.as_dtype(info.dtype).name
-                    yield name, direction, tensor, dtype, _shape(info.tensor_shape) or None
-
-
-def _shape(shape: Any) -> str:
-    """Return `(None, 784)`; empty if the number of dimensions is unknown."""
-    if shape.unknown_rank:
-        return ""
-    return str(tuple(None if dim.size == _ANY_SIZE else dim.size for dim in shape.dim))

@@ -1,4 +1,4 @@
-"""The splits of an artifact, and the records of Examples."""
+"""The records of Examples."""
 
 from __future__ import annotations
 
@@ -11,18 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.data import features
-
-_FOLDER = "Split-"
 _GZIP = b"\x1f\x8b"
 _LENGTH, _CHECKSUM = 8, 4  # bytes
-
-
-def splits(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Return the folder of each split by name: train, validation and test first, then others sorted by name."""
-    found = {path.name.removeprefix(_FOLDER): path for path in folder.glob(f"{_FOLDER}*") if path.is_dir()}
-    ours = [name for name in features.SPLITS if name in found]
-    return {name: found[name] for name in [*ours, *sorted(found.keys() - set(ours))]}
 
 
 def first(folder: pathlib.Path, limit: int) -> list[Any]:

@@ -69,10 +69,13 @@ def _missing(request: PageRequest, found: ArtifactDetails, preview: Preview | No
     if deleted:
         advice = restore_hint(found.row.id)
         return f"Its bytes were {deleted}: {advice}. Its properties and the list of its files are shown."
-    if not types.find(found.row.type).preview:
+    kind = types.find(found.row.type)
+    if not (kind.preview if request.root else kind.payload):
         return f"Artifacts of type {found.row.type} have no preview: properties and files are shown."
     if request.root is None:
-        return "This store has no pipeline root, so there is no preview: properties and files are shown."
+        if found.gone:
+            return "Its files were not found from here, so there is no preview: --map OLD=NEW says where they are."
+        return "Nothing in its files can be shown: properties and names of files are."
     return (
         "There is no preview of this artifact: `sae run` writes one when it executes the node. "
         "Properties and files are shown."

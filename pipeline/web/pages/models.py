@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from pipeline.core import shell
 from pipeline.core.pipeline_root import Root
-from pipeline.registry import listing
+from pipeline.registry import listing, model_states
 from pipeline.registry.listing import DecisionRow, ModelRow
+from pipeline.registry.model_states import ModelState
 from pipeline.web.pages.base import Page, PageRequest, previous_start
 
 ROWS = 50  # versions on a page
@@ -20,7 +21,7 @@ class ModelsView:
     """The page.
 
     Attributes:
-      root: the folder; empty for a store without a root, which has no versions.
+      root: the folder; empty for a store without a root, which has models but no versions.
       folder: the serving folder, with a folder for each version.
       served: None if no version is served, or its origin is unknown.
       unknown: the served version if its origin is unknown; else 0.
@@ -30,6 +31,8 @@ class ModelsView:
       decisions: newest first; decisions_cut: number of older ones that are not shown.
       commands: commands that serve another model, by purpose.
       begin: the command that pushes the first version.
+      store: name of a store without a root; else empty.
+      states: its models shown, newest first; `total` counts these.
     """
 
     root: str
@@ -45,6 +48,8 @@ class ModelsView:
     decisions_cut: int
     commands: Mapping[str, str]
     begin: str
+    store: str
+    states: tuple[ModelState, ...]
 
 
 def build(request: PageRequest) -> ModelsView:
@@ -53,20 +58,26 @@ def build(request: PageRequest) -> ModelsView:
     found = listing.Models((), ())
     if request.reader and root:
         found = listing.list_models(request.reader.store, root, request.reader.pipeline.headlines, start, limit)
+    alone = model_states.ModelStates((), 0)
+    if request.reader and not root:
+        alone = model_states.list_states(request.reader.store, start, limit)
+    total = found.total + alone.total
     return ModelsView(
         root=str(root.path) if root else "",
         folder=str(root.serving) if root else "",
         served=found.served,
         unknown=found.unknown,
         models=found.models,
-        total=found.total,
+        total=total,
         start=start,
-        next=str(start + limit) if start + limit < found.total else "",
+        next=str(start + limit) if start + limit < total else "",
         previous=previous_start(start, limit),
         decisions=found.decisions[:DECISIONS],
         decisions_cut=max(0, len(found.decisions) - DECISIONS),
         commands=_commands(root, found) if root and found.total else {},
         begin=_begin(request, root) if root else "",
+        store="" if root else request.store,
+        states=alone.models,
     )
 
 

@@ -107,9 +107,9 @@ def build(request: PageRequest, run: str) -> RunView:
     outputs = [(kind, row) for kind in types.shown_on_run() if (row := found.output(kind.name))]
     read = [(kind, row, reader.preview(row)) for kind, row in outputs]
     shown = tuple(
-        ShownOutput(row, preview.chosen(kind.on_run), request.root is not None and not row.unusable)
+        ShownOutput(row, chosen, request.root is not None and not row.unusable)
         for kind, row, preview in read
-        if preview
+        if preview and (chosen := preview.chosen(kind.on_run + kind.payload_on_run)).sections
     )
     events = [one.event for one in _events(request.root, run_id)]
     running = found.row.state == RunState.RUNNING
@@ -210,7 +210,7 @@ def _missing(request: PageRequest, found: Run, own: Manifest | None, unread: Seq
             return ["This store has no pipeline root: no manifests or logs are available."]
         return [
             "This store has no pipeline root: no pictures, curves, manifests or logs are available. "
-            "Only the contents of ML Metadata are shown."
+            "The contents of ML Metadata are shown, and those of files that were found."
         ]
     lacking = []
     if own is None:

@@ -174,5 +174,7 @@ def test_a_pipeline_adds_types_of_its_own(monkeypatch):
 
 def test_what_the_page_of_a_run_shows_is_in_the_previews():
     for kind in types.shown_on_run():
+        if not kind.on_run:
+            continue  # of other pipelines
         titles = {section.title for section in PREVIEWS[kind.name].sections}
         assert set(kind.on_run) <= titles, kind.name

@@ -83,7 +83,7 @@ class TestArtifacts:
     def test_one_is_shown_by_its_type(self, sae):
         output = sae("artifact", f"{FIRST}:Trainer")[1]
         assert "  parameters  12" in output.splitlines()
-        assert "no preview" in sae("artifact", "latest~1:Trainer")[1]
+        assert "no preview" in sae("artifact", "latest~1:Trainer:model_run")[1]
 
     def test_lineage_goes_both_ways(self, sae):
         output = sae("lineage", f"{FIRST}:Trainer")[1]

@@ -18,7 +18,7 @@ from pipeline.core.errors import ExitCode
 from pipeline.core.tfx_versions import tomllib
 from pipeline.provenance import packages
 from tests import PROJECT
-from tests.builders import pages
+from tests.builders import foreign_stores, pages
 from tests.builders.roots import Recorded
 
 pytestmark = pytest.mark.component
@@ -97,6 +97,19 @@ def test_it_answers_like_the_whole_installation(environment: pathlib.Path, root:
     alone = sae(environment, *arguments)
     assert (alone.stdout, alone.returncode) == (whole.stdout, whole.exit_code), alone.stderr
     assert whole.exit_code == 0, whole.output
+
+
+@pytest.mark.parametrize("name", ["models", "payloads"])
+def test_it_reads_stores_of_other_pipelines_and_their_files(
+    environment: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    store = foreign_stores.STORES[name](tmp_path / f"{name}.sqlite")
+    for command in ("models", *(f"artifact {number}" for number in range(1, 9))):
+        arguments = [*command.split(), "--json", "--metadata", str(store)]
+        whole = click.testing.CliRunner().invoke(cli.sae, arguments)
+        monkeypatch.setenv("SAE_PREVIEW_CACHE", str(tmp_path / "another"))  # not what the other installation has read
+        alone = sae(environment, *arguments)
+        assert (alone.stdout, alone.returncode) == (whole.stdout, whole.exit_code), alone.stderr
 
 
 def test_it_draws_every_page(environment: pathlib.Path, root: pathlib.Path, tmp_path: pathlib.Path) -> None:

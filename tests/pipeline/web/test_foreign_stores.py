@@ -166,3 +166,28 @@ def test_an_artifact_that_was_deleted_ends_no_request(
         assert "artifact 1, removed" in site.get(f"/runs/{runs[-1]}").text
     assert list(private.iterdir()) == []
     assert store.read_bytes() == before
+
+
+def test_files_beside_the_store_are_shown(pages: Callable[[str], TestClient]) -> None:
+    site = pages("payloads")
+    rows = site.get("/artifacts.json").json()["artifacts"]
+    for row in rows:
+        view = site.get(f"/artifacts/{row['id']}.json").json()
+        assert view["preview"]["sections"], row["type"]
+        assert view["missing"] == ""
+    run = site.get("/runs/r1").text
+    assert "✗ Not blessed" in run
+    assert "auc of hour 5 is 0.5: too low" in run
+
+
+def test_models_have_verdicts_and_pushes(pages: Callable[[str], TestClient]) -> None:
+    site = pages("models")
+    view = site.get("/models.json").json()
+    assert ([one["blessed"] for one in view["states"]], view["total"], view["models"]) == ([True, False, True], 3, [])
+    page = site.get("/models").text
+    assert 'in run <a href="/runs/later">' in page
+    assert "gs://bucket/serving/2" in page
+    assert "No model is served" not in page
+    assert [one["run"] for one in site.get("/models.json?start=2").json()["states"]] == ["r1"]
+    assert "No models on this page" in site.get("/models?start=9").text
+    assert "No run of this store made a model" in pages("notebook").get("/models").text

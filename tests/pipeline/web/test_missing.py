@@ -112,11 +112,9 @@ class TestRootOfAnOlderVersion:
             shutil.rmtree(folder)
         client = ask(copy)
         text = Seen(client.get("/runs/good").text).text
-        assert (
-            "There is no preview of ModelRun, ModelEvaluation, ModelBlessing, PushDecision, ProbeScores, Report" in text
-        )
+        assert "There is no preview of ModelRun, ModelEvaluation, PushDecision, ProbeScores, Report" in text
         assert "This run has no manifest" in text
-        number = artifact_of(filled, "good", "Trainer", "model")
+        number = artifact_of(filled, "good", "Report", "report")
         assert "There is no preview of this artifact" in Seen(client.get(f"/artifacts/{number}").text).text
         number = artifact_of(filled, "good", "Pusher", "pushed_model")
         assert "type PushedModel have no preview" in Seen(client.get(f"/artifacts/{number}").text).text

@@ -181,5 +181,5 @@ def test_a_type_without_a_preview_has_none(tmp_path: pathlib.Path) -> None:
 
 def test_every_type_has_its_modules() -> None:
     for kind in types._TYPES.values():
-        assert importlib.import_module(kind.fingerprint).FORM
-        assert not kind.preview or importlib.import_module(kind.preview).make
+        assert not kind.fingerprint or importlib.import_module(kind.fingerprint).FORM
+        assert all(importlib.import_module(module).make for module in (kind.preview, kind.payload) if module)

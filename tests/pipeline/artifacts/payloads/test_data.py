@@ -13,13 +13,13 @@ from tests import lazy
 from tests.components.conftest import Trained
 from tests.pipeline.artifacts.preview_writers.artifacts import artifact, write
 
-anomalies = lazy.module("pipeline.artifacts.preview_writers.anomalies")
+anomalies = lazy.module("pipeline.artifacts.payloads.anomalies")
 anomalies_pb2 = lazy.module("tensorflow_metadata.proto.v0.anomalies_pb2")
-schema = lazy.module("pipeline.artifacts.preview_writers.schema")
-statistics = lazy.module("pipeline.artifacts.preview_writers.statistics")
+schema = lazy.module("pipeline.artifacts.payloads.schema")
+statistics = lazy.module("pipeline.artifacts.payloads.statistics")
 statistics_pb2 = lazy.module("tensorflow_metadata.proto.v0.statistics_pb2")
 text_format = lazy.module("google.protobuf.text_format")
-transform_graph = lazy.module("pipeline.artifacts.preview_writers.transform_graph")
+transform_graph = lazy.module("pipeline.artifacts.payloads.transform_graph")
 
 pytestmark = pytest.mark.component
 
@@ -97,7 +97,7 @@ def test_what_is_not_finite_is_left_out(tmp_path: pathlib.Path) -> None:
 
 def test_statistics_that_are_damaged_raise(tmp_path: pathlib.Path) -> None:
     write(tmp_path, {"Split-train/FeatureStats.pb": b"\xff\xff\xff"})
-    with pytest.raises(Exception, match="Error parsing message"):
+    with pytest.raises(Exception, match="is damaged, or is not a DatasetFeatureStatisticsList"):
         statistics.make(artifact("ExampleStatistics", tmp_path))
 
 

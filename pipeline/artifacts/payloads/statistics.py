@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import pathlib
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from pipeline.artifacts.preview_writers import splits
+from pipeline.artifacts.payloads import files, tfrecords
 from pipeline.artifacts.sections import Histogram, Histograms, Preview, Section, Table, TableColumn, Value
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted
 
 _FILE = "FeatureStats.pb"
+_RECORDS = "stats_tfrecord"  # of TFX up to 0.2x: the same message as the only record
+_LARGEST = 32 * files.MIB
 _MOST_FEATURES = 500  # of a split
 _NUMBERS, _TEXTS, _BYTES = "num_stats", "string_stats", "bytes_stats"
 _NUMBER_COLUMNS = ("count", "missing", "min", "mean", "max", "std dev", "zeros", "unique", "average length")
@@ -27,16 +30,24 @@ def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     The counts of histograms are those of a sketch of quantiles; TFDV has no exact ones of numbers.
     """
     sections: list[Section] = []
-    for name, folder in splits.splits(artifact.folder).items():
-        found = statistics_pb2.DatasetFeatureStatisticsList.FromString((folder / _FILE).read_bytes())
-        for data in found.datasets[:1]:
+    for name, folder in (files.splits(artifact.folder) or {"": artifact.folder}).items():
+        for data in _read(folder).datasets[:1]:
             features = sorted(data.features[:_MOST_FEATURES], key=_name)
-            title = f"split {name}, {counted(int(data.num_examples), 'example')}"
+            title = f"split {name}, " if name else ""
+            title += counted(int(data.num_examples), "example")
             sections.append(Table(title, _COLUMNS, tuple(_row(feature) for feature in features)))
             histograms = [Histogram(_name(one), _histogram(one)) for one in features]
             if drawn := tuple(one for one in histograms if one.buckets):
-                sections.append(Histograms(f"histograms of {name}, counts are approximate", drawn))
+                sections.append(Histograms(f"histograms of {name or 'all examples'}, counts are approximate", drawn))
     return Preview("statistics", tuple(sections)), {}
+
+
+def _read(folder: pathlib.Path) -> Any:
+    kind = statistics_pb2.DatasetFeatureStatisticsList
+    records = folder / _RECORDS
+    if (folder / _FILE).exists() or not records.exists():
+        return files.message(kind, folder / _FILE, _LARGEST)
+    return files.parsed(kind, next(tfrecords.read(records, _LARGEST), b""), records)
 
 
 def _name(feature: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from pipeline.artifacts.payloads import files
 from pipeline.artifacts.sections import Preview, Table, TableColumn
 from pipeline.artifacts.types import PNGs, StoredArtifact
 from pipeline.core.text import counted
@@ -19,15 +19,20 @@ _COLUMNS = tuple(TableColumn(title) for title in ("feature", "type", "presence",
 
 def make(artifact: StoredArtifact) -> tuple[Preview, PNGs]:
     """Return a table with a row for each feature, in the schema's order."""
-    schema = text_format.Parse((artifact.folder / _FILE).read_text(encoding="utf-8"), schema_pb2.Schema())
+    schema = files.message(schema_pb2.Schema, artifact.folder / _FILE, files.MIB)
     rows = tuple(_row(feature, schema) for feature in schema.feature[:_MOST_FEATURES])
     return Preview("schema", (Table("features", _COLUMNS, rows),)), {}
 
 
 def _row(feature: Any, schema: Any) -> tuple[str | None, ...]:
-    kind = schema_pb2.FeatureType.Name(feature.type).lower().removeprefix("type_")
+    kind = type_name(feature)
     rules = (_presence(feature), _shape(feature), _domain(feature, schema))
     return str(feature.name), kind, *(rule or None for rule in rules)
+
+
+def type_name(feature: Any) -> str:
+    """Return the type of a feature: `int`, `float`, `bytes`, `struct` or `unknown`."""
+    return str(schema_pb2.FeatureType.Name(feature.type)).lower().removeprefix("type_")
 
 
 def _presence(feature: Any) -> str:
