@@ -44,7 +44,7 @@ def main(pristine: str, place: str, first: int, last: int, one_of: int, root_ser
         makes the pages.
     """
     root, alone = pathlib.Path(place) / "root", pathlib.Path(place) / "alone.sqlite"
-    others = sorted(one for one in pathlib.Path(pristine).iterdir() if one.name != "root.sqlite")
+    others = sorted(one for one in pathlib.Path(pristine).glob("*.sqlite") if one.name != "root.sqlite")
     call(["serve", "--get", "/health.json", "--root", str(root)])  # imports what the children need
     for seed in range(first, last):
         of_root = seed % 2 == 0
