@@ -7,12 +7,20 @@ import fcntl
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 _SUFFIX = ".unfinished"
 
 
 def write(path: pathlib.Path, content: str | bytes) -> None:
-    """Write a file, text as UTF-8, in place of an older one.
+    """Write a file, text as UTF-8, in place of an older one; see `opened`."""
+    with opened(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """Open a file to write and read; it takes the place of an older one when the context ends without an exception.
 
     A process that is killed leaves `.NAME.PID.unfinished`, which is locked as long as it lives.
 
@@ -22,10 +30,10 @@ def write(path: pathlib.Path, content: str | bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
     with named_in_errors(path):
         try:
-            with open(unfinished, "wb") as file:
+            with open(unfinished, "w+b") as file:
                 with contextlib.suppress(OSError):  # a file system without locks
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.write(content.encode() if isinstance(content, str) else content)
+                yield file
                 file.flush()
                 replace(unfinished, path)
         finally:

@@ -32,3 +32,16 @@ TRAIN, VALIDATION, TEST = SPLITS
 
 MAX_PIXEL = 255  # of an 8-bit image; pixels are divided by it
 MAX_PIXEL_16 = 65_535  # of a 16-bit image
+
+BATCH = 1_000  # images transformed at once: the graph's overhead is small, and so is the memory
+_BATCH_BYTES = 64 * 1024 * 1024
+
+
+def most_at_once(values: int) -> int:
+    """Return how many images of `values` float32 take 64 MiB, at least one: the largest batch of any node."""
+    return max(1, _BATCH_BYTES // (4 * values))
+
+
+def batch_of(values: int) -> int:
+    """Return how many images of `values` float32 to transform at once."""
+    return min(BATCH, most_at_once(values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,25 @@ import tensorflow_transform as tft
 
 from components.data import features
 
-BATCH = 1_000  # images transformed at once: the graph's overhead is small, and so is the memory
 _ALIGNMENT = 64  # bytes
-_BATCH_BYTES = 64 * 1024 * 1024  # of large images fewer are transformed at once
 
 
-def batch_of(values: int) -> int:
-    """Return how many images of `values` float32 to transform at once."""
-    return max(1, min(BATCH, _BATCH_BYTES // (4 * values)))
+def records(files: Sequence[str]) -> tf.data.Dataset:
+    """Read the serialized examples of `files`: paths, or patterns of paths, in the order of their names."""
+    return tf.data.TFRecordDataset(sorted(path for pattern in files for path in tf.io.gfile.glob(pattern)))
+
+
+def image_decoder(transform: tft.TFTransformOutput) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function from serialized examples, string, shape (n,), to images, float32, shape (n, pixels)."""
+    spec = transform.raw_feature_spec()
+    layer = transform.transform_features_layer()
+
+    # Converting Keras' and TFT's own source takes three seconds.
+    @tf.autograph.experimental.do_not_convert
+    def decode(serialized: tf.Tensor) -> tf.Tensor:
+        return layer(tf.io.parse_example(serialized, spec))[features.IMAGE_XF]
+
+    return decode  # type: ignore[no-any-return]
 
 
 def transformed(
@@ -34,7 +45,7 @@ def transformed(
     Args:
       files: paths, or patterns of paths, of one split's TFRecords; read in the order of their names.
       transform: the transform graph.
-      batch_size: images in a batch; the last one may be smaller. None: `batch_of` their size.
+      batch_size: images in a batch; the last one may be smaller. None: `features.batch_of` their size.
       ids: whether to read the examples' ids.
       numbers: of the examples to read, from 0 in their order, which stays; None: all. The others are not transformed.
 
@@ -42,20 +53,18 @@ def transformed(
       Dicts of `image_xf`: float32, shape (n, pixels), and if there are labels `label_xf`: int64, shape (n,).
       With `ids` also `id`: string, shape (n,), empty where an example has none.
     """
-    paths = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
     spec = transform.raw_feature_spec()
-    size = batch_size or batch_of(transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
+    size = batch_size or features.batch_of(transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
     id_spec = {features.ID: tf.io.FixedLenFeature([], tf.string, default_value="")}
     layer = transform.transform_features_layer()
 
-    # Converting Keras' and TFT's own source takes three seconds.
     @tf.autograph.experimental.do_not_convert
     def apply(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = layer(tf.io.parse_example(serialized, spec))
         found = {name: outputs[name] for name in (features.IMAGE_XF, features.LABEL_XF) if name in outputs}
         return {**found, **(tf.io.parse_example(serialized, id_spec) if ids else {})}
 
-    records = tf.data.TFRecordDataset(paths)
+    examples = records(files)
     if numbers is not None:
         wanted = np.zeros(max(numbers, default=-1) + 1, bool)
         wanted[list(numbers)] = True
@@ -69,8 +78,8 @@ def transformed(
         def record(_: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
             return serialized
 
-        records = records.take(len(wanted)).enumerate().filter(is_chosen).map(record)
-    return records.batch(size).map(apply, num_parallel_calls=2, deterministic=True)
+        examples = examples.take(len(wanted)).enumerate().filter(is_chosen).map(record)
+    return examples.batch(size).map(apply, num_parallel_calls=2, deterministic=True)
 
 
 def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Tensor:
@@ -79,8 +88,7 @@ def load_images(files: Sequence[str], transform: tft.TFTransformOutput) -> tf.Te
     They are in memory once. TensorFlow would concatenate them into a copy, and keep the memory of both when they are
     deleted.
     """
-    paths = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
-    count = sum(len(records) for records in tf.data.TFRecordDataset(paths).batch(BATCH))
+    count = sum(len(batch) for batch in records(files).batch(features.BATCH))
     images = _aligned(count, transform.transformed_feature_spec()[features.IMAGE_XF].shape[0])
     if not count:
         return tf.constant(images)

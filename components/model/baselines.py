@@ -16,8 +16,9 @@ Batches = Callable[[], Iterable[Array]]
 FILE = "pca.npz"  # in a ModelRun
 
 EXACT_INPUTS = 2_048  # more would need a covariance of 32 MB or more, and a time that grows with the cube
-_OVERSAMPLING = 10
-_POWER_ITERATIONS = 3
+# On MNIST the squared error is 1.002 times the exact one; each power iteration reads all images once more.
+_OVERSAMPLING = 32
+_POWER_ITERATIONS = 2
 _ROWS = 256  # images centred at once
 
 
@@ -67,44 +68,63 @@ def fit(batches: Batches, pixels: int, units: int, seed: int = 0) -> Pca:
 
 
 def fit_randomised(batches: Batches, pixels: int, units: int, seed: int) -> Pca:
-    """Fit PCA by a randomised singular value decomposition of the centred images, read in several passes.
+    """Fit PCA by a randomised singular value decomposition of the centred images, read in three passes.
 
-    Takes memory for one batch and a few arrays of shape (pixels, units + 10), in float64. The same batches and seed
+    Takes memory for one batch and a few arrays of shape (pixels, units + 32), in float64. The same batches and seed
     give the same result.
 
     Source: N. Halko, P. G. Martinsson, J. A. Tropp, Finding structure with randomness: probabilistic algorithms for
     constructing approximate matrix decompositions, SIAM Review 53 (2011), algorithms 4.4 and 5.1.
     """
-    count, total = 0, np.zeros(pixels)
-    for images in batches():
-        count += len(images)
-        total += images.sum(axis=0, dtype=np.float64)
-    mean = total / count
     size = min(units + _OVERSAMPLING, pixels)
     basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((pixels, size)))[0]
+    mean: Any = None
     for _ in range(_POWER_ITERATIONS):
-        basis = np.linalg.qr(_products(batches, mean, basis)[0])[0]
+        count, mean, across, _ = _pass(batches, mean, basis)
+        basis = np.linalg.qr(across)[0]
     # The covariance within the basis, whose eigenvectors are those of the images.
-    _, inner = _products(batches, mean, basis)
-    _, vectors = np.linalg.eigh(inner / count)
+    count, mean, _, within = _pass(batches, mean, basis)
+    _, vectors = np.linalg.eigh(within / count)
     components = (basis @ vectors[:, ::-1][:, :units]).T
     # The sign of an eigenvector is arbitrary.
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, np.newaxis], axis=1)
     return Pca(mean.astype(np.float32), (components * np.where(largest < 0, -1.0, 1.0)).astype(np.float32))
 
 
-def _products(batches: Batches, mean: Any, basis: Any) -> tuple[Any, Any]:
-    """Return X'XB and B'X'XB of the centred images X: float64, shapes (pixels, size) and (size, size)."""
+def _pass(batches: Batches, mean: Any, basis: Any) -> tuple[int, Any, Any, Any]:
+    """Read all images once and return their number, their mean, and of the centred images X: X'XB and B'X'XB.
+
+    Args:
+      batches: as for `fit`.
+      mean: float64, shape (pixels,); None in the first pass, which computes it.
+      basis: B, float64, shape (pixels, size).
+
+    Returns:
+      The products are float64, of shape (pixels, size) and (size, size).
+    """
+    count, total = 0, np.zeros(len(basis))
     across, within = np.zeros_like(basis), np.zeros((basis.shape[1], basis.shape[1]))
     # float32 for the large products, which takes half the time; their sums are in float64.
     directions = basis.astype(np.float32)
+    origin: Any = None if mean is None else mean.astype(np.float32)
     for images in batches():
+        if origin is None:
+            origin = images.mean(axis=0, dtype=np.float64).astype(np.float32)  # near the mean, so that little cancels
         for start in range(0, len(images), _ROWS):
-            centred = (images[start : start + _ROWS] - mean).astype(np.float32)
+            centred = images[start : start + _ROWS] - origin
             projected = centred @ directions
             across += centred.T @ projected
             within += projected.T @ projected
-    return across, within
+            if mean is None:
+                total += centred.sum(axis=0, dtype=np.float64)
+        count += len(images)
+    if mean is None:
+        # The images were centred at `origin`, which is off the mean by `shift`.
+        shift = total / count
+        mean, along = origin + shift, shift @ basis
+        across -= count * np.outer(shift, along)
+        within -= count * np.outer(along, along)
+    return count, mean, across, within
 
 
 def fit_pca(batches: Iterable[Array], units: int) -> Pca:

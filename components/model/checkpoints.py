@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import logging
 import math
@@ -19,9 +18,10 @@ import time
 import zipfile
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from components import atomic_file
 from components.evaluation.thresholds import EpochLosses
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 FOLDER, SECONDS = "SAE_CHECKPOINTS", "SAE_CHECKPOINT_SECONDS"
 FILE = "checkpoint"  # SHA-256 of the rest in hex and a newline, then NumPy's `npz`
 _DIGITS = 64
+_HISTORY = "history"
+_BLOCK = 1024 * 1024
 _DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
@@ -63,14 +65,12 @@ class Checkpoints:
         if self._path is None or not self._path.exists():
             return []
         try:
-            values, history = _read(self._path.read_bytes(), variables)
+            history = _restore(self._path, variables)
         except _DAMAGE as error:
             logger.warning(
                 "the checkpoint %s is damaged (%s): training starts over", self._path, error, extra={"note": True}
             )
             return []
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
         logger.info("training resumes after epoch %d, from its checkpoint", len(history), extra={"note": True})
         return history
 
@@ -94,23 +94,51 @@ class Checkpoints:
         logger.info("checkpoint after epoch %d written in %.3f s", len(history), self._last - begun)
 
     def _write(self, path: pathlib.Path, variables: Sequence[Any], history: Sequence[EpochLosses]) -> None:
-        content = io.BytesIO()
-        arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
-        np.savez(content, history=json.dumps([dataclasses.asdict(losses) for losses in history]), **arrays)
-        data = content.getvalue()
+        """Write the file, in memory for one variable."""
         for folder in (path.parent.parent, path.parent):  # not the root, which may have been removed
             folder.mkdir(exist_ok=True)
-        atomic_file.write(path, hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+        losses = np.array(json.dumps([dataclasses.asdict(one) for one in history]))
+        with atomic_file.opened(path) as file:
+            file.write(b"0" * _DIGITS + b"\n")
+            with zipfile.ZipFile(file, "w") as archive:
+                _add(archive, _HISTORY, losses)
+                for number, variable in enumerate(variables):
+                    _add(archive, _name(number), variable.numpy())
+            digest = _digest(file)
+            file.seek(0)
+            file.write(digest)
 
 
-def _read(text: bytes, variables: Sequence[Any]) -> tuple[list[Any], list[EpochLosses]]:
-    """Return the values of the variables, and the history. Raises one of `_DAMAGE`."""
-    if hashlib.sha256(text[_DIGITS + 1 :]).hexdigest().encode() + b"\n" != text[: _DIGITS + 1]:
-        raise ValueError("its digest does not match")
-    with np.load(io.BytesIO(text[_DIGITS + 1 :]), allow_pickle=False) as arrays:
-        values = [arrays[f"variable_{number}"] for number in range(len(variables))]
-        history = [EpochLosses(**losses) for losses in json.loads(str(arrays["history"]))]
-    for variable, value in zip(variables, values, strict=True):
-        if value.shape != tuple(variable.shape) or value.dtype != variable.dtype.as_numpy_dtype:
-            raise ValueError(f"it is of another model: shape {value.shape}, expected {tuple(variable.shape)}")
-    return values, history
+def _name(number: int) -> str:
+    return f"variable_{number}"
+
+
+def _add(archive: zipfile.ZipFile, name: str, value: npt.NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, value, allow_pickle=False)  # type: ignore[no-untyped-call]
+
+
+def _digest(file: BinaryIO) -> bytes:
+    """Return the SHA-256, in hex, of what follows the first line."""
+    file.seek(_DIGITS + 1)
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest().encode()
+
+
+def _restore(path: pathlib.Path, variables: Sequence[Any]) -> list[EpochLosses]:
+    """Set the variables, and return the history. Raises one of `_DAMAGE` before the first variable is set."""
+    with open(path, "rb") as file:
+        if file.read(_DIGITS + 1) != _digest(file) + b"\n":
+            raise ValueError("its digest does not match")
+        file.seek(_DIGITS + 1)
+        with np.load(file, allow_pickle=False) as arrays:
+            history = [EpochLosses(**losses) for losses in json.loads(str(arrays[_HISTORY]))]
+            for number, variable in enumerate(variables):
+                value = arrays[_name(number)]
+                if value.shape != tuple(variable.shape) or value.dtype != variable.dtype.as_numpy_dtype:
+                    raise ValueError(f"it is of another model: shape {value.shape}, expected {tuple(variable.shape)}")
+            for number, variable in enumerate(variables):
+                variable.assign(arrays[_name(number)])
+    return history

@@ -20,7 +20,7 @@ from components.evaluation.thresholds import EpochLosses
 from components.model import adapter, baselines, saved_model
 from components.model.adapter import TrainableModel
 from components.model.checkpoints import Checkpoints
-from components.model.train_loop import Images, TrainingSettings, train
+from components.model.train_loop import Images, Stream, TrainingSettings, train
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run_fn(fn_args: FnArgs) -> None:
     settings = TrainingSettings(**{field.name: config[field.name] for field in dataclasses.fields(TrainingSettings)})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     pixels = transform.transformed_feature_spec()[features.IMAGE_XF].shape[0]
-    validation_batch = min(settings.validation_batch_size, transformed_input.batch_of(pixels))
+    validation_batch = min(settings.validation_batch_size, features.batch_of(pixels))
     settings = dataclasses.replace(settings, validation_batch_size=validation_batch)
     counts = (config["train_examples"], config["validation_examples"])
     needed_mib = sum(counts) * pixels * _FLOAT_BYTES / _MIB
@@ -51,7 +51,7 @@ def run_fn(fn_args: FnArgs) -> None:
         "kept in memory" if resident else "streamed, as training.resident_mib is less",
     )  # fmt: skip
     files = (fn_args.train_files, fn_args.eval_files)
-    splits = [_open(split, count, transform, resident) for split, count in zip(files, counts, strict=True)]
+    splits = [_open(split, count, pixels, transform, resident) for split, count in zip(files, counts, strict=True)]
 
     model = adapter.build(pixels, config, settings.seed)
     logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
@@ -68,21 +68,18 @@ def run_fn(fn_args: FnArgs) -> None:
     saved_model.save(model, transform, pca.mean, fn_args.serving_model_dir)
 
 
-def _open(files: Sequence[str], count: int, transform: tft.TFTransformOutput, resident: bool) -> Images:
+def _open(files: Sequence[str], count: int, pixels: int, transform: tft.TFTransformOutput, resident: bool) -> Images:
     if resident:
         return Images.in_memory(transformed_input.load_images(files, transform))
-
-    def stream() -> tf.data.Dataset:
-        return transformed_input.transformed(files, transform).map(lambda batch: batch[features.IMAGE_XF]).unbatch()
-
-    return Images.streamed(count, stream)
+    decode = transformed_input.image_decoder(transform)
+    return Images.streamed(count, Stream(lambda: transformed_input.records(files), decode, pixels))
 
 
 def _batches(images: Images, settings: TrainingSettings) -> Iterable[npt.NDArray[np.float32]]:
     if images.resident is not None:
-        return [images.resident.numpy()]
+        return [np.asarray(images.resident)]  # without a copy
     assert images.stream is not None
-    return images.stream().batch(settings.validation_batch_size).as_numpy_iterator()  # type: ignore[no-any-return]
+    return images.stream.batches(settings.validation_batch_size).as_numpy_iterator()  # type: ignore[no-any-return]
 
 
 def _validation_batches(images: Images, size: int) -> Iterable[tf.Tensor]:

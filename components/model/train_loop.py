@@ -33,10 +33,44 @@ class TrainingSettings:
     jit_compile: bool
 
 
+_WINDOW = 8_192  # streamed images to shuffle among; of MNIST 26 MB
+_WINDOW_BYTES = 256 * 1024 * 1024  # of large images fewer
+
+
+def shuffle_window(pixels: int) -> int:
+    """Return among how many streamed images, float32, to shuffle."""
+    return max(1, min(_WINDOW, _WINDOW_BYTES // (4 * pixels)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Images that are read anew in each pass.
+
+    Only the images of a few batches are decoded at a time: what is shuffled is the records, which are smaller.
+
+    Attributes:
+      records: opens a dataset of one record for each image.
+      decode: returns the images, float32, shape (n, pixels), of n records.
+      pixels: size of an image.
+    """
+
+    records: Callable[[], tf.data.Dataset]
+    decode: Callable[[tf.Tensor], tf.Tensor]
+    pixels: int
+
+    def batches(self, size: int, seed: int | None = None) -> tf.data.Dataset:
+        """Read all images in batches of `size`: in their order, or shuffled within a window by `seed`."""
+        records = self.records()
+        if seed is not None:
+            records = records.shuffle(shuffle_window(self.pixels), seed=seed, reshuffle_each_iteration=False)
+        # One batch is decoded while another is used.
+        return records.batch(size).map(self.decode, num_parallel_calls=1, deterministic=True)
+
+
 class Images:
     """A split of `count` images, in memory or streamed."""
 
-    def __init__(self, count: int, resident: tf.Tensor | None, stream: Callable[[], tf.data.Dataset] | None) -> None:
+    def __init__(self, count: int, resident: tf.Tensor | None, stream: Stream | None) -> None:
         self.count = count
         self.resident = resident
         self.stream = stream
@@ -47,18 +81,9 @@ class Images:
         return cls(int(images.shape[0]), images, None)
 
     @classmethod
-    def streamed(cls, count: int, stream: Callable[[], tf.data.Dataset]) -> Images:
-        """Return a split of `count` images; `stream` opens a dataset of single images, float32, shape (pixels,)."""
+    def streamed(cls, count: int, stream: Stream) -> Images:
+        """Return a split of `count` images that are not kept in memory."""
         return cls(count, None, stream)
-
-
-_WINDOW = 8_192  # streamed images to shuffle among; of MNIST 26 MB
-_WINDOW_BYTES = 256 * 1024 * 1024  # of large images fewer
-
-
-def shuffle_window(pixels: int) -> int:
-    """Return among how many streamed images, float32, to shuffle."""
-    return max(1, min(_WINDOW, _WINDOW_BYTES // (4 * pixels)))
 
 
 def train(
@@ -143,10 +168,7 @@ class _Steps:
             return self._resident_epoch(images.resident, tf.constant(order), size, training=True)
         assert images.stream is not None
         seed = int(np.random.SeedSequence([self._settings.seed, epoch]).generate_state(1)[0])
-        stream = images.stream()
-        window = shuffle_window(int(stream.element_spec.shape[0]))
-        shuffled = stream.shuffle(window, seed=seed, reshuffle_each_iteration=False)
-        return _add_up(self._train_step(batch) for batch in shuffled.batch(size).prefetch(2))
+        return _add_up(self._train_step(batch) for batch in images.stream.batches(size, seed))
 
     def validate(self, images: Images) -> tf.Tensor:
         """Return the same sums, in order and without training."""
@@ -155,7 +177,7 @@ class _Steps:
             order = tf.range(images.count, dtype=tf.int32)
             return self._resident_epoch(images.resident, order, size, training=False)
         assert images.stream is not None
-        return _add_up(self._validation_step(batch) for batch in images.stream().batch(size).prefetch(2))
+        return _add_up(self._validation_step(batch) for batch in images.stream.batches(size))
 
     def _sums(self, images: tf.Tensor, losses: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         return tf.stack(losses) * tf.cast(tf.shape(images)[0], tf.float32)

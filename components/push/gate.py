@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import pathlib
 from typing import Any
 
@@ -20,7 +21,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifact_types import PushDecision
-from components.data import features, transformed_input
+from components.data import features
 from components.evaluation import evaluator, metrics
 from components.push import decision
 
@@ -45,8 +46,7 @@ class PushGateExecutor(base_executor.BaseExecutor):
         if blessed and standing.baseline is not None:
             baseline_loss = standing.baseline.loss
             if baseline_loss is None:
-                test_split = artifact_utils.get_split_uri(input_dict["examples"], features.TEST)
-                baseline_loss, problem = _measure(standing.baseline, test_split, metric)
+                baseline_loss, problem = _measure(standing.baseline, input_dict["examples"], metric)
         decided = decision.decide(
             blessed,
             evaluated.overall[metric],
@@ -62,12 +62,15 @@ class PushGateExecutor(base_executor.BaseExecutor):
         output.set_string_custom_property(decision.REASON, decided.reason)
 
 
-def _measure(baseline: decision.Baseline, test_split: str, metric: str) -> tuple[float | None, str]:
+def _measure(baseline: decision.Baseline, examples: list[types.Artifact], metric: str) -> tuple[float | None, str]:
     """Return the baseline's loss on this test split; or None, and why it cannot be evaluated."""
     if not baseline.folder:
         return None, "its model is gone, and it was never measured on the present test split"
     try:
-        return mean_loss(baseline.folder, io_utils.all_files_pattern(test_split), metric), ""
+        pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri(examples, features.TEST))
+        shape = artifact_utils.get_single_instance(examples).get_string_custom_property("image_shape")
+        values = math.prod(map(int, shape.split("x"))) if shape else 1
+        return mean_loss(baseline.folder, pattern, metric, features.batch_of(values)), ""
     # An old SavedModel can raise any of these; a model that cannot be used must not block the push.
     except (tf.errors.OpError, OSError, KeyError, TypeError, ValueError) as error:
         logger.warning("version %d cannot be evaluated", baseline.version, exc_info=True)
@@ -75,20 +78,23 @@ def _measure(baseline: decision.Baseline, test_split: str, metric: str) -> tuple
         return None, f"it cannot be measured on the present test split ({message})"
 
 
-def mean_loss(saved_model: str, pattern: str, metric: str = metrics.BCE.name) -> float:
+def mean_loss(
+    saved_model: str, pattern: str, metric: str = metrics.BCE.name, batch_size: int = features.BATCH
+) -> float:
     """Return the mean reconstruction loss of a SavedModel over the records of files.
 
     Args:
       saved_model: its folder; its signature `evaluate` returns `metric` for serialized tf.Examples.
       pattern: of the files' paths.
       metric: name of the loss.
+      batch_size: records measured at once.
 
     Raises:
       tf.errors.OpError, OSError, KeyError, TypeError, ValueError: the model has no such signature, or cannot read these
         examples.
     """
     evaluate = tf.saved_model.load(saved_model).signatures["evaluate"]
-    records = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).batch(transformed_input.BATCH)
+    records = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).batch(batch_size)
     losses = [evaluate(examples=batch)[metric].numpy().astype(np.float64) for batch in records]
     return float(np.concatenate(losses).mean())
 

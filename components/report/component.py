@@ -29,7 +29,6 @@ from components.report.split_activity import Floats, Measured, Numbers
 SUMMARY_FILE = "summary.json"
 IMAGES_FOLDER = "images"
 UNLABELLED_IMAGES = 10  # to show of a data set without labels, for each one of a label
-BATCH_BYTES = 64 * 1024 * 1024  # of the images in a batch, at most
 
 
 class Report(artifact.Artifact):
@@ -148,7 +147,7 @@ class _Model:
         self._loaded = tf.saved_model.load(folder)  # owns the variables
         self._signatures = self._loaded.signatures
         self._shape = png.picture_shape(shape)
-        self.batch_size = max(1, min(transformed_input.BATCH, BATCH_BYTES // (4 * math.prod(shape))))
+        self.batch_size = features.batch_of(math.prod(shape))
         self.decodes = "decode" in self._signatures  # models of earlier versions do not
 
     def encode(self, images: Floats) -> Floats:

@@ -23,7 +23,7 @@ from pipeline.core.errors import UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.core.settings import Request, Settings
 from pipeline.metadata.types import Artifact, Execution
-from pipeline_config import Configuration, Value
+from pipeline_config import Configuration, EngineConfig, Value
 
 if TYPE_CHECKING:  # imports ML Metadata, which commands about settings do not need
     from pipeline.metadata.store import Store
@@ -100,6 +100,7 @@ class Node:
       after: nodes that must run before this one, besides those that it reads from.
       threads: whether its result depends on the number of TensorFlow's threads.
       batches: whether its result depends on Beam's batch size.
+      largest_batch: returns the largest batch of Beam whose memory is bounded for a data set, in examples; None: any.
       any_workers: whether its result is the same for any number of Beam workers; otherwise it runs on one.
       saved_models: the folder of the SavedModel in each output that contains one, by output key.
       depends_on_history: whether the result also depends on earlier pushes, which are not in the key. `sae verify` does
@@ -123,6 +124,7 @@ class Node:
     after: tuple[str, ...] = ()
     threads: bool = False
     batches: bool = False
+    largest_batch: Callable[[Any], int | None] = lambda dataset: None
     any_workers: bool = False
     saved_models: Mapping[str, str] = dataclasses.field(default_factory=dict)
     depends_on_history: bool = False
@@ -136,6 +138,13 @@ class Node:
     def may_be_skipped(self) -> bool:
         """Return whether it may count as skipped though it succeeded."""
         return self.skipped is not _never_skipped
+
+    def engine_for(self, engine: EngineConfig, dataset: Any) -> EngineConfig:
+        """Return the settings of the engine for this node: the batch size is at most `largest_batch`."""
+        most = self.largest_batch(dataset)
+        if most is None or engine.beam_batch_size <= most:
+            return engine
+        return dataclasses.replace(engine, beam_batch_size=most)
 
     @property
     def upstream(self) -> frozenset[str]:

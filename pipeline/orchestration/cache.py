@@ -166,7 +166,7 @@ class NodeCache:
             self.configured.parameters[node.name],
             self.configured.contents[node.name],
             {name: artifact.content or f"unverified artifact {artifact.id}" for name, artifact in inputs.items()},
-            self.configured.config.engine,
+            node.engine_for(self.configured.config.engine, self.configured.dataset),
         )
 
     def _check_outputs(self, node: Node, outputs: Mapping[str, Artifact]) -> tuple[list[Damage], str]:

@@ -119,6 +119,10 @@ def _statistics_gen(node: ComponentInputs) -> Any:
     return StatisticsGen(**node.inputs, stats_options=tfdv.StatsOptions(**node.parameters))
 
 
+def _largest_batch(dataset: ImageDataset) -> int:
+    return features.most_at_once(dataset.height * dataset.width * dataset.channels)
+
+
 def _statistics_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:
     # The most frequent values of an image say nothing, nor do statistics of ids.
     without_ids = {"feature_allowlist": list(features.VALIDATED)} if dataset.ids else {}
@@ -133,6 +137,7 @@ STATISTICS_GEN = Node(
     packages=("tfx", "tensorflow-data-validation"),
     parameters=_statistics_parameters,
     batches=True,
+    largest_batch=_largest_batch,
 )
 
 
@@ -215,6 +220,7 @@ TRANSFORM = Node(
     packages=("tfx", "tensorflow-transform"),
     parameters=_transform_parameters,
     after=("DataGate",),
+    largest_batch=_largest_batch,
     saved_models={"transform_graph": "transform_fn"},  # TFTransformOutput.TRANSFORM_FN_DIR
 )
 
@@ -337,6 +343,7 @@ EVALUATOR = Node(
     parameters=_evaluator_parameters,
     threads=True,
     batches=True,
+    largest_batch=_largest_batch,
 )
 
 

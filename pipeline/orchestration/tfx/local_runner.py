@@ -121,6 +121,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         """Run a node with TFX's launcher; record its exception."""
         deployment = runner_utils.extract_local_deployment_config(pipeline)
         earlier = self._store.executions_of(self._run_id, node.name)
+        engine = node.engine_for(self._config, self._cache.configured.dataset)
         discard = not self._cache.use_cache and not earlier
         with checkpoints.environment(self._root, key, self._config.checkpoint_seconds, discard):
             try:
@@ -131,7 +132,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                     pipeline_runtime_spec=pipeline.runtime_spec,
                     executor_spec=runner_utils.extract_executor_spec(deployment, node.name),
                     custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node.name),
-                    custom_executor_operators=executors.executor_operators(node, self._config, self._failures),
+                    custom_executor_operators=executors.executor_operators(node, engine, self._failures),
                 ).launch()
             except Exception as error:
                 self._failures.last = self._failures.last or error

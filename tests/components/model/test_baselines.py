@@ -85,3 +85,21 @@ def test_randomised_components_are_nearly_as_good_as_the_exact_ones_and_the_same
     assert errors[0] <= errors[1] * (1 + 1e-6) <= errors[0] * 1.01
     np.testing.assert_array_equal(found.components, again.components)
     np.testing.assert_allclose(found.components @ found.components.T, np.eye(4), atol=1e-4)
+
+
+def test_randomised_fit_reads_the_images_three_times_and_is_exact_far_from_zero() -> None:
+    rng = np.random.default_rng(2)
+    images = (1000 + rng.normal(size=(90, 3)) @ rng.normal(size=(3, 50))).astype(np.float32)
+    passes = []
+
+    def batches() -> list[np.ndarray]:
+        passes.append(1)
+        return [images[:20], images[20:]]
+
+    found = baselines.fit_randomised(batches, 50, 3, seed=0)
+    assert len(passes) == 3
+    exact = images.astype(np.float64)
+    np.testing.assert_allclose(found.mean, exact.mean(axis=0), rtol=1e-7)
+    _, _, directions = np.linalg.svd(exact - exact.mean(axis=0), full_matrices=False)
+    same = found.components.astype(np.float64) @ directions[:3].T
+    np.testing.assert_allclose(same @ same.T, np.eye(3), atol=1e-5)

@@ -7,13 +7,14 @@ import json
 import logging
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from components import errors
+from components.data import features
 from components.evaluation import thresholds
 from components.model import baselines
 from pipeline_config import Value
@@ -64,7 +65,12 @@ def resident(images: np.ndarray) -> training.Images:
 
 
 def streamed(images: np.ndarray) -> training.Images:
-    return training.Images.streamed(len(images), lambda: tf.data.Dataset.from_tensor_slices(images))
+    return streaming(len(images), lambda: tf.data.Dataset.from_tensor_slices(images), images.shape[1])
+
+
+def streaming(count: int, records: Callable[[], tf.data.Dataset], pixels: int) -> training.Images:
+    """Images whose records are the images themselves."""
+    return training.Images.streamed(count, training.Stream(records, lambda batch: batch, pixels))
 
 
 both_paths = pytest.mark.parametrize("path", [resident, streamed])
@@ -225,7 +231,7 @@ def test_on_epoch_hears_of_every_epoch_when_it_ends() -> None:
 def test_large_images_are_shuffled_and_transformed_in_smaller_groups(pixels: int, window: int, batch: int) -> None:
     """Groups of float32: at most 256 MiB to shuffle among, at most 64 MiB to transform at once."""
     assert training.shuffle_window(pixels) == window
-    assert examples_input.batch_of(pixels) == batch
+    assert features.batch_of(pixels) == batch
 
 
 def test_no_more_images_than_the_window_are_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,14 +249,29 @@ def test_no_more_images_than_the_window_are_read_ahead(monkeypatch: pytest.Monke
 
     def counted(self: Any, *arguments: Any, **options: Any) -> Any:
         first.append(len(read))  # when the first batch is traced
+        before_first_step.append(sum(decoded))
         return losses(self, *arguments, **options)
 
     monkeypatch.setattr(autoencoder.Autoencoder, "losses", counted)
-    spec = tf.TensorSpec(images.shape[1:], tf.float32)
-    stream = training.Images.streamed(40, lambda: tf.data.Dataset.from_generator(one_by_one, output_signature=spec))
+    decoded: list[int] = []
+    before_first_step: list[int] = []
+
+    def decode(batch: tf.Tensor) -> tf.Tensor:
+        def seen(values: tf.Tensor) -> tf.Tensor:
+            decoded.append(len(values))
+            return values
+
+        return tf.ensure_shape(tf.py_function(seen, [batch], tf.float32), batch.shape)
+
+    def records() -> tf.data.Dataset:
+        spec = tf.TensorSpec(images.shape[1:], tf.float32)
+        return tf.data.Dataset.from_generator(one_by_one, output_signature=spec)
+
+    stream = training.Images.streamed(40, training.Stream(records, decode, images.shape[1]))
     training.train(build(), stream, resident(images), settings(batch_size=2), lambda _: None)
-    assert len(read) == 40
+    assert len(read) == sum(decoded) == 40
     assert first[0] <= 4 + 2 * 5  # the window, and batches that are read ahead
+    assert before_first_step[0] <= 2 * 3  # images of the window are not decoded
 
 
 @both_paths
@@ -271,7 +292,7 @@ def test_the_epoch_in_which_the_loss_is_lost_is_named_and_not_reported_as_done()
         return tf.data.Dataset.from_tensor_slices(some_images(6) * np.float32(worth))
 
     heard: list[thresholds.EpochLosses] = []
-    images = training.Images.streamed(6, stream)
+    images = streaming(6, stream, some_images(6).shape[1])
     with pytest.raises(errors.TrainingError, match=r"\bnan\b.*\b3 of 5\b"):
         training.train(build(), images, resident(some_images(2)), settings(epochs=5), heard.append)
     assert [losses.epoch for losses in heard] == [1, 2]

@@ -251,7 +251,7 @@ def test_pca_mse_is_the_mean_square_of_what_the_components_leave_out(
 def test_images_are_read_in_batches(make_report: Callable[[], Written], written: Written) -> None:
     """A batch of two images gives the same report as one of all, with what is summed over images to the last digits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("components.report.component.BATCH_BYTES", 2 * 4 * HEIGHT * WIDTH)
+        patch.setattr("components.data.features._BATCH_BYTES", 2 * 4 * HEIGHT * WIDTH)
         small = make_report()
     for name in ("units.json", "units", "images"):
         one, other = (pathlib.Path(made.artifact.uri, name) for made in (written, small))
