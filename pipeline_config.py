@@ -277,7 +277,7 @@ class TrainingConfig(Section):
     )
     resident_mib: int = setting(
         2048,
-        "images (float32) that may stay in memory; more are streamed by tf.data",
+        "memory for the images (float32); if they need more, they are streamed. The model's memory is extra",
         unit="MiB",
         low=0,
         high=_MOST_MIB,

@@ -67,6 +67,12 @@ def fit(batches: Batches, pixels: int, units: int, seed: int = 0) -> Pca:
     return fit_pca(batches(), units) if pixels <= EXACT_INPUTS else fit_randomised(batches, pixels, units, seed)
 
 
+def memory_of_fit(pixels: int, units: int) -> int:
+    """Return about how many bytes `fit` takes besides a batch: a few covariances, or arrays like the components."""
+    columns = pixels if pixels <= EXACT_INPUTS else min(units + _OVERSAMPLING, pixels)
+    return 5 * 8 * pixels * columns
+
+
 def fit_randomised(batches: Batches, pixels: int, units: int, seed: int) -> Pca:
     """Fit PCA by a randomised singular value decomposition of the centred images, read in three passes.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from components.data import features
+from components.model import baselines
+from pipeline.core import memory
 from pipeline.core.errors import SaeError
 from pipeline.core.settings import Settings
 from pipeline.core.text import counted
@@ -15,6 +18,8 @@ from pipeline_config import PipelineConfig
 
 _FEWEST_STEPS = 10  # of an epoch
 _USED = 0.5  # part of the range of 16 bit below which scaling by that range wastes it
+_BASE_MIB = 1_536  # TensorFlow, TFX, Beam, and what other nodes add to the memory of the Trainer
+_FLOAT_BYTES = 4
 _DEEP = {"uint16": 65_535}  # largest value by the name of a type that `data.scaling=auto` divides by
 
 
@@ -40,6 +45,14 @@ def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterato
             f"training.batch_size = {size} makes only {steps} step{'s' * (steps != 1)} an epoch of {examples:,} "
             f"examples, which may be too few to learn: try --set training.batch_size={smaller}"
         )
+    values = _values(config, dataset)
+    needed, present = memory_mib(config, values, sum(dataset.splits.values())), memory.limit_mib()
+    if values and needed > present:
+        yield (
+            f"a run on records of {values:,} values needs about {needed / 1024:.1f} GiB of memory, this machine has "
+            f"{present / 1024:.1f} GiB: try a smaller training.resident_mib, training.batch_size, model.hidden_units "
+            "or data.size"
+        )
     limits = dataset.facts.get("range")
     full = next((most for name, most in _DEEP.items() if any(name in text for text in dataset.features.values())), 0)
     if full and _is_range(limits) and config.data.scaling == "auto" and limits[1] - limits[0] < _USED * full:
@@ -52,6 +65,32 @@ def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterato
         same = counted(constant, f"{kind} is", f"{kind}s are")
         they = "it tells nothing, and makes" if constant == 1 else "they tell nothing, and make"
         yield f"{same} the same in all records: {they} every loss smaller"
+
+
+def memory_mib(config: PipelineConfig, values: int, records: int) -> float:
+    """Estimate the largest memory of a run, MiB; docs/performance.md explains the parts.
+
+    Args:
+      config: sizes of the layers and of batches, and how much of the data may stay in memory.
+      values: numbers in a record.
+      records: of all splits.
+    """
+    hidden, code = config.model.hidden_units, config.model.code_units
+    parameters = 2 * hidden * (values + code)
+    data = min(records * values * _FLOAT_BYTES, config.training.resident_mib << 20)
+    batches = 5 * config.training.batch_size * values * _FLOAT_BYTES
+    pca = baselines.memory_of_fit(values, code)
+    return _BASE_MIB + (data + 5 * parameters * _FLOAT_BYTES + batches + pca) / (1 << 20)
+
+
+def _values(config: PipelineConfig, dataset: prepared.PreparedDataset) -> int:
+    """Return how many numbers a record has as far as the data set's description and `data.size` tell; else 0."""
+    shapes = [re.search(r" (\d+(?:x\d+)*) ", text) for text in dataset.features.values()]
+    sizes = [[int(size) for size in found[1].split("x")] for found in shapes if found]
+    shape = max(sizes, key=math.prod, default=[0])
+    if len(shape) == 3 and config.data.size:
+        shape = [*map(int, config.data.size.split("x")), shape[2]]
+    return math.prod(shape)
 
 
 def _train_examples(config: PipelineConfig, known: Mapping[str, int]) -> int:

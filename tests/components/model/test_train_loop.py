@@ -236,7 +236,7 @@ def test_large_images_are_shuffled_and_transformed_in_smaller_groups(pixels: int
 
 def test_no_more_images_than_the_window_are_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     images = some_images(40)
-    monkeypatch.setattr("components.model.train_loop._WINDOW_BYTES", 4 * 4 * images.shape[1])  # four images
+    monkeypatch.setattr("components.model.train_loop._WINDOW_BYTES", 20 * 4 * images.shape[1])  # 20 images
     read: list[int] = []
 
     def one_by_one() -> Any:
@@ -270,7 +270,7 @@ def test_no_more_images_than_the_window_are_read_ahead(monkeypatch: pytest.Monke
     stream = training.Images.streamed(40, training.Stream(records, decode, images.shape[1]))
     training.train(build(), stream, resident(images), settings(batch_size=2), lambda _: None)
     assert len(read) == sum(decoded) == 40
-    assert first[0] <= 4 + 2 * 5  # the window, and batches that are read ahead
+    assert first[0] <= 20 + 2 * 5  # the window, and batches that are read ahead
     assert before_first_step[0] <= 2 * 3  # images of the window are not decoded
 
 

@@ -102,6 +102,24 @@ def test_a_model_without_a_recorded_loss_is_measured_on_the_test_split(
     assert decided.baseline_loss == pytest.approx(decided.loss, rel=1e-6)
 
 
+def test_large_images_are_measured_in_batches_of_64_mib(
+    trained: Trained, evaluated: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.data.features._BATCH_BYTES", 4 * 4 * HEIGHT * WIDTH)  # in place of 64 MiB
+    sizes = []
+    mean_loss = push_gate.mean_loss
+
+    def recorded(folder: str, pattern: str, metric: str, batch_size: int) -> Any:
+        sizes.append(batch_size)
+        return mean_loss(folder, pattern, metric, batch_size)
+
+    monkeypatch.setattr("components.push.gate.mean_loss", recorded)
+    standing_now = standing(None, f"{trained.model.uri}/Format-Serving")
+    decided = decision.read(pathlib.Path(run(trained, evaluated, tmp_path, standing_now).uri))
+    assert sizes == [4]
+    assert decided.baseline_loss == pytest.approx(decided.loss, rel=1e-6)
+
+
 def test_a_baseline_that_nobody_can_load_holds_nothing_back(trained: Trained, evaluated: Any, tmp_path: Any) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(f"{trained.model.uri}/Format-Serving", broken)

@@ -11,7 +11,7 @@ from components.data import features
 from pipeline.definition.spec import RecordedInputs
 from pipeline.sparse_autoencoder.definition import PIPELINE, REPORT
 from pipeline.sparse_autoencoder.image_dataset import ImageDataset
-from pipeline_config import PipelineConfig
+from pipeline_config import EngineConfig, PipelineConfig
 
 LIMITS = ("max_{}", "max_{}_worst_label", "max_{}_to_mean_image")
 
@@ -106,3 +106,21 @@ def test_the_header_of_a_report_has_the_headline_settings() -> None:
     )
     texts = REPORT.parameters(config, described())["texts"]
     assert texts["parameters"] == {"model.l1": "0.0001", "training.seed": "7"}
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "used"),
+    [
+        ({}, 1_000, 1_000),
+        ({"height": 28, "width": 28}, 100_000, 21_399),  # 64 MiB of 28x28 float32
+        ({"height": 256, "width": 256}, 1_000, 256),
+        ({"height": 256, "width": 256, "channels": 3}, 1_000, 85),
+        ({"height": 256, "width": 256}, 100, 100),
+        ({"kind": "vector", "height": 1, "width": 10**9}, 1_000, 1),
+    ],
+)
+def test_beam_s_batches_of_large_records_are_of_64_mib(size: dict[str, Any], given: int, used: int) -> None:
+    engine = EngineConfig(beam_batch_size=given)
+    for name in ("StatisticsGen", "Transform", "Evaluator"):
+        assert PIPELINE.by_name[name].engine_for(engine, described(**size)).beam_batch_size == used
+    assert PIPELINE.by_name["ExampleGen"].engine_for(engine, described(**size)) is engine

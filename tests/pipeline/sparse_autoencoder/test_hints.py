@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import pytest
 
 from components.data.own_data import metadata
-from pipeline.core import settings
+from pipeline.core import memory, settings
 from pipeline.sparse_autoencoder.definition import PIPELINE
+from pipeline.sparse_autoencoder.hints import memory_mib
+from pipeline_config import PipelineConfig
 from tests.pipeline.sparse_autoencoder.test_prepared import store
 
 
@@ -20,6 +23,7 @@ def prepared(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
     def hints(*given: str, train: int = 5_000, dtype: str = "uint16", **facts: Any) -> tuple[str, ...]:
+        shutil.rmtree(tmp_path / "mine", ignore_errors=True)
         folder = store(tmp_path, "mine", own=True)
         info = {"splits": [{"name": name, "shardLengths": [str(train)]} for name in ("train", "validation", "test")]}
         (folder / "dataset_info.json").write_text(json.dumps(info))
@@ -82,3 +86,42 @@ def test_a_data_set_that_is_not_there_or_is_damaged_has_none(prepared: Any, tmp_
     assert prepared(train=20) != ()
     (tmp_path / "mine" / "1.2.3" / "dataset_info.json").write_text("{")
     assert PIPELINE.data.hints(asked) == ()
+
+
+def test_more_memory_than_the_machine_has_is_hinted_with_both_sizes(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.core.memory.limit_mib", lambda: 4_096)
+    assert prepared(dtype="uint8") == ()
+    [hint] = prepared("data.size=256x256", dtype="uint8")
+    assert "65,536 values" in hint
+    assert "4.0 GiB" in hint  # of the machine
+    assert "4.6 GiB" in hint
+    assert prepared("data.size=256x256", "training.resident_mib=1024", dtype="uint8") == ()
+
+
+def test_memory_is_that_of_libraries_data_network_and_batches() -> None:
+    def estimate(*given: str, values: int = 65_536, records: int = 100_000) -> float:
+        resolved = settings.resolve(settings.Request(assignments=given))
+        config = resolved.config
+        assert isinstance(config, PipelineConfig)
+        return memory_mib(config, values, records)
+
+    # 5 batches of 64 MiB, 5 times the weights: 2 * 16 * (65,536 + 32) float32 are 8.004 MiB, 5 times 64 components of
+    # float64, 32 MiB.
+    small = ("model.hidden_units=16", "training.resident_mib=0")
+    assert estimate(*small) == pytest.approx(1_536 + 320 + 40.02 + 160, abs=0.01)
+    assert estimate(*small, "training.resident_mib=100") == pytest.approx(estimate(*small) + 100)
+    assert estimate(*small, "training.resident_mib=100", records=40) == pytest.approx(estimate(*small) + 10)
+
+
+def test_memory_of_the_machine_is_at_most_that_of_the_container(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = memory.limit_mib()
+    assert machine > 0
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_LIMIT", limit)
+    for text, expected in (("1073741824\n", 1_024), ("max\n", None), (f"{1 << 60}\n", None)):
+        limit.write_text(text)
+        assert memory.limit_mib() == (expected or memory.psutil.virtual_memory().total >> 20)
