@@ -86,7 +86,7 @@ def _validation_batches(images: Images, size: int) -> Iterable[tf.Tensor]:
     if images.resident is not None:
         return (images.resident[start : start + size] for start in range(0, images.count, size))
     assert images.stream is not None
-    return images.stream().batch(size)  # type: ignore[no-any-return]
+    return images.stream.batches(size)  # type: ignore[no-any-return]
 
 
 def _train_with_logs(
