@@ -24,6 +24,7 @@ from pipeline.scheduler.export import common, crontab
 from pipeline.scheduler.export import systemd as systemd_units
 from pipeline.scheduler.store import ScheduleDatabase, check_name
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, Schedule, Timing, Work
+from pipeline.sweeps import files
 from pipeline_config import SchedulePolicies
 
 _DEFAULTS = SchedulePolicies()
@@ -94,10 +95,18 @@ def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
     help=f"Run when the data changed; checked every {DATA_CHECK_INTERVAL / 60:g} min, change with --every.",
 )
 @click.option("--zone", metavar="ZONE", help="Time zone of --cron, such as Europe/Berlin.  [default: UTC]")
+@click.option(
+    "--sweep",
+    default="",
+    metavar="NAME",
+    shell_complete=completion.sweeps,
+    help="Run this sweep again instead of a single run: `sae sweep run NAME --again`.",
+)
 @setting_options
 @_policy_options
 def add_command(
     name: str,
+    sweep: str,
     cron: str | None,
     every: str | None,
     on_data_change: bool,
@@ -116,7 +125,14 @@ def add_command(
     """
     check_name(name)
     timing = _timing(cron, every, on_data_change, zone)
+    if sweep and (profile or config_file or assignments or seed is not None):
+        raise UsageError("--sweep excludes --profile, --config, --set and --seed: a sweep has settings of its own")
     work, folder = _work(request(profile, config_file, assignments, seed, root), pathlib.Path.cwd())
+    if sweep:
+        if on_data_change:
+            raise UsageError("--sweep works with --cron and --every: --on-data-change follows the data of one run")
+        files.read(Root.at(folder), sweep)  # raises an error if there is no such sweep
+        work = Work(work.profile, sweep=sweep)
     added = Schedule(
         name, timing, work, _policies(policies), times.as_text(datetime.datetime.now(datetime.timezone.utc))
     )

@@ -62,6 +62,7 @@ _NAMES = "METRIC,METRIC"
 )
 @click.option("--minimise", metavar=_NAMES, help="Metrics to minimise.  [default: the first one of `sae runs`]")
 @click.option("--maximise", metavar=_NAMES, help="Metrics to maximise.")
+@click.option("--again", is_flag=True, help="Run all points again if all have ended; unchanged nodes are cached.")
 @path_option("--from", "file", help="TOML file with these options, in a table [sweep].")
 @setting_options
 @json_option
@@ -76,6 +77,7 @@ def run_command(
     assignments: tuple[str, ...],
     seed: int | None,
     root: str | None,
+    again: bool,
     **options: Any,
 ) -> None:
     """Run a sweep; each of its points is an ordinary run that pushes nothing.
@@ -104,7 +106,8 @@ def run_command(
         with files.lock(place) as record:
             record(name)
             engine.define(place, pipeline, wanted)
-            found = _run(place, pipeline, files.read(place, name))
+            defined = files.read(place, name)
+            found = _run(place, pipeline, engine.begin_round(place, pipeline, defined) if again else defined)
     output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
     done = found.row.state != SweepState.STOPPED and found.row.counts.get("succeeded", 0) > 0
     raise SystemExit(int(ExitCode.DONE if done else ExitCode.NODE_FAILED))

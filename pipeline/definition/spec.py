@@ -256,12 +256,10 @@ class SweepSpec:
       nodes: the last nodes of the run of a point; those that they depend on run as well. None of them pushes a model.
       validation: by the name of a metric of runs on the test split, that of the same metric on the validation split,
         by which models are chosen.
-      measured: returns further metrics of a run, by name, from its outputs, where the run itself does not record them.
     """
 
     nodes: tuple[str, ...]
     validation: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    measured: Callable[[Mapping[OutputName, Artifact]], Mapping[str, float]] = lambda outputs: {}
 
 
 @dataclasses.dataclass(frozen=True)

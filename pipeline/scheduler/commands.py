@@ -28,9 +28,11 @@ class Commands:
     sae: tuple[str, ...] = (sys.executable, "-m", "pipeline")
 
     def run(self, work: Work, trigger: str, run_id_file: pathlib.Path) -> tuple[str, ...]:
-        """Return `sae run` for a tick."""
-        options = ("--root", str(self.root), "--trigger", trigger, "--run-id-file", str(run_id_file))
-        return (*self.sae, "run", *work.options(), *options)
+        """Return `sae run` for a tick, or `sae sweep run`, whose runs have ids and triggers of their own."""
+        options: tuple[str, ...] = ("--root", str(self.root))
+        if not work.sweep:
+            options += ("--trigger", trigger, "--run-id-file", str(run_id_file))
+        return (*self.sae, *work.command(), *options)
 
     def show(self, run_id: str) -> tuple[str, ...]:
         """Return `sae show --json` of a run."""

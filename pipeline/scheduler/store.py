@@ -325,7 +325,7 @@ def _schedule(name: object, document: str, paused: str, horizon: str) -> Schedul
             if not 0 <= seconds <= LONGEST:
                 raise ValueError(f"{seconds} is no duration")
         # They become words of a command, and lines of units and crontabs.
-        for text in (timing.cron, timing.zone, *found.work.options()):
+        for text in (timing.cron, timing.zone, *found.work.command()):
             if not text.isprintable():
                 raise ValueError(f"{text!a} contains a control character")
     except (KeyError, TypeError, ValueError, RecursionError, UsageError) as error:

@@ -65,19 +65,25 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """The options of `sae run` for a tick.
+    """What a tick runs: `sae run` with these options, or a sweep.
 
     Attributes:
       profile: name of a profile.
       config_file: absolute path of a TOML file; empty without one.
       assignments: texts like `training.epochs=5`.
       seed: of `--seed`; None where not given.
+      sweep: name of a sweep, which has settings of its own; empty: a run.
     """
 
     profile: str
     config_file: str = ""
     assignments: tuple[str, ...] = ()
     seed: int | None = None
+    sweep: str = ""
+
+    def command(self) -> tuple[str, ...]:
+        """Return the command of `sae` for a tick with its options, without the root."""
+        return ("sweep", "run", self.sweep, "--again") if self.sweep else ("run", *self.options())
 
     def options(self) -> tuple[str, ...]:
         """Return the options that a tick gives to `sae run`, without the root."""

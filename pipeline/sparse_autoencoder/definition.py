@@ -602,30 +602,10 @@ def _metrics(
     return found, reasons
 
 
-def _on_validation_split() -> dict[str, str]:
-    """Return by the name of a metric of runs that of the same metric on the validation split, where there is one."""
-    losses = {loss.metric.run_key for loss in metrics.LOSSES.values()}  # `_validation_loss` reads them
-    names = {one.run_key: f"validation_{one.run_key.removeprefix('test_')}" for one in metrics.METRICS if one.run_key}
-    return {name: other for name, other in names.items() if other in names or name in losses}
-
-
-_VALIDATION = _on_validation_split()
-
-
-def _validation_loss(outputs: Mapping[OutputName, Artifact]) -> dict[str, float]:
-    """Return the loss of a model on the validation split after its last epoch, as its history records it."""
-    model_run = outputs.get(_MODEL_RUN)
-    evaluation = evaluation_of(outputs[_EVALUATION]) if _EVALUATION in outputs else None
-    if model_run is None or evaluation is None:
-        return {}
-    try:
-        history = json_text.parse((pathlib.Path(model_run.uri) / "history.json").read_text(encoding="utf-8"))
-        loss = metrics.LOSSES[metrics.loss_of(evaluation.overall)].metric
-        return {_VALIDATION[loss.run_key]: float(history[-1]["val_reconstruction"])}
-    except (OSError, ValueError, KeyError, IndexError, TypeError):  # deleted by gc, or damaged
-        return {}
-
-
+# By the name of a metric of runs, that of the same metric on the validation split.
+_VALIDATION = {
+    of.run_key: one.run_key for one in metrics.METRICS for of in metrics.METRICS if one.validation_of == of.name
+}
 _LOSS_DEPENDS_ON = ("model.loss", "data.scaling", "data.size", "data.test_split")
 
 
@@ -709,5 +689,5 @@ PIPELINE = Pipeline(
     incomparable=_incomparable,
     declared_metrics=metrics.METRICS,
     encode=_encode_new,
-    sweep=SweepSpec(nodes=("Encode", "Evaluator", "Probe"), validation=_VALIDATION, measured=_validation_loss),
+    sweep=SweepSpec(nodes=("Encode", "Evaluator", "Probe"), validation=_VALIDATION),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import itertools
 import json
 import math
@@ -59,6 +60,7 @@ class Definition:
       sampler: of a search: `tpe`, `random` or `grid`; empty for a grid.
       pruner: of a search: `median` or `none`; empty for a grid.
       objectives: what it looks for, the first one first.
+      since: runs that began before this time, in UTC as ISO 8601, belong to an earlier round; empty: none do.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Definition:
     sampler: str = ""
     pruner: str = ""
     objectives: tuple[Objective, ...] = ()
+    since: str = ""
 
     @property
     def is_search(self) -> bool:
@@ -290,17 +293,25 @@ def of_json(values: Any, path: pathlib.Path) -> Definition:
         return Definition(
             **{
                 **{field.name: values[field.name] for field in dataclasses.fields(Definition)},
+                "since": _time(values["since"]),
                 "base": serialization.with_infinity(values["base"]),
                 "over": tuple(_varied(one) for one in values["over"]),
                 "search": tuple(_varied(one) for one in values["search"]),
                 "objectives": tuple(Objective(**one) for one in values["objectives"]),
             }
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnavailableError(
             f"{path} is damaged: {type(error).__name__}: {error}; restore it, or remove its folder, which forgets the "
             "sweep"
         ) from error
+
+
+def _time(text: str) -> str:
+    """Return a time that is ISO 8601 in UTC, or an empty text. Raises `ValueError`."""
+    if text and datetime.datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text} has no zone")
+    return text
 
 
 def _varied(one: Mapping[str, Any]) -> Any:
@@ -318,7 +329,7 @@ def difference(found: Definition, wanted: Definition, config_type: type[Configur
 
     def compared(one: Definition) -> dict[str, Any]:
         objectives = [{"metric": each.metric, "better": each.better} for each in one.objectives]
-        return {**to_json(one), "base": base(one), "objectives": objectives}
+        return {**to_json(one), "base": base(one), "objectives": objectives, "since": ""}
 
     pairs = compared(found), compared(wanted)
     parts = [

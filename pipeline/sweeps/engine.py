@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import time
 from collections.abc import Callable, Mapping
 
@@ -64,6 +65,25 @@ def define(root: Root, pipeline: Pipeline, wanted: Definition) -> None:
             f"sweep {wanted.name} is defined already, and otherwise: {differs}; choose another name, or continue it "
             f"with `sae sweep run {wanted.name}`"
         )
+
+
+def begin_round(root: Root, pipeline: Pipeline, found: Definition) -> Definition:
+    """Begin another round of a sweep if all points of the last one have ended, and return the definition.
+
+    Args:
+      root: its root, whose sweeps this process has locked.
+      pipeline: the pipeline.
+      found: its definition.
+    """
+    if not root.metadata.is_file():
+        return found
+    with open_reader(pipeline, None, root) as reader:
+        points = results.read(root, pipeline, reader, found.name, brief=True).points
+    if sum(one.state.is_final for one in points) < found.size:
+        return found
+    begun = dataclasses.replace(found, since=datetime.datetime.now(datetime.timezone.utc).isoformat())
+    files.write(root, begun)
+    return begun
 
 
 def run(

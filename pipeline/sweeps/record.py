@@ -131,7 +131,7 @@ def content(pipeline: Pipeline, found: Sweep, models: Mapping[int, str]) -> dict
 def _definition(found: Definition, declared: Mapping[str, Setting]) -> dict[str, Any]:
     """Return a definition without paths and other settings that do not change results."""
     base = {name: value for name, value in found.base.items() if declared[name].affects_results}
-    return {**definition.to_json(found), "base": without_infinity(base)}
+    return {**definition.to_json(found), "base": without_infinity(base), "since": ""}
 
 
 def as_csv(found: Sweep) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 
 from pipeline.core.errors import NotFoundError, UsageError
-from pipeline.core.events import NodeState
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import closest
 from pipeline.definition.spec import Pipeline
@@ -51,8 +51,8 @@ def read(root: Root, pipeline: Pipeline, reader: Reader | None, name: str, brief
       UnavailableError: its definition is damaged.
     """
     found = _current(files.read(root, name), pipeline)
-    runs = _newest_runs(reader, name)
-    points = tuple(_points(found, pipeline, reader, runs, brief))
+    runs = _newest_runs(reader, found)
+    points = tuple(_points(found, runs, brief))
     is_running = files.running(root) == name
     row = _row(found, points, is_running)
     if brief:
@@ -128,9 +128,12 @@ def _current(found: Definition, pipeline: Pipeline) -> Definition:
     return dataclasses.replace(found, objectives=objectives)
 
 
-def _newest_runs(reader: Reader | None, name: str) -> _Runs:
+def _newest_runs(reader: Reader | None, definition: Definition) -> _Runs:
     found: dict[int, tuple[RunContext, RunRow]] = {}
-    for context, row in reader.triggered(lambda text: _is_of(text, name)) if reader else ():  # newest first
+    since = datetime.datetime.fromisoformat(definition.since) if definition.since else None
+    for context, row in reader.triggered(lambda text: _is_of(text, definition.name)) if reader else ():  # newest first
+        if since and context.created and context.created < since:  # of an earlier round
+            continue
         parsed = trigger.parse(row.trigger)
         assert parsed is not None
         found.setdefault(parsed[1], (context, row))
@@ -142,10 +145,10 @@ def _is_of(text: str, name: str) -> bool:
     return parsed is not None and parsed[0] == name
 
 
-def _points(found: Definition, pipeline: Pipeline, reader: Reader | None, runs: _Runs, brief: bool) -> list[Point]:
+def _points(found: Definition, runs: _Runs, brief: bool) -> list[Point]:
     grid = found.grid() if not found.is_search else []
     numbers = range(1, found.size + 1) if grid else sorted(number for number in runs if number <= found.size)
-    made = [_point(found, pipeline, reader, runs, number, grid, brief) for number in numbers]
+    made = [_point(found, runs, number, grid, brief) for number in numbers]
     return _with_pruned(found, made) if found.is_search else made
 
 
@@ -170,8 +173,6 @@ def _with_pruned(found: Definition, made: Sequence[Point]) -> list[Point]:
 
 def _point(
     found: Definition,
-    pipeline: Pipeline,
-    reader: Reader | None,
     runs: _Runs,
     number: int,
     grid: Sequence[Mapping[str, object]],
@@ -195,7 +196,7 @@ def _point(
         row.seconds,
         "" if pruned_at is not None else row.error,
         pruned_at,
-        {} if brief or reader is None else _metrics(found, pipeline, reader, row),
+        {} if brief else _metrics(row),
         row.blessed,
     )
 
@@ -209,17 +210,8 @@ def _state(row: RunRow, pruned_at: int | None) -> PointState:
     return states.get(row.state, PointState.INTERRUPTED)
 
 
-def _metrics(found: Definition, pipeline: Pipeline, reader: Reader, row: RunRow) -> dict[str, float]:
-    metrics = {name: value for name, value in row.metrics.items() if value is not None and math.isfinite(value)}
-    if row.state == RunState.SUCCEEDED and any(one.chosen_by not in metrics for one in found.objectives):
-        executions = reader.store.executions(row.id)
-        ended = {
-            node: one.id for node, one in executions.items() if one.state in (NodeState.EXECUTED, NodeState.CACHED)
-        }
-        outputs = reader.store.outputs_of(list(ended.values()))
-        by_name = {(node, key): one for node, number in ended.items() for key, one in outputs[number].items()}
-        metrics = {**pipeline.sweep_spec.measured(by_name), **metrics}
-    return metrics
+def _metrics(row: RunRow) -> dict[str, float]:
+    return {name: value for name, value in row.metrics.items() if value is not None and math.isfinite(value)}
 
 
 def _combinations(found: Definition, points: Sequence[Point]) -> list[Combination]:

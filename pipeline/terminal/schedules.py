@@ -53,7 +53,7 @@ def _list_row(one: Planned, now: datetime.datetime) -> list[Cell | str]:
         wording.distance(one.next[0], now) if one.next else "",
         state_cell(one.last.state) if one.last else "",
         wording.run_of(one.last) if one.last else "",
-        " ".join(one.schedule.work.options()),
+        f"sweep {one.schedule.work.sweep}" if one.schedule.work.sweep else " ".join(one.schedule.work.options()),
     ]
 
 
@@ -123,7 +123,7 @@ def schedule_lines(
 ) -> Iterator[str]:
     """Yield trigger, command, next times, policies and newest ticks of a schedule."""
     schedule = found.schedule
-    command = shell.joined(["sae", "run", *schedule.work.options(), "--root", root])
+    command = shell.joined(["sae", *schedule.work.command(), "--root", root])
     timing = schedule.timing
     yield screen.heading(f"schedule {schedule.name}")
     yield from screen.pairs(

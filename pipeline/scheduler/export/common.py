@@ -52,8 +52,9 @@ def call(
             f"schedule {schedule.name} cannot be exported: it runs when the data changed, and only the daemon "
             "checks that: `sae schedule run`"
         )
+    trigger = () if schedule.work.sweep else ("--trigger", f"{by} {schedule.name}")
     found = Call(
-        (*program(), "run", *schedule.work.options(), "--root", str(root), "--trigger", f"{by} {schedule.name}"),
+        (*program(), *schedule.work.command(), "--root", str(root), *trigger),
         str(folder),
         tuple((name, environ[name]) for name in _VARIABLES if environ.get(name)),
     )

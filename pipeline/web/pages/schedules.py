@@ -128,7 +128,7 @@ def _shown(database: ScheduleDatabase, one: Planned, root: Root, now: datetime.d
     return ShownSchedule(
         planned=one,
         next=tuple(NextTime(time, wording.distance(time, now), wording.moment(time, zone)) for time in one.next),
-        command=shell.joined(["sae", "run", *one.schedule.work.options(), "--root", str(root.path)]),
+        command=shell.joined(["sae", *one.schedule.work.command(), "--root", str(root.path)]),
         policies=wording.policies(one.schedule.policies),
         history=groups[:ROWS],
         more=len(ticks) > history.MAX_READ or len(groups) > ROWS,

@@ -15,8 +15,12 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from pipeline import cli
+from pipeline.core.pipeline_root import Root
 from pipeline.scheduler.store import ScheduleDatabase
 from pipeline.scheduler.types import DATA_CHECK_INTERVAL, CatchUp, Overlap, TimingKind, Work
+from pipeline.sweeps import files
+from pipeline.sweeps.definition import Definition
+from pipeline.sweeps.space import Choices
 from pipeline_config import SchedulePolicies
 from tests import PROJECT
 
@@ -45,6 +49,23 @@ def added(root, name="nightly"):
 
 
 class TestAdd:
+    def test_a_schedule_may_run_a_sweep(self, sae, root):
+        weekly = ("add", "weekly", "--cron", "0 3 * * 0", "--sweep", "l1")
+        code, _, errors = sae(*weekly)
+        assert (code, "no sweep 'l1'" in errors) == (3, True)
+        files.write(Root(root), Definition("l1", "sample", {}, (Choices("model.l1", (0.0, 1e-3)),)))
+        code, _, errors = sae(*weekly, "--profile", "sample")
+        assert (code, "--sweep excludes --profile" in errors) == (2, True)
+        code, _, errors = sae("add", "weekly", "--on-data-change", "--sweep", "l1")
+        assert (code, "--sweep works with --cron" in errors) == (2, True)
+        assert sae(*weekly)[0] == 0
+        assert added(root, "weekly").work.sweep == "l1"
+        assert f"sae sweep run l1 --again --root {root}" in sae("show", "weekly")[1]
+        assert "sweep l1" in sae("list")[1]
+        crontab = sae("export", "weekly", "--cron")[1]
+        assert "sweep run l1 --again" in crontab
+        assert "--trigger" not in crontab
+
     def test_add_prints_the_next_times_and_that_no_daemon_runs(self, sae, root):
         code, output, errors = sae(*NIGHTLY)
         assert code == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.scheduler.commands import Commands
+from pipeline.scheduler.types import Work
 
 MISSED = {"metric": "bce", "slice": "overall", "value": 0.3, "limit": 0.2, "passed": False}
 PASSED = {"metric": "mse", "slice": "overall", "value": 0.1, "limit": 0.2, "passed": True}
@@ -42,3 +43,12 @@ def test_why_a_run_failed_or_its_model_was_rejected(
 
 def test_a_run_that_ml_metadata_does_not_know(tmp_path: pathlib.Path) -> None:
     assert row(tmp_path, {"error": "no run r1"}) == {}
+
+
+def test_a_tick_runs_the_pipeline_or_a_sweep(tmp_path: pathlib.Path) -> None:
+    commands = Commands(tmp_path, ("sae",))
+    of_run = commands.run(Work("sample", assignments=("training.epochs=2",)), "schedule nightly x", tmp_path / "1.run")
+    options = ("--root", str(tmp_path), "--trigger", "schedule nightly x", "--run-id-file", str(tmp_path / "1.run"))
+    assert of_run == ("sae", "run", "--profile", "sample", "--set", "training.epochs=2", *options)
+    of_sweep = commands.run(Work("mnist", sweep="l1"), "schedule weekly x", tmp_path / "1.run")
+    assert of_sweep == ("sae", "sweep", "run", "l1", "--again", "--root", str(tmp_path))

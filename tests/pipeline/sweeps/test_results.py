@@ -15,7 +15,7 @@ from pipeline.maintenance import fsck
 from pipeline.metadata import run_properties
 from pipeline.orchestration import recovery
 from pipeline.sparse_autoencoder.definition import PIPELINE
-from pipeline.sweeps import definition, files, record, results, space, trigger
+from pipeline.sweeps import definition, engine, files, record, results, space, trigger
 from pipeline.sweeps.definition import Objective
 from pipeline.sweeps.views import PointState, SweepState
 from pipeline_config import PipelineConfig
@@ -254,3 +254,19 @@ def test_lineage_of_a_result_has_the_models_and_evaluations_of_its_points(points
     (pathlib.Path(found.uri) / "points.csv").unlink()
     [missing] = [one for one in fsck.check(points.root).findings if "sweep" in (one.path or "")]
     assert (missing.artifact, missing.kind.is_damage) == (found.id, True)
+
+
+def test_another_round_begins_when_all_points_of_the_last_one_have_ended(points):
+    with_results(points, [0.02])
+    found = files.read(points.root, "l1")
+    assert engine.begin_round(points.root, PIPELINE, found) == found
+    points.run(2, state="failed", error="Trainer: the loss became nan")
+    first = points.read().points
+    begun = engine.begin_round(points.root, PIPELINE, found)
+    assert files.read(points.root, "l1") == begun
+    assert definition.difference(found, begun, PipelineConfig) == ""
+    assert [one.state for one in points.read().points] == [PointState.WAITING] * 2
+    run_id = points.run(1, test_mse=0.02)
+    found = points.read().points
+    assert (found[0].run, found[0].metrics) == (run_id, first[0].metrics)
+    assert found[1].state == PointState.WAITING

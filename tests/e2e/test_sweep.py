@@ -1,0 +1,158 @@
+"""A sweep on the sample: a duplicate, a failing point, a kill in the middle, two sweeps at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.core import event_log, root_lock
+from pipeline.core.events import NodeStarted
+from pipeline.core.pipeline_root import Root
+from tests import PROJECT
+from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, sae
+
+# With 0, any number of examples passes: the gate runs again, and all nodes after it are cached.
+OVER = ("--over", "data.validation_examples=714,0,99")
+
+
+@pytest.fixture(scope="module")
+def root(sample_run: SampleRun, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    return sample_run.copy(tmp_path_factory.mktemp("sweep") / "root")
+
+
+def started(root: pathlib.Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pipeline", "sweep", "run", "gate", *OVER, *QUICK_OPTIONS, "--root", str(root)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    return subprocess.Popen(command, cwd=PROJECT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    for _ in range(3_000):
+        if condition():
+            return
+        assert process.poll() is None
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+def has_begun(root: pathlib.Path, point: int) -> bool:
+    """Whether the run of a point has started a node."""
+    try:
+        run_id = (root / "sweeps" / "gate" / "trials" / f"{point}.run").read_text().strip()
+    except FileNotFoundError:
+        return False
+    return any(isinstance(one.event, NodeStarted) for one in event_log.read(root, run_id))
+
+
+def shown(root: pathlib.Path, name: str = "gate") -> Any:
+    ended = sae("sweep", "show", name, "--json", "--root", root)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@pytest.fixture(scope="module")
+def killed(root: pathlib.Path) -> dict[str, Any]:
+    """A sweep that was killed while its second point ran, with what another one said meanwhile; and its run as well."""
+    process = started(root)
+    try:
+        wait_for(lambda: has_begun(root, 2), process)
+        second = sae("sweep", "run", "other", *OVER, *QUICK_OPTIONS, "--root", root)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        holder = root_lock.holder(Root(root).lock_file)
+        assert holder is not None  # the run is left behind
+        os.kill(holder.process, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    return {"second": second, "run": holder.run, "points": shown(root)["points"]}
+
+
+@pytest.fixture(scope="module")
+def ended(root: pathlib.Path, killed: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """The same command again."""
+    return sae("sweep", "run", "gate", *OVER, *QUICK_OPTIONS, "--root", root, "--json")
+
+
+def test_a_second_sweep_is_refused(killed: dict[str, Any], root: pathlib.Path) -> None:
+    second = killed["second"]
+    assert second.returncode == 5
+    [line] = second.stderr.splitlines()
+    assert str(root) in line
+    assert "gate" in line
+    assert not (root / "sweeps" / "other").exists()
+
+
+def test_a_killed_sweep_knows_what_ended(killed: dict[str, Any]) -> None:
+    assert [point["state"] for point in killed["points"]] == ["succeeded", "interrupted", "waiting"]
+    assert killed["points"][1]["run"] == killed["run"]
+
+
+def test_the_same_command_continues_and_a_failing_point_is_recorded(
+    ended: subprocess.CompletedProcess[str], killed: dict[str, Any], root: pathlib.Path, sample_run: SampleRun
+) -> None:
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert [point["state"] for point in found["points"]] == ["succeeded", "succeeded", "failed"]
+    first, second, third = found["points"]
+    assert first["run"] == killed["points"][0]["run"]
+    assert second["run"] > killed["run"]
+    assert third["error"].startswith("DataGate: ")
+    assert (found["row"]["state"], found["row"]["counts"]) == ("complete", {"succeeded": 2, "failed": 1})
+    [best] = [one for one in found["combinations"] if one["best"]]
+    assert best["number"] == 1
+    assert found["row"]["objectives"][0]["chosen_by"] == "validation_bce"
+    # The results are those of the run before, because nothing that they depend on differs.
+    assert first["metrics"]["test_bce"] == second["metrics"]["test_bce"] == sample_run.summary["metrics"]["test_bce"]
+    assert not list((root / "sweeps" / "gate").glob("trials/*"))
+
+
+def test_a_point_whose_result_is_known_executes_no_node(
+    ended: subprocess.CompletedProcess[str], root: pathlib.Path
+) -> None:
+    first = json.loads(ended.stdout)["points"][0]
+    run = json.loads(sae("show", first["run"], "--json", "--root", root).stdout)
+    states = {node["node"]: node["state"] for node in run["nodes"]}
+    assert {states.pop(name) for name in ("PushGate", "Pusher", "Report")} == {"skipped"}
+    assert set(states.values()) == {"cached"}
+    assert run["row"]["trigger"] == "sweep gate point 1"
+
+
+def test_the_result_is_an_artifact_and_a_complete_sweep_runs_nothing(
+    ended: subprocess.CompletedProcess[str], root: pathlib.Path
+) -> None:
+    before = json.loads(ended.stdout)
+    again = sae("sweep", "run", "gate", "--root", root, "--json")
+    found = json.loads(again.stdout)
+    assert again.returncode == 0
+    assert (found["artifact"], found["digest"], found["points"]) == (
+        before["artifact"], before["digest"], before["points"],
+    )  # fmt: skip
+    assert found["digest"].startswith("sweep-1:")
+    assert sae("fsck", "--root", root).returncode == 0
+
+
+def test_another_round_has_new_runs_and_the_same_digest(
+    ended: subprocess.CompletedProcess[str], root: pathlib.Path
+) -> None:
+    before = json.loads(ended.stdout)
+    again = sae("sweep", "run", "gate", "--again", "--root", root, "--json")
+    found = json.loads(again.stdout)
+    assert again.returncode == 0, again.stderr
+    assert all(new["run"] > old["run"] for new, old in zip(found["points"], before["points"], strict=True))
+    assert (found["artifact"], found["digest"]) == (before["artifact"], before["digest"])
+
+
+def test_the_best_model_is_promoted(ended: subprocess.CompletedProcess[str], root: pathlib.Path) -> None:
+    promoted = sae("sweep", "promote", "gate", "--reason", "best", "--root", root)
+    assert promoted.returncode == 2, promoted.stderr  # the run of the sample pushed this model already
+    assert "is served already" in promoted.stderr
