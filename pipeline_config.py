@@ -45,6 +45,10 @@ class Setting:
       default_in_report: whether it does so while the setting has its default, if the data is 8-bit images and the loss
         is cross-entropy; with other data or another loss, it always does.
       headline: whether the page of a run and its report name it at their top, also where it is the profile's value.
+      only_if: another setting and its values: with others, this one has no effect, and giving it is refused.
+      is_list: whether the text is a list of whole numbers, separated by commas. `check` takes a number or a list too.
+      earlier: the name that it had in earlier versions, in the same section; runs of theirs are read, and users may
+        still give it.
       option: command line option that sets it, beside `--set`.
       name: dotted: `training.epochs`.
     """
@@ -65,6 +69,9 @@ class Setting:
     in_report: bool = True
     default_in_report: bool = True
     headline: bool = False
+    only_if: tuple[str, tuple[str, ...]] | None = None
+    is_list: bool = False
+    earlier: str = ""
     option: str = ""
     name: str = ""
 
@@ -97,6 +104,8 @@ class Setting:
           ValueError: wrong type or out of range; the message names the setting, the value and what is allowed.
         """
         kind = type(self.default)
+        if self.is_list:
+            value = _list_text(value)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             with contextlib.suppress(OverflowError):  # larger than any float: refused below
                 value = float(value)
@@ -125,6 +134,14 @@ class Setting:
             and (self.above is None or value > self.above)
             and (self.high is None or value <= self.high)
         )
+
+
+def _list_text(value: object) -> object:
+    """Return the text of a list: `256,64` for `[256, 64]`, `256` or `"256, 64"`; other values as they are."""
+    items = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    if isinstance(value, str) or all(isinstance(one, int) and not isinstance(one, bool) for one in items):
+        return ",".join(str(one).strip() for one in items)
+    return value
 
 
 def _shown(value: object) -> str:
@@ -239,21 +256,88 @@ class DataConfig(Section):
         return (int(height), int(width)) if width else None
 
 
+L1 = "l1"
+_COUNTED = ("topk", "batchtopk", "jumprelu")  # methods that are given a number of active units
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(Section):
     """The sparse autoencoder: image - hidden - code - hidden - image."""
 
     section = "model"
 
-    hidden_units: int = setting(
-        256, "size of the layer before and of the layer after the code", unit="units", low=1, high=65_536
+    hidden_layers: str = setting(
+        "256",
+        "sizes of the layers before the code, in reverse of those after it; empty: none",
+        unit="units",
+        pattern=r"([1-9]\d{0,4}(,[1-9]\d{0,4}){0,9})?",
+        form="up to 10 whole numbers from 1 to 99999, separated by commas, or empty",
+        is_list=True,
+        earlier="hidden_units",
     )
     code_units: int = setting(32, "size of the code", unit="units", low=1, high=65_536)
+    sparsity: str = setting(
+        L1,
+        "what makes codes sparse: l1, a penalty; topk, batchtopk, jumprelu: a given number of active units",
+        choices=(L1, *_COUNTED),
+        default_in_report=False,
+    )
     l1: float = setting(
-        1e-3, "weight of the L1 penalty: l1 * sum |code|, mean over examples", low=0, high=1, headline=True
+        1e-3,
+        "weight of the L1 penalty: l1 * sum |code|, mean over examples",
+        low=0,
+        high=1,
+        headline=True,
+        only_if=("model.sparsity", (L1,)),
     )
     code_bias: float = setting(
-        1.0, "initial value of the code's biases; above 0, fewer units start dead", low=0, high=10
+        1.0,
+        "initial value of the code's biases; above 0, fewer units start dead",
+        low=0,
+        high=10,
+        only_if=("model.sparsity", (L1,)),
+    )
+    active_units: float = setting(
+        8.0,
+        "active units of an image: topk: at most (a whole number); batchtopk, jumprelu: on average, as an aim",
+        unit="units",
+        above=0,
+        high=65_536,
+        headline=True,
+        only_if=("model.sparsity", _COUNTED),
+    )
+    bandwidth: float = setting(
+        0.25,
+        "width of the window around a threshold in which it has a gradient",
+        above=0,
+        high=10,
+        only_if=("model.sparsity", ("jumprelu",)),
+    )
+    penalty_weight: float = setting(
+        0.3,
+        "weight of the penalty (active / active_units - 1)^2",
+        low=0,
+        high=1_000,
+        only_if=("model.sparsity", ("jumprelu",)),
+    )
+    output_bias: str = setting(
+        "zeros",
+        "initial biases of the last layer: zeros, or mean_image: the mean of the train split, not with a penalty by L1",
+        choices=("zeros", "mean_image"),
+        default_in_report=False,
+    )
+    noise: str = setting(
+        "none",
+        "noise on the images in training (denoising): masking: values set to 0; gaussian: normal deviates added",
+        choices=("none", "masking", "gaussian"),
+        default_in_report=False,
+    )
+    noise_level: float = setting(
+        0.1,
+        "masking: the probability of each value; gaussian: the standard deviation",
+        above=0,
+        high=1,
+        only_if=("model.noise", ("masking", "gaussian")),
     )
     loss: str = setting(
         "auto",
@@ -261,6 +345,30 @@ class ModelConfig(Section):
         choices=("auto", "bce", "mse"),
         default_in_report=False,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sparsity == "topk" and self.active_units % 1:
+            raise ValueError(
+                f"model.active_units = {self.active_units:g} is not allowed with model.sparsity = 'topk': it must be a "
+                "whole number; batchtopk and jumprelu take any"
+            )
+        if self.sparsity != L1 and self.active_units > self.code_units:
+            raise ValueError(
+                f"model.active_units = {self.active_units:g} is not allowed with model.code_units = {self.code_units}: "
+                "it must be at most as large"
+            )
+        if self.sparsity == L1 and self.l1 and self.output_bias != "zeros":
+            raise ValueError(
+                "model.output_bias = 'mean_image' is not allowed with a penalty by L1, which then wins before the "
+                "decoder uses the code, so that every unit dies: set model.output_bias to zeros, model.l1 to 0, or "
+                f"model.sparsity to one of {', '.join(_COUNTED)}"
+            )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Return the numbers in `hidden_layers`."""
+        return tuple(int(width) for width in self.hidden_layers.split(",") if width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +379,16 @@ class TrainingConfig(Section):
 
     epochs: int = setting(50, "passes over the train split", unit="epochs", low=1, high=100_000)
     batch_size: int = setting(256, "size of one optimiser step", unit="examples", low=1, high=1_048_576)
-    learning_rate: float = setting(1e-3, "Adam's step size", above=0, high=1)
+    learning_rate: float = setting(1e-3, "Adam's largest step size", above=0, high=1)
+    schedule: str = setting(
+        "constant",
+        "step size over the training: constant, or cosine: falling to 0 by half a cosine",
+        choices=("constant", "cosine"),
+        default_in_report=False,
+    )
+    warm_up: float = setting(
+        0.0, "share of the steps over which the step size rises to its largest", low=0, high=1, default_in_report=False
+    )
     seed: int = setting(
         0, "seed of the weights and of each epoch's order", low=0, high=2**31 - 1, headline=True, option="--seed"
     )
@@ -287,7 +404,7 @@ class TrainingConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """Thresholds for a blessing on the test split: max_bce or max_mse by the loss, both without the L1 penalty.
+    """Thresholds for a blessing on the test split: max_bce or max_mse by the loss, both without the penalty.
 
     Those of the code, max_dead_units and max_active_units, hold for all test images together, not for each label.
     """
@@ -395,7 +512,7 @@ class ServingConfig(Section):
     # Seeds of the reference setting differ by up to 3 % (docs/model.md), which is no reason to reject a model.
     max_bce_to_served: float = setting(
         1.05,
-        "largest ratio of test loss to that of a served model with equal L1; inf: any",
+        "largest ratio of test loss to that of a served model of equal sparsity; inf: any",
         above=0,
         high=_LARGEST_LIMIT,
         may_be_infinite=True,
@@ -524,6 +641,28 @@ class Configuration:
         return {one.name: one for section in cls.sections().values() for one in section.settings().values()}
 
     @classmethod
+    @functools.cache
+    def earlier_names(cls) -> dict[str, str]:
+        """Return the settings that had another name, by that name, both dotted."""
+        return {
+            f"{name.partition('.')[0]}.{declared.earlier}": name
+            for name, declared in cls.settings().items()
+            if declared.earlier
+        }
+
+    @classmethod
+    def renamed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return recorded values of settings by the names, and in the form, that the settings have now."""
+        earlier, declared = cls.earlier_names(), cls.settings()
+        found = {}
+        for name, recorded in values.items():
+            value = recorded
+            with contextlib.suppress(ValueError):  # a damaged value stays as it is
+                value = declared[earlier[name]].check(recorded) if name in earlier else recorded
+            found[earlier.get(name, name)] = value
+        return found
+
+    @classmethod
     def build(cls: type[_Config], values: Mapping[str, Value]) -> _Config:
         """Return the configuration with these values, by dotted name, and defaults. Raises `ValueError`."""
         by_section: dict[str, dict[str, Value]] = {name: {} for name in cls.sections()}
@@ -542,9 +681,18 @@ class Configuration:
         }
 
     def affecting_results(self) -> dict[str, Value]:
-        """Return the values of the settings that can change the results of a run."""
+        """Return the values of the settings that can change the results of a run, and have an effect."""
         declared = self.settings()
-        return {name: value for name, value in self.values().items() if declared[name].affects_results}
+        return {
+            name: value
+            for name, value in self.values().items()
+            if declared[name].affects_results and self.has_effect(name)
+        }
+
+    def has_effect(self, name: str) -> bool:
+        """Return whether a setting has an effect with the values of the others."""
+        condition = self.settings()[name].only_if
+        return condition is None or self.values()[condition[0]] in condition[1]
 
     def recorded(self) -> dict[str, Value]:
         """Return the values that a run's manifest records."""
@@ -567,22 +715,45 @@ _MNIST: dict[str, Value] = {
     "evaluation.max_bce_worst_label": 0.16,
 }
 
+# docs/model.md compares the methods and gives the figures of these values.
+_JUMPRELU: dict[str, Value] = {
+    "model.sparsity": "jumprelu",
+    "model.active_units": 7.6,
+    "model.output_bias": "mean_image",
+    "training.learning_rate": 2e-2,
+    "training.schedule": "cosine",
+    "training.warm_up": 0.05,
+}
+
+_OVERCOMPLETE: dict[str, Value] = {
+    "model.hidden_layers": "",
+    "model.code_units": 1_024,
+    "model.sparsity": "topk",
+    "model.active_units": 25.0,
+    "model.output_bias": "mean_image",
+    "training.learning_rate": 3e-3,
+    "training.schedule": "cosine",
+    "training.warm_up": 0.05,
+}
+
+# 5,000 digits in the proportions of the reference, 5 : 1 : 1.
+_SAMPLE: dict[str, Value] = {
+    "data.dataset": "mnist_sample",
+    "data.source": "sample",
+    "data.train_split": "train[:3572]",
+    "data.validation_split": "train[3572:4286]",
+    "data.test_split": "train[4286:]",
+    "data.schema": "mnist",
+    "data.train_examples": 3_572,
+    "data.validation_examples": 714,
+    "data.test_examples": 714,
+    "evaluation.max_bce": 0.2,
+    "evaluation.max_bce_worst_label": 0.25,
+}
+
 _PROFILES: dict[str, dict[str, Value]] = {
     "mnist": _MNIST,
-    # 5,000 digits in the proportions of the reference, 5 : 1 : 1.
-    "sample": {
-        "data.dataset": "mnist_sample",
-        "data.source": "sample",
-        "data.train_split": "train[:3572]",
-        "data.validation_split": "train[3572:4286]",
-        "data.test_split": "train[4286:]",
-        "data.schema": "mnist",
-        "data.train_examples": 3_572,
-        "data.validation_examples": 714,
-        "data.test_examples": 714,
-        "evaluation.max_bce": 0.2,
-        "evaluation.max_bce_worst_label": 0.25,
-    },
+    "sample": _SAMPLE,
     # The same shape and splits as MNIST. Clothes have more grey pixels, so their loss is higher.
     "fashion_mnist": {
         **_MNIST,
@@ -591,6 +762,10 @@ _PROFILES: dict[str, dict[str, Value]] = {
         "evaluation.max_bce": 0.32,
         "evaluation.max_bce_worst_label": 0.45,
     },
+    "mnist_sparse": {**_MNIST, **_JUMPRELU},
+    "mnist_overcomplete": {**_MNIST, **_OVERCOMPLETE},
+    "sample_sparse": {**_SAMPLE, **_JUMPRELU},
+    "sample_overcomplete": {**_SAMPLE, **_OVERCOMPLETE},
 }
 
 

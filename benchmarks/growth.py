@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10, help="how many times as many (default 10)")
     parser.add_argument("--wide", type=int, default=0, help="number of pictures of 256x256, instead")
     parser.add_argument("--resident-mib", type=int, help="training.resident_mib (default that of the profile)")
-    parser.add_argument("--hidden-units", type=int, default=256, help="model.hidden_units with --wide (default 256)")
+    parser.add_argument("--hidden-units", type=int, default=256, help="model.hidden_layers with --wide (default 256)")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--folder", type=pathlib.Path, default=tempfile.gettempdir(), help="for data and roots")
     arguments = parser.parse_args()
@@ -175,7 +175,7 @@ def main() -> None:
         settings.append(f"training.resident_mib={arguments.resident_mib}")
     if arguments.wide:
         measured(
-            arguments.folder, source, 0, 1, arguments.wide, [*settings, f"model.hidden_units={arguments.hidden_units}"]
+            arguments.folder, source, 0, 1, arguments.wide, [*settings, f"model.hidden_layers={arguments.hidden_units}"]
         )
         return
     one, many = (

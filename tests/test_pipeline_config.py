@@ -34,7 +34,7 @@ def test_the_reference_setting():
     config = PipelineConfig.build(PROFILES["mnist"])
     data, model, training = config.data, config.model, config.training
     assert (data.train_examples, data.validation_examples, data.test_examples) == (50_000, 10_000, 10_000)
-    assert (model.hidden_units, model.code_units, model.l1) == (256, 32, 0.001)
+    assert (model.hidden_layers, model.code_units, model.l1) == ("256", 32, 0.001)
     assert (training.epochs, training.batch_size, training.learning_rate) == (50, 256, 0.001)
 
 
@@ -210,6 +210,67 @@ def test_schedule_policies_have_limits(limit):
     for name, value in limits.items():
         with pytest.raises(ValueError, match=rf"^schedule\.{name} = "):
             pipeline_config.SchedulePolicies(**{name: value + past})
+
+
+# --- sparsity ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "widths"),
+    [
+        (256, "256", (256,)),
+        ("512, 256", "512,256", (512, 256)),
+        ([512, 256], "512,256", (512, 256)),
+        ("", "", ()),
+        ([], "", ()),
+    ],
+)
+def test_widths_of_hidden_layers_are_numbers_or_lists(value: object, text: str, widths: tuple[int, ...]) -> None:
+    model = pipeline_config.ModelConfig(hidden_layers=value)  # type: ignore[arg-type]
+    assert (model.hidden_layers, model.widths) == (text, widths)
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "256,", "256,0", "-1", "1000000", "a", [2.5], [True], True, 0, ",".join("9" * 11)]
+)
+def test_other_widths_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^model\.hidden_layers = "):
+        pipeline_config.ModelConfig(hidden_layers=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"sparsity": "topk", "active_units": 7.5}, "model.active_units = 7.5"),
+        ({"sparsity": "jumprelu", "active_units": 33.0}, "model.active_units = 33"),
+        ({"output_bias": "mean_image"}, "model.output_bias = 'mean_image'"),
+        ({"sparsity": "dropout"}, "model.sparsity = 'dropout'"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused(values: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named.replace(".", r"\.")):
+        pipeline_config.ModelConfig(**values)  # type: ignore[arg-type]
+
+
+def test_mean_image_as_first_output_needs_no_penalty_by_l1() -> None:
+    assert pipeline_config.ModelConfig(output_bias="mean_image", l1=0.0).output_bias == "mean_image"
+    assert pipeline_config.ModelConfig(output_bias="mean_image", sparsity="jumprelu").l1 == 1e-3
+
+
+def test_a_setting_has_an_effect_only_with_the_method_that_it_belongs_to() -> None:
+    l1, topk = PipelineConfig(), PipelineConfig.build({"model.sparsity": "topk"})
+    assert (l1.has_effect("model.l1"), topk.has_effect("model.l1")) == (True, False)
+    assert (l1.has_effect("model.active_units"), topk.has_effect("model.active_units")) == (False, True)
+    assert "model.l1" not in topk.affecting_results()
+    assert "model.bandwidth" not in topk.affecting_results()
+    assert topk.affecting_results()["model.active_units"] == 8.0
+
+
+def test_settings_of_earlier_versions_are_read_by_the_names_of_this_one() -> None:
+    assert PipelineConfig.earlier_names() == {"model.hidden_units": "model.hidden_layers"}
+    recorded = {"model.hidden_units": 128, "model.l1": 0.5, "gone.setting": 1}
+    assert PipelineConfig.renamed(recorded) == {"model.hidden_layers": "128", "model.l1": 0.5, "gone.setting": 1}
+    assert PipelineConfig.renamed({"model.hidden_units": "damaged"}) == {"model.hidden_layers": "damaged"}
 
 
 # --- a pipeline with settings of its own ---------------------------------------------------------

@@ -15,7 +15,7 @@ class EpochLosses:
 
     Attributes:
       epoch: from 1.
-      loss: reconstruction and L1 penalty, train split.
+      loss: reconstruction and penalty on the code, train split.
       reconstruction: the reconstruction loss alone (`bce`, nats per pixel, or `mse`), train split.
       val_loss, val_reconstruction: the same on the validation split, after the epoch.
     """

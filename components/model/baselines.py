@@ -97,6 +97,17 @@ def fit_randomised(batches: Batches, pixels: int, units: int, seed: int) -> Pca:
     return Pca(mean.astype(np.float32), (components * np.where(largest < 0, -1.0, 1.0)).astype(np.float32))
 
 
+def mean_image(batches: Iterable[Array]) -> Array:
+    """Return the mean of images, shape (n, pixels) each, at least one in all: float32, shape (pixels,)."""
+    count: int = 0
+    total: Any = 0.0
+    for images in batches:
+        count += len(images)
+        total = total + images.sum(axis=0, dtype=np.float64)
+    mean: Array = (total / count).astype(np.float32)
+    return mean
+
+
 def _pass(batches: Batches, mean: Any, basis: Any) -> tuple[int, Any, Any, Any]:
     """Read all images once and return their number, their mean, and of the centred images X: X'XB and B'X'XB.
 

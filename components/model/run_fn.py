@@ -32,10 +32,10 @@ _MIB = 1024 * 1024
 def run_fn(fn_args: FnArgs) -> None:
     """Train the model on the transformed train split.
 
-    Reads from `fn_args.custom_config` the settings of `train_loop.TrainingSettings`, and `hidden_units`, `code_units`,
-    `l1`, `code_bias`, `loss`, `train_examples`, `validation_examples`, `resident_mib`. Writes the SavedModel into
-    `serving_model_dir`, and into `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch),
-    `validation.json` (the metrics on the validation split) and `pca.npz` (the baseline, fitted on the train split).
+    Reads from `fn_args.custom_config` the settings of `train_loop.TrainingSettings` and of `adapter.build`,
+    `train_examples`, `validation_examples` and `resident_mib`. Writes the SavedModel into `serving_model_dir`, and into
+    `model_run_dir` TensorBoard's logs, `history.json` (the losses of each epoch), `validation.json` (the metrics on the
+    validation split) and `pca.npz` (the baseline, fitted on the train split).
     """
     config = fn_args.custom_config
     settings = TrainingSettings(**{field.name: config[field.name] for field in dataclasses.fields(TrainingSettings)})
@@ -53,7 +53,7 @@ def run_fn(fn_args: FnArgs) -> None:
     files = (fn_args.train_files, fn_args.eval_files)
     splits = [_open(split, count, pixels, transform, resident) for split, count in zip(files, counts, strict=True)]
 
-    model = adapter.build(pixels, config, settings.seed)
+    model = adapter.build(pixels, config, settings.seed, lambda: baselines.mean_image(_batches(splits[0], settings)))
     logger.info("%s parameters", f"{sum(int(tf.size(variable)) for variable in model.variables):,}")
     run_dir = pathlib.Path(fn_args.model_run_dir)
     history = _train_with_logs(model, splits, settings, run_dir)
@@ -62,10 +62,11 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     pca = baselines.fit(lambda: _batches(splits[0], settings), pixels, config["code_units"], settings.seed)
     pca.save(run_dir)
+    served = model.served()
     batches = _validation_batches(splits[1], settings.validation_batch_size)
-    measured = validation.measure(model.encode, model.decode, batches, pca.mean, model.loss)
+    measured = validation.measure(served.encode, served.decode, batches, pca.mean, served.loss)
     validation_scores.write(run_dir, measured)
-    saved_model.save(model, transform, pca.mean, fn_args.serving_model_dir)
+    saved_model.save(served, transform, pca.mean, fn_args.serving_model_dir)
 
 
 def _open(files: Sequence[str], count: int, pixels: int, transform: tft.TFTransformOutput, resident: bool) -> Images:

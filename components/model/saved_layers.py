@@ -36,6 +36,24 @@ _FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
+def _above(values: Array, threshold: Array) -> Array:
+    """Values above a threshold, else 0: as `components.model.sparsity.layer.Threshold`."""
+    return np.where(values > threshold, values, np.float32(0))
+
+
+def _largest(values: Array, count: npt.NDArray[np.int32]) -> Array:
+    """The largest `count` values of each row, if they are positive, else 0: as `components.model.sparsity.topk`."""
+    ranks = np.argsort(np.argsort(-values, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.where(ranks < count, _relu(values), np.float32(0))
+
+
+# Layers without a dense part, by their one variable: the name of what they do, and the function.
+_WITHOUT_KERNEL: Mapping[str, tuple[str, Callable[[Array, Any], Array]]] = {
+    "threshold": ("threshold", _above),
+    "active_units": ("top k", _largest),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class SavedLayer:
     """A layer: its variables by the last part of their names (`kernel`, `bias`), and its activation."""
@@ -56,8 +74,16 @@ class SavedLayer:
         return (shape[-2] if len(shape) > 1 else None), (shape[-1] if shape else None)
 
     @property
-    def dense(self) -> bool:
+    def without_kernel(self) -> str:
+        """The name of the one variable of a layer that changes values without mixing them; empty for others."""
+        [name, *more] = self.variables
+        return name if not more and name in _WITHOUT_KERNEL else ""
+
+    @property
+    def computable(self) -> bool:
         """Whether `__call__` can compute it."""
+        if self.without_kernel:
+            return True
         kernel, bias = self.variables.get("kernel"), self.variables.get("bias")
         return (
             kernel is not None and bias is not None and len(self.variables) == 2 and self.activation in _FUNCTIONS
@@ -66,6 +92,8 @@ class SavedLayer:
 
     def __call__(self, values: Array) -> Array:
         """Return outputs, shape (n, outputs), of inputs of shape (n, m): the first m inputs, all others being 0."""
+        if name := self.without_kernel:
+            return _WITHOUT_KERNEL[name][1](values, self.variables[name])
         kernel = self.variables["kernel"][: values.shape[1]]
         return _FUNCTIONS[self.activation](values @ kernel + self.variables["bias"])
 
@@ -83,17 +111,29 @@ def layers_of(
     for name, value in variables.items():
         layer, _, part = name.partition(":")[0].rpartition("/")
         layers.setdefault(layer or part, {})[part] = value
-    return tuple(SavedLayer(name, parts, (activations or {}).get(name, "")) for name, parts in layers.items())
+    made = [SavedLayer(name, parts, (activations or {}).get(name, "")) for name, parts in layers.items()]
+    for place, one in enumerate(made):
+        if one.without_kernel:
+            made[place] = dataclasses.replace(one, activation=_WITHOUT_KERNEL[one.without_kernel][0])
+    return tuple(made)
 
 
-def halves(layers: Sequence[SavedLayer], code: str) -> tuple[tuple[SavedLayer, ...], tuple[SavedLayer, ...]] | None:
-    """Return encoder, up to the layer named `code`, and decoder; None if the layers are not a chain of dense layers."""
+def halves(
+    layers: Sequence[SavedLayer], code: Sequence[str]
+) -> tuple[tuple[SavedLayer, ...], tuple[SavedLayer, ...]] | None:
+    """Return encoder and decoder; None if the layers are not a chain that can be computed.
+
+    Args:
+      layers: of the model.
+      code: names of layers; the last one that the model has ends the encoder.
+    """
     names = [layer.name for layer in layers]
-    if code not in names[:-1] or not all(layer.dense for layer in layers):
+    place = max((names.index(name) + 1 for name in code if name in names), default=0)
+    if not 0 < place < len(layers) or not all(layer.computable for layer in layers):
         return None
-    if any(before.sizes[1] != after.sizes[0] for before, after in itertools.pairwise(layers)):
+    kernels = [layer.sizes for layer in layers if not layer.without_kernel]
+    if any(before[1] != after[0] for before, after in itertools.pairwise(kernels)):
         return None
-    place = names.index(code) + 1
     return tuple(layers[:place]), tuple(layers[place:])
 
 

@@ -36,7 +36,7 @@ class ServedModel(tf.Module):
     def __init__(self, model: TrainableModel, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:
         super().__init__(name="sparse_autoencoder")
         # Saves the variables, not the Keras models, whose layers Keras would trace again, which takes two seconds.
-        self.model_variables = model.variables
+        self.model_variables = model.weights
         self.pixels = int(mean_image.shape[0])
         self.code_units = int(model.encode(tf.zeros([1, self.pixels])).shape[1])
         self._functions: Callable[[], tuple[TrainableModel, Any]] = lambda: (
@@ -82,7 +82,7 @@ def save(
     """Write the SavedModel into `folder`.
 
     Args:
-      model: trained.
+      model: trained, as `TrainableModel.served` returns it.
       transform: the transform graph of its training images.
       mean_image: float32, shape (pixels,): mean of the training images, the baseline of `evaluate`.
       folder: created if it does not exist.

@@ -31,6 +31,8 @@ class TrainingSettings:
     learning_rate: float
     seed: int
     jit_compile: bool
+    schedule: str = "constant"
+    warm_up: float = 0.0
 
 
 _WINDOW = 8_192  # streamed images to shuffle among; of MNIST 26 MB
@@ -115,7 +117,7 @@ def train(
     for name, images in (("train", train_images), ("validation", validation_images)):
         if not images.count:
             raise errors.TrainingError(f"the {name} split is empty: training needs at least one example")
-    steps = _Steps(model, settings)
+    steps = _Steps(model, settings, math.ceil(train_images.count / settings.batch_size) * settings.epochs)
     checkpoints = checkpoints or Checkpoints(None)
     history = checkpoints.restore(steps.variables)
     for losses in history:
@@ -127,7 +129,7 @@ def train(
         if not all(math.isfinite(value) for value in dataclasses.astuple(losses)):
             raise errors.TrainingError(
                 f"the loss became {losses.loss} in epoch {epoch} of {settings.epochs}: lower training.learning_rate "
-                f"(now {settings.learning_rate:g}) or model.l1"
+                f"(now {settings.learning_rate:g}) or the weight of the penalty on the code"
             )
         history.append(losses)
         on_epoch(losses)
@@ -141,13 +143,42 @@ def _mean(sums: tf.Tensor, count: int) -> tuple[float, float]:
     return reconstruction + penalty, reconstruction
 
 
+class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
+    """The step size by the number of the step.
+
+    With s from 0 to count - 1: `learning_rate * min(1, (s + 1) / (warm_up * count)) * c`, where c is 1 if the schedule
+    is constant, and (1 + cos(pi s / count)) / 2 if it is cosine.
+
+    Source of the cosine: I. Loshchilov, F. Hutter, SGDR, ICLR 2017, equation 5, without restarts.
+    """
+
+    def __init__(self, settings: TrainingSettings, count: int) -> None:
+        """Create the schedule of a training of `count` steps."""
+        self._highest = settings.learning_rate
+        self._warm_up = settings.warm_up * count
+        self._cosine = settings.schedule == "cosine"
+        self._count = count
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the size of a step: float32, a scalar."""
+        number = tf.cast(step, tf.float32)
+        rate = tf.constant(self._highest, tf.float32)
+        if self._warm_up > 0:
+            rate *= tf.minimum(1.0, (number + 1) / self._warm_up)
+        if self._cosine:
+            rate *= 0.5 * (1 + tf.cos(math.pi * number / self._count))
+        return rate
+
+
 class _Steps:
     """The compiled functions of one model."""
 
-    def __init__(self, model: TrainableModel, settings: TrainingSettings) -> None:
+    def __init__(self, model: TrainableModel, settings: TrainingSettings, count: int) -> None:
         self._model = model
         self._settings = settings
-        self._optimizer = keras.optimizers.Adam(settings.learning_rate)
+        changes = settings.schedule != "constant" or settings.warm_up > 0
+        rate = LearningRate(settings, count) if changes else settings.learning_rate
+        self._optimizer = keras.optimizers.Adam(rate)
         self._optimizer.build(model.variables)
         # With autograph TensorFlow converts Keras' own source, which takes four seconds.
         compiled: dict[str, Any] = {"autograph": False, "jit_compile": settings.jit_compile}
@@ -158,7 +189,7 @@ class _Steps:
     @property
     def variables(self) -> list[tf.Variable]:
         """All variables that an epoch changes: those of model and optimizer."""
-        return [*self._model.variables, *self._optimizer.variables]
+        return [*self._model.weights, *self._optimizer.variables]
 
     def run_epoch(self, images: Images, epoch: int) -> tf.Tensor:
         """Train on every image once; return the sums of (reconstruction loss, penalty) over the images."""

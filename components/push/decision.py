@@ -1,7 +1,7 @@
 """The push gate's input, rule and decision; free of TensorFlow and TFX.
 
-A candidate replaces the served model if it is not worse than the setting allows. Only models trained with the same L1,
-loss and scaling are compared: a larger penalty trades loss for sparsity, so losses at different L1 are not comparable.
+A candidate replaces the served model if it is not worse than the setting allows. Only models trained with the same
+sparsity, loss and scaling are compared: sparser codes have a higher loss, so the losses of others are not comparable.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Standing:
 
     Attributes:
       model: digest of the candidate's content.
-      l1: weight of its L1 penalty; None if it was not recorded.
+      l1: weight of its L1 penalty; None with another method of sparsity, or if it was not recorded.
       served: its version, if it is served already; else 0.
       baseline: the model that it is compared with, or None.
       note: why there is no baseline, or why the baseline is not the served model; else empty.
@@ -83,7 +83,7 @@ class GateDecision:
       reason: a sentence.
       blessed: whether the Evaluator blessed it.
       model: digest of its content.
-      l1: weight of its L1 penalty; None if it was not recorded.
+      l1: weight of its L1 penalty; None with another method of sparsity, or if it was not recorded.
       loss: its loss on the test split.
       limit: the largest allowed ratio to the baseline's loss; None: no limit.
       baseline: the model that it was compared with, or None.

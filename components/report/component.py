@@ -116,7 +116,7 @@ class ReportExecutor(base_executor.BaseExecutor):
             unit_mean=activity.mean,
             settings=texts["settings"],
             facts=texts["facts"],
-            parameters=texts["parameters"],
+            parameters={name: texts["settings"][name] for name in texts["header"]},
             probe=probe_scores.read(pathlib.Path(uris["scores"])).metrics,
         )
         page.write_report(data, folder)
@@ -290,7 +290,8 @@ class ReportGen(base_component.BaseComponent):
           examples: for the test split.
           transform_graph, model, model_run, evaluation, blessing, scores: of the model to report on.
           texts: `title`, `notice`, `label_names`, `shape` (of an image or vector), `gates` (fields of
-            `thresholds.Gates`), `settings`, `parameters` and `facts` (text by text).
+            `thresholds.Gates`), `settings` and `facts` (text by text), and `header` (names
+            of settings).
           images_per_label: test images of each label to show.
         """
         super().__init__(

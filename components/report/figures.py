@@ -166,7 +166,7 @@ def draw_curves(
       theme: the colours.
       epochs: n numbers, rising, n >= 1.
       training, validation: float64, shape (n,): the reconstruction loss.
-      training_with_penalty, validation_with_penalty: the same with the L1 penalty; drawn only if visibly different.
+      training_with_penalty, validation_with_penalty: the same with the penalty; drawn only if visibly different.
       floor: the entropy floor of the test images; None: none.
       unit: of the losses.
     """

@@ -451,13 +451,13 @@ def _headline(data: ReportData) -> _Table:
     if data.loss == "mse":
         rows: list[tuple[str, ...]] = [(name, _mse(mse)) for name, (_, mse) in _baselines(data).items()]
         return _Table(
-            f"Reconstruction loss on the test {data.kind}s, without the L1 penalty",
+            f"Reconstruction loss on the test {data.kind}s, without the penalty on the code",
             ("", "squared error, mean over values"),
             rows,
             emphasis=MODEL,
         )
     return _Table(
-        f"Reconstruction loss on the test {data.kind}s, without the L1 penalty",
+        f"Reconstruction loss on the test {data.kind}s, without the penalty on the code",
         ("", *map(data.reworded, ("cross-entropy, nats per pixel", "squared error, mean over pixels"))),
         [(name, _bce(bce), _mse(mse)) for name, (bce, mse) in _baselines(data).items()],
         emphasis=MODEL,

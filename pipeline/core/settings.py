@@ -96,7 +96,15 @@ def resolve(
     layer.update(given)
     values = {setting: _checked(setting, raw, origin, config_type) for setting, (raw, origin) in layer.items()}
     origins = {setting: layer[setting][1] if setting in layer else "default" for setting in config_type.settings()}
-    return Settings(_build(values, config_type), origins, name)
+    config = _build(values, config_type)
+    for setting in given:
+        if not config.has_effect(setting):
+            needed, allowed = config.settings()[setting].only_if
+            raise UsageError(
+                f"{setting} ({origins[setting]}) has no effect with {needed} = {config.values()[needed]}: leave it "
+                f"out, or set {needed} to {' or '.join(allowed)}"
+            )
+    return Settings(config, origins, name)
 
 
 def applied_profile(name: str, values: Mapping[str, Value], config_type: type[Configuration]) -> str:
@@ -187,6 +195,7 @@ def of_option(option: str, config_type: type[Configuration]) -> str:
 
 
 def _known(name: str, origin: str, config_type: type[Configuration]) -> str:
+    name = config_type.earlier_names().get(name, name)
     if name in config_type.settings():
         return name
     raise UsageError(f"no setting {name!r} ({origin}){_suggestion(name, config_type)}; `sae config show` lists all")

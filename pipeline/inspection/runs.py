@@ -92,8 +92,9 @@ class Runs:
         """Return the settings that affect results; of a run that did not record them, from its manifest."""
         recorded = run_properties.settings_of(context.properties)
         if recorded is not None or self._root is None or run_properties.START_PROPERTY not in context.properties:
-            return recorded or {}
+            return self._pipeline.configuration.renamed(recorded or {})
         found = _configuration_of_manifest(self._root.manifests / f"{context.name}.json", self._root)
+        found = self._pipeline.configuration.renamed(found)
         declared = self._pipeline.configuration.settings()
         return {name: value for name, value in found.items() if name in declared and declared[name].affects_results}
 

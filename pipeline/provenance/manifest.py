@@ -168,6 +168,8 @@ def from_json(text: str, name: str = "the manifest", pipeline: RecordedPipeline 
     except (KeyError, TypeError) as error:
         raise _damaged(name, str(error.args[0])) from error
     configuration = {name: _parse_infinity(pipeline, name, value) for name, value in manifest.configuration.items()}
+    if pipeline:
+        configuration = pipeline.configuration.renamed(configuration)
     return dataclasses.replace(manifest, configuration=configuration, data=data)
 
 

@@ -1,4 +1,4 @@
-"""The push gate's baseline: the newest pushed model of the same L1, loss and scaling that was not rolled back."""
+"""The push gate's baseline: the newest pushed model of the same sparsity, loss and scaling that was not rolled back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from pipeline.registry.versions import Push
 class _Terms:
     """The parameters of a Trainer that models must share for their losses to be comparable."""
 
-    l1: float
+    sparsity: str  # in words: `L1 0.001`, `topk 8`
+    l1: float | None  # weight of the L1 penalty; None with another method
     loss: str
     scaling: str
 
     def __str__(self) -> str:
         other = [self.loss] * (self.loss != metrics.BCE.name) + [f"scaling {self.scaling}"] * (self.scaling != "auto")
-        return ", ".join([f"L1 {self.l1:g}", *other])
+        return ", ".join([self.sparsity, *other])
 
 
 def standing(root: Root, store: Store, model: Artifact, examples: Artifact) -> Standing:
@@ -57,7 +58,7 @@ def standing(root: Root, store: Store, model: Artifact, examples: Artifact) -> S
         return Standing(model.content, l1, note=about)
     if found is None:
         if terms is None:
-            why = "the L1 of this model was not recorded"
+            why = "the sparsity of this model was not recorded"
         elif _newest_of(terms, store, pushes, {model.content}) is None:
             why = f"no other model of {terms} was pushed before"
         else:
@@ -70,7 +71,7 @@ def standing(root: Root, store: Store, model: Artifact, examples: Artifact) -> S
     place = None if loss is not None else versions.saved_model(root, pushed, pushes)
     baseline = Baseline(push.version, run_id, push.model, loss, "" if place is None else str(place))
     return Standing(
-        model.content, l1, baseline=baseline, note="" if push == served else f"the newest of its L1; {about}"
+        model.content, l1, baseline=baseline, note="" if push == served else f"the newest of {terms}; {about}"
     )
 
 
@@ -100,18 +101,22 @@ def _about_served(store: Store, newest: pathlib.Path | None, served: Push | None
         return f"{name} had been rolled back"
     found = versions.run_and_model(store, served)
     terms = _terms(store, found[1]) if found else None
-    return f"{name} has {'no recorded L1' if terms is None else terms}"
+    return f"{name} has {'no recorded sparsity' if terms is None else terms}"
 
 
 def _terms(store: Store, model: Artifact) -> _Terms | None:
     """Return the terms that a model was trained in; None if they were not recorded."""
     for execution in store.makers(model.id):
         key = store.execution(execution).key
-        if key is not None and "l1" in key.parts["parameters"]:
-            values = {name: json_text.parse(text) for name, text in key.parts["parameters"].items()}
-            # Earlier versions had one loss and one scaling.
-            loss, scaling = values.get("loss", metrics.BCE.name), values.get("scaling", "auto")
-            return _Terms(float(values["l1"]), loss, scaling)
+        parameters = {} if key is None else key.parts["parameters"]
+        values = {name: json_text.parse(text) for name, text in parameters.items()}
+        # Earlier versions had one loss and one scaling.
+        loss, scaling = values.get("loss", metrics.BCE.name), values.get("scaling", "auto")
+        if "l1" in values:
+            l1 = float(values["l1"])
+            return _Terms(f"L1 {l1:g}", l1, loss, scaling)
+        if "active_units" in values:
+            return _Terms(f"{values['sparsity']} {values['active_units']:g}", None, loss, scaling)
     return None
 
 

@@ -29,11 +29,10 @@ _ROOT, _PACKAGE = "<root>", "<components>"
 _NOT_IDENTIFYING = {"data.download_timeout"}
 
 
-def remember(root: Root, asked: Settings, profile: str, found: ImageDataset) -> None:
-    """Record the data set that was found for the settings `asked`, and the profile of that data set."""
+def remember(root: Root, asked: Settings, found: ImageDataset) -> None:
+    """Record the data set that was found for the settings `asked`."""
     entry = {
         "asked": _data_settings(asked),
-        "profile": profile,
         "source": {**dataclasses.asdict(found), "files": {}},
         "beside": _versions_beside(pathlib.Path(found.builder_dir)),
     }
@@ -61,10 +60,11 @@ def recall(root: Root, request: Request, asked: Settings) -> FoundDataset | None
     return None
 
 
-def with_profile(request: Request, resolved: Settings, profile: str) -> Settings:
-    """Resolve the request with another profile: the sample's, if the sample replaces the data set."""
-    if profile == resolved.profile:
+def of_sample(request: Request, resolved: Settings) -> Settings:
+    """Resolve the request with the profile of the sample where the sample replaces the data set."""
+    if resolved.config.data.dataset == sample_path.NAME:
         return resolved
+    profile = dataset_folder.SAMPLE_PROFILES.get(resolved.profile, dataset_folder.SAMPLE_PROFILE)
     return settings.resolve(dataclasses.replace(request, profile=profile))
 
 
@@ -139,7 +139,7 @@ def _from_entry(
         files = file_digests.of_folder(folder)
     if not pathlib.Path(found.schema_file).is_file():
         return None
-    used = with_profile(request, asked, entry["profile"])
+    used = of_sample(request, asked) if found.name == sample_path.NAME else asked
     return FoundDataset(used, dataclasses.replace(found, files=files), exact)
 
 
@@ -184,6 +184,4 @@ def _entries(root: Root, resolved: bool = True) -> list[dict[str, Any]]:
         return []
     for place, name in _placeholders(root) if resolved else ():
         entries = [_moved(entry, name, place) for entry in entries]
-    return [
-        entry for entry in entries if isinstance(entry, dict) and {"asked", "profile", "source", "beside"} <= set(entry)
-    ]
+    return [entry for entry in entries if isinstance(entry, dict) and {"asked", "source", "beside"} <= set(entry)]

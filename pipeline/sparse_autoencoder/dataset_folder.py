@@ -21,6 +21,8 @@ from pipeline_config import DataConfig, PipelineConfig
 # The data set that the embedded sample is a part of, and the only one that it replaces.
 SAMPLED = "mnist"
 SAMPLE_PROFILE = "sample"
+# The profiles of the sample that stand for those of MNIST where MNIST is not prepared; for all others SAMPLE_PROFILE.
+SAMPLE_PROFILES = {"mnist_sparse": "sample_sparse", "mnist_overcomplete": "sample_overcomplete"}
 _VARIABLE = "TFDS_DATA_DIR"
 _DEFAULT = "~/tensorflow_datasets"
 _VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
@@ -160,7 +162,7 @@ def run_options(dataset: str) -> tuple[str, ...]:
     if dataset == sample_path.NAME:
         return "--profile", SAMPLE_PROFILE
     for profile, values in PipelineConfig.profiles.items():
-        if profile != SAMPLE_PROFILE and values.get("data.dataset", DataConfig().dataset) == dataset:
+        if values.get("data.dataset", DataConfig().dataset) == dataset:
             return "--profile", profile
     return "--set", f"data.dataset={dataset}"
 

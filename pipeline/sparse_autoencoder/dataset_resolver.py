@@ -44,7 +44,7 @@ def find(
     """
     settled, dataset = _find(root, request, resolved, download)
     root.claim_dataset(dataset.name)
-    dataset_cache.remember(root, resolved, settled.profile, dataset)
+    dataset_cache.remember(root, resolved, dataset)
     return FoundDataset(settled, dataset)
 
 
@@ -91,8 +91,7 @@ def _sample(
     request: settings.Request, resolved: settings.Settings, root: Root, notice: str
 ) -> tuple[settings.Settings, ImageDataset]:
     """Return the embedded sample, prepared below the root, and the settings of its profile."""
-    if resolved.config.data.dataset != sample_path.NAME:
-        resolved = dataset_cache.with_profile(request, resolved, SAMPLE_PROFILE)
+    resolved = dataset_cache.of_sample(request, resolved)
     sample = tfds.builder_from_directory(str(_prepare_sample(root)))
     return resolved, describe(sample, dataset_cache.sample_files(), resolved, root, notice)
 

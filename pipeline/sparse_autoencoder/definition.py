@@ -253,10 +253,11 @@ def _trainer_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[s
         "seed": training.seed,
         "jit_compile": training.jit_compile,
         "resident_mib": training.resident_mib,
-        "hidden_units": model.hidden_units,
-        "code_units": model.code_units,
-        "l1": model.l1,
-        "code_bias": model.code_bias,
+        "schedule": training.schedule,
+        "warm_up": training.warm_up,
+        # Only those that have an effect, so that no other is a reason to train again.
+        **{name: getattr(model, name) for name in model.settings() if config.has_effect(f"model.{name}")},
+        "hidden_layers": list(model.widths),
         "loss": config.loss,
         "scaling": config.data.scaling,  # the push gate compares only losses of one scaling
         "train_examples": dataset.split_sizes[features.TRAIN],
@@ -456,7 +457,7 @@ def _report_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[st
             "shape": [dataset.width] if dataset.kind == "vector" else [dataset.height, dataset.width, dataset.channels],
             "gates": _gates(config),
             "settings": settings,
-            "parameters": {name: value for name, value in settings.items() if declared[name].headline},
+            "header": [name for name in settings if declared[name].headline],
             "facts": {f"{split} {dataset.kind}s": f"{size:,}" for split, size in dataset.split_sizes.items()},
         },
         "images_per_label": config.evaluation.images_per_label,
@@ -481,6 +482,7 @@ def _settings_in_report(config: PipelineConfig, dataset: ImageDataset) -> dict[s
         name: resolved.get(name, str(value))
         for name, value in config.values().items()
         if declared[name].affects_results
+        and config.has_effect(name)
         and declared[name].in_report
         and name not in unused
         and (declared[name].default_in_report or not usual or value != declared[name].default)

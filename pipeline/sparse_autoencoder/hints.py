@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ def _hints(config: PipelineConfig, dataset: prepared.PreparedDataset) -> Iterato
     if values and needed > present:
         yield (
             f"a run on records of {values:,} values needs about {needed / 1024:.1f} GiB of memory, this machine has "
-            f"{present / 1024:.1f} GiB: try a smaller training.resident_mib, training.batch_size, model.hidden_units "
+            f"{present / 1024:.1f} GiB: try a smaller training.resident_mib, training.batch_size, model.hidden_layers "
             "or data.size"
         )
     limits = dataset.facts.get("range")
@@ -75,8 +76,8 @@ def memory_mib(config: PipelineConfig, values: int, records: int) -> float:
       values: numbers in a record.
       records: of all splits.
     """
-    hidden, code = config.model.hidden_units, config.model.code_units
-    parameters = 2 * hidden * (values + code)
+    code = config.model.code_units
+    parameters = 2 * sum(before * after for before, after in itertools.pairwise((values, *config.model.widths, code)))
     data = min(records * values * _FLOAT_BYTES, config.training.resident_mib << 20)
     batches = 5 * config.training.batch_size * values * _FLOAT_BYTES
     pca = baselines.memory_of_fit(values, code)

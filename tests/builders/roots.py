@@ -169,9 +169,9 @@ class Recorded:
     def store(self) -> Store:
         return open_store(self.root, read_only=True)
 
-    def remember(self, *assignments: str, profile: str = "mnist") -> None:
+    def remember(self, *assignments: str) -> None:
         """Notes the data set as a run does."""
-        dataset_cache.remember(self.root, self.settings(*assignments), profile, self.source())
+        dataset_cache.remember(self.root, self.settings(*assignments), self.source())
 
     def configured(self, *assignments: str, source: ImageDataset | None = None) -> ConfiguredPipeline:
         """The pipeline with these settings and, unless another is given, the data set as it is now."""

@@ -13,7 +13,7 @@ SETTINGS = {
     "data.train_split": "train[:60]",
     "data.validation_split": "train[60:]",
     "data.shard_examples": 25,
-    "model.hidden_units": 16,
+    "model.hidden_layers": "16",
     "model.code_units": 4,
     "training.epochs": 30,
     "training.batch_size": 16,

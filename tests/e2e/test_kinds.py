@@ -25,7 +25,7 @@ tf = lazy.module("tensorflow")
 tfds = lazy.module("tensorflow_datasets")
 
 SIZES = {"train": 140, "validation": 30, "test": 30}
-QUICK = ("training.epochs=3", "training.batch_size=20", "model.hidden_units=32", "model.code_units=8",
+QUICK = ("training.epochs=3", "training.batch_size=20", "model.hidden_layers=32", "model.code_units=8",
          "evaluation.max_bce_to_mean_image=0.99", "evaluation.max_mse_to_mean_image=0.99",
          "training.learning_rate=0.01")  # fmt: skip
 

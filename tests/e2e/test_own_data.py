@@ -23,7 +23,7 @@ from tests import lazy
 tf = lazy.module("tensorflow")
 tfds = lazy.module("tensorflow_datasets")
 
-SETTINGS = ("training.epochs=6", "training.batch_size=32", "training.learning_rate=0.01", "model.hidden_units=32",
+SETTINGS = ("training.epochs=6", "training.batch_size=32", "training.learning_rate=0.01", "model.hidden_layers=32",
             "model.code_units=8", "evaluation.max_bce_to_mean_image=0.99",
             "evaluation.max_mse_to_mean_image=0.99")  # fmt: skip
 

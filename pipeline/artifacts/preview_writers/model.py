@@ -110,7 +110,7 @@ def _has_sigmoid(graph: Any) -> bool:
 
 def _units(layers: tuple[SavedLayer, ...], artifact: StoredArtifact) -> tuple[tuple[Tile, ...], PNGs]:
     """Return the decoder's output for each unit alone; empty for other models, or without the images."""
-    halves = saved_layers.halves(layers, adapter.CODE_LAYER)
+    halves = saved_layers.halves(layers, adapter.CODE_LAYERS)
     examples, graph = artifact.inputs.get("examples"), artifact.inputs.get("transform_graph")
     folder = files.splits(examples).get(features.VALIDATION) if examples else None
     shape = _shape_of_example(folder) if folder else None

@@ -64,7 +64,7 @@ def make(folder: pathlib.Path, path: pathlib.Path, options: Options, settings: M
     made |= nodes.run(components["Transform"], folder / "Transform", examples=made["examples"], schema=made["schema"])
     values = described.height * described.width * described.channels
     graph = tft.TFTransformOutput(made["transform_graph"].uri)
-    model = autoencoder.build_autoencoder(values, 16, 4, 0.0, seed=1, code_bias=0.1, loss="mse")
+    model = autoencoder.build_autoencoder(values, (16,), 4, 0.0, seed=1, code_bias=0.1, loss="mse")
     saved = folder / "model" / "Format-Serving"
     saved_model.save(model, graph, np.full(values, 0.5, np.float32), saved)
     made["model"] = nodes.artifact("Model", folder / "model")

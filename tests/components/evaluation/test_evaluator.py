@@ -201,7 +201,7 @@ def test_model_that_always_says_the_mean_image_is_not_blessed_by_the_loosest_gat
 ) -> None:
     with np.load(pathlib.Path(trained.model_run.uri, "pca.npz")) as pca:
         mean_image = pca["mean"]
-    collapsed = autoencoder.build_autoencoder(len(mean_image), 16, 4, l1=0.0, seed=0)
+    collapsed = autoencoder.build_autoencoder(len(mean_image), (16,), 4, l1=0.0, seed=0)
     for variable in collapsed.variables:
         variable.assign(tf.zeros_like(variable))
     collapsed.variables[-1].assign(np.log(mean_image / (1 - mean_image)))

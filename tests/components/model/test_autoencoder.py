@@ -18,7 +18,7 @@ PIXELS, HIDDEN, CODE = 12, 7, 3
 
 
 def build(l1: float = 0.0, seed: int = 0) -> autoencoder.Autoencoder:
-    return autoencoder.build_autoencoder(PIXELS, HIDDEN, CODE, l1, seed)
+    return autoencoder.build_autoencoder(PIXELS, (HIDDEN,), CODE, l1, seed)
 
 
 def weights(model: autoencoder.Autoencoder) -> list[np.ndarray]:
@@ -35,7 +35,7 @@ def numpy_codes(model: autoencoder.Autoencoder, images: np.ndarray) -> np.ndarra
 
 
 def test_reference_model_has_419_120_parameters() -> None:
-    sizes = [values.size for values in weights(autoencoder.build_autoencoder(784, 256, 32, l1=1e-3, seed=0))]
+    sizes = [values.size for values in weights(autoencoder.build_autoencoder(784, (256,), 32, l1=1e-3, seed=0))]
     assert sizes == [784 * 256, 256, 256 * 32, 32, 32 * 256, 256, 256 * 784, 784]
     assert sum(sizes) == 419_120
 
@@ -83,7 +83,7 @@ def test_same_seed_gives_the_same_weights_whatever_was_built_before() -> None:
 
 
 def test_only_the_code_s_biases_start_where_they_are_told_to() -> None:
-    model = autoencoder.build_autoencoder(PIXELS, HIDDEN, CODE, l1=0.0, seed=0, code_bias=0.75)
+    model = autoencoder.build_autoencoder(PIXELS, (HIDDEN,), CODE, l1=0.0, seed=0, code_bias=0.75)
     assert [set(bias.tolist()) for bias in weights(model)[1::2]] == [{0.0}, {0.75}, {0.0}, {0.0}]
     for kernel, same in zip(weights(model)[::2], weights(build())[::2], strict=True):
         np.testing.assert_array_equal(kernel, same)
@@ -96,7 +96,7 @@ def test_another_seed_gives_other_weights_in_every_layer() -> None:
 
 
 def test_layers_of_equal_shape_start_with_different_weights() -> None:
-    kernels = weights(autoencoder.build_autoencoder(4, 4, 4, l1=0.0, seed=0))[::2]
+    kernels = weights(autoencoder.build_autoencoder(4, (4,), 4, l1=0.0, seed=0))[::2]
     assert len({kernel.tobytes() for kernel in kernels}) == 4
 
 

@@ -31,7 +31,7 @@ SMALL = {
 
 
 def halves_of(variables: dict[str, Any], activations: dict[str, str] = ACTIVATIONS) -> Any:
-    return saved_layers.halves(saved_layers.layers_of(variables, activations), "code")
+    return saved_layers.halves(saved_layers.layers_of(variables, activations), ("code",))
 
 
 def test_layers_are_the_variables_in_their_order_by_all_but_the_last_part_of_their_names() -> None:
@@ -41,7 +41,7 @@ def test_layers_are_the_variables_in_their_order_by_all_but_the_last_part_of_the
         ("net/conv", (4, 8), "relu", 288 + 8),
         ("steps", (None, None), "", 1),
     ]
-    assert not any(one.dense for one in layers)
+    assert not any(one.computable for one in layers)
 
 
 def test_the_mean_activation_is_over_the_images_on_which_a_unit_is_active() -> None:

@@ -44,7 +44,7 @@ def example(number: int, **features: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def model() -> autoencoder.Autoencoder:
-    return autoencoder.build_autoencoder(PIXELS, hidden_units=9, code_units=5, l1=1e-3, seed=1)
+    return autoencoder.build_autoencoder(PIXELS, hidden_layers=(9,), code_units=5, l1=1e-3, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ STILL = 1e-12  # a learning rate at which no weight moves
 
 
 def build(l1: float = 0.0, seed: int = 0) -> autoencoder.Autoencoder:
-    return autoencoder.build_autoencoder(PIXELS, hidden_units=7, code_units=3, l1=l1, seed=seed)
+    return autoencoder.build_autoencoder(PIXELS, hidden_layers=(7,), code_units=3, l1=l1, seed=seed)
 
 
 def some_images(count: int) -> np.ndarray:
@@ -355,7 +355,7 @@ def test_two_trainings_write_the_same_bits_and_another_seed_others(trained: Trai
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("model.hidden_units", 17),
+        ("model.hidden_layers", "17"),
         ("model.code_units", 5),
         ("model.l1", 0.1),
         ("model.code_bias", 0.25),

@@ -35,8 +35,8 @@ def test_the_reason_has_both_losses_their_ratio_and_what_is_allowed() -> None:
 
 
 def test_the_reason_says_why_it_is_not_held_against_what_is_served() -> None:
-    standing = dataclasses.replace(STANDING, note="the newest of its L1; version 4, which was served, has L1 0.0001")
-    reason = "(the newest of its L1; version 4, which was served, has L1 0.0001)"
+    standing = dataclasses.replace(STANDING, note="the newest of L1 0.001; version 4, which was served, has L1 0.0001")
+    reason = "(the newest of L1 0.001; version 4, which was served, has L1 0.0001)"
     assert decide(0.1, standing).reason.endswith(f"at most 1.05 {reason}")
 
 

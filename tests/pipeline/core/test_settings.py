@@ -104,6 +104,22 @@ def test_an_assignment_is_converted_to_the_type_of_its_setting(assignment, value
     assert (found, type(found)) == (value, type(value))
 
 
+def test_an_earlier_name_of_a_setting_still_sets_it(config_file):
+    assert resolved("model.hidden_layers", assignments=["model.hidden_units=64"]) == ("64", "--set")
+    path = config_file("[model]\nhidden_units = 64\n")
+    assert resolved("model.hidden_layers", config_file=path) == ("64", f"file {path}")
+    path = config_file("[model]\nhidden_layers = [64, 32]\n")
+    assert resolved("model.hidden_layers", config_file=path) == ("64,32", f"file {path}")
+
+
+def test_a_setting_that_has_no_effect_with_the_others_is_refused():
+    with pytest.raises(UsageError, match=r"model\.l1 \(--set\) has no effect with model\.sparsity = topk"):
+        resolved("model.l1", assignments=["model.sparsity=topk", "model.l1=0.1"])
+    with pytest.raises(UsageError, match=r"model\.active_units"):
+        resolved("model.l1", assignments=["model.active_units=4"])
+    assert resolved("model.active_units", assignments=["model.active_units=4", "model.sparsity=topk"])[0] == 4.0
+
+
 def test_a_whole_number_in_a_file_is_accepted_as_a_float(config_file):
     value, _ = resolved("model.l1", config_file=config_file("[model]\nl1 = 1\n"))
     assert (value, type(value)) == (1.0, float)
@@ -151,7 +167,7 @@ def test_naming_the_profiles_own_data_set_changes_nothing():
         # The right key in the wrong section.
         ("model.epochs", "training.epochs"),
         ("training.l1", "model.l1"),
-        ("training.hidden_units", "model.hidden_units"),
+        ("training.hidden_layers", "model.hidden_layers"),
         ("data.seed", "training.seed"),
         ("EPOCHS", "training.epochs"),
     ],

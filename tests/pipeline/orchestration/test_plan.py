@@ -192,12 +192,28 @@ def test_that_plan_names_no_data_set(recorded):
 
 def test_where_the_sample_stands_in_its_profile_is_planned_with(recorded):
     prepared = recorded.source(name="mnist_sample", version="1.0.0")
-    dataset_cache.remember(recorded.root, recorded.settings(), "sample", prepared)
+    dataset_cache.remember(recorded.root, recorded.settings(), prepared)
     recorded.run("r1")
     made = make(recorded)
     assert (made.profile, made.dataset) == ("sample", "mnist_sample 1.0.0")
     evaluator = next(line for line in made.nodes if line.node == "DataGate")
     assert "parameters: expected_examples.train: 50000 -> 3572" in evaluator.reasons
+
+
+@pytest.mark.parametrize(
+    ("profile", "of_sample"),
+    [("mnist", "sample"), ("mnist_sparse", "sample_sparse"), ("mnist_overcomplete", "sample_overcomplete")],
+)
+def test_profiles_of_one_data_set_keep_their_own_settings(recorded, profile, of_sample):
+    request = settings.Request(profile=profile, root=str(recorded.root.path))
+    asked = settings.resolve(request, {})
+    recorded.remember()  # by a run of the first profile
+    found = dataset_cache.recall(recorded.root, request, asked)
+    assert (found.settings.profile, found.settings.config) == (profile, asked.config)
+    dataset_cache.remember(recorded.root, asked, recorded.source(name="mnist_sample", version="1.0.0"))
+    found = dataset_cache.recall(recorded.root, request, asked)
+    assert found.settings.profile == of_sample
+    assert found.settings.config.model == asked.config.model
 
 
 def test_in_a_moved_root_nothing_would_run_and_nothing_is_written(after_a_run):

@@ -50,10 +50,19 @@ SETTINGS = {
     "data.test_examples": (1, {"DataGate", "Report"}),
     "data.shard_examples": (5, {"ExampleGen", "Report"}),
     "data.download_timeout": (1.0, set()),
-    "model.hidden_units": (8, {"Trainer", "Report"}),
+    "model.hidden_layers": ("8", {"Trainer", "Report"}),
     "model.code_units": (8, {"Trainer", "Report"}),
     "model.l1": (0.5, {"Trainer", "Report"}),
     "model.code_bias": (0.5, {"Trainer", "Report"}),
+    "model.sparsity": ("jumprelu", {"Trainer", "Report"}),
+    "model.active_units": (4.0, set()),  # has no effect with L1
+    "model.bandwidth": (0.5, set()),
+    "model.penalty_weight": (0.1, set()),
+    "model.output_bias": ("mean_image", {"Trainer", "Report"}),
+    "model.noise": ("masking", {"Trainer", "Report"}),
+    "model.noise_level": (0.5, set()),
+    "training.schedule": ("cosine", {"Trainer", "Report"}),
+    "training.warm_up": (0.5, {"Trainer", "Report"}),
     "training.epochs": (2, {"Trainer", "Report"}),
     "training.batch_size": (8, {"Trainer", "Report"}),
     "training.learning_rate": (0.5, {"Trainer", "Report"}),
@@ -87,6 +96,9 @@ SETTINGS = {
     "retention.pushed": (0, set()),
     "retention.max_mib": (1, set()),
 }
+
+# What another setting must be for the value to be allowed.
+WITH = {"model.output_bias": {"model.l1": 0.0}}
 
 
 @pytest.fixture
@@ -135,7 +147,8 @@ def test_every_setting_is_looked_at():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_changes_the_keys_of_exactly_the_nodes_that_it_can_affect(described, name):
     value, affected = SETTINGS[name]
-    assert changed(all_keys(described), all_keys(described, **{name: value})) == affected
+    base = WITH.get(name, {})
+    assert changed(all_keys(described, **base), all_keys(described, **base, **{name: value})) == affected
 
 
 @pytest.mark.parametrize(
@@ -161,7 +174,7 @@ def test_only_the_gates_of_the_models_own_loss_change_keys(described, name, valu
         ({"name": "other"}, {"Report"}),
         ({"version": "4.0.0"}, {"Report"}),
         ({"notice": "a sample"}, {"Report"}),
-        ({"label_names": ("a", "b")}, {"Report"}),
+        ({"label_names": ("a", "b")}, {"Probe", "Report"}),
         ({"height": 14}, {"Transform", "Report"}),
         ({"width": 14}, {"Transform", "Report"}),
         ({"split_sizes": {"train": 5, "validation": 2, "test": 1}}, {"Trainer", "Report"}),

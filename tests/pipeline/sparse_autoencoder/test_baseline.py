@@ -1,4 +1,4 @@
-"""What a candidate is held against: the newest pushed model of its L1 that was not rolled_back."""
+"""What a candidate is held against: the newest pushed model of its sparsity that was not rolled_back."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_version_that_nobody_knows_is_said_to_be_no_baseline(four):
     (four.root.serving / "5" / "saved_model.pb").write_text("of somebody else")
     found = of(four, "new", "training.seed=9")
     assert found.baseline.version == 4
-    assert found.note == ("the newest of its L1; version 5, which was served, had not been pushed by this pipeline")
+    assert found.note == ("the newest of L1 0.001; version 5, which was served, had not been pushed by this pipeline")
 
 
 def test_a_model_of_another_l1_is_not_comparable(four):
@@ -114,10 +114,10 @@ def test_a_model_or_a_served_version_without_a_recorded_l1_is_named_so(four, mon
     )
     found = of(four, "new", "training.seed=9")
     assert found.baseline.version == 3
-    assert found.note == "the newest of its L1; version 4, which was served, has no recorded L1"
+    assert found.note == "the newest of L1 0.001; version 4, which was served, has no recorded sparsity"
     monkeypatch.setattr(baseline, "_terms", lambda store, model: None)
     found = of(four, "other", "training.seed=8")
-    assert found.note.startswith("not comparable: the L1 of this model was not recorded; ")
+    assert found.note.startswith("not comparable: the sparsity of this model was not recorded; ")
 
 
 def test_a_sweep_is_judged_within_its_own_l1(four):
@@ -126,7 +126,7 @@ def test_a_sweep_is_judged_within_its_own_l1(four):
     assert (four.root.serving / "5").is_dir()
     found = of(four, "new", "model.l1=1e-3", "training.seed=9")
     assert (found.baseline.version, found.baseline.run_id) == (4, "run-4")
-    assert found.note == "the newest of its L1; version 5, which was served, has L1 0.0001"
+    assert found.note == "the newest of L1 0.001; version 5, which was served, has L1 0.0001"
     found = of(four, "new-too", "model.l1=1e-4", "training.seed=9")
     assert (found.baseline.version, found.note) == (5, "")
 
@@ -143,7 +143,7 @@ def test_nor_is_it_while_it_is_still_served(four):
     shutil.rmtree(four.root.serving / "5")
     found = of(four, "new", "training.seed=9")
     assert (found.baseline.model, found.baseline.run_id) == (content(four, "run-3"), "run-3")
-    assert found.note == "the newest of its L1; version 4, which was served, had been rolled back"
+    assert found.note == "the newest of L1 0.001; version 4, which was served, had been rolled back"
 
 
 def test_a_model_that_was_promoted_is_the_baseline(four):

@@ -67,12 +67,11 @@ def test_with_other_data_settings_it_is_known_but_may_have_other_sizes(recorded,
 
 
 def test_the_settings_themselves_go_before_others_of_the_same_data_set(recorded):
-    recorded.remember("data.train_split=train[:10]", profile="mnist")
-    recorded.remember(profile="sample")
-    recorded.remember("data.train_split=train[:20]", profile="fashion_mnist")
-    assert (recall(recorded).settings.profile, recall(recorded).exact) == ("sample", True)
+    for number, assignments in enumerate((["data.train_split=train[:10]"], [], ["data.train_split=train[:20]"])):
+        dataset_cache.remember(recorded.root, recorded.settings(*assignments), recorded.source(version=f"{number}.0.0"))
+    assert (recall(recorded).dataset.version, recall(recorded).exact) == ("1.0.0", True)
     other = recall(recorded, "data.train_split=train[:30]")
-    assert (other.settings.profile, other.exact) == ("fashion_mnist", False)
+    assert (other.dataset.version, other.exact) == ("2.0.0", False)
 
 
 def test_another_data_set_is_not_known(recorded):
@@ -147,7 +146,7 @@ def remember_sample(recorded, *assignments):
     found = recorded.source(
         name=sample_path.NAME, version="1.0.0", builder_dir=str(prepared), files=dataset_cache.sample_files()
     )
-    dataset_cache.remember(recorded.root, recorded.settings(*assignments), "sample", found)
+    dataset_cache.remember(recorded.root, recorded.settings(*assignments), found)
     return found
 
 
@@ -186,11 +185,10 @@ def test_a_sample_that_was_asked_for_stays_the_sample(recorded, home):
     assert recall(recorded, *request).exact
 
 
-def test_the_profile_that_was_used_takes_the_place_of_the_one_asked_for():
+def test_the_profile_of_the_sample_takes_the_place_of_the_one_asked_for():
     request = settings.Request(assignments=("training.epochs=3",))
-    resolved = settings.resolve(request, {})
-    assert dataset_cache.with_profile(request, resolved, "mnist") is resolved
-    used = dataset_cache.with_profile(request, resolved, "sample")
+    used = dataset_cache.of_sample(request, settings.resolve(request, {}))
+    assert dataset_cache.of_sample(request, used) is used
     assert (used.profile, used.config.data.dataset) == ("sample", "mnist_sample")
     assert (used.config.evaluation.max_bce, used.config.training.epochs) == (0.2, 3)
 
@@ -252,7 +250,7 @@ def test_in_a_moved_root_what_lies_within_is_found_again(recorded):
     schema.write_text("feature {}")
     data_dir = f"data.data_dir={recorded.root.data}"
     found = recorded.source(builder_dir=str(prepared), schema_file=str(schema))
-    dataset_cache.remember(recorded.root, recorded.settings(data_dir), "mnist", found)
+    dataset_cache.remember(recorded.root, recorded.settings(data_dir), found)
     assert str(recorded.root.path) not in (recorded.root.data / "sources.json").read_text()
 
     recorded.root = Root(recorded.root.path.rename(recorded.folder / "moved"))
@@ -270,7 +268,7 @@ def test_in_a_moved_root_what_lies_beside_it_stays_where_it_was(recorded):
     beside = recorded.folder / "root2" / "mnist" / "3.0.1"
     beside.mkdir(parents=True)
     found = recorded.source(builder_dir=str(beside))
-    dataset_cache.remember(recorded.root, recorded.settings(), "mnist", found)
+    dataset_cache.remember(recorded.root, recorded.settings(), found)
     recorded.root = Root(recorded.root.path.rename(recorded.folder / "moved"))
     recalled = recall(recorded)
     assert recalled.dataset.builder_dir == str(beside)
@@ -288,7 +286,7 @@ def test_a_curated_schema_is_the_one_of_the_project_that_asks(recorded, tmp_path
         return str(tmp_path / copy / "components" / "schemas" / "mnist.pbtxt")
 
     found = recorded.source(schema_file=use("one"))
-    dataset_cache.remember(recorded.root, recorded.settings(), "mnist", found)
+    dataset_cache.remember(recorded.root, recorded.settings(), found)
     assert recall(recorded).dataset.schema_file == found.schema_file
     schema = use("other")
     assert recall(recorded).dataset.schema_file == schema

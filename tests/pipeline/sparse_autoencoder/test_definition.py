@@ -14,6 +14,7 @@ from pipeline.sparse_autoencoder.image_dataset import ImageDataset
 from pipeline_config import EngineConfig, PipelineConfig
 
 LIMITS = ("max_{}", "max_{}_worst_label", "max_{}_to_mean_image")
+OF_UNITS = {"max_dead_units", "max_active_units"}
 
 
 def described(**dataset: Any) -> ImageDataset:
@@ -47,7 +48,7 @@ def limits(settings: dict[str, str]) -> set[str]:
 @pytest.mark.parametrize(("loss", "scaling"), [("mse", "auto"), ("auto", "standard")])
 def test_a_report_on_squared_error_lists_its_loss_scaling_and_limits_and_no_others(loss: str, scaling: str) -> None:
     found = listed(loss, scaling)
-    assert limits(found) == {name.format("mse") for name in LIMITS}
+    assert limits(found) == {name.format("mse") for name in LIMITS} | OF_UNITS
     assert found["data.scaling"] == scaling
     assert found["model.loss"] == ("mse" if loss == "mse" else "auto (mse)")
 
@@ -56,7 +57,7 @@ def test_a_report_on_squared_error_lists_its_loss_scaling_and_limits_and_no_othe
 def test_a_report_on_other_data_than_8_bit_images_lists_how_it_is_scaled(dataset: dict[str, str]) -> None:
     found = listed(**dataset)
     assert (found["data.scaling"], found["model.loss"]) == ("auto", "auto (bce)")
-    assert limits(found) == {name.format("bce") for name in LIMITS}
+    assert limits(found) == {name.format("bce") for name in LIMITS} | OF_UNITS
 
 
 def test_a_report_on_8_bit_images_leaves_out_defaults_that_say_nothing_of_them() -> None:
@@ -105,7 +106,7 @@ def test_the_header_of_a_report_has_the_headline_settings() -> None:
         training=dataclasses.replace(PipelineConfig().training, seed=7),
     )
     texts = REPORT.parameters(config, described())["texts"]
-    assert texts["parameters"] == {"model.l1": "0.0001", "training.seed": "7"}
+    assert texts["header"] == ["model.l1", "training.seed"]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_memory_is_that_of_libraries_data_network_and_batches() -> None:
 
     # 5 batches of 64 MiB, 5 times the weights: 2 * 16 * (65,536 + 32) float32 are 8.004 MiB, 5 times 64 components of
     # float64, 32 MiB.
-    small = ("model.hidden_units=16", "training.resident_mib=0")
+    small = ("model.hidden_layers=16", "training.resident_mib=0")
     assert estimate(*small) == pytest.approx(1_536 + 320 + 40.02 + 160, abs=0.01)
     assert estimate(*small, "training.resident_mib=100") == pytest.approx(estimate(*small) + 100)
     assert estimate(*small, "training.resident_mib=100", records=40) == pytest.approx(estimate(*small) + 10)
