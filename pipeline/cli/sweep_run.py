@@ -27,10 +27,11 @@ from pipeline.core.errors import ExitCode, UsageError
 from pipeline.core.pipeline_root import Root
 from pipeline.definition.spec import Pipeline
 from pipeline.sweeps import definition as definitions
-from pipeline.sweeps import definition_file, engine, files, space
+from pipeline.sweeps import definition_file, engine, files, space, workers
 from pipeline.sweeps.definition import PRUNERS, SAMPLERS, Definition
-from pipeline.sweeps.trials import LocalTrials
+from pipeline.sweeps.trials import LocalTrials, Trials
 from pipeline.sweeps.views import Sweep, SweepState
+from pipeline.sweeps.workers import WorkerTrials
 from pipeline.terminal import sweeps as sweeps_text
 
 _NAMES = "METRIC,METRIC"
@@ -62,6 +63,14 @@ _NAMES = "METRIC,METRIC"
 )
 @click.option("--minimise", metavar=_NAMES, help="Metrics to minimise.  [default: the first one of `sae runs`]")
 @click.option("--maximise", metavar=_NAMES, help="Metrics to maximise.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Points that run at once, each with the threads that engine.intra_op_threads gives it.",
+)
 @click.option("--again", is_flag=True, help="Run all points again if all have ended; unchanged nodes are cached.")
 @path_option("--from", "file", help="TOML file with these options, in a table [sweep].")
 @setting_options
@@ -78,6 +87,7 @@ def run_command(
     seed: int | None,
     root: str | None,
     again: bool,
+    parallel: int,
     **options: Any,
 ) -> None:
     """Run a sweep; each of its points is an ordinary run that pushes nothing.
@@ -107,14 +117,18 @@ def run_command(
             record(name)
             engine.define(place, pipeline, wanted)
             defined = files.read(place, name)
-            found = _run(place, pipeline, engine.begin_round(place, pipeline, defined) if again else defined)
+            defined = engine.begin_round(place, pipeline, defined) if again else defined
+            found = _run(place, pipeline, defined, parallel)
     output.write_result(as_json, found, lambda: sweeps_text.as_text(output.screen(), found, pipeline.declared_metrics))
     done = found.row.state != SweepState.STOPPED and found.row.counts.get("succeeded", 0) > 0
     raise SystemExit(int(ExitCode.DONE if done else ExitCode.NODE_FAILED))
 
 
-def _run(place: Root, pipeline: Pipeline, found: Definition) -> Sweep:
-    trials = LocalTrials(place, found.name, found.profile, pipeline.sweep_spec.nodes)
+def _run(place: Root, pipeline: Pipeline, found: Definition, parallel: int) -> Sweep:
+    options = (place, found.name, found.profile, pipeline.sweep_spec.nodes)
+    has_workers = workers.folder(place, found.name).is_dir()  # of a sweep that was stopped
+    one_by_one = parallel == 1 and not has_workers
+    trials: Trials = LocalTrials(*options) if one_by_one else WorkerTrials(*options, parallel, output.note)
 
     def progress(one: engine.Progress) -> None:
         output.note(sweeps_text.progress(one, found, pipeline.declared_metrics))

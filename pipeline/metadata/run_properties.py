@@ -22,6 +22,7 @@ _OPTIONS = f"{_PREFIX}asked"  # the options, as JSON
 _SETTINGS = f"{_PREFIX}settings"  # the settings that affect results, as JSON
 ATTEMPTS = f"{_PREFIX}attempts"  # the attempts, as JSON; only of a run that was resumed
 PRUNED = f"{_PREFIX}pruned"  # the epoch after which the run of a sweep's point was stopped early
+ADOPTED_FROM = f"{_PREFIX}adopted_from"  # the other root in which the run was executed
 Scalar = str | int | float
 
 

@@ -12,8 +12,8 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 
-from pipeline.core import event_log, root_lock, settings
-from pipeline.core.errors import ExitCode, LockedError, SaeError, UnavailableError, UsageError
+from pipeline.core import event_log, settings
+from pipeline.core.errors import ExitCode, SaeError, UnavailableError, UsageError
 from pipeline.core.events import EpochEnded
 from pipeline.core.pipeline_root import Root
 from pipeline.core.text import signal_name
@@ -22,7 +22,7 @@ from pipeline.inspection.locations import open_reader
 from pipeline.metadata import run_properties
 from pipeline.metadata.writer import MetadataWriter
 from pipeline.sweeps import definition as definitions
-from pipeline.sweeps import files, record, results
+from pipeline.sweeps import files, record, results, workers
 from pipeline.sweeps.definition import Definition
 from pipeline.sweeps.sources import CombinationSource, Grid
 from pipeline.sweeps.trials import Trial, Trials
@@ -113,13 +113,14 @@ def run(
         engine.run()
     except BaseException:
         engine.interrupt()
+        trials.close(complete=False)
         raise
-    finally:
-        trials.close()
     ended = engine.read()
-    if ended.points and sum(one.state.is_final for one in ended.points) == found.size:
+    complete = sum(one.state.is_final for one in ended.points) == found.size
+    trials.close(complete)
+    if complete:
         with contextlib.ExitStack() as stack:
-            _lock(root, stack)
+            workers.lock(root, stack)
             record.record(root, pipeline, ended)
         ended = engine.read()
     return ended
@@ -248,16 +249,12 @@ class _Engine:
         self._active.append(self._trials.start(point, assigned))
 
     def _root_is_free(self) -> bool:
-        """Return whether no other process holds the root; say for which run this one waits."""
-        holder = root_lock.holder(self._root.lock_file)
-        if holder is None or self._trials.capacity > 1:
-            self._waits_for = ""
-            return True
-        text = str(holder)
-        if text != self._waits_for and not self._active:
-            self._waits_for = text
-            self._note(f"waiting for the run that holds the root: {text}")
-        return False
+        """Return whether a run can be started; say for which run this one waits."""
+        text = self._trials.blocked_by()
+        if text and text != self._waits_for and not self._active:
+            self._note(f"waiting for {text}")
+        self._waits_for = text
+        return not text
 
     def _wait_for_root(self) -> None:
         """Wait for a run in progress, such as one that a killed sweep started."""
@@ -322,20 +319,9 @@ class _Engine:
 
     def _record_pruned(self, trial: Trial) -> None:
         with contextlib.ExitStack() as stack:
-            _lock(trial.root, stack)
+            workers.lock(trial.root, stack)
             writer = MetadataWriter(trial.root)
             writer.end_run(trial.run_id, {run_properties.PRUNED: self._stopped_early[trial.point]})
-
-
-def _lock(root: Root, stack: contextlib.ExitStack) -> None:
-    """Lock a root as long as the stack lasts; wait for a run that holds it."""
-    while True:
-        try:
-            stack.enter_context(root.lock())
-        except LockedError:
-            time.sleep(_POLL)
-        else:
-            return
 
 
 def check_root(root: Root) -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from pipeline.core import regular_file
+from pipeline.core import regular_file, root_lock
 from pipeline.core.pipeline_root import Root
 from pipeline.core.project import PROJECT
 from pipeline.scheduler.run_process import Child, Watch
@@ -54,13 +54,14 @@ class Trial(Protocol):
 
 
 class Trials(Protocol):
-    """Starts runs of points.
+    """Starts runs of points."""
 
-    Attributes:
-      capacity: how many may be in progress at once.
-    """
+    @property
+    def capacity(self) -> int:
+        """How many may be in progress at once, now."""
 
-    capacity: int
+    def blocked_by(self) -> str:
+        """Return what prevents a start now, such as a run of a user; empty if nothing does."""
 
     def start(self, point: int, settings: Sequence[str]) -> Trial:
         """Start the run of a point; `settings`: values of `--set`."""
@@ -68,8 +69,8 @@ class Trials(Protocol):
     def finish(self, trial: Trial) -> None:
         """Bring the run of a trial that ended into the root of the sweep, and remove what it left behind."""
 
-    def close(self) -> None:
-        """Remove what is left when no trial is in progress."""
+    def close(self, complete: bool) -> None:
+        """Remove what is left when no trial is in progress; `complete`: whether no point is left to run."""
 
 
 class LocalTrial:
@@ -129,8 +130,16 @@ class LocalTrials:
         self._folder = files.folder(root, sweep) / "trials"
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def blocked_by(self) -> str:
+        holder = root_lock.holder(self._root.lock_file)
+        return "" if holder is None else f"the run that holds the root: {holder}"
+
     def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
-        return LocalTrial(point, self._root, self.command(self._root, point, settings), self._folder)
+        return self.start_in(self._root, point, settings)
+
+    def start_in(self, root: Root, point: int, settings: Sequence[str]) -> LocalTrial:
+        """Start the run of a point in a root."""
+        return LocalTrial(point, root, self.command(root, point, settings), self._folder)
 
     def command(self, root: Root, point: int, settings: Sequence[str]) -> tuple[str, ...]:
         """Return `sae run` for a point, in a root."""
@@ -145,5 +154,6 @@ class LocalTrials:
         for kind in ("run", "output"):
             (self._folder / f"{trial.point}.{kind}").unlink(missing_ok=True)
 
-    def close(self) -> None:
+    def close(self, complete: bool) -> None:
+        del complete
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from pipeline.core import event_log, root_lock
-from pipeline.core.events import NodeStarted
+from pipeline.core.events import NodeState, RunStarted
 from pipeline.core.pipeline_root import Root
+from pipeline.metadata import run_properties
+from pipeline.metadata.store import open_store
 from tests import PROJECT
 from tests.e2e.conftest import QUICK_OPTIONS, SampleRun, sae
 
@@ -45,12 +47,12 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) ->
 
 
 def has_begun(root: pathlib.Path, point: int) -> bool:
-    """Whether the run of a point has started a node."""
+    """Whether the run of a point has begun."""
     try:
         run_id = (root / "sweeps" / "gate" / "trials" / f"{point}.run").read_text().strip()
     except FileNotFoundError:
         return False
-    return any(isinstance(one.event, NodeStarted) for one in event_log.read(root, run_id))
+    return any(isinstance(one.event, RunStarted) for one in event_log.read(root, run_id))
 
 
 def shown(root: pathlib.Path, name: str = "gate") -> Any:
@@ -65,11 +67,13 @@ def killed(root: pathlib.Path) -> dict[str, Any]:
     process = started(root)
     try:
         wait_for(lambda: has_begun(root, 2), process)
+        holder = root_lock.holder(Root(root).lock_file)
+        assert holder is not None
+        os.kill(holder.process, signal.SIGSTOP)  # it does not end meanwhile
         second = sae("sweep", "run", "other", *OVER, *QUICK_OPTIONS, "--root", root)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        holder = root_lock.holder(Root(root).lock_file)
-        assert holder is not None  # the run is left behind
+        assert root_lock.holder(Root(root).lock_file) is not None  # the run is left behind
         os.kill(holder.process, signal.SIGKILL)
     finally:
         process.kill()
@@ -156,3 +160,23 @@ def test_the_best_model_is_promoted(ended: subprocess.CompletedProcess[str], roo
     promoted = sae("sweep", "promote", "gate", "--reason", "best", "--root", root)
     assert promoted.returncode == 2, promoted.stderr  # the run of the sample pushed this model already
     assert "is served already" in promoted.stderr
+
+
+def test_points_that_run_at_once_are_taken_over_from_workers(
+    ended: subprocess.CompletedProcess[str], root: pathlib.Path, sample_run: SampleRun
+) -> None:
+    # A setting of the report alone: all other nodes are cached, in the root and in the workers.
+    over = ("--over", "evaluation.images_per_label=1,2,3")
+    done = sae("sweep", "run", "pictures", *over, "--parallel", "2", *QUICK_OPTIONS, "--json", "--root", root)
+    assert done.returncode == 0, done.stderr
+    points = json.loads(done.stdout)["points"]
+    assert [point["state"] for point in points] == ["succeeded"] * 3
+    assert {point["metrics"]["test_bce"] for point in points} == {sample_run.summary["metrics"]["test_bce"]}
+    store = open_store(Root(root), read_only=True)
+    places = [store.run_properties(point["run"]).get(run_properties.ADOPTED_FROM) for point in points]
+    workers = root / "sweeps" / "pictures" / "workers"
+    assert places == [None, str(workers / "1"), str(workers / "2")]
+    assert not workers.exists()
+    for point in points[1:]:
+        assert {one.state for one in store.executions(point["run"]).values()} == {NodeState.CACHED}
+    assert sae("fsck", "--root", root).returncode == 0

@@ -1,0 +1,212 @@
+"""Take a run over from another root: its record, its results, its log; for runs of a sweep that ran beside each other.
+
+The other root began as a copy of this one, so it used results of this root. Results that this root does not have are
+linked into it under the ids that they get here. If the process is killed meanwhile, the run has no recorded end here,
+and the next command that writes closes it like any killed run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components import atomic_file
+from pipeline.core import event_log, file_digests, pipeline_root
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import client, execution_ids, run_properties
+from pipeline.metadata import properties as names
+from pipeline.metadata.protobuf import properties_of
+from pipeline.metadata.store import Store
+
+_OUTPUT = (pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT)
+
+
+def adopt_run(source: Root, target: Root, run_id: str) -> bool:
+    """Take over a run that ended. Return False if the target has a run of this id already.
+
+    Args:
+      source: the other root; no process may write to it.
+      target: the root, whose lock this process holds.
+      run_id: of the run.
+    """
+    return _Adoption(source, target, run_id).run()
+
+
+class _Adoption:
+    def __init__(self, source: Root, target: Root, run_id: str) -> None:
+        self._source, self._target, self._run_id = source, target, run_id
+        self._from, self._to = client.connect(source.metadata), client.connect(target.metadata)
+        self._artifacts: dict[int, int] = {}  # ids in the target by those in the source
+
+    def run(self) -> bool:
+        if self._to.get_context_by_type_and_name(names.PIPELINE_RUN, self._run_id) is not None:
+            return False
+        execution_ids.reserve(self._target, Store(self._to))
+        context = self._from.get_context_by_type_and_name(names.PIPELINE_RUN, self._run_id)
+        self._copy_files()
+        adopted = self._context(context, run_properties.end_properties(properties_of(context)))
+        parents = [self._context(one) for one in self._from.get_parent_contexts_by_context(context.id)]
+        if parents:
+            self._to.put_parent_contexts([pb.ParentContext(parent_id=one.id, child_id=adopted.id) for one in parents])
+        executions = self._from.get_executions_by_context(context.id)
+        for execution in sorted(executions, key=lambda one: int(one.id)):
+            self._adopt(execution)
+        for name, value in context.custom_properties.items():
+            adopted.custom_properties[name].CopyFrom(value)
+        manifest = self._target.manifests / f"{self._run_id}.json"
+        if manifest.is_file() and names.MANIFEST_DIGEST in adopted.custom_properties:
+            adopted.custom_properties[names.MANIFEST_DIGEST].string_value = file_digests.of_file(manifest)
+        adopted.custom_properties[run_properties.ADOPTED_FROM].string_value = str(self._source.path)
+        self._to.put_contexts([adopted])
+        return True
+
+    def _copy_files(self) -> None:
+        """Copy the log and the events of the run, and its manifest, which names the root that it belongs to now."""
+        source, target = self._source, self._target
+        for old, new in (
+            (source.logs / f"{self._run_id}.log", target.logs / f"{self._run_id}.log"),
+            (event_log.path_of(source.path, self._run_id), event_log.path_of(target.path, self._run_id)),
+        ):
+            if old.is_file():
+                new.parent.mkdir(exist_ok=True)
+                shutil.copy2(old, new)
+        manifest = source.manifests / f"{self._run_id}.json"
+        if manifest.is_file():
+            target.manifests.mkdir(exist_ok=True)
+            here, there = (json.dumps(str(root.path))[1:-1] for root in (source, target))
+            text = manifest.read_text(encoding="utf-8").replace(here, there)
+            atomic_file.write(target.manifests / manifest.name, text)
+
+    def _adopt(self, execution: pb.Execution) -> None:
+        """Record an execution with its events; results that the target lacks are linked into it."""
+        events = self._from.get_events_by_execution_ids([execution.id])
+        used = {one.id: one for one in self._from.get_artifacts_by_id([event.artifact_id for event in events])}
+        is_cached = execution.last_known_state == pb.Execution.CACHED
+        known, new = [], []
+        for event in events:
+            artifact = used[event.artifact_id]
+            is_new = event.type in _OUTPUT and event.artifact_id not in self._artifacts and not is_cached
+            here = None if is_new else self._find(artifact)
+            if here is not None:
+                known.append((here, _event(event)))
+            elif event.type in _OUTPUT:
+                new.append((artifact, _event(event)))
+        adopted = pb.Execution()
+        adopted.CopyFrom(execution)
+        adopted.ClearField("id")
+        adopted.type_id = self._type(execution.type_id)
+        for values in (adopted.properties, adopted.custom_properties):
+            for value in values.values():
+                if value.WhichOneof("value") == "string_value":
+                    value.string_value = self._place(value.string_value)
+        contexts = [self._context(one) for one in self._from.get_contexts_by_execution(execution.id)]
+        if not new:
+            self._put(adopted, known, contexts)
+            return
+        adopted.last_known_state = pb.Execution.RUNNING  # its outputs are removed if this is interrupted
+        adopted.id = self._put(adopted, known, contexts)[0]
+        outputs = [(self._link(artifact, int(adopted.id)), event) for artifact, event in new]
+        adopted.last_known_state = pb.Execution.COMPLETE if is_cached else execution.last_known_state
+        _, made = self._put(adopted, outputs, contexts)
+        self._artifacts.update(zip([artifact.id for artifact, _ in new], made, strict=True))
+
+    def _put(
+        self, execution: pb.Execution, pairs: Sequence[tuple[pb.Artifact, pb.Event]], contexts: Sequence[pb.Context]
+    ) -> tuple[int, list[int]]:
+        number, artifacts, _ = self._to.put_execution(
+            execution, pairs, contexts, reuse_context_if_already_exist=True, force_reuse_context=True
+        )
+        return int(number), list(artifacts)
+
+    def _find(self, artifact: pb.Artifact) -> pb.Artifact | None:
+        """Return the artifact of the target with the same content; None if it has none that is in use."""
+        content = _content(artifact)
+        known = self._artifacts.get(artifact.id, artifact.id)
+        candidates = list(self._to.get_artifacts_by_id([known]))
+        if content and not any(_is_same(one, artifact) for one in candidates):
+            of_type = {one.name for one in self._to.get_artifact_types()}
+            candidates = self._to.get_artifacts_by_type(artifact.type) if artifact.type in of_type else []
+        return next((one for one in reversed(candidates) if _is_same(one, artifact)), None)
+
+    def _link(self, artifact: pb.Artifact, execution: int) -> pb.Artifact:
+        """Link the files of an artifact and its preview into the target, and return it as a new one."""
+        node, key, _, *rest = pathlib.Path(artifact.uri).relative_to(self._source.artifacts).parts
+        place = pathlib.Path(node, key, str(execution), *rest)
+        source, target = self._source, self._target
+        for old, new in ((source.artifacts, target.artifacts), (source.previews, target.previews)):
+            folder = old / pathlib.Path(artifact.uri).relative_to(source.artifacts)
+            if folder.is_dir():
+                (new / place).parent.mkdir(parents=True, exist_ok=True)
+                link_tree(folder, new / place)
+        made = pb.Artifact()
+        made.CopyFrom(artifact)
+        for field in ("id", "create_time_since_epoch", "last_update_time_since_epoch"):
+            made.ClearField(field)
+        made.type_id = self._artifact_type(artifact.type_id)
+        made.uri = str(self._target.artifacts / place)
+        return made
+
+    def _place(self, text: str) -> str:
+        return pipeline_root.moved_path(text, str(self._source.path), str(self._target.path))
+
+    def _type(self, number: int) -> int:
+        [found] = self._from.get_execution_types_by_id([number])
+        known = {one.name: one.id for one in self._to.get_execution_types()}
+        found.ClearField("id")
+        return int(known.get(found.name) or self._to.put_execution_type(found))
+
+    def _artifact_type(self, number: int) -> int:
+        [found] = self._from.get_artifact_types_by_id([number])
+        known = {one.name: one.id for one in self._to.get_artifact_types()}
+        found.ClearField("id")
+        return int(known.get(found.name) or self._to.put_artifact_type(found))
+
+    def _context(self, context: pb.Context, without: set[str] | None = None) -> pb.Context:
+        """Return the context of the target of the same type and name; make it, without some custom properties."""
+        found = self._to.get_context_by_type_and_name(context.type, context.name)
+        if found is not None:
+            return found
+        made = pb.Context()
+        made.CopyFrom(context)
+        made.ClearField("id")
+        [kind] = self._from.get_context_types_by_id([context.type_id])
+        known = {one.name: one.id for one in self._to.get_context_types()}
+        kind.ClearField("id")
+        made.type_id = int(known.get(kind.name) or self._to.put_context_type(kind))
+        for name in without or ():
+            del made.custom_properties[name]
+        [made.id] = self._to.put_contexts([made])
+        return made
+
+
+def link_tree(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Copy a folder by hard links; by copies where the file system has none."""
+    shutil.copytree(source, target, copy_function=_link, symlinks=True, dirs_exist_ok=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _event(event: pb.Event) -> pb.Event:
+    return pb.Event(type=event.type, path=event.path)
+
+
+def _is_same(one: pb.Artifact, other: pb.Artifact) -> bool:
+    """Whether two artifacts have the same type and content, and the first is in use."""
+    content = _content(other)
+    return bool(one.state == pb.Artifact.LIVE and one.type == other.type and content and _content(one) == content)
+
+
+def _content(artifact: pb.Artifact) -> str:
+    """Return the content digest of an artifact; empty if it has none."""
+    found = artifact.custom_properties  # reading a missing key would add it
+    return str(found[names.CONTENT_DIGEST].string_value) if names.CONTENT_DIGEST in found else ""

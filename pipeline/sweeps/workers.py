@@ -1,0 +1,159 @@
+"""Run several points at once: each in a root of its own, a worker, from which its run is taken over when it ended.
+
+A root has one run at a time, and one process that writes to its ML Metadata. So a worker is a small copy of the root of
+the sweep: the store, and links to the outputs of one run, which provides what all points share. The first point runs in
+the root itself and makes these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+
+from pipeline.core import root_lock
+from pipeline.core.errors import LockedError, UnavailableError
+from pipeline.core.pipeline_root import Root
+from pipeline.metadata import run_properties, sqlite
+from pipeline.metadata.adoption import adopt_run, link_tree
+from pipeline.metadata.store import open_store
+from pipeline.sweeps import files, trigger
+from pipeline.sweeps.trials import LocalTrial, LocalTrials, Trial
+
+_POLL = 0.1  # seconds between two looks at a lock
+_APART = 1.1  # seconds between two starts: ids of runs are times to the second
+
+
+def folder(root: Root, sweep: str) -> pathlib.Path:
+    """Return the folder of the workers of a sweep."""
+    return files.folder(root, sweep) / "workers"
+
+
+class WorkerTrials:
+    """Runs up to a number of points at once on this machine."""
+
+    def __init__(
+        self, root: Root, sweep: str, profile: str, nodes: Sequence[str], count: int, note: Callable[[str], None]
+    ) -> None:
+        """Take over the runs that an earlier process left in workers; wait for those in progress.
+
+        Args:
+          root, sweep, profile, nodes: as of `LocalTrials`.
+          count: how many points run at once.
+          note: shows a text.
+        """
+        self._root, self._sweep, self._count = root, sweep, count
+        self._local = LocalTrials(root, sweep, profile, nodes)
+        self._folder = folder(root, sweep)
+        self._base = ""  # a run in the root whose outputs are linked into workers
+        self._active: dict[int, Root] = {}  # the roots in which points run
+        self._started = 0.0
+        self._recover(note)
+
+    @property
+    def capacity(self) -> int:
+        return self._count if self._base else 1
+
+    def blocked_by(self) -> str:
+        if not self._base:
+            return self._local.blocked_by()
+        return "" if len(self._active) < self._count else "all workers are busy"
+
+    def start(self, point: int, settings: Sequence[str]) -> LocalTrial:
+        root = self._free_worker() if self._base else self._root
+        self._active[point] = root
+        time.sleep(max(0.0, self._started + _APART - time.monotonic()))
+        self._started = time.monotonic()
+        return self._local.start_in(root, point, settings)
+
+    def finish(self, trial: Trial) -> None:
+        run_id = trial.run_id
+        self._local.finish(trial)
+        root = self._active.pop(trial.point)
+        if not run_id:
+            return
+        if root == self._root:
+            self._base = self._base or run_id
+        elif trial.exit_code() is not None:
+            self._adopt(root)
+
+    def close(self, complete: bool) -> None:
+        self._local.close(complete)
+        if complete:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _recover(self, note: Callable[[str], None]) -> None:
+        for place in sorted(self._folder.glob("[0-9]*")):
+            root = Root(place)
+            if not root.metadata.is_file():
+                continue
+            while (holder := root_lock.holder(root.lock_file)) is not None:
+                note(f"waiting for a run that an earlier process left behind: {holder}")
+                while root_lock.holder(root.lock_file) is not None:
+                    time.sleep(_POLL)
+            self._adopt(root)
+        if self._root.metadata.is_file():
+            self._base = next(iter(self._ended_runs(self._root)), "")
+
+    def _ended_runs(self, root: Root) -> list[str]:
+        """Return the ended runs of this sweep in a root, newest first."""
+        found = []
+        for context in open_store(root).run_contexts():
+            parsed = trigger.parse(str(context.properties.get(run_properties.START_PROPERTY, "")))
+            if parsed and parsed[0] == self._sweep and run_properties.END_PROPERTY in context.properties:
+                found.append(context.name)
+        return found
+
+    def _adopt(self, worker: Root) -> None:
+        """Take over the runs of this sweep that ended in a worker."""
+        known = set(open_store(self._root).run_ids())
+        new = [run_id for run_id in reversed(self._ended_runs(worker)) if run_id not in known]
+        if not new:
+            return
+        with contextlib.ExitStack() as stack:
+            lock(self._root, stack)
+            for run_id in new:
+                adopt_run(worker, self._root, run_id)
+
+    def _free_worker(self) -> Root:
+        busy = set(self._active.values())
+        for number in range(1, self._count + 1):
+            root = Root(self._folder / str(number))
+            if root not in busy:
+                if not root.about.is_file():
+                    self._make(root.path)
+                return root
+        raise UnavailableError("no worker is free")
+
+    def _make(self, place: pathlib.Path) -> None:
+        """Make a worker: copy the store, and link the data and the outputs of the base run."""
+        unfinished = place.with_name(f"new-{place.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        if problem := sqlite.copy_in_child(self._root.metadata, unfinished / self._root.metadata.name):
+            raise UnavailableError(f"cannot copy {self._root.metadata} for a worker: {problem}")
+        store = open_store(self._root)
+        for execution in store.executions(self._base).values():
+            for output in store.outputs(execution.id).values():
+                source = pathlib.Path(output.uri)
+                if source.is_dir() and source.is_relative_to(self._root.artifacts):
+                    link_tree(source, unfinished / "artifacts" / source.relative_to(self._root.artifacts))
+        for name in ("data", "cache"):
+            if (self._root.path / name).is_dir():
+                link_tree(self._root.path / name, unfinished / name)
+        shutil.copy2(self._root.about, unfinished / self._root.about.name)
+        unfinished.rename(place)
+
+
+def lock(root: Root, stack: contextlib.ExitStack) -> None:
+    """Lock a root as long as the stack lasts; wait for a run that holds it."""
+    while True:
+        try:
+            stack.enter_context(root.lock())
+        except LockedError:
+            time.sleep(_POLL)
+        else:
+            return
