@@ -17,6 +17,8 @@ from components.evaluation.thresholds import Evaluation, Gates
 def eval_config(gates: Gates, labelled: bool = True) -> config_pb2.EvalConfig:
     """Return a configuration with all metrics, overall and if `labelled` per label, and `gates` as value thresholds."""
     terms = metrics.LOSSES[gates.loss]
+    not_default: dict[str, str | bool] = {"loss": gates.loss} if gates.loss != "bce" else {}
+    not_default |= {"noise": True} if gates.noise else {}
     everything, labels = config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[features.LABEL])
     specs = [everything, labels] if labelled else [everything]
     limits = {
@@ -36,7 +38,7 @@ def eval_config(gates: Gates, labelled: bool = True) -> config_pb2.EvalConfig:
                     config_pb2.MetricConfig(
                         class_name=tfma_metric.SparseAutoencoderMetrics.__name__,
                         module=tfma_metric.__name__,
-                        config="" if gates.loss == "bce" else json.dumps({"loss": gates.loss}),
+                        config=json.dumps(not_default) if not_default else "",
                     ),
                 ],
                 # Always per slice: a plain threshold applies to every slice, not to all images together.

@@ -38,6 +38,7 @@ class Metric:
       baseline_of: the name of the metric that it is a baseline of; empty: not a baseline.
       baseline: its heading in the table of baselines: `mean image`.
       loss: the loss that a model must be trained with to have this metric, a key of `LOSSES`; empty: any.
+      with_noise: whether only models that were trained with noise have it.
       largest: its largest possible value, where the axis of a chart ends.
       validation_of: the name of the metric that it is on the validation split; empty: not on the validation split.
     """
@@ -57,6 +58,7 @@ class Metric:
     baseline_of: str = ""
     baseline: str = ""
     loss: str = ""
+    with_noise: bool = False
     largest: float = math.inf
     validation_of: str = ""
 
@@ -112,6 +114,16 @@ ENTROPY_FLOOR = Metric(
     "entropy_floor", "entropy floor", "cross-entropy of the images with themselves: no model can be below it",
     "nats per pixel", run_key="entropy_floor", baseline_of="bce", baseline="floor", loss="bce",
 )
+NOISY = "noisy_"  # before the name of a loss
+_OF_NOISY = "of the reconstructions of images with noise, compared with the clean images"
+NOISY_BCE = Metric(
+    f"{NOISY}bce", "BCE of noisy images", f"binary cross-entropy {_OF_NOISY}", "nats per pixel",
+    "lower", run_key="noisy_bce", loss="bce", with_noise=True,
+)
+NOISY_MSE = Metric(
+    f"{NOISY}mse", "MSE of noisy images", f"squared error {_OF_NOISY}",
+    better="lower", decimals=5, run_key="noisy_mse", loss="mse", with_noise=True,
+)
 LINEAR_PROBE = Metric(
     "linear_probe_accuracy", "linear probe accuracy",
     "share of test images whose label logistic regression on the code predicts", better="higher", source="probe",
@@ -130,6 +142,8 @@ UNMEASURED = "reason"  # custom property of ProbeScores: why nothing was measure
 _MEASURED = (
     BCE,
     MSE,
+    NOISY_BCE,
+    NOISY_MSE,
     Metric(
         "active_units", "active units", "units of the code above 0, mean over images", "per image",
         decimals=1, run_key="active_units", recorded=True, column="active",
@@ -284,9 +298,13 @@ def by_split(values: Mapping[str, float], declared: Iterable[Metric]) -> tuple[d
     return test, {of[name]: value for name, value in values.items() if name in of}
 
 
-def evaluated(loss: str = "bce") -> tuple[Metric, ...]:
-    """Return the metrics that the Evaluator computes for a model trained with a loss of `LOSSES`."""
-    return tuple(one for one in METRICS if one.source in ("image", "slice", "count") and one.loss in ("", loss))
+def evaluated(loss: str = "bce", noise: bool = False) -> tuple[Metric, ...]:
+    """Return the metrics that the Evaluator computes for a model of a loss of `LOSSES`, trained with noise or not."""
+    return tuple(
+        one
+        for one in METRICS
+        if one.source in ("image", "slice", "count") and one.loss in ("", loss) and (noise or not one.with_noise)
+    )
 
 
 def loss_of(values: Container[str]) -> str:

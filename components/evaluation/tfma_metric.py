@@ -15,34 +15,36 @@ from components.evaluation import metrics, slice_metrics
 from components.model import saved_model
 
 
-def means(loss: str = "bce") -> tuple[str, ...]:
-    """Return the names of the metrics that are means over images, for a model of a loss of `metrics.LOSSES`."""
-    return tuple(one.name for one in metrics.evaluated(loss) if one.source == "image")
+def means(loss: str = "bce", noise: bool = False) -> tuple[str, ...]:
+    """Return the names of the metrics that are means over images; arguments as for `metrics.evaluated`."""
+    return tuple(one.name for one in metrics.evaluated(loss, noise) if one.source == "image")
 
 
-def names(loss: str = "bce") -> tuple[str, ...]:
+def names(loss: str = "bce", noise: bool = False) -> tuple[str, ...]:
     """Return the names of all metrics that are computed here."""
-    return (*means(loss), *(one.name for one in metrics.evaluated(loss) if one.source == "slice"))
+    return (*means(loss, noise), *(one.name for one in metrics.evaluated(loss, noise) if one.source == "slice"))
 
 
 class SparseAutoencoderMetrics(metric_types.Metric):
-    """Compute every metric in `names(loss)` on a slice, in one pass."""
+    """Compute every metric in `names(loss, noise)` on a slice, in one pass."""
 
-    def __init__(self, name: str = "sparse_autoencoder", loss: str = "bce") -> None:
-        super().__init__(functools.partial(_computations, loss=loss), name=name)
-        self._loss = loss
+    def __init__(self, name: str = "sparse_autoencoder", loss: str = "bce", noise: bool = False) -> None:
+        super().__init__(functools.partial(_computations, loss=loss, noise=noise), name=name)
+        self._loss, self._noise = loss, noise
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"name": self.name, "loss": self._loss}
+        return {"name": self.name, "loss": self._loss, "noise": self._noise}
 
 
 def _computations(
-    name: str | None = None, model_names: list[str] | None = None, loss: str = "bce", **_: Any
+    name: str | None = None, model_names: list[str] | None = None, loss: str = "bce", noise: bool = False, **_: Any
 ) -> list[metric_types.MetricComputation]:
     return [
         metric_types.MetricComputation(
-            keys=[_key(key, model) for key in names(loss)], preprocessors=None, combiner=SliceCombiner(model, loss)
+            keys=[_key(key, model) for key in names(loss, noise)],
+            preprocessors=None,
+            combiner=SliceCombiner(model, loss, noise),
         )
         for model in model_names or [""]
     ]
@@ -55,10 +57,10 @@ Accumulator = tuple[int, npt.NDArray[np.float64], slice_metrics.UnitCounts]
 class SliceCombiner(beam.CombineFn):
     """Sum the metrics of images, and count the active units; memory does not grow with the slice."""
 
-    def __init__(self, model_name: str = "", loss: str = "bce") -> None:
+    def __init__(self, model_name: str = "", loss: str = "bce", noise: bool = False) -> None:
         self._model_name = model_name
         self._loss = loss
-        self._means = means(loss)
+        self._means = means(loss, noise)
 
     def create_accumulator(self) -> Accumulator:
         return 0, np.zeros(len(self._means)), slice_metrics.UnitCounts()

@@ -59,6 +59,7 @@ class Gates:
       loss: that the model is trained with, a key of `metrics.LOSSES`.
       max_dead_units: most units of the code that are active on none of the test images.
       max_active_units: largest mean number of active units of a test image.
+      noise: whether the model is trained with noise on the images, and so has metrics of noisy images.
     """
 
     max_loss: float
@@ -67,6 +68,7 @@ class Gates:
     loss: str = "bce"
     max_dead_units: float = math.inf
     max_active_units: float = math.inf
+    noise: bool = False
 
     @property
     def of_units(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.data import features
-from components.evaluation import image_metrics
+from components.evaluation import image_metrics, metrics
 from components.model import autoencoder
 from components.model.adapter import TrainableModel
 
@@ -30,7 +30,8 @@ class ServedModel(tf.Module):
       (n, code_units), >= 0;
     * `decode(codes)`: float32, shape (n, code_units), any finite numbers -> `reconstruction`;
     * `reconstruct(images)`: like `encode` -> `reconstruction`; the same bits as those of `decode` of `encode`;
-    * `evaluate(examples)`: -> one float32 of shape (n,) per name in `image_metrics.measure_images`, and `code`.
+    * `evaluate(examples)`: -> one float32 of shape (n,) per name in `image_metrics.measure_images`, and of a model
+      trained with noise the loss of noisy images, and `code`.
     """
 
     def __init__(self, model: TrainableModel, transform: tft.TFTransformOutput, mean_image: tf.Tensor) -> None:
@@ -73,6 +74,9 @@ class ServedModel(tf.Module):
         images = self._images(examples)
         codes = model.encode(images)
         measured = image_metrics.measure_images(images, codes, model.decode(codes), self._mean_image, self._loss)
+        if model.noise is not None:
+            noisy = model.decode(model.encode(model.noise.fixed(images)))
+            measured[f"{metrics.NOISY}{self._loss}"] = autoencoder.reconstruction_loss(images, noisy, self._loss)
         return {**measured, CODE: codes}
 
 

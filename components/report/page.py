@@ -475,8 +475,8 @@ def _key_figures(data: ReportData) -> dict[str, str]:
 
 def _metric_texts(data: ReportData, values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """Yield name and text of every declared metric that was evaluated, a share in percent."""
-    for one in metrics.evaluated(data.loss):
-        if one.name not in values:  # the evaluation is of an earlier version
+    for one in _evaluated(data):
+        if one.name not in values:
             continue
         value = values[one.name]
         yield one.name, _percent(value) if one is data.terms.to_mean_image else one.text(value)
@@ -485,7 +485,12 @@ def _metric_texts(data: ReportData, values: Mapping[str, float]) -> Iterator[tup
 def _further_metrics(data: ReportData) -> list[metrics.Metric]:
     """Return the metrics that have no text in this module."""
     texts = (*KEY_FIGURES, *LABEL_COLUMNS, "mean_image_mse")
-    return [one for one in metrics.evaluated(data.loss) if one.name not in texts]
+    return [one for one in _evaluated(data) if one.name not in texts]
+
+
+def _evaluated(data: ReportData) -> list[metrics.Metric]:
+    """Return the metrics that the Evaluator computed; one of an earlier version did not compute all."""
+    return [one for one in metrics.evaluated(data.loss, noise=True) if one.name in data.metrics]
 
 
 def _probe(data: ReportData) -> _Table:
@@ -523,7 +528,7 @@ def _gates(data: ReportData) -> _Table:
 
 
 def _labels(data: ReportData) -> _Table:
-    known = {one.name for one in metrics.evaluated(data.loss)}
+    known = {one.name for one in _evaluated(data)}
     columns = {name: text for name, text in LABEL_COLUMNS.items() if name in known}
     columns |= {one.name: one.label for one in _further_metrics(data)}
     rows = []

@@ -324,10 +324,10 @@ def _limit_setting(limit: str, loss: str) -> str:
     return limit.replace("loss", loss)
 
 
-def _gates(config: PipelineConfig) -> dict[str, float | str]:
+def _gates(config: PipelineConfig) -> dict[str, float | str | bool]:
     limits = {limit: getattr(config.evaluation, _limit_setting(limit, config.loss)) for limit in _LIMITS}
     limits |= {limit: getattr(config.evaluation, limit) for limit in _LIMITS_OF_UNITS}
-    return {**limits, "loss": config.loss}
+    return {**limits, "loss": config.loss, "noise": config.model.noise != "none"}
 
 
 def _evaluator_parameters(config: PipelineConfig, dataset: ImageDataset) -> dict[str, Any]:

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.data import features
 from tests import lazy, tfds_builders
 from tests.components.conftest import Trained
 from tests.tfds_builders import HEIGHT, WIDTH
 
 autoencoder = lazy.module("components.model.autoencoder")
+noise = lazy.module("components.model.noise")
 measures = lazy.module("components.evaluation.image_metrics")
 serving = lazy.module("components.model.saved_model")
 tf = lazy.module("tensorflow")
@@ -31,13 +33,13 @@ MEAN_IMAGE = np.linspace(0.1, 0.9, PIXELS, dtype=np.float32)
 IMAGES = np.stack([tfds_builders.band(number).reshape(PIXELS) for number in range(5)]) / np.float32(255)
 
 
-def example(number: int, **features: Any) -> bytes:
-    """A serialized tf.Example with the image of a number, and `features` of int64."""
+def example(number: int, **more: Any) -> bytes:
+    """A serialized tf.Example with the image of a number, and `more` features of int64."""
     file = io.BytesIO()
     Image.fromarray(tfds_builders.band(number)[:, :, 0]).save(file, "PNG")
     made = tf.train.Example()
     made.features.feature["image"].bytes_list.value.append(file.getvalue())
-    for name, value in features.items():
+    for name, value in more.items():
         made.features.feature[name].int64_list.value.append(value)
     return made.SerializeToString()
 
@@ -93,6 +95,29 @@ def test_signature_takes_and_gives(name: str, inputs: Any, outputs: Any, signatu
 
     assert shapes(signatures[name].structured_input_signature[1]) == inputs
     assert shapes(signatures[name].structured_outputs) == outputs
+
+
+def test_a_model_trained_with_noise_measures_its_loss_on_noisy_images_too(
+    trained: Trained, tmp_path: pathlib.Path
+) -> None:
+    noisy = autoencoder.build_autoencoder(
+        PIXELS, (9,), 5, 0.0, seed=1, code_bias=1.0, noise=noise.Noise("masking", 0.3, seed=2)
+    )
+    serving.save(noisy.served(), tft.TFTransformOutput(trained.transform_graph.uri), MEAN_IMAGE, tmp_path / "model")
+    evaluate = tf.saved_model.load(str(tmp_path / "model")).signatures["evaluate"]
+    examples = [example(number) for number in range(5)]
+    found = evaluate(examples=tf.constant(examples))
+    transform = tft.TFTransformOutput(trained.transform_graph.uri)
+    spec = {features.IMAGE: transform.raw_feature_spec()[features.IMAGE]}
+    images = transform.transform_features_layer()(tf.io.parse_example(examples, spec))[features.IMAGE_XF]
+    masked = noise.Noise("masking", 0.3, seed=2).fixed(images).numpy()
+    assert 0.05 < (masked != images).numpy().mean() < 0.4
+    probability = tf.sigmoid(noisy.decoder(noisy.served().encoder(masked))).numpy().astype(np.float64)
+    expected = -(IMAGES * np.log(probability) + (1 - IMAGES) * np.log(1 - probability)).mean(axis=1)
+    np.testing.assert_allclose(found["noisy_bce"], expected, rtol=1e-4)
+    assert not np.allclose(found["noisy_bce"], found["bce"], rtol=1e-4)
+    alone = evaluate(examples=tf.constant(examples[3:4]))["noisy_bce"]
+    np.testing.assert_allclose(alone, found["noisy_bce"][3:4], rtol=1e-6)
 
 
 def test_there_are_no_other_signatures(signatures: Any) -> None:
