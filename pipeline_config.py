@@ -682,22 +682,30 @@ class Configuration:
 
     def affecting_results(self) -> dict[str, Value]:
         """Return the values of the settings that can change the results of a run, and have an effect."""
-        declared = self.settings()
-        return {
-            name: value
-            for name, value in self.values().items()
-            if declared[name].affects_results and self.has_effect(name)
-        }
+        return self.affecting(self.values())
 
     def has_effect(self, name: str) -> bool:
         """Return whether a setting has an effect with the values of the others."""
-        condition = self.settings()[name].only_if
-        return condition is None or self.values()[condition[0]] in condition[1]
+        return _has_effect(self.settings()[name], self.values())
+
+    @classmethod
+    def affecting(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of some values, by dotted name, that can change the results of a run and have an effect."""
+        declared = cls.settings()
+        known = {name: value for name, value in values.items() if name in declared and declared[name].affects_results}
+        return {name: value for name, value in known.items() if _has_effect(declared[name], known)}
 
     def recorded(self) -> dict[str, Value]:
         """Return the values that a run's manifest records."""
         sections = self.sections()
         return {name: value for name, value in self.values().items() if sections[name.partition(".")[0]].in_manifest}
+
+
+def _has_effect(setting: Setting, values: Mapping[str, Any]) -> bool:
+    if setting.only_if is None:
+        return True
+    other, allowed = setting.only_if
+    return values.get(other, allowed[0]) in allowed  # values of an earlier version lack the other setting
 
 
 # The reference splits: 50,000 / 10,000 / 10,000 images. The thresholds are above the losses of the reference setting

@@ -94,9 +94,8 @@ class Runs:
         if recorded is not None or self._root is None or run_properties.START_PROPERTY not in context.properties:
             return self._pipeline.configuration.renamed(recorded or {})
         found = _configuration_of_manifest(self._root.manifests / f"{context.name}.json", self._root)
-        found = self._pipeline.configuration.renamed(found)
-        declared = self._pipeline.configuration.settings()
-        return {name: value for name, value in found.items() if name in declared and declared[name].affects_results}
+        configuration = self._pipeline.configuration
+        return configuration.affecting(configuration.renamed(found))
 
     def _executions(self, context: RunContext) -> list[Execution]:
         """Return the executions of a run, with what early versions of TFX recorded only as events.

@@ -10,7 +10,8 @@ from components.evaluation.metrics import METRICS
 
 def test_the_names_in_artifacts_and_in_json_stay() -> None:
     distribution = ["active_units_min", "active_units_median", "active_units_max"]
-    names = ["bce", "mse", "active_units", "dead_units", "near_dead_units", "always_active_units", *distribution,
+    names = ["bce", "mse", "noisy_bce", "noisy_mse", "active_units", "dead_units", "near_dead_units",
+             "always_active_units", *distribution,
              "effective_units", "hoyer", "gini", "linear_probe_accuracy", "knn_accuracy",
              "mean_image_bce", "mean_image_mse", "pca_mse", "pca_linear_probe_accuracy", "pca_knn_accuracy",
              "pixels_linear_probe_accuracy", "pixels_knn_accuracy", "entropy_floor",
@@ -60,7 +61,8 @@ def test_each_loss_has_the_metrics_in_its_terms() -> None:
 def test_a_value_is_written_with_the_declared_decimals() -> None:
     assert metrics.BCE.text(0.09426) == "0.0943"
     assert (metrics.BCE.text(None), metrics.BCE.text(math.nan)) == ("", "")
-    assert metrics.METRICS[3].text(10_000) == "10,000"
+    [dead_units] = [one for one in METRICS if one.name == "dead_units"]
+    assert dead_units.text(10_000) == "10,000"
 
 
 def test_the_metrics_of_a_run_are_those_with_a_name_there() -> None:
